@@ -1,1 +1,24 @@
+"""Augmentations: a catalogue, and views made of images by drawing parameters and applying them."""
 
+from eyeshot.augment.candidate import Augmentation, Family
+from eyeshot.augment.catalogue import augmentation, augmentations
+from eyeshot.augment.operation import Mixing, Operation, Parameters
+from eyeshot.augment.preview import preview_grid
+from eyeshot.augment.recipes import compose_lines
+from eyeshot.augment.views import Pool, Views, make_views, view_keys
+
+__all__ = [
+    "Augmentation",
+    "Family",
+    "Mixing",
+    "Operation",
+    "Parameters",
+    "Pool",
+    "Views",
+    "augmentation",
+    "augmentations",
+    "compose_lines",
+    "make_views",
+    "preview_grid",
+    "view_keys",
+]

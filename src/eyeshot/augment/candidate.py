@@ -1,0 +1,78 @@
+"""An augmentation of the catalogue: an operation at a strength and a probability, with what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from eyeshot.augment.operation import Operation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Family = Literal[
+    "control",
+    "geometric",
+    "colour",
+    "blur and noise",
+    "masking",
+    "mixing",
+    "edge and texture",
+    "policy",
+    "generated",
+]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An operation with its name, strength and probability.
+
+    Attributes:
+        name: unique in a run; seeds the random streams.
+        family: the kind of change.
+        strength: the strength in words.
+        probability: share of images that it changes in training. For the clouds it is always applied.
+        description: one line.
+        may_destroy: which labels it may make unreadable.
+        source: where the strength comes from.
+        operation: what draws the parameters and applies them.
+    """
+
+    name: str
+    family: Family
+    strength: str
+    probability: float
+    description: str
+    may_destroy: str
+    source: str
+    operation: Operation
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether every draw gives the same view."""
+        return self.operation.deterministic
+
+    @property
+    def mixes(self) -> bool:
+        """Whether views are mixtures of several images, and so are their labels."""
+        return self.operation.partners > 0
+
+    @property
+    def harder(self) -> bool:
+        """Whether it makes the task harder where the images are, not wider: cover cannot see that."""
+        return self.family in ("masking", "mixing")
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when what the augmentation does changes; its probability and texts are no part of it."""
+        return f"{self.name}={self.operation.fingerprint}"
+
+    def as_transform(self, *, always: bool = False) -> nn.Module:
+        """A module to put in a torchvision pipeline: takes a PIL image or a tensor and gives back the same kind.
+
+        Args:
+            always: apply to every image; otherwise with the catalogue's `probability`.
+        """
+        from eyeshot.augment.transform import make_transform
+
+        return make_transform(self, always=always)

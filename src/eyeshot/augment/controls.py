@@ -1,0 +1,55 @@
+"""Controls: what counts as nothing, and what destroys every label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eyeshot.augment.operation import Operation, Parameters
+
+
+@dataclass(frozen=True)
+class Identity(Operation):
+    """The image as it is."""
+
+    deterministic: ClassVar[bool] = True
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Nothing to draw."""
+        return {}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The same images."""
+        return images.clone()
+
+
+@dataclass(frozen=True)
+class OneLevelNoise(Operation):
+    """Adds -1, 0 or 1 grey level to every value: a change that nobody sees and no model should."""
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """One step per value of the image."""
+        return {"steps": random.integers(-1, 2, (3, *shape), dtype=np.int8)}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Adds the steps."""
+        return (images.to(torch.int16) + parameters["steps"]).clamp_(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class ShuffledPixels(Operation):
+    """Moves every pixel to another place, by a new permutation per view; colours are kept."""
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """A permutation of the pixel positions."""
+        return {"order": random.permutation(shape[0] * shape[1])}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Permutes the pixels."""
+        order = parameters["order"].unsqueeze(1).expand(-1, images.shape[1], -1)
+        return images.flatten(2).gather(2, order).view_as(images)

@@ -1,0 +1,96 @@
+"""What an operation is: parameters of one image are drawn first, then applied to a batch.
+
+To write one, subclass `Operation` (a frozen dataclass whose fields are its strengths), give it `draw` and `apply`,
+and run `eyeshot.testing.AugmentationContract` on it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Parameters = dict[str, "float | int | bool | NDArray[Any]"]
+"""Parameters of one image; every image of an operation has the same names and array shapes."""
+
+
+class Operation(ABC):
+    """One way to change images, at fixed strength."""
+
+    version: ClassVar[int] = 1
+    """Raise it when the same parameters give other pixels: cached features of the operation are then redone."""
+
+    deterministic: ClassVar[bool] = False
+    """Whether an image has one view only, whatever the draw."""
+
+    partners: ClassVar[int] = 0
+    """How many other images enter each view."""
+
+    @abstractmethod
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Parameters of ONE image of `shape` (height, width); everything random comes from `random`."""
+
+    @abstractmethod
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
+        """The changed images.
+
+        Args:
+            images: uint8 (n, 3, H, W), RGB, 0-255, on any device; must not be modified.
+            parameters: what `draw` gave for each of the n images, stacked along the first axis.
+
+        Returns:
+            uint8 (n, 3, H, W); where the operation can fail also a bool (n,) mask of those that succeeded.
+        """
+
+    def settings(self) -> dict[str, object]:
+        """The strengths, by name: what the fingerprint is made of."""
+        if dataclasses.is_dataclass(self):
+            return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dict(vars(self))
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the operation's class, strengths or version do."""
+        kind = type(self)
+        values = ", ".join(f"{name}={value!r}" for name, value in sorted(self.settings().items()))
+        return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values})"
+
+
+class Mixing(Operation):
+    """An operation that mixes each image with partners from the pool; labels follow the weights."""
+
+    @abstractmethod
+    def weights(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """Label weights, float32 (n, 1 + partners), rows sum to 1; the image's own weight comes first."""
+
+    @abstractmethod
+    def mix(self, images: Tensor, partners: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The mixed images, uint8 (n, 3, H, W), of `images` and `partners` uint8 (n, partners, 3, H, W)."""
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Not defined without partners."""
+        raise TypeError(f"{type(self).__name__} mixes images: call mix(images, partners, parameters).")
+
+
+def stack(parameters: Sequence[Parameters], device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The parameters of n images as tensors with n rows; floats become float32, whole numbers int64."""
+    if not parameters:
+        return {}
+    return {name: _column([row[name] for row in parameters]).to(device) for name in parameters[0]}
+
+
+def _column(values: Sequence[Any]) -> Tensor:
+    first = values[0]
+    if isinstance(first, np.ndarray):
+        return torch.from_numpy(np.stack(values))
+    if isinstance(first, (bool, np.bool_)):
+        return torch.tensor(values, dtype=torch.bool)
+    if isinstance(first, (int, np.integer)):
+        return torch.tensor(values, dtype=torch.int64)
+    return torch.tensor(values, dtype=torch.float32)
