@@ -1,1 +1,20 @@
+"""Models without their classifiers, their features on disk, and linear heads on these."""
 
+from eyeshot.models.backbone import Backbone
+from eyeshot.models.device import choose_device
+from eyeshot.models.feature_bank import FeatureBank
+from eyeshot.models.features import extract
+from eyeshot.models.heads import Head, fit_head
+from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_MODEL_REASON",
+    "Backbone",
+    "FeatureBank",
+    "Head",
+    "choose_device",
+    "extract",
+    "fit_head",
+    "load_backbone",
+]
