@@ -1,0 +1,177 @@
+"""Hash and header of every image file, kept so that a second run reads only what has changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import PIL
+import polars as pl
+import xxhash
+
+from eyeshot.images.listing import FoundFile
+from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
+from eyeshot.workspace import make_folder, replacing
+
+MINIMUM_SIDE = 4  # pixels; smaller ones are tracking pixels and accidents
+HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() finds other things
+READ_BYTES = 1 << 20
+FILES_PER_TASK = 64
+SAVE_EVERY_S = 30.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of an image file without decoding it.
+
+    Attributes:
+        content: xxh3_128 of the file's bytes, 32 hexadecimal digits; empty when the file cannot be read.
+        width: pixels, as shown (after the EXIF orientation).
+        height: pixels, as shown.
+        mode: Pillow's colour mode.
+        reason: why the image cannot be used; empty when it can.
+        lasting: the reason follows from the bytes alone and may be kept.
+    """
+
+    content: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    reason: str = ""
+    lasting: bool = True
+
+
+def read_header(path: str) -> Header:
+    """Hash the bytes of a file and read its image header."""
+    content = ""
+    try:
+        with open(path, "rb") as file:
+            digest = xxhash.xxh3_128()
+            while block := file.read(READ_BYTES):
+                digest.update(block)
+            content = digest.hexdigest()
+            file.seek(0)
+            image = open_image(file)
+            width, height = image.size
+            # Pillow gives the size of a TIFF already turned.
+            if orientation(image) >= 5 and image.format != "TIFF":
+                width, height = height, width
+            if min(width, height) < MINIMUM_SIDE:
+                return Header(content, reason=f"smaller than {MINIMUM_SIDE} × {MINIMUM_SIDE} pixels")
+            return Header(content, width, height, image.mode)
+    except UnreadableImageError as error:
+        return Header(content, reason=error.reason)
+    except OSError as error:
+        return Header(content, reason=os_reason(error), lasting=False)
+
+
+def read_headers(
+    files: Sequence[FoundFile],
+    *,
+    root: Path,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Header]:
+    """The headers of `files`, in the same order; what `cache` knows of unchanged files is not read again.
+
+    Args:
+        files: the files to read.
+        root: the folder they lie in; each has its own file in the cache.
+        cache: folder that keeps the headers.
+        workers: threads that read.
+        progress: called with (files done, files in all).
+    """
+    store = None if cache is None else _cache_file(cache, root)
+    known = {} if store is None else _load(store)
+    headers: list[Header | None] = [known.get((file.path, file.size, file.mtime_ns)) for file in files]
+    missing = [position for position, header in enumerate(headers) if header is None]
+    done = len(files) - len(missing)
+    if progress is not None:
+        progress(done, len(files))
+    saved = time.monotonic()
+    new = False
+    for positions, found in _read_all(files, missing, workers or default_workers()):
+        for position, header in zip(positions, found, strict=True):
+            headers[position] = header
+            if header.lasting:
+                file = files[position]
+                known[file.path, file.size, file.mtime_ns] = header
+                new = True
+        done += len(positions)
+        if progress is not None:
+            progress(done, len(files))
+        if store is not None and time.monotonic() - saved > SAVE_EVERY_S:
+            _save(store, known)
+            saved = time.monotonic()
+    if store is not None and new:
+        _save(store, known)
+    return [header for header in headers if header is not None]
+
+
+def default_workers() -> int:
+    """Threads for reading and decoding when the user names no number: one per processor, at most 16."""
+    return min(16, os.cpu_count() or 1)
+
+
+def _read_all(
+    files: Sequence[FoundFile], missing: list[int], workers: int
+) -> Iterator[tuple[list[int], list[Header]]]:
+    if not missing:
+        return
+    tasks = [missing[start : start + FILES_PER_TASK] for start in range(0, len(missing), FILES_PER_TASK)]
+
+    def read(positions: list[int]) -> list[Header]:
+        return [read_header(files[position].path) for position in positions]
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-headers")
+    try:
+        with strict_pillow():
+            yield from zip(tasks, pool.map(read, tasks), strict=True)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cache_file(cache: Path, root: Path) -> Path:
+    place = xxhash.xxh3_64_hexdigest(os.path.realpath(root).encode("utf-8", "surrogateescape"))
+    return cache / "headers" / f"{place}-pillow{PIL.__version__}-v{HEADER_VERSION}.parquet"
+
+
+def _load(store: Path) -> dict[tuple[str, int, int], Header]:
+    if not store.exists():
+        return {}
+    try:
+        rows = pl.read_parquet(store).iter_rows()
+        return {(path, size, mtime): Header(*rest) for path, size, mtime, *rest in rows}
+    except Exception:  # a cache that cannot be read is only slow
+        return {}
+
+
+def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
+    newest = {path: (size, mtime, header) for (path, size, mtime), header in known.items()}
+    frame = pl.DataFrame(
+        [
+            (path, size, mtime, one.content, one.width, one.height, one.mode, one.reason)
+            for path, (size, mtime, one) in newest.items()
+        ],
+        schema={
+            "path": pl.String,
+            "size": pl.Int64,
+            "mtime_ns": pl.Int64,
+            "content": pl.String,
+            "width": pl.Int64,
+            "height": pl.Int64,
+            "mode": pl.String,
+            "reason": pl.String,
+        },
+        orient="row",
+    )
+    make_folder(store.parent)
+    with replacing(store) as temporary:
+        frame.write_parquet(temporary)
