@@ -5,7 +5,7 @@ from eyeshot.augment.catalogue import augmentation, augmentations
 from eyeshot.augment.operation import Mixing, Operation, Parameters
 from eyeshot.augment.preview import preview_grid
 from eyeshot.augment.recipes import compose_lines
-from eyeshot.augment.views import Pool, Views, make_views, view_keys
+from eyeshot.augment.views import Pool, Views, make_views, view_keys, view_labels
 
 __all__ = [
     "Augmentation",
@@ -21,4 +21,5 @@ __all__ = [
     "make_views",
     "preview_grid",
     "view_keys",
+    "view_labels",
 ]

@@ -2,29 +2,184 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
+import PIL.Image
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.pixels import pad_mirrored, to_uint8
+from eyeshot.augment.warp import centred
 
 
 @dataclass(frozen=True)
-class Dilate(Operation):
-    """The largest value in a square around each pixel: bright strokes get thicker, dark ones thinner."""
+class GaussianBlur(Operation):
+    """Gaussian blur.
 
-    share: float = 1 / 64
-    deterministic: ClassVar[bool] = True
+    Attributes:
+        sigma: least and greatest standard deviation in pixels.
+    """
+
+    sigma: tuple[float, float]
+
+    @property
+    def radius(self) -> int:
+        """Half the width of the kernel without its centre: three greatest standard deviations."""
+        return math.ceil(3 * self.sigma[1])
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Nothing to draw."""
-        return {}
+        """The standard deviation in pixels."""
+        return {"sigma": random.uniform(*self.sigma)}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Blurs the images."""
+        return to_uint8(gaussian(images.float(), parameters["sigma"], radius=self.radius))
+
+
+@dataclass(frozen=True)
+class MotionBlur(Operation):
+    """Blur along a line, as of a moved camera.
+
+    Attributes:
+        length: least and greatest length of the line in pixels.
+    """
+
+    length: tuple[float, float]
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Length in pixels and direction in radians."""
+        return {"length": random.uniform(*self.length), "angle": random.uniform(0, math.pi)}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Blurs the images."""
+        radius = math.ceil(self.length[1] / 2)
+        along = centred(2 * radius + 1, images.device)
+        x, y = along.view(1, 1, -1), along.view(1, -1, 1)
+        cosine, sine = parameters["angle"].cos().view(-1, 1, 1), parameters["angle"].sin().view(-1, 1, 1)
+        length = parameters["length"].view(-1, 1, 1)
+        # A line one pixel wide with soft edges and ends.
+        beside = (1 - (x * sine - y * cosine).abs()).clamp_(min=0)
+        within = (length / 2 + 0.5 - (x * cosine + y * sine).abs()).clamp_(0, 1)
+        kernels = beside * within
+        kernels = kernels / kernels.sum((1, 2), keepdim=True)
+        count, channels = images.shape[:2]
+        padded = pad_mirrored(images.float(), radius, radius).reshape(
+            1, count * channels, *_grown(images, radius)
+        )
+        weight = kernels.unsqueeze(1).repeat_interleave(channels, 0)
+        return to_uint8(F.conv2d(padded, weight, groups=count * channels).view(images.shape))
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Operation):
+    """Independent Gaussian noise on every value.
+
+    Attributes:
+        sigma: standard deviation as a share of the range 0-255.
+    """
+
+    sigma: float
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The noise in standard deviations."""
+        return {"noise": random.standard_normal((3, *shape), dtype=np.float32)}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Adds the noise."""
+        return to_uint8(images + parameters["noise"] * (self.sigma * 255))
+
+
+@dataclass(frozen=True)
+class Jpeg(Operation):
+    """Written as JPEG and read again.
+
+    Attributes:
+        quality: least and greatest quality, 1 to 100.
+    """
+
+    quality: tuple[int, int]
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The quality."""
+        return {"quality": int(random.integers(self.quality[0], self.quality[1] + 1))}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Compresses the images, one after another on the CPU: there is no batched encoder."""
+        pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        result = np.empty_like(pixels)
+        for number, quality in enumerate(parameters["quality"].tolist()):
+            file = io.BytesIO()
+            PIL.Image.fromarray(pixels[number]).save(file, "JPEG", quality=quality)
+            result[number] = PIL.Image.open(file)
+        return torch.from_numpy(result).to(images.device).permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass(frozen=True)
+class Dilate(FixedOperation):
+    """The greatest value in a square around each pixel: bright strokes get thicker, dark ones thinner.
+
+    Attributes:
+        share: reach of the square to either side as a share of the image's shorter side; one pixel at least.
+    """
+
+    share: float
+
+    def change(self, images: Tensor) -> Tensor:
         """Dilates the images."""
-        radius = max(1, round(min(images.shape[2:]) * self.share))
-        return F.max_pool2d(images.float(), 2 * radius + 1, stride=1, padding=radius).to(images.dtype)
+        return _extreme(images, _reach(images, self.share))
+
+
+@dataclass(frozen=True)
+class Erode(FixedOperation):
+    """The least value in a square around each pixel: dark strokes get thicker, bright ones thinner.
+
+    Attributes:
+        share: reach of the square to either side as a share of the image's shorter side; one pixel at least.
+    """
+
+    share: float
+
+    def change(self, images: Tensor) -> Tensor:
+        """Erodes the images."""
+        return 255 - _extreme(255 - images, _reach(images, self.share))
+
+
+def gaussian(pixels: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
+    """Float images (n, c, H, W), each blurred by its own `sigma` (n,) in pixels; edges are mirrored."""
+    count, channels = pixels.shape[:2]
+    distances = centred(2 * radius + 1, pixels.device)
+    # Below a tenth of a pixel the kernel is a single one anyway; the floor keeps it finite.
+    kernels = torch.exp(-0.5 * (distances / sigma.clamp(min=0.05).unsqueeze(1)) ** 2)
+    kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    padded = pad_mirrored(pixels, radius, radius).reshape(1, count * channels, *_grown(pixels, radius))
+    along = F.conv2d(padded, kernels.view(-1, 1, 1, 2 * radius + 1), groups=count * channels)
+    down = F.conv2d(along, kernels.view(-1, 1, 2 * radius + 1, 1), groups=count * channels)
+    return down.view(pixels.shape)
+
+
+def _grown(images: Tensor, radius: int) -> tuple[int, int]:
+    return images.shape[2] + 2 * radius, images.shape[3] + 2 * radius
+
+
+def _reach(images: Tensor, share: float) -> int:
+    return max(1, round(min(images.shape[2:]) * share))
+
+
+def _extreme(images: Tensor, reach: int) -> Tensor:
+    """Running maximum over squares; outside of the image counts as black. In bytes, it is nearly free."""
+    for axis in (2, 3):
+        size = images.shape[axis]
+        result = images.clone()
+        for step in range(1, min(reach, size - 1) + 1):
+            near, far = images.narrow(axis, 0, size - step), images.narrow(axis, step, size - step)
+            first, last = result.narrow(axis, 0, size - step), result.narrow(axis, step, size - step)
+            torch.maximum(first, far, out=first)
+            torch.maximum(last, near, out=last)
+        images = result
+    return images

@@ -1,4 +1,4 @@
-"""An augmentation of the catalogue: an operation at a strength and a probability, with what is known about it."""
+"""An augmentation: an operation at a strength and a probability, with what is known about it."""
 
 from __future__ import annotations
 
@@ -67,12 +67,15 @@ class Augmentation:
         """Changes when what the augmentation does changes; its probability and texts are no part of it."""
         return f"{self.name}={self.operation.fingerprint}"
 
-    def as_transform(self, *, always: bool = False) -> nn.Module:
-        """A module to put in a torchvision pipeline: takes a PIL image or a tensor and gives back the same kind.
+    def as_transform(self, *, class_count: int | None = None, always: bool = False) -> nn.Module:
+        """A module for a torchvision pipeline: takes a PIL image or a tensor and gives the same kind back.
+
+        Mixing augmentations take a batch of images and their labels instead, as torchvision's MixUp does.
 
         Args:
+            class_count: number of classes; for mixing class numbers.
             always: apply to every image; otherwise with the catalogue's `probability`.
         """
         from eyeshot.augment.transform import make_transform
 
-        return make_transform(self, always=always)
+        return make_transform(self, class_count=class_count, always=always)

@@ -1,69 +1,87 @@
-"""The catalogue of augmentations."""
+"""Finding augmentations in the catalogue by name, wildcard or family."""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import math
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from eyeshot.augment.blur_noise import Dilate
+from eyeshot.augment import entries
 from eyeshot.augment.candidate import Augmentation, Family
-from eyeshot.augment.colour import Invert
-from eyeshot.augment.controls import Identity, OneLevelNoise, ShuffledPixels
-from eyeshot.augment.geometric import Mirror, Rotate
 from eyeshot.errors import InputError
-
-
-def _catalogue(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ...]:
-    return (
-        Augmentation("clean", "control", "none", 1.0, "the image as it is", "nothing", "control", Identity()),
-        Augmentation(
-            "no-op",
-            "control",
-            "1 grey level",
-            0.5,
-            "noise of one grey level",
-            "nothing",
-            "control",
-            OneLevelNoise(),
-        ),
-        Augmentation(
-            "shuffled-pixels",
-            "control",
-            "all",
-            0.5,
-            "pixels in a new random order per view",
-            "everything",
-            "control",
-            ShuffledPixels(),
-        ),
-        Augmentation("mirror", "geometric", "always", 0.5, "left and right exchanged", "text", "", Mirror()),
-        Augmentation("rotate-15", "geometric", "15°", 0.5, "turned by up to 15°", "", "", Rotate(15.0)),
-        Augmentation("invert", "colour", "full", 0.5, "the negative", "", "", Invert()),
-        Augmentation("dilation", "blur and noise", "3x3", 0.5, "bright strokes thicker", "", "", Dilate()),
-    )
 
 
 def augmentations(
     *patterns: str, aspect_ratios: tuple[float, float] | None = None
 ) -> tuple[Augmentation, ...]:
-    """The augmentations that `patterns` name, in the catalogue's order; all without a pattern."""
-    everything = _catalogue(aspect_ratios)
+    """The augmentations that `patterns` name, in the catalogue's order; all of them without a pattern.
+
+    Args:
+        patterns: names with wildcards ("rotate-*"), or families ("geometric").
+        aspect_ratios: 5th and 95th percentile of width over height in the data: limits of `affine-stretch`.
+
+    Raises:
+        InputError: a pattern names nothing; the nearest names are told.
+    """
+    everything = _catalogue(_checked_ratios(aspect_ratios))
     if not patterns:
         return everything
     chosen: set[str] = set()
     for pattern in patterns:
+        wanted = pattern.strip().lower()
         names = {
-            entry.name for entry in everything if fnmatchcase(entry.name, pattern) or entry.family == pattern
+            entry.name for entry in everything if wanted == entry.family or fnmatchcase(entry.name, wanted)
         }
         if not names:
-            known = [entry.name for entry in everything] + list(get_args(Family))
-            near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.4)
-            raise InputError(f"Unknown augmentation {pattern!r}. Nearest: {', '.join(near) or 'none'}.")
+            raise InputError(_unknown(pattern, everything))
         chosen |= names
     return tuple(entry for entry in everything if entry.name in chosen)
 
 
 def augmentation(name: str) -> Augmentation:
-    """The augmentation of this name."""
-    return augmentations(name)[0]
+    """The augmentation of exactly this name.
+
+    Raises:
+        InputError: there is none; the nearest names are told.
+    """
+    everything = _catalogue(None)
+    for entry in everything:
+        if entry.name == name:
+            return entry
+    raise InputError(_unknown(name, everything))
+
+
+@functools.lru_cache(maxsize=16)
+def _catalogue(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ...]:
+    return (
+        *entries.controls(),
+        *entries.geometric(aspect_ratios),
+        *entries.colour(),
+        *entries.blur_and_noise(),
+        *entries.masking(),
+        *entries.mixing(),
+        *entries.edge_and_texture(),
+        *entries.policies(),
+    )
+
+
+def _checked_ratios(aspect_ratios: tuple[float, float] | None) -> tuple[float, float] | None:
+    if aspect_ratios is None:
+        return None
+    low, high = (float(limit) for limit in aspect_ratios)
+    if not (0 < low <= high < math.inf):
+        raise InputError(
+            f"aspect_ratios must be two ratios of width to height, the smaller first, got {aspect_ratios}. "
+            "Give the 5th and the 95th percentile of the data, or None."
+        )
+    return low, high
+
+
+def _unknown(pattern: str, everything: tuple[Augmentation, ...]) -> str:
+    names = [entry.name for entry in everything]
+    families = [family for family in get_args(Family) if any(entry.family == family for entry in everything)]
+    nearest = difflib.get_close_matches(pattern.lower(), names + families, n=3, cutoff=0.4)
+    hint = f"Nearest: {', '.join(nearest)}." if nearest else f"Families: {', '.join(families)}."
+    return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot augmentations"

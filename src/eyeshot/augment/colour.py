@@ -1,27 +1,190 @@
-"""Colour operations."""
+"""Colour operations, with torchvision's meaning of each strength."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.pixels import grey, histograms, look_up, per_image, to_uint8
 
 
 @dataclass(frozen=True)
-class Invert(Operation):
-    """The negative: 255 minus each value."""
+class Jitter(Operation):
+    """Brightness, contrast, saturation and hue changed in random order, as torchvision's ColorJitter does.
 
-    deterministic: ClassVar[bool] = True
+    Attributes:
+        brightness: greatest change of the factor from 1, either way.
+        contrast: likewise.
+        saturation: likewise.
+        hue: greatest turn of the colour circle either way; 1 is a full turn.
+    """
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Nothing to draw."""
-        return {}
+        """The four amounts and their order."""
+        widths = np.array([self.brightness, self.contrast, self.saturation, self.hue])
+        amounts = np.array([1.0, 1.0, 1.0, 0.0]) + random.uniform(-1.0, 1.0, 4) * widths
+        amounts[:3] = amounts[:3].clip(min=0.0)
+        return {"amounts": amounts.astype(np.float32), "order": random.permutation(4)}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Jitters the images."""
+        steps: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (brighten, contrast, saturate, turn_hue)
+        pixels = images.float()
+        for place in range(4):
+            for number, step in enumerate(steps):
+                chosen = (parameters["order"][:, place] == number).nonzero().squeeze(1)
+                if len(chosen):
+                    pixels[chosen] = step(pixels[chosen], parameters["amounts"][chosen, number])
+        return to_uint8(pixels)
+
+
+@dataclass(frozen=True)
+class Grey(FixedOperation):
+    """Brightness alone, in all three channels."""
+
+    def change(self, images: Tensor) -> Tensor:
+        """Takes the colour out of the images."""
+        return to_uint8(grey(images.float())).repeat(1, 3, 1, 1)
+
+
+@dataclass(frozen=True)
+class Invert(FixedOperation):
+    """The negative: 255 minus each value."""
+
+    def change(self, images: Tensor) -> Tensor:
         """Inverts the images."""
         return 255 - images
+
+
+@dataclass(frozen=True)
+class Solarize(FixedOperation):
+    """Values from `threshold` on are inverted."""
+
+    threshold: int
+
+    def change(self, images: Tensor) -> Tensor:
+        """Solarizes the images."""
+        return images ^ (images >= self.threshold).to(torch.uint8).neg_()
+
+
+@dataclass(frozen=True)
+class Posterize(FixedOperation):
+    """Only the highest `bits` of each value are kept."""
+
+    bits: int
+
+    def change(self, images: Tensor) -> Tensor:
+        """Posterizes the images."""
+        return images & (256 - (1 << (8 - self.bits)))
+
+
+@dataclass(frozen=True)
+class Equalize(FixedOperation):
+    """Each channel's values spread so that all grey levels are about equally frequent, as Pillow does."""
+
+    def change(self, images: Tensor) -> Tensor:
+        """Equalizes the images."""
+        return look_up(images, equalizing_tables(images))
+
+
+@dataclass(frozen=True)
+class AutoContrast(FixedOperation):
+    """Each channel stretched from its least and greatest value to 0 and 255."""
+
+    def change(self, images: Tensor) -> Tensor:
+        """Stretches the images."""
+        return look_up(images, stretching_tables(images))
+
+
+@dataclass(frozen=True)
+class Sharpness(FixedOperation):
+    """Details enlarged by `factor`: 1 changes nothing, 0 smooths, 2 sharpens."""
+
+    factor: float
+
+    def change(self, images: Tensor) -> Tensor:
+        """Sharpens the images."""
+        factors = torch.full((len(images),), self.factor, device=images.device)
+        return to_uint8(sharpen(images.float(), factors))
+
+
+def brighten(pixels: Tensor, factors: Tensor) -> Tensor:
+    """Float grey levels (n, 3, H, W) times `factors` (n,)."""
+    return (pixels * per_image(factors)).clamp_(0, 255)
+
+
+def contrast(pixels: Tensor, factors: Tensor) -> Tensor:
+    """Distance of float grey levels from the image's mean brightness times `factors` (n,)."""
+    means = grey(pixels).floor_().mean((1, 2, 3))
+    return (pixels * per_image(factors)).add_(per_image(means * (1 - factors))).clamp_(0, 255)
+
+
+def saturate(pixels: Tensor, factors: Tensor) -> Tensor:
+    """Distance of float grey levels from the pixel's own brightness times `factors` (n,)."""
+    return torch.lerp(grey(pixels), pixels, per_image(factors)).clamp_(0, 255)
+
+
+def turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
+    """Hue of float grey levels moved along the colour circle by `turns` (n,), 1 a full turn."""
+    red, green, blue = pixels[:, :1], pixels[:, 1:2], pixels[:, 2:]
+    value = pixels.amax(1, keepdim=True)
+    chroma = value - pixels.amin(1, keepdim=True)
+    # Sector of the hexagon by the largest channel, 0 to 6; that of grey pixels is never used.
+    safe = chroma.clamp(min=1e-6)
+    is_red, is_green = red == value, green == value
+    sector = (red - green).div_(safe).add_(4)
+    sector = torch.where(is_green, (blue - red).div_(safe).add_(2), sector)
+    sector = torch.where(is_red, (green - blue).div_(safe), sector)
+    sector.add_(per_image(turns) * 6)
+    # Channel c of hue h is value - chroma * clip(min(k, 4 - k), 0, 1) with k = (n_c + h) mod 6, n = 5, 3, 1.
+    offsets = torch.tensor([5.0, 3.0, 1.0], device=pixels.device).view(1, 3, 1, 1)
+    k = (sector + offsets).remainder_(6)
+    return value - torch.minimum(k, 4 - k).clamp_(0, 1).mul_(chroma)
+
+
+def sharpen(pixels: Tensor, factors: Tensor) -> Tensor:
+    """Distance of float grey levels from their smoothed version times `factors` (n,); the outermost stay."""
+    height, width = pixels.shape[2:]
+    if height <= 2 or width <= 2:
+        return pixels.clone()
+    kernel = torch.tensor([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]], device=pixels.device) / 13
+    smooth = F.conv2d(pixels.reshape(-1, 1, height, width), kernel.view(1, 1, 3, 3)).round_()
+    result = pixels.clone()
+    inner = result[:, :, 1:-1, 1:-1]
+    inner.copy_(torch.lerp(smooth.view(inner.shape), inner, per_image(factors)))
+    return result.clamp_(0, 255)
+
+
+def equalizing_tables(images: Tensor) -> Tensor:
+    """New value of each grey level, uint8 (n, 3, 256), by Pillow's rule (`ImageOps.equalize`)."""
+    counts = histograms(images)
+    cumulated = counts.cumsum(2)
+    total = images.shape[2] * images.shape[3]
+    # Pillow leaves out the pixels of the channel's greatest value when it fixes the step.
+    last = cumulated.argmax(2, keepdim=True)
+    step = (total - counts.gather(2, last)) // 255
+    before = F.pad(cumulated[..., :-1], (1, 0))
+    tables = ((before + step // 2) // step.clamp(min=1)).clamp_(0, 255)
+    levels = torch.arange(256, device=images.device).expand_as(tables)
+    return torch.where(step > 0, tables, levels).to(torch.uint8)
+
+
+def stretching_tables(images: Tensor) -> Tensor:
+    """New value of each grey level, uint8 (n, 3, 256), when least and greatest become 0 and 255."""
+    flat = images.flatten(2)
+    least, greatest = flat.amin(2).float().unsqueeze(2), flat.amax(2).float().unsqueeze(2)
+    levels = torch.arange(256, device=images.device, dtype=torch.float32).view(1, 1, -1)
+    width = greatest - least
+    stretched = (levels - least) * (255 / width.clamp(min=1))
+    return to_uint8(torch.where(width > 0, stretched, levels.expand_as(stretched)))

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 
 
 @dataclass(frozen=True)
-class Identity(Operation):
+class Identity(FixedOperation):
     """The image as it is."""
 
-    deterministic: ClassVar[bool] = True
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Nothing to draw."""
-        return {}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    def change(self, images: Tensor) -> Tensor:
         """The same images."""
         return images.clone()
 

@@ -1,33 +1,55 @@
-"""Geometric operations: exact flips and turns, and one batched warp for all the rest."""
+"""Geometric operations: exact flips and turns, and warps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.warp import affine_matrices, warp
 
 
 @dataclass(frozen=True)
-class Mirror(Operation):
-    """Left and right exchanged."""
+class Flip(FixedOperation):
+    """Left and right exchanged, or top and bottom, or both, which is a half turn."""
 
-    deterministic: ClassVar[bool] = True
+    sideways: bool = True
+    upside_down: bool = False
+
+    def change(self, images: Tensor) -> Tensor:
+        """Flips the images."""
+        axes = [axis for axis, wanted in ((3, self.sideways), (2, self.upside_down)) if wanted]
+        return images.flip(axes)
+
+
+@dataclass(frozen=True)
+class QuarterTurns(Operation):
+    """A turn by 90, 180 or 270 degrees at random; exact on square images.
+
+    An image that is not square keeps its shape: it is turned about its centre, cut where it is too long and
+    continued by its reflection where it is too short.
+    """
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Nothing to draw."""
-        return {}
+        """Number of quarter turns, counter-clockwise."""
+        return {"turns": int(random.integers(1, 4))}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Mirrors the images."""
-        return images.flip(3)
+        """Turns the images."""
+        turns = parameters["turns"]
+        if images.shape[2] != images.shape[3]:
+            return _turn(images, turns * (math.pi / 2))
+        turned = torch.empty_like(images)
+        for count in (1, 2, 3):
+            chosen = (turns == count).nonzero().squeeze(1)
+            turned[chosen] = torch.rot90(images[chosen], count, (2, 3))
+        return turned
 
 
 @dataclass(frozen=True)
@@ -42,11 +64,120 @@ class Rotate(Operation):
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Turns the images."""
-        angle = parameters["angle"] * (math.pi / 180)
-        zero = torch.zeros_like(angle)
-        matrix = torch.stack([angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero], dim=1).view(
-            -1, 2, 3
+        return _turn(images, parameters["angle"] * (math.pi / 180))
+
+
+@dataclass(frozen=True)
+class Affine(Operation):
+    """Scale, turn and shift together, drawn independently and uniformly.
+
+    Attributes:
+        degrees: greatest turn either way.
+        scale: least and greatest factor of size.
+        shift: greatest shift either way, as a share of width and height.
+        stretch: least and greatest factor of the ratio of width to height, drawn on a logarithmic scale; the
+            area stays. (1, 1) keeps the ratio.
+    """
+
+    degrees: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    shift: float = 0.0
+    stretch: tuple[float, float] = (1.0, 1.0)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Angle in degrees, size and ratio as factors, shifts as shares."""
+        low, high = self.stretch
+        return {
+            "angle": random.uniform(-self.degrees, self.degrees),
+            "scale": random.uniform(*self.scale),
+            "shift_x": random.uniform(-self.shift, self.shift),
+            "shift_y": random.uniform(-self.shift, self.shift),
+            "ratio": math.exp(random.uniform(math.log(low), math.log(high))),
+        }
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Warps the images."""
+        widening = parameters["ratio"].sqrt()
+        matrices = affine_matrices(
+            angle=parameters["angle"] * (math.pi / 180),
+            scale_x=parameters["scale"] * widening,
+            scale_y=parameters["scale"] / widening,
+            shift_x=parameters["shift_x"] * images.shape[3],
+            shift_y=parameters["shift_y"] * images.shape[2],
         )
-        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-        warped = F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
-        return warped.round_().clamp_(0, 255).to(torch.uint8)
+        return warp(images, matrices)
+
+
+@dataclass(frozen=True)
+class Perspective(Operation):
+    """Each corner moves inwards by up to half of `distortion` of the side (as in torchvision)."""
+
+    distortion: float
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The warp's matrix."""
+        height, width = shape
+        inwards = random.random((4, 2)) * (self.distortion / 2)
+        corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        size = np.array([width, height], dtype=np.float64)
+        moved = (corners - np.sign(corners) * inwards) * size
+        return {"matrix": homography(moved, corners * size).astype(np.float32)}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Warps the images."""
+        return warp(images, parameters["matrix"])
+
+
+@dataclass(frozen=True)
+class ResizedCrop(Operation):
+    """A part of the image, brought back to the image's size: Inception's crop (Szegedy et al. 2015).
+
+    Attributes:
+        scale: least and greatest share of the area.
+        ratio: least and greatest ratio of width to height, drawn on a logarithmic scale.
+    """
+
+    scale: tuple[float, float]
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Top, left, height and width in pixels, drawn as torchvision's RandomResizedCrop does."""
+        rows, columns = shape
+        for _ in range(10):
+            area = rows * columns * random.uniform(*self.scale)
+            ratio = math.exp(random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= columns and 0 < height <= rows:
+                top = int(random.integers(0, rows - height + 1))
+                left = int(random.integers(0, columns - width + 1))
+                return {"top": top, "left": left, "height": height, "width": width}
+        width = max(1, min(columns, round(rows * self.ratio[1])))
+        height = max(1, min(rows, round(columns / self.ratio[0])))
+        return {"top": (rows - height) // 2, "left": (columns - width) // 2, "height": height, "width": width}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Crops and resizes the images."""
+        rows, columns = images.shape[2:]
+        top, left, height, width = (
+            parameters[name].to(torch.float32) for name in ("top", "left", "height", "width")
+        )
+        zero, one = torch.zeros_like(top), torch.ones_like(top)
+        x = left + (width - columns) / 2
+        y = top + (height - rows) / 2
+        entries = [width / columns, zero, x, zero, height / rows, y, zero, zero, one]
+        return warp(images, torch.stack(entries, dim=1).view(-1, 3, 3))
+
+
+def homography(origins: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The projective matrix (3, 3) that takes four points (4, 2) to four others."""
+    rows = []
+    for (x, y), (u, v) in zip(origins, targets, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    return np.append(np.linalg.solve(np.array(rows), targets.reshape(-1)), 1.0).reshape(3, 3)
+
+
+def _turn(images: Tensor, angle: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
+    matrices = affine_matrices(angle=angle, scale_x=one, scale_y=one, shift_x=zero, shift_y=zero)
+    return warp(images, matrices)

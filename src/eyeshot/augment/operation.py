@@ -1,12 +1,11 @@
 """What an operation is: parameters of one image are drawn first, then applied to a batch.
 
-To write one, subclass `Operation` (a frozen dataclass whose fields are its strengths), give it `draw` and `apply`,
-and run `eyeshot.testing.AugmentationContract` on it.
+To write one, subclass `Operation` (a frozen dataclass whose fields are its strengths), give it `draw` and
+`apply`, and run `eyeshot.testing.AugmentationContract` on it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ class Operation(ABC):
     """One way to change images, at fixed strength."""
 
     version: ClassVar[int] = 1
-    """Raise it when the same parameters give other pixels: cached features of the operation are then redone."""
+    """Raise it when the same parameters give other pixels: cached features are then computed again."""
 
     deterministic: ClassVar[bool] = False
     """Whether an image has one view only, whatever the draw."""
@@ -50,9 +49,8 @@ class Operation(ABC):
 
     def settings(self) -> dict[str, object]:
         """The strengths, by name: what the fingerprint is made of."""
-        if dataclasses.is_dataclass(self):
-            return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return dict(vars(self))
+        fields: Any = getattr(self, "__dataclass_fields__", vars(self))
+        return {name: getattr(self, name) for name in fields}
 
     @property
     def fingerprint(self) -> str:
@@ -60,6 +58,24 @@ class Operation(ABC):
         kind = type(self)
         values = ", ".join(f"{name}={value!r}" for name, value in sorted(self.settings().items()))
         return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values})"
+
+
+class FixedOperation(Operation):
+    """An operation without anything random: every image has one view. Subclasses give `change`."""
+
+    deterministic: ClassVar[bool] = True
+
+    @abstractmethod
+    def change(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """What `apply` returns, of `images` uint8 (n, 3, H, W), which must not be modified."""
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Nothing to draw."""
+        return {}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
+        """Changes the images."""
+        return self.change(images)
 
 
 class Mixing(Operation):

@@ -5,13 +5,123 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+import PIL.ImageOps
+from numpy.typing import NDArray
 
 from eyeshot.augment.candidate import Augmentation
+from eyeshot.augment.views import Pool, make_views
+from eyeshot.errors import InputError
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_MARGIN = 8
+_CAPTION_WIDTH = 190
 
 
 def preview_grid(
-    image_path: Path, augmentations: Sequence[Augmentation], *, draws: int = 3
+    image_path: Path,
+    augmentations: Sequence[Augmentation],
+    *,
+    draws: int = 4,
+    size: int = 128,
+    seed: int = 0,
+    partners: Sequence[Path] = (),
 ) -> PIL.Image.Image:
-    """The grid."""
-    raise NotImplementedError
+    """A picture with one row per augmentation: name and strength, the original, then a few draws.
+
+    Args:
+        image_path: the image to change.
+        augmentations: what to show.
+        draws: how many views of each; augmentations without anything random show one.
+        size: side of the pictures in pixels; the image's centre is cut out, its ratio kept.
+        seed: of the draws.
+        partners: images to mix with; without any, others of the same folder, or the image's own mirror image.
+
+    Raises:
+        InputError: the image cannot be read, or there is nothing to show.
+    """
+    if not augmentations or draws < 1:
+        raise InputError(
+            f"A preview needs augmentations and draws, got {len(augmentations)} and {draws}. "
+            "List augmentations with: eyeshot augmentations"
+        )
+    pixels = [_read(image_path, size)]
+    for path in partners or _neighbours(image_path):
+        try:
+            pixels.append(_read(path, size))
+        except InputError:
+            if partners:
+                raise
+    if len(pixels) == 1:
+        pixels.append(np.ascontiguousarray(pixels[0][:, ::-1]))
+    pool = Pool(np.stack(pixels), [f"preview {number}" for number in range(len(pixels))])
+    return _draw_grid(pool, augmentations, draws=draws, seed=seed)
+
+
+def _draw_grid(
+    pool: Pool, augmentations: Sequence[Augmentation], *, draws: int, seed: int
+) -> PIL.Image.Image:
+    size = pool.shape[0]
+    step = size + _MARGIN
+    width = _MARGIN + _CAPTION_WIDTH + (draws + 1) * step
+    grid = PIL.Image.new("RGB", (width, _MARGIN + len(augmentations) * step), "white")
+    pen = PIL.ImageDraw.Draw(grid)
+    large, small = PIL.ImageFont.load_default(15), PIL.ImageFont.load_default(12)
+    for row, augmentation in enumerate(augmentations):
+        top = _MARGIN + row * step
+        pen.text((_MARGIN, top), augmentation.name, fill="#111111", font=large)
+        caption = _wrapped(augmentation.strength, small, _CAPTION_WIDTH - _MARGIN)
+        pen.multiline_text((_MARGIN, top + 22), caption, fill="#555555", font=small)
+        left = _MARGIN + _CAPTION_WIDTH
+        grid.paste(PIL.Image.fromarray(pool.images[0]), (left, top))
+        for draw in range(1 if augmentation.deterministic else draws):
+            left += step
+            views = make_views(augmentation, pool, [0], seed=seed, draw=draw)
+            if bool(views.success[0]):
+                picture = views.images[0].permute(1, 2, 0).numpy()
+                grid.paste(PIL.Image.fromarray(np.ascontiguousarray(picture)), (left, top))
+            else:
+                pen.rectangle((left, top, left + size - 1, top + size - 1), outline="#bb0000")
+                pen.text((left + 6, top + 6), "failed", fill="#bb0000", font=small)
+    return grid
+
+
+def _wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont, width: int) -> str:
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _read(path: Path, size: int) -> NDArray[np.uint8]:
+    try:
+        with PIL.Image.open(path) as image:
+            upright = PIL.ImageOps.exif_transpose(image)
+            fitted = PIL.ImageOps.fit(upright.convert("RGB"), (size, size), PIL.Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise InputError(
+            f"A preview needs an image that Pillow can read, got {str(path)!r}: {error}. Give another file."
+        ) from error
+    return np.asarray(fitted)
+
+
+def _neighbours(path: Path, *, count: int = 3) -> list[Path]:
+    """A few other images of the same folder, the next ones by name first."""
+    try:
+        others = sorted(
+            other
+            for other in path.parent.iterdir()
+            if other.suffix.lower() in _SUFFIXES and not other.name.startswith(".")
+        )
+    except OSError:
+        return []
+    after = [other for other in others if other.name > path.name]
+    before = [other for other in others if other.name < path.name]
+    return (after + before)[:count]

@@ -9,8 +9,8 @@ import xxhash
 def stream(seed: int, name: str, draw: int, key: str, *, purpose: str = "parameters") -> np.random.Generator:
     """The generator of one image in one draw of one candidate.
 
-    Philox is counter-based: any 128-bit key starts an independent stream (Salmon et al. 2011), so no image waits
-    for another and neither batch size nor order nor the number of workers changes what is drawn.
+    Philox is counter-based: any 128-bit key starts an independent stream (Salmon et al. 2011), so no image
+    waits for another, and neither batch size nor order nor the number of workers changes what is drawn.
 
     Args:
         seed: the run's seed.

@@ -1,10 +1,98 @@
-"""Lines to paste into a training pipeline."""
+"""Lines to paste into a training pipeline: plain torchvision where it has the operation with the same meaning.
+
+torchvision's warps fill the corners black and eyeshot's reflect, so turns, shifts and policies are not the same;
+they are pasted as `eyeshot.augmentation("NAME").as_transform()`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from eyeshot.augment import blur_noise, colour, geometric, masking, mixing
 from eyeshot.augment.candidate import Augmentation
 
 
-def compose_lines(augmentation: Augmentation) -> list[str]:
-    """Lines for a torchvision `v2.Compose`."""
-    return [f'eyeshot.augmentation("{augmentation.name}").as_transform(),']
+def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> list[str]:
+    """Lines for a `torchvision.transforms.v2.Compose([...])`, in order; none for an augmentation that does nothing.
+
+    They need `import eyeshot` and `from torchvision.transforms import v2`. Lines of mixing augmentations belong
+    after the DataLoader, since they take a batch of images and labels; a comment says so.
+
+    Args:
+        augmentation: what to write down.
+        size: side of the model's input. With it crops become torchvision's, which resize as they crop; without
+            it, and in any case for operations that torchvision has not, they keep the size of the image.
+    """
+    if augmentation.name == "clean":
+        return []
+    operation, probability = augmentation.operation, augmentation.probability
+    if augmentation.mixes:
+        return _mixing_lines(augmentation)
+    if isinstance(operation, geometric.ResizedCrop):
+        return [_crop_line(operation, size)] if size is not None else [_own_line(augmentation)]
+    writer = _WRITERS.get(type(operation))
+    line = writer(operation, probability) if writer else None
+    return [line if line is not None else _own_line(augmentation)]
+
+
+def _own_line(augmentation: Augmentation) -> str:
+    return f'eyeshot.augmentation("{augmentation.name}").as_transform(),'
+
+
+def _crop_line(operation: geometric.ResizedCrop, size: int) -> str:
+    low, high = operation.ratio
+    return f"v2.RandomResizedCrop({size}, scale={operation.scale}, ratio=({low:.4g}, {high:.4g}), antialias=True),"
+
+
+def _mixing_lines(augmentation: Augmentation) -> list[str]:
+    operation = augmentation.operation
+    comment = "# on batches, after the DataLoader: images, labels = mix(images, labels)"
+    # torchvision draws one weight for a batch, eyeshot one for each image; single images see the same.
+    if isinstance(operation, (mixing.MixUp, mixing.CutMix)):
+        name = type(operation).__name__
+        line = f"v2.{name}(alpha={operation.alpha}, num_classes=class_count)"
+        return [comment, f"mix = v2.RandomApply([{line}], p={augmentation.probability})"]
+    own = f'eyeshot.augmentation("{augmentation.name}").as_transform(class_count=class_count)'
+    return [comment, f"mix = {own}"]
+
+
+def _flip(operation: geometric.Flip, probability: float) -> str | None:
+    if operation.sideways and operation.upside_down:
+        return f"v2.RandomApply([v2.RandomRotation((180, 180))], p={probability}),"
+    return f"v2.Random{'Horizontal' if operation.sideways else 'Vertical'}Flip(p={probability}),"
+
+
+def _jitter(operation: colour.Jitter, probability: float) -> str:
+    amounts = ", ".join(f"{name}={getattr(operation, name)}" for name in operation.settings())
+    return f"v2.RandomApply([v2.ColorJitter({amounts})], p={probability}),"
+
+
+def _blur(operation: blur_noise.GaussianBlur, probability: float) -> str:
+    kernel = 2 * operation.radius + 1
+    return f"v2.RandomApply([v2.GaussianBlur({kernel}, sigma={operation.sigma})], p={probability}),"
+
+
+def _erase(operation: masking.Erasing, probability: float) -> str | None:
+    if operation.fill not in ("black", "white"):
+        return None  # torchvision fills with one given value, or with values of a normalised image
+    value = 255 if operation.fill == "white" else 0
+    return (
+        f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
+    )
+
+
+_WRITERS: dict[type, Callable[[Any, float], str | None]] = {
+    geometric.Flip: _flip,
+    colour.Jitter: _jitter,
+    colour.Grey: lambda _, p: f"v2.RandomGrayscale(p={p}),",
+    colour.Invert: lambda _, p: f"v2.RandomInvert(p={p}),",
+    colour.Solarize: lambda op, p: f"v2.RandomSolarize(threshold={op.threshold}, p={p}),",
+    colour.Posterize: lambda op, p: f"v2.RandomPosterize(bits={op.bits}, p={p}),",
+    colour.Equalize: lambda _, p: f"v2.RandomEqualize(p={p}),",
+    colour.AutoContrast: lambda _, p: f"v2.RandomAutocontrast(p={p}),",
+    colour.Sharpness: lambda op, p: f"v2.RandomAdjustSharpness(sharpness_factor={op.factor}, p={p}),",
+    blur_noise.GaussianBlur: _blur,
+    blur_noise.Jpeg: lambda op, p: f"v2.RandomApply([v2.JPEG(quality={op.quality})], p={p}),",
+    masking.Erasing: _erase,
+}

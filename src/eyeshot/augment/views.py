@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters, stack
 from eyeshot.augment.random import combine, stream
+
+# Values (3 H W) per step on the CPU: what fits into its caches is several times as fast.
+_CHUNK_VALUES = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Pool:
         return int(self.images.shape[1]), int(self.images.shape[2])
 
     def take(self, rows: NDArray[np.int64], *, device: torch.device | str = "cpu") -> Tensor:
-        """The images of `rows` as uint8 (n, 3, H, W)."""
+        """The images of `rows`, a copy, uint8 (n, 3, H, W)."""
         pixels = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
         return pixels.to(device).permute(0, 3, 1, 2).contiguous()
 
@@ -55,9 +58,10 @@ class Views:
 
     Attributes:
         images: uint8 (n, 3, H, W), RGB, 0-255.
-        sources: int64 (n, P), positions in the pool of the images that entered each view; the image itself first.
+        sources: int64 (n, P), positions in the pool of the images that entered each view; the image itself is
+            first. P is 1 unless the augmentation mixes.
         weights: float32 (n, P), label weights of the sources; rows sum to 1.
-        success: bool (n,); where False the operation failed and the view is the clean image.
+        success: bool (n,); where False the operation failed and the view is the image without it.
     """
 
     images: Tensor
@@ -67,7 +71,7 @@ class Views:
 
 
 def make_views(
-    augmentation: Augmentation,
+    augmentation: Augmentation | Sequence[Augmentation],
     pool: Pool,
     rows: ArrayLike,
     *,
@@ -76,48 +80,232 @@ def make_views(
     device: torch.device | str = "cpu",
     always: bool = True,
 ) -> Views:
-    """Views of the images at `rows` of the pool."""
-    positions = np.asarray(rows, dtype=np.int64).reshape(-1)
-    images = pool.take(positions, device=device)
-    sources, weights, parameters = _plan(augmentation, pool, positions, seed=seed, draw=draw, always=always)
-    success = torch.ones(len(positions), dtype=torch.bool, device=device)
-    changed = [number for number, drawn in enumerate(parameters) if drawn is not None]
-    if changed:
-        stacked = stack([cast(Parameters, parameters[number]) for number in changed], device)
-        subset = torch.tensor(changed, device=device)
-        result = augmentation.operation.apply(images[subset], stacked)
-        if isinstance(result, tuple):
-            success[subset] = result[1]
-            result = torch.where(result[1].view(-1, 1, 1, 1), result[0], images[subset])
-        images[subset] = result
-    return Views(images, sources.to(device), weights.to(device), success)
+    """Views of the images at `rows` of the pool.
+
+    What is drawn for an image follows from (seed, augmentation, draw, image key) alone.
+
+    Args:
+        augmentation: one, or several that are applied in order. Mixing partners have gone through the earlier
+            ones as well, as they would in a training batch.
+        pool: where images and partners come from.
+        rows: int (n,), positions in the pool; may repeat.
+        seed: of the run.
+        draw: number of the round of views, from 0; in training, the epoch.
+        device: where to compute; the views stay there.
+        always: apply to every image, as for the clouds. Otherwise, as in training, each augmentation is
+            applied with its own probability, by a coin that is independent of the parameters.
+    """
+    steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
+    positions = _checked(rows, pool)
+    on = torch.device(device)
+    values = max(1, 3 * pool.shape[0] * pool.shape[1])
+    chunk = len(positions) if on.type != "cpu" else max(1, _CHUNK_VALUES // values)
+    parts = [
+        _apply_all(steps, pool, positions[start : start + chunk], seed, draw, on, always)
+        for start in range(0, max(1, len(positions)), max(1, chunk))
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return Views(
+        torch.cat([part.images for part in parts]),
+        torch.cat([part.sources for part in parts]),
+        torch.cat([part.weights for part in parts]),
+        torch.cat([part.success for part in parts]),
+    )
 
 
-def view_keys(augmentation: Augmentation, pool: Pool, rows: ArrayLike, *, seed: int, draw: int) -> list[str]:
-    """A key (32 hexadecimal digits) of all that each view depends on."""
-    positions = np.asarray(rows, dtype=np.int64).reshape(-1)
-    when = ("fixed",) if augmentation.deterministic else (seed, draw)
-    return [combine(augmentation.fingerprint, pool.shape, *when, pool.keys[row]) for row in positions]
-
-
-def _plan(
-    augmentation: Augmentation,
+def view_labels(
+    augmentation: Augmentation | Sequence[Augmentation],
     pool: Pool,
-    positions: NDArray[np.int64],
+    rows: ArrayLike,
     *,
     seed: int,
     draw: int,
+    always: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Sources int64 (n, P) and label weights float32 (n, P), as in `Views`, without making the views."""
+    steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
+    return _labels(steps, pool, _checked(rows, pool), seed, draw, always)
+
+
+def view_keys(
+    augmentation: Augmentation | Sequence[Augmentation],
+    pool: Pool,
+    rows: ArrayLike,
+    *,
+    seed: int,
+    draw: int,
+) -> list[str]:
+    """A key (32 hexadecimal digits) of all that each view depends on, to cache features by.
+
+    That is: the augmentation's fingerprint, seed and draw (unless the view is always the same), the image's
+    content and size, and those of its partners. It holds for views made with `always=True`.
+    """
+    steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
+    return _keys(steps, pool, _checked(rows, pool), seed, draw)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was drawn for one augmentation of some images, before any pixel is touched."""
+
+    chosen: NDArray[np.int64]  # numbers of the images that are changed, ascending
+    parameters: list[Parameters]  # of those
+    partners: NDArray[np.int64]  # of those, positions in the pool (chosen, partners)
+
+
+def _plan(
+    step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: int, draw: int, always: bool
+) -> _Plan:
+    name, operation, shape = step.name, step.operation, pool.shape
+    chosen, parameters, partners = [], [], []
+    for number, position in enumerate(positions.tolist()):
+        key = pool.keys[position]
+        if not always and stream(seed, name, draw, key, purpose="coin").random() >= step.probability:
+            continue
+        chosen.append(number)
+        parameters.append(operation.draw(stream(seed, name, draw, key), shape))
+        if operation.partners:
+            others = stream(seed, name, draw, key, purpose="partners").random(operation.partners)
+            # Any image but itself; alone in the pool it is its own partner.
+            partner = (others * (len(pool) - 1)).astype(np.int64)
+            partners.append(np.where(partner >= position, partner + 1, partner) % len(pool))
+    return _Plan(
+        np.array(chosen, dtype=np.int64),
+        parameters,
+        np.array(partners, dtype=np.int64).reshape(len(chosen), operation.partners),
+    )
+
+
+def _apply_all(
+    steps: tuple[Augmentation, ...],
+    pool: Pool,
+    positions: NDArray[np.int64],
+    seed: int,
+    draw: int,
+    device: torch.device,
     always: bool,
-) -> tuple[Tensor, Tensor, list[Parameters | None]]:
-    parameters: list[Parameters | None] = []
-    for row in positions:
-        key = pool.keys[row]
-        if not always:
-            coin = stream(seed, augmentation.name, draw, key, purpose="coin").random()
-            if coin >= augmentation.probability:
-                parameters.append(None)
-                continue
-        parameters.append(augmentation.operation.draw(stream(seed, augmentation.name, draw, key), pool.shape))
-    sources = torch.from_numpy(positions.copy()).unsqueeze(1)
-    assert not isinstance(augmentation.operation, Mixing)
-    return sources, torch.ones(len(positions), 1), parameters
+) -> Views:
+    count = len(positions)
+    if not steps:
+        sources, weights = _own_labels(positions)
+        success = torch.ones(count, dtype=torch.bool, device=device)
+        return Views(pool.take(positions, device=device), sources.to(device), weights.to(device), success)
+    before, step = steps[:-1], steps[-1]
+    views = _apply_all(before, pool, positions, seed, draw, device, always)
+    operation = step.operation
+    plan = _plan(step, pool, positions, seed, draw, always)
+    if not isinstance(operation, Mixing):
+        images, success = apply_to(operation, views.images, plan.chosen, plan.parameters)
+        return Views(images, views.sources, views.weights, views.success & success)
+    sources, weights = views.sources, views.weights
+    images = views.images
+    partner_views = _apply_all(before, pool, plan.partners.reshape(-1), seed, draw, device, always)
+    if len(plan.chosen):
+        rows = torch.from_numpy(plan.chosen).to(device)
+        parameters = stack(plan.parameters, device)
+        partners = partner_views.images.view(len(rows), operation.partners, *images.shape[1:])
+        images[rows] = operation.mix(images[rows], partners, parameters)
+    sources, weights = _mixed_labels(
+        operation,
+        plan,
+        (sources.cpu(), weights.cpu()),
+        (partner_views.sources.cpu(), partner_views.weights.cpu()),
+        pool.shape,
+    )
+    return Views(images, sources.to(device), weights.to(device), views.success)
+
+
+def apply_to(
+    operation: Any, images: Tensor, chosen: NDArray[np.int64], parameters: list[Parameters]
+) -> tuple[Tensor, Tensor]:
+    """`images`, which may be overwritten, with the `chosen` ones changed; which did not fail, bool (n,)."""
+    success = torch.ones(len(images), dtype=torch.bool, device=images.device)
+    if not len(chosen):
+        return images, success
+    everything = len(chosen) == len(images)
+    rows = torch.from_numpy(chosen).to(images.device)
+    given = images if everything else images[rows]
+    result = operation.apply(given, stack(parameters, images.device))
+    if isinstance(result, tuple):
+        result, succeeded = result
+        success[rows] = succeeded
+        failed = (~succeeded).nonzero().squeeze(1)
+        result[failed] = given[failed]
+    if everything:
+        return result, success
+    images[rows] = result
+    return images, success
+
+
+def _labels(
+    steps: tuple[Augmentation, ...],
+    pool: Pool,
+    positions: NDArray[np.int64],
+    seed: int,
+    draw: int,
+    always: bool,
+) -> tuple[Tensor, Tensor]:
+    if not steps:
+        return _own_labels(positions)
+    before, step = steps[:-1], steps[-1]
+    own = _labels(before, pool, positions, seed, draw, always)
+    if not isinstance(step.operation, Mixing):
+        return own
+    plan = _plan(step, pool, positions, seed, draw, always)
+    partners = _labels(before, pool, plan.partners.reshape(-1), seed, draw, always)
+    return _mixed_labels(step.operation, plan, own, partners, pool.shape)
+
+
+def _own_labels(positions: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(positions.copy()).unsqueeze(1), torch.ones(len(positions), 1)
+
+
+def _mixed_labels(
+    operation: Mixing,
+    plan: _Plan,
+    own: tuple[Tensor, Tensor],
+    partners: tuple[Tensor, Tensor],
+    shape: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """Labels after mixing; images that were not mixed keep all their weight."""
+    count, width = own[0].shape
+    # Unused columns name the image's own sources, with no weight.
+    sources = own[0].repeat(1, 1 + operation.partners)
+    weights = torch.cat([own[1], torch.zeros(count, width * operation.partners)], dim=1)
+    if len(plan.chosen):
+        rows = torch.from_numpy(plan.chosen)
+        shares = operation.weights(stack(plan.parameters), shape)
+        sources[rows, width:] = partners[0].view(len(rows), -1)
+        each = torch.cat([own[1][rows].unsqueeze(1), partners[1].view(len(rows), -1, width)], dim=1)
+        weights[rows] = (shares.unsqueeze(2) * each).flatten(1)
+    return sources, weights
+
+
+def _keys(
+    steps: tuple[Augmentation, ...], pool: Pool, positions: NDArray[np.int64], seed: int, draw: int
+) -> list[str]:
+    if not steps:
+        return [combine("image", *pool.shape, pool.keys[position]) for position in positions.tolist()]
+    before, step = steps[:-1], steps[-1]
+    own = _keys(before, pool, positions, seed, draw)
+    if step.deterministic:
+        return [combine(step.fingerprint, key) for key in own]
+    if not step.mixes:
+        return [combine(step.fingerprint, seed, draw, key) for key in own]
+    plan = _plan(step, pool, positions, seed, draw, True)
+    others = _keys(before, pool, plan.partners.reshape(-1), seed, draw)
+    width = step.operation.partners
+    return [
+        combine(step.fingerprint, seed, draw, key, *others[number * width : (number + 1) * width])
+        for number, key in enumerate(own)
+    ]
+
+
+def _checked(rows: ArrayLike, pool: Pool) -> NDArray[np.int64]:
+    positions = np.asarray(rows).reshape(-1)
+    if len(positions) and (
+        positions.dtype.kind not in "iu" or positions.min() < 0 or positions.max() >= len(pool)
+    ):
+        raise ValueError(f"rows must be positions in the pool, 0 to {len(pool) - 1}, got {positions!r}")
+    return positions.astype(np.int64)

@@ -1,0 +1,174 @@
+"""Masking: part of each image is hidden. Harder where the images are, not wider."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.pixels import blend, inside_boxes
+
+Fill = Literal["black", "white", "mean", "border", "noise"]
+"""What hides: one grey level; the image's mean colour; the median colour of its outermost pixels, which is
+the paper's own on drawings and scans; or random values."""
+
+
+@dataclass(frozen=True)
+class Masking(Operation):
+    """An operation that hides a region. Subclasses draw the region's parameters and say where it is.
+
+    Attributes:
+        fill: what is put there.
+    """
+
+    fill: Fill = "black"
+
+    @abstractmethod
+    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Parameters of the region of one image."""
+
+    @abstractmethod
+    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """Which pixels are hidden, bool (n, 1, H, W)."""
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The region, and random values where they are the fill."""
+        parameters = self.draw_region(random, shape)
+        if self.fill == "noise":
+            values = np.frombuffer(random.bytes(3 * shape[0] * shape[1]), dtype=np.uint8)
+            parameters["noise"] = values.reshape(3, *shape)
+        return parameters
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Hides the region."""
+        region = self.region(parameters, (images.shape[2], images.shape[3]))
+        if self.fill == "noise":
+            return blend(parameters["noise"], images, region)
+        return blend(fill_colours(images, self.fill), images, region)
+
+
+@dataclass(frozen=True)
+class Erasing(Masking):
+    """A rectangle of random size, shape and place (Zhong et al. 2020), as torchvision draws it.
+
+    Attributes:
+        scale: least and greatest share of the area.
+        ratio: least and greatest ratio of height to width.
+    """
+
+    scale: tuple[float, float] = (0.02, 0.33)
+    ratio: tuple[float, float] = (0.3, 3.3)
+
+    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The rectangle; empty when none fits in ten tries."""
+        rows, columns = shape
+        for _ in range(10):
+            area = rows * columns * random.uniform(*self.scale)
+            ratio = math.exp(random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if height < rows and width < columns:
+                top = int(random.integers(0, rows - height + 1))
+                left = int(random.integers(0, columns - width + 1))
+                return {"box": np.array([top, left, top + height, left + width])}
+        return {"box": np.zeros(4, dtype=np.int64)}
+
+    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """The rectangle."""
+        return inside_boxes(parameters["box"], *shape)
+
+
+@dataclass(frozen=True)
+class Cutout(Masking):
+    """A square whose centre is anywhere, cut off at the image's edges (DeVries and Taylor 2017).
+
+    Attributes:
+        side: of the square, as a share of the image's shorter side.
+    """
+
+    side: float = 0.5
+
+    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The square."""
+        side = max(1, round(min(shape) * self.side))
+        top = int(random.integers(0, shape[0])) - side // 2
+        left = int(random.integers(0, shape[1])) - side // 2
+        return {"box": np.array([top, left, top + side, left + side])}
+
+    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """The square."""
+        return inside_boxes(parameters["box"], *shape)
+
+
+@dataclass(frozen=True)
+class GridMask(Masking):
+    """Squares in a regular grid are hidden (Chen et al. 2020).
+
+    Attributes:
+        period: least and greatest distance of the squares, as a share of the image's shorter side.
+        kept: share of the period, down and across, that lies between the squares.
+    """
+
+    period: tuple[float, float] = (96 / 224, 1.0)
+    kept: float = 0.6
+
+    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Period and offsets of the grid in pixels."""
+        period = max(1, round(min(shape) * random.uniform(*self.period)))
+        offsets = random.integers(0, period, 2)
+        return {"period": period, "down": int(offsets[0]), "along": int(offsets[1])}
+
+    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """The squares."""
+        period = parameters["period"].unsqueeze(1)
+        between = (period * self.kept).round()
+
+        def hidden(size: int, offset: Tensor) -> Tensor:
+            places = torch.arange(size, device=period.device) + offset.unsqueeze(1)
+            return places % period >= between
+
+        rows, columns = hidden(shape[0], parameters["down"]), hidden(shape[1], parameters["along"])
+        return (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class PatchMask(Masking):
+    """Random patches of a regular grid are hidden, as in masked pre-training (He et al. 2022).
+
+    Attributes:
+        patches: of the grid, down and across.
+        hidden: share of the patches.
+    """
+
+    patches: int = 14
+    hidden: float = 0.75
+
+    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Which patches are hidden."""
+        count = self.patches**2
+        order = random.permutation(count)
+        return {"patches": (order < round(count * self.hidden)).reshape(self.patches, self.patches)}
+
+    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+        """The patches."""
+        patches = parameters["patches"]
+        down = torch.arange(shape[0], device=patches.device) * self.patches // shape[0]
+        along = torch.arange(shape[1], device=patches.device) * self.patches // shape[1]
+        return patches.index_select(1, down).index_select(2, along).unsqueeze(1)
+
+
+def fill_colours(images: Tensor, fill: Fill) -> Tensor:
+    """One colour per image, uint8 (n, 3, 1, 1), or one for all, uint8 (1, 1, 1, 1)."""
+    if fill == "mean":
+        return images.float().mean((2, 3), keepdim=True).round_().to(torch.uint8)
+    if fill == "border":
+        sides = [images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]]
+        return torch.cat(sides, dim=2).median(2).values.unsqueeze(2).unsqueeze(3)
+    level = 255 if fill == "white" else 0
+    return torch.full((1, 1, 1, 1), level, dtype=torch.uint8, device=images.device)
