@@ -42,9 +42,8 @@ class Geometry:
         if not 0 < self.crop_share <= 1:
             raise InputError(f"The share of the crop must lie in (0, 1], got {self.crop_share}. Use 1.0.")
         if self.interpolation not in get_args(Interpolation):
-            raise InputError(
-                f"Interpolation must be one of {', '.join(get_args(Interpolation))}, got {self.interpolation!r}."
-            )
+            known = ", ".join(get_args(Interpolation))
+            raise InputError(f"Interpolation must be one of {known}, got {self.interpolation!r}.")
         if self.fit not in get_args(Fit):
             raise InputError(f"The fit must be crop or pad, got {self.fit!r}.")
 
@@ -57,6 +56,5 @@ class Geometry:
     def fingerprint(self) -> str:
         """Changes whenever the decoded pixels may: name of the folder that they are stored in."""
         share = f"{self.crop_share:.6g}" if self.fit == "crop" else "1"
-        return (
-            f"{self.size}px-{self.fit}-{share}-{self.interpolation}-pillow{PIL.__version__}-v{DECODING_VERSION}"
-        )
+        decoder = f"pillow{PIL.__version__}-v{DECODING_VERSION}"
+        return f"{self.size}px-{self.fit}-{share}-{self.interpolation}-{decoder}"

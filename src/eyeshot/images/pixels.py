@@ -257,9 +257,7 @@ class _Failure:
     lasting: bool  # follows from the bytes, so that trying again is no use
 
 
-def _in_threads(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> Iterator[Result]:
+def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
     """Results in order, with only a few decoded images waiting in memory at a time."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-decode")
     waiting: deque[Future[Result]] = deque()

@@ -54,7 +54,7 @@ class UnreadableImageError(InputError):
 
 @contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Pillow's settings while many files are read: truncated files fail, warnings about files are not printed.
+    """Pillow's settings while many files are read: truncated files fail, and files cause no warnings.
 
     Both settings belong to the whole process, so this is entered once around the threads, not within them.
     """
@@ -168,14 +168,13 @@ def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
     size, resampling = geometry.size, RESAMPLING[geometry.interpolation]
     width, height = image.size
     if geometry.fit == "crop":
-        short = geometry.short_side
-        # The sizes and corners of torchvision's Resize and CenterCrop, so that the square is the one that
-        # the weights were evaluated on. Resizing just the box spares the pixels that the crop would drop.
-        resized = [int(short * side / min(width, height)) for side in (width, height)]
-        left, top = (round((side - size) / 2.0) for side in resized)
-        across, down = width / resized[0], height / resized[1]
-        box = (left * across, top * down, (left + size) * across, (top + size) * down)
-        return image.resize((size, size), resampling, box=_inside(box, width, height))
+        # Resizing just the box of the centre crop spares the pixels that the crop would drop. The box lies
+        # exactly in the middle, where torchvision rounds to whole pixels: so a flipped or turned copy gets
+        # the same pixels, flipped or turned, and can be recognised.
+        side = min(width, height) * size / geometry.short_side
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (max(0.0, left), max(0.0, top), min(width, left + side), min(height, top + side))
+        return image.resize((size, size), resampling, box=box)
     longest = max(width, height)
     shown = image.resize(
         (max(1, round(size * width / longest)), max(1, round(size * height / longest))), resampling
@@ -183,13 +182,6 @@ def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
     square = Image.new("RGB", (size, size), _border_colour(shown))
     square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
     return square
-
-
-def _inside(
-    box: tuple[float, float, float, float], width: int, height: int
-) -> tuple[float, float, float, float]:
-    """The box without the rounding error that would put it a hair beyond the image."""
-    return max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3])
 
 
 def _border_colour(image: Image.Image) -> tuple[int, int, int]:

@@ -16,9 +16,7 @@ Rows = NDArray[np.int64]
 LARGEST_SHARE = 0.9
 
 
-def hold_out(
-    table: ImageTable, groups: Rows | None = None, *, share: float, seed: int
-) -> tuple[Rows, Rows]:
+def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, seed: int) -> tuple[Rows, Rows]:
     """Divide a table into training and validation images, by class, copy groups whole.
 
     Of every class about `share` is held out, and at least one image where the class has two images that are
