@@ -49,7 +49,7 @@ def fingerprint_of(
     module: nn.Module, name: str, geometry: Geometry, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> str:
     """Hash of weights and preparation: 32 hexadecimal digits that change when a feature could."""
-    digest = xxhash.xxh3_128(repr((name, geometry, mean, std)).encode())
+    digest = xxhash.xxh3_128(repr((name, geometry.fingerprint, mean, std)).encode())
     for key, value in sorted(module.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
         # Bytes, since numpy has no bfloat16.

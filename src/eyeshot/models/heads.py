@@ -1,34 +1,52 @@
-"""A linear classifier on cached features."""
+"""A linear classifier on cached features: multinomial logistic regression, fitted exactly."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import torch
+import threadpoolctl
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from eyeshot.errors import ModelError
+from eyeshot.errors import InputError, ModelError
+
+FLAT = 1e-6  # features that vary by less, relative to the widest one, tell nothing and are left out
+STEPS = 500
+SMALL = 2e7  # multiplications in one product, below which a second thread costs more than it brings
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Multinomial logistic regression: softmax(features @ weight.T + bias).
+    """Class probabilities are softmax(features @ weight.T + bias).
 
     Attributes:
-        weight: float32 (C, D), for raw features; the standardisation is folded in.
+        weight: float32 (C, D), for features as they are; the standardisation is folded in.
         bias: float32 (C,).
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    @property
+    def class_count(self) -> int:
+        """C."""
+        return len(self.bias)
+
     def predict_proba(self, features: NDArray[np.generic]) -> NDArray[np.float32]:
         """Class probabilities of features (n, D): float32 (n, C), rows sum to 1."""
         scores = np.asarray(features, np.float32) @ self.weight.T + self.bias
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
-        return scores / scores.sum(axis=1, keepdims=True)
+        scores /= scores.sum(axis=1, keepdims=True)
+        return scores
+
+    def predict(self, features: NDArray[np.generic]) -> NDArray[np.int64]:
+        """Most probable class of features (n, D): int64 (n,)."""
+        scores = np.asarray(features, np.float32) @ self.weight.T + self.bias
+        return scores.argmax(axis=1).astype(np.int64)
 
 
 def fit_head(
@@ -38,34 +56,95 @@ def fit_head(
     class_count: int | None = None,
     sample_weights: NDArray[np.floating] | None = None,
     penalty: float = 1.0,
-    seed: int = 0,
+    tolerance: float = 1e-5,
+    start: Head | None = None,
 ) -> Head:
-    """Fit a head; minimal version, see the next commit."""
-    values = torch.from_numpy(np.asarray(features, np.float32))
-    mean, scale = values.mean(0), values.std(0, correction=0).clamp_min(1e-6)
-    values = (values - mean) / scale
-    if labels.ndim == 1:
-        classes = class_count or int(labels.max()) + 1
-        targets = torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), classes).float()
-    else:
-        targets = torch.from_numpy(labels.astype(np.float32))
-    share = torch.ones(len(values)) if sample_weights is None else torch.from_numpy(sample_weights).float()
+    """Fit multinomial logistic regression on standardised features.
+
+    Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as scikit-learn's
+    LogisticRegression does with C = 1 / penalty. The minimum is unique and found from zero without random
+    numbers, so there is no seed.
+
+    Args:
+        features: (n, D), any float type.
+        labels: int (n,) class numbers, or float (n, C) soft labels whose rows sum to 1.
+        class_count: C where `labels` are numbers; None takes the largest number plus one.
+        sample_weights: float (n,), how much each row counts; None counts all alike.
+        penalty: ridge on the weights, not on the bias.
+        tolerance: largest entry of the gradient at the end.
+        start: a head of similar features to begin at, which saves steps and changes the result only within
+            the tolerance.
+
+    Raises:
+        InputError: no rows, or labels that do not fit the features.
+        ModelError: features that are not finite.
+    """
+    values = np.asarray(features, np.float64)
+    targets = _targets(labels, class_count)
+    if not len(values) or len(values) != len(targets):
+        raise InputError(f"A head needs as many labels as features, got {len(targets)} and {len(values)}.")
+    if not np.isfinite(values).all():
+        raise ModelError("A head needs finite features; some are NaN or infinite.")
+    share = np.ones(len(values)) if sample_weights is None else np.asarray(sample_weights, np.float64)
+    if share.shape != (len(values),) or share.min() < 0 or share.sum() <= 0:
+        raise InputError("`sample_weights` must be one weight a row, none negative, not all zero.")
     share = share / share.sum()
-    weight = torch.zeros(targets.shape[1], values.shape[1], requires_grad=True)
-    bias = torch.zeros(targets.shape[1], requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=100, history_size=10, line_search_fn="strong_wolfe")
+    mean = share @ values
+    spread = np.sqrt(share @ np.square(values - mean))
+    usable = spread > FLAT * max(float(spread.max()), np.finfo(np.float64).tiny)
+    scale = np.where(usable, spread, 1.0)
+    values = np.where(usable, (values - mean) / scale, 0.0)
+    ridge = penalty / len(values)
+    count, width = targets.shape[1], values.shape[1]
+    # Classes along the first axis: sums over classes then run over long rows, three times as fast.
+    across, wanted = np.ascontiguousarray(values.T), np.ascontiguousarray(targets.T)
+    mass = share * wanted.sum(axis=0)
+    weighted = wanted * share
+    # The part of the gradient that does not change.
+    pull, pull_bias = weighted @ values, weighted.sum(axis=1)
 
-    def loss() -> torch.Tensor:
-        solver.zero_grad()
-        logits = values @ weight.T + bias
-        fitted = -(share[:, None] * targets * logits.log_softmax(1)).sum()
-        total = fitted + 0.5 * penalty / len(values) * weight.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weight, bias = flat[: count * width].reshape(count, width), flat[count * width :]
+        scores = weight @ across
+        scores += bias[:, None]
+        top = scores.max(axis=0)
+        fitted = -float(np.vdot(weighted, scores))
+        scores -= top
+        np.exp(scores, out=scores)
+        total = scores.sum(axis=0)
+        fitted += float(mass @ (top + np.log(total)))
+        scores *= mass / total
+        gradient = scores @ values - pull + ridge * weight
+        value = fitted + 0.5 * ridge * float(np.vdot(weight, weight))
+        return value, np.concatenate([gradient.ravel(), scores.sum(axis=1) - pull_bias])
 
-    solver.step(loss)
-    if not torch.isfinite(weight).all():
-        raise ModelError("The linear head did not fit: its features are not finite.")
-    with torch.no_grad():
-        raw = weight / scale
-        return Head(raw.numpy(), (bias - raw @ mean).numpy())
+    begin = np.zeros(count * width + count)
+    if start is not None and start.weight.shape == (count, width):
+        begin[: count * width] = (start.weight * scale).ravel()
+        begin[count * width :] = start.bias + start.weight @ mean
+    options = {"maxiter": STEPS, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
+    with _threads(values.size * count):
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", options=options).x
+    weight = np.where(usable, found[: count * width].reshape(count, width) / scale, 0.0)
+    bias = found[count * width :] - weight @ mean
+    return Head(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def _targets(labels: NDArray[np.generic], class_count: int | None) -> NDArray[np.float64]:
+    if labels.ndim == 2:
+        return np.asarray(labels, np.float64)
+    numbers = np.asarray(labels, np.int64)
+    count = class_count or int(numbers.max(initial=-1)) + 1
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
+        raise InputError(f"`labels` must lie in 0 to {count - 1}, got {numbers.min()} to {numbers.max()}.")
+    return np.eye(count)[numbers]
+
+
+def _threads(multiplications: int) -> AbstractContextManager[object]:
+    # Waiting for each other, two threads took 280 ms for what one does in 12 when the machine was busy.
+    return nullcontext() if multiplications > SMALL else _pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _pools() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()

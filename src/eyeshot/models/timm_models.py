@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -10,41 +13,165 @@ import torch
 from timm.data import resolve_data_config
 from torch import nn
 
-from eyeshot.errors import ModelError
+from eyeshot.errors import InputError, ModelError
+from eyeshot.models.hub import cached_file, require_hub, ways_on
+from eyeshot.models.weights import Convert, load_weights
 
 
-def resolve_tag(model: str) -> tuple[str, Any, str]:
-    """The full tag, its timm configuration, and what was guessed.
+def resolve_tag(model: str) -> tuple[str, Any, list[str]]:
+    """The full tag, timm's configuration of it, and what was guessed.
 
     Raises:
         ModelError: timm has no such model; the nearest tags are named.
     """
     architecture, _, tag = model.partition(".")
-    known = timm.is_model(architecture)
-    if not known or (tag and model not in timm.list_pretrained(f"{architecture}.*")):
-        pool = timm.list_pretrained() if tag or not known else timm.list_models()
-        if known:
-            near = timm.list_pretrained(f"{architecture}.*")[:5]
-        else:
-            near = difflib.get_close_matches(model, [*timm.list_models(), *pool], n=5, cutoff=0.4)
-        raise ModelError(
-            f"timm has no model {model!r}. Nearest: {', '.join(near) or 'none'}. "
-            "All tags: python -c 'import timm; print(timm.list_pretrained())'"
-        )
-    config = timm.get_pretrained_cfg(model, allow_unregistered=False)
+    if not timm.is_model(architecture):
+        raise _unknown(model, difflib.get_close_matches(model, _all_names(), n=5, cutoff=0.4))
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and model not in tags:
+        raise _unknown(model, difflib.get_close_matches(model, tags, n=5, cutoff=0.0))
+    config = timm.get_pretrained_cfg(model)
     if tag or config is None or not config.tag:
-        return model, config, ""
+        return model, config, []
     full = f"{architecture}.{config.tag}"
-    return full, config, f"{model} names no weights; timm's default for it is {full}."
+    return full, config, [f"{model!r} names no weights; timm's default for it is {full}."]
 
 
-def build(model: str, *, pretrained: bool, **arguments: Any) -> nn.Module:
-    """The network without its classifier; the same initialisation every time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return timm.create_model(model, pretrained=pretrained, num_classes=0, **arguments)
+def load_timm(
+    name: str, config: Any, *, weights: Path | None, from_scratch: bool, size: int | None, seed: int
+) -> tuple[nn.Module, list[str]]:
+    """The network of a full tag without its classifier, and notes to print.
+
+    Raises:
+        InputError: the architecture cannot take `size`.
+        ModelError: the weights cannot be had or do not fit.
+    """
+    arguments = _size_arguments(name, config, size)
+    if from_scratch or weights is not None:
+        module = _build(name, size, config, seed, arguments | {"pretrained": False, "num_classes": 0})
+        if weights is None:
+            return module, []
+        classifiers = _classifiers(config)
+        return module, [
+            load_weights(module, weights, name=name, classifiers=classifiers, convert=_filter_of(module))
+        ]
+    return _pretrained(name, config, size, seed, arguments)
 
 
 def preparation(module: nn.Module) -> dict[str, Any]:
     """timm's own size, crop, mean, std and interpolation for the weights of `module`."""
     return dict(resolve_data_config({}, model=module))
+
+
+def own_size(name: str, config: Any) -> int:
+    """The side of the images that the weights were trained on.
+
+    Raises:
+        InputError: the model does not read square RGB images.
+    """
+    channels, height, width = config.input_size if config is not None else (3, 224, 224)
+    if channels != 3 or height != width:
+        raise InputError(
+            f"`model` must read square RGB images, but {name} reads {channels} channels of {height} x {width}. "
+            "Choose another."
+        )
+    return int(height)
+
+
+def _pretrained(
+    name: str, config: Any, size: int | None, seed: int, arguments: dict[str, Any]
+) -> tuple[nn.Module, list[str]]:
+    if config is None or not (config.hf_hub_id or config.url):
+        raise ModelError(
+            f"timm has no weights for {name!r}. Give --weights FILE, or train a baseline of it with --from-scratch."
+        )
+    file = cached_file(config)
+    arguments["pretrained"] = True
+    if file is not None:
+        # The file by its path: asking the hub whether there is a newer one would wait for the network.
+        custom = config.custom_load if file.suffix == ".npz" or isinstance(config.custom_load, str) else False
+        arguments["pretrained_cfg_overlay"] = {"file": str(file), "custom_load": custom}
+    else:
+        require_hub(name, config)
+    try:
+        # With its classifier first: only then does timm check that every tensor of the file fits.
+        module = _build(name, size, config, seed, arguments)
+        module.reset_classifier(0)  # type: ignore[operator]
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if file is not None:
+            raise ModelError(
+                f"The cached weights {str(file)!r} do not load into {name} ({_first_line(error)}). "
+                "Delete the file to fetch it again, or give --weights FILE."
+            ) from error
+        raise ModelError(
+            ways_on(name, config, f"downloading them failed ({type(error).__name__}: {_first_line(error)})")
+        ) from error
+    return module, [f"Weights from the cache: {file}."] if file is not None else []
+
+
+def _build(name: str, size: int | None, config: Any, seed: int, arguments: dict[str, Any]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module: nn.Module = timm.create_model(name, **arguments)
+        except (TypeError, AssertionError, ValueError, ZeroDivisionError) as error:
+            if "img_size" not in arguments:
+                raise
+            own = own_size(name, config)
+            raise InputError(
+                f"`size` must be {own} for {name}, got {size}: its architecture is fixed ({_first_line(error)})."
+            ) from error
+    return module
+
+
+def _size_arguments(name: str, config: Any, size: int | None) -> dict[str, Any]:
+    own = own_size(name, config)
+    if size is None or size == own or config is None or not config.fixed_input_size:
+        return {}
+    return {"img_size": size}
+
+
+def check_patches(name: str, module: nn.Module, size: int, own: int) -> None:
+    """Let a size pass only where its patches fill the image: a rest at the edge would go unseen.
+
+    Raises:
+        InputError: `size` is no multiple of the patch.
+    """
+    patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
+    step = int(patch[0] if isinstance(patch, (tuple, list)) else patch or 1)
+    if step > 1 and size % step:
+        low = max(step, size // step * step)
+        raise InputError(
+            f"`size` must be a multiple of {step} for {name} (its patch), got {size}. "
+            f"Nearest: {low} and {low + step}; its own size is {own}."
+        )
+
+
+def _classifiers(config: Any) -> list[str]:
+    found = config.classifier if config is not None else None
+    return [found] if isinstance(found, str) else list(found or [])
+
+
+def _filter_of(module: nn.Module) -> Convert | None:
+    """timm's conversion of other layouts of the same weights, and of position tables to other sizes."""
+    function = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    if function is None:
+        return None
+    takes_model = len(inspect.signature(function).parameters) > 1
+    return lambda state, target: dict(function(state, target) if takes_model else function(state))
+
+
+def _all_names() -> list[str]:
+    return [*timm.list_models(), *timm.list_pretrained()]
+
+
+def _unknown(model: str, near: list[str]) -> ModelError:
+    hint = f"Nearest: {', '.join(near)}." if near else "None is near."
+    return ModelError(
+        f"`model` must be a timm tag or package.module:factory, got {model!r}, which timm does not have. {hint} "
+        "All tags: python -c \"import timm; print(*timm.list_pretrained(), sep='\\n')\""
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

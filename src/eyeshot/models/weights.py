@@ -1,0 +1,257 @@
+"""Weights from a file: safetensors or torch, nested and prefixed as training scripts leave them."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from eyeshot.errors import InputError, ModelError
+
+State = dict[str, Tensor]
+Convert = Callable[[State, nn.Module], State]
+
+# Averaged weights come first, as in timm: where a file holds both, they are the ones that were validated.
+CONTAINERS = (
+    "state_dict_ema", "model_ema", "ema_state_dict", "ema",
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "shadow_params",
+)  # fmt: skip
+HEADS = re.compile(r"^(heads?|head_dist|classifier|fc|logits|last_linear|aux\w*)\d*\.")
+NO_WEIGHTS = re.compile(r"(^|\.)(num_batches_tracked|n_averaged)$")
+SHOWN = 4
+
+
+def read_state(file: Path) -> tuple[State, str]:
+    """All tensors of the model in `file`, and which part of the file they are.
+
+    Torch files are read with `weights_only=True`: nothing in them is run.
+
+    Raises:
+        InputError: there is no such file.
+        ModelError: it holds no weights, or cannot be read without running code from it.
+    """
+    if not file.is_file():
+        raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file.")
+    with open(file, "rb") as opened:
+        start = opened.read(9)
+    try:
+        # A safetensors file begins with the length of its JSON header; its suffix may be any.
+        content: Any = load_file(file) if start[8:] == b"{" else _read_torch(file)
+    except (safetensors.SafetensorError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{str(file)!r} is neither a readable safetensors file nor a torch file ({_first_line(error)}). "
+            "Is it complete? Compare its size with where it came from."
+        ) from error
+    path: list[str] = []
+    while isinstance(content, Mapping):
+        inner = _container(content)
+        if inner is None:
+            break
+        path.append(inner)
+        content = content[inner]
+    state = _tensors(content)
+    if not state:
+        kind = type(content).__name__
+        raise ModelError(
+            f"{str(file)!r} holds no weights by name, but {kind}{_names(content)}. Save them with "
+            "torch.save(model.state_dict(), 'weights.pt')."
+        )
+    return state, f"part {'.'.join(path)!r} of the file" if path else ""
+
+
+def load_weights(
+    module: nn.Module,
+    file: Path,
+    *,
+    name: str,
+    classifiers: Sequence[str] = (),
+    convert: Convert | None = None,
+) -> str:
+    """Load a file into `module` and say what was used.
+
+    Every tensor of the module outside its classifier must be in the file with the same shape, and the file
+    may hold nothing else but a classifier. A classifier of another size is left out.
+
+    Args:
+        module: the network, with or without its classifier; changed in place.
+        file: safetensors or torch file.
+        name: the model's name, for messages.
+        classifiers: dotted names of the classifier layers, as in timm's configurations.
+        convert: turns other layouts of the same architecture into the module's (timm's checkpoint filter).
+
+    Raises:
+        ModelError: the file belongs to another architecture; counts and the first keys are named.
+    """
+    state, part = read_state(file)
+    match = match_state(module, state, classifiers)
+    if convert is not None and not match.complete:
+        match = _converted(module, state, classifiers, convert) or match
+    if not match.complete:
+        raise ModelError(match.complaint(name, file))
+    broken = [key for key, value in match.state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{str(file)!r} has NaN or infinite weights, for instance in {_few(broken)}.")
+    module.load_state_dict(match.state, strict=False)
+    notes = [note for note in (part, *match.notes) if note]
+    details = f" ({'; '.join(notes)})" if notes else ""
+    return f"Weights from {file.name}: {match.found} of {match.wanted} tensors{details}."
+
+
+class Match:
+    """How a state fits a module; `complete` where nothing is missing, left over or of another shape."""
+
+    def __init__(self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]) -> None:
+        own = module.state_dict()
+        heads = tuple(f"{classifier}." for classifier in classifiers)
+
+        def is_head(key: str) -> bool:
+            return bool(heads) and key.startswith(heads)
+
+        shaped = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+        self.state = shaped
+        self.missing = [key for key in own if key not in state and not is_head(key) and not _optional(key)]
+        self.misshaped = [
+            f"{key} {tuple(state[key].shape)} against the model's {tuple(own[key].shape)}"
+            for key in own
+            if key in state and key not in shaped and not is_head(key)
+        ]
+        foreign = [key for key in state if key not in own and not _optional(key)]
+        dropped = [key for key in foreign if is_head(key) or HEADS.match(key)]
+        self.unexpected = [key for key in foreign if key not in dropped]
+        other_size = [key for key in own if is_head(key) and key in state and key not in shaped]
+        self.wanted = sum(not is_head(key) for key in own)
+        self.found = self.wanted - len(self.missing) - len(self.misshaped)
+        left_out = [*dropped, *other_size]
+        self.notes = [*notes, *([f"classifier left out: {_few(left_out)}"] if left_out else [])]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file is of this architecture."""
+        return not (self.missing or self.misshaped or self.unexpected)
+
+    def complaint(self, name: str, file: Path) -> str:
+        """What does not fit, with counts and the first keys."""
+        found = [
+            f"{len(keys)} {word}: {_few(keys)}"
+            for keys, word in (
+                (self.missing, "missing"),
+                (self.misshaped, "of another shape"),
+                (self.unexpected, "unknown to the model"),
+            )
+            if keys
+        ]
+        return (
+            f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.found} of its {self.wanted} "
+            f"tensors fit; {'; '.join(found)}. Give --model the architecture that this file was trained with."
+        )
+
+
+def match_state(module: nn.Module, state: State, classifiers: Sequence[str] = ()) -> Match:
+    """The best fit of `state` to `module` over all prefixes that its names could carry."""
+    return max(
+        (
+            Match(module, inside, classifiers, notes)
+            for inside, notes in (_without(state, prefix) for prefix in _prefixes(module, state))
+        ),
+        key=lambda match: (match.complete, match.found),
+    )
+
+
+def _prefixes(module: nn.Module, state: State) -> list[str]:
+    # A wrapper puts one prefix before all names ("module.", "_orig_mod.", "model.", "backbone.", or two of
+    # them): what stands before the name of one of the module's own tensors is the candidate.
+    own = [key for key in module.state_dict() if not _optional(key)]
+    found = [""]
+    for probe in (own[0], own[len(own) // 2], own[-1]) if own else ():
+        for key in state:
+            if key.endswith(f".{probe}") and (prefix := key[: -len(probe)]) not in found:
+                found.append(prefix)
+    return sorted(found, key=len)
+
+
+def _without(state: State, prefix: str) -> tuple[State, list[str]]:
+    if not prefix:
+        return state, []
+    inside = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    outside = [key for key in state if not key.startswith(prefix) and not _optional(key)]
+    notes = [f"prefix {prefix!r} taken off"]
+    return inside, notes + ([f"outside of it, left out: {_few(outside)}"] if outside else [])
+
+
+def _converted(module: nn.Module, state: State, classifiers: Sequence[str], convert: Convert) -> Match | None:
+    for prefix in _prefixes(module, state) + [name for name in ("module.", "model.", "backbone.") if name]:
+        inside, notes = _without(state, prefix)
+        if not inside:
+            continue
+        try:
+            changed = convert(dict(inside), module)
+        except Exception:  # A filter meets names that it was not written for: then this is no such file.
+            continue
+        match = Match(module, changed, classifiers, [*notes, "names or sizes converted by timm"])
+        if match.complete:
+            return match
+    return None
+
+
+def _read_torch(file: Path) -> Any:
+    allow = getattr(torch.serialization, "safe_globals", lambda _: nullcontext())
+    try:
+        # timm's own checkpoints carry their command line as a Namespace: a bag of values, no code.
+        with allow([argparse.Namespace]):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{str(file)!r} is no plain file of weights: reading it would run code{_unsafe(file)}. Save it where "
+            "it was made with torch.save(model.state_dict(), 'weights.pt')."
+        ) from error
+
+
+def _unsafe(file: Path) -> str:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
+    except Exception:  # Only there to name what was found; older torch has no such function.
+        return ""
+    return f" ({_few(names)})" if names else ""
+
+
+def _container(content: Mapping[Any, Any]) -> str | None:
+    for name in CONTAINERS:
+        if isinstance(content.get(name), Mapping):
+            return name
+    if _tensors(content):
+        return None
+    held = {name: len(_tensors(value)) for name, value in content.items() if isinstance(value, Mapping)}
+    best = max(held, key=lambda name: held[name], default=None)
+    return best if best is not None and (held[best] or len(held) == 1) else None
+
+
+def _tensors(content: Any) -> State:
+    if not isinstance(content, Mapping):
+        return {}
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _optional(key: str) -> bool:
+    return bool(NO_WEIGHTS.search(key))
+
+
+def _few(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return ", ".join(keys[:SHOWN]) + more
+
+
+def _names(content: Any) -> str:
+    return f" with {_few([str(name) for name in content])}" if isinstance(content, Mapping) and content else ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
