@@ -2,8 +2,8 @@
 
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.device import choose_device
-from eyeshot.models.feature_bank import FeatureBank
-from eyeshot.models.features import extract
+from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
+from eyeshot.models.features import extract, measure_speed, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
 from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
 
@@ -13,8 +13,13 @@ __all__ = [
     "Backbone",
     "FeatureBank",
     "Head",
+    "ViewFeatures",
     "choose_device",
     "extract",
     "fit_head",
     "load_backbone",
+    "measure_speed",
+    "normalise",
+    "place",
+    "to_batch",
 ]

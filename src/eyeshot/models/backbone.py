@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import torch
@@ -71,4 +70,4 @@ def count_features(module: nn.Module, size: int) -> int:
     if not isinstance(found, Tensor) or found.ndim != 2:
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise ModelError(f"A model must give features of shape (n, D), got {shape} for one image.")
-    return cast(int, found.shape[1])
+    return found.shape[1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,24 +15,45 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
+from eyeshot.models.partners import PartnerStore
 from eyeshot.rowstore import RowStore
 
-CHUNK = 256
-PARTNERS = 4
+CHUNK_BYTES = 32 << 20
+CHUNK_ROWS = 512
+FLOAT16_LARGEST = 65504.0
 Progress = Callable[[int, int], None]
 
 
-class FeatureBank:
-    """Features of clean images and of views for one backbone.
-
-    Args:
-        cache: the cache folder; the bank lies in `features/<fingerprint>` of it.
-        backbone: the model.
-        device: where views are made and the model runs.
-        batch_size: images at once.
+class ViewFeatures(NamedTuple):
+    """Features of one draw of views.
 
     Attributes:
-        augment_s, forward_s: seconds spent so far on making views and on the model.
+        features: float16 (n, D); float32 where the model's features do not fit into float16.
+        success: bool (n,); where False the operation failed and the features are those of the clean image.
+        sources: int64 (n, P), positions in the pool; the image itself first.
+        weights: float32 (n, P), label weights of the sources; rows sum to 1.
+    """
+
+    features: NDArray[np.floating]
+    success: NDArray[np.bool_]
+    sources: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+class FeatureBank:
+    """Features of clean images and of views for one backbone; only what is missing is computed.
+
+    Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
+
+    Args:
+        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone>` of it.
+        backbone: the model.
+        device: where views are made and the model runs.
+        batch_size: images at once through the model.
+
+    Attributes:
+        augment_s, forward_s: seconds spent so far on making views, and on the model.
+        computed: rows that this object computed so far; the others came from disk.
     """
 
     def __init__(
@@ -39,27 +62,37 @@ class FeatureBank:
         self.backbone = backbone
         self.device = torch.device(device)
         self.batch_size = batch_size
+        self.folder = cache / "features" / backbone.fingerprint
         self.augment_s = 0.0
         self.forward_s = 0.0
-        folder = cache / "features" / backbone.fingerprint
-        self._store = RowStore(folder, shape=(backbone.feature_count + 1,), dtype="float16")
-        self._partners = RowStore(folder / "partners", shape=(PARTNERS, 20), dtype="uint8")
+        self.computed = 0
+        pixels = 3 * backbone.geometry.size**2
+        self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
+        self._store: RowStore | None = None
+        self._partners = PartnerStore(self.folder / "partners")
 
     def clean(
         self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None
-    ) -> NDArray[np.float16]:
-        """Features of unchanged images: float16 (n, D)."""
+    ) -> NDArray[np.floating]:
+        """Features of unchanged images.
+
+        Args:
+            pool: the images.
+            rows: int64 (n,), positions in the pool.
+            progress: called with (done, missing) after each chunk.
+
+        Returns:
+            float16 (n, D); float32 where the model's features do not fit into float16.
+        """
         keys = [pool.keys[row] for row in rows]
-        missing = self._store.missing(keys)
-        for start in range(0, len(missing), CHUNK):
-            part = missing[start : start + CHUNK]
-            begin = time.perf_counter()
-            found = self._extract(np.asarray(pool.images[rows[part]]))
-            self.forward_s += time.perf_counter() - begin
+        missing = self._missing(keys)
+        for part in self._chunks(missing):
+            pixels = np.asarray(pool.images[rows[part]])
+            found = self._extract(pixels)
             self._append([keys[position] for position in part], found, np.ones(len(part), bool))
             if progress:
-                progress(start + len(part), len(missing))
-        return self._store.read(keys)[:, :-1]  # type: ignore[return-value]
+                progress(self._done(missing, part), len(missing))
+        return self._read(keys)[0]
 
     def views(
         self,
@@ -70,63 +103,93 @@ class FeatureBank:
         seed: int,
         draw: int,
         progress: Progress | None = None,
-    ) -> tuple[NDArray[np.float16], NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32]]:
-        """Features of one draw of views.
+    ) -> ViewFeatures:
+        """Features of one draw of views, with what their labels follow from.
 
-        Returns:
-            features float16 (n, D), success bool (n,), sources int64 (n, P), weights float32 (n, P).
+        Args:
+            augmentation: always applied, whatever its probability in training.
+            pool: the images, also those that mixing takes its partners from.
+            rows: int64 (n,), positions in the pool.
+            seed, draw: which views.
+            progress: called with (done, missing) after each chunk.
         """
         keys = view_keys(augmentation, pool, rows, seed=seed, draw=draw)
-        missing = self._store.missing(keys)
-        for start in range(0, len(missing), CHUNK):
-            part = missing[start : start + CHUNK]
+        missing = self._missing(keys)
+        for part in self._chunks(missing):
             begin = time.perf_counter()
             views = make_views(augmentation, pool, rows[part], seed=seed, draw=draw, device=self.device)
-            middle = time.perf_counter()
+            success = views.success.cpu().numpy()  # waits for the device, so that its time is counted here
+            self.augment_s += time.perf_counter() - begin
             found = self._extract(views.images)
-            self.augment_s += middle - begin
-            self.forward_s += time.perf_counter() - middle
             chunk_keys = [keys[position] for position in part]
             if augmentation.mixes:
-                self._append_partners(
-                    chunk_keys, pool, views.sources.cpu().numpy(), views.weights.cpu().numpy()
-                )
-            self._append(chunk_keys, found, views.success.cpu().numpy())
+                # Before the features: where these are stored, the partners are too.
+                sources, weights = views.sources.cpu().numpy(), views.weights.cpu().numpy()
+                self._partners.append(chunk_keys, pool.keys, sources, weights)
+            self._append(chunk_keys, found, success)
             if progress:
-                progress(start + len(part), len(missing))
-        stored = self._store.read(keys)
-        success = stored[:, -1] > 0
-        if not augmentation.mixes:
-            return stored[:, :-1], success, rows[:, None].copy(), np.ones((len(rows), 1), np.float32)  # type: ignore[return-value]
-        sources, weights = self._read_partners(keys, pool)
-        return stored[:, :-1], success, sources, weights  # type: ignore[return-value]
+                progress(self._done(missing, part), len(missing))
+        features, success = self._read(keys)
+        if augmentation.mixes:
+            sources, weights = self._partners.read(keys, pool.keys, rows)
+        else:
+            sources, weights = rows[:, None].copy(), np.ones((len(rows), 1), np.float32)
+        return ViewFeatures(features, success, sources, weights)
 
-    def _extract(self, images: object) -> NDArray[np.float32]:
-        return extract(self.backbone, images, device=self.device, batch_size=self.batch_size)  # type: ignore[arg-type]
+    def missing_views(
+        self, augmentation: Augmentation, pool: Pool, rows: NDArray[np.int64], *, seed: int, draw: int
+    ) -> int:
+        """How many forward passes `views` would cost."""
+        return len(self._missing(view_keys(augmentation, pool, rows, seed=seed, draw=draw)))
+
+    def _chunks(self, missing: Sequence[int]) -> list[NDArray[np.int64]]:
+        positions = np.asarray(missing, np.int64)
+        return [positions[start : start + self.chunk] for start in range(0, len(positions), self.chunk)]
+
+    @staticmethod
+    def _done(missing: Sequence[int], part: NDArray[np.int64]) -> int:
+        return int(np.searchsorted(missing, part[-1])) + 1
+
+    def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
+        begin = time.perf_counter()
+        found = extract(self.backbone, images, device=self.device, batch_size=self.batch_size)
+        self.forward_s += time.perf_counter() - begin
+        return found
+
+    def _open(self) -> RowStore | None:
+        description = self.folder / "store.json"
+        if self._store is None and description.exists():
+            dtype = json.loads(description.read_text(encoding="utf-8"))["dtype"]
+            self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
+        return self._store
+
+    def _missing(self, keys: Sequence[str]) -> list[int]:
+        store = self._open()
+        if store is not None:
+            return store.missing(keys)
+        return sorted({key: position for position, key in reversed(list(enumerate(keys)))}.values())
 
     def _append(self, keys: Sequence[str], features: NDArray[np.float32], success: NDArray[np.bool_]) -> None:
-        row = np.concatenate([features, success[:, None]], axis=1).astype(np.float16)
-        self._store.append(keys, row)
+        store = self._open()
+        if store is None:
+            shape = (self.backbone.feature_count + 1,)
+            store = self._store = RowStore(self.folder, shape=shape, dtype=_fitting_type(features))
+        rows = np.concatenate([features, success[:, None]], axis=1)
+        if store.dtype == np.float16:
+            # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.
+            rows = rows.clip(-FLOAT16_LARGEST, FLOAT16_LARGEST)
+        store.append(keys, rows.astype(store.dtype))
+        self.computed += len(keys)
 
-    def _append_partners(
-        self, keys: Sequence[str], pool: Pool, sources: NDArray[np.int64], weights: NDArray[np.float32]
-    ) -> None:
-        rows = np.zeros((len(keys), PARTNERS, 20), np.uint8)
-        for column in range(sources.shape[1]):
-            content = b"".join(bytes.fromhex(pool.keys[row]) for row in sources[:, column])
-            rows[:, column, :16] = np.frombuffer(content, np.uint8).reshape(-1, 16)
-            share = np.ascontiguousarray(weights[:, column], np.float32)
-            rows[:, column, 16:] = share.view(np.uint8).reshape(-1, 4)
-        self._partners.append(keys, rows)
+    def _read(self, keys: Sequence[str]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        store = self._open()
+        if store is None:
+            return np.empty((0, self.backbone.feature_count), np.float16), np.empty(0, np.bool_)
+        rows: NDArray[np.floating] = store.read(keys)  # type: ignore[assignment]
+        return rows[:, :-1], rows[:, -1] > 0.5
 
-    def _read_partners(
-        self, keys: Sequence[str], pool: Pool
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        stored = np.ascontiguousarray(self._partners.read(keys))
-        weights = np.ascontiguousarray(stored[..., 16:]).view(np.float32)[..., 0]
-        position = {bytes.fromhex(key): row for row, key in reversed(list(enumerate(pool.keys)))}
-        sources = np.zeros(weights.shape, np.int64)
-        for column in range(PARTNERS):
-            for row, key in enumerate(stored[:, column, :16]):
-                sources[row, column] = position.get(key.tobytes(), 0) if weights[row, column] > 0 else 0
-        return sources, weights
+
+def _fitting_type(features: NDArray[np.float32]) -> str:
+    size = np.abs(features)
+    fits = size.max(initial=0.0) < FLOAT16_LARGEST / 4 and np.quantile(size, 0.95) > 1e-3
+    return "float16" if fits or not size.any() else "float32"

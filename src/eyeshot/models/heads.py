@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
-import threadpoolctl
+import threadpoolctl  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -46,7 +47,7 @@ class Head:
     def predict(self, features: NDArray[np.generic]) -> NDArray[np.int64]:
         """Most probable class of features (n, D): int64 (n,)."""
         scores = np.asarray(features, np.float32) @ self.weight.T + self.bias
-        return scores.argmax(axis=1).astype(np.int64)
+        return np.asarray(scores.argmax(axis=1), np.int64)
 
 
 def fit_head(
@@ -61,9 +62,9 @@ def fit_head(
 ) -> Head:
     """Fit multinomial logistic regression on standardised features.
 
-    Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as scikit-learn's
-    LogisticRegression does with C = 1 / penalty. The minimum is unique and found from zero without random
-    numbers, so there is no seed.
+    Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as
+    LogisticRegression of scikit-learn does with C = 1 / penalty. The minimum is unique and
+    found from zero without random numbers, so there is no seed.
 
     Args:
         features: (n, D), any float type.
@@ -124,7 +125,7 @@ def fit_head(
         begin[count * width :] = start.bias + start.weight @ mean
     options = {"maxiter": STEPS, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
     with _threads(values.size * count):
-        found = minimize(loss, begin, jac=True, method="L-BFGS-B", options=options).x
+        found = cast(Any, minimize)(loss, begin, jac=True, method="L-BFGS-B", options=options).x
     weight = np.where(usable, found[: count * width].reshape(count, width) / scale, 0.0)
     bias = found[count * width :] - weight @ mean
     return Head(weight.astype(np.float32), bias.astype(np.float32))

@@ -16,7 +16,12 @@ from huggingface_hub import constants
 from eyeshot.errors import ModelError
 
 WAIT_S = 3.0
-FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 
 
 def cached_file(config: Any) -> Path | None:

@@ -18,8 +18,8 @@ Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 
 DEFAULT_MODEL = "mobilenetv4_conv_small.e2400_r224_in1k"
 DEFAULT_MODEL_REASON = (
-    "small enough for a laptop (10 MB of weights; about six times as many images per second as resnet18 on a CPU) "
-    "and trained on ImageNet"
+    "small enough for a laptop: 10 MB of weights, six times as many images a second as resnet18 on a CPU; "
+    "trained on ImageNet"
 )
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -61,8 +61,8 @@ def load_own(
         notes.append(load_weights(network, weights, name=model, classifiers=[place] if place else []))
     elif not from_scratch and _is_random(network, _make(model, seed + 1), place):
         raise ModelError(
-            f"{model} makes a network with untrained weights: two calls give different ones. Give its weights with "
-            "--weights FILE, or train a baseline of it here with --from-scratch."
+            f"{model} makes a network with untrained weights: two calls give different ones. Give its "
+            "weights with --weights FILE, or train a baseline of it here with --from-scratch."
         )
     module, how = take_features(network, place)
     return PooledFeatures(module, name=model), not from_scratch, [*notes, how]
@@ -123,8 +123,8 @@ def _make(model: str, seed: int) -> nn.Module:
             module = importlib.import_module(path)
         except ImportError as error:
             raise InputError(
-                f"--model {model}: the module {path!r} cannot be imported ({error}). It must lie in the current "
-                "folder or be installed."
+                f"--model {model}: the module {path!r} cannot be imported ({error}). It must lie in the "
+                "current folder or be installed."
             ) from error
         factory = getattr(module, name, None)
         if not callable(factory):

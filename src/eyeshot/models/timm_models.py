@@ -72,8 +72,8 @@ def own_size(name: str, config: Any) -> int:
     channels, height, width = config.input_size if config is not None else (3, 224, 224)
     if channels != 3 or height != width:
         raise InputError(
-            f"`model` must read square RGB images, but {name} reads {channels} channels of {height} x {width}. "
-            "Choose another."
+            f"`model` must read square RGB images, but {name} reads {channels} channels of "
+            f"{height} x {width}. Choose another."
         )
     return int(height)
 
@@ -83,7 +83,7 @@ def _pretrained(
 ) -> tuple[nn.Module, list[str]]:
     if config is None or not (config.hf_hub_id or config.url):
         raise ModelError(
-            f"timm has no weights for {name!r}. Give --weights FILE, or train a baseline of it with --from-scratch."
+            f"timm has no weights for {name!r}. Give --weights FILE, or train a baseline with --from-scratch."
         )
     file = cached_file(config)
     arguments["pretrained"] = True
@@ -119,7 +119,7 @@ def _build(name: str, size: int | None, config: Any, seed: int, arguments: dict[
                 raise
             own = own_size(name, config)
             raise InputError(
-                f"`size` must be {own} for {name}, got {size}: its architecture is fixed ({_first_line(error)})."
+                f"`size` must be {own} for {name}, whose architecture is fixed, got {size}: {_first_line(error)}"
             ) from error
     return module
 
@@ -168,7 +168,7 @@ def _all_names() -> list[str]:
 def _unknown(model: str, near: list[str]) -> ModelError:
     hint = f"Nearest: {', '.join(near)}." if near else "None is near."
     return ModelError(
-        f"`model` must be a timm tag or package.module:factory, got {model!r}, which timm does not have. {hint} "
+        f"`model` must be a timm tag or package.module:factory; timm has no {model!r}. {hint} "
         "All tags: python -c \"import timm; print(*timm.list_pretrained(), sep='\\n')\""
     )
 

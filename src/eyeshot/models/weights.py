@@ -40,7 +40,9 @@ def read_state(file: Path) -> tuple[State, str]:
         ModelError: it holds no weights, or cannot be read without running code from it.
     """
     if not file.is_file():
-        raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file.")
+        raise InputError(
+            f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file."
+        )
     with open(file, "rb") as opened:
         start = opened.read(9)
     try:
@@ -109,7 +111,9 @@ def load_weights(
 class Match:
     """How a state fits a module; `complete` where nothing is missing, left over or of another shape."""
 
-    def __init__(self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]) -> None:
+    def __init__(
+        self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]
+    ) -> None:
         own = module.state_dict()
         heads = tuple(f"{classifier}." for classifier in classifiers)
 
@@ -150,8 +154,8 @@ class Match:
             if keys
         ]
         return (
-            f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.found} of its {self.wanted} "
-            f"tensors fit; {'; '.join(found)}. Give --model the architecture that this file was trained with."
+            f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.found} of its "
+            f"{self.wanted} tensors fit; {'; '.join(found)}. Give --model the architecture of this file."
         )
 
 
@@ -210,8 +214,8 @@ def _read_torch(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{str(file)!r} is no plain file of weights: reading it would run code{_unsafe(file)}. Save it where "
-            "it was made with torch.save(model.state_dict(), 'weights.pt')."
+            f"{str(file)!r} is no plain file of weights: reading it would run code{_unsafe(file)}. Save it "
+            "where it was made with torch.save(model.state_dict(), 'weights.pt')."
         ) from error
 
 
@@ -250,7 +254,9 @@ def _few(keys: Sequence[str]) -> str:
 
 
 def _names(content: Any) -> str:
-    return f" with {_few([str(name) for name in content])}" if isinstance(content, Mapping) and content else ""
+    return (
+        f" with {_few([str(name) for name in content])}" if isinstance(content, Mapping) and content else ""
+    )
 
 
 def _first_line(error: Exception) -> str:
