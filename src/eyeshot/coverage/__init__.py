@@ -1,1 +1,18 @@
+"""Does the augmented training cloud cover the target? The heart of eyeshot."""
 
+from eyeshot.coverage.cover import Plan, cover, prepare
+from eyeshot.coverage.intervals import wilson
+from eyeshot.coverage.result import Candidate, Cover, CoverMap, CoverReport, Pictures, Projection
+
+__all__ = [
+    "Candidate",
+    "Cover",
+    "CoverMap",
+    "CoverReport",
+    "Pictures",
+    "Plan",
+    "Projection",
+    "cover",
+    "prepare",
+    "wilson",
+]

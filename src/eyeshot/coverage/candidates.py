@@ -1,0 +1,242 @@
+"""From measurements to the candidates of `cover.json`: roles, ranks, ties, worth, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.augment import compose_lines
+from eyeshot.coverage.curve import worth_in_images
+from eyeshot.coverage.half_samples import interval
+from eyeshot.coverage.kept_labels import CleanHead, find_destroyers
+from eyeshot.coverage.measure import Measured
+from eyeshot.coverage.ranking import rank_gains
+from eyeshot.coverage.result import Candidate, ClassScores, CurvePoint, MixedClasses, Role, Scores
+from eyeshot.coverage.words import reasons
+
+LEAST_COVERAGE = 0.05
+LEAST_HARM = 0.05
+MIXED_SHARE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """All candidates, and what follows from them.
+
+    Attributes:
+        candidates: ranked first, in order, then harder, destroyers, controls.
+        clear: whether the first beats the no-op beyond noise.
+        clean_group: the tie group of clean.
+        ranked_by: the score of the ranking.
+        unreached: bool (M,), target images that neither clean nor a ranked candidate reaches.
+    """
+
+    candidates: list[Candidate]
+    clear: bool
+    clean_group: int
+    ranked_by: str
+    unreached: NDArray[np.bool_]
+
+
+def judge(
+    measured: Sequence[Measured],
+    head: CleanHead,
+    *,
+    classes: Sequence[str],
+    curve: list[CurvePoint],
+    sources: int,
+    model: str,
+) -> Judged:
+    """Give every candidate its role, rank and reasons."""
+    destroyed = find_destroyers(head, [one.kept for one in measured], mixing=[one.mixes for one in measured])
+    roles: list[Role] = [_role(one, why) for one, why in zip(measured, destroyed, strict=True)]
+    ranked = [number for number, role in enumerate(roles) if role == "ranked"]
+    best_coverage = max((measured[number].cover.coverage for number in ranked), default=1.0)
+    by_distance = best_coverage < LEAST_COVERAGE
+    gains = [_gain(one, by_distance) for one in measured]
+    values = np.array([gains[number][0] for number in ranked])
+    halves = np.column_stack([gains[number][1] for number in ranked]) if ranked else np.empty((0, 0))
+    ranking = rank_gains(values, halves)
+    place = {ranked[int(position)]: rank for rank, position in enumerate(ranking.order, start=1)}
+    reached = _reached_count(measured, roles)
+    unreached = reached == 0
+    candidates = []
+    for number, one in enumerate(measured):
+        value, over_halves = gains[number]
+        mixed = one.mixes and not by_distance
+        position = ranked.index(number) if number in place else None
+        only = None
+        if roles[number] == "ranked":
+            only = int((one.cover.reached & (reached == 1)).sum())
+        scores, missing = _scores(one, curve, sources, only)
+        candidate = Candidate(
+            name=one.name,
+            family=one.family,
+            model=model,
+            role=roles[number],
+            rank=place.get(number),
+            tie_group=None if position is None else int(ranking.tie_group[position]),
+            score=None if mixed else value,
+            interval=None if mixed else interval(value, over_halves),
+            scores=scores,
+            missing=missing,
+            per_class=_per_class(one, classes),
+            mixes=_mixed_classes(one, head, classes) if roles[number] == "destroyer" else [],
+            warnings=[_name_classes(why, classes) for why in destroyed[number]],
+            left_out=one.left_out,
+            views=one.views,
+            draws=one.draws,
+            description="" if one.augmentation is None else one.augmentation.description,
+            recipe=[] if one.augmentation is None else list(compose_lines(one.augmentation)),
+        )
+        if one.name in ("clean", "no-op"):
+            candidate.tie_group = ranking.clean_group
+        helped, harmed = _helped_and_harmed(candidate)
+        beats = position is not None and bool(ranking.beats[position])
+        candidate.reasons = (
+            [f"{why}" for why in candidate.warnings]
+            if candidate.role == "destroyer"
+            else reasons(one, candidate, beats=beats, harmed=harmed, helped=helped)
+        )
+        candidates.append(candidate)
+    order: dict[Role, int] = {"ranked": 0, "harder": 1, "destroyer": 2, "control": 3}
+    candidates.sort(key=lambda one: (order[one.role], one.rank or 0))
+    return Judged(
+        candidates,
+        bool(len(ranked)) and bool(ranking.beats[ranking.order[0]]),
+        ranking.clean_group,
+        "nearest_distance" if by_distance else "reach",
+        unreached,
+    )
+
+
+def _role(one: Measured, why: list[str]) -> Role:
+    if one.name in ("clean", "no-op"):
+        return "control"
+    if why:
+        return "destroyer"
+    if one.family == "control":
+        return "control"
+    return "harder" if one.family in ("masking", "mixing") else "ranked"
+
+
+def _gain(one: Measured, by_distance: bool) -> tuple[float, NDArray[np.float64]]:
+    """The score and its values on the half-samples, as a gain over the no-op with as many draws."""
+    if by_distance:
+        return (
+            one.yardstick.nearest_distance - one.cover.nearest_distance,
+            one.yardstick.half_distance - one.cover.half_distance,
+        )
+    return (
+        one.cover.label_consistent_coverage - one.yardstick.label_consistent_coverage,
+        one.cover.half_consistent - one.yardstick.half_consistent,
+    )
+
+
+def _reached_count(measured: Sequence[Measured], roles: Sequence[Role]) -> NDArray[np.int64]:
+    """By how many ranked candidates each target image is reached; those that clean reaches count as 2 more."""
+    counts = np.zeros(len(measured[0].cover.covered), np.int64)
+    for one, role in zip(measured, roles, strict=True):
+        if role == "ranked":
+            counts += one.cover.reached
+        elif one.name in ("clean", "no-op"):
+            counts += 2 * one.cover.reached
+    return counts
+
+
+def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | None) -> tuple[Scores, dict[str, str]]:
+    cover, kept, missing = one.cover, one.kept, {}
+    scores = Scores(
+        coverage=cover.coverage,
+        density=cover.density,
+        nearest_distance=cover.nearest_distance,
+        coverage_gain=cover.coverage - one.yardstick.coverage,
+        only_reached=only,
+        affinity=kept.affinity,
+        affinity_worst_class=_least(kept.affinity_by_class),
+        relearnability=kept.relearnability,
+        relearnability_worst_class=_least(kept.relearnability_by_class),
+        retention=kept.retention,
+        retention_worst_class=_least(kept.retention_by_class),
+    )
+    if one.mixes:
+        why = "labels are mixed, so neighbours have no one class to agree on"
+        missing |= dict.fromkeys(("label_consistent_coverage", "reach", "worth_images"), why)
+    else:
+        scores.label_consistent_coverage = cover.label_consistent_coverage
+        scores.reach = cover.label_consistent_coverage - one.yardstick.label_consistent_coverage
+        scores.worth_images, scores.worth_beyond_data = worth_in_images(curve, scores.reach, sources=sources)
+    if only is None:
+        missing["only_reached"] = "counted among ranked candidates only"
+    for name in ("affinity", "relearnability"):
+        if getattr(scores, name) is None:
+            missing[name] = "no held-out view to judge"
+    return scores, missing
+
+
+def _least(values: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(values).all() else float(np.nanmin(values))
+
+
+def _per_class(one: Measured, classes: Sequence[str]) -> dict[str, ClassScores]:
+    def value(scores: NDArray[np.float64], number: int) -> float | None:
+        return None if np.isnan(scores[number]) else float(scores[number])
+
+    newly = one.cover.reached & ~one.yardstick.reached
+    found = {}
+    for number, name in enumerate(classes):
+        found[name] = ClassScores(
+            reached=None if one.mixes else int((newly & (one.cover.agreed_class == number)).sum()),
+            affinity=value(one.kept.affinity_by_class, number),
+            relearnability=value(one.kept.relearnability_by_class, number),
+            retention=value(one.kept.retention_by_class, number),
+        )
+    return found
+
+
+def _helped_and_harmed(candidate: Candidate) -> tuple[list[str], list[str]]:
+    total = sum(scores.reached or 0 for scores in candidate.per_class.values())
+    helped = [
+        (scores.reached or 0, name)
+        for name, scores in candidate.per_class.items()
+        if total >= 10 and (scores.reached or 0) >= 0.2 * total
+    ]
+    harmed = [
+        (scores.retention or 0.0, name)
+        for name, scores in candidate.per_class.items()
+        if (scores.retention or 0.0) <= -LEAST_HARM
+    ]
+    return [name for _, name in sorted(helped, reverse=True)[:3]], [name for _, name in sorted(harmed)[:3]]
+
+
+def _mixed_classes(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[MixedClasses]:
+    """Pairs of classes that are taken for each other more often than before."""
+    count = len(classes)
+
+    def confusion(true: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.float64]:
+        table = np.bincount(true * count + said, minlength=count * count).reshape(count, count).astype(float)
+        return table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+
+    before = confusion(head.held_out_labels, head.predicted)
+    after = confusion(head.held_out_labels, one.kept.predicted_after)
+    relearned = confusion(one.kept.relearn_true, one.kept.relearn_predicted)
+    more = np.maximum(after, relearned if _hard_to_relearn(one, head) else after) - before
+    np.fill_diagonal(more, 0)
+    order = np.argsort(-more, axis=None)[:4]
+    return [
+        MixedClasses(true=classes[cell // count], taken_for=classes[cell % count], share=float(more.flat[cell]))
+        for cell in order
+        if more.flat[cell] >= MIXED_SHARE
+    ]
+
+
+def _hard_to_relearn(one: Measured, head: CleanHead) -> bool:
+    return one.kept.relearnability is not None and one.kept.relearnability < (head.majority + head.accuracy) / 2
+
+
+def _name_classes(why: str, classes: Sequence[str]) -> str:
+    start, mark, number = why.rpartition(" in class ")
+    return f"{start}{mark}{classes[int(number)]}" if mark and number.isdigit() else why

@@ -1,0 +1,257 @@
+"""From folders to the images of a run: which train the baseline, which are sources, held out, target, generated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from eyeshot.augment import Pool
+from eyeshot.coverage.clouds import NEIGHBOURS
+from eyeshot.errors import InputError
+from eyeshot.images import (
+    Geometry,
+    ImageTable,
+    Pixels,
+    PixelStore,
+    check_apart,
+    copy_groups,
+    hold_out,
+    read_images,
+    sample_rows,
+)
+from eyeshot.settings import TARGET_PER_SOURCE, CoverSettings
+
+Progress = Callable[[str, int, int], None]
+BASELINE_IMAGES = 20_000
+CURVE_IMAGES = 4  # clean images on the curve, in multiples of the sample
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Decoded images with their labels and ids.
+
+    Attributes:
+        pool: n images with their content keys.
+        labels: int64 (n,), -1 where unlabelled.
+        ids: n ids.
+    """
+
+    pool: Pool
+    labels: NDArray[np.int64]
+    ids: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.int64]) -> Part:
+        """Some of the images."""
+        pool = Pool(self.pool.images[rows], [self.pool.keys[row] for row in rows])
+        return Part(pool, self.labels[rows], [self.ids[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What lies in the folders, before anything is decoded.
+
+    Attributes:
+        train, val, target: image tables; `target` is `val` where there is no test folder.
+        baseline: rows of `train` that train the baseline; empty for a pretrained model.
+        sources: rows of `train` that views are made of.
+        more: further rows of `train` for the curve of cover over clean images.
+        generated: made images, or None.
+    """
+
+    train: ImageTable
+    val: ImageTable
+    target: ImageTable
+    baseline: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    more: NDArray[np.int64]
+    generated: ImageTable | None
+    target_is_validation: bool
+    n_train: int
+    n_val: int
+    n_target: int
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The decoded parts of a run.
+
+    Attributes:
+        classes: C names.
+        baseline: what the baseline trains on; None for a pretrained model.
+        sources: what views are made of.
+        more: further clean training images, for the curve.
+        val, target, generated: held-out, to be covered, made.
+        skipped: (path, reason) of files that were left out.
+        notes: sentences to print.
+    """
+
+    classes: list[str]
+    baseline: Part | None
+    sources: Part
+    more: Part
+    val: Part
+    target: Part
+    generated: Part | None
+    skipped: list[tuple[str, str]]
+    notes: list[str]
+
+
+def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: Progress | None = None) -> Tables:
+    """Read the folders and choose the images.
+
+    Raises:
+        InputError: a folder cannot be used, or too few images are left.
+    """
+    def report(words: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(words, done, total)
+
+    for other in (settings.test, settings.val):
+        if other is not None:
+            check_apart(train, other)
+    notes: list[str] = []
+    table = read_images(
+        train,
+        labels=settings.labels,
+        path_column=settings.path_column,
+        label_column=settings.label_column,
+        image_root=settings.image_root,
+        cache=cache,
+        workers=settings.workers,
+        progress=report("reading training files"),
+    )
+    notes += table.notes
+    if settings.val is not None:
+        val_table = read_images(
+            settings.val, minimum_classes=1, cache=cache, workers=settings.workers, progress=report("reading validation files")
+        ).with_classes(table.classes)
+        notes += val_table.notes
+        train_rows = np.arange(len(table), dtype=np.int64)
+        known = set(table.contents)
+        fresh = np.array([row for row, key in enumerate(val_table.contents) if key not in known], np.int64)
+        if len(fresh) < len(val_table):
+            notes.append(f"{len(val_table) - len(fresh)} validation images are also training images: left out.")
+            val_table = val_table.take(fresh)
+        val_rows = np.arange(len(val_table), dtype=np.int64)
+    else:
+        val_table = table
+        train_rows, val_rows = hold_out(table, share=settings.val_share, seed=settings.seed)
+    val = val_table.take(val_rows)
+    target = val
+    if settings.test is not None:
+        target = read_images(
+            settings.test, labelled=False, cache=cache, workers=settings.workers, progress=report("reading test files")
+        )
+        notes += target.notes
+    n_target = len(target)
+    chosen_val = val.take(sample_rows(val, settings.sample, seed=settings.seed))
+    chosen_target = chosen_val
+    if settings.test is not None:
+        chosen_target = target.take(sample_rows(target, TARGET_PER_SOURCE * settings.sample, seed=settings.seed))
+    baseline = np.empty(0, np.int64)
+    source_rows = train_rows
+    if settings.from_scratch:
+        kept = table.take(train_rows)
+        other, half = hold_out(kept, share=0.5, seed=settings.seed + 1)
+        source_rows, baseline = train_rows[other], train_rows[half]
+        if len(baseline) > BASELINE_IMAGES:
+            few = sample_rows(table.take(baseline), BASELINE_IMAGES, seed=settings.seed)
+            notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
+            baseline = baseline[few]
+    # Never more sources than target images: cover would saturate and tell nothing apart.
+    count = min(settings.sample, len(chosen_target), len(source_rows))
+    sources = source_rows[sample_rows(table.take(source_rows), count, seed=settings.seed)]
+    rest = np.setdiff1d(source_rows, sources)
+    wanted = min(len(rest), (CURVE_IMAGES - 1) * count)
+    more = rest[sample_rows(table.take(rest), wanted, seed=settings.seed)] if wanted else np.empty(0, np.int64)
+    generated = None
+    if settings.generated is not None:
+        generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
+        generated = generated.with_classes(table.classes)
+        generated = generated.take(sample_rows(generated, settings.draws * count, seed=settings.seed))
+    return Tables(
+        train=table,
+        val=chosen_val,
+        target=chosen_target,
+        baseline=baseline,
+        sources=sources,
+        more=more,
+        generated=generated,
+        target_is_validation=settings.test is None,
+        n_train=len(train_rows),
+        n_val=len(val_rows),
+        n_target=n_target,
+        notes=notes,
+    )
+
+
+def decode_tables(
+    tables: Tables, geometry: Geometry, settings: CoverSettings, *, cache: Path, progress: Progress | None = None
+) -> Data:
+    """Decode what the run needs, once.
+
+    Raises:
+        InputError: too few images can be decoded.
+        StorageError: the disk is full.
+    """
+    store = PixelStore(cache, geometry)
+    skipped = [(item.path, item.reason) for table in (tables.train, tables.target) for item in table.skipped]
+    random = np.random.default_rng([settings.seed, 3])
+
+    def load(table: ImageTable, words: str) -> Part:
+        report = None if progress is None else (lambda done, total: progress(words, done, total))
+        pixels = store.load(table, np.arange(len(table)), workers=settings.workers, progress=report)
+        skipped.extend((item.path, item.reason) for item in pixels.skipped)
+        ids = table.ids
+        return Part(Pool(pixels.images, pixels.keys), table.labels[pixels.rows], [ids[row] for row in pixels.rows])
+
+    sources = load(tables.train.take(random.permutation(tables.sources)), "decoding training images")
+    more = load(tables.train.take(random.permutation(tables.more)), "decoding training images")
+    baseline = load(tables.train.take(tables.baseline), "decoding training images") if len(tables.baseline) else None
+    val = load(tables.val, "decoding validation images")
+    target = val if tables.target_is_validation else load(tables.target, "decoding test images")
+    generated = load(tables.generated, "decoding generated images") if tables.generated is not None else None
+    notes = list(tables.notes)
+    if settings.val is None or tables.target_is_validation:
+        val = _without_copies(val, [part for part in (sources, more, baseline) if part is not None], notes)
+        target = val if tables.target_is_validation else target
+    _enough(sources, val, target)
+    return Data(
+        list(tables.train.classes), baseline, sources, more, val, target, generated, sorted(set(skipped)), notes
+    )
+
+
+def _without_copies(val: Part, others: Sequence[Part], notes: list[str]) -> Part:
+    """Leave out held-out images whose pixels, flipped or turned or not, are also in training."""
+    images = np.concatenate([np.asarray(part.pool.images) for part in (val, *others)])
+    keys = [key for part in (val, *others) for key in part.pool.keys]
+    used = ImageTable(pl.DataFrame({"content": keys}))
+    groups = copy_groups(used, Pixels(images, np.arange(len(keys)), tuple(keys), ()))
+    in_training = set(groups[len(val) :].tolist())
+    fresh = np.array([row for row in range(len(val)) if int(groups[row]) not in in_training], np.int64)
+    if len(fresh) == len(val):
+        return val
+    notes.append(
+        f"{len(val) - len(fresh)} held-out images are copies (also flipped or turned) of training images: left out."
+    )
+    return val.take(fresh)
+
+
+def _enough(sources: Part, val: Part, target: Part) -> None:
+    needed = 2 * (NEIGHBOURS + 1)
+    for name, part in (("target", target), ("held-out", val), ("source", sources)):
+        if len(part) < needed:
+            raise InputError(
+                f"Cover needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got {len(part)}. "
+                "Add images, or raise --sample or --val-share."
+            )
+    if len(np.unique(sources.labels)) < 2:
+        raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")

@@ -1,0 +1,224 @@
+"""Are the labels still right after an augmentation? Affinity, relearnability, retention, and label destroyers.
+
+Affinity: Gontijo-Lopes et al., "Tradeoffs in data augmentation: an empirical study", ICLR 2021, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from eyeshot.coverage.intervals import wilson
+from eyeshot.models import Head, fit_head
+
+FALL = 0.10
+SIGNIFICANCE = 0.05
+RARE = 10  # held-out images; classes with fewer are pooled
+
+
+@dataclass(frozen=True, eq=False)
+class CleanHead:
+    """What a head trained on clean sources knows; the yardstick of kept labels.
+
+    Attributes:
+        sources: float32 (n, d) clean source images in the reference space.
+        labels: int64 (n,)
+        held_out: float32 (n_val, d)
+        held_out_labels: int64 (n_val,)
+        class_count: C
+        predicted: int64 (n_val,), classes that the head gives the held-out images.
+        predict_views: features of views in the model's own space (n, D) -> class numbers, by the clean model.
+        clean_model_accuracy: of that model on the held-out images.
+    """
+
+    sources: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    held_out: NDArray[np.float32]
+    held_out_labels: NDArray[np.int64]
+    class_count: int
+    predicted: NDArray[np.int64]
+    predict_views: Callable[[NDArray[np.floating]], NDArray[np.int64]]
+    clean_model_accuracy: float
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """bool (n_val,)"""
+        return self.predicted == self.held_out_labels
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out images that the head gets right."""
+        return float(self.correct.mean())
+
+    @property
+    def majority(self) -> float:
+        """Share of the largest class among the held-out images."""
+        return float(np.bincount(self.held_out_labels).max() / len(self.held_out_labels))
+
+
+@dataclass(frozen=True, eq=False)
+class KeptLabels:
+    """Scores of one candidate; per class NaN where a class has no held-out image.
+
+    Attributes:
+        affinity, relearnability, retention: overall.
+        affinity_by_class, relearnability_by_class, retention_by_class: float64 (C,)
+        relearned: number of held-out views that were judged, for the interval.
+        predicted_after: int64 (n_val,), classes given to clean held-out images by the head that saw the views.
+        relearn_true, relearn_predicted: classes of the judged held-out views, and what the head said.
+    """
+
+    affinity: float | None
+    relearnability: float | None
+    retention: float
+    affinity_by_class: NDArray[np.float64]
+    relearnability_by_class: NDArray[np.float64]
+    retention_by_class: NDArray[np.float64]
+    relearned: int
+    predicted_after: NDArray[np.int64]
+    relearn_true: NDArray[np.int64]
+    relearn_predicted: NDArray[np.int64]
+
+
+def fit_clean_head(
+    sources: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.float32],
+    held_out_labels: NDArray[np.int64],
+    *,
+    class_count: int,
+    clean_model: Callable[[NDArray[np.floating]], NDArray[np.int64]] | None,
+    transform: Callable[[NDArray[np.floating]], NDArray[np.float32]],
+    held_out_features: NDArray[np.floating],
+) -> CleanHead:
+    """Fit the yardstick. Without a `clean_model` of its own the head itself stands for it."""
+    head = fit_head(sources, labels, class_count=class_count)
+    predict = clean_model or (lambda features: classes_of(head, transform(features)))
+    model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
+    predicted = classes_of(head, held_out)
+    return CleanHead(
+        sources, labels, held_out, held_out_labels, class_count, predicted, predict, model_accuracy
+    )
+
+
+def measure_kept_labels(
+    clean: CleanHead,
+    views: NDArray[np.float32],
+    view_labels: NDArray[np.floating] | NDArray[np.int64],
+    *,
+    held_out_views: NDArray[np.float32],
+    held_out_view_features: NDArray[np.floating],
+    held_out_view_labels: NDArray[np.int64],
+) -> KeptLabels:
+    """Score one candidate.
+
+    Args:
+        clean: the yardstick.
+        views: float32 (m, d), views of the sources in the reference space, all draws.
+        view_labels: int64 (m,), or float (m, C) where labels are mixed.
+        held_out_views: float32 (r, d), views of held-out images, in the reference space.
+        held_out_view_features: (r, D), the same in the model's own space.
+        held_out_view_labels: int64 (r,), for mixtures the class of the larger part.
+    """
+    count = clean.class_count
+    alone = fit_head(views, view_labels, class_count=count)
+    # Clean and augmented images weigh the same, however many draws: in training either is as likely.
+    both_labels: NDArray[np.generic] = np.concatenate([one_hot(clean.labels, count), one_hot(view_labels, count)])
+    share = np.concatenate([np.full(len(clean.sources), 1 / len(clean.sources)), np.full(len(views), 1 / len(views))])
+    both = fit_head(
+        np.concatenate([clean.sources, views]),
+        both_labels,
+        class_count=count,
+        sample_weights=share * len(share) / 2,
+    )
+    after = classes_of(both, clean.held_out)
+    right_after = after == clean.held_out_labels
+    relearn = classes_of(alone, held_out_views)
+    relearn_right = relearn == held_out_view_labels
+    affine_right = clean.predict_views(held_out_view_features) == held_out_view_labels
+    before = by_class(clean.correct, clean.held_out_labels, count)
+    judged = len(held_out_views)
+    return KeptLabels(
+        affinity=float(affine_right.mean() / clean.clean_model_accuracy)
+        if judged and clean.clean_model_accuracy > 0
+        else None,
+        relearnability=float(relearn_right.mean()) if judged else None,
+        retention=float(right_after.mean() - clean.correct.mean()),
+        affinity_by_class=by_class(affine_right, held_out_view_labels, count),
+        relearnability_by_class=by_class(relearn_right, held_out_view_labels, count),
+        retention_by_class=by_class(right_after, clean.held_out_labels, count) - before,
+        relearned=judged,
+        predicted_after=after,
+        relearn_true=held_out_view_labels,
+        relearn_predicted=relearn,
+    )
+
+
+def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Sequence[bool]) -> list[list[str]]:
+    """For each candidate the reasons why it destroys labels; none for one that does not.
+
+    Relearnability whose upper bound (Wilson, 95 %) lies below halfway from the majority rate to clean; or a fall
+    of retention by at least 10 points, overall or in a class, with McNemar's exact test below 5 % after Holm's
+    correction over candidates and classes. Low affinity alone is never a reason. Mixtures have no one true class,
+    so only retention speaks for them.
+    """
+    halfway = (clean.majority + clean.accuracy) / 2
+    reasons: list[list[str]] = [[] for _ in kept]
+    tests: list[tuple[float, int, str, float]] = []
+    groups = class_groups(clean.held_out_labels)
+    for number, scores in enumerate(kept):
+        if scores.relearnability is not None and not mixing[number]:
+            upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned)[1]
+            if upper < halfway:
+                reasons[number].append(
+                    f"a head trained on its views tells their classes in {scores.relearnability:.0%} of cases "
+                    f"(clean {clean.accuracy:.0%})"
+                )
+        right_after = scores.predicted_after == clean.held_out_labels
+        for name, member in groups.items():
+            before, after = clean.correct[member], right_after[member]
+            lost, won = int((before & ~after).sum()), int((~before & after).sum())
+            fall = (lost - won) / len(before)
+            tests.append((float(binom.sf(lost - 1, lost + won, 0.5)) if lost else 1.0, number, name, fall))
+    tests.sort(key=lambda test: test[0])
+    for place, (p_value, number, name, fall) in enumerate(tests):
+        if p_value * (len(tests) - place) > SIGNIFICANCE:
+            break  # Holm: nothing after the first that fails
+        if fall >= FALL:
+            where = "" if name == "all" else f" in class {name}"
+            reasons[number].append(f"training on it costs {100 * fall:.0f} points on clean images{where}")
+    return reasons
+
+
+def class_groups(labels: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """All images, each class with at least 10 of them, and the rarer classes together."""
+    counts = np.bincount(labels)
+    groups = {"all": np.ones(len(labels), bool)}
+    groups |= {str(number): labels == number for number in np.flatnonzero(counts >= RARE)}
+    rare = np.isin(labels, np.flatnonzero(counts < RARE))
+    return groups | ({"rare classes together": rare} if rare.any() else {})
+
+
+def classes_of(head: Head, features: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Most likely class of each row: int64 (n,)."""
+    if not len(features):
+        return np.empty(0, np.int64)
+    return head.predict_proba(features).argmax(axis=1).astype(np.int64)
+
+
+def one_hot(labels: NDArray[np.floating] | NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """Class numbers (n,) or mixtures (n, C) as float32 (n, C)."""
+    if labels.ndim == 2:
+        return labels.astype(np.float32)
+    return np.eye(count, dtype=np.float32)[labels.astype(np.int64)]
+
+
+def by_class(right: NDArray[np.bool_], labels: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Share of `right` in each class: float64 (C,), NaN where a class is empty."""
+    total = np.bincount(labels, minlength=count).astype(np.float64)
+    hits = np.bincount(labels, weights=right, minlength=count)
+    return np.divide(hits, total, out=np.full(count, np.nan), where=total > 0)

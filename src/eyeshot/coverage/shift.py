@@ -1,0 +1,90 @@
+"""How far apart clean training and the target are, for this model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
+from eyeshot.coverage.result import Shift
+
+FOLDS = 5
+
+
+def measure_shift(
+    sources: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.float32],
+    target: NDArray[np.float32],
+    *,
+    target_is_validation: bool,
+    seed: int,
+) -> Shift:
+    """Coverage of the target by clean training over coverage of held-out training images by the same.
+
+    Args:
+        sources: float32 (n, d), clean training images in the reference space.
+        labels: int64 (n,)
+        held_out: float32 (n_val, d), held-out training images.
+        target: float32 (M, d)
+        target_is_validation: the target is the held-out images themselves, so there is no shift to measure.
+        seed: chooses which images make the numbers equal.
+    """
+    random = np.random.default_rng([seed, 2])
+    count = min(len(held_out), len(target))
+    if count <= NEIGHBOURS:
+        raise ValueError(f"count must be over {NEIGHBOURS}, got {count}")
+
+    def covered(points: NDArray[np.float32]) -> float:
+        chosen = points[np.sort(random.choice(len(points), count, replace=False))]
+        return cover_by_cloud(make_target(chosen), sources[:, None], labels).coverage
+
+    of_target = covered(target)
+    if target_is_validation:
+        return Shift(
+            target_coverage=of_target,
+            held_out_coverage=of_target,
+            ratio=1.0,
+            weight=0.0,
+            domain_auc=None,
+            count=count,
+            words="The target is the held-out training images themselves: no shift by construction.",
+        )
+    of_held_out = covered(held_out)
+    ratio = min(1.0, of_target / of_held_out) if of_held_out > 0 else None
+    auc = tell_apart(sources, target, random)
+    return Shift(
+        target_coverage=of_target,
+        held_out_coverage=of_held_out,
+        ratio=ratio,
+        weight=None if ratio is None else 1 - ratio,
+        domain_auc=auc,
+        count=count,
+        words=_words(of_target, of_held_out, ratio),
+    )
+
+
+def tell_apart(train: NDArray[np.float32], target: NDArray[np.float32], random: np.random.Generator) -> float:
+    """Area under the curve of a cross-fitted linear classifier between two sets at equal counts; 0.5 is alike."""
+    count = min(len(train), len(target))
+    rows = np.concatenate([cloud[random.choice(len(cloud), count, replace=False)] for cloud in (train, target)])
+    domain = np.repeat([0, 1], count)
+    folds = StratifiedKFold(min(FOLDS, count), shuffle=True, random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+    says = cross_val_predict(model, rows, domain, cv=folds, method="decision_function")
+    return float(roc_auc_score(domain, says))
+
+
+def _words(target: float, held_out: float, ratio: float | None) -> str:
+    if ratio is None:
+        return "Clean training covers not even held-out training images: this model's features cannot tell."
+    degree = "hardly any" if ratio > 0.9 else "a mild" if ratio > 0.6 else "a strong" if ratio > 0.2 else "an extreme"
+    return (
+        f"Clean training covers {target:.0%} of the target and {held_out:.0%} of as many held-out training "
+        f"images: {degree} shift for this model."
+    )

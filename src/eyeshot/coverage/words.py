@@ -1,0 +1,86 @@
+"""What the numbers mean, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyeshot.coverage.result import Candidate, Shift
+
+if TYPE_CHECKING:
+    from eyeshot.coverage.measure import Measured
+
+CONTROL_ADVICE = "trivial-augment"
+TRUST = (
+    "How far to trust this: not yet measured. The ranking is provisional; tables of real training do not exist yet."
+)
+
+
+def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shift, target: str) -> list[str]:
+    """The result in sentences, the most important first."""
+    sentences = []
+    if not ranked:
+        sentences.append("No candidate was ranked: name some with --candidates, or leave the option out for all.")
+    elif clear:
+        best = ranked[0]
+        tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
+        sentences.append(
+            f"Train with {best.name}: with it, {percent(best.scores.label_consistent_coverage)} of the {target} images lie "
+            f"within reach of training images whose neighbours agree on one class, {points(best.score)} more than without."
+            if best.scores.reach == best.score
+            else f"Train with {best.name}: its views come nearest to the {target} images."
+        )
+        if tied:
+            sentences.append(f"It cannot be told from {listing(tied)}.")
+    else:
+        sentences.append(
+            f"No candidate beats clean by more than noise. The advice is {CONTROL_ADVICE}: the best of the measured "
+            "worlds where the catalogue holds no cure."
+        )
+    sentences.append(shift.words)
+    return sentences
+
+
+def reasons(measured: Measured, candidate: Candidate, *, beats: bool, harmed: list[str], helped: list[str]) -> list[str]:
+    """Why the candidate stands where it stands; the first sentence is for the table."""
+    scores = candidate.scores
+    found = []
+    if candidate.role == "harder":
+        found.append("makes the task harder where the images are, not wider: cover cannot see what that is worth")
+    elif scores.reach is None:
+        found.append(f"covers {percent(scores.coverage)} of the target")
+    elif beats:
+        worth = ""
+        if scores.worth_images:
+            worth = f", worth {'more than ' if scores.worth_beyond_data else ''}{scores.worth_images:,} clean images"
+        found.append(f"reaches {points(scores.reach)} more of the target than the no-op{worth}")
+    elif candidate.interval and candidate.interval[1] < 0:
+        found.append(f"loses {points(-(candidate.score or 0))} of the target against the no-op: neighbours agree less")
+    else:
+        found.append("does not beat the no-op: a tie with clean")
+    if helped:
+        found.append(f"reaches target images near {listing(helped)}")
+    if harmed:
+        found.append(f"costs clean accuracy on {listing(harmed)}")
+    if scores.only_reached:
+        found.append(f"{scores.only_reached} target images are reached by it alone")
+    if measured.left_out:
+        found.append(f"left out {measured.left_out} views where it failed")
+    return found
+
+
+def percent(share: float | None) -> str:
+    """0.254 as "25 %"."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def points(difference: float | None) -> str:
+    """0.254 as "25.4 points"."""
+    return "–" if difference is None else f"{100 * difference:.1f} points"
+
+
+def listing(names: list[str], *, most: int = 6) -> str:
+    """Names in a sentence."""
+    shown = names[:most]
+    if len(names) > most:
+        return ", ".join(shown) + f" and {len(names) - most} more"
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
