@@ -3,18 +3,112 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
+from eyeshot.reports.cover_cards import ROLES, make_cards, make_gallery, make_strips
+from eyeshot.reports.curve_figure import make_curve
+from eyeshot.reports.interval_plot import Axis, make_axis
+from eyeshot.reports.joint_map import clouds_on_map, figure_json, point_lists
+from eyeshot.reports.markers import PATHS
 from eyeshot.reports.page import render, write_text
+from eyeshot.reports.pictures import make_sprites
+from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Cover
+    from eyeshot.coverage.result import Cover, CoverReport
+
+MOST_BYTES = 15_000_000
+MOST_SPRITE_BYTES = 7_000_000
+MOST_STRIP_BYTES = 3_000_000
+MOST_GALLERY_BYTES = 1_000_000
+MOST_FILES = 200
 
 
 def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
-    """Write the page of `cover` to `path`: one file, no network.
+    """Write the page of `cover` to `path`: one file under 15 MB that needs no network.
+
+    Args:
+        cover: what `eyeshot.cover()` gave.
+        path: the file to write; its folder is made where it is missing.
+        images: without them no picture of the user's is on the page, neither samples nor thumbnails.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    return write_text(path, render("cover.html.j2", {"report": cover.report, "images": images}))
+    page = ""
+    for share in (1.0, 0.4, 0.0) if images else (0.0,):
+        page = render("cover.html.j2", _context(cover, share))
+        if len(page) < MOST_BYTES:
+            break
+    return write_text(path, page)
+
+
+def ranking_axis(report: CoverReport) -> Axis:
+    """The axis that holds all ranked scores and their intervals, in points of the target where reach ranks."""
+    scale = score_scale(report)
+    values = [
+        scale * value
+        for candidate in report.of("ranked")
+        for value in (candidate.score, *(candidate.interval or ()))
+        if value is not None
+    ]
+    return make_axis(values)
+
+
+def score_scale(report: CoverReport) -> float:
+    """What a score is multiplied by before it is written: reach is told in points."""
+    return 100.0 if report.ranked_by == "reach" else 1.0
+
+
+def _context(cover: Cover, share: float) -> dict[str, Any]:
+    report = cover.report
+    strips = make_strips(cover, int(share * MOST_STRIP_BYTES)) if share else {}
+    cards = make_cards(cover, strips)
+    return {
+        "report": report,
+        "cards": cards,
+        "anchors": {card.candidate.name: card.anchor for card in cards},
+        "roles": {role: report.of(role) for role in ROLES},
+        "axis": ranking_axis(report),
+        "scale": score_scale(report),
+        "clean_strip": strips.get("clean"),
+        "cover_scores": COVER_SCORES,
+        "label_scores": LABEL_SCORES,
+        "glossary": GLOSSARY,
+        "paths": PATHS,
+        "map": _map(cover, int(share * MOST_SPRITE_BYTES)),
+        "gallery": make_gallery(cover, int(share * MOST_GALLERY_BYTES)) if share else [],
+        "curve": make_curve(report),
+        "check_axis": Axis(0.0, 100.0, (0.0, 25.0, 50.0, 75.0, 100.0)),
+        "most_files": MOST_FILES,
+        "pictures": bool(share),
+    }
+
+
+def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
+    points = cover.map
+    if points is None or not len(points.cloud) or not points.projections:
+        return None
+    from bokeh.resources import Resources
+
+    sprites = make_sprites(points.thumbnails, most_bytes=most_sprite_bytes) if most_sprite_bytes else None
+    clouds = clouds_on_map(points, cover.report.target)
+    sources = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
+    return {
+        "clouds": clouds,
+        "projections": [projection.info for projection in points.projections],
+        "figure": figure_json(points, clouds),
+        "points": point_lists(cover, points, clouds, sprites=sprites is not None),
+        "sprites": None
+        if sprites is None
+        else {
+            "side": sprites.side,
+            "columns": sprites.columns,
+            "rows": sprites.rows,
+            "sheets": sprites.sheets,
+        },
+        # Bokeh's own code; a closing tag inside of it would end the script element.
+        "library": Markup("\n".join(sources).replace("</script", "<\\/script")),
+    }

@@ -1,9 +1,10 @@
-"""How numbers and names are written on pages."""
+"""How numbers, names and scores are written on pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 MINUS = "−"
 NOTHING = "–"
@@ -16,17 +17,18 @@ def visible(text: object) -> str:
     )
 
 
+def shortened(text: object, length: int = 60) -> str:
+    """`text` with its middle left out where it is longer than `length`."""
+    shown = visible(text)
+    if len(shown) <= length:
+        return shown
+    tail = length // 3
+    return f"{shown[: length - tail - 1]}…{shown[-tail:]}"
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """A share from 0 to 1 as "61 %"."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}\u202f%".replace("-", MINUS)
-
-
-def points(difference: float | None, digits: int = 1) -> str:
-    """A difference of shares in percentage points, signed: "+12.3"."""
-    if difference is None:
-        return NOTHING
-    text = f"{100 * difference:+.{digits}f}"
-    return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", MINUS)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -34,9 +36,22 @@ def number(value: float | None, digits: int = 2) -> str:
     return NOTHING if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
+def signed(value: float | None, digits: int = 2) -> str:
+    """A difference: "+0.83", "0.00"."""
+    if value is None:
+        return NOTHING
+    text = f"{value:+,.{digits}f}"
+    return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
+
+
+def points(difference: float | None, digits: int = 1) -> str:
+    """A difference of shares in percentage points: "+12.3"."""
+    return signed(None if difference is None else 100 * difference, digits)
+
+
 def count(value: int | None) -> str:
-    """A count with thin groups: "12,000"."""
-    return NOTHING if value is None else f"{value:,}"
+    """A count: "12,000"."""
+    return NOTHING if value is None else f"{value:,}".replace("-", MINUS)
 
 
 def seconds(value: float) -> str:
@@ -47,21 +62,117 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
 
 
-def shortened(text: object, length: int = 60) -> str:
-    """`text` with its middle left out where it is longer than `length`."""
-    shown = visible(text)
-    if len(shown) <= length:
-        return shown
-    tail = length // 3
-    return f"{shown[: length - tail - 1]}…{shown[-tail:]}"
+@dataclass(frozen=True)
+class ScoreWords:
+    """One score in the design's word and in plain language."""
 
+    key: str
+    name: str
+    meaning: str
+    unit: Literal["share", "points", "number", "images"]
+
+    def text(self, value: float | int | None) -> str:
+        """The value with its unit."""
+        if value is None:
+            return NOTHING
+        match self.unit:
+            case "share":
+                return percent(value)
+            case "points":
+                return points(value)
+            case "images":
+                return count(int(value))
+            case _:
+                return number(value)
+
+
+COVER_SCORES = (
+    ScoreWords(
+        "reach",
+        "reach",
+        "How many more points of the target, in percent of it, are covered with neighbours that agree on one "
+        "class, than by a no-op with as many views. This ranks.",
+        "points",
+    ),
+    ScoreWords(
+        "coverage",
+        "coverage",
+        "Share of target images that have an image of the candidate's cloud (clean images and their views) among "
+        "their nearest.",
+        "share",
+    ),
+    ScoreWords("coverage_gain", "gain of coverage", "Coverage less that of the no-op, in points.", "points"),
+    ScoreWords(
+        "label_consistent_coverage",
+        "label-consistent coverage",
+        "Share of target images that are covered and whose 5 nearest training images agree on one class, at least 4 "
+        "of 5. Agreement is not correctness: nobody knows the target's labels.",
+        "share",
+    ),
+    ScoreWords(
+        "density",
+        "density",
+        "How many neighbourhoods of target images hold a view, on average; above coverage where views crowd.",
+        "number",
+    ),
+    ScoreWords(
+        "nearest_distance",
+        "nearest distance",
+        "Median distance from a target image to the cloud, in units of its own neighbour radius; under 1 is inside.",
+        "number",
+    ),
+    ScoreWords(
+        "worth_images",
+        "worth in images",
+        "How many more clean training images would have brought the same reach.",
+        "images",
+    ),
+    ScoreWords(
+        "only_reached", "only this one", "Target images that this candidate reaches and no other.", "images"
+    ),
+)
+LABEL_SCORES = (
+    ScoreWords(
+        "affinity",
+        "affinity",
+        "Accuracy of the model trained on clean images, on augmented held-out images, relative to clean ones. Low "
+        "alone is no fault.",
+        "share",
+    ),
+    ScoreWords(
+        "relearnability",
+        "relearnability",
+        "Accuracy on augmented held-out images of a head trained on augmented images. Low: the label is destroyed.",
+        "share",
+    ),
+    ScoreWords(
+        "retention",
+        "retention",
+        "Accuracy on clean held-out images after training with the views, less that without them, in points.",
+        "points",
+    ),
+)
+GLOSSARY = (
+    (
+        "target",
+        "the images to be covered: the unlabelled test images or, without them, the validation images",
+    ),
+    ("view", "one augmented copy of one training image"),
+    ("cloud", "what training sees over its epochs: the clean images and several views of each"),
+    ("no-op", "noise of one grey level: what as many views bring by chance alone, the zero of the ranking"),
+    (
+        "tie group",
+        "candidates that cannot be told apart from the best of their group; group 1 holds the best",
+    ),
+)
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "visible": visible,
+    "shortened": shortened,
     "percent": percent,
     "points": points,
     "number": number,
+    "signed": signed,
     "count": count,
     "seconds": seconds,
-    "shortened": shortened,
 }

@@ -1,0 +1,202 @@
+// The joint map: HTML controls drive a Bokeh figure whose ranges are fixed per projection.
+(() => {
+  "use strict";
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const byId = (id) => document.getElementById(id);
+  const points = read("map-points");
+  const paint = eyeshotSprites(read("map-sprites"));
+  const controls = byId("map-controls");
+  const clouds = new Map(points.clouds.map((cloud) => [cloud.model, cloud]));
+  const target = points.clouds.find((cloud) => cloud.kind === "target");
+  const validation = points.clouds.find((cloud) => cloud.kind === "validation");
+  const train = points.clouds.find((cloud) => cloud.kind === "train");
+  const sources = new Map(train ? train.ids.map((id, place) => [id, place]) : []);
+  let plot = null;
+  let chosen = null;
+
+  const colour = (variable) => {
+    const probe = document.createElement("span");
+    probe.style.color = `var(${variable})`;
+    document.body.append(probe);
+    const value = getComputedStyle(probe).color;
+    probe.remove();
+    return value;
+  };
+  const value = (name) => controls.elements[name]?.value;
+  const model = (name) => plot.document.get_model_by_name(name);
+  const source = (name) => model(name).data_source;
+  const plain = (list) => Array.from(list);
+
+  // How each point of target and validation looks now: [shape, fill, line].
+  const looks = () => {
+    const ink = colour("--ink");
+    const none = "rgba(0,0,0,0)";
+    if (target) {
+      const own = colour("--target");
+      const by = { clean: target.byClean, best: target.byBest }[value("target")];
+      style(target, by && by.map((covered) => (covered === 0 ? ["x", none, ink] : null)), own);
+      byId("target-key").hidden = !by;
+      if (by) {
+        byId("target-inside").textContent = by.filter((covered) => covered === 1).length;
+        byId("target-outside").textContent = by.filter((covered) => covered === 0).length;
+      }
+    }
+    if (validation) {
+      const on = controls.elements["right-wrong"].checked;
+      const wrong = validation.predicted.map((said, place) => said >= 0 && said !== validation.label[place]);
+      style(validation, on && wrong.map((is) => (is ? ["square_x", none, ink] : null)), colour("--validation"));
+      byId("validation-key").hidden = !on;
+    }
+    for (const cloud of points.clouds) {
+      if (cloud === target || cloud === validation) continue;
+      const own = colour(cloud.variable);
+      const glyph = model(cloud.model).glyph;
+      glyph.fill_color = { value: own };
+      glyph.line_color = { value: own };
+    }
+    model("ring").glyph.line_color = { value: ink };
+  };
+  const style = (cloud, special, own) => {
+    const data = source(cloud.model).data;
+    const each = cloud.label.map((_, place) => (special && special[place]) || [cloud.shape, own, own]);
+    source(cloud.model).data = {
+      ...data, shape: each.map((one) => one[0]), fill: each.map((one) => one[1]), line: each.map((one) => one[2]),
+    };
+  };
+
+  const ranges = (left, right, bottom, top) => {
+    plot.x_range.setv({ start: left, end: right });
+    plot.y_range.setv({ start: bottom, end: top });
+  };
+  const reset = () => ranges(...points.ranges[Number(value("projection"))]);
+  const zoom = (factor) => {
+    const { x_range: x, y_range: y } = plot;
+    const scaled = (range) => {
+      const middle = (range.start + range.end) / 2;
+      const half = ((range.end - range.start) / 2) * factor;
+      return [middle - half, middle + half];
+    };
+    ranges(...scaled(x), ...scaled(y));
+  };
+  const project = () => {
+    const number = value("projection");
+    for (const cloud of points.clouds) {
+      const data = source(cloud.model).data;
+      source(cloud.model).data = { ...data, x: data[`x${number}`], y: data[`y${number}`] };
+    }
+    for (const text of document.querySelectorAll(".trust")) text.hidden = text.dataset.projection !== number;
+    reset();
+    ring();
+  };
+  const show = () => {
+    for (const box of controls.querySelectorAll("[name=cloud]")) model(box.value).visible = box.checked;
+  };
+  const order = () => {
+    if (!target) return;
+    // Levels are drawn in order: underlay, glyph, overlay.
+    const renderer = model(target.model);
+    renderer.level = value("order") === "first" ? "underlay" : "glyph";
+    const rest = plot.renderers.filter((one) => one !== renderer && one.name !== "ring");
+    plot.renderers = value("order") === "first" ? [renderer, ...rest, model("ring")] : [...rest, renderer, model("ring")];
+  };
+
+  const ring = () => {
+    const at = chosen && source(chosen.cloud.model).data;
+    model("ring").data_source.data = at ? { x: [at.x[chosen.place]], y: [at.y[chosen.place]] } : { x: [], y: [] };
+  };
+  const className = (number) => (number >= 0 && number < points.classes.length ? points.classes[number] : null);
+  const choose = (cloud, place) => {
+    chosen = { cloud, place };
+    ring();
+    const lines = [];
+    const kinds = { train: "training image", target: "target image", validation: "validation image" };
+    lines.push(["what", kinds[cloud.kind] || `view by ${cloud.cloud}`]);
+    const label = className(cloud.label[place]);
+    if (label !== null) lines.push(["class", label]);
+    if (cloud.predicted && cloud.predicted[place] >= 0) {
+      const said = cloud.predicted[place];
+      lines.push(["model says", `${className(said)}${said === cloud.label[place] ? " (right)" : " (wrong)"}`]);
+    }
+    const words = { 0: "not covered", 1: "covered" };
+    const clean = cloud.byClean && words[cloud.byClean[place]];
+    const best = cloud.byBest && words[cloud.byBest[place]];
+    if (clean) lines.push(["by clean", clean]);
+    if (best) lines.push([`with ${points.advice}`, best]);
+    lines.push([cloud.kind === "views" ? "of" : "id", cloud.ids[place]]);
+    const list = byId("point-text");
+    list.replaceChildren(...lines.map(([word, text]) => {
+      const row = document.createElement("div");
+      const term = document.createElement("dt");
+      const what = document.createElement("dd");
+      term.textContent = word;
+      what.textContent = text;
+      row.append(term, what);
+      return row;
+    }));
+    const canvas = byId("point-picture");
+    const from = cloud.kind === "views" && paint ? sources.get(cloud.ids[place]) : undefined;
+    byId("point-source-box").hidden = from === undefined;
+    if (paint) {
+      paint(canvas, cloud.sprite[place]);
+      canvas.setAttribute("aria-label", `${lines[0][1]}${label === null ? "" : ` of class ${label}`}`);
+      if (from !== undefined) paint(byId("point-source"), train.sprite[from]);
+    }
+  };
+  const look = (x, y) => {
+    const across = plot.inner_width / (plot.x_range.end - plot.x_range.start);
+    const up = plot.inner_height / (plot.y_range.end - plot.y_range.start);
+    const reach = matchMedia("(pointer: coarse)").matches ? 24 : 12;
+    let best = null;
+    let least = reach * reach;
+    for (const cloud of points.clouds) {
+      if (!model(cloud.model).visible) continue;
+      const data = source(cloud.model).data;
+      for (let place = 0; place < cloud.label.length; place += 1) {
+        const away = ((data.x[place] - x) * across) ** 2 + ((data.y[place] - y) * up) ** 2;
+        if (away < least) { least = away; best = { cloud, place }; }
+      }
+    }
+    if (best && (!chosen || best.cloud !== chosen.cloud || best.place !== chosen.place)) choose(best.cloud, best.place);
+  };
+  const walk = (step) => {
+    const cloud = clouds.get(byId("walk-cloud").value);
+    const count = cloud.label.length;
+    const from = chosen && chosen.cloud === cloud ? chosen.place : step > 0 ? -1 : count;
+    choose(cloud, (from + step + count) % count);
+  };
+
+  const start = async () => {
+    if (!paint) for (const box of document.querySelectorAll(".point-pictures")) box.hidden = true;
+    await Bokeh.embed.embed_item(read("map-json"));
+    plot = Bokeh.documents[Bokeh.documents.length - 1].get_model_by_name("map");
+    controls.reset();
+    looks();
+    order();
+    controls.addEventListener("submit", (event) => event.preventDefault());
+    controls.addEventListener("change", (event) => {
+      const changed = { projection: project, cloud: show, target: looks, "right-wrong": looks, order }[event.target.name];
+      if (changed) changed();
+      const says = event.target.closest("label").textContent.trim().replace(/\s+/g, " ");
+      byId("map-status").textContent = event.target.type === "checkbox" ? `${says}: ${event.target.checked ? "on" : "off"}` : says;
+    });
+    document.documentElement.addEventListener("eyeshot-theme", looks);
+    byId("reset-view").addEventListener("click", reset);
+    byId("zoom-in").addEventListener("click", () => zoom(1 / 1.5));
+    byId("zoom-out").addEventListener("click", () => zoom(1.5));
+    byId("walk-on").addEventListener("click", () => walk(1));
+    byId("walk-back").addEventListener("click", () => walk(-1));
+    window.eyeshotMap = {
+      look,
+      ready: true,
+      shown: () => points.clouds.filter((cloud) => model(cloud.model).visible).map((cloud) => cloud.cloud),
+      ranges: () => [plot.x_range.start, plot.x_range.end, plot.y_range.start, plot.y_range.end],
+      places: (name) => {
+        const data = source(points.clouds.find((cloud) => cloud.cloud === name).model).data;
+        return [plain(data.x), plain(data.y)];
+      },
+      shapes: (name) => plain(source(points.clouds.find((cloud) => cloud.cloud === name).model).data.shape),
+      chosen: () => chosen && [chosen.cloud.cloud, chosen.place],
+    };
+  };
+  start();
+})();

@@ -1,0 +1,56 @@
+// What all pages share: light or dark, and buttons that copy.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const stored = (value) => {
+    try {
+      if (value === undefined) return localStorage.getItem("eyeshot-theme");
+      localStorage.setItem("eyeshot-theme", value);
+    } catch { /* pages opened from a file may have no storage */ }
+    return null;
+  };
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const tell = () => {
+    const button = document.getElementById("theme");
+    if (button) button.textContent = dark() ? "Light" : "Dark";
+    root.dispatchEvent(new CustomEvent("eyeshot-theme"));
+  };
+  const before = stored();
+  if (before === "dark" || before === "light") root.dataset.theme = before;
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    if (button) {
+      button.hidden = false;
+      button.addEventListener("click", () => {
+        root.dataset.theme = dark() ? "light" : "dark";
+        stored(root.dataset.theme);
+        tell();
+      });
+    }
+    system.addEventListener("change", tell);
+    tell();
+    for (const copy of document.querySelectorAll("button[data-copy]")) {
+      copy.hidden = false;
+      copy.addEventListener("click", async () => {
+        const text = document.getElementById(copy.dataset.copy).textContent;
+        let done = true;
+        try {
+          await navigator.clipboard.writeText(text);
+        } catch {
+          const area = document.createElement("textarea");
+          area.value = text;
+          document.body.append(area);
+          area.select();
+          done = document.execCommand("copy");
+          area.remove();
+          copy.focus();
+        }
+        const word = copy.textContent;
+        copy.textContent = done ? "Copied" : "Select it by hand";
+        setTimeout(() => { copy.textContent = word; }, 1500);
+      });
+    }
+  });
+})();

@@ -1,0 +1,188 @@
+"""The joint map as a Bokeh figure: one source of points per cloud, each with its place in every projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_mark
+from eyeshot.reports.wording import shortened
+
+if TYPE_CHECKING:
+    from eyeshot.coverage.result import Cover, CoverMap
+
+LONGEST_ID = 160
+
+
+@dataclass(frozen=True)
+class CloudOnMap:
+    """One cloud and how it is drawn.
+
+    Attributes:
+        model: name of its renderer in the figure.
+        cloud: "train", "target", "validation" or a candidate's name.
+        label: what its switch says.
+        kind: what sort of cloud it is.
+        mark: shape and colour.
+        points: int64 (n,), positions in the map.
+        shown: whether it is switched on at first.
+    """
+
+    model: str
+    cloud: str
+    label: str
+    kind: str
+    mark: Mark
+    points: NDArray[np.int64]
+    shown: bool
+
+
+def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
+    """Train, target, validation and the mapped candidates; at first train, target and the winner are on."""
+    words = {"train": "train (clean)", "target": f"target ({target})", "validation": "validation"}
+    marks = {"train": TRAIN, "target": TARGET, "validation": VALIDATION}
+    clouds = []
+    for name, mark in marks.items():
+        clouds.append((name, words[name], name, mark))
+    clouds += [(name, name, "views", candidate_mark(place)) for place, name in enumerate(points.candidates)]
+    shown = {"train", "target", *points.candidates[:1]}
+    found = [
+        CloudOnMap(
+            model=f"cloud-{place}",
+            cloud=name,
+            label=label,
+            kind=kind,
+            mark=mark,
+            points=np.flatnonzero(points.cloud == name),
+            shown=name in shown,
+        )
+        for place, (name, label, kind, mark) in enumerate(clouds)
+    ]
+    return [cloud for cloud in found if len(cloud.points)]
+
+
+def square_range(xy: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """A square with a margin that holds all points of `xy`: float32 (P, 2), as left, right, bottom, top."""
+    finite = xy[np.isfinite(xy).all(axis=1)]
+    if not len(finite):
+        return (-1.0, 1.0, -1.0, 1.0)
+    low, high = finite.min(axis=0).astype(float), finite.max(axis=0).astype(float)
+    middle = (low + high) / 2
+    half = 0.53 * (max(high - low) or 1.0)
+    return (middle[0] - half, middle[0] + half, middle[1] - half, middle[1] + half)
+
+
+def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
+    """The figure for `Bokeh.embed.embed_item`; ranges are fixed, so that a switch moves nothing."""
+    from bokeh.embed import json_item
+    from bokeh.events import MouseMove, Tap
+    from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, WheelZoomTool
+    from bokeh.plotting import figure
+
+    left, right, bottom, top = square_range(points.projections[0].xy)
+    pan = PanTool()
+    # Only with Ctrl (or a pinch), so that scrolling the page does not get caught in the map.
+    zoom = WheelZoomTool(modifiers="ctrl") if "modifiers" in WheelZoomTool.properties() else WheelZoomTool()
+    plot = figure(
+        name="map",
+        width=700,
+        height=700,
+        aspect_ratio=1,
+        sizing_mode="stretch_width",
+        x_range=Range1d(left, right),
+        y_range=Range1d(bottom, top),
+        tools=[pan, zoom],
+        active_drag=pan,
+        active_scroll=zoom if "modifiers" in WheelZoomTool.properties() else None,
+        toolbar_location=None,
+        min_border=0,
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    # A finger that moves up or down scrolls the page; sideways it moves the map.
+    plot.stylesheets.append(".bk-events { touch-action: pan-y !important; }")
+    for cloud in clouds:
+        columns: dict[str, Any] = {}
+        for number, projection in enumerate(points.projections):
+            xy = np.asarray(projection.xy, np.float32)[cloud.points]
+            columns[f"x{number}"] = np.ascontiguousarray(xy[:, 0])
+            columns[f"y{number}"] = np.ascontiguousarray(xy[:, 1])
+        columns["x"], columns["y"] = columns["x0"], columns["y0"]
+        style: dict[str, Any] = {
+            "marker": cloud.mark.shape,
+            "fill_color": cloud.mark.colour,
+            "line_color": cloud.mark.colour,
+        }
+        if cloud.kind in ("target", "validation"):
+            n = len(cloud.points)
+            columns |= {"shape": [cloud.mark.shape] * n, "fill": [cloud.mark.colour] * n}
+            columns |= {"line": [cloud.mark.colour] * n}
+            style = {"marker": "shape", "fill_color": "fill", "line_color": "line"}
+        renderer = plot.scatter(
+            x="x",
+            y="y",
+            size=6 if cloud.kind == "train" else 7,
+            fill_alpha=0.5,
+            line_alpha=0.9,
+            line_width=0.8,
+            source=ColumnDataSource(columns),
+            **style,
+        )
+        renderer.name = cloud.model
+        renderer.visible = cloud.shown
+    ring = plot.scatter(
+        x="x",
+        y="y",
+        size=20,
+        marker="circle",
+        fill_color=None,
+        line_color="#000000",
+        line_width=2,
+        source=ColumnDataSource({"x": [], "y": []}),
+    )
+    ring.name = "ring"
+    ring.level = "overlay"
+    look = CustomJS(code="window.eyeshotMap && window.eyeshotMap.look(cb_obj.x, cb_obj.y)")
+    plot.js_on_event(MouseMove, look)
+    plot.js_on_event(Tap, look)
+    item: dict[str, Any] = json_item(plot, target="map-figure")
+    return item
+
+
+def point_lists(cover: Cover, points: CoverMap, clouds: list[CloudOnMap], *, sprites: bool) -> dict[str, Any]:
+    """What the page says about each point, cloud by cloud, in plain lists."""
+
+    def entry(cloud: CloudOnMap) -> dict[str, Any]:
+        chosen = cloud.points
+        lists: dict[str, Any] = {
+            "model": cloud.model,
+            "cloud": shortened(cloud.cloud, LONGEST_ID),
+            "kind": cloud.kind,
+            "shape": cloud.mark.shape,
+            "variable": cloud.mark.variable,
+            "shown": cloud.shown,
+            "ids": [shortened(name, LONGEST_ID) for name in points.ids[chosen]],
+            "label": points.label[chosen].tolist(),
+        }
+        if sprites:
+            lists["sprite"] = chosen.tolist()
+        if cloud.kind in ("target", "validation"):
+            lists["byClean"] = points.covered_by_clean[chosen].tolist()
+        if cloud.kind == "target":
+            lists["byBest"] = points.covered_by_best[chosen].tolist()
+        if cloud.kind == "validation":
+            lists["predicted"] = points.predicted[chosen].tolist()
+        return lists
+
+    return {
+        "classes": [shortened(name, LONGEST_ID) for name in cover.report.classes],
+        "advice": shortened(cover.report.advice, LONGEST_ID),
+        "ranges": [square_range(projection.xy) for projection in points.projections],
+        "clouds": [entry(cloud) for cloud in clouds],
+    }

@@ -1,0 +1,95 @@
+"""Small pictures inside a page: sprite sheets and strips as WebP in data addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+COLUMNS = 64
+ROWS = 64
+
+
+def data_address(
+    image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["webp", "jpeg", "png"] = "webp"
+) -> str:
+    """`image`: uint8 (H, W, 3), RGB, as a data address that an `img` can show."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format=kind, quality=quality)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """`images`: uint8 (n, s, s, 3) brought to `side` pixels; left alone where they are not larger."""
+    if not len(images) or images.shape[1] <= side:
+        return images
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
+            for image in images
+        ]
+    )
+
+
+def tiled(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """`images`: uint8 (n, s, s, 3) side by side in rows of `columns`; what is left of the last row is grey."""
+    count, side = images.shape[:2]
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, side, side, 3), 128, np.uint8)
+    sheet[:count] = images
+    return np.ascontiguousarray(
+        sheet.reshape(rows, columns, side, side, 3)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(rows * side, columns * side, 3)
+    )
+
+
+def strip(images: NDArray[np.uint8], *, quality: int = 80) -> str:
+    """`images`: uint8 (n, s, s, 3) in one row, as a data address."""
+    return data_address(tiled(images, len(images)), quality=quality)
+
+
+@dataclass(frozen=True)
+class Sprites:
+    """Many small pictures in few files.
+
+    Attributes:
+        side: pixels of a picture.
+        columns: pictures in a row of a sheet.
+        rows: rows of a full sheet; picture n lies on sheet n // (columns * rows).
+        sheets: data addresses.
+    """
+
+    side: int
+    columns: int
+    rows: int
+    sheets: list[str]
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes that the sheets take on the page."""
+        return sum(map(len, self.sheets))
+
+
+def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> Sprites | None:
+    """Sprite sheets of `images`: uint8 (n, s, s, 3), RGB, as good as fits into `most_bytes`; None where nothing does."""
+    if not len(images):
+        return None
+    own = images.shape[1]
+    for side, quality in ((own, 80), (own, 60), (own, 40), (min(own, 24), 50), (min(own, 16), 40)):
+        small = resized(images, side)
+        each = COLUMNS * ROWS
+        sheets: list[str] = []
+        for start in range(0, len(small), each):
+            part = small[start : start + each]
+            sheets.append(data_address(tiled(part, COLUMNS), quality=quality))
+            if sum(map(len, sheets)) > most_bytes:
+                break
+        else:
+            return Sprites(side=side, columns=COLUMNS, rows=ROWS, sheets=sheets)
+    return None
