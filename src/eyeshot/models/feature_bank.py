@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, make_views, view_keys
+from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
-from eyeshot.models.partners import PartnerStore
 from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
@@ -69,7 +68,6 @@ class FeatureBank:
         pixels = 3 * backbone.geometry.size**2
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
-        self._partners = PartnerStore(self.folder / "partners")
 
     def clean(
         self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None
@@ -96,7 +94,7 @@ class FeatureBank:
 
     def views(
         self,
-        augmentation: Augmentation,
+        augmentation: Augmentation | Sequence[Augmentation],
         pool: Pool,
         rows: NDArray[np.int64],
         *,
@@ -107,7 +105,7 @@ class FeatureBank:
         """Features of one draw of views, with what their labels follow from.
 
         Args:
-            augmentation: always applied, whatever its probability in training.
+            augmentation: one, or several in order; always applied, whatever their probability in training.
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
@@ -121,23 +119,22 @@ class FeatureBank:
             success = views.success.cpu().numpy()  # waits for the device, so that its time is counted here
             self.augment_s += time.perf_counter() - begin
             found = self._extract(views.images)
-            chunk_keys = [keys[position] for position in part]
-            if augmentation.mixes:
-                # Before the features: where these are stored, the partners are too.
-                sources, weights = views.sources.cpu().numpy(), views.weights.cpu().numpy()
-                self._partners.append(chunk_keys, pool.keys, sources, weights)
-            self._append(chunk_keys, found, success)
+            self._append([keys[position] for position in part], found, success)
             if progress:
                 progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
-        if augmentation.mixes:
-            sources, weights = self._partners.read(keys, pool.keys, rows)
-        else:
-            sources, weights = rows[:, None].copy(), np.ones((len(rows), 1), np.float32)
-        return ViewFeatures(features, success, sources, weights)
+        # Labels follow from the drawn parameters: no pixel is touched for them.
+        sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)
+        return ViewFeatures(features, success, sources.numpy(), weights.numpy())
 
     def missing_views(
-        self, augmentation: Augmentation, pool: Pool, rows: NDArray[np.int64], *, seed: int, draw: int
+        self,
+        augmentation: Augmentation | Sequence[Augmentation],
+        pool: Pool,
+        rows: NDArray[np.int64],
+        *,
+        seed: int,
+        draw: int,
     ) -> int:
         """How many forward passes `views` would cost."""
         return len(self._missing(view_keys(augmentation, pool, rows, seed=seed, draw=draw)))

@@ -119,7 +119,7 @@ def _build(name: str, size: int | None, config: Any, seed: int, arguments: dict[
                 raise
             own = own_size(name, config)
             raise InputError(
-                f"`size` must be {own} for {name}, whose architecture is fixed, got {size}: {_first_line(error)}"
+                f"`size` must be {own} for {name}, which is fixed, got {size}: {_first_line(error)}"
             ) from error
     return module
 

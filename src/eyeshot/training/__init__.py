@@ -2,12 +2,14 @@
 
 from eyeshot.training.baseline import Baseline, load_trained, train_baseline
 from eyeshot.training.loop import train
-from eyeshot.training.result import Accuracy, TrainResult, describe_hardware, describe_versions, read_result
+from eyeshot.training.machine import describe_hardware, describe_versions
+from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, wilson
 from eyeshot.training.settings import TrainSettings, default_settings
 
 __all__ = [
     "Accuracy",
     "Baseline",
+    "EpochRecord",
     "TrainResult",
     "TrainSettings",
     "default_settings",
@@ -17,4 +19,5 @@ __all__ = [
     "read_result",
     "train",
     "train_baseline",
+    "wilson",
 ]

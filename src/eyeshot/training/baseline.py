@@ -13,14 +13,22 @@ from safetensors.torch import load_file
 
 from eyeshot.augment import Pool
 from eyeshot.models import Backbone, Head
-from eyeshot.training.loop import Classifier, Progress, train
+from eyeshot.training.classifier import Classifier
+from eyeshot.training.loop import train
 from eyeshot.training.result import WEIGHTS_FILE, TrainResult
+from eyeshot.training.run import Progress, run_key
 from eyeshot.training.settings import TrainSettings, default_settings
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A trained network in parts: the backbone, its own linear head, and how the training went."""
+    """A trained network in parts.
+
+    Attributes:
+        backbone: with the trained weights, without the head.
+        head: the linear head that was trained with it.
+        result: how the training went.
+    """
 
     backbone: Backbone
     head: Head
@@ -28,14 +36,13 @@ class Baseline:
 
 
 def load_trained(backbone: Backbone, folder: Path, result: TrainResult) -> Baseline:
-    """The network that `train` left in `folder`, with `backbone` as the architecture."""
-    import copy
-
-    model = Classifier(copy.deepcopy(backbone.module), backbone.feature_count, len(result.classes))
+    """The network that `train` left in `folder`; `backbone` is the one that it was given."""
+    model = Classifier(backbone, len(result.classes))
     model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-    reason = f"trained in place on {result.n_train} clean images, {result.epochs} epochs"
+    with_what = ", ".join(result.augmentations) or "clean images"
+    reason = f"Trained here for {result.epochs} epochs on {result.n_train} images ({with_what})."
     return Baseline(
-        backbone.with_module(model.backbone.eval(), pretrained=False, reason=reason),
+        backbone.with_module(model.backbone.eval(), pretrained=backbone.pretrained, reason=reason),
         Head(model.head.weight.detach().numpy(), model.head.bias.detach().numpy()),
         result,
     )
@@ -49,7 +56,7 @@ def train_baseline(
     *,
     val_rows: NDArray[np.int64],
     classes: Sequence[str],
-    folder: Path,
+    cache: Path,
     settings: TrainSettings | None = None,
     seed: int = 0,
     time_cap_s: float | None = None,
@@ -57,20 +64,28 @@ def train_baseline(
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Baseline:
-    """Train an untrained backbone on the clean images of `rows`."""
+    """Train a backbone on the clean images of `rows`, or take it from the cache where it was trained already.
+
+    Args:
+        backbone: untrained (`load_backbone(..., from_scratch=True)`); it is not changed.
+        pool: the images.
+        labels: int64 (N,), class numbers of the pool.
+        rows, val_rows: int64, positions in the pool.
+        classes: names of the C classes.
+        cache: the cache folder; the baseline lies in `baselines/<key>` of it.
+        settings: None takes `default_settings`.
+        seed: for these.
+        time_cap_s: see TrainSettings; the result says when it ended the training early.
+        device: where to compute.
+        progress: called with (steps done, all steps, text) after each step.
+        command: what was typed, for the result.
+    """
     chosen = settings or default_settings(backbone, len(rows), seed=seed)[0]
-    chosen = chosen.model_copy(update={"time_cap_s": time_cap_s})
+    chosen = chosen.model_copy(update={"time_cap_s": time_cap_s or chosen.time_cap_s})
+    key = run_key(backbone, pool, labels, (rows, val_rows), classes, (), chosen)
+    folder = cache / "baselines" / key
     result = train(
-        backbone,
-        pool,
-        labels,
-        rows,
-        val_rows,
-        classes=classes,
-        settings=chosen,
-        folder=folder,
-        device=device,
-        progress=progress,
-        command=command,
-    )
+        backbone, pool, labels, rows, val_rows,
+        classes=classes, settings=chosen, folder=folder, device=device, progress=progress, command=command,
+    )  # fmt: skip
     return load_trained(backbone, folder, result)

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eyeshot.errors import StorageError
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.workspace import replacing
 
+CHECKPOINT_FILE = "checkpoint.pt"
 CHECKPOINT_VERSION = 1
 
 
-def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors, numbers, strings, lists and dicts of these)."""
-    make_folder(file.parent)
-    with replacing(file) as temporary:
-        torch.save({"version": CHECKPOINT_VERSION, **state}, temporary)
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write `state`: tensors, numbers, strings, and lists and dicts of these.
+
+    Raises:
+        StorageError: the disk is full; the checkpoint before this one is kept.
+    """
+    with replacing(folder / CHECKPOINT_FILE) as temporary:
+        try:
+            torch.save({"version": CHECKPOINT_VERSION, **state}, temporary)
+        except RuntimeError as error:  # torch's own writer says so where the disk is full
+            raise OSError(str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(file: Path) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     """The state that was saved last; None where there is none.
 
     Raises:
         StorageError: the file cannot be read.
     """
+    file = folder / CHECKPOINT_FILE
     if not file.exists():
         return None
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise StorageError(
-            f"The checkpoint {str(file)!r} cannot be read ({error}). Delete it to start this run over."
+            f"The checkpoint {str(file)!r} cannot be read ({str(error).splitlines()[0][:160]}). "
+            "Delete it to start this run over."
         ) from error
+    if state.get("version") != CHECKPOINT_VERSION:
+        raise StorageError(
+            f"The checkpoint {str(file)!r} is of version {state.get('version')}, this eyeshot reads "
+            f"{CHECKPOINT_VERSION}. Delete it to start this run over."
+        )
     return state

@@ -1,70 +1,41 @@
-"""The one training loop: the baseline, `eyeshot train` and later the short runs go through it."""
+"""The one training loop: the baseline and `eyeshot train` go through it."""
 
 from __future__ import annotations
 
-import copy
-import math
+import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import filelock
 import numpy as np
 import torch
-import xxhash
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from timm.optim import create_optimizer_v2
-from torch import Tensor, nn
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.errors import InputError, ModelError
-from eyeshot.models import Backbone
-from eyeshot.models.features import memory_layout, normalise, to_batch
-from eyeshot.training.batches import epoch_batches, make_batch, part_of
-from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
+from eyeshot.errors import InputError, ModelError, StorageError
+from eyeshot.models import Backbone, normalise
+from eyeshot.training.alarms import alarms
+from eyeshot.training.batches import epoch_batches, make_batch, part_of, steps_per_epoch
+from eyeshot.training.checkpoints import CHECKPOINT_FILE
+from eyeshot.training.classifier import Classifier, predict
+from eyeshot.training.machine import describe_hardware, describe_versions
 from eyeshot.training.result import (
     WEIGHTS_FILE,
     EpochRecord,
     TrainResult,
-    describe_hardware,
-    describe_versions,
     read_result,
     wilson,
     write_validation,
 )
+from eyeshot.training.run import Progress, Run, resume_run, run_key, save_run, start_run
 from eyeshot.training.settings import TrainSettings
 from eyeshot.workspace import make_folder, replacing
 
-CHECKPOINT_FILE = "checkpoint.pt"
-Progress = Callable[[int, int, str], None]
-
-
-class Classifier(nn.Module):
-    """A backbone with a linear head: float (n, 3, S, S) -> logits (n, C)."""
-
-    def __init__(self, module: nn.Module, feature_count: int, class_count: int) -> None:
-        super().__init__()
-        self.backbone = module
-        self.head = nn.Linear(feature_count, class_count)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores of a batch."""
-        scores: Tensor = self.head(self.backbone(images))
-        return scores
-
-
-def learning_rate_at(step: int, total: int, settings: TrainSettings) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero."""
-    warm_up = settings.warm_up_share * total
-    if step < warm_up:
-        return settings.learning_rate * (step + 1) / (warm_up + 1)
-    return (
-        settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1.0, total - warm_up)))
-    )
+CHECKPOINT_EVERY_S = 2.0
+LOCK_TIMEOUT_S = 3600.0
 
 
 def train(
@@ -83,207 +54,192 @@ def train(
     progress: Progress | None = None,
     command: str | None = None,
 ) -> TrainResult:
-    """Train a copy of `backbone` with a new linear head; the same call continues a run that was cut off."""
+    """Train a copy of `backbone` with a new linear head.
+
+    The same call continues a run that was cut off, and on a CPU ends in the same weights bit for bit as one
+    that was not: all that is random follows from (seed, epoch). A finished run is not done again.
+
+    Args:
+        backbone: where to start from, pretrained or not; it is not changed.
+        pool: the images; mixing takes its partners from `train_rows` only.
+        labels: int64 (N,), class numbers of the pool.
+        train_rows, val_rows: int64, positions in the pool.
+        classes: names of the C classes.
+        settings: see TrainSettings; `default_settings` chooses some.
+        folder: gets result.json, validation.npz, weights.safetensors; checkpoint.pt until it is finished.
+        augmentations: applied in order, each with its own probability; none trains on clean images.
+        ids: N names of the pool's images for validation.npz; None takes their content keys.
+        device: where to compute.
+        progress: called with (steps done, all steps, text) after each step.
+        command: what was typed, for the result; None takes this process's own.
+
+    Raises:
+        InputError: too few images, or `folder` holds another run.
+        ModelError: the loss is not finite.
+        StorageError: the folder cannot be written.
+    """
     device = torch.device(device)
+    _check(labels, train_rows, classes)
+    key = run_key(backbone, pool, labels, (train_rows, val_rows), classes, augmentations, settings)
     make_folder(folder)
+    try:
+        with filelock.FileLock(folder / "lock", timeout=LOCK_TIMEOUT_S):
+            done = read_result(folder)
+            if done is not None and done.key == key and _is_finished(done, settings):
+                return done
+            run = start_run(
+                backbone,
+                part_of(pool, train_rows),
+                labels[train_rows],
+                class_count=len(classes),
+                settings=settings,
+                augmentations=augmentations,
+                device=device,
+                progress=progress,
+            )
+            resume_run(run, folder, key, done)
+            ended_early = _run_epochs(run, folder, key)
+            probabilities = predict(
+                run.model, backbone, pool, val_rows,
+                class_count=len(classes), device=device, batch_size=settings.batch_size,
+            )  # fmt: skip
+            names = pool.keys if ids is None else ids
+            write_validation(
+                folder,
+                ids=[names[row] for row in val_rows.tolist()],
+                labels=labels[val_rows],
+                probabilities=probabilities,
+                classes=classes,
+            )
+            _save_weights(run.model, folder)
+            result = _result(run, key, classes, labels[val_rows], probabilities, ended_early, command)
+            result.write(folder)
+            if ended_early is None:
+                (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+            return result
+    except filelock.Timeout as error:
+        raise StorageError(
+            f"Another run has been training in {str(folder)!r} for {LOCK_TIMEOUT_S / 60:.0f} minutes. "
+            "Wait for it, or choose another folder."
+        ) from error
+
+
+def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:
     if len(train_rows) < 2:
-        raise InputError(f"Training needs at least two images, got {len(train_rows)}.")
-    key = _run_key(backbone, pool, labels, train_rows, val_rows, classes, augmentations, settings)
-    done = read_result(folder)
-    if done is not None and done.key == key and done.ended_early is None:
-        return done
-    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
-        model = Classifier(copy.deepcopy(backbone.module), backbone.feature_count, len(classes))
-    layout = memory_layout(model, device)
-    model = model.to(device, memory_format=layout)
-    optimizer = create_optimizer_v2(
-        model, opt=settings.optimizer, lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    train_pool, train_labels = part_of(pool, train_rows), torch.from_numpy(labels[train_rows])
-    per_epoch = len(epoch_batches(len(train_rows), settings.batch_size, seed=0, epoch=0))
-    total = per_epoch * settings.epochs
-    history: list[EpochRecord] = []
-    failed = [0] * len(augmentations)
-    seconds, first = 0.0, 0
-    state = load_checkpoint(folder / CHECKPOINT_FILE)
-    if state is not None and state["key"] == key:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, seconds, failed = state["epoch"], state["seconds"], list(state["failed"])
-        history = [EpochRecord.model_validate(record) for record in state["history"]]
-    ended_early = None
-    for epoch in range(first, settings.epochs):
-        if settings.time_cap_s is not None and seconds >= settings.time_cap_s:
-            ended_early = f"time cap of {settings.time_cap_s:.0f} s after {epoch} of {settings.epochs} epochs"
-            break
+        raise InputError(f"Training needs at least 2 images, got {len(train_rows)}.")
+    seen = labels[train_rows]
+    if seen.min() < 0 or seen.max() >= len(classes):
+        raise InputError(
+            f"Training images must have labels 0 to {len(classes) - 1}, got {seen.min()} to {seen.max()}."
+        )
+
+
+def _is_finished(done: TrainResult, settings: TrainSettings) -> bool:
+    cap = settings.time_cap_s
+    planned_cap = done.settings.time_cap_s
+    # A run that its time cap ended goes on when it is given more time.
+    return done.ended_early is None or (cap is not None and planned_cap is not None and cap <= planned_cap)
+
+
+def _run_epochs(run: Run, folder: Path, key: str) -> str | None:
+    """Train until the end or the time cap; says why it ended early."""
+    settings, saved_at = run.settings, time.monotonic()
+    for epoch in range(len(run.history), settings.epochs):
+        cap = settings.time_cap_s
+        if cap is not None and epoch and run.seconds * (epoch + 1) / epoch > cap:
+            save_run(run, folder, key)
+            return (
+                f"The time cap of {cap:.0f} s ended it after {epoch} of {settings.epochs} epochs, while the "
+                "learning rate was still high. Give it more time, fewer epochs or a smaller --size."
+            )
         begin = time.perf_counter()
-        record, epoch_failed = _train_epoch(
-            model,
-            optimizer,
-            backbone,
-            train_pool,
-            train_labels,
-            augmentations,
-            settings,
-            epoch=epoch,
-            total=total,
-            device=device,
-            layout=layout,
-            progress=progress,
-        )
-        history.append(record)
-        failed = [before + now for before, now in zip(failed, epoch_failed, strict=True)]
-        seconds += time.perf_counter() - begin
-        save_checkpoint(
-            folder / CHECKPOINT_FILE,
-            {
-                "key": key,
-                "epoch": epoch + 1,
-                "seconds": seconds,
-                "failed": failed,
-                "history": [record.model_dump() for record in history],
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
-        )
-    probabilities = predict(model, backbone, pool, val_rows, device=device, batch_size=settings.batch_size)
-    val_labels = labels[val_rows]
+        run.history.append(_train_epoch(run, epoch))
+        run.seconds += time.perf_counter() - begin
+        if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S or epoch + 1 == settings.epochs:
+            save_run(run, folder, key)
+            saved_at = time.monotonic()
+    return None
+
+
+def _train_epoch(run: Run, epoch: int) -> EpochRecord:
+    settings, model, device = run.settings, run.model, run.device
+    batches = epoch_batches(len(run.pool), settings.batch_size, seed=settings.seed, epoch=epoch)
+    losses, right, seen = 0.0, 0, 0
+    model.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # Dropout follows from (seed, epoch) too: a run that continues needs no saved generator.
+        torch.manual_seed(int(np.random.default_rng([settings.seed, epoch, 1]).integers(2**62)))
+        for number, rows in enumerate(batches):
+            step = epoch * len(batches) + number
+            for group in run.optimizer.param_groups:
+                group["lr"] = settings.learning_rate_at(step, run.total_steps)
+            batch = make_batch(
+                run.pool, run.labels, rows, run.augmentations,
+                class_count=model.head.out_features, seed=settings.seed, epoch=epoch, device=device,
+            )  # fmt: skip
+            targets = batch.targets
+            if settings.label_smoothing:
+                targets = targets.lerp(
+                    torch.full_like(targets, 1 / targets.shape[1]), settings.label_smoothing
+                )
+            scores = model(normalise(batch.images, run.backbone, device=device, layout=run.layout))
+            loss = torch.nn.functional.cross_entropy(scores, targets)
+            run.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            run.optimizer.step()
+            value = loss.item()
+            if not np.isfinite(value):
+                raise ModelError(
+                    f"Training of {run.backbone.name} diverged: the loss is {value} at step {step + 1} of "
+                    f"{run.total_steps}. Give a learning rate smaller than {settings.learning_rate:g}."
+                )
+            losses += value * len(rows)
+            right += int((scores.argmax(1) == batch.targets.argmax(1)).sum())
+            seen += len(rows)
+            run.failed_views += batch.failed
+            if run.progress:
+                run.progress(step + 1, run.total_steps, f"epoch {epoch + 1}, loss {losses / seen:.2f}")
+    return EpochRecord(loss=losses / seen, train_accuracy=right / seen)
+
+
+def _save_weights(model: Classifier, folder: Path) -> None:
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with replacing(folder / WEIGHTS_FILE) as temporary:
+        save_file(state, temporary)
+
+
+def _result(
+    run: Run,
+    key: str,
+    classes: Sequence[str],
+    val_labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    ended_early: str | None,
+    command: str | None,
+) -> TrainResult:
     right = probabilities.argmax(1) == val_labels
-    result = TrainResult(
+    return TrainResult(
         key=key,
-        model=backbone.name,
-        pretrained=backbone.pretrained,
+        model=run.backbone.name,
+        pretrained=run.backbone.pretrained,
         classes=tuple(classes),
-        augmentations=tuple(augmentation.name for augmentation in augmentations),
-        settings=settings,
-        n_train=len(train_rows),
-        n_val=len(val_rows),
-        accuracy=wilson(int(right.sum()), len(val_rows)),
+        augmentations=tuple(augmentation.name for augmentation in run.augmentations),
+        settings=run.settings,
+        n_train=len(run.pool),
+        n_val=len(val_labels),
+        accuracy=wilson(int(right.sum()), len(val_labels)),
         per_class={
             name: wilson(int(right[val_labels == number].sum()), int((val_labels == number).sum()))
             for number, name in enumerate(classes)
         },
-        epochs=len(history),
-        steps=len(history) * per_epoch,
-        seconds=seconds,
+        epochs=len(run.history),
+        steps=len(run.history) * steps_per_epoch(len(run.pool), run.settings.batch_size),
+        seconds=run.seconds,
         ended_early=ended_early,
-        alarms=(),
-        failed_masks={a.name: count for a, count in zip(augmentations, failed, strict=True)},
-        history=tuple(history),
-        hardware=describe_hardware(device),
+        alarms=alarms(run),
+        failed_views=run.failed_views,
+        history=tuple(run.history),
+        hardware=describe_hardware(run.device),
         versions=describe_versions(),
-        command=command or " ".join(sys.argv),
+        command=shlex.join(sys.argv) if command is None else command,
     )
-    write_validation(
-        folder,
-        ids=[(ids or pool.keys)[row] for row in val_rows],
-        labels=val_labels,
-        probabilities=probabilities,
-        classes=tuple(classes),
-    )
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
-    result.write(folder)
-    return result
-
-
-def _train_epoch(
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    backbone: Backbone,
-    pool: Pool,
-    labels: Tensor,
-    augmentations: Sequence[Augmentation],
-    settings: TrainSettings,
-    *,
-    epoch: int,
-    total: int,
-    device: torch.device,
-    layout: torch.memory_format,
-    progress: Progress | None,
-) -> tuple[EpochRecord, list[int]]:
-    batches = epoch_batches(len(labels), settings.batch_size, seed=settings.seed, epoch=epoch)
-    step = epoch * len(batches)
-    failed = [0] * len(augmentations)
-    losses, right, seen = 0.0, 0, 0
-    model.train()
-    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
-        # Dropout follows from (seed, epoch) alone: a run that continues needs no saved generator.
-        torch.manual_seed(int(np.random.default_rng([settings.seed, epoch, 1]).integers(2**62)))
-        for rows in batches:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(step, total, settings) * group.get("lr_scale", 1.0)
-            batch = make_batch(
-                pool,
-                labels,
-                rows,
-                augmentations,
-                class_count=model.head.out_features,
-                seed=settings.seed,
-                epoch=epoch,
-                device=device,
-            )
-            images = normalise(batch.images, backbone.mean, backbone.std, device=device, layout=layout)
-            scores = model(images)
-            targets = batch.targets
-            if settings.label_smoothing:
-                targets = (
-                    targets * (1 - settings.label_smoothing) + settings.label_smoothing / targets.shape[1]
-                )
-            loss = -(targets * scores.log_softmax(1)).sum(1).mean()
-            if not torch.isfinite(loss):
-                raise ModelError(
-                    f"Training of {backbone.name} diverged: the loss is not finite after {step} of {total} steps. "
-                    f"Give a smaller learning rate than {settings.learning_rate:g}."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses += loss.item() * len(rows)
-            right += int((scores.argmax(1) == targets.argmax(1)).sum())
-            seen += len(rows)
-            failed = [before + now for before, now in zip(failed, batch.failed, strict=True)]
-            step += 1
-            if progress:
-                progress(step, total, f"epoch {epoch + 1}, loss {loss.item():.3f}")
-    return EpochRecord(loss=losses / seen, train_accuracy=right / seen), failed
-
-
-def predict(
-    model: nn.Module,
-    backbone: Backbone,
-    pool: Pool,
-    rows: NDArray[np.int64],
-    *,
-    device: torch.device,
-    batch_size: int,
-) -> NDArray[np.float32]:
-    """Class probabilities of clean images: float32 (n, C)."""
-    model.eval()
-    found: list[Any] = []
-    layout = memory_layout(model, device)
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            batch = to_batch(np.asarray(pool.images[rows[start : start + batch_size]]))
-            images = normalise(batch, backbone.mean, backbone.std, device=device, layout=layout)
-            found.append(model(images).float().softmax(1).cpu().numpy())
-    return np.concatenate(found) if found else np.empty((0, model.head.out_features), np.float32)  # type: ignore[union-attr, arg-type]
-
-
-def _run_key(
-    backbone: Backbone,
-    pool: Pool,
-    labels: NDArray[np.int64],
-    train_rows: NDArray[np.int64],
-    val_rows: NDArray[np.int64],
-    classes: Sequence[str],
-    augmentations: Sequence[Augmentation],
-    settings: TrainSettings,
-) -> str:
-    digest = xxhash.xxh3_128(backbone.fingerprint.encode())
-    digest.update(settings.model_dump_json(exclude={"time_cap_s"}).encode())
-    digest.update(repr((tuple(classes), tuple(a.fingerprint for a in augmentations))).encode())
-    for rows in (train_rows, val_rows):
-        digest.update("".join(f"{pool.keys[row]}{labels[row]};" for row in rows).encode() + b"|")
-    return digest.hexdigest()

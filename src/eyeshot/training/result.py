@@ -1,19 +1,17 @@
-"""What a run writes down: `result.json` and the probabilities on validation."""
+"""What a run writes down: `result.json`, the probabilities on validation and the weights."""
 
 from __future__ import annotations
 
 import math
-import os
-import platform
-import sys
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+import pydantic
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from eyeshot.errors import StorageError
 from eyeshot.training.settings import TrainSettings
 from eyeshot.workspace import replacing
 
@@ -23,9 +21,9 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 class Accuracy(BaseModel):
-    """A share of right answers with its 95 % Wilson interval (null where n is 0)."""
+    """A share of right answers with its 95 % interval; null where n is 0."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     n: int
     value: float | None
@@ -34,18 +32,31 @@ class Accuracy(BaseModel):
 
 
 class EpochRecord(BaseModel):
-    """One epoch: mean training loss and share of right answers on the batches as they were seen."""
+    """One epoch: mean loss, and share of right answers on the training batches as they were seen."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     loss: float
     train_accuracy: float
 
 
 class TrainResult(BaseModel):
-    """One finished run; `result.json` is this, keys are only added until 1.0."""
+    """One run; `result.json` holds just this. Keys are only added until 1.0.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Attributes:
+        key: hash of all that decides the numbers: weights, images, labels, augmentations, settings.
+        accuracy: on the validation images, clean.
+        per_class: the same for each class.
+        epochs: how many were done; `settings.epochs` says how many were planned.
+        seconds: of training, all sittings together.
+        ended_early: why fewer epochs were done than planned; null where none is missing.
+        alarms: what looks wrong, in sentences.
+        failed_views: how many training images an augmentation failed on; these were used without it.
+        history: one record an epoch.
+        command: what was typed.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     version: int = 1
     key: str
@@ -63,7 +74,7 @@ class TrainResult(BaseModel):
     seconds: float
     ended_early: str | None
     alarms: tuple[str, ...]
-    failed_masks: dict[str, int]
+    failed_views: int
     history: tuple[EpochRecord, ...]
     hardware: str
     versions: dict[str, str]
@@ -72,37 +83,52 @@ class TrainResult(BaseModel):
     def write(self, folder: Path) -> None:
         """Write `result.json` into `folder`."""
         with replacing(folder / RESULT_FILE) as temporary:
-            temporary.write_text(self.model_dump_json(indent=2), encoding="utf-8")
+            temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_result(folder: Path) -> TrainResult | None:
-    """The result in `folder`; None where there is none."""
+    """The result in `folder`; None where there is none.
+
+    Raises:
+        StorageError: `result.json` is no result.
+    """
     file = folder / RESULT_FILE
     if not file.exists():
         return None
-    return TrainResult.model_validate_json(file.read_text(encoding="utf-8"))
+    try:
+        return TrainResult.model_validate_json(file.read_text(encoding="utf-8"))
+    except pydantic.ValidationError as error:
+        raise StorageError(
+            f"{str(file)!r} is no result of a training run ({error.error_count()} entries do not fit). "
+            "Delete it to run again."
+        ) from error
 
 
 def wilson(right: int, n: int) -> Accuracy:
-    """Share of right answers with the interval of Wilson (1927), 95 %."""
+    """Share of right answers with the 95 % interval of Wilson (1927)."""
     if n == 0:
         return Accuracy(n=0, value=None, low=None, high=None)
     z = 1.959964
     share = right / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Accuracy(n=n, value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+    # Rounding may put the ends of 0 of n and n of n a hair inside.
+    low = 0.0 if right == 0 else middle - half
+    return Accuracy(n=n, value=share, low=low, high=1.0 if right == n else middle + half)
 
 
 def write_validation(
     folder: Path,
     *,
-    ids: list[str],
+    ids: Sequence[str],
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float32],
-    classes: tuple[str, ...],
+    classes: Sequence[str],
 ) -> None:
-    """Write `validation.npz`: ids (n,), labels int64 (n,), probabilities float32 (n, C), classes (C,)."""
+    """Write `validation.npz`: ids (n,), labels int64 (n,), probabilities float32 (n, C), classes (C,).
+
+    Read it with numpy.load; nothing in it is pickled.
+    """
     with replacing(folder / VALIDATION_FILE) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
@@ -111,27 +137,3 @@ def write_validation(
             probabilities=probabilities,
             classes=np.asarray(classes, np.str_),
         )
-
-
-def describe_hardware(device: torch.device | str) -> str:
-    """The machine that computed, in words."""
-    device = torch.device(device)
-    cores = (
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {platform.machine()} {platform.system()}"
-    )
-    return (
-        f"{torch.cuda.get_device_name(device)}; {cores}"
-        if device.type == "cuda"
-        else f"{device.type}; {cores}"
-    )
-
-
-def describe_versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": sys.version.split()[0]}
-    for name in ("eyeshot", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found

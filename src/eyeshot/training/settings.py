@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from eyeshot.models import Backbone
+
+SCRATCH_STEPS = 1500
+SCRATCH_EPOCHS = (40, 200)
 
 
 class TrainSettings(BaseModel):
@@ -15,13 +19,13 @@ class TrainSettings(BaseModel):
     Attributes:
         epochs: passes over the training images.
         batch_size: images per step; an incomplete last batch is left out, another one each epoch.
-        learning_rate: peak of the schedule: linear warm-up, then a cosine down to zero, step by step.
-        weight_decay: of AdamW, on all weights but biases and normalisation.
+        learning_rate: peak of the schedule: linear warm-up, then half a cosine down to zero, step by step.
+        weight_decay: on all weights but biases, norms and what the architecture wants to keep.
         warm_up_share: share of all steps until the peak.
-        label_smoothing: share of each label spread over all classes.
-        seed: order of images, draws of augmentations, initialisation of the head, dropout.
-        optimizer: AdamW is the only one so far.
-        time_cap_s: no epoch begins after so many seconds; the schedule stays that of all epochs.
+        label_smoothing: share of each label that is spread over all classes.
+        seed: of the order of images, the draws of augmentations, the head's start and dropout.
+        optimizer: AdamW (Loshchilov and Hutter 2019).
+        time_cap_s: no epoch begins that would end later; the schedule stays that of all epochs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,12 +40,22 @@ class TrainSettings(BaseModel):
     optimizer: Literal["adamw"] = "adamw"
     time_cap_s: float | None = Field(default=None, gt=0)
 
+    def learning_rate_at(self, step: int, total: int) -> float:
+        """Learning rate of step 0 to total - 1."""
+        rising = self.warm_up_share * total
+        if step < rising:
+            return self.learning_rate * (step + 1) / (math.floor(rising) + 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (total - rising)))
 
-def default_settings(backbone: Backbone, image_count: int, *, seed: int = 0) -> tuple[TrainSettings, str]:
+
+def default_settings(
+    backbone: Backbone, image_count: int, *, seed: int = 0, time_cap_s: float | None = None
+) -> tuple[TrainSettings, str]:
     """Settings for a backbone and a number of training images, with the reason."""
     if backbone.pretrained:
-        return TrainSettings(epochs=20, learning_rate=2e-4, seed=seed), "fine-tuning: 20 epochs, small steps"
+        settings = TrainSettings(epochs=20, learning_rate=2e-4, seed=seed, time_cap_s=time_cap_s)
+        return settings, "20 epochs with small steps, since the weights are trained already"
     steps = max(1, image_count // 64)
-    epochs = max(40, min(300, round(1500 / steps)))
-    reason = f"from scratch: {epochs} epochs, {epochs * steps} steps of 64 images"
-    return TrainSettings(epochs=epochs, learning_rate=2e-3, seed=seed), reason
+    epochs = min(max(SCRATCH_EPOCHS[0], math.ceil(SCRATCH_STEPS / steps)), SCRATCH_EPOCHS[1])
+    settings = TrainSettings(epochs=epochs, learning_rate=2e-3, seed=seed, time_cap_s=time_cap_s)
+    return settings, f"{epochs} epochs of {steps} steps, since the weights start untrained"

@@ -1,0 +1,127 @@
+"""A training under way: what it computes with, and what a checkpoint of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import xxhash
+from numpy.typing import NDArray
+from timm.optim import create_optimizer_v2
+from torch import Tensor
+
+from eyeshot.augment import Augmentation, Pool
+from eyeshot.errors import InputError
+from eyeshot.models import Backbone, place
+from eyeshot.training.batches import steps_per_epoch
+from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
+from eyeshot.training.classifier import Classifier
+from eyeshot.training.result import EpochRecord, TrainResult
+from eyeshot.training.settings import TrainSettings
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class Run:
+    """A training under way: what a checkpoint holds, and where it computes."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    backbone: Backbone
+    pool: Pool
+    labels: Tensor
+    augmentations: Sequence[Augmentation]
+    settings: TrainSettings
+    device: torch.device
+    layout: torch.memory_format
+    progress: Progress | None
+    history: list[EpochRecord] = field(default_factory=list)
+    failed_views: int = 0
+    seconds: float = 0.0
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all planned epochs."""
+        return self.settings.epochs * steps_per_epoch(len(self.pool), self.settings.batch_size)
+
+
+def start_run(
+    backbone: Backbone,
+    pool: Pool,
+    labels: NDArray[np.int64],
+    *,
+    class_count: int,
+    settings: TrainSettings,
+    augmentations: Sequence[Augmentation],
+    device: torch.device,
+    progress: Progress | None,
+) -> Run:
+    """A run before its first step; `pool` and `labels` (N,) are the training images alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model, layout = place(Classifier(backbone, class_count), device)
+    optimizer = create_optimizer_v2(
+        model, opt=settings.optimizer, lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    numbers = torch.from_numpy(labels).to(device)
+    return Run(
+        model, optimizer, backbone, pool, numbers, augmentations, settings, device, layout, progress
+    )  # fmt: skip
+
+
+def resume_run(run: Run, folder: Path, key: str, done: TrainResult | None) -> None:
+    """Take over what the last checkpoint in `folder` holds, if there is one.
+
+    Raises:
+        InputError: `folder` holds another run.
+    """
+    state = load_checkpoint(folder)
+    if state is None and (done is None or done.key == key):
+        return
+    if state is None or state["key"] != key:
+        raise InputError(
+            f"{str(folder)!r} holds another run: its images, labels, model, augmentations or settings "
+            "differ. Choose another folder with --out, or delete this one."
+        )
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.history = [EpochRecord.model_validate(record) for record in state["history"]]
+    run.failed_views, run.seconds = state["failed_views"], state["seconds"]
+
+
+def save_run(run: Run, folder: Path, key: str) -> None:
+    """Write the checkpoint."""
+    save_checkpoint(
+        folder,
+        {
+            "key": key,
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "history": [record.model_dump() for record in run.history],
+            "failed_views": run.failed_views,
+            "seconds": run.seconds,
+        },
+    )
+
+
+def run_key(
+    backbone: Backbone,
+    pool: Pool,
+    labels: NDArray[np.int64],
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    classes: Sequence[str],
+    augmentations: Sequence[Augmentation],
+    settings: TrainSettings,
+) -> str:
+    """Hash of all that decides the numbers of a run; the time cap does not."""
+    digest = xxhash.xxh3_128(backbone.fingerprint.encode())
+    digest.update(settings.model_dump_json(exclude={"time_cap_s"}).encode())
+    steps = [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations]
+    digest.update(repr((tuple(classes), steps)).encode())
+    for rows in parts:
+        digest.update("".join(f"{pool.keys[row]}{labels[row]};" for row in rows.tolist()).encode() + b"|")
+    return digest.hexdigest()
