@@ -30,7 +30,7 @@ FREQUENCIES = 4
 # Measured on PACS photographs (n = 1,670) and drawings (3,929) at 64 and 224 px: encoding again at JPEG
 # quality 75, mirroring, turning and halving the size move a thumbnail by at most 2.9 levels and 0.18 of its
 # contrast; the nearest two different pictures are 5.8 levels and 0.16 of the contrast apart.
-MOST_LEVELS = 3.0
+MOST_LEVELS = 4.0
 MOST_OF_CONTRAST = 0.18
 LEAST_CONTRAST = 2.0  # levels; one-colour pictures look alike and are no copies unless their pixels are equal
 NEIGHBOURS = 16

@@ -12,7 +12,7 @@ from PIL import Image
 
 from eyeshot.errors import InputError
 from eyeshot.images.reading import os_reason
-from eyeshot.images.skipped import Skipped
+from eyeshot.images.skipped import Skipped, printable
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
@@ -136,7 +136,7 @@ def list_images(root: Path) -> Listing:
             with os.scandir(folder) as entries:
                 children = list(entries)
         except OSError as error:
-            listing.skipped.append(Skipped(folder, f"folder {os_reason(error)}"))
+            listing.skipped.append(Skipped(printable(folder), f"folder {os_reason(error)}"))
             continue
         for entry in children:
             name = prefix + entry.name
@@ -148,21 +148,19 @@ def list_images(root: Path) -> Listing:
                 if not is_folder:
                     _add_file(listing, entry, name, endings)
                     continue
-                real = os.path.realpath(entry.path) if entry.is_symlink() else None
+                is_link = entry.is_symlink()
+                real = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
             except OSError as error:
                 reason = "broken link" if entry.is_symlink() else os_reason(error)
-                listing.skipped.append(Skipped(entry.path, reason))
+                listing.skipped.append(Skipped(printable(entry.path), reason))
                 continue
-            if real is None:
-                below = (*above, os.path.join(above[-1], entry.name))
-            elif real in above or _inside(real, real_root):
-                # A folder that links into the tree is read where it really lies, once.
-                listing.skipped.append(Skipped(entry.path, "link to a folder that is read anyway"))
+            # A link may lead back up, or into the tree: such a folder is read where it really lies, once.
+            strays = is_link or not _inside(above[-1], real_root)
+            if real in above or (strays and _inside(real, real_root)):
+                listing.skipped.append(Skipped(printable(entry.path), "link to a folder that is read anyway"))
                 continue
-            else:
-                below = (*above, real)
             listing.folders.append(name)
-            waiting.append((name + "/", entry.path, below))
+            waiting.append((name + "/", entry.path, (*above, real)))
     listing.files.sort(key=lambda file: file.id)
     listing.folders.sort()
     listing.skipped.sort(key=lambda one: one.path)
@@ -174,20 +172,20 @@ def describe_file(path: str, name: str) -> FoundFile | Skipped:
     try:
         state = os.stat(path)
     except OSError as error:
-        return Skipped(path, "broken link" if os.path.islink(path) else os_reason(error))
+        return Skipped(printable(path), "broken link" if os.path.islink(path) else os_reason(error))
     if not stat.S_ISREG(state.st_mode):  # opening a named pipe would wait for ever
-        return Skipped(path, "not a regular file")
+        return Skipped(printable(path), "not a regular file")
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
-        return Skipped(path.encode("utf-8", "backslashreplace").decode(), "name is not valid Unicode")
+        return Skipped(printable(path), "name is not valid Unicode")
     return FoundFile(name, path, state.st_size, state.st_mtime_ns)
 
 
 def _add_file(listing: Listing, entry: os.DirEntry[str], name: str, endings: frozenset[str]) -> None:
     ending = os.path.splitext(entry.name)[1].lower()
     if ending and ending not in endings:
-        listing.others[ending.encode("utf-8", "backslashreplace").decode()] += 1
+        listing.others[printable(ending)] += 1
         return
     found = describe_file(entry.path, name)
     if isinstance(found, FoundFile):

@@ -126,13 +126,12 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
 
 def _draft(image: Image.Image, geometry: Geometry) -> None:
     """Let libjpeg decode a large JPEG at a half, a quarter or an eighth, never below twice what is needed."""
-    if geometry.fit == "crop":
-        factor = 2 * geometry.short_side / min(image.size)
-    else:
-        factor = 2 * geometry.size / max(image.size)
-    if factor < 1 and min(image.size) > 16:
-        width, height = (max(1, int(np.ceil(side * factor))) for side in image.size)
-        image.draft(None, (width, height))
+    decisive = min if geometry.fit == "crop" else max  # the side that the fit brings to a given length
+    needed = 2 * (geometry.short_side if geometry.fit == "crop" else geometry.size)
+    if decisive(image.size) > needed:
+        # Pillow keeps both sides at or above what it is asked for: ask for the decisive one alone.
+        along_width = decisive(image.size) == image.width
+        image.draft(None, (needed, 1) if along_width else (1, needed))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -20,6 +20,11 @@ class Skipped:
     reason: str
 
 
+def printable(path: str) -> str:
+    """The path with bytes that are no Unicode written out, so that it can go into any text file."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
     """How many files were left out for each reason, the most frequent first."""
     return dict(Counter(one.reason for one in skipped).most_common())
