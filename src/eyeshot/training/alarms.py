@@ -19,6 +19,6 @@ def alarms(run: Run) -> tuple[str, ...]:
         return ()
     return (
         f"Training accuracy stayed at chance: {reached:.1%} in the last epoch; always naming the largest "
-        f"class gives {most:.1%}. Check the labels, the learning rate ({run.settings.learning_rate:g}) and the "
-        "augmentations.",
+        f"class gives {most:.1%}. Check labels, augmentations and the learning rate "
+        f"({run.settings.learning_rate:g}).",
     )
