@@ -64,6 +64,26 @@ def test_unusual_names_are_read(tmp_path: Path, save, name: str) -> None:
     assert read_images(tmp_path / "class", labelled=False, cache=tmp_path / "cache").frame.equals(table.frame)
 
 
+def test_headers_are_read_without_decoding(pets: Path, paint, monkeypatch) -> None:
+    for ending in ("jpg", "webp", "tif", "bmp", "gif"):
+        paint(30).save(pets / "cat" / f"x.{ending}")
+
+    def fail(*_args: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    assert len(read_images(pets)) == 10
+
+
+def test_drawings_for_a_renderer_are_not_opened(pets: Path) -> None:
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n"
+    (pets / "cat" / "disguised.jpg").write_text(text, encoding="ascii")
+    (pets / "cat" / "drawing.eps").write_text(text, encoding="ascii")
+    table = read_images(pets)
+    assert count_reasons(table.skipped) == {"not an image that Pillow knows": 1}
+    assert any(".eps (1)" in note for note in table.notes)
+
+
 def test_class_names_in_two_spellings_of_unicode_are_one_class(tmp_path: Path, save) -> None:
     save(tmp_path / unicodedata.normalize("NFC", "고양이") / "a.png", 1)
     save(tmp_path / unicodedata.normalize("NFD", "고양이") / "b.png", 2)

@@ -104,6 +104,14 @@ def test_named_columns_and_root_win_over_guesses(photos: Path) -> None:
     assert any("(as given)" in note for note in table.notes)
 
 
+def test_an_image_root_elsewhere_is_the_folder_that_is_searched(photos: Path, save) -> None:
+    save(photos.parent / "csv" / "other.png", 40)
+    file = photos.parent / "csv" / "train.csv"
+    file.write_text("id,label\na1,x\nb1,y\n", encoding="utf-8")
+    table = read_images(photos.parent / "csv", labels=file, image_root=photos)
+    assert pairs(table) == {"a1.png": "x", "b1.png": "y"}
+
+
 def test_missing_files_and_empty_cells_are_counted(photos: Path) -> None:
     file = write(photos, "path,label\na1.png,x\nb1.png,y\ngone.png,x\n,x\nb2.png,\na2.png\n")
     table = read_images(photos, labels=file)

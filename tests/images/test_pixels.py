@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,20 @@ def test_progress_counts_to_all_and_workers_change_nothing(many: ImageTable, tmp
     )
     np.testing.assert_array_equal(one.images, more.images)
     assert calls == [(done, 24) for done in range(25)]
+
+
+def test_two_runs_on_one_cache_at_once_give_both_all_pixels(
+    many: ImageTable, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(pixels, "CHUNK_BYTES", 3 * 16 * 16 * 3)
+    expected = np.stack([decode(Path(path), GEOMETRY) for path in many.paths])
+
+    def run(seed: int) -> bool:
+        order = np.random.default_rng(seed).permutation(24)
+        loaded = PixelStore(tmp_path / "cache", GEOMETRY).load(many, order, workers=1)
+        return bool(np.array_equal(loaded.images, expected[order]))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(run, range(8)))
+    rows = (PixelStore(tmp_path / "cache", GEOMETRY).folder / "rows.bin").stat().st_size
+    assert rows == 24 * 16 * 16 * 3

@@ -55,7 +55,9 @@ def read_images(
     """
     root = check_folder(source, what="The image folder")
     if image_root is not None:
-        check_folder(image_root, what="The image root")
+        image_root = check_folder(image_root, what="The image root")
+        if labels is not None and not root.is_relative_to(image_root):
+            root = image_root
     listing = list_images(root)
     skipped, notes = list(listing.skipped), listing.notes()
     chosen: Chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ SAVE_EVERY_S = 30.0
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
     """What is known of an image file without decoding it.
 
@@ -172,6 +173,8 @@ def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
         },
         orient="row",
     )
+    buffer = io.BytesIO()  # polars has errors of its own for a full disk
+    frame.write_parquet(buffer)
     make_folder(store.parent)
     with replacing(store) as temporary:
-        frame.write_parquet(temporary)
+        temporary.write_bytes(buffer.getvalue())

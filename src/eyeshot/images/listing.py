@@ -11,17 +11,16 @@ from pathlib import Path
 from PIL import Image
 
 from eyeshot.errors import InputError
-from eyeshot.images.reading import os_reason
+from eyeshot.images.reading import formats, os_reason
 from eyeshot.images.skipped import Skipped, printable
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
 # Endings of images that Pillow may not open: such files are counted as skipped, not passed over.
 FOREIGN_ENDINGS = frozenset({".heic", ".heif", ".avif", ".jxl"})
-NOT_PICTURES = frozenset({".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".grib", ".bufr", ".fit", ".fits"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """One file that looks like an image by its name.
 
@@ -74,9 +73,8 @@ class Listing:
 
 def image_endings() -> frozenset[str]:
     """File endings that are taken for images, in lower case with the dot."""
-    known = Image.registered_extensions()
-    readable = {ending for ending, name in known.items() if name in Image.OPEN}
-    return frozenset((readable - NOT_PICTURES) | FOREIGN_ENDINGS)
+    read = set(formats())
+    return FOREIGN_ENDINGS | {end for end, name in Image.registered_extensions().items() if name in read}
 
 
 def check_folder(folder: Path, *, what: str) -> Path:
@@ -148,14 +146,15 @@ def list_images(root: Path) -> Listing:
                 if not is_folder:
                     _add_file(listing, entry, name, endings)
                     continue
-                is_link = entry.is_symlink()
-                real = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
+                real = plain = os.path.join(above[-1], entry.name)
+                if entry.is_symlink() or os.name == "nt":  # junctions of Windows do not say what they are
+                    real = os.path.realpath(entry.path)
             except OSError as error:
                 reason = "broken link" if entry.is_symlink() else os_reason(error)
                 listing.skipped.append(Skipped(printable(entry.path), reason))
                 continue
             # A link may lead back up, or into the tree: such a folder is read where it really lies, once.
-            strays = is_link or not _inside(above[-1], real_root)
+            strays = real != plain or not _inside(above[-1], real_root)
             if real in above or (strays and _inside(real, real_root)):
                 listing.skipped.append(Skipped(printable(entry.path), "link to a folder that is read anyway"))
                 continue

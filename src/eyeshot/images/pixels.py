@@ -80,7 +80,7 @@ class StoredRows:
         return np.asarray(self._stored[self._positions], dtype=dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pixels:
     """Decoded images.
 

@@ -37,6 +37,9 @@ RESAMPLING = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 WHITE = (255, 255, 255, 255)
+# Not pictures of pixels: drawings that an outside program would have to render, films, science data that
+# Pillow knows by name only.
+NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 
 
 class UnreadableImageError(InputError):
@@ -69,6 +72,13 @@ def strict_pillow() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
 
 
+def formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read, the usual ones first."""
+    Image.init()
+    usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") if name in Image.ID]
+    return tuple(dict.fromkeys([*usual, *(name for name in Image.ID if name not in NOT_PICTURES)]))
+
+
 def open_image(file: IO[bytes]) -> Image.Image:
     """Open the header of an image file; nothing is decoded yet.
 
@@ -76,7 +86,7 @@ def open_image(file: IO[bytes]) -> Image.Image:
         UnreadableImageError: not an image, or one so large that Pillow takes it for a decompression bomb.
     """
     try:
-        image = Image.open(file)
+        image = Image.open(file, formats=formats())
     except Exception as error:  # Pillow's readers raise what they like on broken files
         file.seek(0)
         raise UnreadableImageError(_reason(error, start=file.read(512))) from error
@@ -87,9 +97,13 @@ def open_image(file: IO[bytes]) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (as stored) where the tag is missing or broken."""
+    """The EXIF orientation, 1 to 8; 1 (as stored) where the tag is missing or broken.
+
+    Of a PNG whose tag stands behind the pixels it is known only after they are loaded.
+    """
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        # Not image.getexif(): that of a PNG decodes the whole file to look for the tag.
+        value = Image.Image.getexif(image).get(ORIENTATION, 1)
     except Exception:  # a broken tag: viewers show such an image as it is stored
         return 1
     return value if value in TURNS else 1

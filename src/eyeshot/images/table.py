@@ -25,7 +25,7 @@ COLUMNS: dict[str, type[pl.DataType]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageTable:
     """The usable images of a folder.
 
