@@ -2,7 +2,7 @@
 
 from eyeshot.augment.candidate import Augmentation, Family
 from eyeshot.augment.catalogue import augmentation, augmentations
-from eyeshot.augment.operation import Mixing, Operation, Parameters
+from eyeshot.augment.operation import Mixing, Operation, Parameters, stack
 from eyeshot.augment.preview import preview_grid
 from eyeshot.augment.recipes import compose_lines
 from eyeshot.augment.views import Pool, Views, make_views, view_keys, view_labels
@@ -20,6 +20,7 @@ __all__ = [
     "compose_lines",
     "make_views",
     "preview_grid",
+    "stack",
     "view_keys",
     "view_labels",
 ]

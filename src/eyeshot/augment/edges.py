@@ -16,63 +16,70 @@ from eyeshot.augment.pixels import grey, pad_mirrored, per_image, to_uint8
 
 @dataclass(frozen=True)
 class Edges(FixedOperation):
-    """Strength of the brightness gradient (Sobel), bright lines on black, scaled to the strongest edge.
+    """Length of the brightness gradient (Sobel), bright on black.
 
-    Fails where there is no edge of `faintest` grey levels, or where the share of edge pixels (a quarter of
-    the strongest and more) is outside of `share`.
+    Twice the gradient's root mean square is white: the threshold of Pratt's edge detector (Digital Image
+    Processing, 1978; MATLAB's `edge`), here a scale, so that faint edges are not lost.
+
+    Attributes:
+        fine: sigma of a blur that takes grain away first, as a share of the shorter side.
+        faintest: fails where no step between pixels is as large, in grey levels: an empty edge map.
+        fullest: fails where a larger share of the pixels lies over the root mean square: a full edge map.
+            Grain gives 0.37; in 418 photographs and 328 drawings the share was 0.08 to 0.33.
     """
 
+    fine: float
     faintest: float
-    share: tuple[float, float]
+    fullest: float
 
     def change(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Edge images, and which succeeded."""
-        strength = sobel(grey(images.float()))
-        strongest = strength.amax((1, 2, 3))
-        scaled = strength / per_image(strongest.clamp(min=1e-6))
-        edge_share = (scaled >= 0.25).float().mean((1, 2, 3))
-        success = (strongest >= self.faintest) & _within(edge_share, self.share)
-        return to_uint8(scaled.mul_(255)).repeat(1, 3, 1, 1), success
+        gradient = sobel(_smoothed(grey(images.float()), self.fine))
+        mean_square = per_image(gradient.square().mean((1, 2, 3)).sqrt().clamp(min=1e-6))
+        edge_share = (gradient >= mean_square).float().mean((1, 2, 3))
+        success = (gradient.amax((1, 2, 3)) >= self.faintest) & (edge_share <= self.fullest)
+        return to_uint8(gradient * (127.5 / mean_square)).repeat(1, 3, 1, 1), success
 
 
 @dataclass(frozen=True)
 class Pencil(FixedOperation):
-    """Dark lines on white: brightness divided by its blurred surroundings, and darkened.
-
-    Fails where the share of line pixels (darker than `line`) is outside of `share`.
+    """A pencil sketch, dark lines on white: brightness divided by that of its surroundings, and darkened.
 
     Attributes:
-        sigma: of the blur, as a share of the image's shorter side; one pixel at least.
+        fine: sigma of a blur that takes grain away first, as a share of the shorter side.
+        coarse: sigma of the surroundings, likewise.
         darkness: power that the quotient is raised to.
         line: grey level under which a pixel counts as line.
-        share: least and greatest share of line pixels.
+        lines: fails where the share of line pixels is outside of these limits.
     """
 
-    sigma: float
+    fine: float
+    coarse: float
     darkness: float
     line: int
-    share: tuple[float, float]
+    lines: tuple[float, float]
 
     def change(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Sketches, and which succeeded."""
         brightness = grey(images.float())
-        sigma = max(1.0, self.sigma * min(images.shape[2:]))
-        sigmas = torch.full((len(images),), sigma, device=images.device)
-        around = gaussian(brightness, sigmas, radius=math.ceil(2.5 * sigma))
+        near, around = _smoothed(brightness, self.fine), _smoothed(brightness, self.coarse)
         # The offset keeps grain in the shadows from becoming lines.
-        quotient = ((brightness + 16) / (around + 16)).clamp_(max=1)
+        quotient = ((near + 16) / (around + 16)).clamp_(max=1)
         sketch = to_uint8(quotient.pow_(self.darkness).mul_(255))
         line_share = (sketch < self.line).float().mean((1, 2, 3))
-        return sketch.repeat(1, 3, 1, 1), _within(line_share, self.share)
+        success = (line_share >= self.lines[0]) & (line_share <= self.lines[1])
+        return sketch.repeat(1, 3, 1, 1), success
 
 
 def sobel(brightness: Tensor) -> Tensor:
-    """Length of the gradient in grey levels per pixel, times two, of float (n, 1, H, W)."""
+    """Length of the gradient, float (n, 1, H, W); a step of one grey level between pixels has length 1."""
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=brightness.device)
     kernels = torch.stack([across, across.T]).unsqueeze(1) / 4
     gradient = F.conv2d(pad_mirrored(brightness, 1, 1), kernels)
-    return torch.hypot(gradient[:, :1], gradient[:, 1:])
+    return gradient.square().sum(1, keepdim=True).sqrt_()
 
 
-def _within(values: Tensor, limits: tuple[float, float]) -> Tensor:
-    return (values >= limits[0]) & (values <= limits[1])
+def _smoothed(brightness: Tensor, share: float) -> Tensor:
+    sigma = share * min(brightness.shape[2:])
+    sigmas = torch.full((len(brightness),), sigma, device=brightness.device)
+    return gaussian(brightness, sigmas, radius=max(1, math.ceil(3 * sigma)))

@@ -447,22 +447,22 @@ def edge_and_texture() -> tuple[Augmentation, ...]:
         Augmentation(
             name="edges",
             family="edge and texture",
-            strength="Sobel, scaled to the strongest edge",
+            strength="Sobel; twice the mean gradient is white",
             probability=0.5,
             description="Edges as bright lines on black.",
             may_destroy="classes told by colour or texture",
-            source="Sobel and Feldman 1968; as a shape cue: Geirhos et al. 2019",
-            operation=Edges(faintest=16.0, share=(0.005, 0.5)),
+            source="Pratt 1978 (threshold of the Sobel detector); as a shape cue: Geirhos et al. 2019",
+            operation=Edges(fine=1 / 128, faintest=16.0, fullest=0.35),
         ),
         Augmentation(
             name="pencil",
             family="edge and texture",
-            strength="blur of 1/50 of the side",
+            strength="lines of 1/50 of the side",
             probability=0.5,
             description="A pencil sketch: dark lines on white.",
             may_destroy="classes told by colour or texture",
             source="colour-dodge sketch of image editors",
-            operation=Pencil(sigma=1 / 50, darkness=4.0, line=128, share=(0.005, 0.5)),
+            operation=Pencil(fine=1 / 128, coarse=1 / 50, darkness=4.0, line=128, lines=(0.002, 0.5)),
         ),
     )
 

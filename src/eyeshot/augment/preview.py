@@ -19,6 +19,7 @@ from eyeshot.errors import InputError
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _MARGIN = 8
 _CAPTION_WIDTH = 190
+_ROWS = 12  # more augmentations stand in two columns
 
 
 def preview_grid(
@@ -64,29 +65,45 @@ def preview_grid(
 def _draw_grid(
     pool: Pool, augmentations: Sequence[Augmentation], *, draws: int, seed: int
 ) -> PIL.Image.Image:
+    step = pool.shape[0] + _MARGIN
+    columns = 1 if len(augmentations) <= _ROWS else 2
+    rows = -(-len(augmentations) // columns)
+    column_width = _CAPTION_WIDTH + (draws + 1) * step + _MARGIN
+    grid = PIL.Image.new("RGB", (_MARGIN + columns * column_width, _MARGIN + rows * step), "white")
+    for number, augmentation in enumerate(augmentations):
+        column, row = divmod(number, rows)
+        corner = (_MARGIN + column * column_width, _MARGIN + row * step)
+        _draw_row(grid, corner, pool, augmentation, draws=draws, seed=seed)
+    return grid
+
+
+def _draw_row(
+    grid: PIL.Image.Image,
+    corner: tuple[int, int],
+    pool: Pool,
+    augmentation: Augmentation,
+    *,
+    draws: int,
+    seed: int,
+) -> None:
+    left, top = corner
     size = pool.shape[0]
-    step = size + _MARGIN
-    width = _MARGIN + _CAPTION_WIDTH + (draws + 1) * step
-    grid = PIL.Image.new("RGB", (width, _MARGIN + len(augmentations) * step), "white")
     pen = PIL.ImageDraw.Draw(grid)
     large, small = PIL.ImageFont.load_default(15), PIL.ImageFont.load_default(12)
-    for row, augmentation in enumerate(augmentations):
-        top = _MARGIN + row * step
-        pen.text((_MARGIN, top), augmentation.name, fill="#111111", font=large)
-        caption = _wrapped(augmentation.strength, small, _CAPTION_WIDTH - _MARGIN)
-        pen.multiline_text((_MARGIN, top + 22), caption, fill="#555555", font=small)
-        left = _MARGIN + _CAPTION_WIDTH
-        grid.paste(PIL.Image.fromarray(pool.images[0]), (left, top))
-        for draw in range(1 if augmentation.deterministic else draws):
-            left += step
-            views = make_views(augmentation, pool, [0], seed=seed, draw=draw)
-            if bool(views.success[0]):
-                picture = views.images[0].permute(1, 2, 0).numpy()
-                grid.paste(PIL.Image.fromarray(np.ascontiguousarray(picture)), (left, top))
-            else:
-                pen.rectangle((left, top, left + size - 1, top + size - 1), outline="#bb0000")
-                pen.text((left + 6, top + 6), "failed", fill="#bb0000", font=small)
-    return grid
+    pen.text((left, top), augmentation.name, fill="#111111", font=large)
+    caption = _wrapped(augmentation.strength, small, _CAPTION_WIDTH - _MARGIN)
+    pen.multiline_text((left, top + 22), caption, fill="#555555", font=small)
+    left += _CAPTION_WIDTH
+    grid.paste(PIL.Image.fromarray(pool.images[0]), (left, top))
+    for draw in range(1 if augmentation.deterministic else draws):
+        left += size + _MARGIN
+        views = make_views(augmentation, pool, [0], seed=seed, draw=draw)
+        if bool(views.success[0]):
+            picture = np.ascontiguousarray(views.images[0].permute(1, 2, 0).numpy())
+            grid.paste(PIL.Image.fromarray(picture), (left, top))
+        else:
+            pen.rectangle((left, top, left + size - 1, top + size - 1), outline="#bb0000")
+            pen.text((left + 6, top + 6), "failed", fill="#bb0000", font=small)
 
 
 def _wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont, width: int) -> str:

@@ -1,7 +1,7 @@
-"""Lines to paste into a training pipeline: plain torchvision where it has the operation with the same meaning.
+"""Lines to paste into a training pipeline: plain torchvision where it means the same by the operation.
 
-torchvision's warps fill the corners black and eyeshot's reflect, so turns, shifts and policies are not the same;
-they are pasted as `eyeshot.augmentation("NAME").as_transform()`.
+torchvision's warps fill the corners black and eyeshot's reflect, so turns, shifts and policies are not the
+same; they are pasted as `eyeshot.augmentation("NAME").as_transform()`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from eyeshot.augment.candidate import Augmentation
 
 
 def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> list[str]:
-    """Lines for a `torchvision.transforms.v2.Compose([...])`, in order; none for an augmentation that does nothing.
+    """Lines for a `torchvision.transforms.v2.Compose([...])`, in order; none for `clean`.
 
-    They need `import eyeshot` and `from torchvision.transforms import v2`. Lines of mixing augmentations belong
-    after the DataLoader, since they take a batch of images and labels; a comment says so.
+    They need `import eyeshot` and `from torchvision.transforms import v2`. Lines of mixing augmentations
+    belong after the DataLoader, since they take a batch of images and labels; a comment says so.
 
     Args:
         augmentation: what to write down.
-        size: side of the model's input. With it crops become torchvision's, which resize as they crop; without
-            it, and in any case for operations that torchvision has not, they keep the size of the image.
+        size: side of the model's input. With it crops become torchvision's, which resize as they crop;
+            without it they keep the size of the image.
     """
     if augmentation.name == "clean":
         return []
@@ -42,12 +42,12 @@ def _own_line(augmentation: Augmentation) -> str:
 
 def _crop_line(operation: geometric.ResizedCrop, size: int) -> str:
     low, high = operation.ratio
-    return f"v2.RandomResizedCrop({size}, scale={operation.scale}, ratio=({low:.4g}, {high:.4g}), antialias=True),"
+    return f"v2.RandomResizedCrop({size}, scale={operation.scale}, ratio=({low:.4g}, {high:.4g})),"
 
 
 def _mixing_lines(augmentation: Augmentation) -> list[str]:
     operation = augmentation.operation
-    comment = "# on batches, after the DataLoader: images, labels = mix(images, labels)"
+    comment = "# on float batches, after the DataLoader: images, labels = mix(images, labels)"
     # torchvision draws one weight for a batch, eyeshot one for each image; single images see the same.
     if isinstance(operation, (mixing.MixUp, mixing.CutMix)):
         name = type(operation).__name__

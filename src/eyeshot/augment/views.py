@@ -229,13 +229,24 @@ def apply_to(
     result = operation.apply(given, stack(parameters, images.device))
     if isinstance(result, tuple):
         result, succeeded = result
+        if succeeded.shape != (len(given),) or succeeded.dtype != torch.bool:
+            raise _broken(operation, f"a success mask bool ({len(given)},)", succeeded)
         success[rows] = succeeded
         failed = (~succeeded).nonzero().squeeze(1)
         result[failed] = given[failed]
+    if result.shape != given.shape or result.dtype != torch.uint8:
+        raise _broken(operation, f"images uint8 {tuple(given.shape)}", result)
     if everything:
         return result, success
     images[rows] = result
     return images, success
+
+
+def _broken(operation: Any, rule: str, result: Tensor) -> TypeError:
+    return TypeError(
+        f"{type(operation).__name__}.apply must return {rule}, got {result.dtype} {tuple(result.shape)}. "
+        "Run eyeshot.testing.AugmentationContract on it."
+    )
 
 
 def _labels(

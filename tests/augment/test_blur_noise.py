@@ -1,0 +1,88 @@
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.ndimage
+import torch
+from torchvision.transforms.v2 import functional
+
+from eyeshot.augment import stack
+from eyeshot.augment.blur_noise import Dilate, Erode, GaussianBlur, GaussianNoise, Jpeg, MotionBlur
+
+from .helpers import applied, drawn, largest_difference, textured
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0])
+def test_gaussian_blur_is_that_of_torchvision(sigma):
+    images = textured(height=40, width=26)
+    expected = functional.gaussian_blur(images, kernel_size=[13, 13], sigma=[sigma, sigma])
+    assert largest_difference(applied(GaussianBlur((0.1, 2.0)), images, sigma=sigma), expected) <= 1
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.3])
+def test_gaussian_blur_is_that_of_scipy(sigma):
+    images = textured(2)
+    expected = scipy.ndimage.gaussian_filter(
+        images.numpy().astype(float), (0, 0, sigma, sigma), mode="mirror", radius=(0, 0, 6, 6)
+    )
+    blurred = applied(GaussianBlur((0.1, 2.0)), images, sigma=sigma)
+    assert np.abs(blurred.numpy() - expected).max() <= 0.6
+
+
+def test_motion_blur_keeps_the_mean_and_blurs_along_its_direction_only():
+    images = torch.zeros(1, 3, 33, 33, dtype=torch.uint8)
+    images[..., 16, 16] = 255
+    for angle, along, across in ((0.0, 3, 2), (np.pi / 2, 2, 3)):
+        blurred = applied(MotionBlur((3.0, 7.0)), images, length=7.0, angle=angle)[0, 0].float()
+        assert float(blurred.sum()) == pytest.approx(255, abs=8)
+        assert int((blurred.sum(1 - (along - 2)) > 5).sum()) == 7
+        assert int((blurred.sum(1 - (across - 2)) > 5).sum()) == 1
+
+
+def test_motion_blur_leaves_constant_images_alone():
+    images = torch.full((2, 3, 9, 9), 131, dtype=torch.uint8)
+    assert torch.equal(applied(MotionBlur((3.0, 7.0)), images, length=5.5, angle=0.6), images)
+
+
+def test_gaussian_noise_has_the_given_deviation():
+    images = torch.full((4, 3, 64, 64), 128, dtype=torch.uint8)
+    operation = GaussianNoise(0.1)
+    noise = operation.apply(images, stack(drawn(operation, images))).double() - 128
+    assert float(noise.mean()) == pytest.approx(0, abs=0.5)
+    assert float(noise.std()) == pytest.approx(25.5, rel=0.02)
+
+
+@pytest.mark.parametrize("quality", [5, 30, 95])
+def test_jpeg_is_that_of_pillow(quality):
+    images = textured(2, height=24, width=37)
+    compressed = applied(Jpeg((5, 95)), images, quality=quality)
+    for image, result in zip(images, compressed, strict=True):
+        file = io.BytesIO()
+        PIL.Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+        assert np.array_equal(np.asarray(PIL.Image.open(file)), result.permute(1, 2, 0).numpy())
+
+
+def test_jpeg_draws_both_ends_of_its_range():
+    drawn_qualities = {Jpeg((5, 8)).draw(np.random.default_rng(n), (8, 8))["quality"] for n in range(100)}
+    assert drawn_qualities == {5, 6, 7, 8}
+
+
+@pytest.mark.parametrize(
+    ("size", "reach"), [((1, 1), 1), ((5, 70), 1), ((64, 64), 1), ((128, 140), 2), ((224, 224), 4)]
+)
+def test_erosion_and_dilation_are_those_of_scipy(size, reach):
+    images = textured(2, *size)
+    window = (1, 1, 2 * reach + 1, 2 * reach + 1)
+    expected = scipy.ndimage.grey_dilation(images.numpy(), size=window, mode="nearest")
+    assert np.array_equal(Dilate(1 / 64).change(images).numpy(), expected)
+    expected = scipy.ndimage.grey_erosion(images.numpy(), size=window, mode="nearest")
+    assert np.array_equal(Erode(1 / 64).change(images).numpy(), expected)
+
+
+def test_dilation_thickens_bright_strokes_and_erosion_dark_ones():
+    bright = torch.zeros(1, 3, 21, 21, dtype=torch.uint8)
+    bright[..., 10] = 255
+    assert int((Dilate(1 / 64).change(bright)[0, 0, 5] > 127).sum()) == 3
+    assert int((Erode(1 / 64).change(255 - bright)[0, 0, 5] < 128).sum()) == 3
+    assert int((Erode(1 / 64).change(bright) > 0).sum()) == 0

@@ -1,0 +1,89 @@
+import re
+
+import pytest
+
+from eyeshot.augment import augmentation, augmentations
+from eyeshot.errors import InputError
+
+EVERYTHING = augmentations()
+NAMES = [entry.name for entry in EVERYTHING]
+
+
+def test_the_catalogue_holds_the_families_that_it_promises():
+    counts = {entry.family: 0 for entry in EVERYTHING}
+    for entry in EVERYTHING:
+        counts[entry.family] += 1
+    assert counts == {
+        "control": 3, "geometric": 13, "colour": 8, "blur and noise": 6, "masking": 4, "mixing": 3,
+        "edge and texture": 2, "policy": 1,
+    }  # fmt: skip
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_every_entry_says_what_it_does_what_it_may_destroy_and_where_it_comes_from():
+    for entry in EVERYTHING:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry.name)
+        assert entry.strength
+        assert entry.description.endswith(".")
+        assert "\n" not in entry.description
+        assert entry.may_destroy
+        assert entry.source
+
+
+def test_probabilities_are_a_half_but_for_crops_policies_and_clean():
+    certain = {entry.name for entry in EVERYTHING if entry.probability == 1}
+    assert certain == {"clean", "crop-mild", "crop-strong", "trivial-augment"}
+    assert {entry.probability for entry in EVERYTHING} == {0.5, 1.0}
+
+
+def test_masking_and_mixing_are_harder_and_not_wider():
+    assert {entry.family for entry in EVERYTHING if entry.harder} == {"masking", "mixing"}
+    assert {entry.family for entry in EVERYTHING if entry.mixes} == {"mixing"}
+
+
+def test_names_wildcards_and_families_choose_in_the_order_of_the_catalogue():
+    assert [entry.name for entry in augmentations("rotate-*")] == ["rotate-15", "rotate-30", "rotate-180"]
+    assert [entry.name for entry in augmentations("mixup", "mirror", "mirror")] == ["mirror", "mixup"]
+    assert {entry.family for entry in augmentations("blur and noise")} == {"blur and noise"}
+    assert [entry.name for entry in augmentations("CLEAN")] == ["clean"]
+
+
+def test_an_unknown_name_is_told_with_the_nearest_ones():
+    with pytest.raises(InputError, match=r"'rotate15'.*rotate-15"):
+        augmentations("mirror", "rotate15")
+    with pytest.raises(InputError, match="mirror"):
+        augmentation("miror")
+    with pytest.raises(InputError, match="Families"):
+        augmentations("zzzz")
+
+
+def test_a_name_alone_takes_no_wildcard():
+    assert augmentation("invert").family == "colour"
+    with pytest.raises(InputError):
+        augmentation("rotate-*")
+
+
+def test_fingerprints_differ_between_all_entries():
+    assert len({entry.fingerprint for entry in EVERYTHING}) == len(EVERYTHING)
+
+
+def test_stretching_follows_the_ratios_seen_in_the_data():
+    (seen,) = augmentations("affine-stretch", aspect_ratios=(0.6, 1.9))
+    assert seen.operation.stretch == (0.6, 1.9)
+    assert "1.90" in seen.strength
+    (landscape,) = augmentations("affine-stretch", aspect_ratios=(1.3, 1.8))
+    assert landscape.operation.stretch == (1.0, 1.8)
+    assert seen.fingerprint != landscape.fingerprint
+
+
+@pytest.mark.parametrize("ratios", [None, (1.0, 1.0), (1.5, 1.5)])
+def test_without_different_ratios_stretching_says_that_it_uses_a_default(ratios):
+    (entry,) = augmentations("affine-stretch", aspect_ratios=ratios)
+    assert entry.operation.stretch == (3 / 4, 4 / 3)
+    assert "3/4 to 4/3" in entry.description
+
+
+@pytest.mark.parametrize("ratios", [(2.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (1.0, float("nan"))])
+def test_impossible_ratios_are_refused(ratios):
+    with pytest.raises(InputError, match="aspect_ratios"):
+        augmentations(aspect_ratios=ratios)
