@@ -60,10 +60,11 @@ def load_backbone(
         raise InputError("Give either `weights` or `from_scratch`, not both: a baseline starts untrained.")
     if size is not None and size < 1:
         raise InputError(f"`size` must be at least 1 pixel, got {size}.")
+    own: int | None
     if is_factory(model):
         name = model
         module, pretrained, notes = load_own(model, weights=weights, from_scratch=from_scratch, seed=seed)
-        own, crop_share, mode = OWN_SIZE, 1.0, "bilinear"
+        own, crop_share, mode = None, 1.0, "bilinear"
         own_mean, own_std = IMAGENET_MEAN, IMAGENET_STD
         notes += _assumed(size=size, mean=mean, std=std, interpolation=interpolation)
     else:
@@ -81,7 +82,10 @@ def load_backbone(
         if found.get("crop_mode") == "squash":
             notes.append("Its weights were trained on stretched images; here the ratio is kept.")
     geometry = Geometry(
-        size=size or own, crop_share=crop_share, interpolation=_interpolation(interpolation, mode), fit=fit
+        size=size or own or OWN_SIZE,
+        crop_share=crop_share,
+        interpolation=_interpolation(interpolation, mode),
+        fit=fit,
     )
     means = _channels("mean", mean, own_mean)
     stds = _channels("std", std, own_std)
@@ -99,15 +103,16 @@ def load_backbone(
     )
 
 
-def _count(name: str, module: nn.Module, size: int, own: int) -> int:
+def _count(name: str, module: nn.Module, size: int, own: int | None) -> int:
     try:
         return count_features(module, size)
     except EyeshotError:
         raise
     except Exception as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        if size == own:
-            raise ModelError(f"{name} cannot read an image of {size} x {size}: {why}.") from error
+        if own is None or size == own:
+            hint = " Try another --size." if own is None else ""
+            raise ModelError(f"{name} cannot read an image of {size} x {size}: {why}.{hint}") from error
         possible = [other for other in SMALLEST_SIZES if other > size and _reads(module, other)][:1]
         hint = f"The smallest that it reads is about {possible[0]}; its own is {own}." if possible else ""
         raise InputError(

@@ -97,7 +97,9 @@ def _pretrained(
         # With its classifier first: only then does timm check that every tensor of the file fits.
         module = _build(name, size, config, seed, arguments)
         module.reset_classifier(0)  # type: ignore[operator]
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # Whatever the hub, a file format or timm's own checks may say.
         if file is not None:
             raise ModelError(
                 f"The cached weights {str(file)!r} do not load into {name} ({_first_line(error)}). "

@@ -132,7 +132,7 @@ class Match:
         dropped = [key for key in foreign if is_head(key) or HEADS.match(key)]
         self.unexpected = [key for key in foreign if key not in dropped]
         other_size = [key for key in own if is_head(key) and key in state and key not in shaped]
-        self.wanted = sum(not is_head(key) for key in own)
+        self.wanted = sum(not is_head(key) and not _optional(key) for key in own)
         self.found = self.wanted - len(self.missing) - len(self.misshaped)
         left_out = [*dropped, *other_size]
         self.notes = [*notes, *([f"classifier left out: {_few(left_out)}"] if left_out else [])]

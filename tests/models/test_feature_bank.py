@@ -1,0 +1,195 @@
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eyeshot.augment import augmentation, make_views
+from eyeshot.models import FeatureBank, extract
+from eyeshot.models import feature_bank as room
+
+from .helpers import make_backbone, make_pool, tiny_backbone
+
+ROWS = np.arange(24)
+
+
+def same(first, second):
+    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_clean_features_are_those_of_the_model_in_half_precision(tmp_path):
+    pool, _ = make_pool()
+    backbone = tiny_backbone()
+    found = FeatureBank(tmp_path, backbone).clean(pool, ROWS[::-1])
+    assert found.dtype == np.float16
+    assert np.allclose(found, extract(backbone, pool.images[::-1]), rtol=1e-3, atol=1e-4)
+
+
+def test_a_second_call_computes_nothing(tmp_path):
+    pool, _ = make_pool()
+    first = FeatureBank(tmp_path, tiny_backbone())
+    wanted = first.clean(pool, ROWS), first.views(augmentation("mirror"), pool, ROWS, seed=0, draw=0)
+    second = FeatureBank(tmp_path, tiny_backbone())
+    found = second.clean(pool, ROWS), second.views(augmentation("mirror"), pool, ROWS, seed=0, draw=0)
+    assert (first.computed, second.computed) == (48, 0)
+    assert np.array_equal(wanted[0], found[0])
+    assert same(wanted[1], found[1])
+
+
+def test_only_missing_rows_are_computed(tmp_path):
+    pool, _ = make_pool()
+    FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS[:10])
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    bank.clean(pool, ROWS)
+    assert bank.computed == 14
+
+
+def test_another_backbone_has_a_bank_of_its_own(tmp_path):
+    pool, _ = make_pool()
+    first = FeatureBank(tmp_path, tiny_backbone(seed=0)).clean(pool, ROWS)
+    assert not np.array_equal(first, FeatureBank(tmp_path, tiny_backbone(seed=1)).clean(pool, ROWS))
+
+
+def test_a_deterministic_view_is_computed_once_for_all_draws(tmp_path):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    mirror = augmentation("mirror")
+    assert mirror.deterministic
+    bank.views(mirror, pool, ROWS, seed=0, draw=0)
+    bank.views(mirror, pool, ROWS, seed=5, draw=3)
+    assert bank.computed == 24
+
+
+def test_views_are_those_of_make_views(tmp_path):
+    pool, _ = make_pool()
+    backbone = tiny_backbone()
+    views = make_views(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
+    found = FeatureBank(tmp_path, backbone).views(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
+    assert np.allclose(found.features, extract(backbone, views.images), rtol=1e-2, atol=1e-3)
+    assert np.array_equal(found.sources, views.sources)
+    assert np.array_equal(found.weights, views.weights)
+
+
+def test_mixed_labels_come_back_from_disk_without_a_forward_pass(tmp_path):
+    pool, _ = make_pool()
+    wanted = FeatureBank(tmp_path, tiny_backbone()).views(augmentation("mixup"), pool, ROWS, seed=1, draw=0)
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    found = bank.views(augmentation("mixup"), pool, ROWS, seed=1, draw=0)
+    assert (bank.computed, bank.augment_s, bank.forward_s) == (0, 0.0, 0.0)
+    assert wanted.sources.shape[1] > 1
+    assert same(wanted, found)
+
+
+def test_failed_views_come_back_as_failed(tmp_path):
+    pool, _ = make_pool(6)
+    pool.images[::2] = 128  # without an edge
+    edges = augmentation("edges")
+    wanted = make_views(edges, pool, ROWS[:6], seed=0, draw=0).success.numpy()
+    assert not wanted[::2].any()
+    for _ in range(2):
+        found = FeatureBank(tmp_path, tiny_backbone()).views(edges, pool, ROWS[:6], seed=0, draw=0)
+        assert np.array_equal(found.success, wanted)
+
+
+def test_several_augmentations_in_order_are_one_kind_of_view(tmp_path):
+    pool, _ = make_pool()
+    steps = (augmentation("mirror"), augmentation("invert"))
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    assert bank.missing_views(steps, pool, ROWS, seed=0, draw=0) == 24
+    found = bank.views(steps, pool, ROWS, seed=0, draw=0)
+    both = make_views(steps, pool, ROWS, seed=0, draw=0)
+    assert np.allclose(found.features, extract(tiny_backbone(), both.images), rtol=1e-2, atol=1e-3)
+    assert bank.missing_views(steps, pool, ROWS, seed=0, draw=0) == 0
+
+
+def test_progress_counts_missing_rows_up_to_all_of_them(tmp_path):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone(), batch_size=4)
+    bank.chunk = 10
+    seen = []
+    bank.clean(pool, np.concatenate([ROWS, ROWS]), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(10, 24), (20, 24), (24, 24)]
+
+
+def test_the_chunk_shrinks_for_large_images(tmp_path):
+    large = FeatureBank(tmp_path, make_backbone(nn.Flatten(), size=1024), batch_size=4)
+    assert large.chunk * 3 * 1024**2 <= room.CHUNK_BYTES
+
+
+def test_augmenting_and_the_forward_pass_are_timed_apart(tmp_path):
+    class Slow(nn.Module):
+        def forward(self, images):
+            time.sleep(0.2)
+            return images.mean((2, 3))
+
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, make_backbone(Slow(), features=3))
+    bank.views(augmentation("mirror"), pool, ROWS, seed=0, draw=0)
+    assert bank.forward_s > 0.19
+    assert 0 < bank.augment_s < 0.19
+
+
+@pytest.mark.parametrize("factor", [1e6, 1e-6])
+def test_features_that_do_not_fit_into_half_precision_are_kept_in_single(tmp_path, factor):
+    class Scaled(nn.Module):
+        def forward(self, images):
+            return images.mean((2, 3)) * factor
+
+    pool, _ = make_pool()
+    backbone = make_backbone(Scaled(), features=3)
+    for _ in range(2):
+        found = FeatureBank(tmp_path, backbone).clean(pool, ROWS)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, extract(backbone, pool.images))
+
+
+def test_rows_that_are_not_asked_for_are_not_read(tmp_path):
+    pool, _ = make_pool()
+    empty = FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS[:0])
+    assert empty.shape == (0, 6)
+
+
+SCRIPT = """
+import sys, pathlib, numpy as np, torch
+sys.path.insert(0, sys.argv[2])
+from tests.models.helpers import make_pool, tiny_backbone
+from eyeshot.augment import augmentation
+from eyeshot.models import FeatureBank
+pool, _ = make_pool(400)
+bank = FeatureBank(pathlib.Path(sys.argv[1]), tiny_backbone(), batch_size=4)
+bank.chunk = 4
+print("ready", flush=True)
+for draw in range(50):
+    bank.views(augmentation(sys.argv[3]), pool, np.arange(400), seed=0, draw=draw)
+"""
+
+
+def test_a_killed_bank_keeps_its_chunks_and_ends_in_the_same_rows(tmp_path, request):
+    root = str(request.config.rootpath)
+    arguments = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(SCRIPT),
+        str(tmp_path / "killed"),
+        root,
+        "gaussian-noise",
+    ]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=root)
+    process.stdout.readline()
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    pool, _ = make_pool(400)
+    torch.manual_seed(0)
+    continued, fresh = (
+        FeatureBank(tmp_path / name, tiny_backbone(), batch_size=4) for name in ("killed", "fresh")
+    )
+    noise = augmentation("gaussian-noise")
+    found = continued.views(noise, pool, np.arange(400), seed=0, draw=0)
+    wanted = fresh.views(noise, pool, np.arange(400), seed=0, draw=0)
+    assert continued.computed < 400
+    assert np.allclose(found.features, wanted.features, rtol=1e-2, atol=1e-3)
