@@ -11,7 +11,6 @@ from eyeshot.errors import InputError
 
 SAMPLE = 600
 DRAWS = 3
-TARGET_PER_SOURCE = 4
 BASELINE_CAP_S = 120.0
 
 
@@ -30,8 +29,7 @@ class CoverSettings(BaseModel):
         mean, std, interpolation: how to prepare images for a model of the user's own.
         size: side of the images in pixels; the model's own where not given.
         fit: crop or pad to the square.
-        sample: source and validation images at most; target images at most 4 times as many, since each costs one
-            forward pass, where a source costs one per draw and candidate.
+        sample: images of each kind (source, held-out, target) at most.
         draws: views of each source image per candidate; one where every view would be the same.
         batch_size: images at once in the model.
         workers: threads that decode.

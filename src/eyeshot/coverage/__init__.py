@@ -1,11 +1,12 @@
 """Does the augmented training cloud cover the target? The heart of eyeshot."""
 
 from eyeshot.coverage.cover import Plan, cover, prepare
-from eyeshot.coverage.intervals import wilson
+from eyeshot.coverage.estimate import Cost, estimate
 from eyeshot.coverage.result import Candidate, Cover, CoverMap, CoverReport, Pictures, Projection
 
 __all__ = [
     "Candidate",
+    "Cost",
     "Cover",
     "CoverMap",
     "CoverReport",
@@ -13,6 +14,6 @@ __all__ = [
     "Plan",
     "Projection",
     "cover",
+    "estimate",
     "prepare",
-    "wilson",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import compose_lines
 from eyeshot.coverage.curve import worth_in_images
 from eyeshot.coverage.half_samples import interval
-from eyeshot.coverage.kept_labels import CleanHead, find_destroyers
+from eyeshot.coverage.kept_labels import SIGNIFICANCE, CleanHead, fall_of_accuracy, find_destroyers
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.ranking import rank_gains
 from eyeshot.coverage.result import Candidate, ClassScores, CurvePoint, MixedClasses, Role, Scores
@@ -19,6 +19,8 @@ from eyeshot.coverage.words import reasons
 
 LEAST_COVERAGE = 0.05
 LEAST_HARM = 0.05
+LEAST_REACHED = 10  # newly reached target images, before classes are named
+HELPED_SHARE = 0.2
 MIXED_SHARE = 0.1
 
 
@@ -94,12 +96,12 @@ def judge(
         )
         if one.name in ("clean", "no-op"):
             candidate.tie_group = ranking.clean_group
-        helped, harmed = _helped_and_harmed(candidate)
+        helped, harmed = _helped(candidate), _harmed(one, head, classes)
         beats = position is not None and bool(ranking.beats[position])
         candidate.reasons = (
             [f"{why}" for why in candidate.warnings]
             if candidate.role == "destroyer"
-            else reasons(one, candidate, beats=beats, harmed=harmed, helped=helped)
+            else reasons(one, candidate, beats=beats, by_distance=by_distance, harmed=harmed, helped=helped)
         )
         candidates.append(candidate)
     order: dict[Role, int] = {"ranked": 0, "harder": 1, "destroyer": 2, "control": 3}
@@ -148,7 +150,8 @@ def _reached_count(measured: Sequence[Measured], roles: Sequence[Role]) -> NDArr
 
 
 def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | None) -> tuple[Scores, dict[str, str]]:
-    cover, kept, missing = one.cover, one.kept, {}
+    cover, kept = one.cover, one.kept
+    missing: dict[str, str] = {}
     scores = Scores(
         coverage=cover.coverage,
         density=cover.density,
@@ -197,19 +200,28 @@ def _per_class(one: Measured, classes: Sequence[str]) -> dict[str, ClassScores]:
     return found
 
 
-def _helped_and_harmed(candidate: Candidate) -> tuple[list[str], list[str]]:
+def _helped(candidate: Candidate) -> list[str]:
+    """Classes to which most of the newly reached target images are near."""
     total = sum(scores.reached or 0 for scores in candidate.per_class.values())
     helped = [
         (scores.reached or 0, name)
         for name, scores in candidate.per_class.items()
-        if total >= 10 and (scores.reached or 0) >= 0.2 * total
+        if total >= LEAST_REACHED and (scores.reached or 0) >= HELPED_SHARE * total
     ]
-    harmed = [
-        (scores.retention or 0.0, name)
-        for name, scores in candidate.per_class.items()
-        if (scores.retention or 0.0) <= -LEAST_HARM
-    ]
-    return [name for _, name in sorted(helped, reverse=True)[:3]], [name for _, name in sorted(harmed)[:3]]
+    return [name for _, name in sorted(helped, reverse=True)[:3]]
+
+
+def _harmed(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[str]:
+    """Classes whose clean accuracy falls by 5 points or more, beyond noise (McNemar, 5 %, each class alone)."""
+    harmed = []
+    for number, name in enumerate(classes):
+        member = head.held_out_labels == number
+        if not member.any():
+            continue
+        fall, p_value = fall_of_accuracy(head, one.kept, member)
+        if fall >= LEAST_HARM and p_value < SIGNIFICANCE:
+            harmed.append((fall, name))
+    return [name for _, name in sorted(harmed, reverse=True)[:3]]
 
 
 def _mixed_classes(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[MixedClasses]:
@@ -218,7 +230,8 @@ def _mixed_classes(one: Measured, head: CleanHead, classes: Sequence[str]) -> li
 
     def confusion(true: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.float64]:
         table = np.bincount(true * count + said, minlength=count * count).reshape(count, count).astype(float)
-        return table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        shares: NDArray[np.float64] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        return shares
 
     before = confusion(head.held_out_labels, head.predicted)
     after = confusion(head.held_out_labels, one.kept.predicted_after)

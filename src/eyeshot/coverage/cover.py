@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, augmentation, augmentations
@@ -18,14 +17,12 @@ from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Data, Part, Progress, Tables, decode_tables, read_tables
 from eyeshot.coverage.half_samples import draw_half_samples
-from eyeshot.coverage.intervals import wilson
 from eyeshot.coverage.kept_labels import CleanHead, fit_clean_head
 from eyeshot.coverage.mapping import draw_map, take_pictures
 from eyeshot.coverage.measure import Bench, Measured, measure, measure_generated
-from eyeshot.coverage.reference_space import ReferenceSpace, fit_reference_space
+from eyeshot.coverage.reference_space import fit_reference_space
 from eyeshot.coverage.result import Cover, CoverReport, ModelInfo, SkippedFile, ValidationCheck
 from eyeshot.coverage.shift import measure_shift
-from eyeshot.errors import InputError
 from eyeshot.models import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_REASON,
@@ -35,7 +32,7 @@ from eyeshot.models import (
     load_backbone,
 )
 from eyeshot.settings import CoverSettings, check_settings
-from eyeshot.training import describe_hardware, describe_versions, train_baseline
+from eyeshot.training import Accuracy, describe_hardware, describe_versions, train_baseline, wilson
 from eyeshot.workspace import find_workspace
 
 ASPECT_PERCENTILES = (5, 95)
@@ -61,7 +58,9 @@ class Plan:
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
-def prepare(train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None) -> Plan:
+def prepare(
+    train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None
+) -> Plan:
     """Check everything that can be checked before the long work.
 
     Raises:
@@ -73,7 +72,9 @@ def prepare(train: str | Path, settings: CoverSettings, *, cache: Path | None = 
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.map:
         augmentations(*settings.map)
-    model, reason = (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
+    model, reason = (
+        (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
+    )
     backbone = load_backbone(
         model,
         weights=settings.weights,
@@ -85,7 +86,11 @@ def prepare(train: str | Path, settings: CoverSettings, *, cache: Path | None = 
         fit=settings.fit,
     )
     tables = read_tables(Path(train), settings, cache=cache, progress=progress)
-    notes = [*tables.notes, f"model: {backbone.name}{reason}; {backbone.reason}", f"device: {device} ({device_reason})"]
+    notes = [
+        *tables.notes,
+        f"model: {backbone.name}{reason}; {backbone.reason}",
+        f"device: {device} ({device_reason})",
+    ]
     return Plan(settings, tables, backbone, str(device), _choose_candidates(settings, tables), cache, notes)
 
 
@@ -139,8 +144,20 @@ def cover(
     measured = _measure_all(plan, bench, progress)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
-    curve = clean_curve(bench.target, clean_all, np.concatenate([data.sources.labels, data.more.labels]), sources=len(data.sources))
-    judged = judge(measured, bench.head, classes=data.classes, curve=curve, sources=len(data.sources), model=backbone.name)
+    curve = clean_curve(
+        bench.target,
+        clean_all,
+        np.concatenate([data.sources.labels, data.more.labels]),
+        sources=len(data.sources),
+    )
+    judged = judge(
+        measured,
+        bench.head,
+        classes=data.classes,
+        curve=curve,
+        sources=len(data.sources),
+        model=backbone.name,
+    )
     shift = measure_shift(
         bench.clean,
         bench.labels,
@@ -155,10 +172,12 @@ def cover(
     mark = time.perf_counter()
     ranked = [one for one in judged.candidates if one.role == "ranked"]
     advice = ranked[0].name if judged.clear else words.CONTROL_ADVICE
-    drawn, notes = draw_map(bench, measured, judged, advice=advice, wanted=chosen.map, images=chosen.images, progress=progress)
+    drawn, notes = draw_map(
+        bench, measured, judged, advice=advice, wanted=chosen.map, images=chosen.images, progress=progress
+    )
     pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else take_pictures(bench, (), judged)
     lap("map", mark)
-    target = "validation" if plan.tables.target_is_validation else "test"
+    target: Literal["test", "validation"] = "validation" if plan.tables.target_is_validation else "test"
     report = CoverReport(
         answer=words.answer(ranked, clear=judged.clear, clean_group=judged.clean_group, shift=shift, target=target),
         advice=advice,
@@ -233,20 +252,21 @@ def _trained(
         np.arange(len(part)),
         val_rows=np.arange(len(part), len(pool)),
         classes=data.classes,
-        folder=plan.cache / "baselines" / _digest(plan.backbone.fingerprint, str(plan.settings.seed), *pool.keys),
+        cache=plan.cache,
         seed=plan.settings.seed,
         time_cap_s=plan.settings.baseline_cap_s,
         device=plan.device,
-        progress=None if progress is None else (lambda done, total, text: progress(f"training the baseline {text}", done, total)),
+        progress=None
+        if progress is None
+        else (lambda done, total, text: progress(f"training the baseline {text}", done, total)),
         command=command,
     )
     accuracy = baseline.result.accuracy.value
-    note = [f"Baseline: {baseline.backbone.reason}, accuracy {accuracy:.3f} on {len(val)} held-out images."]
+    note = [f"Baseline: {baseline.backbone.reason} Accuracy {accuracy:.3f} on {len(val)} held-out images."]
+    if baseline.result.ended_early:
+        note.append(f"Baseline: {baseline.result.ended_early}")
+    note += baseline.result.alarms
     return baseline.backbone, baseline.head, accuracy, note
-
-
-def _digest(*parts: str) -> str:
-    return xxhash.xxh3_128_hexdigest("|".join(parts).encode())
 
 
 def _set_up(
@@ -288,7 +308,14 @@ def _set_up(
         held_out_features=val.astype(np.float32),
     )
     bench = Bench(
-        bank, space, data, make_target(space.transform(target), halves=halves), points, head, seed, plan.settings.draws
+        bank,
+        space,
+        data,
+        make_target(space.transform(target), halves=halves),
+        points,
+        head,
+        seed,
+        plan.settings.draws,
     )
     return bench, np.concatenate([points, space.transform(more)]) if len(more) else points
 
@@ -313,19 +340,20 @@ def _check_validation(bench: Bench) -> ValidationCheck:
     covered = cover_by_cloud(make_target(head.held_out), bench.clean[:, None], bench.labels).covered
     right = head.correct
 
-    def share(member: NDArray[np.bool_]) -> tuple[float | None, tuple[float, float] | None]:
-        count = int(member.sum())
-        return (float(right[member].mean()), wilson(int(right[member].sum()), count)) if count else (None, None)
-
-    inside, outside = share(covered), share(~covered)
+    inside = wilson(int(right[covered].sum()), int(covered.sum()))
+    outside = wilson(int(right[~covered].sum()), int((~covered).sum()))
     return ValidationCheck(
-        inside=int(covered.sum()),
-        outside=int((~covered).sum()),
-        accuracy_inside=inside[0],
-        accuracy_outside=outside[0],
-        interval_inside=inside[1],
-        interval_outside=outside[1],
+        inside=inside.n,
+        outside=outside.n,
+        accuracy_inside=inside.value,
+        accuracy_outside=outside.value,
+        interval_inside=_ends(inside),
+        interval_outside=_ends(outside),
     )
+
+
+def _ends(accuracy: Accuracy) -> tuple[float, float] | None:
+    return None if accuracy.low is None or accuracy.high is None else (accuracy.low, accuracy.high)
 
 
 def _recipe(advice: str, judged: Judged) -> list[str]:

@@ -24,7 +24,7 @@ from eyeshot.images import (
     read_images,
     sample_rows,
 )
-from eyeshot.settings import TARGET_PER_SOURCE, CoverSettings
+from eyeshot.settings import CoverSettings
 
 Progress = Callable[[str, int, int], None]
 BASELINE_IMAGES = 20_000
@@ -111,6 +111,7 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
     Raises:
         InputError: a folder cannot be used, or too few images are left.
     """
+
     def report(words: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(words, done, total)
 
@@ -131,7 +132,11 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
     notes += table.notes
     if settings.val is not None:
         val_table = read_images(
-            settings.val, minimum_classes=1, cache=cache, workers=settings.workers, progress=report("reading validation files")
+            settings.val,
+            minimum_classes=1,
+            cache=cache,
+            workers=settings.workers,
+            progress=report("reading validation files"),
         ).with_classes(table.classes)
         notes += val_table.notes
         train_rows = np.arange(len(table), dtype=np.int64)
@@ -148,20 +153,24 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
     target = val
     if settings.test is not None:
         target = read_images(
-            settings.test, labelled=False, cache=cache, workers=settings.workers, progress=report("reading test files")
+            settings.test,
+            labelled=False,
+            cache=cache,
+            workers=settings.workers,
+            progress=report("reading test files"),
         )
         notes += target.notes
     n_target = len(target)
     chosen_val = val.take(sample_rows(val, settings.sample, seed=settings.seed))
     chosen_target = chosen_val
     if settings.test is not None:
-        chosen_target = target.take(sample_rows(target, TARGET_PER_SOURCE * settings.sample, seed=settings.seed))
+        chosen_target = target.take(sample_rows(target, settings.sample, seed=settings.seed))
     baseline = np.empty(0, np.int64)
     source_rows = train_rows
     if settings.from_scratch:
         kept = table.take(train_rows)
-        other, half = hold_out(kept, share=0.5, seed=settings.seed + 1)
-        source_rows, baseline = train_rows[other], train_rows[half]
+        for_sources, for_baseline = hold_out(kept, share=0.5, seed=settings.seed + 1)
+        source_rows, baseline = train_rows[for_sources], train_rows[for_baseline]
         if len(baseline) > BASELINE_IMAGES:
             few = sample_rows(table.take(baseline), BASELINE_IMAGES, seed=settings.seed)
             notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
@@ -194,7 +203,12 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
 
 
 def decode_tables(
-    tables: Tables, geometry: Geometry, settings: CoverSettings, *, cache: Path, progress: Progress | None = None
+    tables: Tables,
+    geometry: Geometry,
+    settings: CoverSettings,
+    *,
+    cache: Path,
+    progress: Progress | None = None,
 ) -> Data:
     """Decode what the run needs, once.
 
@@ -225,7 +239,15 @@ def decode_tables(
         target = val if tables.target_is_validation else target
     _enough(sources, val, target)
     return Data(
-        list(tables.train.classes), baseline, sources, more, val, target, generated, sorted(set(skipped)), notes
+        list(tables.train.classes),
+        baseline,
+        sources,
+        more,
+        val,
+        target,
+        generated,
+        sorted(set(skipped)),
+        notes,
     )
 
 

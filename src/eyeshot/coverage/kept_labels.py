@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from eyeshot.coverage.intervals import wilson
 from eyeshot.models import Head, fit_head
+from eyeshot.training import wilson
 
 FALL = 0.10
 SIGNIFICANCE = 0.05
@@ -47,7 +47,8 @@ class CleanHead:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """bool (n_val,)"""
-        return self.predicted == self.held_out_labels
+        right: NDArray[np.bool_] = self.predicted == self.held_out_labels
+        return right
 
     @property
     def accuracy(self) -> float:
@@ -100,9 +101,7 @@ def fit_clean_head(
     predict = clean_model or (lambda features: classes_of(head, transform(features)))
     model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
     predicted = classes_of(head, held_out)
-    return CleanHead(
-        sources, labels, held_out, held_out_labels, class_count, predicted, predict, model_accuracy
-    )
+    return CleanHead(sources, labels, held_out, held_out_labels, class_count, predicted, predict, model_accuracy)
 
 
 def measure_kept_labels(
@@ -172,18 +171,15 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
     groups = class_groups(clean.held_out_labels)
     for number, scores in enumerate(kept):
         if scores.relearnability is not None and not mixing[number]:
-            upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned)[1]
-            if upper < halfway:
+            upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned).high
+            if upper is not None and upper < halfway:
                 reasons[number].append(
                     f"a head trained on its views tells their classes in {scores.relearnability:.0%} of cases "
                     f"(clean {clean.accuracy:.0%})"
                 )
-        right_after = scores.predicted_after == clean.held_out_labels
         for name, member in groups.items():
-            before, after = clean.correct[member], right_after[member]
-            lost, won = int((before & ~after).sum()), int((~before & after).sum())
-            fall = (lost - won) / len(before)
-            tests.append((float(binom.sf(lost - 1, lost + won, 0.5)) if lost else 1.0, number, name, fall))
+            fall, p_value = fall_of_accuracy(clean, scores, member)
+            tests.append((p_value, number, name, fall))
     tests.sort(key=lambda test: test[0])
     for place, (p_value, number, name, fall) in enumerate(tests):
         if p_value * (len(tests) - place) > SIGNIFICANCE:
@@ -192,6 +188,17 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
             where = "" if name == "all" else f" in class {name}"
             reasons[number].append(f"training on it costs {100 * fall:.0f} points on clean images{where}")
     return reasons
+
+
+def fall_of_accuracy(clean: CleanHead, kept: KeptLabels, member: NDArray[np.bool_]) -> tuple[float, float]:
+    """How much accuracy on clean held-out images falls, and the one-sided p-value of McNemar's exact test.
+
+    McNemar, Psychometrika 12 (1947), p. 153: among images that changed, as many should be lost as won.
+    """
+    before = clean.correct[member]
+    after = (kept.predicted_after == clean.held_out_labels)[member]
+    lost, won = int((before & ~after).sum()), int((~before & after).sum())
+    return (lost - won) / len(before), float(binom.sf(lost - 1, lost + won, 0.5)) if lost else 1.0
 
 
 def class_groups(labels: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
@@ -207,7 +214,8 @@ def classes_of(head: Head, features: NDArray[np.floating]) -> NDArray[np.int64]:
     """Most likely class of each row: int64 (n,)."""
     if not len(features):
         return np.empty(0, np.int64)
-    return head.predict_proba(features).argmax(axis=1).astype(np.int64)
+    found: NDArray[np.int64] = head.predict_proba(features).argmax(axis=1).astype(np.int64)
+    return found
 
 
 def one_hot(labels: NDArray[np.floating] | NDArray[np.int64], count: int) -> NDArray[np.float32]:
@@ -221,4 +229,5 @@ def by_class(right: NDArray[np.bool_], labels: NDArray[np.int64], count: int) ->
     """Share of `right` in each class: float64 (C,), NaN where a class is empty."""
     total = np.bincount(labels, minlength=count).astype(np.float64)
     hits = np.bincount(labels, weights=right, minlength=count)
-    return np.divide(hits, total, out=np.full(count, np.nan), where=total > 0)
+    share: NDArray[np.float64] = np.divide(hits, total, out=np.full(count, np.nan), where=total > 0)
+    return share

@@ -48,7 +48,12 @@ def draw_map(
     in_val = cover_by_cloud_of_val(bench)
     parts = [
         (bench.clean[train], "train", data.sources.labels[train], [data.sources.ids[row] for row in train]),
-        (bench.target.points[target], "target", np.full(len(target), -1), [data.target.ids[row] for row in target]),
+        (
+            bench.target.points[target],
+            "target",
+            np.full(len(target), -1),
+            [data.target.ids[row] for row in target],
+        ),
         (bench.head.held_out[val], "validation", data.val.labels[val], [data.val.ids[row] for row in val]),
     ]
     thumbnails = [
@@ -145,9 +150,7 @@ def take_pictures(bench: Bench, candidates: Sequence[Augmentation], judged: Judg
     random = np.random.default_rng([bench.seed, 6])
     shown = np.sort(random.choice(lost, min(GALLERY, len(lost)), replace=False))
     target = bench.data.target
-    return Pictures(
-        samples, _small(target.pool, shown, True, side=SAMPLE_SIDE), [target.ids[row] for row in shown]
-    )
+    return Pictures(samples, _small(target.pool, shown, True, side=SAMPLE_SIDE), [target.ids[row] for row in shown])
 
 
 def _small(pool: Pool, rows: NDArray[np.int64], images: bool, *, side: int = THUMBNAIL) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, augmentation
 from eyeshot.coverage.clouds import CloudCover, Target, cover_by_cloud
-from eyeshot.coverage.data import Data, Part, Progress
+from eyeshot.coverage.data import Data, Part
 from eyeshot.coverage.kept_labels import CleanHead, KeptLabels, measure_kept_labels, one_hot
 from eyeshot.coverage.reference_space import ReferenceSpace
 from eyeshot.models import FeatureBank, fit_head
@@ -106,7 +106,7 @@ def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, i
 def yardstick(bench: Bench, draws: int) -> CloudCover:
     """Cover by the no-op with so many draws: what more views bring by chance alone."""
     if draws not in bench._no_op:
-        points, present, _ = _views(bench, augmentation("no-op"), draws, None)
+        points, _, _ = _views(bench, augmentation("no-op"), draws, None)
         begin = time.perf_counter()
         cloud = np.concatenate([bench.clean[:, None], points], axis=1)
         bench._no_op[draws] = cover_by_cloud(bench.target, cloud, bench.labels)
@@ -202,7 +202,8 @@ def mixed_labels(
 ) -> NDArray[np.float32]:
     """Label shares of mixtures: float32 (n, C), rows sum to 1."""
     hot = one_hot(labels, class_count)
-    return np.einsum("np,npc->nc", weights, hot[partners]).astype(np.float32)
+    mixed: NDArray[np.float32] = np.einsum("np,npc->nc", weights, hot[partners]).astype(np.float32)
+    return mixed
 
 
 def _kept(
@@ -230,7 +231,7 @@ def _kept(
     return measure_kept_labels(
         bench.head,
         seen,
-        view_labels,  # type: ignore[arg-type]
+        view_labels,
         held_out_views=bench.space.transform(features)[success],
         held_out_view_features=features[success].astype(np.float32),
         held_out_view_labels=val_labels[success],

@@ -48,9 +48,7 @@ def radii(target: NDArray[np.float32], neighbours: int) -> NDArray[np.float32]:
     return found.numpy()
 
 
-def radii_in_halves(
-    target: NDArray[np.float32], neighbours: int, halves: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def radii_in_halves(target: NDArray[np.float32], neighbours: int, halves: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The same within each half of the target.
 
     Args:

@@ -26,7 +26,12 @@ Points = NDArray[np.float32]
 
 
 def project(
-    points: Points, cloud: NDArray[np.str_], *, seed: int, jobs: int = 1, progress: Callable[[str], None] | None = None
+    points: Points,
+    cloud: NDArray[np.str_],
+    *,
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Projection], list[str]]:
     """Map the points with PCA, t-SNE and UMAP.
 

@@ -16,6 +16,6 @@ def shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     sized = torch.nn.functional.interpolate(
         pixels,
         size=(side, side),
-        **({"mode": "nearest"} if larger else {"mode": "bilinear", "antialias": True}),  # type: ignore[arg-type]
+        **({"mode": "nearest"} if larger else {"mode": "bilinear", "antialias": True}),
     )
     return sized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

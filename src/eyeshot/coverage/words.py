@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from eyeshot.coverage.measure import Measured
 
 CONTROL_ADVICE = "trivial-augment"
-TRUST = (
-    "How far to trust this: not yet measured. The ranking is provisional; tables of real training do not exist yet."
-)
+TRUST = "How far to trust this: not yet measured. The ranking is provisional; tables of real training do not exist yet."
 
 
 def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shift, target: str) -> list[str]:
@@ -23,12 +21,14 @@ def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shi
     elif clear:
         best = ranked[0]
         tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
-        sentences.append(
-            f"Train with {best.name}: with it, {percent(best.scores.label_consistent_coverage)} of the {target} images lie "
-            f"within reach of training images whose neighbours agree on one class, {points(best.score)} more than without."
-            if best.scores.reach == best.score
-            else f"Train with {best.name}: its views come nearest to the {target} images."
-        )
+        if best.scores.reach == best.score:
+            reached = percent(best.scores.label_consistent_coverage)
+            sentences.append(
+                f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training images "
+                f"that agree on one class, {points(best.score)} more than without."
+            )
+        else:
+            sentences.append(f"Train with {best.name}: its views come nearest to the {target} images.")
         if tied:
             sentences.append(f"It cannot be told from {listing(tied)}.")
     else:
@@ -40,14 +40,25 @@ def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shi
     return sentences
 
 
-def reasons(measured: Measured, candidate: Candidate, *, beats: bool, harmed: list[str], helped: list[str]) -> list[str]:
+def reasons(
+    measured: Measured,
+    candidate: Candidate,
+    *,
+    beats: bool,
+    by_distance: bool,
+    harmed: list[str],
+    helped: list[str],
+) -> list[str]:
     """Why the candidate stands where it stands; the first sentence is for the table."""
     scores = candidate.scores
     found = []
-    if candidate.role == "harder":
+    if candidate.role == "control":
+        found.append("a control: shows what counts as nothing, or what a destroyed label looks like")
+    elif candidate.role == "harder":
         found.append("makes the task harder where the images are, not wider: cover cannot see what that is worth")
-    elif scores.reach is None:
-        found.append(f"covers {percent(scores.coverage)} of the target")
+    elif by_distance:
+        nearer = "nearer to the target than" if beats else "not nearer to the target than"
+        found.append(f"its views are {nearer} the no-op's; hardly any target image is covered")
     elif beats:
         worth = ""
         if scores.worth_images:

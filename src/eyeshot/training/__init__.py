@@ -1,6 +1,7 @@
 """The one training loop, and the baseline that is trained in place."""
 
 from eyeshot.training.baseline import Baseline, load_trained, train_baseline
+from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
 from eyeshot.training.machine import describe_hardware, describe_versions
 from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, wilson
@@ -10,14 +11,17 @@ __all__ = [
     "Accuracy",
     "Baseline",
     "EpochRecord",
+    "TrainPlan",
     "TrainResult",
     "TrainSettings",
     "default_settings",
     "describe_hardware",
     "describe_versions",
     "load_trained",
+    "plan_training",
     "read_result",
     "train",
     "train_baseline",
+    "train_folder",
     "wilson",
 ]

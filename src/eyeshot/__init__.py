@@ -1,0 +1,53 @@
+"""eyeshot: which augmentation fits this model on this data?
+
+Names are loaded when first used, so that `import eyeshot` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eyeshot.augment import Augmentation, augmentation, augmentations
+    from eyeshot.coverage import Cover, cover
+    from eyeshot.errors import EyeshotError
+    from eyeshot.images import ImageTable, read_images
+    from eyeshot.reports import write_cover_page
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Augmentation",
+    "Cover",
+    "EyeshotError",
+    "ImageTable",
+    "__version__",
+    "augmentation",
+    "augmentations",
+    "cover",
+    "read_images",
+    "write_cover_page",
+]
+
+_HOME = {
+    "Augmentation": "augment",
+    "Cover": "coverage",
+    "EyeshotError": "errors",
+    "ImageTable": "images",
+    "augmentation": "augment",
+    "augmentations": "augment",
+    "cover": "coverage",
+    "read_images": "images",
+    "write_cover_page": "reports",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"eyeshot.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'eyeshot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

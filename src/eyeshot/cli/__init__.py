@@ -1,0 +1,57 @@
+"""The command line: parse, call the public functions, print. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from eyeshot.cli import augmentations, cache, cover, demo, preview, train
+from eyeshot.errors import EyeshotError
+
+app = typer.Typer(
+    name="eyeshot",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which augmentation fits this model on this data? "
+    "Does the augmented training cloud cover the test cloud?\n\n"
+    "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights cannot be had; "
+    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues).",
+)
+app.command("cover")(cover.run)
+app.command("demo")(demo.run)
+app.command("train")(train.run)
+app.command("augmentations")(augmentations.run)
+app.command("preview")(preview.run)
+app.add_typer(cache.app, name="cache")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    context: typer.Context, show: bool = typer.Option(False, "--version", help="Print the version and stop.")
+) -> None:
+    """Print the version when asked for it."""
+    if show:
+        from eyeshot import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line; errors meant for the user become one message and an exit code."""
+    try:
+        app()
+    except EyeshotError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,125 @@
+"""`eyeshot cover`: rank augmentations for a model on the user's own folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    train: Annotated[
+        Path, typer.Argument(help="Folder with one folder of images per class (or the root of --labels).")
+    ],
+    test: Annotated[
+        Path | None,
+        typer.Option(help="Unlabelled folder to be covered, flat or nested. Without it: the validation images."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights: safetensors or a state dict.")] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Train a baseline of the architecture in place, on clean images."),
+    ] = False,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean per channel, for instance 0.485,0.456,0.406 (own models).")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels. Default: the model's own.")] = None,
+    fit: Annotated[str, typer.Option(help="crop or pad to the square; the ratio is always kept.")] = "crop",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV with paths and labels, in the place of class folders.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Column with paths or ids. Default: guessed.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column with labels. Default: guessed.")] = None,
+    image_root: Annotated[Path | None, typer.Option(help="Folder that the paths start from. Default: guessed.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Class folders of held-out images of your own.")] = None,
+    val_share: Annotated[
+        float, typer.Option(help="Share of the training images held out, where there is no --val.")
+    ] = 0.2,
+    generated: Annotated[
+        Path | None, typer.Option(help="Class folders of generated images: one more candidate.")
+    ] = None,
+    candidates: Annotated[
+        list[str] | None, typer.Option(help="Names, wildcards or families; repeat. Default: all.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="Candidates on the map beside the winner; repeat.")
+    ] = None,
+    sample: Annotated[int, typer.Option(help="Images of each kind (source, held-out, target) at most.")] = 600,
+    draws: Annotated[int, typer.Option(help="Views of each source image per candidate.")] = 3,
+    batch_size: Annotated[int, typer.Option(help="Images at once in the model.")] = 64,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode. Default: the cores.")] = None,
+    baseline_cap: Annotated[float, typer.Option(help="Seconds after which no epoch of the baseline begins.")] = 120.0,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/cover.")] = None,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
+    json_: Annotated[bool, typer.Option("--json", help="Print cover.json on standard output, nothing else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, with time, memory and disk.")] = False,
+) -> None:
+    """Which augmentation lets the training images cover the test images, for this model?
+
+    Writes cover.html, cover.json and uncovered.csv. The same command continues a run that was cut off.
+    """
+    import shlex
+    import sys
+
+    from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.cover_output import print_cover, print_plan
+    from eyeshot.cli.numbers import triple
+    from eyeshot.coverage import cover, prepare
+    from eyeshot.reports import write_cover_page
+    from eyeshot.settings import check_settings
+    from eyeshot.workspace import find_workspace, make_folder
+
+    settings = check_settings(
+        test=test,
+        model=model,
+        weights=weights,
+        from_scratch=from_scratch,
+        mean=triple(mean, "--mean"),
+        std=triple(std, "--std"),
+        interpolation=interpolation,
+        size=size,
+        fit=fit,
+        labels=labels,
+        path_column=path_column,
+        label_column=label_column,
+        image_root=image_root,
+        val=val,
+        val_share=val_share,
+        generated=generated,
+        candidates=tuple(candidates or ()),
+        map=tuple(map_ or ()),
+        sample=sample,
+        draws=draws,
+        batch_size=batch_size,
+        workers=workers,
+        baseline_cap_s=baseline_cap,
+        seed=seed,
+        device=device,
+        images=images,
+    )
+    workspace = find_workspace()
+    folder = out or workspace.results("cover")
+    command = shlex.join(["eyeshot", *sys.argv[1:]])
+    with progress_shown() as progress:
+        plan = prepare(train, settings, cache=workspace.cache, progress=progress)
+    if dry_run:
+        print_plan(plan, folder, json=json_)
+        return
+    make_folder(folder)
+    if not json_:
+        for note in plan.notes:
+            typer.echo(f"- {note}")
+    with progress_shown() as progress:
+        result = cover(train, plan=plan, cache=workspace.cache, progress=progress, command=command)
+        progress("writing the page", 0, 0)
+        result.save(folder)
+        write_cover_page(result, folder / "cover.html", images=images)
+    print_cover(result, folder, workspace.cache, train=train, json=json_)

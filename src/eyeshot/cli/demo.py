@@ -1,0 +1,79 @@
+"""`eyeshot demo`: the main job on digits whose right answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from eyeshot.coverage import CoverReport
+
+MODEL = "test_resnet.r160_in1k"
+VAL_SHARE = 0.3
+
+
+def run(
+    out: Annotated[Path | None, typer.Option(help="Folder for data and results. Default: eyeshot-out/demo.")] = None,
+    seed: Annotated[int, typer.Option(help="Which digits are training, and all other random choices.")] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print cover.json on standard output, nothing else.")] = False,
+) -> None:
+    """Run the main job on handwritten digits; ends by saying whether the ranking found the known answer."""
+    from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.cover_output import print_cover
+    from eyeshot.coverage import cover
+    from eyeshot.digits import write_digits
+    from eyeshot.reports import write_cover_page
+    from eyeshot.workspace import find_workspace, make_folder
+
+    workspace = find_workspace()
+    folder = make_folder(out or workspace.results("demo"))
+    train, test = write_digits(folder / f"digits-{seed}", seed=seed)
+    if not json_:
+        typer.echo(
+            f"Training: handwritten digits in {train}. Target, without labels: other digits in {test},\n"
+            "a third turned by up to 30°, a third inverted, a third with thicker strokes.\n"
+            f"Model: {MODEL.partition('.')[0]}, trained from scratch on half of the training images."
+        )
+    with progress_shown() as progress:
+        result = cover(
+            train,
+            cache=workspace.cache,
+            progress=progress,
+            command=f"eyeshot demo --seed {seed}",
+            test=test,
+            model=MODEL,
+            from_scratch=True,
+            size=32,
+            val_share=VAL_SHARE,
+            seed=seed,
+            baseline_cap_s=60.0,
+        )
+        progress("writing the page", 0, 0)
+        result.save(folder)
+        write_cover_page(result, folder / "cover.html")
+    print_cover(result, folder, workspace.cache, train=train, json=json_)
+    if not json_:
+        checks = check_answer(result.report)
+        typer.echo("\nThe known answer:")
+        for statement, held in checks:
+            typer.echo(f"  {'yes' if held else 'NO '}  {statement}")
+        typer.echo("FOUND" if all(held for _, held in checks) else "NOT FOUND")
+
+
+def check_answer(report: CoverReport) -> list[tuple[str, bool]]:
+    """Statements that must hold on the digits, and whether each does."""
+    first_two = {candidate.name for candidate in report.of("ranked")[:2]}
+    half_turns = report.candidate("half-turns")
+    mixed = {frozenset((pair.true, pair.taken_for)) for pair in half_turns.mixes}
+    return [
+        ("invert and dilation are first", first_two == {"invert", "dilation"}),
+        ("small turns (rotate-15) are above the no-op", (report.candidate("rotate-15").score or 0) > 0),
+        ("half turns are below the no-op", (half_turns.score or 0) < 0),
+        ("mirror is below the no-op", (report.candidate("mirror").score or 0) < 0),
+        (
+            "half turns are flagged as mixing 6 with 9",
+            half_turns.role == "destroyer" and frozenset(("6", "9")) in mixed,
+        ),
+    ]

@@ -1,0 +1,115 @@
+"""`eyeshot train`: one training with chosen augmentations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    train: Annotated[
+        Path, typer.Argument(help="Folder with one folder of images per class (or the root of --labels).")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
+    ] = None,
+    augment: Annotated[
+        list[str] | None, typer.Option(help="A candidate's name; repeat: they are applied in order.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights: safetensors or a state dict.")] = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from untrained weights.")] = False,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels. Default: the model's own.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Mean per channel (own models).")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Class folders of held-out images of your own.")] = None,
+    val_share: Annotated[
+        float, typer.Option(help="Share of the training images held out, where there is no --val.")
+    ] = 0.2,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV with paths and labels, in the place of class folders.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Column with paths or ids. Default: guessed.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column with labels. Default: guessed.")] = None,
+    image_root: Annotated[Path | None, typer.Option(help="Folder that the paths start from. Default: guessed.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images. Default: by model and data.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
+) -> None:
+    """Train a model with chosen augmentations; the same command continues a run that was cut off."""
+    import shlex
+    import sys
+
+    from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.numbers import triple
+    from eyeshot.training import plan_training, train_folder
+
+    command = shlex.join(["eyeshot", *sys.argv[1:]])
+    with progress_shown() as progress:
+        plan = plan_training(
+            train,
+            model=model,
+            weights=weights,
+            from_scratch=from_scratch,
+            size=size,
+            mean=triple(mean, "--mean"),
+            std=triple(std, "--std"),
+            interpolation=interpolation,  # type: ignore[arg-type]
+            augment=tuple(augment or ()),
+            val=val,
+            val_share=val_share,
+            labels=labels,
+            path_column=path_column,
+            label_column=label_column,
+            image_root=image_root,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
+            out=out,
+            report=progress,
+        )
+    if not json_ or dry_run:
+        for note in plan.notes:
+            typer.echo(f"- {note}", err=json_)
+    if dry_run:
+        names = ", ".join(one.name for one in plan.augmentations) or "clean images"
+        typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {names}: {plan.settings}")
+        typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
+        return
+    with progress_shown() as progress:
+        result, skipped = train_folder(plan, command=command, report=progress)
+    if json_:
+        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+        return
+    accuracy = result.accuracy
+    if accuracy.value is not None:
+        typer.echo(
+            f"Accuracy {accuracy.value:.3f} (95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}, "
+            f"n = {accuracy.n}) after {result.epochs} epochs, {result.seconds:.0f} s."
+        )
+    for alarm in result.alarms:
+        typer.echo(f"alarm: {alarm}")
+    if result.failed_views:
+        typer.echo(f"An augmentation failed on {result.failed_views} images, which were used without it.")
+    if skipped:
+        typer.echo(f"Skipped {len(skipped)} files, for instance {skipped[0].path}: {skipped[0].reason}.")
+    typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
+    others = " ".join(f"--augment {one.name}" for one in plan.augmentations)
+    typer.echo(
+        "Next: the same command with another --augment, to compare."
+        if others
+        else f"Next: eyeshot cover {shlex.quote(str(train))} --test TEST, to find an augmentation."
+    )

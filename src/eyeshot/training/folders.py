@@ -1,0 +1,188 @@
+"""`eyeshot train`: from a folder of labelled images to a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.augment import Augmentation, Pool, augmentation
+from eyeshot.errors import InputError
+from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
+from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, load_backbone
+from eyeshot.training.loop import train
+from eyeshot.training.result import TrainResult
+from eyeshot.training.settings import TrainSettings, default_settings
+from eyeshot.workspace import Workspace, find_workspace
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainPlan:
+    """A training that is ready to start.
+
+    Attributes:
+        backbone: where it starts from.
+        settings: of the loop.
+        augmentations: applied in order.
+        train, val: image tables; `val` is None where validation images are held out of `train`.
+        val_share, seed: how they are held out.
+        folder: where the run goes.
+        notes: what was chosen, and why.
+    """
+
+    backbone: Backbone
+    settings: TrainSettings
+    augmentations: tuple[Augmentation, ...]
+    train: ImageTable
+    val: ImageTable | None
+    val_share: float
+    folder: Path
+    device: str
+    cache: Path
+    notes: list[str]
+
+
+def plan_training(
+    train: Path,
+    *,
+    model: str | None = None,
+    weights: Path | None = None,
+    from_scratch: bool = False,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    augment: Sequence[str] = (),
+    val: Path | None = None,
+    val_share: float = 0.2,
+    labels: Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: Path | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    out: Path | None = None,
+    workspace: Workspace | None = None,
+    report: Report | None = None,
+) -> TrainPlan:
+    """Check everything that can be checked before the long work.
+
+    Raises:
+        InputError: a folder, an option or a candidate cannot be used.
+        ModelError: the model or its weights cannot be had.
+    """
+    workspace = workspace or find_workspace()
+    chosen_device, device_reason = choose_device(device)
+    chosen = tuple(augmentation(name) for name in augment)
+    backbone = load_backbone(
+        model or DEFAULT_MODEL,
+        weights=weights,
+        from_scratch=from_scratch,
+        size=size,
+        mean=mean,
+        std=std,
+        interpolation=interpolation,
+        seed=seed,
+    )
+    reading = None if report is None else (lambda done, total: report("reading files", done, total))
+    table = read_images(
+        train,
+        labels=labels,
+        path_column=path_column,
+        label_column=label_column,
+        image_root=image_root,
+        cache=workspace.cache,
+        progress=reading,
+    )
+    held_out = None
+    if val is not None:
+        check_apart(train, val)
+        held_out = read_images(val, minimum_classes=1, cache=workspace.cache).with_classes(table.classes)
+    settings, reason = default_settings(backbone, len(table), seed=seed)
+    changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings = TrainSettings.model_validate(
+        settings.model_dump() | {name: value for name, value in changed.items() if value is not None}
+    )
+    name = "+".join([backbone.name.replace(":", "."), *(augment or ("clean",)), f"seed{seed}"])
+    notes = [*table.notes, backbone.reason, f"settings: {reason}", f"device: {chosen_device} ({device_reason})"]
+    return TrainPlan(
+        backbone=backbone,
+        settings=settings,
+        augmentations=chosen,
+        train=table,
+        val=held_out,
+        val_share=val_share,
+        folder=out or workspace.results("runs") / name,
+        device=str(chosen_device),
+        cache=workspace.cache,
+        notes=[note for note in notes if note],
+    )
+
+
+def train_folder(
+    plan: TrainPlan, *, command: str = "", report: Report | None = None
+) -> tuple[TrainResult, list[Skipped]]:
+    """Decode the images once and train; the same plan continues a run that was cut off.
+
+    Returns:
+        the result, and files that were left out.
+
+    Raises:
+        InputError: nothing can be held out, or the folder holds another run.
+        ModelError: the loss is not finite.
+        StorageError: the cache or the folder cannot be written.
+    """
+    store = PixelStore(plan.cache, plan.backbone.geometry)
+    skipped = list(plan.train.skipped)
+
+    def load(table: ImageTable, words: str) -> tuple[Pool, NDArray[np.int64], list[str], NDArray[np.int64]]:
+        progress = None if report is None else (lambda done, total: report(words, done, total))
+        pixels = store.load(table, np.arange(len(table)), progress=progress)
+        skipped.extend(pixels.skipped)
+        ids = table.ids
+        groups = copy_groups(table, pixels)[pixels.rows]
+        return Pool(pixels.images, pixels.keys), table.labels[pixels.rows], [ids[row] for row in pixels.rows], groups
+
+    pool, labels, ids, groups = load(plan.train, "decoding training images")
+    if plan.val is None:
+        usable = (
+            plan.train.take([plan.train.ids.index(name) for name in ids]) if len(ids) < len(plan.train) else plan.train
+        )
+        train_rows, val_rows = hold_out(usable, groups, share=plan.val_share, seed=plan.settings.seed)
+    else:
+        val_pool, val_labels, val_ids, _ = load(plan.val, "decoding validation images")
+        known = set(pool.keys)
+        fresh = [row for row, key in enumerate(val_pool.keys) if key not in known]
+        if not fresh:
+            raise InputError("Validation images must not be training images, and all of --val are. Give others.")
+        train_rows = np.arange(len(pool))
+        val_rows = len(pool) + np.array(fresh, np.int64)
+        images = np.concatenate([np.asarray(pool.images), np.asarray(val_pool.images)])
+        pool = Pool(images, [*pool.keys, *val_pool.keys])
+        labels, ids = np.concatenate([labels, val_labels]), ids + val_ids
+    progress = None if report is None else (lambda done, total, text: report(f"training epoch {text}", done, total))
+    result = train(
+        plan.backbone,
+        pool,
+        labels,
+        train_rows,
+        val_rows,
+        classes=plan.train.classes,
+        settings=plan.settings,
+        folder=plan.folder,
+        augmentations=plan.augmentations,
+        ids=ids,
+        device=plan.device,
+        progress=progress,
+        command=command,
+    )
+    return result, skipped
