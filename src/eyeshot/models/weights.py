@@ -221,9 +221,10 @@ def _read_torch(file: Path) -> Any:
 
 def _unsafe(file: Path) -> str:
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
     except Exception:  # Only there to name what was found; older torch has no such function.
         return ""
+    names = sorted(found, key=lambda name: (name.startswith("torch."), name))  # the user's own classes first
     return f" ({_few(names)})" if names else ""
 
 

@@ -25,7 +25,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         try:
             torch.save({"version": CHECKPOINT_VERSION, **state}, temporary)
         except RuntimeError as error:  # torch's own writer says so where the disk is full
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(str(error).partition("\n")[0]) from error
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -40,9 +40,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise StorageError(
-            f"The checkpoint {str(file)!r} cannot be read ({str(error).splitlines()[0][:160]}). "
-            "Delete it to start this run over."
+            f"The checkpoint {str(file)!r} cannot be read ({why}). Delete it to start this run over."
         ) from error
     if state.get("version") != CHECKPOINT_VERSION:
         raise StorageError(

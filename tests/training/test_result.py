@@ -1,0 +1,65 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from eyeshot.errors import StorageError
+from eyeshot.training import describe_hardware, describe_versions, read_result, wilson
+
+from .helpers import run
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (1, 1), (3, 10), (50, 50), (770, 1000)])
+def test_the_interval_is_that_of_scipy(right, n):
+    wanted = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    found = wilson(right, n)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
+    assert found.low <= found.value <= found.high
+
+
+def test_no_images_have_no_accuracy():
+    assert wilson(0, 0).model_dump() == {"n": 0, "value": None, "low": None, "high": None}
+
+
+def test_a_result_is_read_back_as_it_was_written(tmp_path):
+    result = run(tmp_path)
+    assert read_result(tmp_path) == result
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["version"] == 1
+
+
+def test_no_result_is_none(tmp_path):
+    assert read_result(tmp_path) is None
+
+
+def test_a_broken_result_is_a_storage_error(tmp_path):
+    (tmp_path / "result.json").write_text('{"version": 1}', encoding="utf-8")
+    with pytest.raises(StorageError, match="Delete it to run again"):
+        read_result(tmp_path)
+
+
+def test_the_result_says_where_and_with_what_it_was_computed(tmp_path):
+    result = run(tmp_path, command="eyeshot train photos")
+    assert result.command == "eyeshot train photos"
+    assert result.hardware == describe_hardware("cpu")
+    assert "CPU" in result.hardware
+    assert result.versions == describe_versions()
+    assert {"torch", "timm", "python"} <= set(result.versions)
+
+
+def test_probabilities_of_validation_are_kept_with_ids_and_labels(tmp_path):
+    ids = [f"사진 {number}.jpg" for number in range(60)]
+    result = run(tmp_path, ids=ids)
+    with np.load(tmp_path / "validation.npz", allow_pickle=False) as kept:
+        assert list(kept["ids"]) == ids[42:]
+        assert list(kept["classes"]) == ["dark", "middle", "bright"]
+        assert np.allclose(kept["probabilities"].sum(1), 1, atol=1e-5)
+        right = (kept["probabilities"].argmax(1) == kept["labels"]).mean()
+    assert right == pytest.approx(result.accuracy.value)
+
+
+def test_accuracies_of_the_classes_add_up(tmp_path):
+    result = run(tmp_path)
+    counted = sum(round(one.value * one.n) for one in result.per_class.values())
+    assert sum(one.n for one in result.per_class.values()) == result.accuracy.n == 18
+    assert counted == round(result.accuracy.value * 18)
