@@ -88,9 +88,7 @@ def test_affine_keeps_the_ratio_unless_it_may_stretch():
     images = torch.zeros(1, 3, 61, 61, dtype=torch.uint8)
     images[..., 20:41, 20:41] = 255
     kept = applied(Affine(), images, angle=0.0, scale=1.2, shift_x=0.0, shift_y=0.0, ratio=1.0)[0, 0] > 127
-    stretched = (
-        applied(Affine(), images, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, ratio=1.96)[0, 0] > 127
-    )
+    stretched = applied(Affine(), images, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, ratio=1.96)[0, 0] > 127
     assert int(kept.any(0).sum()) == int(kept.any(1).sum()) == 25
     assert int(stretched.any(0).sum()) / int(stretched.any(1).sum()) == pytest.approx(1.96, rel=0.08)
     assert int(stretched.sum()) == pytest.approx(21 * 21, rel=0.08)

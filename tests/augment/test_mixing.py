@@ -87,9 +87,7 @@ def test_a_mosaic_puts_the_image_itself_in_any_quarter():
 def test_partners_are_other_images_drawn_evenly_from_the_pool():
     pool = pool_of(shades())
     entry = augmentation("mixup")
-    partners = torch.cat(
-        [view_labels(entry, pool, range(SHADES), seed=0, draw=draw)[0] for draw in range(300)]
-    )
+    partners = torch.cat([view_labels(entry, pool, range(SHADES), seed=0, draw=draw)[0] for draw in range(300)])
     assert (partners[:, 0] != partners[:, 1]).all()
     counts = torch.bincount(partners[:, 1], minlength=SHADES)
     assert counts.min() > 230

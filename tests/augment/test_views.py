@@ -50,9 +50,7 @@ def test_the_coin_falls_as_often_as_the_probability_says():
 
 
 def test_the_coin_falls_anew_in_every_draw(pool):
-    draws = [
-        make_views(augmentation("invert"), pool, ROWS, seed=0, draw=draw, always=False) for draw in (0, 1)
-    ]
+    draws = [make_views(augmentation("invert"), pool, ROWS, seed=0, draw=draw, always=False) for draw in (0, 1)]
     assert not torch.equal(draws[0].images, draws[1].images)
 
 

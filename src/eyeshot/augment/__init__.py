@@ -3,9 +3,10 @@
 from eyeshot.augment.candidate import Augmentation, Family
 from eyeshot.augment.catalogue import augmentation, augmentations
 from eyeshot.augment.operation import Mixing, Operation, Parameters, stack
+from eyeshot.augment.plans import Pool
 from eyeshot.augment.preview import preview_grid
 from eyeshot.augment.recipes import compose_lines
-from eyeshot.augment.views import Pool, Views, make_views, view_keys, view_labels
+from eyeshot.augment.views import Views, make_views, view_keys, view_labels
 
 __all__ = [
     "Augmentation",

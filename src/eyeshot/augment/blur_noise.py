@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 from eyeshot.augment.pixels import pad_mirrored, to_uint8
 from eyeshot.augment.warp import centred
@@ -69,9 +70,7 @@ class MotionBlur(Operation):
         kernels = beside * within
         kernels = kernels / kernels.sum((1, 2), keepdim=True)
         count, channels = images.shape[:2]
-        padded = pad_mirrored(images.float(), radius, radius).reshape(
-            1, count * channels, *_grown(images, radius)
-        )
+        padded = pad_mirrored(images.float(), radius, radius).reshape(1, count * channels, *_grown(images, radius))
         weight = kernels.unsqueeze(1).repeat_interleave(channels, 0)
         return to_uint8(F.conv2d(padded, weight, groups=count * channels).view(images.shape))
 
@@ -183,3 +182,69 @@ def _extreme(images: Tensor, reach: int) -> Tensor:
             torch.maximum(last, near, out=last)
         images = result
     return images
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Blur, noise, compression and the thickness of strokes."""
+    return (
+        Augmentation(
+            name="gaussian-blur",
+            family="blur and noise",
+            strength="sigma 0.1-2 pixels",
+            probability=0.5,
+            description="Out of focus.",
+            may_destroy="fine texture, thin lines",
+            source="SimCLR (Chen et al. 2020)",
+            operation=GaussianBlur((0.1, 2.0)),
+        ),
+        Augmentation(
+            name="motion-blur",
+            family="blur and noise",
+            strength="3-7 pixels, any direction",
+            probability=0.5,
+            description="The camera moved.",
+            may_destroy="fine texture, thin lines",
+            source="albumentations MotionBlur (blur_limit 3 to 7)",
+            operation=MotionBlur((3.0, 7.0)),
+        ),
+        Augmentation(
+            name="gaussian-noise",
+            family="blur and noise",
+            strength="sigma 0.1 of the range",
+            probability=0.5,
+            description="Grain on every value.",
+            may_destroy="faint texture",
+            source="torchvision GaussianNoise; ImageNet-C severity 1 to 2 (Hendrycks and Dietterich 2019)",
+            operation=GaussianNoise(0.1),
+        ),
+        Augmentation(
+            name="jpeg",
+            family="blur and noise",
+            strength="quality 5-50",
+            probability=0.5,
+            description="Written as a small JPEG file and read again.",
+            may_destroy="fine texture",
+            source="torchvision's gallery (JPEG)",
+            operation=Jpeg((5, 50)),
+        ),
+        Augmentation(
+            name="erosion",
+            family="blur and noise",
+            strength="1/64 of the side to each side, 1 pixel at least",
+            probability=0.5,
+            description="Least value around: dark strokes on white thicker, bright ones on black thinner.",
+            may_destroy="thin bright lines, small gaps between dark ones: e from c",
+            source="Morpho-MNIST (Castro et al. 2019): about one stroke's width at 3 pixels a stroke",
+            operation=Erode(1 / 64),
+        ),
+        Augmentation(
+            name="dilation",
+            family="blur and noise",
+            strength="1/64 of the side to each side, 1 pixel at least",
+            probability=0.5,
+            description="Greatest value around: bright strokes on black thicker, dark ones on white thinner.",
+            may_destroy="thin dark lines, small gaps between bright ones: e from c",
+            source="Morpho-MNIST (Castro et al. 2019): about one stroke's width at 3 pixels a stroke",
+            operation=Dilate(1 / 64),
+        ),
+    )

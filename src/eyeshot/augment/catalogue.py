@@ -1,4 +1,7 @@
-"""Finding augmentations in the catalogue by name, wildcard or family."""
+"""The catalogue, found by name, wildcard or family. Its entries stand in the files of their families.
+
+Strengths were fixed before any measurement, and each entry names the paper or library that it follows.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,21 @@ import math
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from eyeshot.augment import entries
+from eyeshot.augment import (
+    blur_noise,
+    colour,
+    controls,
+    edges,
+    geometric,
+    masking,
+    mixing,
+    policy,
+)
 from eyeshot.augment.candidate import Augmentation, Family
 from eyeshot.errors import InputError
 
 
-def augmentations(
-    *patterns: str, aspect_ratios: tuple[float, float] | None = None
-) -> tuple[Augmentation, ...]:
+def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = None) -> tuple[Augmentation, ...]:
     """The augmentations that `patterns` name, in the catalogue's order; all of them without a pattern.
 
     Args:
@@ -31,9 +41,7 @@ def augmentations(
     chosen: set[str] = set()
     for pattern in patterns:
         wanted = pattern.strip().lower()
-        names = {
-            entry.name for entry in everything if wanted == entry.family or fnmatchcase(entry.name, wanted)
-        }
+        names = {entry.name for entry in everything if wanted == entry.family or fnmatchcase(entry.name, wanted)}
         if not names:
             raise InputError(_unknown(pattern, everything))
         chosen |= names
@@ -56,14 +64,14 @@ def augmentation(name: str) -> Augmentation:
 @functools.lru_cache(maxsize=16)
 def _catalogue(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ...]:
     return (
-        *entries.controls(),
-        *entries.geometric(aspect_ratios),
-        *entries.colour(),
-        *entries.blur_and_noise(),
-        *entries.masking(),
-        *entries.mixing(),
-        *entries.edge_and_texture(),
-        *entries.policies(),
+        *controls.candidates(),
+        *geometric.candidates(aspect_ratios),
+        *colour.candidates(),
+        *blur_noise.candidates(),
+        *masking.candidates(),
+        *mixing.candidates(),
+        *edges.candidates(),
+        *policy.candidates(),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 from eyeshot.augment.pixels import grey, histograms, look_up, per_image, to_uint8
 
@@ -188,3 +189,89 @@ def stretching_tables(images: Tensor) -> Tensor:
     width = greatest - least
     stretched = (levels - least) * (255 / width.clamp(min=1))
     return to_uint8(torch.where(width > 0, stretched, levels.expand_as(stretched)))
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Colour and tone."""
+    return (
+        Augmentation(
+            name="jitter",
+            family="colour",
+            strength="brightness, contrast, saturation 0.4, hue 0.1",
+            probability=0.5,
+            description="Brightness, contrast, saturation and hue changed in random order.",
+            may_destroy="classes told by exact colour",
+            source="SimCLR at half strength (Chen et al. 2020), as for CIFAR-10",
+            operation=Jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
+        ),
+        Augmentation(
+            name="grey",
+            family="colour",
+            strength="all colour",
+            probability=0.5,
+            description="Colour removed.",
+            may_destroy="classes told by colour",
+            source="torchvision RandomGrayscale",
+            operation=Grey(),
+        ),
+        Augmentation(
+            name="invert",
+            family="colour",
+            strength="all values",
+            probability=0.5,
+            description="The negative.",
+            may_destroy="black from white, classes told by colour",
+            source="torchvision RandomInvert",
+            operation=Invert(),
+        ),
+        Augmentation(
+            name="solarize",
+            family="colour",
+            strength="from grey level 128",
+            probability=0.5,
+            description="Bright values inverted.",
+            may_destroy="classes told by colour",
+            source="BYOL (Grill et al. 2020)",
+            operation=Solarize(128),
+        ),
+        Augmentation(
+            name="posterize",
+            family="colour",
+            strength="2 bits",
+            probability=0.5,
+            description="Four levels per channel.",
+            may_destroy="fine shading",
+            source="torchvision's gallery; the greatest strength of TrivialAugmentWide",
+            operation=Posterize(2),
+        ),
+        Augmentation(
+            name="equalize",
+            family="colour",
+            strength="full",
+            probability=0.5,
+            description="All grey levels made about equally frequent.",
+            may_destroy="classes told by brightness",
+            source="Pillow ImageOps.equalize, torchvision RandomEqualize",
+            operation=Equalize(),
+        ),
+        Augmentation(
+            name="autocontrast",
+            family="colour",
+            strength="full",
+            probability=0.5,
+            description="Each channel stretched to the whole range.",
+            may_destroy="classes told by brightness or tint",
+            source="Pillow ImageOps.autocontrast, torchvision RandomAutocontrast",
+            operation=AutoContrast(),
+        ),
+        Augmentation(
+            name="sharpness",
+            family="colour",
+            strength="factor 2",
+            probability=0.5,
+            description="Details doubled.",
+            may_destroy="little",
+            source="torchvision's gallery (RandomAdjustSharpness)",
+            operation=Sharpness(2.0),
+        ),
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 
 
@@ -46,3 +47,39 @@ class ShuffledPixels(Operation):
         """Permutes the pixels."""
         order = parameters["order"].unsqueeze(1).expand(-1, images.shape[1], -1)
         return images.flatten(2).gather(2, order).view_as(images)
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """What every run holds: the images as they are, next to nothing, and the end of all labels."""
+    return (
+        Augmentation(
+            name="clean",
+            family="control",
+            strength="none",
+            probability=1.0,
+            description="The image as it is.",
+            may_destroy="nothing",
+            source="control",
+            operation=Identity(),
+        ),
+        Augmentation(
+            name="no-op",
+            family="control",
+            strength="1 grey level",
+            probability=0.5,
+            description="Noise of one grey level: shows what counts as nothing.",
+            may_destroy="nothing",
+            source="control",
+            operation=OneLevelNoise(),
+        ),
+        Augmentation(
+            name="shuffled-pixels",
+            family="control",
+            strength="all pixels",
+            probability=0.5,
+            description="Pixels in a new random order for every view: a planted label destroyer.",
+            may_destroy="every label but those that colour alone tells",
+            source="control",
+            operation=ShuffledPixels(),
+        ),
+    )

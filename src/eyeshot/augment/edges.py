@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eyeshot.augment.blur_noise import gaussian
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation
 from eyeshot.augment.pixels import grey, pad_mirrored, per_image, to_uint8
 
@@ -83,3 +84,29 @@ def _smoothed(brightness: Tensor, share: float) -> Tensor:
     sigma = share * min(brightness.shape[2:])
     sigmas = torch.full((len(brightness),), sigma, device=brightness.device)
     return gaussian(brightness, sigmas, radius=max(1, math.ceil(3 * sigma)))
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Lines without shading."""
+    return (
+        Augmentation(
+            name="edges",
+            family="edge and texture",
+            strength="Sobel; twice the mean gradient is white",
+            probability=0.5,
+            description="Edges as bright lines on black.",
+            may_destroy="classes told by colour or texture",
+            source="Pratt 1978 (threshold of the Sobel detector); as a shape cue: Geirhos et al. 2019",
+            operation=Edges(fine=1 / 128, faintest=16.0, fullest=0.35),
+        ),
+        Augmentation(
+            name="pencil",
+            family="edge and texture",
+            strength="lines of 1/50 of the side",
+            probability=0.5,
+            description="A pencil sketch: dark lines on white.",
+            may_destroy="classes told by colour or texture",
+            source="colour-dodge sketch of image editors",
+            operation=Pencil(fine=1 / 128, coarse=1 / 50, darkness=4.0, line=128, lines=(0.002, 0.5)),
+        ),
+    )

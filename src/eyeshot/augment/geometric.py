@@ -11,8 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 from eyeshot.augment.warp import affine_matrices, warp
+
+_USUAL_RATIOS = (3 / 4, 4 / 3)
 
 
 @dataclass(frozen=True)
@@ -158,9 +161,7 @@ class ResizedCrop(Operation):
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Crops and resizes the images."""
         rows, columns = images.shape[2:]
-        top, left, height, width = (
-            parameters[name].to(torch.float32) for name in ("top", "left", "height", "width")
-        )
+        top, left, height, width = (parameters[name].to(torch.float32) for name in ("top", "left", "height", "width"))
         zero, one = torch.zeros_like(top), torch.ones_like(top)
         x = left + (width - columns) / 2
         y = top + (height - rows) / 2
@@ -181,3 +182,150 @@ def _turn(images: Tensor, angle: Tensor) -> Tensor:
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
     matrices = affine_matrices(angle=angle, scale_x=one, scale_y=one, shift_x=zero, shift_y=zero)
     return warp(images, matrices)
+
+
+def candidates(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ...]:
+    """Flips, turns, warps and crops."""
+    stretch, origin = _stretch(aspect_ratios)
+    return (
+        Augmentation(
+            name="mirror",
+            family="geometric",
+            strength="left-right",
+            probability=0.5,
+            description="Left and right exchanged.",
+            may_destroy="left from right: text, digits, hands, signs",
+            source="torchvision RandomHorizontalFlip",
+            operation=Flip(),
+        ),
+        Augmentation(
+            name="vertical-flip",
+            family="geometric",
+            strength="top-bottom",
+            probability=0.5,
+            description="Top and bottom exchanged.",
+            may_destroy="up from down: text, digits, scenes with a horizon",
+            source="torchvision RandomVerticalFlip",
+            operation=Flip(sideways=False, upside_down=True),
+        ),
+        Augmentation(
+            name="half-turns",
+            family="geometric",
+            strength="180°",
+            probability=0.5,
+            description="Turned upside down.",
+            may_destroy="6 from 9, arrows, scenes with a horizon",
+            source="orientations of Cohen and Welling 2016 (group p4)",
+            operation=Flip(upside_down=True),
+        ),
+        Augmentation(
+            name="quarter-turns",
+            family="geometric",
+            strength="90°, 180° or 270°",
+            probability=0.5,
+            description="Turned by one, two or three quarters of a circle.",
+            may_destroy="6 from 9, arrows, - from |",
+            source="orientations of Cohen and Welling 2016 (group p4)",
+            operation=QuarterTurns(),
+        ),
+        Augmentation(
+            name="rotate-15",
+            family="geometric",
+            strength="up to 15° either way",
+            probability=0.5,
+            description="A small turn.",
+            may_destroy="little",
+            source="Cireşan et al. 2010 (handwritten digits)",
+            operation=Rotate(15.0),
+        ),
+        Augmentation(
+            name="rotate-30",
+            family="geometric",
+            strength="up to 30° either way",
+            probability=0.5,
+            description="A turn.",
+            may_destroy="little",
+            source="AutoAugment, RandAugment (Cubuk et al. 2019, 2020)",
+            operation=Rotate(30.0),
+        ),
+        Augmentation(
+            name="rotate-180",
+            family="geometric",
+            strength="up to 180° either way",
+            probability=0.5,
+            description="Turned to any angle.",
+            may_destroy="6 from 9, arrows, scenes with a horizon",
+            source="Dieleman et al. 2015 (galaxies)",
+            operation=Rotate(180.0),
+        ),
+        Augmentation(
+            name="translate",
+            family="geometric",
+            strength="up to 20 % of the side either way",
+            probability=0.5,
+            description="Shifted across and down.",
+            may_destroy="what stands at the edge",
+            source="Keras blog, small image data sets (Chollet 2016)",
+            operation=Affine(shift=0.2),
+        ),
+        Augmentation(
+            name="affine",
+            family="geometric",
+            strength="turn 15°, size 0.8-1.2, shift 10 %",
+            probability=0.5,
+            description="Turned, resized and shifted; the ratio of width to height is kept.",
+            may_destroy="little",
+            source="Cireşan et al. 2010 (turn), Chollet 2016 (size), Simard et al. 2003 (the idea)",
+            operation=Affine(degrees=15.0, scale=(0.8, 1.2), shift=0.1),
+        ),
+        Augmentation(
+            name="affine-stretch",
+            family="geometric",
+            strength=f"turn 15°, size 0.8-1.2, shift 10 %, ratio {stretch[0]:.2f}-{stretch[1]:.2f}",
+            probability=0.5,
+            description=f"Like affine, and stretched: the ratio of width to height changes ({origin}).",
+            may_destroy="classes told by proportions: 0 from o, circle from ellipse",
+            source="as affine; ratios of the data, or of torchvision's RandomResizedCrop",
+            operation=Affine(degrees=15.0, scale=(0.8, 1.2), shift=0.1, stretch=stretch),
+        ),
+        Augmentation(
+            name="perspective",
+            family="geometric",
+            strength="corners up to 25 % inwards",
+            probability=0.5,
+            description="Seen at an angle.",
+            may_destroy="little",
+            source="torchvision RandomPerspective (distortion_scale 0.5)",
+            operation=Perspective(0.5),
+        ),
+        Augmentation(
+            name="crop-mild",
+            family="geometric",
+            strength="70-100 % of the area, ratio 3/4-4/3",
+            probability=1.0,
+            description="A large part of the image, brought to full size.",
+            may_destroy="little",
+            source="DomainBed (Gulrajani and Lopez-Paz 2021)",
+            operation=ResizedCrop(scale=(0.7, 1.0)),
+        ),
+        Augmentation(
+            name="crop-strong",
+            family="geometric",
+            strength="20-100 % of the area, ratio 3/4-4/3",
+            probability=1.0,
+            description="A part of the image, brought to full size.",
+            may_destroy="small objects, classes told by size",
+            source="MoCo (He et al. 2020); torchvision's own default begins at 8 %",
+            operation=ResizedCrop(scale=(0.2, 1.0)),
+        ),
+    )
+
+
+def _stretch(aspect_ratios: tuple[float, float] | None) -> tuple[tuple[float, float], str]:
+    """Limits of the stretch, and where they come from. They always hold 1, which is no stretch."""
+    if aspect_ratios is None:
+        return _USUAL_RATIOS, "by 3/4 to 4/3, since the data's ratios are not known"
+    low, high = aspect_ratios
+    if low == high:
+        return _USUAL_RATIOS, "by 3/4 to 4/3, since all images have one ratio"
+    return (min(low, 1.0), max(high, 1.0)), "by the ratios seen in the data, 5th to 95th percentile, and none"

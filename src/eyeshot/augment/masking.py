@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.pixels import blend, inside_boxes
 
@@ -172,3 +173,49 @@ def fill_colours(images: Tensor, fill: Fill) -> Tensor:
         return torch.cat(sides, dim=2).median(2).values.unsqueeze(2).unsqueeze(3)
     level = 255 if fill == "white" else 0
     return torch.full((1, 1, 1, 1), level, dtype=torch.uint8, device=images.device)
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Parts hidden."""
+    return (
+        Augmentation(
+            name="erasing",
+            family="masking",
+            strength="2-33 % of the area, ratio 0.3-3.3, random values",
+            probability=0.5,
+            description="A rectangle filled with random values.",
+            may_destroy="classes told by one small part",
+            source="Zhong et al. 2020; limits of torchvision RandomErasing",
+            operation=Erasing(fill="noise"),
+        ),
+        Augmentation(
+            name="cutout",
+            family="masking",
+            strength="a square of half the side, mean colour",
+            probability=0.5,
+            description="A square filled with the image's mean colour.",
+            may_destroy="classes told by one small part",
+            source="DeVries and Taylor 2017 (16 of 32 pixels, CIFAR-10)",
+            operation=Cutout(fill="mean"),
+        ),
+        Augmentation(
+            name="grid-mask",
+            family="masking",
+            strength="squares of 0.4 at every 0.43-1 of the side, black",
+            probability=0.5,
+            description="Squares in a regular grid filled with black.",
+            may_destroy="classes told by small parts",
+            source="Chen et al. 2020 (96 to 224 of 224 pixels, ratio 0.6)",
+            operation=GridMask(fill="black"),
+        ),
+        Augmentation(
+            name="patch-mask",
+            family="masking",
+            strength="75 % of 14 x 14 patches, colour of the border",
+            probability=0.5,
+            description="Three of four patches hidden by the paper's own colour, as in masked pre-training.",
+            may_destroy="fine shapes",
+            source="masked autoencoders (He et al. 2022)",
+            operation=PatchMask(fill="border"),
+        ),
+    )

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters
 from eyeshot.augment.pixels import blend, inside_boxes, per_image, to_uint8
 from eyeshot.augment.warp import sample
@@ -137,3 +138,39 @@ def _mosaic_grid(parameters: Mapping[str, Tensor], shape: tuple[int, int], small
     place_y = (source_y + number * height) * (2 / (4 * height)) - 1
     place_x = source_x.clamp(0.5, width - 0.5) * (2 / width) - 1
     return torch.stack([place_x, place_y], dim=3)
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Several images in one, with shares of their labels."""
+    return (
+        Augmentation(
+            name="mixup",
+            family="mixing",
+            strength="alpha 0.2",
+            probability=0.5,
+            description="Weighted mean with another image.",
+            may_destroy="labels are mixed by weight",
+            source="Zhang et al. 2018 (ImageNet)",
+            operation=MixUp(0.2),
+        ),
+        Augmentation(
+            name="cutmix",
+            family="mixing",
+            strength="alpha 1",
+            probability=0.5,
+            description="A rectangle of another image pasted in.",
+            may_destroy="labels are mixed by area, also where the object is hidden",
+            source="Yun et al. 2019",
+            operation=CutMix(1.0),
+        ),
+        Augmentation(
+            name="mosaic",
+            family="mixing",
+            strength="cross at 25-75 % of the side",
+            probability=0.5,
+            description="Four images in the four quarters of one.",
+            may_destroy="labels are mixed by area; objects become small",
+            source="YOLOv4 (Bochkovskiy et al. 2020); labels as RICAP (Takahashi et al. 2018)",
+            operation=Mosaic((0.25, 0.75)),
+        ),
+    )

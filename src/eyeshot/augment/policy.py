@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.colour import (
     brighten,
     contrast,
@@ -128,3 +129,19 @@ _CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "autocontrast": _by_table(stretching_tables),
     "equalize": _by_table(equalizing_tables),
 }
+
+
+def candidates() -> tuple[Augmentation, ...]:
+    """Another operation for each view."""
+    return (
+        Augmentation(
+            name="trivial-augment",
+            family="policy",
+            strength="one of 14 operations at one of 31 strengths",
+            probability=1.0,
+            description="TrivialAugmentWide: the control to beat.",
+            may_destroy="little; some shears and turns are strong",
+            source="Müller and Hutter 2021; magnitudes of torchvision",
+            operation=TrivialAugment(),
+        ),
+    )

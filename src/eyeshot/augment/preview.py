@@ -13,7 +13,8 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from eyeshot.augment.candidate import Augmentation
-from eyeshot.augment.views import Pool, make_views
+from eyeshot.augment.plans import Pool
+from eyeshot.augment.views import make_views
 from eyeshot.errors import InputError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -62,9 +63,7 @@ def preview_grid(
     return _draw_grid(pool, augmentations, draws=draws, seed=seed)
 
 
-def _draw_grid(
-    pool: Pool, augmentations: Sequence[Augmentation], *, draws: int, seed: int
-) -> PIL.Image.Image:
+def _draw_grid(pool: Pool, augmentations: Sequence[Augmentation], *, draws: int, seed: int) -> PIL.Image.Image:
     step = pool.shape[0] + _MARGIN
     columns = 1 if len(augmentations) <= _ROWS else 2
     rows = -(-len(augmentations) // columns)

@@ -77,9 +77,7 @@ def _erase(operation: masking.Erasing, probability: float) -> str | None:
     if operation.fill not in ("black", "white"):
         return None  # torchvision fills with one given value, or with values of a normalised image
     value = 255 if operation.fill == "white" else 0
-    return (
-        f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
-    )
+    return f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
 
 
 _WRITERS: dict[type, Callable[[Any, float], str | None]] = {
@@ -93,6 +91,5 @@ _WRITERS: dict[type, Callable[[Any, float], str | None]] = {
     colour.AutoContrast: lambda _, p: f"v2.RandomAutocontrast(p={p}),",
     colour.Sharpness: lambda op, p: f"v2.RandomAdjustSharpness(sharpness_factor={op.factor}, p={p}),",
     blur_noise.GaussianBlur: _blur,
-    blur_noise.Jpeg: lambda op, p: f"v2.RandomApply([v2.JPEG(quality={op.quality})], p={p}),",
     masking.Erasing: _erase,
 }

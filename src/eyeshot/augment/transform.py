@@ -78,9 +78,7 @@ class MixingTransform(nn.Module):
         always: mix every image; otherwise each with the augmentation's probability.
     """
 
-    def __init__(
-        self, augmentation: Augmentation, *, class_count: int | None = None, always: bool = False
-    ) -> None:
+    def __init__(self, augmentation: Augmentation, *, class_count: int | None = None, always: bool = False) -> None:
         super().__init__()
         self.augmentation = augmentation
         self.class_count = class_count
@@ -140,18 +138,14 @@ class MixingTransform(nn.Module):
         return result, mixed
 
 
-def make_transform(
-    augmentation: Augmentation, *, class_count: int | None = None, always: bool = False
-) -> nn.Module:
+def make_transform(augmentation: Augmentation, *, class_count: int | None = None, always: bool = False) -> nn.Module:
     """The module of an augmentation."""
     if augmentation.mixes:
         return MixingTransform(augmentation, class_count=class_count, always=always)
     return AugmentationTransform(augmentation, always=always)
 
 
-def _toss(
-    name: str, count: int, probability: float
-) -> tuple[np.ndarray[Any, Any], list[np.random.Generator]]:
+def _toss(name: str, count: int, probability: float) -> tuple[np.ndarray[Any, Any], list[np.random.Generator]]:
     """Which of `count` images are changed, and a generator for each of those, from torch's random state."""
     seed = int(torch.randint(2**62, ()))
     coins = [stream(seed, name, 0, str(number), purpose="coin").random() for number in range(count)]
@@ -179,9 +173,7 @@ def _as_batch(image: Tensor, change: Any) -> Tensor:
     elif image.dtype == torch.uint8:
         levels = batch
     else:
-        raise InputError(
-            f"Augmentations need uint8 or float images, got {image.dtype}. Convert them with v2.ToDtype."
-        )
+        raise InputError(f"Augmentations need uint8 or float images, got {image.dtype}. Convert them with v2.ToDtype.")
     changed = change(levels.expand(-1, 3, -1, -1).contiguous().clone()) if batch.numel() else levels
     changed = changed[:, :channels]
     if image.is_floating_point():
@@ -196,7 +188,5 @@ def _like(result: Tensor, image: Tensor) -> Tensor:
         return result
     from torchvision import tv_tensors
 
-    wrapped: Tensor = (
-        tv_tensors.wrap(result, like=image) if isinstance(image, tv_tensors.TVTensor) else result
-    )
+    wrapped: Tensor = tv_tensors.wrap(result, like=image) if isinstance(image, tv_tensors.TVTensor) else result
     return wrapped

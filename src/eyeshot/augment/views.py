@@ -13,43 +13,10 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters, stack
-from eyeshot.augment.random import combine, stream
+from eyeshot.augment.plans import Pool, checked_rows, draw_plan, keys_of, labels_of, mixed_labels, own_labels
 
 # Values (3 H W) per step on the CPU: what fits into its caches is several times as fast.
 _CHUNK_VALUES = 1 << 19
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The images that views are made of and that partners are drawn from.
-
-    Attributes:
-        images: array-like uint8 (N, H, W, 3), RGB, 0-255; read by fancy indexing (a memory map will do).
-        keys: N content keys; what is drawn for an image follows from its key.
-    """
-
-    images: Any
-    keys: Sequence[str]
-
-    def __post_init__(self) -> None:
-        shape = tuple(self.images.shape)
-        if len(shape) != 4 or shape[3] != 3 or np.dtype(self.images.dtype) != np.uint8:
-            raise ValueError(f"images must be uint8 (N, H, W, 3), got {self.images.dtype} {shape}")
-        if len(self.keys) != shape[0]:
-            raise ValueError(f"keys must be as many as images ({shape[0]}), got {len(self.keys)}")
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the images."""
-        return int(self.images.shape[1]), int(self.images.shape[2])
-
-    def take(self, rows: NDArray[np.int64], *, device: torch.device | str = "cpu") -> Tensor:
-        """The images of `rows`, a copy, uint8 (n, 3, H, W)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
-        return pixels.to(device).permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True)
@@ -96,7 +63,7 @@ def make_views(
             applied with its own probability, by a coin that is independent of the parameters.
     """
     steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
-    positions = _checked(rows, pool)
+    positions = checked_rows(rows, pool)
     on = torch.device(device)
     values = max(1, 3 * pool.shape[0] * pool.shape[1])
     chunk = len(positions) if on.type != "cpu" else max(1, _CHUNK_VALUES // values)
@@ -125,7 +92,7 @@ def view_labels(
 ) -> tuple[Tensor, Tensor]:
     """Sources int64 (n, P) and label weights float32 (n, P), as in `Views`, without making the views."""
     steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
-    return _labels(steps, pool, _checked(rows, pool), seed, draw, always)
+    return labels_of(steps, pool, checked_rows(rows, pool), seed, draw, always)
 
 
 def view_keys(
@@ -142,39 +109,7 @@ def view_keys(
     content and size, and those of its partners. It holds for views made with `always=True`.
     """
     steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
-    return _keys(steps, pool, _checked(rows, pool), seed, draw)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What was drawn for one augmentation of some images, before any pixel is touched."""
-
-    chosen: NDArray[np.int64]  # numbers of the images that are changed, ascending
-    parameters: list[Parameters]  # of those
-    partners: NDArray[np.int64]  # of those, positions in the pool (chosen, partners)
-
-
-def _plan(
-    step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: int, draw: int, always: bool
-) -> _Plan:
-    name, operation, shape = step.name, step.operation, pool.shape
-    chosen, parameters, partners = [], [], []
-    for number, position in enumerate(positions.tolist()):
-        key = pool.keys[position]
-        if not always and stream(seed, name, draw, key, purpose="coin").random() >= step.probability:
-            continue
-        chosen.append(number)
-        parameters.append(operation.draw(stream(seed, name, draw, key), shape))
-        if operation.partners:
-            others = stream(seed, name, draw, key, purpose="partners").random(operation.partners)
-            # Any image but itself; alone in the pool it is its own partner.
-            partner = (others * (len(pool) - 1)).astype(np.int64)
-            partners.append(np.where(partner >= position, partner + 1, partner) % len(pool))
-    return _Plan(
-        np.array(chosen, dtype=np.int64),
-        parameters,
-        np.array(partners, dtype=np.int64).reshape(len(chosen), operation.partners),
-    )
+    return keys_of(steps, pool, checked_rows(rows, pool), seed, draw)
 
 
 def _apply_all(
@@ -188,13 +123,13 @@ def _apply_all(
 ) -> Views:
     count = len(positions)
     if not steps:
-        sources, weights = _own_labels(positions)
+        sources, weights = own_labels(positions)
         success = torch.ones(count, dtype=torch.bool, device=device)
         return Views(pool.take(positions, device=device), sources.to(device), weights.to(device), success)
     before, step = steps[:-1], steps[-1]
     views = _apply_all(before, pool, positions, seed, draw, device, always)
     operation = step.operation
-    plan = _plan(step, pool, positions, seed, draw, always)
+    plan = draw_plan(step, pool, positions, seed, draw, always)
     if not isinstance(operation, Mixing):
         images, success = apply_to(operation, views.images, plan.chosen, plan.parameters)
         return Views(images, views.sources, views.weights, views.success & success)
@@ -206,7 +141,7 @@ def _apply_all(
         parameters = stack(plan.parameters, device)
         partners = partner_views.images.view(len(rows), operation.partners, *images.shape[1:])
         images[rows] = operation.mix(images[rows], partners, parameters)
-    sources, weights = _mixed_labels(
+    sources, weights = mixed_labels(
         operation,
         plan,
         (sources.cpu(), weights.cpu()),
@@ -247,76 +182,3 @@ def _broken(operation: Any, rule: str, result: Tensor) -> TypeError:
         f"{type(operation).__name__}.apply must return {rule}, got {result.dtype} {tuple(result.shape)}. "
         "Run eyeshot.testing.AugmentationContract on it."
     )
-
-
-def _labels(
-    steps: tuple[Augmentation, ...],
-    pool: Pool,
-    positions: NDArray[np.int64],
-    seed: int,
-    draw: int,
-    always: bool,
-) -> tuple[Tensor, Tensor]:
-    if not steps:
-        return _own_labels(positions)
-    before, step = steps[:-1], steps[-1]
-    own = _labels(before, pool, positions, seed, draw, always)
-    if not isinstance(step.operation, Mixing):
-        return own
-    plan = _plan(step, pool, positions, seed, draw, always)
-    partners = _labels(before, pool, plan.partners.reshape(-1), seed, draw, always)
-    return _mixed_labels(step.operation, plan, own, partners, pool.shape)
-
-
-def _own_labels(positions: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(positions.copy()).unsqueeze(1), torch.ones(len(positions), 1)
-
-
-def _mixed_labels(
-    operation: Mixing,
-    plan: _Plan,
-    own: tuple[Tensor, Tensor],
-    partners: tuple[Tensor, Tensor],
-    shape: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """Labels after mixing; images that were not mixed keep all their weight."""
-    count, width = own[0].shape
-    # Unused columns name the image's own sources, with no weight.
-    sources = own[0].repeat(1, 1 + operation.partners)
-    weights = torch.cat([own[1], torch.zeros(count, width * operation.partners)], dim=1)
-    if len(plan.chosen):
-        rows = torch.from_numpy(plan.chosen)
-        shares = operation.weights(stack(plan.parameters), shape)
-        sources[rows, width:] = partners[0].view(len(rows), -1)
-        each = torch.cat([own[1][rows].unsqueeze(1), partners[1].view(len(rows), -1, width)], dim=1)
-        weights[rows] = (shares.unsqueeze(2) * each).flatten(1)
-    return sources, weights
-
-
-def _keys(
-    steps: tuple[Augmentation, ...], pool: Pool, positions: NDArray[np.int64], seed: int, draw: int
-) -> list[str]:
-    if not steps:
-        return [combine("image", *pool.shape, pool.keys[position]) for position in positions.tolist()]
-    before, step = steps[:-1], steps[-1]
-    own = _keys(before, pool, positions, seed, draw)
-    if step.deterministic:
-        return [combine(step.fingerprint, key) for key in own]
-    if not step.mixes:
-        return [combine(step.fingerprint, seed, draw, key) for key in own]
-    plan = _plan(step, pool, positions, seed, draw, True)
-    others = _keys(before, pool, plan.partners.reshape(-1), seed, draw)
-    width = step.operation.partners
-    return [
-        combine(step.fingerprint, seed, draw, key, *others[number * width : (number + 1) * width])
-        for number, key in enumerate(own)
-    ]
-
-
-def _checked(rows: ArrayLike, pool: Pool) -> NDArray[np.int64]:
-    positions = np.asarray(rows).reshape(-1)
-    if len(positions) and (
-        positions.dtype.kind not in "iu" or positions.min() < 0 or positions.max() >= len(pool)
-    ):
-        raise ValueError(f"rows must be positions in the pool, 0 to {len(pool) - 1}, got {positions!r}")
-    return positions.astype(np.int64)

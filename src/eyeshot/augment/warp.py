@@ -34,9 +34,7 @@ def sampling_grid(matrices: Tensor, height: int, width: int) -> Tensor:
     """Where each output pixel comes from, float32 (n, H, W, 2), scaled so that the image spans -1 to 1."""
     x = centred(width, matrices.device).view(1, 1, -1)
     y = centred(height, matrices.device).view(1, -1, 1)
-    (a, b, c), (d, e, f), (g, h, i) = (
-        (entry.view(-1, 1, 1) for entry in row.unbind(1)) for row in matrices.unbind(1)
-    )
+    (a, b, c), (d, e, f), (g, h, i) = ((entry.view(-1, 1, 1) for entry in row.unbind(1)) for row in matrices.unbind(1))
     across, down = a * x + (b * y + c), d * x + (e * y + f)
     grid = torch.empty(*across.shape, 2, device=matrices.device)
     if bool((matrices[:, 2, :2] == 0).all()):
@@ -55,9 +53,7 @@ def centred(size: int, device: torch.device) -> Tensor:
     return torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
 
 
-def affine_matrices(
-    *, angle: Tensor, scale_x: Tensor, scale_y: Tensor, shift_x: Tensor, shift_y: Tensor
-) -> Tensor:
+def affine_matrices(*, angle: Tensor, scale_x: Tensor, scale_y: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
     """Matrices (n, 3, 3) that scale, then turn, then shift what is seen.
 
     Args:
