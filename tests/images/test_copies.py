@@ -31,17 +31,16 @@ def test_different_pictures_are_their_own_groups(pets_table: ImageTable) -> None
     assert copy_groups(pets_table).tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("method", list(Image.Transpose))
 @pytest.mark.parametrize("size", [63, 64])
-def test_all_flips_and_turns_are_one_group(tmp_path: Path, paint, size: int) -> None:
+def test_a_flipped_or_turned_picture_is_a_copy(tmp_path: Path, paint, size: int, method) -> None:
     (folder := tmp_path / "set").mkdir()
     picture = paint(1, (71, 54))
-    for number, method in enumerate(Image.Transpose):
-        picture.transpose(method).save(folder / f"copy{number}.png")
-    picture.save(folder / "copy.png")
-    for other in range(2, 20):
+    picture.save(folder / "one.png")
+    picture.transpose(method).save(folder / "two.png")
+    for other in range(2, 12):
         paint(other, (71, 54)).save(folder / f"other{other}.png")
-    (group,) = groups_of(folder, size=size)
-    assert group == {"copy.png", *(f"copy{number}.png" for number in range(7))}
+    assert groups_of(folder, size=size) == [{"one.png", "two.png"}]
 
 
 def test_encoding_again_and_halving_are_seen(tmp_path: Path, paint) -> None:
@@ -68,6 +67,16 @@ def test_paper_with_a_little_noise_is_no_copy_of_other_paper(tmp_path: Path) -> 
     for number in range(20):
         noise = random.integers(250, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / f"{number}.png")
+    assert groups_of(folder) == []
+
+
+def test_paper_with_the_same_faint_shadow_is_no_copy(tmp_path: Path) -> None:
+    (folder := tmp_path / "set").mkdir()
+    shadow = np.add.outer(np.arange(64), np.arange(64)) // 32 + 249
+    for number in range(10):
+        paper = shadow.astype(np.uint8)
+        paper[5 * number, 30] += 3
+        Image.fromarray(paper).save(folder / f"{number}.png")
     assert groups_of(folder) == []
 
 
@@ -109,7 +118,7 @@ def test_photographs_have_the_two_known_copies_and_drawings_none(shared: Path, t
     for kind, copies in expected.items():
         (tmp_path / kind).mkdir()
         table = read_images(shared / "data" / "pacs" / kind)
-        rows = np.arange(len(table)) if kind == "photo" else np.arange(0, len(table), 2)
+        rows = np.arange(len(table)) if kind == "photo" else np.arange(0, len(table), 4)
         loaded = PixelStore(tmp_path, Geometry(64, 0.875)).load(table, rows)
         groups = copy_groups(table, loaded)
         found = [

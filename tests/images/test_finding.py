@@ -69,7 +69,7 @@ def test_headers_are_read_without_decoding(pets: Path, paint, monkeypatch) -> No
         paint(30).save(pets / "cat" / f"x.{ending}")
 
     def fail(*_args: object) -> None:
-        raise AssertionError("decoded")
+        pytest.fail("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
     assert len(read_images(pets)) == 10
@@ -144,9 +144,7 @@ def test_a_decompression_bomb_is_skipped_although_pillow_only_warns(pets: Path, 
     assert "bomb" in table.skipped[0].reason
 
 
-def test_an_unreadable_file_is_skipped_and_tried_again_next_time(
-    pets: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_an_unreadable_file_is_skipped_and_tried_again_next_time(pets: Path, tmp_path: Path, monkeypatch) -> None:
     import builtins
 
     real = builtins.open

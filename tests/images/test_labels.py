@@ -37,7 +37,9 @@ EXPECTED = {"a1.png": "ant", "a2.png": "ant", "b1.png": "bee", "b2.png": "bee"}
 def test_any_usual_csv_is_read(photos: Path, delimiter: str, encoding: str, end: str) -> None:
     lines = [("image_path", "species"), *((name, label) for name, label in EXPECTED.items())]
     text = end.join(delimiter.join(line) for line in lines)
-    assert pairs(read_images(photos, labels=write(photos, text, encoding=encoding))) == EXPECTED
+    file = write(photos, text, encoding=encoding)
+    assert pairs(read_images(photos, labels=file)) == EXPECTED
+    assert pairs(read_images(photos, labels=file, path_column="image_path")) == EXPECTED
 
 
 def test_the_notes_say_what_was_guessed(photos: Path) -> None:
@@ -125,9 +127,7 @@ def test_missing_files_and_empty_cells_are_counted(photos: Path) -> None:
 
 
 def test_repeated_rows_count_once(photos: Path) -> None:
-    table = read_images(
-        photos, labels=write(photos, "path,label\na1.png,x\na1.png,x\n./a1.png,x\nb1.png,y\n")
-    )
+    table = read_images(photos, labels=write(photos, "path,label\na1.png,x\na1.png,x\n./a1.png,x\nb1.png,y\n"))
     assert pairs(table) == {"a1.png": "x", "b1.png": "y"}
     assert "2 rows of train.csv repeat an earlier one and count once." in table.notes
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +55,7 @@ def test_a_second_run_decodes_nothing_and_needs_no_files(
     np.testing.assert_array_equal(again.load(pets_table, every(pets_table)).images, before)
 
 
-def test_only_what_is_asked_for_is_decoded(
-    pets_table: ImageTable, tmp_path: Path, decoded: list[int]
-) -> None:
+def test_only_what_is_asked_for_is_decoded(pets_table: ImageTable, tmp_path: Path, decoded: list[int]) -> None:
     store = PixelStore(tmp_path / "cache", GEOMETRY)
     store.load(pets_table, [1, 3])
     assert len(decoded) == 2
@@ -72,20 +72,14 @@ def test_equal_files_share_a_row(pets: Path, tmp_path: Path, decoded: list[int])
     np.testing.assert_array_equal(loaded.images[0], loaded.images[table.ids.index("dog/copy3.png")])
 
 
-def test_another_geometry_has_its_own_rows(
-    pets_table: ImageTable, tmp_path: Path, decoded: list[int]
-) -> None:
+def test_another_geometry_has_its_own_rows(pets_table: ImageTable, tmp_path: Path, decoded: list[int]) -> None:
     PixelStore(tmp_path / "cache", GEOMETRY).load(pets_table, [0])
     loaded = PixelStore(tmp_path / "cache", Geometry(16, fit="pad")).load(pets_table, [0])
     assert len(decoded) == 2
-    np.testing.assert_array_equal(
-        loaded.images[0], decode(Path(pets_table.paths[0]), Geometry(16, fit="pad"))
-    )
+    np.testing.assert_array_equal(loaded.images[0], decode(Path(pets_table.paths[0]), Geometry(16, fit="pad")))
 
 
-def test_what_cannot_be_decoded_is_skipped_once_and_remembered(
-    pets: Path, tmp_path: Path, decoded: list[int]
-) -> None:
+def test_what_cannot_be_decoded_is_skipped_once_and_remembered(pets: Path, tmp_path: Path, decoded: list[int]) -> None:
     data = (pets / "cat" / "1.png").read_bytes()
     (pets / "cat" / "1.png").write_bytes(data[: len(data) // 2])
     table = read_images(pets)
@@ -110,9 +104,7 @@ def test_a_file_that_changed_meanwhile_is_not_stored_under_the_old_key(
     assert len(PixelStore(tmp_path / "cache", GEOMETRY).load(pets_table, [0, 1])) == 2
 
 
-def test_a_file_that_vanished_is_skipped_and_tried_again(
-    pets: Path, pets_table: ImageTable, tmp_path: Path
-) -> None:
+def test_a_file_that_vanished_is_skipped_and_tried_again(pets: Path, pets_table: ImageTable, tmp_path: Path) -> None:
     (pets / "cat" / "0.png").rename(pets / "cat" / "moved")
     store = PixelStore(tmp_path / "cache", GEOMETRY)
     assert count_reasons(store.load(pets_table, [0, 1]).skipped) == {"not found": 1}
@@ -146,9 +138,7 @@ def test_a_store_cut_off_anywhere_continues_to_the_same_pixels(
     np.testing.assert_array_equal(loaded.images, expected)
 
 
-def test_a_run_killed_while_decoding_keeps_its_finished_chunks(
-    many: ImageTable, tmp_path: Path, monkeypatch
-) -> None:
+def test_a_run_killed_while_decoding_keeps_its_finished_chunks(many: ImageTable, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(pixels, "CHUNK_BYTES", 5 * 16 * 16 * 3)
     calls = 0
 
@@ -173,9 +163,7 @@ def test_neighbours_in_the_store_are_read_as_a_view(many: ImageTable, tmp_path: 
     np.testing.assert_array_equal(store.load(many, [3, 4, 5]).images, images[3:6])
 
 
-def test_more_than_memory_should_hold_is_read_when_asked_for(
-    many: ImageTable, tmp_path: Path, monkeypatch
-) -> None:
+def test_more_than_memory_should_hold_is_read_when_asked_for(many: ImageTable, tmp_path: Path, monkeypatch) -> None:
     store = PixelStore(tmp_path / "cache", GEOMETRY)
     rows = np.array([5, 3, 5, 0, 20])
     expected = np.array(store.load(many, every(many)).images)[rows]
@@ -205,18 +193,26 @@ def test_progress_counts_to_all_and_workers_change_nothing(many: ImageTable, tmp
     assert calls == [(done, 24) for done in range(25)]
 
 
-def test_two_runs_on_one_cache_at_once_give_both_all_pixels(
-    many: ImageTable, tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.setattr(pixels, "CHUNK_BYTES", 3 * 16 * 16 * 3)
-    expected = np.stack([decode(Path(path), GEOMETRY) for path in many.paths])
+RUN = """
+import sys
+from pathlib import Path
+import numpy as np
+from eyeshot.images import Geometry, PixelStore, decode, pixels, read_images
+folder, cache, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+pixels.CHUNK_BYTES = 3 * 16 * 16 * 3
+table = read_images(folder, labelled=False, cache=cache)
+order = np.random.default_rng(seed).permutation(len(table))
+images = PixelStore(cache, Geometry(16)).load(table, order).images
+expected = np.stack([decode(Path(table.paths[row]), Geometry(16)) for row in order])
+sys.exit(not np.array_equal(images, expected))
+"""
 
-    def run(seed: int) -> bool:
-        order = np.random.default_rng(seed).permutation(24)
-        loaded = PixelStore(tmp_path / "cache", GEOMETRY).load(many, order, workers=1)
-        return bool(np.array_equal(loaded.images, expected[order]))
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(run, range(8)))
-    rows = (PixelStore(tmp_path / "cache", GEOMETRY).folder / "rows.bin").stat().st_size
-    assert rows == 24 * 16 * 16 * 3
+def test_two_runs_on_one_cache_at_once_give_both_all_pixels(many: ImageTable, tmp_path: Path) -> None:
+    folder, cache = str(tmp_path / "many"), str(tmp_path / "cache")
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", RUN, folder, cache]
+    runs = [subprocess.Popen([*command, str(seed)], env=paths) for seed in range(2)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    rows = PixelStore(tmp_path / "cache", GEOMETRY).folder / "rows.bin"
+    assert rows.stat().st_size == 24 * 16 * 16 * 3

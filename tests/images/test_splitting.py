@@ -140,9 +140,7 @@ def test_one_more_image_changes_at_most_one_of_the_sample(
 
 @given(counted, st.integers(1, 60), seeds)
 @settings(max_examples=100, deadline=None)
-def test_a_sample_has_its_size_and_every_class_its_share(
-    counts: dict[str, int], count: int, seed: int
-) -> None:
+def test_a_sample_has_its_size_and_every_class_its_share(counts: dict[str, int], count: int, seed: int) -> None:
     table = plain(counts)
     rows = sample_rows(table, count, seed=seed)
     assert rows.tolist() == sorted(set(rows.tolist()))
@@ -156,6 +154,11 @@ def test_two_equal_classes_give_the_same_number() -> None:
     table = plain({"a": 300, "b": 300, "c": 100})
     rows = sample_rows(table, 70, seed=0)
     assert Counter(table.labels[rows].tolist()) == {0: 30, 1: 30, 2: 10}
+
+
+def test_a_small_class_gets_its_rounded_share() -> None:
+    table = plain({"a": 90, "b": 10})
+    assert Counter(table.labels[sample_rows(table, 6, seed=0)].tolist()) == {0: 5, 1: 1}
 
 
 def test_a_larger_sample_holds_the_smaller() -> None:

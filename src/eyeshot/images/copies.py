@@ -102,9 +102,7 @@ def _near_pairs(points: NDArray[np.float64]) -> Iterator[Pairs]:
     tree = cKDTree(points)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
-        _, found = tree.query(
-            block, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=MOST_LEVELS + 1e-6
-        )
+        _, found = tree.query(block, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=MOST_LEVELS + 1e-6)
         others = np.asarray(found, dtype=np.int64)
         own = np.broadcast_to(np.arange(start, start + len(block))[:, None], others.shape)
         real = (others < len(points)) & (others != own)

@@ -77,9 +77,7 @@ def read_images(
         skipped += beside
     else:
         chosen = [(file, None) for file in listing.files]
-    headers = read_headers(
-        [file for file, _ in chosen], root=root, cache=cache, workers=workers, progress=progress
-    )
+    headers = read_headers([file for file, _ in chosen], root=root, cache=cache, workers=workers, progress=progress)
     rows = []
     for (file, label), found in zip(chosen, headers, strict=True):
         if found.reason:
@@ -147,9 +145,7 @@ def _no_image(root: Path, listing: Listing, skipped: Sequence[Skipped]) -> str:
     return f"The image folder must hold images, got {str(root)!r}: {found}. Check the path."
 
 
-def _few_classes(
-    root: Path, listing: Listing, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]
-) -> str:
+def _few_classes(root: Path, listing: Listing, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]) -> str:
     names = ", ".join(map(repr, classes)) or "none"
     message = f"Training images need at least {minimum} classes, got {names} in {str(root)!r}"
     if skipped:

@@ -121,9 +121,7 @@ def default_workers() -> int:
     return min(16, os.cpu_count() or 1)
 
 
-def _read_all(
-    files: Sequence[FoundFile], missing: list[int], workers: int
-) -> Iterator[tuple[list[int], list[Header]]]:
+def _read_all(files: Sequence[FoundFile], missing: list[int], workers: int) -> Iterator[tuple[list[int], list[Header]]]:
     if not missing:
         return
     tasks = [missing[start : start + FILES_PER_TASK] for start in range(0, len(missing), FILES_PER_TASK)]

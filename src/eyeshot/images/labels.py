@@ -81,8 +81,7 @@ def read_labels(
     labels = label_column or _guess_label(table, column, file)
     how = "as given" if path_column and label_column and image_root else "guessed"
     result.notes.append(
-        f"Labels from {file.name}: paths in column {column!r}, labels in column {labels!r}, "
-        f"{rule.describe()} ({how})."
+        f"Labels from {file.name}: paths in column {column!r}, labels in column {labels!r}, {rule.describe()} ({how})."
     )
     _collect(table, column, labels, lookup, rule, file.name, result)
     result.notes.extend(_unlisted(listing, result, file.name))
@@ -128,9 +127,7 @@ def _unlisted(listing: Listing, result: LabelledFiles, name: str) -> list[str]:
     listed = {os.path.normcase(file.path) for file, _ in result.files}
     listed |= {os.path.normcase(one.path) for one in result.skipped}
     count = sum(os.path.normcase(file.path) not in listed for file in listing.files)
-    return (
-        [f"{count} images below {listing.root.name!r} are not in {name} and are left out."] if count else []
-    )
+    return [f"{count} images below {listing.root.name!r} are not in {name} and are left out."] if count else []
 
 
 def _roots(file: Path, listing: Listing) -> list[Path]:

@@ -86,9 +86,7 @@ def check_folder(folder: Path, *, what: str) -> Path:
     if not folder.exists():
         raise InputError(f"{what} must be an existing folder, got {str(folder)!r}: nothing is there.")
     if not folder.is_dir():
-        raise InputError(
-            f"{what} must be a folder, got the file {str(folder)!r}. Give the folder it lies in."
-        )
+        raise InputError(f"{what} must be a folder, got the file {str(folder)!r}. Give the folder it lies in.")
     try:
         next(os.scandir(folder), None)
     except OSError as error:

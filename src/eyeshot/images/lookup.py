@@ -50,8 +50,7 @@ class Lookup:
 
     def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
         """The file that `cell` means, or why there is none."""
-        text = cell if os.sep == "\\" else cell.replace("\\", "/")
-        text = "/".join(text.replace("\\", "/").removeprefix("./").split("/")[rule.dropped :])
+        text = "/".join(cell.replace("\\", "/").removeprefix("./").split("/")[rule.dropped :])
         if not text:
             return Skipped(cell, "not found")
         if rule.by_name:

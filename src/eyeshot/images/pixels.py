@@ -150,9 +150,7 @@ class PixelStore:
         paths = [table.paths[row] for row in wanted]
         failed = self._load_failures()
         todo = [position for position in self._rows.missing(keys) if keys[position] not in failed]
-        lost = self._decode(
-            [(keys[position], paths[position]) for position in todo], len(keys), workers, progress
-        )
+        lost = self._decode([(keys[position], paths[position]) for position in todo], len(keys), workers, progress)
         failed = {**failed, **lost}
         good = [position for position, key in enumerate(keys) if key not in failed]
         kept = tuple(keys[position] for position in good)

@@ -189,9 +189,7 @@ def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
         box = (max(0.0, left), max(0.0, top), min(width, left + side), min(height, top + side))
         return image.resize((size, size), resampling, box=box)
     longest = max(width, height)
-    shown = image.resize(
-        (max(1, round(size * width / longest)), max(1, round(size * height / longest))), resampling
-    )
+    shown = image.resize((max(1, round(size * width / longest)), max(1, round(size * height / longest))), resampling)
     square = Image.new("RGB", (size, size), _border_colour(shown))
     square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
     return square

@@ -36,8 +36,7 @@ def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, see
     """
     if not 0 < share <= LARGEST_SHARE:
         raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {share}. "
-            "Use --val-share 0.2."
+            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {share}. Use --val-share 0.2."
         )
     labels = table.labels
     members: dict[int, list[int]] = defaultdict(list)
@@ -47,7 +46,7 @@ def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, see
     # A group's place follows from its first content: copies that come in later rarely move it.
     waiting = sorted(members.values(), key=lambda rows: min(order[row] for row in rows))
     total = dict(zip(*map(np.ndarray.tolist, np.unique(labels, return_counts=True)), strict=True))
-    wanted = {label: max(1, int(share * count + 0.5)) for label, count in total.items()}
+    wanted = {label: int(share * count + 0.5) for label, count in total.items()}
     held: dict[int, int] = dict.fromkeys(total, 0)
     validation: list[int] = []
 
@@ -68,7 +67,7 @@ def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, see
         return True
 
     left = [rows for rows in waiting if not take(rows, over=False)]
-    # Classes whose groups are all larger than their share: the smallest group that training can spare.
+    # Classes whose share is below one image or one group: the smallest group that training can spare.
     for rows in sorted(left, key=len):
         take(rows, over=True)
     if not validation:
