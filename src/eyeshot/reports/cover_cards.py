@@ -15,8 +15,8 @@ Role = Literal["ranked", "harder", "destroyer", "control"]
 
 ROLES: tuple[Role, ...] = ("ranked", "harder", "destroyer", "control")
 MOST_CLASSES = 6
-LEAST_LOSS = 0.01
-"""A class that keeps all but a point of its accuracy is not called harmed."""
+LEAST_LOSS = 0.02
+"""A class that loses less than 2 points of its accuracy is not called harmed."""
 STRIP_SIDE = 96
 SHOWN_FIRST = ("reach", "coverage", "label_consistent_coverage")
 
@@ -38,6 +38,8 @@ class Card:
     Attributes:
         anchor: id of its element.
         views: data address of its views in one row, `view_count` of them.
+        clean: whether the views are of the training images in the row of clean ones.
+        warnings: what its reasons do not say already.
         main, more: scores that are seen at once, and those behind the fold.
         helped: class and target images reached beyond the no-op, the most first.
         harmed: class and loss of accuracy on clean images, the worst first.
@@ -47,6 +49,8 @@ class Card:
     candidate: Candidate
     views: str | None
     view_count: int
+    clean: bool
+    warnings: list[str]
     main: list[ScoreLine]
     more: list[ScoreLine]
     helped: list[tuple[str, int]]
@@ -73,9 +77,7 @@ def make_strips(cover: Cover, most_bytes: int) -> dict[str, str]:
 def make_gallery(cover: Cover, most_bytes: int) -> list[tuple[str, str]]:
     """Id and data address of pictures of target images that no candidate reaches."""
     gallery: list[tuple[str, str]] = []
-    for name, image in zip(
-        cover.pictures.uncovered_ids, resized(cover.pictures.uncovered, STRIP_SIDE), strict=False
-    ):
+    for name, image in zip(cover.pictures.uncovered_ids, resized(cover.pictures.uncovered, STRIP_SIDE), strict=False):
         address = data_address(image)
         most_bytes -= len(address)
         if most_bytes < 0:
@@ -104,6 +106,8 @@ def make_cards(cover: Cover, strips: dict[str, str]) -> list[Card]:
                 candidate=candidate,
                 views=strips.get(candidate.name),
                 view_count=len(cover.pictures.samples.get(candidate.name, ())),
+                clean=candidate.name != "clean" and candidate.family != "generated" and "clean" in strips,
+                warnings=[text for text in candidate.warnings if text not in candidate.reasons],
                 main=[_line(candidate, words) for words in (*first, *LABEL_SCORES)],
                 more=[_line(candidate, words) for words in rest],
                 helped=most[:MOST_CLASSES],
@@ -119,7 +123,7 @@ def _line(candidate: Candidate, words: ScoreWords) -> ScoreLine:
     value = getattr(candidate.scores, words.key)
     worst = getattr(candidate.scores, f"{words.key}_worst_class", None)
     if words.key == "worth_images" and candidate.scores.worth_beyond_data:
-        return ScoreLine(words, "more than the data can say")
+        return ScoreLine(words, f"> {words.text(value)}", missing="more than the data can say")
     return ScoreLine(
         words,
         words.text(value),

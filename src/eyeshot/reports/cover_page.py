@@ -9,15 +9,16 @@ from markupsafe import Markup
 
 from eyeshot.reports.cover_cards import ROLES, make_cards, make_gallery, make_strips
 from eyeshot.reports.curve_figure import make_curve
-from eyeshot.reports.interval_plot import Axis, make_axis
+from eyeshot.reports.interval_plot import Axis
 from eyeshot.reports.joint_map import clouds_on_map, figure_json, point_lists
 from eyeshot.reports.markers import PATHS
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
+from eyeshot.reports.ranking import ranking_axis, score_scale
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Cover, CoverReport
+    from eyeshot.coverage.result import Cover
 
 MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000
@@ -40,40 +41,28 @@ def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
     page = ""
     for share in (1.0, 0.4, 0.0) if images else (0.0,):
         page = render("cover.html.j2", _context(cover, share))
-        if len(page) < MOST_BYTES:
+        if len(page.encode("utf-8", "replace")) < MOST_BYTES:
             break
     return write_text(path, page)
 
 
-def ranking_axis(report: CoverReport) -> Axis:
-    """The axis that holds all ranked scores and their intervals, in points of the target where reach ranks."""
-    scale = score_scale(report)
-    values = [
-        scale * value
-        for candidate in report.of("ranked")
-        for value in (candidate.score, *(candidate.interval or ()))
-        if value is not None
-    ]
-    return make_axis(values)
-
-
-def score_scale(report: CoverReport) -> float:
-    """What a score is multiplied by before it is written: reach is told in points."""
-    return 100.0 if report.ranked_by == "reach" else 1.0
-
-
 def _context(cover: Cover, share: float) -> dict[str, Any]:
     report = cover.report
+    # The heading over it says these words already.
+    trust = report.trust.removeprefix("How far to trust this: ")
     strips = make_strips(cover, int(share * MOST_STRIP_BYTES)) if share else {}
     cards = make_cards(cover, strips)
     return {
         "report": report,
+        "lead": [said for said in report.answer[1:] if said != report.shift.words],
+        "trust": trust[:1].upper() + trust[1:],
         "cards": cards,
         "anchors": {card.candidate.name: card.anchor for card in cards},
         "roles": {role: report.of(role) for role in ROLES},
         "axis": ranking_axis(report),
         "scale": score_scale(report),
         "clean_strip": strips.get("clean"),
+        "meaning": {words.key: words.meaning for words in (*COVER_SCORES, *LABEL_SCORES)},
         "cover_scores": COVER_SCORES,
         "label_scores": LABEL_SCORES,
         "glossary": GLOSSARY,

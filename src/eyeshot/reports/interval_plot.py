@@ -1,4 +1,4 @@
-"""Values with intervals on one axis, placed in percent of its width so that HTML and SVG can draw them alike."""
+"""Values with intervals on one axis, placed in percent of its width, for HTML and SVG alike."""
 
 from __future__ import annotations
 
@@ -44,6 +44,4 @@ def make_axis(values: Iterable[float], *, ticks: int = 5, least_span: float = 1e
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     # Room to the left of a zero at the very edge, so that its line and dots are not cut in half.
-    return Axis(
-        low=min(low, -margin), high=high, ticks=tuple(round(n * step, 12) for n in range(first, last + 1))
-    )
+    return Axis(low=min(low, -margin), high=high, ticks=tuple(round(n * step, 12) for n in range(first, last + 1)))

@@ -1,4 +1,4 @@
-"""The joint map as a Bokeh figure: one source of points per cloud, each with its place in every projection."""
+"""The joint map as a Bokeh figure: one source of points per cloud, with their places in every projection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eyeshot.coverage.result import Cover, CoverMap
 
 LONGEST_ID = 160
+LINE = 0.8
 
 
 @dataclass(frozen=True)
@@ -118,19 +119,19 @@ def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
             "marker": cloud.mark.shape,
             "fill_color": cloud.mark.colour,
             "line_color": cloud.mark.colour,
+            "line_width": LINE,
         }
         if cloud.kind in ("target", "validation"):
             n = len(cloud.points)
             columns |= {"shape": [cloud.mark.shape] * n, "fill": [cloud.mark.colour] * n}
-            columns |= {"line": [cloud.mark.colour] * n}
-            style = {"marker": "shape", "fill_color": "fill", "line_color": "line"}
+            columns |= {"line": [cloud.mark.colour] * n, "width": [LINE] * n}
+            style = {"marker": "shape", "fill_color": "fill", "line_color": "line", "line_width": "width"}
         renderer = plot.scatter(
             x="x",
             y="y",
             size=6 if cloud.kind == "train" else 7,
             fill_alpha=0.5,
             line_alpha=0.9,
-            line_width=0.8,
             source=ColumnDataSource(columns),
             **style,
         )

@@ -30,7 +30,7 @@ VALIDATION = Mark("square", "--validation", "#676c74")
 CANDIDATES = (
     Mark("diamond", "--cloud-1", "#c07800"),
     Mark("hex", "--cloud-2", "#8a4fa6"),
-    Mark("plus", "--cloud-3", "#17857f"),
+    Mark("plus", "--cloud-3", "#13807a"),
     Mark("star", "--cloud-4", "#7a5230"),
     Mark("inverted_triangle", "--cloud-5", "#c9588f"),
     Mark("square_pin", "--cloud-6", "#6f7d12"),
@@ -49,9 +49,7 @@ def _polygon(*corners: tuple[float, float]) -> str:
 
 
 def _around(turns: list[tuple[float, float]]) -> str:
-    return _polygon(
-        *((r * math.sin(math.radians(turn)), -r * math.cos(math.radians(turn))) for turn, r in turns)
-    )
+    return _polygon(*((r * math.sin(math.radians(turn)), -r * math.cos(math.radians(turn))) for turn, r in turns))
 
 
 _CIRCLE = "M-1 0A1 1 0 1 1 1 0A1 1 0 1 1-1 0Z"

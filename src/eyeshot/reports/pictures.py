@@ -13,11 +13,11 @@ from PIL import Image
 
 COLUMNS = 64
 ROWS = 64
+LEAST_SIDE = 4
+"""Smaller ones stand for pictures that were left out."""
 
 
-def data_address(
-    image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["webp", "jpeg", "png"] = "webp"
-) -> str:
+def data_address(image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["webp", "jpeg", "png"] = "webp") -> str:
     """`image`: uint8 (H, W, 3), RGB, as a data address that an `img` can show."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format=kind, quality=quality)
@@ -29,10 +29,7 @@ def resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     if not len(images) or images.shape[1] <= side:
         return images
     return np.stack(
-        [
-            np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
-            for image in images
-        ]
+        [np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)) for image in images]
     )
 
 
@@ -43,9 +40,7 @@ def tiled(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     sheet = np.full((rows * columns, side, side, 3), 128, np.uint8)
     sheet[:count] = images
     return np.ascontiguousarray(
-        sheet.reshape(rows, columns, side, side, 3)
-        .transpose(0, 2, 1, 3, 4)
-        .reshape(rows * side, columns * side, 3)
+        sheet.reshape(rows, columns, side, side, 3).transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 3)
     )
 
 
@@ -77,10 +72,10 @@ class Sprites:
 
 
 def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> Sprites | None:
-    """Sprite sheets of `images`: uint8 (n, s, s, 3), RGB, as good as fits into `most_bytes`; None where nothing does."""
-    if not len(images):
-        return None
+    """Sheets of `images`: uint8 (n, s, s, 3), RGB, as good as fits into `most_bytes`; None where nothing does."""
     own = images.shape[1]
+    if not len(images) or own < LEAST_SIDE:
+        return None
     for side, quality in ((own, 80), (own, 60), (own, 40), (min(own, 24), 50), (min(own, 16), 40)):
         small = resized(images, side)
         each = COLUMNS * ROWS

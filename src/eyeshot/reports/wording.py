@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,19 +27,27 @@ def shortened(text: object, length: int = 60) -> str:
     return f"{shown[: length - tail - 1]}…{shown[-tail:]}"
 
 
+def sentence(parts: Sequence[str]) -> str:
+    """Fragments as one sentence: joined by semicolons, a capital first, a stop at the end."""
+    text = visible("; ".join(part.strip().rstrip(".") for part in parts if part.strip()))
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """A share from 0 to 1 as "61 %"."""
-    return NOTHING if share is None else f"{100 * share:.{digits}f}\u202f%".replace("-", MINUS)
+    return (
+        NOTHING if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}\u202f%".replace("-", MINUS)
+    )
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """A plain number: "0.83"."""
-    return NOTHING if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 2) -> str:
     """A difference: "+0.83", "0.00"."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return NOTHING
     text = f"{value:+,.{digits}f}"
     return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
@@ -90,15 +99,15 @@ COVER_SCORES = (
     ScoreWords(
         "reach",
         "reach",
-        "How many more points of the target, in percent of it, are covered with neighbours that agree on one "
-        "class, than by a no-op with as many views. This ranks.",
+        "How much more of the target, in points, is covered with neighbours that agree on one class than by a "
+        "no-op with as many views. This ranks.",
         "points",
     ),
     ScoreWords(
         "coverage",
         "coverage",
-        "Share of target images that have an image of the candidate's cloud (clean images and their views) among "
-        "their nearest.",
+        "Share of target images whose own neighbourhood (up to their fifth nearest target image) holds an image of "
+        "the candidate's cloud: a clean image or a view.",
         "share",
     ),
     ScoreWords("coverage_gain", "gain of coverage", "Coverage less that of the no-op, in points.", "points"),
@@ -127,16 +136,13 @@ COVER_SCORES = (
         "How many more clean training images would have brought the same reach.",
         "images",
     ),
-    ScoreWords(
-        "only_reached", "only this one", "Target images that this candidate reaches and no other.", "images"
-    ),
+    ScoreWords("only_reached", "only this one", "Target images that this candidate reaches and no other.", "images"),
 )
 LABEL_SCORES = (
     ScoreWords(
         "affinity",
         "affinity",
-        "Accuracy of the model trained on clean images, on augmented held-out images, relative to clean ones. Low "
-        "alone is no fault.",
+        "Accuracy of the clean model on augmented held-out images, relative to clean ones. Low alone is no fault.",
         "share",
     ),
     ScoreWords(
@@ -169,6 +175,7 @@ GLOSSARY = (
 FILTERS: dict[str, Callable[..., Any]] = {
     "visible": visible,
     "shortened": shortened,
+    "sentence": sentence,
     "percent": percent,
     "points": points,
     "number": number,

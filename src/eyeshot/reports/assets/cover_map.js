@@ -27,14 +27,14 @@
   const source = (name) => model(name).data_source;
   const plain = (list) => Array.from(list);
 
-  // How each point of target and validation looks now: [shape, fill, line].
+  // How each point of target and validation looks now: [shape, fill, line, width of the line].
   const looks = () => {
     const ink = colour("--ink");
     const none = "rgba(0,0,0,0)";
     if (target) {
       const own = colour("--target");
       const by = { clean: target.byClean, best: target.byBest }[value("target")];
-      style(target, by && by.map((covered) => (covered === 0 ? ["x", none, ink] : null)), own);
+      style(target, by && by.map((covered) => (covered === 0 ? ["x", none, ink, 1.6] : null)), own);
       byId("target-key").hidden = !by;
       if (by) {
         byId("target-inside").textContent = by.filter((covered) => covered === 1).length;
@@ -44,7 +44,7 @@
     if (validation) {
       const on = controls.elements["right-wrong"].checked;
       const wrong = validation.predicted.map((said, place) => said >= 0 && said !== validation.label[place]);
-      style(validation, on && wrong.map((is) => (is ? ["square_x", none, ink] : null)), colour("--validation"));
+      style(validation, on && wrong.map((is) => (is ? ["square_x", none, ink, 1.4] : null)), colour("--validation"));
       byId("validation-key").hidden = !on;
     }
     for (const cloud of points.clouds) {
@@ -56,11 +56,16 @@
     }
     model("ring").glyph.line_color = { value: ink };
   };
+  // Smaller points where the map is small.
+  const scale = () => {
+    const factor = byId("map-figure").clientWidth < 500 ? 0.7 : 1;
+    for (const cloud of points.clouds) model(cloud.model).glyph.size = { value: (cloud === train ? 6 : 7) * factor };
+  };
   const style = (cloud, special, own) => {
     const data = source(cloud.model).data;
-    const each = cloud.label.map((_, place) => (special && special[place]) || [cloud.shape, own, own]);
+    const each = cloud.label.map((_, place) => (special && special[place]) || [cloud.shape, own, own, 0.8]);
     source(cloud.model).data = {
-      ...data, shape: each.map((one) => one[0]), fill: each.map((one) => one[1]), line: each.map((one) => one[2]),
+      ...data, shape: each.map((one) => one[0]), fill: each.map((one) => one[1]), line: each.map((one) => one[2]), width: each.map((one) => one[3]),
     };
   };
 
@@ -172,10 +177,13 @@
     controls.reset();
     looks();
     order();
+    scale();
+    addEventListener("resize", scale);
     controls.addEventListener("submit", (event) => event.preventDefault());
-    controls.addEventListener("change", (event) => {
+    byId("map-parts").addEventListener("change", (event) => {
       const changed = { projection: project, cloud: show, target: looks, "right-wrong": looks, order }[event.target.name];
-      if (changed) changed();
+      if (event.target.form !== controls || !changed) return;
+      changed();
       const says = event.target.closest("label").textContent.trim().replace(/\s+/g, " ");
       byId("map-status").textContent = event.target.type === "checkbox" ? `${says}: ${event.target.checked ? "on" : "off"}` : says;
     });

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outline import Outline
+from synthetic_cover import make_cover, make_map, make_pictures, make_report
+
+from eyeshot.coverage.result import Cover, Pictures, SkippedFile
+from eyeshot.errors import StorageError
+from eyeshot.reports import write_cover_page
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(2)>",
+    '"><svg onload=alert(3)>',
+    "고양이 🐈",
+    "two\nlines",
+    "{{ 7 * 7 }}",
+    "x" * 400,
+]
+
+
+def own_part(page: str) -> str:
+    """The page without the library that draws the map, which has pictures and addresses of its own."""
+    start = page.find('<script id="library">')
+    return page if start < 0 else page[:start] + page[page.index("</script>", start) :]
+
+
+def written(cover: Cover, folder: Path, *, images: bool = True) -> str:
+    return write_cover_page(cover, folder / "cover.html", images=images).read_text(encoding="utf-8")
+
+
+def test_the_page_is_well_formed(page_text: str) -> None:
+    outline = Outline(page_text)
+    assert outline.faults == []
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert outline.all("html")[0]["lang"] == "en"
+
+
+def test_every_link_within_the_page_leads_somewhere(page_text: str) -> None:
+    outline = Outline(page_text)
+    targets = [link["href"] for link in outline.all("a")]
+    assert targets
+    assert all(target[0] == "#" and target[1:] in outline.ids for target in targets)
+    for name in ("aria-labelledby", "for", "data-copy", "form"):
+        assert {tag[name] for _, tag in outline.tags if name in tag} <= set(outline.ids)
+
+
+def test_the_page_names_nothing_outside_of_itself(page_text: str) -> None:
+    outline = Outline(page_text)
+    sources = [tag[key] for _, tag in outline.tags for key in ("src", "href", "srcset", "action") if key in tag]
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert "@import" not in page_text
+    assert not re.search(r"url\((?!data:)", page_text.partition("</style>")[0])
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it(page_text: str) -> None:
+    outline = Outline(page_text)
+    assert len(outline.all("img")) > 40
+    assert all(image.get("alt") for image in outline.all("img"))
+    assert all(
+        tag.get("aria-label") or tag.get("aria-labelledby") for _, tag in outline.tags if tag.get("role") == "img"
+    )
+
+
+def test_the_answer_stands_at_the_top(cover: Cover, page_text: str) -> None:
+    text = Outline(page_text).text
+    report = cover.report
+    assert text.index(report.answer[0]) < text.index("The ranking")
+    for said in (report.shift.words, report.recipe[4].strip(), "Not yet measured. It is by cover"):
+        assert 0 <= text.index(said) < text.index("The ranking")
+    assert "3,929 unlabelled test images, 1,000 used" in text
+
+
+def test_what_the_answer_says_of_the_shift_is_said_once(tmp_path: Path) -> None:
+    report = make_report()
+    report.answer.append(report.shift.words)
+    assert Outline(written(Cover(report, None, Pictures()), tmp_path)).text.count(report.shift.words) == 1
+
+
+def test_every_candidate_has_its_place(cover: Cover, page_text: str) -> None:
+    text = Outline(page_text).text
+    places = [
+        text.index(title)
+        for title in ("The ranking", "Label destroyers After", "Harder, not wider (", "Controls What", "All scores")
+    ]
+    parts = [text[start:end] for start, end in pairwise(places)]
+    for role, part in zip(("ranked", "destroyer", "harder", "control"), parts, strict=True):
+        assert all(candidate.name in part for candidate in cover.report.of(role))  # type: ignore[arg-type]
+    assert "arrow → tree (44 %)" in parts[1]
+    assert len(re.findall(r'<article class="card"', page_text)) == len(cover.report.candidates)
+
+
+def test_the_first_tie_group_is_marked(page_text: str) -> None:
+    assert page_text.count('<tr class="first-group') == 3
+
+
+def test_a_gain_that_could_be_chance_is_hollow(cover: Cover, page_text: str) -> None:
+    ranking = page_text[page_text.index('<table class="ranking">') : page_text.index("</table>")]
+    hollow = sum(1 for one in cover.report.of("ranked") if one.interval and one.interval[0] <= 0)
+    assert 0 < hollow < len(cover.report.of("ranked"))
+    assert ranking.count('class="dot open"') == hollow
+
+
+def test_why_a_score_is_missing_is_said(page_text: str) -> None:
+    assert "labels are mixed" in Outline(page_text).text
+
+
+def test_how_it_was_made_is_told(cover: Cover, page_text: str) -> None:
+    text = Outline(page_text).text
+    for said in (cover.report.command, cover.report.hardware, "2 skipped files", "hidden file of macOS", "4 min 1 s"):
+        assert said in text
+
+
+def test_nothing_of_the_user_becomes_markup(tmp_path: Path) -> None:
+    plain = written(make_cover(), tmp_path)
+    report = make_report(list(HOSTILE))
+    report.candidates[0].name = report.advice = HOSTILE[0]
+    report.candidates[1].warnings = [HOSTILE[1]]
+    report.answer[0] = report.command = report.notes[0] = report.recipe[0] = HOSTILE[1]
+    report.uncovered[:3] = HOSTILE[:3]
+    report.skipped[0] = SkippedFile(path=HOSTILE[2], reason=HOSTILE[0])
+    points = make_map(report.classes)
+    points.candidates[0] = HOSTILE[0]
+    points.cloud[:] = np.where(points.cloud == "pencil-sketch", HOSTILE[0], points.cloud)
+    page = written(Cover(report, points, make_pictures(report)), tmp_path)
+    outline = Outline(page)
+    assert outline.faults == []
+    assert len(outline.all("script")) == len(Outline(plain).all("script"))
+    assert page.count("<script") == plain.count("<script")
+    assert not [name for _, tag in outline.tags for name in tag if name.startswith("on")]
+    assert "<script>alert(1)</script>" in outline.text
+    assert "고양이 🐈" in outline.text
+    assert "two␊lines" in outline.text
+    assert "{{ 7 * 7 }}" in outline.text
+
+
+def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
+    cover = make_cover()
+    assert cover.map is not None
+    strange = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    cover.pictures.uncovered_ids[0] = strange
+    cover.map.ids[0] = strange
+    assert Outline(written(cover, tmp_path)).faults == []
+
+
+def test_without_images_no_picture_is_on_the_page(cover: Cover, tmp_path: Path) -> None:
+    page = written(cover, tmp_path, images=False)
+    assert "data:image" not in own_part(page)
+    assert '"sprite"' not in page
+    assert Outline(page).faults == []
+    assert len(page) < 2_500_000
+
+
+def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
+    page = written(Cover(make_report(), None, Pictures()), tmp_path)
+    assert "No map was drawn" in page
+    assert "Bokeh" not in page
+    assert len(page) < 400_000
+    assert Outline(page).faults == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidates": []},
+        {"answer": [], "recipe": [], "uncovered": [], "curve": [], "validation_check": None, "models": []},
+        {"ranked_by": "nearest_distance"},
+        {"target": "validation", "notes": [], "skipped": [], "seconds": {}, "versions": {}},
+    ],
+    ids=["no candidates", "hardly anything", "by distance", "validation is the target"],
+)
+def test_odd_results_give_a_page_too(changes: dict[str, object], tmp_path: Path) -> None:
+    cover = Cover(make_report(**changes), make_map(["a", "b"], train=9, target=9, validation=9, views=9), Pictures())
+    assert Outline(written(cover, tmp_path)).faults == []
+
+
+def test_distances_are_named_where_they_rank(tmp_path: Path) -> None:
+    text = Outline(written(Cover(make_report(ranked_by="nearest_distance"), None, Pictures()), tmp_path)).text
+    assert "under 5 %, so distances rank" in text
+    assert "+0.14" in text
+
+
+def test_a_hundred_classes_and_many_files_stay_small(tmp_path: Path) -> None:
+    classes = [f"class number {n} with a rather long name of its own" for n in range(100)]
+    report = make_report(classes, skipped=[SkippedFile(path=f"{n}.jpg", reason="broken") for n in range(30_000)])
+    points = make_map(classes, train=20, target=20, validation=20, views=5)
+    page = written(Cover(report, points, make_pictures(report)), tmp_path)
+    assert len(page.encode()) < 4_000_000
+    assert "30,000 skipped files" in page
+    assert page.count("broken</td>") == 200
+
+
+def test_pictures_give_way_before_the_page_grows_too_large(
+    cover: Cover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyeshot.reports.cover_page.MOST_BYTES", 1_900_000)
+    page = written(cover, tmp_path)
+    assert len(page.encode()) < 1_900_000
+    assert "data:image" not in own_part(page)
+
+
+def test_with_all_images_the_page_is_far_under_its_limit(page_path: Path) -> None:
+    assert page_path.stat().st_size < 5_000_000
+
+
+def test_the_page_is_whole_or_not_there(cover: Cover, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    with pytest.raises(StorageError, match="taken"):
+        write_cover_page(cover, tmp_path / "taken" / "cover.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    write_cover_page(cover, tmp_path / "new" / "cover.html", images=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["cover.html"]
