@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BLOCK_BYTES = 64 * 2**20
+ROUNDING = 2e-6  # of float32 in a squared distance, relative to the squared norm; measured at most 1.2e-6
 
 
 def distance_blocks(points: Tensor, others: Tensor, *, columns_per_other: int = 1) -> Iterator[tuple[slice, Tensor]]:
@@ -26,7 +27,9 @@ def distance_blocks(points: Tensor, others: Tensor, *, columns_per_other: int = 
         rows = slice(start, min(start + height, len(points)))
         block = points[rows]
         squared = torch.addmm(norms, block, others.T, beta=1, alpha=-2)
-        squared += block.square().sum(dim=1, keepdim=True)
+        # A little less, so that what cannot be told from 0 is 0: else chance decides whether a copy lies in a ball
+        # of radius 0. All distances of a row, its ball's radius too, are less by the same.
+        squared += (1 - ROUNDING) * block.square().sum(dim=1, keepdim=True)
         yield rows, squared.clamp_(min=0)
 
 
