@@ -46,7 +46,7 @@ def test_the_notes_say_what_was_guessed(photos: Path) -> None:
     file = write(photos, "index,file,y\n0,a1.png,0\n1,b1.png,1\n")
     notes = read_images(photos, labels=file).notes
     assert any("paths in column 'file', labels in column 'y', image root" in note for note in notes)
-    assert "2 images below 'photos' are not in train.csv and are left out." in notes
+    assert "Images below 'photos' that are not in train.csv and are left out: 2." in notes
 
 
 def test_ids_without_an_ending_find_their_files(photos: Path) -> None:
@@ -58,6 +58,13 @@ def test_ids_are_found_in_subfolders_by_name(photos: Path, save) -> None:
     save(photos / "more" / "deep" / "c1.png", 9)
     table = read_images(photos, labels=write(photos, "id,label\na1,x\nb2,y\nc1,y\n"))
     assert pairs(table) == {"a1.png": "x", "b2.png": "y", "more/deep/c1.png": "y"}
+
+
+def test_rows_that_take_turns_among_folders_are_all_found(tmp_path: Path, save) -> None:
+    for number in range(120):
+        save(tmp_path / "set" / f"part{number % 3}" / f"{number:03}.png", number, size=(6, 6))
+    file = write(tmp_path / "set", "id,label\n" + "\n".join(f"{n:03},{n % 3}" for n in range(120)))
+    assert len(read_images(tmp_path / "set", labels=file)) == 120
 
 
 def test_numbers_as_ids_are_not_mistaken_for_numbers_as_labels(tmp_path: Path, save) -> None:
@@ -129,7 +136,7 @@ def test_missing_files_and_empty_cells_are_counted(photos: Path) -> None:
 def test_repeated_rows_count_once(photos: Path) -> None:
     table = read_images(photos, labels=write(photos, "path,label\na1.png,x\na1.png,x\n./a1.png,x\nb1.png,y\n"))
     assert pairs(table) == {"a1.png": "x", "b1.png": "y"}
-    assert "2 rows of train.csv repeat an earlier one and count once." in table.notes
+    assert "Rows of train.csv that repeat an earlier one and count once: 2." in table.notes
 
 
 def test_an_image_under_two_labels_is_left_out(photos: Path) -> None:

@@ -144,15 +144,16 @@ def test_the_crop_is_that_of_resize_then_crop(paint, size: tuple[int, int], inte
     assert difference(decode(encoded(image), geometry), expected) < 4
 
 
-@pytest.mark.parametrize("geometry", [Geometry(32, 0.9), Geometry(31, 0.875), Geometry(30, fit="pad")])
+@pytest.mark.parametrize(
+    "geometry", [Geometry(32, 0.9), Geometry(31, 0.875), Geometry(30, fit="pad"), Geometry(31, fit="pad")]
+)
 def test_flipped_and_turned_files_give_flipped_and_turned_pixels(paint, geometry: Geometry) -> None:
     image = paint(5, (67, 50))
     pixels = decode(encoded(image), geometry).astype(int)
     mirrored = decode(encoded(ImageOps.mirror(image)), geometry)
     turned = decode(encoded(image.rotate(90, expand=True)), geometry)
-    shift = 1 if geometry.fit == "pad" and (30 - round(30 * 50 / 67)) % 2 else 0
     np.testing.assert_allclose(mirrored, pixels[:, ::-1], atol=2)
-    np.testing.assert_allclose(turned, np.roll(np.rot90(pixels), shift, axis=1), atol=2)
+    np.testing.assert_allclose(turned, np.rot90(pixels), atol=2)
 
 
 def test_padding_shows_the_whole_image_on_the_colour_of_its_border() -> None:

@@ -109,8 +109,8 @@ def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:
             beside.append(Skipped(file.path, "lies in no class folder"))
     if beside and not chosen:
         raise InputError(
-            f"A training folder must hold one folder per class, got {len(beside)} images that lie directly "
-            f"in {str(listing.root)!r}. Sort them into class folders, or give their labels: "
+            f"A training folder must hold one folder per class, got images ({len(beside)}) that lie "
+            f"directly in {str(listing.root)!r}. Sort them into class folders, or give their labels: "
             f"--labels {_some_csv(listing.root) or 'FILE.csv'}."
         )
     return chosen, beside
@@ -131,7 +131,7 @@ def _class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
     torn = torn.filter(pl.col("labels") > 1)
     if torn.height:
         files = torn["files"].sum()
-        notes.append(f"{torn.height} pictures stand under two or more labels, byte for byte ({files} files).")
+        notes.append(f"{files} files stand under another label too, byte for byte ({torn.height} different).")
     return notes
 
 

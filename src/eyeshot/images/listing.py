@@ -61,13 +61,10 @@ class Listing:
         """What was passed over, in words."""
         notes = []
         if self.hidden:
-            notes.append(f"{self.hidden} hidden or system files and folders in {self.root.name!r} ignored.")
+            notes.append(f"Hidden or system files and folders ignored in {self.root.name!r}: {self.hidden}.")
         if self.others:
             endings = ", ".join(f"{ending} ({count})" for ending, count in self.others.most_common(5))
-            notes.append(
-                f"{self.others.total()} files in {self.root.name!r} ignored, their names do not end "
-                f"like an image: {endings}."
-            )
+            notes.append(f"Files ignored in {self.root.name!r}, as their names do not end like an image: {endings}.")
         return notes
 
 

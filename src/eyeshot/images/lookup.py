@@ -43,10 +43,11 @@ class Lookup:
 
     def __init__(self, listing: Listing) -> None:
         self._root = listing.root
+        self._endings = image_endings()
         self._by_path = {_normal(file.path): file for file in listing.files}
-        self._by_bare = _unique((_bare(_normal(file.path)), file) for file in listing.files)
+        self._by_bare = _unique((self._bare(_normal(file.path)), file) for file in listing.files)
         names = [(_normal(file.id.rpartition("/")[2]), file) for file in listing.files]
-        self._by_name = _unique([*names, *((_bare(name), file) for name, file in names)])
+        self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
 
     def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
         """The file that `cell` means, or why there is none."""
@@ -70,22 +71,21 @@ class Lookup:
         if os.path.lexists(path) and not os.path.isdir(path):
             return describe_file(path, path)
         # An id without an ending; below the listed folder the listing has answered already.
-        if not Path(path).is_relative_to(self._root) and os.path.splitext(path)[1] not in image_endings():
+        if not Path(path).is_relative_to(self._root) and os.path.splitext(path)[1] not in self._endings:
             for ending in COMMON_ENDINGS:
                 if os.path.isfile(path + ending):
                     return describe_file(path + ending, path + ending)
         return Skipped(cell, "not found")
 
+    def _bare(self, path: str) -> str:
+        """The path without the ending of an image; other dots belong to the name."""
+        stem, ending = os.path.splitext(path)
+        return stem if ending.lower() in self._endings else path
+
 
 def _normal(path: str) -> str:
     """One spelling per path: letters composed (macOS stores Korean decomposed), the system's case."""
     return os.path.normcase(unicodedata.normalize("NFC", path))
-
-
-def _bare(path: str) -> str:
-    """The path without the ending of an image; other dots belong to the name."""
-    stem, ending = os.path.splitext(path)
-    return stem if ending.lower() in image_endings() else path
 
 
 def _unique(pairs: Iterable[tuple[str, FoundFile]]) -> dict[str, FoundFile | None]:

@@ -188,11 +188,18 @@ def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
         left, top = (width - side) / 2, (height - side) / 2
         box = (max(0.0, left), max(0.0, top), min(width, left + side), min(height, top + side))
         return image.resize((size, size), resampling, box=box)
-    longest = max(width, height)
-    shown = image.resize((max(1, round(size * width / longest)), max(1, round(size * height / longest))), resampling)
+    shown = image.resize([_centred(size, side / max(width, height)) for side in (width, height)], resampling)
     square = Image.new("RGB", (size, size), _border_colour(shown))
     square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
     return square
+
+
+def _centred(size: int, share: float) -> int:
+    """`share` of `size` in whole pixels, with equal margins on both sides: at most one pixel off the ratio.
+
+    As for the crop, a flipped copy then gets flipped pixels.
+    """
+    return max(2 - size % 2, size - 2 * round(size * (1 - share) / 2))
 
 
 def _border_colour(image: Image.Image) -> tuple[int, int, int]:
