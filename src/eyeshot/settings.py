@@ -36,6 +36,7 @@ class CoverSettings(BaseModel):
         candidates: names, wildcards or families; all where empty.
         generated: class folders of made images: one more candidate.
         map: candidates on the map, beside the winner; chosen where empty.
+        projections: which maps to draw; none skips the map.
         images: small pictures on the page.
         seed: of every random choice.
         device: cuda, mps or cpu; found where not given.
@@ -66,6 +67,7 @@ class CoverSettings(BaseModel):
     candidates: tuple[str, ...] = ()
     generated: Path | None = None
     map: tuple[str, ...] = ()
+    projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
     images: bool = True
     seed: int = Field(default=0, ge=0)
     device: str | None = None

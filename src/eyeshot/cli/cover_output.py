@@ -138,7 +138,7 @@ def _mixed(candidate: Candidate) -> str:
 def _row(candidate: Candidate, narrow: bool) -> list[str]:
     scores = candidate.scores
     low, high = candidate.interval or (0.0, 0.0)
-    worth = "" if not scores.worth_images else f"{'>' if scores.worth_beyond_data else ''}{scores.worth_images}"
+    worth = "beyond data" if scores.worth_beyond_data else f"{scores.worth_images or ''}"
     cells = [
         str(candidate.rank),
         candidate.name,

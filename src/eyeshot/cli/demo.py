@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
+BASELINE_CAP_S = 75.0
 
 
 def run(
@@ -42,13 +43,7 @@ def run(
             cache=workspace.cache,
             progress=progress,
             command=f"eyeshot demo --seed {seed}",
-            test=test,
-            model=MODEL,
-            from_scratch=True,
-            size=32,
-            val_share=VAL_SHARE,
-            seed=seed,
-            baseline_cap_s=60.0,
+            **demo_settings(test, seed),
         )
         progress("writing the page", 0, 0)
         result.save(folder)
@@ -60,6 +55,19 @@ def run(
         for statement, held in checks:
             typer.echo(f"  {'yes' if held else 'NO '}  {statement}")
         typer.echo("FOUND" if all(held for _, held in checks) else "NOT FOUND")
+
+
+def demo_settings(test: Path, seed: int) -> dict[str, object]:
+    """Settings of the demo, fields of `CoverSettings`."""
+    return {
+        "test": test,
+        "model": MODEL,
+        "from_scratch": True,
+        "size": 32,
+        "val_share": VAL_SHARE,
+        "seed": seed,
+        "baseline_cap_s": BASELINE_CAP_S,
+    }
 
 
 def check_answer(report: CoverReport) -> list[tuple[str, bool]]:

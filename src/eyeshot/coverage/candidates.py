@@ -215,7 +215,7 @@ def _harmed(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[str]
     """Classes whose clean accuracy falls by 5 points or more, beyond noise (McNemar, 5 %, each class alone)."""
     harmed = []
     for number, name in enumerate(classes):
-        member = head.held_out_labels == number
+        member = head.judged_labels == number
         if not member.any():
             continue
         fall, p_value = fall_of_accuracy(head, one.kept, member)
@@ -233,8 +233,8 @@ def _mixed_classes(one: Measured, head: CleanHead, classes: Sequence[str]) -> li
         shares: NDArray[np.float64] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
         return shares
 
-    before = confusion(head.held_out_labels, head.predicted)
-    after = confusion(head.held_out_labels, one.kept.predicted_after)
+    before = confusion(head.judged_labels, head.judged_predicted)
+    after = confusion(head.judged_labels, one.kept.predicted_after)
     relearned = confusion(one.kept.relearn_true, one.kept.relearn_predicted)
     more = np.maximum(after, relearned if _hard_to_relearn(one, head) else after) - before
     np.fill_diagonal(more, 0)

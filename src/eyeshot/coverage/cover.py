@@ -173,7 +173,14 @@ def cover(
     ranked = [one for one in judged.candidates if one.role == "ranked"]
     advice = ranked[0].name if judged.clear else words.CONTROL_ADVICE
     drawn, notes = draw_map(
-        bench, measured, judged, advice=advice, wanted=chosen.map, images=chosen.images, progress=progress
+        bench,
+        measured,
+        judged,
+        advice=advice,
+        wanted=chosen.map,
+        shown=chosen.projections,
+        images=chosen.images,
+        progress=progress,
     )
     pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else take_pictures(bench, (), judged)
     lap("map", mark)

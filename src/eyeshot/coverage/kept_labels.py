@@ -17,7 +17,8 @@ from eyeshot.training import wilson
 
 FALL = 0.10
 SIGNIFICANCE = 0.05
-RARE = 10  # held-out images; classes with fewer are pooled
+RARE = 10  # judged images; classes with fewer are pooled
+FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,9 @@ class CleanHead:
         held_out_labels: int64 (n_val,)
         class_count: C
         predicted: int64 (n_val,), classes that the head gives the held-out images.
+        judged_labels: int64 (n_val + n,), of the images that retention is judged on: the held-out ones and, since
+            they are few, the sources, each by a head that was fitted without it (3 folds).
+        judged_predicted: int64 (n_val + n,), what heads fitted on clean images say of these.
         predict_views: features of views in the model's own space (n, D) -> class numbers, by the clean model.
         clean_model_accuracy: of that model on the held-out images.
     """
@@ -41,6 +45,8 @@ class CleanHead:
     held_out_labels: NDArray[np.int64]
     class_count: int
     predicted: NDArray[np.int64]
+    judged_labels: NDArray[np.int64]
+    judged_predicted: NDArray[np.int64]
     predict_views: Callable[[NDArray[np.floating]], NDArray[np.int64]]
     clean_model_accuracy: float
 
@@ -69,7 +75,7 @@ class KeptLabels:
         affinity, relearnability, retention: overall.
         affinity_by_class, relearnability_by_class, retention_by_class: float64 (C,)
         relearned: number of held-out views that were judged, for the interval.
-        predicted_after: int64 (n_val,), classes given to clean held-out images by the head that saw the views.
+        predicted_after: int64 (n_val + n,), classes given to the judged clean images by heads that saw the views.
         relearn_true, relearn_predicted: classes of the judged held-out views, and what the head said.
     """
 
@@ -101,7 +107,26 @@ def fit_clean_head(
     predict = clean_model or (lambda features: classes_of(head, transform(features)))
     model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
     predicted = classes_of(head, held_out)
-    return CleanHead(sources, labels, held_out, held_out_labels, class_count, predicted, predict, model_accuracy)
+    crossed = np.empty(len(sources), np.int64)
+    for fold in folds_of(len(sources)):
+        crossed[fold] = classes_of(fit_head(sources[~fold], labels[~fold], class_count=class_count), sources[fold])
+    return CleanHead(
+        sources=sources,
+        labels=labels,
+        held_out=held_out,
+        held_out_labels=held_out_labels,
+        class_count=class_count,
+        predicted=predicted,
+        judged_labels=np.concatenate([held_out_labels, labels]),
+        judged_predicted=np.concatenate([predicted, crossed]),
+        predict_views=predict,
+        clean_model_accuracy=model_accuracy,
+    )
+
+
+def folds_of(count: int) -> list[NDArray[np.bool_]]:
+    """Each of 3 folds as bool (n,); sources come in random order, so every third will do."""
+    return [np.arange(count) % FOLDS == fold for fold in range(FOLDS)]
 
 
 def measure_kept_labels(
@@ -109,6 +134,7 @@ def measure_kept_labels(
     views: NDArray[np.float32],
     view_labels: NDArray[np.floating] | NDArray[np.int64],
     *,
+    owners: NDArray[np.int64],
     held_out_views: NDArray[np.float32],
     held_out_view_features: NDArray[np.floating],
     held_out_view_labels: NDArray[np.int64],
@@ -119,41 +145,55 @@ def measure_kept_labels(
         clean: the yardstick.
         views: float32 (m, d), views of the sources in the reference space, all draws.
         view_labels: int64 (m,), or float (m, C) where labels are mixed.
+        owners: int64 (m,), the source that each view was made of; -1 for made images, which have none.
         held_out_views: float32 (r, d), views of held-out images, in the reference space.
         held_out_view_features: (r, D), the same in the model's own space.
         held_out_view_labels: int64 (r,), for mixtures the class of the larger part.
     """
     count = clean.class_count
     alone = fit_head(views, view_labels, class_count=count)
-    # Clean and augmented images weigh the same, however many draws: in training either is as likely.
-    both_labels: NDArray[np.generic] = np.concatenate([one_hot(clean.labels, count), one_hot(view_labels, count)])
-    share = np.concatenate([np.full(len(clean.sources), 1 / len(clean.sources)), np.full(len(views), 1 / len(views))])
-    both = fit_head(
-        np.concatenate([clean.sources, views]),
-        both_labels,
-        class_count=count,
-        sample_weights=share * len(share) / 2,
-    )
-    after = classes_of(both, clean.held_out)
-    right_after = after == clean.held_out_labels
+    soft = one_hot(view_labels, count)
+    everything = np.ones(len(clean.sources), bool)
+    after = [classes_of(_fit_both(clean, everything, views, soft), clean.held_out)]
+    crossed = np.empty(len(clean.sources), np.int64)
+    for fold in folds_of(len(clean.sources)):
+        kept = (owners < 0) | ~fold[owners]
+        crossed[fold] = classes_of(_fit_both(clean, ~fold, views[kept], soft[kept]), clean.sources[fold])
+    predicted_after = np.concatenate([*after, crossed])
+    right_after = predicted_after == clean.judged_labels
+    right_before = clean.judged_predicted == clean.judged_labels
     relearn = classes_of(alone, held_out_views)
     relearn_right = relearn == held_out_view_labels
     affine_right = clean.predict_views(held_out_view_features) == held_out_view_labels
-    before = by_class(clean.correct, clean.held_out_labels, count)
+    before = by_class(right_before, clean.judged_labels, count)
     judged = len(held_out_views)
     return KeptLabels(
         affinity=float(affine_right.mean() / clean.clean_model_accuracy)
         if judged and clean.clean_model_accuracy > 0
         else None,
         relearnability=float(relearn_right.mean()) if judged else None,
-        retention=float(right_after.mean() - clean.correct.mean()),
+        retention=float(right_after.mean() - right_before.mean()),
         affinity_by_class=by_class(affine_right, held_out_view_labels, count),
         relearnability_by_class=by_class(relearn_right, held_out_view_labels, count),
-        retention_by_class=by_class(right_after, clean.held_out_labels, count) - before,
+        retention_by_class=by_class(right_after, clean.judged_labels, count) - before,
         relearned=judged,
-        predicted_after=after,
+        predicted_after=predicted_after,
         relearn_true=held_out_view_labels,
         relearn_predicted=relearn,
+    )
+
+
+def _fit_both(
+    clean: CleanHead, chosen: NDArray[np.bool_], views: NDArray[np.float32], view_labels: NDArray[np.float32]
+) -> Head:
+    """A head on clean sources and views; both weigh the same, however many draws: training sees either as often."""
+    sources = clean.sources[chosen]
+    share = np.concatenate([np.full(len(cloud), 0.5 / max(1, len(cloud))) for cloud in (sources, views)])
+    return fit_head(
+        np.concatenate([sources, views]),
+        np.concatenate([one_hot(clean.labels[chosen], clean.class_count), view_labels]),
+        class_count=clean.class_count,
+        sample_weights=share * len(share),
     )
 
 
@@ -168,7 +208,7 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
     halfway = (clean.majority + clean.accuracy) / 2
     reasons: list[list[str]] = [[] for _ in kept]
     tests: list[tuple[float, int, str, float]] = []
-    groups = class_groups(clean.held_out_labels)
+    groups = class_groups(clean.judged_labels)
     for number, scores in enumerate(kept):
         if scores.relearnability is not None and not mixing[number]:
             upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned).high
@@ -195,8 +235,8 @@ def fall_of_accuracy(clean: CleanHead, kept: KeptLabels, member: NDArray[np.bool
 
     McNemar, Psychometrika 12 (1947), p. 153: among images that changed, as many should be lost as won.
     """
-    before = clean.correct[member]
-    after = (kept.predicted_after == clean.held_out_labels)[member]
+    before = (clean.judged_predicted == clean.judged_labels)[member]
+    after = (kept.predicted_after == clean.judged_labels)[member]
     lost, won = int((before & ~after).sum()), int((~before & after).sum())
     return (lost - won) / len(before), float(binom.sf(lost - 1, lost + won, 0.5)) if lost else 1.0
 

@@ -32,10 +32,13 @@ def draw_map(
     *,
     advice: str,
     wanted: Sequence[str],
+    shown: Sequence[str],
     images: bool,
     progress: Progress | None,
-) -> tuple[CoverMap, list[str]]:
+) -> tuple[CoverMap | None, list[str]]:
     """One joint map of clean training, target, validation and up to eight candidates, at most 300 points each."""
+    if not shown:
+        return None, []
     data = bench.data
     by_name = {one.name: one for one in measured}
     names = [name for name in chosen_names(judged, advice, wanted) if name in by_name]
@@ -76,7 +79,9 @@ def draw_map(
     points = np.concatenate([part[0] for part in parts])
     cloud = np.concatenate([np.full(len(part[0]), part[1]) for part in parts]).astype(np.str_)
     report = None if progress is None else (lambda name: progress(f"drawing the {name} map", 0, 0))
-    projections, notes = project(points, cloud, seed=bench.seed, progress=report)
+    projections, notes = project(
+        points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
+    )
     return (
         CoverMap(
             cloud=cloud,

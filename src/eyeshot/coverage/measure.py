@@ -129,6 +129,7 @@ def measure_generated(bench: Bench, generated: Part) -> Measured:
         bench.head,
         points,
         generated.labels,
+        owners=np.full(len(points), -1),
         held_out_views=points[odd],
         held_out_view_features=features[odd].astype(np.float32),
         held_out_view_labels=generated.labels[odd],
@@ -225,13 +226,15 @@ def _kept(
         view_labels = soft[present]
         mixed = mixed_labels(val.labels, partners, weights, bench.head.class_count)
         val_labels = mixed.argmax(axis=1).astype(np.int64)
+    owners = np.broadcast_to(np.arange(len(points))[:, None], present.shape)[present]
     seen = points[present]
     if len(seen) == 0:  # the operation failed everywhere: clean is all that is left
-        seen, view_labels = bench.clean, bench.labels
+        seen, view_labels, owners = bench.clean, bench.labels, np.arange(len(points))
     return measure_kept_labels(
         bench.head,
         seen,
         view_labels,
+        owners=owners,
         held_out_views=bench.space.transform(features)[success],
         held_out_view_features=features[success].astype(np.float32),
         held_out_view_labels=val_labels[success],

@@ -7,7 +7,7 @@ point is put into a map that was fitted without it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ def project(
     points: Points,
     cloud: NDArray[np.str_],
     *,
+    scales: Points,
+    names: Sequence[str] = ("PCA", "t-SNE", "UMAP"),
     seed: int,
     jobs: int = 1,
     progress: Callable[[str], None] | None = None,
@@ -38,6 +40,8 @@ def project(
     Args:
         points: float32 (P, d) in the reference space.
         cloud: (P,) name of each point's cloud; "train" and "target" must be among them.
+        scales: float32 (d,), undo the whitening: the principal components of whitened points mean nothing.
+        names: which maps, in any order.
         seed: of the maps.
         jobs: threads of t-SNE.
 
@@ -46,10 +50,12 @@ def project(
     """
     found, notes = [], []
     for name, method in (("PCA", _pca), ("t-SNE", _tsne), ("UMAP", _umap)):
+        if name not in names:
+            continue
         if progress is not None:
             progress(name)
         try:
-            xy = method(points, seed, jobs).astype(np.float32)
+            xy = method(points * scales if name == "PCA" else points, seed, jobs).astype(np.float32)
         except MissingExtraError as error:
             notes.append(f"No {name} map: {error}")
             continue

@@ -18,11 +18,13 @@ class ReferenceSpace:
     Attributes:
         centre: float64 (D,)
         directions: float64 (D, d), principal directions divided by their shrunk standard deviations.
+        scales: float32 (d,), those standard deviations: times them, whitening is undone.
         shrinkage: share of the mean variance mixed into every variance, 0-1.
     """
 
     centre: NDArray[np.float64]
     directions: NDArray[np.float64]
+    scales: NDArray[np.float32]
     shrinkage: float
 
     def transform(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -69,4 +71,5 @@ def fit_reference_space(
     chosen = directions[:kept]
     # A singular vector's sign is arbitrary: the largest entry is made positive, so that maps repeat.
     signs = np.sign(chosen[np.arange(kept), np.abs(chosen).argmax(axis=1)])
-    return ReferenceSpace(centre, (chosen * signs[:, None]).T / np.sqrt(shrunk), shrinkage)
+    scales = np.sqrt(shrunk)
+    return ReferenceSpace(centre, (chosen * signs[:, None]).T / scales, scales.astype(np.float32), shrinkage)

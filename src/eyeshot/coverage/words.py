@@ -24,8 +24,8 @@ def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shi
         if best.scores.reach == best.score:
             reached = percent(best.scores.label_consistent_coverage)
             sentences.append(
-                f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training images "
-                f"that agree on one class, {points(best.score)} more than without."
+                f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training "
+                f"images that agree on one class, {points(best.score)} more than without."
             )
         else:
             sentences.append(f"Train with {best.name}: its views come nearest to the {target} images.")
@@ -61,8 +61,10 @@ def reasons(
         found.append(f"its views are {nearer} the no-op's; hardly any target image is covered")
     elif beats:
         worth = ""
-        if scores.worth_images:
-            worth = f", worth {'more than ' if scores.worth_beyond_data else ''}{scores.worth_images:,} clean images"
+        if scores.worth_beyond_data:
+            worth = ", worth more clean images than the data has"
+        elif scores.worth_images:
+            worth = f", worth {scores.worth_images:,} more clean images"
         found.append(f"reaches {points(scores.reach)} more of the target than the no-op{worth}")
     elif candidate.interval and candidate.interval[1] < 0:
         found.append(f"loses {points(-(candidate.score or 0))} of the target against the no-op: neighbours agree less")

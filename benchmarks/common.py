@@ -1,0 +1,78 @@
+"""Where the team's real images are, and how a result is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eyeshot.training import describe_hardware
+from eyeshot.workspace import make_folder, replacing
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+SQUEEZENET = {"model": "torchvision.models:squeezenet1_0", "mean": (0.4824, 0.4588, 0.4078), "std": (1 / 255,) * 3}
+
+
+def shared() -> Path:
+    """The folder with real images and weights; stops the benchmark, saying so, where it is missing."""
+    folder = Path(os.environ.get("EYESHOT_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data" / "pacs").is_dir():
+        print(f"skipped: no real images at {folder}; set EYESHOT_SHARED to their folder")
+        sys.exit(0)
+    return folder
+
+
+def flat(images: Path, folder: Path) -> Path:
+    """A flat folder of links to all images, under names that tell no class; made once."""
+    if folder.is_dir():
+        return folder
+    make_folder(folder)
+    files = sorted(file for file in images.rglob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    for number, file in enumerate(sorted(files, key=lambda file: hash_of(file))):
+        (folder / f"{number:05d}{file.suffix.lower()}").symlink_to(file.resolve())
+    return folder
+
+
+def hash_of(file: Path) -> str:
+    """Orders files without regard to their class."""
+    import hashlib
+
+    return hashlib.sha256(f"{file.parent.name}/{file.name}".encode()).hexdigest()
+
+
+def squeezenet(folder: Path) -> dict[str, Any]:
+    """Options of SqueezeNet with ImageNet weights."""
+    return {
+        **SQUEEZENET,
+        "weights": folder / "weights" / "squeezenet1_0-imagenet.safetensors",
+        "interpolation": "bilinear",
+    }
+
+
+def keep(name: str, result: dict[str, Any]) -> None:
+    """Print a result and write it to `benchmarks/results/NAME.json`, with command and hardware."""
+    result = {
+        "command": f"python -m {' '.join(['benchmarks.' + name, *sys.argv[1:]])}",
+        "hardware": describe_hardware("cpu"),
+    } | result
+    make_folder(RESULTS)
+    with replacing(RESULTS / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+
+
+def said() -> Callable[[str, int, int], None]:
+    """Progress as one line a stage."""
+    last = [""]
+
+    def show(what: str, done: int, total: int) -> None:
+        stage = what.split(" epoch ")[0]
+        if stage != last[0]:
+            last[0] = stage
+            print(stage, file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,32 @@
+"""In how many of ten seeds `eyeshot demo` finds the known answer. `--out DIR` keeps the data and the cache."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import keep, said
+from eyeshot.cli.demo import check_answer, demo_settings
+from eyeshot.coverage import cover
+from eyeshot.digits import write_digits
+
+SEEDS = range(10)
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp())
+    seeds = {}
+    for seed in SEEDS:
+        print(f"== seed {seed}", file=sys.stderr)
+        train, test = write_digits(folder / f"digits-{seed}", seed=seed)
+        settings = demo_settings(test, seed) | {"images": False, "projections": ()}
+        report = cover(train, cache=folder / "cache", progress=said(), **settings).report
+        checks = dict(check_answer(report))
+        seeds[seed] = {
+            "found": all(checks.values()),
+            "checks": checks,
+            "seconds": report.seconds,
+            "baseline_accuracy": report.models[0].baseline_accuracy,
+            "scores": {one.name: one.score for one in report.candidates},
+        }
+    keep("demo_seeds", {"found": sum(bool(one["found"]) for one in seeds.values()), "of": len(seeds), "seeds": seeds})

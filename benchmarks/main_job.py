@@ -1,0 +1,49 @@
+"""The main job on PACS photographs with drawings as target: seconds by part.
+
+`python -m benchmarks.main_job scratch` (a small network from scratch, 64 px) or `squeezenet` (with its weights, 128 px).
+The page and cover.json go to --out, by default a temporary folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import keep, said, shared, squeezenet
+from benchmarks.common import flat as flat_links
+from eyeshot.coverage import cover
+from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.workspace import make_folder
+
+if __name__ == "__main__":
+    kind = sys.argv[1]
+    folder = shared()
+    out = make_folder(Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp()))
+    target = flat_links(folder / "data" / "pacs" / "sketch", out / "sketch-flat")
+    options = (
+        {"model": "test_resnet.r160_in1k", "from_scratch": True, "size": 64}
+        if kind == "scratch"
+        else {**squeezenet(folder), "size": 128}
+    )
+    result = cover(folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target, **options)
+    result.save(out)
+    write_cover_page(result, out / "cover.html")
+    write_cover_picture(result, out / "cover.svg")
+    report = result.report
+    keep(
+        f"main_job_{kind}",
+        {
+            "seconds": report.seconds,
+            "seconds_but_forward_and_baseline": report.seconds["total"]
+            - report.seconds["forward"]
+            - report.seconds["baseline"],
+            "n_sources": report.n_sources,
+            "n_target_used": report.n_target_used,
+            "candidates": len(report.candidates),
+            "answer": report.answer,
+            "ranking": [[one.name, one.score, one.interval, one.tie_group] for one in report.of("ranked")],
+            "destroyers": [one.name for one in report.of("destroyer")],
+            "page_bytes": (out / "cover.html").stat().st_size,
+        },
+    )
