@@ -1,6 +1,7 @@
 """The main job on PACS photographs with drawings as target: seconds by part.
 
-`python -m benchmarks.main_job scratch` (a small network from scratch, 64 px) or `squeezenet` (with its weights, 128 px).
+`python -m benchmarks.main_job scratch` (a small network from scratch, 64 px) or `squeezenet` (with its weights,
+128 px).
 The page and cover.json go to --out, by default a temporary folder.
 """
 
@@ -10,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import keep, said, shared, squeezenet
 from benchmarks.common import flat as flat_links
+from benchmarks.common import keep, said, shared, squeezenet
 from eyeshot.coverage import cover
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.workspace import make_folder

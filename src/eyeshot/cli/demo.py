@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def run(
         typer.echo("FOUND" if all(held for _, held in checks) else "NOT FOUND")
 
 
-def demo_settings(test: Path, seed: int) -> dict[str, object]:
+def demo_settings(test: Path, seed: int) -> dict[str, Any]:
     """Settings of the demo, fields of `CoverSettings`."""
     return {
         "test": test,
