@@ -333,7 +333,12 @@ def make_map(
     count = sum(sizes.values())
     cloud = np.repeat(list(sizes), list(sizes.values()))
     truth = random.integers(0, len(classes), count)
+    # Views are of training images, point for point.
+    for name in MAPPED:
+        truth[cloud == name] = truth[cloud == "train"][np.arange(views) % train]
     source = np.array([f"photo/{classes[k]}/{n:04d}.jpg" for n, k in enumerate(truth)])
+    for name in MAPPED:
+        source[cloud == name] = source[cloud == "train"][np.arange(views) % train]
     step = np.array([steps.get(name, 0.03) for name in cloud]) + random.normal(0, 0.16, count)
     thumbnails = np.empty((count, 32, 32, 3), np.uint8)
     for point in range(count):
@@ -342,7 +347,8 @@ def make_map(
         else:
             image = photograph(int(truth[point]), random, 32)
             if cloud[point] in MAPPED:
-                image = view(str(cloud[point]), image, random)
+                first = int((cloud == cloud[point]).argmax())
+                image = view(str(cloud[point]), Image.fromarray(thumbnails[(point - first) % train]), random)
         thumbnails[point] = np.asarray(image)
     is_target = cloud == "target"
     is_validation = cloud == "validation"

@@ -171,6 +171,8 @@ def test_the_keyboard_walks_from_point_to_point(site: Opened, cover: Cover) -> N
     assert "view by no-op" in text
     first = cover.map.label[cover.map.cloud == "no-op"][0]
     assert cover.report.classes[first] in text
+    assert site.page.locator("#point-source").is_visible()
+    site.page.wait_for_function("document.getElementById('point-source').dataset.sprite === '0'")
     site.page.get_by_label("Previous point").press("Enter")
     assert site.map("chosen()")[1] == (cover.map.cloud == "no-op").sum() - 1
 

@@ -17,7 +17,7 @@ from eyeshot.reports.markers import CANDIDATES, PATHS, TARGET, TRAIN, Mark
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import data_address, resized, tiled
 from eyeshot.reports.ranking import ranking_axis, score_scale
-from eyeshot.reports.wording import points, shortened, signed
+from eyeshot.reports.wording import points, shortened, signed, visible
 
 if TYPE_CHECKING:
     from eyeshot.coverage.result import Candidate, Cover, CoverMap, CoverReport
@@ -80,7 +80,9 @@ def shown_candidates(report: CoverReport) -> list[Candidate]:
 
 def _context(cover: Cover) -> dict[str, Any]:
     report = cover.report
-    title = textwrap.wrap(shortened(report.answer[0] if report.answer else report.advice, 170), 88)[:2]
+    title = textwrap.wrap(
+        visible(report.answer[0] if report.answer else report.advice), 88, max_lines=2, placeholder="…"
+    )
     top = 62 + 31 * len(title)
     axis = ranking_axis(report)
 
