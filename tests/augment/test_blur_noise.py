@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import scipy.ndimage
+import scipy.stats
 import torch
 from torchvision.transforms.v2 import functional
 
@@ -51,6 +52,17 @@ def test_gaussian_noise_has_the_given_deviation():
     noise = operation.apply(images, stack(drawn(operation, images))).double() - 128
     assert float(noise.mean()) == pytest.approx(0, abs=0.5)
     assert float(noise.std()) == pytest.approx(25.5, rel=0.02)
+    # Kolmogorov-Smirnov against the rounded normal distribution, at the levels themselves.
+    levels = np.arange(-90, 91)
+    found = (noise.flatten().numpy()[:, None] <= levels).mean(0)
+    assert np.abs(found - scipy.stats.norm.cdf(levels + 0.5, scale=25.5)).max() < 1.63 / np.sqrt(noise.numel())
+
+
+def test_strong_noise_does_not_wrap_around():
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 40, 40)
+    noisy = GaussianNoise(0.5).apply(images, stack(drawn(GaussianNoise(0.5), images)))
+    assert 0.4 < float((noisy[0] == 0).float().mean()) < 0.6
+    assert 0.4 < float((noisy[1] == 255).float().mean()) < 0.6
 
 
 @pytest.mark.parametrize("quality", [5, 30, 95])

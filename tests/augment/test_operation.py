@@ -7,15 +7,20 @@ import torch
 from eyeshot.augment import Operation, augmentation, stack
 from eyeshot.augment.geometric import Rotate
 from eyeshot.augment.mixing import MixUp
+from eyeshot.errors import InputError
 
 
 def test_parameters_of_single_images_are_stacked_by_type():
-    rows = [{"angle": 1.5, "turns": 2, "on": True, "noise": np.ones((2, 2), np.float32)}] * 3
+    rows = [
+        {"angle": 1.5, "turns": 2, "on": True, "noise": np.ones((2, 2), np.float32), "box": np.ones(4, np.int32)}
+    ] * 3
     stacked = stack(rows)
     assert stacked["angle"].dtype == torch.float32
     assert stacked["turns"].dtype == torch.int64
     assert stacked["on"].dtype == torch.bool
     assert stacked["noise"].shape == (3, 2, 2)
+    assert stacked["noise"].dtype == torch.float32
+    assert stacked["box"].dtype == torch.int64
 
 
 def test_nothing_drawn_stacks_to_nothing():
@@ -52,6 +57,12 @@ def test_the_fingerprint_of_a_candidate_leaves_out_its_probability():
     entry = augmentation("mirror")
     assert replace(entry, probability=0.1).fingerprint == entry.fingerprint
     assert replace(entry, name="my-mirror").fingerprint != entry.fingerprint
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
+def test_an_impossible_probability_is_refused(probability):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        replace(augmentation("mirror"), probability=probability)
 
 
 def test_mixing_without_partners_is_refused():

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from eyeshot.augment import Pool, augmentation, augmentations, make_views, view_labels
 
 NAMES = [entry.name for entry in augmentations()]
-MILD = settings(max_examples=12, deadline=None)
+MILD = settings(max_examples=6, deadline=None)
 
 # Few different values: constant images, single bright pixels and checkerboards come up often.
 images = st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 20)).flatmap(

@@ -60,6 +60,15 @@ def test_what_torchvision_does_otherwise_is_written_as_our_own(name):
     assert compose_lines(augmentation(name)) == [f'eyeshot.augmentation("{name}").as_transform(),']
 
 
+def test_the_ratios_that_were_seen_are_written_down():
+    (entry,) = augmentations("affine-stretch", aspect_ratios=(1.25, 1.5))
+    (line,) = compose_lines(entry)
+    assert "aspect_ratios=(1.0, 1.5)" in line
+    pasted_entry = eval(line.replace(".as_transform(),", ""), SPACE)
+    assert pasted_entry.operation == entry.operation
+    assert "aspect_ratios" not in compose_lines(augmentation("affine-stretch"))[0]
+
+
 def test_clean_needs_no_line():
     assert compose_lines(augmentation("clean")) == []
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
@@ -86,12 +89,14 @@ class GaussianNoise(Operation):
     sigma: float
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """The noise in standard deviations."""
-        return {"noise": random.standard_normal((3, *shape), dtype=np.float32)}
+        """The noise in whole grey levels."""
+        # Five times as fast as drawing normal numbers, and the same once rounded to grey levels.
+        numbers = np.frombuffer(random.bytes(2 * 3 * shape[0] * shape[1]), dtype="<u2")
+        return {"noise": _noise_levels(self.sigma).take(numbers).reshape(3, *shape)}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Adds the noise."""
-        return to_uint8(images + parameters["noise"] * (self.sigma * 255))
+        return (images.to(torch.int16) + parameters["noise"]).clamp_(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,15 @@ def gaussian(pixels: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
     along = F.conv2d(padded, kernels.view(-1, 1, 1, 2 * radius + 1), groups=count * channels)
     down = F.conv2d(along, kernels.view(-1, 1, 2 * radius + 1, 1), groups=count * channels)
     return down.view(pixels.shape)
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_levels(sigma: float) -> NDArray[np.integer[Any]]:
+    """65,536 equally likely values of Gaussian noise, rounded to grey levels."""
+    shares = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
+    levels = (torch.special.ndtri(shares) * (sigma * 255)).round().clamp(-255, 255)
+    table: NDArray[np.integer[Any]] = levels.to(torch.int8 if levels.abs().max() < 128 else torch.int16).numpy()
+    return table
 
 
 def _grown(images: Tensor, radius: int) -> tuple[int, int]:
@@ -234,7 +248,7 @@ def candidates() -> tuple[Augmentation, ...]:
             probability=0.5,
             description="Least value around: dark strokes on white thicker, bright ones on black thinner.",
             may_destroy="thin bright lines, small gaps between dark ones: e from c",
-            source="Morpho-MNIST (Castro et al. 2019): about one stroke's width at 3 pixels a stroke",
+            source="the smallest window, 3 x 3, up to 95 pixels; thickness as in Morpho-MNIST (Castro et al. 2019)",
             operation=Erode(1 / 64),
         ),
         Augmentation(
@@ -244,7 +258,7 @@ def candidates() -> tuple[Augmentation, ...]:
             probability=0.5,
             description="Greatest value around: bright strokes on black thicker, dark ones on white thinner.",
             may_destroy="thin dark lines, small gaps between bright ones: e from c",
-            source="Morpho-MNIST (Castro et al. 2019): about one stroke's width at 3 pixels a stroke",
+            source="the smallest window, 3 x 3, up to 95 pixels; thickness as in Morpho-MNIST (Castro et al. 2019)",
             operation=Dilate(1 / 64),
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from eyeshot.augment.operation import Operation
+from eyeshot.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +47,13 @@ class Augmentation:
     may_destroy: str
     source: str
     operation: Operation
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise InputError(
+                f"The probability of {self.name} must lie between 0 and 1, got {self.probability}. "
+                "It is the share of images that are changed in training."
+            )
 
     @property
     def deterministic(self) -> bool:

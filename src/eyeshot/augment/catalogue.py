@@ -48,13 +48,13 @@ def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = No
     return tuple(entry for entry in everything if entry.name in chosen)
 
 
-def augmentation(name: str) -> Augmentation:
-    """The augmentation of exactly this name.
+def augmentation(name: str, *, aspect_ratios: tuple[float, float] | None = None) -> Augmentation:
+    """The augmentation of exactly this name; `aspect_ratios` as in `augmentations`.
 
     Raises:
         InputError: there is none; the nearest names are told.
     """
-    everything = _catalogue(None)
+    everything = _catalogue(_checked_ratios(aspect_ratios))
     for entry in everything:
         if entry.name == name:
             return entry

@@ -159,11 +159,14 @@ def sharpen(pixels: Tensor, factors: Tensor) -> Tensor:
     height, width = pixels.shape[2:]
     if height <= 2 or width <= 2:
         return pixels.clone()
-    kernel = torch.tensor([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]], device=pixels.device) / 13
-    smooth = F.conv2d(pixels.reshape(-1, 1, height, width), kernel.view(1, 1, 3, 3)).round_()
+    # Kernel 1 1 1, 1 5 1, 1 1 1 over 13, as sums of neighbours: several times as fast as a convolution.
+    across = pixels[..., :-2] + pixels[..., 1:-1]
+    across += pixels[..., 2:]
+    smooth = across[:, :, :-2] + across[:, :, 1:-1]
+    smooth.add_(across[:, :, 2:]).add_(pixels[:, :, 1:-1, 1:-1], alpha=4).div_(13).round_()
     result = pixels.clone()
     inner = result[:, :, 1:-1, 1:-1]
-    inner.copy_(torch.lerp(smooth.view(inner.shape), inner, per_image(factors)))
+    inner.copy_(torch.lerp(smooth, inner, per_image(factors)))
     return result.clamp_(0, 255)
 
 

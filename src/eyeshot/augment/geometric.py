@@ -15,7 +15,7 @@ from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 from eyeshot.augment.warp import affine_matrices, warp
 
-_USUAL_RATIOS = (3 / 4, 4 / 3)
+USUAL_RATIOS = (3 / 4, 4 / 3)
 
 
 @dataclass(frozen=True)
@@ -324,8 +324,8 @@ def candidates(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation,
 def _stretch(aspect_ratios: tuple[float, float] | None) -> tuple[tuple[float, float], str]:
     """Limits of the stretch, and where they come from. They always hold 1, which is no stretch."""
     if aspect_ratios is None:
-        return _USUAL_RATIOS, "by 3/4 to 4/3, since the data's ratios are not known"
+        return USUAL_RATIOS, "by 3/4 to 4/3, since the data's ratios are not known"
     low, high = aspect_ratios
     if low == high:
-        return _USUAL_RATIOS, "by 3/4 to 4/3, since all images have one ratio"
+        return USUAL_RATIOS, "by 3/4 to 4/3, since all images have one ratio"
     return (min(low, 1.0), max(high, 1.0)), "by the ratios seen in the data, 5th to 95th percentile, and none"

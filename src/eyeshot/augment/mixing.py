@@ -8,12 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters
-from eyeshot.augment.pixels import blend, inside_boxes, per_image, to_uint8
+from eyeshot.augment.pixels import blend, halved, inside_boxes, per_image, to_uint8
 from eyeshot.augment.warp import sample
 
 
@@ -107,9 +106,10 @@ class Mosaic(Mixing):
         """The mosaics."""
         count, channels, rows, columns = images.shape
         # Shrunk once by averaging: quarters are about half as large, and sampling alone drops thin lines.
-        four = torch.cat([images.unsqueeze(1), partners], dim=1).view(-1, channels, rows, columns).float()
-        height, width = max(1, rows // 2), max(1, columns // 2)
-        four = F.adaptive_avg_pool2d(four, (height, width)).view(count, 4, channels, height, width)
+        four = torch.cat([images.unsqueeze(1), partners], dim=1).view(-1, channels, rows, columns)
+        small = halved(four.float())
+        height, width = small.shape[2:]
+        four = small.view(count, 4, channels, height, width)
         tall = four.transpose(1, 2).reshape(count, channels, 4 * height, width)
         return to_uint8(sample(tall, _mosaic_grid(parameters, (rows, columns), (height, width))))
 

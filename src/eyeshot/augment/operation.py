@@ -104,7 +104,9 @@ def stack(parameters: Sequence[Parameters], device: torch.device | str = "cpu") 
 def _column(values: Sequence[Any]) -> Tensor:
     first = values[0]
     if isinstance(first, np.ndarray):
-        return torch.from_numpy(np.stack(values))
+        rows = np.stack(values)
+        # NumPy 1 counts in int32 on Windows; torch wants int64 to index with.
+        return torch.from_numpy(rows.astype(np.int64) if rows.dtype == np.int32 else rows)
     if isinstance(first, (bool, np.bool_)):
         return torch.tensor(values, dtype=torch.bool)
     if isinstance(first, (int, np.integer)):

@@ -9,13 +9,12 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
-import PIL.ImageOps
-from numpy.typing import NDArray
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.plans import Pool
 from eyeshot.augment.views import make_views
 from eyeshot.errors import InputError
+from eyeshot.images import Geometry, UnreadableImageError, decode
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _MARGIN = 8
@@ -43,18 +42,20 @@ def preview_grid(
         partners: images to mix with; without any, others of the same folder, or the image's own mirror image.
 
     Raises:
-        InputError: the image cannot be read, or there is nothing to show.
+        InputError: there is nothing to show.
+        UnreadableImageError: the image, or one of `partners`, cannot be read.
     """
     if not augmentations or draws < 1:
         raise InputError(
             f"A preview needs augmentations and draws, got {len(augmentations)} and {draws}. "
             "List augmentations with: eyeshot augmentations"
         )
-    pixels = [_read(image_path, size)]
+    geometry = Geometry(size=size)
+    pixels = [decode(image_path, geometry)]
     for path in partners or _neighbours(image_path):
         try:
-            pixels.append(_read(path, size))
-        except InputError:
+            pixels.append(decode(path, geometry))
+        except UnreadableImageError:
             if partners:
                 raise
     if len(pixels) == 1:
@@ -114,18 +115,6 @@ def _wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFo
         else:
             lines.append(word)
     return "\n".join(lines)
-
-
-def _read(path: Path, size: int) -> NDArray[np.uint8]:
-    try:
-        with PIL.Image.open(path) as image:
-            upright = PIL.ImageOps.exif_transpose(image)
-            fitted = PIL.ImageOps.fit(upright.convert("RGB"), (size, size), PIL.Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise InputError(
-            f"A preview needs an image that Pillow can read, got {str(path)!r}: {error}. Give another file."
-        ) from error
-    return np.asarray(fitted)
 
 
 def _neighbours(path: Path, *, count: int = 3) -> list[Path]:

@@ -37,7 +37,10 @@ def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> lis
 
 
 def _own_line(augmentation: Augmentation) -> str:
-    return f'eyeshot.augmentation("{augmentation.name}").as_transform(),'
+    operation, more = augmentation.operation, ""
+    if isinstance(operation, geometric.Affine) and operation.stretch not in ((1.0, 1.0), geometric.USUAL_RATIOS):
+        more = f", aspect_ratios={operation.stretch}"
+    return f'eyeshot.augmentation("{augmentation.name}"{more}).as_transform(),'
 
 
 def _crop_line(operation: geometric.ResizedCrop, size: int) -> str:

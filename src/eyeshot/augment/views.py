@@ -65,19 +65,21 @@ def make_views(
     steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
     positions = checked_rows(rows, pool)
     on = torch.device(device)
+    # Apple's backend lacks sampling with reflection; its memory is the CPU's, so the way back is short.
+    at = torch.device("cpu") if on.type == "mps" else on
     values = max(1, 3 * pool.shape[0] * pool.shape[1])
-    chunk = len(positions) if on.type != "cpu" else max(1, _CHUNK_VALUES // values)
+    chunk = len(positions) if at.type != "cpu" else max(1, _CHUNK_VALUES // values)
     parts = [
-        _apply_all(steps, pool, positions[start : start + chunk], seed, draw, on, always)
+        _apply_all(steps, pool, positions[start : start + chunk], seed, draw, at, always)
         for start in range(0, max(1, len(positions)), max(1, chunk))
     ]
-    if len(parts) == 1:
+    if len(parts) == 1 and at == on:
         return parts[0]
     return Views(
-        torch.cat([part.images for part in parts]),
-        torch.cat([part.sources for part in parts]),
-        torch.cat([part.weights for part in parts]),
-        torch.cat([part.success for part in parts]),
+        torch.cat([part.images for part in parts]).to(on),
+        torch.cat([part.sources for part in parts]).to(on),
+        torch.cat([part.weights for part in parts]).to(on),
+        torch.cat([part.success for part in parts]).to(on),
     )
 
 
