@@ -17,9 +17,7 @@ from eyeshot.models.backbone import fingerprint_of
 HALF = (0.5, 0.5, 0.5)
 
 
-def make_pool(
-    count: int = 24, size: int = 16, *, classes: int = 3, seed: int = 0
-) -> tuple[Pool, NDArray[np.int64]]:
+def make_pool(count: int = 24, size: int = 16, *, classes: int = 3, seed: int = 0) -> tuple[Pool, NDArray[np.int64]]:
     """Noise around one grey level per class, and the labels."""
     random = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int64) % classes

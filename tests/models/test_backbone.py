@@ -25,9 +25,7 @@ def test_the_fingerprint_changes_with_a_single_weight():
     assert fingerprint_of(module, "tiny", GEOMETRY, HALF, HALF) != before
 
 
-@pytest.mark.parametrize(
-    "change", [{"size": 32}, {"crop_share": 0.9}, {"interpolation": "nearest"}, {"fit": "pad"}]
-)
+@pytest.mark.parametrize("change", [{"size": 32}, {"crop_share": 0.9}, {"interpolation": "nearest"}, {"fit": "pad"}])
 def test_the_fingerprint_changes_with_the_geometry(change):
     module = Tiny()
     other = dataclasses.replace(GEOMETRY, **change)

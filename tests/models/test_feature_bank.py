@@ -48,6 +48,14 @@ def test_only_missing_rows_are_computed(tmp_path):
     assert bank.computed == 14
 
 
+def test_what_another_run_stored_meanwhile_is_not_computed_again(tmp_path):
+    pool, _ = make_pool()
+    first, second = (FeatureBank(tmp_path, tiny_backbone()) for _ in range(2))
+    first.clean(pool, ROWS)
+    second.clean(pool, ROWS)
+    assert second.computed == 0
+
+
 def test_another_backbone_has_a_bank_of_its_own(tmp_path):
     pool, _ = make_pool()
     first = FeatureBank(tmp_path, tiny_backbone(seed=0)).clean(pool, ROWS)
@@ -185,9 +193,7 @@ def test_a_killed_bank_keeps_its_chunks_and_ends_in_the_same_rows(tmp_path, requ
     process.wait()
     pool, _ = make_pool(400)
     torch.manual_seed(0)
-    continued, fresh = (
-        FeatureBank(tmp_path / name, tiny_backbone(), batch_size=4) for name in ("killed", "fresh")
-    )
+    continued, fresh = (FeatureBank(tmp_path / name, tiny_backbone(), batch_size=4) for name in ("killed", "fresh"))
     noise = augmentation("gaussian-noise")
     found = continued.views(noise, pool, np.arange(400), seed=0, draw=0)
     wanted = fresh.views(noise, pool, np.arange(400), seed=0, draw=0)

@@ -101,9 +101,7 @@ def test_a_download_that_fails_half_way_is_a_model_error_with_the_ways_on(cache,
         raise OSError("connection reset")
 
     monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(
-        ModelError, match=r"downloading them failed \(OSError: connection reset\).*--from-scratch"
-    ):
+    with pytest.raises(ModelError, match=r"downloading them failed \(OSError: connection reset\).*--from-scratch"):
         load_backbone(TAG)
 
 

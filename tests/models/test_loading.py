@@ -49,6 +49,17 @@ def test_an_unknown_tag_is_a_model_error_with_the_nearest_tags(tag, near):
     assert near in str(error.value)
 
 
+@pytest.mark.parametrize("prefix", ["timm/", "hf-hub:timm/"])
+def test_a_tag_may_be_written_as_the_hub_does(prefix):
+    backbone = load_backbone(f"{prefix}test_resnet.r160_in1k", from_scratch=True, size=32)
+    assert backbone.name == "test_resnet.r160_in1k"
+
+
+def test_a_file_as_model_is_sent_to_weights():
+    with pytest.raises(ModelError, match="goes to --weights"):
+        load_backbone("runs/best.safetensors")
+
+
 def test_a_tag_like_nothing_else_is_a_model_error_too():
     with pytest.raises(ModelError, match="None is near"):
         load_backbone("??????", from_scratch=True)
@@ -64,16 +75,12 @@ def test_a_vision_transformer_takes_a_size_that_its_patches_fill():
 
 
 def test_a_size_that_patches_do_not_fill_is_an_input_error_with_the_nearest():
-    with pytest.raises(
-        InputError, match=r"multiple of 16 .*got 100. Nearest: 96 and 112; its own size is 160"
-    ):
+    with pytest.raises(InputError, match=r"multiple of 16 .*got 100. Nearest: 96 and 112; its own size is 160"):
         load_backbone("test_vit.r160_in1k", from_scratch=True, size=100)
 
 
 def test_a_size_that_is_too_small_for_the_network_is_an_input_error_with_one_that_is_not():
-    with pytest.raises(
-        InputError, match=r"`size` 8 is not possible for test_efficientnet|`size` 40 .* about 96"
-    ):
+    with pytest.raises(InputError, match=r"`size` 8 is not possible for test_efficientnet|`size` 40 .* about 96"):
         load_backbone("inception_v3.tv_in1k", from_scratch=True, size=40)
 
 
@@ -142,9 +149,7 @@ def test_untrained_weights_follow_from_the_seed_and_leave_the_global_generator_a
 
 def test_a_models_own_checkpoint_gives_the_features_of_the_model_without_its_head(tmp_path):
     network = timm.create_model("test_resnet", pretrained=False, num_classes=7).eval()
-    torch.save(
-        {"state_dict_ema": {f"module.{k}": v for k, v in network.state_dict().items()}}, tmp_path / "w.pth"
-    )
+    torch.save({"state_dict_ema": {f"module.{k}": v for k, v in network.state_dict().items()}}, tmp_path / "w.pth")
     backbone = load_backbone("test_resnet.r160_in1k", weights=tmp_path / "w.pth", size=64, mean=[0], std=[1])
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
     tensor = torch.from_numpy(image).permute(0, 3, 1, 2) / 255

@@ -35,9 +35,7 @@ def load(module, file, **options):
 
 def equal(first, second):
     theirs = second.state_dict()
-    return all(
-        torch.equal(value, theirs[key]) for key, value in first.state_dict().items() if "fc" not in key
-    )
+    return all(torch.equal(value, theirs[key]) for key, value in first.state_dict().items() if "fc" not in key)
 
 
 NESTINGS = {
@@ -71,9 +69,7 @@ def test_any_prefix_before_all_names_is_taken_off_and_told(tmp_path, prefix):
 
 def test_averaged_weights_are_preferred_and_told(tmp_path):
     plain, averaged, ours = Whole(), Whole(), Whole()
-    file = saved(
-        tmp_path / "w.pt", {"state_dict": plain.state_dict(), "state_dict_ema": averaged.state_dict()}
-    )
+    file = saved(tmp_path / "w.pt", {"state_dict": plain.state_dict(), "state_dict_ema": averaged.state_dict()})
     assert "state_dict_ema" in load(ours, file)
     assert equal(ours, averaged)
 
@@ -105,9 +101,7 @@ def test_a_classifier_of_the_same_size_is_loaded(tmp_path):
 def test_what_stands_beside_the_backbone_is_left_out_and_told(tmp_path):
     theirs, ours = Whole(), Whole()
     state = {f"backbone.{key}": value for key, value in theirs.state_dict().items()}
-    note = load(
-        ours, saved(tmp_path / "w.pt", state | {"neck.weight": torch.zeros(2), "head.bias": torch.zeros(2)})
-    )
+    note = load(ours, saved(tmp_path / "w.pt", state | {"neck.weight": torch.zeros(2), "head.bias": torch.zeros(2)}))
     assert "outside of it, left out: neck.weight, head.bias" in note
 
 
@@ -129,9 +123,7 @@ def test_a_missing_tensor_is_a_model_error_with_counts_and_names(tmp_path):
 def test_a_tensor_of_another_shape_is_a_model_error_with_both_shapes(tmp_path):
     state = Whole().state_dict()
     state["body.layers.0.bias"] = torch.zeros(9)
-    with pytest.raises(
-        ModelError, match=r"1 of another shape: body.layers.0.bias \(9,\) against the model's \(8,\)"
-    ):
+    with pytest.raises(ModelError, match=r"1 of another shape: body.layers.0.bias \(9,\) against the model's \(8,\)"):
         load(Whole(), saved(tmp_path / "w.pt", state))
 
 
@@ -242,9 +234,7 @@ def test_the_prefix_with_the_most_fitting_tensors_wins():
 
 def test_positions_of_a_vision_transformer_are_resampled_to_another_size(tmp_path):
     theirs = timm.create_model("test_vit", pretrained=False)
-    file = saved(
-        tmp_path / "w.pt", {"state_dict": {f"module.{k}": v for k, v in theirs.state_dict().items()}}
-    )
+    file = saved(tmp_path / "w.pt", {"state_dict": {f"module.{k}": v for k, v in theirs.state_dict().items()}})
     backbone = load_backbone("test_vit.r160_in1k", weights=file, size=96)
     assert backbone.geometry.size == 96
     assert "converted by timm" in backbone.reason

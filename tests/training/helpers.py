@@ -34,9 +34,7 @@ class Tiny(nn.Module):
         return self.layers(images).mean((2, 3))
 
 
-def tiny_backbone(
-    module: nn.Module | None = None, *, features: int = 8, pretrained: bool = False
-) -> Backbone:
+def tiny_backbone(module: nn.Module | None = None, *, features: int = 8, pretrained: bool = False) -> Backbone:
     if module is None:
         with torch.random.fork_rng():
             torch.manual_seed(0)

@@ -56,9 +56,7 @@ def test_a_time_cap_is_told_in_the_result(tmp_path):
 
 
 def test_without_settings_the_defaults_are_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        room, "default_settings", lambda *_, seed: (SETTINGS.model_copy(update={"seed": seed}), "")
-    )
+    monkeypatch.setattr(room, "default_settings", lambda *_, seed: (SETTINGS.model_copy(update={"seed": seed}), ""))
     assert make_baseline(tmp_path, settings=None, seed=7).result.settings.seed == 7
 
 

@@ -57,9 +57,7 @@ def test_without_augmentations_a_batch_is_the_clean_images_with_hard_labels():
 def test_an_augmentation_is_applied_to_about_its_share_of_the_images():
     pool, _ = make_pool()
     clean = torch.from_numpy(pool.images).permute(0, 3, 1, 2)
-    changed = sum(
-        int((batch_of("invert", epoch=epoch).images != clean).flatten(1).any(1).sum()) for epoch in range(10)
-    )
+    changed = sum(int((batch_of("invert", epoch=epoch).images != clean).flatten(1).any(1).sum()) for epoch in range(10))
     assert augmentation("invert").probability == 0.5
     assert 240 < changed < 360
 

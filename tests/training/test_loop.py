@@ -94,10 +94,16 @@ def test_a_loss_that_is_not_finite_is_a_model_error_with_the_next_step(tmp_path)
             return images.mean((2, 3)) * self.scale * 1e10
 
     backbone = tiny_backbone(Explodes(), features=3)
-    with pytest.raises(
-        ModelError, match=r"tiny diverged: .* at step 1 of 30. Give a learning rate smaller than 0.01"
-    ):
+    with pytest.raises(ModelError, match=r"tiny diverged: .* at step 1 of 30. Give a learning rate smaller than 0.01"):
         run(tmp_path, backbone=backbone)
+
+
+def test_after_a_loss_that_is_not_finite_the_folder_takes_other_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0)
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warm_up_share": 0.5})
+    with pytest.raises(ModelError, match="diverged"):
+        run(tmp_path, settings)
+    assert run(tmp_path).epochs == 6
 
 
 def test_an_alarm_is_raised_where_training_stays_at_chance(tmp_path):

@@ -66,9 +66,7 @@ def test_a_process_killed_at_a_random_moment_is_continued_bit_for_bit(tmp_path, 
     found = run(tmp_path / "killed", LONG, augmentations=[augmentation("rotate-15"), augmentation("mixup")])
     first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert found.model_dump(exclude={"seconds", "command"}) == whole.model_dump(
-        exclude={"seconds", "command"}
-    )
+    assert found.model_dump(exclude={"seconds", "command"}) == whole.model_dump(exclude={"seconds", "command"})
 
 
 def test_a_checkpoint_is_read_back_as_it_was_saved(tmp_path):

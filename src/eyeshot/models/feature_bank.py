@@ -69,9 +69,7 @@ class FeatureBank:
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
 
-    def clean(
-        self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None
-    ) -> NDArray[np.floating]:
+    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
         """Features of unchanged images.
 
         Args:

@@ -42,9 +42,7 @@ def is_factory(model: str) -> bool:
     return ":" in model and not model.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
 
 
-def load_own(
-    model: str, *, weights: Path | None, from_scratch: bool, seed: int
-) -> tuple[nn.Module, bool, list[str]]:
+def load_own(model: str, *, weights: Path | None, from_scratch: bool, seed: int) -> tuple[nn.Module, bool, list[str]]:
     """The network behind a factory's name.
 
     Returns:
@@ -74,9 +72,7 @@ def find_classifier(network: nn.Module) -> str | None:
         part = getattr(network, name, None)
         if isinstance(part, nn.Module):
             found = [
-                ".".join(filter(None, (name, inner)))
-                for inner, layer in part.named_modules()
-                if _classifies(layer)
+                ".".join(filter(None, (name, inner))) for inner, layer in part.named_modules() if _classifies(layer)
             ]
             if found:
                 return found[-1]

@@ -24,6 +24,8 @@ def resolve_tag(model: str) -> tuple[str, Any, list[str]]:
     Raises:
         ModelError: timm has no such model; the nearest tags are named.
     """
+    for prefix in ("hf-hub:", "hf_hub:", "timm/"):  # as the hub writes the same tag
+        model = model.removeprefix(prefix)
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
         raise _unknown(model, difflib.get_close_matches(model, _all_names(), n=5, cutoff=0.4))
@@ -52,9 +54,7 @@ def load_timm(
         if weights is None:
             return module, []
         classifiers = _classifiers(config)
-        return module, [
-            load_weights(module, weights, name=name, classifiers=classifiers, convert=_filter_of(module))
-        ]
+        return module, [load_weights(module, weights, name=name, classifiers=classifiers, convert=_filter_of(module))]
     return _pretrained(name, config, size, seed, arguments)
 
 
@@ -169,6 +169,8 @@ def _all_names() -> list[str]:
 
 def _unknown(model: str, near: list[str]) -> ModelError:
     hint = f"Nearest: {', '.join(near)}." if near else "None is near."
+    if model.endswith((".pt", ".pth", ".safetensors", ".bin", ".ckpt")):
+        hint = "A file of weights goes to --weights, beside the architecture in --model."
     return ModelError(
         f"`model` must be a timm tag or package.module:factory; timm has no {model!r}. {hint} "
         "All tags: python -c \"import timm; print(*timm.list_pretrained(), sep='\\n')\""

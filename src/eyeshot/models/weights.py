@@ -40,9 +40,7 @@ def read_state(file: Path) -> tuple[State, str]:
         ModelError: it holds no weights, or cannot be read without running code from it.
     """
     if not file.is_file():
-        raise InputError(
-            f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file."
-        )
+        raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file.")
     with open(file, "rb") as opened:
         start = opened.read(9)
     try:
@@ -111,9 +109,7 @@ def load_weights(
 class Match:
     """How a state fits a module; `complete` where nothing is missing, left over or of another shape."""
 
-    def __init__(
-        self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]
-    ) -> None:
+    def __init__(self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]) -> None:
         own = module.state_dict()
         heads = tuple(f"{classifier}." for classifier in classifiers)
 
@@ -255,9 +251,7 @@ def _few(keys: Sequence[str]) -> str:
 
 
 def _names(content: Any) -> str:
-    return (
-        f" with {_few([str(name) for name in content])}" if isinstance(content, Mapping) and content else ""
-    )
+    return f" with {_few([str(name) for name in content])}" if isinstance(content, Mapping) and content else ""
 
 
 def _first_line(error: Exception) -> str:

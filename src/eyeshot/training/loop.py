@@ -95,10 +95,11 @@ def train(
                 settings=settings,
                 augmentations=augmentations,
                 device=device,
+                folder=folder,
                 progress=progress,
             )
-            resume_run(run, folder, key, done)
-            ended_early = _run_epochs(run, folder, key)
+            resume_run(run, key, done)
+            ended_early = _run_epochs(run, key)
             probabilities = predict(
                 run.model, backbone, pool, val_rows,
                 class_count=len(classes), device=device, batch_size=settings.batch_size,
@@ -129,9 +130,7 @@ def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Se
         raise InputError(f"Training needs at least 2 images, got {len(train_rows)}.")
     seen = labels[train_rows]
     if seen.min() < 0 or seen.max() >= len(classes):
-        raise InputError(
-            f"Training images must have labels 0 to {len(classes) - 1}, got {seen.min()} to {seen.max()}."
-        )
+        raise InputError(f"Training images must have labels 0 to {len(classes) - 1}, got {seen.min()} to {seen.max()}.")
 
 
 def _is_finished(done: TrainResult, settings: TrainSettings) -> bool:
@@ -141,13 +140,13 @@ def _is_finished(done: TrainResult, settings: TrainSettings) -> bool:
     return done.ended_early is None or (cap is not None and planned_cap is not None and cap <= planned_cap)
 
 
-def _run_epochs(run: Run, folder: Path, key: str) -> str | None:
+def _run_epochs(run: Run, key: str) -> str | None:
     """Train until the end or the time cap; says why it ended early."""
     settings, saved_at = run.settings, time.monotonic()
     for epoch in range(len(run.history), settings.epochs):
         cap = settings.time_cap_s
         if cap is not None and epoch and run.seconds * (epoch + 1) / epoch > cap:
-            save_run(run, folder, key)
+            save_run(run, key)
             return (
                 f"The time cap of {cap:.0f} s ended it after {epoch} of {settings.epochs} epochs, while the "
                 "learning rate was still high. Give it more time, fewer epochs or a smaller --size."
@@ -156,7 +155,7 @@ def _run_epochs(run: Run, folder: Path, key: str) -> str | None:
         run.history.append(_train_epoch(run, epoch))
         run.seconds += time.perf_counter() - begin
         if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S or epoch + 1 == settings.epochs:
-            save_run(run, folder, key)
+            save_run(run, key)
             saved_at = time.monotonic()
     return None
 
@@ -179,9 +178,7 @@ def _train_epoch(run: Run, epoch: int) -> EpochRecord:
             )  # fmt: skip
             targets = batch.targets
             if settings.label_smoothing:
-                targets = targets.lerp(
-                    torch.full_like(targets, 1 / targets.shape[1]), settings.label_smoothing
-                )
+                targets = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), settings.label_smoothing)
             scores = model(normalise(batch.images, run.backbone, device=device, layout=run.layout))
             loss = torch.nn.functional.cross_entropy(scores, targets)
             run.optimizer.zero_grad(set_to_none=True)
@@ -189,6 +186,8 @@ def _train_epoch(run: Run, epoch: int) -> EpochRecord:
             run.optimizer.step()
             value = loss.item()
             if not np.isfinite(value):
+                # So that the same folder can take the run with other settings.
+                (run.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
                 raise ModelError(
                     f"Training of {run.backbone.name} diverged: the loss is {value} at step {step + 1} of "
                     f"{run.total_steps}. Give a learning rate smaller than {settings.learning_rate:g}."

@@ -19,9 +19,7 @@ def describe_hardware(device: torch.device | str = "cpu") -> str:
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return (
-        f"{processor}, {os.cpu_count()} cores ({threads} threads), {platform.machine()}, {platform.system()}"
-    )
+    return f"{processor}, {os.cpu_count()} cores ({threads} threads), {platform.machine()}, {platform.system()}"
 
 
 def describe_versions() -> dict[str, str]:

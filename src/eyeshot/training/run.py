@@ -38,6 +38,7 @@ class Run:
     settings: TrainSettings
     device: torch.device
     layout: torch.memory_format
+    folder: Path
     progress: Progress | None
     history: list[EpochRecord] = field(default_factory=list)
     failed_views: int = 0
@@ -58,6 +59,7 @@ def start_run(
     settings: TrainSettings,
     augmentations: Sequence[Augmentation],
     device: torch.device,
+    folder: Path,
     progress: Progress | None,
 ) -> Run:
     """A run before its first step; `pool` and `labels` (N,) are the training images alone."""
@@ -69,22 +71,22 @@ def start_run(
     )
     numbers = torch.from_numpy(labels).to(device)
     return Run(
-        model, optimizer, backbone, pool, numbers, augmentations, settings, device, layout, progress
+        model, optimizer, backbone, pool, numbers, augmentations, settings, device, layout, folder, progress
     )  # fmt: skip
 
 
-def resume_run(run: Run, folder: Path, key: str, done: TrainResult | None) -> None:
-    """Take over what the last checkpoint in `folder` holds, if there is one.
+def resume_run(run: Run, key: str, done: TrainResult | None) -> None:
+    """Take over what the last checkpoint in the run's folder holds, if there is one.
 
     Raises:
-        InputError: `folder` holds another run.
+        InputError: the folder holds another run.
     """
-    state = load_checkpoint(folder)
+    state = load_checkpoint(run.folder)
     if state is None and (done is None or done.key == key):
         return
     if state is None or state["key"] != key:
         raise InputError(
-            f"{str(folder)!r} holds another run: its images, labels, model, augmentations or settings "
+            f"{str(run.folder)!r} holds another run: its images, labels, model, augmentations or settings "
             "differ. Choose another folder with --out, or delete this one."
         )
     run.model.load_state_dict(state["model"])
@@ -93,10 +95,10 @@ def resume_run(run: Run, folder: Path, key: str, done: TrainResult | None) -> No
     run.failed_views, run.seconds = state["failed_views"], state["seconds"]
 
 
-def save_run(run: Run, folder: Path, key: str) -> None:
+def save_run(run: Run, key: str) -> None:
     """Write the checkpoint."""
     save_checkpoint(
-        folder,
+        run.folder,
         {
             "key": key,
             "model": run.model.state_dict(),
