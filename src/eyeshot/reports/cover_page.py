@@ -10,7 +10,7 @@ from markupsafe import Markup
 from eyeshot.reports.cover_cards import ROLES, make_cards, make_gallery, make_strips
 from eyeshot.reports.curve_figure import make_curve
 from eyeshot.reports.interval_plot import Axis
-from eyeshot.reports.joint_map import clouds_on_map, figure_json, point_lists
+from eyeshot.reports.joint_map import best_projection, clouds_on_map, figure_json, point_lists
 from eyeshot.reports.markers import PATHS
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
@@ -87,6 +87,7 @@ def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
     sources = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
     return {
         "clouds": clouds,
+        "first": best_projection(points),
         "projections": [projection.info for projection in points.projections],
         "figure": figure_json(points, clouds),
         "points": point_lists(cover, points, clouds, sprites=sprites is not None),

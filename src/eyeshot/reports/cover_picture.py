@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.errors import InputError
-from eyeshot.reports.joint_map import square_range
+from eyeshot.reports.joint_map import best_projection, frames_of
 from eyeshot.reports.markers import CANDIDATES, PATHS, TARGET, TRAIN, Mark
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import data_address, resized, tiled
@@ -150,8 +150,8 @@ def _advised(points_: CoverMap, report: CoverReport) -> str | None:
 def _dots(points_: CoverMap, report: CoverReport) -> list[tuple[str, float, float]]:
     """Train below, then target and the winner's views in random order, so that neither hides the other."""
     random = np.random.default_rng(0)
-    best = max(points_.projections, key=lambda one: one.info.agreement)
-    left, right, _, top = square_range(best.xy)
+    best = points_.projections[best_projection(points_)]
+    left, right, bottom, top = frames_of(points_)[best_projection(points_)]
     across = SIDE / (right - left)
     names: list[tuple[str | None, Mark]] = [
         ("train", TRAIN),
@@ -161,7 +161,8 @@ def _dots(points_: CoverMap, report: CoverReport) -> list[tuple[str, float, floa
 
     def some(name: str | None, mark: Mark) -> list[tuple[str, float, float]]:
         chosen = np.flatnonzero(points_.cloud == name) if name is not None else np.empty(0, np.int64)
-        chosen = chosen[np.isfinite(best.xy[chosen]).all(axis=1)]
+        x, y = best.xy[chosen].T
+        chosen = chosen[(x > left) & (x < right) & (y > bottom) & (y < top)]
         if len(chosen) > MOST_DOTS:
             chosen = np.sort(random.choice(chosen, MOST_DOTS, replace=False))
         return [
@@ -187,7 +188,7 @@ def _legend(cover: Cover) -> list[tuple[Mark, str, float]]:
 def _faith(cover: Cover) -> str:
     if cover.map is None:
         return ""
-    info = max(cover.map.projections, key=lambda one: one.info.agreement).info
+    info = cover.map.projections[best_projection(cover.map)].info
     return (
         f"{info.name}, fitted on all clouds together; trustworthiness {info.trustworthiness:.2f}. "
         "Scores are of feature space."

@@ -14,6 +14,7 @@ from eyeshot.reports.wording import shortened
 if TYPE_CHECKING:
     from eyeshot.coverage.result import Cover, CoverMap
 
+Frame = tuple[float, float, float, float]
 LONGEST_ID = 160
 LINE = 0.8
 
@@ -65,15 +66,34 @@ def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
     return [cloud for cloud in found if len(cloud.points)]
 
 
-def square_range(xy: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """A square with a margin that holds all points of `xy`: float32 (P, 2), as left, right, bottom, top."""
-    finite = xy[np.isfinite(xy).all(axis=1)]
+def square_frame(xy: NDArray[np.float32]) -> Frame:
+    """A square around `xy`: float32 (n, 2), as left, right, bottom, top.
+
+    It holds all but the outermost hundredth on each side, and these too where they are not far: a single point far
+    away would press all others into a spot.
+    """
+    finite = xy[np.isfinite(xy).all(axis=1)].astype(float)
     if not len(finite):
         return (-1.0, 1.0, -1.0, 1.0)
-    low, high = finite.min(axis=0).astype(float), finite.max(axis=0).astype(float)
-    middle = (low + high) / 2
-    half = 0.53 * (max(high - low) or 1.0)
-    return (middle[0] - half, middle[0] + half, middle[1] - half, middle[1] + half)
+    inner_low, inner_high = np.quantile(finite, [0.01, 0.99], axis=0)
+    slack = 0.25 * (inner_high - inner_low).max()
+    low = np.maximum(finite.min(axis=0), inner_low - slack)
+    high = np.minimum(finite.max(axis=0), inner_high + slack)
+    across, up = map(float, (low + high) / 2)
+    half = 0.53 * (float((high - low).max()) or 1.0)
+    return (across - half, across + half, up - half, up + half)
+
+
+def frames_of(points: CoverMap) -> list[Frame]:
+    """The frame of each projection: around train, target and the first candidate, whatever is switched on later."""
+    first = np.isin(points.cloud, ["train", "target", *points.candidates[:1]])
+    return [square_frame(np.asarray(projection.xy)[first]) for projection in points.projections]
+
+
+def best_projection(points: CoverMap) -> int:
+    """Position of the projection in which cover can be seen best; the first where that is not known."""
+    agreement = [projection.info.agreement for projection in points.projections]
+    return int(np.argmax(np.nan_to_num(agreement, nan=-1.0)))
 
 
 def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
@@ -83,7 +103,8 @@ def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
     from bokeh.models import ColumnDataSource, CustomJS, PanTool, Range1d, WheelZoomTool
     from bokeh.plotting import figure
 
-    left, right, bottom, top = square_range(points.projections[0].xy)
+    first = best_projection(points)
+    left, right, bottom, top = frames_of(points)[first]
     pan = PanTool()
     # Only with Ctrl (or a pinch), so that scrolling the page does not get caught in the map.
     zoom = WheelZoomTool(modifiers="ctrl") if "modifiers" in WheelZoomTool.properties() else WheelZoomTool()
@@ -114,7 +135,7 @@ def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
             xy = np.asarray(projection.xy, np.float32)[cloud.points]
             columns[f"x{number}"] = np.ascontiguousarray(xy[:, 0])
             columns[f"y{number}"] = np.ascontiguousarray(xy[:, 1])
-        columns["x"], columns["y"] = columns["x0"], columns["y0"]
+        columns["x"], columns["y"] = columns[f"x{first}"], columns[f"y{first}"]
         style: dict[str, Any] = {
             "marker": cloud.mark.shape,
             "fill_color": cloud.mark.colour,
@@ -184,6 +205,6 @@ def point_lists(cover: Cover, points: CoverMap, clouds: list[CloudOnMap], *, spr
     return {
         "classes": [shortened(name, LONGEST_ID) for name in cover.report.classes],
         "advice": shortened(cover.report.advice, LONGEST_ID),
-        "ranges": [square_range(projection.xy) for projection in points.projections],
+        "ranges": frames_of(points),
         "clouds": [entry(cloud) for cloud in clouds],
     }

@@ -73,7 +73,7 @@
     plot.x_range.setv({ start: left, end: right });
     plot.y_range.setv({ start: bottom, end: top });
   };
-  const reset = () => ranges(...points.ranges[Number(value("projection"))]);
+  const reset = () => { ranges(...points.ranges[Number(value("projection"))]); outside(); };
   const zoom = (factor) => {
     const { x_range: x, y_range: y } = plot;
     const scaled = (range) => {
@@ -82,6 +82,7 @@
       return [middle - half, middle + half];
     };
     ranges(...scaled(x), ...scaled(y));
+    outside();
   };
   const project = () => {
     const number = value("projection");
@@ -95,6 +96,21 @@
   };
   const show = () => {
     for (const box of controls.querySelectorAll("[name=cloud]")) model(box.value).visible = box.checked;
+    outside();
+  };
+  // A far point may lie outside of the frame, which is fixed: say so instead of moving everything.
+  const outside = () => {
+    const { x_range: x, y_range: y } = plot;
+    let count = 0;
+    for (const cloud of points.clouds) {
+      if (!model(cloud.model).visible) continue;
+      const data = source(cloud.model).data;
+      for (let place = 0; place < cloud.label.length; place += 1) {
+        if (data.x[place] < x.start || data.x[place] > x.end || data.y[place] < y.start || data.y[place] > y.end) count += 1;
+      }
+    }
+    byId("outside").hidden = count === 0;
+    byId("outside").textContent = `${count} of the points that are on ${count === 1 ? "lies" : "lie"} outside of this frame: zoom out to see ${count === 1 ? "it" : "them"}.`;
   };
   const order = () => {
     if (!target) return;
@@ -178,6 +194,7 @@
     looks();
     order();
     scale();
+    outside();
     addEventListener("resize", scale);
     controls.addEventListener("submit", (event) => event.preventDefault());
     byId("map-parts").addEventListener("change", (event) => {
