@@ -77,3 +77,15 @@ def test_a_small_timm_network_learns_the_digits_of_scikit_learn(tmp_path):
         classes=[str(digit) for digit in range(10)], cache=tmp_path, settings=settings,
     )  # fmt: skip
     assert found.result.accuracy.value > 0.85
+
+
+def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_path):
+    pool, labels = make_pool()
+    tag = "test_resnet.r160_in1k"
+    backbone = load_backbone(tag, from_scratch=True, size=16)
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    arguments = {"val_rows": ROWS[42:], "classes": CLASSES, "cache": tmp_path, "settings": settings}
+    trained = train_baseline(backbone, pool, labels, ROWS[:42], **arguments).backbone
+    loaded = load_backbone(tag, weights=next(tmp_path.rglob("weights.safetensors")), size=16)
+    assert "prefix 'backbone.' taken off" in loaded.reason
+    assert loaded.fingerprint == trained.fingerprint

@@ -43,7 +43,7 @@ def load_trained(backbone: Backbone, folder: Path, result: TrainResult) -> Basel
     reason = f"Trained here for {result.epochs} epochs on {result.n_train} images ({with_what})."
     return Baseline(
         backbone.with_module(model.backbone.eval(), pretrained=backbone.pretrained, reason=reason),
-        Head(model.head.weight.detach().numpy(), model.head.bias.detach().numpy()),
+        model.linear_head(),
         result,
     )
 

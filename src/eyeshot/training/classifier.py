@@ -10,11 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eyeshot.augment import Pool
-from eyeshot.models import Backbone, normalise, place, to_batch
+from eyeshot.models import Backbone, Head, extract, fit_head, normalise, place, to_batch
+
+HEAD_IMAGES = 5000
 
 
 class Classifier(nn.Module):
-    """A backbone with a linear head: float (n, 3, S, S) -> class scores (n, C)."""
+    """A backbone with a linear head on its standardised features: float (n, 3, S, S) -> class scores (n, C).
+
+    Features of some networks reach into the hundreds; `shift` and `scale` bring them to where one learning rate
+    suits the head of any. They are set once by `start_head` and stay.
+    """
+
+    shift: Tensor
+    scale: Tensor
 
     def __init__(self, backbone: Backbone, class_count: int) -> None:
         super().__init__()
@@ -22,11 +31,19 @@ class Classifier(nn.Module):
         self.head = nn.Linear(backbone.feature_count, class_count)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
+        self.register_buffer("shift", torch.zeros(backbone.feature_count))
+        self.register_buffer("scale", torch.ones(backbone.feature_count))
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores of a batch."""
-        scores: Tensor = self.head(self.backbone(images))
+        scores: Tensor = self.head((self.backbone(images) - self.shift) / self.scale)
         return scores
+
+    def linear_head(self) -> Head:
+        """The head for features as they are."""
+        weight = self.head.weight / self.scale
+        bias = self.head.bias - weight @ self.shift
+        return Head(weight.detach().cpu().numpy(), bias.detach().cpu().numpy())
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that the architecture wants to keep from weight decay; timm asks for them."""
@@ -54,3 +71,45 @@ def predict(
             images = normalise(batch, backbone, device=device, layout=layout)
             found[start : start + batch_size] = model(images).float().softmax(1).cpu().numpy()
     return found
+
+
+def start_head(
+    model: Classifier,
+    backbone: Backbone,
+    pool: Pool,
+    labels: NDArray[np.int64],
+    *,
+    class_count: int,
+    device: torch.device,
+    batch_size: int,
+    seed: int,
+) -> None:
+    """Begin at the best linear head on the features of trained weights.
+
+    From a random head, the first steps would spoil the features before it points anywhere (Kumar et al. 2022,
+    "Fine-tuning can distort pretrained features and underperform out-of-distribution").
+
+    Args:
+        model: changed in place.
+        backbone: what the model was made of.
+        pool: the training images; a few thousand of them are enough.
+        labels: int64 (N,), their class numbers.
+        class_count: C.
+        device: where the forward pass runs.
+        batch_size: images at once.
+        seed: which images, where there are more than enough.
+    """
+    rows = np.random.default_rng(seed).permutation(len(pool))[:HEAD_IMAGES]
+    parts = [rows[start : start + 512] for start in range(0, len(rows), 512)]
+    features = np.concatenate(
+        [extract(backbone, np.asarray(pool.images[part]), device=device, batch_size=batch_size) for part in parts]
+    )
+    shift = features.mean(0, dtype=np.float64)
+    scale = features.std(0, dtype=np.float64)
+    scale = np.where(scale > 1e-6 * scale.max(), scale, 1.0)
+    found = fit_head(features, labels[rows], class_count=class_count)
+    with torch.no_grad():
+        model.shift.copy_(torch.from_numpy(shift))
+        model.scale.copy_(torch.from_numpy(scale))
+        model.head.weight.copy_(torch.from_numpy(found.weight * scale))
+        model.head.bias.copy_(torch.from_numpy(found.bias + found.weight @ shift))

@@ -20,7 +20,7 @@ from eyeshot.models import Backbone, normalise
 from eyeshot.training.alarms import alarms
 from eyeshot.training.batches import epoch_batches, make_batch, part_of, steps_per_epoch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE
-from eyeshot.training.classifier import Classifier, predict
+from eyeshot.training.classifier import Classifier, predict, start_head
 from eyeshot.training.machine import describe_hardware, describe_versions
 from eyeshot.training.result import (
     WEIGHTS_FILE,
@@ -98,7 +98,17 @@ def train(
                 folder=folder,
                 progress=progress,
             )
-            resume_run(run, key, done)
+            if not resume_run(run, key, done) and backbone.pretrained:
+                start_head(
+                    run.model,
+                    backbone,
+                    run.pool,
+                    labels[train_rows],
+                    class_count=len(classes),
+                    device=device,
+                    batch_size=settings.batch_size,
+                    seed=settings.seed,
+                )
             ended_early = _run_epochs(run, key)
             probabilities = predict(
                 run.model, backbone, pool, val_rows,

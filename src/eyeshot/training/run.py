@@ -75,15 +75,15 @@ def start_run(
     )  # fmt: skip
 
 
-def resume_run(run: Run, key: str, done: TrainResult | None) -> None:
-    """Take over what the last checkpoint in the run's folder holds, if there is one.
+def resume_run(run: Run, key: str, done: TrainResult | None) -> bool:
+    """Take over what the last checkpoint in the run's folder holds, and say whether there is one.
 
     Raises:
         InputError: the folder holds another run.
     """
     state = load_checkpoint(run.folder)
     if state is None and (done is None or done.key == key):
-        return
+        return False
     if state is None or state["key"] != key:
         raise InputError(
             f"{str(run.folder)!r} holds another run: its images, labels, model, augmentations or settings "
@@ -93,6 +93,7 @@ def resume_run(run: Run, key: str, done: TrainResult | None) -> None:
     run.optimizer.load_state_dict(state["optimizer"])
     run.history = [EpochRecord.model_validate(record) for record in state["history"]]
     run.failed_views, run.seconds = state["failed_views"], state["seconds"]
+    return True
 
 
 def save_run(run: Run, key: str) -> None:
