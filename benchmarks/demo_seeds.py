@@ -22,11 +22,19 @@ if __name__ == "__main__":
         settings = demo_settings(test, seed) | {"images": False, "projections": ()}
         report = cover(train, cache=folder / "cache", progress=said(), **settings).report
         checks = dict(check_answer(report))
+        score = {one.name: one.score or 0.0 for one in report.candidates}
+        first_two = {one.name for one in report.of("ranked")[:2]}
         seeds[seed] = {
             "found": all(checks.values()),
             "checks": checks,
+            "without_allowing_for_noise": {
+                "invert and dilation are the first two": first_two == {"invert", "dilation"},
+                "rotate-15 above, half turns and mirror below the no-op": score["rotate-15"] > 0
+                and score["half-turns"] < 0
+                and score["mirror"] < 0,
+            },
             "seconds": report.seconds,
             "baseline_accuracy": report.models[0].baseline_accuracy,
-            "scores": {one.name: one.score for one in report.candidates},
+            "scores": score,
         }
     keep("demo_seeds", {"found": sum(bool(one["found"]) for one in seeds.values()), "of": len(seeds), "seeds": seeds})
