@@ -176,7 +176,7 @@ def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | No
         missing["only_reached"] = "counted among ranked candidates only"
     for name in ("affinity", "relearnability"):
         if getattr(scores, name) is None:
-            missing[name] = "no held-out view to judge"
+            missing |= dict.fromkeys((name, f"{name}_worst_class"), "no held-out view to judge")
     return scores, missing
 
 
