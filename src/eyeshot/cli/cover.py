@@ -64,7 +64,7 @@ def run(
 ) -> None:
     """Which augmentation lets the training images cover the test images, for this model?
 
-    Writes cover.html, cover.json and uncovered.csv. The same command continues a run that was cut off.
+    Writes cover.html, cover.svg, cover.json and uncovered.csv. The same command continues a run that was cut off.
     """
     import shlex
     import sys
@@ -73,7 +73,7 @@ def run(
     from eyeshot.cli.cover_output import print_cover, print_plan
     from eyeshot.cli.numbers import triple
     from eyeshot.coverage import cover, prepare
-    from eyeshot.reports import write_cover_page
+    from eyeshot.reports import write_cover_page, write_cover_picture
     from eyeshot.settings import check_settings
     from eyeshot.workspace import find_workspace, make_folder
 
@@ -122,4 +122,5 @@ def run(
         progress("writing the page", 0, 0)
         result.save(folder)
         write_cover_page(result, folder / "cover.html", images=images)
+        write_cover_picture(result, folder / "cover.svg")
     print_cover(result, folder, workspace.cache, train=train, json=json_)

@@ -66,8 +66,8 @@ def draw_map(
     ]
     best = by_name[advice].cover if advice in by_name else by_name["no-op"].cover
     clean_cover = by_name["clean"].cover
-    by_clean = [np.full(len(train), -1), clean_cover.reached[target], in_val[val]]
-    by_best = [np.full(len(train), -1), best.reached[target], np.full(len(val), -1)]
+    by_clean = [np.full(len(train), -1), clean_cover.covered[target], in_val[val]]
+    by_best = [np.full(len(train), -1), best.covered[target], np.full(len(val), -1)]
     predicted = [np.full(len(train), -1), np.full(len(target), -1), bench.head.predicted[val]]
     for name in names:
         one = by_name[name]
