@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from eyeshot.coverage.half_samples import standard_error
 
 CONFIDENCE = 0.95
+# That quantile of one normal difference. Where few images differ, that of the halves is smaller: of a single image
+# won, half of the halves know nothing, and it would count as a clear gain.
+LEAST_CRITICAL = 1.644854
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,7 @@ def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]
         certain = error < 1e-12
         scaled = difference / np.where(certain, 1.0, error)
         scaled[:, certain] = 0.0
-        critical = max(0.0, float(np.quantile(scaled.max(axis=1), CONFIDENCE, method="higher")))
+        critical = max(LEAST_CRITICAL, float(np.quantile(scaled.max(axis=1), CONFIDENCE, method="higher")))
         tied[i] = bool((values[i] - values[others] + critical * error >= -1e-12).all())
     tied[int(values.argmax())] = True
     return tied
@@ -96,5 +99,5 @@ def better_than_zero(gains: NDArray[np.float64], over_halves: NDArray[np.float64
     errors = np.array([standard_error(over_halves[:, column]) for column in range(len(gains))])
     centred = over_halves - over_halves.mean(axis=0)
     scaled = centred / np.where(errors < 1e-12, 1.0, errors)
-    critical = float(np.quantile(scaled.max(axis=1), CONFIDENCE, method="higher"))
+    critical = max(LEAST_CRITICAL, float(np.quantile(scaled.max(axis=1), CONFIDENCE, method="higher")))
     return gains > critical * errors + 1e-12
