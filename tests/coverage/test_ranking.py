@@ -149,3 +149,14 @@ def test_no_candidates_and_one_candidate_can_be_ranked():
     assert one.order.tolist() == [0]
     assert one.beats.tolist() == [True]
     assert one.clean_group == 2
+
+
+@pytest.mark.parametrize("won", [1, 2])
+def test_one_or_two_images_won_and_none_lost_are_no_clear_gain(won):
+    """Of halves without them the gain is 0 and of halves with them twice what it is: their quantile is no guard."""
+    values = np.zeros((200, 1))
+    values[:won] = 1
+    for seed in range(20):
+        ranking = rank_gains(*gains_of(values, seed=seed))
+        assert not ranking.beats[0]
+        assert ranking.clean_group == 1

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from made_up import bench, cloud_cover, first, judged
+
+from eyeshot.coverage import words
+from eyeshot.coverage.result import Shift
+
+SHIFT = Shift(
+    target_coverage=0.5, held_out_coverage=0.9, ratio=0.55, weight=0.45, domain_auc=0.9, count=50, words="A shift."
+)
+
+
+def answer_of(*candidates, target: str = "test") -> list[str]:
+    found = judged(*candidates)
+    ranked = [one for one in found.candidates if one.role == "ranked"]
+    return words.answer(ranked, clear=found.clear, clean_group=found.clean_group, shift=SHIFT, target=target)
+
+
+def test_a_clear_winner_is_named_with_what_it_reaches():
+    answer = answer_of(*bench(40, invert=cloud_cover(first(120)), mirror=cloud_cover(first(42))))
+    assert answer == [
+        "Train with invert: with it, 60 % of the test images lie within reach of training images that agree on one "
+        "class, 40.0 points more than without.",
+        "A shift.",
+    ]
+
+
+def test_what_cannot_be_told_from_the_winner_is_named_beside_it():
+    answer = answer_of(*bench(40, invert=cloud_cover(first(120)), grey=cloud_cover(first(120))))
+    assert answer[1] == "It cannot be told from grey."
+
+
+def test_where_no_gain_is_clear_the_advice_is_the_control():
+    answer = answer_of(*bench(40, mirror=cloud_cover(first(41))))
+    assert answer[0].startswith("No candidate beats clean by more than noise. The advice is trivial-augment")
+
+
+def test_a_ranking_by_distance_says_so():
+    answer = answer_of(*bench(0, invert=cloud_cover(first(4), distance=0.2)), target="validation")
+    assert answer[0] == "Train with invert: its views come nearest to the validation images."
+
+
+def test_a_run_without_ranked_candidates_says_what_to_do():
+    assert "--candidates" in answer_of(*bench())[0]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.254, "25 %"), (0.0, "0 %"), (1.0, "100 %"), (None, "–")])
+def test_shares_are_told_in_percent(share, text):
+    assert words.percent(share) == text
+
+
+@pytest.mark.parametrize(("difference", "text"), [(0.2541, "25.4 points"), (-0.01, "-1.0 points"), (None, "–")])
+def test_differences_are_told_in_points(difference, text):
+    assert words.points(difference) == text
+
+
+def test_names_are_listed_in_a_sentence():
+    assert words.listing(["a"]) == "a"
+    assert words.listing(["a", "b"]) == "a and b"
+    assert words.listing(["a", "b", "c"]) == "a, b and c"
+    assert words.listing(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
