@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from eyeshot.errors import ModelError
-from eyeshot.models import extract, measure_speed, normalise
+from eyeshot.models import extract, normalise
 
 from .helpers import HALF, make_backbone, make_pool, small_timm, tiny_backbone
 
@@ -75,7 +75,3 @@ def test_nan_features_are_a_model_error_that_names_the_model_and_how_many():
 
 def test_no_images_give_no_features():
     assert extract(tiny_backbone(), np.empty((0, 16, 16, 3), np.uint8)).shape == (0, 6)
-
-
-def test_the_speed_is_a_positive_number_of_images_a_second():
-    assert measure_speed(tiny_backbone(), batch_size=4, time_s=0.01) > 1

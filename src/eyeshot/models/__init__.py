@@ -3,7 +3,7 @@
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.device import choose_device
 from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
-from eyeshot.models.features import extract, measure_speed, normalise, place, to_batch
+from eyeshot.models.features import extract, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
 from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
 
@@ -18,7 +18,6 @@ __all__ = [
     "extract",
     "fit_head",
     "load_backbone",
-    "measure_speed",
     "normalise",
     "place",
     "to_batch",

@@ -125,18 +125,6 @@ class FeatureBank:
         sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
 
-    def missing_views(
-        self,
-        augmentation: Augmentation | Sequence[Augmentation],
-        pool: Pool,
-        rows: NDArray[np.int64],
-        *,
-        seed: int,
-        draw: int,
-    ) -> int:
-        """How many forward passes `views` would cost."""
-        return len(self._missing(view_keys(augmentation, pool, rows, seed=seed, draw=draw)))
-
     def _chunks(self, missing: Sequence[int]) -> list[NDArray[np.int64]]:
         positions = np.asarray(missing, np.int64)
         return [positions[start : start + self.chunk] for start in range(0, len(positions), self.chunk)]
