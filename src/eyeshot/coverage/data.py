@@ -186,20 +186,27 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
         generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
         generated = generated.with_classes(table.classes)
         generated = generated.take(sample_rows(generated, settings.draws * count, seed=settings.seed))
+    # Half-samples and the order of training go by position, and a file's new name must not move its image.
+    order = np.argsort(np.argsort(np.array(table.contents), kind="stable"))
+    sources, more, baseline = (rows[np.argsort(order[rows])] for rows in (sources, more, baseline))
     return Tables(
         train=table,
-        val=chosen_val,
-        target=chosen_target,
+        val=_by_content(chosen_val),
+        target=_by_content(chosen_target),
         baseline=baseline,
         sources=sources,
         more=more,
-        generated=generated,
+        generated=None if generated is None else _by_content(generated),
         target_is_validation=settings.test is None,
         n_train=len(train_rows),
         n_val=len(val_rows),
         n_target=n_target,
         notes=notes,
     )
+
+
+def _by_content(table: ImageTable) -> ImageTable:
+    return table.take(np.argsort(np.array(table.contents), kind="stable"))
 
 
 def decode_tables(
