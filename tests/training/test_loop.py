@@ -7,7 +7,6 @@ from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
 from eyeshot.errors import InputError, ModelError
-from eyeshot.models.backbone import count_features
 from eyeshot.training import loop
 
 from .helpers import SETTINGS, make_pool, run, tiny_backbone
@@ -52,23 +51,6 @@ def test_training_leaves_the_given_backbone_and_the_global_generator_alone(tmp_p
     run(tmp_path, backbone=backbone)
     assert torch.equal(torch.rand(3), wanted)
     assert same(before, backbone.module.state_dict())
-
-
-def test_a_network_that_caches_a_tensor_in_its_first_pass_can_be_trained_afterwards(tmp_path):
-    class Caches(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = torch.nn.Conv2d(3, 4, 1)
-            self.grid = None
-
-        def forward(self, images):
-            if self.grid is None:
-                self.grid = torch.linspace(0, 1, images.shape[-1])
-            return (self.layer(images) * self.grid).mean((2, 3))
-
-    module = Caches()
-    count_features(module, 16)
-    assert run(tmp_path, backbone=tiny_backbone(module, features=4)).epochs == 6
 
 
 def test_labels_of_the_validation_images_do_not_change_the_training(tmp_path):

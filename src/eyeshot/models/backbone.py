@@ -65,8 +65,7 @@ def count_features(module: nn.Module, size: int) -> int:
     """
     device = next((value.device for value in module.parameters()), torch.device("cpu"))
     module.eval()
-    # No inference mode here: what a module caches in its first pass must still allow training afterwards.
-    with torch.no_grad():
+    with torch.inference_mode():
         found = module(torch.zeros(1, 3, size, size, device=device))
     if not isinstance(found, Tensor) or found.ndim != 2:
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
