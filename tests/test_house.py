@@ -60,7 +60,9 @@ def test_root_modules_import_no_room_before_it_is_needed() -> None:
 
 
 def test_no_file_is_longer_than_a_hard_look_allows() -> None:
-    lengths = {str(file.relative_to(SOURCE)): len(file.read_text("utf-8").splitlines()) for file in SOURCE.rglob("*.py")}
+    lengths = {
+        str(file.relative_to(SOURCE)): len(file.read_text("utf-8").splitlines()) for file in SOURCE.rglob("*.py")
+    }
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 
 

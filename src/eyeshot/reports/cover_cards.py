@@ -9,7 +9,7 @@ from eyeshot.reports.pictures import data_address, resized, strip
 from eyeshot.reports.wording import COVER_SCORES, LABEL_SCORES, ScoreWords
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Candidate, Cover, CoverReport
+    from eyeshot.coverage import Candidate, Cover, CoverReport
 
 Role = Literal["ranked", "harder", "destroyer", "control"]
 

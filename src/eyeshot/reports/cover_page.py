@@ -18,7 +18,7 @@ from eyeshot.reports.ranking import ranking_axis, score_scale
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Cover
+    from eyeshot.coverage import Cover
 
 MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000

@@ -20,7 +20,7 @@ from eyeshot.reports.ranking import ranking_axis, score_scale
 from eyeshot.reports.wording import points, shortened, signed, visible
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Candidate, Cover, CoverMap, CoverReport
+    from eyeshot.coverage import Candidate, Cover, CoverMap, CoverReport
 
 WIDTH = 1200
 SIDE = 520

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyeshot.reports.interval_plot import make_axis
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import CoverReport
+    from eyeshot.coverage import CoverReport
 
 WIDTH, HEIGHT = 380, 230
 LEFT, RIGHT, TOP, BOTTOM = 42, 14, 14, 38

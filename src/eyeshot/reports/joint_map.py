@@ -12,7 +12,7 @@ from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_m
 from eyeshot.reports.wording import shortened
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import Cover, CoverMap
+    from eyeshot.coverage import Cover, CoverMap
 
 Frame = tuple[float, float, float, float]
 LONGEST_ID = 160

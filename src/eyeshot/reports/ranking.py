@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eyeshot.reports.interval_plot import Axis, make_axis
 
 if TYPE_CHECKING:
-    from eyeshot.coverage.result import CoverReport
+    from eyeshot.coverage import CoverReport
 
 
 def score_scale(report: CoverReport) -> float:

@@ -87,8 +87,7 @@ class AugmentationContract:
     def test_parameters_are_exactly_the_same_for_the_same_stream(self) -> None:
         """Drawing twice from equal generators gives equal parameters, of equal names, shapes and types."""
         draws = [
-            self.augmentation.operation.draw(np.random.Generator(np.random.Philox(key=5)), self.size)
-            for _ in range(2)
+            self.augmentation.operation.draw(np.random.Generator(np.random.Philox(key=5)), self.size) for _ in range(2)
         ]
         first, second = stack(draws[:1]), stack(draws[1:])
         assert first.keys() == second.keys()

@@ -1,0 +1,57 @@
+"""What the documents say must be so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from eyeshot.coverage import result
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_key_of_cover_json_is_documented() -> None:
+    text = (ROOT / "docs" / "cover-json.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([a-z_0-9]+)`", text))
+    records = [one for one in vars(result).values() if isinstance(one, type) and issubclass(one, result.Record)]
+    fields = {name for record in records for name in record.model_fields}
+    assert len(records) > 5
+    assert fields - words == set()
+
+
+def test_every_option_that_the_readme_names_exists() -> None:
+    from typer.main import get_command
+
+    from eyeshot.cli import app
+
+    commands = get_command(app).commands
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("eyeshot ")]
+    assert len(lines) > 5
+    for line in lines:
+        _, name, *words = shlex.split(line, comments=True)
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_files_that_the_contributing_page_names_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "eyeshot"
+    for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`", text):
+        assert (source / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files_of_the_project(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
+
+
+def test_records_of_the_report_forbid_unknown_keys() -> None:
+    assert issubclass(result.CoverReport, BaseModel)
+    with pytest.raises(ValueError, match="extra"):
+        result.Scores.model_validate({"reachh": 1.0})
