@@ -1,0 +1,60 @@
+"""How the ranking settles with the number of source images and of draws: why the defaults are what they are.
+
+PACS photographs, target PACS drawings, SqueezeNet with ImageNet weights at 64 px. Spearman's correlation of the
+gains of the ranked candidates with those of the largest setting, and with those of another seed at the same setting
+(other sources, held-out images, draws and target images).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from scipy.stats import spearmanr
+
+from benchmarks.common import flat, keep, said, shared, squeezenet
+from eyeshot.coverage import cover
+from eyeshot.workspace import make_folder
+
+SETTINGS = [(600, 6), (600, 3), (600, 2), (600, 1), (300, 3), (150, 3)]
+
+if __name__ == "__main__":
+    data = shared()
+    out = make_folder(Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp()))
+    target = flat(data / "data" / "pacs" / "sketch", out / "sketch-flat")
+    gains: dict[tuple[int, int, int], dict[str, float]] = {}
+    for sample, draws in SETTINGS:
+        for seed in (0, 1):
+            print(f"== {sample} sources, {draws} draws, seed {seed}", file=sys.stderr)
+            report = cover(
+                data / "data" / "pacs" / "photo",
+                cache=out / "cache",
+                progress=said(),
+                test=target,
+                size=64,
+                sample=sample,
+                draws=draws,
+                seed=seed,
+                images=False,
+                projections=(),
+                **squeezenet(data),
+            ).report
+            gains[sample, draws, seed] = {
+                one.name: one.score or 0.0 for one in report.candidates if one.family not in ("control", "mixing")
+            }
+
+    def agreement(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+        names = sorted(gains[one])
+        return float(spearmanr([gains[one][name] for name in names], [gains[other][name] for name in names]).statistic)
+
+    rows = [
+        {
+            "sources": sample,
+            "draws": draws,
+            "spearman_with_largest": agreement((sample, draws, 0), (*SETTINGS[0], 0)),
+            "spearman_with_other_seed": agreement((sample, draws, 0), (sample, draws, 1)),
+        }
+        for sample, draws in SETTINGS
+    ]
+    keep("settling", {"n_candidates": len(next(iter(gains.values()))), "rows": rows})
