@@ -57,7 +57,7 @@ def default_settings(
     if backbone.pretrained:
         settings = TrainSettings(epochs=20, learning_rate=5e-5, seed=seed, time_cap_s=time_cap_s)
         return settings, "20 epochs of small steps from the best linear head, since the weights are trained already"
-    # 30 epochs, but at least 400 steps and at most 3,000. On 668 photographs of 64 px (test_resnet, 334 or 1,002 held out)
+    # 30 epochs, but 400 to 3,000 steps. On 668 photographs of 64 px (test_resnet, 334 or 1,002 held out)
     # 200 steps fit the training images, and 200 to 900 steps, learning rates of 2e-3 to 1e-2 and weight decay of
     # 0.05 to 2 all end at 70 to 75 % within noise.
     steps = max(1, image_count // SCRATCH_BATCH)
