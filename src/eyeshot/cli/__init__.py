@@ -7,12 +7,27 @@ import os
 import sys
 
 import typer
+from typer.core import TyperGroup
 
 from eyeshot.cli import augmentations, cache, cover, demo, preview, train
 from eyeshot.errors import EyeshotError
 
+
+class Commands(TyperGroup):
+    """All commands; typer would end an interrupted one without a word."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted; the same command continues where it stopped", file=sys.stderr)
+            sys.exit(130)
+
+
 app = typer.Typer(
     name="eyeshot",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -55,6 +70,3 @@ def main() -> None:
             print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped", file=sys.stderr)
-        sys.exit(130)
