@@ -68,10 +68,12 @@ def run(
     """
     import shlex
     import sys
+    from dataclasses import replace
 
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.cover_output import print_cover, print_plan
     from eyeshot.cli.numbers import triple
+    from eyeshot.cli.scratch import workspace_for
     from eyeshot.coverage import cover, prepare
     from eyeshot.reports import write_cover_page, write_cover_picture
     from eyeshot.settings import check_settings
@@ -108,10 +110,10 @@ def run(
     workspace = find_workspace()
     folder = out or workspace.results("cover")
     command = shlex.join(["eyeshot", *sys.argv[1:]])
-    with progress_shown() as progress:
-        plan = prepare(train, settings, cache=workspace.cache, progress=progress)
+    with progress_shown() as progress, workspace_for(dry_run=dry_run) as kept:
+        plan = prepare(train, settings, cache=kept.cache, progress=progress)
     if dry_run:
-        print_plan(plan, folder, json=json_)
+        print_plan(replace(plan, cache=workspace.cache), folder, json=json_)
         return
     make_folder(folder)
     if not json_:
@@ -123,4 +125,4 @@ def run(
         result.save(folder)
         write_cover_page(result, folder / "cover.html", images=images)
         write_cover_picture(result, folder / "cover.svg")
-    print_cover(result, folder, workspace.cache, train=train, json=json_)
+    print_cover(result, folder, workspace.cache, train=train, settings=settings, json=json_)

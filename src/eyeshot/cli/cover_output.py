@@ -11,9 +11,26 @@ import typer
 
 from eyeshot.cli.console import megabytes
 from eyeshot.coverage import Candidate, Cover, Plan, estimate
+from eyeshot.settings import CoverSettings
 from eyeshot.workspace import folder_bytes
 
 SHOWN = 12
+FOR_TRAINING = (
+    "weights",
+    "from_scratch",
+    "size",
+    "mean",
+    "std",
+    "interpolation",
+    "labels",
+    "path_column",
+    "label_column",
+    "image_root",
+    "val",
+    "val_share",
+    "seed",
+    "device",
+)
 
 
 def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
@@ -51,7 +68,7 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
     typer.echo("Next: the same command without --dry-run.")
 
 
-def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, json: bool) -> None:
+def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settings: CoverSettings, json: bool) -> None:
     """Print the ranking, the winner's lines, where things lie, and the next command."""
     report = result.report
     if json:
@@ -75,10 +92,21 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, json: 
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
-        model = report.models[0].name
-        typer.echo(
-            f"Next: {shlex.join(['eyeshot', 'train', str(train), '--model', model, '--augment', report.advice])}"
-        )
+        command = ["eyeshot", "train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
+        typer.echo(f"Next: {shlex.join([*command, '--augment', report.advice])}")
+
+
+def _typed_again(settings: CoverSettings) -> list[str]:
+    """The options of `eyeshot cover` that `eyeshot train` must be given too, where they were given."""
+    words = []
+    for name in FOR_TRAINING:
+        value = getattr(settings, name)
+        if value == CoverSettings.model_fields[name].default:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return words
 
 
 def print_ranking(result: Cover) -> None:

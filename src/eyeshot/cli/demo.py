@@ -26,6 +26,7 @@ def run(
     from eyeshot.coverage import cover
     from eyeshot.digits import write_digits
     from eyeshot.reports import write_cover_page
+    from eyeshot.settings import check_settings
     from eyeshot.workspace import find_workspace, make_folder
 
     workspace = find_workspace()
@@ -48,7 +49,8 @@ def run(
         progress("writing the page", 0, 0)
         result.save(folder)
         write_cover_page(result, folder / "cover.html")
-    print_cover(result, folder, workspace.cache, train=train, json=json_)
+    settings = check_settings(**demo_settings(test, seed))
+    print_cover(result, folder, workspace.cache, train=train, settings=settings, json=json_)
     if not json_:
         checks = check_answer(result.report)
         typer.echo("\nThe known answer:")

@@ -1,6 +1,9 @@
-"""Numbers typed as one option."""
+"""Numbers that were typed: several in one option, and values out of range."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def triple(text: str | None, option: str) -> tuple[float, ...] | None:
@@ -16,3 +19,21 @@ def triple(text: str | None, option: str) -> tuple[float, ...] | None:
     if len(numbers) != 3:
         raise InputError(f"{option} takes three numbers, got {text!r}. For instance {option} 0.485,0.456,0.406.")
     return numbers
+
+
+@contextmanager
+def values_checked(command: str) -> Iterator[None]:
+    """A value that settings refuse becomes an error that names its option."""
+    from pydantic import ValidationError
+
+    from eyeshot.errors import InputError
+
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + str(first["loc"][0]).replace("_", "-")
+        raise InputError(
+            f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}. "
+            f"See `eyeshot {command} --help` for what it takes."
+        ) from error

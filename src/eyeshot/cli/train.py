@@ -52,11 +52,12 @@ def run(
     import sys
 
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.numbers import triple
+    from eyeshot.cli.numbers import triple, values_checked
+    from eyeshot.cli.scratch import workspace_for
     from eyeshot.training import plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
-    with progress_shown() as progress:
+    with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
         plan = plan_training(
             train,
             model=model,
@@ -79,6 +80,7 @@ def run(
             seed=seed,
             device=device,
             out=out,
+            workspace=workspace,
             report=progress,
         )
     if not json_ or dry_run:
