@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import MODEL, Digits, Eyeshot, tree
+from eyeshot.training import TrainResult
+
+SHORT = ("--epochs", "2", "--batch-size", "32")
+
+
+def train(eyeshot: Eyeshot, digits: Digits, *more: object):
+    return eyeshot("train", digits.train, *MODEL, *SHORT, *more)
+
+
+def test_a_training_writes_its_result_with_probabilities_and_says_where(eyeshot: Eyeshot, digits: Digits):
+    done = train(eyeshot, digits, "--augment", "invert", "--augment", "mixup")
+    assert done.code == 0
+    (folder,) = Path("eyeshot-out/runs").resolve().iterdir()
+    assert folder.name == "test_resnet.r160_in1k+invert+mixup+seed0"
+    assert str(folder) in done.out
+    result = TrainResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+    assert result.augmentations == ("invert", "mixup")
+    assert (result.epochs, result.n_train, result.n_val) == (2, 103, 27)
+    assert result.hardware
+    assert result.versions
+    kept = np.load(folder / "validation.npz")
+    assert kept["probabilities"].shape == (27, 3)
+    assert (kept["probabilities"].argmax(axis=1) == kept["labels"]).mean() == pytest.approx(result.accuracy.value)
+    assert f"Accuracy {result.accuracy.value:.3f}" in done.out
+    assert "n = 27" in done.out
+
+
+def test_the_order_of_augmentations_is_kept(eyeshot: Eyeshot, digits: Digits):
+    done = train(eyeshot, digits, "--augment", "mirror", "--augment", "invert", "--dry-run")
+    assert "mirror, invert" in done.out
+    assert "+mirror+invert+" in done.out
+
+
+def test_the_same_command_takes_the_finished_run_and_leaves_it(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    first = train(eyeshot, digits, "--out", tmp_path / "run", "--json")
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    again = train(eyeshot, digits, "--out", tmp_path / "run", "--json")
+    assert json.loads(first.out) == json.loads(again.out)
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
+
+
+def test_a_training_that_was_interrupted_is_continued_by_the_same_command(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch
+):
+    from eyeshot.training import loop
+
+    whole = json.loads(train(eyeshot, digits, "--out", tmp_path / "whole", "--json").out)
+    usual = loop.save_run
+    saved: list[int] = []
+
+    def interrupted(*arguments):
+        usual(*arguments)
+        saved.append(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_run", interrupted)
+    assert train(eyeshot, digits, "--out", tmp_path / "cut").code == 130
+    assert saved == [1]
+    assert not (tmp_path / "cut" / "result.json").exists()
+    monkeypatch.setattr(loop, "save_run", usual)
+    continued = json.loads(train(eyeshot, digits, "--out", tmp_path / "cut", "--json").out)
+    for same in (whole, continued):
+        for key in ("seconds", "command"):
+            del same[key]
+    assert continued == whole
+
+
+def test_another_run_in_the_same_folder_is_refused(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    assert train(eyeshot, digits, "--out", tmp_path / "run").code == 0
+    done = train(eyeshot, digits, "--out", tmp_path / "run", "--augment", "invert")
+    assert done.code == 2
+    assert "another run" in done.err
+    assert "--out" in done.err
+
+
+def test_json_is_all_that_stands_on_standard_output(eyeshot: Eyeshot, digits: Digits):
+    done = train(eyeshot, digits, "--json")
+    result = TrainResult.model_validate_json(done.out)
+    assert result.command.startswith("eyeshot train ")
+    assert result.command.endswith("--json")
+
+
+def test_a_dry_run_writes_nothing(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    before = tree(tmp_path)
+    done = train(eyeshot, digits, "--dry-run")
+    assert done.code == 0
+    assert tree(tmp_path) == before
+    assert "Would train test_resnet.r160_in1k on 130 images with clean images" in done.out
+
+
+def test_validation_images_of_ones_own_are_used(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    import shutil
+
+    for path in list(digits.train.glob("*/*.png"))[::10]:
+        (tmp_path / "val" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "val" / path.parent.name)
+        path = tmp_path / "val" / path.parent.name / path.name
+        path.write_bytes(path.read_bytes() + b" ")  # other bytes, the same picture
+    result = TrainResult.model_validate_json(train(eyeshot, digits, "--val", tmp_path / "val", "--json").out)
+    assert (result.n_train, result.n_val) == (130, 13)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--augment", "inverted"), ("inverted", "invert")),
+        (("--epochs", "0"), ("--epochs", "got 0")),
+        (("--learning-rate", "-1"), ("--learning-rate", "greater than 0", "got -1.0")),
+        (("--batch-size", "1"), ("--batch-size", "got 1", "eyeshot train --help")),
+        (("--seed", "-1"), ("--seed", "got -1")),
+        (("--val-share", "0"), ("--val-share 0.2",)),
+        (("--mean", "1"), ("--mean", "'1'")),
+        (("--val", "nowhere"), ("nowhere",)),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told(
+    eyeshot: Eyeshot, digits: Digits, more: tuple[str, ...], words: tuple[str, ...]
+):
+    done = train(eyeshot, digits, *more)
+    assert done.code == 2
+    assert done.err.startswith("error: ") or "\nerror: " in done.err
+    for word in words:
+        assert word in done.err
+
+
+def test_a_folder_that_cannot_be_written_is_told(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    (tmp_path / "file").touch()
+    done = train(eyeshot, digits, "--out", tmp_path / "file" / "run")
+    assert done.code == 4
+    assert str(tmp_path / "file") in done.err
