@@ -15,7 +15,7 @@ from eyeshot.coverage import words
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.curve import clean_curve
-from eyeshot.coverage.data import Data, Part, Progress, Tables, decode_tables, read_tables
+from eyeshot.coverage.data import Data, Part, Progress, Tables, check_folders, decode_tables, read_tables
 from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.kept_labels import CleanHead, fit_clean_head
 from eyeshot.coverage.mapping import draw_map, take_pictures
@@ -69,6 +69,7 @@ def prepare(
     """
     cache = cache or find_workspace().cache
     device, device_reason = choose_device(settings.device)
+    check_folders(Path(train), settings)
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.map:
         augmentations(*settings.map)

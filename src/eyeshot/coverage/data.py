@@ -105,6 +105,20 @@ class Data:
     notes: list[str]
 
 
+def check_folders(train: Path, settings: CoverSettings) -> None:
+    """Find wrong folders at once, before a model is loaded.
+
+    Raises:
+        InputError: a folder is missing, or the target lies inside the training folder or the reverse.
+    """
+    for name, folder in (("TRAIN", train), ("--test", settings.test), ("--val", settings.val)):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{name} must be a folder of images, got {str(folder)!r}, which is none. Check the path.")
+    for other in (settings.test, settings.val):
+        if other is not None:
+            check_apart(train, other)
+
+
 def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: Progress | None = None) -> Tables:
     """Read the folders and choose the images.
 
@@ -115,9 +129,6 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
     def report(words: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(words, done, total)
 
-    for other in (settings.test, settings.val):
-        if other is not None:
-            check_apart(train, other)
     notes: list[str] = []
     table = read_images(
         train,
