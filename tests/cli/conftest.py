@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Digits, Done, Eyeshot
 from PIL import Image
 
 from eyeshot.cli import main
 from eyeshot.digits import large_digits
-
-MODEL = ("--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32")
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Eyeshot = Callable[..., Done]
 
 
 @pytest.fixture
@@ -65,11 +54,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(projection, name, projection._pca)
 
 
-class Digits(NamedTuple):
-    train: Path
-    test: Path
-
-
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     """Three digits in class folders, and others of them, inverted, in a flat folder."""
@@ -83,8 +67,3 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[row] if place < 130 else 255 - images[row]).save(path)
     return Digits(folder / "train", folder / "test")
-
-
-def tree(folder: Path) -> dict[str, int]:
-    """All files below a folder, and when they were last written."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}

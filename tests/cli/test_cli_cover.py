@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from command_line import MODEL, Digits, Eyeshot, tree
 
-from conftest import MODEL, Digits, Eyeshot, tree
 from eyeshot.coverage import CoverReport
 
 FEW = ("--candidates", "invert", "--candidates", "mixing", "--sample", "40", "--draws", "1", "--no-images")

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from command_line import Eyeshot
 
-from conftest import Eyeshot
 from eyeshot import __version__, errors
 
 COMMANDS = ("cover", "demo", "train", "augmentations", "preview", "cache", "cache show", "cache clear")

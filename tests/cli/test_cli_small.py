@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Eyeshot
 from PIL import Image
 
 import eyeshot as package
-from conftest import Eyeshot
 
 
 def some_cache(folder: Path) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import MODEL, Digits, Eyeshot, tree
 
-from conftest import MODEL, Digits, Eyeshot, tree
 from eyeshot.training import TrainResult
 
 SHORT = ("--epochs", "2", "--batch-size", "32")
