@@ -14,7 +14,8 @@ SHIFT = Shift(
 def answer_of(*candidates, target: str = "test") -> list[str]:
     found = judged(*candidates)
     ranked = [one for one in found.candidates if one.role == "ranked"]
-    return words.answer(ranked, clear=found.clear, clean_group=found.clean_group, shift=SHIFT, target=target)
+    by_distance = found.ranked_by == "nearest_distance"
+    return words.answer(ranked, clear=found.clear, by_distance=by_distance, shift=SHIFT, target=target)
 
 
 def test_a_clear_winner_is_named_with_what_it_reaches():
@@ -38,7 +39,9 @@ def test_where_no_gain_is_clear_the_advice_is_the_control():
 
 def test_a_ranking_by_distance_says_so():
     answer = answer_of(*bench(0, invert=cloud_cover(first(4), distance=0.2)), target="validation")
-    assert answer[0] == "Train with invert: its views come nearest to the validation images."
+    assert answer[0].startswith("No candidate reaches the validation images: with the best, 1 % of them are covered. ")
+    assert "The advice is trivial-augment" in answer[0]
+    assert answer[1] == "The ranking is by distance instead; invert comes nearest."
 
 
 def test_a_run_without_ranked_candidates_says_what_to_do():

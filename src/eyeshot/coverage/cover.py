@@ -172,7 +172,9 @@ def cover(
     seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
     mark = time.perf_counter()
     ranked = [one for one in judged.candidates if one.role == "ranked"]
-    advice = ranked[0].name if judged.clear else words.CONTROL_ADVICE
+    by_distance = judged.ranked_by == "nearest_distance"
+    # Coming nearer without reaching anything is no cure.
+    advice = ranked[0].name if judged.clear and not by_distance else words.CONTROL_ADVICE
     drawn, notes = draw_map(
         bench,
         measured,
@@ -187,7 +189,7 @@ def cover(
     lap("map", mark)
     target: Literal["test", "validation"] = "validation" if plan.tables.target_is_validation else "test"
     report = CoverReport(
-        answer=words.answer(ranked, clear=judged.clear, clean_group=judged.clean_group, shift=shift, target=target),
+        answer=words.answer(ranked, clear=judged.clear, by_distance=by_distance, shift=shift, target=target),
         advice=advice,
         recipe=_recipe(advice, judged),
         trust=words.TRUST,
@@ -216,7 +218,7 @@ def cover(
         draws=chosen.draws,
         sample=chosen.sample,
         seed=chosen.seed,
-        ranked_by="nearest_distance" if judged.ranked_by == "nearest_distance" else "reach",
+        ranked_by="nearest_distance" if by_distance else "reach",
         shift=shift,
         curve=curve,
         validation_check=check,

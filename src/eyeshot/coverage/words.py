@@ -13,31 +13,33 @@ CONTROL_ADVICE = "trivial-augment"
 TRUST = "How far to trust this: not yet measured. The ranking is provisional; tables of real training do not exist yet."
 
 
-def answer(ranked: list[Candidate], *, clear: bool, clean_group: int, shift: Shift, target: str) -> list[str]:
+def answer(ranked: list[Candidate], *, clear: bool, by_distance: bool, shift: Shift, target: str) -> list[str]:
     """The result in sentences, the most important first."""
-    sentences = []
+    return [*_finding(ranked, clear, by_distance, target), shift.words]
+
+
+def _finding(ranked: list[Candidate], clear: bool, by_distance: bool, target: str) -> list[str]:
     if not ranked:
-        sentences.append("No candidate was ranked: name some with --candidates, or leave the option out for all.")
-    elif clear:
-        best = ranked[0]
-        tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
-        if best.scores.reach == best.score:
-            reached = percent(best.scores.label_consistent_coverage)
-            sentences.append(
-                f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training "
-                f"images that agree on one class, {points(best.score)} more than without."
-            )
-        else:
-            sentences.append(f"Train with {best.name}: its views come nearest to the {target} images.")
-        if tied:
-            sentences.append(f"It cannot be told from {listing(tied)}.")
-    else:
-        sentences.append(
-            f"No candidate beats clean by more than noise. The advice is {CONTROL_ADVICE}: the best of the measured "
-            "worlds where the catalogue holds no cure."
-        )
-    sentences.append(shift.words)
-    return sentences
+        return ["No candidate was ranked: name some with --candidates, or leave the option out for all."]
+    best = ranked[0]
+    tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
+    told = [f"It cannot be told from {listing(tied)}."] if clear and tied else []
+    advice = f"The advice is {CONTROL_ADVICE}: the best of the measured worlds where the catalogue holds no cure."
+    if by_distance:
+        most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
+        found = [
+            f"No candidate reaches the {target} images: with the best, {percent(most)} of them are covered. {advice}",
+            f"The ranking is by distance instead; {best.name} comes nearest.",
+        ]
+        return found + told
+    if not clear:
+        return [f"No candidate beats clean by more than noise. {advice}"]
+    reached = percent(best.scores.label_consistent_coverage)
+    return [
+        f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training images that "
+        f"agree on one class, {points(best.score)} more than without.",
+        *told,
+    ]
 
 
 def reasons(
