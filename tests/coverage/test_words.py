@@ -39,7 +39,7 @@ def test_where_no_gain_is_clear_the_advice_is_the_control():
 
 def test_a_ranking_by_distance_says_so():
     answer = answer_of(*bench(0, invert=cloud_cover(first(4), distance=0.2)), target="validation")
-    assert answer[0].startswith("No candidate reaches the validation images: with the best, 1 % of them are covered. ")
+    assert answer[0].startswith("No candidate reaches the validation images: with the best, 2 % of them are covered. ")
     assert "The advice is trivial-augment" in answer[0]
     assert answer[1] == "The ranking is by distance instead; invert comes nearest."
 
