@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
@@ -80,7 +81,11 @@ def _umap(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
         warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what we want
         umap = require("umap", extra="maps")
         neighbours = min(15, len(points) - 1)
-        fitted = umap.UMAP(n_neighbors=neighbours, random_state=seed, init="pca", n_jobs=1).fit_transform(points)
+        threads = torch.get_num_threads()
+        try:
+            fitted = umap.UMAP(n_neighbors=neighbours, random_state=seed, init="pca", n_jobs=1).fit_transform(points)
+        finally:
+            torch.set_num_threads(threads)  # numba sets those of the whole process
     return np.asarray(fitted)
 
 
