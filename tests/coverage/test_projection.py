@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
@@ -91,6 +92,7 @@ def test_all_three_maps_are_made_of_all_points_at_once_and_repeat():
     scales = np.ones(10, np.float32)
     first, notes = project(points, cloud, scales=scales, seed=3, progress=heard.append)
     again, _ = project(points, cloud, scales=scales, seed=3)
+    assert torch.get_num_threads() == 1  # as tests/conftest.py sets it; numba would take all cores for torch too
     assert [one.info.name for one in first] == heard == ["PCA", "t-SNE", "UMAP"]
     assert notes == []
     for one, same in zip(first, again, strict=True):
