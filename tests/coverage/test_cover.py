@@ -315,9 +315,9 @@ def test_progress_is_told_for_every_stage(world: World, tmp_path: Path):
         assert any(what.startswith(stage) for what in heard), stage
 
 
-def test_an_unknown_candidate_is_told_before_any_folder_is_read(tmp_path: Path):
+def test_an_unknown_candidate_is_told_before_any_image_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="mirror"):
-        prepare(tmp_path / "nowhere", check_settings(**(SETTINGS | {"candidates": ("miror",)})), cache=tmp_path)
+        prepare(tmp_path, check_settings(**(SETTINGS | {"candidates": ("miror",)})), cache=tmp_path)
 
 
 def test_a_setting_that_does_not_exist_is_an_input_error(tmp_path: Path):

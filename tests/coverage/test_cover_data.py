@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eyeshot.coverage.data import Data, Tables, decode_tables, read_tables
+from eyeshot.coverage.data import Data, Tables, check_folders, decode_tables, read_tables
 from eyeshot.errors import InputError
 from eyeshot.images import Geometry
 from eyeshot.settings import CoverSettings
@@ -186,7 +186,9 @@ def test_a_validation_class_that_training_does_not_know_is_refused(train: Path, 
 def test_a_folder_inside_the_training_folder_is_refused(train: Path, tmp_path: Path, option: str):
     inside = write_many(train / "inside", 30, first=500, classes=("a",) if option == "val" else ())
     with pytest.raises(InputError, match="inside"):
-        read(train, tmp_path, **{option: inside})
+        check_folders(train, CoverSettings(**{option: inside}))
+    with pytest.raises(InputError, match="inside"):
+        check_folders(inside, CoverSettings(**{option: train}))
 
 
 @pytest.mark.parametrize("count", [0, 5, 11])
@@ -230,9 +232,16 @@ def test_one_class_alone_is_refused(test: Path, tmp_path: Path):
         read_and_decode(train, tmp_path / "cache", test=test)
 
 
-def test_a_training_folder_that_does_not_exist_is_refused(test: Path, tmp_path: Path):
-    with pytest.raises(InputError, match="nowhere"):
-        read(tmp_path / "nowhere", tmp_path, test=test)
+def test_folders_that_do_not_exist_are_refused_and_named(train: Path, test: Path, tmp_path: Path):
+    nowhere = tmp_path / "nowhere"
+    for name, folder, settings in (
+        ("TRAIN", nowhere, CoverSettings(test=test)),
+        ("--test", train, CoverSettings(test=nowhere)),
+        ("--val", train, CoverSettings(test=test, val=nowhere)),
+    ):
+        with pytest.raises(InputError, match=f"{name} must be a folder .*nowhere"):
+            check_folders(folder, settings)
+    check_folders(train, CoverSettings(test=test))
 
 
 def test_labels_can_come_from_a_csv(train: Path, test: Path, tmp_path: Path):

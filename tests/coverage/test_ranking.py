@@ -120,6 +120,19 @@ def test_the_first_group_never_holds_clean_when_something_beats_it():
             assert ranking.tie_group[ranking.order[0]] == 1
 
 
+def test_candidates_that_win_single_images_do_not_hide_a_clear_gain():
+    """Their standardised values are rare and huge; six planted shifts showed a gain of 10 points tied with clean."""
+    random = np.random.default_rng(3)
+    values = np.zeros((500, 30))
+    values[random.choice(500, 50, replace=False), 0] = 1
+    for column in range(1, 30):
+        values[random.integers(500), column] = random.choice([-1, 1])
+    ranking = rank_gains(*gains_of(values))
+    assert ranking.beats.tolist() == [True] + [False] * 29
+    assert ranking.tie_group[0] == 1
+    assert (ranking.tie_group[1:] > 1).all()
+
+
 def test_candidates_are_ordered_by_their_gain():
     random = np.random.default_rng(7)
     gains, halves = random.normal(size=20), random.normal(size=(100, 20))

@@ -78,12 +78,13 @@ def check_answer(report: CoverReport) -> list[tuple[str, bool]]:
     small = report.candidate("rotate-15")
     half = report.candidate("half-turns")
     mirror = report.candidate("mirror")
-    first = {candidate.name for candidate in report.of("ranked") if candidate.tie_group == 1}
+    dilation = report.candidate("dilation")
+    ahead = {one.name for one in report.of("ranked") if (one.tie_group or 0) < (dilation.tie_group or 0)}
     mixed = {frozenset((pair.true, pair.taken_for)) for pair in half.mixes}
     return [
         (
-            "invert is first, and dilation cannot be told from the first",
-            report.advice == "invert" and "dilation" in first,
+            "invert is first, and nothing else is clearly ahead of dilation",
+            report.advice == "invert" and ahead <= {"invert"},
         ),
         ("small turns (rotate-15) are above the no-op", small.interval is not None and small.interval[0] > 0),
         ("half turns are below small turns and not above the no-op", _below(half, score["rotate-15"])),
