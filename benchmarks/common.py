@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eyeshot.training import describe_hardware
-from eyeshot.workspace import make_folder, replacing
+# As the command line does; before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from eyeshot.training import describe_hardware  # noqa: E402
+from eyeshot.workspace import make_folder, replacing  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
