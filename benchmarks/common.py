@@ -12,8 +12,8 @@ from typing import Any
 # As the command line does; before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from eyeshot.training import describe_hardware  # noqa: E402
-from eyeshot.workspace import make_folder, replacing  # noqa: E402
+from eyeshot.training import describe_hardware
+from eyeshot.workspace import make_folder, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

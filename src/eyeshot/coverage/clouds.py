@@ -113,7 +113,7 @@ def cover_by_cloud(
         halves: in the place of the target's own, where the cloud has more sources.
         neighbours: k of the density.
 
-    Time O(M · n · L · d) plus O(B · M) for the halves; memory 64 MiB beyond the arguments.
+    Time O(M · n · L · d) plus O(B · M) for the halves; memory 32 MiB beyond the arguments.
     """
     count, layers, width = clouds.shape
     points = torch.from_numpy(target.points)
