@@ -113,7 +113,7 @@ def cover_by_cloud(
         halves: in the place of the target's own, where the cloud has more sources.
         neighbours: k of the density.
 
-    Time O(M · n · L · d) plus O(B · M) for the halves; memory 32 MiB beyond the arguments.
+    Time O(M · n · L · d) plus O(B · M) for the halves; memory 48 MiB beyond the arguments.
     """
     count, layers, width = clouds.shape
     points = torch.from_numpy(target.points)
@@ -132,7 +132,7 @@ def cover_by_cloud(
         nearest_view = squared.view(-1, count, layers)
         if absent is not None:
             nearest_view = nearest_view.masked_fill(absent, torch.inf)
-        per_source = nearest_view.amin(dim=2)
+        per_source = nearest_view.amin(dim=2) if layers > 1 else nearest_view[:, :, 0]
         ball = balls[rows].square()
         inside += int((per_source <= ball[:, None]).sum())
         nearest, order = nearest_sorted(per_source, chosen, used)
