@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
+import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +74,32 @@ def test_controls_are_in_every_run_beside_the_asked_candidates(first: Cover):
     views = {one.name: (one.draws, one.views + one.left_out) for one in first.report.candidates}
     assert views["invert"] == views["clean"] == views["edges"] == (1, 60)  # every draw would be the same
     assert views["no-op"] == views["mixup"] == views["shuffled-pixels"] == (2, 120)
+
+
+@pytest.mark.parametrize("target", ["test", "validation"])
+def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: Cover, rerun, target: str):
+    report = first.report if target == "test" else rerun(test=None).report
+    clean = report.candidate("clean").scores
+    assert (clean.coverage > 0.5) == (target == "validation")
+    for one in report.candidates:
+        assert one.scores.coverage >= clean.coverage, one.name
+        assert one.scores.nearest_distance <= clean.nearest_distance + 1e-4, one.name
+
+
+def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: Cover, rerun, monkeypatch):
+    module = import_module("eyeshot.coverage.cover")
+    seen: list[float] = []
+    usual = module.fit_clean_head
+
+    def looking(sources, labels, held_out, held_out_labels, **options):
+        said = options["clean_model"](options["held_out_features"])
+        seen.append(float((said == held_out_labels).mean()))
+        return usual(sources, labels, held_out, held_out_labels, **options)
+
+    monkeypatch.setattr(module, "fit_clean_head", looking)
+    rerun()
+    assert seen == [pytest.approx(first.report.models[0].baseline_accuracy)]
+    assert first.report.candidate("clean").scores.affinity == 1
 
 
 def test_mixtures_have_null_label_consistent_coverage_with_a_reason(first: Cover):
@@ -336,13 +365,19 @@ def test_an_unknown_model_is_a_model_error_that_names_the_nearest(world: World, 
         run(world, tmp_path, model="test_resnett")
 
 
-def test_an_estimate_has_time_memory_and_disk_and_computes_no_feature_for_good(world: World, tmp_path: Path):
+def test_an_estimate_has_time_memory_and_disk_and_keeps_no_feature(world: World, tmp_path: Path, monkeypatch):
+    module = import_module("eyeshot.coverage.estimate")
+
+    def slow(backbone, images, **options):
+        time.sleep(0.02 * len(images))
+
+    monkeypatch.setattr(module, "extract", slow)
     plan = prepare(world.train, check_settings(**(SETTINGS | {"test": world.test})), cache=tmp_path / "cache")
     cost = estimate(plan)
-    assert cost.seconds > 0
+    forward = int(re.search(r"forward (\d+) s", cost.words)[1])
+    assert cost.seconds > forward > 0.02 * plan.views
     assert cost.memory_bytes > 2**28
     assert cost.disk_bytes > plan.views * 2 * 96
-    assert "forward" in cost.words
     held_out = len(plan.tables.val)
     assert plan.views == 60 * (4 + 2 * 3) + 7 * held_out
     assert not (tmp_path / "cache" / "features").exists()

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from eyeshot.coverage.clouds import cover_by_cloud, make_target
 from eyeshot.coverage.half_samples import draw_half_samples
-from eyeshot.coverage.ranking import better_than_zero, rank_gains, tied_with_best
+from eyeshot.coverage.ranking import better_than_zero, critical_value, rank_gains, tied_with_best
 
 
 def gains_of(values: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,8 +38,8 @@ def test_under_the_null_something_is_said_to_beat_the_no_op_in_about_one_run_of_
 
 def test_the_true_best_is_left_out_of_its_group_in_about_one_run_of_twenty():
     random = np.random.default_rng(1)
-    runs = 200
-    wrong = sum(not tied_with_best(*gains_of(noise(random, 400, 8), seed=run))[0] for run in range(runs))
+    runs = 120
+    wrong = sum(not tied_with_best(*gains_of(noise(random, 400, 4), seed=run))[0] for run in range(runs))
     assert no_more_often(wrong / runs, 0.05, runs)
     assert wrong > 0
 
@@ -131,6 +132,40 @@ def test_candidates_that_win_single_images_do_not_hide_a_clear_gain():
     assert ranking.beats.tolist() == [True] + [False] * 29
     assert ranking.tie_group[0] == 1
     assert (ranking.tie_group[1:] > 1).all()
+
+
+def test_clean_is_not_among_the_best_even_where_its_own_comparison_would_leave_it_there():
+    """A gain between the two critical values, which the drawing of random numbers sets a little apart."""
+    halves = np.random.default_rng(0).normal(size=(100, 1))
+    for seed in range(50):
+        halves = np.random.default_rng(seed).normal(size=(100, 1))
+        scaled = (halves - halves.mean()) / halves.std(ddof=1)
+        won, lost = critical_value(scaled), critical_value(-scaled)
+        if won < lost:
+            break
+    ranking = rank_gains(np.array([(won + lost) / 2 * halves.std(ddof=1)]), halves)
+    assert ranking.beats.tolist() == [True]
+    assert ranking.clean_group == 2
+
+
+def test_the_critical_value_is_that_of_normal_variables():
+    """1.645 for one, the quantile 0.95^(1/m) for m independent ones; no larger where they are the same."""
+    random = np.random.default_rng(0)
+    columns = np.linalg.qr(random.normal(size=(100, 12)))[0]
+    columns -= columns.mean(axis=0)
+    columns /= columns.std(axis=0, ddof=1)
+    assert critical_value(columns[:, :1]) == pytest.approx(norm.ppf(0.95), abs=0.06)
+    assert critical_value(columns) == pytest.approx(norm.ppf(0.95 ** (1 / 12)), abs=0.08)
+    assert critical_value(columns[:, [0] * 12]) == pytest.approx(critical_value(columns[:, :1]))
+
+
+def test_a_candidate_of_rare_gains_does_not_hide_the_others():
+    """One that wins a single image has halves with a huge standardised gain; the others must be judged by theirs."""
+    values = noise(np.random.default_rng(11), 300, 6)
+    values[:, 5] = np.arange(300) == 7
+    values[:, 2] += 0.12
+    ranking = rank_gains(*gains_of(values))
+    assert ranking.beats.tolist() == [False, False, True, False, False, False]
 
 
 def test_candidates_are_ordered_by_their_gain():
