@@ -86,6 +86,16 @@ def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: Co
         assert one.scores.nearest_distance <= clean.nearest_distance + 1e-4, one.name
 
 
+def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: Cover):
+    report = first.report
+    shuffled = report.candidate("shuffled-pixels")
+    assert (shuffled.role, shuffled.rank) == ("destroyer", None)
+    assert "tells their classes" in shuffled.warnings[0]
+    assert [one.name for one in report.of("destroyer")] == ["shuffled-pixels"]
+    assert report.candidate("no-op").tie_group == report.candidate("clean").tie_group
+    assert report.candidate("no-op").score == 0
+
+
 def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: Cover, rerun, monkeypatch):
     module = import_module("eyeshot.coverage.cover")
     seen: list[float] = []
