@@ -22,6 +22,7 @@ FOR_TRAINING = (
     "mean",
     "std",
     "interpolation",
+    "fit",
     "labels",
     "path_column",
     "label_column",

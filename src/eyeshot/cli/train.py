@@ -24,6 +24,7 @@ def run(
     mean: Annotated[str | None, typer.Option(help="Mean per channel (own models).")] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
     interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
+    fit: Annotated[str, typer.Option(help="crop or pad to the square; the ratio is always kept.")] = "crop",
     val: Annotated[Path | None, typer.Option(help="Class folders of held-out images of your own.")] = None,
     val_share: Annotated[
         float, typer.Option(help="Share of the training images held out, where there is no --val.")
@@ -67,6 +68,7 @@ def run(
             mean=triple(mean, "--mean"),
             std=triple(std, "--std"),
             interpolation=interpolation,  # type: ignore[arg-type]
+            fit=fit,  # type: ignore[arg-type]
             augment=tuple(augment or ()),
             val=val,
             val_share=val_share,

@@ -58,6 +58,7 @@ def plan_training(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    fit: Literal["crop", "pad"] = "crop",
     augment: Sequence[str] = (),
     val: Path | None = None,
     val_share: float = 0.2,
@@ -91,6 +92,7 @@ def plan_training(
         mean=mean,
         std=std,
         interpolation=interpolation,
+        fit=fit,
         seed=seed,
     )
     reading = None if report is None else (lambda done, total: report("reading files", done, total))
