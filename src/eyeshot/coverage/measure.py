@@ -85,8 +85,8 @@ def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, i
     cloud = np.concatenate([bench.clean[:, None], points], axis=1)
     everywhere = np.concatenate([np.ones((count, 1), bool), present], axis=1)
     cover = cover_by_cloud(bench.target, cloud, bench.labels, present=everywhere)
-    kept = _kept(bench, candidate, points, present, soft)
     bench.score_s += time.perf_counter() - begin
+    kept = _kept(bench, candidate, points, present, soft)
     return Measured(
         name=candidate.name,
         family=candidate.family,
@@ -218,6 +218,7 @@ def _kept(
     features, success, partners, weights = bench.bank.views(
         candidate, val.pool, np.arange(len(val)), seed=bench.seed, draw=0
     )
+    begin = time.perf_counter()
     view_labels: NDArray[np.generic]
     if soft is None:
         view_labels = np.broadcast_to(bench.labels[:, None], present.shape)[present]
@@ -230,7 +231,7 @@ def _kept(
     seen = points[present]
     if len(seen) == 0:  # the operation failed everywhere: clean is all that is left
         seen, view_labels, owners = bench.clean, bench.labels, np.arange(len(points))
-    return measure_kept_labels(
+    kept = measure_kept_labels(
         bench.head,
         seen,
         view_labels,
@@ -239,3 +240,5 @@ def _kept(
         held_out_view_features=features[success].astype(np.float32),
         held_out_view_labels=val_labels[success],
     )
+    bench.score_s += time.perf_counter() - begin
+    return kept
