@@ -19,6 +19,7 @@ class Opened:
 
     def __init__(self, chromium: Any, path: Path, width: int, **options: Any) -> None:
         self.context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        self.context.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []

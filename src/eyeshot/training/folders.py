@@ -171,7 +171,7 @@ def train_folder(
         images = np.concatenate([np.asarray(pool.images), np.asarray(val_pool.images)])
         pool = Pool(images, [*pool.keys, *val_pool.keys])
         labels, ids = np.concatenate([labels, val_labels]), ids + val_ids
-    progress = None if report is None else (lambda done, total, text: report(f"training epoch {text}", done, total))
+    progress = None if report is None else (lambda done, total, text: report(f"training {text}", done, total))
     result = train(
         plan.backbone,
         pool,
