@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Judged:
     candidates: list[Candidate]
     clear: bool
     clean_group: int
-    ranked_by: str
+    ranked_by: Literal["reach", "nearest_distance"]
     unreached: NDArray[np.bool_]
 
 

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, augmentation, augmentations
+from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, compose_lines
 from eyeshot.coverage import words
 from eyeshot.coverage.candidates import Judged, judge
-from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
+from eyeshot.coverage.clouds import NEIGHBOURS, make_target
 from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Data, Part, Progress, Tables, check_folders, decode_tables, read_tables
 from eyeshot.coverage.half_samples import draw_half_samples
-from eyeshot.coverage.kept_labels import CleanHead, fit_clean_head
+from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
 from eyeshot.coverage.mapping import draw_map, take_pictures
-from eyeshot.coverage.measure import Bench, Measured, measure, measure_generated
+from eyeshot.coverage.measure import GENERATED, Bench, Measured, measure, measure_generated
 from eyeshot.coverage.reference_space import fit_reference_space
-from eyeshot.coverage.result import Cover, CoverReport, ModelInfo, SkippedFile, ValidationCheck
+from eyeshot.coverage.result import Cover, CoverReport, ModelInfo, Pictures, SkippedFile, ValidationCheck
 from eyeshot.coverage.shift import measure_shift
 from eyeshot.models import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_REASON,
     Backbone,
     FeatureBank,
+    Head,
     choose_device,
     load_backbone,
 )
@@ -167,7 +169,7 @@ def cover(
         target_is_validation=plan.tables.target_is_validation,
         seed=chosen.seed,
     )
-    check = _check_validation(bench) if len(data.val) else None
+    check = _check_validation(bench)
     lap("scores", mark)
     seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
     mark = time.perf_counter()
@@ -185,7 +187,7 @@ def cover(
         images=chosen.images,
         progress=progress,
     )
-    pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else take_pictures(bench, (), judged)
+    pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else Pictures()
     lap("map", mark)
     target: Literal["test", "validation"] = "validation" if plan.tables.target_is_validation else "test"
     report = CoverReport(
@@ -218,7 +220,7 @@ def cover(
         draws=chosen.draws,
         sample=chosen.sample,
         seed=chosen.seed,
-        ranked_by="nearest_distance" if by_distance else "reach",
+        ranked_by=judged.ranked_by,
         shift=shift,
         curve=curve,
         validation_check=check,
@@ -246,14 +248,12 @@ def _choose_candidates(settings: CoverSettings, tables: Tables) -> tuple[Augment
 
 def _trained(
     plan: Plan, data: Data, progress: Progress | None, command: str
-) -> tuple[Backbone, object, float | None, list[str]]:
+) -> tuple[Backbone, Head | None, float | None, list[str]]:
     """The backbone with trained weights: its own, or those of a baseline trained in place."""
     if data.baseline is None:
         return plan.backbone, None, None, []
     part, val = data.baseline, data.val
     images = np.concatenate([np.asarray(part.pool.images), np.asarray(val.pool.images)])
-    from eyeshot.augment import Pool
-
     pool = Pool(images, [*part.pool.keys, *val.pool.keys])
     baseline = train_baseline(
         plan.backbone,
@@ -280,7 +280,7 @@ def _trained(
 
 
 def _set_up(
-    plan: Plan, data: Data, bank: FeatureBank, baseline_head: object, progress: Progress | None
+    plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None
 ) -> tuple[Bench, NDArray[np.float32]]:
     """Clean features, the reference space, the target's balls and the clean head."""
     seed = plan.settings.seed
@@ -295,25 +295,13 @@ def _set_up(
     space = fit_reference_space(sources, target, seed=seed)
     halves = draw_half_samples(len(target), len(sources), seed=seed)
     points = space.transform(sources)
-    predict = None
-    if baseline_head is not None:
-        from eyeshot.coverage.kept_labels import classes_of
-        from eyeshot.models import Head
-
-        if not isinstance(baseline_head, Head):
-            raise TypeError(f"baseline_head must be a Head, got {type(baseline_head).__name__}")
-        network_head = baseline_head
-
-        def predict(features: NDArray[np.floating]) -> NDArray[np.int64]:
-            return classes_of(network_head, features)
-
-    head: CleanHead = fit_clean_head(
+    head = fit_clean_head(
         points,
         data.sources.labels,
         space.transform(val),
         data.val.labels,
         class_count=len(data.classes),
-        clean_model=predict,
+        clean_model=None if baseline_head is None else partial(classes_of, baseline_head),
         transform=space.transform,
         held_out_features=val.astype(np.float32),
     )
@@ -347,9 +335,7 @@ def _measure_all(plan: Plan, bench: Bench, progress: Progress | None) -> list[Me
 def _check_validation(bench: Bench) -> ValidationCheck:
     """Is the model right more often where clean training covers?"""
     head = bench.head
-    covered = cover_by_cloud(make_target(head.held_out), bench.clean[:, None], bench.labels).covered
-    right = head.correct
-
+    covered, right = bench.held_out_covered, head.correct
     inside = wilson(int(right[covered].sum()), int(covered.sum()))
     outside = wilson(int(right[~covered].sum()), int((~covered).sum()))
     return ValidationCheck(
@@ -367,9 +353,7 @@ def _ends(accuracy: Accuracy) -> tuple[float, float] | None:
 
 
 def _recipe(advice: str, judged: Judged) -> list[str]:
-    from eyeshot.augment import compose_lines
-
-    found = next((one.recipe for one in judged.candidates if one.name == advice), None)
-    if advice == "generated":
+    if advice == GENERATED:
         return ["# add the generated images to the training folder, class by class"]
+    found = next((one.recipe for one in judged.candidates if one.name == advice), None)
     return found if found is not None else list(compose_lines(augmentation(advice)))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_views
 from eyeshot.coverage.candidates import Judged
-from eyeshot.coverage.clouds import cover_by_cloud
 from eyeshot.coverage.data import Progress
 from eyeshot.coverage.measure import Bench, Measured
 from eyeshot.coverage.projection import project
@@ -48,7 +47,7 @@ def draw_map(
         return np.sort(random.choice(count, min(PER_CLOUD, count), replace=False))
 
     train, target, val = some(len(data.sources)), some(len(data.target)), some(len(data.val))
-    in_val = cover_by_cloud_of_val(bench)
+    in_val = bench.held_out_covered
     parts = [
         (bench.clean[train], "train", data.sources.labels[train], [data.sources.ids[row] for row in train]),
         (
@@ -106,13 +105,6 @@ def chosen_names(judged: Judged, advice: str, wanted: Sequence[str]) -> list[str
     return names[: max(MAPPED, len(wanted) + 1)]
 
 
-def cover_by_cloud_of_val(bench: Bench) -> NDArray[np.bool_]:
-    """Which held-out images clean training covers."""
-    from eyeshot.coverage.clouds import make_target
-
-    return cover_by_cloud(make_target(bench.head.held_out), bench.clean[:, None], bench.labels).covered
-
-
 def _views_of(
     bench: Bench, one: Measured, train: NDArray[np.int64], images: bool
 ) -> tuple[NDArray[np.float32], tuple[NDArray[np.int64], list[str]], NDArray[np.uint8]]:
@@ -139,8 +131,6 @@ def _views_of(
 
 def take_pictures(bench: Bench, candidates: Sequence[Augmentation], judged: Judged) -> Pictures:
     """Views of the same few source images for every candidate, and target images that nothing reaches."""
-    if not candidates:
-        return Pictures()
     sources = bench.data.sources
     _, first = np.unique(sources.labels, return_index=True)
     rows = np.sort(first)[:SAMPLES]

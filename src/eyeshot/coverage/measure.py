@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, augmentation
-from eyeshot.coverage.clouds import CloudCover, Target, cover_by_cloud
+from eyeshot.coverage.clouds import CloudCover, Target, cover_by_cloud, make_target
 from eyeshot.coverage.data import Data, Part
-from eyeshot.coverage.kept_labels import CleanHead, KeptLabels, measure_kept_labels, one_hot
+from eyeshot.coverage.kept_labels import (
+    CleanHead,
+    KeptLabels,
+    by_class,
+    classes_of,
+    measure_kept_labels,
+    one_hot,
+)
 from eyeshot.coverage.reference_space import ReferenceSpace
 from eyeshot.models import FeatureBank, fit_head
 
@@ -64,6 +72,11 @@ class Bench:
     draws: int
     score_s: float = 0.0
     _no_op: dict[int, CloudCover] = field(default_factory=dict)
+
+    @cached_property
+    def held_out_covered(self) -> NDArray[np.bool_]:
+        """bool (n_val,), which held-out images clean training covers."""
+        return cover_by_cloud(make_target(self.head.held_out), self.clean[:, None], self.labels).covered
 
     @property
     def sources(self) -> Part:
@@ -161,10 +174,6 @@ def _relearn_apart(
     class_count: int,
 ) -> KeptLabels:
     """There are no generated held-out images: learn from every other one and judge the rest."""
-    from dataclasses import replace
-
-    from eyeshot.coverage.kept_labels import by_class, classes_of
-
     if len(np.unique(labels[~odd])) < 2:
         return replace(kept, relearnability=None, relearned=0)
     said = classes_of(fit_head(points[~odd], labels[~odd], class_count=class_count), points[odd])
