@@ -14,7 +14,7 @@ from PIL import Image
 from eyeshot import digits
 from eyeshot.cli import demo
 from eyeshot.coverage import Candidate
-from eyeshot.coverage.result import MixedClasses, Role
+from eyeshot.coverage.report import MixedClasses, Role
 
 
 def told(

@@ -13,7 +13,7 @@ from eyeshot.coverage.clouds import CloudCover
 from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.kept_labels import CleanHead, KeptLabels
 from eyeshot.coverage.measure import Measured
-from eyeshot.coverage.result import CurvePoint
+from eyeshot.coverage.report import CurvePoint
 
 TARGETS, HELD_OUT = 200, 90
 CLASSES = ("cat", "dog", "owl")

@@ -5,7 +5,7 @@ import pytest
 
 from eyeshot.coverage.clouds import cover_by_cloud, make_target
 from eyeshot.coverage.curve import clean_curve, worth_in_images
-from eyeshot.coverage.result import CurvePoint
+from eyeshot.coverage.report import CurvePoint
 
 
 def curve_of(*points: tuple[int, float]) -> list[CurvePoint]:

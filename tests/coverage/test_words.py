@@ -4,7 +4,7 @@ import pytest
 from made_up import bench, cloud_cover, first, judged
 
 from eyeshot.coverage import words
-from eyeshot.coverage.result import Shift
+from eyeshot.coverage.report import Shift
 
 SHIFT = Shift(
     target_coverage=0.5, held_out_coverage=0.9, ratio=0.55, weight=0.45, domain_auc=0.9, count=50, words="A shift."

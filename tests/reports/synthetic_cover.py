@@ -5,23 +5,20 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from eyeshot.coverage.result import (
+from eyeshot.coverage.report import (
     Candidate,
     ClassScores,
-    Cover,
-    CoverMap,
     CoverReport,
     CurvePoint,
     MixedClasses,
     ModelInfo,
-    Pictures,
-    Projection,
     ProjectionInfo,
     Scores,
     Shift,
     SkippedFile,
     ValidationCheck,
 )
+from eyeshot.coverage.result import Cover, CoverMap, Pictures, Projection
 
 CLASSES = ["arrow", "cross", "house", "kite", "ring", "star", "tree"]
 RANKED = [

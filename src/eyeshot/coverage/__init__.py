@@ -2,7 +2,8 @@
 
 from eyeshot.coverage.cover import Plan, cover, prepare
 from eyeshot.coverage.estimate import Cost, estimate
-from eyeshot.coverage.result import Candidate, Cover, CoverMap, CoverReport, Pictures, Projection
+from eyeshot.coverage.report import Candidate, CoverReport
+from eyeshot.coverage.result import Cover, CoverMap, Pictures, Projection
 
 __all__ = [
     "Candidate",

@@ -15,7 +15,7 @@ from eyeshot.coverage.half_samples import interval
 from eyeshot.coverage.kept_labels import SIGNIFICANCE, CleanHead, fall_of_accuracy, find_destroyers
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.ranking import rank_gains
-from eyeshot.coverage.result import Candidate, ClassScores, CurvePoint, MixedClasses, Role, Scores
+from eyeshot.coverage.report import Candidate, ClassScores, CurvePoint, MixedClasses, Role, Scores
 from eyeshot.coverage.words import reasons
 
 LEAST_COVERAGE = 0.05

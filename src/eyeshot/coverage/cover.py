@@ -22,7 +22,8 @@ from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
 from eyeshot.coverage.mapping import draw_map, take_pictures
 from eyeshot.coverage.measure import GENERATED, Bench, Measured, measure, measure_generated
 from eyeshot.coverage.reference_space import fit_reference_space
-from eyeshot.coverage.result import Cover, CoverReport, ModelInfo, Pictures, SkippedFile, ValidationCheck
+from eyeshot.coverage.report import CoverReport, ModelInfo, SkippedFile, ValidationCheck
+from eyeshot.coverage.result import Cover, Pictures
 from eyeshot.coverage.shift import measure_shift
 from eyeshot.models import (
     DEFAULT_MODEL,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.coverage.clouds import Target, cover_by_cloud
-from eyeshot.coverage.result import CurvePoint
+from eyeshot.coverage.report import CurvePoint
 
 POINTS = 9
 

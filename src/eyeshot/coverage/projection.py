@@ -16,7 +16,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
-from eyeshot.coverage.result import Projection, ProjectionInfo
+from eyeshot.coverage.report import ProjectionInfo
+from eyeshot.coverage.result import Projection
 from eyeshot.errors import MissingExtraError
 from eyeshot.optional import require
 

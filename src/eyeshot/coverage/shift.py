@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
-from eyeshot.coverage.result import Shift
+from eyeshot.coverage.report import Shift
 
 FOLDS = 5
 

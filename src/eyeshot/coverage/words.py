@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyeshot.coverage.result import Candidate, Shift
+from eyeshot.coverage.report import Candidate, Shift
 
 if TYPE_CHECKING:
     from eyeshot.coverage.measure import Measured
