@@ -1,16 +1,20 @@
 """The one training loop, and the baseline that is trained in place."""
 
 from eyeshot.training.baseline import Baseline, load_trained, train_baseline
+from eyeshot.training.classifier import Reading, read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
 from eyeshot.training.machine import describe_hardware, describe_versions
 from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, wilson
 from eyeshot.training.settings import TrainSettings, default_settings
+from eyeshot.training.steps import State, train_steps
 
 __all__ = [
     "Accuracy",
     "Baseline",
     "EpochRecord",
+    "Reading",
+    "State",
     "TrainPlan",
     "TrainResult",
     "TrainSettings",
@@ -19,9 +23,12 @@ __all__ = [
     "describe_versions",
     "load_trained",
     "plan_training",
+    "read_images_with",
     "read_result",
+    "start_state",
     "train",
     "train_baseline",
     "train_folder",
+    "train_steps",
     "wilson",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -104,12 +106,67 @@ def start_head(
     features = np.concatenate(
         [extract(backbone, np.asarray(pool.images[part]), device=device, batch_size=batch_size) for part in parts]
     )
+    set_head(model, features, fit_head(features, labels[rows], class_count=class_count))
+
+
+def set_head(model: Classifier, features: NDArray[np.floating], head: Head) -> None:
+    """Give the model `head`, and the mean and spread of the `features` (n, D) that it stands on; in place."""
     shift = features.mean(0, dtype=np.float64)
     scale = features.std(0, dtype=np.float64)
     scale = np.where(scale > 1e-6 * scale.max(), scale, 1.0)
-    found = fit_head(features, labels[rows], class_count=class_count)
     with torch.no_grad():
         model.shift.copy_(torch.from_numpy(shift))
         model.scale.copy_(torch.from_numpy(scale))
-        model.head.weight.copy_(torch.from_numpy(found.weight * scale))
-        model.head.bias.copy_(torch.from_numpy(found.bias + found.weight @ shift))
+        model.head.weight.copy_(torch.from_numpy(head.weight * scale))
+        model.head.bias.copy_(torch.from_numpy(head.bias + head.weight @ shift))
+
+
+def start_state(
+    backbone: Backbone, features: NDArray[np.floating], labels: NDArray[np.int64], *, class_count: int
+) -> dict[str, Tensor]:
+    """State of a classifier whose head is the best linear one on `features` (n, D) of clean images.
+
+    Args:
+        backbone: pretrained, or the baseline.
+        features: what it gives for n clean training images.
+        labels: int64 (n,)
+        class_count: C.
+    """
+    model = Classifier(backbone, class_count)
+    set_head(model, np.asarray(features, np.float32), fit_head(features, labels, class_count=class_count))
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+class Reading(NamedTuple):
+    """What a classifier makes of images: pooled features float32 (n, D), and probabilities float32 (n, C)."""
+
+    features: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
+def read_images_with(
+    backbone: Backbone,
+    state: dict[str, Tensor],
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    class_count: int,
+    device: torch.device | str = "cpu",
+    batch_size: int = 64,
+) -> list[Reading]:
+    """Features and probabilities of several sets of images (n, S, S, 3) by a classifier in `state`."""
+    on = torch.device(device)
+    model = Classifier(backbone, class_count)
+    model.load_state_dict(state)
+    model, layout = place(model, on)
+    model.eval()
+    found = []
+    with torch.inference_mode():
+        for group in images:
+            features, scores = [], []
+            for start in range(0, len(group), batch_size):
+                batch = normalise(to_batch(group[start : start + batch_size]), backbone, device=on, layout=layout)
+                pooled = model.backbone(batch)
+                features.append(pooled.float().cpu().numpy())
+                scores.append(model.head((pooled - model.shift) / model.scale).float().softmax(1).cpu().numpy())
+            found.append(Reading(np.concatenate(features), np.concatenate(scores)))
+    return found

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.errors import InputError, ModelError, StorageError
-from eyeshot.models import Backbone, normalise
+from eyeshot.models import Backbone
 from eyeshot.training.alarms import alarms
-from eyeshot.training.batches import epoch_batches, make_batch, part_of, steps_per_epoch
+from eyeshot.training.batches import epoch_batches, part_of, steps_per_epoch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE
 from eyeshot.training.classifier import Classifier, predict, start_head
 from eyeshot.training.machine import describe_hardware, describe_versions
@@ -32,6 +32,7 @@ from eyeshot.training.result import (
 )
 from eyeshot.training.run import Progress, Run, resume_run, run_key, save_run, start_run
 from eyeshot.training.settings import TrainSettings
+from eyeshot.training.steps import train_step
 from eyeshot.workspace import make_folder, replacing
 
 CHECKPOINT_EVERY_S = 2.0
@@ -171,41 +172,27 @@ def _run_epochs(run: Run, key: str) -> str | None:
 
 
 def _train_epoch(run: Run, epoch: int) -> EpochRecord:
-    settings, model, device = run.settings, run.model, run.device
+    settings, device = run.settings, run.device
     batches = epoch_batches(len(run.pool), settings.batch_size, seed=settings.seed, epoch=epoch)
     losses, right, seen = 0.0, 0, 0
-    model.train()
+    run.model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         # Dropout follows from (seed, epoch) too: a run that continues needs no saved generator.
         torch.manual_seed(int(np.random.default_rng([settings.seed, epoch, 1]).integers(2**62)))
         for number, rows in enumerate(batches):
             step = epoch * len(batches) + number
-            for group in run.optimizer.param_groups:
-                group["lr"] = settings.learning_rate_at(step, run.total_steps)
-            batch = make_batch(
-                run.pool, run.labels, rows, run.augmentations,
-                class_count=model.head.out_features, seed=settings.seed, epoch=epoch, device=device,
-            )  # fmt: skip
-            targets = batch.targets
-            if settings.label_smoothing:
-                targets = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), settings.label_smoothing)
-            scores = model(normalise(batch.images, run.backbone, device=device, layout=run.layout))
-            loss = torch.nn.functional.cross_entropy(scores, targets)
-            run.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            run.optimizer.step()
-            value = loss.item()
-            if not np.isfinite(value):
+            try:
+                rate = settings.learning_rate_at(step, run.total_steps)
+                place = f"step {step + 1} of {run.total_steps}"
+                found = train_step(run, rows, draw=epoch, learning_rate=rate, place=place)
+            except ModelError:
                 # So that the same folder can take the run with other settings.
                 (run.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-                raise ModelError(
-                    f"Training of {run.backbone.name} diverged: the loss is {value} at step {step + 1} of "
-                    f"{run.total_steps}. Give a learning rate smaller than {settings.learning_rate:g}."
-                )
-            losses += value * len(rows)
-            right += int((scores.argmax(1) == batch.targets.argmax(1)).sum())
+                raise
+            losses += found.loss * len(rows)
+            right += found.right
             seen += len(rows)
-            run.failed_views += batch.failed
+            run.failed_views += found.failed
             if run.progress:
                 run.progress(step + 1, run.total_steps, f"epoch {epoch + 1}, loss {losses / seen:.2f}")
     return EpochRecord(loss=losses / seen, train_accuracy=right / seen)

@@ -38,8 +38,8 @@ class Run:
     settings: TrainSettings
     device: torch.device
     layout: torch.memory_format
-    folder: Path
-    progress: Progress | None
+    folder: Path = Path()
+    progress: Progress | None = None
     history: list[EpochRecord] = field(default_factory=list)
     failed_views: int = 0
     seconds: float = 0.0
@@ -59,10 +59,13 @@ def start_run(
     settings: TrainSettings,
     augmentations: Sequence[Augmentation],
     device: torch.device,
-    folder: Path,
-    progress: Progress | None,
+    folder: Path = Path(),
+    progress: Progress | None = None,
 ) -> Run:
-    """A run before its first step; `pool` and `labels` (N,) are the training images alone."""
+    """A run before its first step; `pool` and `labels` (N,) are the training images alone.
+
+    Short runs keep no checkpoint and need no `folder`.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model, layout = place(Classifier(backbone, class_count), device)
