@@ -18,7 +18,9 @@ def pasted(name, *, size=None):
     return eval("v2.Compose([\n" + "\n".join(compose_lines(augmentation(name), size=size)) + "\n])", SPACE)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not augmentation(name).mixes and name != "clean"])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if not augmentation(name).operation.partners and name != "clean"]
+)
 @pytest.mark.parametrize("size", [None, 24])
 def test_the_lines_run_on_pictures_and_tensors(name, size):
     picture = PIL.Image.fromarray(textured(1, 24, 24)[0].permute(1, 2, 0).numpy())
@@ -73,7 +75,7 @@ def test_clean_needs_no_line():
     assert compose_lines(augmentation("clean")) == []
 
 
-@pytest.mark.parametrize("name", ["mixup", "cutmix", "mosaic"])
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "mosaic", "amplitude-mix"])
 def test_mixing_lines_work_on_batches(name):
     space = dict(SPACE)
     exec("\n".join(compose_lines(augmentation(name))), space)

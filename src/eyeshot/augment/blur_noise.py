@@ -212,6 +212,16 @@ def candidates() -> tuple[Augmentation, ...]:
             operation=GaussianBlur((0.1, 2.0)),
         ),
         Augmentation(
+            name="gaussian-blur-strong",
+            family="blur and noise",
+            strength="sigma 2-4 pixels",
+            probability=0.5,
+            description="Far out of focus.",
+            may_destroy="texture, lines, small objects",
+            source="ImageNet-C severity 2 to 4 (Hendrycks and Dietterich 2019)",
+            operation=GaussianBlur((2.0, 4.0)),
+        ),
+        Augmentation(
             name="motion-blur",
             family="blur and noise",
             strength="3-7 pixels, any direction",
@@ -230,6 +240,16 @@ def candidates() -> tuple[Augmentation, ...]:
             may_destroy="faint texture",
             source="torchvision GaussianNoise; ImageNet-C severity 1 to 2 (Hendrycks and Dietterich 2019)",
             operation=GaussianNoise(0.1),
+        ),
+        Augmentation(
+            name="gaussian-noise-mild",
+            family="blur and noise",
+            strength="sigma 0.05 of the range",
+            probability=0.5,
+            description="Faint grain on every value.",
+            may_destroy="little",
+            source="half of gaussian-noise",
+            operation=GaussianNoise(0.05),
         ),
         Augmentation(
             name="jpeg",

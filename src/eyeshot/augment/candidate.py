@@ -62,8 +62,8 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Whether views are mixtures of several images, and so are their labels."""
-        return self.operation.partners > 0
+        """Whether labels are mixtures of several images' labels."""
+        return self.operation.mixes_labels
 
     @property
     def harder(self) -> bool:

@@ -13,13 +13,18 @@ from typing import get_args
 
 from eyeshot.augment import (
     blur_noise,
+    channels,
     colour,
     controls,
     edges,
+    elastic,
     geometric,
     masking,
     mixing,
     policy,
+    resolution,
+    scattered,
+    texture,
 )
 from eyeshot.augment.candidate import Augmentation, Family
 from eyeshot.errors import InputError
@@ -66,11 +71,16 @@ def _catalogue(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation,
     return (
         *controls.candidates(),
         *geometric.candidates(aspect_ratios),
+        *elastic.candidates(),
         *colour.candidates(),
+        *channels.candidates(),
         *blur_noise.candidates(),
+        *resolution.candidates(),
         *masking.candidates(),
+        *scattered.candidates(),
         *mixing.candidates(),
         *edges.candidates(),
+        *texture.candidates(),
         *policy.candidates(),
     )
 

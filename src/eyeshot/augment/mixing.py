@@ -154,6 +154,16 @@ def candidates() -> tuple[Augmentation, ...]:
             operation=MixUp(0.2),
         ),
         Augmentation(
+            name="mixup-strong",
+            family="mixing",
+            strength="alpha 1",
+            probability=0.5,
+            description="Mean with another image, all weights as likely.",
+            may_destroy="labels are mixed by weight",
+            source="Zhang et al. 2018 (CIFAR-10)",
+            operation=MixUp(1.0),
+        ),
+        Augmentation(
             name="cutmix",
             family="mixing",
             strength="alpha 1",

@@ -31,6 +31,9 @@ class Operation(ABC):
     partners: ClassVar[int] = 0
     """How many other images enter each view."""
 
+    mixes_labels: ClassVar[bool] = False
+    """Whether the labels of those enter as well."""
+
     @abstractmethod
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """Parameters of ONE image of `shape` (height, width); everything random comes from `random`."""
@@ -79,7 +82,12 @@ class FixedOperation(Operation):
 
 
 class Mixing(Operation):
-    """An operation that mixes each image with partners from the pool; labels follow the weights."""
+    """An operation that mixes each image with partners from the pool; labels follow the weights.
+
+    Where the image keeps all of its label, `mixes_labels` is false.
+    """
+
+    mixes_labels: ClassVar[bool] = True
 
     @abstractmethod
     def weights(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:

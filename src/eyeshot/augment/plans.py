@@ -136,7 +136,7 @@ def keys_of(
     own = keys_of(before, pool, positions, seed, draw)
     if step.deterministic:
         return [combine(step.fingerprint, key) for key in own]
-    if not step.mixes:
+    if not step.operation.partners:
         return [combine(step.fingerprint, seed, draw, key) for key in own]
     plan = draw_plan(step, pool, positions, seed, draw, True)
     others = keys_of(before, pool, plan.partners.reshape(-1), seed, draw)

@@ -1,138 +1,158 @@
-"""Policies: another operation for each view."""
+"""Policies: other operations for each view. All magnitudes are torchvision's.
+
+Unlike there, warps are bilinear and edges are filled by reflection.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
-from eyeshot.augment.colour import (
-    brighten,
-    contrast,
-    equalizing_tables,
-    saturate,
-    sharpen,
-    stretching_tables,
-)
 from eyeshot.augment.operation import Operation, Parameters
-from eyeshot.augment.pixels import look_up, to_uint8
-from eyeshot.augment.warp import warp
+from eyeshot.augment.pixels import per_image, to_uint8
+from eyeshot.augment.policy_steps import Range, apply_steps, draw_step
 
-# Name, greatest magnitude, whether its sign is random; the order is torchvision's.
-_SPACE: tuple[tuple[str, float, bool], ...] = (
-    ("identity", 0.0, False),
-    ("shear-x", 0.99, True),
-    ("shear-y", 0.99, True),
-    ("translate-x", 32.0, True),
-    ("translate-y", 32.0, True),
-    ("rotate", 135.0, True),
-    ("brightness", 0.99, True),
-    ("saturation", 0.99, True),
-    ("contrast", 0.99, True),
-    ("sharpness", 0.99, True),
-    ("posterize", 6.0, False),
-    ("solarize", 1.0, False),
-    ("autocontrast", 0.0, False),
-    ("equalize", 0.0, False),
-)
-_NUMBER = {name: number for number, (name, _, _) in enumerate(_SPACE)}
-_WARPS = ("shear-x", "shear-y", "translate-x", "translate-y", "rotate")
+TRIVIAL: dict[str, Range] = {
+    "identity": Range(),
+    "shear-x": Range(greatest=0.99, signed=True),
+    "shear-y": Range(greatest=0.99, signed=True),
+    "translate-x": Range(greatest=32.0, signed=True),
+    "translate-y": Range(greatest=32.0, signed=True),
+    "rotate": Range(greatest=135.0, signed=True),
+    "brightness": Range(greatest=0.99, signed=True),
+    "saturation": Range(greatest=0.99, signed=True),
+    "contrast": Range(greatest=0.99, signed=True),
+    "sharpness": Range(greatest=0.99, signed=True),
+    "posterize": Range(greatest=6.0),
+    "solarize": Range(greatest=1.0),
+    "autocontrast": Range(),
+    "equalize": Range(),
+}
+
+RANDOM: dict[str, Range] = {
+    "identity": Range(),
+    "shear-x": Range(greatest=0.3, signed=True),
+    "shear-y": Range(greatest=0.3, signed=True),
+    "translate-x": Range(greatest=150 / 331, signed=True, of_side=True),
+    "translate-y": Range(greatest=150 / 331, signed=True, of_side=True),
+    "rotate": Range(greatest=30.0, signed=True),
+    "brightness": Range(greatest=0.9, signed=True),
+    "saturation": Range(greatest=0.9, signed=True),
+    "contrast": Range(greatest=0.9, signed=True),
+    "sharpness": Range(greatest=0.9, signed=True),
+    "posterize": Range(greatest=4.0),
+    "solarize": Range(greatest=1.0),
+    "autocontrast": Range(),
+    "equalize": Range(),
+}
+
+CHAINED: dict[str, Range] = {
+    **{name: chosen for name, chosen in RANDOM.items() if name != "identity"},
+    "translate-x": Range(greatest=1 / 3, signed=True, of_side=True),
+    "translate-y": Range(greatest=1 / 3, signed=True, of_side=True),
+    "posterize": Range(least=4.0, greatest=8.0),
+}
 
 
 @dataclass(frozen=True)
 class TrivialAugment(Operation):
     """One of 14 operations at one of 31 strengths (TrivialAugmentWide, Müller and Hutter 2021).
 
-    Magnitudes are those of torchvision's TrivialAugmentWide. Unlike there, warps are bilinear and edges are
-    filled by reflection. Translations are in pixels, whatever the image's size, as in the paper.
+    Translations are in pixels, whatever the image's size, as in the paper.
     """
 
     bins: int = 31
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """Number of the operation, and its signed magnitude."""
-        number = int(random.integers(len(_SPACE)))
-        _, greatest, signed = _SPACE[number]
-        magnitude = greatest * int(random.integers(self.bins)) / (self.bins - 1)
-        if signed and random.random() < 0.5:
-            magnitude = -magnitude
+        number, magnitude = draw_step(random, TRIVIAL, shape, lambda of: int(of.integers(self.bins)) / (self.bins - 1))
         return {"operation": number, "magnitude": magnitude}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Applies each operation to the images that drew it."""
-        operation, magnitude = parameters["operation"], parameters["magnitude"]
-        result = images.clone()
-
-        def where(*names: str) -> Tensor:
-            numbers = torch.tensor([_NUMBER[name] for name in names], device=images.device)
-            return torch.isin(operation, numbers).nonzero().squeeze(1)
-
-        def replace(rows: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
-            if len(rows):
-                result[rows] = change(images[rows], magnitude[rows])
-
-        warped = where(*_WARPS)
-        if len(warped):
-            matrices = _matrices(operation[warped], magnitude[warped], images.shape[2], images.shape[3])
-            result[warped] = warp(images[warped], matrices)
-        for name, change in _CHANGES.items():
-            replace(where(name), change)
-        return result
+        return apply_steps(images, parameters["operation"], parameters["magnitude"])
 
 
-def _matrices(operation: Tensor, magnitude: Tensor, height: int, width: int) -> Tensor:
-    zero = torch.zeros_like(magnitude)
+@dataclass(frozen=True)
+class RandAugment(Operation):
+    """So many of 14 operations one after another, all at one strength (Cubuk et al. 2020).
 
-    def only(name: str) -> Tensor:
-        return torch.where(operation == _NUMBER[name], magnitude, zero)
+    Attributes:
+        steps: operations for each image; one may come twice. N in the paper.
+        magnitude: strength as one of `bins`, from 0. M in the paper.
+        bins: number of strengths.
+    """
 
-    angle = only("rotate") * (math.pi / 180)
-    shear_x, shear_y = only("shear-x"), only("shear-y")
-    cosine, sine = angle.cos(), angle.sin()
-    # Shears keep the upper left corner in place, as torchvision's do; whole pixels for translations.
-    x = shear_x * (height / 2) - only("translate-x").trunc()
-    y = shear_y * (width / 2) - only("translate-y").trunc()
-    entries = [cosine, shear_x - sine, x, shear_y + sine, cosine, y, zero, zero, torch.ones_like(zero)]
-    return torch.stack(entries, dim=1).view(-1, 3, 3)
+    steps: int = 2
+    magnitude: int = 9
+    bins: int = 31
 
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Numbers of the operations and their signed magnitudes, in order."""
+        share = self.magnitude / (self.bins - 1)
+        drawn = [draw_step(random, RANDOM, shape, lambda _: share) for _ in range(self.steps)]
+        numbers, magnitudes = zip(*drawn, strict=True)
+        return {"operations": np.array(numbers), "magnitudes": np.array(magnitudes, dtype=np.float32)}
 
-def _posterize(images: Tensor, magnitude: Tensor) -> Tensor:
-    dropped = magnitude.round().long()
-    return images & (256 - (1 << dropped)).to(torch.uint8).view(-1, 1, 1, 1)
-
-
-def _solarize(images: Tensor, magnitude: Tensor) -> Tensor:
-    threshold = ((1 - magnitude) * 255).view(-1, 1, 1, 1)
-    return images ^ (images >= threshold).to(torch.uint8).neg_()
-
-
-def _by_factor(step: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda images, magnitude: to_uint8(step(images.float(), 1 + magnitude))
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Applies the operations in order."""
+        for step in range(self.steps):
+            images = apply_steps(images, parameters["operations"][:, step], parameters["magnitudes"][:, step])
+        return images
 
 
-def _by_table(tables: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda images, _: look_up(images, tables(images))
+@dataclass(frozen=True)
+class AugMix(Operation):
+    """The image mixed with several chains of operations on it (Hendrycks et al. 2020), without the paper's loss.
 
+    All 13 operations take part, as in torchvision; the paper leaves those out that ImageNet-C is made of.
 
-_CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "brightness": _by_factor(brighten),
-    "saturation": _by_factor(saturate),
-    "contrast": _by_factor(contrast),
-    "sharpness": _by_factor(sharpen),
-    "posterize": _posterize,
-    "solarize": _solarize,
-    "autocontrast": _by_table(stretching_tables),
-    "equalize": _by_table(equalizing_tables),
-}
+    Attributes:
+        severity: strengths come from the lowest so many of ten.
+        chains: how many; each has one to `depth` operations.
+        depth: greatest number of operations in a chain.
+        alpha: parameters of the Beta distribution of the image's own weight, and of the Dirichlet distribution of
+            the chains' weights in the rest.
+    """
+
+    severity: int = 3
+    chains: int = 3
+    depth: int = 3
+    alpha: float = 1.0
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """Weight of the image and of each chain, and the chains; -1 is no operation."""
+        own = random.beta(self.alpha, self.alpha)
+        weights = random.dirichlet([self.alpha] * self.chains) * (1 - own)
+        numbers = np.full((self.chains, self.depth), -1)
+        magnitudes = np.zeros((self.chains, self.depth), dtype=np.float32)
+        for chain in range(self.chains):
+            for step in range(int(random.integers(1, self.depth + 1))):
+                numbers[chain, step], magnitudes[chain, step] = draw_step(
+                    random, CHAINED, shape, lambda of: int(of.integers(self.severity)) / 9
+                )
+        return {"own": own, "weights": weights.astype(np.float32), "operations": numbers, "magnitudes": magnitudes}
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Runs the chains and mixes."""
+        numbers, magnitudes = parameters["operations"].flatten(0, 1), parameters["magnitudes"].flatten(0, 1)
+        chained = images.repeat_interleave(self.chains, 0)
+        for step in range(self.depth):
+            rows = (numbers[:, step] >= 0).nonzero().squeeze(1)
+            chained[rows] = apply_steps(chained[rows], numbers[rows, step], magnitudes[rows, step])
+        chained = chained.view(len(images), self.chains, *images.shape[1:])
+        mixed = images * per_image(parameters["own"])
+        for chain in range(self.chains):
+            mixed.addcmul_(chained[:, chain].float(), per_image(parameters["weights"][:, chain]))
+        return to_uint8(mixed)
 
 
 def candidates() -> tuple[Augmentation, ...]:
-    """Another operation for each view."""
+    """Other operations for each view."""
     return (
         Augmentation(
             name="trivial-augment",
@@ -143,5 +163,25 @@ def candidates() -> tuple[Augmentation, ...]:
             may_destroy="little; some shears and turns are strong",
             source="Müller and Hutter 2021; magnitudes of torchvision",
             operation=TrivialAugment(),
+        ),
+        Augmentation(
+            name="rand-augment",
+            family="policy",
+            strength="2 of 14 operations at strength 9 of 30",
+            probability=1.0,
+            description="RandAugment: operations one after another, all at one strength.",
+            may_destroy="little",
+            source="Cubuk et al. 2020 (ImageNet, ResNet-50); magnitudes of torchvision",
+            operation=RandAugment(),
+        ),
+        Augmentation(
+            name="augmix",
+            family="policy",
+            strength="3 chains of 1-3 operations, strengths 0-2 of 9, alpha 1",
+            probability=1.0,
+            description="AugMix: the image mixed with chains of weak operations; without the paper's loss.",
+            may_destroy="little",
+            source="Hendrycks et al. 2020; defaults of torchvision",
+            operation=AugMix(),
         ),
     )

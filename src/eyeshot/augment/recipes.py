@@ -27,7 +27,7 @@ def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> lis
     if augmentation.name == "clean":
         return []
     operation, probability = augmentation.operation, augmentation.probability
-    if augmentation.mixes:
+    if operation.partners:
         return _mixing_lines(augmentation)
     if isinstance(operation, geometric.ResizedCrop):
         return [_crop_line(operation, size)] if size is not None else [_own_line(augmentation)]

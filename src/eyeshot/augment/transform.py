@@ -140,7 +140,7 @@ class MixingTransform(nn.Module):
 
 def make_transform(augmentation: Augmentation, *, class_count: int | None = None, always: bool = False) -> nn.Module:
     """The module of an augmentation."""
-    if augmentation.mixes:
+    if augmentation.operation.partners:
         return MixingTransform(augmentation, class_count=class_count, always=always)
     return AugmentationTransform(augmentation, always=always)
 

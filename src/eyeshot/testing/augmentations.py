@@ -97,7 +97,7 @@ class AugmentationContract:
     def test_other_images_in_the_pool_change_nothing_unless_they_are_mixed(self) -> None:
         """Views follow from the image's own key, not from its place."""
         pool = self.pool()
-        if self.augmentation.mixes:
+        if self.augmentation.operation.partners:
             return
         rest = Pool(pool.images[2:], pool.keys[2:])
         assert _distance(self.views(rest).images, self.views(pool).images[2:]) <= ROUNDING
@@ -116,7 +116,7 @@ class AugmentationContract:
         before = images.clone()
         generator = np.random.Generator(np.random.Philox(key=1))
         parameters = stack([operation.draw(generator, pool.shape) for _ in range(len(pool))])
-        if not self.augmentation.mixes:
+        if not self.augmentation.operation.partners:
             operation.apply(images, parameters)
         assert torch.equal(images, before)
 
@@ -190,7 +190,7 @@ class AugmentationContract:
     def test_the_transform_gives_back_the_kind_of_image_that_it_got(self) -> None:
         """PIL images and tensors, square or not."""
         pixels = sample_images(15, 22)
-        if self.augmentation.mixes:
+        if self.augmentation.operation.partners:
             batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             labels = torch.arange(len(batch))
             transform = self.augmentation.as_transform(class_count=len(batch), always=True)
