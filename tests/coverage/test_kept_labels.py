@@ -252,12 +252,14 @@ def made_up(random: np.random.Generator, changed: float, count: int = 300, class
 
 def yardstick_of(labels: np.ndarray, said: np.ndarray, classes: int = 5) -> CleanHead:
     empty = np.empty((0, 2), np.float32)
-    return CleanHead(empty, labels[:0], empty, labels, classes, said, labels, said, lambda rows: labels, 0.8)
+    sure = np.eye(classes, dtype=np.float32)[said]
+    return CleanHead(empty, labels[:0], empty, labels, classes, said, sure, labels, said, lambda rows: labels, 0.8)
 
 
 def kept_of(after: np.ndarray, *, relearnability: float | None = 0.8, classes: int = 5) -> KeptLabels:
     nothing, none = np.full(classes, np.nan), np.empty(0, np.int64)
-    return KeptLabels(1.0, relearnability, 0.0, nothing, nothing, nothing, 300, after, none, none)
+    sure = np.eye(classes, dtype=np.float32)[after]
+    return KeptLabels(1.0, relearnability, 0.0, nothing, nothing, nothing, 300, sure, after, none, none)
 
 
 def test_under_the_null_retention_flags_a_candidate_in_at_most_one_run_of_twenty():

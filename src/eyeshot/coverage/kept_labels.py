@@ -32,6 +32,7 @@ class CleanHead:
         held_out_labels: int64 (n_val,)
         class_count: C
         predicted: int64 (n_val,), classes that the head gives the held-out images.
+        probabilities: float32 (n_val, C), of the same.
         judged_labels: int64 (n_val + n,), of the images that retention is judged on: the held-out ones and, since
             they are few, the sources, each by a head that was fitted without it (3 folds).
         judged_predicted: int64 (n_val + n,), what heads fitted on clean images say of these.
@@ -45,6 +46,7 @@ class CleanHead:
     held_out_labels: NDArray[np.int64]
     class_count: int
     predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
     judged_labels: NDArray[np.int64]
     judged_predicted: NDArray[np.int64]
     predict_views: Callable[[NDArray[np.floating]], NDArray[np.int64]]
@@ -75,6 +77,7 @@ class KeptLabels:
         affinity, relearnability, retention: overall.
         affinity_by_class, relearnability_by_class, retention_by_class: float64 (C,)
         relearned: number of held-out views that were judged, for the interval.
+        probabilities_after: float32 (n_val, C), of clean held-out images by a head that saw clean images and views.
         predicted_after: int64 (n_val + n,), classes given to the judged clean images by heads that saw the views.
         relearn_true, relearn_predicted: classes of the judged held-out views, and what the head said.
     """
@@ -86,6 +89,7 @@ class KeptLabels:
     relearnability_by_class: NDArray[np.float64]
     retention_by_class: NDArray[np.float64]
     relearned: int
+    probabilities_after: NDArray[np.float32]
     predicted_after: NDArray[np.int64]
     relearn_true: NDArray[np.int64]
     relearn_predicted: NDArray[np.int64]
@@ -106,7 +110,8 @@ def fit_clean_head(
     head = fit_head(sources, labels, class_count=class_count)
     predict = clean_model or (lambda features: classes_of(head, transform(features)))
     model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
-    predicted = classes_of(head, held_out)
+    probabilities = head.predict_proba(held_out)
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
     crossed = np.empty(len(sources), np.int64)
     for fold in folds_of(len(sources)):
         crossed[fold] = classes_of(fit_head(sources[~fold], labels[~fold], class_count=class_count), sources[fold])
@@ -117,6 +122,7 @@ def fit_clean_head(
         held_out_labels=held_out_labels,
         class_count=class_count,
         predicted=predicted,
+        probabilities=probabilities,
         judged_labels=np.concatenate([held_out_labels, labels]),
         judged_predicted=np.concatenate([predicted, crossed]),
         predict_views=predict,
@@ -154,12 +160,12 @@ def measure_kept_labels(
     alone = fit_head(views, view_labels, class_count=count)
     soft = one_hot(view_labels, count)
     everything = np.ones(len(clean.sources), bool)
-    after = [classes_of(_fit_both(clean, everything, views, soft), clean.held_out)]
+    probabilities_after = _fit_both(clean, everything, views, soft).predict_proba(clean.held_out)
     crossed = np.empty(len(clean.sources), np.int64)
     for fold in folds_of(len(clean.sources)):
         kept = (owners < 0) | ~fold[owners]
         crossed[fold] = classes_of(_fit_both(clean, ~fold, views[kept], soft[kept]), clean.sources[fold])
-    predicted_after = np.concatenate([*after, crossed])
+    predicted_after = np.concatenate([probabilities_after.argmax(axis=1).astype(np.int64), crossed])
     right_after = predicted_after == clean.judged_labels
     right_before = clean.judged_predicted == clean.judged_labels
     relearn = classes_of(alone, held_out_views)
@@ -177,6 +183,7 @@ def measure_kept_labels(
         relearnability_by_class=by_class(relearn_right, held_out_view_labels, count),
         retention_by_class=by_class(right_after, clean.judged_labels, count) - before,
         relearned=judged,
+        probabilities_after=probabilities_after,
         predicted_after=predicted_after,
         relearn_true=held_out_view_labels,
         relearn_predicted=relearn,
@@ -194,6 +201,8 @@ def _fit_both(
         np.concatenate([one_hot(clean.labels[chosen], clean.class_count), view_labels]),
         class_count=clean.class_count,
         sample_weights=share * len(share),
+        # The ridge of the clean head: with views that change nothing, the same head comes out.
+        penalty=len(share) / max(1, len(sources)),
     )
 
 
