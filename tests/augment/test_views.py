@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,8 +56,31 @@ def test_the_coin_falls_anew_in_every_draw(pool):
     assert not torch.equal(draws[0].images, draws[1].images)
 
 
+def surely(name):
+    return replace(augmentation(name), probability=1.0)
+
+
+def test_of_several_only_the_last_is_always_applied(pool):
+    invert, mirror = augmentation("invert"), augmentation("mirror")
+    both = make_views([invert, mirror], pool, ROWS, seed=0, draw=0)
+    coins = make_views(invert, pool, ROWS, seed=0, draw=0, always=False)
+    assert torch.equal(both.images, coins.images.flip(3))
+    changed = [not torch.equal(coins.images[row], pool.take(np.array([row]))[0]) for row in range(12)]
+    assert 0 < sum(changed) < 12
+
+
+def test_keys_of_a_step_that_is_tossed_for_follow_the_draw_and_its_probability(pool):
+    invert, mirror = augmentation("invert"), augmentation("mirror")
+    keys = [view_keys([invert, mirror], pool, ROWS, seed=0, draw=draw) for draw in (0, 1)]
+    assert not set(keys[0]) & set(keys[1])
+    rarely = replace(invert, probability=0.1)
+    assert view_keys([rarely, mirror], pool, ROWS, seed=0, draw=0) != keys[0]
+    mixed = view_keys([augmentation("cutmix"), mirror], pool, ROWS, seed=0, draw=0)
+    assert len(set(mixed)) == 12
+
+
 def test_several_augmentations_are_applied_in_order(pool):
-    mirror, rotate = augmentation("mirror"), augmentation("rotate-180")
+    mirror, rotate = surely("mirror"), surely("rotate-180")
     both = make_views([mirror, rotate], pool, ROWS, seed=0, draw=0)
     mirrored = pool_of(make_views(mirror, pool, ROWS, seed=0, draw=0).images)
     by_hand = make_views(rotate, mirrored, ROWS, seed=0, draw=0)
@@ -71,7 +96,7 @@ def test_no_augmentation_gives_the_clean_images(pool):
 
 
 def test_mixing_partners_have_gone_through_the_earlier_augmentations(pool):
-    invert, cutmix = augmentation("invert"), augmentation("cutmix")
+    invert, cutmix = surely("invert"), surely("cutmix")
     both = make_views([invert, cutmix], pool, ROWS, seed=0, draw=0)
     inverted = make_views(cutmix, pool_of(255 - pool.take(np.arange(12))), ROWS, seed=0, draw=0)
     assert torch.equal(both.images, inverted.images)
@@ -94,7 +119,7 @@ def test_mixing_twice_multiplies_the_weights():
 
 def test_a_failure_of_any_step_is_told(pool):
     blank = pool_of(torch.full((2, 3, 20, 20), 9, dtype=torch.uint8))
-    views = make_views([augmentation("edges"), augmentation("invert")], blank, [0, 1], seed=0, draw=0)
+    views = make_views([surely("edges"), augmentation("invert")], blank, [0, 1], seed=0, draw=0)
     assert views.success.tolist() == [False, False]
     assert set(views.images.unique().tolist()) == {246}
 

@@ -88,15 +88,15 @@ def labels_of(
     draw: int,
     always: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Sources and label weights of the images at `positions` after all `steps`."""
+    """Sources and label weights of the images at `positions` after all `steps`; `always` is of the last one."""
     if not steps:
         return own_labels(positions)
     before, step = steps[:-1], steps[-1]
-    own = labels_of(before, pool, positions, seed, draw, always)
+    own = labels_of(before, pool, positions, seed, draw, False)
     if not isinstance(step.operation, Mixing):
         return own
     plan = draw_plan(step, pool, positions, seed, draw, always)
-    partners = labels_of(before, pool, plan.partners.reshape(-1), seed, draw, always)
+    partners = labels_of(before, pool, plan.partners.reshape(-1), seed, draw, False)
     return mixed_labels(step.operation, plan, own, partners, pool.shape)
 
 
@@ -127,24 +127,30 @@ def mixed_labels(
 
 
 def keys_of(
-    steps: tuple[Augmentation, ...], pool: Pool, positions: NDArray[np.int64], seed: int, draw: int
+    steps: tuple[Augmentation, ...],
+    pool: Pool,
+    positions: NDArray[np.int64],
+    seed: int,
+    draw: int,
+    always: bool = True,
 ) -> list[str]:
-    """Keys of the views of the images at `positions` after all `steps`."""
+    """Keys of the views of the images at `positions` after all `steps`; `always` is of the last one."""
     if not steps:
         return [combine("image", *pool.shape, pool.keys[position]) for position in positions.tolist()]
     before, step = steps[:-1], steps[-1]
-    own = keys_of(before, pool, positions, seed, draw)
-    if step.deterministic:
-        return [combine(step.fingerprint, key) for key in own]
-    if not step.operation.partners:
-        return [combine(step.fingerprint, seed, draw, key) for key in own]
-    plan = draw_plan(step, pool, positions, seed, draw, True)
-    others = keys_of(before, pool, plan.partners.reshape(-1), seed, draw)
+    own = keys_of(before, pool, positions, seed, draw, False)
+    what = step.fingerprint if always else f"{step.fingerprint}@{step.probability}"
+    if step.deterministic and (always or step.probability >= 1):
+        return [combine(what, key) for key in own]
     width = step.operation.partners
-    return [
-        combine(step.fingerprint, seed, draw, key, *others[number * width : (number + 1) * width])
-        for number, key in enumerate(own)
-    ]
+    if not width:
+        return [combine(what, seed, draw, key) for key in own]
+    plan = draw_plan(step, pool, positions, seed, draw, always)
+    others = keys_of(before, pool, plan.partners.reshape(-1), seed, draw, False)
+    drawn: list[list[str]] = [[] for _ in own]
+    for number, row in enumerate(plan.chosen.tolist()):
+        drawn[row] = others[number * width : (number + 1) * width]
+    return [combine(what, seed, draw, key, *drawn[number]) for number, key in enumerate(own)]
 
 
 def checked_rows(rows: ArrayLike, pool: Pool) -> NDArray[np.int64]:

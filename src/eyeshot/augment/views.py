@@ -59,8 +59,8 @@ def make_views(
         seed: of the run.
         draw: number of the round of views, from 0; in training, the epoch.
         device: where to compute; the views stay there.
-        always: apply to every image, as for the clouds. Otherwise, as in training, each augmentation is
-            applied with its own probability, by a coin that is independent of the parameters.
+        always: apply the last one to every image, as for the clouds. Otherwise, as in training, it is applied with
+            its own probability, by a coin that is independent of the parameters; so are those before it in any case.
     """
     steps = (augmentation,) if isinstance(augmentation, Augmentation) else tuple(augmentation)
     positions = checked_rows(rows, pool)
@@ -129,7 +129,7 @@ def _apply_all(
         success = torch.ones(count, dtype=torch.bool, device=device)
         return Views(pool.take(positions, device=device), sources.to(device), weights.to(device), success)
     before, step = steps[:-1], steps[-1]
-    views = _apply_all(before, pool, positions, seed, draw, device, always)
+    views = _apply_all(before, pool, positions, seed, draw, device, False)
     operation = step.operation
     plan = draw_plan(step, pool, positions, seed, draw, always)
     if not isinstance(operation, Mixing):
@@ -137,7 +137,7 @@ def _apply_all(
         return Views(images, views.sources, views.weights, views.success & success)
     sources, weights = views.sources, views.weights
     images = views.images
-    partner_views = _apply_all(before, pool, plan.partners.reshape(-1), seed, draw, device, always)
+    partner_views = _apply_all(before, pool, plan.partners.reshape(-1), seed, draw, device, False)
     if len(plan.chosen):
         rows = torch.from_numpy(plan.chosen).to(device)
         parameters = stack(plan.parameters, device)

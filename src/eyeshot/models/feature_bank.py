@@ -103,7 +103,7 @@ class FeatureBank:
         """Features of one draw of views, with what their labels follow from.
 
         Args:
-            augmentation: one, or several in order; always applied, whatever their probability in training.
+            augmentation: one, or several in order, of which the last is applied to every image; see `make_views`.
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
