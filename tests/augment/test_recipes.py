@@ -57,9 +57,21 @@ def test_strengths_are_those_of_the_catalogue():
     ]
 
 
-@pytest.mark.parametrize("name", ["rotate-15", "affine", "perspective", "trivial-augment", "erasing", "jpeg"])
+@pytest.mark.parametrize("name", ["rotate-15", "affine", "perspective", "trivial-augment", "rand-augment", "augmix",
+                                  "elastic", "random-convolution", "downscale", "erasing", "jpeg"])  # fmt: skip
 def test_what_torchvision_does_otherwise_is_written_as_our_own(name):
     assert compose_lines(augmentation(name)) == [f'eyeshot.augmentation("{name}").as_transform(),']
+
+
+def test_torchvisions_channel_permutation_gives_every_order_as_often():
+    image = torch.tensor([10, 20, 30], dtype=torch.uint8).view(3, 1, 1)
+    pipeline = pasted("channel-shuffle")
+    assert "v2.RandomChannelPermutation" in compose_lines(augmentation("channel-shuffle"))[0]
+    torch.manual_seed(0)
+    seen = [tuple(pipeline(image).flatten().tolist()) for _ in range(3000)]
+    assert seen.count((10, 20, 30)) / 3000 == pytest.approx(0.5, abs=0.04)
+    others = [seen.count(order) / 3000 for order in set(seen) - {(10, 20, 30)}]
+    assert others == pytest.approx([0.1] * 5, abs=0.025)
 
 
 def test_the_ratios_that_were_seen_are_written_down():
@@ -75,7 +87,7 @@ def test_clean_needs_no_line():
     assert compose_lines(augmentation("clean")) == []
 
 
-@pytest.mark.parametrize("name", ["mixup", "cutmix", "mosaic", "amplitude-mix"])
+@pytest.mark.parametrize("name", [name for name in NAMES if augmentation(name).operation.partners])
 def test_mixing_lines_work_on_batches(name):
     space = dict(SPACE)
     exec("\n".join(compose_lines(augmentation(name))), space)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eyeshot.augment import blur_noise, colour, geometric, masking, mixing
+from eyeshot.augment import blur_noise, channels, colour, geometric, masking, mixing
 from eyeshot.augment.candidate import Augmentation
 
 
@@ -83,6 +83,12 @@ def _erase(operation: masking.Erasing, probability: float) -> str | None:
     return f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
 
 
+def _shuffle_channels(_: channels.ChannelShuffle, probability: float) -> str | None:
+    # torchvision draws from all six orders, eyeshot from the five that change something.
+    chance = round(probability * 6 / 5, 10)
+    return f"v2.RandomApply([v2.RandomChannelPermutation()], p={chance})," if chance <= 1 else None
+
+
 _WRITERS: dict[type, Callable[[Any, float], str | None]] = {
     geometric.Flip: _flip,
     colour.Jitter: _jitter,
@@ -92,6 +98,7 @@ _WRITERS: dict[type, Callable[[Any, float], str | None]] = {
     colour.Posterize: lambda op, p: f"v2.RandomPosterize(bits={op.bits}, p={p}),",
     colour.Equalize: lambda _, p: f"v2.RandomEqualize(p={p}),",
     colour.AutoContrast: lambda _, p: f"v2.RandomAutocontrast(p={p}),",
+    channels.ChannelShuffle: _shuffle_channels,
     colour.Sharpness: lambda op, p: f"v2.RandomAdjustSharpness(sharpness_factor={op.factor}, p={p}),",
     blur_noise.GaussianBlur: _blur,
     masking.Erasing: _erase,

@@ -73,7 +73,7 @@ class MixingTransform(nn.Module):
     or probabilities (N, K). Gives images of the same kind and label probabilities, float32 (N, K).
 
     Args:
-        augmentation: of the family "mixing".
+        augmentation: one whose views need other images.
         class_count: number of classes, K; needed for class numbers.
         always: mix every image; otherwise each with the augmentation's probability.
     """
