@@ -77,15 +77,16 @@ def draw_map(
             column.append(np.full(len(points), -1))
     points = np.concatenate([part[0] for part in parts])
     cloud = np.concatenate([np.full(len(part[0]), part[1]) for part in parts]).astype(np.str_)
+    ids = [name for part in parts for name in part[3]]
     report = None if progress is None else (lambda name: progress(f"drawing the {name} map", 0, 0))
     projections, notes = project(
-        points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
+        points, cloud, ids, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
     )
     return (
         CoverMap(
             cloud=cloud,
             label=np.concatenate([part[2] for part in parts]).astype(np.int64),
-            ids=np.array([name for part in parts for name in part[3]], dtype=np.str_),
+            ids=np.array(ids, dtype=np.str_),
             thumbnails=np.concatenate(thumbnails),
             covered_by_clean=np.concatenate(by_clean).astype(np.int8),
             covered_by_best=np.concatenate(by_best).astype(np.int8),

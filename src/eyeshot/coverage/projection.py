@@ -1,7 +1,8 @@
 """One joint map of all clouds in two dimensions: a picture, with how far it can be trusted.
 
 Fitted on clean training, target, validation and the mapped candidates together; never one map per cloud, and no
-point is put into a map that was fitted without it.
+point is put into a map that was fitted without it. The view along the shift is the exception: its direction must not
+have seen the points that it places.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sklearn.manifold import trustworthiness
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.report import ProjectionInfo
 from eyeshot.coverage.result import Projection
+from eyeshot.coverage.shift_axis import shift_axis
 from eyeshot.errors import MissingExtraError
 from eyeshot.optional import require
 
@@ -30,18 +32,20 @@ Points = NDArray[np.float32]
 def project(
     points: Points,
     cloud: NDArray[np.str_],
+    ids: Sequence[str],
     *,
     scales: Points,
-    names: Sequence[str] = ("PCA", "t-SNE", "UMAP"),
+    names: Sequence[str] = ("PCA", "shift", "t-SNE", "UMAP"),
     seed: int,
     jobs: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Projection], list[str]]:
-    """Map the points with PCA, t-SNE and UMAP.
+    """Map the points with PCA, along the shift, with t-SNE and UMAP.
 
     Args:
         points: float32 (P, d) in the reference space.
         cloud: (P,) name of each point's cloud; "train" and "target" must be among them.
+        ids: P ids of images; a view carries that of its source.
         scales: float32 (d,), undo the whitening: the principal components of whitened points mean nothing.
         names: which maps, in any order.
         seed: of the maps.
@@ -51,13 +55,19 @@ def project(
         the projections, and notes on those that could not be made. Time about linear in P.
     """
     found, notes = [], []
-    for name, method in (("PCA", _pca), ("t-SNE", _tsne), ("UMAP", _umap)):
+    methods: dict[str, Callable[[], NDArray[np.floating]]] = {
+        "PCA": lambda: _pca(points * scales),
+        "shift": lambda: shift_axis(points, cloud, ids, scales=scales, seed=seed),
+        "t-SNE": lambda: _tsne(points, seed, jobs),
+        "UMAP": lambda: _umap(points, seed),
+    }
+    for name, method in methods.items():
         if name not in names:
             continue
         if progress is not None:
             progress(name)
         try:
-            xy = method(points * scales if name == "PCA" else points, seed, jobs).astype(np.float32)
+            xy = method().astype(np.float32)
         except MissingExtraError as error:
             notes.append(f"No {name} map: {error}")
             continue
@@ -65,7 +75,7 @@ def project(
     return found, notes
 
 
-def _pca(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
+def _pca(points: Points) -> NDArray[np.floating]:
     fitted: NDArray[np.floating] = PCA(n_components=2, svd_solver="full").fit_transform(points)
     return fitted
 
@@ -77,7 +87,7 @@ def _tsne(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
     return np.asarray(fitted)
 
 
-def _umap(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
+def _umap(points: Points, seed: int) -> NDArray[np.floating]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what we want
         umap = require("umap", extra="maps")
