@@ -35,7 +35,7 @@ def estimate(plan: Plan) -> Cost:
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
     extract(backbone, images[:4], device=torch.device(plan.device), batch_size=4)
     begin = time.perf_counter()
-    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES)
+    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES, with_stages=True)
     forward = (time.perf_counter() - begin) / PROBE_IMAGES
     pool = Pool(images, [f"{number:032x}" for number in range(PROBE_IMAGES)])
     tables, settings = plan.tables, plan.settings
@@ -57,5 +57,5 @@ def estimate(plan: Plan) -> Cost:
     if baseline_s:
         words += f", baseline at most {baseline_s:.0f} s"
     pixels = stored * side * side * 3
-    disk = pixels + (plan.views + stored) * 2 * (backbone.feature_count + 1)
+    disk = pixels + (plan.views + stored) * 2 * (backbone.row_width + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)

@@ -6,10 +6,12 @@ from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
 from eyeshot.models.features import extract, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
 from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
+from eyeshot.models.stages import LAST
 
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_MODEL_REASON",
+    "LAST",
     "Backbone",
     "FeatureBank",
     "Head",

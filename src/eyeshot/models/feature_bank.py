@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
+from eyeshot.models.stages import LAST
 from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
@@ -42,10 +43,11 @@ class ViewFeatures(NamedTuple):
 class FeatureBank:
     """Features of clean images and of views for one backbone; only what is missing is computed.
 
-    Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
+    A row holds the last layer's features and behind them those of the model's earlier stages, all from one forward
+    pass. Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
 
     Args:
-        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone>` of it.
+        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone and its stages>` of it.
         backbone: the model.
         device: where views are made and the model runs.
         batch_size: images at once through the model.
@@ -61,7 +63,7 @@ class FeatureBank:
         self.backbone = backbone
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.folder = cache / "features" / backbone.fingerprint
+        self.folder = cache / "features" / backbone.row_fingerprint
         self.augment_s = 0.0
         self.forward_s = 0.0
         self.computed = 0
@@ -69,12 +71,15 @@ class FeatureBank:
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
 
-    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
+    def clean(
+        self, pool: Pool, rows: NDArray[np.int64], *, stage: str = LAST, progress: Progress | None = None
+    ) -> NDArray[np.floating]:
         """Features of unchanged images.
 
         Args:
             pool: the images.
             rows: int64 (n,), positions in the pool.
+            stage: whose features, one of `backbone.stage_names`; a choice of columns, nothing is computed for it.
             progress: called with (done, missing) after each chunk.
 
         Returns:
@@ -88,7 +93,7 @@ class FeatureBank:
             self._append([keys[position] for position in part], found, np.ones(len(part), bool))
             if progress:
                 progress(self._done(missing, part), len(missing))
-        return self._read(keys)[0]
+        return self._read(keys, stage)[0]
 
     def views(
         self,
@@ -98,6 +103,7 @@ class FeatureBank:
         *,
         seed: int,
         draw: int,
+        stage: str = LAST,
         progress: Progress | None = None,
     ) -> ViewFeatures:
         """Features of one draw of views, with what their labels follow from.
@@ -107,6 +113,7 @@ class FeatureBank:
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
+            stage: whose features, as in `clean`.
             progress: called with (done, missing) after each chunk.
         """
         keys = view_keys(augmentation, pool, rows, seed=seed, draw=draw)
@@ -120,7 +127,7 @@ class FeatureBank:
             self._append([keys[position] for position in part], found, success)
             if progress:
                 progress(self._done(missing, part), len(missing))
-        features, success = self._read(keys)
+        features, success = self._read(keys, stage)
         # Labels follow from the drawn parameters: no pixel is touched for them.
         sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
@@ -135,7 +142,7 @@ class FeatureBank:
 
     def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         begin = time.perf_counter()
-        found = extract(self.backbone, images, device=self.device, batch_size=self.batch_size)
+        found = extract(self.backbone, images, device=self.device, batch_size=self.batch_size, with_stages=True)
         self.forward_s += time.perf_counter() - begin
         return found
 
@@ -143,7 +150,7 @@ class FeatureBank:
         description = self.folder / "store.json"
         if self._store is None and description.exists():
             dtype = json.loads(description.read_text(encoding="utf-8"))["dtype"]
-            self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
+            self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
         return self._store
 
     def _missing(self, keys: Sequence[str]) -> list[int]:
@@ -155,8 +162,9 @@ class FeatureBank:
     def _append(self, keys: Sequence[str], features: NDArray[np.float32], success: NDArray[np.bool_]) -> None:
         store = self._open()
         if store is None:
-            shape = (self.backbone.feature_count + 1,)
-            store = self._store = RowStore(self.folder, shape=shape, dtype=_fitting_type(features))
+            parts = [features[:, self.backbone.columns(stage)] for stage in self.backbone.stage_names]
+            dtype = "float16" if all(map(_fits_half, parts)) else "float32"
+            store = self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
             # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.
@@ -164,15 +172,18 @@ class FeatureBank:
         store.append(keys, rows.astype(store.dtype))
         self.computed += len(keys)
 
-    def _read(self, keys: Sequence[str]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    def _read(self, keys: Sequence[str], stage: str) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        columns = self.backbone.columns(stage)
         store = self._open()
         if store is None:
-            return np.empty((0, self.backbone.feature_count), np.float16), np.empty(0, np.bool_)
-        rows: NDArray[np.floating] = store.read(keys)  # type: ignore[assignment]
-        return rows[:, :-1], rows[:, -1] > 0.5
+            return np.empty((0, columns.stop - columns.start), np.float16), np.empty(0, np.bool_)
+        # Of the file on disk only the wanted columns are copied.
+        rows: NDArray[np.floating] = store.open()  # type: ignore[assignment]
+        positions = store.positions(keys)
+        return np.asarray(rows[:, columns][positions]), np.asarray(rows[:, -1][positions] > 0.5)
 
 
-def _fitting_type(features: NDArray[np.float32]) -> str:
+def _fits_half(features: NDArray[np.float32]) -> bool:
     size = np.abs(features)
     fits = size.max(initial=0.0) < FLOAT16_LARGEST / 4 and np.quantile(size, 0.95) > 1e-3
-    return "float16" if fits or not size.any() else "float32"
+    return bool(fits or not size.any())
