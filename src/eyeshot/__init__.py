@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eyeshot.augment import Augmentation, augmentation, augmentations
+    from eyeshot.augment import Augmentation, augmentation, augmentations, check_own, own_augmentation
     from eyeshot.coverage import Cover, cover
     from eyeshot.errors import EyeshotError
     from eyeshot.images import ImageTable, read_images
@@ -25,7 +25,9 @@ __all__ = [
     "__version__",
     "augmentation",
     "augmentations",
+    "check_own",
     "cover",
+    "own_augmentation",
     "read_images",
     "write_cover_page",
 ]
@@ -37,7 +39,9 @@ _HOME = {
     "ImageTable": "images",
     "augmentation": "augment",
     "augmentations": "augment",
+    "check_own": "augment",
     "cover": "coverage",
+    "own_augmentation": "augment",
     "read_images": "images",
     "write_cover_page": "reports",
 }

@@ -99,6 +99,11 @@ def test_a_factory_in_the_current_folder_is_found(here):
     assert str(here) not in sys.path
 
 
+def test_a_factory_in_a_file_elsewhere_is_found(here, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert load_backbone(f"{here / 'my_network.py'}:trained", size=16).feature_count == 5
+
+
 def test_what_was_assumed_is_told_and_what_was_given_is_not(here):
     reason = load_backbone("my_network:trained", mean=[0.5], std=[0.5]).reason
     assert "size 224" in reason
@@ -137,8 +142,10 @@ def test_weights_of_the_whole_network_with_another_head_are_taken(here):
 @pytest.mark.parametrize(
     ("model", "match"),
     [
-        ("my_network:freesh", "has no function 'freesh'. Nearest: fresh"),
+        ("my_network:freesh", r"my_network\.py\) has nothing called 'freesh'\. Nearest: fresh"),
         ("my_netwrok:fresh", "cannot be imported"),
+        ("my_network:torch", "must be a function that makes a network, got module"),
+        ("my_network.py:no_network", "must give a torch.nn.Module, got int"),
         ("my_network:no_network", "must give a torch.nn.Module, got int"),
     ],
 )

@@ -3,6 +3,7 @@
 from eyeshot.augment.candidate import Augmentation, Family
 from eyeshot.augment.catalogue import augmentation, augmentations
 from eyeshot.augment.operation import Mixing, Operation, Parameters, stack
+from eyeshot.augment.own import check_own, own_augmentation
 from eyeshot.augment.plans import Pool
 from eyeshot.augment.preview import preview_grid
 from eyeshot.augment.recipes import compose_lines
@@ -18,8 +19,10 @@ __all__ = [
     "Views",
     "augmentation",
     "augmentations",
+    "check_own",
     "compose_lines",
     "make_views",
+    "own_augmentation",
     "preview_grid",
     "stack",
     "view_keys",

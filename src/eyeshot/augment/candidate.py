@@ -21,6 +21,7 @@ Family = Literal[
     "edge and texture",
     "policy",
     "generated",
+    "own",
 ]
 
 

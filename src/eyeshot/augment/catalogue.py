@@ -27,6 +27,7 @@ from eyeshot.augment import (
     texture,
 )
 from eyeshot.augment.candidate import Augmentation, Family
+from eyeshot.augment.own import is_own, load_own
 from eyeshot.errors import InputError
 
 
@@ -34,31 +35,38 @@ def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = No
     """The augmentations that `patterns` name, in the catalogue's order; all of them without a pattern.
 
     Args:
-        patterns: names with wildcards ("rotate-*"), or families ("geometric").
+        patterns: names with wildcards ("rotate-*"), families ("geometric"), or augmentations of your own
+            ("package.module:attribute", "path/to/file.py:attribute"), which come last.
         aspect_ratios: 5th and 95th percentile of width over height in the data: limits of `affine-stretch`.
 
     Raises:
-        InputError: a pattern names nothing; the nearest names are told.
+        InputError: a pattern names nothing; the nearest names are told. Or one of your own cannot be loaded.
     """
     everything = _catalogue(_checked_ratios(aspect_ratios))
     if not patterns:
         return everything
     chosen: set[str] = set()
+    own: dict[str, Augmentation] = {}
     for pattern in patterns:
+        if is_own(pattern):
+            own[pattern.strip()] = load_own(pattern.strip())
+            continue
         wanted = pattern.strip().lower()
         names = {entry.name for entry in everything if wanted == entry.family or fnmatchcase(entry.name, wanted)}
         if not names:
             raise InputError(_unknown(pattern, everything))
         chosen |= names
-    return tuple(entry for entry in everything if entry.name in chosen)
+    return (*(entry for entry in everything if entry.name in chosen), *own.values())
 
 
 def augmentation(name: str, *, aspect_ratios: tuple[float, float] | None = None) -> Augmentation:
-    """The augmentation of exactly this name; `aspect_ratios` as in `augmentations`.
+    """The augmentation of exactly this name, of the catalogue or your own; `aspect_ratios` as in `augmentations`.
 
     Raises:
-        InputError: there is none; the nearest names are told.
+        InputError: there is none; the nearest names are told. Or your own cannot be loaded.
     """
+    if is_own(name):
+        return load_own(name.strip())
     everything = _catalogue(_checked_ratios(aspect_ratios))
     for entry in everything:
         if entry.name == name:

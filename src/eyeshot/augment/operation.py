@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eyeshot.own_code import source_hash
+
 Parameters = dict[str, "float | int | bool | NDArray[Any]"]
 """Parameters of one image; every image of an operation has the same names and array shapes."""
 
@@ -57,10 +59,11 @@ class Operation(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the operation's class, strengths or version do."""
+        """Changes whenever the operation's class, strengths or version do; the user's own also with their file."""
         kind = type(self)
         values = ", ".join(f"{name}={value!r}" for name, value in sorted(self.settings().items()))
-        return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values})"
+        file = "" if kind.__module__.startswith("eyeshot.") else f" of {source_hash(kind)}"
+        return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values}){file}"
 
 
 class FixedOperation(Operation):

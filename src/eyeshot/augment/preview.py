@@ -90,9 +90,10 @@ def _draw_row(
     size = pool.shape[0]
     pen = PIL.ImageDraw.Draw(grid)
     large, small = PIL.ImageFont.load_default(15), PIL.ImageFont.load_default(12)
-    pen.text((left, top), augmentation.name, fill="#111111", font=large)
+    name = _wrapped(augmentation.name.replace(":", ": "), large, _CAPTION_WIDTH - _MARGIN).replace(": ", ":")
+    pen.multiline_text((left, top), name, fill="#111111", font=large)
     caption = _wrapped(augmentation.strength, small, _CAPTION_WIDTH - _MARGIN)
-    pen.multiline_text((left, top + 22), caption, fill="#555555", font=small)
+    pen.multiline_text((left, top + 22 * len(name.splitlines())), caption, fill="#555555", font=small)
     left += _CAPTION_WIDTH
     grid.paste(PIL.Image.fromarray(pool.images[0]), (left, top))
     for draw in range(1 if augmentation.deterministic else draws):

@@ -11,6 +11,7 @@ from typing import Any
 
 from eyeshot.augment import blur_noise, channels, colour, geometric, masking, mixing
 from eyeshot.augment.candidate import Augmentation
+from eyeshot.augment.image_by_image import ImageByImage
 
 
 def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> list[str]:
@@ -27,6 +28,8 @@ def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> lis
     if augmentation.name == "clean":
         return []
     operation, probability = augmentation.operation, augmentation.probability
+    if isinstance(operation, ImageByImage):
+        return _lines_of_own(augmentation, operation)
     if operation.partners:
         return _mixing_lines(augmentation)
     if isinstance(operation, geometric.ResizedCrop):
@@ -41,6 +44,14 @@ def _own_line(augmentation: Augmentation) -> str:
     if isinstance(operation, geometric.Affine) and operation.stretch not in ((1.0, 1.0), geometric.USUAL_RATIOS):
         more = f", aspect_ratios={operation.stretch}"
     return f'eyeshot.augmentation("{augmentation.name}"{more}).as_transform(),'
+
+
+def _lines_of_own(augmentation: Augmentation, operation: ImageByImage) -> list[str]:
+    """An import as a comment, since the lines stand in a list; a file is not imported but named."""
+    module, _, attribute = operation.reference.rpartition(":")
+    if module.endswith(".py") or (operation.takes_random and not operation.decorated):
+        return [_own_line(augmentation)]
+    return [f"# from {module} import {attribute}", f"{attribute}{'.as_transform()' if operation.decorated else ''},"]
 
 
 def _crop_line(operation: geometric.ResizedCrop, size: int) -> str:

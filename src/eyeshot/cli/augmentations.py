@@ -8,7 +8,10 @@ import typer
 
 
 def run(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Names, wildcards or families. Default: all.")] = None,
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names, wildcards, families, or your own as module:attribute. Default: all."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the augmentations: family, strength, probability, what they may destroy, source."""
@@ -26,7 +29,7 @@ def run(
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("name", "family", "p", "what it does", "may destroy"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for one in found:
         table.add_row(
             one.name,

@@ -16,7 +16,8 @@ def run(
         str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
     ] = None,
     augment: Annotated[
-        list[str] | None, typer.Option(help="A candidate's name; repeat: they are applied in order.")
+        list[str] | None,
+        typer.Option(help="A candidate's name, or your own as module:attribute; repeat: applied in order."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Local weights: safetensors or a state dict.")] = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from untrained weights.")] = False,

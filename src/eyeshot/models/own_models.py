@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +9,7 @@ from torch import Tensor, nn
 
 from eyeshot.errors import InputError, ModelError
 from eyeshot.models.weights import load_weights
+from eyeshot.own_code import importable, load_own_code, user_line
 
 CLASSIFIERS = ("fc", "classifier", "head", "heads", "last_linear")
 
@@ -113,31 +109,19 @@ def _classifies(layer: nn.Module) -> bool:
 
 
 def _make(model: str, seed: int) -> nn.Module:
-    path, _, name = model.partition(":")
-    with _current_folder_importable():
+    found = load_own_code(model, told_as=f"--model {model}")
+    factory, name = found.value, model.rpartition(":")[2]
+    if not callable(factory):
+        raise InputError(f"--model {model} must be a function that makes a network, got {type(factory).__name__}.")
+    with importable(found.folder), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         try:
-            module = importlib.import_module(path)
-        except ImportError as error:
-            raise InputError(
-                f"--model {model}: the module {path!r} cannot be imported ({error}). It must lie in the "
-                "current folder or be installed."
+            network = factory()
+        except Exception as error:
+            raise ModelError(
+                f"--model {model}: calling it without arguments failed "
+                f"({type(error).__name__}: {error}; {user_line(error)}). It must be callable as {name}()."
             ) from error
-        factory = getattr(module, name, None)
-        if not callable(factory):
-            near = difflib.get_close_matches(name, dir(module), n=3)
-            raise InputError(
-                f"--model {model}: {path!r} has no function {name!r}."
-                + (f" Nearest: {', '.join(near)}." if near else "")
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            try:
-                network = factory()
-            except Exception as error:
-                raise ModelError(
-                    f"--model {model}: calling it without arguments failed "
-                    f"({type(error).__name__}: {error}). It must be callable as {name}()."
-                ) from error
     if not isinstance(network, nn.Module):
         raise InputError(f"--model {model} must give a torch.nn.Module, got {type(network).__name__}.")
     return network
@@ -154,16 +138,3 @@ def _is_random(first: nn.Module, second: nn.Module, place: str | None) -> bool:
         if name in other and value.ndim > 1 and not name.startswith(head)
     ]
     return sum(differs) > len(differs) / 2
-
-
-@contextmanager
-def _current_folder_importable() -> Iterator[None]:
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.append(here)
-    try:
-        yield
-    finally:
-        if added:
-            sys.path.remove(here)

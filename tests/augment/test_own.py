@@ -1,0 +1,361 @@
+"""The user's own pipelines, functions and operations."""
+
+import pickle
+import random
+import subprocess
+import sys
+import types
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from torchvision.transforms import v2
+
+import eyeshot
+from eyeshot.augment import augmentation, augmentations, check_own, compose_lines, make_views, own_augmentation
+from eyeshot.augment.image_by_image import choose_kind
+from eyeshot.errors import InputError
+from eyeshot.testing import AugmentationContract
+
+from .helpers import largest_difference, pool_of, textured
+
+PIPELINES = """
+import random
+import numpy as np
+import PIL.ImageOps
+import torch
+from torchvision import transforms
+from torchvision.transforms import v2
+import eyeshot
+from eyeshot.augment import Augmentation, Operation
+
+class Haze(Operation):
+    "A veil of grey."
+    def __init__(self, most):
+        self.most = most
+    def draw(self, random, shape):
+        return {"share": random.uniform(0, self.most)}
+    def apply(self, images, parameters):
+        share = parameters["share"].view(-1, 1, 1, 1)
+        return (images * (1 - share) + 200 * share).round().to(torch.uint8)
+
+modern = v2.Compose([v2.RandomHorizontalFlip(), v2.ColorJitter(0.3, 0.3, 0.3, 0.1)])
+old = transforms.Compose([transforms.RandomRotation(20), transforms.ToTensor()])
+to_float = v2.Compose([v2.ToImage(), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)])
+erasing = transforms.Compose([transforms.RandomErasing(p=0.5)])
+pictures = v2.Compose([v2.RandomVerticalFlip(), v2.Lambda(lambda image: PIL.ImageOps.solarize(image, 100))])
+single = v2.RandomInvert()
+haze = Haze(0.6)
+named = Augmentation("mirror", "masking", "", 0.5, "Mine.", "", "", haze)
+def numpy_noise(image):
+    pixels = np.asarray(image, dtype=float) + np.random.normal(0, 9, (image.height, image.width, 3))
+    return PIL.Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+def python_coin(image):
+    return PIL.ImageOps.mirror(image) if random.random() < 0.5 else image
+def with_generator(image, random):
+    return torch.roll(image, int(random.integers(1, 9)), 2)
+
+@eyeshot.own_augmentation(strength="one of three channels")
+def drop(image, random):
+    "A channel goes black."
+    image[random.integers(3)] = 0
+    return image
+
+@eyeshot.own_augmentation(deterministic=True, probability=1)
+def flipped(image):
+    return image.flip(2)
+
+class NotMade(Haze):
+    pass
+number = 3
+normalized = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
+larger = v2.Compose([v2.Resize(40), v2.RandomHorizontalFlip(), v2.RandomCrop(36)])
+crop = v2.RandomResizedCrop(32)
+one_channel = transforms.Compose([v2.Compose([transforms.Grayscale()]), transforms.ToTensor()])
+whole_numbers = v2.Compose([v2.RandomInvert(), v2.ToDtype(torch.int64)])
+unscaled = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32)])
+not_a_number = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Lambda(lambda x: x / x.max())])
+array = lambda image: np.asarray(image)
+def from_the_clock(image):
+    return PIL.ImageOps.solarize(image, int(np.random.default_rng().integers(255)))
+def fails_on_white(image):
+    if image.getpixel((0, 0)) == (255, 255, 255):
+        raise ValueError("no white, please")
+    return image
+failing = v2.Compose([v2.RandomHorizontalFlip(), v2.Lambda(fails_on_white)])
+@eyeshot.own_augmentation()
+def too_small(image, random):
+    return image[:, :-1]
+class WrongType(Haze):
+    def apply(self, images, parameters):
+        return images.float()
+wrong_type = WrongType(0.5)
+"""
+GOOD = ["modern", "old", "to_float", "erasing", "pictures", "single", "haze", "named", "numpy_noise", "python_coin",
+        "with_generator", "drop", "flipped"]  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_pipelines.py").write_text(PIPELINES, encoding="utf-8")
+    yield tmp_path
+    sys.modules.pop("my_pipelines", None)
+
+
+class TestOwn(AugmentationContract):
+    """Every way to bring one's own keeps the contract."""
+
+    @pytest.fixture(autouse=True, params=GOOD)
+    def _chosen(self, request, here):
+        self.augmentation = augmentation(f"my_pipelines:{request.param}")
+
+
+class TestOwnFile(AugmentationContract):
+    """By the path of a file, too."""
+
+    @pytest.fixture(autouse=True, params=["modern", "drop", "numpy_noise"])
+    def _chosen(self, request, here):
+        self.augmentation = augmentation(f"{here / 'my_pipelines.py'}:{request.param}")
+
+
+@own_augmentation(may_destroy="colour names")
+def swapped(image, random):
+    """Two channels change places."""
+    return image[torch.from_numpy(random.permutation(3))]
+
+
+class TestDecorated(AugmentationContract):
+    """The decorated function itself is an augmentation."""
+
+    augmentation = swapped
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_ones_pass_the_check_at_any_size(here, name):
+    for size in (1, 17, 64):
+        check_own(augmentation(f"my_pipelines:{name}"), size)
+
+
+def test_views_are_those_of_the_pipeline_under_the_same_seed(here):
+    images = textured(5)
+    chosen = augmentation("my_pipelines:modern")
+    views = make_views(chosen, pool_of(images), range(5), seed=3, draw=1).images
+    from my_pipelines import modern
+
+    for number, image in enumerate(images):
+        stream = eyeshot.augment.random.stream(3, "my_pipelines:modern", 1, f"{number:032x}")
+        torch.manual_seed(chosen.operation.draw(stream, (32, 32))["seed"])
+        assert torch.equal(views[number], modern(image))
+
+
+def test_floats_are_rounded_to_the_level_that_they_stand_for(here):
+    images = textured(8)
+    plain = v2.RandomHorizontalFlip(p=1.0)(images)
+    views = make_views(augmentation("my_pipelines:to_float"), pool_of(images), range(8), seed=0, draw=0).images
+    same = [torch.equal(view, image) for view, image in zip(views, images, strict=True)]
+    mirrored = [torch.equal(view, image) for view, image in zip(views, plain, strict=True)]
+    assert all(one != other for one, other in zip(same, mirrored, strict=True))
+    assert 0 < sum(mirrored) < 8
+
+
+def test_the_global_generators_are_left_as_they_were(here):
+    torch.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    wanted = (torch.rand(3).tolist(), np.random.rand(3).tolist(), [random.random() for _ in range(3)])
+    torch.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    for name in ("modern", "numpy_noise", "python_coin"):
+        make_views(augmentation(f"my_pipelines:{name}"), pool_of(textured(2)), [0, 1], seed=0, draw=0)
+    assert (torch.rand(3).tolist(), np.random.rand(3).tolist(), [random.random() for _ in range(3)]) == wanted
+
+
+def test_images_and_draws_are_seeded_apart(here):
+    same = torch.full((6, 3, 32, 32), 128, dtype=torch.uint8)
+    views = make_views(augmentation("my_pipelines:numpy_noise"), pool_of(same), range(6), seed=0, draw=0).images
+    assert len({view.numpy().tobytes() for view in views}) == 6
+
+
+def test_the_name_is_what_was_typed_and_the_texts_are_theirs(here):
+    assert str(here) not in sys.path
+    chosen = augmentations("mirror", " my_pipelines:named ", "my_pipelines:drop", "my_pipelines:drop")
+    assert [one.name for one in chosen] == ["mirror", "my_pipelines:named", "my_pipelines:drop"]
+    named, drop = chosen[1:]
+    assert (named.family, named.description, named.probability) == ("masking", "Mine.", 0.5)
+    assert (drop.family, drop.description, drop.strength) == ("own", "A channel goes black.", "one of three channels")
+    pipeline = augmentation("my_pipelines:old")
+    assert (pipeline.family, pipeline.probability) == ("own", 1.0)
+    assert pipeline.strength == "RandomRotation, ToTensor"
+    assert "2 steps, given a PIL image: its step ToTensor converts one" in pipeline.description
+    assert augmentation("my_pipelines:flipped").deterministic
+    assert "most 0.6" in augmentation("my_pipelines:haze").strength
+    assert str(here) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("modern", "tensor"), ("old", "PIL image"), ("to_float", "PIL image"), ("erasing", "tensor"),
+     ("pictures", "PIL image"), ("single", "tensor"), ("numpy_noise", "PIL image"), ("with_generator", "tensor")],
+)  # fmt: skip
+def test_the_kind_of_image_is_what_the_pipeline_works_on(here, name, kind):
+    chosen = augmentation(f"my_pipelines:{name}")
+    assert chosen.operation.takes == kind
+    assert f"given a {kind}: " in chosen.description
+
+
+def test_a_step_that_would_pass_a_pil_image_by_is_given_a_tensor():
+    erasing = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomErasing(p=1.0)])
+    assert choose_kind(erasing) == ("tensor", "its step RandomErasing wants one")
+    assert choose_kind(v2.Compose([v2.ToImage(), erasing]))[0] == "PIL image"
+
+
+FAULTS = {
+    "normalized": r"between 0 and 1; got values from -1 to 1, after Normalize\. Leave Normalize out",
+    "larger": r"that it is given, 32 x 32; got 36 x 36, after Resize \(40 x 40\) and RandomCrop \(36 x 36\).*--size 36",
+    "one_channel": r"3 channels first; got a tensor \(1, 32, 32\), after Grayscale\. .*num_output_channels=3",
+    "whole_numbers": r"uint8 \(0-255\) or float \(0-1\) images; got int64, after ToDtype",
+    "unscaled": r"between 0 and 1; got values from 0 to 25\d, after ToDtype\. Scale to 0-1 .*scale=True",
+    "not_a_number": r"finite values; got NaN or infinite ones, after Lambda",
+    "array": r"a PIL image or a tensor \(3, H, W\); got ndarray",
+    "from_the_clock": r"the same view for the same seed, and did not.*default_rng",
+    "fails_on_white": r"failed: ValueError: no white, please \(.*my_pipelines\.py, line \d+: raise ValueError",
+    "failing": r"failed in Lambda: ValueError: no white, please \(.*my_pipelines\.py, line \d+: raise ValueError",
+    "too_small": r"of the size that it is given, 32 x 32; got 32 x 31",
+    "wrong_type": r"failed: TypeError: WrongType\.apply must return images uint8.*AugmentationContract",
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_check_tells_what_is_wrong_which_step_does_it_and_what_to_do(here, name):
+    with pytest.raises(InputError, match=f"^my_pipelines:{name} must.*{FAULTS[name]}"):
+        check_own(augmentation(f"my_pipelines:{name}"), 32)
+
+
+def test_a_crop_to_the_size_of_the_images_is_no_fault_and_to_another_is(here):
+    check_own(augmentation("my_pipelines:crop"), 32)
+    with pytest.raises(InputError, match=r"given, 48 x 48; got 32 x 32\. Images are .* or give --size 32"):
+        check_own(augmentation("my_pipelines:crop"), 48)
+
+
+def test_faults_on_real_images_alone_are_told_as_well(here):
+    images = textured(3)
+    images[1, :, 0, 0] = 255
+    with pytest.raises(InputError, match="no white, please"):
+        make_views(augmentation("my_pipelines:fails_on_white"), pool_of(images), range(3), seed=0, draw=0)
+
+
+def test_the_catalogue_needs_no_check():
+    check_own(augmentation("mosaic"), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("my_pipelines:modrn", "has nothing called 'modrn'. Nearest: modern"),
+        ("my_piplines:modern", r"'my_piplines' cannot be imported \(ModuleNotFoundError.*in the current folder"),
+        ("nowhere/mine.py:modern", "there is no file"),
+        ("my_pipelines:number", "must be a torchvision Compose, a function .* got int"),
+        ("my_pipelines:NotMade", "got the class NotMade. Name an object"),
+        ("my_pipelines:", "package.module:attribute or path/to/file.py:attribute, got 'my_pipelines:'"),
+        (":modern", "package.module:attribute"),
+        ("my_pipelines:v2", "got module"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_an_input_error(here, name, match):
+    for find in (augmentation, augmentations):
+        with pytest.raises(InputError, match=f"^The augmentation {name}.*{match}"):
+            find(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("import no_such_package", r"No module named 'no_such_package'; .*mine\.py, line 1: import no_such_package\)"),
+        ("\nx = = 1", r"SyntaxError.*mine\.py, line 2\)"),
+        ("def f():\n    return 1 / 0\nf()", r"ZeroDivisionError: .*mine\.py, line 2: return 1 / 0\)"),
+        ("import sys\nsys.exit(2)", r"SystemExit: 2; .*line 2.*if __name__ == '__main__'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["mine:made", "mine.py:made"])
+def test_code_that_cannot_be_imported_is_an_input_error_with_its_line(here, name, text, match):
+    (here / "mine.py").write_text(text, encoding="utf-8")
+    before = set(sys.modules)
+    with pytest.raises(InputError, match=f"cannot be imported .*{match}"):
+        augmentation(name)
+    assert not {module for module in set(sys.modules) - before if module.startswith("mine")}
+
+
+@pytest.mark.parametrize("name", ["changing:made", "changing.py:made", "changing:haze"])
+def test_a_changed_file_is_loaded_again_under_another_fingerprint(here, name):
+    text = PIPELINES + "made = v2.Compose([v2.Lambda(lambda image: image // 2)])\n"
+    (here / "changing.py").write_text(text, encoding="utf-8")
+    pool = pool_of(textured(2))
+    first = augmentation(name)
+    assert first.fingerprint == augmentation(name).fingerprint
+    assert " at 0x" not in first.fingerprint
+    before = make_views(first, pool, [0, 1], seed=0, draw=0).images
+    changed = text.replace("image // 2", "255 - image // 2").replace("200 * share", "(20 * share)")
+    (here / "changing.py").write_text(changed, encoding="utf-8")
+    second = augmentation(name)
+    assert second.fingerprint != first.fingerprint
+    assert not torch.equal(make_views(second, pool, [0, 1], seed=0, draw=0).images, before)
+    sys.modules.pop("changing", None)
+
+
+def test_fingerprints_are_the_same_in_another_process(here):
+    names = [f"my_pipelines:{name}" for name in ("modern", "haze", "drop", "numpy_noise")]
+    code = "import sys, eyeshot; print('|'.join(eyeshot.augmentation(name).fingerprint for name in sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "|".join(augmentation(name).fingerprint for name in names)
+
+
+def test_another_process_finds_it_from_another_folder(here, tmp_path_factory):
+    names = ["my_pipelines:pictures", "my_pipelines.py:drop"]
+    sent = pickle.dumps([augmentation(name) for name in names])
+    code = "import pickle, sys; print([one.fingerprint for one in pickle.load(sys.stdin.buffer)])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=sent, capture_output=True, check=True, cwd=tmp_path_factory.mktemp("else")
+    )
+    assert done.stdout.decode().strip() == str([augmentation(name).fingerprint for name in names])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_lines_of_its_own_can_be_pasted(here, name):
+    lines = compose_lines(augmentation(f"my_pipelines:{name}"))
+    imports = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+    space = {"v2": v2, "eyeshot": types.SimpleNamespace(augmentation=augmentation)}
+    sys.path.append(str(here))
+    try:
+        exec(imports, space)
+    finally:
+        sys.path.remove(str(here))
+    pipeline = eval("v2.Compose([\n" + "\n".join(lines) + "\n])", space)
+    image = textured(1, 24, 24)[0]
+    takes = getattr(augmentation(f"my_pipelines:{name}").operation, "takes", "tensor")
+    picture = PIL.Image.fromarray(image.permute(1, 2, 0).numpy())
+    assert v2.functional.get_size(pipeline(picture if takes == "PIL image" else image)) == [24, 24]
+
+
+def test_the_lines_say_what_to_import(here):
+    assert compose_lines(augmentation("my_pipelines:modern")) == ["# from my_pipelines import modern", "modern,"]
+    assert compose_lines(augmentation("my_pipelines:drop"))[1] == "drop.as_transform(),"
+    (line,) = compose_lines(augmentation("my_pipelines.py:modern"))
+    assert line == 'eyeshot.augmentation("my_pipelines.py:modern").as_transform(),'
+
+
+def test_the_decorator_takes_functions_alone():
+    with pytest.raises(InputError, match="of a function, got Compose"):
+        own_augmentation()(v2.Compose([v2.RandomInvert()]))
+
+
+def test_a_decorated_function_changes_its_copy_and_not_the_image(here):
+    images = textured(3)
+    drop = augmentation("my_pipelines:drop")
+    views = make_views(drop, pool_of(images.clone()), range(3), seed=0, draw=0).images
+    for view, image in zip(views, images, strict=True):
+        black = [channel for channel in range(3) if not view[channel].any()]
+        assert len(black) == 1
+        assert largest_difference(view, image.index_fill(0, torch.tensor(black), 0)) == 0
