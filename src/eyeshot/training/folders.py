@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, augmentation
+from eyeshot.augment import Augmentation, Pool, augmentation, check_own
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, load_backbone
@@ -20,6 +20,7 @@ from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.workspace import Workspace, find_workspace
 
 Report = Callable[[str, int, int], None]
+_NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,8 @@ def plan_training(
         fit=fit,
         seed=seed,
     )
+    for one in chosen:
+        check_own(one, backbone.geometry.size)
     reading = None if report is None else (lambda done, total: report("reading files", done, total))
     table = read_images(
         train,
@@ -114,7 +117,7 @@ def plan_training(
     settings = TrainSettings.model_validate(
         settings.model_dump() | {name: value for name, value in changed.items() if value is not None}
     )
-    name = "+".join([backbone.name.replace(":", "."), *(augment or ("clean",)), f"seed{seed}"])
+    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     notes = [*table.notes, backbone.reason, f"settings: {reason}", f"device: {chosen_device} ({device_reason})"]
     return TrainPlan(
         backbone=backbone,
