@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from eyeshot.reports.pictures import data_address, resized, strip
+from eyeshot.reports.run_parts import RUN_SCORES
 from eyeshot.reports.wording import COVER_SCORES, LABEL_SCORES, ScoreWords
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Card:
         clean: whether the views are of the training images in the row of clean ones.
         warnings: what its reasons do not say already.
         main, more: scores that are seen at once, and those behind the fold.
+        run: what its short run brought, behind the fold.
         helped: class and target images reached beyond the no-op, the most first.
         harmed: class and loss of accuracy on clean images, the worst first.
     """
@@ -53,6 +55,7 @@ class Card:
     warnings: list[str]
     main: list[ScoreLine]
     more: list[ScoreLine]
+    run: list[ScoreLine]
     helped: list[tuple[str, int]]
     harmed: list[tuple[str, float]]
     more_helped: int
@@ -110,6 +113,7 @@ def make_cards(cover: Cover, strips: dict[str, str]) -> list[Card]:
                 warnings=[text for text in candidate.warnings if text not in candidate.reasons],
                 main=[_line(candidate, words) for words in (*first, *LABEL_SCORES)],
                 more=[_line(candidate, words) for words in rest],
+                run=_run_lines(candidate),
                 helped=most[:MOST_CLASSES],
                 harmed=worst[:MOST_CLASSES],
                 more_helped=max(0, len(most) - MOST_CLASSES),
@@ -117,6 +121,17 @@ def make_cards(cover: Cover, strips: dict[str, str]) -> list[Card]:
             )
         )
     return cards
+
+
+def _run_lines(candidate: Candidate) -> list[ScoreLine]:
+    run = candidate.run
+    if run is None:
+        return []
+    return [
+        ScoreLine(words, words.text(getattr(run, words.key)))
+        for words in RUN_SCORES
+        if getattr(run, words.key) is not None
+    ]
 
 
 def _line(candidate: Candidate, words: ScoreWords) -> ScoreLine:

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from eyeshot.reports.class_bars import make_class_bars
 from eyeshot.reports.cover_cards import ROLES, make_cards, make_gallery, make_strips
 from eyeshot.reports.curve_figure import make_curve
-from eyeshot.reports.interval_plot import Axis
+from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.joint_map import best_projection, clouds_on_map, figure_json, point_lists
 from eyeshot.reports.markers import PATHS
+from eyeshot.reports.model_table import correlation_text, model_lines
+from eyeshot.reports.orders import make_orders
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
-from eyeshot.reports.ranking import ranking_axis, score_scale
-from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES
+from eyeshot.reports.ranking import by_cover_alone, ranked_by
+from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts
+from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, shortened
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Cover
+    from eyeshot.coverage import Cover, CoverReport
 
 MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000
@@ -52,6 +56,7 @@ def _context(cover: Cover, share: float) -> dict[str, Any]:
     trust = report.trust.removeprefix("How far to trust this: ")
     strips = make_strips(cover, int(share * MOST_STRIP_BYTES)) if share else {}
     cards = make_cards(cover, strips)
+    by = ranked_by(report)
     return {
         "report": report,
         "lead": [said for said in report.answer[1:] if said != report.shift.words],
@@ -59,21 +64,55 @@ def _context(cover: Cover, share: float) -> dict[str, Any]:
         "cards": cards,
         "anchors": {card.candidate.name: card.anchor for card in cards},
         "roles": {role: report.of(role) for role in ROLES},
-        "axis": ranking_axis(report),
-        "scale": score_scale(report),
+        "by": by,
+        "axis": by.axis(report.of("ranked")),
+        "alone": by_cover_alone(report),
         "clean_strip": strips.get("clean"),
         "meaning": {words.key: words.meaning for words in (*COVER_SCORES, *LABEL_SCORES)},
         "cover_scores": COVER_SCORES,
         "label_scores": LABEL_SCORES,
         "glossary": GLOSSARY,
         "paths": PATHS,
+        "projection_names": PROJECTION_NAMES,
         "map": _map(cover, int(share * MOST_SPRITE_BYTES)),
         "gallery": make_gallery(cover, int(share * MOST_GALLERY_BYTES)) if share else [],
         "curve": make_curve(report),
         "check_axis": Axis(0.0, 100.0, (0.0, 25.0, 50.0, 75.0, 100.0)),
         "most_files": MOST_FILES,
         "pictures": bool(share),
+        "class_bars": make_class_bars(report),
+        **_runs(report),
+        **_models(report),
     }
+
+
+def _runs(report: CoverReport) -> dict[str, Any]:
+    """What short runs and trainings to the end brought."""
+    harder = report.of("harder")
+    harder_by = ranked_by(report, "harder")
+    gains = [(one.gain, *(one.gain_interval or ())) for one in report.confirmed if one.gain is not None]
+    return {
+        "harder_by": harder_by,
+        "harder_axis": harder_by.axis(harder),
+        "hidden_axis": hidden_axis(harder),
+        "run_parts": make_parts(report),
+        "run_scores": RUN_SCORES,
+        "run_meaning": RUN_MEANING,
+        "runs": [one for role in ROLES for one in report.of(role) if one.run is not None],
+        "orders": make_orders(report),
+        "agreement": agreement_text(report.order.agreement if report.order else None),
+        "confirmed_axis": make_axis(100 * value for values in gains for value in values),
+        "ranks": {one.name: one.rank for one in report.candidates},
+    }
+
+
+def _models(report: CoverReport) -> dict[str, Any]:
+    """Candidate by model, and the stages of this model."""
+    best = {
+        stage.name: sorted(((name, one.reach) for name, one in stage.candidates.items()), key=lambda pair: -pair[1])[:3]
+        for stage in report.stages
+    }
+    return {"model_lines": model_lines(report), "correlation": correlation_text, "best_of_stage": best}
 
 
 def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
@@ -87,6 +126,7 @@ def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
     sources = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
     return {
         "clouds": clouds,
+        "contoured": ", ".join(shortened(one.label, 24) for one in clouds if one.contoured),
         "first": best_projection(points),
         "projections": [projection.info for projection in points.projections],
         "figure": figure_json(points, clouds),

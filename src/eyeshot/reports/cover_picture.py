@@ -16,8 +16,8 @@ from eyeshot.reports.joint_map import best_projection, frames_of
 from eyeshot.reports.markers import CANDIDATES, PATHS, TARGET, TRAIN, Mark
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import data_address, resized, tiled
-from eyeshot.reports.ranking import ranking_axis, score_scale
-from eyeshot.reports.wording import points, shortened, signed, visible
+from eyeshot.reports.ranking import RankedBy, ranked_by
+from eyeshot.reports.wording import shortened, visible
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Candidate, Cover, CoverMap, CoverReport
@@ -84,12 +84,13 @@ def _context(cover: Cover) -> dict[str, Any]:
         visible(report.answer[0] if report.answer else report.advice), 88, max_lines=2, placeholder="…"
     )
     top = 62 + 31 * len(title)
-    axis = ranking_axis(report)
+    by = ranked_by(report)
+    axis = by.axis(report.of("ranked"))
 
     def place(value: float) -> float:
         return round(PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * axis.place(value) / 100, 1)
 
-    rows = [_row(candidate, report, place) for candidate in shown_candidates(report)]
+    rows = [_row(candidate, by, place) for candidate in shown_candidates(report)]
     strips = _strips(cover)
     strips_top = 92 + 29 * len(rows)
     bottom = max(SIDE + 60 if cover.map is not None else 0, strips_top + 70 * len(strips))
@@ -111,9 +112,7 @@ def _context(cover: Cover) -> dict[str, Any]:
         "dots": drawn,
         "legend": _legend(cover),
         "faith": _faith(cover),
-        "axis_name": "Reach: points of the target gained over a no-op"
-        if report.ranked_by == "reach"
-        else "How much nearer the target than a no-op, in neighbour radii",
+        "axis_name": f"{by.axis_name[:1].upper()}{by.axis_name[1:]}",
         "ticks": [(place(tick), f"{tick:g}".replace("-", "−")) for tick in axis.ticks],
         "zero": place(0),
         "rows": rows,
@@ -124,19 +123,16 @@ def _context(cover: Cover) -> dict[str, Any]:
     }
 
 
-def _row(candidate: Candidate, report: CoverReport, place: Callable[[float], float]) -> Row:
-    scale = score_scale(report)
-    low, high = candidate.interval or (None, None)
-    score = candidate.score
-    text = points(score) if report.ranked_by == "reach" else signed(score)
+def _row(candidate: Candidate, by: RankedBy, place: Callable[[float], float]) -> Row:
+    value, interval = by.value(candidate), by.interval(candidate)
     first = candidate.tie_group == 1
     return Row(
         name=shortened(candidate.name, 21),
-        value=text,
-        dot=None if score is None else place(scale * score),
-        bar=None if low is None or high is None else (place(scale * low), place(scale * high)),
+        value=by.text(candidate),
+        dot=None if value is None else place(value),
+        bar=None if interval is None else (place(interval[0]), place(interval[1])),
         colour=TRAIN.colour if first else "#575c65",
-        open=low is None or low <= 0,
+        open=by.perhaps_nothing(candidate),
         first=first,
     )
 

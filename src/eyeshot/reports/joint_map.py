@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.reports.density import Frame, density_contours
 from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_mark
 from eyeshot.reports.wording import shortened
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Cover, CoverMap
 
-Frame = tuple[float, float, float, float]
 LONGEST_ID = 160
 LINE = 0.8
 
@@ -31,6 +31,7 @@ class CloudOnMap:
         mark: shape and colour.
         points: int64 (n,), positions in the map.
         shown: whether it is switched on at first.
+        dash: how its density contours are dashed, as in SVG; None where it has none.
     """
 
     model: str
@@ -40,6 +41,12 @@ class CloudOnMap:
     mark: Mark
     points: NDArray[np.int64]
     shown: bool
+    dash: str | None
+
+    @property
+    def contoured(self) -> bool:
+        """Whether its density can be shown by contours."""
+        return self.dash is not None
 
 
 def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
@@ -51,6 +58,7 @@ def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
         clouds.append((name, words[name], name, mark))
     clouds += [(name, name, "views", candidate_mark(place)) for place, name in enumerate(points.candidates)]
     shown = {"train", "target", *points.candidates[:1]}
+    dashes = dict.fromkeys(points.candidates[:1], "2 3") | {"train": "none", "target": "7 3"}
     found = [
         CloudOnMap(
             model=f"cloud-{place}",
@@ -60,6 +68,7 @@ def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
             mark=mark,
             points=np.flatnonzero(points.cloud == name),
             shown=name in shown,
+            dash=dashes.get(name),
         )
         for place, (name, label, kind, mark) in enumerate(clouds)
     ]
@@ -158,6 +167,18 @@ def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
         )
         renderer.name = cloud.model
         renderer.visible = cloud.shown
+        if cloud.dash is not None:
+            lines = plot.multi_line(
+                xs="xs",
+                ys="ys",
+                line_width="width",
+                line_color=cloud.mark.colour,
+                line_dash="solid" if cloud.dash == "none" else cloud.dash,
+                source=ColumnDataSource({"xs": [], "ys": [], "width": []}),
+            )
+            lines.name = f"{cloud.model}-contours"
+            lines.visible = False
+            lines.level = "overlay"
     ring = plot.scatter(
         x="x",
         y="y",
@@ -200,11 +221,27 @@ def point_lists(cover: Cover, points: CoverMap, clouds: list[CloudOnMap], *, spr
             lists["byBest"] = points.covered_by_best[chosen].tolist()
         if cloud.kind == "validation":
             lists["predicted"] = points.predicted[chosen].tolist()
+        if cloud.dash is not None:
+            lists["contours"] = [
+                _contours(np.asarray(projection.xy)[chosen], frame)
+                for projection, frame in zip(points.projections, frames, strict=True)
+            ]
         return lists
 
+    frames = frames_of(points)
     return {
         "classes": [shortened(name, LONGEST_ID) for name in cover.report.classes],
         "advice": shortened(cover.report.advice, LONGEST_ID),
-        "ranges": frames_of(points),
+        "ranges": frames,
         "clouds": [entry(cloud) for cloud in clouds],
+    }
+
+
+def _contours(xy: NDArray[np.float32], frame: Frame) -> dict[str, Any]:
+    """Lines as a figure takes them; the line around the densest share is the thickest."""
+    lines = density_contours(xy, frame)
+    return {
+        "xs": [xs for _, xs, _ in lines],
+        "ys": [ys for _, _, ys in lines],
+        "width": [round(1 + 2.2 * (1 - share), 2) for share, _, _ in lines],
     }

@@ -1,26 +1,112 @@
-"""The axis of the ranking, shared by the page and the picture."""
+"""What ranks, in which unit and words it is written, and its axis: shared by the page and the picture."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from eyeshot.reports.interval_plot import Axis, make_axis
+from eyeshot.reports.wording import signed
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import CoverReport
+    from eyeshot.coverage import Candidate, CoverReport
+
+Interval = tuple[float, float]
 
 
-def score_scale(report: CoverReport) -> float:
-    """What a score is multiplied by before it is written: reach is told in points."""
-    return 100.0 if report.ranked_by == "reach" else 1.0
+@dataclass(frozen=True)
+class RankedBy:
+    """The number that ranks.
+
+    Attributes:
+        all_parts: whether it is the ranking of all, by reach, cover after the run and validation.
+        factor: what the number is multiplied by before it is written: reach is told in points.
+        digits: how many are written.
+        column: head of its column.
+        axis_name: what its axis says.
+        what: what a dot stands for.
+        zero: what the black line at zero stands for.
+    """
+
+    all_parts: bool
+    factor: float
+    digits: int
+    column: str
+    axis_name: str
+    what: str
+    zero: str
+
+    def value(self, candidate: Candidate) -> float | None:
+        """The candidate's number as it is written."""
+        value = candidate.combined if self.all_parts else candidate.score
+        return None if value is None else self.factor * value
+
+    def interval(self, candidate: Candidate) -> Interval | None:
+        """Its interval as it is written."""
+        interval = candidate.combined_interval if self.all_parts else candidate.interval
+        return None if interval is None else (self.factor * interval[0], self.factor * interval[1])
+
+    def text(self, candidate: Candidate) -> str:
+        """The number: "+14.2"."""
+        return signed(self.value(candidate), self.digits)
+
+    def interval_text(self, candidate: Candidate) -> str:
+        """The interval: "+11.0 to +17.3", empty where there is none."""
+        interval = self.interval(candidate)
+        return "" if interval is None else " to ".join(signed(end, self.digits) for end in interval)
+
+    def perhaps_nothing(self, candidate: Candidate) -> bool:
+        """Whether the gain could be none: the interval is not known or holds zero."""
+        interval = self.interval(candidate)
+        return interval is None or interval[0] <= 0
+
+    def axis(self, candidates: list[Candidate]) -> Axis:
+        """The axis that holds all these numbers and their intervals."""
+        return make_axis(
+            value
+            for candidate in candidates
+            for value in (self.value(candidate), *(self.interval(candidate) or ()))
+            if value is not None
+        )
 
 
-def ranking_axis(report: CoverReport) -> Axis:
-    """The axis that holds all ranked scores and their intervals, in the unit that is written."""
-    scale = score_scale(report)
-    return make_axis(
-        scale * value
-        for candidate in report.of("ranked")
-        for value in (candidate.score, *(candidate.interval or ()))
-        if value is not None
-    )
+ALL_PARTS = RankedBy(
+    all_parts=True,
+    factor=1.0,
+    digits=2,
+    column="gain",
+    axis_name="all parts together: gain over clean, in robust spreads",
+    what="the weighted sum of what reach, cover after the run and validation gain over clean, each in robust spreads "
+    "over the candidates",
+    zero="clean itself",
+)
+REACH = RankedBy(
+    all_parts=False,
+    factor=100.0,
+    digits=1,
+    column="reach",
+    axis_name="reach: points of the target gained over the no-op",
+    what="reach",
+    zero="the no-op, as many views that change nothing",
+)
+DISTANCE = RankedBy(
+    all_parts=False,
+    factor=1.0,
+    digits=2,
+    column="nearer by",
+    axis_name="how much nearer the target than the no-op, in neighbour radii",
+    what="how much nearer than the no-op the cloud comes",
+    zero="the no-op, as many views that change nothing",
+)
+
+
+def ranked_by(report: CoverReport, role: Literal["ranked", "harder"] = "ranked") -> RankedBy:
+    """By what this list of the report is ranked: all parts where short runs were made."""
+    if any(candidate.combined is not None for candidate in report.of(role)):
+        return ALL_PARTS
+    return by_cover_alone(report)
+
+
+def by_cover_alone(report: CoverReport) -> RankedBy:
+    """What `score` is in this report."""
+    return REACH if report.ranked_by == "reach" else DISTANCE

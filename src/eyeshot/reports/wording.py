@@ -78,7 +78,7 @@ class ScoreWords:
     key: str
     name: str
     meaning: str
-    unit: Literal["share", "points", "number", "images"]
+    unit: Literal["share", "percent", "points", "number", "images", "nats", "gain"]
 
     def text(self, value: float | int | None) -> str:
         """The value with its unit."""
@@ -87,10 +87,16 @@ class ScoreWords:
         match self.unit:
             case "share":
                 return percent(value)
+            case "percent":
+                return percent(value, 1)
             case "points":
                 return points(value)
             case "images":
                 return count(int(value))
+            case "nats":
+                return number(value, 3)
+            case "gain":
+                return signed(value, 3)
             case _:
                 return number(value)
 
@@ -171,6 +177,9 @@ GLOSSARY = (
         "candidates that cannot be told apart from the best of their group; group 1 holds the best",
     ),
 )
+
+PROJECTION_NAMES = {"shift": "Shift axis"}
+"""What a projection is called where its own name would not say it."""
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "visible": visible,

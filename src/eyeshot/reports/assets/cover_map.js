@@ -10,6 +10,8 @@
   const target = points.clouds.find((cloud) => cloud.kind === "target");
   const validation = points.clouds.find((cloud) => cloud.kind === "validation");
   const train = points.clouds.find((cloud) => cloud.kind === "train");
+  const contoured = points.clouds.filter((cloud) => cloud.contours);
+  const lines = (cloud) => model(`${cloud.model}-contours`);
   const sources = new Map(train ? train.ids.map((id, place) => [id, place]) : []);
   let plot = null;
   let chosen = null;
@@ -54,7 +56,23 @@
       glyph.fill_color = { value: own };
       glyph.line_color = { value: own };
     }
+    for (const cloud of contoured) lines(cloud).glyph.line_color = { value: colour(cloud.variable) };
     model("ring").glyph.line_color = { value: ink };
+  };
+  // Density contours follow the switches of their clouds; the points step back while they are on.
+  const contours = () => {
+    const on = controls.elements.contours.checked;
+    for (const cloud of contoured) {
+      const renderer = lines(cloud);
+      renderer.data_source.data = on ? cloud.contours[Number(value("projection"))] : { xs: [], ys: [], width: [] };
+      renderer.visible = on && model(cloud.model).visible;
+    }
+    for (const cloud of points.clouds) {
+      const { glyph } = model(cloud.model);
+      glyph.fill_alpha = { value: on ? 0.16 : 0.5 };
+      glyph.line_alpha = { value: on ? 0.22 : 0.9 };
+    }
+    byId("contours-key").hidden = !on;
   };
   // Smaller points where the map is small.
   const scale = () => {
@@ -91,11 +109,13 @@
       source(cloud.model).data = { ...data, x: data[`x${number}`], y: data[`y${number}`] };
     }
     for (const text of document.querySelectorAll(".trust")) text.hidden = text.dataset.projection !== number;
+    contours();
     reset();
     ring();
   };
   const show = () => {
     for (const box of controls.querySelectorAll("[name=cloud]")) model(box.value).visible = box.checked;
+    contours();
     outside();
   };
   // A far point may lie outside of the frame, which is fixed: say so instead of moving everything.
@@ -198,7 +218,7 @@
     addEventListener("resize", scale);
     controls.addEventListener("submit", (event) => event.preventDefault());
     byId("map-parts").addEventListener("change", (event) => {
-      const changed = { projection: project, cloud: show, target: looks, "right-wrong": looks, order }[event.target.name];
+      const changed = { projection: project, cloud: show, target: looks, "right-wrong": looks, order, contours }[event.target.name];
       if (event.target.form !== controls || !changed) return;
       changed();
       const says = event.target.closest("label").textContent.trim().replace(/\s+/g, " ");
@@ -218,6 +238,10 @@
       places: (name) => {
         const data = source(points.clouds.find((cloud) => cloud.cloud === name).model).data;
         return [plain(data.x), plain(data.y)];
+      },
+      contours: (name) => {
+        const cloud = contoured.find((one) => one.cloud === name);
+        return cloud && lines(cloud).visible ? lines(cloud).data_source.data.xs.length : 0;
       },
       shapes: (name) => plain(source(points.clouds.find((cloud) => cloud.cloud === name).model).data.shape),
       chosen: () => chosen && [chosen.cloud.cloud, chosen.place],

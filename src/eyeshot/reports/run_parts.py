@@ -1,0 +1,140 @@
+"""The parts of the ranking of all, side by side, and what else the short runs said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eyeshot.reports.interval_plot import Axis, make_axis
+from eyeshot.reports.wording import ScoreWords, number, points, signed
+
+if TYPE_CHECKING:
+    from eyeshot.coverage import Candidate, CoverReport
+
+RUN_SCORES = (
+    ScoreWords("accuracy", "accuracy", "On validation images after the short run, mean over starts.", "percent"),
+    ScoreWords(
+        "accuracy_gain", "gain of accuracy", "Accuracy less that of clean after as many steps, in points.", "points"
+    ),
+    ScoreWords(
+        "log_loss",
+        "log loss",
+        "On validation images, after temperature scaling (cross-fitted), in nats: smaller is better.",
+        "nats",
+    ),
+    ScoreWords(
+        "log_loss_gain",
+        "gain of log loss",
+        "Log loss of clean after as many steps less this one, in nats: above 0 is better than clean.",
+        "gain",
+    ),
+    ScoreWords(
+        "cover_after_run",
+        "cover after the run",
+        "Label-consistent coverage of the target by clean training images, in the space of the model so trained.",
+        "share",
+    ),
+    ScoreWords(
+        "cover_after_run_gain",
+        "gain of cover after the run",
+        "Cover after the run less that of clean after as many steps, in points.",
+        "points",
+    ),
+    ScoreWords(
+        "balance",
+        "balance",
+        "How evenly the predictions on the target spread over the classes: 1 is alike. It means nothing where the "
+        "target's own classes are uneven. Shown, not scored.",
+        "number",
+    ),
+    ScoreWords(
+        "confidence",
+        "confidence",
+        "Mean of the largest probability on the target: how sure the predictions are. Shown, not scored.",
+        "number",
+    ),
+    ScoreWords(
+        "hidden_before",
+        "half hidden, before",
+        "Accuracy on half hidden validation images of the starts, before the run.",
+        "percent",
+    ),
+    ScoreWords("hidden_after", "half hidden, after", "The same after the run.", "percent"),
+    ScoreWords(
+        "hidden_gain",
+        "half hidden, gain",
+        "Half hidden after the run less that of clean after as many steps, in points.",
+        "points",
+    ),
+)
+RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
+
+
+@dataclass(frozen=True)
+class PartColumn:
+    """One part of the ranking: its name, its unit and what it means."""
+
+    key: str
+    name: str
+    unit: str
+    meaning: str
+
+    def text(self, value: float | None) -> str:
+        """A gain in the part's own unit."""
+        return points(value) if self.unit == "points" else signed(value, 3 if self.unit == "nats" else 2)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The columns of parts, and the axis of their standardised gains, the same for all of them."""
+
+    columns: list[PartColumn]
+    axis: Axis
+
+
+def make_parts(report: CoverReport) -> Parts | None:
+    """The parts of the ranked candidates; None without short runs."""
+    ranked = report.of("ranked")
+    reach = (
+        PartColumn("reach", "reach", "points", "Label-consistent coverage by its cloud, less that of the no-op.")
+        if report.ranked_by == "reach"
+        else PartColumn("reach", "nearer by", "radii", "How much nearer the target its cloud comes than the no-op's.")
+    )
+    columns = [
+        reach,
+        PartColumn("cover_after_run", "cover after the run", "points", RUN_MEANING["cover_after_run_gain"]),
+        PartColumn("validation", "validation", "nats", RUN_MEANING["log_loss_gain"]),
+    ]
+    found = [column for column in columns if any(column.key in one.parts for one in ranked)]
+    if not found:
+        return None
+    standardised = [part.standardised for one in ranked for part in one.parts.values()]
+    return Parts(found, make_axis(standardised, ticks=3))
+
+
+def hidden_axis(candidates: list[Candidate]) -> Axis:
+    """Percent axis of the accuracy on half hidden images, before and after; it need not hold zero."""
+    shares = [
+        100 * share
+        for one in candidates
+        if one.run is not None
+        for share in (one.run.hidden_before, one.run.hidden_after)
+        if share is not None
+    ]
+    low, high = (min(shares), max(shares)) if shares else (0.0, 100.0)
+    low, high = max(0.0, 10 * ((low - 1) // 10)), min(100.0, 10 * ((high + 1) // 10 + 1))
+    return Axis(low, high, tuple(low + place * (high - low) / 2 for place in range(3)))
+
+
+def spread_text(value: float) -> str:
+    """A standardised gain: "+2.1"."""
+    return signed(value, 1)
+
+
+def agreement_text(correlation: float | None) -> str:
+    """A Spearman correlation in words and number."""
+    if correlation is None:
+        return "their agreement is not known"
+    degree = "much alike" if correlation > 0.7 else "somewhat alike" if correlation > 0.3 else "not alike"
+    degree = "opposed" if correlation < -0.3 else degree
+    return f"{degree}: Spearman correlation {number(correlation)}"
