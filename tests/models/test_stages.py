@@ -154,9 +154,9 @@ def test_stages_come_from_the_one_forward_pass(tmp_path):
     pool, _ = make_pool()
     bank = FeatureBank(tmp_path, backbone)
     for stage in backbone.stage_names:
-        bank.clean(pool, ROWS, stage=stage)
-        bank.views(augmentation("mirror"), pool, ROWS, seed=0, draw=0, stage=stage)
-    assert sum(passes) == bank.computed == 48
+        bank.at(stage).clean(pool, ROWS)
+        bank.at(stage).views(augmentation("mirror"), pool, ROWS, seed=0, draw=0)
+    assert sum(passes) == 48
 
 
 def test_the_bank_gives_the_columns_of_each_stage(tmp_path):
@@ -165,7 +165,7 @@ def test_the_bank_gives_the_columns_of_each_stage(tmp_path):
     wanted = rows_of(backbone, pool.images)
     bank = FeatureBank(tmp_path, backbone)
     for stage in (*backbone.stage_names, *backbone.stage_names[::-1]):
-        found = bank.clean(pool, ROWS[::-1], stage=stage)
+        found = bank.at(stage).clean(pool, ROWS[::-1])
         assert found.dtype == np.float16
         assert found.base is None or found.base.nbytes == found.nbytes
         assert np.array_equal(found, wanted[stage][::-1].astype(np.float16)), stage
@@ -181,7 +181,7 @@ def test_the_last_layer_in_the_bank_is_as_in_a_bank_without_stages(tmp_path):
     assert np.array_equal(*[bank.clean(pool, ROWS) for bank in banks])
     whole, last = (bank.views(edges, pool, ROWS, seed=0, draw=0) for bank in banks)
     assert all(np.array_equal(one, other) for one, other in zip(whole, last, strict=True))
-    early = banks[0].views(edges, pool, ROWS, seed=0, draw=0, stage="layer1")
+    early = banks[0].at("layer1").views(edges, pool, ROWS, seed=0, draw=0)
     assert np.array_equal(early.success, last.success)
     assert early.features.shape == (24, 32)
 
@@ -197,7 +197,7 @@ def test_a_stage_that_does_not_fit_into_half_precision_keeps_the_row_in_single(t
     pool, _ = make_pool()
     bank = FeatureBank(tmp_path, backbone)
     for stage, wanted in rows_of(backbone, pool.images).items():
-        found = bank.clean(pool, ROWS, stage=stage)
+        found = bank.at(stage).clean(pool, ROWS)
         assert found.dtype == np.float32
         assert np.array_equal(found, wanted)
 
@@ -218,6 +218,5 @@ def test_other_weights_keep_the_stages_of_the_network():
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(tmp_path):
-    pool, _ = make_pool(size=32)
     with pytest.raises(InputError, match=r"layer1, layer2, layer3, last for test_resnet.*got 'layer9'"):
-        FeatureBank(tmp_path, small_timm()).clean(pool, ROWS, stage="layer9")
+        FeatureBank(tmp_path, small_timm()).at("layer9")

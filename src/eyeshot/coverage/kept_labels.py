@@ -240,14 +240,19 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
 
 
 def fall_of_accuracy(clean: CleanHead, kept: KeptLabels, member: NDArray[np.bool_]) -> tuple[float, float]:
-    """How much accuracy on clean held-out images falls, and the one-sided p-value of McNemar's exact test.
-
-    McNemar, Psychometrika 12 (1947), p. 153: among images that changed, as many should be lost as won.
-    """
+    """How much accuracy on clean held-out images falls, and the one-sided p-value of McNemar's exact test."""
     before = (clean.judged_predicted == clean.judged_labels)[member]
     after = (kept.predicted_after == clean.judged_labels)[member]
     lost, won = int((before & ~after).sum()), int((~before & after).sum())
-    return (lost - won) / len(before), float(binom.sf(lost - 1, lost + won, 0.5)) if lost else 1.0
+    return (lost - won) / len(before), mcnemar(lost, won)
+
+
+def mcnemar(more: int, fewer: int) -> float:
+    """Exact one-sided p-value of `more` changes in one direction against `fewer` in the other.
+
+    McNemar, Psychometrika 12 (1947), p. 153: among images that changed, as many should be lost as won.
+    """
+    return float(binom.sf(more - 1, more + fewer, 0.5)) if more else 1.0
 
 
 def class_groups(labels: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:

@@ -92,13 +92,8 @@ class Bench:
 def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, int], None] | None = None) -> Measured:
     """All scores of one candidate."""
     draws = 1 if candidate.deterministic else bench.draws
-    points, present, soft = _views(bench, candidate, draws, progress)
-    begin = time.perf_counter()
-    count = len(bench.sources)
-    cloud = np.concatenate([bench.clean[:, None], points], axis=1)
-    everywhere = np.concatenate([np.ones((count, 1), bool), present], axis=1)
-    cover = cover_by_cloud(bench.target, cloud, bench.labels, present=everywhere)
-    bench.score_s += time.perf_counter() - begin
+    points, present, soft = views_of(bench, candidate, draws, progress)
+    cover = cover_by_views(bench, points, present)
     kept = _kept(bench, candidate, points, present, soft)
     return Measured(
         name=candidate.name,
@@ -119,12 +114,19 @@ def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, i
 def yardstick(bench: Bench, draws: int) -> CloudCover:
     """Cover by the no-op with so many draws: what more views bring by chance alone."""
     if draws not in bench._no_op:
-        points, _, _ = _views(bench, augmentation("no-op"), draws, None)
-        begin = time.perf_counter()
-        cloud = np.concatenate([bench.clean[:, None], points], axis=1)
-        bench._no_op[draws] = cover_by_cloud(bench.target, cloud, bench.labels)
-        bench.score_s += time.perf_counter() - begin
+        points, present, _ = views_of(bench, augmentation("no-op"), draws)
+        bench._no_op[draws] = cover_by_views(bench, points, present)
     return bench._no_op[draws]
+
+
+def cover_by_views(bench: Bench, points: NDArray[np.float32], present: NDArray[np.bool_]) -> CloudCover:
+    """Cover by the clean sources and views of them: `points` (n, V, d), of which `present` (n, V) count."""
+    begin = time.perf_counter()
+    cloud = np.concatenate([bench.clean[:, None], points], axis=1)
+    everywhere = np.concatenate([np.ones((len(points), 1), bool), present], axis=1)
+    cover = cover_by_cloud(bench.target, cloud, bench.labels, present=everywhere)
+    bench.score_s += time.perf_counter() - begin
+    return cover
 
 
 def measure_generated(bench: Bench, generated: Part) -> Measured:
@@ -186,8 +188,8 @@ def _relearn_apart(
     )
 
 
-def _views(
-    bench: Bench, candidate: Augmentation, draws: int, progress: Callable[[int, int], None] | None
+def views_of(
+    bench: Bench, candidate: Augmentation, draws: int, progress: Callable[[int, int], None] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32] | None]:
     """Views in the reference space (n, V, d), which succeeded (n, V), and mixed labels (n, V, C) if any."""
     sources, count = bench.sources, len(bench.sources)

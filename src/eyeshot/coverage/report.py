@@ -288,7 +288,9 @@ class StageReport(Record):
     width: int
     dimensions: int
     head_accuracy: float
-    """Of a head on clean features of this stage, on held-out images."""
+    """Of a head on clean source images in the space of this stage, on held-out images."""
+    head_p_value: float | None = None
+    """That this head is right more often than the last layer's by chance alone: McNemar's exact test, one-sided."""
     target_coverage: float
     held_out_coverage: float
     candidates: dict[str, StageScores]

@@ -37,14 +37,7 @@ def measure_shift(
     """
     random = np.random.default_rng([seed, 2])
     count = min(len(held_out), len(target))
-    if count <= NEIGHBOURS:
-        raise ValueError(f"count must be over {NEIGHBOURS}, got {count}")
-
-    def covered(points: NDArray[np.float32]) -> float:
-        chosen = points[np.sort(random.choice(len(points), count, replace=False))]
-        return cover_by_cloud(make_target(chosen), sources[:, None], labels).coverage
-
-    of_target = covered(target)
+    of_target, of_held_out = cover_by_clean(sources, labels, held_out, target, random)
     if target_is_validation:
         return Shift(
             target_coverage=of_target,
@@ -55,7 +48,6 @@ def measure_shift(
             count=count,
             words="The target is the held-out training images themselves: no shift by construction.",
         )
-    of_held_out = covered(held_out)
     ratio = min(1.0, of_target / of_held_out) if of_held_out > 0 else None
     auc = tell_apart(sources, target, random)
     return Shift(
@@ -67,6 +59,25 @@ def measure_shift(
         count=count,
         words=_words(of_target, of_held_out, ratio),
     )
+
+
+def cover_by_clean(
+    sources: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.float32],
+    target: NDArray[np.float32],
+    random: np.random.Generator,
+) -> tuple[float, float]:
+    """Coverage of the target and of held-out images by clean sources, at equal counts."""
+    count = min(len(held_out), len(target))
+    if count <= NEIGHBOURS:
+        raise ValueError(f"count must be over {NEIGHBOURS}, got {count}")
+
+    def covered(points: NDArray[np.float32]) -> float:
+        chosen = points[np.sort(random.choice(len(points), count, replace=False))]
+        return cover_by_cloud(make_target(chosen), sources[:, None], labels).coverage
+
+    return covered(target), covered(held_out)
 
 
 def tell_apart(train: NDArray[np.float32], target: NDArray[np.float32], random: np.random.Generator) -> float:

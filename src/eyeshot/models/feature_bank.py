@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
-from eyeshot.models.stages import LAST
 from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
@@ -54,6 +54,7 @@ class FeatureBank:
 
     Attributes:
         augment_s, forward_s: seconds spent so far on making views, and on the model.
+        columns: where the features that it gives stand in a row: the last layer's, or those of a stage (`at`).
         computed: rows that this object computed so far; the others came from disk.
     """
 
@@ -63,6 +64,7 @@ class FeatureBank:
         self.backbone = backbone
         self.device = torch.device(device)
         self.batch_size = batch_size
+        self.columns = backbone.columns()
         self.folder = cache / "features" / backbone.row_fingerprint
         self.augment_s = 0.0
         self.forward_s = 0.0
@@ -71,15 +73,23 @@ class FeatureBank:
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
 
-    def clean(
-        self, pool: Pool, rows: NDArray[np.int64], *, stage: str = LAST, progress: Progress | None = None
-    ) -> NDArray[np.floating]:
+    def at(self, stage: str) -> FeatureBank:
+        """The same rows, of which `clean` and `views` give another stage's features; seconds and rows count anew.
+
+        Raises:
+            InputError: the model has no such stage.
+        """
+        other = copy.copy(self)
+        other.columns = self.backbone.columns(stage)
+        other.augment_s, other.forward_s, other.computed = 0.0, 0.0, 0
+        return other
+
+    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
         """Features of unchanged images.
 
         Args:
             pool: the images.
             rows: int64 (n,), positions in the pool.
-            stage: whose features, one of `backbone.stage_names`; a choice of columns, nothing is computed for it.
             progress: called with (done, missing) after each chunk.
 
         Returns:
@@ -93,7 +103,7 @@ class FeatureBank:
             self._append([keys[position] for position in part], found, np.ones(len(part), bool))
             if progress:
                 progress(self._done(missing, part), len(missing))
-        return self._read(keys, stage)[0]
+        return self._read(keys)[0]
 
     def views(
         self,
@@ -103,7 +113,6 @@ class FeatureBank:
         *,
         seed: int,
         draw: int,
-        stage: str = LAST,
         progress: Progress | None = None,
     ) -> ViewFeatures:
         """Features of one draw of views, with what their labels follow from.
@@ -113,7 +122,6 @@ class FeatureBank:
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
-            stage: whose features, as in `clean`.
             progress: called with (done, missing) after each chunk.
         """
         keys = view_keys(augmentation, pool, rows, seed=seed, draw=draw)
@@ -127,7 +135,7 @@ class FeatureBank:
             self._append([keys[position] for position in part], found, success)
             if progress:
                 progress(self._done(missing, part), len(missing))
-        features, success = self._read(keys, stage)
+        features, success = self._read(keys)
         # Labels follow from the drawn parameters: no pixel is touched for them.
         sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
@@ -172,15 +180,14 @@ class FeatureBank:
         store.append(keys, rows.astype(store.dtype))
         self.computed += len(keys)
 
-    def _read(self, keys: Sequence[str], stage: str) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-        columns = self.backbone.columns(stage)
+    def _read(self, keys: Sequence[str]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         store = self._open()
         if store is None:
-            return np.empty((0, columns.stop - columns.start), np.float16), np.empty(0, np.bool_)
+            return np.empty((0, self.columns.stop - self.columns.start), np.float16), np.empty(0, np.bool_)
         # Of the file on disk only the wanted columns are copied.
         rows: NDArray[np.floating] = store.open()  # type: ignore[assignment]
         positions = store.positions(keys)
-        return np.asarray(rows[:, columns][positions]), np.asarray(rows[:, -1][positions] > 0.5)
+        return np.asarray(rows[:, self.columns][positions]), np.asarray(rows[:, -1][positions] > 0.5)
 
 
 def _fits_half(features: NDArray[np.float32]) -> bool:
