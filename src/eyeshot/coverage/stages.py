@@ -60,8 +60,8 @@ def choose_stage(reports: Sequence[StageReport]) -> tuple[str, str]:
     if p_value <= SIGNIFICANCE:
         return LAST, (
             f"The last layer is used, although a head on {best.name} is right on {best.head_accuracy:.0%} of held-out "
-            f"images and on the last layer on {last.head_accuracy:.0%} (McNemar's test, p = {p_value:.2g}; {rates}): "
-            f"{stands}."
+            f"images and one on the last layer on {last.head_accuracy:.0%} (McNemar's test, corrected for "
+            f"{len(earlier)} stages: p = {p_value:.2g}; {rates}): {stands}."
         )
     return LAST, (
         f"The last layer is used: a head on it is right on {last.head_accuracy:.0%} of held-out images, and none on an "
