@@ -12,6 +12,7 @@ from eyeshot.errors import InputError
 SAMPLE = 600
 DRAWS = 3
 BASELINE_CAP_S = 120.0
+BUDGET_S = 600.0
 
 
 class CoverSettings(BaseModel):
@@ -40,6 +41,9 @@ class CoverSettings(BaseModel):
         images: small pictures on the page.
         seed: of every random choice.
         device: cuda, mps or cpu; found where not given.
+        base: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
+        budget_s: seconds for short runs; 0 ranks by cover alone.
+        confirm: how many of the first are trained to the end, with clean and TrivialAugment.
         baseline_cap_s: no epoch of the baseline begins after so many seconds.
     """
 
@@ -71,6 +75,9 @@ class CoverSettings(BaseModel):
     images: bool = True
     seed: int = Field(default=0, ge=0)
     device: str | None = None
+    base: str | None = None
+    budget_s: float = Field(default=BUDGET_S, ge=0)
+    confirm: int = Field(default=0, ge=0)
     baseline_cap_s: float = Field(default=BASELINE_CAP_S, gt=0)
 
 

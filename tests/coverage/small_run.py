@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "candidates": ("invert", "mirror", "mixup", "edges"),
     "projections": ("PCA",),
     "images": False,
+    "budget_s": 0.0,
 }
 
 

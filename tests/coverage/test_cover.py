@@ -97,7 +97,7 @@ def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: Cover)
 
 
 def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: Cover, rerun, monkeypatch):
-    module = import_module("eyeshot.coverage.cover")
+    module = import_module("eyeshot.coverage.set_up")
     seen: list[float] = []
     usual = module.fit_clean_head
 

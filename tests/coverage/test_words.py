@@ -4,18 +4,15 @@ import pytest
 from made_up import bench, cloud_cover, first, judged
 
 from eyeshot.coverage import words
-from eyeshot.coverage.report import Shift
-
-SHIFT = Shift(
-    target_coverage=0.5, held_out_coverage=0.9, ratio=0.55, weight=0.45, domain_auc=0.9, count=50, words="A shift."
-)
+from eyeshot.coverage.advice import choose_advice
 
 
 def answer_of(*candidates, target: str = "test") -> list[str]:
     found = judged(*candidates)
     ranked = [one for one in found.candidates if one.role == "ranked"]
     by_distance = found.ranked_by == "nearest_distance"
-    return words.answer(ranked, clear=found.clear, by_distance=by_distance, shift=SHIFT, target=target)
+    _, why = choose_advice(found)
+    return words.finding(ranked, clear=found.clear, by_distance=by_distance, advice=why, target=target)
 
 
 def test_a_clear_winner_is_named_with_what_it_reaches():
@@ -23,7 +20,6 @@ def test_a_clear_winner_is_named_with_what_it_reaches():
     assert answer == [
         "Train with invert: with it, 60 % of the test images lie within reach of training images that agree on one "
         "class, 40.0 points more than without.",
-        "A shift.",
     ]
 
 

@@ -78,7 +78,7 @@ def _lines() -> Progress:
 
 def _stage(what: str) -> str:
     """The part of a text that names its bar: `training the baseline epoch 3` is one bar for all epochs."""
-    return what.split(" epoch ")[0]
+    return what.split(" epoch ")[0].split(", ")[0]
 
 
 def megabytes(size: int) -> str:

@@ -1,7 +1,8 @@
 """Does the augmented training cloud cover the target? The heart of eyeshot."""
 
-from eyeshot.coverage.cover import Plan, cover, prepare
+from eyeshot.coverage.cover import cover
 from eyeshot.coverage.estimate import Cost, estimate
+from eyeshot.coverage.plan import Plan, prepare
 from eyeshot.coverage.report import Candidate, CoverReport
 from eyeshot.coverage.result import Cover, CoverMap, Pictures, Projection
 

@@ -10,19 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import compose_lines
+from eyeshot.coverage.class_effects import harmed_classes, helped_classes, mixed_classes, name_class, per_class
 from eyeshot.coverage.curve import worth_in_images
 from eyeshot.coverage.half_samples import interval
-from eyeshot.coverage.kept_labels import SIGNIFICANCE, CleanHead, fall_of_accuracy, find_destroyers
+from eyeshot.coverage.kept_labels import CleanHead, find_destroyers
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.ranking import rank_gains
-from eyeshot.coverage.report import Candidate, ClassScores, CurvePoint, MixedClasses, Role, Scores
+from eyeshot.coverage.report import Candidate, CurvePoint, Role, Scores
 from eyeshot.coverage.words import reasons
 
 LEAST_COVERAGE = 0.05
-LEAST_HARM = 0.05
-LEAST_REACHED = 10  # newly reached target images, before classes are named
-HELPED_SHARE = 0.2
-MIXED_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +50,22 @@ def judge(
     sources: int,
     model: str,
 ) -> Judged:
-    """Give every candidate its role, rank and reasons."""
+    """Give every candidate its role, rank and reasons.
+
+    Args:
+        measured: all candidates.
+        head: on clean images.
+        classes: C names.
+        curve: of cover over clean images, for their worth.
+        sources: number of source images.
+        model: its name.
+    """
     destroyed = find_destroyers(head, [one.kept for one in measured], mixing=[one.mixes for one in measured])
     roles: list[Role] = [_role(one, why) for one, why in zip(measured, destroyed, strict=True)]
     ranked = [number for number, role in enumerate(roles) if role == "ranked"]
     best_coverage = max((measured[number].cover.coverage for number in ranked), default=1.0)
     by_distance = best_coverage < LEAST_COVERAGE
-    gains = [_gain(one, by_distance) for one in measured]
+    gains = [gain_of(one, by_distance) for one in measured]
     values = np.array([gains[number][0] for number in ranked])
     halves = np.column_stack([gains[number][1] for number in ranked]) if ranked else np.empty((0, 0))
     ranking = rank_gains(values, halves)
@@ -86,9 +92,9 @@ def judge(
             interval=None if mixed else interval(value, over_halves),
             scores=scores,
             missing=missing,
-            per_class=_per_class(one, classes),
-            mixes=_mixed_classes(one, head, classes) if roles[number] == "destroyer" else [],
-            warnings=[_name_classes(why, classes) for why in destroyed[number]],
+            per_class=per_class(one, classes),
+            mixes=mixed_classes(one, head, classes) if roles[number] == "destroyer" else [],
+            warnings=[name_class(why, classes) for why in destroyed[number]],
             left_out=one.left_out,
             views=one.views,
             draws=one.draws,
@@ -97,7 +103,7 @@ def judge(
         )
         if one.name in ("clean", "no-op"):
             candidate.tie_group = ranking.clean_group
-        helped, harmed = _helped(candidate), _harmed(one, head, classes)
+        helped, harmed = helped_classes(candidate), harmed_classes(one, head, classes)
         beats = position is not None and bool(ranking.beats[position])
         candidate.reasons = (
             [f"{why}" for why in candidate.warnings]
@@ -126,7 +132,7 @@ def _role(one: Measured, why: list[str]) -> Role:
     return "harder" if one.family in ("masking", "mixing") else "ranked"
 
 
-def _gain(one: Measured, by_distance: bool) -> tuple[float, NDArray[np.float64]]:
+def gain_of(one: Measured, by_distance: bool) -> tuple[float, NDArray[np.float64]]:
     """The score and its values on the half-samples, as a gain over the no-op with as many draws."""
     if by_distance:
         return (
@@ -183,74 +189,3 @@ def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | No
 
 def _least(values: NDArray[np.float64]) -> float | None:
     return None if np.isnan(values).all() else float(np.nanmin(values))
-
-
-def _per_class(one: Measured, classes: Sequence[str]) -> dict[str, ClassScores]:
-    def value(scores: NDArray[np.float64], number: int) -> float | None:
-        return None if np.isnan(scores[number]) else float(scores[number])
-
-    newly = one.cover.reached & ~one.yardstick.reached
-    found = {}
-    for number, name in enumerate(classes):
-        found[name] = ClassScores(
-            reached=None if one.mixes else int((newly & (one.cover.agreed_class == number)).sum()),
-            affinity=value(one.kept.affinity_by_class, number),
-            relearnability=value(one.kept.relearnability_by_class, number),
-            retention=value(one.kept.retention_by_class, number),
-        )
-    return found
-
-
-def _helped(candidate: Candidate) -> list[str]:
-    """Classes to which most of the newly reached target images are near."""
-    total = sum(scores.reached or 0 for scores in candidate.per_class.values())
-    helped = [
-        (scores.reached or 0, name)
-        for name, scores in candidate.per_class.items()
-        if total >= LEAST_REACHED and (scores.reached or 0) >= HELPED_SHARE * total
-    ]
-    return [name for _, name in sorted(helped, reverse=True)[:3]]
-
-
-def _harmed(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[str]:
-    """Classes whose clean accuracy falls by 5 points or more, beyond noise (McNemar, 5 %, each class alone)."""
-    harmed = []
-    for number, name in enumerate(classes):
-        member = head.judged_labels == number
-        if not member.any():
-            continue
-        fall, p_value = fall_of_accuracy(head, one.kept, member)
-        if fall >= LEAST_HARM and p_value < SIGNIFICANCE:
-            harmed.append((fall, name))
-    return [name for _, name in sorted(harmed, reverse=True)[:3]]
-
-
-def _mixed_classes(one: Measured, head: CleanHead, classes: Sequence[str]) -> list[MixedClasses]:
-    """Pairs of classes that are taken for each other more often than before."""
-    count = len(classes)
-
-    def confusion(true: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.float64]:
-        table = np.bincount(true * count + said, minlength=count * count).reshape(count, count).astype(float)
-        shares: NDArray[np.float64] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-        return shares
-
-    before = confusion(head.judged_labels, head.judged_predicted)
-    after = confusion(head.judged_labels, one.kept.predicted_after)
-    relearned = confusion(one.kept.relearn_true, one.kept.relearn_predicted)
-    more = np.maximum(after, relearned if _hard_to_relearn(one, head) else after) - before
-    np.fill_diagonal(more, 0)
-    order = np.argsort(-more, axis=None)[:4]
-    return [
-        MixedClasses(true=classes[cell // count], taken_for=classes[cell % count], share=float(more.flat[cell]))
-        for cell in order
-        if more.flat[cell] >= MIXED_SHARE
-    ]
-
-
-def _hard_to_relearn(one: Measured, head: CleanHead) -> bool:
-    return one.kept.relearnability is not None and one.kept.relearnability < (head.majority + head.accuracy) / 2
-
-
-def _name_classes(why: str, classes: Sequence[str]) -> str:
-    start, mark, number = why.rpartition(" in class ")
-    return f"{start}{mark}{classes[int(number)]}" if mark and number.isdigit() else why

@@ -3,99 +3,36 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, compose_lines
+from eyeshot.augment import augmentation, compose_lines
 from eyeshot.coverage import words
-from eyeshot.coverage.candidates import Judged, judge
-from eyeshot.coverage.clouds import NEIGHBOURS, make_target
+from eyeshot.coverage.advice import choose_advice
+from eyeshot.coverage.candidates import Judged, gain_of, judge
+from eyeshot.coverage.clouds import NEIGHBOURS
+from eyeshot.coverage.confirm import confirm
 from eyeshot.coverage.curve import clean_curve
-from eyeshot.coverage.data import Data, Part, Progress, Tables, check_folders, decode_tables, read_tables
-from eyeshot.coverage.half_samples import draw_half_samples
-from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
+from eyeshot.coverage.data import Progress, decode_tables
+from eyeshot.coverage.kept_labels import find_destroyers
 from eyeshot.coverage.mapping import draw_map, take_pictures
 from eyeshot.coverage.measure import GENERATED, Bench, Measured, measure, measure_generated
-from eyeshot.coverage.reference_space import fit_reference_space
-from eyeshot.coverage.report import CoverReport, ModelInfo, SkippedFile, ValidationCheck
+from eyeshot.coverage.plan import Plan, prepare
+from eyeshot.coverage.rank_all import make_ranker, rank_all
+from eyeshot.coverage.report import Base, Budget, CoverReport, ModelInfo, Order, SkippedFile, ValidationCheck
 from eyeshot.coverage.result import Cover, Pictures
+from eyeshot.coverage.run_words import finding_of_all
+from eyeshot.coverage.set_up import set_up, trained_backbone
 from eyeshot.coverage.shift import measure_shift
-from eyeshot.models import (
-    DEFAULT_MODEL,
-    DEFAULT_MODEL_REASON,
-    Backbone,
-    FeatureBank,
-    Head,
-    choose_device,
-    load_backbone,
-)
-from eyeshot.settings import CoverSettings, check_settings
-from eyeshot.training import Accuracy, describe_hardware, describe_versions, train_baseline, wilson
-from eyeshot.workspace import find_workspace
-
-ASPECT_PERCENTILES = (5, 95)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A run that is ready to start: folders read, model loaded, candidates chosen, nothing decoded."""
-
-    settings: CoverSettings
-    tables: Tables
-    backbone: Backbone
-    device: str
-    candidates: tuple[Augmentation, ...]
-    cache: Path
-    notes: list[str]
-
-    @property
-    def views(self) -> int:
-        """Augmented images that will go through the model, held-out views included."""
-        held_out = len(self.tables.val)
-        draws = [1 if one.deterministic else self.settings.draws for one in self.candidates]
-        return sum(draw * len(self.tables.sources) + held_out for draw in draws)
-
-
-def prepare(
-    train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None
-) -> Plan:
-    """Check everything that can be checked before the long work.
-
-    Raises:
-        InputError: a folder, option or candidate cannot be used.
-        ModelError: the model or its weights cannot be had.
-    """
-    cache = cache or find_workspace().cache
-    device, device_reason = choose_device(settings.device)
-    check_folders(Path(train), settings)
-    augmentations(*settings.candidates)  # an unknown name fails before folders are read
-    if settings.map:
-        augmentations(*settings.map)
-    model, reason = (
-        (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
-    )
-    backbone = load_backbone(
-        model,
-        weights=settings.weights,
-        from_scratch=settings.from_scratch,
-        size=settings.size,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-        fit=settings.fit,
-    )
-    tables = read_tables(Path(train), settings, cache=cache, progress=progress)
-    notes = [
-        *tables.notes,
-        f"model: {backbone.name}{reason}; {backbone.reason}",
-        f"device: {device} ({device_reason})",
-    ]
-    return Plan(settings, tables, backbone, str(device), _choose_candidates(settings, tables), cache, notes)
+from eyeshot.coverage.spend_budget import spend_budget
+from eyeshot.coverage.stages import choose_stage, measure_stages
+from eyeshot.models import FeatureBank
+from eyeshot.settings import check_settings
+from eyeshot.training import Accuracy, describe_hardware, describe_versions, wilson
 
 
 def cover(
@@ -104,18 +41,20 @@ def cover(
     plan: Plan | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
+    ranked_by_cover: Callable[[CoverReport], None] | None = None,
     command: str = "",
     **settings: object,
 ) -> Cover:
-    """Rank augmentations by what of the target training can see with them.
+    """Rank augmentations by what of the target training can see with them, and by short runs.
 
     Args:
         train: class folders of labelled images (or the root of a `labels` CSV).
         plan: what `prepare` gave for the same arguments.
-        cache: where pixels, features and the baseline are kept.
+        cache: where pixels, features, short runs and the baseline are kept.
         progress: called with (what, done, total).
+        ranked_by_cover: called with the report as far as it goes, before the budget is spent on short runs.
         command: recorded in the report.
-        **settings: fields of `CoverSettings`, for instance `test`, `model`, `from_scratch`, `candidates`.
+        **settings: fields of `CoverSettings`, for instance `test`, `model`, `from_scratch`, `candidates`, `budget_s`.
 
     Returns:
         the report with ranking and scores, and the arrays of the page.
@@ -125,8 +64,9 @@ def cover(
         ModelError: the model cannot be had, or gives features that are not finite.
         StorageError: the cache cannot be written.
 
-    Costs one forward pass per view, sources × draws × candidates; all else is small and does not grow with the
-    number of training images beyond reading their headers. The same call continues where a killed one stopped.
+    Costs one forward pass per view, sources × draws × candidates, and then the budget; all else is small and does
+    not grow with the number of training images beyond reading their headers. The same call continues where a killed
+    one stopped.
     """
     begin = time.perf_counter()
     seconds: dict[str, float] = {}
@@ -141,10 +81,10 @@ def cover(
     mark = lap("read", begin)
     data = decode_tables(plan.tables, plan.backbone.geometry, chosen, cache=plan.cache, progress=progress)
     mark = lap("decode", mark)
-    backbone, baseline_head, baseline_accuracy, baseline_note = _trained(plan, data, progress, command)
+    backbone, baseline_head, baseline_accuracy, baseline_note = trained_backbone(plan, data, progress, command)
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
-    bench, clean_all = _set_up(plan, data, bank, baseline_head, progress)
+    bench, clean_all = set_up(plan, data, bank, baseline_head, progress)
     measured = _measure_all(plan, bench, progress)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
@@ -162,27 +102,106 @@ def cover(
         sources=len(data.sources),
         model=backbone.name,
     )
+    of_validation = plan.tables.target_is_validation
     shift = measure_shift(
         bench.clean,
         bench.labels,
         bench.head.held_out,
         bench.target.points,
-        target_is_validation=plan.tables.target_is_validation,
+        target_is_validation=of_validation,
         seed=chosen.seed,
     )
+    base = _measure_base(bench, judged)
+    target: Literal["test", "validation"] = "validation" if of_validation else "test"
     check = _check_validation(bench)
     lap("scores", mark)
     seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
+
+    def report(judged: Judged, order: Order | None, budget: Budget | None) -> CoverReport:
+        by_distance = judged.ranked_by == "nearest_distance"
+        advice, why = choose_advice(judged, weight=1.0 if order is None else order.weight)
+        ranked = [one for one in judged.candidates if one.role == "ranked"]
+        if order is None or not ranked:
+            found = words.finding(ranked, clear=judged.clear, by_distance=by_distance, advice=why, target=target)
+        else:
+            found = finding_of_all(ranked, clear=judged.clear, advice=why, target=target)
+        warning = [] if base is None else words.of_base(base.name, base.destroys)
+        return CoverReport(
+            answer=[*warning, *found, shift.words],
+            advice=advice,
+            recipe=_recipe(advice, judged),
+            trust=words.TRUST,
+            n_train=plan.tables.n_train,
+            n_val=plan.tables.n_val,
+            n_target=plan.tables.n_target,
+            n_sources=len(data.sources),
+            n_target_used=len(data.target),
+            n_val_used=len(data.val),
+            target=target,
+            classes=data.classes,
+            models=[
+                ModelInfo(
+                    name=backbone.name,
+                    pretrained=plan.backbone.pretrained,
+                    size=backbone.geometry.size,
+                    feature_count=backbone.feature_count,
+                    fingerprint=backbone.fingerprint,
+                    reason=backbone.reason,
+                    baseline_accuracy=baseline_accuracy,
+                )
+            ],
+            size=backbone.geometry.size,
+            fit=backbone.geometry.fit,
+            neighbours=NEIGHBOURS,
+            draws=chosen.draws,
+            sample=chosen.sample,
+            seed=chosen.seed,
+            ranked_by=judged.ranked_by,
+            shift=shift,
+            curve=curve,
+            validation_check=check,
+            candidates=judged.candidates,
+            uncovered=sorted(data.target.ids[row] for row in np.flatnonzero(judged.unreached)),
+            base=base,
+            budget=budget,
+            order=order,
+            notes=[*plan.notes, *data.notes, *baseline_note],
+            skipped=[SkippedFile(path=path, reason=reason) for path, reason in data.skipped],
+            seconds=seconds,
+            versions=describe_versions(),
+            hardware=describe_hardware(plan.device),
+            command=command,
+        )
+
+    found = report(judged, None, None)
+    if chosen.budget_s and plan.costs is not None:
+        if ranked_by_cover is not None:
+            ranked_by_cover(found)
+        mark = time.perf_counter()
+        ranker = make_ranker(
+            measured, judged, bench.head,
+            shift=shift, target_is_validation=of_validation, head_stage=backbone.pretrained, seed=chosen.seed,
+        )  # fmt: skip
+        short, budget, run_notes = spend_budget(
+            plan, data, bench, judged, ranker, budget_s=chosen.budget_s, progress=progress
+        )
+        judged, order = rank_all(judged, ranker, short)
+        found = report(judged, order, budget)
+        found.notes += run_notes
+        mark = lap("short runs", mark)
+    if chosen.confirm:
+        mark = time.perf_counter()
+        found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
+        lap("confirm", mark)
     mark = time.perf_counter()
-    ranked = [one for one in judged.candidates if one.role == "ranked"]
-    by_distance = judged.ranked_by == "nearest_distance"
-    # Coming nearer without reaching anything is no cure.
-    advice = ranked[0].name if judged.clear and not by_distance else words.CONTROL_ADVICE
+    found.stages = measure_stages(bench, measured, progress=progress)
+    found.stage_used, found.stage_reason = choose_stage(found.stages)
+    mark = lap("stages", mark)
     drawn, notes = draw_map(
         bench,
         measured,
         judged,
-        advice=advice,
+        advice=found.advice,
         wanted=chosen.map,
         shown=chosen.projections,
         images=chosen.images,
@@ -190,133 +209,10 @@ def cover(
     )
     pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else Pictures()
     lap("map", mark)
-    target: Literal["test", "validation"] = "validation" if plan.tables.target_is_validation else "test"
-    report = CoverReport(
-        answer=words.answer(ranked, clear=judged.clear, by_distance=by_distance, shift=shift, target=target),
-        advice=advice,
-        recipe=_recipe(advice, judged),
-        trust=words.TRUST,
-        n_train=plan.tables.n_train,
-        n_val=plan.tables.n_val,
-        n_target=plan.tables.n_target,
-        n_sources=len(data.sources),
-        n_target_used=len(data.target),
-        n_val_used=len(data.val),
-        target=target,
-        classes=data.classes,
-        models=[
-            ModelInfo(
-                name=backbone.name,
-                pretrained=plan.backbone.pretrained,
-                size=backbone.geometry.size,
-                feature_count=backbone.feature_count,
-                fingerprint=backbone.fingerprint,
-                reason=backbone.reason,
-                baseline_accuracy=baseline_accuracy,
-            )
-        ],
-        size=backbone.geometry.size,
-        fit=backbone.geometry.fit,
-        neighbours=NEIGHBOURS,
-        draws=chosen.draws,
-        sample=chosen.sample,
-        seed=chosen.seed,
-        ranked_by=judged.ranked_by,
-        shift=shift,
-        curve=curve,
-        validation_check=check,
-        candidates=judged.candidates,
-        uncovered=sorted(data.target.ids[row] for row in np.flatnonzero(judged.unreached)),
-        projections=[] if drawn is None else [projection.info for projection in drawn.projections],
-        notes=[*plan.notes, *data.notes, *baseline_note, *notes],
-        skipped=[SkippedFile(path=path, reason=reason) for path, reason in data.skipped],
-        seconds=seconds | {"total": round(time.perf_counter() - begin, 2)},
-        versions=describe_versions(),
-        hardware=describe_hardware(plan.device),
-        command=command,
-    )
-    return Cover(report, drawn, pictures)
-
-
-def _choose_candidates(settings: CoverSettings, tables: Tables) -> tuple[Augmentation, ...]:
-    """The asked ones, and the controls in every run."""
-    ratios = (tables.train.frame["width"] / tables.train.frame["height"]).to_numpy()
-    low, high = np.percentile(ratios, ASPECT_PERCENTILES)
-    asked = augmentations(*settings.candidates, aspect_ratios=(float(low), float(high)))
-    controls = augmentations("control")
-    return (*(one for one in asked if one.family != "control"), *controls)
-
-
-def _trained(
-    plan: Plan, data: Data, progress: Progress | None, command: str
-) -> tuple[Backbone, Head | None, float | None, list[str]]:
-    """The backbone with trained weights: its own, or those of a baseline trained in place."""
-    if data.baseline is None:
-        return plan.backbone, None, None, []
-    part, val = data.baseline, data.val
-    images = np.concatenate([np.asarray(part.pool.images), np.asarray(val.pool.images)])
-    pool = Pool(images, [*part.pool.keys, *val.pool.keys])
-    baseline = train_baseline(
-        plan.backbone,
-        pool,
-        np.concatenate([part.labels, val.labels]),
-        np.arange(len(part)),
-        val_rows=np.arange(len(part), len(pool)),
-        classes=data.classes,
-        cache=plan.cache,
-        seed=plan.settings.seed,
-        time_cap_s=plan.settings.baseline_cap_s,
-        device=plan.device,
-        progress=None
-        if progress is None
-        else (lambda done, total, text: progress(f"training the baseline {text}", done, total)),
-        command=command,
-    )
-    accuracy = baseline.result.accuracy.value
-    note = [f"Baseline: {baseline.backbone.reason} Accuracy {accuracy:.3f} on {len(val)} held-out images."]
-    if baseline.result.ended_early:
-        note.append(f"Baseline: {baseline.result.ended_early}")
-    note += baseline.result.alarms
-    return baseline.backbone, baseline.head, accuracy, note
-
-
-def _set_up(
-    plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None
-) -> tuple[Bench, NDArray[np.float32]]:
-    """Clean features, the reference space, the target's balls and the clean head."""
-    seed = plan.settings.seed
-
-    def clean(part: Part, what: str) -> NDArray[np.float16]:
-        report = None if progress is None else (lambda done, total: progress(f"features of {what}", done, total))
-        return bank.clean(part.pool, np.arange(len(part)), progress=report)
-
-    sources, more = clean(data.sources, "training images"), clean(data.more, "training images")
-    target = clean(data.target, "target images")
-    val = clean(data.val, "held-out images")
-    space = fit_reference_space(sources, target, seed=seed)
-    halves = draw_half_samples(len(target), len(sources), seed=seed)
-    points = space.transform(sources)
-    head = fit_clean_head(
-        points,
-        data.sources.labels,
-        space.transform(val),
-        data.val.labels,
-        class_count=len(data.classes),
-        clean_model=None if baseline_head is None else partial(classes_of, baseline_head),
-        transform=space.transform,
-        held_out_features=val.astype(np.float32),
-    )
-    bench = Bench(
-        bank,
-        space,
-        data,
-        make_target(space.transform(target), halves=halves),
-        points,
-        head,
-        seed,
-        plan.settings.draws,
-    )
-    return bench, np.concatenate([points, space.transform(more)]) if len(more) else points
+    found.projections = [] if drawn is None else [projection.info for projection in drawn.projections]
+    found.notes += notes
+    found.seconds = seconds | {"total": round(time.perf_counter() - begin, 2)}
+    return Cover(found, drawn, pictures)
 
 
 def _measure_all(plan: Plan, bench: Bench, progress: Progress | None) -> list[Measured]:
@@ -331,6 +227,20 @@ def _measure_all(plan: Plan, bench: Bench, progress: Progress | None) -> list[Me
     if progress is not None:
         progress("measuring candidates", total, total)
     return measured
+
+
+def _measure_base(bench: Bench, judged: Judged) -> Base | None:
+    """The base on its own, against a no-op without it."""
+    if not bench.base:
+        return None
+    alone = replace(bench, base=(), _no_op={})
+    one = measure(alone, bench.base[0])
+    gain, _ = gain_of(one, judged.ranked_by == "nearest_distance")
+    return Base(
+        name=one.name,
+        destroys=find_destroyers(bench.head, [one.kept], mixing=[one.mixes])[0],
+        score=gain,
+    )
 
 
 def _check_validation(bench: Bench) -> ValidationCheck:

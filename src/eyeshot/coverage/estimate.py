@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from eyeshot.augment import Pool, make_views
-from eyeshot.coverage.cover import Plan
+from eyeshot.coverage.plan import Plan
 from eyeshot.models import extract
 
 PROBE_IMAGES = 32

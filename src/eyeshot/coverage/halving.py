@@ -26,12 +26,14 @@ class Costs:
     """Seconds on this machine.
 
     Attributes:
-        step_s: of one step of training, views included.
+        step_s: of one step of training on clean images.
         read_s: of reading one trained candidate: validation, target and training images through the model.
+        views_s: of the augmented views for one step, mean over candidates.
     """
 
     step_s: float
     read_s: float
+    views_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,21 +79,27 @@ def plan_halving(lists: Sequence[int], budget_s: float, costs: Costs) -> Halving
         for count in range(len(entering), 0, -1):
             # The starts count as one more round.
             share = usable / (count + 1)
-            steps = [_steps(share, candidates, starts, costs) for candidates in entering[:count]]
+            steps = [steps_within(share, candidates, starts, costs) for candidates in entering[:count]]
             if min(steps) >= least:
                 rounds = tuple(map(RoundPlan, entering[:count], steps))
                 begun = int(share / (starts * costs.step_s))
                 return HalvingPlan(starts, min(max(begun, 1), 4 * steps[0]), rounds)
-    raise InputError(
-        f"--budget must be enough for one step of each of {entering[0]} candidates and of clean: about "
-        f"{math.ceil(least_budget(lists, costs))} s here, got {budget_s:g} s. Give --budget "
-        f"{math.ceil(10 * least_budget(lists, costs) / 60)}m, fewer --candidates, or --budget 0 for no short runs."
+    raise too_small(budget_s, lists, costs)
+
+
+def too_small(budget_s: float, lists: Sequence[int], costs: Costs) -> InputError:
+    """The error for a budget that holds not one step of every candidate."""
+    least = least_budget(lists, costs)
+    return InputError(
+        f"--budget must be enough for one step of each of {sum(lists)} candidates and of clean: about "
+        f"{math.ceil(least)} s here, got {budget_s:g} s. Give --budget {math.ceil(10 * least / 60)}m, fewer "
+        "--candidates, or --budget 0 for no short runs."
     )
 
 
 def least_budget(lists: Sequence[int], costs: Costs) -> float:
     """Seconds that one round of one step from one start takes, and its start."""
-    return 2 * (1 + sum(lists)) * (costs.step_s + costs.read_s) / (1 - RESERVE)
+    return 2 * (1 + sum(lists)) * (costs.step_s + costs.views_s + costs.read_s) / (1 - RESERVE)
 
 
 def survivors(order: Sequence[str]) -> list[str]:
@@ -112,6 +120,7 @@ def _entering(lists: Sequence[int]) -> list[int]:
         found.append(sum(left))
 
 
-def _steps(share_s: float, candidates: int, starts: int, costs: Costs) -> int:
+def steps_within(share_s: float, candidates: int, starts: int, costs: Costs) -> int:
+    """Steps of each of so many candidates, and of clean, from each start that fit into a share of the budget."""
     each = share_s / ((candidates + 1) * starts)
-    return min(MOST_STEPS, int((each - costs.read_s) / costs.step_s))
+    return min(MOST_STEPS, int((each - costs.read_s) / (costs.step_s + costs.views_s)))

@@ -27,6 +27,13 @@ from eyeshot.models import FeatureBank, fit_head
 GENERATED = "generated"
 
 
+def draws_of(steps: tuple[Augmentation, ...], draws: int) -> int:
+    """Draws of views; one where every view would be the same."""
+    *before, last = steps
+    alike = last.deterministic and all(one.deterministic and one.probability >= 1 for one in before)
+    return 1 if alike else draws
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """One candidate, measured.
@@ -70,6 +77,8 @@ class Bench:
     head: CleanHead
     seed: int
     draws: int
+    base: tuple[Augmentation, ...] = ()
+    """What goes before every candidate and before the no-op."""
     score_s: float = 0.0
     _no_op: dict[int, CloudCover] = field(default_factory=dict)
 
@@ -91,7 +100,7 @@ class Bench:
 
 def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, int], None] | None = None) -> Measured:
     """All scores of one candidate."""
-    draws = 1 if candidate.deterministic else bench.draws
+    draws = draws_of((*bench.base, candidate), bench.draws)
     points, present, soft = views_of(bench, candidate, draws, progress)
     cover = cover_by_views(bench, points, present)
     kept = _kept(bench, candidate, points, present, soft)
@@ -196,7 +205,7 @@ def views_of(
     points, present, soft = [], [], []
     for draw in range(draws):
         features, success, partners, weights = bench.bank.views(
-            candidate, sources.pool, np.arange(count), seed=bench.seed, draw=draw, progress=progress
+            (*bench.base, candidate), sources.pool, np.arange(count), seed=bench.seed, draw=draw, progress=progress
         )
         points.append(bench.space.transform(features))
         present.append(success)
@@ -227,7 +236,7 @@ def _kept(
 ) -> KeptLabels:
     val = bench.data.val
     features, success, partners, weights = bench.bank.views(
-        candidate, val.pool, np.arange(len(val)), seed=bench.seed, draw=0
+        (*bench.base, candidate), val.pool, np.arange(len(val)), seed=bench.seed, draw=0
     )
     begin = time.perf_counter()
     view_labels: NDArray[np.generic]

@@ -23,11 +23,13 @@ class Gains:
     Attributes:
         values: float64 (K,), NaN where it was not measured.
         over_halves: float64 (B, K), the same on half-samples, paired; NaN where it was not measured.
+        resolution: the smallest difference that the part can show: that of a single image.
         group: int64 (K,), candidates that were measured alike; each group has a spread of its own.
     """
 
     values: NDArray[np.float64]
     over_halves: NDArray[np.float64]
+    resolution: float
     group: NDArray[np.int64] | None = None
 
 
@@ -48,8 +50,8 @@ class Mixed:
     spreads: dict[str, float]
 
 
-def robust_spread(values: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
-    """Median absolute deviation times 1.4826, at least the median standard error; 1 where both are 0.
+def robust_spread(values: NDArray[np.float64], errors: NDArray[np.float64], resolution: float) -> float:
+    """Median absolute deviation times 1.4826, at least the median standard error and what one image makes.
 
     Half of the candidates do next to nothing, so the spread is that of the crowd and a clear gain is many spreads.
     A standard deviation grows with the clear gain itself, and ranks throw its size away: both let a crowd of small
@@ -57,10 +59,10 @@ def robust_spread(values: NDArray[np.float64], errors: NDArray[np.float64]) -> f
     """
     known = values[np.isfinite(values)]
     if not len(known):
-        return 1.0
+        return resolution
     spread = MAD_TO_SD * float(np.median(np.abs(known - np.median(known))))
     noise = float(np.median(errors[np.isfinite(errors)])) if np.isfinite(errors).any() else 0.0
-    return max(spread, noise) or 1.0
+    return max(spread, noise, resolution)
 
 
 def mix(parts: Mapping[str, Gains], weights: Mapping[str, float]) -> Mixed:
@@ -80,7 +82,7 @@ def mix(parts: Mapping[str, Gains], weights: Mapping[str, float]) -> Mixed:
         group = np.zeros(len(part.values), np.int64) if part.group is None else part.group
         units = np.ones(len(part.values))
         for one in np.unique(group):
-            units[group == one] = robust_spread(part.values[group == one], errors[group == one])
+            units[group == one] = robust_spread(part.values[group == one], errors[group == one], part.resolution)
         spreads[name] = float(units[0]) if len(units) else 1.0
         standardised[name] = np.nan_to_num(part.values / units)
         combined = combined + weights[name] * standardised[name]

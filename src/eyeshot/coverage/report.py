@@ -91,6 +91,7 @@ class ShortRun(Record):
     """Label-consistent coverage of the target by clean training images, in the space of the model so trained."""
     cover_after_run_gain: float | None = None
     """Less that of clean after as many steps."""
+    cover_after_run_interval: Interval | None = None
     balance: float | None = None
     """Entropy of the mean prediction on the target over its maximum: 1 where all classes are predicted alike."""
     confidence: float | None = None
@@ -222,7 +223,8 @@ class Round(Record):
     candidates: int
     steps: int
     """Steps of each candidate from each start in this round."""
-    seconds: float
+    seconds: float | None
+    """Null for the head, which is fitted with the scores."""
 
 
 class Budget(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyeshot.coverage.report import Candidate, Shift
+from eyeshot.coverage.report import Candidate
 
 if TYPE_CHECKING:
     from eyeshot.coverage.measure import Measured
@@ -13,18 +13,13 @@ CONTROL_ADVICE = "trivial-augment"
 TRUST = "How far to trust this: not yet measured. The ranking is provisional; tables of real training do not exist yet."
 
 
-def answer(ranked: list[Candidate], *, clear: bool, by_distance: bool, shift: Shift, target: str) -> list[str]:
-    """The result in sentences, the most important first."""
-    return [*_finding(ranked, clear, by_distance, target), shift.words]
-
-
-def _finding(ranked: list[Candidate], clear: bool, by_distance: bool, target: str) -> list[str]:
+def finding(ranked: list[Candidate], *, clear: bool, by_distance: bool, advice: str, target: str) -> list[str]:
+    """The result by cover alone, the most important first; `advice` is the sentence where the first is none."""
     if not ranked:
         return ["No candidate was ranked: name some with --candidates, or leave the option out for all."]
     best = ranked[0]
     tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
     told = [f"It cannot be told from {listing(tied)}."] if clear and tied else []
-    advice = f"The advice is {CONTROL_ADVICE}: the best of the measured worlds where the catalogue holds no cure."
     if by_distance:
         most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
         found = [
@@ -81,6 +76,13 @@ def reasons(
     if measured.left_out:
         found.append(f"left out {measured.left_out} views where it failed")
     return found
+
+
+def of_base(name: str, destroys: list[str]) -> list[str]:
+    """What the base does to the gains; one that destroys labels spoils all of them."""
+    if destroys:
+        return [f"The base {name} destroys labels itself: {'; '.join(destroys)}. Gains on top of it mean little."]
+    return [f"All gains are on top of {name}."]
 
 
 def percent(share: float | None) -> str:

@@ -6,6 +6,7 @@ from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
 from eyeshot.models.features import extract, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
 from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
+from eyeshot.models.memory import out_of_memory, smaller_batches
 from eyeshot.models.stages import LAST
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "fit_head",
     "load_backbone",
     "normalise",
+    "out_of_memory",
     "place",
+    "smaller_batches",
     "to_batch",
 ]

@@ -45,6 +45,34 @@ class RowsOf:
         return np.asarray(self._images[self._rows[rows]])
 
 
+class _Joined:
+    """Several image arrays end to end, looked up when asked for."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self._arrays = arrays
+        self._ends = np.cumsum([len(array) for array in arrays])
+        self.shape = (int(self._ends[-1]), *arrays[0].shape[1:])
+        self.dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
+        positions = np.asarray(rows)
+        found = np.empty((*positions.shape, *self.shape[1:]), np.uint8)
+        for array, end in zip(self._arrays, self._ends, strict=True):
+            inside = (positions >= end - len(array)) & (positions < end)
+            if inside.any():
+                found[inside] = array[positions[inside] - (end - len(array))]
+        return found
+
+
+def joined(pools: Sequence[Pool]) -> Pool:
+    """One pool of several, in order; no image is copied."""
+    some = [pool for pool in pools if len(pool)]
+    return Pool(_Joined([pool.images for pool in some]), [key for pool in some for key in pool.keys])
+
+
 def part_of(pool: Pool, rows: NDArray[np.int64]) -> Pool:
     """A pool of `rows` alone, so that mixing takes no partner from the validation images."""
     return Pool(images=RowsOf(pool.images, rows), keys=[pool.keys[row] for row in rows.tolist()])

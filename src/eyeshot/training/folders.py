@@ -14,6 +14,7 @@ from eyeshot.augment import Augmentation, Pool, augmentation, check_own
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, load_backbone
+from eyeshot.training.batches import joined
 from eyeshot.training.loop import train
 from eyeshot.training.result import TrainResult
 from eyeshot.training.settings import TrainSettings, default_settings
@@ -171,8 +172,7 @@ def train_folder(
             raise InputError("Validation images must not be training images, and all of --val are. Give others.")
         train_rows = np.arange(len(pool))
         val_rows = len(pool) + np.array(fresh, np.int64)
-        images = np.concatenate([np.asarray(pool.images), np.asarray(val_pool.images)])
-        pool = Pool(images, [*pool.keys, *val_pool.keys])
+        pool = joined([pool, val_pool])
         labels, ids = np.concatenate([labels, val_labels]), ids + val_ids
     progress = None if report is None else (lambda done, total, text: report(f"training {text}", done, total))
     result = train(

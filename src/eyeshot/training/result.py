@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pydantic
@@ -115,6 +116,20 @@ def wilson(right: int, n: int) -> Accuracy:
     # Rounding may put the ends of 0 of n and n of n a hair inside.
     low = 0.0 if right == 0 else middle - half
     return Accuracy(n=n, value=share, low=low, high=1.0 if right == n else middle + half)
+
+
+class Validation(NamedTuple):
+    """What `validation.npz` holds: ids, labels int64 (n,), probabilities float32 (n, C)."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+def read_validation(folder: Path) -> Validation:
+    """What a finished run in `folder` says of its validation images."""
+    with np.load(folder / VALIDATION_FILE) as stored:
+        return Validation(tuple(map(str, stored["ids"])), stored["labels"], stored["probabilities"])
 
 
 def write_validation(

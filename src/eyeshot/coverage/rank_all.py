@@ -1,0 +1,259 @@
+"""The ranking of all: candidates judged by cover get their short runs, parts, and places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.coverage import run_words
+from eyeshot.coverage.candidates import Judged, gain_of
+from eyeshot.coverage.half_samples import draw_half_samples, interval
+from eyeshot.coverage.kept_labels import CleanHead
+from eyeshot.coverage.measure import Measured
+from eyeshot.coverage.one_ranking import Gains, Mixed, agreement, mix, order_by, ranks, shift_weight
+from eyeshot.coverage.ranking import rank_gains
+from eyeshot.coverage.reading import scaled_log_loss
+from eyeshot.coverage.report import Candidate, Order, Part, Shift, ShortRun
+from eyeshot.coverage.run_gains import gains_of_runs
+from eyeshot.coverage.short_runs import CandidateRun, ShortRuns
+
+RANKED, HARDER = "ranked", "harder"
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """What the parts of the ranking are made of, the same before, between and after the rounds.
+
+    Attributes:
+        measured: by name.
+        by_distance: whether distance stands in the place of reach.
+        weight: of reach and cover after the run together.
+        weight_words: where it comes from.
+        head: on clean images.
+        clean_loss: float64 (n_val,), of that head; None without a head stage.
+        head_losses: the same for heads on clean images and views, by name.
+        val_halves: bool (B, n_val)
+    """
+
+    measured: Mapping[str, Measured]
+    by_distance: bool
+    weight: float
+    weight_words: str
+    head: CleanHead
+    clean_loss: NDArray[np.float64] | None
+    head_losses: Mapping[str, NDArray[np.float64]]
+    val_halves: NDArray[np.bool_]
+
+    @property
+    def targets(self) -> int:
+        """M, number of target images."""
+        return len(next(iter(self.measured.values())).cover.covered)
+
+    def parts(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> dict[str, Gains]:
+        """Gains of the candidates of one list, by part."""
+        found = gains_of_runs(
+            [runs.get(name) for name in names],
+            [self.head_losses.get(name) for name in names],
+            self.clean_loss,
+            val_halves=self.val_halves,
+            targets=self.targets,
+        )
+        if kind == HARDER:
+            return {"validation": found.validation, "hidden": found.hidden}
+        gains = [gain_of(self.measured[name], self.by_distance) for name in names]
+        values, halves = np.array([gain[0] for gain in gains]), np.column_stack([gain[1] for gain in gains])
+        reach = Gains(values, halves, 1 / self.targets)
+        return {"reach": reach, "cover_after_run": found.cover, "validation": found.validation}
+
+    def mix(self, kind: str, parts: Mapping[str, Gains]) -> Mixed:
+        """The weighted sum; a part that nobody has yet leaves its weight to its neighbour."""
+        if kind == HARDER:
+            return mix(parts, {"validation": 0.5, "hidden": 0.5})
+        after = 0.5 if np.isfinite(parts["cover_after_run"].values).any() else 0.0
+        return mix(
+            parts,
+            {
+                "reach": self.weight * (1 - after),
+                "cover_after_run": self.weight * after,
+                "validation": 1 - self.weight,
+            },
+        )
+
+    def order(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
+        """The candidates of one list, first to last."""
+        if not names:
+            return []
+        return order_by(names, self.mix(kind, self.parts(kind, names, runs)).combined)
+
+
+def make_ranker(
+    measured: Sequence[Measured],
+    judged: Judged,
+    head: CleanHead,
+    *,
+    shift: Shift,
+    target_is_validation: bool,
+    head_stage: bool,
+    seed: int,
+) -> Ranker:
+    """Fix the weight and the half-samples of validation images.
+
+    Args:
+        measured: all candidates.
+        judged: what cover says of them.
+        head: on clean images.
+        shift: where the weight comes from.
+        target_is_validation: no shift by construction.
+        head_stage: whether heads on frozen features are a first stage of the runs, as for pretrained weights.
+        seed: of the half-samples.
+    """
+    weight, why = shift_weight(shift, target_is_validation=target_is_validation)
+    labels = head.held_out_labels
+    losses = {}
+    if head_stage:
+        losses = {one.name: scaled_log_loss(one.kept.probabilities_after, labels) for one in measured}
+    return Ranker(
+        measured={one.name: one for one in measured},
+        by_distance=judged.ranked_by == "nearest_distance",
+        weight=weight,
+        weight_words=why,
+        head=head,
+        clean_loss=scaled_log_loss(head.probabilities, labels) if head_stage else None,
+        head_losses=losses,
+        val_halves=draw_half_samples(len(labels), 2, seed=seed + 1).target,
+    )
+
+
+def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, Order]:
+    """Candidates with their short runs, parts and places in the ranking of all; roles stay."""
+    found: dict[str, Candidate] = {}
+    order: Order | None = None
+    clear, clean_group = judged.clear, judged.clean_group
+    for kind in (RANKED, HARDER):
+        listed = [one for one in judged.candidates if one.role == kind]
+        if not listed:
+            continue
+        names = [one.name for one in listed]
+        parts = ranker.parts(kind, names, short.runs)
+        mixed = ranker.mix(kind, parts)
+        ranking = rank_gains(mixed.combined, mixed.over_halves)
+        places = {int(position): place for place, position in enumerate(ranking.order, start=1)}
+        placed = {name: ranks(part.values) for name, part in parts.items()}
+        for number, one in enumerate(listed):
+            run = _short_run(one.name, ranker, short)
+            found[one.name] = one.model_copy(
+                update={
+                    "rank": places[number],
+                    "tie_group": int(ranking.tie_group[number]),
+                    "combined": float(mixed.combined[number]),
+                    "combined_interval": interval(float(mixed.combined[number]), mixed.over_halves[:, number]),
+                    "parts": {
+                        name: Part(
+                            value=_known(part.values[number]),
+                            standardised=float(mixed.standardised[name][number]),
+                            rank=placed[name][number],
+                        )
+                        for name, part in parts.items()
+                    },
+                    "run": run,
+                    "reasons": [*one.reasons, *run_words.run_reasons(run)],
+                }
+            )
+        if kind == RANKED:
+            order = _order(names, parts, mixed, ranker)
+            clear, clean_group = bool(ranking.beats[ranking.order[0]]), ranking.clean_group
+    for one in judged.candidates:
+        if one.name in ("clean", "no-op"):
+            found[one.name] = one.model_copy(update={"tie_group": clean_group, "combined": 0.0})
+    candidates = [found.get(one.name, one) for one in judged.candidates]
+    place = {"ranked": 0, "harder": 1, "destroyer": 2, "control": 3}
+    candidates.sort(key=lambda one: (place[one.role], one.rank or 0))
+    if order is None:
+        order = _order([], {}, None, ranker)
+    return replace(judged, candidates=candidates, clear=clear, clean_group=clean_group), order
+
+
+def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ranker: Ranker) -> Order:
+    if mixed is None:
+        by_cover = by_validation = np.empty(0)
+    else:
+        by_cover = mixed.standardised["reach"] + mixed.standardised["cover_after_run"]
+        by_validation = mixed.standardised["validation"]
+    alike = agreement(by_cover, by_validation)
+    first, second = order_by(names, by_cover), order_by(names, by_validation)
+    return Order(
+        weight=ranker.weight,
+        weight_words=ranker.weight_words,
+        spreads={} if mixed is None else mixed.spreads,
+        agreement=alike,
+        by_cover=first,
+        by_validation=second,
+        words=run_words.two_orders(first, second, agreement=alike, weight=ranker.weight),
+    )
+
+
+def _short_run(name: str, ranker: Ranker, short: ShortRuns) -> ShortRun | None:
+    run = short.runs.get(name)
+    if run is not None and run.readings:
+        return _network_run(run, short, ranker)
+    loss = ranker.head_losses.get(name)
+    if loss is None or ranker.clean_loss is None:
+        ended = None if run is None else run.ended
+        return ShortRun(stage="network", starts=short.starts, steps=0, rounds=0, ended=ended) if ended else None
+    gain = gains_of_runs(
+        [None], [loss], ranker.clean_loss, val_halves=ranker.val_halves, targets=ranker.targets
+    ).validation
+    head = ranker.head
+    accuracy = float((ranker.measured[name].kept.probabilities_after.argmax(1) == head.held_out_labels).mean())
+    return ShortRun(
+        stage="head",
+        starts=1,
+        steps=0,
+        rounds=0,
+        accuracy=accuracy,
+        accuracy_gain=accuracy - head.accuracy,
+        log_loss=float(loss.mean()),
+        log_loss_gain=float(gain.values[0]),
+        log_loss_interval=interval(float(gain.values[0]), gain.over_halves[:, 0]),
+        ended=None if run is None else run.ended,
+    )
+
+
+def _network_run(run: CandidateRun, short: ShortRuns, ranker: Ranker) -> ShortRun:
+    found = gains_of_runs([run], [None], None, val_halves=ranker.val_halves, targets=ranker.targets)
+
+    def mean(name: str) -> float:
+        return float(np.mean([np.mean(getattr(one, name)) for one in run.readings]))
+
+    def mean_clean(name: str) -> float:
+        return float(np.mean([np.mean(getattr(one, name)) for one in run.clean]))
+
+    hidden = bool(len(run.readings[0].hidden_right))
+    loss, after = float(found.validation.values[0]), float(found.cover.values[0])
+    return ShortRun(
+        stage="network",
+        starts=len(run.readings),
+        steps=run.steps,
+        rounds=run.rounds,
+        accuracy=mean("right"),
+        accuracy_gain=mean("right") - mean_clean("right"),
+        log_loss=mean("log_loss"),
+        log_loss_gain=loss,
+        log_loss_interval=interval(loss, found.validation.over_halves[:, 0]),
+        cover_after_run=mean("cover"),
+        cover_after_run_gain=after,
+        cover_after_run_interval=interval(after, found.cover.over_halves[:, 0]),
+        balance=mean("balance"),
+        confidence=mean("confidence"),
+        hidden_before=float(np.mean([one.hidden_right.mean() for one in short.before])) if hidden else None,
+        hidden_after=mean("hidden_right") if hidden else None,
+        hidden_gain=float(found.hidden.values[0]) if hidden else None,
+        ended=run.ended,
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

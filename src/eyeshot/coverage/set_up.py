@@ -1,0 +1,98 @@
+"""From a plan to the bench that candidates are measured on: trained weights, clean features, the reference space."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.coverage.clouds import make_target
+from eyeshot.coverage.data import Data, Part, Progress
+from eyeshot.coverage.half_samples import draw_half_samples
+from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
+from eyeshot.coverage.measure import Bench
+from eyeshot.coverage.plan import Plan
+from eyeshot.coverage.reference_space import fit_reference_space
+from eyeshot.models import Backbone, FeatureBank, Head
+from eyeshot.training import joined, train_baseline
+
+
+def trained_backbone(
+    plan: Plan, data: Data, progress: Progress | None, command: str
+) -> tuple[Backbone, Head | None, float | None, list[str]]:
+    """The backbone with trained weights: its own, or those of a baseline trained in place.
+
+    Returns:
+        the backbone; the baseline's head, accuracy on held-out images and notes, if there is one.
+    """
+    if data.baseline is None:
+        return plan.backbone, None, None, []
+    part, val = data.baseline, data.val
+    pool = joined([part.pool, val.pool])
+    baseline = train_baseline(
+        plan.backbone,
+        pool,
+        np.concatenate([part.labels, val.labels]),
+        np.arange(len(part)),
+        val_rows=np.arange(len(part), len(pool)),
+        classes=data.classes,
+        cache=plan.cache,
+        seed=plan.settings.seed,
+        time_cap_s=plan.settings.baseline_cap_s,
+        device=plan.device,
+        progress=None
+        if progress is None
+        else (lambda done, total, text: progress(f"training the baseline {text}", done, total)),
+        command=command,
+    )
+    accuracy = baseline.result.accuracy.value
+    note = [f"Baseline: {baseline.backbone.reason} Accuracy {accuracy:.3f} on {len(val)} held-out images."]
+    if baseline.result.ended_early:
+        note.append(f"Baseline: {baseline.result.ended_early}")
+    note += baseline.result.alarms
+    return baseline.backbone, baseline.head, accuracy, note
+
+
+def set_up(
+    plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None
+) -> tuple[Bench, NDArray[np.float32]]:
+    """Clean features, the reference space, the target's balls and the clean head.
+
+    Returns:
+        the bench, and float32 (n, d), sources and further clean training images in its space.
+    """
+    seed = plan.settings.seed
+
+    def clean(part: Part, what: str) -> NDArray[np.floating]:
+        report = None if progress is None else (lambda done, total: progress(f"features of {what}", done, total))
+        return bank.clean(part.pool, np.arange(len(part)), progress=report)
+
+    sources, more = clean(data.sources, "training images"), clean(data.more, "training images")
+    target = clean(data.target, "target images")
+    val = clean(data.val, "held-out images")
+    space = fit_reference_space(sources, target, seed=seed)
+    halves = draw_half_samples(len(target), len(sources), seed=seed)
+    points = space.transform(sources)
+    head = fit_clean_head(
+        points,
+        data.sources.labels,
+        space.transform(val),
+        data.val.labels,
+        class_count=len(data.classes),
+        clean_model=None if baseline_head is None else partial(classes_of, baseline_head),
+        transform=space.transform,
+        held_out_features=val.astype(np.float32),
+    )
+    bench = Bench(
+        bank,
+        space,
+        data,
+        make_target(space.transform(target), halves=halves),
+        points,
+        head,
+        seed,
+        plan.settings.draws,
+        plan.base,
+    )
+    return bench, np.concatenate([points, space.transform(more)]) if len(more) else points

@@ -1,0 +1,110 @@
+"""Short runs on disk: what was decided, what was read, the latest states, and the seconds that they took."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from eyeshot.coverage.reading import Reading, load_reading
+from eyeshot.errors import StorageError
+from eyeshot.training import State
+from eyeshot.workspace import make_folder, replacing
+
+DECISIONS = "decisions.json"
+SECONDS = "seconds.txt"
+
+
+class ShortRunStore:
+    """The folder of one set of short runs, `short-runs/<key>` of the cache.
+
+    Whatever a kill leaves behind is whole: decisions, states and readings are replaced, never changed in place, and
+    of the lines of seconds a torn last one is skipped.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = make_folder(folder)
+        self._decisions: dict[str, Any] = {}
+        path = folder / DECISIONS
+        if path.is_file():
+            self._decisions = json.loads(path.read_text(encoding="utf-8"))
+
+    def seconds(self) -> float:
+        """What all work that lies here took."""
+        path, total = self.folder / SECONDS, 0.0
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+                try:
+                    total += float(line)
+                except ValueError:
+                    continue
+        return total
+
+    def add_seconds(self, seconds: float) -> None:
+        """Count work that has been stored."""
+        try:
+            with (self.folder / SECONDS).open("a", encoding="utf-8") as file:
+                file.write(f"{seconds:.3f}\n")
+        except OSError as error:
+            raise StorageError(f"Cannot write {str(self.folder / SECONDS)!r}: {error.strerror or error}.") from error
+
+    def decision(self, name: str) -> Any | None:
+        """What was decided before, or None."""
+        return self._decisions.get(name)
+
+    def decide(self, name: str, value: Any) -> None:
+        """Keep a decision, so that a run that continues makes the same."""
+        self._decisions[name] = value
+        with replacing(self.folder / DECISIONS) as temporary:
+            temporary.write_text(json.dumps(self._decisions), encoding="utf-8")
+
+    def reading(self, name: str, start: int, number: int) -> Reading | None:
+        """The reading of a candidate after a round, or None."""
+        path = self._reading_file(name, start, number)
+        return load_reading(path) if path.is_file() else None
+
+    def keep_reading(self, name: str, start: int, number: int, reading: Reading) -> None:
+        """Store a reading."""
+        reading.save(self._reading_file(name, start, number))
+
+    def state(self, name: str, start: int) -> tuple[State, int] | None:
+        """The latest state of a candidate and the round that it ended, or None."""
+        path = self._state_file(name, start)
+        if not path.is_file():
+            return None
+        with safe_open(path, framework="pt") as file:
+            number = int(file.metadata()["round"])
+        return load_file(path), number
+
+    def keep_state(self, name: str, start: int, number: int, state: State) -> None:
+        """Store a state in the place of the one before."""
+        tensors = {key: value.contiguous() for key, value in state.items()}
+        with replacing(self._state_file(name, start)) as temporary:
+            save_file(tensors, temporary, metadata={"round": str(number)})
+
+    def drop_states(self, names: list[str], starts: int) -> None:
+        """Delete the states of candidates that go no further."""
+        for name in names:
+            for start in range(starts):
+                self._state_file(name, start).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Free space beside the states."""
+        return shutil.disk_usage(self.folder).free
+
+    def _reading_file(self, name: str, start: int, number: int) -> Path:
+        return self.folder / f"{_file_name(name)}-{start}-{number}.npz"
+
+    def _state_file(self, name: str, start: int) -> Path:
+        return self.folder / f"{_file_name(name)}-{start}.safetensors"
+
+
+def _file_name(name: str) -> str:
+    """Names of the user's own may hold any sign, and two may differ in case alone."""
+    return f"{re.sub(r'[^a-z0-9-]', '_', name.lower())[:40]}-{xxhash.xxh32(name.encode()).hexdigest()}"
