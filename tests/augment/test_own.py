@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 import eyeshot
 from eyeshot.augment import augmentation, augmentations, check_own, compose_lines, make_views, own_augmentation
 from eyeshot.augment.image_by_image import choose_kind
+from eyeshot.augment.own_result import as_levels
 from eyeshot.errors import InputError
 from eyeshot.testing import AugmentationContract
 
@@ -359,3 +360,10 @@ def test_a_decorated_function_changes_its_copy_and_not_the_image(here):
         black = [channel for channel in range(3) if not view[channel].any()]
         assert len(black) == 1
         assert largest_difference(view, image.index_fill(0, torch.tensor(black), 0)) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_level_comes_back_from_a_float(dtype):
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).expand(3, -1, -1)
+    result = as_levels(v2.functional.to_dtype(levels, dtype, scale=True), (16, 16))
+    assert torch.equal(result, levels)

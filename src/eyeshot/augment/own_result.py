@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,12 +53,12 @@ def as_levels(result: Any, size: tuple[int, int]) -> Tensor | Wrong:
         return pixels.contiguous()
     if not pixels.is_floating_point():
         return Wrong("dtype", "uint8 (0-255) or float (0-1) images", str(pixels.dtype).removeprefix("torch."))
-    if not bool(pixels.isfinite().all()):
+    low, high = (float(limit) for limit in pixels.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
         return Wrong("finite", "finite values", "NaN or infinite ones")
-    low, high = float(pixels.min()), float(pixels.max())
     if low < -HALF_A_LEVEL or high > 1 + HALF_A_LEVEL:
         return Wrong("range", "float images between 0 and 1", f"values from {low:.3g} to {high:.3g}")
-    return (pixels.double() * 255).round().clamp_(0, 255).to(torch.uint8).contiguous()
+    return (pixels.float() * 255).round_().clamp_(0, 255).to(torch.uint8).contiguous()
 
 
 def blamed(wrong: Wrong, function: Callable[..., Any], image: Any, size: tuple[int, int]) -> str:
