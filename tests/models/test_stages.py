@@ -98,6 +98,56 @@ def test_of_many_stages_those_at_quarters_of_the_depth_are_taken(count, ends):
     assert [stage.width for stage in found] == [4 + end for end in ends]
 
 
+def test_a_list_of_stages_is_looked_into():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 4, 3, padding=1)
+            self.stages = nn.ModuleList(nn.Conv2d(4 + n, 5 + n, 3, stride=2, padding=1) for n in range(3))
+
+        def forward(self, images):
+            found = self.stem(images)
+            for stage in self.stages:
+                found = stage(found)
+            return found.mean((2, 3))
+
+    assert [stage.name for stage in find_stages(Listed(), 32)] == ["stem", "stages.0", "stages.1"]
+
+
+class Tokens(nn.Module):
+    """Blocks on tokens of 4 x 4 patches, behind a class token that is there from the start or added at the end."""
+
+    def __init__(self, *, early, width=6):
+        super().__init__()
+        torch.manual_seed(0)
+        self.early, self.num_prefix_tokens = early, 1
+        self.embed = nn.Conv2d(3, width, 8, stride=8)
+        self.token = nn.Parameter(torch.full((1, 1, width), 9.0))
+        self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
+        self.feature_info = [{"module": f"blocks.{place}", "num_chs": width} for place in range(4)]
+
+    def forward(self, images):
+        found = self.embed(images).flatten(2).transpose(1, 2)
+        token = self.token.expand(len(images), -1, -1)
+        found = torch.cat([token, found], 1) if self.early else found
+        for block in self.blocks:
+            found = block(found)
+        return found[:, 0] if self.early else (found.mean(1) + token[:, 0])
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_class_tokens_are_no_places(early):
+    module = Tokens(early=early)
+    backbone = with_stages(make_backbone(module, size=32))
+    assert backbone.stage_names == ("blocks.0", "blocks.1", "blocks.2", LAST)
+    pool, _ = make_pool(4, 32)
+    with torch.inference_mode():
+        values = normalise(to_batch(pool.images), backbone, device=torch.device("cpu"))
+        patches = module.embed(values).flatten(2).transpose(1, 2)
+        wanted = module.blocks[1](module.blocks[0](patches)).mean(1).numpy()
+    assert np.allclose(rows_of(backbone, pool.images)["blocks.1"], wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_finding_stages_repeats_and_leaves_no_random_state_and_no_hook_behind():
     module = Steps(4)
     before = torch.get_rng_state()

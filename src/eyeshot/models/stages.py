@@ -3,8 +3,8 @@
 Their features come from the very forward pass that gives the last layer's: a hook averages each stage's map.
 Which stages there are follows from the network alone. For timm models they are those of timm's own `feature_info`;
 for any other network they are the children of its `features` (or of itself) after which the map changes its size.
-Of n stages, the last layer counted, those at a quarter, half and three quarters of the depth are taken, as timm's
-four-stage networks have them.
+Networks that hand on lists of maps (HRNet, CrossViT) have none. Of n stages, the last layer counted, those at a
+quarter, half and three quarters of the depth are taken, as timm's four-stage networks have them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def find_stages(module: nn.Module, size: int) -> tuple[Stage, ...]:
     channels: Mapping[str, int | None] = _listed(network)
     if not channels:
         inside, path = _container(network, path)
-        channels = dict.fromkeys(name for name, _ in inside.named_children())
+        channels = dict.fromkeys(_parts(inside))
     listed = any(channels.values())
     parts = {".".join(filter(None, (path, name))): count for name, count in channels.items()}
     stages, averages, last = _try(module, parts, size, network)
@@ -134,16 +134,24 @@ def _as_stage(path: str, output: Any, channels: int | None, network: nn.Module) 
     name = f"{name} (a stage)" if name == LAST else name
     shape = output.shape
     if output.ndim == 3:
-        skipped = int(getattr(network, "num_prefix_tokens", 0) or 0)
-        if channels not in (None, shape[2]) or skipped >= shape[1]:
+        if channels not in (None, shape[2]):
             return None
-        return Stage(name, path, shape[2], (1,), skipped)
+        return Stage(name, path, shape[2], (1,), _tokens_in_front(network, shape[1]))
     # Images are square: two equal axes are the places.
     first = shape[1] == channels if channels else shape[2] == shape[3]
     behind = shape[3] == channels if channels else shape[1] == shape[2]
     if behind and (not first or getattr(network, "output_fmt", "") == "NHWC"):
         return Stage(name, path, shape[3], (1, 2))
     return Stage(name, path, shape[1], (2, 3)) if first else None
+
+
+def _tokens_in_front(network: nn.Module, tokens: int) -> int:
+    """How many class and register tokens come first: some networks (CaiT, XCiT) add theirs only after their blocks."""
+    front = int(getattr(network, "num_prefix_tokens", 0) or 0)
+    patches = tokens - front
+    # Images are square, and so are their grids of patches.
+    absent = patches <= 0 or (math.isqrt(patches) ** 2 != patches and math.isqrt(tokens) ** 2 == tokens)
+    return 0 if absent else front
 
 
 def _before_size_changes(stages: Sequence[Stage], averages: Averages) -> list[Stage]:
@@ -188,6 +196,15 @@ def _container(network: nn.Module, path: str) -> tuple[nn.Module, str]:
         if only is None:
             return network, path
         network, path = network.get_submodule(only), ".".join(filter(None, (path, only)))
+
+
+def _parts(network: nn.Module) -> list[str]:
+    """Its children, and in the place of a list, which is never called itself, those of the list."""
+    found = []
+    for name, child in network.named_children():
+        listed = isinstance(child, nn.ModuleList)
+        found += [f"{name}.{inner}" for inner, _ in child.named_children()] if listed else [name]
+    return found
 
 
 def _only_child_with_weights(network: nn.Module) -> str | None:
