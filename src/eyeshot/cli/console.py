@@ -5,10 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
-Progress = Callable[[str, int, int], None]
 QUIET_S = 15.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Called with (what, done, total); `paused()` leaves the terminal to other output meanwhile."""
+
+    show: Callable[[str, int, int], None]
+    paused: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how far `what` is."""
+        self.show(what, done, total)
 
 
 @contextmanager
@@ -50,7 +62,15 @@ def _bars() -> Iterator[Progress]:
                 tasks[stage] = bars.add_task(what, total=total or None)
             bars.update(tasks[stage], description=what, completed=done, total=total or None)  # type: ignore[arg-type]
 
-        yield show
+        @contextmanager
+        def paused() -> Iterator[None]:
+            bars.stop()
+            try:
+                yield
+            finally:
+                bars.start()
+
+        yield Progress(show, paused)
 
 
 def _lines() -> Progress:
@@ -73,7 +93,7 @@ def _lines() -> Progress:
         left = f", {(now - start) / done * (total - done):.0f} s left" if 0 < done < total and now - start > 1 else ""
         print(f"{what}{f' {done}/{total}' if total else ''}{left}", file=sys.stderr, flush=True)
 
-    return show
+    return Progress(show)
 
 
 def _stage(what: str) -> str:

@@ -17,7 +17,8 @@ def run(
         typer.Option(help="Unlabelled folder to be covered, flat or nested. Without it: the validation images."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
+        list[str] | None,
+        typer.Option(help="timm tag (architecture.weights), or package.module:factory; repeat to compare models."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Local weights: safetensors or a state dict.")] = None,
     from_scratch: Annotated[
@@ -47,6 +48,16 @@ def run(
     candidates: Annotated[
         list[str] | None, typer.Option(help="Names, wildcards or families; repeat. Default: all.")
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="What you train with already, a candidate or module:compose: gains are on top of it."),
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(help="Time for short runs after the ranking by cover: 90s, 10m, 1h; 0 for none.")
+    ] = "10m",
+    confirm: Annotated[
+        int, typer.Option(help="Train so many of the first to the end, and clean and trivial-augment.")
+    ] = 0,
     map_: Annotated[
         list[str] | None, typer.Option("--map", help="Candidates on the map beside the winner; repeat.")
     ] = None,
@@ -59,7 +70,10 @@ def run(
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/cover.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
-    json_: Annotated[bool, typer.Option("--json", help="Print cover.json on standard output, nothing else.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print cover.json (an array for several models), nothing else.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, with time, memory and disk.")] = False,
 ) -> None:
     """Which augmentation lets the training images cover the test images, for this model?
@@ -68,20 +82,22 @@ def run(
     """
     import shlex
     import sys
-    from dataclasses import replace
 
-    from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.cover_output import print_cover, print_plan
-    from eyeshot.cli.numbers import triple
-    from eyeshot.cli.scratch import workspace_for
-    from eyeshot.coverage import cover, prepare
-    from eyeshot.reports import write_cover_page, write_cover_picture
+    from eyeshot.cli.cover_output import print_cover, print_json
+    from eyeshot.cli.cover_run import cover_models, open_page
+    from eyeshot.cli.numbers import duration, triple
+    from eyeshot.errors import InputError
     from eyeshot.settings import check_settings
-    from eyeshot.workspace import find_workspace, make_folder
+    from eyeshot.workspace import find_workspace
 
+    models = tuple(model or ())
+    if len(set(models)) < len(models):
+        raise InputError(f"--model must name each model once, got {', '.join(models)}.")
+    if weights is not None and len(models) > 1:
+        raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
     settings = check_settings(
         test=test,
-        model=model,
+        model=models[0] if models else None,
         weights=weights,
         from_scratch=from_scratch,
         mean=triple(mean, "--mean"),
@@ -103,26 +119,26 @@ def run(
         batch_size=batch_size,
         workers=workers,
         baseline_cap_s=baseline_cap,
+        base=base,
+        budget_s=duration(budget, "--budget") / max(1, len(models)),
+        confirm=confirm,
         seed=seed,
         device=device,
         images=images,
     )
     workspace = find_workspace()
     folder = out or workspace.results("cover")
+    several = [settings.model_copy(update={"model": one}) for one in models] or [settings]
     command = shlex.join(["eyeshot", *sys.argv[1:]])
-    with progress_shown() as progress, workspace_for(dry_run=dry_run) as kept:
-        plan = prepare(train, settings, cache=kept.cache, progress=progress)
+    results = cover_models(
+        train, several, folder=folder, workspace=workspace, command=command, dry_run=dry_run, json=json_
+    )
     if dry_run:
-        print_plan(replace(plan, cache=workspace.cache), folder, json=json_)
         return
-    make_folder(folder)
-    if not json_:
-        for note in plan.notes:
-            typer.echo(f"- {note}")
-    with progress_shown() as progress:
-        result = cover(train, plan=plan, cache=workspace.cache, progress=progress, command=command)
-        progress("writing the page", 0, 0)
-        result.save(folder)
-        write_cover_page(result, folder / "cover.html", images=images)
-        write_cover_picture(result, folder / "cover.svg")
-    print_cover(result, folder, workspace.cache, train=train, settings=settings, json=json_)
+    if json_:
+        print_json([result for _, result in results])
+    else:
+        for (place, result), each in zip(results, several, strict=True):
+            print_cover(result, place, workspace.cache, train=train, settings=each)
+    if open_:
+        open_page(results[0][0] / "cover.html", quiet=json_)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json as json_module
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from eyeshot.cli.console import megabytes
-from eyeshot.coverage import Candidate, Cover, Plan, estimate
+from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
+from eyeshot.coverage import Cover, CoverReport, Plan, estimate
 from eyeshot.settings import CoverSettings
 from eyeshot.workspace import folder_bytes
 
-SHOWN = 12
 FOR_TRAINING = (
     "weights",
     "from_scratch",
@@ -69,21 +70,33 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
     typer.echo("Next: the same command without --dry-run.")
 
 
-def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settings: CoverSettings, json: bool) -> None:
+def print_by_cover(report: CoverReport) -> None:
+    """The ranking by cover, before the budget is spent."""
+    typer.echo("\nBy cover, before short runs:")
+    for sentence in report.answer:
+        typer.echo(sentence)
+    typer.echo("")
+    print_ranking(report)
+    typer.echo("")
+
+
+def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settings: CoverSettings) -> None:
     """Print the ranking, the winner's lines, where things lie, and the next command."""
     report = result.report
-    if json:
-        sys.stdout.write(report.model_dump_json(indent=2) + "\n")
-        return
     typer.echo("")
     for sentence in report.answer:
         typer.echo(sentence)
     typer.echo("")
-    print_ranking(result)
+    print_ranking(report)
+    if report.order is not None and report.budget is not None:
+        typer.echo(f"\n{report.order.weight_words} {report.order.words}")
+        typer.echo(report.budget.words)
+    print_confirmed(report)
     if report.skipped:
         typer.echo(
             f"Skipped {len(report.skipped)} files, for instance {report.skipped[0].path}: {report.skipped[0].reason}."
         )
+    print_models(report)
     typer.echo(f"\nLines for your pipeline ({report.advice}):")
     for line in report.recipe:
         typer.echo(f"    {line}")
@@ -94,7 +107,17 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settin
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
         command = ["eyeshot", "train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
-        typer.echo(f"Next: {shlex.join([*command, '--augment', report.advice])}")
+        before = ["--augment", settings.base] if settings.base else []
+        typer.echo(f"Next: {shlex.join([*command, *before, '--augment', report.advice])}")
+
+
+def print_json(results: Sequence[Cover]) -> None:
+    """One report as it is, several as an array."""
+    if len(results) == 1:
+        sys.stdout.write(results[0].report.model_dump_json(indent=2) + "\n")
+        return
+    reports = ",\n".join(result.report.model_dump_json(indent=2) for result in results)
+    sys.stdout.write(f"[{reports}]\n")
 
 
 def _typed_again(settings: CoverSettings) -> list[str]:
@@ -108,74 +131,3 @@ def _typed_again(settings: CoverSettings) -> list[str]:
         if value is not True:
             words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
     return words
-
-
-def print_ranking(result: Cover) -> None:
-    """The ranking as a table; harder candidates, label destroyers and controls below it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    report = result.report
-    narrow = console.width < 100
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (
-        ("", "right"),
-        ("candidate", "left"),
-        ("gain", "right"),
-        ("95 % interval", "right"),
-        ("covers", "right"),
-        ("kept", "right"),
-        ("tie", "right"),
-        ("worth", "right"),
-    ):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    if not narrow:
-        table.add_column("reason")
-    ranked = report.of("ranked")
-    for candidate in ranked[:SHOWN]:
-        table.add_row(*_row(candidate, narrow))
-    console.print(table)
-    if len(ranked) > SHOWN:
-        console.print(f"… and {len(ranked) - SHOWN} more on the page", highlight=False)
-    what = (
-        "points of the target reached by neighbours that agree"
-        if report.ranked_by == "reach"
-        else "neighbour radii nearer to the target"
-    )
-    console.print(
-        f"gain: {what}, over a no-op with as many draws. kept: change of clean accuracy.",
-        style="dim",
-        highlight=False,
-    )
-    for candidate in report.of("destroyer"):
-        console.print(
-            f"label destroyer: {candidate.name}: {'; '.join(candidate.reasons)}{_mixed(candidate)}",
-            highlight=False,
-            markup=False,
-        )
-    harder = ", ".join(candidate.name for candidate in report.of("harder"))
-    if harder:
-        console.print(f"harder, not wider (cover cannot rank them): {harder}", highlight=False)
-
-
-def _mixed(candidate: Candidate) -> str:
-    pairs = ", ".join(f"{pair.true} with {pair.taken_for}" for pair in candidate.mixes)
-    return f"; mixes {pairs}" if pairs else ""
-
-
-def _row(candidate: Candidate, narrow: bool) -> list[str]:
-    scores = candidate.scores
-    low, high = candidate.interval or (0.0, 0.0)
-    worth = "beyond data" if scores.worth_beyond_data else f"{scores.worth_images or ''}"
-    cells = [
-        str(candidate.rank),
-        candidate.name,
-        "–" if candidate.score is None else f"{100 * candidate.score:+.1f}",
-        f"{100 * low:+.1f} … {100 * high:+.1f}",
-        "–" if scores.label_consistent_coverage is None else f"{100 * scores.label_consistent_coverage:.0f} %",
-        "–" if scores.retention is None else f"{100 * scores.retention:+.1f}",
-        str(candidate.tie_group or ""),
-        worth,
-    ]
-    return cells if narrow else [*cells, candidate.reasons[0] if candidate.reasons else ""]

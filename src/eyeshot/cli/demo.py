@@ -22,7 +22,7 @@ def run(
 ) -> None:
     """Run the main job on handwritten digits; ends by saying whether the ranking found the known answer."""
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.cover_output import print_cover
+    from eyeshot.cli.cover_output import print_cover, print_json
     from eyeshot.coverage import cover
     from eyeshot.digits import write_digits
     from eyeshot.reports import write_cover_page
@@ -50,8 +50,10 @@ def run(
         result.save(folder)
         write_cover_page(result, folder / "cover.html")
     settings = check_settings(**demo_settings(test, seed))
-    print_cover(result, folder, workspace.cache, train=train, settings=settings, json=json_)
-    if not json_:
+    if json_:
+        print_json([result])
+    else:
+        print_cover(result, folder, workspace.cache, train=train, settings=settings)
         checks = check_answer(result.report)
         typer.echo("\nThe known answer:")
         for statement, held in checks:

@@ -21,6 +21,21 @@ def triple(text: str | None, option: str) -> tuple[float, ...] | None:
     return numbers
 
 
+def duration(text: str, option: str) -> float:
+    """Seconds from "90s", "10m", "1.5h" or "0"; a number alone is seconds."""
+    from eyeshot.errors import InputError
+
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InputError(f"{option} takes a time such as 90s, 10m or 1h, or 0 for none, got {text!r}.")
+    return seconds
+
+
 @contextmanager
 def values_checked(command: str) -> Iterator[None]:
     """A value that settings refuse becomes an error that names its option."""

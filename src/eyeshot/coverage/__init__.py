@@ -2,8 +2,9 @@
 
 from eyeshot.coverage.cover import cover
 from eyeshot.coverage.estimate import Cost, estimate
+from eyeshot.coverage.models_compared import compare_models
 from eyeshot.coverage.plan import Plan, prepare
-from eyeshot.coverage.report import Candidate, CoverReport
+from eyeshot.coverage.report import Candidate, CoverReport, ModelRow
 from eyeshot.coverage.result import Cover, CoverMap, Pictures, Projection
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "Cover",
     "CoverMap",
     "CoverReport",
+    "ModelRow",
     "Pictures",
     "Plan",
     "Projection",
+    "compare_models",
     "cover",
     "estimate",
     "prepare",

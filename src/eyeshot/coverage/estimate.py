@@ -11,6 +11,7 @@ import torch
 from eyeshot.augment import Pool, make_views
 from eyeshot.coverage.plan import Plan
 from eyeshot.models import extract
+from eyeshot.training import default_settings
 
 PROBE_IMAGES = 32
 DECODE_PER_S = 300.0  # 500 x 375 JPEG on one thread
@@ -51,11 +52,20 @@ def estimate(plan: Plan) -> Cost:
     decode_s = stored / DECODE_PER_S
     score_s = 1e-8 * len(plan.candidates) * len(tables.target) * len(tables.sources) * (1 + settings.draws) + 10
     baseline_s = settings.baseline_cap_s if len(tables.baseline) else 0.0
-    seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s
+    confirm_s = 0.0
+    if settings.confirm and plan.costs is not None:
+        whole, _ = default_settings(backbone, tables.n_train, seed=settings.seed)
+        steps = whole.epochs * max(1, tables.n_train // whole.batch_size)
+        confirm_s = (settings.confirm + 2) * steps * (plan.costs.step_s + plan.costs.views_s)
+    seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s + settings.budget_s + confirm_s
     words = f"augment {augment_s:.0f} s, forward {forward_s:.0f} s, decode {decode_s:.0f} s, "
     words += f"scores {score_s:.0f} s, map {MAP_S:.0f} s"
     if baseline_s:
         words += f", baseline at most {baseline_s:.0f} s"
+    if settings.budget_s:
+        words += f", short runs at most {settings.budget_s:.0f} s"
+    if confirm_s:
+        words += f", confirming {confirm_s:.0f} s"
     pixels = stored * side * side * 3
     disk = pixels + (plan.views + stored) * 2 * (backbone.row_width + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)

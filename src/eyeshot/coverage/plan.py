@@ -30,7 +30,7 @@ class Plan:
     Attributes:
         base: the pipeline before every candidate; empty or one.
         run_settings: of the short runs.
-        costs: of a step and a reading of these on this machine; None where no budget was given.
+        costs: of a step and a reading of these on this machine; None where nothing will be trained.
     """
 
     settings: CoverSettings
@@ -93,7 +93,7 @@ def prepare(
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
-    if settings.budget_s:
+    if settings.budget_s or settings.confirm:
         if progress is not None:
             progress("timing a step", 0, 0)
         trained = [one for one in candidates if one.family != "control"]
@@ -113,7 +113,8 @@ def prepare(
             run_settings = run_settings.model_copy(update={"batch_size": batch_size})
         # From pretrained weights, heads on features come first, and four of each list must go on.
         least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
-        check_budget(settings.budget_s, least, costs)
+        if settings.budget_s:
+            check_budget(settings.budget_s, least, costs)
     return Plan(
         settings=settings,
         tables=tables,

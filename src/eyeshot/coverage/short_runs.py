@@ -244,6 +244,7 @@ class _Halving:
         """States that all runs begin at, the same images in another order for each; read as they are."""
         before = []
         for start in range(plan.starts):
+            self._say(f"seconds of short runs, start {start + 1} of {plan.starts}")
             if self.store.state("start", start) is None:
                 state = self._train(self.training.state, (), start, first=0, steps=plan.start_steps)
                 self.store.keep_state("start", start, BEFORE, state)
@@ -262,7 +263,7 @@ class _Halving:
         clean = self._run(CLEAN, plan, number, first=first, steps=steps)
         ordered = [name for names in self._ordered().values() for name in names]
         for place, name in enumerate(ordered):
-            self._say(f"short runs, round {number + 1}, {place + 1} of {len(ordered)}: {name}")
+            self._say(f"seconds of short runs, round {number + 1}, {place + 1} of {len(ordered)}: {name}")
             before = self.found.runs.get(name, CandidateRun())
             try:
                 readings = self._run(name, plan, number, first=first, steps=steps)

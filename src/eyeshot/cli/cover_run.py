@@ -1,0 +1,101 @@
+"""One `eyeshot cover` for each model: plans first, then the runs, then the pages with all models beside each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from eyeshot.cli.console import progress_shown
+from eyeshot.cli.cover_output import print_by_cover, print_plan
+from eyeshot.cli.scratch import workspace_for
+from eyeshot.coverage import Cover, compare_models, cover, prepare
+from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.settings import CoverSettings
+from eyeshot.workspace import Workspace, make_folder
+
+if TYPE_CHECKING:
+    from eyeshot.coverage import CoverReport
+
+
+def cover_models(
+    train: Path,
+    several: Sequence[CoverSettings],
+    *,
+    folder: Path,
+    workspace: Workspace,
+    command: str,
+    dry_run: bool,
+    json: bool,
+) -> list[tuple[Path, Cover]]:
+    """Run each model and write its page; the first one's lies in `folder`, the others' in folders of it.
+
+    Raises:
+        InputError: an argument cannot be used; nothing was computed yet.
+        ModelError: a model cannot be had; nothing was computed yet.
+    """
+    with progress_shown() as progress, workspace_for(dry_run=dry_run) as kept:
+        plans = [prepare(train, settings, cache=kept.cache, progress=progress) for settings in several]
+    folders = [folder if not number else folder / slug(plan.backbone.name) for number, plan in enumerate(plans)]
+    if dry_run:
+        for plan, place in zip(plans, folders, strict=True):
+            print_plan(replace(plan, cache=workspace.cache), place, json=json)
+        return []
+    results = []
+    for plan, place in zip(plans, folders, strict=True):
+        make_folder(place)
+        if not json:
+            for note in plan.notes:
+                typer.echo(f"- {note}")
+        with progress_shown() as progress:
+
+            def show(report: CoverReport) -> None:
+                with progress.paused():
+                    print_by_cover(report)
+
+            result = cover(
+                train, plan=plan, cache=workspace.cache, progress=progress,
+                ranked_by_cover=None if json else show, command=command,
+            )  # fmt: skip
+            progress("writing the page", 0, 0)
+            _write(result, place, images=plan.settings.images)
+        results.append((place, result))
+    if len(results) > 1:
+        _compare(results, images=several[0].images)
+    return results
+
+
+def slug(name: str) -> str:
+    """A model's name as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)
+
+
+def open_page(page: Path, *, quiet: bool) -> None:
+    """Show a page in the user's browser; say where it lies if there is none."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()) and not quiet:
+        typer.echo(f"No browser was found to open it: {page}")
+
+
+def _compare(results: Sequence[tuple[Path, Cover]], *, images: bool) -> None:
+    first = results[0][0]
+    reports = {result.report.models[0].name: result.report for _, result in results}
+    for place, result in results:
+        up = "" if place == first else "../"
+        pages = {
+            name: f"{up}{'' if other == first else f'{other.name}/'}cover.html"
+            for name, (other, _) in zip(reports, results, strict=True)
+        }
+        result.report.model_table = compare_models(reports, pages)
+        _write(result, place, images=images)
+
+
+def _write(result: Cover, folder: Path, *, images: bool) -> None:
+    result.save(folder)
+    write_cover_page(result, folder / "cover.html", images=images)
+    write_cover_picture(result, folder / "cover.svg")

@@ -1,0 +1,183 @@
+"""The rankings of `eyeshot cover` as tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyeshot.coverage import Candidate, CoverReport, ModelRow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+SHOWN = 12
+NARROW = 100
+
+
+def print_ranking(report: CoverReport) -> None:
+    """The ranking as a table; harder candidates, label destroyers and controls below it."""
+    from rich.console import Console
+
+    console = Console()
+    narrow = console.width < NARROW
+    of_all = report.order is not None
+    headings = ("all", "95 % interval", "reach", "after run", "val. loss", "tie") if of_all else BY_COVER
+    table = _table("", "candidate", *headings)
+    if not narrow:
+        table.add_column("reason")
+    ranked = report.of("ranked")
+    for candidate in ranked[:SHOWN]:
+        cells = _row_of_all(candidate) if of_all else _row(candidate)
+        table.add_row(*cells, *([] if narrow else candidate.reasons[:1]))
+    console.print(table)
+    if len(ranked) > SHOWN:
+        console.print(f"… and {len(ranked) - SHOWN} more on the page", highlight=False)
+    _legend(console, report)
+    for candidate in report.of("destroyer"):
+        console.print(
+            f"label destroyer: {candidate.name}: {'; '.join(candidate.reasons)}{_mixed(candidate)}",
+            highlight=False,
+            markup=False,
+        )
+    _harder(console, report)
+
+
+def print_confirmed(report: CoverReport) -> None:
+    """What training to the end brought."""
+    from rich.console import Console
+
+    if not report.confirmed:
+        return
+    table = _table("trained to the end", "accuracy", "gain over clean", "95 % interval")
+    for one in report.confirmed:
+        low, high = one.gain_interval or (0.0, 0.0)
+        gain = ["", ""] if one.gain is None else [f"{100 * one.gain:+.1f}", f"{100 * low:+.1f} … {100 * high:+.1f}"]
+        table.add_row(one.name, f"{100 * one.accuracy:.1f} %", *gain)
+    Console().print(table)
+
+
+def print_models(report: CoverReport) -> None:
+    """How alike the models rank."""
+    from rich.console import Console
+
+    compared = report.model_table
+    if compared is None:
+        return
+    console = Console()
+    table = _table("candidate", *compared.models)
+    for row in [row for row in compared.rows if any(row.ranks.values())][:SHOWN]:
+        table.add_row(row.name, *(_place(row, model) for model in compared.models))
+    console.print(table)
+    for pair in compared.pairs:
+        if pair.spearman is None or pair.interval is None:
+            continue
+        low, high = pair.interval
+        console.print(
+            f"{pair.first} and {pair.second}: Spearman {pair.spearman:+.2f} ({low:+.2f} … {high:+.2f}, n {pair.n})",
+            highlight=False,
+        )
+    console.print(compared.words, highlight=False)
+
+
+BY_COVER = ("gain", "95 % interval", "covers", "kept", "tie", "worth")
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        left = heading in ("candidate", "trained to the end")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _legend(console: Console, report: CoverReport) -> None:
+    what = (
+        "points of the target reached by neighbours that agree"
+        if report.ranked_by == "reach"
+        else "neighbour radii nearer to the target"
+    )
+    if report.order is None:
+        words = f"gain: {what}, over a no-op with as many draws. kept: change of clean accuracy."
+    else:
+        words = (
+            f"all: parts in robust spreads, weighted; clean is 0. reach: {what}. after run: points of the target that "
+            "clean images cover then. val. loss: nats better than clean."
+        )
+    console.print(words, style="dim", highlight=False)
+
+
+def _harder(console: Console, report: CoverReport) -> None:
+    harder = report.of("harder")
+    if not harder:
+        return
+    if report.order is None:
+        names = ", ".join(candidate.name for candidate in harder)
+        console.print(f"harder, not wider (cover cannot rank them): {names}", highlight=False)
+        return
+    table = _table("", "candidate", "all", "95 % interval", "val. loss", "half hidden", "tie")
+    for candidate in harder:
+        low, high = candidate.combined_interval or (0.0, 0.0)
+        run = candidate.run
+        hidden = None if run is None else run.hidden_gain
+        table.add_row(
+            str(candidate.rank or ""),
+            candidate.name,
+            f"{candidate.combined or 0.0:+.1f}",
+            f"{low:+.1f} … {high:+.1f}",
+            _signed(_part(candidate, "validation"), 3),
+            _signed(None if hidden is None else 100 * hidden, 1),
+            str(candidate.tie_group or ""),
+        )
+    console.print("harder, not wider: ranked by validation and by accuracy on half hidden images", highlight=False)
+    console.print(table)
+
+
+def _place(row: ModelRow, model: str) -> str:
+    rank = row.ranks[model]
+    return str(rank) if rank is not None else str(row.roles.get(model, "–"))
+
+
+def _mixed(candidate: Candidate) -> str:
+    pairs = ", ".join(f"{pair.true} with {pair.taken_for}" for pair in candidate.mixes)
+    return f"; mixes {pairs}" if pairs else ""
+
+
+def _row(candidate: Candidate) -> list[str]:
+    scores = candidate.scores
+    low, high = candidate.interval or (0.0, 0.0)
+    worth = "beyond data" if scores.worth_beyond_data else f"{scores.worth_images or ''}"
+    return [
+        str(candidate.rank),
+        candidate.name,
+        _signed(None if candidate.score is None else 100 * candidate.score, 1),
+        f"{100 * low:+.1f} … {100 * high:+.1f}",
+        "–" if scores.label_consistent_coverage is None else f"{100 * scores.label_consistent_coverage:.0f} %",
+        _signed(None if scores.retention is None else 100 * scores.retention, 1),
+        str(candidate.tie_group or ""),
+        worth,
+    ]
+
+
+def _row_of_all(candidate: Candidate) -> list[str]:
+    low, high = candidate.combined_interval or (0.0, 0.0)
+    after = _part(candidate, "cover_after_run")
+    return [
+        str(candidate.rank),
+        candidate.name,
+        _signed(candidate.combined, 1),
+        f"{low:+.1f} … {high:+.1f}",
+        _signed(None if candidate.score is None else 100 * candidate.score, 1),
+        _signed(None if after is None else 100 * after, 1),
+        _signed(_part(candidate, "validation"), 3),
+        str(candidate.tie_group or ""),
+    ]
+
+
+def _part(candidate: Candidate, name: str) -> float | None:
+    return candidate.parts[name].value if name in candidate.parts else None
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:+.{digits}f}"

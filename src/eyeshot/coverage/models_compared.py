@@ -1,0 +1,99 @@
+"""Candidate by model: a good augmentation for one model is not so for another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from eyeshot.coverage.half_samples import NORMAL_95
+from eyeshot.coverage.report import Candidate, CoverReport, ModelPair, ModelRow, ModelTable, Role
+from eyeshot.coverage.words import listing
+
+FEWEST = 4
+
+
+def compare_models(reports: Mapping[str, CoverReport], pages: Mapping[str, str]) -> ModelTable:
+    """The table of all candidates under every model, and how alike the models rank them.
+
+    Args:
+        reports: by model, of the same data.
+        pages: where each model's page lies.
+    """
+    names = list(dict.fromkeys(one.name for report in reports.values() for one in report.candidates))
+    found = {model: {one.name: one for one in report.candidates} for model, report in reports.items()}
+    rows = []
+    for name in names:
+        ones = {model: found[model][name] for model in reports if name in found[model]}
+        roles: dict[str, Role] = {model: one.role for model, one in ones.items()}
+        rows.append(
+            ModelRow(
+                name=name,
+                family=next(iter(ones.values())).family,
+                ranks={model: ones[model].rank if model in ones else None for model in reports},
+                scores={model: worth(ones[model]) if model in ones else None for model in reports},
+                roles=roles,
+            )
+        )
+    # Best mean place first; what no model ranks stands last.
+    rows.sort(key=lambda row: _mean_rank(row))
+    pairs = [_pair(one, other, reports) for one, other in combinations(reports, 2)]
+    advice = {model: report.advice for model, report in reports.items()}
+    return ModelTable(
+        models=list(reports), pages=dict(pages), advice=advice, rows=rows, pairs=pairs,
+        words=_words(reports, advice, pairs),
+    )  # fmt: skip
+
+
+def worth(candidate: Candidate) -> float | None:
+    """What ranks it: the ranking of all where there is one, else its score."""
+    return candidate.score if candidate.combined is None else candidate.combined
+
+
+def spearman_interval(correlation: float, count: int) -> tuple[float, float]:
+    """95 % interval of a Spearman correlation of n pairs, by Fisher's z.
+
+    Variance (1 + r² / 2) / (n - 3): Bonett and Wright, Psychometrika 65 (2000), p. 24.
+    """
+    if abs(correlation) >= 1 or count <= FEWEST - 1:
+        return (correlation, correlation) if count > FEWEST - 1 else (-1.0, 1.0)
+    reach = NORMAL_95 * math.sqrt((1 + correlation**2 / 2) / (count - 3))
+    middle = math.atanh(correlation)
+    return math.tanh(middle - reach), math.tanh(middle + reach)
+
+
+def _pair(one: str, other: str, reports: Mapping[str, CoverReport]) -> ModelPair:
+    values = [{each.name: worth(each) for each in reports[model].of("ranked")} for model in (one, other)]
+    both = [name for name in values[0] if name in values[1]]
+    first, second = (np.array([value[name] or 0.0 for name in both]) for value in values)
+    if len(both) < FEWEST or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return ModelPair(first=one, second=other, spearman=None, interval=None, n=len(both))
+    found = float(spearmanr(first, second).statistic)
+    return ModelPair(first=one, second=other, spearman=found, interval=spearman_interval(found, len(both)), n=len(both))
+
+
+def _words(reports: Mapping[str, CoverReport], advice: Mapping[str, str], pairs: Sequence[ModelPair]) -> str:
+    found = []
+    if len(set(advice.values())) == 1:
+        found.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")
+    else:
+        found.append("The advice differs: " + "; ".join(f"{name} for {model}" for model, name in advice.items()) + ".")
+    low = [pair for pair in pairs if pair.interval is not None and pair.interval[0] <= 0]
+    if low:
+        found.append(
+            f"The order for {low[0].first} says nothing sure about that for {low[0].second} "
+            f"(Spearman {low[0].spearman:.2f}, 95 % interval {low[0].interval[0]:.2f} to {low[0].interval[1]:.2f})."  # type: ignore[index]
+        )
+    sizes = {model: report.size for model, report in reports.items()}
+    if len(set(sizes.values())) > 1:
+        listed = listing([f"{model} {size} px" for model, size in sizes.items()])
+        found.append(f"Image sizes differ ({listed}), so differences are of model and size together.")
+    return " ".join(found)
+
+
+def _mean_rank(row: ModelRow) -> float:
+    places = [rank for rank in row.ranks.values() if rank is not None]
+    return float(np.mean(places)) if places else math.inf
