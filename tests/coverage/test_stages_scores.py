@@ -110,6 +110,11 @@ def test_every_stage_is_reported_with_every_candidate(bench: Bench, reports: lis
     assert all(set(one.candidates) == {*CANDIDATES, "generated"} for one in reports)
 
 
+def test_mixtures_have_no_class_to_agree_on_and_are_left_out(bench: Bench, measured: list[Measured]) -> None:
+    mixed = measure(bench, augmentation("mixup"))
+    assert all(one.candidates.keys() == {"clean"} for one in measure_stages(bench, [measured[0], mixed]))
+
+
 def test_the_last_stage_has_the_ordinary_scores(
     bench: Bench, measured: list[Measured], reports: list[StageReport]
 ) -> None:

@@ -30,17 +30,19 @@ def measure_stages(
 
     Args:
         bench: on which the candidates were measured, with the last layer's features.
-        candidates: those to show; the last layer's scores are taken from them as they are.
+        candidates: those to show; the last layer's scores are taken from them as they are. Mixtures are left out:
+            no neighbour of theirs has one class.
         progress: called with (what, done, total).
 
     Time as for the cover of all candidates, once per earlier stage; memory for the views of one candidate.
     """
     names = bench.bank.backbone.stage_names
+    shown = [one for one in candidates if not one.mixes]
     reports = []
     for number, name in enumerate(names):
         if progress is not None:
             progress("measuring stages", number, len(names))
-        reports.append(_report(bench, bench if name == LAST else bench_at(bench, name), name, candidates))
+        reports.append(_report(bench, bench if name == LAST else bench_at(bench, name), name, shown))
     if progress is not None:
         progress("measuring stages", len(names), len(names))
     return reports
