@@ -194,7 +194,8 @@ def cover(
         found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
         lap("confirm", mark)
     mark = time.perf_counter()
-    found.stages = measure_stages(bench, measured, progress=progress)
+    shown = {one.name for one in judged.candidates if one.role == "ranked"} | {"clean"}
+    found.stages = measure_stages(bench, [one for one in measured if one.name in shown], progress=progress)
     found.stage_used, found.stage_reason = choose_stage(found.stages)
     mark = lap("stages", mark)
     drawn, notes = draw_map(
