@@ -1,6 +1,6 @@
 import numpy as np
 
-from eyeshot.augment.random import combine, stream
+from eyeshot.augment.random import Streams, combine, stream
 
 
 def values(*, seed=0, name="rotate-15", draw=0, key="a", purpose="parameters"):
@@ -23,6 +23,20 @@ def test_streams_of_neighbouring_keys_are_independent():
     first = np.array([values(key=f"{number:032x}")[0] for number in range(2000)])
     assert abs(first.mean() - 0.5) < 4 * (1 / 12 / 2000) ** 0.5
     assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 4 / 2000**0.5
+
+
+def test_streams_in_one_generator_are_those_of_generators_of_their_own():
+    streams = Streams()
+    for number in range(50):
+        key, purpose = f"{number:032x}", "coin" if number % 3 else "parameters"
+        reused = streams.start(number % 2, "mirror", number, key, purpose=purpose)
+        fresh = stream(number % 2, "mirror", number, key, purpose=purpose)
+        # Draws that leave half a word or half a block behind, which the next stream may not see.
+        for generator in (reused, fresh):
+            generator.integers(1 << 31, dtype=np.int32)
+            generator.random(number % 4)
+        assert reused.bytes(number % 7 + 1) == fresh.bytes(number % 7 + 1)
+        assert np.array_equal(reused.standard_normal(number % 5 + 1), fresh.standard_normal(number % 5 + 1))
 
 
 def test_the_stream_never_changes_between_versions():

@@ -12,7 +12,8 @@ GREY_WEIGHTS = (0.2989, 0.587, 0.114)
 
 def to_uint8(values: Tensor) -> Tensor:
     """Rounds and clips float grey levels in place, and gives them as uint8."""
-    return values.round_().clamp_(0, 255).to(torch.uint8)
+    # By way of int16: torch's kernels from float to bytes are not vectorised, these two are.
+    return values.round_().clamp_(0, 255).to(torch.int16).to(torch.uint8)
 
 
 def per_image(values: Tensor) -> Tensor:
