@@ -75,7 +75,7 @@ ALL_PARTS = RankedBy(
     factor=1.0,
     digits=2,
     column="gain",
-    axis_name="all parts together: gain over clean, in robust spreads",
+    axis_name="gain over clean, in robust spreads",
     what="the weighted sum of what reach, cover after the run and validation gain over clean, each in robust spreads "
     "over the candidates",
     zero="clean itself",

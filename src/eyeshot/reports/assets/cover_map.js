@@ -76,7 +76,9 @@
   };
   // Smaller points where the map is small.
   const scale = () => {
-    const factor = byId("map-figure").clientWidth < 500 ? 0.7 : 1;
+    const across = byId("map-figure").clientWidth;
+    const factor = across < 500 ? 0.7 : 1;
+    if (!matchMedia("print").matches) byId("map-figure").style.setProperty("--drawn", across);
     for (const cloud of points.clouds) model(cloud.model).glyph.size = { value: (cloud === train ? 6 : 7) * factor };
   };
   const style = (cloud, special, own) => {

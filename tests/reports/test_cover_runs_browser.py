@@ -1,0 +1,110 @@
+"""The full page in Chromium at both widths: contours, the view along the shift, narrow tables, paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_runs import make_full_cover
+
+from eyeshot.reports import write_cover_page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def full_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cover_page(make_full_cover(), tmp_path_factory.mktemp("full") / "cover.html")
+
+
+@pytest.fixture(params=[1280, 400])
+def page(request: pytest.FixtureRequest, chromium: Any, full_path: Path) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": request.param, "height": 900})
+    context.set_default_timeout(120_000)
+    one = context.new_page()
+    complaints: list[str] = []
+    one.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+    one.on("pageerror", lambda error: complaints.append(str(error)))
+    one.goto(full_path.as_uri())
+    one.wait_for_function("window.eyeshotMap && window.eyeshotMap.ready")
+    yield one
+    context.close()
+    assert complaints == []
+
+
+def lines(page: Any, name: str) -> int:
+    return int(page.evaluate(f"window.eyeshotMap.contours('{name}') ?? 0"))
+
+
+def test_the_full_page_does_not_scroll_sideways(page: Any) -> None:
+    for details in page.locator("details").all():
+        details.evaluate("one => { one.open = true; }")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_no_word_of_a_table_is_broken_into_letters(page: Any) -> None:
+    """A column that is pressed below a word's width stands as a tower of letters."""
+    narrow = page.evaluate(
+        "[...document.querySelectorAll('.confirmed, .harder, .rounds, .stages, .part-table, .models')]"
+        ".flatMap((part) => [...part.querySelectorAll('th')])"
+        ".filter((cell) => cell.innerText.trim().length > 3 && cell.getBoundingClientRect().width < 24)"
+        ".map((cell) => cell.innerText)"
+    )
+    assert narrow == []
+
+
+def test_contours_are_switched_and_follow_clouds_and_projections(page: Any) -> None:
+    before = page.evaluate("window.eyeshotMap.ranges()")
+    assert [lines(page, name) for name in ("train", "target", "pencil-sketch")] == [0, 0, 0]
+    page.locator("input[name=contours]").check()
+    assert all(lines(page, name) >= 3 for name in ("train", "target", "pencil-sketch"))
+    assert lines(page, "validation") == 0
+    page.locator("input[name=cloud]").first.uncheck()
+    assert lines(page, "train") == 0
+    page.locator("input[name=cloud]").first.check()
+    assert page.evaluate("window.eyeshotMap.ranges()") == before
+    islands = lines(page, "train")
+    page.get_by_label("PCA", exact=True).check()
+    assert 3 <= lines(page, "train") < islands  # one wide cloud, not seven islands
+    page.locator("input[name=contours]").uncheck()
+    assert lines(page, "train") == 0
+
+
+def test_the_view_along_the_shift_has_its_own_name_places_and_words(page: Any) -> None:
+    before = page.evaluate("window.eyeshotMap.places('train')")
+    page.get_by_label("Shift axis").check()
+    assert page.evaluate("window.eyeshotMap.places('train')") != before
+    words = page.locator(".trust:visible").inner_text()
+    assert words.startswith("Shift axis: trustworthiness 0.74")
+    assert "cross-fitted" in words
+
+
+def test_slopes_begin_and_end_at_their_names(page: Any) -> None:
+    page.locator(".slopes").scroll_into_view_if_needed()
+    apart = page.evaluate(
+        """[...document.querySelectorAll('.slopes ol')].map((list) => {
+          const line = document.querySelector('.slopes svg').getBoundingClientRect();
+          const { top, height } = list.getBoundingClientRect();
+          return Math.max(Math.abs(top - line.top), Math.abs(height - line.height));
+        })"""
+    )
+    assert max(apart) < 1
+
+
+def test_on_paper_all_is_open_light_and_without_buttons(chromium: Any, full_path: Path) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    page.goto(full_path.as_uri())
+    page.wait_for_function("window.eyeshotMap && window.eyeshotMap.ready")
+    recipe = page.locator(".card details pre").first
+    assert not recipe.is_visible()
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert recipe.bounding_box()["height"] > 10
+    assert page.locator("button:visible, select:visible, nav:visible").count() == 0
+    page.set_viewport_size({"width": 695, "height": 1000})  # A4 less its margins
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()
