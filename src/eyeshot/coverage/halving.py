@@ -76,7 +76,7 @@ def plan_halving(lists: Sequence[int], budget_s: float, costs: Costs) -> Halving
     entering = _entering(lists)
     usable = budget_s * (1 - RESERVE)
     for starts, least in ((STARTS, LEAST_STEPS), (1, LEAST_STEPS), (1, 1)):
-        for count in range(len(entering), 0, -1):
+        for count in range(len(entering) if least > 1 else 1, 0, -1):
             # The starts count as one more round.
             share = usable / (count + 1)
             steps = [steps_within(share, candidates, starts, costs) for candidates in entering[:count]]
