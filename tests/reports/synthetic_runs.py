@@ -50,6 +50,7 @@ def _run(candidate: Candidate, random: np.random.Generator, position: int) -> Sh
         log_loss_interval=(gain - 0.028, gain + 0.026),
         cover_after_run=0.36 + 0.6 * reach,
         cover_after_run_gain=0.6 * reach + float(random.normal(0, 0.008)),
+        cover_after_run_interval=(0.6 * reach - 0.02, 0.6 * reach + 0.02),
         balance=0.87 + 0.3 * reach,
         confidence=0.61 + 0.5 * reach,
         hidden_before=0.58 if harder else None,
@@ -124,7 +125,7 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Cov
                 used_s=874.2,
                 starts=2,
                 rounds=[
-                    Round(stage="head", candidates=26, steps=0, seconds=41.0),
+                    Round(stage="head", candidates=26, steps=0, seconds=None),
                     Round(stage="network", candidates=12, steps=120, seconds=402.5),
                     Round(stage="network", candidates=6, steps=240, seconds=430.7),
                 ],
@@ -164,6 +165,7 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Cov
                     width=width,
                     dimensions=dimensions,
                     head_accuracy=accuracy,
+                    head_p_value=None if name == "last" else 0.94,
                     target_coverage=covered,
                     held_out_coverage=0.96,
                     candidates={

@@ -18,7 +18,7 @@ from eyeshot.reports.orders import make_orders
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking import by_cover_alone, ranked_by
-from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts
+from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts, run_interval
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, shortened
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def _runs(report: CoverReport) -> dict[str, Any]:
         "run_parts": make_parts(report),
         "run_scores": RUN_SCORES,
         "run_meaning": RUN_MEANING,
+        "run_interval": run_interval,
         "runs": [one for role in ROLES for one in report.of(role) if one.run is not None],
         "orders": make_orders(report),
         "agreement": agreement_text(report.order.agreement if report.order else None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eyeshot.reports.interval_plot import Axis, make_axis
@@ -72,12 +72,13 @@ RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 
 @dataclass(frozen=True)
 class PartColumn:
-    """One part of the ranking: its name, its unit and what it means."""
+    """One part of the ranking: its name, its unit, what it means, and the robust spread that is 1 of its bars."""
 
     key: str
     name: str
     unit: str
     meaning: str
+    spread: str = ""
 
     def text(self, value: float | None) -> str:
         """A gain in the part's own unit."""
@@ -105,11 +106,34 @@ def make_parts(report: CoverReport) -> Parts | None:
         PartColumn("cover_after_run", "cover after the run", "points", RUN_MEANING["cover_after_run_gain"]),
         PartColumn("validation", "validation", "nats", RUN_MEANING["log_loss_gain"]),
     ]
-    found = [column for column in columns if any(column.key in one.parts for one in ranked)]
+    found = [
+        replace(column, spread=_spread(column, ranked))
+        for column in columns
+        if any(column.key in one.parts for one in ranked)
+    ]
     if not found:
         return None
     standardised = [part.standardised for one in ranked for part in one.parts.values()]
     return Parts(found, make_axis(standardised, ticks=3))
+
+
+def _spread(column: PartColumn, ranked: list[Candidate]) -> str:
+    """The unit of the standardised gains: one, or a range where heads and whole networks were measured apart."""
+    parts = [one.parts[column.key] for one in ranked if column.key in one.parts]
+    units = [part.value / part.standardised for part in parts if part.value is not None and part.standardised]
+    if not units:
+        return ""
+    least, most = (column.text(end).lstrip("+") for end in (min(units), max(units)))
+    return least if least == most else f"{least} to {most}"
+
+
+def run_interval(candidate: Candidate, words: ScoreWords) -> str:
+    """The interval of a gain of the short run, empty where there is none: "−0.028 to +0.026"."""
+    run = candidate.run
+    if run is None:
+        return ""
+    ends = {"log_loss_gain": run.log_loss_interval, "cover_after_run_gain": run.cover_after_run_interval}.get(words.key)
+    return "" if ends is None else " to ".join(words.text(end) for end in ends)
 
 
 def hidden_axis(candidates: list[Candidate]) -> Axis:
@@ -124,11 +148,6 @@ def hidden_axis(candidates: list[Candidate]) -> Axis:
     low, high = (min(shares), max(shares)) if shares else (0.0, 100.0)
     low, high = max(0.0, 10 * ((low - 1) // 10)), min(100.0, 10 * ((high + 1) // 10 + 1))
     return Axis(low, high, tuple(low + place * (high - low) / 2 for place in range(3)))
-
-
-def spread_text(value: float) -> str:
-    """A standardised gain: "+2.1"."""
-    return signed(value, 1)
 
 
 def agreement_text(correlation: float | None) -> str:
