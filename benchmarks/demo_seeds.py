@@ -1,4 +1,7 @@
-"""In how many of ten seeds `eyeshot demo` finds the known answer. `--out DIR` keeps the data and the cache."""
+"""In how many of ten seeds `eyeshot demo` finds the known answer. `--out DIR` keeps the data and the cache.
+
+`--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ SEEDS = range(10)
 
 if __name__ == "__main__":
     folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp())
+    budget_s = float(sys.argv[sys.argv.index("--budget") + 1]) if "--budget" in sys.argv else 0.0
     seeds = {}
     for seed in SEEDS:
         print(f"== seed {seed}", file=sys.stderr)
         train, test = write_digits(folder / f"digits-{seed}", seed=seed)
-        settings = demo_settings(test, seed) | {"images": False, "projections": ()}
+        settings = demo_settings(test, seed, budget_s=budget_s) | {"images": False, "projections": ()}
         report = cover(train, cache=folder / "cache", progress=said(), **settings).report
         checks = dict(check_answer(report))
         score = {one.name: one.score or 0.0 for one in report.candidates}
@@ -36,5 +40,8 @@ if __name__ == "__main__":
             "seconds": report.seconds,
             "baseline_accuracy": report.models[0].baseline_accuracy,
             "scores": score,
+            "combined": {one.name: one.combined for one in report.candidates},
+            "weight": None if report.order is None else report.order.weight,
         }
-    keep("demo_seeds", {"found": sum(bool(one["found"]) for one in seeds.values()), "of": len(seeds), "seeds": seeds})
+    name = "demo_seeds_with_runs" if budget_s else "demo_seeds"
+    keep(name, {"found": sum(bool(one["found"]) for one in seeds.values()), "of": len(seeds), "seeds": seeds})

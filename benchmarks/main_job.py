@@ -27,7 +27,9 @@ if __name__ == "__main__":
         if kind == "scratch"
         else {**squeezenet(folder), "size": 128}
     )
-    result = cover(folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target, **options)
+    result = cover(
+        folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target, budget_s=0, **options
+    )
     result.save(out)
     write_cover_page(result, out / "cover.html")
     write_cover_picture(result, out / "cover.svg")

@@ -18,17 +18,22 @@ BASELINE_CAP_S = 75.0
 def run(
     out: Annotated[Path | None, typer.Option(help="Folder for data and results. Default: eyeshot-out/demo.")] = None,
     seed: Annotated[int, typer.Option(help="Which digits are training, and all other random choices.")] = 0,
+    budget: Annotated[
+        str, typer.Option(help="Time for short runs after the ranking by cover, for instance 2m; 0 for none.")
+    ] = "0",
     json_: Annotated[bool, typer.Option("--json", help="Print cover.json on standard output, nothing else.")] = False,
 ) -> None:
     """Run the main job on handwritten digits; ends by saying whether the ranking found the known answer."""
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.cover_output import print_cover, print_json
+    from eyeshot.cli.numbers import duration
     from eyeshot.coverage import cover
     from eyeshot.digits import write_digits
     from eyeshot.reports import write_cover_page
     from eyeshot.settings import check_settings
     from eyeshot.workspace import find_workspace, make_folder
 
+    budget_s = duration(budget, "--budget")
     workspace = find_workspace()
     folder = make_folder(out or workspace.results("demo"))
     train, test = write_digits(folder / f"digits-{seed}", seed=seed)
@@ -44,12 +49,12 @@ def run(
             cache=workspace.cache,
             progress=progress,
             command=f"eyeshot demo --seed {seed}",
-            **demo_settings(test, seed),
+            **demo_settings(test, seed, budget_s=budget_s),
         )
         progress("writing the page", 0, 0)
         result.save(folder)
         write_cover_page(result, folder / "cover.html")
-    settings = check_settings(**demo_settings(test, seed))
+    settings = check_settings(**demo_settings(test, seed, budget_s=budget_s))
     if json_:
         print_json([result])
     else:
@@ -61,7 +66,7 @@ def run(
         typer.echo("FOUND" if all(held for _, held in checks) else "NOT FOUND")
 
 
-def demo_settings(test: Path, seed: int) -> dict[str, Any]:
+def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, Any]:
     """Settings of the demo, fields of `CoverSettings`."""
     return {
         "test": test,
@@ -71,6 +76,7 @@ def demo_settings(test: Path, seed: int) -> dict[str, Any]:
         "val_share": VAL_SHARE,
         "seed": seed,
         "baseline_cap_s": BASELINE_CAP_S,
+        "budget_s": budget_s,
     }
 
 

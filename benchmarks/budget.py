@@ -1,0 +1,56 @@
+"""What ten minutes of short runs buy: PACS photographs with drawings as target, 64 px, the whole catalogue.
+
+`python -m benchmarks.budget scratch` (a small network from scratch) or `squeezenet` (with its weights).
+`--budget SECONDS` gives another budget; the page and cover.json go to --out, by default a temporary folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.common import flat as flat_links
+from benchmarks.common import keep, said, shared, squeezenet
+from eyeshot.coverage import cover
+from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.workspace import make_folder
+
+
+def option(name: str, usual: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else usual
+
+
+if __name__ == "__main__":
+    kind = sys.argv[1]
+    folder = shared()
+    out = make_folder(Path(option("--out", "") or tempfile.mkdtemp()))
+    target = flat_links(folder / "data" / "pacs" / "sketch", out / "sketch-flat")
+    options = (
+        {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)
+    ) | {"size": 64, "budget_s": float(option("--budget", "600"))}
+    begun: list[float] = []
+    result = cover(
+        folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
+        ranked_by_cover=lambda _: begun.append(time.perf_counter()), **options,
+    )  # fmt: skip
+    result.save(out)
+    write_cover_page(result, out / "cover.html")
+    write_cover_picture(result, out / "cover.svg")
+    report = result.report
+    keep(
+        f"budget_{kind}",
+        {
+            "budget": report.budget.model_dump(),
+            "wall_s_from_the_ranking_by_cover_to_that_of_all": report.seconds["short runs"],
+            "over_budget": report.seconds["short runs"] / report.budget.budget_s - 1,
+            "candidates": len(report.of("ranked")) + len(report.of("harder")),
+            "n_train": report.n_train,
+            "seconds": report.seconds,
+            "answer": report.answer,
+            "order": report.order.model_dump(),
+            "ranking": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("ranked")],
+            "harder": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("harder")],
+        },
+    )
