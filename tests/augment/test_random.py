@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from eyeshot.augment.random import Streams, combine, stream
+from eyeshot.augment.random import Streams, combine, random_bytes, stream
 
 
 def values(*, seed=0, name="rotate-15", draw=0, key="a", purpose="parameters"):
@@ -37,6 +38,17 @@ def test_streams_in_one_generator_are_those_of_generators_of_their_own():
             generator.random(number % 4)
         assert reused.bytes(number % 7 + 1) == fresh.bytes(number % 7 + 1)
         assert np.array_equal(reused.standard_normal(number % 5 + 1), fresh.standard_normal(number % 5 + 1))
+
+
+@pytest.mark.parametrize("bits", [np.random.Philox, np.random.PCG64, np.random.MT19937])
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 12, 1001])
+def test_random_bytes_are_numpys_whatever_was_drawn_before(bits, before, count):
+    ours, numpys = (np.random.Generator(bits(3)) for _ in range(2))
+    for generator in (ours, numpys):
+        for _ in range(before):
+            generator.integers(1 << 31, dtype=np.int32)  # half a word each
+    assert random_bytes(ours, count) == numpys.bytes(count)
 
 
 def test_the_stream_never_changes_between_versions():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
-from eyeshot.augment.pixels import grey, histograms, look_up, per_image, to_uint8
+from eyeshot.augment.pixels import at_least, grey, histograms, in_order, look_up, per_image, to_uint8
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,12 @@ class Jitter(Operation):
         steps: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (brighten, contrast, saturate, turn_hue)
         pixels = images.float()
         for place in range(4):
+            groups = []
             for number, step in enumerate(steps):
-                chosen = (parameters["order"][:, place] == number).nonzero().squeeze(1)
-                if len(chosen):
-                    pixels[chosen] = step(pixels[chosen], parameters["amounts"][chosen, number])
+                rows = (parameters["order"][:, place] == number).nonzero().squeeze(1)
+                if len(rows):
+                    groups.append((rows, step(pixels.index_select(0, rows), parameters["amounts"][rows, number])))
+            pixels = in_order(groups)
         return to_uint8(pixels)
 
 
@@ -76,7 +78,7 @@ class Solarize(FixedOperation):
 
     def change(self, images: Tensor) -> Tensor:
         """Solarizes the images."""
-        return images ^ (images >= self.threshold).to(torch.uint8).neg_()
+        return images ^ at_least(images, self.threshold).neg_()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class AutoContrast(FixedOperation):
 
     def change(self, images: Tensor) -> Tensor:
         """Stretches the images."""
-        return look_up(images, stretching_tables(images))
+        return stretch(images)
 
 
 @dataclass(frozen=True)
@@ -143,14 +145,17 @@ def turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     chroma = value - pixels.amin(1, keepdim=True)
     # Sector of the hexagon by the largest channel, 0 to 6; that of grey pixels is never used.
     safe = chroma.clamp(min=1e-6)
-    is_red, is_green = red == value, green == value
+    # 1 or 0 as floats, and weights of 1 or 0: exact, and several times as fast as bools and torch.where.
+    is_red, is_green = red.clone().eq_(value), green.clone().eq_(value)
     sector = (red - green).div_(safe).add_(4)
-    sector = torch.where(is_green, (blue - red).div_(safe).add_(2), sector)
-    sector = torch.where(is_red, (green - blue).div_(safe), sector)
+    sector = torch.lerp(sector, (blue - red).div_(safe).add_(2), is_green)
+    sector = torch.lerp(sector, (green - blue).div_(safe), is_red)
     sector.add_(per_image(turns) * 6)
     # Channel c of hue h is value - chroma * clip(min(k, 4 - k), 0, 1) with k = (n_c + h) mod 6, n = 5, 3, 1.
     offsets = torch.tensor([5.0, 3.0, 1.0], device=pixels.device).view(1, 3, 1, 1)
-    k = (sector + offsets).remainder_(6)
+    k = sector + offsets
+    # torch's remainder is not vectorised.
+    k.sub_((k / 6).floor_(), alpha=6)
     return value - torch.minimum(k, 4 - k).clamp_(0, 1).mul_(chroma)
 
 
@@ -184,14 +189,13 @@ def equalizing_tables(images: Tensor) -> Tensor:
     return torch.where(step > 0, tables, levels).to(torch.uint8)
 
 
-def stretching_tables(images: Tensor) -> Tensor:
-    """New value of each grey level, uint8 (n, 3, 256), when least and greatest become 0 and 255."""
+def stretch(images: Tensor) -> Tensor:
+    """Uint8 images (n, 3, H, W), least and greatest value of each channel made 0 and 255; one value stays."""
     flat = images.flatten(2)
-    least, greatest = flat.amin(2).float().unsqueeze(2), flat.amax(2).float().unsqueeze(2)
-    levels = torch.arange(256, device=images.device, dtype=torch.float32).view(1, 1, -1)
+    least, greatest = (values.float()[..., None, None] for values in (flat.amin(2), flat.amax(2)))
     width = greatest - least
-    stretched = (levels - least) * (255 / width.clamp(min=1))
-    return to_uint8(torch.where(width > 0, stretched, levels.expand_as(stretched)))
+    factor = torch.where(width > 0, 255 / width.clamp(min=1), 1)
+    return to_uint8((images - least * (width > 0)).mul_(factor))
 
 
 def candidates() -> tuple[Augmentation, ...]:

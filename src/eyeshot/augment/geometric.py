@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.pixels import in_order
 from eyeshot.augment.warp import affine_matrices, warp
 
 USUAL_RATIOS = (3 / 4, 4 / 3)
@@ -48,11 +49,11 @@ class QuarterTurns(Operation):
         turns = parameters["turns"]
         if images.shape[2] != images.shape[3]:
             return _turn(images, turns * (math.pi / 2))
-        turned = torch.empty_like(images)
+        groups = []
         for count in (1, 2, 3):
-            chosen = (turns == count).nonzero().squeeze(1)
-            turned[chosen] = torch.rot90(images[chosen], count, (2, 3))
-        return turned
+            rows = (turns == count).nonzero().squeeze(1)
+            groups.append((rows, torch.rot90(images.index_select(0, rows), count, (2, 3))))
+        return in_order(groups)
 
 
 @dataclass(frozen=True)

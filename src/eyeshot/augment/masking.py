@@ -15,6 +15,7 @@ from torch import Tensor
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.pixels import blend, inside_boxes
+from eyeshot.augment.random import random_bytes
 
 Fill = Literal["black", "white", "mean", "border", "noise"]
 """What hides: one grey level; the image's mean colour; the median colour of its outermost pixels, which is
@@ -43,7 +44,7 @@ class Masking(Operation):
         """The region, and random values where they are the fill."""
         parameters = self.draw_region(random, shape)
         if self.fill == "noise":
-            values = np.frombuffer(random.bytes(3 * shape[0] * shape[1]), dtype=np.uint8)
+            values = np.frombuffer(random_bytes(random, 3 * shape[0] * shape[1]), dtype=np.uint8)
             parameters["noise"] = values.reshape(3, *shape)
         return parameters
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
-from eyeshot.augment.pixels import per_image, to_uint8
+from eyeshot.augment.pixels import per_image, to_uint8, with_rows
 from eyeshot.augment.policy_steps import Range, apply_steps, draw_step
 
 TRIVIAL: dict[str, Range] = {
@@ -143,7 +143,8 @@ class AugMix(Operation):
         chained = images.repeat_interleave(self.chains, 0)
         for step in range(self.depth):
             rows = (numbers[:, step] >= 0).nonzero().squeeze(1)
-            chained[rows] = apply_steps(chained[rows], numbers[rows, step], magnitudes[rows, step])
+            changed = apply_steps(chained.index_select(0, rows), numbers[rows, step], magnitudes[rows, step])
+            chained = with_rows(chained, rows, changed)
         chained = chained.view(len(images), self.chains, *images.shape[1:])
         mixed = images * per_image(parameters["own"])
         for chain in range(self.chains):

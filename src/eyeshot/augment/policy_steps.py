@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.colour import brighten, contrast, equalizing_tables, saturate, sharpen, stretching_tables
-from eyeshot.augment.pixels import look_up, to_uint8
+from eyeshot.augment.colour import brighten, contrast, equalizing_tables, saturate, sharpen, stretch
+from eyeshot.augment.pixels import at_least, in_order, look_up, per_image, to_uint8
 from eyeshot.augment.warp import warp
 
 
@@ -78,21 +78,21 @@ def draw_step(
 
 def apply_steps(images: Tensor, numbers: Tensor, magnitudes: Tensor) -> Tensor:
     """Images uint8 (n, 3, H, W), each changed by operation `numbers` (n,) at its magnitude (n,)."""
-    result = images.clone()
     rows_of: dict[str, list[int]] = {}
     for row, number in enumerate(numbers.tolist()):
         name = NAMES[number]
         rows_of.setdefault("warp" if name in _WARPS else name, []).append(row)
+    groups = []
     for name, listed in rows_of.items():
-        if name == "identity":
-            continue
         rows = torch.tensor(listed, device=images.device)
+        chosen = images.index_select(0, rows)
         if name == "warp":
             matrices = _matrices(numbers[rows], magnitudes[rows], images.shape[2], images.shape[3])
-            result[rows] = warp(images[rows], matrices)
-        else:
-            result[rows] = _CHANGES[name](images[rows], magnitudes[rows])
-    return result
+            chosen = warp(chosen, matrices)
+        elif name != "identity":
+            chosen = _CHANGES[name](chosen, magnitudes[rows])
+        groups.append((rows, chosen))
+    return in_order(groups) if groups else images.clone()
 
 
 def _matrices(numbers: Tensor, magnitudes: Tensor, height: int, width: int) -> Tensor:
@@ -117,16 +117,12 @@ def _posterize(images: Tensor, magnitudes: Tensor) -> Tensor:
 
 
 def _solarize(images: Tensor, magnitudes: Tensor) -> Tensor:
-    threshold = ((1 - magnitudes) * 255).view(-1, 1, 1, 1)
-    return images ^ (images >= threshold).to(torch.uint8).neg_()
+    threshold = per_image(((1 - magnitudes) * 255).ceil().to(torch.uint8))
+    return images ^ at_least(images, threshold).neg_()
 
 
 def _by_factor(step: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda images, magnitudes: to_uint8(step(images.float(), 1 + magnitudes))
-
-
-def _by_table(tables: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda images, _: look_up(images, tables(images))
 
 
 _CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -136,6 +132,6 @@ _CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sharpness": _by_factor(sharpen),
     "posterize": _posterize,
     "solarize": _solarize,
-    "autocontrast": _by_table(stretching_tables),
-    "equalize": _by_table(equalizing_tables),
+    "autocontrast": lambda images, _: stretch(images),
+    "equalize": lambda images, _: look_up(images, equalizing_tables(images)),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 
 def stream(seed: int, name: str, draw: int, key: str, *, purpose: str = "parameters") -> np.random.Generator:
@@ -50,6 +51,15 @@ _LOW = (1 << 64) - 1
 
 def _digest(seed: int, name: str, draw: int, key: str, purpose: str) -> int:
     return xxhash.xxh3_128_intdigest(f"{seed}|{name}|{draw}|{key}|{purpose}".encode())
+
+
+def random_bytes(random: np.random.Generator, count: int) -> bytes:
+    """`random.bytes(count)`, from a new stream in half the time."""
+    bits = random.bit_generator
+    if not isinstance(bits, np.random.Philox) or bits.state["has_uint32"]:
+        return random.bytes(count)
+    words: NDArray[np.uint64] = bits.random_raw(-(-count // 8))
+    return words.astype("<u8", copy=False).tobytes()[:count]
 
 
 def combine(*parts: object) -> str:

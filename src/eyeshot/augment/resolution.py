@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
-from eyeshot.augment.pixels import to_uint8
+from eyeshot.augment.pixels import in_order, to_uint8
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,16 @@ class Downscale(Operation):
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Takes away detail; images of one small size go together."""
-        result = torch.empty_like(images)
+        groups = []
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row, size in enumerate(parameters["size"].tolist()):
             rows_of.setdefault(tuple(size), []).append(row)
-        for size, rows in rows_of.items():
-            small = F.interpolate(images[rows].float(), list(size), mode="bilinear", antialias=True).round_()
-            result[rows] = to_uint8(F.interpolate(small, images.shape[2:], mode="bilinear"))
-        return result
+        for size, listed in rows_of.items():
+            rows = torch.tensor(listed, device=images.device)
+            pixels = images.index_select(0, rows).float()
+            small = F.interpolate(pixels, list(size), mode="bilinear", antialias=True).round_()
+            groups.append((rows, to_uint8(F.interpolate(small, images.shape[2:], mode="bilinear"))))
+        return in_order(groups)
 
 
 def candidates() -> tuple[Augmentation, ...]:

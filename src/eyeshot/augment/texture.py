@@ -14,7 +14,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Operation, Parameters
-from eyeshot.augment.pixels import pad_mirrored, per_image, to_uint8
+from eyeshot.augment.pixels import in_order, pad_mirrored, per_image, to_uint8
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class RandomConvolution(Operation):
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Convolves and mixes; edges are mirrored."""
-        result = torch.empty_like(images)
+        groups = []
         most = max(self.sizes)
         for side in self.sizes:
             rows = (parameters["side"] == side).nonzero().squeeze(1)
             if not len(rows):
                 continue
             margin, radius = (most - side) // 2, side // 2
-            pixels = images[rows].float().sub_(127.5)
+            pixels = images.index_select(0, rows).float().sub_(127.5)
             kernels = parameters["kernel"][rows, :, :, margin : margin + side, margin : margin + side]
             padded = pad_mirrored(pixels, radius, radius)
             convolved = F.conv2d(padded.flatten(0, 1).unsqueeze(0), kernels.flatten(0, 1), groups=len(rows))
             mixed = torch.lerp(convolved.view_as(pixels), pixels, per_image(parameters["own"][rows]))
-            result[rows] = to_uint8(mixed.add_(127.5))
-        return result
+            groups.append((rows, to_uint8(mixed.add_(127.5))))
+        return in_order(groups)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters, stack
+from eyeshot.augment.pixels import with_rows
 from eyeshot.augment.plans import Pool, checked_rows, draw_plan, keys_of, labels_of, mixed_labels, own_labels
 
 # Values (3 H W) per step on the CPU: what fits into its caches is several times as fast.
@@ -142,7 +143,7 @@ def _apply_all(
         rows = torch.from_numpy(plan.chosen).to(device)
         parameters = stack(plan.parameters, device)
         partners = partner_views.images.view(len(rows), operation.partners, *images.shape[1:])
-        images[rows] = operation.mix(images[rows], partners, parameters)
+        images = with_rows(images, rows, operation.mix(images.index_select(0, rows), partners, parameters))
     sources, weights = mixed_labels(
         operation,
         plan,
@@ -162,7 +163,7 @@ def apply_to(
         return images, success
     everything = len(chosen) == len(images)
     rows = torch.from_numpy(chosen).to(images.device)
-    given = images if everything else images[rows]
+    given = images if everything else images.index_select(0, rows)
     result = operation.apply(given, stack(parameters, images.device))
     if isinstance(result, tuple):
         result, succeeded = result
@@ -175,8 +176,7 @@ def apply_to(
         raise _broken(operation, f"images uint8 {tuple(given.shape)}", result)
     if everything:
         return result, success
-    images[rows] = result
-    return images, success
+    return with_rows(images, rows, result), success
 
 
 def _broken(operation: Any, rule: str, result: Tensor) -> TypeError:
