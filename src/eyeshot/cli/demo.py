@@ -48,7 +48,7 @@ def run(
             train,
             cache=workspace.cache,
             progress=progress,
-            command=f"eyeshot demo --seed {seed}",
+            command=f"eyeshot demo --seed {seed}" + (f" --budget {budget}" if budget_s else ""),
             **demo_settings(test, seed, budget_s=budget_s),
         )
         progress("writing the page", 0, 0)

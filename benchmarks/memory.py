@@ -1,0 +1,78 @@
+"""Is memory flat in the number of images? The main job with short runs on 1,000 and on 20,000, peak of the process.
+
+`python -m benchmarks.memory`. Images are made up: noise on digits, as JPEG of 64 px in class folders; the model is
+read from scratch at 64 px, with half of all images to train its baseline. The store of decoded pixels grows with N and
+is a file that pages of memory map: its bytes are told beside the peak.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.common import keep
+from eyeshot.digits import large_digits
+from eyeshot.workspace import folder_bytes, make_folder
+
+COUNTS = (1_000, 20_000)
+SIDE = 64
+COMMAND = [
+    "--from-scratch", "--model", "test_resnet.r160_in1k", "--size", str(SIDE),
+    "--budget", "30s", "--baseline-cap", "60",
+    "--candidates", "invert", "--candidates", "mirror", "--candidates", "rotate-15", "--candidates", "mixup",
+]  # fmt: skip
+
+
+def write(folder: Path, count: int) -> tuple[Path, Path]:
+    """`count` training images in class folders, 700 as target."""
+    images, labels = large_digits()
+    random = np.random.default_rng(0)
+    for number in range(count + 700):
+        row = int(random.integers(len(images)))
+        picture = Image.fromarray(images[row]).resize((SIDE, SIDE))
+        noisy = np.asarray(picture).astype(np.int16) + random.integers(-20, 20, (SIDE, SIDE, 3))
+        place = folder / "train" / str(labels[row]) if number < count else folder / "test"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(place / f"{number}.jpg", quality=90)
+    return folder / "train", folder / "test"
+
+
+def measure(count: int) -> dict[str, float]:
+    """Peak of a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        train, test = write(folder, count)
+        here = make_folder(folder / "here")
+        code = (
+            "import resource, sys; from eyeshot.cli import main\n"
+            "try:\n    main()\nfinally:\n"
+            "    print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "cover", str(train), "--test", str(test), *COMMAND],
+            cwd=here, capture_output=True, text=True, check=True,
+            env={**os.environ, "EYESHOT_CACHE": str(here / "cache")},
+        )  # fmt: skip
+        peak = next(int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("PEAK"))
+        store = sum(folder_bytes(each) for each in (here / "cache").glob("pixels*"))
+        return {"images": count, "peak_mib": round(peak / 1024, 1), "store_mib": round(store / 2**20, 1)}
+
+
+if __name__ == "__main__":
+    few, many = (measure(count) for count in COUNTS)
+    keep(
+        "memory",
+        {
+            "few": few,
+            "many": many,
+            "growth_mib": many["peak_mib"] - few["peak_mib"],
+            "growth_of_the_store_mib": many["store_mib"] - few["store_mib"],
+            "ratio_of_peaks": round(many["peak_mib"] / few["peak_mib"], 3),
+        },
+    )
