@@ -122,7 +122,7 @@ def _import(name: str, told_as: str, folder: Path) -> ModuleType:
         importlib.invalidate_caches()
         module = importlib.import_module(name)
         file = getattr(module, "__file__", None)
-        if file is None or not is_own_file(file):
+        if file is None or not is_own_file(file) or name == "__main__":
             return module
         now = _hash(Path(file))
         if loaded is not None and _hash_when_imported.setdefault(name, now) != now:

@@ -367,3 +367,35 @@ def test_every_level_comes_back_from_a_float(dtype):
     levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).expand(3, -1, -1)
     result = as_levels(v2.functional.to_dtype(levels, dtype, scale=True), (16, 16))
     assert torch.equal(result, levels)
+
+
+@pytest.mark.parametrize("name", ["my_pipelines.py", "my_pipelines.modern"])
+def test_a_name_of_ones_own_without_a_colon_is_told_how_to_write_it(here, name):
+    with pytest.raises(InputError, match=r"package\.module:attribute or path/to/file\.py:attribute"):
+        augmentations(name)
+
+
+def test_what_a_script_or_notebook_defines_is_found_in_main(here, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "mine", v2.Compose([v2.RandomInvert(p=1.0)]), raising=False)
+    mine = augmentation("__main__:mine")
+    images = textured(2)
+    assert torch.equal(make_views(mine, pool_of(images), [0, 1], seed=0, draw=0).images, 255 - images)
+    assert compose_lines(mine) == ["mine,"]
+
+
+def test_a_transform_that_fails_on_every_kind_says_so():
+    assert choose_kind(v2.Lambda(lambda image: 1 / 0))[1] == "it failed on either kind of 224 x 224 pixels"
+
+
+def test_timms_training_pipeline_works_once_normalize_is_left_out(here):
+    text = (
+        "import timm.data\nwhole = timm.data.create_transform(32, is_training=True, auto_augment='rand-m9-mstd0.5')\n"
+    )
+    text += "mine = type(whole)(whole.transforms[:-1])\n"
+    (here / "of_timm.py").write_text(text, encoding="utf-8")
+    check_own(augmentation("of_timm:mine"), 32)
+    with pytest.raises(InputError, match=r"after Normalize\. Leave Normalize out"):
+        check_own(augmentation("of_timm:whole"), 32)
+    with pytest.raises(InputError, match=r"after RandomResizedCropAndInterpolation \(32 x 32\)"):
+        check_own(augmentation("of_timm:mine"), 40)
+    sys.modules.pop("of_timm", None)

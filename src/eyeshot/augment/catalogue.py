@@ -110,4 +110,6 @@ def _unknown(pattern: str, everything: tuple[Augmentation, ...]) -> str:
     families = [family for family in get_args(Family) if any(entry.family == family for entry in everything)]
     nearest = difflib.get_close_matches(pattern.lower(), names + families, n=3, cutoff=0.4)
     hint = f"Nearest: {', '.join(nearest)}." if nearest else f"Families: {', '.join(families)}."
+    if "." in pattern:  # no name of the catalogue has a dot
+        hint = "Your own are named package.module:attribute or path/to/file.py:attribute."
     return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot augmentations"

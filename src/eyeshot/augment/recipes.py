@@ -51,7 +51,8 @@ def _lines_of_own(augmentation: Augmentation, operation: ImageByImage) -> list[s
     module, _, attribute = operation.reference.rpartition(":")
     if module.endswith(".py") or (operation.takes_random and not operation.decorated):
         return [_own_line(augmentation)]
-    return [f"# from {module} import {attribute}", f"{attribute}{'.as_transform()' if operation.decorated else ''},"]
+    imports = [] if module == "__main__" else [f"# from {module} import {attribute}"]
+    return [*imports, f"{attribute}{'.as_transform()' if operation.decorated else ''},"]
 
 
 def _crop_line(operation: geometric.ResizedCrop, size: int) -> str:
