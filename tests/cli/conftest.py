@@ -51,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(baseline, "default_settings", few)
     for name in ("_tsne", "_umap"):
-        monkeypatch.setattr(projection, name, projection._pca)
+        monkeypatch.setattr(projection, name, lambda points, *_: projection._pca(points))
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
 
+from eyeshot.augment import augmentations
 from eyeshot.coverage import CoverReport
 
+MIXING = [one.name for one in augmentations("mixing")]
 FEW = ("--candidates", "invert", "--candidates", "mixing", "--sample", "40", "--draws", "1", "--no-images")
+FEW += ("--budget", "0")
 
 
 def cover(eyeshot: Eyeshot, digits: Digits, *more: object):
@@ -38,7 +41,7 @@ def test_the_command_prints_the_ranking_and_writes_its_files(eyeshot: Eyeshot, d
     assert f"{100 * best.score:+.1f}" in row
     assert f"{100 * best.scores.label_consistent_coverage:.0f} %" in row
     assert "v2.RandomInvert(p=0.5)," in done.out
-    assert re.search(r"harder, not wider .*: mixup, cutmix, mosaic", done.out)
+    assert re.search(rf"harder, not wider .*: {', '.join(MIXING)}", done.out)
     for name in ("cover.html", "cover.json", "uncovered.csv"):
         assert str(out / name) in done.out
     assert str(Path("eyeshot-out/cache").resolve()) in done.out
@@ -85,7 +88,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(eyeshot: Eyeshot, digi
     assert tree(tmp_path) == before
     assert not Path("eyeshot-out").exists()
     assert "103 training, 27 held-out and 50 target images" in done.out
-    assert "7 candidates" in done.out
+    assert f"{len(MIXING) + 4} candidates" in done.out
     assert re.search(r"Estimate: [\d.]+ minutes", done.out)
     assert "of memory" in done.out
     assert "of cache" in done.out
@@ -93,7 +96,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(eyeshot: Eyeshot, digi
 
 def test_a_dry_run_can_be_read_by_machines(eyeshot: Eyeshot, digits: Digits):
     plan = json.loads(cover(eyeshot, digits, "--dry-run", "--json").out)
-    assert plan["candidates"] == ["invert", "mixup", "cutmix", "mosaic", "clean", "no-op", "shuffled-pixels"]
+    assert plan["candidates"] == ["invert", *MIXING, "clean", "no-op", "shuffled-pixels"]
     assert (plan["n_train"], plan["n_val"], plan["n_target"], plan["sources"]) == (103, 27, 50, 40)
     assert min(plan[f"estimated_{what}"] for what in ("seconds", "memory_bytes", "disk_bytes")) > 0
     assert Path(plan["out"]) == Path("eyeshot-out/cover").resolve()
@@ -169,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_long_work(
 ):
     (tmp_path / "file").touch()
     if option == "--out":
-        monkeypatch.setattr("eyeshot.coverage.cover", lambda *arguments, **options: pytest.fail("the work began"))
+        monkeypatch.setattr("eyeshot.cli.cover_run.cover", lambda *arguments, **options: pytest.fail("the work began"))
         done = cover(eyeshot, digits, "--out", tmp_path / "file" / "out")
     else:
         monkeypatch.setenv("EYESHOT_CACHE", str(tmp_path / "file" / "cache"))

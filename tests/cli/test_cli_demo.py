@@ -89,7 +89,7 @@ def test_another_advice_is_seen():
 def test_the_demo_ends_by_saying_whether_the_answer_was_found(eyeshot: Eyeshot, monkeypatch):
     usual = demo.demo_settings
     few = {"candidates": tuple(KNOWN), "sample": 60, "draws": 1}
-    monkeypatch.setattr(demo, "demo_settings", lambda test, seed: usual(test, seed) | few)
+    monkeypatch.setattr(demo, "demo_settings", lambda *told, **options: usual(*told, **options) | few)
     done = eyeshot("demo", "--seed", 3)
     assert done.code == 0
     statements = [line.split(maxsplit=1)[0] for line in done.out.splitlines() if line.startswith(("  yes", "  NO"))]

@@ -73,7 +73,7 @@ def test_every_error_has_its_exit_code_and_one_message(eyeshot: Eyeshot, monkeyp
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("eyeshot.coverage.prepare", fail)
+    monkeypatch.setattr("eyeshot.cli.cover_run.prepare", fail)
     assert eyeshot("cover", "TRAIN") == (code, "", "error: It broke.\n")
     done = eyeshot("cover", "TRAIN", "--json")
     assert json.loads(done.out) == {"error": "It broke.", "kind": type(error).__name__, "exit_code": code}
@@ -84,7 +84,7 @@ def test_an_interrupted_run_says_that_it_can_be_continued(eyeshot: Eyeshot, monk
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyeshot.coverage.prepare", interrupt)
+    monkeypatch.setattr("eyeshot.cli.cover_run.prepare", interrupt)
     done = eyeshot("cover", "TRAIN")
     assert done.code == 130
     assert "continues where it stopped" in done.err

@@ -81,7 +81,7 @@ def test_the_catalogue_is_listed_with_what_each_may_destroy(eyeshot: Eyeshot):
     [
         (("mirror",), ["mirror"]),
         (("rotate-*",), ["rotate-15", "rotate-30", "rotate-180"]),
-        (("mixing",), ["mixup", "cutmix", "mosaic"]),
+        (("mixing",), ["mixup", "mixup-strong", "cutmix", "mosaic"]),
         (("invert", "mirror", "inv*"), ["invert", "mirror"]),
     ],
 )
