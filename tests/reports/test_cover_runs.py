@@ -174,7 +174,7 @@ def test_parts_are_named_after_what_was_measured() -> None:
     assert [column.name for column in parts.columns] == ["reach", "cover after the run", "validation"]
     by_distance = make_parts(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
-    assert by_distance.columns[0].text(0.25) == "+0.25"
+    assert by_distance.columns[0].text(0.25) == "+0.250"
     assert make_parts(make_report()) is None
 
 
@@ -184,10 +184,26 @@ def test_the_axis_of_hidden_images_holds_before_and_after() -> None:
     assert (hidden_axis([]).low, hidden_axis([]).high) == (0, 100)
 
 
-def test_an_agreement_is_put_into_words() -> None:
-    assert agreement_text(0.9).startswith("much alike")
-    assert agreement_text(-0.8).startswith("opposed")
+def test_an_agreement_that_is_not_known_is_not_zero() -> None:
+    assert agreement_text(0.9) == "Spearman correlation 0.90"
     assert "not known" in agreement_text(None)
+
+
+def test_stages_tell_who_reaches_most_or_comes_nearest(tmp_path: Path) -> None:
+    def best(report: object) -> list[str]:
+        page = page_of(report, tmp_path)
+        table = page[page.index('<table class="plain stages">') :]
+        rows = table[: table.index("</table>")].split("<tr")[2:]
+        return [" ".join(re.sub("<[^>]*>", " ", row.rpartition("<td>")[2]).split()) for row in rows]
+
+    report = make_full_report()
+    assert best(report)[2] == "pencil-sketch +14.2 , sobel-edges +12.8 , canny-edges +11.9"
+    for one in report.stages[0].candidates.values():
+        one.reach = 0.0
+    assert best(report)[0] == "none reaches more than the no-op"
+    far = make_full_report(ranked_by="nearest_distance")
+    far.stages[2].candidates["mirror"].nearest_distance = 1.04
+    assert best(far)[2].startswith("mirror 1.04 ,")
 
 
 def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> None:
@@ -214,7 +230,7 @@ def test_a_policy_far_down_is_among_the_classes_all_the_same() -> None:
     assert bars is not None
     assert bars.candidates[-1] == policy.name
     for one in report.candidates:
-        one.per_class = {name: ClassScores() for name in report.classes}
+        one.per_class = {name: ClassScores(reached=0) for name in report.classes}
     assert make_class_bars(report) is None
 
 

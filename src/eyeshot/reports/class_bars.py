@@ -44,10 +44,8 @@ class ClassBars:
 
 
 def make_class_bars(report: CoverReport) -> ClassBars | None:
-    """The best of the ranking and TrivialAugment; None where nothing was measured by class."""
+    """The best of the ranking and TrivialAugment; None where no class is reached beyond the no-op by any of them."""
     measured = [one for one in report.of("ranked") if any(s.reached is not None for s in one.per_class.values())]
-    if not measured:
-        return None
     policy = [one for one in measured[MOST_CANDIDATES:] if one.family == "policy"][:1]
     shown = [*measured[: MOST_CANDIDATES - len(policy)], *policy]
 
@@ -57,6 +55,8 @@ def make_class_bars(report: CoverReport) -> ClassBars | None:
     names = [name for name in report.classes if reached(name)]
     names.sort(key=lambda name: -max(map(abs, reached(name))))
     chosen = names[:MOST_CLASSES]
+    if not any(any(reached(name)) for name in chosen):
+        return None
     return ClassBars(
         candidates=[one.name for one in shown],
         rows=[(name, [_bar(one, name) for one in shown]) for name in chosen],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking import by_cover_alone, ranked_by
 from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts, run_interval
-from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, shortened
+from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, number, points, shortened
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Cover, CoverReport
@@ -29,6 +30,7 @@ MOST_SPRITE_BYTES = 7_000_000
 MOST_STRIP_BYTES = 3_000_000
 MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
+MOST_OF_STAGE = 3
 
 
 def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
@@ -109,29 +111,35 @@ def _runs(report: CoverReport) -> dict[str, Any]:
 
 def _models(report: CoverReport) -> dict[str, Any]:
     """Candidate by model, and the stages of this model."""
-    best = {
-        stage.name: sorted(((name, one.reach) for name, one in stage.candidates.items()), key=lambda pair: -pair[1])[:3]
-        for stage in report.stages
-    }
+    best = {stage.name: _best_of(stage.candidates, by_reach=report.ranked_by == "reach") for stage in report.stages}
     return {"model_lines": model_lines(report), "correlation": correlation_text, "best_of_stage": best}
 
 
+def _best_of(scores: Mapping[str, Any], *, by_reach: bool) -> list[tuple[str, str]]:
+    """The three that reach most in one stage, in points, or come nearest, in neighbour radii."""
+    if by_reach:
+        reaching = sorted((pair for pair in scores.items() if pair[1].reach > 0), key=lambda pair: -pair[1].reach)
+        return [(name, points(one.reach)) for name, one in reaching[:MOST_OF_STAGE]]
+    nearest = sorted(scores.items(), key=lambda pair: pair[1].nearest_distance)
+    return [(name, number(one.nearest_distance)) for name, one in nearest[:MOST_OF_STAGE]]
+
+
 def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
-    points = cover.map
-    if points is None or not len(points.cloud) or not points.projections:
+    drawn = cover.map
+    if drawn is None or not len(drawn.cloud) or not drawn.projections:
         return None
     from bokeh.resources import Resources
 
-    sprites = make_sprites(points.thumbnails, most_bytes=most_sprite_bytes) if most_sprite_bytes else None
-    clouds = clouds_on_map(points, cover.report.target)
+    sprites = make_sprites(drawn.thumbnails, most_bytes=most_sprite_bytes) if most_sprite_bytes else None
+    clouds = clouds_on_map(drawn, cover.report.target)
     sources = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
     return {
         "clouds": clouds,
         "contoured": ", ".join(shortened(one.label, 24) for one in clouds if one.contoured),
-        "first": best_projection(points),
-        "projections": [projection.info for projection in points.projections],
-        "figure": figure_json(points, clouds),
-        "points": point_lists(cover, points, clouds, sprites=sprites is not None),
+        "first": best_projection(drawn),
+        "projections": [projection.info for projection in drawn.projections],
+        "figure": figure_json(drawn, clouds),
+        "points": point_lists(cover, drawn, clouds, sprites=sprites is not None),
         "sprites": None
         if sprites is None
         else {

@@ -82,7 +82,7 @@ class PartColumn:
 
     def text(self, value: float | None) -> str:
         """A gain in the part's own unit."""
-        return points(value) if self.unit == "points" else signed(value, 3 if self.unit == "nats" else 2)
+        return points(value) if self.unit == "points" else signed(value, 3)
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,5 @@ def hidden_axis(candidates: list[Candidate]) -> Axis:
 
 
 def agreement_text(correlation: float | None) -> str:
-    """A Spearman correlation in words and number."""
-    if correlation is None:
-        return "their agreement is not known"
-    degree = "much alike" if correlation > 0.7 else "somewhat alike" if correlation > 0.3 else "not alike"
-    degree = "opposed" if correlation < -0.3 else degree
-    return f"{degree}: Spearman correlation {number(correlation)}"
+    """A Spearman correlation of the two orders."""
+    return "their agreement is not known" if correlation is None else f"Spearman correlation {number(correlation)}"
