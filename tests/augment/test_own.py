@@ -399,3 +399,15 @@ def test_timms_training_pipeline_works_once_normalize_is_left_out(here):
     with pytest.raises(InputError, match=r"after RandomResizedCropAndInterpolation \(32 x 32\)"):
         check_own(augmentation("of_timm:mine"), 40)
     sys.modules.pop("of_timm", None)
+
+
+def test_a_step_that_is_written_in_another_file_is_followed(here):
+    (here / "of_steps.py").write_text("from my_steps import Shift\nmade = Shift()\n", encoding="utf-8")
+    text = "class Shift:\n    def __call__(self, image):\n        return image.rotate({})\n"
+    fingerprints = []
+    for turn in (90, 180):
+        (here / "my_steps.py").write_text(text.format(turn), encoding="utf-8")
+        fingerprints.append(augmentation("of_steps:made").fingerprint)
+        for name in ("of_steps", "my_steps"):
+            sys.modules.pop(name)
+    assert fingerprints[0] != fingerprints[1]
