@@ -91,7 +91,7 @@ def test_what_was_not_measured_counts_as_clean_and_groups_have_spreads_of_their_
 def test_the_weight_follows_from_the_measured_shift_and_says_so():
     weight, why = shift_weight(shift(0.75), target_is_validation=False)
     assert weight == 0.75
-    assert "cover counts 75%, validation 25%" in why
+    assert "cover counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     weight, why = shift_weight(shift(None), target_is_validation=False)
     assert weight == 0.5

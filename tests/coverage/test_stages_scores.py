@@ -281,7 +281,7 @@ def test_the_last_layer_is_used_although_an_earlier_stage_knows_more(tmp_path: P
     assert eye.head_p_value == pytest.approx(0.5**lost)
     name, reason = choose_stage([eye, last])
     assert name == LAST
-    assert "although a head on eye is right on 100% of held-out images" in reason
+    assert "although a head on eye is right on 100 % of held-out images" in reason
 
 
 def test_a_model_without_stages_has_the_last_layer_alone(tmp_path: Path) -> None:
@@ -313,8 +313,8 @@ def test_the_reason_names_the_accuracies() -> None:
     reports = [stage("layer1", 0.42, 1.0), stage("layer2", 0.643, 0.9), stage(LAST, 0.81, None)]
     name, reason = choose_stage(reports)
     assert name == LAST
-    assert reason.startswith("The last layer is used: a head on it is right on 81% of held-out images")
-    assert "layer1 42%, layer2 64%" in reason
+    assert reason.startswith("The last layer is used: a head on it is right on 81 % of held-out images")
+    assert "layer1 42 %, layer2 64 %" in reason
 
 
 @pytest.mark.parametrize(("p_value", "clear"), [(0.024, True), (0.026, False)])

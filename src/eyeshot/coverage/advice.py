@@ -26,6 +26,8 @@ def choose_advice(judged: Judged, *, weight: float = 1.0) -> tuple[str, str]:
     control = next((one for one in judged.candidates if one.name == CONTROL_ADVICE), None)
     if control is not None and control.role == "destroyer":
         return "clean", f"The advice is clean images: {CONTROL_ADVICE}, the usual advice then, destroys labels here."
+    if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
+        return "clean", f"The advice is clean images: {CONTROL_ADVICE}, the usual advice then, is worse than they here."
     return CONTROL_ADVICE, (
         f"The advice is {CONTROL_ADVICE}: the best of the measured worlds where the catalogue holds no cure."
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from eyeshot.coverage.words import percent
 from eyeshot.models import Head, fit_head
 from eyeshot.training import wilson
 
@@ -223,8 +224,8 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
             upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned).high
             if upper is not None and upper < halfway:
                 reasons[number].append(
-                    f"a head trained on its views tells their classes in {scores.relearnability:.0%} of cases "
-                    f"(clean {clean.accuracy:.0%})"
+                    f"a head trained on its views tells their classes in {percent(scores.relearnability)} of cases "
+                    f"(clean {percent(clean.accuracy)})"
                 )
         for name, member in groups.items():
             fall, p_value = fall_of_accuracy(clean, scores, member)

@@ -11,6 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from eyeshot.coverage.half_samples import standard_error
 from eyeshot.coverage.report import Shift
+from eyeshot.coverage.words import percent
 
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
@@ -41,7 +42,7 @@ class Mixed:
         combined: float64 (K,)
         over_halves: float64 (B, K)
         standardised: by part, float64 (K,)
-        spreads: by part, the robust spread (of the first group).
+        spreads: by part, the robust spread (of the group with the largest number: whole networks before heads).
     """
 
     combined: NDArray[np.float64]
@@ -83,7 +84,7 @@ def mix(parts: Mapping[str, Gains], weights: Mapping[str, float]) -> Mixed:
         units = np.ones(len(part.values))
         for one in np.unique(group):
             units[group == one] = robust_spread(part.values[group == one], errors[group == one], part.resolution)
-        spreads[name] = float(units[0]) if len(units) else 1.0
+        spreads[name] = float(units[group.argmax()]) if len(units) else part.resolution
         standardised[name] = np.nan_to_num(part.values / units)
         combined = combined + weights[name] * standardised[name]
         over_halves = over_halves + weights[name] * np.nan_to_num(part.over_halves / units)
@@ -100,9 +101,9 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
             "count alike."
         )
     return shift.weight, (
-        f"Clean training covers {shift.target_coverage:.0%} of the target where it covers "
-        f"{shift.held_out_coverage:.0%} of held-out training images: cover counts {shift.weight:.0%}, "
-        f"validation {1 - shift.weight:.0%}."
+        f"Clean training covers {percent(shift.target_coverage)} of the target where it covers "
+        f"{percent(shift.held_out_coverage)} of held-out training images: cover counts {percent(shift.weight)}, "
+        f"validation {percent(1 - shift.weight)}."
     )
 
 

@@ -20,6 +20,7 @@ from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.report import ProjectionInfo
 from eyeshot.coverage.result import Projection
 from eyeshot.coverage.shift_axis import shift_axis
+from eyeshot.coverage.words import percent
 from eyeshot.errors import MissingExtraError
 from eyeshot.optional import require
 
@@ -111,9 +112,9 @@ def _judge(name: str, points: Points, xy: Points, cloud: NDArray[np.str_], seed:
     if agreement < TRUSTED:
         share = float(_covered(xy, cloud).mean())
         warning = (
-            f"Do not read cover from this {name} map: it shows {share:.0%} of the target covered by clean training, "
-            f"in feature space it is {inside.mean():.0%}, and they agree on which in only {agreement:.0%} of cases "
-            "(50 % is chance)."
+            f"Do not read cover from this {name} map: it shows {percent(share)} of the target covered by clean "
+            f"training, in feature space it is {percent(inside.mean())}, and they agree on which in only "
+            f"{percent(agreement)} of cases (50 % is chance)."
         )
     return ProjectionInfo(name=name, trustworthiness=trust, agreement=agreement, warning=warning)
 

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.report import Shift
+from eyeshot.coverage.words import percent
 
 FOLDS = 5
 
@@ -96,6 +97,6 @@ def _words(target: float, held_out: float, ratio: float | None) -> str:
         return "Clean training covers not even held-out training images: this model's features cannot tell."
     degree = "hardly any" if ratio > 0.9 else "a mild" if ratio > 0.6 else "a strong" if ratio > 0.2 else "an extreme"
     return (
-        f"Clean training covers {target:.0%} of the target and {held_out:.0%} of as many held-out training "
+        f"Clean training covers {percent(target)} of the target and {percent(held_out)} of as many held-out training "
         f"images: {degree} shift for this model."
     )

@@ -20,6 +20,7 @@ from eyeshot.coverage.measure import Bench, Measured, cover_by_views, views_of, 
 from eyeshot.coverage.reference_space import fit_reference_space
 from eyeshot.coverage.report import StageReport, StageScores
 from eyeshot.coverage.shift import cover_by_clean
+from eyeshot.coverage.words import percent
 from eyeshot.models import LAST
 
 
@@ -54,20 +55,20 @@ def choose_stage(reports: Sequence[StageReport]) -> tuple[str, str]:
     earlier = [one for one in reports if one.name != LAST]
     if not earlier:
         return LAST, "The last layer is used: no earlier stage with a map of its own was found in this model."
-    rates = ", ".join(f"{one.name} {one.head_accuracy:.0%}" for one in earlier)
+    rates = ", ".join(f"{one.name} {percent(one.head_accuracy)}" for one in earlier)
     # The smallest of several p-values, times their number: Bonferroni's correction, and Holm's first step.
     best = min(earlier, key=lambda one: 1.0 if one.head_p_value is None else one.head_p_value)
     p_value = 1.0 if best.head_p_value is None else min(1.0, best.head_p_value * len(earlier))
     stands = "all other scores, and the literature on cover, stand on it, and no stage is picked by the target"
     if p_value <= SIGNIFICANCE:
         return LAST, (
-            f"The last layer is used, although a head on {best.name} is right on {best.head_accuracy:.0%} of held-out "
-            f"images and one on the last layer on {last.head_accuracy:.0%} (McNemar's test, corrected for "
+            f"The last layer is used, although a head on {best.name} is right on {percent(best.head_accuracy)} of "
+            f"held-out images and one on the last layer on {percent(last.head_accuracy)} (McNemar's test, corrected for "
             f"{len(earlier)} stages: p = {p_value:.2g}; {rates}): {stands}."
         )
     return LAST, (
-        f"The last layer is used: a head on it is right on {last.head_accuracy:.0%} of held-out images, and none on an "
-        f"earlier stage is clearly better ({rates}); {stands}."
+        f"The last layer is used: a head on it is right on {percent(last.head_accuracy)} of held-out images, and none on "
+        f"an earlier stage is clearly better ({rates}); {stands}."
     )
 
 
