@@ -63,12 +63,12 @@ def choose_stage(reports: Sequence[StageReport]) -> tuple[str, str]:
     if p_value <= SIGNIFICANCE:
         return LAST, (
             f"The last layer is used, although a head on {best.name} is right on {percent(best.head_accuracy)} of "
-            f"held-out images and one on the last layer on {percent(last.head_accuracy)} (McNemar's test, corrected for "
-            f"{len(earlier)} stages: p = {p_value:.2g}; {rates}): {stands}."
+            f"held-out images and one on the last layer on {percent(last.head_accuracy)} (McNemar's test, corrected "
+            f"for {len(earlier)} stages: p = {p_value:.2g}; {rates}): {stands}."
         )
     return LAST, (
-        f"The last layer is used: a head on it is right on {percent(last.head_accuracy)} of held-out images, and none on "
-        f"an earlier stage is clearly better ({rates}); {stands}."
+        f"The last layer is used: a head on it is right on {percent(last.head_accuracy)} of held-out images, and none "
+        f"on an earlier stage is clearly better ({rates}); {stands}."
     )
 
 
