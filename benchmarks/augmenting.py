@@ -77,7 +77,8 @@ THEIRS: dict[str, Callable[[int], v2.Transform]] = {
     "rand-augment": lambda _: v2.RandAugment(interpolation=BILINEAR),
     "augmix": lambda _: v2.AugMix(),
 }
-"""v2's transform for images of a side; where edges are filled, v2 fills with black, which is less work."""
+"""v2's transform for images of a side. Edges and erased parts it fills with black, eyeshot with the reflection and with
+noise, which is more work; eyeshot's images come with colours last, as decoders give them, v2's with colours first."""
 
 
 def made_up(count: int, side: int) -> torch.Tensor:
