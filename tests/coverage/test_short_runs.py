@@ -16,7 +16,7 @@ from eyeshot.coverage import short_runs
 from eyeshot.coverage.halving import RESERVE, Costs
 from eyeshot.coverage.reading import Reading
 from eyeshot.coverage.short_run_store import ShortRunStore
-from eyeshot.coverage.short_runs import NO_TURN, CandidateRun, ShortRuns, run_short
+from eyeshot.coverage.short_runs import CLEAN_FAILED, NO_TURN, CandidateRun, ShortRuns, run_short
 from eyeshot.errors import ModelError
 from eyeshot.training import TrainSettings
 
@@ -93,6 +93,10 @@ class World:
                 order=by_loss, budget_s=budget_s, costs=Costs(STEP_S, READ_S), store=ShortRunStore(folder),
                 clock=self.clock,
             )  # fmt: skip
+
+
+def told(found: ShortRuns) -> dict[str, tuple]:
+    return {name: (run.steps, run.rounds, run.ended, len(run.readings)) for name, run in found.runs.items()}
 
 
 def by_loss(kind: str, names, runs) -> list[str]:
@@ -193,6 +197,11 @@ def test_a_candidate_that_diverges_is_reported_and_the_others_go_on(tmp_path):
     others = [found.runs[name] for name in NAMES if name != NAMES[3]]
     assert all(run.ended is None and run.readings for run in others)
     assert found.ended is None
+    again = World(curves(0))
+    repeated = again.spend_budget(tmp_path, 200)
+    assert not again.calls
+    assert told(repeated) == told(found)
+    assert (repeated.rounds, repeated.steps, repeated.used_s) == (found.rounds, found.steps, found.used_s)
 
 
 def test_where_clean_diverges_all_runs_end_with_the_reason(tmp_path):
@@ -200,7 +209,10 @@ def test_where_clean_diverges_all_runs_end_with_the_reason(tmp_path):
     world.fails = {"clean"}
     found = world.spend_budget(tmp_path, 200)
     assert "clean diverged" in found.ended
-    assert {run.ended for run in found.runs.values()} == {NO_TURN}
+    assert {run.ended for run in found.runs.values()} == {CLEAN_FAILED}
+    again = World(curves(0))
+    assert again.spend_budget(tmp_path, 200).ended == found.ended
+    assert not again.calls
 
 
 def test_where_the_machine_stalls_in_the_first_round_those_without_a_turn_say_so(tmp_path):

@@ -30,11 +30,12 @@ from eyeshot.coverage.set_up import set_up, trained_backbone
 from eyeshot.coverage.shift import measure_shift
 from eyeshot.coverage.spend_budget import spend_budget
 from eyeshot.coverage.stages import choose_stage, measure_stages
-from eyeshot.models import FeatureBank
+from eyeshot.models import FeatureBank, gpu_errors_told
 from eyeshot.settings import check_settings
 from eyeshot.training import Accuracy, describe_hardware, describe_versions, wilson
 
 
+@gpu_errors_told()
 def cover(
     train: str | Path,
     *,
@@ -61,7 +62,7 @@ def cover(
 
     Raises:
         InputError: an argument cannot be used.
-        ModelError: the model cannot be had, or gives features that are not finite.
+        ModelError: the model cannot be had, or gives features that are not finite, or the GPU is lost or full.
         StorageError: the cache cannot be written.
 
     Costs one forward pass per view, sources × draws × candidates, and then the budget; all else is small and does
@@ -88,6 +89,11 @@ def cover(
     measured = _measure_all(plan, bench, progress)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
+    small_batches = (
+        [f"features: batches of {bank.batch_size}, since {plan.device} has no room for more."]
+        if bank.batch_size < chosen.batch_size
+        else []
+    )
     curve = clean_curve(
         bench.target,
         clean_all,
@@ -165,7 +171,7 @@ def cover(
             base=base,
             budget=budget,
             order=order,
-            notes=[*plan.notes, *data.notes, *baseline_note],
+            notes=[*plan.notes, *data.notes, *baseline_note, *small_batches],
             skipped=[SkippedFile(path=path, reason=reason) for path, reason in data.skipped],
             seconds=seconds,
             versions=describe_versions(),
@@ -185,7 +191,11 @@ def cover(
         short, budget, run_notes = spend_budget(
             plan, data, bench, judged, ranker, budget_s=chosen.budget_s, progress=progress
         )
-        judged, order = rank_all(judged, ranker, short)
+        order = None
+        if backbone.pretrained or any(run.readings for run in short.runs.values()):
+            judged, order = rank_all(judged, ranker, short)
+        else:
+            run_notes.append("No short run came to a reading: the ranking by cover stands.")
         found = report(judged, order, budget)
         found.notes += run_notes
         mark = lap("short runs", mark)

@@ -13,7 +13,7 @@ from eyeshot.coverage.halving import FEWEST_LEFT, Costs
 from eyeshot.coverage.measure import draws_of
 from eyeshot.coverage.short_run_costs import check_budget, probe_costs
 from eyeshot.errors import InputError
-from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, load_backbone
+from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.settings import CoverSettings
 from eyeshot.training import TrainSettings, default_settings
 from eyeshot.workspace import find_workspace
@@ -52,6 +52,7 @@ class Plan:
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
+@gpu_errors_told()
 def prepare(
     train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None
 ) -> Plan:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import xxhash
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -19,6 +22,28 @@ from eyeshot.workspace import make_folder, replacing
 
 DECISIONS = "decisions.json"
 SECONDS = "seconds.txt"
+
+
+@contextmanager
+def open_store(folder: Path, *, wait_s: float) -> Iterator[ShortRunStore]:
+    """The store in `folder`, for this process alone.
+
+    It is read only once it is free: what was decided by another process until then holds for this one too.
+
+    Raises:
+        StorageError: the folder cannot be written, or another process has worked in it for `wait_s` seconds.
+    """
+    make_folder(folder)
+    try:
+        with filelock.FileLock(folder / "lock", timeout=wait_s):
+            for path in folder.glob(".*.part"):  # of a process that was killed while it wrote
+                path.unlink(missing_ok=True)
+            yield ShortRunStore(folder)
+    except filelock.Timeout as error:
+        raise StorageError(
+            f"Another process has been doing the same short runs in {str(folder)!r} for {wait_s / 60:.0f} minutes. "
+            "Wait for it, or give another --budget or --seed."
+        ) from error
 
 
 class ShortRunStore:
@@ -50,7 +75,7 @@ class ShortRunStore:
         """Count work that has been stored."""
         try:
             with (self.folder / SECONDS).open("a", encoding="utf-8") as file:
-                file.write(f"{seconds:.3f}\n")
+                file.write(f"{float(seconds)!r}\n")
         except OSError as error:
             raise StorageError(f"Cannot write {str(self.folder / SECONDS)!r}: {error.strerror or error}.") from error
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,12 +28,13 @@ from eyeshot.models import out_of_memory
 from eyeshot.training import State, TrainSettings, train_steps
 
 CLEAN = "clean"
-LOCK_TIMEOUT_S = 3600.0
 LAST_ROUND_RESERVE = 0.1
 """Of the time that is left: no later round makes up for slow steps of the last one."""
 BEFORE = -1
 """The round before the first."""
 NO_TURN = "the budget was over before its turn"
+CLEAN_FAILED = "training on clean images failed"
+END_OF_CLEAN = "end of clean training"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +123,15 @@ def run_short(
         order: called with (list, names, runs so far), gives these names from first to last.
         budget_s: seconds, those of earlier sittings in `store` included; no step begins in the last 4 %.
         costs: of a step and a reading; later rounds go by what earlier ones took.
-        store: where everything is kept, so that the same call continues.
+        store: where everything is kept, so that the same call continues; no other process may use it meanwhile.
         progress: called with (what, seconds used, budget).
         clock: seconds.
 
     Raises:
         InputError: not one step of every candidate fits into the budget.
-        StorageError: the disk is full, or another process works in the store.
+        StorageError: the disk is full.
     """
-    with _locked(store):
-        return _Halving(desk, training, lists, order, budget_s, costs, store, progress, clock).spend()
+    return _Halving(desk, training, lists, order, budget_s, costs, store, progress, clock).spend()
 
 
 class _Over(Exception):
@@ -176,29 +174,40 @@ class _Halving:
     def spend(self) -> ShortRuns:
         plan = self._plan()
         self.found.starts = plan.starts
+        self.found.ended = self.store.decision(END_OF_CLEAN)
         try:
             self._make_starts(plan)
             done, number = plan.start_steps, 0
             while steps := self._steps_of(plan, number):
-                begin, going = self.used_s, sum(map(len, self.alive.values()))
+                going = sum(map(len, self.alive.values()))
+                begin = self._moment(f"begin of round {number}")
                 try:
                     self._run_round(plan, number, first=done, steps=steps)
                 finally:
-                    took = self.used_s - begin
+                    took = self._moment(f"end of round {number}") - begin
                     self.found.rounds.append(Round(stage="network", candidates=going, steps=steps, seconds=took))
                 done += steps
                 number += 1
                 self._halve(plan)
         except _Over:
             pass
-        except ModelError as error:
-            self.found.ended = f"Short runs ended, since clean training failed: {error}"
+        except (ModelError, RuntimeError) as error:
+            self.found.ended = f"Short runs ended, since clean training failed: {_failure(error)}"
+            self.store.decide(END_OF_CLEAN, self.found.ended)
         for name in self.augmentations:
-            self.found.runs.setdefault(name, CandidateRun(ended=NO_TURN))
-        self.store.decide("finished", True)
+            self.found.runs.setdefault(name, CandidateRun(ended=CLEAN_FAILED if self.found.ended else NO_TURN))
+        if not self.store.decision("finished"):
+            self._count()
+            self.store.decide("finished", True)
         self.store.drop_states([CLEAN, *self.augmentations], plan.starts)
-        self.found.used_s = self.used_s
+        self.found.used_s = self.store.seconds()
         return self.found
+
+    def _moment(self, name: str) -> float:
+        """Seconds used at a moment that is kept, so that the same call again says the same."""
+        if self.store.decision(name) is None:
+            self.store.decide(name, self.used_s)
+        return float(self.store.decision(name))  # type: ignore[arg-type]
 
     def _plan(self) -> HalvingPlan:
         stored = self.store.decision("plan")
@@ -265,14 +274,15 @@ class _Halving:
         for place, name in enumerate(ordered):
             self._say(f"seconds of short runs, round {number + 1}, {place + 1} of {len(ordered)}: {name}")
             before = self.found.runs.get(name, CandidateRun())
+            end = f"end of {name} in round {number}"
+            ended = self.store.decision(end)
             try:
-                readings = self._run(name, plan, number, first=first, steps=steps)
+                readings = () if ended else self._run(name, plan, number, first=first, steps=steps)
             except (ModelError, RuntimeError) as error:
-                if isinstance(error, RuntimeError) and not out_of_memory(error):
-                    raise
-                self.found.runs[name] = CandidateRun(
-                    before.readings, before.clean, before.steps, before.rounds, ended=str(error)
-                )
+                ended = _failure(error)
+                self.store.decide(end, ended)
+            if ended:
+                self.found.runs[name] = replace(before, ended=ended)
                 continue
             trained = first + steps - plan.start_steps
             self.found.runs[name] = CandidateRun(readings, clean, trained, number + 1)
@@ -283,8 +293,6 @@ class _Halving:
         for start in range(plan.starts):
             stored = self.store.reading(name, start, number)
             if stored is None:
-                if self.store.decision("finished"):
-                    raise _Over
                 latest = self.store.state(name, start) or (self._start(start), BEFORE)
                 state = latest[0]
                 if latest[1] != number:  # else it was killed between training and reading
@@ -303,6 +311,8 @@ class _Halving:
     def _train(
         self, state: State, augmentations: tuple[Augmentation, ...], start: int, *, first: int, steps: int
     ) -> State:
+        if self.store.decision("finished"):
+            raise _Over
         training = self.training
         begin = self.clock()
         found = train_steps(
@@ -322,7 +332,7 @@ class _Halving:
         if stored is not None:
             return stored
         cost = max(self.read_s[-1:], default=self.costs.read_s)
-        if self.used_s + cost > self.budget_s * (1 - RESERVE / 2):
+        if self.store.decision("finished") or self.used_s + cost > self.budget_s * (1 - RESERVE / 2):
             raise _Over
         begin = self.clock()
         reading = read_state(self.desk, state, hidden=hidden)
@@ -355,13 +365,10 @@ class _Halving:
             self.progress(what, int(self.used_s), int(self.budget_s))
 
 
-@contextmanager
-def _locked(store: ShortRunStore) -> Iterator[None]:
-    try:
-        with filelock.FileLock(store.folder / "lock", timeout=LOCK_TIMEOUT_S):
-            yield
-    except filelock.Timeout as error:
-        raise StorageError(
-            f"Another process has been doing the same short runs in {str(store.folder)!r} for "
-            f"{LOCK_TIMEOUT_S / 60:.0f} minutes. Wait for it, or give another --budget or --seed."
-        ) from error
+def _failure(error: Exception) -> str:
+    """What made a training fail; errors that say nothing about it are raised again."""
+    if isinstance(error, ModelError):
+        return str(error)
+    if out_of_memory(error):
+        return "the device ran out of memory"
+    raise error

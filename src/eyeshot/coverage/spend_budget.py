@@ -17,12 +17,14 @@ from eyeshot.coverage.rank_all import HARDER, RANKED, Ranker
 from eyeshot.coverage.reading import Desk
 from eyeshot.coverage.report import Budget, Round
 from eyeshot.coverage.run_words import budget_words
-from eyeshot.coverage.short_run_store import ShortRunStore
+from eyeshot.coverage.short_run_store import open_store
 from eyeshot.coverage.short_runs import ShortRuns, Training, run_short
 from eyeshot.errors import InputError
 from eyeshot.training import State, joined, start_state
 
 FULL_EPOCHS = 30
+LEAST_WAIT_S = 600.0
+"""For another process with the same short runs."""
 SHARE_OF_DISK = 0.5
 Lists = dict[str, list[Augmentation]]
 
@@ -66,33 +68,34 @@ def spend_budget(
         halves=halves,
         class_count=len(data.classes),
         device=plan.device,
-        batch_size=plan.settings.batch_size,
+        batch_size=bench.bank.batch_size,
         seed=plan.settings.seed,
     )
     lists = _lists(judged, {one.name: one for one in plan.candidates})
     everyone = sum(map(len, lists.values()))
     head_stage = ranker.clean_loss is not None
-    store = ShortRunStore(plan.cache / "short-runs" / _key(plan, desk, training, lists, budget_s))
-    kept = store.decision("entering")
-    if kept is None:
-        chosen, notes = choose_entering(
-            lists,
-            order=lambda kind, names: ranker.order(kind, names, {}),
-            budget_s=budget_s,
-            costs=costs,
-            head_stage=head_stage,
-            state_bytes=sum(value.numel() * value.element_size() for value in state.values()),
-            free_bytes=store.free_bytes(),
-        )
-        kept = [{kind: [one.name for one in some] for kind, some in chosen.items()}, notes]
-        store.decide("entering", kept)
     by_name = {one.name: one for some in lists.values() for one in some}
-    entering = {kind: [by_name[name] for name in names] for kind, names in kept[0].items()}
-    notes = list(kept[1])
-    found = run_short(
-        desk, training, entering,
-        order=ranker.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
-    )  # fmt: skip
+    folder = plan.cache / "short-runs" / _key(plan, desk, training, lists, budget_s)
+    with open_store(folder, wait_s=LEAST_WAIT_S + 2 * budget_s) as store:
+        kept = store.decision("entering")
+        if kept is None:
+            chosen, notes = choose_entering(
+                lists,
+                order=lambda kind, names: ranker.order(kind, names, {}),
+                budget_s=budget_s,
+                costs=costs,
+                head_stage=head_stage,
+                state_bytes=sum(value.numel() * value.element_size() for value in state.values()),
+                free_bytes=store.free_bytes(),
+            )
+            kept = [{kind: [one.name for one in some] for kind, some in chosen.items()}, notes]
+            store.decide("entering", kept)
+        entering = {kind: [by_name[name] for name in names] for kind, names in kept[0].items()}
+        notes = list(kept[1])
+        found = run_short(
+            desk, training, entering,
+            order=ranker.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
+        )  # fmt: skip
     if found.ended:
         notes.append(found.ended)
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)

@@ -1,7 +1,7 @@
 """Models without their classifiers, their features on disk, and linear heads on these."""
 
 from eyeshot.models.backbone import Backbone
-from eyeshot.models.device import choose_device
+from eyeshot.models.device import choose_device, gpu_errors_told
 from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
 from eyeshot.models.features import extract, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
@@ -20,6 +20,7 @@ __all__ = [
     "choose_device",
     "extract",
     "fit_head",
+    "gpu_errors_told",
     "load_backbone",
     "normalise",
     "out_of_memory",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from eyeshot.errors import InputError
+from eyeshot.errors import InputError, ModelError
+from eyeshot.models.memory import out_of_memory
 
 
 def choose_device(device: str | None = None) -> tuple[torch.device, str]:
@@ -37,3 +42,28 @@ def choose_device(device: str | None = None) -> tuple[torch.device, str]:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InputError(f"This machine has {torch.cuda.device_count()} CUDA devices, got {device!r}.")
     return chosen, "chosen by --device"
+
+
+@contextmanager
+def gpu_errors_told() -> Iterator[None]:
+    """Inside, a GPU that is lost or full is told as such. After a lost one, this process can use no GPU any more.
+
+    Raises:
+        ModelError: the GPU stopped answering, or has no room for what is left to do.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        what = str(error).strip().partition("\n")[0]
+        if out_of_memory(error):
+            raise ModelError(
+                f"The device must have room for the model and a batch of images, and has not ({what}). What was "
+                "computed is kept: give the same command again with a smaller --batch-size, --size or model, or "
+                "--device cpu."
+            ) from error
+        if re.search(r"\b(CUDA|HIP) error: ", what):
+            raise ModelError(
+                f"The GPU stopped answering ({what}). What was computed is kept: give the same command again, or "
+                "--device cpu."
+            ) from error
+        raise

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
+from eyeshot.models.memory import smaller_batches
 from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
@@ -54,6 +55,7 @@ class FeatureBank:
 
     Attributes:
         augment_s, forward_s: seconds spent so far on making views, and on the model.
+        batch_size: images at once through the model; less than was given once the device had no room for them.
         columns: where the features that it gives stand in a row: the last layer's, or those of a stage (`at`).
         computed: rows that this object computed so far; the others came from disk.
     """
@@ -150,7 +152,10 @@ class FeatureBank:
 
     def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         begin = time.perf_counter()
-        found = extract(self.backbone, images, device=self.device, batch_size=self.batch_size, with_stages=True)
+        found, self.batch_size = smaller_batches(
+            lambda size: extract(self.backbone, images, device=self.device, batch_size=size, with_stages=True),
+            self.batch_size,
+        )
         self.forward_s += time.perf_counter() - begin
         return found
 

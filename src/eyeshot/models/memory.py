@@ -13,10 +13,11 @@ Result = TypeVar("Result")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a device had no room left; only CUDA has an error of its own for it."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
-    )
+    """Whether a device had no room left; only CUDA has an error of its own for it, and its libraries have not."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "cublas_status_alloc_failed" in text)
 
 
 def smaller_batches(action: Callable[[int], Result], batch_size: int, *, least: int = 1) -> tuple[Result, int]:

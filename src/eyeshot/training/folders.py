@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, augmentation, check_own
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
-from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, load_backbone
+from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.training.batches import joined
 from eyeshot.training.loop import train
 from eyeshot.training.result import TrainResult
@@ -134,6 +134,7 @@ def plan_training(
     )
 
 
+@gpu_errors_told()
 def train_folder(
     plan: TrainPlan, *, command: str = "", report: Report | None = None
 ) -> tuple[TrainResult, list[Skipped]]:
@@ -144,7 +145,7 @@ def train_folder(
 
     Raises:
         InputError: nothing can be held out, or the folder holds another run.
-        ModelError: the loss is not finite.
+        ModelError: the loss is not finite, or the GPU is lost or full.
         StorageError: the cache or the folder cannot be written.
     """
     store = PixelStore(plan.cache, plan.backbone.geometry)
