@@ -74,6 +74,7 @@ normalized = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.
 larger = v2.Compose([v2.Resize(40), v2.RandomHorizontalFlip(), v2.RandomCrop(36)])
 crop = v2.RandomResizedCrop(32)
 one_channel = transforms.Compose([v2.Compose([transforms.Grayscale()]), transforms.ToTensor()])
+repaired = v2.Compose([v2.Grayscale(), v2.Grayscale(3), v2.Lambda(lambda image: image[:2])])
 whole_numbers = v2.Compose([v2.RandomInvert(), v2.ToDtype(torch.int64)])
 unscaled = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32)])
 not_a_number = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Lambda(lambda x: x / x.max())])
@@ -217,6 +218,7 @@ FAULTS = {
     "normalized": r"between 0 and 1; got values from -1 to 1, after Normalize\. Leave Normalize out",
     "larger": r"that it is given, 32 x 32; got 36 x 36, after Resize \(40 x 40\) and RandomCrop \(36 x 36\).*--size 36",
     "one_channel": r"3 channels first; got a tensor \(1, 32, 32\), after Grayscale\. .*num_output_channels=3",
+    "repaired": r"3 channels first; got a tensor \(2, 32, 32\), after Lambda\.",
     "whole_numbers": r"uint8 \(0-255\) or float \(0-1\) images; got int64, after ToDtype",
     "unscaled": r"between 0 and 1; got values from 0 to 25\d, after ToDtype\. Scale to 0-1 .*scale=True",
     "not_a_number": r"finite values; got NaN or infinite ones, after Lambda",
@@ -315,12 +317,14 @@ def test_fingerprints_are_the_same_in_another_process(here):
 
 def test_another_process_finds_it_from_another_folder(here, tmp_path_factory):
     names = ["my_pipelines:pictures", "my_pipelines.py:drop"]
-    sent = pickle.dumps([augmentation(name) for name in names])
+    found = [augmentation(name) for name in names]
+    found.append(sys.modules["my_pipelines"].flipped)  # as its own file made it, never looked up by name
+    sent = pickle.dumps(found)
     code = "import pickle, sys; print([one.fingerprint for one in pickle.load(sys.stdin.buffer)])"
     done = subprocess.run(
         [sys.executable, "-c", code], input=sent, capture_output=True, check=True, cwd=tmp_path_factory.mktemp("else")
     )
-    assert done.stdout.decode().strip() == str([augmentation(name).fingerprint for name in names])
+    assert done.stdout.decode().strip() == str([one.fingerprint for one in found])
 
 
 @pytest.mark.parametrize("name", GOOD)
