@@ -17,7 +17,7 @@ from eyeshot.coverage.rank_all import HARDER, RANKED, Ranker
 from eyeshot.coverage.reading import Desk
 from eyeshot.coverage.report import Budget, Round
 from eyeshot.coverage.run_words import budget_words
-from eyeshot.coverage.short_run_store import open_store
+from eyeshot.coverage.short_run_store import ShortRunStore, open_store
 from eyeshot.coverage.short_runs import ShortRuns, Training, run_short
 from eyeshot.errors import InputError
 from eyeshot.training import State, joined, start_state
@@ -74,28 +74,19 @@ def spend_budget(
     lists = _lists(judged, {one.name: one for one in plan.candidates})
     everyone = sum(map(len, lists.values()))
     head_stage = ranker.clean_loss is not None
-    by_name = {one.name: one for some in lists.values() for one in some}
-    folder = plan.cache / "short-runs" / _key(plan, desk, training, lists, budget_s)
-    with open_store(folder, wait_s=LEAST_WAIT_S + 2 * budget_s) as store:
-        kept = store.decision("entering")
-        if kept is None:
-            chosen, notes = choose_entering(
-                lists,
-                order=lambda kind, names: ranker.order(kind, names, {}),
-                budget_s=budget_s,
-                costs=costs,
-                head_stage=head_stage,
-                state_bytes=sum(value.numel() * value.element_size() for value in state.values()),
-                free_bytes=store.free_bytes(),
+    entering: Lists = {}
+    if lists:
+        folder = plan.cache / "short-runs" / _key(plan, desk, training, lists, budget_s)
+        with open_store(folder, wait_s=LEAST_WAIT_S + 2 * budget_s) as store:
+            entering, notes = _entering(
+                store, lists, ranker, costs=costs, budget_s=budget_s, head_stage=head_stage, state=state
             )
-            kept = [{kind: [one.name for one in some] for kind, some in chosen.items()}, notes]
-            store.decide("entering", kept)
-        entering = {kind: [by_name[name] for name in names] for kind, names in kept[0].items()}
-        notes = list(kept[1])
-        found = run_short(
-            desk, training, entering,
-            order=ranker.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
-        )  # fmt: skip
+            found = run_short(
+                desk, training, entering,
+                order=ranker.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
+            )  # fmt: skip
+    else:
+        found, notes = ShortRuns(), ["Short runs: no candidate is left that keeps labels."]
     if found.ended:
         notes.append(found.ended)
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
@@ -115,6 +106,34 @@ def spend_budget(
         ),
     )  # fmt: skip
     return found, budget, notes
+
+
+def _entering(
+    store: ShortRunStore,
+    lists: Lists,
+    ranker: Ranker,
+    *,
+    costs: Costs,
+    budget_s: float,
+    head_stage: bool,
+    state: State,
+) -> tuple[Lists, list[str]]:
+    """Who is trained, and notes; as it was decided before, where the same command was given."""
+    kept = store.decision("entering")
+    if kept is None:
+        chosen, notes = choose_entering(
+            lists,
+            order=lambda kind, names: ranker.order(kind, names, {}),
+            budget_s=budget_s,
+            costs=costs,
+            head_stage=head_stage,
+            state_bytes=sum(value.numel() * value.element_size() for value in state.values()),
+            free_bytes=store.free_bytes(),
+        )
+        kept = [{kind: [one.name for one in some] for kind, some in chosen.items()}, notes]
+        store.decide("entering", kept)
+    by_name = {one.name: one for some in lists.values() for one in some}
+    return {kind: [by_name[name] for name in names] for kind, names in kept[0].items()}, list(kept[1])
 
 
 def choose_entering(
