@@ -415,3 +415,16 @@ def test_a_step_that_is_written_in_another_file_is_followed(here):
         for name in ("of_steps", "my_steps"):
             sys.modules.pop(name)
     assert fingerprints[0] != fingerprints[1]
+
+
+def test_a_decorated_function_remembers_the_folder_of_its_module(here, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.syspath_prepend(here)
+    (here / "my_package").mkdir()
+    (here / "my_package" / "inner.py").write_text(PIPELINES, encoding="utf-8")
+    import my_package.inner
+    import my_pipelines
+
+    assert my_pipelines.drop.operation.folder == my_package.inner.drop.operation.folder == str(here)
+    for name in ("my_package", "my_package.inner"):
+        sys.modules.pop(name)
