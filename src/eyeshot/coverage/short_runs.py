@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.coverage.halving import (
+    FEWEST_LEFT,
     LEAST_STEPS,
     RESERVE,
     Costs,
@@ -223,22 +224,35 @@ class _Halving:
         return HalvingPlan(stored["starts"], stored["start_steps"], rounds)
 
     def _steps_of(self, plan: HalvingPlan, number: int) -> int:
-        """Steps of a round, from what the rounds before it took; after the planned ones, what time is left for."""
-        name = f"steps of round {number}"
+        """Steps of a round, from what the rounds before it took; after the planned ones, what time is left for.
+
+        Where that is too little for all that are left, it goes to the better half of them.
+        """
+        name = f"steps and halvings of round {number}"
         stored = self.store.decision(name)
         if stored is None:
             left = self.budget_s * (1 - RESERVE) - self.used_s
-            count = sum(map(len, self.alive.values()))
             share = left / max(1, len(plan.rounds) - number)
             if number + 1 >= len(plan.rounds):
                 share *= 1 - LAST_ROUND_RESERVE
-            stored = max(0, steps_within(share, count, plan.starts, self._costs_so_far())) if count else 0
+            alive = [len(names) for names in self._ordered().values()]
+            steps, halvings = self._steps_for(share, alive, plan.starts), 0
+            while number >= len(plan.rounds) and steps < LEAST_STEPS and max(alive, default=0) > FEWEST_LEFT:
+                alive = [len(survivors([""] * count)) for count in alive]
+                steps, halvings = self._steps_for(share, alive, plan.starts), halvings + 1
             if number == 0:
-                stored = max(1, stored)
-            elif number >= len(plan.rounds) and stored < LEAST_STEPS:
-                stored = 0
+                steps = max(1, steps)
+            elif number >= len(plan.rounds) and steps < LEAST_STEPS:
+                steps, halvings = 0, 0
+            stored = [steps, halvings]
             self.store.decide(name, stored)
-        return int(stored)
+        for _ in range(stored[1]):
+            self._halve(plan)
+        return int(stored[0])
+
+    def _steps_for(self, share_s: float, alive: Sequence[int], starts: int) -> int:
+        count = sum(alive)
+        return max(0, steps_within(share_s, count, starts, self._costs_so_far())) if count else 0
 
     def _costs_so_far(self) -> Costs:
         """What was measured; before the first round only clean steps were, so views are scaled as these."""
