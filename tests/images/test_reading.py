@@ -180,7 +180,7 @@ def test_a_large_jpeg_is_drafted_and_looks_the_same(paint, monkeypatch) -> None:
 
 def test_the_draft_stays_at_twice_the_needed_size(paint, monkeypatch) -> None:
     sizes: list[tuple[int, int]] = []
-    monkeypatch.setattr("eyeshot.images.reading._to_rgb", lambda image: sizes.append(image.size) or image)
+    monkeypatch.setattr("eyeshot.images.reading.to_rgb", lambda image: sizes.append(image.size) or image)
     for size in ((900, 700), (700, 900), (127, 300), (2000, 140)):
         decode(encoded(paint(7, size), "JPEG"), Geometry(64))
     assert min(min(size) for size in sizes) >= 127  # of a file with 127 pixels, all of them

@@ -3,13 +3,14 @@
 from eyeshot.images.copies import copy_groups
 from eyeshot.images.finding import read_images
 from eyeshot.images.geometry import Fit, Geometry, Interpolation
-from eyeshot.images.headers import MINIMUM_SIDE
+from eyeshot.images.headers import MINIMUM_SIDE, Progress, default_workers
 from eyeshot.images.listing import check_apart
-from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
-from eyeshot.images.reading import UnreadableImageError, decode
+from eyeshot.images.pixels import PixelRows, Pixels, PixelStore, in_threads
+from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
 from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
 from eyeshot.images.splitting import hold_out, sample_rows
 from eyeshot.images.table import ImageTable
+from eyeshot.images.upright import UprightImage, decode_upright
 
 __all__ = [
     "MINIMUM_SIDE",
@@ -20,14 +21,21 @@ __all__ = [
     "PixelRows",
     "PixelStore",
     "Pixels",
+    "Progress",
     "Skipped",
     "UnreadableImageError",
+    "UprightImage",
     "check_apart",
     "copy_groups",
     "count_reasons",
     "decode",
+    "decode_upright",
+    "default_workers",
     "hold_out",
+    "in_threads",
+    "os_reason",
     "read_images",
     "sample_rows",
     "say_reasons",
+    "strict_pillow",
 ]

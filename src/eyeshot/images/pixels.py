@@ -198,7 +198,7 @@ class PixelStore:
         begun = time.monotonic()
         with strict_pillow():
             for (key, _), result in zip(
-                todo, _in_threads(self._decode_one, todo, workers or default_workers()), strict=True
+                todo, in_threads(self._decode_one, todo, workers or default_workers()), strict=True
             ):
                 if isinstance(result, _Failure):
                     failed[key] = result.reason
@@ -255,7 +255,7 @@ class _Failure:
     lasting: bool  # follows from the bytes, so that trying again is no use
 
 
-def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
     """Results in order, with only a few decoded images waiting in memory at a time."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-decode")
     waiting: deque[Future[Result]] = deque()

@@ -89,7 +89,7 @@ def open_image(file: IO[bytes]) -> Image.Image:
         image = Image.open(file, formats=formats())
     except Exception as error:  # Pillow's readers raise what they like on broken files
         file.seek(0)
-        raise UnreadableImageError(_reason(error, start=file.read(512))) from error
+        raise UnreadableImageError(broken_reason(error, start=file.read(512))) from error
     # Pillow only warns between its limit and twice its limit; a warning would let the decoding go on.
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableImageError(_bomb_reason())
@@ -129,13 +129,13 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         image.load()
         # After load(): Pillow turns TIFF files by itself while it decodes them, and drops the tag.
         turn = TURNS.get(orientation(image))
-        shown = _to_rgb(image)
+        shown = to_rgb(image)
         square = _fit(shown if turn is None else shown.transpose(turn), geometry)
         return np.array(square, dtype=np.uint8)
     except UnreadableImageError as error:
         raise UnreadableImageError(error.reason, path=path) from error
     except Exception as error:
-        raise UnreadableImageError(_reason(error, start=data[:512]), path=path) from error
+        raise UnreadableImageError(broken_reason(error, start=data[:512]), path=path) from error
 
 
 def _draft(image: Image.Image, geometry: Geometry) -> None:
@@ -148,7 +148,7 @@ def _draft(image: Image.Image, geometry: Geometry) -> None:
         image.draft(None, (needed, 1) if along_width else (1, needed))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """The RGB of a viewer; what shines through is white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -222,7 +222,7 @@ def _bomb_reason() -> str:
     return f"decompression bomb (over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, the limit of Pillow)"
 
 
-def _reason(error: Exception, *, start: bytes) -> str:
+def broken_reason(error: Exception, *, start: bytes) -> str:
     """The same few words for the same trouble, so that files can be counted by them."""
     text = str(error).lower()
     if isinstance(error, Image.DecompressionBombError):

@@ -1,0 +1,48 @@
+"""Make findings: their ids follow from kind and contents, not from places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xxhash
+
+from eyeshot.auditing.report import Finding, ImageRef, Kind, Suggestion
+
+Evidence = dict[str, float | str | list[str]]
+
+
+def finding(
+    kind: Kind,
+    images: Sequence[ImageRef],
+    words: str,
+    *,
+    suggestion: Suggestion,
+    evidence: Evidence | None = None,
+    confidence: float | None = None,
+) -> Finding:
+    """A finding. Without a confidence it is exact: it follows from the bytes.
+
+    `confidence`: an estimated share of such findings that are true.
+    """
+    # Files that cannot be read have no content: their name has to do. Equal contents may lie in several places,
+    # so that a finding about one file of them is told from that about another.
+    parts = sorted(f"{one.split} {one.content or one.id}" for one in images)
+    key = xxhash.xxh3_64_hexdigest("\n".join([kind, *parts]).encode("utf-8", "surrogateescape"))
+    return Finding(
+        id=f"{kind}-{key}",
+        kind=kind,
+        images=list(images),
+        confidence=1.0 if confidence is None else confidence,
+        confidence_basis="exact" if confidence is None else "estimated",
+        words=words,
+        evidence=evidence or {},
+        suggestion=suggestion,
+    )
+
+
+def rule(
+    kind: Kind, images: Sequence[ImageRef], words: str, *, suggestion: Suggestion, evidence: Evidence | None = None
+) -> Finding:
+    """A finding by a rule of thumb: what it says is measured, whether it matters is for a person to say."""
+    made = finding(kind, images, words, suggestion=suggestion, evidence=evidence)
+    return made.model_copy(update={"confidence_basis": "rule"})

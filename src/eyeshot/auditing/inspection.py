@@ -1,0 +1,143 @@
+"""Every image read, decoded and measured once; records are kept by content, so that further runs read what is new."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+import xxhash
+from numpy.typing import NDArray
+
+from eyeshot.auditing.measuring import NUMBERS, RECORD, measure
+from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, os_reason, strict_pillow
+from eyeshot.rowstore import RowStore
+from eyeshot.workspace import replacing
+
+VERSION = 1  # part of the folder's name: raise it when measure() gives other values for the same file
+CHUNK = 2048  # records that a kill may lose
+CHUNK_S = 5.0  # and the seconds
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """Records of some images.
+
+    Attributes:
+        records: (n,) of `RECORD`; of images that failed, all zeros.
+        failed: reason by position, for those that cannot be decoded.
+        read: how many had to be decoded in this run.
+    """
+
+    records: NDArray[np.void]
+    failed: dict[int, str]
+    read: int
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """One of `NUMBERS` for every image, float64 (n,)."""
+        return np.asarray(self.records["numbers"][:, NUMBERS.index(name)], np.float64)
+
+    def text(self, name: str) -> list[str]:
+        """`format`, `mode` or `layers` of every image."""
+        return [value.decode() for value in self.records[name].tolist()]
+
+    def pixel_keys(self) -> NDArray[np.bytes_]:
+        """Hash of mode, size and pixels of every image, 32 hexadecimal digits."""
+        return np.array([bytes(one).hex() for one in self.records["pixels"]], dtype="S32")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    reason: str
+    lasting: bool
+
+
+def inspect(
+    contents: Sequence[str], paths: Sequence[str], *, cache: Path, workers: int | None, progress: Progress
+) -> Inspected:
+    """Decode and measure every image that `cache` does not know by its content.
+
+    Args:
+        contents: content keys.
+        paths: a file with that content each.
+        cache: folder of all caches.
+        workers: threads that decode.
+        progress: called with (what, done, total).
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
+    store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
+    kept = _load(folder / "failed.json")
+    failures = dict(kept)
+    todo = [position for position in store.missing(contents) if contents[position] not in kept]
+    done = len(contents) - len(todo)
+    progress("reading images", done, len(contents))
+    keys: list[str] = []
+    rows: list[NDArray[np.uint8]] = []
+
+    def flush() -> None:
+        if keys:
+            store.append(keys, np.stack(rows))
+        keys.clear()
+        rows.clear()
+        if kept:
+            with replacing(folder / "failed.json") as temporary:
+                temporary.write_text(json.dumps(kept, indent=0), encoding="utf-8")
+
+    begun = time.monotonic()
+    items = [(contents[position], paths[position]) for position in todo]
+    with strict_pillow():
+        for (key, _), result in zip(items, in_threads(_inspect_one, items, workers or default_workers()), strict=True):
+            if isinstance(result, _Failure):
+                failures[key] = result.reason
+                if result.lasting:
+                    kept[key] = result.reason
+            else:
+                keys.append(key)
+                rows.append(result)
+            done += 1
+            if done % 16 == 0 or done == len(contents):
+                progress("reading images", done, len(contents))
+            if len(keys) >= CHUNK or time.monotonic() - begun > CHUNK_S:
+                flush()
+                begun = time.monotonic()
+    if todo:
+        flush()
+    good = [position for position, key in enumerate(contents) if key not in failures]
+    records = np.zeros(len(contents), RECORD)
+    if good:
+        stored = np.asarray(store.read([contents[position] for position in good]), np.uint8)
+        records[good] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
+    bad = {position: failures[key] for position, key in enumerate(contents) if key in failures}
+    return Inspected(records, bad, len(todo))
+
+
+def _inspect_one(item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
+    key, path = item
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return _Failure(os_reason(error), lasting=False)
+    if xxhash.xxh3_128_hexdigest(data) != key:
+        return _Failure("changed while it was being read", lasting=False)
+    try:
+        record = measure(decode_upright(data))
+    except UnreadableImageError as error:
+        return _Failure(error.reason, lasting="memory" not in error.reason)
+    return np.frombuffer(record.tobytes(), np.uint8)
+
+
+def _load(file: Path) -> dict[str, str]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(reason) for key, reason in found.items()} if isinstance(found, dict) else {}

@@ -1,0 +1,197 @@
+"""What `eyeshot audit` found: the contents of `audit.json`.
+
+Keys are only added until version 1.0. `docs/audit-json.md` says what each one means.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "test"]
+Interval = tuple[float, float]
+Kind = Literal[
+    "conflict",
+    "leak",
+    "unreadable",
+    "identical",
+    "near-copy",
+    "two-labels",
+    "one-colour",
+    "almost-blank",
+    "tiny",
+    "extreme-ratio",
+    "wrong-extension",
+    "animated",
+    "exif-orientation",
+    "metadata-junk",
+    "class-names-alike",
+    "small-class",
+]
+Suggestion = Literal["drop-both", "keep-one", "drop", "group", "relabel", "merge-classes", "look", "none"]
+
+
+class Record(BaseModel):
+    """A part of `audit.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageRef(Record):
+    """An image (or a file that is none) that a finding is about."""
+
+    split: Split
+    id: str
+    """Path relative to the folder of its split, with forward slashes; the path where there is no id."""
+    label: str | None = None
+    content: str = ""
+    """xxh3_128 of the file's bytes; decisions are kept under it. Empty where the file cannot be read."""
+
+
+class Finding(Record):
+    """Something that the audit saw."""
+
+    id: str
+    """The same for the same kind and contents in every run, wherever the files lie."""
+    kind: Kind
+    images: list[ImageRef]
+    confidence: float
+    """How sure it is that the finding is true, from 0 to 1; `confidence_basis` says what that rests on."""
+    confidence_basis: Literal["exact", "estimated", "rule"]
+    words: str
+    evidence: dict[str, float | str | list[str]]
+    suggestion: Suggestion
+
+
+class CopyGroup(Record):
+    """Images that are all copies of one of them, the medoid."""
+
+    images: list[ImageRef]
+    medoid: int
+    """Which of `images` is nearest to all others."""
+    diameter: float
+    """Largest distance between two members, 1 less their score; 0 for identical pixels."""
+    identical: bool
+    labels: list[str]
+    findings: list[str]
+
+
+class CutOff(Record):
+    """From which score on a pair counts as a near copy, and how sure that is."""
+
+    score: float
+    """Scores run to 1; identical pictures have 1."""
+    reason: str
+    precision: float | None
+    """Estimated share of true copies among the reported near pairs; null where it cannot be estimated."""
+    precision_interval: Interval | None
+    basis: str
+    """What the estimate rests on."""
+    pairs: int
+    """Near pairs at or above the cut-off, identical ones left out."""
+    pairs_below: int
+    """Pairs that were compared and lie below it."""
+    thorough: bool
+    exact: bool
+    """All pairs of descriptors were compared; false: an approximate index was used."""
+
+
+class ClassPair(Record):
+    """Pictures that stand under two labels."""
+
+    first: str
+    second: str
+    pictures: int
+    """Different pictures."""
+    images: int
+    """Files that hold them."""
+
+
+class ValueShare(Record):
+    """How often one value of a property is met, as shares of each side."""
+
+    value: str
+    train: float
+    test: float
+
+
+class Distribution(Record):
+    """One property of the images, train against test."""
+
+    name: str
+    unit: str
+    kind: Literal["number", "category"]
+    n_train: int
+    n_test: int
+    train: list[float]
+    """Numbers: quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1."""
+    test: list[float]
+    shares: list[ValueShare]
+    """Categories, the most frequent first."""
+    effect: float | None
+    """How far train and test lie apart, from 0 (alike) to 1 (no overlap): Kolmogorov-Smirnov distance for numbers,
+    total variation distance for categories. Null without test images."""
+    interval: Interval | None
+    """95 %, by bootstrap over images (copy groups whole)."""
+    noise: float | None
+    """The effect that two random halves of all these images have (95 % quantile): below it nothing is said."""
+    words: str
+    low: list[ImageRef]
+    """Images from the end where training is more frequent."""
+    high: list[ImageRef]
+    """Images from the end where test is more frequent."""
+
+
+class Adversarial(Record):
+    """How well a classifier tells train from test, by the measured properties alone, cross-fitted."""
+
+    auc: float
+    """Area under the ROC curve; 0.5: it cannot."""
+    interval: Interval
+    n_train: int
+    n_test: int
+    gives_away: list[tuple[str, float]]
+    """Properties by how much of the area is lost when they are shuffled, the most telling first."""
+    words: str
+
+
+class ClassCount(Record):
+    """Images of a class."""
+
+    label: str
+    images: int
+    different: int
+    """After identical and near copies are counted once."""
+
+
+class AuditReport(Record):
+    """The contents of `audit.json`."""
+
+    version: int = 1
+    answer: list[str] = []
+    """The three things to do first, in sentences."""
+    train: str
+    test: str | None
+    n_train: int
+    n_test: int
+    n_files: int
+    counts: dict[str, int] = {}
+    """Findings by kind, in the order of the table."""
+    images_by_kind: dict[str, int] = {}
+    """Images that the findings of each kind are about."""
+    findings: list[Finding] = []
+    groups: list[CopyGroup] = []
+    cut_off: CutOff | None = None
+    conflicts: list[ClassPair] = []
+    classes: list[ClassCount] = []
+    small_class: int = 0
+    distributions: list[Distribution] = []
+    adversarial: Adversarial | None = None
+    notes: list[str] = []
+    read: int = 0
+    """Images that were decoded in this run; the rest came from the cache."""
+    seconds: dict[str, float] = {}
+    cpu_seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    command: str = ""
