@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from decisions_made import decision_lists, key, table_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eyeshot.auditing.decision import Decision, Decisions, decide, ordered
+from eyeshot.auditing.journal import Journal
+from eyeshot.auditing.manifest import compute_manifest
+from eyeshot.errors import InputError, StorageError
+
+
+def drop(picture: int, **fields: str) -> Decision:
+    return decide("drop", [key(picture)], author="ann", **fields)
+
+
+def reading(decisions: Decisions) -> list[str]:
+    return [one.line() for one in decisions.stored]
+
+
+def test_decisions_come_back_as_they_were_stored(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    assert reading(journal.read()) == []
+    first = journal.append([drop(1, reason='blurred, \n"quoted", ünïcode  ')])
+    second = journal.append([decide("relabel", [key(2)], author="ben", label="cat"), drop(3)])
+    assert reading(journal.read()) == [one.line() for one in (*first, *second)]
+    assert reading(Journal(journal.file).read()) == reading(journal.read())
+    assert len(journal.file.read_text("utf-8").splitlines()) >= 3
+
+
+def test_labels_are_kept_in_one_unicode_form() -> None:
+    assert decide("relabel", [key(1)], label="café").label == "café"
+
+
+def test_times_only_grow_within_a_file_though_the_clock_goes_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    late = drop(1).model_copy(update={"time": datetime.now(UTC) + timedelta(hours=1)})
+    (stored,) = journal.append([late])
+    after = journal.append([drop(2), drop(3)])
+    assert stored.time < after[0].time < after[1].time
+    assert [one.id for one in journal.read().stored] == [stored.id, after[0].id, after[1].id]
+
+
+def test_a_clock_that_was_years_ahead_pulls_nothing_with_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append([drop(1).model_copy(update={"time": datetime(2099, 1, 1, tzinfo=UTC)})])
+    (stored,) = journal.append([drop(2)])
+    assert stored.time < datetime.now(UTC)
+
+
+BAD_LINES = {
+    b'{"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"dr': "cut off",
+    b"hello": "no JSON",
+    b"\x00" * 50: "no JSON",
+    b"\xff\xfe{}": "no JSON",
+    b"[]": "object",
+    b"<<<<<<< HEAD": "merge conflict",
+    b"=======": "merge conflict",
+    b'{"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"burn"}': "kind: ",
+    b'{"id":"abcdefgh","time":"2026-11-01T00:00:00","author":"a","kind":"drop"}': "time: ",
+    b'{"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"drop","images":["../x"]}': "images.0: ",
+    b'{"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"drop"}': "at least 1 different images, got 0",
+    b'{"id":"a b","time":"2026-11-01T00:00:00Z","author":"a","kind":"drop"}': "id: ",
+    b'{"version":2,"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"drop"}': "version: ",
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_line_is_named_and_the_rest_counts(tmp_path: Path, line: bytes) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    first = journal.append([drop(1)])
+    with open(journal.file, "ab") as file:
+        file.write(line + b"\n")
+    second = journal.append([drop(2)])
+    for reader in (journal, Journal(journal.file)):
+        found = reader.read()
+        assert [one.id for one in found.stored] == [first[0].id, second[0].id]
+        (bad,) = found.bad
+        assert (bad.file, bad.line) == (str(journal.file), 2)
+        assert BAD_LINES[line] in bad.reason
+
+
+def test_a_file_edited_by_hand_with_marks_and_ends_of_windows_is_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    one, two = drop(1), drop(2)
+    journal.file.write_bytes(b"\xef\xbb\xbf" + f"{one.line()}\r\n\r\n{two.line()}".encode())
+    assert [each.id for each in journal.read().stored] == sorted([one.id, two.id], key=[one.id, two.id].index)
+    journal.append([drop(3)])  # the last line had no end
+    assert len(journal.read()) == 3
+    assert journal.read().bad == ()
+
+
+def test_an_edit_in_the_middle_is_seen_by_a_reader_that_has_read_before(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append([drop(1), drop(2), drop(3)])
+    assert len(journal.read()) == 3
+    lines = journal.file.read_text("utf-8").splitlines(keepends=True)
+    journal.file.write_text(lines[0] + lines[2] + drop(4).line() + "\n" + drop(5).line() + "\n", "utf-8")
+    assert len(journal.read()) == 4
+    journal.file.unlink()
+    assert len(journal.read()) == 0
+
+
+def test_unknown_keys_of_a_later_version_do_not_matter(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    record = json.loads(drop(1).line()) | {"certainty": 0.7}
+    journal.file.write_text(json.dumps(record), "utf-8")
+    assert len(journal.read()) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(decision_lists(), st.integers(0, 6000))
+def test_a_file_cut_off_anywhere_keeps_all_whole_lines(tmp_path_factory, made: list[Decision], left: int) -> None:
+    journal = Journal(tmp_path_factory.mktemp("cut") / "decisions.jsonl")
+    data = "".join(f"{one.line()}\n" for one in made).encode()
+    journal.file.write_bytes(data[:left])
+    whole = data[:left].count(b"\n")
+    also = left < len(data) and data[left : left + 1] == b"\n"  # only the end of the line is missing
+    found = journal.read()
+    assert {one.id for one in found.stored} == {one.id for one in made[: whole + also]}
+    assert len(found.bad) == (0 if also or data[:left].endswith(b"\n") or left == 0 or not data else 1)
+    journal.append([drop(99)])
+    assert len(journal.read()) == whole + also + 1
+
+
+def merged(folder: Path, files: list[Path]) -> Journal:
+    journal = Journal(folder / "decisions.jsonl")
+    for file in files:
+        journal.merge([file])
+    return journal
+
+
+@settings(max_examples=60, deadline=None)
+@given(decision_lists(), decision_lists(), st.data())
+def test_two_peoples_files_merged_in_any_order_give_the_same(tmp_path_factory, ann, ben, data) -> None:
+    folder = tmp_path_factory.mktemp("merge")
+    shared = data.draw(st.lists(st.sampled_from(ann), max_size=5)) if ann else []
+    ben = [*ben, *shared]
+    if ann and data.draw(st.booleans()):  # one was edited by hand: two decisions under one id
+        ben.append(ann[0].model_copy(update={"author": "ben"}))
+    files = [folder / "ann.jsonl", folder / "ben.jsonl"]
+    for file, made in zip(files, (ann, ben), strict=True):
+        Journal(file).append([]) if not made else file.write_text("".join(f"{one.line()}\n" for one in made), "utf-8")
+        file.touch()
+    one, other = merged(folder / "1", files), merged(folder / "2", files[::-1])
+    assert reading(one.read()) == reading(other.read())
+    assert {each.id for each in one.read().stored} == {each.id for each in (*ann, *ben)}
+    table = table_of([("ant", 1), ("bee", 2), ("bee", 1), ("cat", 3), ("cat", 4)])
+    assert one.read().active == other.read().active
+    first, second = (compute_manifest(table, journal.read()) for journal in (one, other))
+    assert first.table.frame.equals(second.table.frame)
+    assert one.merge(files) == 0
+
+
+def test_one_id_with_two_decisions_is_named(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    (one,) = journal.append([drop(1)])
+    with open(journal.file, "a", encoding="utf-8") as file:
+        file.write(one.model_copy(update={"reason": "edited"}).line() + "\n")
+    assert journal.read().conflicting == (one.id,)
+
+
+def test_a_merge_with_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none"):
+        Journal(tmp_path / "decisions.jsonl").merge([tmp_path / "other.jsonl"])
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "decisions.jsonl").mkdir()
+    with pytest.raises(InputError, match="can be read"):
+        Journal(tmp_path / "decisions.jsonl").read()
+    with pytest.raises(StorageError, match="Nothing of this was stored"):
+        Journal(tmp_path / "decisions.jsonl").append([drop(1)])
+
+
+def test_a_read_only_folder_is_told(tmp_path: Path, monkeypatch) -> None:
+    def refused(file, mode="r", **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("eyeshot.auditing.journal.open", refused, raising=False)
+    with pytest.raises(StorageError, match=r"Permission denied.*--decisions"):
+        Journal(tmp_path / "decisions.jsonl").append([drop(1)])
+
+
+@pytest.mark.parametrize("room", [0, 1, 100, 400])
+def test_a_full_disk_stores_nothing_of_a_batch_and_keeps_the_rest(tmp_path: Path, monkeypatch, room: int) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append([drop(1)])
+    before = journal.file.read_bytes()
+
+    class FullDisk:
+        """The file on a disk that has room for a few bytes more."""
+
+        def __init__(self, file) -> None:
+            self.file, self.left = file, room
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_) -> None:
+            self.file.close()
+
+        def fileno(self) -> int:
+            return self.file.fileno()
+
+        def write(self, data) -> int:
+            if not self.left:
+                raise OSError(28, "No space left on device")
+            count = self.file.write(bytes(data[: self.left]))
+            self.left -= count
+            return count
+
+    def opened(file, mode="r", **options):
+        return FullDisk(open(file, mode, **options)) if mode == "ab" else open(file, mode, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("eyeshot.auditing.journal.open", opened, raising=False)
+        with pytest.raises(StorageError, match=r"No space left.*Free some space"):
+            journal.append([drop(2), drop(3), drop(4)])
+    assert journal.file.read_bytes() == before
+    journal.append([drop(5)])
+    assert len(journal.read()) == 2
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from eyeshot.auditing.decision import decide
+from eyeshot.auditing.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+for number in range(int(sys.argv[3])):
+    journal.append([decide("drop", [f"{number:032x}"], author=sys.argv[2])])
+"""
+
+
+def test_two_writers_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.jsonl"
+    count = 100
+    running = [subprocess.Popen([sys.executable, "-c", WRITER, str(file), who, str(count)]) for who in ("ann", "ben")]
+    assert [one.wait(timeout=120) for one in running] == [0, 0]
+    found = Journal(file).read()
+    assert found.bad == ()
+    for who in ("ann", "ben"):
+        images = [one.images[0] for one in found.stored if one.author == who]
+        assert sorted(images) == [f"{number:032x}" for number in range(count)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_hundred_random_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.jsonl")
+    seed = random.SystemRandom().randrange(10**6)
+    chance = random.Random(seed)
+    print(f"seed {seed}")  # shown where the test fails
+    told: list[str] = []
+    begun: set[str] = set()
+    for _ in range(100):
+        receiver, sender = os.pipe()
+        child = os.fork()
+        if child == 0:  # stores decisions until it is killed; says which it begins, and which are stored
+            os.close(receiver)
+            while True:
+                one = drop(chance.randrange(1000), reason="x" * chance.choice((0, 5000)))
+                os.write(sender, f"-{one.id}\n".encode())
+                journal.append([one])
+                os.write(sender, f"+{one.id}\n".encode())
+        os.close(sender)
+        time.sleep(chance.uniform(0.0, 0.06))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(receiver) as said:
+            lines = said.read().splitlines()
+        told += [line[1:] for line in lines if line.startswith("+")]
+        begun |= {line[1:] for line in lines if line.startswith("-")}
+    assert len(told) > 20
+    found = Journal(journal.file).read()
+    stored = [one.id for one in found.stored]
+    assert set(told) <= set(stored) <= begun
+    assert len(stored) == len(set(stored))
+    lines = [json.loads(line)["id"] for line in journal.file.read_text("utf-8").splitlines() if line.endswith("}")]
+    assert len(lines) == len(set(lines))
+
+
+@settings(max_examples=100, deadline=None)
+@given(decision_lists())
+def test_what_counts_is_what_a_simple_rule_says(made: list[Decision]) -> None:
+    """Independent: a decision counts unless an undo of it counts, by plain recursion."""
+    decisions = ordered(made)
+
+    def counts(one: Decision) -> bool:
+        return not any(counts(undo) for undo in made if undo.undoes == one.id)
+
+    assert {one.id for one in decisions.active} == {one.id for one in made if one.kind != "undo" and counts(one)}
+
+
+def test_a_long_chain_of_undos_and_a_ring_of_them_end() -> None:
+    chain = [drop(1)]
+    for _ in range(5001):
+        chain.append(decide("undo", undoes=chain[-1].id, author="ann"))
+    assert ordered(chain).active == ()
+    assert len(ordered(chain[:-1]).active) == 1
+    one = decide("undo", undoes="bbbbbbbb", author="ann").model_copy(update={"id": "aaaaaaaa"})
+    two = decide("undo", undoes="aaaaaaaa", author="ann").model_copy(update={"id": "bbbbbbbb"})
+    ring = ordered([one, two, chain[0]])
+    assert ring.circular == {"aaaaaaaa", "bbbbbbbb"}
+    assert len(ring.active) == 1
