@@ -2,17 +2,19 @@
 
 from eyeshot.images.copies import copy_groups
 from eyeshot.images.finding import read_images
+from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
 from eyeshot.images.geometry import Fit, Geometry, Interpolation
 from eyeshot.images.headers import MINIMUM_SIDE, Progress, default_workers
 from eyeshot.images.listing import check_apart
 from eyeshot.images.pixels import PixelRows, Pixels, PixelStore, in_threads
 from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
 from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
-from eyeshot.images.splitting import hold_out, sample_rows
+from eyeshot.images.splitting import content_hashes, hold_out, sample_rows
 from eyeshot.images.table import ImageTable
 from eyeshot.images.upright import UprightImage, decode_upright
 
 __all__ = [
+    "ALWAYS_TRAIN",
     "MINIMUM_SIDE",
     "Fit",
     "Geometry",
@@ -26,6 +28,7 @@ __all__ = [
     "UnreadableImageError",
     "UprightImage",
     "check_apart",
+    "content_hashes",
     "copy_groups",
     "count_reasons",
     "decode",
@@ -33,6 +36,7 @@ __all__ = [
     "default_workers",
     "hold_out",
     "in_threads",
+    "make_folds",
     "os_reason",
     "read_images",
     "sample_rows",

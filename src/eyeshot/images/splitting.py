@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import xxhash
@@ -16,7 +17,14 @@ Rows = NDArray[np.int64]
 LARGEST_SHARE = 0.9
 
 
-def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, seed: int) -> tuple[Rows, Rows]:
+def hold_out(
+    table: ImageTable,
+    groups: Rows | None = None,
+    *,
+    share: float,
+    seed: int,
+    order: Sequence[float] | None = None,
+) -> tuple[Rows, Rows]:
     """Divide a table into training and validation images, by class, copy groups whole.
 
     Of every class about `share` is held out, and at least one image where the class has two images that are
@@ -27,6 +35,7 @@ def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, see
         groups: int64 (N,), the copy group of each image, of `copy_groups`; None: equal bytes only.
         share: of the images, to hold out; above 0, at most 0.9.
         seed: another seed, other images.
+        order: of each image; those with the smallest numbers are held out first. None: a hash of (seed, content).
 
     Returns:
         Training rows and validation rows, both ascending, int64.
@@ -42,7 +51,7 @@ def hold_out(table: ImageTable, groups: Rows | None = None, *, share: float, see
     members: dict[int, list[int]] = defaultdict(list)
     for row, group in enumerate(copy_groups(table) if groups is None else groups):
         members[int(group)].append(row)
-    order = _hashes(table.contents, seed)
+    order = content_hashes(table.contents, seed) if order is None else order
     # A group's place follows from its first content: copies that come in later rarely move it.
     waiting = sorted(members.values(), key=lambda rows: min(order[row] for row in rows))
     total = dict(zip(*map(np.ndarray.tolist, np.unique(labels, return_counts=True)), strict=True))
@@ -97,7 +106,7 @@ def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
     if count >= len(table):
         return np.arange(len(table), dtype=np.int64)
     labels = table.labels
-    order = _hashes(table.contents, seed)
+    order = content_hashes(table.contents, seed)
     ids = table.ids
     rank = np.empty(len(table), dtype=np.float64)
     for label in np.unique(labels):
@@ -108,5 +117,6 @@ def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
     return np.sort(chosen).astype(np.int64)
 
 
-def _hashes(contents: list[str], seed: int) -> list[int]:
+def content_hashes(contents: list[str], seed: int) -> list[int]:
+    """A number of each image that follows from the seed and its content alone; smaller ones are chosen first."""
     return [xxhash.xxh3_64_intdigest(f"{seed}:{content}".encode("ascii")) for content in contents]
