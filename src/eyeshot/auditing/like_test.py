@@ -1,0 +1,133 @@
+"""Which training images resemble the test images: adversarial weights, and how many images they are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from eyeshot.auditing.split import LikeTest
+from eyeshot.errors import InputError
+from eyeshot.images import ImageTable, content_hashes, hold_out
+from eyeshot.models import fit_head
+
+FOLDS = 5
+FEWEST = 50  # below it the accuracy of a validation set has a standard error of up to 7 points
+Values = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class TestLikeness:
+    """How much each training image looks like a test image.
+
+    Attributes:
+        weights: float64 (N,), density of test images over that of training images where the image lies.
+        effective: how many images the weights are worth.
+    """
+
+    weights: Values
+    effective: float
+
+
+def weigh(train: Values, test: Values, groups: NDArray[np.int64], *, seed: int) -> TestLikeness:
+    """Weights of training images from a classifier that tells them from test images, cross-fitted.
+
+    The odds that it gives to "test", over the prior odds, estimate the ratio of densities (Bickel, Brückner and
+    Scheffer 2009). Their effective number is Kish's, (sum w)^2 / sum w^2 (1965), times the sum of the weights over
+    N where that is below 1: the ratio has mean 1 over training images where these reach all that test images are,
+    and less where they do not.
+
+    Args:
+        train: features (N, D).
+        test: features (M, D).
+        groups: int64 (N,), equal for copies, which are never fitted and judged at once.
+        seed: of the folds.
+    """
+    logits = _cross_fitted(train, test, groups, seed)[: len(train)]
+    logs = logits - np.log(len(test) / len(train))
+    top = float(logs.max())
+    scaled = np.exp(logs - top)
+    reach = min(1.0, float(np.exp(top) * scaled.mean()))
+    effective = reach * float(scaled.sum() ** 2 / np.square(scaled).sum())
+    return TestLikeness(np.exp(np.clip(logs, -700, 700)), effective)
+
+
+def order_like_test(table: ImageTable, groups: NDArray[np.int64], likeness: TestLikeness, *, seed: int) -> Values:
+    """An order for `hold_out` in which a group comes first as often as its weight says.
+
+    Weighted sampling without replacement as a race of exponential times (Efraimidis and Spirakis 2006); the times
+    follow from seed and content.
+    """
+    which = np.unique(groups, return_inverse=True)[1]
+    weights = np.bincount(which, weights=likeness.weights) / np.bincount(which)
+    hashes = np.array(content_hashes(table.contents, seed), dtype=np.float64)
+    least = np.full(len(weights), np.inf)
+    np.minimum.at(least, which, hashes)
+    uniform = (least + 1.0) / 2.0**64
+    # As logarithms: weights of images that look like no test image are as small as a float can be.
+    race = np.log(-np.log(np.minimum(uniform, 1 - 1e-16))) - np.log(np.maximum(weights, 1e-300))
+    return np.asarray(race[which], np.float64)
+
+
+def check_effective(likeness: TestLikeness, wanted: int, share: float) -> None:
+    """Refuse a validation set larger than the training images that look like test images.
+
+    Raises:
+        InputError: with the effective number.
+    """
+    effective = int(likeness.effective)
+    if effective >= max(wanted, FEWEST):
+        return
+    way = "Use the split without --like-test; what validation says then may not hold on the test set."
+    if effective >= FEWEST:
+        way = f"Use --val {np.floor(100 * share * effective / wanted) / 100:g}, or the split without --like-test."
+    raise InputError(
+        f"--like-test needs training images that resemble the test images: at least {max(wanted, FEWEST)} "
+        f"for --val {share:g}, got an effective number of {effective} among {len(likeness.weights)}. {way}"
+    )
+
+
+def judge(
+    table: ImageTable,
+    groups: NDArray[np.int64],
+    train: Values,
+    test: Values,
+    held: NDArray[np.int64],
+    likeness: TestLikeness,
+    *,
+    share: float,
+    seed: int,
+) -> LikeTest:
+    """How well the chosen validation images are told from test images, against ones chosen by chance.
+
+    Classifiers are fitted anew for this: the weights would flatter the images that they chose.
+    """
+    _, chance = hold_out(table, groups, share=share, seed=seed)
+    before, after = (auc_between(train[rows], test, groups[rows], seed=seed) for rows in (chance, held))
+    return LikeTest(effective=likeness.effective, auc_before=before, auc_after=after)
+
+
+def auc_between(one: Values, other: Values, groups: NDArray[np.int64], *, seed: int) -> float:
+    """Area under the ROC curve of a cross-fitted classifier that tells two sets apart; 0.5: it cannot."""
+    logits = _cross_fitted(one, other, groups, seed)
+    return float(roc_auc_score(np.repeat([0, 1], [len(one), len(other)]), logits))
+
+
+def _cross_fitted(one: Values, other: Values, groups: NDArray[np.int64], seed: int) -> Values:
+    """Logits of "from the second set" for both sets, each from a classifier that has not seen the image's group."""
+    random = np.random.default_rng(seed)
+    which = np.unique(groups, return_inverse=True)[1]
+    fold_of_group = random.permutation(int(which.max()) + 1) % FOLDS
+    fold = np.concatenate([fold_of_group[which], random.permutation(len(other)) % FOLDS])
+    features = np.concatenate([one, other]).astype(np.float32)
+    labels = np.repeat([0, 1], [len(one), len(other)])
+    logits = np.zeros(len(features))
+    for number in range(FOLDS):
+        held = fold == number
+        if not held.any():
+            continue
+        head = fit_head(features[~held], labels[~held], class_count=2, tolerance=1e-4)
+        logits[held] = features[held] @ (head.weight[1] - head.weight[0]) + (head.bias[1] - head.bias[0])
+    return logits

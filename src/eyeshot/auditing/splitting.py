@@ -1,0 +1,171 @@
+"""From a folder and decisions to a split, with what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.auditing.decided_groups import decided_groups, find_groups, read_groups
+from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.leakage import measure_leakage, thumbnail_features
+from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
+from eyeshot.auditing.split import LikeTest, Part, Split, divide
+from eyeshot.augment import Pool
+from eyeshot.errors import InputError
+from eyeshot.images import ImageTable, Pixels, PixelStore
+from eyeshot.models import Backbone, FeatureBank
+
+Progress = Callable[[str, int, int], None]
+COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
+
+
+@dataclass(frozen=True)
+class SplitRequest:
+    """What a split should be.
+
+    Attributes:
+        folds: 0 for none.
+        val: share to hold out; 0 for none.
+        seed: another seed, another split.
+        small: classes with fewer groups than folds train in every fold instead of being refused.
+        leakage: measure what a plain random split would flatter.
+    """
+
+    folds: int
+    val: float
+    seed: int = 0
+    small: bool = False
+    leakage: bool = True
+
+
+def make_split(
+    table: ImageTable,
+    decisions: Decisions,
+    request: SplitRequest,
+    *,
+    cache: Path,
+    audit: Path | None = None,
+    like: ImageTable | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    command: str = "",
+) -> tuple[Split, ImageTable, list[str]]:
+    """Divide the images of a manifest.
+
+    Args:
+        table: the labelled images of the manifest.
+        decisions: what people know about copies.
+        request: what is wanted.
+        cache: folder of decoded images and features.
+        audit: an `audit.json` whose near copies stay together too.
+        like: test images that the part "val" should resemble.
+        backbone: whose features are read for leakage and likeness; None: thumbnails.
+        device: where it runs.
+        progress: called with (what, done, total).
+        command: what was typed.
+
+    Returns:
+        the split, the images that it divides (those that can be decoded), and sentences to print.
+
+    Raises:
+        InputError: an impossible demand, with its numbers.
+    """
+    if like is not None and not request.val:
+        raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
+
+    def report(words: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(words, done, total)
+
+    groups, pixels = find_groups(table, cache=cache, progress=report("decoding training images"))
+    more = read_groups(audit) if audit is not None else []
+    groups = decided_groups(table, groups, decisions, more=more)
+    notes = []
+    if pixels.skipped:
+        one = pixels.skipped[0]
+        notes.append(f"{len(pixels.skipped)} images cannot be decoded and have no part, as {one.path}: {one.reason}.")
+    table, groups = table.take(pixels.rows), groups[pixels.rows]
+    basis = COPIES
+    if audit is not None:
+        basis += f", near copies of {audit.name} ({len(more)} groups)"
+    reader = "a linear head on thumbnails of 8 x 8 pixels"
+    if backbone is not None:
+        reader = f"a linear head on features of {backbone.name}"
+    features: NDArray[np.generic] | None = None
+    if request.leakage or like is not None:
+        features = _features(table, pixels, backbone, cache=cache, device=device, report=report("features"))
+    found: LikeTest | None = None
+    if like is None:
+        parts = _divide(table, groups, request)
+    else:
+        assert features is not None
+        parts, found = _like_test(table, groups, features, like, request, backbone, cache, device, report)
+    leakage = None
+    if request.leakage:
+        assert features is not None
+        leakage = measure_leakage(
+            table, features, groups, folds=request.folds or round(1 / request.val), seed=request.seed, reader=reader,
+            progress=report("heads on both splits"),
+        )  # fmt: skip
+    split = Split(
+        command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=found, basis=basis,
+        leakage=leakage, parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
+    )  # fmt: skip
+    return split, table, notes
+
+
+def _divide(
+    table: ImageTable, groups: NDArray[np.int64], request: SplitRequest, order: NDArray[np.floating] | None = None
+) -> list[Part]:
+    return divide(
+        table, groups, folds=request.folds, val=request.val, seed=request.seed, small=request.small,
+        order=None if order is None else order.tolist(),
+    )  # fmt: skip
+
+
+def _like_test(
+    table: ImageTable,
+    groups: NDArray[np.int64],
+    features: NDArray[np.generic],
+    like: ImageTable,
+    request: SplitRequest,
+    backbone: Backbone | None,
+    cache: Path,
+    device: str,
+    report: Callable[[str], Callable[[int, int], None] | None],
+) -> tuple[list[Part], LikeTest]:
+    pixels = find_groups(like, cache=cache, progress=report("decoding test images"))[1]
+    test = _features(like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features"))
+    train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
+    likeness = weigh(train, target, groups, seed=request.seed)
+    check_effective(likeness, round(request.val * len(table)), request.val)
+    parts = _divide(table, groups, request, order_like_test(table, groups, likeness, seed=request.seed))
+    held = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
+    found = judge(table, groups, train, target, held, likeness, share=request.val, seed=request.seed)
+    return parts, found
+
+
+def _features(
+    table: ImageTable,
+    pixels: Pixels,
+    backbone: Backbone | None,
+    *,
+    cache: Path,
+    device: str,
+    report: Callable[[int, int], None] | None,
+) -> NDArray[np.generic]:
+    """Features of the images that could be decoded, in their order."""
+    if backbone is None:
+        return thumbnail_features(pixels.images)
+    sized = PixelStore(cache, backbone.geometry).load(table, np.arange(len(table)), progress=report)
+    if len(sized) < len(table):
+        raise InputError(
+            f"All images must be decoded at the model's size, but {len(table) - len(sized)} cannot be, as "
+            f"{sized.skipped[0].path}: {sized.skipped[0].reason}. Leave out --model, or drop them."
+        )
+    bank = FeatureBank(cache, backbone, device=device)
+    return bank.clean(Pool(sized.images, sized.keys), np.arange(len(sized)), progress=report)
