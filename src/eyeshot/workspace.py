@@ -30,6 +30,11 @@ class Workspace:
     root: Path
     cache: Path
 
+    @property
+    def project(self) -> Path:
+        """The folder of what people write and share: eyeshot.toml, decisions, the split."""
+        return self.root.parent
+
     def results(self, command: str) -> Path:
         """Default place for the results of `command`, for instance `eyeshot-out/cover`."""
         return self.root / command

@@ -1,0 +1,80 @@
+"""Look at the data first: findings, decisions, the manifest after them, and splits that copies do not flatter.
+
+Names are loaded when first used: listing decisions needs no network library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eyeshot.auditing.decision import KINDS, BadLine, Decision, Decisions, decide
+    from eyeshot.auditing.export import write_csv, write_decisions, write_links
+    from eyeshot.auditing.journal import DECISIONS_FILE, Journal
+    from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
+    from eyeshot.auditing.manifest import Manifest, compute_manifest
+    from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
+    from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
+    from eyeshot.auditing.splitting import SplitRequest, make_split
+
+__all__ = [
+    "DECISIONS_FILE",
+    "KINDS",
+    "POLICIES",
+    "SPLIT_FILE",
+    "BadLine",
+    "Decision",
+    "Decisions",
+    "Journal",
+    "Manifest",
+    "Split",
+    "SplitRequest",
+    "apply_policy",
+    "compute_manifest",
+    "count_parts",
+    "decide",
+    "decided_groups",
+    "find_groups",
+    "find_policy",
+    "make_split",
+    "read_groups",
+    "read_split",
+    "write_csv",
+    "write_decisions",
+    "write_links",
+]
+
+# No module may have the name of what it exports: once it is loaded, the package's attribute is the module.
+_HOME = {
+    "DECISIONS_FILE": "journal",
+    "KINDS": "decision",
+    "POLICIES": "policies",
+    "SPLIT_FILE": "split",
+    "BadLine": "decision",
+    "Decision": "decision",
+    "Decisions": "decision",
+    "Journal": "journal",
+    "Manifest": "manifest",
+    "Split": "split",
+    "SplitRequest": "splitting",
+    "apply_policy": "policies",
+    "compute_manifest": "manifest",
+    "count_parts": "split",
+    "decide": "decision",
+    "decided_groups": "known_copies",
+    "find_groups": "known_copies",
+    "find_policy": "policies",
+    "make_split": "splitting",
+    "read_groups": "known_copies",
+    "read_split": "split",
+    "write_csv": "export",
+    "write_decisions": "export",
+    "write_links": "export",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"eyeshot.auditing.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'eyeshot.auditing' has no attribute {name!r}")

@@ -96,6 +96,20 @@ class Decision(BaseModel):
         """The decision as one line of JSON, without the end of the line; empty fields are left out."""
         return self.model_dump_json(exclude_defaults=True)
 
+    def words(self) -> str:
+        """What it is about, in a few words for a list."""
+        if self.undoes is not None:
+            return f"of {self.undoes[:8]}" + (f": {self.names[0]}" if self.names else "")
+        if self.kind == "merge-classes":
+            return f"{', '.join(self.classes)} -> {self.label}"
+        shown = [*(self.names or self.images)[:3]]
+        if len(self.names or self.images) > 3:
+            shown.append(f"and {len(self.names or self.images) - 3} more")
+        text = ", ".join(shown)
+        text += f" under {self.given}" if self.given else ""
+        text += f" -> {self.label}" if self.label else ""
+        return text + (f" ({self.reason})" if self.reason else "")
+
     @property
     def order(self) -> tuple[datetime, str]:
         """Decisions take effect in this order, in whichever order they lie in files."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from eyeshot.auditing.decision import Decisions
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError, StorageError
 from eyeshot.workspace import make_folder, replacing
@@ -89,6 +90,31 @@ def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] =
             "name another folder."
         ) from error
     return "copies" if copies else "links"
+
+
+def write_decisions(decisions: Decisions, file: Path) -> None:
+    """Write all decisions in the order in which they take effect: JSON lines, or a table where the name ends in .csv.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    make_folder(file.absolute().parent)
+    with replacing(file) as temporary:
+        if file.suffix.lower() != ".csv":
+            temporary.write_text("".join(f"{one.line()}\n" for one in decisions.stored), encoding="utf-8")
+            return
+        columns: dict[str, list[str]] = {
+            "id": [one.id for one in decisions.stored],
+            "time": [one.time.isoformat() for one in decisions.stored],
+            "author": [one.author for one in decisions.stored],
+            "kind": [one.kind for one in decisions.stored],
+            "counts": ["no" if one.id in decisions.undone else "yes" for one in decisions.stored],
+            "label": [one.label or "" for one in decisions.stored],
+            "what": [one.words() for one in decisions.stored],
+            "images": [" ".join(one.images) for one in decisions.stored],
+            "policy": [one.policy for one in decisions.stored],
+        }
+        pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_csv(temporary)
 
 
 def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decided_groups import decided_groups, find_groups, read_groups
 from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
 from eyeshot.auditing.leakage import measure_leakage, thumbnail_features
 from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.split import LikeTest, Part, Split, divide

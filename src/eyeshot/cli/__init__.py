@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.core import TyperGroup
 
-from eyeshot.cli import augmentations, cache, cover, demo, preview, train
+from eyeshot.cli import augmentations, cache, cover, decisions, demo, init, manifest, preview, split, train
 from eyeshot.errors import EyeshotError
 
 
@@ -40,8 +40,12 @@ app = typer.Typer(
 app.command("cover")(cover.run)
 app.command("demo")(demo.run)
 app.command("train")(train.run)
+app.command("init")(init.run)
+app.command("split")(split.run)
 app.command("augmentations")(augmentations.run)
 app.command("preview")(preview.run)
+app.add_typer(decisions.app, name="decisions")
+app.add_typer(manifest.app, name="manifest")
 app.add_typer(cache.app, name="cache")
 
 

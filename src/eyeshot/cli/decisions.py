@@ -1,0 +1,235 @@
+"""`eyeshot decisions`: what people decided about images; appended, by content, reversible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eyeshot.cli.project_data import DecisionsFile, ImageRoot, LabelColumn, Labels, PathColumn, Train
+
+app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
+Author = Annotated[str | None, typer.Option(help="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")]
+SHORTEST_ID = 4
+
+
+@app.command("list")
+def show(
+    all_: Annotated[bool, typer.Option("--all", help="Undone ones and undos too.")] = False,
+    last: Annotated[int, typer.Option(help="Only so many, the latest; 0 for all.")] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    decisions: DecisionsFile = None,
+) -> None:
+    """List decisions, the latest last."""
+    from eyeshot.cli.project_data import find_journal, read_decisions
+
+    journal = find_journal(decisions)
+    found = read_decisions(journal)
+    shown = (found.stored if all_ else found.active)[-last if last else 0 :]
+    if json_:
+        for one in shown:
+            typer.echo(one.line())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("id", "time (UTC)", "author", "kind", "what"):
+        table.add_column(heading, overflow="fold")
+    for one in shown:
+        state = " (undone)" if one.id in found.undone else ""
+        table.add_row(one.id[:8], f"{one.time:%Y-%m-%d %H:%M}", one.author, one.kind + state, one.words())
+    Console().print(table)
+    typer.echo(
+        f"{len(found.active)} decisions count, {len(found) - len(found.active)} are undone or undo; {journal.file}"
+    )
+
+
+@app.command("add")
+def add(
+    kind: Annotated[
+        str, typer.Argument(help="drop, drop-both, keep, keep-one, relabel, merge-classes, group, not-copy.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="The files; what is stored is their content. keep-one: the first stays.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The new label (relabel, merge-classes).")] = None,
+    given: Annotated[str | None, typer.Option(help="Only where the file lies under this label.")] = None,
+    class_: Annotated[list[str] | None, typer.Option("--class", help="A class to merge; repeat.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, in words.")] = "",
+    author: Author = None,
+    decisions: DecisionsFile = None,
+) -> None:
+    """Decide about images by their files."""
+    import xxhash
+
+    from eyeshot.auditing import KINDS, decide
+    from eyeshot.cli.project_data import find_journal
+    from eyeshot.errors import InputError
+    from eyeshot.images import os_reason
+    from eyeshot.project import find_project
+
+    if kind not in KINDS or kind == "undo":
+        raise InputError(f"KIND must be one of {', '.join(name for name in KINDS if name != 'undo')}, got {kind!r}.")
+    files = list(images or ())
+    test = find_project().value("test", None)
+    if kind == "relabel" and test is not None and any(file.resolve().is_relative_to(test.resolve()) for file in files):
+        find_project().check_use("hand-labels", "A label for test images")
+    contents = []
+    for file in files:
+        try:
+            contents.append(xxhash.xxh3_128_hexdigest(file.read_bytes()))
+        except OSError as error:
+            raise InputError(
+                f"An image must be a file that can be read, got {str(file)!r}: {os_reason(error)}."
+            ) from error
+    try:
+        one = decide(
+            kind,
+            tuple(dict.fromkeys(contents)),
+            keep=contents[0] if kind == "keep-one" and contents else None,
+            author=author, given=given, label=label, classes=tuple(class_ or ()), reason=reason,
+            names=tuple(map(str, files)),
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(f"{kind}: {_first(error)}. See `eyeshot decisions add --help`.") from error
+    journal = find_journal(decisions)
+    (stored,) = journal.append([one])
+    typer.echo(f"{stored.id[:8]}: {stored.kind} {stored.words()}. Take it back: eyeshot decisions undo {stored.id[:8]}")
+
+
+@app.command("undo")
+def undo(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids, or how they begin.")] = None,
+    last: Annotated[int, typer.Option(help="Undo so many of the latest that count.")] = 0,
+    policy: Annotated[bool, typer.Option("--policy", help="Undo all that the latest policy decided.")] = False,
+    author: Author = None,
+    decisions: DecisionsFile = None,
+) -> None:
+    """Take decisions back; undoing an undo brings the decision back."""
+    from eyeshot.auditing import decide
+    from eyeshot.cli.project_data import find_journal, read_decisions
+    from eyeshot.errors import InputError
+
+    journal = find_journal(decisions)
+    found = read_decisions(journal)
+    wanted = []
+    for start in ids or ():
+        fitting = [one for one in found.stored if one.id.startswith(start)] if len(start) >= SHORTEST_ID else []
+        if len(fitting) != 1:
+            raise InputError(
+                f"An id must begin like exactly one decision ({SHORTEST_ID} characters at least), got {start!r}, which "
+                f"fits {len(fitting)}. See `eyeshot decisions list --all`."
+            )
+        if fitting[0].id in found.undone:
+            raise InputError(f"{start!r} is undone already. See `eyeshot decisions list --all`.")
+        wanted += fitting
+    if last > 0:
+        wanted += found.active[-last:]
+    if policy:
+        latest = next((one.policy for one in reversed(found.active) if one.policy), "")
+        wanted += [one for one in found.active if latest and one.policy == latest]
+    if not wanted:
+        raise InputError("Nothing to undo: give an id, --last 1 or --policy. See `eyeshot decisions list`.")
+    unique = list({one.id: one for one in wanted}.values())
+    journal.append([decide("undo", undoes=one.id, author=author, names=one.names) for one in unique])
+    for one in unique[:10]:
+        typer.echo(f"undone: {one.id[:8]} {one.kind} {one.words()}")
+    typer.echo(f"{len(unique)} undone.")
+
+
+@app.command("merge")
+def merge(
+    files: Annotated[list[Path], typer.Argument(help="Files of decisions of other people.")],
+    decisions: DecisionsFile = None,
+) -> None:
+    """Take over other people's decisions; by id, so that merging twice or in another order changes nothing."""
+    from eyeshot.auditing import Journal
+    from eyeshot.cli.project_data import find_journal, read_decisions
+
+    for file in files:
+        if file.is_file():
+            read_decisions(Journal(file))
+    journal = find_journal(decisions)
+    count = journal.merge(files)
+    typer.echo(f"{count} new decisions; {len(read_decisions(journal).active)} count now in {journal.file}.")
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write: .jsonl to merge elsewhere, .csv to read in a table.")],
+    decisions: DecisionsFile = None,
+) -> None:
+    """Write all decisions to a file, in the order of their times; lines that cannot be used are left out."""
+    from eyeshot.auditing import write_decisions
+    from eyeshot.cli.project_data import find_journal, read_decisions
+
+    found = read_decisions(find_journal(decisions))
+    write_decisions(found, file)
+    typer.echo(f"Wrote {len(found)} decisions to {file}.")
+
+
+@app.command("apply")
+def apply(
+    train: Train = None,
+    policy: Annotated[str, typer.Option(help="keep-one, drop-both or group; see below.")] = "",
+    min_per_class: Annotated[
+        int, typer.Option(help="Never leave a class under so many images; what this stops is listed.")
+    ] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be decided; store nothing.")] = False,
+    audit: Annotated[
+        Path | None, typer.Option(help="audit.json whose near copies count too. Default: exact and turned ones only.")
+    ] = None,
+    author: Author = None,
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    image_root: ImageRoot = None,
+    decisions: DecisionsFile = None,
+) -> None:
+    """Decide about all copy groups by a policy.
+
+    keep-one: of copies under one label the largest stays. drop-both: copies under several labels go. group: copies
+    stay, and stay together in every split.
+    """
+    from eyeshot.auditing import apply_policy, decided_groups, find_groups, find_policy, read_groups
+    from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.project_data import find_journal, read_decisions, read_manifest, read_train
+    from eyeshot.project import find_project
+    from eyeshot.workspace import find_workspace
+
+    chosen = find_policy(policy)
+    journal = find_journal(decisions)
+    found = read_decisions(journal)
+    table = read_train(
+        find_project(), train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    manifest = read_manifest(table, found)
+    with progress_shown() as progress:
+        groups, _ = find_groups(
+            manifest.table, cache=find_workspace().cache, progress=lambda done, total: progress("decoding", done, total)
+        )
+    more = read_groups(audit) if audit is not None else []
+    groups = decided_groups(manifest.table, groups, found, more=more)
+    made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, author=author)
+    for one in stopped:
+        typer.echo(f"stopped: {one.label!r} would keep {one.left} images: {', '.join(one.names[:4])}")
+    if stopped:
+        typer.echo(f"{len(stopped)} groups left as they are, so that no class gets under {min_per_class} images.")
+    if dry_run:
+        for decision in made[:20]:
+            typer.echo(f"would: {decision.kind} {decision.words()}")
+        typer.echo(f"{len(made)} decisions would be stored. Next: the same command without --dry-run.")
+        return
+    journal.append(made)
+    typer.echo(f"{len(made)} decisions stored in {journal.file}. Take them back: eyeshot decisions undo --policy")
+
+
+def _first(error: ValueError) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return str(first["msg"]).removeprefix("Value error, ")
+    return str(error)
