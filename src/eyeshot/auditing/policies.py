@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decision, Kind, decide
+from eyeshot.auditing.decision import Decision, Decisions, Kind, decide
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError
 
@@ -72,6 +72,7 @@ def apply_policy(
     groups: NDArray[np.int64],
     *,
     min_per_class: int,
+    known: Decisions | None = None,
     author: str | None = None,
 ) -> tuple[list[Decision], list[Stopped]]:
     """The decisions of a policy; nothing is stored.
@@ -79,6 +80,7 @@ def apply_policy(
     Args:
         manifest: what is left so far, so that a policy applied twice decides nothing new.
         groups: int64 (N,), equal for copies among the images of the manifest.
+        known: decisions that there are already; the same ones are not made again.
         min_per_class: no class may get fewer images than this by the policy; one that has fewer loses none.
 
     Returns:
@@ -99,6 +101,7 @@ def apply_policy(
     for row, group in enumerate(groups.tolist()):
         members[group].append(row)
     several = [rows for rows in members.values() if len(rows) > 1]
+    there = {(one.kind, frozenset(one.images)) for one in known.active} if known is not None else set()
     decisions, stopped = [], []
     words = f"{policy.name} --min-per-class {min_per_class}"
     for rows in sorted(several, key=lambda rows: min(contents[row] for row in rows)):
@@ -114,7 +117,7 @@ def apply_policy(
             stopped += [Stopped(names, name, counts[name] - less[name]) for name in sorted(small)]
             continue
         images = tuple(dict.fromkeys(contents[row] for row in rows))
-        if policy.kind == "group" and len(images) < 2:
+        if policy.kind == "group" and (len(images) < 2 or (policy.kind, frozenset(images)) in there):
             continue  # equal bytes stay together anyway
         keep = images[0] if policy.kind == "keep-one" else None
         decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=words, author=author))

@@ -212,7 +212,7 @@ def apply(
         )
     more = read_groups(audit) if audit is not None else []
     groups = decided_groups(manifest.table, groups, found, more=more)
-    made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, author=author)
+    made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, known=found, author=author)
     for one in stopped:
         typer.echo(f"stopped: {one.label!r} would keep {one.left} images: {', '.join(one.names[:4])}")
     if stopped:

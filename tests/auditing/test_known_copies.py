@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from decisions_made import decision_lists, key, table_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eyeshot.auditing import decide, decided_groups, read_groups
+from eyeshot.auditing.decision import Decision, Decisions, ordered
+from eyeshot.auditing.report import AuditReport, CopyGroup, ImageRef
+from eyeshot.errors import InputError
+from eyeshot.images import ImageTable, copy_groups
+
+
+def by_brute_force(table: ImageTable, groups: np.ndarray, decisions: Decisions, more: list[tuple[str, ...]]) -> list:
+    """Reachability over the full matrix of contents that are copies."""
+    contents = sorted(set(table.contents))
+    place = {content: number for number, content in enumerate(contents)}
+    linked = np.eye(len(contents), dtype=bool)
+    cliques = [
+        {content for content, own in zip(table.contents, groups, strict=True) if own == group} for group in groups
+    ]
+    cliques += [set(one) for one in more]
+    cliques += [set(one.images) for one in decisions.active if one.kind == "group"]
+    for clique in cliques:
+        for one, other in combinations(clique & set(contents), 2):
+            verdicts = [
+                d.kind for d in decisions.active if d.kind in ("group", "not-copy") and {one, other} <= set(d.images)
+            ]
+            if not verdicts or verdicts[-1] == "group":
+                linked[place[one], place[other]] = linked[place[other], place[one]] = True
+    for _ in contents:
+        linked = (linked.astype(int) @ linked.astype(int)) > 0
+    rows = [place[content] for content in table.contents]
+    return [next(row for row, other in enumerate(rows) if linked[own, other]) for own in rows]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=16),
+    st.lists(st.integers(0, 4), min_size=16, max_size=16),
+    decision_lists(),
+    st.lists(st.lists(st.integers(0, 14), min_size=2, max_size=4, unique=True), max_size=3),
+)
+def test_groups_after_decisions_are_what_brute_force_says(pictures, numbers, made: list[Decision], near) -> None:
+    table = table_of([("ant", picture) for picture in pictures])
+    number_of = {content: number for content, number in zip(sorted(set(table.contents)), numbers, strict=False)}
+    groups = np.array([number_of[content] for content in table.contents])
+    more = [tuple(map(key, one)) for one in near]
+    found = decided_groups(table, groups, ordered(made), more=more)
+    assert found.tolist() == by_brute_force(table, groups, ordered(made), more)
+
+
+def test_a_pair_that_is_no_copy_comes_apart_and_together_again_when_undone() -> None:
+    table = table_of([("ant", 1), ("ant", 2), ("bee", 3)])
+    groups = np.array([0, 0, 2])
+    no_copy = decide("not-copy", [key(1), key(2)], author="ann")
+    assert decided_groups(table, groups, ordered([no_copy])).tolist() == [0, 1, 2]
+    undo = decide("undo", undoes=no_copy.id, author="ann")
+    assert decided_groups(table, groups, ordered([no_copy, undo])).tolist() == [0, 0, 2]
+
+
+def test_equal_bytes_stay_together_whatever_is_said() -> None:
+    table = table_of([("ant", 1), ("bee", 1), ("bee", 2)])
+    no_copy = decide("not-copy", [key(1), key(2)], author="ann")
+    assert decided_groups(table, copy_groups(table), ordered([no_copy])).tolist() == [0, 0, 2]
+
+
+def test_a_group_of_thousands_is_quick() -> None:
+    table = table_of([("ant", picture) for picture in range(5000)])
+    groups = np.zeros(5000, dtype=np.int64)
+    one = decide("group", [key(picture) for picture in range(300)], author="ann")
+    assert set(decided_groups(table, groups, ordered([one]))) == {0}
+
+
+def reference(split: str, picture: int) -> ImageRef:
+    return ImageRef(split=split, id=f"{picture}.png", label="ant", content=key(picture))
+
+
+def test_near_copies_of_an_audit_are_read_those_of_training_alone(tmp_path: Path) -> None:
+    members = [
+        [reference("train", 1), reference("train", 2), reference("test", 3)],
+        [reference("train", 4), reference("test", 5)],
+    ]
+    groups = [
+        CopyGroup(images=images, medoid=0, diameter=0.2, identical=False, labels=["ant"], findings=[])
+        for images in members
+    ]
+    report = AuditReport(train="a", test="b", n_train=4, n_test=2, n_files=6, groups=groups)
+    (tmp_path / "audit.json").write_text(report.model_dump_json(), "utf-8")
+    assert read_groups(tmp_path / "audit.json") == [(key(1), key(2))]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "{"])
+def test_another_file_is_no_audit(tmp_path: Path, text: str) -> None:
+    (tmp_path / "audit.json").write_text(text, "utf-8")
+    with pytest.raises(InputError, match="no result of `eyeshot audit`"):
+        read_groups(tmp_path / "audit.json")
+    with pytest.raises(InputError, match="Cannot read"):
+        read_groups(tmp_path / "none.json")
