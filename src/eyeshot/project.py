@@ -176,7 +176,7 @@ def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> 
 
 def _text(value: str) -> str:
     """A TOML text; a literal one where it holds backslashes, as paths of Windows do."""
-    if "\\" in value and "'" not in value:
+    if "\\" in value and "'" not in value and value.isprintable():
         return f"'{value}'"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(f"\\u{ord(one):04X}" if ord(one) < 32 or ord(one) == 127 else one for one in escaped) + '"'

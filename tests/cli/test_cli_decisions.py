@@ -1,0 +1,226 @@
+"""init, decisions, manifest and split, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Eyeshot, tree
+from PIL import Image, ImageOps
+
+
+def picture(seed: int) -> Image.Image:
+    blobs = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(blobs).resize((48, 40), Image.Resampling.BICUBIC)
+
+
+def save(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Ten cats and ten dogs; one cat mirrored, one dog under cats too, byte for byte."""
+    folder = tmp_path / "pets"
+    for number in range(10):
+        save(folder / "cat" / f"{number}.png", number)
+        save(folder / "dog" / f"{number}.png", 100 + number)
+    ImageOps.mirror(picture(0)).save(folder / "cat" / "mirrored.png")
+    shutil.copy(folder / "dog" / "3.png", folder / "cat" / "wrong.png")
+    return folder
+
+
+def decided(eyeshot: Eyeshot) -> list[dict]:
+    return [json.loads(line) for line in eyeshot("decisions", "list", "--json").out.splitlines()]
+
+
+def test_after_init_commands_need_no_arguments(eyeshot: Eyeshot, pets: Path):
+    before = tree(pets)
+    done = eyeshot("init", pets, "--test-images", "nothing")
+    assert (done.code, "22 images in 2 classes" in done.out) == (0, True)
+    assert "22 images" in eyeshot("split", "--folds", "2").out
+    assert eyeshot("manifest", "export", "--csv", "clean.csv").code == 0
+    assert eyeshot("decisions", "apply", "--policy", "keep-one", "--dry-run").code == 0
+    assert tree(pets) == before
+    again = eyeshot("init", pets)
+    assert (again.code, "--force" in again.err) == (2, True)
+    assert eyeshot("init", pets, "--force").code == 0
+
+
+def test_without_init_every_command_takes_the_folder(eyeshot: Eyeshot, pets: Path):
+    for command in (("split",), ("manifest", "export", "--csv", "x.csv"), ("decisions", "apply", "--policy", "group")):
+        done = eyeshot(*command)
+        assert done.code == 2
+        assert "eyeshot init TRAIN" in done.err
+    assert eyeshot("split", pets, "--folds", "2").code == 0
+
+
+def test_init_refuses_what_is_no_project(eyeshot: Eyeshot, pets: Path, tmp_path: Path):
+    for arguments in ((tmp_path / "none",), (pets, "--test", tmp_path / "none"), (pets, "--test", pets / "cat"),
+                      (pets, "--test-images", "some")):  # fmt: skip
+        assert eyeshot("init", *arguments).code == 2
+        assert not Path("eyeshot.toml").exists()
+
+
+def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path):
+    eyeshot("init", pets)
+    eyeshot("decisions", "add", "drop", pets / "cat" / "wrong.png", "--given", "cat", "--author", "ann")
+    eyeshot("decisions", "add", "relabel", pets / "dog" / "5.png", "--label", "wolf", "--reason", "ears")
+    eyeshot("decisions", "add", "merge-classes", "--class", "dog", "--class", "wolf", "--label", "canine")
+    done = eyeshot("manifest", "export", "--csv", "clean.csv")
+    assert "21 of 22 images stay, 10 under another label, in 2 classes (3 decisions)" in done.out
+    listed = eyeshot("decisions", "list").out
+    for words in ("ann", "under cat", "-> wolf (ears)", "dog, wolf -> canine"):
+        assert words in listed
+    first = decided(eyeshot)[0]["id"]
+    assert eyeshot("decisions", "undo", first[:6]).code == 0
+    assert eyeshot("decisions", "undo", "--last", "2").code == 0
+    assert decided(eyeshot) == []
+    assert "22 of 22 images stay, 0 under another label" in eyeshot("manifest", "export", "--csv", "clean.csv").out
+    undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out.splitlines()[0])
+    eyeshot("decisions", "undo", undo["id"])
+    assert [one["id"] for one in decided(eyeshot)] == [first]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "burn", "x.png"),
+        ("add", "undo"),
+        ("add", "drop"),
+        ("add", "drop", "no such file.png"),
+        ("add", "relabel", "a.png"),
+        ("add", "group", "a.png"),
+        ("add", "merge-classes", "--label", "x"),
+        ("undo",),
+        ("undo", "abc"),
+        ("undo", "abcdef"),
+        ("merge", "none.jsonl"),
+        ("apply", "pets", "--policy", "keep-two"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused_and_nothing_stored(eyeshot: Eyeshot, arguments: tuple[str, ...]):
+    save(Path("a.png"), 1)
+    done = eyeshot("decisions", *arguments)
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert not Path("decisions.jsonl").exists()
+
+
+def test_a_policy_decides_its_guard_is_listed_and_all_of_it_is_taken_back(eyeshot: Eyeshot, pets: Path):
+    eyeshot("init", pets)
+    stopped = eyeshot("decisions", "apply", "--policy", "keep-one", "--min-per-class", "12")
+    assert "stopped: 'cat' would keep 11 images" in stopped.out
+    assert "0 decisions stored" in stopped.out
+    assert "would: keep-one" in eyeshot("decisions", "apply", "--policy", "keep-one", "--dry-run").out
+    assert decided(eyeshot) == []
+    eyeshot("decisions", "add", "drop", pets / "cat" / "9.png")
+    assert "1 decisions stored" in eyeshot("decisions", "apply", "--policy", "keep-one").out
+    assert "1 decisions stored" in eyeshot("decisions", "apply", "--policy", "drop-both").out
+    assert "0 decisions stored" in eyeshot("decisions", "apply", "--policy", "drop-both").out
+    assert sorted(one["kind"] for one in decided(eyeshot)) == ["drop", "drop-both", "keep-one"]
+    eyeshot("decisions", "undo", "--policy")
+    eyeshot("decisions", "undo", "--policy")
+    assert [one["kind"] for one in decided(eyeshot)] == ["drop"]
+
+
+def test_two_people_merge_and_export(eyeshot: Eyeshot, pets: Path):
+    eyeshot("decisions", "add", "drop", pets / "cat" / "1.png", "--author", "ann", "--decisions", "ann.jsonl")
+    eyeshot("decisions", "add", "drop", pets / "cat" / "2.png", "--author", "ben", "--decisions", "ben.jsonl")
+    assert "2 new decisions; 2 count now" in eyeshot("decisions", "merge", "ann.jsonl", "ben.jsonl").out
+    assert "0 new decisions" in eyeshot("decisions", "merge", "ben.jsonl", "ann.jsonl").out
+    eyeshot("decisions", "merge", "ben.jsonl", "ann.jsonl", "--decisions", "other.jsonl")
+    eyeshot("decisions", "export", "one.jsonl")
+    eyeshot("decisions", "export", "two.jsonl", "--decisions", "other.jsonl")
+    assert Path("one.jsonl").read_bytes() == Path("two.jsonl").read_bytes()
+    eyeshot("decisions", "export", "table.csv")
+    assert len(Path("table.csv").read_text("utf-8").splitlines()) == 3
+
+
+def test_a_line_that_cannot_be_used_is_named_and_the_rest_counts(eyeshot: Eyeshot, pets: Path):
+    eyeshot("decisions", "add", "drop", pets / "cat" / "1.png")
+    with open("decisions.jsonl", "a", encoding="utf-8") as file:
+        file.write("<<<<<<< ours\n")
+    done = eyeshot("decisions", "list")
+    assert "line 2: mark of a merge conflict" in done.err
+    assert "1 decisions count" in done.out
+    exported = eyeshot("manifest", "export", pets, "--csv", "x.csv")
+    assert "line 2" in exported.err
+    assert "21 of 22" in exported.out
+
+
+def test_a_manifest_becomes_a_folder_of_links_and_originals_stay(eyeshot: Eyeshot, pets: Path):
+    before = tree(pets)
+    eyeshot("decisions", "add", "drop-both", pets / "cat" / "wrong.png")
+    done = eyeshot("manifest", "export", pets, "--links", "clean")
+    assert "20 of 22" in done.out
+    assert len(list(Path("clean").rglob("*.png"))) == 20
+    assert tree(pets) == before
+    assert eyeshot("manifest", "export", pets).code == 2
+    assert eyeshot("manifest", "export", pets, "--links", pets / "clean").code == 2
+    assert tree(pets) == before
+
+
+def test_copies_stay_together_unless_somebody_says_that_they_are_none(eyeshot: Eyeshot, pets: Path):
+    def parts():
+        eyeshot("split", pets, "--folds", "5", "--no-leakage")
+        eyeshot("manifest", "export", pets, "--csv", "x.csv")
+        rows = [line.split(",") for line in Path("x.csv").read_text("utf-8").splitlines()[1:]]
+        return {row[2]: row[5] for row in rows}
+
+    found = parts()
+    assert found["cat/0.png"] == found["cat/mirrored.png"]
+    assert found["cat/wrong.png"] == found["dog/3.png"]
+    eyeshot("decisions", "add", "group", *(pets / "dog" / f"{number}.png" for number in range(5)))
+    grouped = parts()
+    assert len({grouped[f"dog/{number}.png"] for number in range(5)}) == 1
+    eyeshot("decisions", "undo", "--last", "1")
+    assert parts() == found
+
+
+def test_a_split_reports_both_figures_and_refuses_what_cannot_be(eyeshot: Eyeshot, pets: Path):
+    done = eyeshot("split", pets, "--folds", "3", "--val", "0.2")
+    for words in ("Plain random split", "copy groups whole", "leakage", "points", "val: "):
+        assert words in done.out
+    split = json.loads(Path("split.json").read_text("utf-8"))
+    assert len(split["parts"]) == 21  # equal bytes count once
+    assert eyeshot("split", pets, "--folds", "3", "--val", "0.2", "--out", "again.json").code == 0
+    assert json.loads(Path("again.json").read_text("utf-8"))["parts"] == split["parts"]
+    refused = eyeshot("split", pets, "--folds", "30")
+    assert refused.code == 2
+    assert "30 folds need at least 30" in refused.err
+    assert eyeshot("split", pets, "--small", "some").code == 2
+
+
+def test_like_test_follows_the_rules_and_is_refused_where_nothing_is_alike(
+    eyeshot: Eyeshot, pets: Path, tmp_path: Path
+):
+    for number in range(30):
+        Image.effect_noise((40, 40), 60 + number).convert("RGB").save(pets / f"n{number}.png")
+    (tmp_path / "test").mkdir()
+    for file in pets.glob("n*.png"):
+        file.rename(tmp_path / "test" / file.name)
+    eyeshot("init", pets, "--test", tmp_path / "test", "--test-images", "nothing")
+    done = eyeshot("split", "--val", "0.2", "--like-test", tmp_path / "test")
+    assert done.code == 2
+    assert 'change that line to test_images = "features"' in done.err
+    text = Path("eyeshot.toml").read_text("utf-8").replace('test_images = "nothing"', 'test_images = "features"')
+    Path("eyeshot.toml").write_text(text, "utf-8")
+    done = eyeshot("split", "--val", "0.2", "--like-test", tmp_path / "test")
+    assert done.code == 2
+    assert "got an effective number of" in done.err
+    assert not Path("split.json").exists()
+    done = eyeshot("split", "--folds", "2", "--like-test", tmp_path / "test")
+    assert "--val 0.2" in done.err
+
+
+def test_labels_for_test_images_need_the_rule(eyeshot: Eyeshot, pets: Path, tmp_path: Path):
+    save(tmp_path / "test" / "1.png", 7)
+    eyeshot("init", pets, "--test", tmp_path / "test")
+    done = eyeshot("decisions", "add", "relabel", tmp_path / "test" / "1.png", "--label", "cat")
+    assert done.code == 2
+    assert 'test_images = "hand-labels"' in done.err
