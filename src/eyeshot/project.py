@@ -108,7 +108,8 @@ def read_project(file: Path) -> Project:
         if not isinstance(value, str) or not value:
             raise InputError(f"{str(file)!r}: [data] {name} must be a text in quotes, got {value!r}.")
         if name in PATHS:
-            data[name] = file.parent / Path(value).expanduser()
+            # "~name" may be a folder of that name beside the file: only one's own home is meant by a mark.
+            data[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
     use = rules.get("test_images", "features")
     if use not in get_args(TestUse):
         raise InputError(
