@@ -15,22 +15,33 @@ if TYPE_CHECKING:
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
+    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef
+    from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
+    from eyeshot.auditing.words import NAMES
 
 __all__ = [
     "DECISIONS_FILE",
     "KINDS",
+    "NAMES",
     "POLICIES",
     "SPLIT_FILE",
+    "Audit",
+    "AuditReport",
     "BadLine",
+    "CopyGroup",
     "Decision",
     "Decisions",
+    "Distribution",
+    "Finding",
+    "ImageRef",
     "Journal",
     "Manifest",
     "Split",
     "SplitRequest",
     "apply_policy",
+    "audit",
     "compute_manifest",
     "count_parts",
     "decide",
@@ -47,6 +58,14 @@ __all__ = [
 
 # No module may have the name of what it exports: once it is loaded, the package's attribute is the module.
 _HOME = {
+    "audit": "run",
+    "ImageRef": "report",
+    "Finding": "report",
+    "Distribution": "report",
+    "CopyGroup": "report",
+    "AuditReport": "report",
+    "Audit": "run",
+    "NAMES": "words",
     "DECISIONS_FILE": "journal",
     "KINDS": "decision",
     "POLICIES": "policies",

@@ -1,130 +1,85 @@
-"""Copy groups after decisions: who must stay on one side of a split."""
+"""Copy groups: all members are copies of one picture, the medoid, so that chains of look-alikes do not fuse."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.report import AuditReport
-from eyeshot.errors import InputError
-from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
-
-Rows = NDArray[np.int64]
-SIDE = 64  # pixels; copies are compared as much smaller thumbnails
+MOST_FOR_DIAMETER = 40
 
 
-def find_groups(
-    table: ImageTable, *, cache: Path, progress: Callable[[int, int], None] | None = None
-) -> tuple[Rows, Pixels]:
-    """Copies by equal bytes, equal pixels, flips, quarter turns, resizing and encoding again.
+@dataclass(frozen=True)
+class Group:
+    """Pictures that are copies.
 
-    Returns:
-        int64 (N,), the first row of each image's group, and the decoded images, 64 pixels a side.
+    Attributes:
+        members: positions, the medoid first.
+        orientations: what turns each member into the medoid.
+        scores: of each member against the medoid; 1 of the medoid itself.
     """
-    pixels = PixelStore(cache, Geometry(SIDE)).load(table, np.arange(len(table)), progress=progress)
-    return copy_groups(table, pixels), pixels
+
+    members: list[int]
+    orientations: list[int]
+    scores: list[float]
 
 
-def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The copy groups of an `audit.json`, near copies too, as content keys of training images.
-
-    Raises:
-        InputError: the file is no result of `eyeshot audit`.
-    """
-    try:
-        report = AuditReport.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
-    except ValidationError as error:
-        raise InputError(
-            f"{str(file)!r} is no result of `eyeshot audit`. Run it again: eyeshot audit TRAIN."
-        ) from error
-    groups = (
-        tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in report.groups
-    )
-    return [group for group in groups if len(group) > 1]
+def inverse(orientation: int) -> int:
+    """The orientation that takes back another: mirrored ones take back themselves."""
+    return orientation if orientation >= 4 else (-orientation) % 4
 
 
-def decided_groups(
-    table: ImageTable, groups: Rows, decisions: Decisions, *, more: Iterable[Sequence[str]] = ()
-) -> Rows:
-    """Copy groups, with what people know: images that belong together, and images that are no copies.
+def combined(first: int, then: int) -> int:
+    """The orientation that equals two, one after the other; each mirrors first and then turns by quarters."""
+    mirrored = (first >= 4) != (then >= 4)
+    turns = (then % 4) + ((-1 if then >= 4 else 1) * (first % 4))
+    return (4 if mirrored else 0) + turns % 4
 
-    In a group every image counts as a copy of every other. Of two decisions about a pair the later counts. Where a
-    pair is said to be no copies, both may still stay together through a third image that is a copy of both.
+
+def make_groups(
+    first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64], scores: NDArray[np.float32]
+) -> list[Group]:
+    """Groups of pictures, largest sum of scores first; every member has a pair with its medoid.
 
     Args:
-        table: N images.
-        groups: int64 (N,), equal for copies.
-        decisions: those that count and are "group" or "not-copy" are used.
-        more: further groups, as content keys; images that are not in the table are passed over.
-
-    Returns:
-        int64 (N,), the first row of each image's group.
+        first, second: int64 (m,), pairs of copies.
+        orientation: int64 (m,), what turns the second one into the first.
+        scores: float32 (m,)
     """
-    contents = table.contents
-    first: dict[str, int] = {}
-    for row, content in enumerate(contents):
-        first.setdefault(content, row)
-    cliques: dict[int, list[str]] = defaultdict(list)
-    for content, row in first.items():
-        cliques[int(groups[row])].append(content)
-    together = [*cliques.values(), *(list(dict.fromkeys(one)) for one in more)]
-    # Equal bytes may lie in two of the groups that were given, where these are not made by `copy_groups`.
-    for row, content in enumerate(contents):
-        if groups[row] != groups[first[content]]:
-            together.append([content, *cliques[int(groups[row])]])
-    apart: set[frozenset[str]] = set()
-    partners: dict[str, set[str]] = defaultdict(set)
-    for one in decisions.active:
-        if one.kind == "group":
-            together.append(list(dict.fromkeys(one.images)))
-        if one.kind not in ("group", "not-copy"):
+    near: defaultdict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
+    for one, two, turn, score in zip(
+        first.tolist(), second.tolist(), orientation.tolist(), scores.tolist(), strict=True
+    ):
+        near[one][two] = (score, turn)
+        near[two][one] = (score, inverse(turn))
+    # The picture with the most copies first; ties by score, then by position, so that the order of pairs is no matter.
+    order = sorted(near, key=lambda node: (-len(near[node]), -sum(s for s, _ in near[node].values()), node))
+    taken: set[int] = set()
+    groups = []
+    for node in order:
+        if node in taken:
             continue
-        for pair in combinations(dict.fromkeys(one.images), 2):
-            if one.kind == "not-copy":
-                apart.add(frozenset(pair))
-                partners[pair[0]].add(pair[1])
-                partners[pair[1]].add(pair[0])
-            else:
-                apart.discard(frozenset(pair))
-    union = _Union(len(table))
-    for row, content in enumerate(contents):
-        union.join(row, first[content])
-    for clique in together:
-        members = [content for content in clique if content in first]
-        there = set(members)
-        if not any(partners[content] & there for content in members if content in partners):
-            for content in members[1:]:
-                union.join(first[members[0]], first[content])
+        others = sorted(other for other in near[node] if other not in taken)
+        if not others:
             continue
-        for one_content, other in combinations(members, 2):
-            if frozenset((one_content, other)) not in apart:
-                union.join(first[one_content], first[other])
-    return np.array([union.first(row) for row in range(len(table))], dtype=np.int64)
+        taken |= {node, *others}
+        groups.append(
+            Group(
+                [node, *others],
+                [0, *(near[node][other][1] for other in others)],
+                [1.0, *(near[node][other][0] for other in others)],
+            )
+        )
+    return groups
 
 
-class _Union:
-    """Sets of rows, each named by its first row (Galler and Fischer 1964)."""
-
-    def __init__(self, count: int) -> None:
-        self._above = list(range(count))
-
-    def first(self, row: int) -> int:
-        above = self._above
-        while above[row] != row:
-            above[row] = above[above[row]]
-            row = above[row]
-        return row
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.first(one), self.first(other)))
-        self._above[high] = low
+def pairs_within(group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """All pairs of members but those with the medoid, and what turns the second into the first; for the diameter."""
+    some = range(1, min(len(group.members), MOST_FOR_DIAMETER))
+    pairs = [(a, b) for a in some for b in some if a < b]
+    turns = [combined(group.orientations[b], inverse(group.orientations[a])) for a, b in pairs]
+    first = [group.members[a] for a, _ in pairs]
+    second = [group.members[b] for _, b in pairs]
+    return tuple(np.array(values, np.int64) for values in (first, second, turns))  # type: ignore[return-value]

@@ -18,7 +18,7 @@ from eyeshot.images import UnreadableImageError, decode_upright, default_workers
 from eyeshot.rowstore import RowStore
 from eyeshot.workspace import replacing
 
-VERSION = 1  # part of the folder's name: raise it when measure() gives other values for the same file
+VERSION = 2  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
 CHUNK_S = 5.0  # and the seconds
 

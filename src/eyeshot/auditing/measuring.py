@@ -57,8 +57,8 @@ def measure(image: UprightImage) -> NDArray[Any]:
     digest.update(np.ascontiguousarray(layers).data)
     record["pixels"] = np.frombuffer(digest.digest(), np.uint8)
     luma = rgb.convert("L")
-    # Pillow's box filter takes exact means of areas, also of images smaller than the thumbnail.
-    record["grey"] = np.asarray(luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+    # Smoother than means of areas: a copy of half the size then has the same thumbnail within 2 %.
+    record["grey"] = np.asarray(luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
     colour = np.asarray(rgb.resize((COLOURS, COLOURS), Image.Resampling.BOX))
     record["colour"] = colour
     numbers = {
@@ -69,7 +69,7 @@ def measure(image: UprightImage) -> NDArray[Any]:
         "quality": image.quality,
         "metadata_bytes": image.metadata_bytes,
         "trailing_bytes": image.trailing_bytes,
-        "range": max(high - low for low, high in rgb.getextrema()),
+        "range": _range(rgb),
         "sharpness": _sharpness(luma),
         **_levels(luma, colour),
     }
@@ -101,6 +101,11 @@ def _levels(luma: Image.Image, colour: NDArray[np.uint8]) -> dict[str, float]:
         "border_spread": float(edge.std()),
         "polarity": float(edge.mean() - middle.mean()),
     }
+
+
+def _range(rgb: Image.Image) -> int:
+    counts = np.asarray(rgb.histogram()).reshape(3, 256)
+    return max(int(used[-1] - used[0]) for used in map(np.flatnonzero, counts))
 
 
 def _sharpness(luma: Image.Image) -> float:

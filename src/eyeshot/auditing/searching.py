@@ -9,6 +9,7 @@ different pictures one near 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ SIDE = 16
 KEPT = 128  # dimensions after whitening
 MOST_FITTED = 20_000
 PRIOR_IMAGES = 300  # weight of the prior, in images: pictures in general have power falling with frequency squared
-NOISE = 2e-4  # variance that encoding again leaves in a coefficient of a standardised thumbnail
+NOISE = 2e-4  # variance that encoding again leaves in a standardised thumbnail, per row of its transform
 LEAST_CONTRAST = 2.0  # levels; flat pictures have nothing to compare
 BLOCK = 2048
 NEIGHBOURS = 24  # candidates of one picture at most: a thousand copies need not be a million pairs
@@ -45,9 +46,9 @@ class Candidates:
     """Pairs of pictures that may be copies.
 
     Attributes:
-        first, second: int64 (m,), positions; first < second.
+        first, second: int64 (m,), positions.
         orientation: int64 (m,), what turns the second one into the first, a number of `ORIENTATIONS`.
-        view: int64 (m,), which view of the first one was met: 0 is all of it.
+        view: int64 (m,), which view of the second one the first one met: 0 is all of it.
         cosine: float32 (m,).
         exact: all pairs were compared.
     """
@@ -74,7 +75,7 @@ def thumbnails(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     count, side = grey.shape[:2]
     step = side // SIDE
     blocks = grey.reshape(count, SIDE, step, SIDE, step)
-    return blocks.mean(axis=(2, 4), dtype=np.float32)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
 
 
 def standardised(small: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,13 +130,20 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     return Whitening(mean.astype(np.float32), (directions / np.sqrt(values)).astype(np.float32))
 
 
-def search_exact(vectors: Vectors, queries: list[list[Vectors]], *, least: float) -> Candidates:
+def search_exact(
+    vectors: Vectors,
+    queries: list[list[Vectors]],
+    *,
+    least: float,
+    progress: Callable[[int, int], None] | None = None,
+) -> Candidates:
     """All pairs with a cosine of at least `least`, each in its best view and orientation.
 
     Args:
         vectors: float32 (n, d), all pictures as they are.
         queries: for each view and each of its orientations, float32 (n, d): the same pictures seen so.
         least: cosine.
+        progress: called with (pictures done, pictures in all).
     """
     found: list[tuple[NDArray[np.int64], ...]] = []
     cosines: list[NDArray[np.float32]] = []
@@ -155,9 +163,12 @@ def search_exact(vectors: Vectors, queries: list[list[Vectors]], *, least: float
                         rows, columns = np.divmod(flat, products.shape[1])
                         one, two = rows + start, columns + other
                         kept = (one < two) if view == 0 else (one != two)
-                        # The seen one is the second; where a part was seen, the roles are kept by the sign of view.
-                        found.append((one[kept], two[kept], np.full(kept.sum(), orientation), np.full(kept.sum(), view)))
+                        found.append(
+                            (one[kept], two[kept], np.full(kept.sum(), orientation), np.full(kept.sum(), view))
+                        )
                         cosines.append(products.ravel()[flat[kept]])
+            if progress is not None:
+                progress(min(start + BLOCK, len(vectors)), len(vectors))
     return _best(found, cosines, len(vectors))
 
 
@@ -173,7 +184,7 @@ def _best(found: list[tuple[NDArray[np.int64], ...]], cosines: list[NDArray[np.f
     keys = (low * count + high)[order]
     first = order[np.concatenate([[True], keys[1:] != keys[:-1]])]
     one, two, orientation, view, cosine = (values[first] for values in (one, two, orientation, view, cosine))
-    kept = (_rank(one, two, cosine) < NEIGHBOURS)
+    kept = _rank(one, two, cosine) < NEIGHBOURS
     return Candidates(one[kept], two[kept], orientation[kept], view[kept], cosine[kept])
 
 

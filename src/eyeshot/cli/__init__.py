@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.core import TyperGroup
 
-from eyeshot.cli import augmentations, cache, cover, decisions, demo, init, manifest, preview, split, train
+from eyeshot.cli import audit, augmentations, cache, cover, decisions, demo, init, manifest, preview, split, train
 from eyeshot.errors import EyeshotError
 
 
@@ -37,6 +37,7 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights cannot be had; "
     "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues).",
 )
+app.command("audit")(audit.run)
 app.command("cover")(cover.run)
 app.command("demo")(demo.run)
 app.command("train")(train.run)

@@ -1,0 +1,179 @@
+"""Copies of every kind, as groups and findings: identical files and pixels, near copies, conflicts, leaks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.auditing.found import Evidence, finding
+from eyeshot.auditing.grouping import Group
+from eyeshot.auditing.inspection import Inspected
+from eyeshot.auditing.naming import name_transform
+from eyeshot.auditing.near import find_near_copies
+from eyeshot.auditing.report import ClassPair, CopyGroup, CutOff, Finding, Suggestion
+from eyeshot.auditing.sources import Sources
+
+MOST_NAMED = 200  # transforms written out for one group
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """All about copies.
+
+    Attributes:
+        findings: one for each group, or several where it is a conflict and a leak.
+        groups: the groups themselves.
+        conflicts: pictures under two labels, by pair of classes.
+        cut_off: how near copies were told.
+        group_of: int64 (N,), the first position of each image's group.
+    """
+
+    findings: list[Finding]
+    groups: list[CopyGroup]
+    conflicts: list[ClassPair]
+    cut_off: CutOff
+    group_of: NDArray[np.int64]
+
+
+def find_copies(sources: Sources, inspected: Inspected, *, workers: int | None, progress: Progress) -> Copies:
+    """Find copies among all images of training and test."""
+    good = np.array([position for position in range(len(sources)) if position not in inspected.failed], np.int64)
+    keys = inspected.pixel_keys()[good]
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    pictures = good[first]
+    files: defaultdict[int, list[int]] = defaultdict(list)
+    for position, number in zip(good.tolist(), place.tolist(), strict=True):
+        files[number].append(position)
+    near = find_near_copies(
+        inspected.records["grey"][pictures],
+        [sources.paths[position] for position in pictures],
+        np.array([_one_label(sources, files[number]) for number in range(len(pictures))], np.int64),
+        identical=_identical_pairs(sources, files),
+        workers=workers,
+        progress=progress,
+    )
+    in_near = {member for group in near.groups for member in group.members}
+    alone = [Group([number], [0], [1.0]) for number, same in files.items() if len(same) > 1 and number not in in_near]
+    groups: list[CopyGroup] = []
+    findings: list[Finding] = []
+    group_of = np.arange(len(sources), dtype=np.int64)
+    precision = near.cut_off.precision
+    everything = [*zip(near.groups, near.diameters, strict=True), *((group, 0.0) for group in alone)]
+    for group, diameter in everything:
+        positions = [position for member in group.members for position in files[member]]
+        group_of[positions] = min(positions)
+        made = _findings(sources, inspected, group, files, pictures, positions, diameter, precision)
+        findings += made
+        groups.append(
+            CopyGroup(
+                images=sources.refs(positions),
+                medoid=0,
+                diameter=diameter,
+                identical=len(group.members) == 1,
+                labels=_labels(sources, positions),
+                findings=[one.id for one in made],
+            )
+        )
+    return Copies(findings, groups, _class_pairs(sources, everything, files), near.cut_off, group_of)
+
+
+def _one_label(sources: Sources, positions: list[int]) -> int:
+    labels = {int(sources.labels[position]) for position in positions} - {-1}
+    return labels.pop() if len(labels) == 1 else -1
+
+
+def _identical_pairs(sources: Sources, files: dict[int, list[int]]) -> tuple[int, int]:
+    pairs = crossing = 0
+    for same in files.values():
+        counts = Counter(int(sources.labels[position]) for position in same if sources.labels[position] >= 0)
+        total = counts.total()
+        pairs += total * (total - 1) // 2
+        crossing += (total * total - sum(count * count for count in counts.values())) // 2
+    return pairs, crossing
+
+
+def _labels(sources: Sources, positions: list[int]) -> list[str]:
+    return sorted({sources.train.classes[label] for label in sources.labels[positions].tolist() if label >= 0})
+
+
+def _findings(
+    sources: Sources,
+    inspected: Inspected,
+    group: Group,
+    files: dict[int, list[int]],
+    pictures: NDArray[np.int64],
+    positions: list[int],
+    diameter: float,
+    precision: float | None,
+) -> list[Finding]:
+    refs = sources.refs(positions)
+    labels = _labels(sources, positions)
+    tests = int(sources.in_test[positions].sum())
+    near = len(group.members) > 1
+    contents = len({sources.contents[position] for position in positions})
+    evidence: Evidence = {
+        "same": "near" if near else "bytes" if contents == 1 else "pixels",
+        "pictures": float(len(group.members)),
+        "diameter": diameter,
+    }
+    if near:
+        medoid = int(pictures[group.members[0]])
+        evidence["score"] = round(min(group.scores), 4)
+        evidence["transforms"] = [
+            f"{sources.ids[position]}: {name_transform(inspected, medoid, position, turn)}"
+            for member, turn in zip(group.members[1:], group.orientations[1:], strict=True)
+            for position in files[member][:1]
+        ][:MOST_NAMED]
+        evidence["medoid"] = sources.ids[medoid]
+    # Where the precision cannot be estimated, a near copy is only as sure as its score.
+    confidence = None if not near else round(min(group.scores), 3) if precision is None else round(precision, 3)
+    how = {"near": "near copies", "pixels": "files with identical pixels", "bytes": "files with identical bytes"}
+    what = f"{len(positions)} {how[str(evidence['same'])]}"
+    found = []
+    if len(labels) > 1:
+        words = f"{what} stand under {len(labels)} labels: {', '.join(labels)}."
+        evidence_labels = {**evidence, "labels": labels}
+        found.append(
+            finding("conflict", refs, words, suggestion="drop-both", evidence=evidence_labels, confidence=confidence)
+        )
+    if 0 < tests < len(positions):
+        words = f"{len(positions) - tests} of training and {tests} of test are {what}."
+        found.append(finding("leak", refs, words, suggestion="drop", evidence=evidence, confidence=confidence))
+    if not found:
+        suggestion: Suggestion = "group" if near else "keep-one"
+        kind = "near-copy" if near else "identical"
+        where = f" in {labels[0]}" if labels else ""
+        found.append(
+            finding(
+                kind,  # type: ignore[arg-type]
+                refs,
+                f"{what}{where}.",
+                suggestion=suggestion,
+                evidence=evidence,
+                confidence=confidence,
+            )
+        )
+    return found
+
+
+def _class_pairs(sources: Sources, groups: list[tuple[Group, float]], files: dict[int, list[int]]) -> list[ClassPair]:
+    pictures: Counter[tuple[str, str]] = Counter()
+    images: Counter[tuple[str, str]] = Counter()
+    for group, _ in groups:
+        positions = [position for member in group.members for position in files[member]]
+        for pair in combinations(_labels(sources, positions), 2):
+            pictures[pair] += 1
+            images[pair] += sum(
+                sources.labels[position] >= 0 and sources.train.classes[sources.labels[position]] in pair
+                for position in positions
+            )
+    return [
+        ClassPair(first=pair[0], second=pair[1], pictures=count, images=int(images[pair]))
+        for pair, count in sorted(pictures.items(), key=lambda item: (-item[1], item[0]))
+    ]

@@ -1,0 +1,179 @@
+"""`audit()`: look at the data first. One pass over the files, then findings with evidence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from eyeshot.auditing.copies import Copies, find_copies
+from eyeshot.auditing.inspection import Inspected, inspect
+from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
+from eyeshot.auditing.report import AuditReport, ClassCount, Finding
+from eyeshot.auditing.sources import Sources, read_sources
+from eyeshot.auditing.words import KINDS, answer
+from eyeshot.workspace import make_folder, replacing
+
+SMALL_CLASS = 20
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What `audit()` found.
+
+    Attributes:
+        report: the contents of `audit.json`.
+        sources: the images, for pages that show them.
+    """
+
+    report: AuditReport
+    sources: Sources
+
+    def save(self, folder: Path) -> None:
+        """Write `audit.json` and `findings.csv`, each whole or not at all.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        make_folder(folder)
+        with replacing(folder / "audit.json") as temporary:
+            temporary.write_text(self.report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with replacing(folder / "findings.csv") as temporary:
+            temporary.write_bytes(_csv(self.report.findings).encode("utf-8", "replace"))
+
+
+def audit(
+    train: Path,
+    test: Path | None = None,
+    *,
+    labels: Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: Path | None = None,
+    small_class: int = SMALL_CLASS,
+    cache: Path,
+    workers: int | None = None,
+    progress: Progress = lambda what, done, total: None,
+    command: str = "",
+) -> Audit:
+    """Look at training images, and at test images beside them. Files are only read, never touched.
+
+    Args:
+        train: folder with one folder per class, or the root of `labels`, or just images.
+        test: unlabelled folder.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        small_class: classes with fewer images are named.
+        cache: folder of all caches; what it knows by content is not decoded again.
+        workers: threads that read; one per processor by default.
+        progress: called with (what, done, total).
+        command: what was typed, for the report.
+
+    Raises:
+        InputError: a folder or the CSV cannot be used.
+        StorageError: the cache cannot be written.
+    """
+    clock = _Clock()
+    with clock("headers"):
+        sources = read_sources(
+            train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
+            cache=cache, workers=workers, progress=progress,
+        )  # fmt: skip
+    with clock("images"):
+        inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
+    with clock("copies"):
+        copies = find_copies(sources, inspected, workers=workers, progress=progress)
+    with clock("odd"):
+        odd = [*odd_files(sources, inspected), *odd_classes(sources, small=small_class)]
+    findings = sorted([*copies.findings, *odd], key=lambda one: (KINDS.index(one.kind), -len(one.images), one.id))
+    images: Counter[str] = Counter()
+    for one in findings:
+        images[one.kind] += len(one.images)
+    report = AuditReport(
+        train=str(train),
+        test=None if test is None else str(test),
+        n_train=len(sources.train),
+        n_test=0 if sources.test is None else len(sources.test),
+        n_files=len(sources) + len(sources.bad),
+        findings=findings,
+        groups=copies.groups,
+        cut_off=copies.cut_off,
+        conflicts=copies.conflicts,
+        classes=_classes(sources, inspected, copies),
+        small_class=small_class,
+        notes=list(sources.notes),
+        read=inspected.read,
+        seconds=clock.seconds,
+        cpu_seconds=clock.cpu_seconds,
+        versions=_versions(),
+        command=command,
+        counts=_in_order(Counter(one.kind for one in findings)),
+        images_by_kind=_in_order(images),
+    )
+    report.answer = answer(report, skipped=len(bad_refs(sources, inspected)))
+    return Audit(report, sources)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.seconds[part] = round(time.perf_counter() - wall, 3)
+        self.cpu_seconds[part] = round(time.process_time() - cpu, 3)
+
+
+def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in KINDS if kind in counts}
+
+
+def _classes(sources: Sources, inspected: Inspected, copies: Copies) -> list[ClassCount]:
+    made = []
+    usable = np.array([position not in inspected.failed for position in range(len(sources))])
+    for number, label in enumerate(sources.train.classes):
+        rows = np.flatnonzero((sources.labels == number) & usable)
+        made.append(ClassCount(label=label, images=len(rows), different=len(np.unique(copies.group_of[rows]))))
+    return made
+
+
+def _csv(findings: list[Finding]) -> str:
+    """One line for each image of each finding."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["finding", "kind", "split", "image", "label", "content", "confidence", "basis", "suggestion", "words"]
+    )
+    for one in findings:
+        for ref in one.images:
+            writer.writerow(
+                [
+                    one.id, one.kind, ref.split, ref.id, ref.label or "", ref.content, one.confidence,
+                    one.confidence_basis, one.suggestion, one.words,
+                ]
+            )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _versions() -> dict[str, str]:
+    names = ("eyeshot", "numpy", "pillow", "polars", "scipy")
+    found = {"python": sys.version.split()[0]}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout
+            continue
+    return found

@@ -1,0 +1,111 @@
+"""Is a pair of look-alikes one picture? Their fine detail is compared, block by block.
+
+Of two encodings of one picture nearly all blocks with detail agree closely, of a picture and its watermarked copy
+those that the watermark spares; of two guitars drawn alike hardly any. So the score is the share of the detail that
+lies in blocks that agree, from 0 to 1. A pair that this leaves open is looked at again at a higher resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from eyeshot.auditing.searching import oriented
+
+GRID = 8  # blocks along a side
+COARSE = 64  # pixels
+FINE = 96
+BLUR = 3.0  # pixels: what varies more slowly is shading, no detail
+AGREES = 0.9  # similarity of two blocks of one picture, at least
+LEAST_DETAIL = 0.05  # of the picture's mean power: emptier blocks say nothing
+SOFTENING = 0.02
+BLOCK = 1024
+MOST_KEPT = 30_000  # pictures, half a gigabyte of detail
+# Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.33, watermarked
+# drawings (100) at least 0.37 and all other planted copies 0.88. At 64 pixels two guitars reach 0.55: what lies
+# between these scores there is decided at 96.
+OPEN = (0.15, 0.75)
+
+Images = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+ReadFine = Callable[[NDArray[np.int64]], Images]
+
+
+def detail_of(images: Images) -> NDArray[np.float32]:
+    """High-pass of images (n, S, S), each with mean power 1."""
+    values = images.astype(np.float32)
+    for start in range(0, len(values), BLOCK):
+        part = values[start : start + BLOCK]
+        part -= gaussian_filter(part, (0, BLUR, BLUR), truncate=2.5)
+        part /= np.maximum(np.sqrt(np.square(part).mean(axis=(1, 2), keepdims=True)), 0.5)
+    return values
+
+
+def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    count, side = values.shape[:2]
+    step = side // GRID
+    parts = values.reshape(count, GRID, step, GRID, step).transpose(0, 1, 3, 2, 4)
+    blocks = parts.reshape(count, GRID * GRID, step * step)
+    return np.asarray(blocks - blocks.mean(axis=2, keepdims=True))
+
+
+def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
+    """Share of the detail of each pair that lies in blocks that agree, float32 (n,), of `detail_of` (n, S, S) twice."""
+    a, b = _blocks(one), _blocks(other)
+    power = np.einsum("nbp,nbp->nb", a, a) + np.einsum("nbp,nbp->nb", b, b)
+    power /= a.shape[2]
+    common = np.einsum("nbp,nbp->nb", a, b) / a.shape[2]
+    weight = np.where(power > LEAST_DETAIL, np.sqrt(power), 0.0)
+    agrees = 2 * common > AGREES * (power + SOFTENING)
+    return np.asarray((weight * agrees).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9), np.float32)
+
+
+def score_pairs(
+    grey: Images,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    orientation: NDArray[np.int64],
+    read_fine: ReadFine | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scores:
+    """Scores of pairs, float32 (m,), from 0 to 1.
+
+    Args:
+        grey: uint8 (n, 64, 64), thumbnails.
+        first, second: int64 (m,), positions in `grey`.
+        orientation: int64 (m,), what turns the second one into the first.
+        read_fine: gives uint8 (k, 96, 96) of positions, for pairs that the thumbnails leave open.
+        progress: called with (pairs done, pairs in all).
+    """
+    scores = np.zeros(len(first), np.float32)
+    # A picture stands in several pairs: its detail is computed once, as far as memory allows.
+    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    kept = detail_of(grey[wanted]) if len(wanted) <= MOST_KEPT else None
+    for start in range(0, len(first), BLOCK):
+        part = slice(start, start + BLOCK)
+        if kept is None:
+            one, other = detail_of(grey[first[part]]), detail_of(grey[second[part]])
+        else:
+            one, other = kept[place[: len(first)][part]], kept[place[len(first) :][part]]
+        scores[part] = agreement(one, _turned(other, orientation[part]))
+        if progress is not None:
+            progress(min(start + BLOCK, len(first)), len(first))
+    unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
+    if read_fine is not None and len(unsure):
+        wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
+        fine = detail_of(read_fine(wanted))
+        one, other = fine[place[: len(unsure)]], _turned(fine[place[len(unsure) :]], orientation[unsure])
+        scores[unsure] = agreement(one, other)
+    return scores
+
+
+def _turned(values: NDArray[np.float32], orientation: NDArray[np.int64]) -> NDArray[np.float32]:
+    turned = values.copy()
+    for number in range(1, 8):
+        which = orientation == number
+        if which.any():
+            turned[which] = oriented(values[which], number)
+    return turned

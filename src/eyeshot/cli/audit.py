@@ -1,0 +1,79 @@
+"""`eyeshot audit`: look at the data first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eyeshot.cli.project_data import ImageRoot, LabelColumn, Labels, PathColumn
+
+
+def run(
+    train: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder with one folder of images per class (or the root of --labels, or just images). "
+            "Default: what eyeshot.toml says.",
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Unlabelled test folder, flat or nested.")] = None,
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    image_root: ImageRoot = None,
+    small_class: Annotated[int, typer.Option(help="Classes with fewer images are named.")] = 20,
+    workers: Annotated[int | None, typer.Option(help="Threads that read. Default: the cores.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/audit.")] = None,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print audit.json, nothing else.")] = False,
+) -> None:
+    """What is in the data? Broken files, copies, one picture under two labels, leaks, train against test.
+
+    Writes audit.html, audit.json and findings.csv; files are only read. Further runs read only what changed.
+    """
+    import shlex
+    import sys
+
+    from eyeshot.auditing import audit
+    from eyeshot.cli.audit_output import print_audit
+    from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.cover_run import open_page
+    from eyeshot.errors import InputError
+    from eyeshot.project import find_project
+    from eyeshot.reports import write_audit_page
+    from eyeshot.workspace import find_workspace, make_folder
+
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
+    if small_class < 0:
+        raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
+    workspace, project = find_workspace(), find_project()
+    folder_given = train is not None
+    train = project.value("train", train, needed="TRAIN must be a folder of images")
+    # A folder of another kind than the project's must not be read with the project's CSV, nor beside its test images.
+    own = type(project)() if folder_given else project
+    test = own.value("test", test)
+    if test is not None:
+        project.check_use("features", "eyeshot audit with test images")
+    columns = {"path_column": path_column, "label_column": label_column, "image_root": image_root}
+    folder = make_folder(out or workspace.results("audit"))
+    with progress_shown() as progress:
+        result = audit(
+            train, test, labels=own.value("labels", labels),
+            **{name: own.value(name, given) for name, given in columns.items()},
+            small_class=small_class, cache=workspace.cache, workers=workers, progress=progress,
+            command=shlex.join(["eyeshot", *sys.argv[1:]]),
+        )  # fmt: skip
+        progress("writing the page", 0, 0)
+        result.save(folder)
+        write_audit_page(result, folder / "audit.html", images=images)
+    if json_:
+        sys.stdout.write(result.report.model_dump_json(indent=2) + "\n")
+    else:
+        print_audit(result.report, folder, train=train, given=folder_given)
+    if open_:
+        open_page(folder / "audit.html", quiet=json_)

@@ -1,0 +1,58 @@
+"""What `eyeshot audit` prints: what to do first, findings by kind, where things lie, the next step."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import typer
+
+from eyeshot.auditing import NAMES, AuditReport
+
+SHOWN_PAIRS = 5
+
+
+def print_audit(report: AuditReport, folder: Path, *, train: Path, given: bool) -> None:
+    """Print a report as a person reads it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for note in report.notes:
+        typer.echo(f"- {note}")
+    sides = f"{report.n_train:,} training" + (f" and {report.n_test:,} test" if report.test else "")
+    typer.echo(f"\n{sides} images, {report.read:,} read now, the rest known already. First:")
+    for number, said in enumerate(report.answer, 1):
+        typer.echo(f"{number}. {said}")
+    if report.counts:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading, justify in (
+            ("kind", "left"),
+            ("findings", "right"),
+            ("images", "right"),
+            ("for instance", "left"),
+        ):
+            table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
+        for kind, count in report.counts.items():
+            first = next(one for one in report.findings if one.kind == kind)
+            table.add_row(NAMES[kind], f"{count:,}", f"{report.images_by_kind[kind]:,}", first.words)
+        typer.echo("")
+        Console(highlight=False, markup=False).print(table)
+    for pair in report.conflicts[:SHOWN_PAIRS]:
+        typer.echo(f"same picture, different labels: {pair.first} and {pair.second}, {pair.pictures} pictures")
+    if report.distributions:
+        typer.echo("\nTrain and test differ most in:")
+        for one in report.distributions[:3]:
+            typer.echo(f"- {one.words}")
+        if report.adversarial is not None:
+            typer.echo(report.adversarial.words)
+    if report.cut_off is not None and report.cut_off.pairs:
+        cut = report.cut_off
+        how = "not estimated" if cut.precision is None else f"{100 * cut.precision:.1f} %"
+        basis = cut.basis.removeprefix("not estimated: ")
+        typer.echo(f"\nNear copies from a score of {cut.score:.2f} on; precision {how}: {basis}.")
+    typer.echo(f"\nPage: {folder / 'audit.html'}   data: {folder / 'audit.json'}   findings: {folder / 'findings.csv'}")
+    again = [str(train)] if given else []
+    if report.classes:
+        typer.echo(f"Next: {shlex.join(['eyeshot', 'split', *again, '--audit', str(folder / 'audit.json')])}")
+    else:
+        typer.echo(f"Next: with labels, {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
