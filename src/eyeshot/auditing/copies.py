@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.found import Evidence, finding
-from eyeshot.auditing.grouping import Group
+from eyeshot.auditing.grouping import Group, combined, inverse
 from eyeshot.auditing.inspection import Inspected
 from eyeshot.auditing.naming import name_transform
 from eyeshot.auditing.near import find_near_copies
@@ -123,14 +123,17 @@ def _findings(
         "diameter": diameter,
     }
     if near:
-        medoid = int(pictures[group.members[0]])
+        chosen = _reference(inspected, group, files, pictures)
+        reference = int(pictures[group.members[chosen]])
         evidence["score"] = round(min(group.scores), 4)
+        evidence["reference"] = sources.ids[reference]
+        back = inverse(group.orientations[chosen])
         evidence["transforms"] = [
-            f"{sources.ids[position]}: {name_transform(inspected, medoid, position, turn)}"
-            for member, turn in zip(group.members[1:], group.orientations[1:], strict=True)
+            f"{sources.ids[position]}: {name_transform(inspected, reference, position, combined(turn, back))}"
+            for member, turn in zip(group.members, group.orientations, strict=True)
             for position in files[member][:1]
+            if position != reference
         ][:MOST_NAMED]
-        evidence["medoid"] = sources.ids[medoid]
     # Where the precision cannot be estimated, a near copy is only as sure as its score.
     confidence = None if not near else round(min(group.scores), 3) if precision is None else round(precision, 3)
     how = {"near": "near copies", "pixels": "files with identical pixels", "bytes": "files with identical bytes"}
@@ -160,6 +163,19 @@ def _findings(
             )
         )
     return found
+
+
+def _reference(inspected: Inspected, group: Group, files: dict[int, list[int]], pictures: NDArray[np.int64]) -> int:
+    """Which member the others are described from: the largest, of these the one that most files hold, in colour."""
+    width, height, colour = (inspected.number(name)[pictures[group.members]] for name in ("width", "height", "colour"))
+    plain = inspected.records["layers"][pictures[group.members]] == b"RGB"
+
+    def worth(place: int) -> tuple[float, int, bool, bool, float, int]:
+        pixels = float(width[place] * height[place])
+        held = len(files[group.members[place]])
+        return pixels, held, bool(colour[place] >= 1), bool(plain[place]), group.scores[place], -place
+
+    return max(range(len(group.members)), key=worth)
 
 
 def _class_pairs(sources: Sources, groups: list[tuple[Group, float]], files: dict[int, list[int]]) -> list[ClassPair]:

@@ -81,7 +81,7 @@ def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
     made = []
     for one in findings[:MOST_CARDS]:
         transforms = dict(_named(text) for text in one.evidence.get("transforms", []) if isinstance(text, str))  # type: ignore[union-attr]
-        first = _spread(one)
+        first = _spread(one, str(one.evidence.get("reference", "")))
         shown = [gallery.show(ref, transforms.get(ref.id, "")) for ref in first]
         difference = ""
         if one.evidence.get("same") == "near" and len(first) > 1:
@@ -91,12 +91,12 @@ def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
     return made
 
 
-def _spread(one: Finding) -> list[ImageRef]:
-    """A few images of a finding, one of each label and split first."""
+def _spread(one: Finding, reference: str) -> list[ImageRef]:
+    """A few images of a finding: what the others are described from, then one of each label and split first."""
     seen: set[tuple[str, str | None]] = set()
     first: list[ImageRef] = []
     rest: list[ImageRef] = []
-    for ref in one.images:
+    for ref in sorted(one.images, key=lambda ref: ref.id != reference):
         new = (ref.split, ref.label) not in seen
         seen.add((ref.split, ref.label))
         (first if new else rest).append(ref)
