@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from eyeshot.auditing.adversarial import tell_apart
 from eyeshot.auditing.copies import Copies, find_copies
+from eyeshot.auditing.distributions import compare
 from eyeshot.auditing.inspection import Inspected, inspect
 from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
-from eyeshot.auditing.report import AuditReport, ClassCount, Finding
+from eyeshot.auditing.properties import properties
+from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Finding
 from eyeshot.auditing.sources import Sources, read_sources
 from eyeshot.auditing.words import KINDS, answer
 from eyeshot.workspace import make_folder, replacing
@@ -93,6 +96,17 @@ def audit(
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
         copies = find_copies(sources, inspected, workers=workers, progress=progress)
+    distributions: list[Distribution] = []
+    adversarial = None
+    if test is not None:
+        with clock("train and test"):
+            progress("comparing training and test", 0, 0)
+            usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
+            side, groups = sources.in_test[usable], copies.group_of[usable]
+            if 0 < side.sum() < len(side):
+                found = properties(sources, inspected, usable)
+                distributions = compare(found, side, groups, lambda rows: sources.refs(usable[rows]))
+                adversarial = tell_apart(found, side, groups)
     with clock("odd"):
         odd = [*odd_files(sources, inspected), *odd_classes(sources, small=small_class)]
     findings = sorted([*copies.findings, *odd], key=lambda one: (KINDS.index(one.kind), -len(one.images), one.id))
@@ -111,6 +125,8 @@ def audit(
         conflicts=copies.conflicts,
         classes=_classes(sources, inspected, copies),
         small_class=small_class,
+        distributions=distributions,
+        adversarial=adversarial,
         notes=list(sources.notes),
         read=inspected.read,
         seconds=clock.seconds,

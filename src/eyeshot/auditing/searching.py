@@ -163,6 +163,8 @@ def search_exact(
                         rows, columns = np.divmod(flat, products.shape[1])
                         one, two = rows + start, columns + other
                         kept = (one < two) if view == 0 else (one != two)
+                        if not kept.any():  # each picture is most like itself
+                            continue
                         found.append(
                             (one[kept], two[kept], np.full(kept.sum(), orientation), np.full(kept.sum(), view))
                         )
