@@ -2,7 +2,8 @@
 
 Copies rarely cross classes and look-alikes do: just below the cut-off, where nearly all pairs are look-alikes, a
 share q of the pairs crosses classes. If a share p of the pairs above it does, about p / q of them are look-alikes.
-Pixel-identical pairs tell how often true copies stand under two labels; that share is no sign of look-alikes.
+Pairs that are identical, or agree in nearly all of their detail, tell how often true copies stand under two labels;
+that share is no sign of look-alikes and is taken off.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ WANTED = 0.99
 BELOW = 0.25  # look-alikes are looked for this far below the cut-off
 FEWEST_BELOW = 50
 FEWEST_ABOVE = 10
-FEWEST_IDENTICAL = 20
+CERTAIN = 0.9
+FEWEST_CERTAIN = 20
 
 
 def choose_cut_off(
@@ -33,7 +35,7 @@ def choose_cut_off(
     thorough: bool,
     exact: bool,
 ) -> CutOff:
-    """The lowest cut-off, from the base on, whose estimated precision is at least 0.99.
+    """The lowest cut-off, from the base on, above which nothing speaks against a precision of at least 0.99.
 
     Args:
         scores: float32 (m,), of all compared pairs, identical ones left out.
@@ -45,7 +47,9 @@ def choose_cut_off(
     facts = {"thorough": thorough, "exact": exact}
     if crosses is None:
         return _told(scores, BASE, f"{BASE_REASON}; without labels it is not moved", None, None, NO_LABELS, facts)
-    noise = identical[1] / identical[0] if identical[0] >= FEWEST_IDENTICAL else 0.0
+    certain = scores >= CERTAIN
+    known, torn = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
+    noise = torn / known if known >= FEWEST_CERTAIN else 0.0
     below = (scores >= BASE - BELOW) & (scores < BASE)
     if below.sum() < FEWEST_BELOW or not crosses[below].any():
         basis = (
@@ -57,9 +61,11 @@ def choose_cut_off(
     chosen, reason = BASE, BASE_REASON
     for cut in np.arange(BASE, HIGHEST, STEP):
         above = scores >= cut
-        if above.sum() >= FEWEST_ABOVE and _precision(crosses[above], rate, noise) >= WANTED:
+        # Raised only on evidence: a few conflicts more than expected happen by chance.
+        least = _wilson(int(crosses[above].sum()), int(above.sum()))[0] if above.any() else 0.0
+        if least - noise <= (1 - WANTED) * rate:
             if cut > BASE:
-                reason = f"raised from {BASE} until at most 1 % of the pairs above it were estimated to be look-alikes"
+                reason = f"raised from {BASE} until pairs above it no longer crossed classes more often than copies do"
             chosen = float(cut)
             break
     above = scores >= chosen
@@ -74,7 +80,7 @@ def choose_cut_off(
         f"{int(crosses[below].sum())} of {int(below.sum())} just below it"
     )
     if noise:
-        basis += f"; {identical[1]} of {identical[0]} identical pairs do, which was taken off"
+        basis += f"; {torn} of {known} pairs that are surely copies do, which was taken off"
     return _told(scores, chosen, reason, precision, interval, basis, facts)
 
 
