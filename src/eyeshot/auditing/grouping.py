@@ -41,7 +41,10 @@ def combined(first: int, then: int) -> int:
 def make_groups(
     first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> list[Group]:
-    """Groups of pictures, largest sum of scores first; every member has a pair with its medoid.
+    """Groups of pictures, by position; every member has a pair with its medoid.
+
+    The best pairs go first, and a pair joins two groups only where one picture is a copy of all others: so two
+    drawings that share a watermark are not drawn together by it when their originals are there.
 
     Args:
         first, second: int64 (m,), pairs of copies.
@@ -49,30 +52,37 @@ def make_groups(
         scores: float32 (m,)
     """
     near: defaultdict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
-    for one, two, turn, score in zip(
-        first.tolist(), second.tolist(), orientation.tolist(), scores.tolist(), strict=True
-    ):
+    pairs = list(zip(first.tolist(), second.tolist(), orientation.tolist(), scores.tolist(), strict=True))
+    for one, two, turn, score in pairs:
         near[one][two] = (score, turn)
         near[two][one] = (score, inverse(turn))
-    # The picture with the most copies first; ties by score, then by position, so that the order of pairs is no matter.
-    order = sorted(near, key=lambda node: (-len(near[node]), -sum(s for s, _ in near[node].values()), node))
-    taken: set[int] = set()
-    groups = []
-    for node in order:
-        if node in taken:
+    members: dict[int, set[int]] = {node: {node} for node in near}  # by medoid
+    medoid_of = {node: node for node in near}
+    for one, two, _, _ in sorted(pairs, key=lambda pair: (-pair[3], pair[0], pair[1])):
+        this, other = medoid_of[one], medoid_of[two]
+        if this == other:
             continue
-        others = sorted(other for other in near[node] if other not in taken)
-        if not others:
-            continue
-        taken |= {node, *others}
-        groups.append(
-            Group(
-                [node, *others],
-                [0, *(near[node][other][1] for other in others)],
-                [1.0, *(near[node][other][0] for other in others)],
-            )
-        )
-    return groups
+        joined = members[this] | members[other]
+        # The medoids so far first: a thousand copies of one picture are then no million questions.
+        for medoid in dict.fromkeys((this, other, *sorted(joined))):
+            if all(member == medoid or member in near[medoid] for member in joined):
+                del members[this], members[other]
+                members[medoid] = joined
+                medoid_of.update(dict.fromkeys(joined, medoid))
+                break
+    return [_group(joined, near) for joined in sorted(members.values(), key=min) if len(joined) > 1]
+
+
+def _group(members: set[int], near: dict[int, dict[int, tuple[float, int]]]) -> Group:
+    """The group with the member as medoid that is most like all others."""
+    able = [node for node in sorted(members) if members <= near[node].keys() | {node}]
+    medoid = max(able, key=lambda node: sum(near[node][other][0] for other in members if other != node))
+    others = sorted(members - {medoid})
+    return Group(
+        [medoid, *others],
+        [0, *(near[medoid][other][1] for other in others)],
+        [1.0, *(near[medoid][other][0] for other in others)],
+    )
 
 
 def pairs_within(group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
