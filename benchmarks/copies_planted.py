@@ -99,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, default=400, help="pictures of each domain that get a copy")
     parser.add_argument("--only", nargs="*", help="kinds; default: all")
+    parser.add_argument("--thorough", action="store_true", help="search for crops and small turns too")
     options = parser.parse_args()
     root = shared() / "data" / "pacs"
     files = {domain: sorted((root / domain).rglob("*.*")) for domain in ("photo", "sketch")}
@@ -107,7 +108,7 @@ def main() -> None:
         work = Path(temporary)
         linked(work / "set", [file for each in files.values() for file in each], root)
         begun = time.process_time()
-        plain = audit(work / "set", cache=work / "cache", workers=1)
+        plain = audit(work / "set", cache=work / "cache", workers=1, thorough=options.thorough)
         cpu = time.process_time() - begun
         own = pairs_of(plain)
         print(f"all checks on {plain.report.n_train} images: {cpu:.1f} CPU-s, own pairs {sorted(map(sorted, own))}")
@@ -124,7 +125,7 @@ def main() -> None:
                     name = f"{file.parent.name}/planted-{domain}-{file.stem}.{ending}"
                     (work / "set" / name).write_bytes(made)
                     planted[name] = (domain, f"{file.parent.name}/{domain}-{file.name}")
-            found = pairs_of(audit(work / "set", cache=work / "cache", workers=1))
+            found = pairs_of(audit(work / "set", cache=work / "cache", workers=1, thorough=options.thorough))
             hits = {name: frozenset((name, original)) in found for name, (_, original) in planted.items()}
             near_own = {name for pair in own for name in pair}
             false = [
@@ -147,7 +148,10 @@ def main() -> None:
                 (work / "set" / name).unlink()
     if options.only or options.sample != 400:
         return  # a look, no result to keep
-    keep("copies_planted", {"images": plain.report.n_train, "cpu_seconds_all_checks": round(cpu, 2), "kinds": kinds})
+    keep(
+        "copies_planted" + ("_thorough" if options.thorough else ""),
+        {"images": plain.report.n_train, "cpu_seconds_all_checks": round(cpu, 2), "kinds": kinds},
+    )
 
 
 if __name__ == "__main__":

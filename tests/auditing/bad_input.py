@@ -57,6 +57,11 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
     return image.crop((left, top, width - left, height - top))
 
 
+def tilted(image: Image.Image, degrees: float) -> Image.Image:
+    """Turned a little, and what then has empty corners cut off."""
+    return cropped(image.rotate(degrees, Image.Resampling.BICUBIC), 0.13)
+
+
 IDENTICAL = ("original.jpg", "copy.jpg", "same.bmp")
 NEAR: dict[str, tuple[Callable[[Image.Image], Image.Image | bytes], str]] = {
     "q90.jpg": (lambda image: as_jpeg(image, 90), "quality 90"),
@@ -68,6 +73,8 @@ NEAR: dict[str, tuple[Callable[[Image.Image], Image.Image | bytes], str]] = {
     "mirrored.png": (ImageOps.mirror, "mirrored"),
     "turned.png": (lambda image: image.transpose(Image.Transpose.ROTATE_90), "turned by 90° counterclockwise"),
     "upside.png": (lambda image: image.transpose(Image.Transpose.ROTATE_180), "turned by 180°"),
+    "crop.png": (lambda image: cropped(image, 0.05), "cropped to 95 % of each side"),
+    "tilted.png": (lambda image: tilted(image, 4), "turned by 4."),
     "exif.jpg": (turned_by_exif, "encoded again"),
 }
 FLAT = {"black.png": (0, 0, 0), "white.png": (255, 255, 255), "red.png": (255, 0, 0)}
@@ -89,7 +96,6 @@ def write_bad_input(folder: Path) -> Path:
     image.save(folder / "same.bmp")
     for name, (change, _) in NEAR.items():
         save(change(image), folder / name)
-    save(cropped(image, 0.05), folder / "crop.png")
     write_never_copies(folder)
     write_broken(folder, original)
     photograph(5).save(folder / "png-inside.jpg", "PNG")

@@ -52,8 +52,8 @@ def test_the_search_finds_what_comparing_every_pair_in_every_orientation_finds(
     images[count // 2] = oriented(images[:1], seed % 8)[0]
     waves = standardised(images)
     whiten = fit_whitening(waves)
-    queries = [[whiten(turned_waves(waves, orientation)) for orientation in range(8)]]
-    found = search_exact(queries[0][0], queries, least=least)
+    queries = [whiten(turned_waves(waves, orientation)) for orientation in range(8)]
+    found = search_exact(queries[0], queries, least=least)
     got = {(int(a), int(b)): float(c) for a, b, c in zip(found.first, found.second, found.cosine, strict=True)}
     expected = {}
     for a in range(count):

@@ -14,7 +14,8 @@ from eyeshot.auditing.found import Evidence, finding
 from eyeshot.auditing.grouping import Group, combined, inverse
 from eyeshot.auditing.inspection import Inspected
 from eyeshot.auditing.naming import name_transform
-from eyeshot.auditing.near import find_near_copies
+from eyeshot.auditing.near import NearCopies, find_near_copies
+from eyeshot.auditing.parts import name_part
 from eyeshot.auditing.report import ClassPair, CopyGroup, CutOff, Finding, Suggestion
 from eyeshot.auditing.sources import Sources
 
@@ -41,7 +42,9 @@ class Copies:
     group_of: NDArray[np.int64]
 
 
-def find_copies(sources: Sources, inspected: Inspected, *, workers: int | None, progress: Progress) -> Copies:
+def find_copies(
+    sources: Sources, inspected: Inspected, *, thorough: bool | None, workers: int | None, progress: Progress
+) -> Copies:
     """Find copies among all images of training and test."""
     good = np.array([position for position in range(len(sources)) if position not in inspected.failed], np.int64)
     keys = inspected.pixel_keys()[good]
@@ -55,6 +58,7 @@ def find_copies(sources: Sources, inspected: Inspected, *, workers: int | None, 
         [sources.paths[position] for position in pictures],
         np.array([_one_label(sources, files[number]) for number in range(len(pictures))], np.int64),
         identical=_identical_pairs(sources, files),
+        thorough=thorough,
         workers=workers,
         progress=progress,
     )
@@ -63,12 +67,11 @@ def find_copies(sources: Sources, inspected: Inspected, *, workers: int | None, 
     groups: list[CopyGroup] = []
     findings: list[Finding] = []
     group_of = np.arange(len(sources), dtype=np.int64)
-    precision = near.cut_off.precision
     everything = [*zip(near.groups, near.diameters, strict=True), *((group, 0.0) for group in alone)]
     for group, diameter in everything:
         positions = [position for member in group.members for position in files[member]]
         group_of[positions] = min(positions)
-        made = _findings(sources, inspected, group, files, pictures, positions, diameter, precision)
+        made = _findings(sources, inspected, group, files, pictures, positions, diameter, near)
         findings += made
         groups.append(
             CopyGroup(
@@ -110,8 +113,9 @@ def _findings(
     pictures: NDArray[np.int64],
     positions: list[int],
     diameter: float,
-    precision: float | None,
+    copies: NearCopies,
 ) -> list[Finding]:
+    precision = copies.cut_off.precision
     refs = sources.refs(positions)
     labels = _labels(sources, positions)
     tests = int(sources.in_test[positions].sum())
@@ -129,7 +133,10 @@ def _findings(
         evidence["reference"] = sources.ids[reference]
         back = inverse(group.orientations[chosen])
         evidence["transforms"] = [
-            f"{sources.ids[position]}: {name_transform(inspected, reference, position, combined(turn, back))}"
+            f"{sources.ids[position]}: "
+            + name_transform(
+                inspected, reference, position, combined(turn, back), _part(copies, group.members[chosen], member)
+            )
             for member, turn in zip(group.members, group.orientations, strict=True)
             for position in files[member][:1]
             if position != reference
@@ -163,6 +170,15 @@ def _findings(
             )
         )
     return found
+
+
+def _part(copies: NearCopies, reference: int, member: int) -> str:
+    """What was cut off, if this pair was met as a part."""
+    if (member, reference) in copies.parts:
+        return name_part(copies.parts[member, reference], of_second=True)
+    if (reference, member) in copies.parts:
+        return name_part(copies.parts[reference, member], of_second=False)
+    return ""
 
 
 def _reference(inspected: Inspected, group: Group, files: dict[int, list[int]], pictures: NDArray[np.int64]) -> int:

@@ -19,16 +19,20 @@ QUALITY_CHANGED = 3
 PLACES_CHANGED = 0.1  # share of the detail
 
 
-def name_transform(inspected: Inspected, one: int, other: int, orientation: int) -> str:
-    """What makes `other` of `one`; `orientation` turns `other` into `one`."""
+def name_transform(inspected: Inspected, one: int, other: int, orientation: int, part: str = "") -> str:
+    """What makes `other` of `one`; `orientation` turns `other` into `one`; `part` says what was cropped or turned."""
     parts = []
     if orientation:
         parts.append(ORIENTATIONS[_inverse(orientation)])
+    if part:
+        parts.append(part)
     parts += _size(inspected, one, other, orientation)
-    parts += _colours(inspected, one, other, orientation)
+    if not part:  # of a part other pixels are compared, which tells nothing of contrast
+        parts += _levels(inspected, one, other, orientation)
+    parts += _colour(inspected, one, other)
     parts += _encoding(inspected, one, other)
     places = 1 - float(_coarse(inspected, one, other, orientation))
-    if places >= PLACES_CHANGED:
+    if places >= PLACES_CHANGED and not part:
         parts.append(f"detail changed in {100 * places:.0f} % of the picture")
     return ", ".join(parts) or "encoded again"
 
@@ -56,30 +60,33 @@ def _size(inspected: Inspected, one: int, other: int, orientation: int) -> list[
     return [f"stretched to {across:.2f} × the width and {down:.2f} × the height"]
 
 
-def _colours(inspected: Inspected, one: int, other: int, orientation: int) -> list[str]:
-    parts = []
-    colour = inspected.number("colour")
+def _levels(inspected: Inspected, one: int, other: int, orientation: int) -> list[str]:
     before, after = _luma(inspected, one, 0), _luma(inspected, other, orientation)
     spread = float(before.std())
     slope = float(((before - before.mean()) * (after - after.mean())).mean() / max(spread * spread, 1e-6))
     shift = float(after.mean() - before.mean())
     multiplied = float(after.mean() / max(before.mean(), 1e-6))
     if abs(slope - 1) > CONTRAST_CHANGED and abs(multiplied - slope) < CONTRAST_CHANGED * 1.5:
-        parts.append(f"brightness × {multiplied:.2f}")
-    else:
-        if abs(slope - 1) > CONTRAST_CHANGED:
-            parts.append(f"contrast × {slope:.2f}")
-        if abs(shift) > BRIGHTNESS_CHANGED:
-            parts.append(f"{'brighter' if shift > 0 else 'darker'} by {abs(shift):.0f} levels")
-    if colour[one] >= SOME_COLOUR and colour[other] < NO_COLOUR:
-        parts.append("without colour")
-    elif colour[other] >= SOME_COLOUR and colour[one] < NO_COLOUR:
-        parts.append("with colour")
-    elif min(colour[one], colour[other]) >= SOME_COLOUR and slope > 0:
-        saturation = float(colour[other] / colour[one] / slope)
-        if abs(saturation - 1) > SATURATION_CHANGED:
-            parts.append(f"saturation × {saturation:.2f}")
+        return [f"brightness × {multiplied:.2f}"]
+    parts = []
+    if abs(slope - 1) > CONTRAST_CHANGED:
+        parts.append(f"contrast × {slope:.2f}")
+    if abs(shift) > BRIGHTNESS_CHANGED:
+        parts.append(f"{'brighter' if shift > 0 else 'darker'} by {abs(shift):.0f} levels")
     return parts
+
+
+def _colour(inspected: Inspected, one: int, other: int) -> list[str]:
+    colour, contrast = inspected.number("colour"), inspected.number("contrast")
+    if colour[one] >= SOME_COLOUR and colour[other] < NO_COLOUR:
+        return ["without colour"]
+    if colour[other] >= SOME_COLOUR and colour[one] < NO_COLOUR:
+        return ["with colour"]
+    if min(colour[one], colour[other]) >= SOME_COLOUR and min(contrast[one], contrast[other]) >= 1:
+        saturation = float(colour[other] / colour[one] / (contrast[other] / contrast[one]))
+        if abs(saturation - 1) > SATURATION_CHANGED:
+            return [f"saturation × {saturation:.2f}"]
+    return []
 
 
 def _luma(inspected: Inspected, position: int, orientation: int) -> NDArray[np.float64]:

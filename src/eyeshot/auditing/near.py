@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eyeshot.auditing.cutoff import choose_cut_off
+from eyeshot.auditing.cutoff import BASE, choose_cut_off
 from eyeshot.auditing.grouping import Group, make_groups, pairs_within
+from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
 from eyeshot.auditing.searching import (
     LEAST_CONTRAST,
@@ -25,6 +26,7 @@ from eyeshot.auditing.verifying import FINE, score_pairs
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
 
 LEAST_COSINE = 0.42  # watermarked drawings (500) reach 0.43, all other planted copies 0.9; look-alikes are verified
+THOROUGH_UP_TO = 2000  # pictures
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,11 +38,13 @@ class NearCopies:
         groups: of positions of pictures; the diameter of each by its place in `diameters`.
         diameters: largest distance between two members, 1 less their score.
         cut_off: from which score on pairs are copies.
+        parts: by (first, second), the map through which the second one, turned, looks like the first.
     """
 
     groups: list[Group]
     diameters: list[float]
     cut_off: CutOff
+    parts: dict[tuple[int, int], NDArray[np.float64]]
 
 
 def find_near_copies(
@@ -49,6 +53,7 @@ def find_near_copies(
     labels: NDArray[np.int64],
     *,
     identical: tuple[int, int],
+    thorough: bool | None,
     workers: int | None,
     progress: Progress,
 ) -> NearCopies:
@@ -58,6 +63,7 @@ def find_near_copies(
         grey: uint8 (n, 64, 64), thumbnails of pictures no two of which have identical pixels.
         paths: a file of each.
         labels: int64 (n,), -1 without a label.
+        thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         workers: threads that decode pairs again that thumbnails leave open.
         progress: called with (what, done, total).
@@ -67,12 +73,14 @@ def find_near_copies(
     empty = np.empty(0, np.int64)
     first = second = turn = empty
     scores = np.empty(0, np.float32)
+    parts: dict[tuple[int, int], NDArray[np.float64]] = {}
+    thorough = len(seen) <= THOROUGH_UP_TO if thorough is None else thorough
     if len(seen) > 1:
         waves = standardised(small[seen])
         whiten = fit_whitening(waves)
-        queries = [[whiten(turned_waves(waves, orientation)) for orientation in range(8)]]
+        queries = [whiten(turned_waves(waves, orientation)) for orientation in range(8)]
         found = search_exact(
-            queries[0][0],
+            queries[0],
             queries,
             least=LEAST_COSINE,
             progress=lambda done, total: progress("comparing pictures", done, total),
@@ -86,15 +94,37 @@ def find_near_copies(
             read_fine=lambda wanted: _read_fine([paths[position] for position in wanted], workers),
             progress=lambda done, total: progress("verifying pairs", done, total),
         )
+        if thorough:
+            sure = scores >= BASE
+            known = set(
+                zip(np.minimum(first, second)[sure].tolist(), np.maximum(first, second)[sure].tolist(), strict=True)
+            )
+            met = find_parts(grey, paths, whiten, known, workers=workers, progress=progress)
+            parts = {
+                (one, two): matrix
+                for one, two, matrix in zip(met.first.tolist(), met.second.tolist(), met.maps, strict=True)
+            }
+            # A pair that was seen as a whole, in vain, is judged by what was seen in part.
+            kept = ~np.isin(_keys(first, second, len(grey)), _keys(met.first, met.second, len(grey)))
+            first, second, turn, scores = (
+                np.concatenate([old[kept], new])
+                for old, new in (
+                    (first, met.first), (second, met.second), (turn, met.orientation), (scores, met.scores)
+                )
+            )  # fmt: skip
     labelled = (labels[first] >= 0) & (labels[second] >= 0)
     crosses = (labels[first] != labels[second])[labelled] if labelled.any() else None
     cut_off = choose_cut_off(
-        scores if crosses is None else scores[labelled], crosses, identical=identical, thorough=False, exact=True
+        scores if crosses is None else scores[labelled], crosses, identical=identical, thorough=thorough, exact=True
     )
     kept = scores >= cut_off.score
     cut_off = cut_off.model_copy(update={"pairs": int(kept.sum()), "pairs_below": int((~kept).sum())})
     groups = make_groups(first[kept], second[kept], turn[kept], scores[kept])
-    return NearCopies(groups, [_diameter(grey, group) for group in groups], cut_off)
+    return NearCopies(groups, [_diameter(grey, group) for group in groups], cut_off, parts)
+
+
+def _keys(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    return np.minimum(first, second) * count + np.maximum(first, second)
 
 
 def _diameter(grey: NDArray[np.uint8], group: Group) -> float:

@@ -64,6 +64,7 @@ def audit(
     label_column: str | None = None,
     image_root: Path | None = None,
     small_class: int = SMALL_CLASS,
+    thorough: bool | None = None,
     cache: Path,
     workers: int | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -77,6 +78,7 @@ def audit(
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read it; guessed where not given.
         small_class: classes with fewer images are named.
+        thorough: search for crops and small turns too; None: up to 2,000 pictures.
         cache: folder of all caches; what it knows by content is not decoded again.
         workers: threads that read; one per processor by default.
         progress: called with (what, done, total).
@@ -95,7 +97,7 @@ def audit(
     with clock("images"):
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
-        copies = find_copies(sources, inspected, workers=workers, progress=progress)
+        copies = find_copies(sources, inspected, thorough=thorough, workers=workers, progress=progress)
     distributions: list[Distribution] = []
     adversarial = None
     if test is not None:

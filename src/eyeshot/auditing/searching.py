@@ -48,17 +48,13 @@ class Candidates:
     Attributes:
         first, second: int64 (m,), positions.
         orientation: int64 (m,), what turns the second one into the first, a number of `ORIENTATIONS`.
-        view: int64 (m,), which view of the second one the first one met: 0 is all of it.
         cosine: float32 (m,).
-        exact: all pairs were compared.
     """
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     orientation: NDArray[np.int64]
-    view: NDArray[np.int64]
     cosine: NDArray[np.float32]
-    exact: bool = True
 
     def __len__(self) -> int:
         return len(self.first)
@@ -132,17 +128,20 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
 
 def search_exact(
     vectors: Vectors,
-    queries: list[list[Vectors]],
+    queries: list[Vectors],
     *,
     least: float,
+    parts: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
-    """All pairs with a cosine of at least `least`, each in its best view and orientation.
+    """All pairs with a cosine of at least `least`, each in its best orientation.
 
     Args:
         vectors: float32 (n, d), all pictures as they are.
-        queries: for each view and each of its orientations, float32 (n, d): the same pictures seen so.
+        queries: for each orientation, float32 (n, d): the same pictures seen so.
         least: cosine.
+        parts: the queries see a part of each picture, so that it matters which one of two is seen so. The pair is then
+            told as (whole, seen in part).
         progress: called with (pictures done, pictures in all).
     """
     found: list[tuple[NDArray[np.int64], ...]] = []
@@ -150,44 +149,43 @@ def search_exact(
     with threadpool_limits(1, user_api="blas"):
         for start in range(0, len(vectors), BLOCK):
             block = vectors[start : start + BLOCK]
-            for view, orientations in enumerate(queries):
-                for orientation, all_queries in enumerate(orientations):
-                    # Seen as they are, or turned: one half of the pairs is enough. A view that is a part of the
-                    # picture has to be compared with every other one.
-                    begin = start if view == 0 else 0
-                    for other in range(begin, len(vectors), BLOCK):
-                        products = block @ all_queries[other : other + BLOCK].T
-                        flat = np.flatnonzero(products >= least)
-                        if not len(flat):
-                            continue
-                        rows, columns = np.divmod(flat, products.shape[1])
-                        one, two = rows + start, columns + other
-                        kept = (one < two) if view == 0 else (one != two)
-                        if not kept.any():  # each picture is most like itself
-                            continue
-                        found.append(
-                            (one[kept], two[kept], np.full(kept.sum(), orientation), np.full(kept.sum(), view))
-                        )
-                        cosines.append(products.ravel()[flat[kept]])
+            for orientation, all_queries in enumerate(queries):
+                # Seen as they are, or turned: one half of the pairs is enough.
+                for other in range(0 if parts else start, len(vectors), BLOCK):
+                    products = block @ all_queries[other : other + BLOCK].T
+                    flat = np.flatnonzero(products >= least)
+                    rows, columns = np.divmod(flat, products.shape[1])
+                    one, two = rows + start, columns + other
+                    kept = (one != two) if parts else (one < two)
+                    if not kept.any():  # each picture is most like itself
+                        continue
+                    found.append((one[kept], two[kept], np.full(kept.sum(), orientation)))
+                    cosines.append(products.ravel()[flat[kept]])
             if progress is not None:
                 progress(min(start + BLOCK, len(vectors)), len(vectors))
-    return _best(found, cosines, len(vectors))
+    return best_of(found, cosines, len(vectors))
 
 
-def _best(found: list[tuple[NDArray[np.int64], ...]], cosines: list[NDArray[np.float32]], count: int) -> Candidates:
-    """Of each pair the best view, and of each picture the best pairs."""
-    if not found:
+def best_of(found: list[tuple[NDArray[np.int64], ...]], cosines: list[NDArray[np.float32]], count: int) -> Candidates:
+    """Of each pair what is most alike, and of each picture the best pairs.
+
+    Args:
+        found: parts of `first`, `second`, `orientation`.
+        cosines: as many parts.
+        count: pictures.
+    """
+    if not any(map(len, cosines)):
         empty = np.empty(0, np.int64)
-        return Candidates(empty, empty, empty, empty, np.empty(0, np.float32))
-    one, two, orientation, view = (np.concatenate(parts).astype(np.int64) for parts in zip(*found, strict=True))
+        return Candidates(empty, empty, empty, np.empty(0, np.float32))
+    one, two, orientation = (np.concatenate(parts).astype(np.int64) for parts in zip(*found, strict=True))
     cosine = np.concatenate(cosines)
-    low, high = np.minimum(one, two), np.maximum(one, two)
-    order = np.lexsort((-cosine, low * count + high))
-    keys = (low * count + high)[order]
-    first = order[np.concatenate([[True], keys[1:] != keys[:-1]])]
-    one, two, orientation, view, cosine = (values[first] for values in (one, two, orientation, view, cosine))
+    keys = np.minimum(one, two) * count + np.maximum(one, two)
+    order = np.lexsort((-cosine, keys))
+    ordered = keys[order]
+    first = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    one, two, orientation, cosine = (values[first] for values in (one, two, orientation, cosine))
     kept = _rank(one, two, cosine) < NEIGHBOURS
-    return Candidates(one[kept], two[kept], orientation[kept], view[kept], cosine[kept])
+    return Candidates(one[kept], two[kept], orientation[kept], cosine[kept])
 
 
 def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ Scores = NDArray[np.float32]
 ReadFine = Callable[[NDArray[np.int64]], Images]
 
 
-def detail_of(images: Images) -> NDArray[np.float32]:
+def detail_of(images: Images | NDArray[np.float32]) -> NDArray[np.float32]:
     """High-pass of images (n, S, S), each with mean power 1."""
     values = images.astype(np.float32)
     for start in range(0, len(values), BLOCK):

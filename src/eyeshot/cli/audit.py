@@ -25,6 +25,10 @@ def run(
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
     small_class: Annotated[int, typer.Option(help="Classes with fewer images are named.")] = 20,
+    thorough: Annotated[
+        bool | None,
+        typer.Option("--thorough/--quick", help="Search for crops and small turns too. Default: up to 2,000 pictures."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read. Default: the cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/audit.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
@@ -65,7 +69,7 @@ def run(
         result = audit(
             train, test, labels=own.value("labels", labels),
             **{name: own.value(name, given) for name, given in columns.items()},
-            small_class=small_class, cache=workspace.cache, workers=workers, progress=progress,
+            small_class=small_class, thorough=thorough, cache=workspace.cache, workers=workers, progress=progress,
             command=shlex.join(["eyeshot", *sys.argv[1:]]),
         )  # fmt: skip
         progress("writing the page", 0, 0)

@@ -1,0 +1,157 @@
+"""Crops and small turns: pictures seen in part for the search, and pairs aligned before their detail is compared.
+
+Alignment is by Gauss and Newton on an affine map (Lucas and Kanade 1981), started from the view that met; a map beyond
+what a crop of 8 % a side or a turn of 8 degrees needs is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_array
+
+from eyeshot.auditing.searching import SIDE
+
+THUMBNAIL = 64
+STEPS = 10
+BLUR = 1.5  # pixels; wider than the pixels that a start may be off, or the gradient points nowhere
+LARGEST_ZOOM = 0.2
+LARGEST_TURN = np.radians(8.0)
+LARGEST_SHIFT = 0.1  # of the side
+BLOCK = 256
+
+Maps = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a picture: `crop` of each side cut off, after turning by `degrees` counterclockwise."""
+
+    crop: float
+    degrees: float = 0.0
+
+    def map(self, orientation: int = 0) -> NDArray[np.float64]:
+        """2 x 3: from coordinates of the view (-1 to 1 across) to those of the picture in an orientation."""
+        # Of a mirrored picture a turn goes the other way round.
+        angle = np.radians(self.degrees) * (-1 if orientation >= 4 else 1)
+        scale = 1 - 2 * self.crop
+        cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+        return np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
+
+
+VIEWS = (
+    View(0.028), View(0.055), View(0.025, 2.5), View(0.025, -2.5), View(0.042, 5.0), View(0.042, -5.0),
+    View(0.0, 4.5), View(0.0, -4.5),
+)  # fmt: skip
+
+
+def view_thumbnails(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+    """Thumbnails float32 (n, 16, 16) of a view of pictures uint8 (n, 64, 64)."""
+    side = grey.shape[1]
+    step = side // SIDE
+    place = np.arange(side) // step
+    cell = (place[:, None] * SIDE + place[None, :]).ravel()
+    ones = np.full(side * side, 1.0 / step**2, np.float32)
+    means = csr_array((ones, (cell, np.arange(side * side))), shape=(SIDE * SIDE, side * side))
+    weights = (means @ _sampling(view.map(), side)).tocsr()
+    seen = np.empty((len(grey), SIDE * SIDE), np.float32)
+    for start in range(0, len(grey), BLOCK):
+        block = np.ascontiguousarray(grey[start : start + BLOCK].reshape(-1, side * side).T, np.float32)
+        seen[start : start + BLOCK] = (weights @ block).T
+    return seen.reshape(len(grey), SIDE, SIDE)
+
+
+def _sampling(matrix: NDArray[np.float64], side: int) -> csr_array:
+    """Bilinear sampling of a map as a matrix (side², side²); beyond the edge lies the edge."""
+    rows, columns = _places(matrix[None], side)
+    rows, columns = rows[0].ravel(), columns[0].ravel()
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    down, right = rows - top, columns - left
+    below, after = np.minimum(top + 1, side - 1), np.minimum(left + 1, side - 1)
+    target = np.arange(side * side)
+    parts = (
+        (top, left, (1 - down) * (1 - right)), (top, after, (1 - down) * right),
+        (below, left, down * (1 - right)), (below, after, down * right),
+    )  # fmt: skip
+    values = np.concatenate([weight for _, _, weight in parts]).astype(np.float32)
+    sources = np.concatenate([row * side + column for row, column, _ in parts])
+    return csr_array((values, (np.tile(target, 4), sources)), shape=(side * side, side * side))
+
+
+def _places(maps: Maps, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and columns (m, side, side), in pixels, that each pixel of the map is taken from."""
+    line = (np.arange(side) + 0.5) / side * 2 - 1
+    x, y = line[None, None, :], line[None, :, None]
+    across = maps[:, 0, 0, None, None] * x + maps[:, 0, 1, None, None] * y + maps[:, 0, 2, None, None]
+    down = maps[:, 1, 0, None, None] * x + maps[:, 1, 1, None, None] * y + maps[:, 1, 2, None, None]
+    rows, columns = ((values + 1) / 2 * side - 0.5 for values in (down, across))
+    return rows.clip(0, side - 1), columns.clip(0, side - 1)
+
+
+def warp(images: NDArray[np.float32], maps: Maps) -> NDArray[np.float32]:
+    """Images (m, S, S), each seen through its own map (m, 2, 3)."""
+    side = images.shape[1]
+    rows, columns = _places(maps, side)
+    top, left = np.minimum(rows.astype(int), side - 2), np.minimum(columns.astype(int), side - 2)
+    down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
+    flat = images.reshape(len(images), -1)
+    first = (top * side + left).reshape(len(images), -1)
+
+    def at(offset: int) -> NDArray[np.float32]:
+        return np.take_along_axis(flat, first + offset, axis=1).reshape(images.shape)
+
+    upper = at(0) * (1 - right) + at(1) * right
+    lower = at(side) * (1 - right) + at(side + 1) * right
+    return np.asarray(upper * (1 - down) + lower * down, np.float32)
+
+
+def align(one: NDArray[np.uint8], other: NDArray[np.uint8], start: Maps) -> tuple[Maps, NDArray[np.bool_]]:
+    """Maps (m, 2, 3) through which `other` looks like `one`, and which of them stay within the limits.
+
+    Args:
+        one, other: uint8 (m, 64, 64), `other` in the orientation of `one`.
+        start: (m, 2, 3)
+    """
+    maps = start.copy()
+    for begin in range(0, len(maps), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        maps[part] = _align_block(_smooth(one[part]), _smooth(other[part]), maps[part])
+    zoom = np.sqrt(np.abs(np.linalg.det(maps[:, :, :2])))
+    angle = np.arctan2(maps[:, 1, 0] - maps[:, 0, 1], maps[:, 0, 0] + maps[:, 1, 1])
+    stretched = np.linalg.norm(maps[:, :, 0], axis=1) / np.maximum(np.linalg.norm(maps[:, :, 1], axis=1), 1e-6)
+    within = (
+        (np.abs(zoom - 1) <= LARGEST_ZOOM)
+        & (np.abs(angle) <= LARGEST_TURN)
+        & (np.abs(maps[:, :, 2]).max(axis=1) <= 2 * LARGEST_SHIFT)
+        & (np.abs(np.log(stretched)) <= 0.08)
+    )
+    return maps, within
+
+
+def _smooth(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    values = gaussian_filter(images.astype(np.float32), (0, BLUR, BLUR))
+    values -= values.mean(axis=(1, 2), keepdims=True)
+    return np.asarray(values / np.maximum(values.std(axis=(1, 2), keepdims=True), 1.0), np.float32)
+
+
+def _align_block(one: NDArray[np.float32], other: NDArray[np.float32], maps: Maps) -> Maps:
+    side = one.shape[1]
+    line = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
+    ones = np.ones((side, side), np.float32)
+    basis = np.stack([ones * line[None, :], ones * line[:, None], ones]).reshape(3, -1)
+    down, across = (np.gradient(other, axis=axis) * (side / 2) for axis in (1, 2))
+    for _ in range(STEPS):
+        # What is seen has a mean and a spread of its own, other than those of the whole picture.
+        seen = warp(other, maps)
+        spread = np.maximum(seen.std(axis=(1, 2), keepdims=True), 0.1)
+        seen = (seen - seen.mean(axis=(1, 2), keepdims=True)) / spread
+        rest = (one - seen).reshape(len(one), -1)
+        slope = [(warp(values, maps) / spread).reshape(len(one), 1, -1) * basis for values in (across, down)]
+        jacobian = np.concatenate(slope, axis=1)
+        square = jacobian @ jacobian.transpose(0, 2, 1) + 1e-3 * side * side * np.eye(6, dtype=np.float32)
+        step = np.linalg.solve(square, (jacobian @ rest[:, :, None]))[:, :, 0]
+        maps = maps + step.reshape(-1, 2, 3).clip(-0.08, 0.08)
+    return maps
