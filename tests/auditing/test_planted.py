@@ -1,0 +1,49 @@
+"""Planted copies among the team's real photographs and drawings; the benchmark does the same with more."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_input import as_jpeg, cropped, tilted
+from PIL import Image, ImageEnhance
+
+from eyeshot.auditing import audit
+
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
+COUNT = 20
+OTHERS = 100
+CHANGES = {
+    "q30": lambda image: as_jpeg(image, 30),
+    "half": lambda image: as_jpeg(image.resize((image.width // 2, image.height // 2)), 95),
+    "grey": lambda image: as_jpeg(image.convert("L"), 95),
+    "contrast": lambda image: as_jpeg(ImageEnhance.Contrast(image).enhance(0.7), 95),
+    "saturation": lambda image: as_jpeg(ImageEnhance.Color(image).enhance(1.6), 95),
+    "brightness": lambda image: as_jpeg(ImageEnhance.Brightness(image).enhance(1.3), 95),
+    "turned": lambda image: as_jpeg(image.transpose(Image.Transpose.TRANSVERSE), 90),
+    "crop": lambda image: as_jpeg(cropped(image, 0.12), 90),
+    "tilt": lambda image: as_jpeg(tilted(image, 4), 90),
+}
+
+
+@pytest.mark.parametrize("domain", ["photo", "sketch"])
+def test_every_planted_copy_is_in_the_group_of_its_original_and_no_other_is(
+    shared: Path, tmp_path: Path, domain: str
+) -> None:
+    files = sorted((shared / "data" / "pacs" / domain).rglob("*.*"))
+    random = np.random.default_rng(1)
+    rows = random.choice(len(files), COUNT * len(CHANGES) + OTHERS, replace=False)
+    planted = set()
+    for place, row in enumerate(rows):
+        folder = tmp_path / "set" / files[row].parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{place}{files[row].suffix}").write_bytes(files[row].read_bytes())
+        if place < COUNT * len(CHANGES):
+            name = list(CHANGES)[place % len(CHANGES)]
+            image = Image.open(io.BytesIO(files[row].read_bytes())).convert("RGB")
+            (folder / f"{place}-{name}.jpg").write_bytes(CHANGES[name](image))
+            planted.add(frozenset((f"{folder.name}/{place}{files[row].suffix}", f"{folder.name}/{place}-{name}.jpg")))
+    report = audit(tmp_path / "set", cache=tmp_path / "cache").report
+    assert {frozenset(ref.id for ref in group.images) for group in report.groups} == planted

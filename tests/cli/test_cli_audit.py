@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from command_line import Digits, Eyeshot
+
+from eyeshot.auditing import AuditReport
+
+
+def test_an_audit_prints_what_to_do_first_and_one_next_step(eyeshot: Eyeshot, digits: Digits) -> None:
+    done = eyeshot("audit", digits.train, "--test", digits.test)
+    assert done.code == 0
+    assert "images, 180 read now" in done.out
+    assert "\n1. " in done.out
+    assert done.out.count("Next: ") == 1
+    folder = Path("eyeshot-out/audit")
+    report = AuditReport.model_validate_json((folder / "audit.json").read_text("utf-8"))
+    assert (report.n_train, report.n_test) == (130, 50)
+    assert (folder / "audit.html").exists()
+    with open(folder / "findings.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == sum(report.images_by_kind.values())
+    # Digits were inverted: the background gives test images away.
+    assert report.adversarial is not None
+    assert report.adversarial.auc > 0.95
+    assert "brightness" in " ".join(one.name for one in report.distributions[:3]) + str(report.distributions[:3])
+    assert "130 training and 50 test images, 0 read now" in eyeshot("audit", digits.train, "--test", digits.test).out
+
+
+def test_the_next_step_that_is_printed_runs(eyeshot: Eyeshot, digits: Digits) -> None:
+    import shlex
+
+    out = eyeshot("audit", digits.train).out
+    command = shlex.split(out.partition("Next: ")[2].strip())
+    assert command[0] == "eyeshot"
+    assert eyeshot(*command[1:], "--no-leakage").code == 0
+
+
+def test_json_is_the_report_and_nothing_else(eyeshot: Eyeshot, digits: Digits) -> None:
+    done = eyeshot("audit", digits.test, "--json")
+    report = json.loads(done.out)
+    assert report["n_train"] == 50
+    assert report["classes"] == []
+
+
+def test_a_folder_that_is_not_there_is_refused(eyeshot: Eyeshot) -> None:
+    done = eyeshot("audit", "nowhere")
+    assert done.code == 2
+    assert "nothing is there" in done.err
+
+
+def test_values_out_of_range_are_refused(eyeshot: Eyeshot, digits: Digits) -> None:
+    assert eyeshot("audit", digits.train, "--workers", "0").code == 2
+    assert eyeshot("audit", digits.train, "--small-class", "-1").code == 2
+
+
+def test_without_a_folder_the_project_file_is_named(eyeshot: Eyeshot) -> None:
+    done = eyeshot("audit")
+    assert done.code == 2
+    assert "eyeshot.toml" in done.err
