@@ -19,6 +19,7 @@ from eyeshot.auditing.parts import name_part
 from eyeshot.auditing.report import ClassPair, CopyGroup, CutOff, Finding, Suggestion
 from eyeshot.auditing.sources import Sources
 
+UNTOLD_QUALITY = 90.0
 MOST_NAMED = 200  # transforms written out for one group
 Progress = Callable[[str, int, int], None]
 
@@ -153,7 +154,7 @@ def _findings(
             finding("conflict", refs, words, suggestion="drop-both", evidence=evidence_labels, confidence=confidence)
         )
     if 0 < tests < len(positions):
-        words = f"{len(positions) - tests} of training and {tests} of test are {what}."
+        words = f"{len(positions) - tests} of training and {tests} of test: {what}."
         found.append(finding("leak", refs, words, suggestion="drop", evidence=evidence, confidence=confidence))
     if not found:
         suggestion: Suggestion = "group" if near else "keep-one"
@@ -182,14 +183,28 @@ def _part(copies: NearCopies, reference: int, member: int) -> str:
 
 
 def _reference(inspected: Inspected, group: Group, files: dict[int, list[int]], pictures: NDArray[np.int64]) -> int:
-    """Which member the others are described from: the largest, of these the one that most files hold, in colour."""
+    """Which member the others are described from: the largest, that most files hold, in colour, of good quality."""
     width, height, colour = (inspected.number(name)[pictures[group.members]] for name in ("width", "height", "colour"))
     plain = inspected.records["layers"][pictures[group.members]] == b"RGB"
 
-    def worth(place: int) -> tuple[float, int, bool, bool, float, int]:
+    quality = inspected.number("quality")[pictures[group.members]]
+
+    def better(jpeg: float) -> float:
+        """Lossless files may have been made from a JPEG; the better JPEGs may not."""
+        return float(jpeg) if jpeg else UNTOLD_QUALITY
+
+    def worth(place: int) -> tuple[float, int, bool, bool, float, float, int]:
         pixels = float(width[place] * height[place])
         held = len(files[group.members[place]])
-        return pixels, held, bool(colour[place] >= 1), bool(plain[place]), group.scores[place], -place
+        return (
+            pixels,
+            held,
+            bool(colour[place] >= 1),
+            bool(plain[place]),
+            better(quality[place]),
+            group.scores[place],
+            -place,
+        )
 
     return max(range(len(group.members)), key=worth)
 

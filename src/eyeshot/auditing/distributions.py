@@ -43,11 +43,7 @@ def compare(
     draws = [_resampled(in_test, groups, random) for _ in range(REPEATS)]
     halves = [_halves(in_test, groups, random) for _ in range(REPEATS)]
     made = [_compare_one(one, in_test, draws, halves, refs) for one in found]
-    return sorted(made, key=lambda one: (-(one.effect or 0.0) if _told(one) else 1.0, one.name))
-
-
-def _told(one: Distribution) -> bool:
-    return one.effect is not None and one.noise is not None and one.effect > one.noise
+    return sorted(made, key=lambda one: (-(one.effect or 0.0) if one.apart else 1.0, one.name))
 
 
 def effect_of(codes: NDArray[np.int64], train: Weights, test: Weights, *, ordered: bool) -> float:
@@ -92,6 +88,7 @@ def _compare_one(
         effect=effect,
         interval=interval,
         noise=noise,
+        apart=effect > noise,
         words="",
         low=refs(lows),
         high=refs(highs),
@@ -127,7 +124,7 @@ def _words(one: Distribution, measured: Property) -> str:
     effect, (low, high) = one.effect or 0.0, one.interval or (0.0, 0.0)
     measure = "Kolmogorov–Smirnov" if one.kind == "number" else "total variation"
     numbers = f"{measure} distance {effect:.2f}, 95 % interval {low:.2f} to {high:.2f}"
-    if not _told(one):
+    if not one.apart:
         return f"{one.name}: no farther apart than two random halves would be ({numbers})."
     if one.kind == "number":
         before, after = one.train[3], one.test[3]

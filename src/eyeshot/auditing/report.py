@@ -136,6 +136,8 @@ class Distribution(Record):
     """95 %, by bootstrap over images (copy groups whole)."""
     noise: float | None
     """The effect that two random halves of all these images have (95 % quantile): below it nothing is said."""
+    apart: bool
+    """The effect is larger than that."""
     words: str
     low: list[ImageRef]
     """Images from the end where training is more frequent."""

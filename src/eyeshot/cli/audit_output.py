@@ -10,6 +10,7 @@ import typer
 from eyeshot.auditing import NAMES, AuditReport
 
 SHOWN_PAIRS = 5
+WIDE = 100  # columns of the terminal
 
 
 def print_audit(report: AuditReport, folder: Path, *, train: Path, given: bool) -> None:
@@ -24,24 +25,28 @@ def print_audit(report: AuditReport, folder: Path, *, train: Path, given: bool) 
     for number, said in enumerate(report.answer, 1):
         typer.echo(f"{number}. {said}")
     if report.counts:
+        console = Console(highlight=False, markup=False)
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading, justify in (
-            ("kind", "left"),
-            ("findings", "right"),
-            ("images", "right"),
-            ("for instance", "left"),
-        ):
-            table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
+        table.add_column("kind", no_wrap=True)
+        table.add_column("findings", justify="right")
+        table.add_column("images", justify="right")
+        wide = console.width >= WIDE
+        if wide:
+            table.add_column("for instance", no_wrap=True, overflow="ellipsis")
         for kind, count in report.counts.items():
             first = next(one for one in report.findings if one.kind == kind)
-            table.add_row(NAMES[kind], f"{count:,}", f"{report.images_by_kind[kind]:,}", first.words)
+            cells = [NAMES[kind], f"{count:,}", f"{report.images_by_kind[kind]:,}"]
+            table.add_row(*cells, *([first.words] if wide else []))
         typer.echo("")
-        Console(highlight=False, markup=False).print(table)
+        console.print(table)
     for pair in report.conflicts[:SHOWN_PAIRS]:
         typer.echo(f"same picture, different labels: {pair.first} and {pair.second}, {pair.pictures} pictures")
     if report.distributions:
-        typer.echo("\nTrain and test differ most in:")
-        for one in report.distributions[:3]:
+        apart = [one for one in report.distributions[:3] if one.apart]
+        typer.echo(
+            "\nTrain and test differ most in:" if apart else "\nTrain and test differ in no property that was measured."
+        )
+        for one in apart:
             typer.echo(f"- {one.words}")
         if report.adversarial is not None:
             typer.echo(report.adversarial.words)

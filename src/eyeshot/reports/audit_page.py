@@ -67,7 +67,7 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
             for kind, found in by_kind.items()
             if kind not in COPY_KINDS
         ],
-        "ends": [_ends(one, gallery) for one in report.distributions[:3]],
+        "ends": [_ends(one, gallery) for one in report.distributions[:3] if one.apart],
         "effects_axis": make_axis([0.0, *effects]) if effects else None,
         "auc_axis": Axis(0.5, 1.0, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
         "class_axis": make_axis([0.0, *(float(one.images) for one in report.classes)]),
