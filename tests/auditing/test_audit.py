@@ -173,3 +173,12 @@ def test_train_and_test_that_differ_in_brightness_are_told_apart_by_it(tmp_path:
     assert "bright" in json.dumps(report.adversarial.gives_away) or "border" in json.dumps(
         report.adversarial.gives_away
     )
+
+
+def test_two_equal_odd_files_are_two_findings_with_ids_of_their_own(data, tmp_path: Path) -> None:
+    train, _ = data
+    for name in ("red-1.png", "red-2.png"):
+        Image.new("RGB", (50, 50), "red").save(train / "cat" / name)
+    report = audit(train, cache=tmp_path / "cache").report
+    assert [one.kind for one in report.findings].count("one-colour") == 2
+    assert len({one.id for one in report.findings}) == len(report.findings)

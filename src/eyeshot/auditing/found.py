@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import xxhash
@@ -24,9 +25,8 @@ def finding(
 
     `confidence`: an estimated share of such findings that are true.
     """
-    # Files that cannot be read have no content: their name has to do. Equal contents may lie in several places,
-    # so that a finding about one file of them is told from that about another.
-    parts = sorted(f"{one.split} {one.content or one.id}" for one in images)
+    # Files that cannot be read have no content: their name has to do.
+    parts = sorted(f"{one.split} {one.label} {one.content or one.id}" for one in images)
     key = xxhash.xxh3_64_hexdigest("\n".join([kind, *parts]).encode("utf-8", "surrogateescape"))
     return Finding(
         id=f"{kind}-{key}",
@@ -38,6 +38,16 @@ def finding(
         evidence=evidence or {},
         suggestion=suggestion,
     )
+
+
+def told_apart(findings: list[Finding]) -> list[Finding]:
+    """The same findings; those about equal files in one class get numbers behind their ids."""
+    seen: Counter[str] = Counter()
+    made = []
+    for one in findings:
+        seen[one.id] += 1
+        made.append(one if seen[one.id] == 1 else one.model_copy(update={"id": f"{one.id}-{seen[one.id]}"}))
+    return made
 
 
 def rule(

@@ -53,7 +53,7 @@ class Finding(Record):
     """Something that the audit saw."""
 
     id: str
-    """The same for the same kind and contents in every run, wherever the files lie."""
+    """The same for the same kind, label and contents in every run, whatever the files are called."""
     kind: Kind
     images: list[ImageRef]
     confidence: float

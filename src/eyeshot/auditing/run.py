@@ -18,6 +18,7 @@ import numpy as np
 from eyeshot.auditing.adversarial import tell_apart
 from eyeshot.auditing.copies import Copies, find_copies
 from eyeshot.auditing.distributions import compare
+from eyeshot.auditing.found import told_apart
 from eyeshot.auditing.inspection import Inspected, inspect
 from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
 from eyeshot.auditing.properties import properties
@@ -110,7 +111,7 @@ def audit(
                 distributions = compare(found, side, groups, lambda rows: sources.refs(usable[rows]))
                 adversarial = tell_apart(found, side, groups)
     with clock("odd"):
-        odd = [*odd_files(sources, inspected), *odd_classes(sources, small=small_class)]
+        odd = told_apart([*odd_files(sources, inspected), *odd_classes(sources, small=small_class)])
     findings = sorted([*copies.findings, *odd], key=lambda one: (KINDS.index(one.kind), -len(one.images), one.id))
     images: Counter[str] = Counter()
     for one in findings:
