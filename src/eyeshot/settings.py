@@ -43,6 +43,10 @@ class CoverSettings(BaseModel):
         device: cuda, mps or cpu; found where not given.
         base: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
         budget_s: seconds for short runs; 0 ranks by cover alone.
+        decisions: file of decisions that the training images are cleaned by.
+        split: file of `eyeshot split`; `val` goes before it, and it before `val_share`.
+        fold: of the split, the fold that validates.
+        rules: what is stated about the use of test images; for the report.
         confirm: how many of the first are trained to the end, with clean and TrivialAugment.
         baseline_cap_s: no epoch of the baseline begins after so many seconds.
     """
@@ -78,6 +82,10 @@ class CoverSettings(BaseModel):
     base: str | None = None
     budget_s: float = Field(default=BUDGET_S, ge=0)
     confirm: int = Field(default=0, ge=0)
+    decisions: Path | None = None
+    split: Path | None = None
+    fold: int | None = Field(default=None, ge=0)
+    rules: str = ""
     baseline_cap_s: float = Field(default=BASELINE_CAP_S, gt=0)
 
 

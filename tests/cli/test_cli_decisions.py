@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Eyeshot, tree
+from command_line import Digits, Eyeshot, tree
 from PIL import Image, ImageOps
 
 
@@ -224,3 +224,47 @@ def test_labels_for_test_images_need_the_rule(eyeshot: Eyeshot, pets: Path, tmp_
     done = eyeshot("decisions", "add", "relabel", tmp_path / "test" / "1.png", "--label", "cat")
     assert done.code == 2
     assert 'test_images = "hand-labels"' in done.err
+
+
+TINY = ("--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32")
+
+
+def test_a_project_tells_cover_its_folders_and_its_rules(eyeshot: Eyeshot, digits: Digits):
+    eyeshot("init", digits.train, "--test", digits.test)
+    done = eyeshot("cover", *TINY, "--dry-run")
+    assert done.code == 0
+    assert "103 training, 27 held-out and 50 target images" in done.out
+    assert 'Rules for test images: "features"' in done.out
+    text = Path("eyeshot.toml").read_text("utf-8").replace('test_images = "features"', 'test_images = "nothing"')
+    Path("eyeshot.toml").write_text(text, "utf-8")
+    without = eyeshot("cover", *TINY, "--dry-run")
+    assert "27 target images" in without.out
+    assert "The target is the validation images" in without.out
+    typed = eyeshot("cover", "--test", digits.test, *TINY, "--dry-run")
+    assert typed.code == 2
+    assert '--test needs test_images = "features"' in typed.err
+    assert "change that line" in typed.err
+
+
+def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: Digits):
+    eyeshot("init", digits.train, "--test", digits.test)
+    dropped = sorted((digits.train / "0").iterdir())[:2]
+    eyeshot("decisions", "add", "drop", *dropped)
+    eyeshot("split", "--val", "0.3", "--folds", "2", "--no-leakage")
+    done = eyeshot("cover", *TINY, "--dry-run")
+    assert "2 of 130 images left out" in done.out
+    assert "89 training, 39 held-out and 50 target images" in done.out
+    for arguments, words in (
+        ((), "89 images train, 39 validate (the part held out of all folds)"),
+        (("--fold", "1"), "45 images train, 44 validate (fold 1)"),
+    ):
+        trained = eyeshot("train", *TINY, "--dry-run", *arguments)
+        assert trained.code == 0
+        assert words in trained.out
+    plain = eyeshot("train", *TINY, "--dry-run", "--no-split", "--no-manifest")
+    assert "on 130 images" in plain.out
+    assert eyeshot("train", *TINY, "--dry-run", "--fold", "7").code == 2
+    assert eyeshot("train", *TINY, "--dry-run", "--fold", "0", "--no-split").code == 2
+    result = eyeshot("train", *TINY, "--epochs", "1", "--batch-size", "32", "--json")
+    assert result.code == 0
+    assert (json.loads(result.out)["n_train"], json.loads(result.out)["n_val"]) == (89, 39)

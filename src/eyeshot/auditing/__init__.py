@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
+    from eyeshot.auditing.using import use_decisions, use_split
     from eyeshot.auditing.words import NAMES
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "make_split",
     "read_groups",
     "read_split",
+    "use_decisions",
+    "use_split",
     "write_csv",
     "write_decisions",
     "write_links",
@@ -87,6 +90,8 @@ _HOME = {
     "make_split": "splitting",
     "read_groups": "known_copies",
     "read_split": "split",
+    "use_decisions": "using",
+    "use_split": "using",
     "write_csv": "export",
     "write_decisions": "export",
     "write_links": "export",

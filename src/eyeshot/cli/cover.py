@@ -10,8 +10,9 @@ import typer
 
 def run(
     train: Annotated[
-        Path, typer.Argument(help="Folder with one folder of images per class (or the root of --labels).")
-    ],
+        Path | None,
+        typer.Argument(help="Folder with one folder of images per class (or the root of --labels); or eyeshot.toml's."),
+    ] = None,
     test: Annotated[
         Path | None,
         typer.Option(help="Unlabelled folder to be covered, flat or nested. Without it: the validation images."),
@@ -70,6 +71,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/cover.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
+    manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
+    split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
+    fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
     json_: Annotated[
         bool, typer.Option("--json", help="Print cover.json (an array for several models), nothing else.")
@@ -86,6 +90,7 @@ def run(
     from eyeshot.cli.cover_output import print_cover, print_json
     from eyeshot.cli.cover_run import cover_models, open_page
     from eyeshot.cli.numbers import duration, triple
+    from eyeshot.cli.project_data import cover_data
     from eyeshot.errors import InputError
     from eyeshot.settings import check_settings
     from eyeshot.workspace import find_workspace
@@ -95,8 +100,12 @@ def run(
         raise InputError(f"--model must name each model once, got {', '.join(models)}.")
     if weights is not None and len(models) > 1:
         raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
+    folder_of_train, data = cover_data(
+        train, test, manifest=manifest, split=split, fold=fold, labels=labels, path_column=path_column,
+        label_column=label_column, image_root=image_root,
+    )  # fmt: skip
     settings = check_settings(
-        test=test,
+        **data,
         model=models[0] if models else None,
         weights=weights,
         from_scratch=from_scratch,
@@ -105,10 +114,6 @@ def run(
         interpolation=interpolation,
         size=size,
         fit=fit,
-        labels=labels,
-        path_column=path_column,
-        label_column=label_column,
-        image_root=image_root,
         val=val,
         val_share=val_share,
         generated=generated,
@@ -131,7 +136,7 @@ def run(
     several = [settings.model_copy(update={"model": one}) for one in models] or [settings]
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     results = cover_models(
-        train, several, folder=folder, workspace=workspace, command=command, dry_run=dry_run, json=json_
+        folder_of_train, several, folder=folder, workspace=workspace, command=command, dry_run=dry_run, json=json_
     )
     if dry_run:
         return
@@ -139,6 +144,6 @@ def run(
         print_json([result for _, result in results])
     else:
         for (place, result), each in zip(results, several, strict=True):
-            print_cover(result, place, workspace.cache, train=train, settings=each)
+            print_cover(result, place, workspace.cache, train=folder_of_train, settings=each)
     if open_:
         open_page(results[0][0] / "cover.html", quiet=json_)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,6 +54,8 @@ def read_train(
     path_column: str | None = None,
     label_column: str | None = None,
     image_root: Path | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> ImageTable:
     """The training images that were named, or those of the project."""
     from eyeshot.cli.console import progress_shown
@@ -61,16 +65,50 @@ def read_train(
     folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
     # A folder of another kind than the project's must not be read with the project's CSV.
     own = project if train is None else type(project)()
-    with progress_shown() as progress:
+    with nullcontext(progress) if progress is not None else progress_shown() as report:
         return read_images(
             folder,
             labels=own.value("labels", labels),
             path_column=own.value("path_column", path_column),
             label_column=own.value("label_column", label_column),
             image_root=own.value("image_root", image_root),
-            cache=find_workspace().cache,
-            progress=lambda done, total: progress("reading training files", done, total),
+            cache=cache or find_workspace().cache,
+            progress=lambda done, total: report("reading training files", done, total),
         )
+
+
+def project_files(*, manifest: bool = True, split: bool = True) -> tuple[Path | None, Path | None]:
+    """The project's decisions and split, those that are there and wanted."""
+    from eyeshot.auditing import DECISIONS_FILE, SPLIT_FILE
+    from eyeshot.workspace import find_workspace
+
+    folder = find_workspace().project
+    files = (folder / DECISIONS_FILE if manifest else None, folder / SPLIT_FILE if split else None)
+    decisions, divided = (file if file is not None and file.is_file() else None for file in files)
+    return decisions, divided
+
+
+def chosen_images(
+    table: ImageTable, *, manifest: bool, split: bool, fold: int | None
+) -> tuple[ImageTable, ImageTable | None, list[str]]:
+    """Training images and, where there is a split, those that validate; and what was used, in sentences."""
+    from eyeshot.auditing import use_decisions, use_split
+    from eyeshot.errors import InputError
+
+    decisions, divided = project_files(manifest=manifest, split=split)
+    if fold is not None and divided is None:
+        raise InputError(f"--fold {fold} needs a split. Make one: eyeshot split.")
+    notes: list[str] = []
+    if decisions is not None:
+        table, done = use_decisions(table, decisions)
+        notes += done
+    if divided is None:
+        return table, None, notes
+    rows, done = use_split(table, divided, fold=fold)
+    notes += done
+    if rows is None:
+        return table, None, notes
+    return table.take(rows[0]), table.take(rows[1]), notes
 
 
 def read_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
@@ -81,3 +119,41 @@ def read_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     for note in manifest.notes:
         typer.echo(f"- {note}", err=True)
     return manifest
+
+
+def cover_data(
+    train: Path | None,
+    test: Path | None,
+    *,
+    manifest: bool,
+    split: bool,
+    fold: int | None,
+    labels: Path | None,
+    path_column: str | None,
+    label_column: str | None,
+    image_root: Path | None,
+) -> tuple[Path, dict[str, Any]]:
+    """The training folder, and the settings of `eyeshot cover` that say which images it is about.
+
+    Raises:
+        InputError: no training images, or a use of test images that the rules do not allow.
+    """
+    from eyeshot.errors import InputError
+    from eyeshot.project import Project, find_project
+
+    project = find_project()
+    folder: Path = project.value("train", train, needed="TRAIN must be a folder of labelled images")
+    own = project if train is None else Project()
+    rules = project.rules() if project.file is not None else ""
+    if test is not None:
+        project.check_use("features", "--test")
+    elif project.test_images == "nothing" and own.data.get("test") is not None:
+        rules += " The target is the validation images."
+    else:
+        test = own.data.get("test")
+    decisions, divided = project_files(manifest=manifest, split=split)
+    if fold is not None and divided is None:
+        raise InputError(f"--fold {fold} needs a split. Make one: eyeshot split.")
+    given = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
+    data: dict[str, Any] = {name: own.value(name, value) for name, value in given.items()}
+    return folder, {**data, "test": test, "decisions": decisions, "split": divided, "fold": fold, "rules": rules}

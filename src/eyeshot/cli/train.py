@@ -10,8 +10,9 @@ import typer
 
 def run(
     train: Annotated[
-        Path, typer.Argument(help="Folder with one folder of images per class (or the root of --labels).")
-    ],
+        Path | None,
+        typer.Argument(help="Folder with one folder of images per class (or the root of --labels); or eyeshot.toml's."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
     ] = None,
@@ -46,6 +47,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED.")
     ] = None,
+    manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
+    split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
+    fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
 ) -> None:
@@ -55,13 +59,25 @@ def run(
 
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple, values_checked
+    from eyeshot.cli.project_data import chosen_images, read_train
     from eyeshot.cli.scratch import workspace_for
+    from eyeshot.images import check_apart
+    from eyeshot.project import find_project
     from eyeshot.training import plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
+        project = find_project()
+        folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
+        if val is not None:
+            check_apart(folder, val)
+        table = read_train(
+            project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
+            cache=workspace.cache, progress=progress,
+        )  # fmt: skip
+        chosen, held_out, used = chosen_images(table, manifest=manifest, split=split and val is None, fold=fold)
         plan = plan_training(
-            train,
+            chosen,
             model=model,
             weights=weights,
             from_scratch=from_scratch,
@@ -71,12 +87,8 @@ def run(
             interpolation=interpolation,  # type: ignore[arg-type]
             fit=fit,  # type: ignore[arg-type]
             augment=tuple(augment or ()),
-            val=val,
+            val=val if held_out is None else held_out,
             val_share=val_share,
-            labels=labels,
-            path_column=path_column,
-            label_column=label_column,
-            image_root=image_root,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -87,7 +99,7 @@ def run(
             report=progress,
         )
     if not json_ or dry_run:
-        for note in plan.notes:
+        for note in (*used, *plan.notes):
             typer.echo(f"- {note}", err=json_)
     if dry_run:
         names = ", ".join(one.name for one in plan.augmentations) or "clean images"
@@ -116,5 +128,5 @@ def run(
     typer.echo(
         "Next: the same command with another --augment, to compare."
         if others
-        else f"Next: eyeshot cover {shlex.quote(str(train))} --test TEST, to find an augmentation."
+        else f"Next: eyeshot cover {shlex.quote(str(folder))} --test TEST, to find an augmentation."
     )

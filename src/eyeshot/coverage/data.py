@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from eyeshot.auditing import use_decisions, use_split
 from eyeshot.augment import Pool
 from eyeshot.coverage.clouds import NEIGHBOURS
 from eyeshot.errors import InputError
@@ -141,6 +142,14 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
         progress=report("reading training files"),
     )
     notes += table.notes
+    notes += [settings.rules] if settings.rules else []
+    divided = None
+    if settings.decisions is not None:
+        table, done = use_decisions(table, settings.decisions)
+        notes += done
+    if settings.split is not None and settings.val is None:
+        divided, done = use_split(table, settings.split, fold=settings.fold)
+        notes += done
     if settings.val is not None:
         val_table = read_images(
             settings.val,
@@ -157,6 +166,9 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
             notes.append(f"{len(val_table) - len(fresh)} validation images are also training images: left out.")
             val_table = val_table.take(fresh)
         val_rows = np.arange(len(val_table), dtype=np.int64)
+    elif divided is not None:
+        val_table = table
+        train_rows, val_rows = divided
     else:
         val_table = table
         train_rows, val_rows = hold_out(table, share=settings.val_share, seed=settings.seed)
@@ -255,6 +267,11 @@ def decode_tables(
     if settings.val is None or tables.target_is_validation:
         val = _without_copies(val, [part for part in (sources, more, baseline) if part is not None], notes)
         target = val if tables.target_is_validation else target
+    if not tables.target_is_validation:
+        leaks = _leaks(target, [part for part in (sources, more, baseline) if part is not None])
+        if leaks and progress is not None:
+            progress(leaks, 0, 0)  # said now: the rest of the run takes long
+        notes += [leaks] if leaks else []
     _enough(sources, val, target)
     return Data(
         list(tables.train.classes),
@@ -271,18 +288,37 @@ def decode_tables(
 
 def _without_copies(val: Part, others: Sequence[Part], notes: list[str]) -> Part:
     """Leave out held-out images whose pixels, flipped or turned or not, are also in training."""
-    images = np.concatenate([np.asarray(part.pool.images) for part in (val, *others)])
-    keys = [key for part in (val, *others) for key in part.pool.keys]
-    used = ImageTable(pl.DataFrame({"content": keys}))
-    groups = copy_groups(used, Pixels(images, np.arange(len(keys)), tuple(keys), ()))
-    in_training = set(groups[len(val) :].tolist())
-    fresh = np.array([row for row in range(len(val)) if int(groups[row]) not in in_training], np.int64)
+    copy_of = _copies_in(val, others)
+    fresh = np.array([row for row in range(len(val)) if row not in copy_of], np.int64)
     if len(fresh) == len(val):
         return val
     notes.append(
         f"{len(val) - len(fresh)} held-out images are copies (also flipped or turned) of training images: left out."
     )
     return val.take(fresh)
+
+
+def _leaks(target: Part, training: Sequence[Part]) -> str:
+    """Which target images are also in training, in words; they are covered whatever an augmentation does."""
+    copy_of = _copies_in(target, training)
+    if not copy_of:
+        return ""
+    row, other = next(iter(copy_of.items()))
+    return (
+        f"{len(copy_of)} of {len(target)} target images are copies (also flipped or turned) of training images that "
+        f"are used here, as {target.ids[row]} of {other}: they are covered whatever is done. See eyeshot audit."
+    )
+
+
+def _copies_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
+    """Rows of `part` whose pixels, flipped or turned or not, are in the others, with the id of one such image."""
+    images = np.concatenate([np.asarray(one.pool.images) for one in (part, *others)])
+    keys = [key for one in (part, *others) for key in one.pool.keys]
+    used = ImageTable(pl.DataFrame({"content": keys}))
+    groups = copy_groups(used, Pixels(images, np.arange(len(keys)), tuple(keys), ()))
+    ids = [name for one in others for name in one.ids]
+    there = dict(zip(groups[len(part) :].tolist(), ids, strict=True))
+    return {row: there[group] for row, group in enumerate(groups[: len(part)].tolist()) if group in there}
 
 
 def _enough(sources: Part, val: Part, target: Part) -> None:

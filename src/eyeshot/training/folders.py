@@ -51,7 +51,7 @@ class TrainPlan:
 
 
 def plan_training(
-    train: Path,
+    train: Path | ImageTable,
     *,
     model: str | None = None,
     weights: Path | None = None,
@@ -62,7 +62,7 @@ def plan_training(
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
     fit: Literal["crop", "pad"] = "crop",
     augment: Sequence[str] = (),
-    val: Path | None = None,
+    val: Path | ImageTable | None = None,
     val_share: float = 0.2,
     labels: Path | None = None,
     path_column: str | None = None,
@@ -78,6 +78,9 @@ def plan_training(
     report: Report | None = None,
 ) -> TrainPlan:
     """Check everything that can be checked before the long work.
+
+    Args:
+        train, val: folders, or tables of images that were chosen already.
 
     Raises:
         InputError: a folder, an option or a candidate cannot be used.
@@ -100,18 +103,24 @@ def plan_training(
     for one in chosen:
         check_own(one, backbone.geometry.size)
     reading = None if report is None else (lambda done, total: report("reading files", done, total))
-    table = read_images(
-        train,
-        labels=labels,
-        path_column=path_column,
-        label_column=label_column,
-        image_root=image_root,
-        cache=workspace.cache,
-        progress=reading,
-    )
+    if isinstance(train, ImageTable):
+        table = train
+    else:
+        table = read_images(
+            train,
+            labels=labels,
+            path_column=path_column,
+            label_column=label_column,
+            image_root=image_root,
+            cache=workspace.cache,
+            progress=reading,
+        )
     held_out = None
-    if val is not None:
-        check_apart(train, val)
+    if isinstance(val, ImageTable):
+        held_out = val.with_classes(table.classes)
+    elif val is not None:
+        if isinstance(train, Path):
+            check_apart(train, val)
         held_out = read_images(val, minimum_classes=1, cache=workspace.cache).with_classes(table.classes)
     settings, reason = default_settings(backbone, len(table), seed=seed)
     changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
