@@ -268,3 +268,18 @@ def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: D
     result = eyeshot("train", *TINY, "--epochs", "1", "--batch-size", "32", "--json")
     assert result.code == 0
     assert (json.loads(result.out)["n_train"], json.loads(result.out)["n_val"]) == (89, 39)
+
+
+def test_decisions_are_tried_before_and_after(eyeshot: Eyeshot, digits: Digits):
+    eyeshot("init", digits.train)
+    nothing = eyeshot("decisions", "compare")
+    assert (nothing.code, "nothing to compare" in nothing.err) == (2, True)
+    for file in sorted((digits.train / "7").iterdir())[:3]:
+        eyeshot("decisions", "add", "drop", file)
+    done = eyeshot("decisions", "compare")
+    assert done.code == 0
+    assert "3 decisions: cannot be told" in done.out
+    one = decided(eyeshot)[0]["id"]
+    assert "1 decisions: " in eyeshot("decisions", "compare", "--id", one[:8]).out
+    assert eyeshot("decisions", "compare", "--id", "abc").code == 2
+    assert eyeshot("decisions", "compare", "--policy", "keep-one").code == 2

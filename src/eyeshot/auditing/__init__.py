@@ -9,8 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eyeshot.auditing.comparing import Comparison, compare_decisions
     from eyeshot.auditing.decision import KINDS, BadLine, Decision, Decisions, decide
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
+    from eyeshot.auditing.head_features import image_features, name_reader
     from eyeshot.auditing.journal import DECISIONS_FILE, Journal
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
@@ -31,6 +33,7 @@ __all__ = [
     "Audit",
     "AuditReport",
     "BadLine",
+    "Comparison",
     "CopyGroup",
     "Decision",
     "Decisions",
@@ -43,13 +46,16 @@ __all__ = [
     "SplitRequest",
     "apply_policy",
     "audit",
+    "compare_decisions",
     "compute_manifest",
     "count_parts",
     "decide",
     "decided_groups",
     "find_groups",
     "find_policy",
+    "image_features",
     "make_split",
+    "name_reader",
     "read_groups",
     "read_split",
     "use_decisions",
@@ -74,6 +80,10 @@ _HOME = {
     "POLICIES": "policies",
     "SPLIT_FILE": "split",
     "BadLine": "decision",
+    "Comparison": "comparing",
+    "compare_decisions": "comparing",
+    "image_features": "head_features",
+    "name_reader": "head_features",
     "Decision": "decision",
     "Decisions": "decision",
     "Journal": "journal",

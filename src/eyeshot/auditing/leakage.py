@@ -10,26 +10,15 @@ import numpy as np
 import polars as pl
 import xxhash
 from numpy.typing import NDArray
-from PIL import Image
 
 from eyeshot.auditing.split import Leakage
-from eyeshot.images import ImageTable, PixelRows, content_hashes, make_folds
+from eyeshot.images import ImageTable, content_hashes, make_folds
 from eyeshot.models import fit_head
 
-THUMBNAIL = 8  # pixels a side
 MOST_IMAGES = 4000
 MOST_FOLDS = 5
 TOLERANCE = 1e-3  # of the head: accuracy does not need more
 Progress = Callable[[int, int], None]
-
-
-def thumbnail_features(images: PixelRows) -> NDArray[np.float32]:
-    """Thumbnails (n, 192) of images uint8 (n, S, S, 3): RGB of 8 × 8 pixels, 0 to 1."""
-    features = np.empty((len(images), 3 * THUMBNAIL**2), np.float32)
-    for row in range(len(images)):
-        small = Image.fromarray(np.asarray(images[row])).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        features[row] = np.asarray(small, np.float32).ravel() / 255
-    return features
 
 
 def measure_leakage(
@@ -81,7 +70,7 @@ def measure_leakage(
             if progress is not None:
                 progress(done, 2 * folds)
     gap = right[0].astype(float) - right[1]
-    mean, half = _mean_over_groups(gap[judged], groups[judged])
+    mean, half = mean_over_groups(gap[judged], groups[judged])
     sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return Leakage(
         reader=reader,
@@ -127,7 +116,7 @@ def _straddling(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[
     return np.isin(groups, torn[counts > 1])
 
 
-def _mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
+def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
     """Mean of values, and half its 95 % interval where those of one group go together."""
     mean = float(values.mean())
     _, which = np.unique(groups, return_inverse=True)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.head_features import image_features, name_reader
 from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
-from eyeshot.auditing.leakage import measure_leakage, thumbnail_features
+from eyeshot.auditing.leakage import measure_leakage
 from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
-from eyeshot.augment import Pool
 from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, Pixels, PixelStore
-from eyeshot.models import Backbone, FeatureBank
+from eyeshot.images import ImageTable
+from eyeshot.models import Backbone
 
 Progress = Callable[[str, int, int], None]
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
@@ -92,12 +92,10 @@ def make_split(
     basis = COPIES
     if audit is not None:
         basis += f", near copies of {audit.name} ({len(more)} groups)"
-    reader = "a linear head on thumbnails of 8 x 8 pixels"
-    if backbone is not None:
-        reader = f"a linear head on features of {backbone.name}"
+    reader = name_reader(backbone)
     features: NDArray[np.generic] | None = None
     if request.leakage or like is not None:
-        features = _features(table, pixels, backbone, cache=cache, device=device, report=report("features"))
+        features = image_features(table, pixels, backbone, cache=cache, device=device, report=report("features"))
     found: LikeTest | None = None
     if like is None:
         parts = _divide(table, groups, request)
@@ -139,7 +137,9 @@ def _like_test(
     report: Callable[[str], Callable[[int, int], None] | None],
 ) -> tuple[list[Part], LikeTest]:
     pixels = find_groups(like, cache=cache, progress=report("decoding test images"))[1]
-    test = _features(like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features"))
+    test = image_features(
+        like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features")
+    )
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
     likeness = weigh(train, target, groups, seed=request.seed)
     check_effective(likeness, round(request.val * len(table)), request.val)
@@ -147,25 +147,3 @@ def _like_test(
     held = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
     found = judge(table, groups, train, target, held, likeness, share=request.val, seed=request.seed)
     return parts, found
-
-
-def _features(
-    table: ImageTable,
-    pixels: Pixels,
-    backbone: Backbone | None,
-    *,
-    cache: Path,
-    device: str,
-    report: Callable[[int, int], None] | None,
-) -> NDArray[np.generic]:
-    """Features of the images that could be decoded, in their order."""
-    if backbone is None:
-        return thumbnail_features(pixels.images)
-    sized = PixelStore(cache, backbone.geometry).load(table, np.arange(len(table)), progress=report)
-    if len(sized) < len(table):
-        raise InputError(
-            f"All images must be decoded at the model's size, but {len(table) - len(sized)} cannot be, as "
-            f"{sized.skipped[0].path}: {sized.skipped[0].reason}. Leave out --model, or drop them."
-        )
-    bank = FeatureBank(cache, backbone, device=device)
-    return bank.clean(Pool(sized.images, sized.keys), np.arange(len(sized)), progress=report)

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.project_data import DecisionsFile, ImageRoot, LabelColumn, Labels, PathColumn, Train
+from eyeshot.cli.decision_sets import Author, apply, compare, one_that_fits
+from eyeshot.cli.project_data import DecisionsFile
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
-Author = Annotated[str | None, typer.Option(help="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")]
-SHORTEST_ID = 4
+app.command("apply")(apply)
+app.command("compare")(compare)
 
 
 @app.command("list")
@@ -116,15 +117,10 @@ def undo(
     found = read_decisions(journal)
     wanted = []
     for start in ids or ():
-        fitting = [one for one in found.stored if one.id.startswith(start)] if len(start) >= SHORTEST_ID else []
-        if len(fitting) != 1:
-            raise InputError(
-                f"An id must begin like exactly one decision ({SHORTEST_ID} characters at least), got {start!r}, which "
-                f"fits {len(fitting)}. See `eyeshot decisions list --all`."
-            )
-        if fitting[0].id in found.undone:
+        one = one_that_fits(found, start)
+        if one.id in found.undone:
             raise InputError(f"{start!r} is undone already. See `eyeshot decisions list --all`.")
-        wanted += fitting
+        wanted.append(one)
     if last > 0:
         wanted += found.active[-last:]
     if policy:
@@ -168,62 +164,6 @@ def export(
     found = read_decisions(find_journal(decisions))
     write_decisions(found, file)
     typer.echo(f"Wrote {len(found)} decisions to {file}.")
-
-
-@app.command("apply")
-def apply(
-    train: Train = None,
-    policy: Annotated[str, typer.Option(help="keep-one, drop-both or group; see below.")] = "",
-    min_per_class: Annotated[
-        int, typer.Option(help="Never leave a class under so many images; what this stops is listed.")
-    ] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be decided; store nothing.")] = False,
-    audit: Annotated[
-        Path | None, typer.Option(help="audit.json whose near copies count too. Default: exact and turned ones only.")
-    ] = None,
-    author: Author = None,
-    labels: Labels = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    image_root: ImageRoot = None,
-    decisions: DecisionsFile = None,
-) -> None:
-    """Decide about all copy groups by a policy.
-
-    keep-one: of copies under one label the largest stays. drop-both: copies under several labels go. group: copies
-    stay, and stay together in every split.
-    """
-    from eyeshot.auditing import apply_policy, decided_groups, find_groups, find_policy, read_groups
-    from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_journal, read_decisions, read_manifest, read_train
-    from eyeshot.project import find_project
-    from eyeshot.workspace import find_workspace
-
-    chosen = find_policy(policy)
-    journal = find_journal(decisions)
-    found = read_decisions(journal)
-    table = read_train(
-        find_project(), train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
-    )
-    manifest = read_manifest(table, found)
-    with progress_shown() as progress:
-        groups, _ = find_groups(
-            manifest.table, cache=find_workspace().cache, progress=lambda done, total: progress("decoding", done, total)
-        )
-    more = read_groups(audit) if audit is not None else []
-    groups = decided_groups(manifest.table, groups, found, more=more)
-    made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, known=found, author=author)
-    for one in stopped:
-        typer.echo(f"stopped: {one.label!r} would keep {one.left} images: {', '.join(one.names[:4])}")
-    if stopped:
-        typer.echo(f"{len(stopped)} groups left as they are, so that no class gets under {min_per_class} images.")
-    if dry_run:
-        for decision in made[:20]:
-            typer.echo(f"would: {decision.kind} {decision.words()}")
-        typer.echo(f"{len(made)} decisions would be stored. Next: the same command without --dry-run.")
-        return
-    journal.append(made)
-    typer.echo(f"{len(made)} decisions stored in {journal.file}. Take them back: eyeshot decisions undo --policy")
 
 
 def _first(error: ValueError) -> str:
