@@ -134,6 +134,27 @@ def test_a_file_cut_off_anywhere_keeps_all_whole_lines(tmp_path_factory, made: l
     assert len(journal.read()) == whole + also + 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(decision_lists(most=20), st.data())
+def test_a_reader_that_reads_on_knows_what_a_new_one_knows(tmp_path_factory, made: list[Decision], data) -> None:
+    journal = Journal(tmp_path_factory.mktemp("on") / "decisions.jsonl")
+    if made and data.draw(st.booleans()):
+        made = sorted(made, key=lambda one: one.order)
+    if made:  # some stand twice, as they are or edited
+        again = data.draw(st.lists(st.sampled_from(made), max_size=3))
+        made = [*made, *again, *(one.model_copy(update={"author": "ben"}) for one in again[:1])]
+    written = "".join(f"{one.line()}\n" for one in made).encode()
+    journal.file.touch()
+    while written:
+        count = data.draw(st.integers(1, len(written)))
+        with open(journal.file, "ab") as file:
+            file.write(written[:count])
+        written = written[count:]
+        on, new = journal.read(), Journal(journal.file).read()
+        assert (on.stored, on.bad, on.conflicting) == (new.stored, new.bad, new.conflicting)
+        assert on.active == new.active
+
+
 def merged(folder: Path, files: list[Path]) -> Journal:
     journal = Journal(folder / "decisions.jsonl")
     for file in files:

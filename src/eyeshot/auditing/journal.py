@@ -45,6 +45,7 @@ class Journal:
         self._decisions: list[Decision] = []
         self._bad: list[BadLine] = []
         self._known: Decisions | None = None
+        self._ids: set[str] = set()
 
     def read(self) -> Decisions:
         """All decisions of the file as it is now; lines that cannot be used are named, the rest counts.
@@ -70,12 +71,29 @@ class Journal:
             return self._known
         # The last line counts without its end too: people edit, and editors leave it out. It is read again next time.
         whole = data.rfind(b"\n") + 1
+        known_before, count = self._known, len(self._decisions)
         self._take(data[before:whole])
         self._read_bytes, self._read_hash = whole, xxhash.xxh3_64_intdigest(data[:whole])
         rest_good, rest_bad = parse(data[whole:], file=self.file, first_line=self._lines + 1)
-        known = ordered([*self._decisions, *rest_good], [*self._bad, *rest_bad])
+        new, bad = [*self._decisions[count:], *rest_good], (*self._bad, *rest_bad)
+        if known_before is not None and self._follow(known_before, new):
+            # The usual case, one decision more: a hundred thousand are not put in order again.
+            known = Decisions((*known_before.stored, *new), bad, known_before.conflicting)
+        else:
+            known = ordered([*self._decisions, *rest_good], bad)
+            self._ids = set(known.by_id)
         self._known = known if whole == len(data) else None
         return known
+
+    def _follow(self, known: Decisions, new: Sequence[Decision]) -> bool:
+        """Whether new decisions take effect after all known ones, in their order, each under an id of its own."""
+        last = known.stored[-1].order if known.stored else None
+        for one in new:
+            if one.id in self._ids or (last is not None and one.order <= last):
+                return False
+            self._ids.add(one.id)
+            last = one.order
+        return True
 
     def append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
         """Store decisions; when this returns they are on the disk.
