@@ -142,7 +142,12 @@ def test_a_reader_that_reads_on_knows_what_a_new_one_knows(tmp_path_factory, mad
         made = sorted(made, key=lambda one: one.order)
     if made:  # some stand twice, as they are or edited
         again = data.draw(st.lists(st.sampled_from(made), max_size=3))
-        made = [*made, *again, *(one.model_copy(update={"author": "ben"}) for one in again[:1])]
+        later = timedelta(days=data.draw(st.sampled_from([0, 400])))
+        made = [
+            *made,
+            *again,
+            *(one.model_copy(update={"author": "ben", "time": one.time + later}) for one in again[:1]),
+        ]
     written = "".join(f"{one.line()}\n" for one in made).encode()
     journal.file.touch()
     while written:
@@ -187,9 +192,12 @@ def test_two_peoples_files_merged_in_any_order_give_the_same(tmp_path_factory, a
 def test_one_id_with_two_decisions_is_named(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "decisions.jsonl")
     (one,) = journal.append([drop(1)])
+    assert journal.read().conflicting == ()
     with open(journal.file, "a", encoding="utf-8") as file:
-        file.write(one.model_copy(update={"reason": "edited"}).line() + "\n")
-    assert journal.read().conflicting == (one.id,)
+        file.write(one.model_copy(update={"reason": "edited", "time": one.time + timedelta(1)}).line() + "\n")
+    for reader in (journal, Journal(journal.file)):
+        assert reader.read().conflicting == (one.id,)
+        assert [each.reason for each in reader.read().stored] == ["edited"]
 
 
 def test_a_merge_with_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -272,6 +280,8 @@ def test_two_writers_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert [one.wait(timeout=120) for one in running] == [0, 0]
     found = Journal(file).read()
     assert found.bad == ()
+    lines = [json.loads(line)["id"] for line in file.read_text("utf-8").splitlines()]
+    assert lines == [one.id for one in found.stored]  # each writer's time is after the other's last one
     for who in ("ann", "ben"):
         images = [one.images[0] for one in found.stored if one.author == who]
         assert sorted(images) == [f"{number:032x}" for number in range(count)]

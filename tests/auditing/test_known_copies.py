@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from decisions_made import decision_lists, key, table_of
+from decisions_made import START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,15 @@ def test_a_pair_that_is_no_copy_comes_apart_and_together_again_when_undone() -> 
     assert decided_groups(table, groups, ordered([no_copy])).tolist() == [0, 1, 2]
     undo = decide("undo", undoes=no_copy.id, author="ann")
     assert decided_groups(table, groups, ordered([no_copy, undo])).tolist() == [0, 0, 2]
+
+
+def test_of_two_decisions_about_a_pair_the_later_counts() -> None:
+    table = table_of([("ant", 1), ("ant", 2)])
+    for kinds, together in ((("not-copy", "group"), True), (("group", "not-copy"), False)):
+        made = [decide(kind, [key(1), key(2)], author="ann") for kind in kinds]
+        in_order = [one.model_copy(update={"time": START + timedelta(n)}) for n, one in enumerate(made)]
+        found = decided_groups(table, np.array([0, 0]), ordered(in_order))
+        assert (found[0] == found[1]) == together
 
 
 def test_equal_bytes_stay_together_whatever_is_said() -> None:

@@ -59,6 +59,10 @@ def test_without_decisions_the_manifest_is_the_table() -> None:
         ([decision("keep-one", 2, 3, keep=3)], [(0, "ant"), (2, "bee"), (3, "bee"), (4, "cat")]),
         ([decision("keep-one", 1, keep=1, label="bee")], [(1, "ant"), (2, "bee"), (3, "bee"), (4, "cat")]),
         ([decision("keep-one", 1, keep=1)], [(0, "ant"), (1, "ant"), (3, "bee"), (4, "cat")]),
+        (
+            [decision("drop", 3), decision("keep-one", 2, 3, keep=3)],
+            [(0, "ant"), (2, "bee"), (3, "bee"), (4, "cat")],
+        ),
         # The image to keep is gone: another stays in its place.
         ([decision("keep-one", 9, 2, 3, keep=9)], [(0, "ant"), (1, "ant"), (2, "bee"), (4, "cat")]),
         ([decision("relabel", 4, label="dog")], [(0, "ant"), (1, "ant"), (2, "bee"), (3, "bee"), (4, "dog")]),

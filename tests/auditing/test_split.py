@@ -173,6 +173,12 @@ def test_weights_are_the_ratio_of_densities() -> None:
     assert likeness.effective == pytest.approx(4000 * np.exp(-0.64), rel=0.15)
 
 
+def test_weights_have_mean_one_whatever_the_sizes_of_the_sets() -> None:
+    _, train, test, groups = clouds(0.5, count=3000)
+    for count in (600, 3000):
+        assert weigh(train, test[:count], groups, seed=0).weights.mean() == pytest.approx(1.0, abs=0.1)
+
+
 def test_test_images_far_away_leave_no_effective_sample() -> None:
     """All training images are about as unlike: Kish's number alone would call them all effective."""
     random = np.random.default_rng(0)

@@ -100,6 +100,15 @@ def test_a_smaller_number_of_folds_is_named_where_it_would_do() -> None:
     assert set(make_folds(table, folds=3, seed=0)) == {0, 1, 2}
 
 
+def test_copies_under_several_labels_that_tie_a_class_into_one_fold_are_refused() -> None:
+    listed = [("rare", 1), *[("a", 1)] * 9]  # the largest group, fold 0
+    listed += [("c", 2), ("d", 2), *[("b", 2)] * 7]  # then fold 1
+    listed += [("rare", 3), ("c", 3), ("d", 3)]  # fold 1 has half of c and half of d, fold 0 half of rare
+    listed += [("a", 4), ("b", 5)]
+    with pytest.raises(InputError, match="tie all 2 images of 'rare' into fold 0"):
+        make_folds(table_of(listed), folds=2, seed=0)
+
+
 def test_one_fold_is_refused() -> None:
     with pytest.raises(InputError, match="at least 2, got 1"):
         make_folds(plain({"a": 5}), folds=1, seed=0)

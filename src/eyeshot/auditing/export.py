@@ -126,13 +126,9 @@ def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:
     for label in sorted(set(labels), key=lambda label: (label is None, label or "")):
         folders[label] = _free(safe_name(NO_LABEL if label is None else label), taken)
     files: dict[str, set[str]] = {name: set() for name in folders.values()}
-    for path, label, content in zip(frame["path"], labels, frame["content"], strict=True):
+    for path, label in zip(frame["path"], labels, strict=True):
         name = folders[label]
-        stem, ending = os.path.splitext(os.path.basename(path))
-        plain = f"{stem}{ending}"
-        if plain.casefold() in files[name]:
-            plain = f"{stem}-{content[:8]}{ending}"
-        yield Path(os.path.realpath(path)), f"{name}/{_free(plain, files[name])}"
+        yield Path(os.path.realpath(path)), f"{name}/{_free(os.path.basename(path), files[name])}"
 
 
 def safe_name(label: str) -> str:

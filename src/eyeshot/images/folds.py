@@ -26,8 +26,8 @@ def make_folds(
 ) -> Rows:
     """The fold of every image. Without copies each class differs by at most one image between two folds.
 
-    The largest copy groups are placed first, each into the fold that has the fewest images of its classes; among
-    equals the hash of (seed, content) decides, so that names and order of the files do not matter.
+    The largest copy groups are placed first, in the order of the hash of (seed, content), each into the fold that has
+    the fewest images of its classes. Names and order of the files do not matter.
 
     Args:
         table: N images.
@@ -72,10 +72,10 @@ def make_folds(
         if few & counts.keys():
             continue
 
-        def load(fold: int, counts: Counter[int] = counts, group: int = group) -> tuple[float, int, int]:
+        def load(fold: int, counts: Counter[int] = counts) -> tuple[float, int, int]:
             # In shares of each class: where a group has two, the rare one decides.
             own = sum(held[fold][label] / size_of[label] for label in sorted(counts))
-            return own, total[fold], (fold - first[group]) % folds
+            return own, total[fold], fold
 
         fold = min(range(folds), key=load)
         result[rows] = fold
