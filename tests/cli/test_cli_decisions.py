@@ -218,6 +218,20 @@ def test_like_test_follows_the_rules_and_is_refused_where_nothing_is_alike(
     assert "--val 0.2" in done.err
 
 
+def test_a_validation_set_like_the_test_images_is_chosen_and_judged(eyeshot: Eyeshot, digits: Digits):
+    shutil.copytree(digits.train, "train")
+    Path("test").mkdir()
+    for number, file in enumerate(sorted(Path("train").rglob("*.png"))):
+        if number % 3 == 0:
+            file.rename(Path("test") / f"{number}.png")
+    done = eyeshot("split", "train", "--val", "0.2", "--like-test", "test", "--no-leakage")
+    assert done.code == 0
+    assert "Like the test images: an effective number of" in done.out
+    split = json.loads(Path("split.json").read_text("utf-8"))
+    assert list(split["parts"].values()).count("val") == 18  # six of each class
+    assert 50 <= split["like_test"]["effective"] <= 87
+
+
 def test_labels_for_test_images_need_the_rule(eyeshot: Eyeshot, pets: Path, tmp_path: Path):
     save(tmp_path / "test" / "1.png", 7)
     eyeshot("init", pets, "--test", tmp_path / "test")

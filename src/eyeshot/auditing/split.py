@@ -62,13 +62,24 @@ class LikeTest(BaseModel):
         effective: effective number of training images under the weights of the test set.
         auc_before: how well validation images chosen without regard to the test set are told from it; 0.5: not.
         auc_after: the same for the chosen ones.
+        before_half, after_half: half of their 95 % intervals (Hanley and McNeil 1982).
     """
 
     model_config = ConfigDict(frozen=True)
 
     effective: float
     auc_before: float
+    before_half: float
     auc_after: float
+    after_half: float
+
+    def words(self) -> str:
+        """The figures in one sentence."""
+        return (
+            f"Like the test images: an effective number of {self.effective:.0f} training images; validation images are "
+            f"told from test images with an area of {self.auc_after:.2f} ± {self.after_half:.2f} (chosen by chance: "
+            f"{self.auc_before:.2f} ± {self.before_half:.2f}; 0.5 would be alike)."
+        )
 
 
 class Split(BaseModel):

@@ -89,12 +89,7 @@ def run(
     counts = ", ".join(f"{name}: {count}" for name, count in count_parts(divided, split.of(divided)).items())
     typer.echo(f"{len(divided)} images in {len(divided.classes)} classes: {counts}.")
     if split.like_test is not None:
-        one = split.like_test
-        typer.echo(
-            f"Like the test images: an effective number of {one.effective:.0f} training images; validation images "
-            f"are told from test images with an area of {one.auc_after:.2f} (chosen by chance {one.auc_before:.2f}; "
-            "0.5 would be alike)."
-        )
+        typer.echo(split.like_test.words())
         typer.echo(project.rules())
     if split.leakage is not None:
         typer.echo(split.leakage.words())
