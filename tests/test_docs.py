@@ -34,7 +34,10 @@ def test_every_option_that_the_readme_names_exists() -> None:
     assert len(lines) > 5
     for line in lines:
         _, name, *words = shlex.split(line, comments=True)
-        options = {option for parameter in commands[name].params for option in parameter.opts}
+        command = commands[name]
+        if words and hasattr(command, "commands"):
+            command = command.commands[words[0]]
+        options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 

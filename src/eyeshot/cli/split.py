@@ -93,4 +93,4 @@ def run(
         typer.echo(project.rules())
     if split.leakage is not None:
         typer.echo(split.leakage.words())
-    typer.echo(f"Wrote {file}; the same images and seed give the same file.")
+    typer.echo(f"Wrote {file}; the same images and seed give the same parts.")
