@@ -52,7 +52,13 @@ def test_after_init_commands_need_no_arguments(eyeshot: Eyeshot, pets: Path):
 
 
 def test_without_init_every_command_takes_the_folder(eyeshot: Eyeshot, pets: Path):
-    for command in (("split",), ("manifest", "export", "--csv", "x.csv"), ("decisions", "apply", "--policy", "group")):
+    for command in (
+        ("cover",),
+        ("train",),
+        ("split",),
+        ("manifest", "export", "--csv", "x.csv"),
+        ("decisions", "apply", "--policy", "group"),
+    ):
         done = eyeshot(*command)
         assert done.code == 2
         assert "eyeshot init TRAIN" in done.err

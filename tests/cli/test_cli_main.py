@@ -51,7 +51,7 @@ def test_without_a_command_the_help_is_shown(eyeshot: Eyeshot):
     assert "cover" in done.out + done.err
 
 
-@pytest.mark.parametrize("arguments", [("covr",), ("cover",), ("cover", "TRAIN", "--no-such-option"), ("cache", "x")])
+@pytest.mark.parametrize("arguments", [("covr",), ("preview",), ("cover", "TRAIN", "--no-such-option"), ("cache", "x")])
 def test_what_cannot_be_parsed_has_exit_code_2(eyeshot: Eyeshot, arguments: tuple[str, ...]):
     done = eyeshot(*arguments)
     assert done.code == 2
