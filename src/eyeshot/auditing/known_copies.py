@@ -82,32 +82,29 @@ def decided_groups(
     for row, content in enumerate(contents):
         if groups[row] != groups[first[content]]:
             together.append([content, *cliques[int(groups[row])]])
-    apart: set[frozenset[str]] = set()
-    partners: dict[str, set[str]] = defaultdict(set)
+    # Of each content, those that it is no copy of: a group of thousands may be said to belong together.
+    apart: dict[str, set[str]] = defaultdict(set)
     for one in decisions.active:
+        own = set(one.images)
         if one.kind == "group":
-            together.append(list(dict.fromkeys(one.images)))
-        if one.kind not in ("group", "not-copy"):
-            continue
-        for pair in combinations(dict.fromkeys(one.images), 2):
-            if one.kind == "not-copy":
-                apart.add(frozenset(pair))
-                partners[pair[0]].add(pair[1])
-                partners[pair[1]].add(pair[0])
-            else:
-                apart.discard(frozenset(pair))
+            together.append(sorted(own))
+            for content in own & apart.keys():
+                apart[content] -= own
+        elif one.kind == "not-copy":
+            for content in own:
+                apart[content] |= own - {content}
     union = _Union(len(table))
     for row, content in enumerate(contents):
         union.join(row, first[content])
     for clique in together:
         members = [content for content in clique if content in first]
         there = set(members)
-        if not any(partners[content] & there for content in members if content in partners):
+        if not any(apart[content] & there for content in there & apart.keys()):
             for content in members[1:]:
                 union.join(first[members[0]], first[content])
             continue
         for one_content, other in combinations(members, 2):
-            if frozenset((one_content, other)) not in apart:
+            if other not in apart.get(one_content, ()):
                 union.join(first[one_content], first[other])
     return np.array([union.first(row) for row in range(len(table))], dtype=np.int64)
 
