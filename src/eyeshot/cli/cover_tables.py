@@ -65,7 +65,7 @@ def print_models(report: CoverReport) -> None:
         return
     console = Console()
     table = _table("candidate", *compared.models)
-    for row in [row for row in compared.rows if any(row.ranks.values())][:SHOWN]:
+    for row in [row for row in compared.rows if "ranked" in row.roles.values()][:SHOWN]:
         table.add_row(row.name, *(_place(row, model) for model in compared.models))
     console.print(table)
     for pair in compared.pairs:
@@ -135,8 +135,8 @@ def _harder(console: Console, report: CoverReport) -> None:
 
 
 def _place(row: ModelRow, model: str) -> str:
-    rank = row.ranks[model]
-    return str(rank) if rank is not None else str(row.roles.get(model, "–"))
+    role = row.roles.get(model, "–")
+    return str(row.ranks[model]) if role == "ranked" else role
 
 
 def _mixed(candidate: Candidate) -> str:
