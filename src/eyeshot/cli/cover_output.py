@@ -35,11 +35,22 @@ FOR_TRAINING = (
 )
 
 
-def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
-    """Say what would run, with estimated time, memory and disk."""
+def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
+    """Say what would run and where its results go; as JSON one plan as it is, several as an array."""
+    if json:
+        facts = [_facts(plan, folder) for plan, folder in plans]
+        typer.echo(json_module.dumps(facts if len(facts) > 1 else facts[0], indent=2))
+        return
+    for plan, folder in plans:
+        _print_plan(plan, folder)
+    typer.echo("Next: the same command without --dry-run.")
+
+
+def _facts(plan: Plan, folder: Path) -> dict[str, object]:
+    """What would run, with estimated time, memory and disk."""
     cost = estimate(plan)
     tables = plan.tables
-    facts: dict[str, object] = {
+    return {
         "n_train": tables.n_train,
         "n_val": tables.n_val,
         "n_target": tables.n_target,
@@ -53,9 +64,11 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
         "cache": str(plan.cache),
         "notes": plan.notes,
     }
-    if json:
-        typer.echo(json_module.dumps(facts, indent=2))
-        return
+
+
+def _print_plan(plan: Plan, folder: Path) -> None:
+    cost = estimate(plan)
+    tables = plan.tables
     for note in plan.notes:
         typer.echo(f"- {note}")
     typer.echo(
@@ -67,7 +80,6 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
         f"Estimate: {cost.seconds / 60:.1f} minutes ({cost.words}), {megabytes(cost.memory_bytes)} of memory, "
         f"{megabytes(cost.disk_bytes)} of cache in {plan.cache}, results in {folder}."
     )
-    typer.echo("Next: the same command without --dry-run.")
 
 
 def print_by_cover(report: CoverReport) -> None:
