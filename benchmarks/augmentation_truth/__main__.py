@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.common import ROOT
+from benchmarks.common import RESULTS, ROOT
 from eyeshot.errors import EyeshotError
 
 HERE = Path(__file__).resolve().parent
@@ -78,6 +78,32 @@ def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
+def _judge(options: argparse.Namespace, _: list[str]) -> int:
+    import torch
+
+    from benchmarks.augmentation_truth.judging import lines_of, publish, read_judgement, score_missing
+    from benchmarks.augmentation_truth.runner import commit_now
+
+    torch.set_num_threads(1)
+    if not options.only_join:
+        score_missing(options.tables, options.scores, work=options.work, commit=commit_now(), say=_say)
+    judgement = read_judgement(options.tables, options.scores)
+    for problem in judgement.problems:
+        _say(f"left out: {problem}")
+    for line in lines_of(judgement.judged):
+        print(line)
+    table = publish(
+        judgement,
+        tables=options.tables,
+        results=options.results,
+        picture=options.picture,
+        readme=options.readme,
+        trust=options.trust,
+    )
+    print(table)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.augmentation_truth", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -106,6 +132,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--model", default="small-cnn")
     check.add_argument("--seeds", type=int, default=5)
     check.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
+    judge = commands.add_parser("judge", help="compare the ranking of eyeshot cover with the tables")
+    judge.set_defaults(act=_judge)
+    judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")
+    judge.add_argument("--scores", type=Path, default=HERE / "scores", help="folder of the scores")
+    judge.add_argument("--only-join", action="store_true", help="compute no scores that are missing")
+    judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")
+    judge.add_argument("--picture", type=Path, help="where the picture goes, an SVG file")
+    judge.add_argument("--readme", type=Path, help="a document with the marks between which the table goes")
+    judge.add_argument("--trust", type=Path, help="where the file that ships in the package goes")
+    judge.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     return parser
 
 

@@ -113,7 +113,7 @@ def run(wanted: list[Wanted], models: Mapping[str, Model], runner: Runner, say: 
         StorageError: the disk is full; rows that were written stay, the same command goes on.
     """
     left = TimeLeft(wanted, runner.tables)
-    commit, done = _commit(), 0
+    commit, done = commit_now(), 0
     for table in wanted:
         bench = open_bench(table, models[table.model], runner)
         for problem in read_table(bench.file).problems:
@@ -251,7 +251,8 @@ def _complete(bench: Bench, table: Wanted) -> bool:
     return all(state == "done" for state in bench.states(table.keys).values())
 
 
-def _commit() -> str:
+def commit_now() -> str:
+    """The version of this repository."""
     command = ["git", "rev-parse", "--short=10", "HEAD"]
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
