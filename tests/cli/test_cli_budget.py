@@ -16,6 +16,7 @@ from command_line import MODEL, Digits, Done, Eyeshot, tree
 
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.coverage import CoverReport
+from eyeshot.coverage.short_runs import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 
@@ -80,11 +81,14 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
     for one in report.of("ranked"):
         assert set(one.parts) == {"reach", "cover_after_run", "validation"}
         assert one.run.stage == "network"
-        assert one.run.steps > 0
         assert one.combined is not None
     (harder,) = report.of("harder")
     assert set(harder.parts) == {"validation", "hidden"}
-    assert harder.run.hidden_gain is not None
+    # Where other work slows the machine down in between, the last ones may not have their turn.
+    assert report.of("ranked")[0].run.steps > 0
+    for one in (*report.of("ranked"), harder):
+        assert (one.run.steps > 0) is (one.run.ended is None)
+        assert one.run.ended in (None, NO_TURN)
     begin = time.perf_counter()
     again = json.loads(cover(eyeshot, digits, *options, "--json").out)
     took = time.perf_counter() - begin
