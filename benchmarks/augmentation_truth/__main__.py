@@ -86,8 +86,15 @@ def _judge(options: argparse.Namespace, _: list[str]) -> int:
 
     torch.set_num_threads(1)
     if not options.only_join:
-        score_missing(options.tables, options.scores, work=options.work, commit=commit_now(), say=_say)
-    judgement = read_judgement(options.tables, options.scores)
+        score_missing(
+            options.tables,
+            options.scores,
+            work=options.work,
+            commit=commit_now(),
+            say=_say,
+            budget_s=options.budget,
+        )
+    judgement = read_judgement(options.tables, options.scores, budget_s=options.budget)
     for problem in judgement.problems:
         _say(f"left out: {problem}")
     for line in lines_of(judgement.judged):
@@ -137,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")
     judge.add_argument("--scores", type=Path, default=HERE / "scores", help="folder of the scores")
     judge.add_argument("--only-join", action="store_true", help="compute no scores that are missing")
+    judge.add_argument(
+        "--budget", type=float, default=0.0, help="seconds for short runs; 0 is cover alone"
+    )
     judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")
     judge.add_argument("--picture", type=Path, help="where the picture goes, an SVG file")
     judge.add_argument("--readme", type=Path, help="a document with the marks between which the table goes")

@@ -50,7 +50,7 @@ def check_recipe(source: str, name: str, *, seeds: int, work: Path, say: Callabl
             }
             found[times].append(targets | {"mean of all": fmean(targets.values())})
             say(f"{source} {name} seed {seed}, {longer.epochs} epochs: {found[times][-1]}")
-    compared = {target: _compare([one[target] for one in found[1]], [one[target] for one in found[2]])
+    compared = {target: compare([one[target] for one in found[1]], [one[target] for one in found[2]])
                 for target in found[1][0]}  # fmt: skip
     result = {
         "source": source,
@@ -65,7 +65,8 @@ def check_recipe(source: str, name: str, *, seeds: int, work: Path, say: Callabl
     return result
 
 
-def _compare(once: list[float], twice: list[float]) -> dict[str, float]:
+def compare(once: list[float], twice: list[float]) -> dict[str, float]:
+    """Mean and spread with the recipe, mean with twice its epochs, and the change with its standard error."""
     differences = [second - first for first, second in zip(once, twice, strict=True)]
     return {
         "accuracy": fmean(once),

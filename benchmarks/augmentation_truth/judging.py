@@ -14,7 +14,7 @@ from benchmarks.augmentation_truth.readme_table import put_into, readme_table
 from benchmarks.augmentation_truth.recipes import CONTROLS, MODELS
 from benchmarks.augmentation_truth.scores import ScoreRow, read_scores, score_file, score_task, write_scores
 from benchmarks.augmentation_truth.sources import BUILT_IN
-from benchmarks.augmentation_truth.table import read_table
+from benchmarks.augmentation_truth.table import read_table, table_file
 from benchmarks.augmentation_truth.tasks import open_task
 from benchmarks.augmentation_truth.trust_file import trust_of, write_trust
 from benchmarks.augmentation_truth.truth import Truth, read_truths
@@ -31,25 +31,28 @@ class Judgement:
     problems: list[str]
 
 
-def read_judgement(tables: Path, scores: Path) -> Judgement:
-    """Join what the committed files hold; nothing is trained or scored."""
+def read_judgement(tables: Path, scores: Path, *, budget_s: float = 0.0) -> Judgement:
+    """Join what the committed files hold for one budget of short runs; nothing is trained or scored."""
     truths, problems = read_truths(tables)
     rows: dict[Task, list[ScoreRow]] = {}
     for file in sorted(scores.glob("*.csv")):
         for row in read_scores(file):
-            rows.setdefault(task_of(row), []).append(row)
+            if row["budget_s"] == budget_s:
+                rows.setdefault(task_of(row), []).append(row)
     return Judgement(truths, rows, judge_all(truths, rows), problems)
 
 
-def score_missing(tables: Path, scores: Path, *, work: Path, commit: str, say: Callable[[str], None]) -> None:
+def score_missing(
+    tables: Path, scores: Path, *, work: Path, commit: str, say: Callable[[str], None], budget_s: float = 0.0
+) -> None:
     """Score every built-in table that has a complete seed and no scores yet."""
     truths, _ = read_truths(tables)
     for source, model in dict.fromkeys((truth.source, truth.model) for truth in truths):
-        file = score_file(scores, source, model)
+        file = score_file(scores, source, model, budget_s)
         if file.exists() or source not in BUILT_IN or model not in MODELS:
             continue
         of = [truth for truth in truths if (truth.source, truth.model) == (source, model)]
-        epochs = next(row.epochs for row in read_table(score_file(tables, source, model)).rows)
+        epochs = next(row.epochs for row in read_table(table_file(tables, source, model)).rows)
         say(f"scores of {source}, {model}: {len(of)} targets")
         rows = score_task(
             open_task(source, (), work),
@@ -58,6 +61,7 @@ def score_missing(tables: Path, scores: Path, *, work: Path, commit: str, say: C
             epoch_s=of[0].seconds / epochs,
             work=work,
             commit=commit,
+            budget_s=budget_s,
         )
         write_scores(file, rows)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 from benchmarks.augmentation_truth.table import Row, read_table, table_file
 from benchmarks.augmentation_truth.work_list import Wanted
@@ -43,14 +41,6 @@ class TimeLeft:
             keys = set(table.keys)
             count += len({row.key for file in files for row in read_table(file).rows} & keys)
         return count
-
-
-def mean_seconds(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """Seconds of one training by source and model."""
-    found: dict[tuple[str, str], dict[object, float]] = defaultdict(dict)
-    for row in rows:
-        found[row.source, row.model][row.key] = row.seconds
-    return {table: fmean(seconds.values()) for table, seconds in found.items()}
 
 
 def _span(seconds: float) -> str:

@@ -138,9 +138,10 @@ def _row(
     }
 
 
-def score_file(folder: Path, source: str, model: str) -> Path:
-    """Where the scores of a source and a model lie."""
-    return table_file(folder, source, model)
+def score_file(folder: Path, source: str, model: str, budget_s: float = 0.0) -> Path:
+    """Where the scores of a source, a model and a budget lie."""
+    file = table_file(folder, source, model)
+    return file.with_name(f"{file.stem}-budget{budget_s:g}.csv") if budget_s else file
 
 
 def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
