@@ -178,3 +178,21 @@ def test_an_unknown_candidate_is_refused_with_the_nearest_names(
 def test_an_unknown_source_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--source", "digitz", "--work", str(tmp_path)]) == 2
     assert "digitz" in capsys.readouterr().err
+
+
+def test_the_command_that_the_readme_shows_can_be_given() -> None:
+    import re
+    import shlex
+
+    from benchmarks.augmentation_truth.__main__ import _parser
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^python -m benchmarks\.augmentation_truth (.+)$", text, flags=re.MULTILINE)
+    assert any(line.startswith("run --source") for line in shown)
+    for line in shown:
+        assert _parser().parse_args(shlex.split(line)).act
+    section = text.partition("## Against real training")[2].partition("\n## ")[0]
+    known = (ROOT / "benchmarks" / "augmentation_truth" / "__main__.py").read_text(encoding="utf-8")
+    named = set(re.findall(r"--[a-z-]+", section))
+    assert len(named) > 8
+    assert {name for name in named if f'"{name}"' not in known} == set()

@@ -30,6 +30,7 @@ from eyeshot.coverage.set_up import set_up, trained_backbone
 from eyeshot.coverage.shift import measure_shift
 from eyeshot.coverage.spend_budget import spend_budget
 from eyeshot.coverage.stages import choose_stage, measure_stages
+from eyeshot.coverage.trust import trust_words
 from eyeshot.models import FeatureBank, gpu_errors_told
 from eyeshot.settings import check_settings
 from eyeshot.training import Accuracy, describe_hardware, describe_versions, wilson
@@ -136,7 +137,7 @@ def cover(
             answer=[*warning, *found, shift.words],
             advice=advice,
             recipe=_recipe(advice, judged),
-            trust=words.TRUST,
+            trust=trust_words(shift, pretrained=plan.backbone.pretrained, budget=order is not None),
             n_train=plan.tables.n_train,
             n_val=plan.tables.n_val,
             n_target=plan.tables.n_target,
