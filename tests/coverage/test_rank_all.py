@@ -22,6 +22,7 @@ from eyeshot.coverage.plan import Plan, prepare
 from eyeshot.coverage.rank_all import Ranker, make_ranker, rank_all
 from eyeshot.coverage.report import Shift
 from eyeshot.coverage.set_up import set_up, trained_backbone
+from eyeshot.coverage.short_runs import NO_TURN, CandidateRun, ShortRuns
 from eyeshot.models import FeatureBank
 from eyeshot.settings import check_settings
 
@@ -208,3 +209,20 @@ def test_gains_on_top_of_a_base_are_zero_for_doing_nothing_more(world: World, tm
     assert found.score == pytest.approx(0, abs=1e-9)
     assert found.run.log_loss_gain == 0
     assert found.run.cover_after_run_gain == 0
+
+
+def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(world: World, tmp_path: Path):
+    """The budget was over before anyone's turn: reach alone is known."""
+    table = lay(world, tmp_path)
+    nobody = ShortRuns(runs={one.name: CandidateRun(ended=NO_TURN) for one in table.judged.candidates})
+    judged, order = rank_all(table.judged, table.ranker(), nobody)
+    harder = [one for one in judged.candidates if one.role == "harder"]
+    assert harder
+    for one in harder:
+        assert (one.rank, one.combined, one.combined_interval) == (None, None, None)
+        assert one.run.ended == NO_TURN
+        assert any(NO_TURN in why for why in one.reasons)
+    ranked = [one for one in judged.candidates if one.role == "ranked"]
+    assert ranked[0].name == "invert"
+    assert all(one.parts["validation"].rank is None for one in ranked)
+    assert order.agreement is None

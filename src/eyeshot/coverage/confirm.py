@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation
+from eyeshot.augment import Augmentation, augmentation
 from eyeshot.coverage.candidates import Judged
 from eyeshot.coverage.data import Progress
 from eyeshot.coverage.half_samples import NORMAL_95
@@ -55,7 +55,7 @@ def confirm(
         device=settings.device,
         workspace=Workspace(root=plan.cache, cache=plan.cache),
     )
-    by_name = {one.name: one for one in plan.candidates}
+    by_name = {CONTROL_ADVICE: augmentation(CONTROL_ADVICE)} | {one.name: one for one in plan.candidates}
     found: list[Confirmed] = []
     clean_right: NDArray[np.bool_] | None = None
     names = chosen_names(judged, by_name, settings.confirm)
@@ -66,7 +66,7 @@ def confirm(
         report = (
             None
             if progress is None
-            else (lambda text, done, total, what=what: progress(f"{what} epoch {text}", done, total))
+            else (lambda text, done, total, what=what: progress(f"{what}: {text}", done, total))
         )
         result, _ = train_folder(one, command=command, report=report)
         validation = read_validation(one.folder)

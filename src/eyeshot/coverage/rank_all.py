@@ -68,6 +68,13 @@ class Ranker:
         reach = Gains(values, halves, 1 / self.targets)
         return {"reach": reach, "cover_after_run": found.cover, "validation": found.validation}
 
+    def measured_in(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> set[str]:
+        """Those of which one part is known at least; the others have no place."""
+        if not names:
+            return set()
+        values = np.stack([part.values for part in self.parts(kind, names, runs).values()])
+        return {names[int(number)] for number in np.flatnonzero(np.isfinite(values).any(axis=0))}
+
     def mix(self, kind: str, parts: Mapping[str, Gains]) -> Mixed:
         """The weighted sum; a part that nobody has yet leaves its weight to its neighbour."""
         if kind == HARDER:
@@ -133,7 +140,13 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
     order: Order | None = None
     clear, clean_group = judged.clear, judged.clean_group
     for kind in (RANKED, HARDER):
-        listed = [one for one in judged.candidates if one.role == kind]
+        everyone = [one for one in judged.candidates if one.role == kind]
+        known = ranker.measured_in(kind, [one.name for one in everyone], short.runs)
+        for one in everyone:
+            run = _short_run(one.name, ranker, short)
+            reasons = [*one.reasons, *run_words.run_reasons(run)]
+            found[one.name] = one.model_copy(update={"run": run, "reasons": reasons})
+        listed = [found[one.name] for one in everyone if one.name in known]
         if not listed:
             continue
         names = [one.name for one in listed]
@@ -143,7 +156,6 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
         places = {int(position): place for place, position in enumerate(ranking.order, start=1)}
         placed = {name: ranks(part.values) for name, part in parts.items()}
         for number, one in enumerate(listed):
-            run = _short_run(one.name, ranker, short)
             found[one.name] = one.model_copy(
                 update={
                     "rank": places[number],
@@ -158,8 +170,6 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
                         )
                         for name, part in parts.items()
                     },
-                    "run": run,
-                    "reasons": [*one.reasons, *run_words.run_reasons(run)],
                 }
             )
         if kind == RANKED:
@@ -181,7 +191,9 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
         by_cover = by_validation = np.empty(0)
     else:
         by_cover = mixed.standardised["reach"] + mixed.standardised["cover_after_run"]
-        by_validation = mixed.standardised["validation"]
+        # Without a run there is no place in this order: 0 would be one.
+        unread = ~np.isfinite(parts["validation"].values)
+        by_validation = np.where(unread, np.nan, mixed.standardised["validation"])
     alike = agreement(by_cover, by_validation)
     first, second = order_by(names, by_cover), order_by(names, by_validation)
     return Order(

@@ -31,6 +31,8 @@ from eyeshot.training import State, TrainSettings, train_steps
 CLEAN = "clean"
 LAST_ROUND_RESERVE = 0.1
 """Of the time that is left: no later round makes up for slow steps of the last one."""
+ONLY_ROUND_RESERVE = 0.25
+"""The same where the first is the last: steps were only estimated, and everyone should get a turn."""
 BEFORE = -1
 """The round before the first."""
 NO_TURN = "the budget was over before its turn"
@@ -234,7 +236,7 @@ class _Halving:
             left = self.budget_s * (1 - RESERVE) - self.used_s
             share = left / max(1, len(plan.rounds) - number)
             if number + 1 >= len(plan.rounds):
-                share *= 1 - LAST_ROUND_RESERVE
+                share *= 1 - (LAST_ROUND_RESERVE if number else ONLY_ROUND_RESERVE)
             alive = [len(names) for names in self._ordered().values()]
             steps, halvings = self._steps_for(share, alive, plan.starts), 0
             while number >= len(plan.rounds) and steps < LEAST_STEPS and max(alive, default=0) > FEWEST_LEFT:
