@@ -159,3 +159,9 @@ def test_the_interval_holds_the_truth_about_nineteen_times_of_twenty(correlation
     found = (centred[..., 0] * centred[..., 1]).sum(1) / (centred[..., 0] ** 2).sum(1)
     held = [low <= truth <= high for low, high in (spearman_interval(one, count) for one in found)]
     assert np.mean(held) == pytest.approx(0.95, abs=0.025)
+
+
+def test_a_model_that_ranks_the_other_way_round_is_said_to():
+    first = {name: float(number) for number, name in enumerate(NAMES)}
+    table = compare(report("one", first), report("two", {name: -value for name, value in first.items()}))
+    assert "The order for one runs against that for two" in table.words

@@ -85,11 +85,13 @@ def _words(reports: Mapping[str, CoverReport], advice: Mapping[str, str], pairs:
         found.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")
     else:
         found.append("The advice differs: " + "; ".join(f"{name} for {model}" for model, name in advice.items()) + ".")
-    low = [pair for pair in pairs if pair.interval is not None and pair.interval[0] <= 0]
-    if low:
+    for pair in pairs:
+        if pair.interval is None or pair.interval[0] > 0:
+            continue
+        said = "runs against" if pair.interval[1] < 0 else "says nothing sure about"
         found.append(
-            f"The order for {low[0].first} says nothing sure about that for {low[0].second} "
-            f"(Spearman {low[0].spearman:.2f}, 95 % interval {low[0].interval[0]:.2f} to {low[0].interval[1]:.2f})."  # type: ignore[index]
+            f"The order for {pair.first} {said} that for {pair.second} (Spearman {pair.spearman:.2f}, 95 % interval "
+            f"{pair.interval[0]:.2f} to {pair.interval[1]:.2f})."
         )
     sizes = {model: report.size for model, report in reports.items()}
     if len(set(sizes.values())) > 1:
