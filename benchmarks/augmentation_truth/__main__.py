@@ -144,9 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")
     judge.add_argument("--scores", type=Path, default=HERE / "scores", help="folder of the scores")
     judge.add_argument("--only-join", action="store_true", help="compute no scores that are missing")
-    judge.add_argument(
-        "--budget", type=float, default=0.0, help="seconds for short runs; 0 is cover alone"
-    )
+    judge.add_argument("--budget", type=float, default=0.0, help="seconds for short runs; 0 is cover alone")
     judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")
     judge.add_argument("--picture", type=Path, help="where the picture goes, an SVG file")
     judge.add_argument("--readme", type=Path, help="a document with the marks between which the table goes")

@@ -11,7 +11,7 @@ from benchmarks.augmentation_truth import figures
 from benchmarks.augmentation_truth.judge import Judged, as_json, judge_all, pool_worlds
 from benchmarks.augmentation_truth.rankings import Task, task_of
 from benchmarks.augmentation_truth.readme_table import put_into, readme_table
-from benchmarks.augmentation_truth.recipes import CONTROLS, MODELS
+from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, MODELS
 from benchmarks.augmentation_truth.scores import ScoreRow, read_scores, score_file, score_task, write_scores
 from benchmarks.augmentation_truth.sources import BUILT_IN
 from benchmarks.augmentation_truth.table import read_table, table_file
@@ -45,13 +45,15 @@ def read_judgement(tables: Path, scores: Path, *, budget_s: float = 0.0) -> Judg
 def score_missing(
     tables: Path, scores: Path, *, work: Path, commit: str, say: Callable[[str], None], budget_s: float = 0.0
 ) -> None:
-    """Score every built-in table that has a complete seed and no scores yet."""
+    """Score every built-in table that has all candidates with at least one seed, and no scores yet."""
     truths, _ = read_truths(tables)
     for source, model in dict.fromkeys((truth.source, truth.model) for truth in truths):
         file = score_file(scores, source, model, budget_s)
-        if file.exists() or source not in BUILT_IN or model not in MODELS:
-            continue
         of = [truth for truth in truths if (truth.source, truth.model) == (source, model)]
+        # Scores of a table that is being filled would lack the candidates that are still to come.
+        begun = not set(CANDIDATES) <= set(of[0].names)
+        if file.exists() or begun or source not in BUILT_IN or model not in MODELS:
+            continue
         epochs = next(row.epochs for row in read_table(table_file(tables, source, model)).rows)
         say(f"scores of {source}, {model}: {len(of)} targets")
         rows = score_task(
