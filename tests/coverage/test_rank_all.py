@@ -12,7 +12,7 @@ import pytest
 from small_run import SETTINGS, World, few_epochs
 
 from eyeshot.augment import Augmentation, augmentation
-from eyeshot.coverage import short_runs, spend_budget
+from eyeshot.coverage import Cover, short_runs, spend_budget
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Data, decode_tables
@@ -226,3 +226,14 @@ def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(wor
     assert ranked[0].name == "invert"
     assert all(one.parts["validation"].rank is None for one in ranked)
     assert order.agreement is None
+
+
+def test_a_frame_holds_the_ranking_of_all(outcome, first: Cover):
+    judged = outcome[0]
+    shown = replace(first, report=first.report.model_copy(update={"candidates": judged.candidates}))
+    rows = {row["name"]: row for row in shown.to_frame().to_dicts()}
+    best = next(one for one in judged.candidates if one.name == "invert")
+    assert rows["invert"]["combined"] == best.combined
+    assert (rows["invert"]["combined_low"], rows["invert"]["combined_high"]) == best.combined_interval
+    assert rows["shuffled-pixels"]["combined"] is None
+    assert f"<td>{best.combined:+.2f}</td>" in shown._repr_html_()
