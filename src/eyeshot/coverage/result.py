@@ -76,7 +76,7 @@ class Cover:
     pictures: Pictures
 
     def to_frame(self) -> pl.DataFrame:
-        """One row per candidate: name, family, role, rank, tie group, score and combined with their ends, all scores."""
+        """One row per candidate: name, family, role, rank, tie group, score and combined with intervals, all scores."""
         import polars as pl
 
         rows = []
