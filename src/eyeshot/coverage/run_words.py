@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eyeshot.coverage.report import Candidate, ShortRun
+from eyeshot.coverage.report import Candidate, Round, ShortRun
 from eyeshot.coverage.words import listing, percent, points
 
 AGREE = 0.5
@@ -49,13 +49,20 @@ def two_orders(by_cover: Sequence[str], by_validation: Sequence[str], *, agreeme
     )
 
 
-def budget_words(*, budget_s: float, used_s: float, candidates: int, steps: int, starts: int, share: float) -> str:
-    """What the budget bought."""
+def budget_words(
+    rounds: Sequence[Round], *, budget_s: float, used_s: float, steps: int, starts: int, share: float
+) -> str:
+    """What the budget bought: steps of a candidate in each round of the network, and their share of whole trainings."""
+    trained = [one for one in rounds if one.stage == "network"]
     of_all = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+    each = [
+        f"{one.steps} {'more ' if number else ''}steps for each of {one.candidates} candidates"
+        for number, one in enumerate(trained)
+    ]
     return (
-        f"Short runs took {used_s:.0f} of {budget_s:.0f} s: {candidates} candidates from {starts} "
-        f"{'start' if starts == 1 else 'starts'}, {steps:,} steps in all, {of_all} of training all candidates for "
-        "30 epochs."
+        f"Short runs took {used_s:.0f} of {budget_s:.0f} s, from {starts} {'start' if starts == 1 else 'starts'}: "
+        f"{', then '.join(each) or 'no candidate had a turn'}. {steps:,} steps in all, {of_all} of training all "
+        "candidates for 30 epochs."
     )
 
 
