@@ -69,8 +69,8 @@ def test_what_the_budget_bought_is_told_by_round():
     rounds += [Round(stage="network", candidates=20, steps=30, seconds=1.0)]
     told = budget_words(rounds, budget_s=600, used_s=571.6, steps=2412, starts=2, share=0.0816)
     assert told == (
-        "Short runs took 572 of 600 s, from 2 starts: 12 steps for each of 40 candidates, then 30 more steps for each of "
-        "20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
+        "Short runs took 572 of 600 s, from 2 starts: 12 steps for each of 40 candidates, then 30 more steps for "
+        "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
     )
     assert "no candidate had a turn" in budget_words([], budget_s=5, used_s=5, steps=9, starts=1, share=0.0001)
 
