@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import keep, said
+from benchmarks.common import keep, option, said
 from eyeshot.cli.demo import check_answer, demo_settings
 from eyeshot.coverage import cover
 from eyeshot.digits import write_digits
@@ -18,9 +18,9 @@ from eyeshot.digits import write_digits
 SEEDS = 10
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp())
-    budget_s = float(sys.argv[sys.argv.index("--budget") + 1]) if "--budget" in sys.argv else 0.0
-    count = int(sys.argv[sys.argv.index("--seeds") + 1]) if "--seeds" in sys.argv else SEEDS
+    folder = Path(option("--out") or tempfile.mkdtemp())
+    budget_s = float(option("--budget", "0"))
+    count = int(option("--seeds", str(SEEDS)))
     seeds = {}
     for seed in range(count):
         print(f"== seed {seed}", file=sys.stderr)
