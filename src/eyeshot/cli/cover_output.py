@@ -13,26 +13,8 @@ import typer
 from eyeshot.cli.console import megabytes
 from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
 from eyeshot.coverage import Cover, CoverReport, Plan, estimate
-from eyeshot.settings import CoverSettings
+from eyeshot.settings import TRAIN_OPTIONS, CoverSettings
 from eyeshot.workspace import folder_bytes
-
-FOR_TRAINING = (
-    "weights",
-    "from_scratch",
-    "size",
-    "mean",
-    "std",
-    "interpolation",
-    "fit",
-    "labels",
-    "path_column",
-    "label_column",
-    "image_root",
-    "val",
-    "val_share",
-    "seed",
-    "device",
-)
 
 
 def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
@@ -85,10 +67,7 @@ def _print_plan(plan: Plan, folder: Path) -> None:
 def print_by_cover(report: CoverReport) -> None:
     """The ranking by cover, before the budget is spent."""
     typer.echo("\nBy cover, before short runs:")
-    for sentence in report.answer:
-        typer.echo(sentence)
-    typer.echo("")
-    print_ranking(report)
+    _print_answer(report)
     typer.echo("")
 
 
@@ -96,10 +75,7 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settin
     """Print the ranking, the winner's lines, where things lie, and the next command."""
     report = result.report
     typer.echo("")
-    for sentence in report.answer:
-        typer.echo(sentence)
-    typer.echo("")
-    print_ranking(report)
+    _print_answer(report)
     if report.order is not None and report.budget is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
         typer.echo(report.budget.words)
@@ -132,10 +108,17 @@ def print_json(results: Sequence[Cover]) -> None:
     sys.stdout.write(f"[{reports}]\n")
 
 
+def _print_answer(report: CoverReport) -> None:
+    for sentence in report.answer:
+        typer.echo(sentence)
+    typer.echo("")
+    print_ranking(report)
+
+
 def _typed_again(settings: CoverSettings) -> list[str]:
     """The options of `eyeshot cover` that `eyeshot train` must be given too, where they were given."""
     words = []
-    for name in FOR_TRAINING:
+    for name in TRAIN_OPTIONS:
         value = getattr(settings, name)
         if value == CoverSettings.model_fields[name].default:
             continue

@@ -29,7 +29,7 @@ from eyeshot.coverage.report import (
 from eyeshot.coverage.run_words import finding_of_all
 from eyeshot.coverage.trust import trust_words
 from eyeshot.models import Backbone
-from eyeshot.training import Accuracy, describe_hardware, describe_versions, wilson
+from eyeshot.training import describe_hardware, describe_versions, wilson
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +117,9 @@ def check_validation(bench: Bench) -> ValidationCheck:
         outside=outside.n,
         accuracy_inside=inside.value,
         accuracy_outside=outside.value,
-        interval_inside=_ends(inside),
-        interval_outside=_ends(outside),
+        interval_inside=inside.interval,
+        interval_outside=outside.interval,
     )
-
-
-def _ends(accuracy: Accuracy) -> tuple[float, float] | None:
-    return None if accuracy.low is None or accuracy.high is None else (accuracy.low, accuracy.high)
 
 
 def _recipe(advice: str, judged: Judged) -> list[str]:
