@@ -110,7 +110,7 @@ def cover(
         seed=chosen.seed,
     )
     base = _measure_base(bench, judged)
-    lap("scores", mark)
+    mark = lap("scores", mark)
     seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
 
     facts = Facts(plan, data, backbone, baseline_accuracy, shift, curve, check_validation(bench), base, command)
@@ -119,7 +119,7 @@ def cover(
     if chosen.budget_s and plan.costs is not None:
         if ranked_by_cover is not None:
             ranked_by_cover(found)
-        mark = time.perf_counter()
+            mark = time.perf_counter()
         ranker = make_ranker(
             measured, judged, bench.head,
             shift=shift, target_is_validation=of_validation, head_stage=backbone.pretrained, seed=chosen.seed,
@@ -136,10 +136,8 @@ def cover(
         found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)
     if chosen.confirm:
-        mark = time.perf_counter()
         found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
-        lap("confirm", mark)
-    mark = time.perf_counter()
+        mark = lap("confirm", mark)
     shown = {one.name for one in judged.candidates if one.role == "ranked"} | {"clean"}
     found.stages = measure_stages(bench, [one for one in measured if one.name in shown], progress=progress)
     found.stage_used, found.stage_reason = choose_stage(found.stages)
