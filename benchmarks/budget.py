@@ -12,20 +12,15 @@ import time
 from pathlib import Path
 
 from benchmarks.common import flat as flat_links
-from benchmarks.common import keep, said, shared, squeezenet
+from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.coverage import cover
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.workspace import make_folder
 
-
-def option(name: str, usual: str) -> str:
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else usual
-
-
 if __name__ == "__main__":
     kind = sys.argv[1]
     folder = shared()
-    out = make_folder(Path(option("--out", "") or tempfile.mkdtemp()))
+    out = make_folder(Path(option("--out") or tempfile.mkdtemp()))
     target = flat_links(folder / "data" / "pacs" / "sketch", out / "sketch-flat")
     options = (
         {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)

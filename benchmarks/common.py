@@ -56,6 +56,11 @@ def squeezenet(folder: Path) -> dict[str, Any]:
     }
 
 
+def option(name: str, usual: str = "") -> str:
+    """What was typed behind an option."""
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else usual
+
+
 def keep(name: str, result: dict[str, Any]) -> None:
     """Print a result and write it to `benchmarks/results/NAME.json`, with command and hardware."""
     result = {

@@ -1,6 +1,7 @@
 """In how many of ten seeds `eyeshot demo` finds the known answer. `--out DIR` keeps the data and the cache.
 
-`--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`.
+`--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`. `--seeds N` takes
+the first N only.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import keep, said
+from benchmarks.common import keep, option, said
 from eyeshot.cli.demo import check_answer, demo_settings
 from eyeshot.coverage import cover
 from eyeshot.digits import write_digits
 
-SEEDS = range(10)
+SEEDS = 10
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp())
-    budget_s = float(sys.argv[sys.argv.index("--budget") + 1]) if "--budget" in sys.argv else 0.0
+    folder = Path(option("--out") or tempfile.mkdtemp())
+    budget_s = float(option("--budget", "0"))
+    count = int(option("--seeds", str(SEEDS)))
     seeds = {}
-    for seed in SEEDS:
+    for seed in range(count):
         print(f"== seed {seed}", file=sys.stderr)
         train, test = write_digits(folder / f"digits-{seed}", seed=seed)
         settings = demo_settings(test, seed, budget_s=budget_s) | {"images": False, "projections": ()}

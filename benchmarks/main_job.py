@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import flat as flat_links
-from benchmarks.common import keep, said, shared, squeezenet
+from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.coverage import cover
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.workspace import make_folder
@@ -20,7 +20,7 @@ from eyeshot.workspace import make_folder
 if __name__ == "__main__":
     kind = sys.argv[1]
     folder = shared()
-    out = make_folder(Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp()))
+    out = make_folder(Path(option("--out") or tempfile.mkdtemp()))
     target = flat_links(folder / "data" / "pacs" / "sketch", out / "sketch-flat")
     options = (
         {"model": "test_resnet.r160_in1k", "from_scratch": True, "size": 64}

@@ -35,7 +35,7 @@ def write(folder: Path, count: int) -> tuple[Path, Path]:
     random = np.random.default_rng(0)
     for number in range(count + 700):
         row = int(random.integers(len(images)))
-        picture = Image.fromarray(images[row]).resize((SIDE, SIDE))
+        picture = Image.fromarray(images[row]).convert("RGB").resize((SIDE, SIDE))
         noisy = np.asarray(picture).astype(np.int16) + random.integers(-20, 20, (SIDE, SIDE, 3))
         place = folder / "train" / str(labels[row]) if number < count else folder / "test"
         place.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.common import hash_of, keep, said, shared, squeezenet
+from benchmarks.common import hash_of, keep, option, said, shared, squeezenet
 from eyeshot.coverage import Cover, cover
 from eyeshot.workspace import make_folder
 
@@ -108,7 +108,7 @@ def judge(result: Cover, family: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp())
+    folder = Path(option("--out") or tempfile.mkdtemp())
     data = shared()
     train = plant(folder, data / "data" / "pacs" / "photo")
     answers = {}

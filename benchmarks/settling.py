@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from benchmarks.common import flat, keep, said, shared, squeezenet
+from benchmarks.common import flat, keep, option, said, shared, squeezenet
 from eyeshot.coverage import cover
 from eyeshot.workspace import make_folder
 
@@ -21,7 +21,7 @@ SETTINGS = [(600, 6), (600, 3), (600, 2), (600, 1), (300, 3), (150, 3)]
 
 if __name__ == "__main__":
     data = shared()
-    out = make_folder(Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else tempfile.mkdtemp()))
+    out = make_folder(Path(option("--out") or tempfile.mkdtemp()))
     target = flat(data / "data" / "pacs" / "sketch", out / "sketch-flat")
     gains: dict[tuple[int, int, int], dict[str, float]] = {}
     for sample, draws in SETTINGS:

@@ -13,6 +13,24 @@ SAMPLE = 600
 DRAWS = 3
 BASELINE_CAP_S = 120.0
 BUDGET_S = 600.0
+TRAIN_OPTIONS = (
+    "weights",
+    "from_scratch",
+    "size",
+    "mean",
+    "std",
+    "interpolation",
+    "fit",
+    "labels",
+    "path_column",
+    "label_column",
+    "image_root",
+    "val",
+    "val_share",
+    "seed",
+    "device",
+)
+"""Settings of `CoverSettings` that a training on the same images needs too, beside the model."""
 
 
 class CoverSettings(BaseModel):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from eyeshot.cli.console import megabytes, progress_shown
-from eyeshot.cli.numbers import triple
+from eyeshot.cli.numbers import duration, triple
 from eyeshot.errors import InputError
 
 
@@ -63,3 +63,36 @@ def test_three_numbers_are_read_and_anything_else_is_refused():
     for text in ("0.5", "1,2,3,4", "a,b,c", ""):
         with pytest.raises(InputError, match="--mean takes three numbers"):
             triple(text, "--mean")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("45", 45), ("0", 0), ("0s", 0), ("1e2s", 100)],
+)
+def test_a_time_is_read_in_seconds(text: str, seconds: float):
+    assert duration(text, "--budget") == seconds
+
+
+@pytest.mark.parametrize("text", ["ten", "", "s", "m", "-1m", "1 day", "1d", "nan", "inf", "infh"])
+def test_what_is_no_time_is_refused_with_what_was_typed(text: str):
+    with pytest.raises(InputError, match="--budget takes a time such as 90s") as told:
+        duration(text, "--budget")
+    assert repr(text) in str(told.value)
+
+
+def test_the_terminal_is_left_to_other_output_while_bars_pause(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_shown() as show:
+        show("measuring candidates", 1, 2)
+        with show.paused():
+            length = len(screen.getvalue())
+            show("measuring candidates", 2, 2)
+            assert len(screen.getvalue()) == length
+        show("drawing", 1, 3)
+    assert "2/2" in screen.getvalue()
+    assert "1/3" in screen.getvalue()

@@ -102,8 +102,9 @@ def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: C
     usual = module.fit_clean_head
 
     def looking(sources, labels, held_out, held_out_labels, **options):
-        said = options["clean_model"](options["held_out_features"])
-        seen.append(float((said == held_out_labels).mean()))
+        if options["clean_model"] is not None:  # heads on earlier stages have none
+            said = options["clean_model"](options["held_out_features"])
+            seen.append(float((said == held_out_labels).mean()))
         return usual(sources, labels, held_out, held_out_labels, **options)
 
     monkeypatch.setattr(module, "fit_clean_head", looking)

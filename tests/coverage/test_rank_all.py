@@ -12,7 +12,7 @@ import pytest
 from small_run import SETTINGS, World, few_epochs
 
 from eyeshot.augment import Augmentation, augmentation
-from eyeshot.coverage import short_runs, spend_budget
+from eyeshot.coverage import Cover, short_runs, spend_budget
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Data, decode_tables
@@ -22,6 +22,7 @@ from eyeshot.coverage.plan import Plan, prepare
 from eyeshot.coverage.rank_all import Ranker, make_ranker, rank_all
 from eyeshot.coverage.report import Shift
 from eyeshot.coverage.set_up import set_up, trained_backbone
+from eyeshot.coverage.short_runs import NO_TURN, CandidateRun, ShortRuns
 from eyeshot.models import FeatureBank
 from eyeshot.settings import check_settings
 
@@ -208,3 +209,31 @@ def test_gains_on_top_of_a_base_are_zero_for_doing_nothing_more(world: World, tm
     assert found.score == pytest.approx(0, abs=1e-9)
     assert found.run.log_loss_gain == 0
     assert found.run.cover_after_run_gain == 0
+
+
+def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(world: World, tmp_path: Path):
+    """The budget was over before anyone's turn: reach alone is known."""
+    table = lay(world, tmp_path)
+    nobody = ShortRuns(runs={one.name: CandidateRun(ended=NO_TURN) for one in table.judged.candidates})
+    judged, order = rank_all(table.judged, table.ranker(), nobody)
+    harder = [one for one in judged.candidates if one.role == "harder"]
+    assert harder
+    for one in harder:
+        assert (one.rank, one.combined, one.combined_interval) == (None, None, None)
+        assert one.run.ended == NO_TURN
+        assert any(NO_TURN in why for why in one.reasons)
+    ranked = [one for one in judged.candidates if one.role == "ranked"]
+    assert ranked[0].name == "invert"
+    assert all(one.parts["validation"].rank is None for one in ranked)
+    assert order.agreement is None
+
+
+def test_a_frame_holds_the_ranking_of_all(outcome, first: Cover):
+    judged = outcome[0]
+    shown = replace(first, report=first.report.model_copy(update={"candidates": judged.candidates}))
+    rows = {row["name"]: row for row in shown.to_frame().to_dicts()}
+    best = next(one for one in judged.candidates if one.name == "invert")
+    assert rows["invert"]["combined"] == best.combined
+    assert (rows["invert"]["combined_low"], rows["invert"]["combined_high"]) == best.combined_interval
+    assert rows["shuffled-pixels"]["combined"] is None
+    assert f"<td>{best.combined:+.2f}</td>" in shown._repr_html_()

@@ -204,6 +204,24 @@ def test_a_candidate_that_diverges_is_reported_and_the_others_go_on(tmp_path):
     assert (repeated.rounds, repeated.steps, repeated.used_s) == (found.rounds, found.steps, found.used_s)
 
 
+def test_a_candidate_that_diverges_in_a_later_round_keeps_what_it_had(tmp_path):
+    final = curves(0)
+    best = min(final, key=final.get)
+
+    class Later(World):
+        def train_steps(self, *given, augmentations, **more):
+            self.fails = {best} if [one.name for one in augmentations] == [best] and self.now > 80 else set()
+            return super().train_steps(*given, augmentations=augmentations, **more)
+
+    found = Later(final).spend_budget(tmp_path, 200)
+    assert found.runs[best].ended == f"{best} diverged"
+    assert 1 <= found.runs[best].rounds < max(run.rounds for run in found.runs.values())
+    assert len(found.runs[best].readings) == len(found.runs[best].clean) == found.starts
+    again = World(final)
+    assert told(again.spend_budget(tmp_path, 200)) == told(found)
+    assert not again.calls
+
+
 def test_where_clean_diverges_all_runs_end_with_the_reason(tmp_path):
     world = World(curves(0))
     world.fails = {"clean"}

@@ -5,6 +5,8 @@ from made_up import bench, cloud_cover, first, judged
 
 from eyeshot.coverage import words
 from eyeshot.coverage.advice import choose_advice
+from eyeshot.coverage.report import Round, ShortRun
+from eyeshot.coverage.run_words import budget_words, run_reasons, two_orders
 
 
 def answer_of(*candidates, target: str = "test") -> list[str]:
@@ -59,3 +61,38 @@ def test_names_are_listed_in_a_sentence():
     assert words.listing(["a", "b"]) == "a and b"
     assert words.listing(["a", "b", "c"]) == "a, b and c"
     assert words.listing(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
+
+
+def test_what_the_budget_bought_is_told_by_round():
+    rounds = [Round(stage="head", candidates=50, steps=0, seconds=None)]
+    rounds += [Round(stage="network", candidates=40, steps=12, seconds=1.0)]
+    rounds += [Round(stage="network", candidates=20, steps=30, seconds=1.0)]
+    told = budget_words(rounds, budget_s=600, used_s=571.6, steps=2412, starts=2, share=0.0816)
+    assert told == (
+        "Short runs took 572 of 600 s, from 2 starts: 12 steps for each of 40 candidates, then 30 more steps for "
+        "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
+    )
+    assert "no candidate had a turn" in budget_words([], budget_s=5, used_s=5, steps=9, starts=1, share=0.0001)
+
+
+def test_a_run_says_what_is_beyond_noise_and_nothing_more():
+    run = ShortRun(
+        stage="network", starts=2, steps=40, rounds=1, log_loss_gain=0.05, log_loss_interval=(0.01, 0.09),
+        cover_after_run_gain=0.08, cover_after_run_interval=(-0.01, 0.17),
+    )  # fmt: skip
+    assert run_reasons(run) == ["after 40 steps with it validation log loss is 0.050 better than clean's"]
+    run = run.model_copy(update={"log_loss_interval": (-0.01, 0.1), "cover_after_run_interval": (0.01, 0.15)})
+    assert run_reasons(run) == [
+        "after 40 steps with it validation log loss is no different from clean's beyond noise",
+        "after its run clean training covers 8.0 points more of the target",
+    ]
+    assert run_reasons(None) == []
+
+
+def test_where_the_orders_disagree_it_is_said_which_to_trust():
+    far = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, weight=0.9)
+    assert "by cover invert is first, by validation grey" in far
+    assert "trust cover" in far
+    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
+    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
+    assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)

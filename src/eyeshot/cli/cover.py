@@ -96,8 +96,6 @@ def run(
     from eyeshot.workspace import find_workspace
 
     models = tuple(model or ())
-    if len(set(models)) < len(models):
-        raise InputError(f"--model must name each model once, got {', '.join(models)}.")
     if weights is not None and len(models) > 1:
         raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
     folder_of_train, data = cover_data(

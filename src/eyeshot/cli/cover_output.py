@@ -13,33 +13,26 @@ import typer
 from eyeshot.cli.console import megabytes
 from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
 from eyeshot.coverage import Cover, CoverReport, Plan, estimate
-from eyeshot.settings import CoverSettings
+from eyeshot.settings import TRAIN_OPTIONS, CoverSettings
 from eyeshot.workspace import folder_bytes
 
-FOR_TRAINING = (
-    "weights",
-    "from_scratch",
-    "size",
-    "mean",
-    "std",
-    "interpolation",
-    "fit",
-    "labels",
-    "path_column",
-    "label_column",
-    "image_root",
-    "val",
-    "val_share",
-    "seed",
-    "device",
-)
+
+def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
+    """Say what would run and where its results go; as JSON one plan as it is, several as an array."""
+    if json:
+        facts = [_facts(plan, folder) for plan, folder in plans]
+        typer.echo(json_module.dumps(facts if len(facts) > 1 else facts[0], indent=2))
+        return
+    for plan, folder in plans:
+        _print_plan(plan, folder)
+    typer.echo("Next: the same command without --dry-run.")
 
 
-def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
-    """Say what would run, with estimated time, memory and disk."""
+def _facts(plan: Plan, folder: Path) -> dict[str, object]:
+    """What would run, with estimated time, memory and disk."""
     cost = estimate(plan)
     tables = plan.tables
-    facts: dict[str, object] = {
+    return {
         "n_train": tables.n_train,
         "n_val": tables.n_val,
         "n_target": tables.n_target,
@@ -53,9 +46,11 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
         "cache": str(plan.cache),
         "notes": plan.notes,
     }
-    if json:
-        typer.echo(json_module.dumps(facts, indent=2))
-        return
+
+
+def _print_plan(plan: Plan, folder: Path) -> None:
+    cost = estimate(plan)
+    tables = plan.tables
     for note in plan.notes:
         typer.echo(f"- {note}")
     typer.echo(
@@ -67,16 +62,12 @@ def print_plan(plan: Plan, folder: Path, *, json: bool) -> None:
         f"Estimate: {cost.seconds / 60:.1f} minutes ({cost.words}), {megabytes(cost.memory_bytes)} of memory, "
         f"{megabytes(cost.disk_bytes)} of cache in {plan.cache}, results in {folder}."
     )
-    typer.echo("Next: the same command without --dry-run.")
 
 
 def print_by_cover(report: CoverReport) -> None:
     """The ranking by cover, before the budget is spent."""
     typer.echo("\nBy cover, before short runs:")
-    for sentence in report.answer:
-        typer.echo(sentence)
-    typer.echo("")
-    print_ranking(report)
+    _print_answer(report)
     typer.echo("")
 
 
@@ -84,10 +75,7 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settin
     """Print the ranking, the winner's lines, where things lie, and the next command."""
     report = result.report
     typer.echo("")
-    for sentence in report.answer:
-        typer.echo(sentence)
-    typer.echo("")
-    print_ranking(report)
+    _print_answer(report)
     if report.order is not None and report.budget is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
         typer.echo(report.budget.words)
@@ -120,10 +108,17 @@ def print_json(results: Sequence[Cover]) -> None:
     sys.stdout.write(f"[{reports}]\n")
 
 
+def _print_answer(report: CoverReport) -> None:
+    for sentence in report.answer:
+        typer.echo(sentence)
+    typer.echo("")
+    print_ranking(report)
+
+
 def _typed_again(settings: CoverSettings) -> list[str]:
     """The options of `eyeshot cover` that `eyeshot train` must be given too, where they were given."""
     words = []
-    for name in FOR_TRAINING:
+    for name in TRAIN_OPTIONS:
         value = getattr(settings, name)
         if value == CoverSettings.model_fields[name].default:
             continue

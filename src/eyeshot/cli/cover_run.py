@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from eyeshot.cli.console import progress_shown
-from eyeshot.cli.cover_output import print_by_cover, print_plan
+from eyeshot.cli.cover_output import print_by_cover, print_plans
 from eyeshot.cli.scratch import workspace_for
 from eyeshot.coverage import Cover, compare_models, cover, prepare
+from eyeshot.errors import InputError
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.settings import CoverSettings
 from eyeshot.workspace import Workspace, make_folder
@@ -40,10 +41,13 @@ def cover_models(
     """
     with progress_shown() as progress, workspace_for(dry_run=dry_run) as kept:
         plans = [prepare(train, settings, cache=kept.cache, progress=progress) for settings in several]
+    names = [plan.backbone.name for plan in plans]
+    if len(set(names)) < len(names):
+        raise InputError(f"--model must name each model once, got {', '.join(names)}.")
     folders = [folder if not number else folder / slug(plan.backbone.name) for number, plan in enumerate(plans)]
     if dry_run:
-        for plan, place in zip(plans, folders, strict=True):
-            print_plan(replace(plan, cache=workspace.cache), place, json=json)
+        shown = [replace(plan, cache=workspace.cache) for plan in plans]
+        print_plans(list(zip(shown, folders, strict=True)), json=json)
         return []
     results = []
     for plan, place in zip(plans, folders, strict=True):

@@ -65,7 +65,7 @@ def print_models(report: CoverReport) -> None:
         return
     console = Console()
     table = _table("candidate", *compared.models)
-    for row in [row for row in compared.rows if any(row.ranks.values())][:SHOWN]:
+    for row in [row for row in compared.rows if "ranked" in row.roles.values()][:SHOWN]:
         table.add_row(row.name, *(_place(row, model) for model in compared.models))
     console.print(table)
     for pair in compared.pairs:
@@ -118,14 +118,14 @@ def _harder(console: Console, report: CoverReport) -> None:
         return
     table = _table("", "candidate", "all", "95 % interval", "val. loss", "half hidden", "tie")
     for candidate in harder:
-        low, high = candidate.combined_interval or (0.0, 0.0)
+        ends = candidate.combined_interval
         run = candidate.run
         hidden = None if run is None else run.hidden_gain
         table.add_row(
             str(candidate.rank or ""),
             candidate.name,
-            f"{candidate.combined or 0.0:+.1f}",
-            f"{low:+.1f} … {high:+.1f}",
+            _signed(candidate.combined, 1),
+            "–" if ends is None else f"{ends[0]:+.1f} … {ends[1]:+.1f}",
             _signed(_part(candidate, "validation"), 3),
             _signed(None if hidden is None else 100 * hidden, 1),
             str(candidate.tie_group or ""),
@@ -135,8 +135,8 @@ def _harder(console: Console, report: CoverReport) -> None:
 
 
 def _place(row: ModelRow, model: str) -> str:
-    rank = row.ranks[model]
-    return str(rank) if rank is not None else str(row.roles.get(model, "–"))
+    role = row.roles.get(model, "–")
+    return str(row.ranks[model]) if role == "ranked" else role
 
 
 def _mixed(candidate: Candidate) -> str:

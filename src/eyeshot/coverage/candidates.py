@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,8 +111,7 @@ def judge(
             else reasons(one, candidate, beats=beats, by_distance=by_distance, harmed=harmed, helped=helped)
         )
         candidates.append(candidate)
-    order: dict[Role, int] = {"ranked": 0, "harder": 1, "destroyer": 2, "control": 3}
-    candidates.sort(key=lambda one: (order[one.role], one.rank or 0))
+    candidates.sort(key=place_in_report)
     return Judged(
         candidates,
         bool(len(ranked)) and bool(ranking.beats[ranking.order[0]]),
@@ -120,6 +119,11 @@ def judge(
         "nearest_distance" if by_distance else "reach",
         unreached,
     )
+
+
+def place_in_report(one: Candidate) -> tuple[int, int]:
+    """Sorts candidates: ranked first, in order, then harder, destroyers, controls."""
+    return get_args(Role).index(one.role), one.rank or 0
 
 
 def _role(one: Measured, why: list[str]) -> Role:

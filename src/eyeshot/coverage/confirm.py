@@ -10,13 +10,14 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation
+from eyeshot.augment import Augmentation, augmentation
 from eyeshot.coverage.candidates import Judged
 from eyeshot.coverage.data import Progress
 from eyeshot.coverage.half_samples import NORMAL_95
 from eyeshot.coverage.plan import Plan
 from eyeshot.coverage.report import Confirmed
 from eyeshot.coverage.words import CONTROL_ADVICE
+from eyeshot.settings import TRAIN_OPTIONS
 from eyeshot.training import TrainPlan, TrainResult, plan_training, read_validation, train_folder
 from eyeshot.workspace import Workspace
 
@@ -38,24 +39,10 @@ def confirm(
     first = plan_training(
         Path(train),
         model=plan.backbone.name,
-        weights=settings.weights,
-        from_scratch=settings.from_scratch,
-        size=settings.size,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-        fit=settings.fit,
-        val=settings.val,
-        val_share=settings.val_share,
-        labels=settings.labels,
-        path_column=settings.path_column,
-        label_column=settings.label_column,
-        image_root=settings.image_root,
-        seed=settings.seed,
-        device=settings.device,
+        **{name: getattr(settings, name) for name in TRAIN_OPTIONS},
         workspace=Workspace(root=plan.cache, cache=plan.cache),
     )
-    by_name = {one.name: one for one in plan.candidates}
+    by_name = {CONTROL_ADVICE: augmentation(CONTROL_ADVICE)} | {one.name: one for one in plan.candidates}
     found: list[Confirmed] = []
     clean_right: NDArray[np.bool_] | None = None
     names = chosen_names(judged, by_name, settings.confirm)
@@ -66,7 +53,7 @@ def confirm(
         report = (
             None
             if progress is None
-            else (lambda text, done, total, what=what: progress(f"{what} epoch {text}", done, total))
+            else (lambda text, done, total, what=what: progress(f"{what}: {text}", done, total))
         )
         result, _ = train_folder(one, command=command, report=report)
         validation = read_validation(one.folder)
@@ -97,15 +84,13 @@ def paired_gain(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[float
 
 def _confirmed(name: str, result: TrainResult, right: NDArray[np.bool_], clean: NDArray[np.bool_] | None) -> Confirmed:
     gain, ends = (None, None) if clean is None else paired_gain(right, clean)
-    accuracy = result.accuracy
-    known = accuracy.low is not None and accuracy.high is not None
     return Confirmed(
         name=name,
         epochs=result.epochs,
         n_train=result.n_train,
         n_val=result.n_val,
         accuracy=float(right.mean()),
-        interval=(accuracy.low, accuracy.high) if known else None,  # type: ignore[arg-type]
+        interval=result.accuracy.interval,
         gain=gain,
         gain_interval=ends,
         seconds=result.seconds,

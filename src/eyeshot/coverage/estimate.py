@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from eyeshot.augment import Pool, make_views
+from eyeshot.coverage.measure import draws_of
 from eyeshot.coverage.plan import Plan
 from eyeshot.models import extract
 from eyeshot.training import default_settings
@@ -43,9 +44,9 @@ def estimate(plan: Plan) -> Cost:
     augment_s = 0.0
     for candidate in plan.candidates:
         begin = time.perf_counter()
-        make_views(candidate, pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
+        make_views((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
-        draws = 1 if candidate.deterministic else settings.draws
+        draws = draws_of((*plan.base, candidate), settings.draws)
         augment_s += each * (draws * len(tables.sources) + len(tables.val))
     stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
     forward_s = forward * (plan.views + stored)

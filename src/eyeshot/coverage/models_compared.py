@@ -38,7 +38,7 @@ def compare_models(reports: Mapping[str, CoverReport], pages: Mapping[str, str])
                 roles=roles,
             )
         )
-    # Best mean place first; what no model ranks stands last.
+    # Best mean place first; harder ones have places of their own and stand behind, what no model ranks stands last.
     rows.sort(key=lambda row: _mean_rank(row))
     pairs = [_pair(one, other, reports) for one, other in combinations(reports, 2)]
     advice = {model: report.advice for model, report in reports.items()}
@@ -56,13 +56,17 @@ def worth(candidate: Candidate) -> float | None:
 def spearman_interval(correlation: float, count: int) -> tuple[float, float]:
     """95 % interval of a Spearman correlation of n pairs, by Fisher's z.
 
-    Variance (1 + r² / 2) / (n - 3): Bonett and Wright, Psychometrika 65 (2000), p. 24.
+    Variance (1 + r² / 2) / (n - 3): Bonett and Wright, Psychometrika 65 (2000), p. 24. Where all places agree, z
+    would be infinite and the interval a point, for four candidates as for forty; it is then that of the correlation
+    half a step below 1, a step being two neighbours that change places.
     """
-    if abs(correlation) >= 1 or count <= FEWEST - 1:
-        return (correlation, correlation) if count > FEWEST - 1 else (-1.0, 1.0)
-    reach = NORMAL_95 * math.sqrt((1 + correlation**2 / 2) / (count - 3))
-    middle = math.atanh(correlation)
-    return math.tanh(middle - reach), math.tanh(middle + reach)
+    if count < FEWEST:
+        return -1.0, 1.0
+    most = 1 - 6 / (count * (count**2 - 1))
+    within = min(max(correlation, -most), most)
+    reach = NORMAL_95 * math.sqrt((1 + within**2 / 2) / (count - 3))
+    low, high = math.tanh(math.atanh(within) - reach), math.tanh(math.atanh(within) + reach)
+    return min(low, correlation), max(high, correlation)
 
 
 def _pair(one: str, other: str, reports: Mapping[str, CoverReport]) -> ModelPair:
@@ -81,11 +85,13 @@ def _words(reports: Mapping[str, CoverReport], advice: Mapping[str, str], pairs:
         found.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")
     else:
         found.append("The advice differs: " + "; ".join(f"{name} for {model}" for model, name in advice.items()) + ".")
-    low = [pair for pair in pairs if pair.interval is not None and pair.interval[0] <= 0]
-    if low:
+    for pair in pairs:
+        if pair.interval is None or pair.interval[0] > 0:
+            continue
+        said = "runs against" if pair.interval[1] < 0 else "says nothing sure about"
         found.append(
-            f"The order for {low[0].first} says nothing sure about that for {low[0].second} "
-            f"(Spearman {low[0].spearman:.2f}, 95 % interval {low[0].interval[0]:.2f} to {low[0].interval[1]:.2f})."  # type: ignore[index]
+            f"The order for {pair.first} {said} that for {pair.second} (Spearman {pair.spearman:.2f}, 95 % interval "
+            f"{pair.interval[0]:.2f} to {pair.interval[1]:.2f})."
         )
     sizes = {model: report.size for model, report in reports.items()}
     if len(set(sizes.values())) > 1:
@@ -94,6 +100,7 @@ def _words(reports: Mapping[str, CoverReport], advice: Mapping[str, str], pairs:
     return " ".join(found)
 
 
-def _mean_rank(row: ModelRow) -> float:
-    places = [rank for rank in row.ranks.values() if rank is not None]
-    return float(np.mean(places)) if places else math.inf
+def _mean_rank(row: ModelRow) -> tuple[int, float]:
+    ranked = [rank for model, rank in row.ranks.items() if rank is not None and row.roles[model] == "ranked"]
+    places = ranked or [rank for rank in row.ranks.values() if rank is not None]
+    return (0 if ranked else 1 if places else 2, float(np.mean(places)) if places else math.inf)

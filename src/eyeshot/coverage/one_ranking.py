@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from eyeshot.coverage.half_samples import standard_error
+from eyeshot.coverage.half_samples import interval, standard_error
 from eyeshot.coverage.report import Shift
 from eyeshot.coverage.words import percent
 
@@ -32,6 +32,16 @@ class Gains:
     over_halves: NDArray[np.float64]
     resolution: float
     group: NDArray[np.int64] | None = None
+
+    def take(self, chosen: NDArray[np.bool_]) -> Gains:
+        """Some of the candidates."""
+        group = None if self.group is None else self.group[chosen]
+        return Gains(self.values[chosen], self.over_halves[:, chosen], self.resolution, group)
+
+    def of(self, number: int) -> tuple[float, tuple[float, float]]:
+        """The gain of one candidate, with its 95 % interval."""
+        value = float(self.values[number])
+        return value, interval(value, self.over_halves[:, number])
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.coverage import run_words
-from eyeshot.coverage.candidates import Judged, gain_of
+from eyeshot.coverage.candidates import Judged, gain_of, place_in_report
 from eyeshot.coverage.half_samples import draw_half_samples, interval
 from eyeshot.coverage.kept_labels import CleanHead
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.one_ranking import Gains, Mixed, agreement, mix, order_by, ranks, shift_weight
 from eyeshot.coverage.ranking import rank_gains
-from eyeshot.coverage.reading import scaled_log_loss
+from eyeshot.coverage.reading import Reading, scaled_log_loss
 from eyeshot.coverage.report import Candidate, Order, Part, Shift, ShortRun
-from eyeshot.coverage.run_gains import gains_of_runs
+from eyeshot.coverage.run_gains import RunGains, gains_of_runs
 from eyeshot.coverage.short_runs import CandidateRun, ShortRuns
 
 RANKED, HARDER = "ranked", "harder"
@@ -52,15 +52,18 @@ class Ranker:
         """M, number of target images."""
         return len(next(iter(self.measured.values())).cover.covered)
 
-    def parts(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> dict[str, Gains]:
-        """Gains of the candidates of one list, by part."""
-        found = gains_of_runs(
+    def run_gains(self, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> RunGains:
+        """Gains of short runs, or of heads where the network was not trained."""
+        return gains_of_runs(
             [runs.get(name) for name in names],
             [self.head_losses.get(name) for name in names],
             self.clean_loss,
             val_halves=self.val_halves,
             targets=self.targets,
         )
+
+    def parts(self, kind: str, names: Sequence[str], found: RunGains) -> dict[str, Gains]:
+        """Gains of the candidates of one list, by part; `found` holds their short runs'."""
         if kind == HARDER:
             return {"validation": found.validation, "hidden": found.hidden}
         gains = [gain_of(self.measured[name], self.by_distance) for name in names]
@@ -86,7 +89,7 @@ class Ranker:
         """The candidates of one list, first to last."""
         if not names:
             return []
-        return order_by(names, self.mix(kind, self.parts(kind, names, runs)).combined)
+        return order_by(names, self.mix(kind, self.parts(kind, names, self.run_gains(names, runs))).combined)
 
 
 def make_ranker(
@@ -133,17 +136,28 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
     order: Order | None = None
     clear, clean_group = judged.clear, judged.clean_group
     for kind in (RANKED, HARDER):
-        listed = [one for one in judged.candidates if one.role == kind]
-        if not listed:
+        everyone = [one for one in judged.candidates if one.role == kind]
+        if not everyone:
             continue
+        names = [one.name for one in everyone]
+        gains = ranker.run_gains(names, short.runs)
+        for number, one in enumerate(everyone):
+            run = _short_run(one.name, number, gains, ranker, short)
+            reasons = [*one.reasons, *run_words.run_reasons(run)]
+            found[one.name] = one.model_copy(update={"run": run, "reasons": reasons})
+        parts = ranker.parts(kind, names, gains)
+        # Without one part that is known there is no place.
+        known: NDArray[np.bool_] = np.any([np.isfinite(part.values) for part in parts.values()], axis=0)
+        if not known.any():
+            continue
+        parts = {name: part.take(known) for name, part in parts.items()}
+        listed = [found[name] for name, is_known in zip(names, known, strict=True) if is_known]
         names = [one.name for one in listed]
-        parts = ranker.parts(kind, names, short.runs)
         mixed = ranker.mix(kind, parts)
         ranking = rank_gains(mixed.combined, mixed.over_halves)
         places = {int(position): place for place, position in enumerate(ranking.order, start=1)}
         placed = {name: ranks(part.values) for name, part in parts.items()}
         for number, one in enumerate(listed):
-            run = _short_run(one.name, ranker, short)
             found[one.name] = one.model_copy(
                 update={
                     "rank": places[number],
@@ -158,8 +172,6 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
                         )
                         for name, part in parts.items()
                     },
-                    "run": run,
-                    "reasons": [*one.reasons, *run_words.run_reasons(run)],
                 }
             )
         if kind == RANKED:
@@ -169,8 +181,7 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
         if one.name in ("clean", "no-op"):
             found[one.name] = one.model_copy(update={"tie_group": clean_group, "combined": 0.0})
     candidates = [found.get(one.name, one) for one in judged.candidates]
-    place = {"ranked": 0, "harder": 1, "destroyer": 2, "control": 3}
-    candidates.sort(key=lambda one: (place[one.role], one.rank or 0))
+    candidates.sort(key=place_in_report)
     if order is None:
         order = _order([], {}, None, ranker)
     return replace(judged, candidates=candidates, clear=clear, clean_group=clean_group), order
@@ -181,7 +192,9 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
         by_cover = by_validation = np.empty(0)
     else:
         by_cover = mixed.standardised["reach"] + mixed.standardised["cover_after_run"]
-        by_validation = mixed.standardised["validation"]
+        # Without a run there is no place in this order: 0 would be one.
+        unread = ~np.isfinite(parts["validation"].values)
+        by_validation = np.where(unread, np.nan, mixed.standardised["validation"])
     alike = agreement(by_cover, by_validation)
     first, second = order_by(names, by_cover), order_by(names, by_validation)
     return Order(
@@ -195,17 +208,16 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
     )
 
 
-def _short_run(name: str, ranker: Ranker, short: ShortRuns) -> ShortRun | None:
+def _short_run(name: str, number: int, gains: RunGains, ranker: Ranker, short: ShortRuns) -> ShortRun | None:
+    """The record of one candidate, whose gains stand in column `number`."""
     run = short.runs.get(name)
+    ended = None if run is None else run.ended
     if run is not None and run.readings:
-        return _network_run(run, short, ranker)
+        return _network_run(run, number, gains, short)
     loss = ranker.head_losses.get(name)
-    if loss is None or ranker.clean_loss is None:
-        ended = None if run is None else run.ended
+    if loss is None:
         return ShortRun(stage="network", starts=short.starts, steps=0, rounds=0, ended=ended) if ended else None
-    gain = gains_of_runs(
-        [None], [loss], ranker.clean_loss, val_halves=ranker.val_halves, targets=ranker.targets
-    ).validation
+    gain, ends = gains.validation.of(number)
     head = ranker.head
     accuracy = float((ranker.measured[name].kept.probabilities_after.argmax(1) == head.held_out_labels).mean())
     return ShortRun(
@@ -216,41 +228,37 @@ def _short_run(name: str, ranker: Ranker, short: ShortRuns) -> ShortRun | None:
         accuracy=accuracy,
         accuracy_gain=accuracy - head.accuracy,
         log_loss=float(loss.mean()),
-        log_loss_gain=float(gain.values[0]),
-        log_loss_interval=interval(float(gain.values[0]), gain.over_halves[:, 0]),
-        ended=None if run is None else run.ended,
+        log_loss_gain=gain,
+        log_loss_interval=ends,
+        ended=ended,
     )
 
 
-def _network_run(run: CandidateRun, short: ShortRuns, ranker: Ranker) -> ShortRun:
-    found = gains_of_runs([run], [None], None, val_halves=ranker.val_halves, targets=ranker.targets)
-
-    def mean(name: str) -> float:
-        return float(np.mean([np.mean(getattr(one, name)) for one in run.readings]))
-
-    def mean_clean(name: str) -> float:
-        return float(np.mean([np.mean(getattr(one, name)) for one in run.clean]))
+def _network_run(run: CandidateRun, number: int, gains: RunGains, short: ShortRuns) -> ShortRun:
+    def mean(name: str, readings: Sequence[Reading] = run.readings) -> float:
+        return float(np.mean([np.mean(getattr(one, name)) for one in readings]))
 
     hidden = bool(len(run.readings[0].hidden_right))
-    loss, after = float(found.validation.values[0]), float(found.cover.values[0])
+    loss, loss_ends = gains.validation.of(number)
+    after, after_ends = gains.cover.of(number)
     return ShortRun(
         stage="network",
         starts=len(run.readings),
         steps=run.steps,
         rounds=run.rounds,
         accuracy=mean("right"),
-        accuracy_gain=mean("right") - mean_clean("right"),
+        accuracy_gain=mean("right") - mean("right", run.clean),
         log_loss=mean("log_loss"),
         log_loss_gain=loss,
-        log_loss_interval=interval(loss, found.validation.over_halves[:, 0]),
+        log_loss_interval=loss_ends,
         cover_after_run=mean("cover"),
         cover_after_run_gain=after,
-        cover_after_run_interval=interval(after, found.cover.over_halves[:, 0]),
+        cover_after_run_interval=after_ends,
         balance=mean("balance"),
         confidence=mean("confidence"),
-        hidden_before=float(np.mean([one.hidden_right.mean() for one in short.before])) if hidden else None,
+        hidden_before=mean("hidden_right", short.before) if hidden else None,
         hidden_after=mean("hidden_right") if hidden else None,
-        hidden_gain=float(found.hidden.values[0]) if hidden else None,
+        hidden_gain=gains.hidden.of(number)[0] if hidden else None,
         ended=run.ended,
     )
 

@@ -76,12 +76,13 @@ class Cover:
     pictures: Pictures
 
     def to_frame(self) -> pl.DataFrame:
-        """One row per candidate: name, family, role, rank, tie group, score, interval, and every score."""
+        """One row per candidate: name, family, role, rank, tie group, score and combined with intervals, all scores."""
         import polars as pl
 
         rows = []
         for candidate in self.report.candidates:
             low, high = candidate.interval or (None, None)
+            combined_low, combined_high = candidate.combined_interval or (None, None)
             rows.append(
                 {
                     "name": candidate.name,
@@ -93,6 +94,9 @@ class Cover:
                     "score": candidate.score,
                     "low": low,
                     "high": high,
+                    "combined": candidate.combined,
+                    "combined_low": combined_low,
+                    "combined_high": combined_high,
                     **candidate.scores.model_dump(),
                 }
             )
@@ -116,10 +120,11 @@ class Cover:
         rows = "".join(
             f"<tr><td>{candidate.rank or ''}</td><td>{escape(candidate.name)}</td><td>{candidate.role}</td>"
             f"<td>{'' if candidate.score is None else f'{candidate.score:+.3f}'}</td>"
+            f"<td>{'' if candidate.combined is None else f'{candidate.combined:+.2f}'}</td>"
             f"<td>{escape(candidate.reasons[0]) if candidate.reasons else ''}</td></tr>"
             for candidate in self.report.candidates
         )
         return (
             f"<p>{escape(' '.join(self.report.answer))}</p><table><tr><th>rank</th><th>candidate</th><th>role</th>"
-            f"<th>score</th><th>reason</th></tr>{rows}</table>"
+            f"<th>score</th><th>all</th><th>reason</th></tr>{rows}</table>"
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eyeshot.coverage.report import Candidate, ShortRun
-from eyeshot.coverage.words import listing, percent, points
+from eyeshot.coverage.report import Candidate, Round, ShortRun
+from eyeshot.coverage.words import percent, points, reached_with, tied_with_first
 
 AGREE = 0.5
 
@@ -49,32 +49,34 @@ def two_orders(by_cover: Sequence[str], by_validation: Sequence[str], *, agreeme
     )
 
 
-def budget_words(*, budget_s: float, used_s: float, candidates: int, steps: int, starts: int, share: float) -> str:
-    """What the budget bought."""
+def budget_words(
+    rounds: Sequence[Round], *, budget_s: float, used_s: float, steps: int, starts: int, share: float
+) -> str:
+    """What the budget bought: steps of a candidate in each round of the network, and their share of whole trainings."""
+    trained = [one for one in rounds if one.stage == "network"]
     of_all = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+    each = [
+        f"{one.steps} {'more ' if number else ''}steps for each of {one.candidates} candidates"
+        for number, one in enumerate(trained)
+    ]
     return (
-        f"Short runs took {used_s:.0f} of {budget_s:.0f} s: {candidates} candidates from {starts} "
-        f"{'start' if starts == 1 else 'starts'}, {steps:,} steps in all, {of_all} of training all candidates for "
-        "30 epochs."
+        f"Short runs took {used_s:.0f} of {budget_s:.0f} s, from {starts} {'start' if starts == 1 else 'starts'}: "
+        f"{', then '.join(each) or 'no candidate had a turn'}. {steps:,} steps in all, {of_all} of training all "
+        "candidates for 30 epochs."
     )
 
 
 def finding_of_all(ranked: list[Candidate], *, clear: bool, advice: str, target: str) -> list[str]:
     """The result of the ranking of all, the most important first."""
-    best = ranked[0]
-    tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
-    told = [f"It cannot be told from {listing(tied)}."] if clear and tied else []
     if not clear:
         return [f"No candidate beats clean by more than noise, by cover and short runs together. {advice}".strip()]
-    why = []
+    best, why = ranked[0], []
     if best.score is not None and best.interval is not None and best.interval[0] > 0:
-        reached = percent(best.scores.label_consistent_coverage)
         why.append(
-            f"with it, {reached} of the {target} images lie within reach of training images that agree on one class, "
-            f"{points(best.score)} more than without"
+            reached_with(best, target)
             if best.parts["reach"].value == best.scores.reach
             else f"its views come nearer to the {target} images than any no-op's"
         )
     why += run_reasons(best.run)
     first = f"Train with {best.name}" if not advice else f"{best.name} is first"
-    return [f"{first}: {'; '.join(why)}.", *told, *([advice] if advice else [])]
+    return [f"{first}: {'; '.join(why)}.", *tied_with_first(ranked), *([advice] if advice else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ class ShortRunStore:
     """The folder of one set of short runs, `short-runs/<key>` of the cache.
 
     Whatever a kill leaves behind is whole: decisions, states and readings are replaced, never changed in place, and
-    of the lines of seconds a torn last one is skipped.
+    of the lines of seconds a torn last one is cut off.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,17 +60,16 @@ class ShortRunStore:
         path = folder / DECISIONS
         if path.is_file():
             self._decisions = json.loads(path.read_text(encoding="utf-8"))
+        seconds = folder / SECONDS
+        if seconds.is_file():
+            whole = seconds.read_bytes().rpartition(b"\n")
+            if whole[2]:  # a line that a kill tore, which the next one would be written behind
+                os.truncate(seconds, len(whole[0]) + len(whole[1]))
 
     def seconds(self) -> float:
         """What all work that lies here took."""
-        path, total = self.folder / SECONDS, 0.0
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-                try:
-                    total += float(line)
-                except ValueError:
-                    continue
-        return total
+        path = self.folder / SECONDS
+        return sum(map(float, path.read_text(encoding="utf-8").split())) if path.is_file() else 0.0
 
     def add_seconds(self, seconds: float) -> None:
         """Count work that has been stored."""

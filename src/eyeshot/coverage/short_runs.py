@@ -24,13 +24,15 @@ from eyeshot.coverage.halving import (
 from eyeshot.coverage.reading import Desk, Reading, read_state
 from eyeshot.coverage.report import Round
 from eyeshot.coverage.short_run_store import ShortRunStore
-from eyeshot.errors import ModelError, StorageError
+from eyeshot.errors import ModelError
 from eyeshot.models import out_of_memory
 from eyeshot.training import State, TrainSettings, train_steps
 
 CLEAN = "clean"
 LAST_ROUND_RESERVE = 0.1
 """Of the time that is left: no later round makes up for slow steps of the last one."""
+ONLY_ROUND_RESERVE = 0.25
+"""The same where the first is the last: steps were only estimated, and everyone should get a turn."""
 BEFORE = -1
 """The round before the first."""
 NO_TURN = "the budget was over before its turn"
@@ -161,6 +163,7 @@ class _Halving:
         self.alive = {name: [one.name for one in some] for name, some in lists.items()}
         self.augmentations = {one.name: one for some in lists.values() for one in some}
         self.found = ShortRuns()
+        self.starts: list[State] = []
         self.clean_s: list[float] = []
         self.step_s: list[float] = []
         self.read_s: list[float] = []
@@ -206,9 +209,11 @@ class _Halving:
 
     def _moment(self, name: str) -> float:
         """Seconds used at a moment that is kept, so that the same call again says the same."""
-        if self.store.decision(name) is None:
-            self.store.decide(name, self.used_s)
-        return float(self.store.decision(name))  # type: ignore[arg-type]
+        kept = self.store.decision(name)
+        if kept is None:
+            kept = self.used_s
+            self.store.decide(name, kept)
+        return float(kept)
 
     def _plan(self) -> HalvingPlan:
         stored = self.store.decision("plan")
@@ -234,7 +239,7 @@ class _Halving:
             left = self.budget_s * (1 - RESERVE) - self.used_s
             share = left / max(1, len(plan.rounds) - number)
             if number + 1 >= len(plan.rounds):
-                share *= 1 - LAST_ROUND_RESERVE
+                share *= 1 - (LAST_ROUND_RESERVE if number else ONLY_ROUND_RESERVE)
             alive = [len(names) for names in self._ordered().values()]
             steps, halvings = self._steps_for(share, alive, plan.starts), 0
             while number >= len(plan.rounds) and steps < LEAST_STEPS and max(alive, default=0) > FEWEST_LEFT:
@@ -268,19 +273,17 @@ class _Halving:
         before = []
         for start in range(plan.starts):
             self._say(f"seconds of short runs, start {start + 1} of {plan.starts}")
-            if self.store.state("start", start) is None:
+            kept = self.store.state("start", start)
+            if kept is None:
                 state = self._train(self.training.state, (), start, first=0, steps=plan.start_steps)
                 self.store.keep_state("start", start, BEFORE, state)
                 self._count()
+            else:
+                state = kept[0]
+            self.starts.append(state)
             self.found.steps += plan.start_steps
-            before.append(self._read("start", start, BEFORE, self._start(start), hidden=self._hidden(CLEAN)))
+            before.append(self._read("start", start, BEFORE, state, hidden=self._hidden(CLEAN)))
         self.found.before = tuple(before)
-
-    def _start(self, start: int) -> State:
-        found = self.store.state("start", start)
-        if found is None:
-            raise StorageError(f"The start of short runs is gone from {str(self.store.folder)!r}. Run it again.")
-        return found[0]
 
     def _run_round(self, plan: HalvingPlan, number: int, *, first: int, steps: int) -> None:
         clean = self._run(CLEAN, plan, number, first=first, steps=steps)
@@ -307,7 +310,7 @@ class _Halving:
         for start in range(plan.starts):
             stored = self.store.reading(name, start, number)
             if stored is None:
-                latest = self.store.state(name, start) or (self._start(start), BEFORE)
+                latest = self.store.state(name, start) or (self.starts[start], BEFORE)
                 state = latest[0]
                 if latest[1] != number:  # else it was killed between training and reading
                     augmentations = () if name == CLEAN else (self.augmentations[name],)

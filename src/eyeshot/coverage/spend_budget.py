@@ -92,7 +92,6 @@ def spend_budget(
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
     share = found.steps / (FULL_EPOCHS * each * (1 + everyone))
     head = [Round(stage="head", candidates=everyone, steps=0, seconds=None)] if head_stage else []
-    trained = sum(map(len, entering.values()))
     budget = Budget(
         budget_s=budget_s,
         used_s=round(found.used_s, 2),
@@ -101,8 +100,7 @@ def spend_budget(
         steps=found.steps,
         share_of_full=share,
         words=budget_words(
-            budget_s=budget_s, used_s=found.used_s, candidates=trained, steps=found.steps,
-            starts=found.starts, share=share,
+            found.rounds, budget_s=budget_s, used_s=found.used_s, steps=found.steps, starts=found.starts, share=share
         ),
     )  # fmt: skip
     return found, budget, notes

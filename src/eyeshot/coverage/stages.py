@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from eyeshot.coverage.clouds import CloudCover, cover_by_cloud, make_target
 from eyeshot.coverage.data import Part, Progress
-from eyeshot.coverage.kept_labels import SIGNIFICANCE, fit_clean_head, mcnemar
+from eyeshot.coverage.kept_labels import SIGNIFICANCE, mcnemar
 from eyeshot.coverage.measure import Bench, Measured, cover_by_views, views_of, yardstick
-from eyeshot.coverage.reference_space import fit_reference_space
 from eyeshot.coverage.report import StageReport, StageScores
+from eyeshot.coverage.set_up import fit_on_clean
 from eyeshot.coverage.shift import cover_by_clean
 from eyeshot.coverage.words import percent
 from eyeshot.models import LAST
@@ -84,24 +84,13 @@ def bench_at(bench: Bench, stage: str) -> Bench:
         return bank.clean(part.pool, np.arange(len(part)))
 
     sources, target, held_out = clean(data.sources), clean(data.target), clean(data.val)
-    space = fit_reference_space(sources, target, seed=bench.seed)
-    points = space.transform(sources)
-    head = fit_clean_head(
-        points,
-        data.sources.labels,
-        space.transform(held_out),
-        data.val.labels,
-        class_count=len(data.classes),
-        clean_model=None,
-        transform=space.transform,
-        held_out_features=held_out,
-    )
+    space, head = fit_on_clean(sources, target, held_out, data, seed=bench.seed)
     return replace(
         bench,
         bank=bank,
         space=space,
         target=make_target(space.transform(target)),
-        clean=points,
+        clean=head.sources,
         head=head,
         score_s=0.0,
         _no_op={},

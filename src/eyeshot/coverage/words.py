@@ -17,9 +17,7 @@ def finding(ranked: list[Candidate], *, clear: bool, by_distance: bool, advice: 
     """The result by cover alone, the most important first; `advice` is the sentence where the first is none."""
     if not ranked:
         return ["No candidate was ranked: name some with --candidates, or leave the option out for all."]
-    best = ranked[0]
-    tied = [candidate.name for candidate in ranked if candidate.tie_group == 1 and candidate is not best]
-    told = [f"It cannot be told from {listing(tied)}."] if clear and tied else []
+    best, told = ranked[0], tied_with_first(ranked) if clear else []
     if by_distance:
         most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
         found = [
@@ -29,12 +27,22 @@ def finding(ranked: list[Candidate], *, clear: bool, by_distance: bool, advice: 
         return found + told
     if not clear:
         return [f"No candidate beats clean by more than noise. {advice}"]
-    reached = percent(best.scores.label_consistent_coverage)
-    return [
-        f"Train with {best.name}: with it, {reached} of the {target} images lie within reach of training images that "
-        f"agree on one class, {points(best.score)} more than without.",
-        *told,
-    ]
+    return [f"Train with {best.name}: {reached_with(best, target)}.", *told]
+
+
+def tied_with_first(ranked: list[Candidate]) -> list[str]:
+    """The sentence that names what cannot be told from the first, if there is any."""
+    tied = [candidate.name for candidate in ranked[1:] if candidate.tie_group == 1]
+    return [f"It cannot be told from {listing(tied)}."] if tied else []
+
+
+def reached_with(candidate: Candidate, target: str) -> str:
+    """What of the target lies within reach with a candidate."""
+    reached = percent(candidate.scores.label_consistent_coverage)
+    return (
+        f"with it, {reached} of the {target} images lie within reach of training images that agree on one class, "
+        f"{points(candidate.score)} more than without"
+    )
 
 
 def reasons(

@@ -31,6 +31,11 @@ class Accuracy(BaseModel):
     low: float | None
     high: float | None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Low and high; None where n is 0."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 class EpochRecord(BaseModel):
     """One epoch: mean loss, and share of right answers on the training batches as they were seen."""

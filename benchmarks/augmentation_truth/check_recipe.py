@@ -1,0 +1,77 @@
+"""Is a recipe trained far enough? Clean with as many epochs, and with twice as many, over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.augmentation_truth.recipes import MODELS
+from benchmarks.augmentation_truth.runner import Runner, open_bench
+from benchmarks.augmentation_truth.trained import accuracies, train_and_read
+from benchmarks.augmentation_truth.work_list import Wanted
+from benchmarks.common import keep
+from eyeshot.errors import InputError
+
+FIRST_SEED = 100
+"""Other seeds than those of the tables."""
+
+
+def check_recipe(source: str, name: str, *, seeds: int, work: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train clean twice as long, and keep the comparison under `benchmarks/results`.
+
+    The doubling counts as no change where the difference of the means, averaged over all targets, is smaller than its
+    standard error over seeds (both trainings of a seed start alike, so the error is that of the paired differences).
+
+    Raises:
+        InputError: a head on frozen features has no epochs to double.
+    """
+    model = MODELS[name]
+    if model.frozen:
+        raise InputError(f"{name} is fitted to its minimum: there are no epochs to double.")
+    runner = Runner(tables=work / "tables", work=work)
+    bench = open_bench(Wanted(source, name, (), seeds), model, runner)
+    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    epochs = 0
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+        backbone = model.load(source, seed=seed)
+        settings = model.settings(backbone, len(bench.data.train.labels), seed=seed)
+        epochs = settings.epochs
+        for times in (1, 2):
+            longer = settings.model_copy(update={"epochs": times * epochs})
+            _, read = train_and_read(
+                backbone, bench.data, bench.candidates["clean"], longer,
+                folder=work / "runs" / f"check-{source}-{name}-{seed}-{times}",
+            )  # fmt: skip
+            targets = {
+                target: accuracies(read[target], bench.data.targets[target], len(bench.data.classes))[0]
+                for target in bench.task.targets
+            }
+            found[times].append(targets | {"mean of all": fmean(targets.values())})
+            say(f"{source} {name} seed {seed}, {longer.epochs} epochs: {found[times][-1]}")
+    compared = {target: compare([one[target] for one in found[1]], [one[target] for one in found[2]])
+                for target in found[1][0]}  # fmt: skip
+    result = {
+        "source": source,
+        "model": name,
+        "epochs": epochs,
+        "seeds": seeds,
+        "n_train": len(bench.data.train.labels),
+        "far_enough": bool(abs(compared["mean of all"]["change"]) < compared["mean of all"]["standard_error"]),
+        "targets": compared,
+    }
+    keep(f"truth_recipe_{source}_{name.replace('-', '_')}", result)
+    return result
+
+
+def compare(once: list[float], twice: list[float]) -> dict[str, float]:
+    """Mean and spread with the recipe, mean with twice its epochs, and the change with its standard error."""
+    differences = [second - first for first, second in zip(once, twice, strict=True)]
+    return {
+        "accuracy": fmean(once),
+        "standard_deviation": stdev(once),
+        "doubled": fmean(twice),
+        "change": fmean(differences),
+        "standard_error": stdev(differences) / len(differences) ** 0.5,
+    }

@@ -1,0 +1,82 @@
+"""The picture: score against true gain, a point a candidate, a panel a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from benchmarks.augmentation_truth.judge import Judged
+from benchmarks.augmentation_truth.rankings import RANKING, Task, product_gain
+from benchmarks.augmentation_truth.recipes import CONTROLS
+from benchmarks.augmentation_truth.scores import ScoreRow
+from benchmarks.augmentation_truth.truth import Truth
+
+WIDE, HIGH, GAP, MARGIN = 132, 112, 12, 30
+COLUMNS = 7
+
+
+def draw(judged: Sequence[Judged], truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> str:
+    """SVG of all tasks that have scores; negative ones too."""
+    figures = {(one.source, one.model, one.target): one for one in judged if one.world in ("shifted", "not shifted")}
+    panels = []
+    rows: dict[tuple[str, str], int] = {}
+    columns: dict[tuple[str, str], int] = {}
+    for truth in truths:
+        task = (truth.source, truth.model, truth.target)
+        if task not in scores or RANKING not in figures[task].rankings:
+            continue
+        of = (truth.source, truth.model)
+        row = rows.setdefault(of, len(rows))
+        column = columns.get(of, 0)
+        columns[of] = column + 1
+        x, y = MARGIN + column * (WIDE + GAP), MARGIN + row * (HIGH + 44)
+        panels.append(_panel(truth, product_gain(scores[task]), figures[task], x, y))
+    width = 2 * MARGIN + COLUMNS * (WIDE + GAP)
+    height = 2 * MARGIN + max(1, len(rows)) * (HIGH + 44)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'font-size="9" fill="#202124"><rect width="{width}" height="{height}" fill="#ffffff"/>'
+        f'<text x="{MARGIN}" y="16" font-size="11">Across: gain by eyeshot cover (0 is clean). Upwards: true gain over '
+        "clean in points of accuracy. A point a candidate.</text>" + "".join(panels) + "</svg>\n"
+    )
+
+
+def _panel(truth: Truth, gains: Mapping[str, float], figures: Judged, left: float, top: float) -> str:
+    means = dict(zip(truth.names, truth.mean.tolist(), strict=True))
+    names = [name for name in truth.names if name in gains and name not in CONTROLS]
+    across = np.array([gains[name] for name in names])
+    upwards = np.array([100 * (means[name] - figures.clean) for name in names])
+    x, y = _scale(across, left + 6, left + WIDE - 6), _scale(upwards, top + HIGH - 6, top + 6)
+    value = figures.rankings[RANKING].spearman
+    words = "not defined" if value is None else f"ρ {value:.2f}".replace("-", "−")
+    parts = [
+        f"<g><title>{escape(f'{truth.source}, {truth.model}, {truth.target}')}</title>"
+        f'<rect x="{left}" y="{top}" width="{WIDE}" height="{HIGH}" fill="none" stroke="#9aa0a6"/>',
+        f'<line x1="{left}" x2="{left + WIDE}" y1="{y(0):.1f}" y2="{y(0):.1f}" stroke="#dadce0"/>',
+        f'<line y1="{top}" y2="{top + HIGH}" x1="{x(0):.1f}" x2="{x(0):.1f}" stroke="#dadce0"/>',
+        f'<text x="{left}" y="{top - 14}" font-weight="bold">{escape(f"{truth.source} → {truth.target}")}</text>',
+        f'<text x="{left}" y="{top - 4}">{escape(truth.model)}, {words}</text>',
+        f'<text x="{left}" y="{top + HIGH + 10}">{across.min():.2f} to {across.max():.2f}; '
+        f"{upwards.min():.0f} to {upwards.max():.0f}</text>",
+    ]
+    for name, one, other in zip(names, across, upwards, strict=True):
+        words = escape(f"{name}: score {one:+.3f}, true gain {other:+.1f} points")
+        parts.append(
+            f'<circle cx="{x(one):.1f}" cy="{y(other):.1f}" r="2.4" fill="#1a73e8" fill-opacity="0.6">'
+            f"<title>{words}</title></circle>"
+        )
+    return "".join(parts) + "</g>"
+
+
+class _scale:
+    """From values to pixels, zero always inside."""
+
+    def __init__(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], begin: float, end: float) -> None:
+        self._low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+        self._span = max(high - self._low, 1e-9)
+        self._begin, self._end = begin, end
+
+    def __call__(self, value: float) -> float:
+        return self._begin + (value - self._low) / self._span * (self._end - self._begin)

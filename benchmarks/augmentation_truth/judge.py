@@ -1,0 +1,267 @@
+"""Joins tables and scores: how well does each ranking order candidates as real training does?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.augmentation_truth.made_shifts import FAMILY_OF
+from benchmarks.augmentation_truth.rankings import (
+    ADVICE,
+    CLEAN,
+    OTHER_MODEL,
+    RANDOM,
+    RANKING,
+    STATIC,
+    TRIVIAL,
+    Task,
+    other_models,
+    product_gain,
+    product_ranking,
+    single_scores,
+    static_ranking,
+)
+from benchmarks.augmentation_truth.recipes import CONTROLS, MODELS, MOST_SEEDS
+from benchmarks.augmentation_truth.scores import ScoreRow
+from benchmarks.augmentation_truth.statistics import (
+    LEAST_RELIABILITY,
+    Estimate,
+    Signs,
+    best_first,
+    chance_of_hit,
+    corrected,
+    kendall,
+    pooled,
+    regret,
+    reliability,
+    signs,
+    spearman,
+    top_three_hit,
+)
+from benchmarks.augmentation_truth.truth import Truth
+
+CURE_LEFT_OUT = "shifted, cure left out"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One ranking on one task; None where it is not defined.
+
+    Attributes:
+        regret: points of accuracy lost with its first candidate.
+        spearman, low, high: rank correlation over candidates, with its interval.
+        corrected: the same for a truth without noise.
+        kendall: tau-b.
+        hit: whether a true top three is among its first three; for random the chance of it.
+        right_signs, signs_n: share of right signs against clean, over how many candidates.
+        n: candidates that it ranks.
+    """
+
+    regret: float | None = None
+    spearman: float | None = None
+    low: float | None = None
+    high: float | None = None
+    corrected: float | None = None
+    kendall: float | None = None
+    hit: float | None = None
+    right_signs: float | None = None
+    signs_n: int = 0
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One task: its truth in figures, and every ranking of it.
+
+    Attributes:
+        world: "shifted", "not shifted", or "shifted, cure left out".
+        reliability: of the table; None with one seed.
+        remark: "unfinished", "needs more seeds" or "too noisy to judge"; empty where all is well.
+        clean, best, trivial: true accuracies.
+        cost: seconds of the scores over those of training all candidates once; None where unknown.
+    """
+
+    source: str
+    model: str
+    target: str
+    world: str
+    pretrained: bool
+    seeds: int
+    n_target: int
+    reliability: float | None
+    remark: str
+    clean: float
+    best: float
+    best_name: str
+    trivial: float | None
+    cost: float | None
+    rankings: dict[str, Figures] = field(default_factory=dict)
+
+
+def judge_ranking(values: Mapping[str, float], truth: Truth, *, gains: Mapping[str, float] | None = None) -> Figures:
+    """All figures of one ranking.
+
+    Args:
+        values: by candidate, larger is better; those without one are not ranked.
+        truth: with the controls.
+        gains: what signs are taken from, clean among them; None takes `values`.
+    """
+    ranked = truth.only(name for name in truth.names if name not in CONTROLS and name in values)
+    score = np.array([values[name] for name in ranked.names])
+    if not len(score):
+        return Figures()
+    first = ranked.names[best_first(score)]
+    found = spearman(score, ranked.mean)
+    full = truth.without_controls()
+    hit: float | None = None
+    if len(full.names) > 3:
+        padded = np.array([values.get(name, -np.inf) for name in full.names])
+        hit = float(top_three_hit(padded, full.mean))
+    said = gains if gains is not None else values
+    signed = np.array([said.get(name, np.nan) for name in truth.names])
+    sign = Signs(None, 0)
+    if CLEAN in truth.names:
+        keep = [number for number, name in enumerate(truth.names) if name not in CONTROLS or name == CLEAN]
+        some = truth.only(truth.names[number] for number in keep)
+        sign = signs(signed[keep], some.accuracy, some.names.index(CLEAN))
+    return Figures(
+        regret=regret_of(first, truth),
+        spearman=found.value,
+        low=found.low,
+        high=found.high,
+        corrected=corrected(found.value, reliability(ranked.accuracy)),
+        kendall=kendall(score, ranked.mean),
+        hit=hit,
+        right_signs=sign.share,
+        signs_n=sign.n,
+        n=len(score),
+    )
+
+
+def regret_of(name: str, truth: Truth) -> float | None:
+    """Against the best of all candidates and clean."""
+    open_to_all = truth.only(one for one in truth.names if one not in CONTROLS or one == CLEAN)
+    if name not in open_to_all.names:
+        return None
+    return regret(open_to_all.names.index(name), open_to_all.accuracy)
+
+
+def judge_task(
+    truth: Truth, scores: Mapping[Task, Sequence[ScoreRow]], truths: Sequence[Truth], *, without: str | None = None
+) -> Judged:
+    """Every ranking on one task; `without` leaves a family out of truth and rankings."""
+    task = (truth.source, truth.model, truth.target)
+    rows = scores.get(task, [])
+    if without is not None:
+        gone = {row["candidate"] for row in rows if row["family"] == without}
+        rows = [row for row in rows if row["candidate"] not in gone]
+        truth = truth.only(name for name in truth.names if name not in gone)
+    candidates = truth.without_controls()
+    table = reliability(candidates.accuracy)
+    rankings: dict[str, Figures] = {}
+    if rows:
+        rankings[RANKING] = judge_ranking(product_ranking(rows), truth, gains=product_gain(rows))
+        if without is None:
+            advice = next((row["candidate"] for row in rows if row["advice"]), None)
+            rankings[ADVICE] = Figures(regret=None if advice is None else regret_of(advice, truth), n=1)
+        rankings |= {name: judge_ranking(values, truth) for name, values in single_scores(rows).items()}
+        rankings |= _mean_of(OTHER_MODEL, [judge_ranking(one, truth) for one in other_models(task, scores)])
+    static = static_ranking(truth, truths)
+    if static is not None:
+        rankings[STATIC] = judge_ranking(static, truth)
+    everyone = [regret_of(name, truth) for name in candidates.names]
+    rankings[RANDOM] = Figures(
+        regret=float(np.mean([one for one in everyone if one is not None])),
+        spearman=0.0,
+        kendall=0.0,
+        hit=chance_of_hit(len(candidates.names)),
+        n=len(candidates.names),
+    )
+    rankings[TRIVIAL] = Figures(regret=regret_of("trivial-augment", truth), n=1)
+    rankings[CLEAN] = Figures(regret=regret_of(CLEAN, truth), n=1)
+    means = dict(zip(truth.names, truth.mean.tolist(), strict=True))
+    best = max((name for name in truth.names if name not in CONTROLS), key=lambda name: means[name])
+    training = truth.seconds * (len(candidates.names) + 1)
+    return Judged(
+        source=truth.source,
+        model=truth.model,
+        target=truth.target,
+        world=CURE_LEFT_OUT if without else "shifted" if truth.shifted else "not shifted",
+        pretrained=not (truth.model in MODELS and MODELS[truth.model].from_scratch),
+        seeds=truth.accuracy.shape[1],
+        n_target=truth.n_target,
+        reliability=table,
+        remark=_remark(truth, table),
+        clean=means.get(CLEAN, float("nan")),
+        best=means[best],
+        best_name=best,
+        trivial=means.get("trivial-augment"),
+        cost=float(rows[0]["seconds"]) / training if rows and rows[0]["seconds"] else None,
+        rankings=rankings,
+    )
+
+
+def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> list[Judged]:
+    """All tasks; made shifts also without the family that made the shift."""
+    found = [judge_task(truth, scores, truths) for truth in truths]
+    found += [
+        judge_task(truth, scores, truths, without=FAMILY_OF[truth.target])
+        for truth in truths
+        if truth.target in FAMILY_OF and (truth.source, truth.model, truth.target) in scores
+    ]
+    return found
+
+
+def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
+    """A ranking's figures over some tasks, each source counting alike."""
+    tasks = [one for one in judged if ranking in one.rankings]
+    sources = [one.source for one in tasks]
+
+    def over(what: str) -> Estimate:
+        return pooled([getattr(one.rankings[ranking], what) for one in tasks], sources)
+
+    return {
+        "tasks": len(tasks),
+        "sources": len(set(sources)),
+        **{what: over(what)._asdict() for what in ("regret", "spearman", "corrected", "kendall", "hit", "right_signs")},
+    }
+
+
+def pool_worlds(judged: Sequence[Judged]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By situation ("from scratch, shifted"), by ranking."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for pretrained in (False, True):
+        for world in ("shifted", "not shifted", CURE_LEFT_OUT):
+            tasks = [one for one in judged if one.world == world and one.pretrained == pretrained]
+            if tasks:
+                names = dict.fromkeys(name for one in tasks for name in one.rankings)
+                found[f"{'pretrained' if pretrained else 'from scratch'}, {world}"] = {
+                    name: pool(tasks, name) for name in names
+                }
+    return found
+
+
+def _mean_of(name: str, figures: Sequence[Figures]) -> dict[str, Figures]:
+    if not figures:
+        return {}
+    means: dict[str, Any] = {}
+    for what in ("regret", "spearman", "corrected", "kendall", "hit", "right_signs"):
+        known = [value for value in (getattr(one, what) for one in figures) if value is not None]
+        means[what] = float(np.mean(known)) if known else None
+    return {name: Figures(**means, n=max(one.n for one in figures))}
+
+
+def _remark(truth: Truth, table: float | None) -> str:
+    if not truth.finished:
+        return "unfinished"
+    if table is not None and table < LEAST_RELIABILITY:
+        return "too noisy to judge" if truth.accuracy.shape[1] >= MOST_SEEDS else "needs more seeds"
+    return ""
+
+
+def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """All figures, for the results folder."""
+    return [asdict(one) for one in judged]

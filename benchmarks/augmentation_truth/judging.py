@@ -1,0 +1,131 @@
+"""The command `judge`: scores where they are missing, then all figures, the README's table and its picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.augmentation_truth import figures
+from benchmarks.augmentation_truth.judge import Judged, as_json, judge_all, pool_worlds
+from benchmarks.augmentation_truth.rankings import Task, task_of
+from benchmarks.augmentation_truth.readme_table import put_into, readme_table
+from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, MODELS
+from benchmarks.augmentation_truth.scores import ScoreRow, read_scores, score_file, score_task, write_scores
+from benchmarks.augmentation_truth.sources import BUILT_IN
+from benchmarks.augmentation_truth.table import read_table, table_file
+from benchmarks.augmentation_truth.tasks import open_task
+from benchmarks.augmentation_truth.trust_file import trust_of, write_trust
+from benchmarks.augmentation_truth.truth import Truth, read_truths
+from eyeshot.workspace import make_folder, replacing
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that was read and judged."""
+
+    truths: list[Truth]
+    scores: dict[Task, list[ScoreRow]]
+    judged: list[Judged]
+    problems: list[str]
+
+
+def read_judgement(tables: Path, scores: Path, *, budget_s: float = 0.0) -> Judgement:
+    """Join what the committed files hold for one budget of short runs; nothing is trained or scored."""
+    truths, problems = read_truths(tables)
+    rows: dict[Task, list[ScoreRow]] = {}
+    for file in sorted(scores.glob("*.csv")):
+        for row in read_scores(file):
+            if row["budget_s"] == budget_s:
+                rows.setdefault(task_of(row), []).append(row)
+    return Judgement(truths, rows, judge_all(truths, rows), problems)
+
+
+def score_missing(
+    tables: Path, scores: Path, *, work: Path, commit: str, say: Callable[[str], None], budget_s: float = 0.0
+) -> None:
+    """Score every built-in table that has all candidates with at least one seed, and no scores yet."""
+    truths, _ = read_truths(tables)
+    for source, model in dict.fromkeys((truth.source, truth.model) for truth in truths):
+        file = score_file(scores, source, model, budget_s)
+        of = [truth for truth in truths if (truth.source, truth.model) == (source, model)]
+        # Scores of a table that is being filled would lack the candidates that are still to come.
+        begun = not set(CANDIDATES) <= set(of[0].names)
+        if file.exists() or begun or source not in BUILT_IN or model not in MODELS:
+            continue
+        epochs = next(row.epochs for row in read_table(table_file(tables, source, model)).rows)
+        say(f"scores of {source}, {model}: {len(of)} targets")
+        rows = score_task(
+            open_task(source, (), work),
+            MODELS[model],
+            candidates=[name for name in of[0].names if name not in CONTROLS],
+            epoch_s=of[0].seconds / epochs,
+            work=work,
+            commit=commit,
+            budget_s=budget_s,
+        )
+        write_scores(file, rows)
+
+
+def count_trainings(tables: Path) -> int:
+    """How many trainings stand in the tables of a folder."""
+    return sum(len({row.key for row in read_table(file).rows}) for file in tables.glob("*.csv"))
+
+
+def hours(tables: Path) -> float:
+    """Processor hours that they took."""
+    total = 0.0
+    for file in tables.glob("*.csv"):
+        total += sum({row.key: row.seconds for row in read_table(file).rows}.values())
+    return total / 3600
+
+
+def publish(
+    judgement: Judgement, *, tables: Path, results: Path, picture: Path | None, readme: Path | None, trust: Path | None
+) -> str:
+    """Write the results, and where asked the picture, the README's table and the file that ships; gives the table."""
+    table = readme_table(judgement.judged)
+    make_folder(results.parent)
+    everything = {
+        "trainings": count_trainings(tables),
+        "hours": round(hours(tables), 2),
+        "problems": judgement.problems,
+        "pooled": pool_worlds(judgement.judged),
+        "tasks": as_json(judgement.judged),
+    }
+    with replacing(results) as temporary:
+        temporary.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    if picture is not None:
+        with replacing(picture) as temporary:
+            drawn = figures.draw(judgement.judged, judgement.truths, judgement.scores)
+            temporary.write_text(drawn, encoding="utf-8", newline="\n")
+    if readme is not None:
+        put_into(readme, table)
+    if trust is not None:
+        write_trust(trust, trust_of(judgement.judged, trainings=count_trainings(tables)))
+    return table
+
+
+def lines_of(judged: Sequence[Judged]) -> list[str]:
+    """One line a task, for the terminal."""
+    from benchmarks.augmentation_truth.rankings import ADVICE, RANKING, TRIVIAL
+
+    lines = []
+    for one in judged:
+        product = one.rankings.get(RANKING)
+        if product is None:
+            continue
+        advice = one.rankings[ADVICE].regret if ADVICE in one.rankings else None
+        lines.append(
+            f"{one.source:8s} {one.model:17s} {one.target:14s} {one.world:24s} reliability {_of(one.reliability)} "
+            f"clean {one.clean:.3f} best {one.best:.3f} ({one.best_name}); "
+            f"regret {_of(product.regret, 1)}, advice {_of(advice, 1)}, "
+            f"TrivialAugment {_of(one.rankings[TRIVIAL].regret, 1)}; "
+            f"Spearman {_of(product.spearman)} ({_of(product.low)} to {_of(product.high)}) {one.remark}"
+        )
+    return lines
+
+
+def _of(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,77 @@
+"""The figures of the README: one table, between two marks, that tests recompute from the committed CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds
+from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, RANDOM, RANKING, STATIC, TRIVIAL
+from eyeshot.workspace import replacing
+
+BEGIN, END = "<!-- truth: begin -->", "<!-- truth: end -->"
+HEADER = (
+    "| situation | tasks | reliability | Spearman | corrected | a true best among the first three (by chance) "
+    "| right signs | regret, points: first | advice | TrivialAugment | static | clean | random |"
+)
+
+
+def readme_table(judged: Sequence[Judged]) -> str:
+    """Markdown of all situations that have scores."""
+    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
+    for situation, rankings in pool_worlds(judged).items():
+        if RANKING in rankings:
+            lines.append(_line(situation, rankings, [one for one in judged if _situation(one) == situation]))
+    return "\n".join(lines)
+
+
+def _situation(one: Judged) -> str:
+    return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
+
+
+def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequence[Judged]) -> str:
+    product = rankings[RANKING]
+    known = [one.reliability for one in tasks if one.reliability is not None]
+    table = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})" if known else "–"
+    spearman, hit = product["spearman"], product["hit"]
+    interval = "" if spearman["low"] is None else f" ({_number(spearman['low'])} to {_number(spearman['high'])})"
+
+    def lost(name: str) -> str:
+        return _number(rankings.get(name, {}).get("regret", {}).get("value"), digits=1)
+
+    cells = [
+        situation,
+        f"{product['tasks']} of {product['sources']} sources",
+        table,
+        _number(spearman["value"]) + interval,
+        _number(product["corrected"]["value"]),
+        f"{_percent(hit['value'])} ({_percent(rankings[RANDOM]['hit']['value'])})",
+        _percent(product["right_signs"]["value"]),
+        lost(RANKING),
+        "–" if CURE_LEFT_OUT in situation else lost(ADVICE),
+        *(lost(name) for name in (TRIVIAL, STATIC, CLEAN, RANDOM)),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None, *, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def put_into(file: Path, table: str) -> bool:
+    """Replace what stands between the marks of a document; False where it has none."""
+    text = file.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        return False
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    with replacing(file) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8", newline="\n")
+    return True

@@ -1,0 +1,164 @@
+"""The figures of the judge: reliability of a table, rank correlations with intervals, regret, hits and signs."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+LEAST_RELIABILITY = 0.5
+"""Below it nothing is corrected for noise, and a table with eight seeds is too noisy to judge."""
+Z = 1.959964
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def reliability(accuracy: Array) -> float | None:
+    """Intraclass correlation of the mean over seeds, for consistency: ICC(C,k) of McGraw and Wong (1996), case 3.
+
+    Candidates of one seed share their start and order of images, so a seed's own mean is no error of the ranking.
+
+    Args:
+        accuracy: float64 (K, S), candidates by seeds.
+
+    Returns:
+        the share of the variance of the means that is not noise, at most 1 and below 0 where noise exceeds chance;
+        None with fewer than two seeds or candidates, or where nothing varies.
+    """
+    count, seeds = accuracy.shape
+    if count < 2 or seeds < 2:
+        return None
+    between = seeds * np.square(accuracy.mean(1) - accuracy.mean()).sum() / (count - 1)
+    residual = accuracy - accuracy.mean(1, keepdims=True) - accuracy.mean(0, keepdims=True) + accuracy.mean()
+    error = np.square(residual).sum() / ((count - 1) * (seeds - 1))
+    return None if between <= 0 else float((between - error) / between)
+
+
+def spearman(score: Array, truth: Array) -> Estimate:
+    """Rank correlation over candidates, with the interval of Bonett and Wright (2000); needs four candidates.
+
+    Not defined where one of the two does not vary.
+    """
+    if len(score) < 4 or np.ptp(score) == 0 or np.ptp(truth) == 0:
+        return Estimate(None)
+    value = float(stats.spearmanr(score, truth).statistic)
+    if abs(value) >= 1:
+        return Estimate(value, value, value)
+    half = Z * math.sqrt((1 + value**2 / 2) / (len(score) - 3))
+    middle = math.atanh(value)
+    return Estimate(value, math.tanh(middle - half), math.tanh(middle + half))
+
+
+def corrected(correlation: float | None, table_reliability: float | None) -> float | None:
+    """What the correlation would be with a truth without noise (Spearman 1904); None where noise is too large.
+
+    Not cut at 1: an estimate above it says that the reliability was estimated too low.
+    """
+    if correlation is None or table_reliability is None or table_reliability < LEAST_RELIABILITY:
+        return None
+    return correlation / math.sqrt(table_reliability)
+
+
+def kendall(score: Array, truth: Array) -> float | None:
+    """Kendall's tau-b over candidates; None where one of the two does not vary."""
+    if len(score) < 2 or np.ptp(score) == 0 or np.ptp(truth) == 0:
+        return None
+    return float(stats.kendalltau(score, truth).statistic)
+
+
+def regret(first: int, accuracy: Array) -> float:
+    """Points of accuracy that are lost by training with candidate `first` instead of the best.
+
+    The best is chosen on all seeds but one, and both are read on that one, each seed in turn: the best of many noisy
+    means would look better than it is. May be below 0 by chance. With one seed it is chosen and read on the same.
+
+    Args:
+        first: number of the candidate.
+        accuracy: float64 (K, S), shares.
+    """
+    seeds = accuracy.shape[1]
+    if seeds == 1:
+        return float(100 * (accuracy.max() - accuracy[first, 0]))
+    losses = []
+    for seed in range(seeds):
+        best = int(np.delete(accuracy, seed, 1).mean(1).argmax())
+        losses.append(accuracy[best, seed] - accuracy[first, seed])
+    return float(100 * np.mean(losses))
+
+
+def best_first(score: Array) -> int:
+    """The candidate that a score names first; of equal ones the first in the catalogue."""
+    return int(np.argmax(score))
+
+
+def top_three_hit(score: Array, truth: Array) -> bool:
+    """Whether one of the three truly best is among the three that the score names first."""
+    chosen = np.argsort(-score, kind="stable")[:3]
+    return bool(set(chosen.tolist()) & set(np.argsort(-truth, kind="stable")[:3].tolist()))
+
+
+class Signs(NamedTuple):
+    """Share of right signs, and over how many candidates."""
+
+    share: float | None
+    n: int
+
+
+def signs(score: Array, accuracy: Array, clean: int) -> Signs:
+    """How often a score says rightly whether a candidate is better or worse than clean.
+
+    Only candidates count whose paired difference to clean is over two standard errors, so that there is a sign to
+    know; with fewer than two seeds all that differ. A score that says "the same" is wrong.
+
+    Args:
+        score: float64 (K,)
+        accuracy: float64 (K, S)
+        clean: number of clean.
+    """
+    difference = accuracy - accuracy[clean]
+    mean = difference.mean(1)
+    error = np.zeros(len(mean))
+    if accuracy.shape[1] > 1:
+        error = difference.std(1, ddof=1) / math.sqrt(accuracy.shape[1])
+    known = (np.abs(mean) > 2 * error) & (mean != 0) & np.isfinite(score) & np.isfinite(score[clean])
+    if not known.any():
+        return Signs(None, 0)
+    right = np.sign(score - score[clean])[known] == np.sign(mean)[known]
+    return Signs(float(right.mean()), int(known.sum()))
+
+
+def pooled(values: Sequence[float | None], clusters: Sequence[str]) -> Estimate:
+    """Mean over tasks, each cluster (source) counting alike, with Student's interval over the clusters' means.
+
+    Tasks of one source share images and trainings, so that only sources are independent. With three sources the
+    interval is wide, as it should be; with one there is none.
+    """
+    groups: dict[str, list[float]] = defaultdict(list)
+    for value, cluster in zip(values, clusters, strict=True):
+        if value is not None:
+            groups[cluster].append(value)
+    means = np.array([np.mean(group) for group in groups.values()])
+    if not len(means):
+        return Estimate(None)
+    middle = float(means.mean())
+    if len(means) == 1:
+        return Estimate(middle)
+    half = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
+    return Estimate(middle, middle - half, middle + half)
+
+
+def chance_of_hit(count: int) -> float:
+    """That three drawn at random hold one of the three best of `count`."""
+    return 1.0 if count < 6 else 1 - math.comb(count - 3, 3) / math.comb(count, 3)

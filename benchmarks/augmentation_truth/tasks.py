@@ -1,0 +1,100 @@
+"""A task: a source with its targets, read from its folder and decoded at the size of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.augmentation_truth.sources import BUILT_IN, OWN, VERSION, write_built_in, write_users
+from eyeshot.augment import Pool
+from eyeshot.errors import InputError
+from eyeshot.images import Geometry, ImageTable, PixelStore, read_images
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source and its targets.
+
+    Attributes:
+        name: of the source.
+        folder: holds `train/<class>`, `val/<class>`, `targets/<name>/truth/<class>` and `targets/<name>/score`.
+        targets: their names, the source's own held-out images first.
+        version: changes with the images.
+    """
+
+    name: str
+    folder: Path
+    targets: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Decoded images: uint8 (n, S, S, 3) as a pool with content keys, and labels int64 (n,)."""
+
+    pool: Pool
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """All images that the truth needs; `aspect_ratios` are the 5th and 95th percentile, as in `eyeshot cover`."""
+
+    classes: tuple[str, ...]
+    train: Labelled
+    val: Labelled
+    targets: dict[str, Labelled]
+    aspect_ratios: tuple[float, float]
+
+
+def open_task(source: str, targets: Sequence[Path], work: Path) -> Task:
+    """A built-in source by its name, or a user's folder with the targets given.
+
+    Raises:
+        InputError: neither, or folders that cannot be used.
+    """
+    if source in BUILT_IN and not Path(source).is_dir():
+        if targets:
+            raise InputError(f"--target is for a source folder of your own, got --source {source}. Leave it out.")
+        return _task(source, write_built_in(source, work), VERSION)
+    if not Path(source).is_dir():
+        raise InputError(f"--source must be a folder or one of {', '.join(BUILT_IN)}, got {source!r}. Check the path.")
+    folder, name = write_users(Path(source), targets, work)
+    return _task(name, folder, VERSION)
+
+
+def _task(name: str, folder: Path, version: str) -> Task:
+    found = sorted(one.name for one in (folder / "targets").iterdir())
+    return Task(name, folder, (OWN, *(one for one in found if one != OWN)), version)
+
+
+def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:
+    """Decode the training, validation and truth images at one size; kept in the product's pixel store."""
+    store = PixelStore(cache, geometry)
+    train = read_images(task.folder / "train", cache=cache)
+    low, high = np.percentile((train.frame["width"] / train.frame["height"]).to_numpy(), (5, 95))
+    return Decoded(
+        train.classes,
+        _load(store, train),
+        _load(store, read_images(task.folder / "val", cache=cache).with_classes(train.classes)),
+        {
+            name: _load(
+                store,
+                read_images(task.folder / "targets" / name / "truth", cache=cache).with_classes(train.classes),
+            )
+            for name in task.targets
+        },
+        (float(low), float(high)),
+    )
+
+
+def _load(store: PixelStore, table: ImageTable) -> Labelled:
+    # In the order of content, which no file name changes.
+    table = table.take(np.argsort(np.array(table.contents), kind="stable"))
+    pixels = store.load(table, np.arange(len(table)))
+    # A copy in memory: a few thousand small images, read again and again.
+    return Labelled(Pool(np.array(pixels.images[:]), pixels.keys), table.labels[pixels.rows])

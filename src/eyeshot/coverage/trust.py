@@ -1,0 +1,67 @@
+"""How far to trust the ranking: what tables of real training said of it in situations like this one.
+
+`trust.json` beside this file is written by `python -m benchmarks.augmentation_truth judge --trust FILE`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from eyeshot.coverage.report import Shift
+from eyeshot.coverage.words import TRUST
+
+FILE = "trust.json"
+HARDLY_ANY = 0.9
+"""From this ratio on `shift` says "hardly any shift"."""
+
+
+def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[str, Any] | None = None) -> str:
+    """The measured reliability for the situation at hand in sentences, or that it was not measured.
+
+    Args:
+        shift: of the target, for this model; one that is unknown counts as a shift.
+        pretrained: whether the model's weights come from a training elsewhere.
+        budget: whether short runs went into the ranking; the tables judged the ranking by cover alone.
+        measured: what the file holds; None reads it.
+    """
+    known = _read() if measured is None else measured
+    shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
+    situation = f"{'pretrained' if pretrained else 'from scratch'}, {'shifted' if shifted else 'not shifted'}"
+    found = known.get("situations", {}).get(situation)
+    if not known.get("situations"):
+        return TRUST
+    if found is None:
+        return f"How far to trust this: not measured for a model {situation}; only for {_others(known)}."
+    spearman, first, trivial = (found[name] for name in ("spearman", "regret_of_advice", "regret_of_trivial_augment"))
+    sentences = [
+        f"How far to trust this: for a model {situation}, on {found['tasks']} tasks of {found['sources']} sources "
+        f"({known['trainings']:,} trainings to the end): the order agrees with that of real training by a Spearman "
+        f"correlation of {_number(spearman)}; the advice lost {_points(first)} against the best candidate, always "
+        f"TrivialAugment {_points(trivial)}."
+    ]
+    if budget:
+        sentences.append("That was the ranking by cover; with short runs it was not measured.")
+    return " ".join(sentences)
+
+
+def _read() -> dict[str, Any]:
+    file = files("eyeshot.coverage") / FILE
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+
+def _others(known: dict[str, Any]) -> str:
+    return "; ".join(known["situations"])
+
+
+def _number(estimate: dict[str, float | None]) -> str:
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None:
+        return "unknown size"
+    interval = "" if low is None or high is None else f" ({max(low, -1):.2f} to {min(high, 1):.2f})"
+    return f"{value:.2f}{interval}".replace("-", "−")
+
+
+def _points(estimate: dict[str, float | None]) -> str:
+    return "an unknown number of points" if estimate["value"] is None else f"{estimate['value']:.1f} points"

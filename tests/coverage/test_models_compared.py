@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from eyeshot.coverage import compare_models
+from eyeshot.coverage.models_compared import spearman_interval
+from eyeshot.coverage.report import Candidate, CoverReport, ModelInfo, Role, Shift, ValidationCheck
+
+NAMES = ["invert", "mirror", "grey", "jitter", "rotate-15", "solarize", "jpeg", "edges"]
+
+
+def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Role) -> CoverReport:
+    """Candidates by their combined gain; `roles` of those that are not ranked, `_` for `-`."""
+    told = {name.replace("_", "-"): role for name, role in roles.items()}
+    order = sorted((name for name in values if name not in told), key=lambda name: -values[name])
+    candidates = [
+        Candidate(
+            name=name,
+            family="colour",
+            model=model,
+            role=told.get(name, "ranked"),
+            rank=order.index(name) + 1 if name in order else 1 if told[name] == "harder" else None,
+            score=-value,  # the ranking of all goes before it
+            combined=None if told.get(name) == "destroyer" else value,
+        )
+        for name, value in values.items()
+    ]
+    return CoverReport(
+        answer=[], advice=order[0] if order else "clean", recipe=[], trust="", n_train=9, n_val=9, n_target=9,
+        n_sources=9, n_target_used=9, n_val_used=9, target="test", classes=["a", "b"],
+        models=[ModelInfo(name=model, pretrained=True, size=size, feature_count=2, fingerprint="", reason="")],
+        size=size, fit="crop", neighbours=5, draws=1, sample=20, seed=0, ranked_by="reach",
+        shift=Shift(
+            target_coverage=0.5, held_out_coverage=1, ratio=0.5, weight=0.5, domain_auc=None, count=9, words="",
+        ),
+        curve=[],
+        validation_check=ValidationCheck(
+            inside=0, outside=0, accuracy_inside=None, accuracy_outside=None, interval_inside=None,
+            interval_outside=None,
+        ),
+        candidates=candidates, uncovered=[],
+    )  # fmt: skip
+
+
+def gains(seed: int, names=NAMES) -> dict[str, float]:
+    return dict(zip(names, np.random.default_rng(seed).normal(0, 1, len(names)).tolist(), strict=True))
+
+
+def compare(*reports: CoverReport):
+    names = {one.models[0].name: one for one in reports}
+    return compare_models(names, {name: f"{name}/cover.html" for name in names})
+
+
+def test_the_same_ranking_twice_correlates_fully_and_the_advice_is_one():
+    table = compare(report("one", gains(0)), report("two", gains(0)))
+    (pair,) = table.pairs
+    assert (pair.first, pair.second, pair.n) == ("one", "two", len(NAMES))
+    assert pair.spearman == pytest.approx(1)
+    low, high = pair.interval
+    assert 0.5 < low < 1
+    assert high == 1
+    assert "The advice is the same for all 2 models" in table.words
+    assert "says nothing sure" not in table.words
+    assert table.models == ["one", "two"]
+    assert table.pages == {"one": "one/cover.html", "two": "two/cover.html"}
+
+
+def test_shuffled_gains_say_nothing_and_the_words_say_so():
+    values = gains(0)
+    shuffled = dict(zip(values, [values[name] for name in reversed(NAMES)], strict=True))
+    table = compare(report("one", values), report("two", shuffled))
+    (pair,) = table.pairs
+    wanted = spearmanr([values[name] for name in NAMES], [shuffled[name] for name in NAMES]).statistic
+    assert pair.spearman == pytest.approx(wanted)
+    assert pair.interval[0] < 0 < pair.interval[1]
+    assert "The order for one says nothing sure about that for two" in table.words
+    assert "The advice differs: " in table.words
+
+
+def test_rows_stand_by_their_mean_place_and_harder_ones_behind():
+    one = report("one", {"invert": 3, "mirror": 2, "grey": 1, "mixup": 9, "half-turns": 8}, mixup="harder",
+                 half_turns="destroyer")  # fmt: skip
+    two = report("two", {"invert": 2, "mirror": 4, "grey": 3, "mixup": 9, "jpeg": 1}, mixup="harder")
+    table = compare(one, two)
+    assert [row.name for row in table.rows] == ["mirror", "invert", "grey", "jpeg", "mixup", "half-turns"]
+    rows = {row.name: row for row in table.rows}
+    assert rows["grey"].ranks == {"one": 3, "two": 2}
+    assert rows["grey"].scores == {"one": 1, "two": 3}
+    assert rows["jpeg"].ranks == {"one": None, "two": 4}
+    assert rows["jpeg"].roles == {"two": "ranked"}
+    assert rows["half-turns"].roles == {"one": "destroyer"}
+    # Only what both rank is compared: three are too few.
+    assert (table.pairs[0].n, table.pairs[0].spearman) == (3, None)
+
+
+def test_three_models_make_three_pairs():
+    table = compare(*(report(name, gains(seed)) for seed, name in enumerate("abc")))
+    assert [(pair.first, pair.second) for pair in table.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_gains_that_do_not_vary_have_no_correlation():
+    table = compare(report("one", dict.fromkeys(NAMES, 0.0)), report("two", gains(0)))
+    assert (table.pairs[0].spearman, table.pairs[0].interval) == (None, None)
+
+
+def test_sizes_that_differ_are_told():
+    same = compare(report("one", gains(0)), report("two", gains(1)))
+    other = compare(report("one", gains(0), size=160), report("two", gains(1), size=224))
+    assert "Image sizes" not in same.words
+    assert "Image sizes differ (one 160 px and two 224 px)" in other.words
+
+
+def test_without_short_runs_the_scores_are_compared():
+    reports = [report(name, gains(0)) for name in ("one", "two")]
+    for number, one in enumerate(reports):
+        for place, candidate in enumerate(one.candidates):
+            candidate.combined, candidate.score = None, float(place if number else -place)
+    assert compare(*reports).pairs[0].spearman == pytest.approx(-1)
+
+
+def test_the_interval_is_that_of_bonett_and_wright():
+    # By hand: z = atanh 0.5 = 0.549306, error sqrt(1.125 / 27) = 0.204124, so z from 0.149230 to 0.949382.
+    low, high = spearman_interval(0.5, 30)
+    assert low == pytest.approx(math.tanh(0.149230), abs=1e-5)
+    assert high == pytest.approx(math.tanh(0.949382), abs=1e-5)
+
+
+@given(st.floats(-1, 1), st.integers(4, 200))
+def test_the_interval_holds_the_correlation_and_narrows(correlation, count):
+    low, high = spearman_interval(correlation, count)
+    assert -1 <= low <= correlation <= high <= 1
+    wider = spearman_interval(correlation, count)
+    narrower = spearman_interval(correlation, 4 * count)
+    assert narrower[1] - narrower[0] < wider[1] - wider[0]
+    mirrored = spearman_interval(-correlation, count)
+    assert mirrored == pytest.approx((-high, -low))
+
+
+def test_four_candidates_in_one_order_prove_nothing_and_forty_do():
+    # One in 24 orders of four is that order.
+    assert spearman_interval(1.0, 4)[0] < 0
+    assert spearman_interval(1.0, 40)[0] > 0.95
+    assert spearman_interval(0.9, 3) == (-1, 1)
+
+
+@pytest.mark.parametrize(("correlation", "count"), [(0.0, 12), (0.5, 20), (0.8, 40)])
+def test_the_interval_holds_the_truth_about_nineteen_times_of_twenty(correlation, count):
+    random = np.random.default_rng(0)
+    truth = 6 / math.pi * math.asin(correlation / 2)  # of normal pairs: Pearson 1907
+    both = random.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], (1500, count))
+    ranks = both.argsort(axis=1).argsort(axis=1)
+    centred = ranks - (count - 1) / 2
+    found = (centred[..., 0] * centred[..., 1]).sum(1) / (centred[..., 0] ** 2).sum(1)
+    held = [low <= truth <= high for low, high in (spearman_interval(one, count) for one in found)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.025)
+
+
+def test_a_model_that_ranks_the_other_way_round_is_said_to():
+    first = {name: float(number) for number, name in enumerate(NAMES)}
+    table = compare(report("one", first), report("two", {name: -value for name, value in first.items()}))
+    assert "The order for one runs against that for two" in table.words

@@ -1,0 +1,65 @@
+"""What is said of the ranking is what was measured, for the situation at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eyeshot.coverage.report import Shift
+from eyeshot.coverage.trust import trust_words
+from eyeshot.coverage.words import TRUST
+
+
+def shift(ratio: float | None) -> Shift:
+    return Shift(
+        target_coverage=0.5, held_out_coverage=0.5, ratio=ratio, weight=None, domain_auc=None, count=10, words=""
+    )
+
+
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+MEASURED: dict[str, Any] = {
+    "version": 1,
+    "trainings": 1234,
+    "situations": {
+        "from scratch, shifted": {
+            "tasks": 11,
+            "sources": 3,
+            "spearman": estimate(-0.123, -1.4, 0.9),
+            "regret_of_advice": estimate(3.21),
+            "regret_of_trivial_augment": estimate(6.54),
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("ratio", [0.2, None])
+def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
+    said = trust_words(shift(ratio), pretrained=False, budget=False, measured=MEASURED)
+    for words in ("from scratch, shifted", "11 tasks of 3 sources", "1,234", "−0.12 (−1.00 to 0.90)", "3.2", "6.5"):
+        assert words in said
+    assert "short runs" not in said
+
+
+@pytest.mark.parametrize(("ratio", "pretrained"), [(0.95, False), (0.2, True)])
+def test_another_situation_is_said_to_be_unmeasured(ratio: float, pretrained: bool) -> None:
+    said = trust_words(shift(ratio), pretrained=pretrained, budget=False, measured=MEASURED)
+    assert "not measured for a model" in said
+    assert "3.2" not in said
+
+
+def test_short_runs_were_not_measured() -> None:
+    assert "not measured" in trust_words(shift(0.2), pretrained=False, budget=True, measured=MEASURED)
+
+
+def test_without_tables_nothing_is_claimed() -> None:
+    assert trust_words(shift(0.2), pretrained=False, budget=False, measured={}) == TRUST
+
+
+def test_the_file_that_ships_can_be_read() -> None:
+    for pretrained in (False, True):
+        for ratio in (0.2, 1.0):
+            assert trust_words(shift(ratio), pretrained=pretrained, budget=False).startswith("How far to trust this")
