@@ -1,8 +1,8 @@
 """Is memory flat in the number of images? The main job with short runs on 1,000 and on 20,000, peak of the process.
 
-`python -m benchmarks.memory`. Images are made up: digits before clouds of colour, as JPEG of 64 px in class folders; the model is
-read from scratch at 64 px, with half of all images to train its baseline. The store of decoded pixels grows with N and
-is a file that pages of memory map: its bytes are told beside the peak.
+`python -m benchmarks.memory`. Images are made up: digits before clouds of colour, as JPEG of 64 px in class folders;
+the model is read from scratch at 64 px, with half of all images to train its baseline. The store of decoded pixels
+grows with N and is a file that pages of memory map: its bytes are told beside the peak.
 """
 
 from __future__ import annotations
