@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.auditing.describing import ORIENTATIONS, oriented
 from eyeshot.auditing.inspection import Inspected
-from eyeshot.auditing.searching import ORIENTATIONS, oriented
 from eyeshot.auditing.verifying import agreement, detail_of
 
 SAME_SIZE = 0.01

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from eyeshot.auditing.searching import oriented
+from eyeshot.auditing.describing import oriented
 
 GRID = 8  # blocks along a side
 COARSE = 64  # pixels
