@@ -98,7 +98,7 @@ def audit(
     with clock("images"):
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
-        copies = find_copies(sources, inspected, thorough=thorough, workers=workers, progress=progress)
+        copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
     distributions: list[Distribution] = []
     adversarial = None
     if test is not None:

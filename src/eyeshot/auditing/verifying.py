@@ -8,6 +8,7 @@ lies in blocks that agree, from 0 to 1. A pair that this leaves open is looked a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ AGREES = 0.92  # correlation of two blocks of one picture, at least
 SAME_GAIN = 1.5  # and their contrasts differ by the same factor as those of other blocks, up to this
 LEAST_DETAIL = 0.05  # of the picture's mean power: emptier blocks say nothing
 SOFTENING = 0.02
-BLOCK = 1024
+BLOCK = 256  # pairs
 MOST_KEPT = 30_000  # pictures, half a gigabyte of detail
 # Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.32, watermarked ones
 # (250) at least 0.37 but for one, watermarked photographs (250) 0.35, other planted copies 0.60. At 64 pixels two
@@ -45,20 +46,49 @@ def detail_of(images: Images | NDArray[np.float32]) -> NDArray[np.float32]:
     return values
 
 
-def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    count, side = values.shape[:2]
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Detail of pictures by blocks: values float32 (n, 8, 8, k, k), each block's mean taken off, power (n, 8, 8)."""
+
+    values: NDArray[np.float32]
+    power: NDArray[np.float32]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> _Blocks:
+        return _Blocks(self.values[rows], self.power[rows])
+
+    def turned(self, orientation: NDArray[np.int64]) -> _Blocks:
+        """Those of the pictures, each in its orientation."""
+        values, power = self.values.copy(), self.power.copy()
+        for number in range(1, 8):
+            which = orientation == number
+            if which.any():
+                power[which] = oriented(self.power[which], number)
+                # A picture is turned by turning where its blocks lie, and then each of them.
+                places = self.values[which]
+                if number >= 4:
+                    places = places[:, :, ::-1, :, ::-1]
+                values[which] = np.rot90(np.rot90(places, number % 4, axes=(1, 2)), number % 4, axes=(3, 4))
+        return _Blocks(values, power)
+
+
+def _blocks_of(detail: NDArray[np.float32]) -> _Blocks:
+    count, side = detail.shape[:2]
     step = side // GRID
-    parts = values.reshape(count, GRID, step, GRID, step).transpose(0, 1, 3, 2, 4)
-    blocks = parts.reshape(count, GRID * GRID, step * step)
-    return np.asarray(blocks - blocks.mean(axis=2, keepdims=True))
+    values = np.ascontiguousarray(detail.reshape(count, GRID, step, GRID, step).transpose(0, 1, 3, 2, 4))
+    values -= values.mean(axis=(3, 4), keepdims=True)
+    return _Blocks(values, np.einsum("nbcij,nbcij->nbc", values, values) / step**2)
 
 
 def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
     """Share of the detail of each pair that lies in blocks that agree, float32 (n,), of `detail_of` (n, S, S) twice."""
-    a, b = _blocks(one), _blocks(other)
-    pixels = a.shape[2]
-    power = np.einsum("nbp,nbp->nb", a, a) / pixels, np.einsum("nbp,nbp->nb", b, b) / pixels
-    common = np.einsum("nbp,nbp->nb", a, b) / pixels
+    return _agreement(_blocks_of(one), _blocks_of(other))
+
+
+def _agreement(one: _Blocks, other: _Blocks) -> Scores:
+    count = len(one.power)
+    a, b = (blocks.values.reshape(count, GRID * GRID, -1) for blocks in (one, other))
+    power = one.power.reshape(count, -1), other.power.reshape(count, -1)
+    common = np.einsum("nbp,nbp->nb", a, b) / a.shape[2]
     both = power[0] + power[1]
     weight = np.where(both > LEAST_DETAIL, np.sqrt(both), 0.0)
     alike = (common > AGREES * (np.sqrt(power[0] * power[1]) + SOFTENING / 2)) & (weight > 0)
@@ -89,29 +119,20 @@ def score_pairs(
     scores = np.zeros(len(first), np.float32)
     # A picture stands in several pairs: its detail is computed once, as far as memory allows.
     wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    kept = detail_of(grey[wanted]) if len(wanted) <= MOST_KEPT else None
+    kept = _blocks_of(detail_of(grey[wanted])) if len(wanted) <= MOST_KEPT else None
     for start in range(0, len(first), BLOCK):
         part = slice(start, start + BLOCK)
         if kept is None:
-            one, other = detail_of(grey[first[part]]), detail_of(grey[second[part]])
+            one, other = (_blocks_of(detail_of(grey[end[part]])) for end in (first, second))
         else:
             one, other = kept[place[: len(first)][part]], kept[place[len(first) :][part]]
-        scores[part] = agreement(one, _turned(other, orientation[part]))
+        scores[part] = _agreement(one, other.turned(orientation[part]))
         if progress is not None:
             progress(min(start + BLOCK, len(first)), len(first))
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
     if read_fine is not None and len(unsure):
         wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
-        fine = detail_of(read_fine(wanted))
-        one, other = fine[place[: len(unsure)]], _turned(fine[place[len(unsure) :]], orientation[unsure])
-        scores[unsure] = agreement(one, other)
+        fine = _blocks_of(detail_of(read_fine(wanted)))
+        one, other = fine[place[: len(unsure)]], fine[place[len(unsure) :]]
+        scores[unsure] = _agreement(one, other.turned(orientation[unsure]))
     return scores
-
-
-def _turned(values: NDArray[np.float32], orientation: NDArray[np.int64]) -> NDArray[np.float32]:
-    turned = values.copy()
-    for number in range(1, 8):
-        which = orientation == number
-        if which.any():
-            turned[which] = oriented(values[which], number)
-    return turned
