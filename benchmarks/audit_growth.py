@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.common import keep
 from eyeshot.auditing.describing import Descriptors
 from eyeshot.auditing.near import LEAST_COSINE
-from eyeshot.auditing.searching import EXACT_UP_TO, NEIGHBOURS, Candidates, search, search_cells
+from eyeshot.auditing.searching import EXACT_UP_TO, Candidates, neighbours, search, search_cells
 
 SIZES = (10_000, 100_000, 1_000_000)
 ENDS = (18, 32, 47, 60, 94, 128)  # as of PACS photographs and drawings
@@ -82,7 +82,7 @@ def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> Pairs:
     return {
         (min(a, b), max(a, b))
         for a, own in best.items()
-        for b in sorted(own, key=lambda other: -own[other])[:NEIGHBOURS]
+        for b in sorted(own, key=lambda other: -own[other])[: neighbours(len(pictures))]
     }
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from eyeshot.auditing import searching
 from eyeshot.auditing.describing import Descriptors, fit_whitening, oriented, standardised
 from eyeshot.auditing.searching import (
-    NEIGHBOURS,
     Candidates,
     best_of,
+    neighbours,
     search,
     search_cells,
     search_exact,
@@ -62,9 +62,7 @@ def test_the_search_finds_what_comparing_every_pair_in_every_orientation_finds(
     turned = [whiten(standardised(np.ascontiguousarray(oriented(images, turn)))).values for turn in range(8)]
     cosines = np.stack([alone @ view.T for view in turned])
     best = cosines.max(axis=0)
-    # With at most 24 pairs of each picture kept, all are, in sets this small but for the fullest.
-    if count <= NEIGHBOURS:
-        assert {(a, b) for a in range(count) for b in range(a + 1, count) if best[a, b] > least + 1e-4} <= got.keys()
+    assert {(a, b) for a in range(count) for b in range(a + 1, count) if best[a, b] > least + 1e-4} <= got.keys()
     for (a, b), (turn, cosine) in got.items():
         assert a < b
         assert cosine == pytest.approx(float(best[a, b]), abs=1e-4)
@@ -124,14 +122,20 @@ def test_beyond_a_size_not_all_pairs_are_compared(monkeypatch: pytest.MonkeyPatc
     assert sum((number, 1900 + number) in some for number in range(100)) >= 97
 
 
-def test_of_many_copies_of_one_picture_each_keeps_its_best_pairs() -> None:
+@pytest.mark.parametrize(("count", "kept"), [(1, 96), (10_000, 96), (20_000, 50), (100_000, 24), (10**6, 24)])
+def test_in_small_sets_more_candidates_of_a_picture_are_kept(count: int, kept: int) -> None:
+    assert neighbours(count) == kept
+
+
+def test_of_many_copies_of_one_picture_each_keeps_its_best_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "ALL_NEIGHBOURS", 30 * 200)
     random = np.random.default_rng(0)
     one, two = np.triu_indices(200, 1)
     cosine = random.random(len(one)).astype(np.float32)
     found = best_of([Candidates(one, two, np.zeros(len(one), np.int64), cosine)], 200)
-    assert len(found) <= 200 * NEIGHBOURS
+    assert len(found) <= 200 * 30
     got = as_dict(found)
     for picture in range(0, 200, 20):
         own = np.flatnonzero((one == picture) | (two == picture))
-        best = own[np.argsort(-cosine[own])[:NEIGHBOURS]]
+        best = own[np.argsort(-cosine[own])[:30]]
         assert {(int(one[row]), int(two[row])) for row in best} <= got.keys()

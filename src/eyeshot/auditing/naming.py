@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.describing import ORIENTATIONS, oriented
+from eyeshot.auditing.detail import agreement, detail_of
 from eyeshot.auditing.inspection import Inspected
-from eyeshot.auditing.verifying import agreement, detail_of
 
 SAME_SIZE = 0.01
 NO_COLOUR = 1.0  # mean distance of the channels from grey, levels

@@ -12,8 +12,9 @@ from PIL import Image
 
 from eyeshot.auditing.aligning import VIEWS, Maps, align, view_thumbnails, warp
 from eyeshot.auditing.describing import Whitening, oriented, standardised
+from eyeshot.auditing.detail import agreement, detail_of
 from eyeshot.auditing.searching import Candidates, best_of, search_exact
-from eyeshot.auditing.verifying import FINE, OPEN, agreement, detail_of
+from eyeshot.auditing.verifying import FINE, OPEN
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
 
 LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93

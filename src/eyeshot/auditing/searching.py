@@ -18,7 +18,10 @@ from eyeshot.auditing.describing import Descriptors
 
 EXACT_UP_TO = 100_000
 ROWS, COLUMNS = 512, 1024  # of a block: its buffers stay in the processor's cache
-NEIGHBOURS = 24  # candidates of one picture at most: a thousand copies need not be a million pairs
+# Candidates of one picture at most: a thousand copies need not be a million pairs. In small sets more are looked at:
+# 2 of 800 watermarked guitars are not among the 24 that are most alike.
+NEIGHBOURS = (24, 96)
+ALL_NEIGHBOURS = 1_000_000  # of all pictures together, where that is more
 MOST_WAITING = 1 << 22  # pairs between two times that the best are chosen
 PICTURES_PER_CELL = 256
 CELLS_OF_EACH = 8
@@ -211,6 +214,12 @@ class _Found:
         return best_of(self._kept, self.count)
 
 
+def neighbours(count: int) -> int:
+    """How many candidates of one picture are kept among so many pictures."""
+    least, most = NEIGHBOURS
+    return max(least, min(most, ALL_NEIGHBOURS // max(count, 1)))
+
+
 def best_of(parts: list[Candidates], count: int) -> Candidates:
     """Of each pair what is most alike, and of each picture the best pairs; of `count` pictures."""
     if not any(map(len, parts)):
@@ -226,7 +235,7 @@ def best_of(parts: list[Candidates], count: int) -> Candidates:
     ordered = keys[order]
     first = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
     whole = Candidates(one, two, orientation, cosine)[first]
-    return whole[_rank(whole.first, whole.second, whole.cosine) < NEIGHBOURS]
+    return whole[_rank(whole.first, whole.second, whole.cosine) < neighbours(count)]
 
 
 def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:
