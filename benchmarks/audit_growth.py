@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> Pairs:
     }
 
 
-def timed(work: Any) -> tuple[Any, dict[str, float]]:
+def timed(work: Callable[[], Candidates]) -> tuple[Candidates, dict[str, Any]]:
     cpu, wall = time.process_time(), time.perf_counter()
     result = work()
     return result, {

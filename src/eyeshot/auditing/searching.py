@@ -23,8 +23,8 @@ ROWS, COLUMNS = 512, 1024  # of a block: its buffers stay in the processor's cac
 NEIGHBOURS = (24, 96)
 ALL_NEIGHBOURS = 1_000_000  # of all pictures together, where that is more
 MOST_WAITING = 1 << 22  # pairs between two times that the best are chosen
-PICTURES_PER_CELL = 256
-CELLS_OF_EACH = 8
+PICTURES_PER_CELL = 128
+CELLS_OF_EACH = 16
 
 Progress = Callable[[int, int], None]
 
@@ -100,7 +100,7 @@ def search_cells(
     Args:
         pictures: n of them.
         least: cosine.
-        cells: how many; by default one for 256 pictures.
+        cells: how many; by default one for 128 pictures.
         of_each: cells that every picture is in.
         seed: of the drawing of cells.
         progress: called with (pictures done, pictures in all).
