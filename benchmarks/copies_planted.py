@@ -1,9 +1,9 @@
 """Planted copies among PACS photographs and drawings: how many `eyeshot audit` finds, and how many pairs are false.
 
 Of each domain `--sample` pictures get one changed copy of each kind. Each kind is planted alone, beside all originals
-of both domains; crops and small turns are promised of a thorough search only. A copy counts as found when it is in one group with its original. A pair is false when it was neither
-planted nor lies among the originals' own copies (those in the set before anything was planted, looked at by hand:
-two mirrored photographs of houses).
+of both domains; crops and small turns are promised of a thorough search only. A copy counts as found when it is in one
+group with its original. A pair is false when it was neither planted nor lies among the originals' own copies (those in
+the set before anything was planted, looked at by hand: two mirrored photographs of houses).
 """
 
 from __future__ import annotations
