@@ -44,8 +44,8 @@ def run(
 
     from eyeshot.auditing import audit
     from eyeshot.cli.audit_output import print_audit
+    from eyeshot.cli.browser import open_page
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.cover_run import open_page
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
     from eyeshot.reports import write_audit_page
