@@ -116,8 +116,10 @@ def _sharpness(luma: Image.Image) -> float:
     values = np.asarray(luma if whole else luma.crop(box)).astype(np.int16)
     if min(values.shape) < 3:
         return 0.0
-    middle = values[1:-1, 1:-1]
-    laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * middle
+    laplacian = values[:-2, 1:-1] + values[2:, 1:-1]
+    laplacian += values[1:-1, :-2]
+    laplacian += values[1:-1, 2:]
+    laplacian -= 4 * values[1:-1, 1:-1]
     flat = laplacian.ravel().astype(np.float32)
     mean = float(flat.mean())
     return float(flat @ flat) / len(flat) - mean * mean

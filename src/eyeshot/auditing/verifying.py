@@ -58,25 +58,34 @@ def score_pairs(
     # A picture stands in several pairs: its detail is computed once, as far as memory allows.
     wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     kept = blocks_of(detail_of(grey[wanted])) if len(wanted) <= MOST_KEPT else None
-    for start in range(0, len(first), BLOCK):
-        part = slice(start, start + BLOCK)
+    one_of, other_of = place[: len(first)], place[len(first) :]
+    done = 0
+    for turn, rows in _alike_turned(orientation):
         if kept is None:
-            one, other = (blocks_of(detail_of(grey[end[part]])) for end in (first, second))
+            one, other = (blocks_of(detail_of(grey[end[rows]])) for end in (first, second))
         else:
-            one, other = kept[place[: len(first)][part]], kept[place[len(first) :][part]]
-        scores[part] = compare_blocks(one, other.turned(orientation[part])).scores()
+            one, other = kept[one_of[rows]], kept[other_of[rows]]
+        scores[rows] = compare_blocks(one, other.turned(turn)).scores()
+        done += len(rows)
         if progress is not None:
-            progress(min(start + BLOCK, len(first)), len(first))
+            progress(done, len(first))
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
     if read_fine is not None and len(unsure):
         wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
+        one_of, other_of = place[: len(unsure)], place[len(unsure) :]
         fine = blocks_of(detail_of(read_fine(wanted)))
-        for start in range(0, len(unsure), BLOCK):
-            part = slice(start, start + BLOCK)
-            one, other = fine[place[: len(unsure)][part]], fine[place[len(unsure) :][part]]
-            found = compare_blocks(one, other.turned(orientation[unsure[part]]))
-            scores[unsure[part]] = np.maximum(found.scores(), BAND_WORTH * without_band(found))
+        for turn, rows in _alike_turned(orientation[unsure]):
+            found = compare_blocks(fine[one_of[rows]], fine[other_of[rows]].turned(turn))
+            scores[unsure[rows]] = np.maximum(found.scores(), BAND_WORTH * without_band(found))
     return scores
+
+
+def _alike_turned(orientation: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Blocks of pairs with the same orientation, and which."""
+    for turn in range(8):
+        rows = np.flatnonzero(orientation == turn)
+        for start in range(0, len(rows), BLOCK):
+            yield turn, rows[start : start + BLOCK]
 
 
 def without_band(pairs: Comparison) -> Scores:
