@@ -1,0 +1,7 @@
+"""The review page: a local server and one static page for keeping, dropping and relabelling images by hand."""
+
+from eyeshot.web.app import make_app
+from eyeshot.web.review import Review
+from eyeshot.web.serving import open_socket, serve
+
+__all__ = ["Review", "make_app", "open_socket", "serve"]
