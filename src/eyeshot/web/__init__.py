@@ -2,6 +2,6 @@
 
 from eyeshot.web.app import make_app
 from eyeshot.web.review import Review
-from eyeshot.web.serving import open_socket, serve
+from eyeshot.web.serving import make_server, open_socket, serve
 
-__all__ = ["Review", "make_app", "open_socket", "serve"]
+__all__ = ["Review", "make_app", "make_server", "open_socket", "serve"]

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,7 +20,6 @@ from eyeshot.web.answers import Answers
 from eyeshot.web.asking import page_of, read_body, read_filters, read_names, read_press
 from eyeshot.web.guard import Guard
 from eyeshot.web.pictures import Pictures
-from eyeshot.web.queue import UNLABELLED
 from eyeshot.web.review import Review
 
 ASSETS = files("eyeshot.web") / "assets"
@@ -101,8 +101,6 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
 
 
 async def _threaded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    from starlette.concurrency import run_in_threadpool
-
     return await run_in_threadpool(work)
 
 
@@ -132,6 +130,3 @@ def _own(name: str) -> str:
 @cache
 def _style() -> str:
     return f"{stylesheet()}\n{_own('review.css')}"
-
-
-__all__ = ["UNLABELLED", "make_app"]

@@ -33,13 +33,19 @@ def open_socket(port: int = 0) -> socket.socket:
     return made
 
 
+def make_server(app: Guard) -> uvicorn.Server:
+    """The server of a page, not started yet."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, access_log=False, log_level="warning", lifespan="off", server_header=False, timeout_graceful_shutdown=2
+        )
+    )
+
+
 def serve(app: Guard, own: socket.socket) -> None:
     """Answer until Ctrl+C."""
-    config = uvicorn.Config(
-        app, access_log=False, log_level="warning", lifespan="off", server_header=False, timeout_graceful_shutdown=2
-    )
     try:
         with strict_pillow(), own:
-            uvicorn.Server(config).run(sockets=[own])
+            make_server(app).run(sockets=[own])
     except KeyboardInterrupt:
         pass  # uvicorn passes Ctrl+C on once everything is closed

@@ -65,10 +65,10 @@ list.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => { if (done) close(null); });
 
 /** The label that a person chooses, or null. */
-export const choose = (what) => new Promise((resolve) => {
+export const choose = (what, typed) => new Promise((resolve) => {
   done = resolve;
   by("labels-what").textContent = what;
-  text.value = "";
+  text.value = typed;
   refresh();
   dialog.showModal();
   text.focus();

@@ -130,7 +130,8 @@ const decide = async (action) => {
   let label = "";
   if (action === "relabel") {
     if (!images.length) return wrong("This image cannot be shown, so it gets no label.");
-    label = await choose(images.length > 1 ? `${images.length} marked images` : said(now.images[now.chosen]));
+    label = await choose(images.length > 1 ? `${images.length} marked images` : said(now.images[now.chosen]), early ?? "");
+    early = null;
     chosenNode()?.focus();
     if (label === null) return;
   }
@@ -232,12 +233,15 @@ const doing = {
   "zoom-out": () => resize(1 / 1.5),
   sheet: () => (now.sheet ? step(1, now.last ?? -1) : showSheet(0)),
   help: () => (by("help").open ? by("help").close() : by("help").showModal()),
-  escape: () => (now.side ? showPair("") : now.sheet ? step(1, now.last ?? -1) : now.marked.clear()),
+  escape: () => (now.side ? showPair("") : now.sheet ? step(1, now.last ?? -1) : doing.unmark()),
+  unmark: () => { now.marked.clear(); choosePlace(now.chosen); },
   "queue-on": () => { if (now.queueFrom + PAGE < now.queueTotal) { now.queueFrom += PAGE; return drawQueue(); } return null; },
   "queue-back": () => { now.queueFrom = Math.max(0, now.queueFrom - PAGE); return drawQueue(); },
 };
 // One thing after the other: fast fingers decide in the order of their presses.
 let line = Promise.resolve();
+// What is typed after "r" and before its box is open is the beginning of the label, not commands.
+let early = null;
 const act = (name, shift = false) => {
   line = line.then(async () => {
     wrong("");
@@ -246,6 +250,7 @@ const act = (name, shift = false) => {
     } catch (error) {
       wrong(error.message);
     }
+    early = null;
   });
   return line;
 };
@@ -254,12 +259,18 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   const name = KEYS[event.key];
+  if (early !== null && !by("labels").open) {
+    if (event.key.length === 1) early += event.key;
+    event.preventDefault();
+    return;
+  }
   if (typing || !name || by("labels").open || (by("help").open && name !== "help")) return;
   if (name === "escape" && by("zoom").open) return;
   // Space and arrows belong to buttons and boxes that have the focus, and to a picture that is scrolled.
   const own = event.target.matches("button, input, summary, a") && (event.key === " " || event.key === "Enter");
   if (own || (event.target.matches(".around") && event.key.startsWith("Arrow") && size)) return;
   event.preventDefault();
+  if (name === "relabel") early = "";
   if (event.repeat && !event.key.startsWith("Arrow") && !"njp".includes(event.key)) return;
   act(name, event.shiftKey);
 });
