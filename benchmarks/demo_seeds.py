@@ -43,6 +43,12 @@ if __name__ == "__main__":
             "baseline_accuracy": report.models[0].baseline_accuracy,
             "scores": score,
             "combined": {one.name: one.combined for one in report.candidates},
+            "parts": {
+                one.name: {name: round(part.standardised, 3) for name, part in one.parts.items()}
+                for one in report.candidates
+                if one.parts
+            },
+            "steps": {one.name: one.run.steps for one in report.candidates if one.run},
             "weight": None if report.order is None else report.order.weight,
         }
     name = "demo_seeds_with_runs" if budget_s else "demo_seeds"

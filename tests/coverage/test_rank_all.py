@@ -152,7 +152,7 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
     for one in judged.candidates:
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items()}
-            weights = {"reach": 0.4, "cover_after_run": 0.4, "validation": 0.2}
+            weights = {"reach": 0.8, "cover_after_run": 0.8, "validation": 0.2}
             assert one.combined == pytest.approx(sum(weights[name] * parts[name] for name in weights))
             assert one.parts["reach"].value == pytest.approx(one.score)
             assert one.parts["cover_after_run"].value == pytest.approx(one.run.cover_after_run_gain)

@@ -30,7 +30,7 @@ class Ranker:
     Attributes:
         measured: by name.
         by_distance: whether distance stands in the place of reach.
-        weight: of reach and cover after the run together.
+        weight: of the sum of reach and cover after the run; validation has the rest.
         weight_words: where it comes from.
         head: on clean images.
         clean_loss: float64 (n_val,), of that head; None without a head stage.
@@ -72,18 +72,15 @@ class Ranker:
         return {"reach": reach, "cover_after_run": found.cover, "validation": found.validation}
 
     def mix(self, kind: str, parts: Mapping[str, Gains]) -> Mixed:
-        """The weighted sum; a part that nobody has yet leaves its weight to its neighbour."""
+        """Reach plus cover after the run, against validation: each of the first two may carry the whole weight.
+
+        Their sum, not their mean: a cure that no candidate is by name shows in the second alone, one that a short run
+        cannot learn in the first alone, and a mean would halve either.
+        """
         if kind == HARDER:
             return mix(parts, {"validation": 0.5, "hidden": 0.5})
-        after = 0.5 if np.isfinite(parts["cover_after_run"].values).any() else 0.0
-        return mix(
-            parts,
-            {
-                "reach": self.weight * (1 - after),
-                "cover_after_run": self.weight * after,
-                "validation": 1 - self.weight,
-            },
-        )
+        weights = {"reach": self.weight, "cover_after_run": self.weight, "validation": 1 - self.weight}
+        return mix(parts, weights)
 
     def order(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
         """The candidates of one list, first to last."""

@@ -245,7 +245,7 @@ class Order(Record):
     """How the parts were mixed, and where their orders differ."""
 
     weight: float
-    """Share of reach and cover after the run together; the rest is validation's."""
+    """Of the sum of reach and cover after the run; the rest is validation's."""
     weight_words: str
     spreads: dict[str, float]
     """Robust spread of each part over the candidates: the unit of `standardised`."""
