@@ -71,7 +71,9 @@ def make_project(folder: Path) -> tuple[Path, Path]:
     return train, test
 
 
-def make_review(folder: Path, *, journal: Path | None = None, project: Project | None = None, author: str = "ann") -> Review:
+def make_review(
+    folder: Path, *, journal: Path | None = None, project: Project | None = None, author: str = "ann"
+) -> Review:
     """A review of `make_project`."""
     sources = read_sources(
         folder / "train", folder / "test", labels=None, path_column=None, label_column=None, image_root=None,
@@ -105,7 +107,9 @@ class Site:
         """Status, headers and body of a request exactly as it is written here."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in ({"Host": self.host} | {name.replace("_", "-"): text for name, text in headers.items()}).items():
+        for name, value in (
+            {"Host": self.host} | {name.replace("_", "-"): text for name, text in headers.items()}
+        ).items():
             connection.putheader(name, value)
         if body:
             connection.putheader("Content-Length", str(len(body)))

@@ -28,7 +28,9 @@ def test_decisions_are_never_cached_and_pictures_are(site: Site) -> None:
     assert "private" in site.ask("GET", f"/{TOKEN}/small/0")[1]["cache-control"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "[::1]", "", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "[::1]", "", "0.0.0.0"]
+)
 def test_a_wrong_host_is_refused(site: Site, host: str) -> None:
     for path in (f"/{TOKEN}/", f"/{TOKEN}/api/start", f"/{TOKEN}/small/0"):
         assert site.ask("GET", path, Host=host)[0] in (400, 403)
@@ -38,7 +40,9 @@ def test_localhost_is_the_same_machine(site: Site) -> None:
     assert site.ask("GET", f"/{TOKEN}/", Host=f"localhost:{site.port}")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/api/start", "/small/0", "/wrong/", f"/{TOKEN[:-1]}/", f"/{TOKEN}x/", f"/{TOKEN.upper()}/", "//"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/start", "/small/0", "/wrong/", f"/{TOKEN[:-1]}/", f"/{TOKEN}x/", f"/{TOKEN.upper()}/", "//"]
+)
 def test_without_the_token_nothing_is_told(site: Site, path: str) -> None:
     status, headers, body = site.ask("GET", path)
     assert status == 403
@@ -47,7 +51,9 @@ def test_without_the_token_nothing_is_told(site: Site, path: str) -> None:
     assert "content-security-policy" in headers
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1", "http://localhost:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1", "http://localhost:1"]
+)
 def test_a_foreign_origin_is_refused(site: Site, origin: str) -> None:
     body = json.dumps({"press": uuid.uuid4().hex, "action": "drop", "images": [0]}).encode()
     given = {"Origin": origin, "Content_Type": "application/json"}
@@ -71,11 +77,11 @@ def test_a_post_without_an_origin_or_from_another_site_is_refused(site: Site) ->
 @pytest.mark.parametrize(
     "path",
     [
-        "small/../api/start", "../", "small/..", "small/%2e%2e/0", "small/..%2f0", "small/%2Fetc%2Fpasswd", "small/0%00",
-        "small//0", "%2e%2e/%2e%2e/etc/passwd", "small/..\\0", "large/%5c..", "style.css/../../pyproject.toml", "small/0/",
-        "assets/review.js", "review.html", "small/cat/0.jpg", "small/-1", "small/+1", "small/1e0", "small/999999",
-        "small/99999999999999999999", "small/0x0", "aligned/0", "aligned/0/99999", "difference/99999/0", "api/item/99999",
-        "api/item/-1",
+        "small/../api/start", "../", "small/..", "small/%2e%2e/0", "small/..%2f0", "small/%2Fetc%2Fpasswd",
+        "small/0%00", "small//0", "%2e%2e/%2e%2e/etc/passwd", "small/..\\0", "large/%5c..",
+        "style.css/../../pyproject.toml", "small/0/", "assets/review.js", "review.html", "small/cat/0.jpg",
+        "small/-1", "small/+1", "small/1e0", "small/999999", "small/99999999999999999999", "small/0x0", "aligned/0",
+        "aligned/0/99999", "difference/99999/0", "api/item/99999", "api/item/-1",
     ],
 )  # fmt: skip
 def test_paths_and_unknown_numbers_lead_nowhere(site: Site, path: str) -> None:

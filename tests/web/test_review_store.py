@@ -22,7 +22,7 @@ def test_the_queue_comes_by_worth_and_skips_what_was_decided(site: Site) -> None
     first = site.get("step?from=-1&by=1")
     assert first["item"]["kind"] == "conflict"
     assert (first["place"], first["open"]) == (1, first["all"])
-    site.post("decide", action="drop-both", item=first["item"]["number"])
+    site.post("decide", action="drop-all", item=first["item"]["number"])
     after = site.get("step?from=-1&by=1")
     assert after["item"]["kind"] == "leak"
     assert after["open"] == after["all"] - 1
@@ -57,7 +57,7 @@ def test_every_action_means_what_it_says(folder: Path) -> None:
             site.post("decide", action="not-copy", item=near),
             site.post("decide", action="group", item=near),
             site.post("decide", action="keep-one", images=[cat], item=near),
-            site.post("decide", action="drop-both", item=number_of(review, "conflict")),
+            site.post("decide", action="drop-all", item=number_of(review, "conflict")),
             site.post("decide", action="drop-all", item=number_of(review, "identical")),
             site.post("decide", action="keep-all", item=number_of(review, "one-colour")),
         ]
@@ -159,7 +159,9 @@ def test_labels_on_test_images_follow_the_rules(folder: Path) -> None:
         queue = site.get("queue?kind=unlabelled")
         assert queue["total"] == 5
         image = site.get(f"item/{queue['items'][0]['number']}")["item"]["images"][0]["image"]
-        status, told = site.post("decide", action="relabel", images=[image], label=" cat ", item=queue["items"][0]["number"])
+        status, told = site.post(
+            "decide", action="relabel", images=[image], label=" cat ", item=queue["items"][0]["number"]
+        )
         assert status == 200
         assert told["images"][0]["label"] == "cat"
         assert site.get("queue?kind=unlabelled")["total"] == 4

@@ -22,7 +22,9 @@ def turned_like(first: Image.Image, second: Image.Image) -> Image.Image:
     All eight turns and flips are tried, then crops and small turns as far as the audit finds them.
     """
     one = _grey(first)
-    views = [view for picture in (second, second.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) for view in _turns(picture)]
+    views = [
+        view for picture in (second, second.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) for view in _turns(picture)
+    ]
     errors = [_error(one, _grey(view)) for view in views]
     best = views[int(np.argmin(errors))]
     return _moved(best, _map(one, _grey(best), min(errors)), first.size)

@@ -13,9 +13,9 @@ from eyeshot.web.queue import Item
 from eyeshot.web.shown import Shown
 from eyeshot.web.standing import ABOUT
 
-Action = Literal["keep", "keep-all", "drop", "drop-all", "drop-both", "keep-one", "relabel", "not-copy", "group"]
+Action = Literal["keep", "keep-all", "drop", "drop-all", "keep-one", "relabel", "not-copy", "group"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-OF_FINDING = frozenset({"keep-all", "drop-all", "drop-both", "keep-one", "not-copy", "group"})
+OF_FINDING = frozenset({"keep-all", "drop-all", "keep-one", "not-copy", "group"})
 KINDS: dict[str, Any] = {"keep-all": "keep", "drop-all": "drop"}
 
 
@@ -52,11 +52,15 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
         raise InputError("A decision needs an image that can be read, got none: its file is gone, broken or left out.")
     if press.action == "relabel":
         _check_label(press, positions, shown, project)
-    if press.action in ("drop-both", "keep-one", "not-copy", "group"):
+    # Test images are in no training set: what leaves a whole finding out leaves their copies in training out.
+    training = [row for row in positions if not shown.in_test[row]]
+    if press.action in ("not-copy", "group"):
         made = _together(press, positions, shown)
+    elif press.action == "keep-one":
+        made = _one_kept(press, positions, training, shown)
+    elif press.action == "drop-all" and item is not None and item.kind == "conflict":
+        made = [("drop-both", training or positions, {})]
     else:
-        # Test images are in no training set: what leaves a whole finding out leaves their copies in training out.
-        training = [row for row in positions if not shown.in_test[row]]
         made = _by_label(press, training if press.action == "drop-all" and training else positions, shown)
     reason = f"{ABOUT}{item.id}" if item is not None else ""
     return [
@@ -89,17 +93,14 @@ def _by_label(press: Press, positions: Sequence[int], shown: Shown) -> Made:
 
 def _together(press: Press, positions: list[int], shown: Shown) -> Made:
     """One decision about all images of a finding."""
-    training = [row for row in positions if not shown.in_test[row]]
-    if press.action in ("not-copy", "group"):
-        if len({shown.contents[row] for row in positions}) < 2:
-            raise InputError(
-                f"{press.action} needs images with different bytes, got one and the same: they are copies."
-            )
-        return [(press.action, positions, {})]
+    if len({shown.contents[row] for row in positions}) < 2:
+        raise InputError(f"{press.action} needs images with different bytes, got one and the same: they are copies.")
+    return [(press.action, positions, {})]
+
+
+def _one_kept(press: Press, positions: list[int], training: list[int], shown: Shown) -> Made:
     if not training:
-        raise InputError(f"{press.action} is about training images, got test images alone. Skip it: n.")
-    if press.action == "drop-both":
-        return [("drop-both", training, {})]
+        raise InputError("keep-one is about training images, got test images alone. Skip it: n.")
     kept = press.images[0] if press.images else training[0]
     if kept not in positions:
         raise InputError("keep-one keeps an image of the finding, got another one. Choose one with the arrows.")

@@ -19,10 +19,17 @@ from eyeshot.web.standing import Standing, finding_of
 MOST_IMAGES = 60
 Answer = dict[str, Any]
 DONE = {
-    "keep": "kept", "keep-all": "all kept", "drop": "dropped", "drop-all": "all dropped", "drop-both": "both dropped",
-    "keep-one": "one kept, the others dropped", "relabel": "relabelled", "not-copy": "no copies",
+    "keep": "kept",
+    "keep-all": "all kept",
+    "drop": "dropped",
+    "drop-all": "all dropped",
+    "keep-one": "one kept, the others dropped",
+    "relabel": "relabelled",
+    "not-copy": "no copies",
     "group": "kept on one side of every split",
-}  # fmt: skip
+}
+# The press that does what a finding suggests.
+SUGGESTED = {"drop-both": "drop-all", "keep-one": "keep-one", "drop": "drop", "group": "group", "relabel": "relabel"}
 
 
 class Answers:
@@ -93,7 +100,9 @@ class Answers:
                 **self._short(number),
                 "id": item.id,
                 "copies": item.kind in COPIES and len(set(item.here)) > 1,
-                "suggestion": "relabel" if finding is None else finding.suggestion,
+                "differ": item.kind in COPIES and len({review.shown.contents[row] for row in item.here}) > 1,
+                "reference": _reference(item),
+                "suggested": "relabel" if finding is None else SUGGESTED.get(finding.suggestion, ""),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
                 "images": [
                     self._image(standing, position, item, place, captions)
@@ -123,7 +132,7 @@ class Answers:
         done = DONE[press.action] + (f" to {press.label}" if press.action == "relabel" else "")
         return {
             "names": [one.id for one in made],
-            "words": f"{made[0].words().split(' (')[0]}: {done}",
+            "words": f"{_names(made)}: {done}",
             "images": [self._at(standing, position) for position in self._positions(made)],
             **self._left(),
         }
@@ -135,7 +144,7 @@ class Answers:
         numbers = [self._review.queue.number_of.get(finding_of(one)) for one in first]
         return {
             "names": [one.id for one in made],
-            "words": f"undone: {first[0].kind} {first[0].words().split(' (')[0]}" if first else "undone",
+            "words": f"undone: {first[0].kind} of {_names(first)}" if first else "undone",
             "item": next((number for number in numbers if number is not None), None),
             "images": [self._at(standing, position) for position in self._positions(first)],
             **self._left(),
@@ -181,6 +190,18 @@ class Answers:
             "out": state.out,
             "kept": state.kept,
         }
+
+
+def _names(made: Sequence[Decision]) -> str:
+    names = list(dict.fromkeys(name for one in made for name in one.names))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _reference(item: Item) -> int:
+    """Place of the image that the others are described from."""
+    name = item.finding.evidence.get("reference") if item.finding is not None else None
+    images = item.finding.images if item.finding is not None else []
+    return next((place for place, ref in enumerate(images[:MOST_IMAGES]) if ref.id == name), 0)
 
 
 def _captions(item: Item) -> dict[str, str]:

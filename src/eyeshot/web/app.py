@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,12 +17,13 @@ from starlette.routing import Route
 from eyeshot.errors import EyeshotError, InputError
 from eyeshot.reports import asset, stylesheet
 from eyeshot.web.answers import Answers
-from eyeshot.web.asking import page_of, read_body, read_filters, read_names, read_press
+from eyeshot.web.asking import page_of, read_body, read_filters, read_names, read_press, step_of
 from eyeshot.web.guard import Guard
 from eyeshot.web.pictures import Pictures
 from eyeshot.web.review import Review
 
 ASSETS = files("eyeshot.web") / "assets"
+MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "ask")
 # An image's number means the same for as long as the token does.
 KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
 FRESH = {"Cache-Control": "no-cache"}
@@ -45,51 +46,48 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
 
         return answer
 
-    def start(request: Request) -> Response:
-        return JSONResponse(answers.start())
+    def told(make: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            with review.lock:
+                return JSONResponse(make(request))
 
-    def queue(request: Request) -> Response:
-        return JSONResponse(answers.page(read_filters(request), *page_of(request)))
+        return answer
 
-    def item(request: Request) -> Response:
-        return JSONResponse(answers.item(_number(request, "number", len(review.queue)), read_filters(request)))
+    def item(request: Request) -> dict[str, Any]:
+        return answers.item(_number(request, "number", len(review.queue)), read_filters(request))
 
-    def step(request: Request) -> Response:
-        number, by = request.query_params.get("from", "-1"), request.query_params.get("by", "1")
-        if by not in ("1", "-1") or not number.removeprefix("-").isascii() or not number.removeprefix("-").isdigit():
-            raise HTTPException(422, "A step is from a number, by 1 or -1.")
-        return JSONResponse(answers.step(read_filters(request), int(number), int(by)))
+    def press(make: Callable[[bytes], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            body = await read_body(request)
 
-    def sheet(request: Request) -> Response:
-        return JSONResponse(answers.sheet(read_filters(request), *page_of(request)))
+            def store() -> Response:
+                with review.lock:
+                    return JSONResponse(make(body))
 
-    async def decide(request: Request) -> Response:
-        body = await read_body(request)
-        press = read_press(body, review)
-        return JSONResponse(await _threaded(lambda: answers.stored(review.store(press), press)))
+            return await run_in_threadpool(store)
 
-    async def undo(request: Request) -> Response:
-        body = await read_body(request)
-        return JSONResponse(await _threaded(lambda: answers.undone(review.undo(*read_names(body)))))
+        return answer
+
+    def decide(body: bytes) -> dict[str, Any]:
+        read = read_press(body, review)
+        return answers.stored(review.store(read), read)
 
     def static(name: str, kind: str, text: Callable[[], str]) -> Route:
         return Route(name, lambda request: Response(text(), media_type=kind, headers=FRESH))
 
     routes = [
         static("/", "text/html", lambda: _own("review.html")),
+        static("/icon.svg", "image/svg+xml", lambda: _own("icon.svg")),
         static("/style.css", "text/css", _style),
         static("/page.js", "text/javascript", lambda: asset("page.js")),
-        *(
-            static(f"/{name}.js", "text/javascript", lambda name=name: _own(f"{name}.js"))  # type: ignore[misc]
-            for name in ("review", "view", "labels", "ask")
-        ),
-        Route("/api/start", start),
-        Route("/api/queue", queue),
-        Route("/api/item/{number}", item),
-        Route("/api/step", step),
-        Route("/api/sheet", sheet),
-        Route("/api/decide", decide, methods=["POST"]),
-        Route("/api/undo", undo, methods=["POST"]),
+        *(static(f"/{name}.js", "text/javascript", partial(_own, f"{name}.js")) for name in MODULES),
+        Route("/api/start", told(lambda request: answers.start())),
+        Route("/api/queue", told(lambda request: answers.page(read_filters(request), *page_of(request)))),
+        Route("/api/item/{number}", told(item)),
+        Route("/api/step", told(lambda request: answers.step(read_filters(request), *step_of(request)))),
+        Route("/api/sheet", told(lambda request: answers.sheet(read_filters(request), *page_of(request)))),
+        Route("/api/decide", press(decide), methods=["POST"]),
+        Route("/api/undo", press(lambda body: answers.undone(review.undo(*read_names(body)))), methods=["POST"]),
         Route("/small/{one}", picture(pictures.small, "one")),
         Route("/large/{one}", picture(pictures.large, "one")),
         Route("/aligned/{one}/{other}", picture(pictures.aligned, "one", "other")),
@@ -98,10 +96,6 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
     app = Starlette(routes=routes, exception_handlers={EyeshotError: _said, HTTPException: _said})
     app.router.redirect_slashes = False
     return Guard(app, token=token, port=port)
-
-
-async def _threaded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    return await run_in_threadpool(work)
 
 
 def _number(request: Request, name: str, count: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -36,6 +36,9 @@ class _Decide(_Body):
 class _Undo(_Body):
     press: Id
     names: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
+
+Model = TypeVar("Model", bound=_Body)
 
 
 async def read_body(request: Request) -> bytes:
@@ -77,7 +80,7 @@ def read_names(body: bytes) -> tuple[str, list[str]]:
     return found.press, found.names
 
 
-def _read[Model: _Body](kind: type[Model], body: bytes) -> Model:
+def _read(kind: type[Model], body: bytes) -> Model:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
@@ -105,3 +108,15 @@ def page_of(request: Request) -> tuple[int, int]:
     if not all(NUMBER.match(text) for text in texts):
         raise HTTPException(422, "A page has a start and a length.")
     return int(texts[0]), min(int(texts[1]), MOST_ROWS)
+
+
+def step_of(request: Request) -> tuple[int, int]:
+    """The number that a step is from, -1 before the first, and its direction.
+
+    Raises:
+        HTTPException: no numbers.
+    """
+    number, by = request.query_params.get("from", "-1"), request.query_params.get("by", "1")
+    if by not in ("1", "-1") or not (number == "-1" or NUMBER.match(number)):
+        raise HTTPException(422, "A step is from a number, by 1 or -1.")
+    return int(number), int(by)

@@ -72,7 +72,9 @@ class Pictures:
         try:
             image = decode_upright(path.read_bytes()).rgb
         except (OSError, UnreadableImageError) as error:
-            raise InputError(f"{self._shown.ids[position]!r} cannot be read any more. Start the review again.") from error
+            raise InputError(
+                f"{self._shown.ids[position]!r} cannot be read any more. Start the review again."
+            ) from error
         image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
         return image
 

@@ -82,7 +82,8 @@ class Queue:
             refs = item.finding.images if item.finding is not None else ()
             for label in {ref.label for ref in refs if ref.label is not None}:
                 sets["label"][label].append(number)
-            for split in {ref.split for ref in refs} or {shown.split(item.positions[0])}:
+            splits: set[str] = {ref.split for ref in refs}
+            for split in splits or {shown.split(item.positions[0])}:
                 sets["split"][split].append(number)
             for content in {shown.contents[position] for position in item.here}:
                 self.holding[content].append(number)
@@ -123,6 +124,5 @@ def name_of(kind: str) -> str:
     return "without a label" if kind == UNLABELLED else NAMES.get(kind, kind.replace("-", " "))
 
 
-def _worth(one: Finding) -> tuple[int, float]:
-    place = WORTH.index(one.kind) if one.kind in WORTH else len(WORTH)
-    return place, -one.confidence if one.kind == "label-issue" else 0.0
+def _worth(one: Finding) -> int:
+    return WORTH.index(one.kind) if one.kind in WORTH else len(WORTH)

@@ -27,6 +27,9 @@ class Review:
         journal: where decisions go.
         project: whose rules hold.
         author: who decides.
+
+    Attributes:
+        lock: held by whoever reads or stores: windows ask from several threads.
     """
 
     def __init__(
@@ -45,12 +48,13 @@ class Review:
         self.missing = sum(len(item.positions) != len(item.here) for item in self.queue.items if item.kind in COPIES)
         self.made = 0
         self._journal = journal
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._start()
 
     def _without_label(self) -> list[int]:
         """Images that may get a first label by hand; those of test only where the rules allow it."""
-        allowed = self.project.file is None or self.project.test_images == "hand-labels"
+        # Without rules nobody said that test images may be looked at one by one: they are not put in the queue.
+        allowed = self.project.file is not None and self.project.test_images == "hand-labels"
         shown = self.shown
         return [
             row
@@ -73,7 +77,7 @@ class Review:
         Raises:
             InputError: the file of decisions cannot be read.
         """
-        with self._lock:
+        with self.lock:
             news, edited = self._follower.news()
             if edited:
                 self._standing = Standing(self.shown)
@@ -108,7 +112,7 @@ class Review:
             InputError: the rules or the images do not allow it; nothing was stored.
             StorageError: the disk is full or the file is locked; nothing was stored.
         """
-        with self._lock:
+        with self.lock:
             before = self._stored(press.id)
             if before:
                 return before
@@ -121,7 +125,7 @@ class Review:
             InputError: there is no such decision, or all are undone.
             StorageError: as `store`.
         """
-        with self._lock:
+        with self.lock:
             before = self._stored(press)
             if before:
                 return before

@@ -11,6 +11,8 @@ let place = 0;
 let done = null;
 
 export const know = (found) => { classes = found; };
+/** A label that was given to an image can be given to the next one. */
+export const learn = (label) => { if (!classes.some((one) => one.label === label)) classes.push({ label, images: 0 }); };
 
 const fitting = (typed) => {
   const wanted = typed.trim().toLocaleLowerCase();
@@ -20,7 +22,7 @@ const fitting = (typed) => {
     if (name.startsWith(wanted)) starts.push(one);
     else if (name.includes(wanted)) holds.push(one);
   }
-  const found = [...starts, ...holds].slice(0, MOST).map((one) => ({ label: one.label, words: `${one.images}` }));
+  const found = [...starts, ...holds].slice(0, MOST).map((one) => ({ label: one.label, words: one.images ? `${one.images}` : "" }));
   const exact = classes.some((one) => one.label === typed.trim());
   // A new class comes last, so that Enter on a half-typed name never makes one while a class fits.
   if (typed.trim() && !exact) found.push({ label: typed.trim(), words: "new class" });
