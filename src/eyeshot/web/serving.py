@@ -24,6 +24,7 @@ def open_socket(port: int = 0) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         made.bind((ADDRESS, port))
+        made.listen()  # a browser that comes before the server is up waits instead of being refused
     except OSError as error:
         made.close()
         raise InputError(
