@@ -42,13 +42,10 @@ class Answers:
     def __init__(self, review: Review) -> None:
         self._review = review
         shown = review.shown
-        self._images = {
-            "": np.arange(len(shown)),
-            **{split: np.flatnonzero(np.array(shown.in_test) == (split == "test")) for split in ("train", "test")},
-        }
-        rows: dict[str, list[int]] = {}
+        self._in_test = np.array(shown.in_test, np.bool_)
+        rows: dict[str | None, list[int]] = {}
         for position, label in enumerate(shown.labels):
-            rows.setdefault(label or "", []).append(position)
+            rows.setdefault(label, []).append(position)
         self._rows = {label: np.array(found, np.int64) for label, found in rows.items()}
 
     def start(self) -> Answer:
@@ -118,11 +115,11 @@ class Answers:
     def sheet(self, filters: Filters, offset: int, limit: int) -> Answer:
         """Images of a class, as it is in the files, or of all."""
         standing = self._review.refresh()
-        rows = self._images.get(filters.split, self._images[""])
-        if filters.label:
-            rows = np.intersect1d(rows, self._rows.get(filters.label, np.array([], np.int64)))
-        if filters.kind == UNLABELLED:
-            rows = np.intersect1d(rows, self._rows.get("", np.array([], np.int64)))
+        rows = np.arange(len(self._in_test))
+        if filters.label or filters.kind == UNLABELLED:
+            rows = self._rows.get(filters.label or None, rows[:0])
+        if filters.split:
+            rows = rows[self._in_test[rows] == (filters.split == "test")]
         images = [self._at(standing, int(position)) for position in rows[offset : offset + limit]]
         return {"total": len(rows), "offset": offset, "images": images, **self._left()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Item:
     positions: tuple[int, ...]
     finding: Finding | None = None
 
-    @property
+    @cached_property
     def here(self) -> tuple[int, ...]:
         """The images that can be shown."""
         return tuple(position for position in self.positions if position != NOT_HERE)
