@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 from command_line import Digits, Eyeshot
@@ -28,13 +29,13 @@ def test_an_audit_prints_what_to_do_first_and_one_next_step(eyeshot: Eyeshot, di
     assert "130 training and 50 test images, 0 read now" in eyeshot("audit", digits.train, "--test", digits.test).out
 
 
-def test_the_next_step_that_is_printed_runs(eyeshot: Eyeshot, digits: Digits) -> None:
-    import shlex
-
+def test_the_next_steps_that_are_printed_run(eyeshot: Eyeshot, digits: Digits) -> None:
     out = eyeshot("audit", digits.train).out
-    command = shlex.split(out.partition("Next: ")[2].strip())
-    assert command[0] == "eyeshot"
-    assert eyeshot(*command[1:], "--no-leakage").code == 0
+    for word, name, option in (("Next: ", "review", "--help"), ("Then: ", "split", "--no-leakage")):
+        (line,) = [line for line in out.splitlines() if line.startswith(word)]
+        command = shlex.split(line.removeprefix(word))
+        assert command[:2] == ["eyeshot", name]
+        assert eyeshot(*command[1:], option).code == 0
 
 
 def test_json_is_the_report_and_nothing_else(eyeshot: Eyeshot, digits: Digits) -> None:

@@ -36,14 +36,15 @@ def run(
     Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
     """
     import secrets
+    import shlex
     import webbrowser
 
     from eyeshot.auditing import read_report, read_sources
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_journal, read_decisions
+    from eyeshot.cli.project_data import as_typed, find_journal, read_decisions
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
-    from eyeshot.web import Review, make_app, open_socket, serve
+    from eyeshot.web import UNLABELLED, Review, make_app, open_socket, serve
     from eyeshot.workspace import find_workspace
 
     workspace, project = find_workspace(), find_project()
@@ -77,11 +78,19 @@ def run(
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]
     address = f"http://127.0.0.1:{number}/{token}/"
     app = make_app(review, token=token, port=number)
-    typer.echo(f"{review.open_items:,} of {len(review.queue):,} things to look at are open.")
+    unlabelled = review.queue.counts("kind").get(UNLABELLED, 0)
+    typer.echo(f"{review.open_findings:,} of {len(review.queue) - unlabelled:,} findings are open.")
+    if unlabelled:
+        typer.echo(f"{unlabelled:,} images have no label yet; they come last.")
     typer.echo(f"Page: {address}   (this machine only; Ctrl+C ends it)")
     if open_ and not webbrowser.open(address):
         typer.echo("No browser was found to open it: copy the address.")
     serve(app, socket)
-    after = "eyeshot split" if report.classes else "eyeshot manifest export --csv labelled.csv"
-    typer.echo(f"\n{review.made:,} decisions were stored in {journal.file}; {review.open_items:,} are open.")
-    typer.echo(f"Next: {after}")
+    typer.echo(
+        f"\n{review.made:,} decisions were stored in {journal.file}; {review.open_findings:,} findings are open."
+    )
+    if report.classes:
+        typer.echo(f"Next: {shlex.join(['eyeshot', 'split', *as_typed(train, **given), '--audit', str(file)])}")
+    else:
+        words = ["eyeshot", "manifest", "export", *as_typed(train, **given), "--csv", "labelled.csv"]
+        typer.echo(f"Next: {shlex.join(words)}")

@@ -158,3 +158,10 @@ class Review:
     def open_items(self) -> int:
         """How many items nobody decided about."""
         return int(np.count_nonzero(~self.queue.decided))
+
+    @property
+    def open_findings(self) -> int:
+        """How many of these are findings, not images without a label."""
+        return sum(
+            not decided for item, decided in zip(self.queue.items, self.queue.decided, strict=True) if item.finding
+        )
