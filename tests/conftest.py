@@ -1,9 +1,12 @@
-"""What all tests share: one thread, no hub, and the team's real data where it is there."""
+"""What all tests share: one thread, no hub, the team's real data where it is there, and one browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +28,24 @@ def shared() -> Path:
     if not (folder / "data" / "pacs").is_dir():
         pytest.skip(f"no real images at {folder}; set EYESHOT_SHARED to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; without one the test skips, or fails where EYESHOT_REQUIRE_BROWSER is 1."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    missing = "no Chromium found: the pages were not opened in a browser" if program is None else None
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing = "playwright is not installed: the pages were not opened in a browser"
+    if missing:
+        if os.environ.get("EYESHOT_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()

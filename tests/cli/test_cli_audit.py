@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -43,13 +44,14 @@ def test_no_network_library_is_loaded(digits: Digits, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_next_step_that_is_printed_runs(eyeshot: Eyeshot, digits: Digits) -> None:
-    import shlex
-
+def test_the_next_steps_that_are_printed_run(eyeshot: Eyeshot, digits: Digits) -> None:
+>>>>>>> h-review
     out = eyeshot("audit", digits.train).out
-    command = shlex.split(out.partition("Next: ")[2].strip())
-    assert command[0] == "eyeshot"
-    assert eyeshot(*command[1:], "--no-leakage").code == 0
+    for word, name, option in (("Next: ", "review", "--help"), ("Then: ", "split", "--no-leakage")):
+        (line,) = [line for line in out.splitlines() if line.startswith(word)]
+        command = shlex.split(line.removeprefix(word))
+        assert command[:2] == ["eyeshot", name]
+        assert eyeshot(*command[1:], option).code == 0
 
 
 def test_json_is_the_report_and_nothing_else(eyeshot: Eyeshot, digits: Digits) -> None:

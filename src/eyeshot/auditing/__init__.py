@@ -9,16 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eyeshot.auditing.aligning import align
     from eyeshot.auditing.comparing import Comparison, compare_decisions
     from eyeshot.auditing.decision import KINDS, BadLine, Decision, Decisions, decide
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
+    from eyeshot.auditing.following import Follower
     from eyeshot.auditing.head_features import image_features, name_reader
     from eyeshot.auditing.journal import DECISIONS_FILE, Journal
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef
+    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, read_report
     from eyeshot.auditing.run import Audit, audit
+    from eyeshot.auditing.sources import Sources, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
@@ -39,11 +42,14 @@ __all__ = [
     "Decisions",
     "Distribution",
     "Finding",
+    "Follower",
     "ImageRef",
     "Journal",
     "Manifest",
+    "Sources",
     "Split",
     "SplitRequest",
+    "align",
     "apply_policy",
     "audit",
     "compare_decisions",
@@ -57,6 +63,8 @@ __all__ = [
     "make_split",
     "name_reader",
     "read_groups",
+    "read_report",
+    "read_sources",
     "read_split",
     "use_decisions",
     "use_split",
@@ -67,7 +75,12 @@ __all__ = [
 
 # No module may have the name of what it exports: once it is loaded, the package's attribute is the module.
 _HOME = {
+    "align": "aligning",
     "audit": "run",
+    "Follower": "following",
+    "Sources": "sources",
+    "read_report": "report",
+    "read_sources": "sources",
     "ImageRef": "report",
     "Finding": "report",
     "Distribution": "report",

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.report import AuditReport
-from eyeshot.errors import InputError
+from eyeshot.auditing.report import read_report
 from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
 
 Rows = NDArray[np.int64]
@@ -38,14 +36,7 @@ def read_groups(file: Path) -> list[tuple[str, ...]]:
     Raises:
         InputError: the file is no result of `eyeshot audit`.
     """
-    try:
-        report = AuditReport.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
-    except ValidationError as error:
-        raise InputError(
-            f"{str(file)!r} is no result of `eyeshot audit`. Run it again: eyeshot audit TRAIN."
-        ) from error
+    report = read_report(file)
     groups = (
         tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
         for group in report.groups

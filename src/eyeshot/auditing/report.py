@@ -5,9 +5,12 @@ Keys are only added until version 1.0. `docs/audit-json.md` says what each one m
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eyeshot.errors import InputError
 
 Split = Literal["train", "test"]
 Interval = tuple[float, float]
@@ -197,3 +200,19 @@ class AuditReport(Record):
     cpu_seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     command: str = ""
+
+
+def read_report(file: Path) -> AuditReport:
+    """The contents of an `audit.json`.
+
+    Raises:
+        InputError: the file is no result of `eyeshot audit`.
+    """
+    try:
+        return AuditReport.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
+    except ValidationError as error:
+        raise InputError(
+            f"{str(file)!r} is no result of `eyeshot audit`. Run it again: eyeshot audit TRAIN."
+        ) from error

@@ -9,7 +9,20 @@ import sys
 import typer
 from typer.core import TyperGroup
 
-from eyeshot.cli import audit, augmentations, cache, cover, decisions, demo, init, manifest, preview, split, train
+from eyeshot.cli import (
+    audit,
+    augmentations,
+    cache,
+    cover,
+    decisions,
+    demo,
+    init,
+    manifest,
+    preview,
+    review,
+    split,
+    train,
+)
 from eyeshot.errors import EyeshotError
 
 
@@ -38,6 +51,7 @@ app = typer.Typer(
     "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues).",
 )
 app.command("audit")(audit.run)
+app.command("review")(review.run)
 app.command("cover")(cover.run)
 app.command("demo")(demo.run)
 app.command("train")(train.run)

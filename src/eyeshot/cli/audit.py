@@ -46,6 +46,7 @@ def run(
     from eyeshot.cli.audit_output import print_audit
     from eyeshot.cli.browser import open_page
     from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.project_data import as_typed
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
     from eyeshot.reports import write_audit_page
@@ -56,10 +57,10 @@ def run(
     if small_class < 0:
         raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
     workspace, project = find_workspace(), find_project()
-    folder_given = train is not None
-    train = project.value("train", train, needed="TRAIN must be a folder of images")
+    again = as_typed(train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root)
     # A folder of another kind than the project's must not be read with the project's CSV, nor beside its test images.
-    own = type(project)() if folder_given else project
+    own = project if train is None else type(project)()
+    train = project.value("train", train, needed="TRAIN must be a folder of images")
     test = own.value("test", test)
     if test is not None:
         project.check_use("features", "eyeshot audit with test images")
@@ -78,6 +79,6 @@ def run(
     if json_:
         sys.stdout.write(result.report.model_dump_json(indent=2) + "\n")
     else:
-        print_audit(result.report, folder, train=train, given=folder_given)
+        print_audit(result.report, folder, again=again)
     if open_:
         open_page(folder / "audit.html", quiet=json_)

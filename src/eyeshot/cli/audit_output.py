@@ -13,8 +13,8 @@ SHOWN_PAIRS = 5
 WIDE = 100  # columns of the terminal
 
 
-def print_audit(report: AuditReport, folder: Path, *, train: Path, given: bool) -> None:
-    """Print a report as a person reads it."""
+def print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
+    """Print a report as a person reads it; `again` names the same training images in the next command."""
     from rich.console import Console
     from rich.table import Table
 
@@ -56,8 +56,10 @@ def print_audit(report: AuditReport, folder: Path, *, train: Path, given: bool) 
         basis = cut.basis.removeprefix("not estimated: ")
         typer.echo(f"\nNear copies from a score of {cut.score:.2f} on; precision {how}: {basis}.")
     typer.echo(f"\nPage: {folder / 'audit.html'}   data: {folder / 'audit.json'}   findings: {folder / 'findings.csv'}")
-    again = [str(train)] if given else []
+    review = shlex.join(["eyeshot", "review", *again, "--audit", str(folder)])
     if report.classes:
-        typer.echo(f"Next: {shlex.join(['eyeshot', 'split', *again, '--audit', str(folder / 'audit.json')])}")
+        split = shlex.join(["eyeshot", "split", *again, "--audit", str(folder / "audit.json")])
+        typer.echo(f"Next: {review}\nThen: {split}" if report.findings else f"Next: {split}")
     else:
-        typer.echo(f"Next: with labels, {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
+        labels = shlex.join(["eyeshot", "audit", *again, "--labels", "FILE.csv"])
+        typer.echo(f"Next: {review}\nor, with labels: {labels}")

@@ -26,6 +26,15 @@ DecisionsFile = Annotated[
 ]
 
 
+def as_typed(train: Path | None, **options: object) -> list[str]:
+    """The words that name the same images in the next command; none where the project file names them."""
+    words = [] if train is None else [str(train)]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
 def find_journal(file: Path | None) -> Journal:
     """The decisions of the project, or those of a file that was named."""
     from eyeshot.auditing import DECISIONS_FILE, Journal

@@ -50,6 +50,11 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(**context)
 
 
+def stylesheet() -> str:
+    """What all pages share, both themes, as one CSS file."""
+    return render("themes.css.j2", {})
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write a page whole or not at all, as UTF-8; its folder is made where it is missing."""
     make_folder(path.parent)

@@ -1,0 +1,179 @@
+"""The review page with 100,000 findings where 100,000 decisions are stored already, its server a process of its own.
+
+`python -m benchmarks.review`: storing one decision by HTTP, a step, a part of the list far down, and how long Chromium
+takes from the address to the first paint and to the first finding with its pictures. `--folder` names where the file of
+decisions lies; without it in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.common import keep, shared
+from benchmarks.decisions import key, milliseconds
+from eyeshot.auditing import AuditReport, Decision, Finding, ImageRef, Journal, Sources, decide
+from eyeshot.images import ImageTable
+from eyeshot.web import Review, make_app, open_socket, serve
+
+TOKEN = "made-for-the-benchmark"
+TIMES = 200
+OPENED = 10
+
+
+def sources_of(count: int, folder: Path) -> Sources:
+    """A table of `count` images of 500 classes; their pictures are those of a folder, over and over."""
+    files = sorted(map(str, (folder / "data" / "pacs" / "photo").rglob("*.jpg")))
+    labels = [f"class {row % 500:03d}" for row in range(count)]
+    frame = pl.DataFrame({
+        "id": [f"{label}/{row}.jpg" for row, label in enumerate(labels)],
+        "path": [files[row % len(files)] for row in range(count)],
+        "label": labels,
+        "content": [key(row) for row in range(count)],
+    })  # fmt: skip
+    return Sources(ImageTable(frame, tuple(sorted(set(labels)))), None, (folder, None), (), ())
+
+
+def findings_of(sources: Sources) -> list[Finding]:
+    """As many findings as images: each image and the next of its class are copies."""
+    count = len(sources)
+    refs = [
+        ImageRef(split="train", id=name, label=name.partition("/")[0], content=content)
+        for name, content in zip(sources.ids, sources.contents, strict=True)
+    ]
+    return [
+        Finding(
+            id=f"near-copy-{row}",
+            kind="near-copy",
+            images=[refs[row], refs[(row + 500) % count]],
+            confidence=0.9,
+            confidence_basis="estimated",
+            words=f"2 near copies in class {row % 500:03d}.",
+            evidence={},
+            suggestion="group",
+        )
+        for row in range(count)
+    ]
+
+
+def answer(folder: Path, file: Path, count: int, told: Any) -> None:
+    """The server; tells its port, and how long it took to be ready."""
+    sources = sources_of(count, folder)
+    findings = findings_of(sources)
+    begin = time.perf_counter()
+    review = Review(AuditReport.model_construct(findings=findings), sources, Journal(file), author="benchmark")
+    own = open_socket()
+    port = own.getsockname()[1]
+    told.put((port, time.perf_counter() - begin))
+    serve(make_app(review, token=TOKEN, port=port), own)
+
+
+@contextmanager
+def answered(*arguments: Any) -> Iterator[tuple[int, float]]:
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=answer, args=(*arguments, told), daemon=True)
+    process.start()
+    yield told.get(timeout=600)
+    process.terminate()
+    process.join()
+
+
+def timed(port: int, asked: list[tuple[str, dict[str, Any] | None]]) -> dict[str, float]:
+    """Each request over one connection, as a browser does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    took = []
+    for path, sent in asked:
+        body = None if sent is None else json.dumps({"press": uuid.uuid4().hex, **sent})
+        headers = {"Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/json"} if body else {}
+        begin = time.perf_counter()
+        connection.request("GET" if body is None else "POST", f"/{TOKEN}/api/{path}", body, headers)
+        response = connection.getresponse()
+        text = response.read()
+        took.append(time.perf_counter() - begin)
+        if response.status != 200:
+            raise RuntimeError(text)
+    return {"n": len(took), **milliseconds(took)}
+
+
+def paints(port: int) -> dict[str, Any]:
+    """From the address to the first paint and to the first finding with its pictures, in a new window each time."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        program = None
+    if program is None:
+        return {"skipped": "no Chromium or no playwright found"}
+    painted, whole = [], []
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        for _ in range(OPENED):
+            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+            page.goto(f"http://127.0.0.1:{port}/{TOKEN}/")
+            page.wait_for_function(
+                """() => { const all = [...document.querySelectorAll('#images img')];
+                if (!all.length || !all.every((one) => one.complete && one.naturalWidth)) return false;
+                window.wholeAt ??= performance.now(); return true; }"""
+            )
+            whole.append(page.evaluate("window.wholeAt") / 1000)
+            told = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            painted.append(page.evaluate(told) / 1000)
+            page.context.close()
+        version = browser.version
+        browser.close()
+    return {
+        "chromium": version,
+        "n": OPENED,
+        "first_paint": milliseconds(painted),
+        "first_finding_with_pictures": milliseconds(whole),
+    }
+
+
+def made(number: int) -> Decision:
+    """Every second one on the page, about a finding; the others elsewhere."""
+    if number % 2:
+        return decide("relabel", [key(number)], label="class 001", author="benchmark")
+    return decide("keep", [key(number)], author="benchmark", reason=f"review of near-copy-{number}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--count", type=int, default=100_000)
+    arguments = parser.parse_args()
+    count = arguments.count
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        file = Path(folder) / "decisions.jsonl"
+        Journal(file).append([made(number) for number in range(count)])
+        with answered(shared(), file, count) as (port, ready):
+            opened = paints(port)
+            far = [{"from": count // 2 + 100 * number, "by": 1} for number in range(TIMES)]
+            result = {
+                "findings": count,
+                "decisions": len(Journal(file).read()),
+                "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+                "ready_s": ready,
+                "page": opened,
+                "store_one": timed(port, [("decide", {"action": "drop", "images": [7 * row]}) for row in range(TIMES)]),
+                "step": timed(port, [(f"step?from={one['from']}&by=1", None) for one in far]),
+                "list_far_down": timed(
+                    port, [(f"queue?offset={count // 3 + row}&limit=30&class=&state=all", None) for row in range(TIMES)]
+                ),
+                "sheet": timed(port, [(f"sheet?class=class%20{row:03d}&limit=60", None) for row in range(TIMES)]),
+            }
+    keep("review", result)

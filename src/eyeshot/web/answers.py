@@ -1,0 +1,208 @@
+"""What the page is told, as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from eyeshot.auditing import Decision
+from eyeshot.project import USES
+from eyeshot.web.actions import Press
+from eyeshot.web.queue import COPIES, UNLABELLED, Filters, Item, name_of
+from eyeshot.web.review import Review
+from eyeshot.web.shown import NOT_HERE
+from eyeshot.web.standing import Standing, finding_of
+
+MOST_IMAGES = 60
+Answer = dict[str, Any]
+DONE = {
+    "keep": "kept",
+    "keep-all": "all kept",
+    "drop": "dropped",
+    "drop-all": "all dropped",
+    "keep-one": "one kept, the others dropped",
+    "relabel": "relabelled",
+    "not-copy": "no copies",
+    "group": "kept on one side of every split",
+}
+# The press that does what a finding suggests.
+SUGGESTED = {"drop-both": "drop-all", "keep-one": "keep-one", "drop": "drop", "group": "group", "relabel": "relabel"}
+
+
+class Answers:
+    """Answers about one review.
+
+    Args:
+        review: what they are about.
+    """
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        shown = review.shown
+        self._in_test = np.array(shown.in_test, np.bool_)
+        rows: dict[str | None, list[int]] = {}
+        for position, label in enumerate(shown.labels):
+            rows.setdefault(label, []).append(position)
+        self._rows = {label: np.array(found, np.int64) for label, found in rows.items()}
+
+    def start(self) -> Answer:
+        """What the page needs once: kinds, classes, rules, and how much there is."""
+        review = self._review
+        standing = review.refresh()
+        counts = review.queue.counts("kind")
+        given = Counter(label for label in review.shown.labels if label is not None)
+        classes = sorted({*review.shown.classes, *standing.labels()})
+        use = review.project.test_images
+        return {
+            "kinds": [{"kind": kind, "name": name_of(kind), "count": count} for kind, count in counts.items()],
+            "classes": [{"label": label, "images": given[label]} for label in classes],
+            "splits": review.queue.counts("split"),
+            "author": review.author,
+            "missing": review.missing,
+            "rules": f'test_images = "{use}": {USES[use]}' if review.project.file is not None else "",
+            **self._left(),
+        }
+
+    def page(self, filters: Filters, offset: int, limit: int) -> Answer:
+        """A part of the queue."""
+        review = self._review
+        review.refresh()
+        numbers = review.queue.matching(filters)
+        return {
+            "total": len(numbers),
+            "offset": offset,
+            "items": [self._short(int(number)) for number in numbers[offset : offset + limit]],
+            **self._left(),
+        }
+
+    def step(self, filters: Filters, number: int, by: int) -> Answer:
+        """The next item, or the one before; `item` is null at the end."""
+        self._review.refresh()
+        found = self._review.queue.step(filters, number, by)
+        return {"item": None, **self._left()} if found is None else self.item(found, filters)
+
+    def item(self, number: int, filters: Filters) -> Answer:
+        """One item with its images, and its place among those that the filters let through, decided ones too."""
+        review = self._review
+        standing = review.refresh()
+        item = review.queue.items[number]
+        finding = item.finding
+        captions = _captions(item)
+        numbers = review.queue.matching(filters, decided_too=True)
+        return {
+            "item": {
+                **self._short(number),
+                "id": item.id,
+                "copies": item.kind in COPIES and len(set(item.here)) > 1,
+                "differ": item.kind in COPIES and len({review.shown.contents[row] for row in item.here}) > 1,
+                "reference": _reference(item),
+                "suggested": "relabel" if finding is None else SUGGESTED.get(finding.suggestion, ""),
+                "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
+                "images": [
+                    self._image(standing, position, item, place, captions)
+                    for place, position in enumerate(item.positions[:MOST_IMAGES])
+                ],
+                "more": max(0, len(item.positions) - MOST_IMAGES),
+            },
+            "place": int(np.searchsorted(numbers, number)) + 1,
+            "places": len(numbers),
+            **self._left(),
+        }
+
+    def sheet(self, filters: Filters, offset: int, limit: int) -> Answer:
+        """Images of a class, as it is in the files, or of all."""
+        standing = self._review.refresh()
+        rows = np.arange(len(self._in_test))
+        if filters.label or filters.kind == UNLABELLED:
+            rows = self._rows.get(filters.label or None, rows[:0])
+        if filters.split:
+            rows = rows[self._in_test[rows] == (filters.split == "test")]
+        images = [self._at(standing, int(position)) for position in rows[offset : offset + limit]]
+        return {"total": len(rows), "offset": offset, "images": images, **self._left()}
+
+    def stored(self, made: Sequence[Decision], press: Press) -> Answer:
+        """What was stored for a press."""
+        standing = self._review.refresh()
+        done = DONE[press.action] + (f" to {press.label}" if press.action == "relabel" else "")
+        return {
+            "names": [one.id for one in made],
+            "words": f"{_names(made)}: {done}",
+            "images": [self._at(standing, position) for position in self._positions(made)],
+            **self._left(),
+        }
+
+    def undone(self, made: Sequence[Decision]) -> Answer:
+        """What an undo took back."""
+        standing = self._review.refresh()
+        first = [standing.by_id[one.undoes] for one in made if one.undoes in standing.by_id]
+        numbers = [self._review.queue.number_of.get(finding_of(one)) for one in first]
+        return {
+            "names": [one.id for one in made],
+            "words": f"undone: {first[0].kind} of {_names(first)}" if first else "undone",
+            "item": next((number for number in numbers if number is not None), None),
+            "images": [self._at(standing, position) for position in self._positions(first)],
+            **self._left(),
+        }
+
+    def _positions(self, made: Sequence[Decision]) -> list[int]:
+        rows = self._review.shown.rows_of
+        return sorted({row for one in made for content in one.images for row in rows.get(content, ())})[:1000]
+
+    def _left(self) -> Answer:
+        queue = self._review.queue
+        return {"open": self._review.open_items, "all": len(queue), "made": self._review.made}
+
+    def _short(self, number: int) -> Answer:
+        item = self._review.queue.items[number]
+        words = item.finding.words if item.finding is not None else "Nobody has said yet what this is."
+        return {
+            "number": number,
+            "kind": item.kind,
+            "name": name_of(item.kind),
+            "words": words,
+            "count": len(item.positions),
+            "first": next(iter(item.here), None),
+            "decided": bool(self._review.queue.decided[number]),
+        }
+
+    def _image(self, standing: Standing, position: int, item: Item, place: int, captions: dict[str, str]) -> Answer:
+        if item.finding is None:
+            return self._at(standing, position)
+        ref = item.finding.images[place]
+        if position == NOT_HERE:
+            return {"image": None, "name": ref.id, "given": ref.label, "split": ref.split, "caption": "not here"}
+        return {**self._at(standing, position), "caption": captions.get(ref.id, "")}
+
+    def _at(self, standing: Standing, position: int) -> Answer:
+        shown, state = self._review.shown, standing.state(position)
+        return {
+            "image": position,
+            "name": shown.ids[position],
+            "given": shown.labels[position],
+            "split": shown.split(position),
+            "label": state.label,
+            "out": state.out,
+            "kept": state.kept,
+        }
+
+
+def _names(made: Sequence[Decision]) -> str:
+    names = list(dict.fromkeys(name for one in made for name in one.names))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _reference(item: Item) -> int:
+    """Place of the image that the others are described from."""
+    name = item.finding.evidence.get("reference") if item.finding is not None else None
+    images = item.finding.images if item.finding is not None else []
+    return next((place for place, ref in enumerate(images[:MOST_IMAGES]) if ref.id == name), 0)
+
+
+def _captions(item: Item) -> dict[str, str]:
+    """What was done to each copy, by the id that the audit knew it under."""
+    told = item.finding.evidence.get("transforms", []) if item.finding is not None else []
+    parts = (text.rpartition(": ") for text in told) if isinstance(told, list) else ()
+    return {name: words for name, _, words in parts}

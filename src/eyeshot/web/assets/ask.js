@@ -1,0 +1,40 @@
+// Ask the server. A press carries an id of its own, so that sending it twice stores it once.
+class Refused extends Error {
+  constructor(words, status) {
+    super(words);
+    this.status = status;
+  }
+}
+
+const answer = async (response) => {
+  let body = null;
+  try {
+    body = await response.json();
+  } catch { /* said below */ }
+  if (!response.ok) throw new Refused(body?.error ?? `The server refused this (${response.status}).`, response.status);
+  return body;
+};
+
+export const get = async (what, asked = {}) => {
+  let response;
+  try {
+    response = await fetch(`api/${what}?${new URLSearchParams(asked)}`);
+  } catch {
+    throw new Error("The server does not answer. Start eyeshot review again; what was stored is kept.");
+  }
+  return answer(response);
+};
+
+export const post = async (what, body) => {
+  const sent = JSON.stringify({ ...body, press: crypto.randomUUID().replaceAll("-", "") });
+  for (let left = 1; ; left -= 1) {
+    let response;
+    try {
+      response = await fetch(`api/${what}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: sent });
+    } catch {
+      if (left > 0) continue;
+      throw new Error("Not stored: the server does not answer. Start eyeshot review again; what was stored before is kept.");
+    }
+    return answer(response);
+  }
+};

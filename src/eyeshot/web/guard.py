@@ -1,0 +1,77 @@
+"""Who may ask: this machine's browser, at this address, with the token; nothing of another site gets through."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Nothing that the page asks for has an escape in its path: dots and slashes behind one cannot lead anywhere.
+PLAIN_PATH = re.compile(rb"/([A-Za-z0-9_-]+)(/[a-z0-9/._-]*)?\Z")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Lets a request through to `app`, its path without the token, or refuses it.
+
+    Args:
+        app: what answers.
+        token: the first part of every path.
+        port: the port of the Host header.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
+        self._app = app
+        self._token = token.encode("ascii")
+        self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            return
+        refused = self._refused(scope)
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        if refused is not None:
+            await refused(scope, receive, secured)
+            return
+        path = "/" + scope["path"].split("/", 2)[2]
+        await self._app({**scope, "path": path, "raw_path": path.encode("ascii")}, receive, secured)
+
+    def _refused(self, scope: Scope) -> PlainTextResponse | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        # Another name for this machine is how a foreign page would reach it (DNS rebinding).
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return PlainTextResponse("The address must be the one that eyeshot review printed.", 403)
+        matched = PLAIN_PATH.match(scope.get("raw_path") or scope["path"].encode("utf-8"))
+        if matched is None or not hmac.compare_digest(matched[1], self._token):
+            return PlainTextResponse("The address must be the one that eyeshot review printed, with its token.", 403)
+        if matched[2] is None or b".." in matched[2] or b"//" in matched[2]:
+            return PlainTextResponse("There is nothing here.", 404)
+        own = f"http://{hosts[0]}"
+        origins = headers.getlist("origin")
+        foreign = any(origin != own for origin in origins) or (scope["method"] == "POST" and len(origins) != 1)
+        if foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return PlainTextResponse("Only the page itself may ask.", 403)
+        return None

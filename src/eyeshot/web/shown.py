@@ -1,0 +1,59 @@
+"""The images that the page can show: positions in the audit's table, found again by content."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from eyeshot.auditing import Decision, ImageRef, Sources
+
+NOT_HERE = -1
+
+
+class Shown:
+    """Images by their position: training first, then test. Positions are all that an address ever holds.
+
+    Args:
+        sources: the images as `eyeshot audit` reads them.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.ids, self.paths, self.contents = sources.ids, sources.paths, sources.contents
+        self.in_test: list[bool] = sources.in_test.tolist()
+        self.classes = sources.train.classes
+        self.labels: list[str | None] = [
+            None if number < 0 else self.classes[number] for number in sources.labels.tolist()
+        ]
+        self.rows_of: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_id: dict[tuple[bool, str], int] = {}
+        for position, content in enumerate(self.contents):
+            self.rows_of[content].append(position)
+            self._by_id[self.in_test[position], self.ids[position]] = position
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def find(self, ref: ImageRef) -> int:
+        """Position of an image of the report, wherever its file lies now; `NOT_HERE` where it is gone."""
+        test = ref.split == "test"
+        same = self._by_id.get((test, ref.id), NOT_HERE)
+        if same != NOT_HERE and self.contents[same] == ref.content:
+            return same
+        rows = [row for row in self.rows_of.get(ref.content, ()) if self.in_test[row] == test]
+        alike = [row for row in rows if self.labels[row] == ref.label]
+        return (alike or rows or [NOT_HERE])[0]
+
+    def split(self, position: int) -> str:
+        """`train` or `test`."""
+        return "test" if self.in_test[position] else "train"
+
+    def fits(self, one: Decision, position: int) -> bool:
+        """Whether a decision is about an image."""
+        return self.contents[position] in one.images and one.given in (None, self.labels[position])
+
+    def kept_by(self, one: Decision) -> int:
+        """The image that a keep-one keeps, told as the manifest does; `NOT_HERE` where all are gone."""
+        for content in (one.keep or "", *one.images):
+            rows = [row for row in self.rows_of.get(content, ()) if self.fits(one, row) and not self.in_test[row]]
+            if rows:
+                return min(rows, key=lambda row: (one.label is not None and self.labels[row] != one.label, row))
+        return NOT_HERE

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Digits, Eyeshot
+
+from eyeshot.auditing import read_report
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Reviews that would have been served; nobody waits for Ctrl+C."""
+    import eyeshot.web
+
+    apps: list[Any] = []
+
+    def serve(app: Any, own: Any) -> None:
+        apps.append(app)
+        own.close()
+
+    monkeypatch.setattr(eyeshot.web, "serve", serve)
+    return apps
+
+
+def test_a_review_names_its_address_and_the_next_step(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
+    out = eyeshot("audit", digits.train, "--test", digits.test).out
+    (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
+    done = eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-open")
+    assert (done.code, len(served)) == (0, 1)
+    report = read_report(Path("eyeshot-out/audit/audit.json"))
+    assert f"{len(report.findings):,} of {len(report.findings):,} findings are open" in done.out
+    assert "Page: http://127.0.0.1:" in done.out
+    assert "0 decisions were stored" in done.out
+    assert f"Next: eyeshot split {digits.train} --audit" in done.out
+
+
+def test_images_without_labels_are_there_to_be_labelled(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
+    out = eyeshot("audit", digits.test).out
+    assert "or, with labels: eyeshot audit" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
+    done = eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-open")
+    assert "50 images have no label yet" in done.out
+    assert "Next: eyeshot manifest export" in done.out
+
+
+def test_a_review_needs_an_audit_and_a_port(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
+    done = eyeshot("review", digits.train)
+    assert done.code == 2
+    assert "Run first: eyeshot audit" in done.err
+    eyeshot("audit", digits.train)
+    assert eyeshot("review", "--port", "70000", "--no-open").code == 2
+    assert served == []
+
+
+def test_what_the_rules_forbid_is_refused_with_the_line(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
+    eyeshot("audit", digits.train, "--test", digits.test)
+    eyeshot("init", digits.train, "--test", digits.test)
+    file = Path("eyeshot.toml")
+    text = file.read_text("utf-8")
+    assert 'test_images = "features"' in text
+    file.write_text(text.replace('test_images = "features"', 'test_images = "nothing"'), "utf-8")
+    done = eyeshot("review", "--no-open")
+    assert done.code == 2
+    assert "test_images" in done.err
+    assert served == []
