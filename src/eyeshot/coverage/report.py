@@ -112,7 +112,7 @@ class Part(Record):
     value: float | None
     """The gain over clean (over the no-op for reach), in its own unit; null where it was not measured."""
     standardised: float
-    """That gain in units of the robust spread of the part over all candidates; 0 where it was not measured."""
+    """That gain in robust spreads over all candidates (`Order.spreads`); 0 where it was not measured."""
     rank: int | None
     """Place under this part alone."""
 
@@ -245,12 +245,12 @@ class Order(Record):
     """How the parts were mixed, and where their orders differ."""
 
     weight: float
-    """Of the sum of reach and cover after the run; the rest is validation's."""
+    """Of the larger of reach and cover after the run; the rest is validation's."""
     weight_words: str
     spreads: dict[str, float]
-    """Robust spread of each part over the candidates: the unit of `standardised`."""
+    """The unit of `standardised`, by part: the widest robust spread of all that are shares; distance has its own."""
     agreement: float | None
-    """Spearman correlation of the order by cover (reach and cover after the run) with that by validation."""
+    """Spearman correlation of the order by cover (the larger of both) with that by validation."""
     by_cover: list[str]
     by_validation: list[str]
     words: str

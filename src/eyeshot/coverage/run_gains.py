@@ -50,7 +50,9 @@ def gains_of_runs(
         targets: M, number of target images.
     """
     count, halves = len(runs), len(val_halves)
-    found = {name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in ("sure", "loss", "cover", "hidden")}
+    found = {
+        name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in ("sure", "loss", "cover", "hidden")
+    }
     for number, (run, head_loss) in enumerate(zip(runs, head_losses, strict=True)):
         if run is not None and run.readings:
             pairs = list(zip(run.readings, run.clean, strict=True))
