@@ -25,9 +25,10 @@ def gains(values, *, error: float = 0.01, resolution: float = 1e-6, is_share: bo
     return Gains(values, values + noise, resolution, is_share)
 
 
-def shift(weight: float | None) -> Shift:
+def shift(weight: float | None, *, reached: float = 0.4) -> Shift:
     return Shift(
-        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, weight=weight,
+        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, target_reached=0.1,
+        held_out_reached=reached, weight=weight,
         domain_auc=None, count=100, words="",
     )  # fmt: skip
 
@@ -109,6 +110,10 @@ def test_the_weight_follows_from_the_measured_shift_and_says_so():
     assert weight == 0.75
     assert "cover counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
+    assert "reaches 10 % of the target" in why
+    rare = shift_weight(shift(0.75, reached=0.02), target_is_validation=False)[1]
+    assert "covers 20 % of the target" in rare
+    assert "hardly ever agree" in rare
     weight, why = shift_weight(shift(None), target_is_validation=False)
     assert weight == 0.5
     assert "unknown" in why

@@ -11,6 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from eyeshot.coverage.half_samples import interval, standard_error
 from eyeshot.coverage.report import Shift
+from eyeshot.coverage.shift import LEAST_REACHED
 from eyeshot.coverage.words import percent
 
 MAD_TO_SD = 1.4826
@@ -123,10 +124,16 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
             "Clean training covers not even held-out training images, so the shift is unknown: cover and validation "
             "count alike."
         )
+    counts = f"cover counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    if shift.held_out_reached is None or shift.held_out_reached < LEAST_REACHED:
+        return shift.weight, (
+            f"Clean training covers {percent(shift.target_coverage)} of the target where it covers "
+            f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
+            f"class: {counts}"
+        )
     return shift.weight, (
-        f"Clean training covers {percent(shift.target_coverage)} of the target where it covers "
-        f"{percent(shift.held_out_coverage)} of held-out training images: cover counts {percent(shift.weight)}, "
-        f"validation {percent(1 - shift.weight)}."
+        f"Clean training reaches {percent(shift.target_reached)} of the target, with neighbours that agree on a class, "
+        f"where it reaches {percent(shift.held_out_reached)} of held-out training images: {counts}"
     )
 
 

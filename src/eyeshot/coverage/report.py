@@ -1,7 +1,4 @@
-"""What `eyeshot cover` found: the contents of `cover.json`.
-
-Keys are only added until version 1.0. Scores carry the words of the design.
-"""
+"""What `eyeshot cover` found: the contents of `cover.json`; keys are only added until version 1.0."""
 
 from __future__ import annotations
 
@@ -171,8 +168,11 @@ class Shift(Record):
     """Coverage of held-out training images by the same clean images, at equal counts."""
     ratio: float | None
     """The first over the second, clipped to 0-1; 1 means no shift that the model can see."""
+    target_reached: float
+    held_out_reached: float | None
+    """Label-consistent coverage of both, likewise."""
     weight: float | None
-    """One minus the ratio."""
+    """One minus the ratio of these two, as reach goes by them; `1 - ratio` where neighbours hardly ever agree."""
     domain_auc: float | None
     """Cross-fitted area under the curve of a classifier that tells training from target; 0.5 means alike."""
     count: int
