@@ -52,7 +52,7 @@ class Table:
 
 
 def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> Table:
-    # An hour, since this machine is timed here, and a busy one would refuse a minute; what is spent goes by the clock below.
+    # An hour: this machine is timed here, and a busy one would refuse a minute. What is spent goes by the clock below.
     settings = check_settings(**(SETTINGS | {"test": world.test, "budget_s": 3600.0} | changes))
     plan = prepare(world.train, settings, cache=cache)
     plan = replace(plan, costs=Costs(STEP_S, READ_S), candidates=(*plan.candidates, *more))
