@@ -45,7 +45,6 @@ def test_no_network_library_is_loaded(digits: Digits, tmp_path: Path) -> None:
 
 
 def test_the_next_steps_that_are_printed_run(eyeshot: Eyeshot, digits: Digits) -> None:
->>>>>>> h-review
     out = eyeshot("audit", digits.train).out
     for word, name, option in (("Next: ", "review", "--help"), ("Then: ", "split", "--no-leakage")):
         (line,) = [line for line in out.splitlines() if line.startswith(word)]
