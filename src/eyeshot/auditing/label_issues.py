@@ -39,8 +39,10 @@ def find_label_issues(
     """
     given = sources.labels[rows]
     suspects = find_suspects(probabilities, given)
+    trusted = np.ones(len(given), np.bool_)
+    trusted[suspects.rows] = False  # a suspect shows nothing about the class that it is labelled as
     of_class = {
-        label: one_of_each(np.flatnonzero(given == label), groups)
+        label: one_of_each(np.flatnonzero((given == label) & trusted), groups)
         for label in {*given[suspects.rows].tolist(), *suspects.proposed.tolist()}
     }
     classes = sources.train.classes
