@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 10  # of the mean distance
+VOTERS = 20
 FEWEST = 20  # different images of a class, below which its spread is not known
 FAR = 3.5  # robust z-scores; Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers", section 3
+LEAST_SPREAD = 1e-3  # of pictures that are almost one
 TO_SIGMA = 0.6745  # median absolute deviation of a normal distribution, in standard deviations
 BLOCK = 1024
 
@@ -35,14 +37,15 @@ class Far:
 
 
 def directions(features: NDArray[np.generic]) -> Values:
-    """Features (n, D) as float32 vectors of length 1, each feature centred and of spread 1 before.
+    """Features (n, D) as float32 vectors of length 1, the square root of each feature taken before, its sign kept.
 
-    Distances between them are 1 less the cosine, 0 to 2. Features that do not vary are left out.
+    Distances between them are 1 less the cosine, 0 to 2; of features that are never negative that is the Hellinger
+    distance (Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012).
+    Drawings planted among PACS photographs, features of SqueezeNet: average precision 0.56, where plain cosines have
+    0.18 and standardised or whitened features at most 0.10 (17 of 1,687 images, 4 seeds).
     """
     values = np.asarray(features, np.float32)
-    spread = values.std(axis=0)
-    varies = spread > 1e-6 * max(float(spread.max(initial=0.0)), 1e-30)
-    values = (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
+    values = np.sign(values) * np.sqrt(np.abs(values))
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
 
@@ -68,6 +71,34 @@ def nearest_in(vectors: Values, row: int, among: Rows, groups: Rows, count: int)
     return one_of_each(others[order], groups)[:count]
 
 
+def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: int) -> NDArray[np.float32]:
+    """Shares of the classes among the labels of the 20 nearest images, copies left out: float32 (n, C).
+
+    An image has no vote about itself or its copies, so these are out-of-fold probabilities too (k nearest neighbours,
+    left one out). Fewer vote where half a class is fewer, 3 at least.
+
+    Args:
+        vectors: of `directions`, (n, D).
+        labels: int64 (n,), 0 to C - 1.
+        groups: int64 (n,), equal for copies.
+        class_count: C.
+    """
+    sizes = np.bincount(labels, minlength=class_count)
+    voters = int(np.clip(np.median(sizes[sizes > 0]) // 2, 3, VOTERS))
+    found = np.zeros((len(labels), class_count), np.float32)
+    for start in range(0, len(labels), BLOCK):
+        near = vectors[start : start + BLOCK] @ vectors.T
+        near[groups[start : start + BLOCK, None] == groups] = -np.inf
+        count = min(voters, len(labels) - 1)
+        best = np.argpartition(near, -count, axis=1)[:, -count:]
+        counts = np.isfinite(np.take_along_axis(near, best, axis=1)).astype(np.float32)
+        rows = np.repeat(np.arange(len(near)), count)
+        np.add.at(found[start : start + BLOCK], (rows, labels[best].ravel()), counts.ravel())
+    # Where all images are copies of one, nobody votes: all classes alike.
+    votes = found.sum(axis=1, keepdims=True)
+    return np.where(votes > 0, found / np.maximum(votes, 1), np.float32(1 / class_count)).astype(np.float32)
+
+
 def far_from_own(vectors: Values, labels: Rows, groups: Rows) -> Far:
     """How far each image lies from its class, against how far the class's images lie from each other.
 
@@ -88,7 +119,7 @@ def far_from_own(vectors: Values, labels: Rows, groups: Rows) -> Far:
         distances = _mean_distances(vectors[rows])
         usual = float(np.median(distances))
         spread = float(np.median(np.abs(distances - usual)))
-        scores = TO_SIGMA * (distances - usual) / max(spread, 1e-9)
+        scores = TO_SIGMA * (distances - usual) / max(spread, LEAST_SPREAD)
         parts.append((rows, distances, np.full(len(rows), usual), scores))
     if not parts:
         none = np.empty(0)

@@ -67,7 +67,7 @@ def find_label_issues(
                 "label-issue", [ref], words, suggestion="relabel", confidence=round(sure, 4),
                 evidence={
                     "given": classes[label], "proposed": classes[proposed], "probability": round(sure, 4),
-                    "probability_given": round(own, 4), "worth": round(float(suspects.worth[rank - 1]), 4),
+                    "probability_given": round(own, 4), "margin": round(float(suspects.margins[rank - 1]), 4),
                     "rank": float(rank), **near,
                 },
             )

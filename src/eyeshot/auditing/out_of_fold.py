@@ -13,8 +13,7 @@ from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
 from eyeshot.models import Head, fit_head
 
 FOLDS = 5
-# Strongest first. With a penalty of 1 the head learns wrong labels by heart: of 5 and 20 % planted in PACS photographs
-# and digits the average precision of any ranking was 0.54 to 0.87, with the penalty chosen 0.88 to 0.99.
+# Strongest first. With the usual penalty of 1 a head learns wrong labels by heart: `benchmarks/label_issues.py`.
 PENALTIES = (10_000.0, 3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 MOST_CHOOSING = 4_000  # images by which the penalty is chosen, or 20 a class
 SMALLEST = 1e-12

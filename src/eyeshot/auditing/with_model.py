@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.adversarial_features import tell_apart_by_features
-from eyeshot.auditing.class_neighbours import Values, directions
+from eyeshot.auditing.class_neighbours import Values, directions, neighbours_vote
 from eyeshot.auditing.given_probabilities import doubt_probabilities, read_probabilities
 from eyeshot.auditing.label_issues import find_label_issues
 from eyeshot.auditing.out_of_fold import out_of_fold
@@ -127,7 +127,10 @@ def look_with_model(
         judged = judged.take(np.isin(judged.rows, seen))
     passed_over: set[int] = set()
     if judged is not None:
+        progress("nearest images", 0, 0)
         own = np.searchsorted(seen, judged.rows)
+        votes = neighbours_vote(vectors, sources.labels[seen], groups[seen], len(sources.train.classes))[own]
+        judged = judged.with_votes(votes, backbone.name)
         passed_over = _issues(made, sources, judged, vectors[own], groups)
     progress("distances within classes", 0, 0)
     made.findings += find_outliers(sources, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
@@ -142,6 +145,13 @@ class _Judged:
 
     def take(self, which: NDArray[np.bool_]) -> _Judged:
         return _Judged(self.rows[which], self.probabilities[which], self.reader)
+
+    def with_votes(self, votes: NDArray[np.float32], model: str) -> _Judged:
+        """The mean of both: they err in different places, see `benchmarks/label_issues.py`."""
+        reader = f"{self.reader} and the nearest images"
+        if model not in self.reader:
+            reader += f" by features of {model}"
+        return _Judged(self.rows, np.asarray((self.probabilities + votes) / 2, np.float32), reader)
 
 
 def _issues(made: WithModel, sources: Sources, judged: _Judged, vectors: Values, groups: Rows) -> set[int]:
