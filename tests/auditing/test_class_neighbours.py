@@ -28,12 +28,21 @@ def test_nearest_images_are_those_of_a_search_by_hand_and_no_copies(seed: int, c
     groups = np.random.default_rng(seed).integers(0, 20, 40)
     vectors = directions(features)
     among = np.flatnonzero(labels == 1)
-    found = nearest_in(vectors, 0, among, groups, count).tolist()
-    best: list[int] = []
-    for other in sorted(among.tolist(), key=lambda row: -float(vectors[row] @ vectors[0])):
-        if groups[other] != groups[0] and groups[other] not in {groups[row] for row in best}:
-            best.append(other)
-    assert found == best[:count]
+    found = nearest_in(vectors, np.arange(40), among, groups, count)
+    firsts = [row for row in among.tolist() if row == next(one for one in among.tolist() if groups[one] == groups[row])]
+    for row in range(40):
+        others = [other for other in firsts if groups[other] != groups[row]]
+        expected = sorted(others, key=lambda other: -float(vectors[other] @ vectors[row]))[:count]
+        assert found[row].tolist() == expected
+
+
+def test_a_class_without_other_images_has_no_nearest() -> None:
+    vectors = directions(np.eye(3))
+    assert [one.tolist() for one in nearest_in(vectors, np.array([0]), np.array([0]), np.arange(3), 3)] == [[]]
+    assert [one.tolist() for one in nearest_in(vectors, np.array([0, 1]), np.array([], int), np.arange(3), 3)] == [
+        [],
+        [],
+    ]
 
 
 @settings(max_examples=30, deadline=None)

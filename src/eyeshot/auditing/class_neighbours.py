@@ -56,19 +56,29 @@ def one_of_each(rows: Rows, groups: Rows) -> Rows:
     return np.asarray(rows[np.sort(first)], np.int64)
 
 
-def nearest_in(vectors: Values, row: int, among: Rows, groups: Rows, count: int) -> Rows:
-    """The nearest of some images to one of them, nearest first; no copy of it, no two copies of each other.
+def nearest_in(vectors: Values, rows: Rows, among: Rows, groups: Rows, count: int) -> list[Rows]:
+    """The nearest of some images to each of others, nearest first; no copies of it, and no two of each other.
 
     Args:
         vectors: of `directions`, (n, D).
-        row: the image.
-        among: int64 (m,), rows to choose from.
+        rows: int64 (m,), the images.
+        among: rows to choose from; of copies the first stands for all.
         groups: int64 (n,), equal for copies.
         count: how many at most.
     """
-    others = among[groups[among] != groups[row]]
-    order = np.argsort(-(vectors[others] @ vectors[row]), kind="stable")
-    return one_of_each(others[order], groups)[:count]
+    others = one_of_each(among, groups)
+    found: list[Rows] = []
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        near = vectors[block] @ vectors[others].T
+        near[groups[block, None] == groups[others]] = -np.inf
+        best = (
+            np.argpartition(-near, min(count, len(others) - 1), axis=1)[:, :count] if len(others) else near.astype(int)
+        )
+        for own, places in zip(near, best, strict=True):
+            places = places[np.argsort(-own[places], kind="stable")]
+            found.append(others[places[np.isfinite(own[places])]])
+    return found
 
 
 def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: int) -> NDArray[np.float32]:

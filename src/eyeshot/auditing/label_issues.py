@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.class_neighbours import Values, nearest_in, one_of_each
+from eyeshot.auditing.class_neighbours import Values, nearest_in
 from eyeshot.auditing.confident import Suspects, find_suspects
 from eyeshot.auditing.found import by_model
 from eyeshot.auditing.report import Finding, LabelIssues, LabelPair
@@ -41,9 +41,9 @@ def find_label_issues(
     suspects = find_suspects(probabilities, given)
     trusted = np.ones(len(given), np.bool_)
     trusted[suspects.rows] = False  # a suspect shows nothing about the class that it is labelled as
-    of_class = {
-        label: one_of_each(np.flatnonzero((given == label) & trusted), groups)
-        for label in {*given[suspects.rows].tolist(), *suspects.proposed.tolist()}
+    near = {
+        name: _nearest_names(sources, rows, suspects.rows, labels, given, trusted, vectors, groups)
+        for name, labels in (("nearest_given", given[suspects.rows]), ("nearest_proposed", suspects.proposed))
     }
     classes = sources.train.classes
     findings = []
@@ -51,13 +51,6 @@ def find_label_issues(
         ref = sources.ref(int(rows[row]))
         label = int(given[row])
         sure, own = float(probabilities[row, proposed]), float(probabilities[row, label])
-        near = {
-            name: [
-                sources.ids[rows[other]]
-                for other in nearest_in(vectors, row, of_class[number], groups, SHOWN_NEIGHBOURS).tolist()
-            ]
-            for name, number in (("nearest_given", label), ("nearest_proposed", proposed))
-        }
         words = (
             f"{ref.id} is labelled {classes[label]!r}; {reader} says {classes[proposed]!r} "
             f"(probability {sure:.2f}, of the given label {own:.2f})."
@@ -68,11 +61,32 @@ def find_label_issues(
                 evidence={
                     "given": classes[label], "proposed": classes[proposed], "probability": round(sure, 4),
                     "probability_given": round(own, 4), "margin": round(float(suspects.margins[rank - 1]), 4),
-                    "rank": float(rank), **near,
+                    "rank": float(rank), **{name: names[rank - 1] for name, names in near.items()},
                 },
             )
         )  # fmt: skip
     return suspects, findings, _summary(classes, given, probabilities, suspects, reader)
+
+
+def _nearest_names(
+    sources: Sources,
+    rows: NDArray[np.int64],
+    suspects: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    given: NDArray[np.int64],
+    trusted: NDArray[np.bool_],
+    vectors: Values,
+    groups: NDArray[np.int64],
+) -> list[list[str]]:
+    """Ids of the nearest images to each suspect among those of one class each."""
+    names: list[list[str]] = [[] for _ in suspects]
+    for label in np.unique(labels).tolist():
+        among = np.flatnonzero((given == label) & trusted)
+        places = np.flatnonzero(labels == label)
+        found = nearest_in(vectors, suspects[places], among, groups, SHOWN_NEIGHBOURS)
+        for place, others in zip(places.tolist(), found, strict=True):
+            names[place] = [sources.ids[rows[other]] for other in others.tolist()]
+    return names
 
 
 def _summary(

@@ -157,7 +157,7 @@ def audit(
         read=inspected.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,
-        versions=_versions(),
+        versions=_versions(*(("torch", "timm", "scikit-learn") if seen else ())),
         command=command,
         counts=_in_order(Counter(one.kind for one in findings)),
         images_by_kind=_in_order(images),
@@ -216,8 +216,8 @@ def _csv(findings: list[Finding]) -> str:
     return buffer.getvalue()
 
 
-def _versions() -> dict[str, str]:
-    names = ("eyeshot", "numpy", "pillow", "polars", "scipy")
+def _versions(*more: str) -> dict[str, str]:
+    names = ("eyeshot", "numpy", "pillow", "polars", "scipy", *more)
     found = {"python": sys.version.split()[0]}
     for name in names:
         try:
