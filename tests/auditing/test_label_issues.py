@@ -8,7 +8,8 @@ import pytest
 from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 from PIL import Image, ImageOps
 
-from eyeshot.auditing import AuditReport, Finding, audit
+from eyeshot.auditing import AuditReport, Finding, audit, out_of_fold
+from eyeshot.errors import InputError
 
 
 def looked_at(train: Path, test: Path | None = None, **options: object) -> AuditReport:
@@ -123,6 +124,16 @@ def test_one_class_alone_and_unlabelled_images_end_no_run(train: Path, tmp_path:
     report = looked_at(flat)
     assert report.label_issues is None
     assert any("at least two classes" in note for note in report.notes)
+
+
+def test_folds_that_cannot_be_made_end_no_run_and_are_said(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise InputError("Copies tie all images of 'red' into fold 0.")
+
+    monkeypatch.setattr(out_of_fold, "make_folds", refuse)
+    report = looked_at(train)
+    assert report.label_issues is None
+    assert any("not looked at: Copies tie" in note for note in report.notes)
 
 
 def test_without_a_model_nothing_is_said_about_labels(train: Path) -> None:
