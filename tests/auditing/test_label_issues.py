@@ -82,6 +82,19 @@ def test_two_classes_that_are_taken_for_each_other_are_one_pair(train: Path) -> 
     assert (pair.first_as_second, pair.second_as_first) == (4, 4)
 
 
+def test_issues_in_one_direction_make_no_confusable_pair(train: Path) -> None:
+    for number in range(5):
+        move(train, f"red/{number:02}.png", "blue")
+    report = looked_at(train)
+    assert report.label_issues is not None
+    (pair,) = report.label_issues.pairs
+    assert (pair.first_as_second, pair.second_as_first, pair.confusable) == (5, 0, False)
+
+
+def test_usual_pictures_are_no_outliers(train: Path) -> None:
+    assert len(of_kind(looked_at(train), "outlier")) <= 6
+
+
 def test_an_odd_picture_is_an_outlier_and_a_wrong_label_is_not_named_twice(train: Path) -> None:
     wrong = move(train, "red/03.png", "green")
     picture((235, 235, 20), 5).save(train / "green" / "yellow.png")
@@ -165,6 +178,17 @@ def test_test_images_of_another_shade_are_told_by_features_with_the_surest_at_bo
     assert {ref.split for ref in found.low} == {"train"}
     assert {ref.split for ref in found.high} == {"test"}
     assert ("cannot tell" in found.words) != apart
+
+
+def test_the_surest_test_images_are_those_least_like_training(train: Path, tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    for number in range(40):
+        colour = COLOURS["red"] if number % 2 else (235, 235, 235)
+        picture(colour, 7000 + number).save(tmp_path / "test" / f"{'red' if number % 2 else 'white'}-{number}.png")
+    found = looked_at(train, tmp_path / "test").adversarial_features
+    assert found is not None
+    assert all(ref.id.startswith("white") for ref in found.high)
+    assert {ref.label for ref in found.low} <= {"blue", "green"}
 
 
 def test_a_leak_is_in_one_fold_with_its_original(train: Path, tmp_path: Path) -> None:

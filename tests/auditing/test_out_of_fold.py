@@ -9,7 +9,8 @@ from sklearn.metrics import average_precision_score
 from eyeshot.auditing.class_neighbours import directions, neighbours_vote
 from eyeshot.auditing.confident import find_suspects, margin
 from eyeshot.auditing.out_of_fold import PENALTIES, out_of_fold
-from eyeshot.images import ImageTable
+from eyeshot.images import ImageTable, make_folds
+from eyeshot.models import fit_head
 
 
 def table(labels: np.ndarray) -> ImageTable:
@@ -44,6 +45,26 @@ def test_wrong_labels_call_for_a_stronger_penalty_than_the_usual_one() -> None:
     given = labels.copy()
     given[::5] = (labels[::5] + 1) % 4
     assert out_of_fold(table(given), features, np.arange(400)).penalty >= 30
+
+
+def test_the_strongest_penalty_within_one_standard_error_is_taken() -> None:
+    features, labels = clouds(8, 200, 4.0)
+    given = labels.copy()
+    given[::5] = (labels[::5] + 1) % 4
+    fold = make_folds(table(given), np.arange(200), folds=5, seed=0, small=True)
+    losses = {}
+    for penalty in PENALTIES:
+        each = np.empty(200)
+        for number in range(5):
+            held = fold == number
+            head = fit_head(features[~held], given[~held], class_count=4, penalty=penalty)
+            each[held] = -np.log(head.predict_proba(features[held])[np.arange(held.sum()), given[held]])
+        losses[penalty] = each
+    least = min(losses.values(), key=np.mean)
+    expected = max(one for one in PENALTIES if losses[one].mean() <= least.mean() + least.std() / np.sqrt(200))
+    found = out_of_fold(table(given), features, np.arange(200)).penalty
+    assert found == expected
+    assert losses[found].mean() > least.mean()
 
 
 def test_the_penalty_is_not_so_strong_that_nothing_is_learnt() -> None:
