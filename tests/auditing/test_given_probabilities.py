@@ -144,6 +144,30 @@ def test_a_file_or_folder_that_is_none_is_refused(train: Path) -> None:
             looked_at(train, place)
 
 
+def test_columns_are_checked_before_any_image_is_decoded(train: Path) -> None:
+    file = write(train.parent / "p.csv", rows_of(train), ["path", "blue", "grey", "red"])
+    told: list[str] = []
+    with pytest.raises(InputError, match="unknown: 'grey'"):
+        looked_at(train, file, progress=lambda what, done, total: told.append(what))
+    assert set(told) == {"reading headers"}
+
+
+def test_a_file_name_that_looks_like_a_pattern_is_a_name(train: Path) -> None:
+    move(train, "red/03.png", "green")
+    report = looked_at(train, write(train.parent / "p[0-9]*.csv", rows_of(train)))
+    assert report.counts["label-issue"] == 1
+
+
+def test_images_without_labels_are_refused(train: Path) -> None:
+    file = write(train.parent / "p.csv", rows_of(train))
+    with pytest.raises(InputError, match="at least two classes, got 0"):
+        looked_at(train / "red", file)
+
+
+def test_two_columns_of_one_class_are_refused(train: Path) -> None:
+    refused(train, [[*row, "0.0"] for row in rows_of(train)], "got 4", header=["path", *CLASSES, " red "])
+
+
 def test_many_classes_with_few_digits_are_probabilities(train: Path) -> None:
     rows = [[row[0], *(f"{float(cell) * 0.996:.3f}" for cell in row[1:])] for row in rows_of(train)]
     report = looked_at(train, write(train.parent / "p.csv", rows))

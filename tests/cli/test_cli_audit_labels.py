@@ -60,6 +60,7 @@ def test_with_a_model_label_issues_are_a_row_of_the_table_and_first_in_the_file(
     with open(FOLDER / "findings.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "label-issue"]
     assert (rows[0]["image"], rows[0]["suggestion"], rows[0]["basis"]) == (name, "relabel", "model")
+    assert (rows[0]["label"], rows[0]["proposed"]) == ("0", "7")
     page = (FOLDER / "audit.html").read_text("utf-8")
     assert 'id="label-issues"' in page
     assert "0 read now" in eyeshot("audit", train, "--test", digits.test, *model).out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,43 +20,70 @@ TOO_GOOD = 0.999  # of given labels that are the most probable class: a model th
 NAMED = 5
 
 
-def read_probabilities(
-    file: Path, sources: Sources, needed: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], list[str]]:
-    """Probabilities of images, in the order of the classes.
+@dataclass(frozen=True, eq=False)
+class GivenProbabilities:
+    """A file with a column for each class, its values not looked at yet.
+
+    Attributes:
+        file: where it lies.
+        frame: its cells as text, the paths in the first column.
+        order: names of the columns, in the order of the classes.
+    """
+
+    file: Path
+    frame: pl.DataFrame
+    order: list[str]
+
+    def of(self, sources: Sources, needed: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
+        """Probabilities of images, in the order of the classes.
+
+        Args:
+            sources: the images.
+            needed: int64 (n,), positions of the images that must be in it.
+
+        Returns:
+            float32 (n, C), rows sum to 1; and sentences to print.
+
+        Raises:
+            InputError: images that are missing or named twice, or values that are no probabilities.
+        """
+        rows, notes = _find(self.file, self.frame.to_series(0).fill_null("").to_list(), sources, needed)
+        cells = self.frame[rows]
+        values = np.column_stack([cells[name].cast(pl.Float64, strict=False).to_numpy() for name in self.order])
+        _check(self.file, values, cells, rows, self.order)
+        return (values / values.sum(axis=1, keepdims=True)).astype(np.float32), notes
+
+
+def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities:
+    """Read the user's file and check its columns, which costs little and is done before any image is decoded.
 
     Args:
         file: CSV with commas and a header. The first column names images as `eyeshot audit` does (path below the
             training folder), or by a path that leads there; the other columns are the classes.
-        sources: the images and classes.
-        needed: int64 (n,), positions of the images that must be in it.
-
-    Returns:
-        float32 (n, C), rows sum to 1; and sentences to print.
+        classes: those of the training images.
 
     Raises:
-        InputError: no such file, classes that are unknown or missing, images that are missing or named twice, or
-            values that are no probabilities; with the rule, what came, and the next step.
+        InputError: no such file, or classes that are unknown or missing; with the rule, what came, and the next step.
     """
+    if len(classes) < 2:
+        raise InputError(
+            f"--probabilities are about labels, so they need training images of at least two classes, got {len(classes)}. "
+            "Give class folders or --labels, or leave them out."
+        )
     frame = _read(file)
-    columns = [_normal(name) for name in frame.columns[1:]]
-    classes = [_normal(name) for name in sources.train.classes]
-    unknown = [name for name in columns if name not in set(classes)]
-    missing = [name for name in classes if name not in set(columns)]
-    if unknown or missing:
+    columns = {_normal(name): name for name in frame.columns[1:]}
+    wanted = [_normal(name) for name in classes]
+    unknown = [name for name in columns if name not in set(wanted)]
+    missing = [name for name in wanted if name not in columns]
+    if unknown or missing or len(columns) < frame.width - 1:
         raise InputError(
             f"--probabilities needs a column for each of the {len(classes)} classes behind the column of paths, and "
-            f"no other, got {len(columns)} in {str(file)!r}"
+            f"no other, got {frame.width - 1} in {str(file)!r}"
             + (f"; unknown: {_some(unknown)}" if unknown else "")
             + (f"; missing: {_some(missing)}" if missing else "")
             + ". Name the columns like the classes."
         )
-    rows, notes = _find(file, frame.to_series(0).fill_null("").to_list(), sources, needed)
-    order = [columns.index(name) + 1 for name in classes]
-    cells = frame[rows]
-    values = np.column_stack([cells.to_series(place).cast(pl.Float64, strict=False).to_numpy() for place in order])
-    _check(file, values, cells, rows, [frame.columns[place] for place in order])
-    return (values / values.sum(axis=1, keepdims=True)).astype(np.float32), notes
+    return GivenProbabilities(file, frame, [columns[name] for name in wanted])
 
 
 def doubt_probabilities(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:
@@ -71,7 +99,8 @@ def doubt_probabilities(probabilities: NDArray[np.floating], given: NDArray[np.i
 
 def _read(file: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(file, infer_schema=False, truncate_ragged_lines=False)
+        # As bytes: a path could be a pattern or a folder, which polars reads as many files.
+        frame = pl.read_csv(file.read_bytes(), infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InputError(

@@ -107,18 +107,23 @@ def audit(
             train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
             cache=cache, workers=workers, progress=progress,
         )  # fmt: skip
+    given = None
+    if probabilities is not None:
+        from eyeshot.auditing.given_probabilities import open_probabilities  # before the long part
+
+        given = open_probabilities(probabilities, sources.train.classes)
     with clock("images"):
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
         copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
     seen: WithModel | None = None
-    if backbone is not None or probabilities is not None:
+    if backbone is not None or given is not None:
         from eyeshot.auditing.with_model import look_with_model  # torch, which the rest does without
 
         with clock("model"):
             seen = look_with_model(
-                sources, usable, copies.group_of, backbone=backbone, probabilities=probabilities, device=device,
+                sources, usable, copies.group_of, backbone=backbone, probabilities=given, device=device,
                 cache=cache, progress=progress,
             )  # fmt: skip
     distributions: list[Distribution] = []
@@ -203,14 +208,26 @@ def _csv(findings: list[Finding]) -> str:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["finding", "kind", "split", "image", "label", "content", "confidence", "basis", "suggestion", "words"]
+        [
+            "finding",
+            "kind",
+            "split",
+            "image",
+            "label",
+            "content",
+            "confidence",
+            "basis",
+            "suggestion",
+            "words",
+            "proposed",
+        ]
     )
     for one in findings:
         for ref in one.images:
             writer.writerow(
                 [
                     one.id, one.kind, ref.split, ref.id, ref.label or "", ref.content, one.confidence,
-                    one.confidence_basis, one.suggestion, one.words,
+                    one.confidence_basis, one.suggestion, one.words, one.evidence.get("proposed", ""),
                 ]
             )  # fmt: skip
     return buffer.getvalue()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.adversarial_features import tell_apart_by_features
 from eyeshot.auditing.class_neighbours import Values, directions, neighbours_vote
-from eyeshot.auditing.given_probabilities import doubt_probabilities, read_probabilities
+from eyeshot.auditing.given_probabilities import GivenProbabilities, doubt_probabilities
 from eyeshot.auditing.label_issues import find_label_issues
 from eyeshot.auditing.out_of_fold import out_of_fold
 from eyeshot.auditing.outliers import find_outliers
@@ -76,7 +76,7 @@ def look_with_model(
     groups: Rows,
     *,
     backbone: Backbone | None,
-    probabilities: Path | None,
+    probabilities: GivenProbabilities | None,
     device: str,
     cache: Path,
     progress: Progress,
@@ -88,7 +88,7 @@ def look_with_model(
         rows: int64 (n,), positions of those that can be decoded.
         groups: int64 (N,), the copy group of every image in `sources`.
         backbone: whose features are read.
-        probabilities: the user's CSV file, in the place of a head's probabilities.
+        probabilities: the user's own, in the place of a head's probabilities.
         device: where the model runs.
         cache: folder of all caches.
         progress: called with (what, done, total).
@@ -104,9 +104,9 @@ def look_with_model(
     if len(np.unique(sources.labels[labelled])) < 2:
         made.notes.append("Labels were not looked at: that needs images of at least two classes.")
     elif probabilities is not None:
-        found, made.notes = read_probabilities(probabilities, sources, labelled)
+        found, made.notes = probabilities.of(sources, labelled)
         made.notes += doubt_probabilities(found, sources.labels[labelled])
-        judged = _Judged(labelled, found, f"the probabilities of {probabilities.name}")
+        judged = _Judged(labelled, found, f"the probabilities of {probabilities.file.name}")
     if backbone is None:
         if judged is not None:
             # Square roots have length 1, and their cosine is the overlap of two distributions (Bhattacharyya).
