@@ -67,8 +67,8 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
     """
     if len(classes) < 2:
         raise InputError(
-            f"--probabilities are about labels, so they need training images of at least two classes, got {len(classes)}. "
-            "Give class folders or --labels, or leave them out."
+            f"--probabilities are about labels, so they need training images of at least two classes, got "
+            f"{len(classes)}. Give class folders or --labels, or leave them out."
         )
     frame = _read(file)
     columns = {_normal(name): name for name in frame.columns[1:]}
