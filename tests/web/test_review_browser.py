@@ -210,6 +210,9 @@ def test_filters_zoom_help_and_moving(window: Window) -> None:
     window.press("d")  # no command behind an open list of keys
     window.press("?")
     window.page.wait_for_selector("#help", state="hidden")
+    window.page.get_by_role("button", name="Keys").click()
+    window.page.get_by_role("button", name="Close").click()
+    window.page.wait_for_selector("#help", state="hidden")
     window.only("leak")
     window.wait("1 of 1", "#kicker")
     window.press("f")
@@ -262,6 +265,22 @@ def test_a_button_does_what_its_key_does(window: Window, folder: Path) -> None:
     window.page.get_by_role("button", name="Undo the last decision").click()
     window.wait("undone")
     assert kinds(folder) == ["drop-both", "undo"]
+
+
+def test_keys_of_other_alphabets_count_by_their_place(wide: Window, folder: Path) -> None:
+    wide.page.evaluate(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'ㅏ', code: 'KeyK', bubbles: true}))"
+    )
+    wide.wait("Stored: cat/0.jpg: kept")
+    assert kinds(folder) == ["keep"]
+
+
+def test_a_picture_that_is_gone_since_the_audit_is_said(chromium: Any, site: Site, folder: Path) -> None:
+    (folder / "train" / "cat" / "0.jpg").unlink()
+    window = Window(chromium, site)
+    window.wait("cannot be shown", "#images")
+    window.stored("D", "cat/0.jpg, dog/same.jpg")  # the other files of this content may be elsewhere
+    window.context.close()
 
 
 def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(

@@ -36,6 +36,7 @@ def test_filters_by_finding_class_and_split(site: Site) -> None:
         images = site.get(f"item/{one['number']}")["item"]["images"]
         assert "cat" in {image["given"] for image in images}
     assert site.get("queue?split=test&kind=leak")["total"] == 1
+    assert [one["number"] for one in site.get("queue?from=3&limit=2")["items"]] == [2, 3]
     assert site.get("queue?split=train&kind=unlabelled")["total"] == 0
 
 

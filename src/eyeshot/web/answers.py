@@ -66,11 +66,13 @@ class Answers:
             **self._left(),
         }
 
-    def page(self, filters: Filters, offset: int, limit: int) -> Answer:
-        """A part of the queue."""
+    def page(self, filters: Filters, offset: int, limit: int, around: int = -1) -> Answer:
+        """A part of the queue: from an offset on, or the page on which the item of a number is or would be."""
         review = self._review
         review.refresh()
         numbers = review.queue.matching(filters)
+        if around >= 0 and limit:
+            offset = int(np.searchsorted(numbers, around)) // limit * limit
         return {
             "total": len(numbers),
             "offset": offset,

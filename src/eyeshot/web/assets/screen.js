@@ -45,7 +45,7 @@ const drawButtons = () => {
   for (const one of document.querySelectorAll("#queue button")) one.setAttribute("aria-current", String(Number(one.dataset.item) === item?.number));
 };
 
-const drawItem = (told, before) => {
+const drawItem = async (told, before) => {
   const { item } = told;
   left(told);
   closePair();
@@ -68,11 +68,14 @@ const drawItem = (told, before) => {
   settle();
   scrollTo({ top: 0 });
   tell(before, item ? `${by("kicker").textContent}: ${item.words}` : by("title").textContent);
+  // The list goes along; one that was decided stays in it until then.
+  if (item && !document.querySelector(`#queue [data-item="${item.number}"]`)) await drawQueue(item.number);
 };
 
-export const drawQueue = async () => {
-  const told = await get("queue", { ...filters(), offset: queue.from, limit: PAGE });
-  queue.total = told.total;
+/** A part of the list; that with the item of a number, where one is given. */
+export const drawQueue = async (number = -1) => {
+  const told = await get("queue", { ...filters(), offset: queue.from, limit: PAGE, from: number });
+  Object.assign(queue, { from: told.offset, total: told.total });
   left(told);
   by("queue").replaceChildren(...told.items.map((item) => entry(item, now.item?.number ?? -1)));
   by("queue-place").textContent = told.total ? `${count(told.offset + 1)}–${count(Math.min(told.total, told.offset + PAGE))} of ${count(told.total)}` : "none";
@@ -134,7 +137,7 @@ export const refilter = async () => {
   queue.from = 0;
   if (now.sheet) await showSheet(0, now.sheet.back);
   else await step(1, "", -1);
-  await drawQueue();
+  await drawQueue(now.item?.number ?? -1);
 };
 
 export const choose = (place, marking = false) => {
