@@ -283,6 +283,16 @@ def test_a_picture_that_is_gone_since_the_audit_is_said(chromium: Any, site: Sit
     window.context.close()
 
 
+def test_a_broken_file_has_nothing_to_decide_about(wide: Window, folder: Path) -> None:
+    wide.only("unreadable")
+    wide.wait("broken.jpg cannot be used", "#title")
+    assert wide.page.locator("#nothing").is_visible()
+    assert wide.count("[data-do=drop]:visible, [data-do=keep-all]:visible, [data-do=zoom]:visible") == 0
+    wide.press("d")
+    wide.wait("nothing here to decide about")
+    assert kinds(folder) == []
+
+
 def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(
     window: Window, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from review_made import Site, make_review, number_of, position_of, served
 
-from eyeshot.auditing import Journal, compute_manifest, decide
+from eyeshot.auditing import Journal, audit, compute_manifest, decide
 from eyeshot.images import read_images
 from eyeshot.project import Project
 
@@ -181,6 +181,21 @@ def test_what_makes_no_sense_is_refused_with_a_reason(site: Site) -> None:
         status, told = site.post("decide", **sent)  # type: ignore[arg-type]
         assert (status, told["error"] != "") == (409, True), sent
     assert site.review.made == 0
+
+
+def test_the_example_of_a_class_is_not_taken_for_all_of_it(folder: Path) -> None:
+    audit(folder / "train", folder / "test", cache=folder / "cache", workers=1, small_class=50).save(folder / "audit")
+    review = make_review(folder)
+    number = number_of(review, "small-class")
+    with served(review) as site:
+        item = site.get(f"item/{number}")["item"]
+        assert item["examples"]
+        status, told = site.post("decide", action="drop-all", item=number)
+        assert (status, "examples of classes" in told["error"]) == (409, True)
+        image = item["images"][0]["image"]
+        assert site.post("decide", action="keep", item=number, images=[image])[0] == 200  # looked at
+        assert site.get(f"item/{number}")["item"]["decided"]
+    assert stored(folder) == ["keep"]
 
 
 def test_pictures_are_served_and_a_turned_copy_is_laid_like_the_first(site: Site) -> None:

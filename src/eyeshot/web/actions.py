@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from eyeshot.auditing import Decision, decide
 from eyeshot.errors import InputError
 from eyeshot.project import Project
-from eyeshot.web.queue import Item
+from eyeshot.web.queue import OF_CLASSES, Item
 from eyeshot.web.shown import Shown
 from eyeshot.web.standing import ABOUT
 
@@ -47,6 +47,8 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
     item = press.item
     if press.action in OF_FINDING and item is None:
         raise InputError(f"{press.action} is about a finding, got none. Go back from the contact sheet: Escape.")
+    if press.action in OF_FINDING and item is not None and item.kind in OF_CLASSES:
+        raise InputError(f"{press.action} is about images, got examples of classes. Press c for all images of a class.")
     positions = list(item.here) if press.action in OF_FINDING and item is not None else list(press.images)
     if not positions:
         raise InputError("A decision needs an image that can be read, got none: its file is gone, broken or left out.")

@@ -11,7 +11,7 @@ import numpy as np
 from eyeshot.auditing import Decision
 from eyeshot.project import USES
 from eyeshot.web.actions import Press
-from eyeshot.web.queue import COPIES, UNLABELLED, Filters, Item, name_of
+from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review
 from eyeshot.web.shown import NOT_HERE
 from eyeshot.web.standing import Standing, finding_of
@@ -100,6 +100,7 @@ class Answers:
                 "id": item.id,
                 "copies": item.kind in COPIES and len(set(item.here)) > 1,
                 "differ": item.kind in COPIES and len({review.shown.contents[row] for row in item.here}) > 1,
+                "examples": item.kind in OF_CLASSES,
                 "reference": _reference(item),
                 "suggested": "relabel" if finding is None else SUGGESTED.get(finding.suggestion, ""),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,

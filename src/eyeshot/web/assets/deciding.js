@@ -16,7 +16,8 @@ const meant = (action) => {
 
 /** Store what a press means. `typed`: what was typed so far of a label. */
 export const decide = async (action, typed = () => "") => {
-  if (!now.images.length || (WHOLE.has(action) && !now.item)) return tell("There is nothing here to decide about.");
+  const here = now.images.some((one) => one.image !== null);
+  if (!here || (WHOLE.has(action) && !now.item)) return tell("There is nothing here to decide about.");
   const images = meant(action);
   let label = "";
   if (action === "relabel") {

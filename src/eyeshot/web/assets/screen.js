@@ -33,12 +33,15 @@ export const drawImages = () => {
 const drawButtons = () => {
   const { item } = now;
   const hide = (selector, hidden) => { for (const one of document.querySelectorAll(selector)) one.hidden = hidden; };
-  hide("[data-for=item]", !item);
+  const none = !now.images.some((one) => one.image !== null);
+  hide("[data-for=item]", !item || item.examples || none);
   hide("[data-for=copies]", !item?.copies);
   hide("[data-for=pair]", !item?.differ);
-  hide("[data-for=image]", !now.images.length);
+  hide("[data-for=image]", none);
+  by("nothing").hidden = !item || !none;
+  by("examples").hidden = !item?.examples;
   by("drop-all-words").textContent = item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
-  for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", Boolean(item) && one.dataset.do === item.suggested);
+  for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", !none && one.dataset.do === item?.suggested);
   by("suggested").textContent = document.querySelector(".suggested > span")?.textContent ?? "";
   by("suggestion").hidden = !by("suggested").textContent;
   document.querySelector("[data-do=sheet]").setAttribute("aria-pressed", String(Boolean(now.sheet)));
