@@ -91,6 +91,22 @@ def test_of_a_leak_the_copy_in_training_goes(folder: Path) -> None:
     assert not review.refresh().state(position_of(review, "leaked.jpg")).out
 
 
+def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path) -> None:
+    review = make_review(folder)
+    leaked, copy = position_of(review, "leaked.jpg"), position_of(review, "cat/1.jpg")
+    with served(review) as site:
+        leak = number_of(review, "leak")
+        assert site.get(f"item/{leak}")["item"]["suggested"] == "drop-all"
+        status, told = site.post("decide", action="drop", images=[leaked], item=leak)
+        assert (status, "no training set" in told["error"]) == (409, True)
+        assert site.post("decide", action="drop-all", item=leak)[0] == 200
+        assert site.post("decide", action="drop", images=[leaked, copy], item=leak)[0] == 200
+    assert [one.images for one in Journal(folder / "decisions.jsonl").read().stored] == [
+        (review.shown.contents[copy],)
+    ] * 2
+    assert not review.refresh().state(leaked).out
+
+
 def test_undo_takes_back_a_press_and_an_undo_can_be_seen_everywhere(site: Site) -> None:
     _, told = site.post("decide", action="drop", images=[0])
     assert told["images"][0]["out"]

@@ -102,7 +102,7 @@ class Answers:
                 "differ": item.kind in COPIES and len({review.shown.contents[row] for row in item.here}) > 1,
                 "examples": item.kind in OF_CLASSES,
                 "reference": _reference(item),
-                "suggested": "relabel" if finding is None else SUGGESTED.get(finding.suggestion, ""),
+                "suggested": _suggested(item),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
                 "images": [
                     self._image(standing, position, item, place, captions)
@@ -195,6 +195,13 @@ class Answers:
 def _names(made: Sequence[Decision]) -> str:
     names = list(dict.fromkeys(name for one in made for name in one.names))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _suggested(item: Item) -> str:
+    if item.finding is None:
+        return "relabel"
+    # Of a leak the copies in training go, which may be several.
+    return "drop-all" if item.kind == "leak" else SUGGESTED.get(item.finding.suggestion, "")
 
 
 def _reference(item: Item) -> int:

@@ -97,7 +97,8 @@ by("filters").addEventListener("change", () => after(refilter));
 by("filters").addEventListener("submit", (event) => event.preventDefault());
 // What another window or program stored meanwhile is seen when this one is looked at again.
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && now.item && !by("labels").open) after(async () => { await open(now.item.number); await drawQueue(); });
+  if (document.hidden || !now.item || now.marked.size || pairIsOpen() || document.querySelector("dialog[open]")) return;
+  after(async () => { await open(now.item.number); await drawQueue(); });
 });
 
 after(async () => {

@@ -40,7 +40,7 @@ const drawButtons = () => {
   hide("[data-for=image]", none);
   by("nothing").hidden = !item || !none;
   by("examples").hidden = !item?.examples;
-  by("drop-all-words").textContent = item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
+  by("drop-all-words").textContent = item?.kind === "leak" ? "Drop in training" : item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
   for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", !none && one.dataset.do === item?.suggested);
   by("suggested").textContent = document.querySelector(".suggested > span")?.textContent ?? "";
   by("suggestion").hidden = !by("suggested").textContent;
@@ -53,7 +53,8 @@ const drawItem = async (told, before) => {
   left(told);
   closePair();
   Object.assign(now, { item, sheet: null, images: item?.images ?? [] });
-  now.chosen = Math.max(0, now.images.findIndex((one) => one.image !== null && !one.out));
+  const standing = [...now.images.keys()].filter((place) => now.images[place].image !== null && !now.images[place].out);
+  now.chosen = standing.find((place) => now.images[place].split === "train") ?? standing[0] ?? 0;
   now.marked.clear();
   by("images").classList.remove("sheet-of");
   by("more").hidden = !item?.more;
