@@ -1,7 +1,7 @@
 """In how many of ten seeds `eyeshot demo` finds the known answer. `--out DIR` keeps the data and the cache.
 
 `--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`. `--seeds N` takes
-the first N only.
+N seeds only, `--first SEED` begins with another one than 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ if __name__ == "__main__":
     folder = Path(option("--out") or tempfile.mkdtemp())
     budget_s = float(option("--budget", "0"))
     count = int(option("--seeds", str(SEEDS)))
+    first = int(option("--first", "0"))
     seeds = {}
-    for seed in range(count):
+    for seed in range(first, first + count):
         print(f"== seed {seed}", file=sys.stderr)
         train, test = write_digits(folder / f"digits-{seed}", seed=seed)
         settings = demo_settings(test, seed, budget_s=budget_s) | {"images": False, "projections": ()}

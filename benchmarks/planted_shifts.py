@@ -6,7 +6,7 @@ ImageNet weights at 96 px.
 
 The answer is right if the family that made the shift has a member in the first tie group, which does not hold clean and
 is at most a third of the candidates; or, where the shift cost clean hardly any cover (ratio of `shift` at least 0.95),
-if nothing beats clean.
+if nothing beats clean. `--budget SECONDS` gives each of them short runs too; kept as `planted_shifts_with_runs`.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def judge(result: Cover, family: str) -> dict[str, object]:
         "right": found or (ratio >= NO_COST and with_clean),
         "family": family,
         "ratio": ratio,
+        "weight": report.shift.weight,
         "clean_in_first_group": with_clean,
         "first_group": [[one.name, one.family, one.score] for one in first],
         "best_of_family": next(([one.name, one.rank, one.score] for one in ranked if one.family == family), None),
@@ -109,6 +110,7 @@ def judge(result: Cover, family: str) -> dict[str, object]:
 
 if __name__ == "__main__":
     folder = Path(option("--out") or tempfile.mkdtemp())
+    budget_s = float(option("--budget", "0"))
     data = shared()
     train = plant(folder, data / "data" / "pacs" / "photo")
     answers = {}
@@ -122,10 +124,11 @@ if __name__ == "__main__":
             size=96,
             images=False,
             projections=(),
+            budget_s=budget_s,
             **squeezenet(data),
         )
         answers[name] = judge(result, family)
     keep(
-        "planted_shifts",
+        "planted_shifts_with_runs" if budget_s else "planted_shifts",
         {"right": sum(bool(one["right"]) for one in answers.values()), "of": len(answers), "answers": answers},
     )

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.fft import dctn
 
-from eyeshot.auditing.grouping import combined, inverse
+from eyeshot.auditing import searching
+from eyeshot.auditing.describing import Descriptors, fit_whitening, oriented, standardised
 from eyeshot.auditing.searching import (
-    fit_whitening,
-    oriented,
+    Candidates,
+    best_of,
+    neighbours,
+    search,
+    search_cells,
     search_exact,
-    standardised,
-    turned_waves,
 )
-from eyeshot.auditing.verifying import agreement, detail_of, score_pairs
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:
@@ -22,25 +22,30 @@ def pictures(count: int, seed: int = 0) -> np.ndarray:
     return np.cumsum(np.cumsum(random.normal(size=(count, 16, 16)), axis=1), axis=2).astype(np.float32)
 
 
-@pytest.mark.parametrize("orientation", range(8))
-def test_the_transform_of_a_turned_picture_is_the_turned_transform(orientation: int) -> None:
-    images = pictures(5)
-    turned = np.ascontiguousarray(oriented(images, orientation))
-    assert np.allclose(standardised(turned), turned_waves(standardised(images), orientation), atol=1e-5)
+def described(images: np.ndarray) -> Descriptors:
+    waves = standardised(images)
+    return fit_whitening(waves)(waves)
 
 
-def test_the_transform_is_that_of_scipy() -> None:
-    image = pictures(1)
-    plain = (image - image.mean()) / image.std()
-    assert np.allclose(standardised(image)[0], dctn(plain[0], norm="ortho") / 16, atol=1e-5)
+def with_copies(count: int, copies: int, seed: int = 0) -> Descriptors:
+    """The last `copies` pictures are noisy copies of the first ones, in all orientations."""
+    images = pictures(count, seed)
+    random = np.random.default_rng(seed + 1)
+    for number in range(copies):
+        own = images[number] + random.normal(size=(16, 16)) * images[number].std() * 0.04
+        images[count - copies + number] = oriented(own[None], number % 8)[0]
+    return described(images)
 
 
-@pytest.mark.parametrize("first", range(8))
-@pytest.mark.parametrize("then", range(8))
-def test_orientations_combine_and_invert_as_pictures_do(first: int, then: int) -> None:
-    image = np.arange(25).reshape(1, 5, 5)
-    assert np.array_equal(oriented(oriented(image, first), inverse(first)), image)
-    assert np.array_equal(oriented(oriented(image, first), then), oriented(image, combined(first, then)))
+def as_dict(found: Candidates) -> dict[tuple[int, int], tuple[int, float]]:
+    rows = zip(
+        found.first.tolist(),
+        found.second.tolist(),
+        found.orientation.tolist(),
+        found.cosine.tolist(),
+        strict=True,
+    )
+    return {(one, two): (turn, cosine) for one, two, turn, cosine in rows}
 
 
 @given(count=st.integers(2, 30), seed=st.integers(0, 10**6), least=st.floats(0.05, 0.9))
@@ -50,57 +55,87 @@ def test_the_search_finds_what_comparing_every_pair_in_every_orientation_finds(
 ) -> None:
     images = pictures(count, seed)
     images[count // 2] = oriented(images[:1], seed % 8)[0]
-    waves = standardised(images)
-    whiten = fit_whitening(waves)
-    queries = [whiten(turned_waves(waves, orientation)) for orientation in range(8)]
-    found = search_exact(queries[0], queries, least=least)
-    got = {(int(a), int(b)): float(c) for a, b, c in zip(found.first, found.second, found.cosine, strict=True)}
-    expected = {}
-    for a in range(count):
-        for b in range(a + 1, count):
-            # Turned as pixels, described one by one: another way than that of the search.
-            best = max(
-                float((whiten(standardised(images[a : a + 1])) @ whiten(standardised(view)).T)[0, 0])
-                for view in (np.ascontiguousarray(oriented(images[b : b + 1], o)) for o in range(8))
-            )
-            expected[a, b] = best
-    # With at most 24 pairs of each picture kept, all are, in sets this small but for the fullest.
-    sure = {pair for pair, best in expected.items() if best > least + 1e-4}
-    if count <= 24:
-        assert sure <= got.keys()
-    assert all(expected[pair] == pytest.approx(cosine, abs=1e-4) for pair, cosine in got.items())
+    whiten = fit_whitening(standardised(images))
+    got = as_dict(search(whiten(standardised(images)), least=least))
+    # Turned as pixels, described one by one: another way than that of the search.
+    alone = whiten(standardised(images)).values
+    turned = [whiten(standardised(np.ascontiguousarray(oriented(images, turn)))).values for turn in range(8)]
+    cosines = np.stack([alone @ view.T for view in turned])
+    best = cosines.max(axis=0)
+    assert {(a, b) for a in range(count) for b in range(a + 1, count) if best[a, b] > least + 1e-4} <= got.keys()
+    for (a, b), (turn, cosine) in got.items():
+        assert a < b
+        assert cosine == pytest.approx(float(best[a, b]), abs=1e-4)
+        assert cosine == pytest.approx(float(cosines[turn, a, b]), abs=1e-4)
     assert (0, count // 2) in got
 
 
-@pytest.mark.parametrize("orientation", range(8))
-def test_an_equal_picture_has_the_score_one_in_its_orientation(orientation: int) -> None:
-    grey = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
-    grey[1] = oriented(grey[:1], inverse(orientation))[0]
-    pair = np.array([0]), np.array([1])
-    assert score_pairs(grey, *pair, np.array([orientation]))[0] == pytest.approx(1.0)
-    other = (orientation + 1) % 8
-    assert score_pairs(grey, *pair, np.array([other]))[0] < 0.1
+def test_blocks_leave_no_pair_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_copies(150, 40)
+    whole = as_dict(search_exact(made, least=0.3))
+    monkeypatch.setattr(searching, "ROWS", 16)
+    monkeypatch.setattr(searching, "COLUMNS", 24)
+    monkeypatch.setattr(searching, "MOST_WAITING", 50)
+    parts = as_dict(search_exact(made, least=0.3))
+    assert len(whole) > 100
+    assert parts.keys() == whole.keys()
+    assert all(parts[pair] == pytest.approx(whole[pair], abs=1e-5) for pair in whole)
 
 
-def test_the_score_is_the_share_of_the_detail_that_agrees() -> None:
-    random = np.random.default_rng(1)
-    one = random.integers(0, 256, (1, 64, 64), dtype=np.uint8)
-    half = one.copy()
-    half[:, :, 32:] = random.integers(0, 256, (1, 64, 32))
-    assert agreement(detail_of(one), detail_of(half))[0] == pytest.approx(0.5, abs=0.07)
+def test_a_picture_seen_in_part_is_told_as_the_second_one() -> None:
+    images = pictures(60)
+    whiten = fit_whitening(standardised(images))
+    seen = images.copy()
+    seen[7] = oriented(images[40][None], 3)[0]
+    found = as_dict(search_exact(whiten(standardised(images)), whiten(standardised(seen)), least=0.95))
+    assert found.keys() == {(40, 7)}
+    assert found[40, 7] == (1, pytest.approx(1.0, abs=1e-4))  # what takes back a turn by three quarters
 
 
-def test_pairs_that_thumbnails_leave_open_are_decided_by_finer_ones() -> None:
-    random = np.random.default_rng(2)
-    grey = random.integers(0, 256, (2, 64, 64), dtype=np.uint8)
-    grey[1, :, :28] = grey[0, :, :28]
-    asked = []
+@pytest.mark.parametrize("seed", range(3))
+def test_cells_find_at_least_97_of_100_copies_that_comparing_all_finds(seed: int) -> None:
+    made = with_copies(3000, 400, seed)
+    exact = as_dict(search_exact(made, least=0.6))
+    cells = as_dict(search_cells(made, least=0.6, cells=150, seed=seed))
+    assert len(exact) >= 350
+    assert len(cells.keys() & exact.keys()) >= 0.97 * len(exact)
+    # What is found is no guess: the same cosine in the same orientation.
+    assert cells.keys() <= exact.keys()
+    assert all(cells[pair] == pytest.approx(exact[pair], abs=1e-4) for pair in cells)
 
-    def fine(positions: np.ndarray) -> np.ndarray:
-        asked.append(positions.tolist())
-        return random.integers(0, 256, (len(positions), 96, 96), dtype=np.uint8)
 
-    pair = np.array([0]), np.array([1]), np.array([0])
-    assert score_pairs(grey, *pair)[0] > 0.3
-    assert score_pairs(grey, *pair, read_fine=fine)[0] < 0.1
-    assert asked == [[0, 1]]
+def test_with_all_pictures_in_all_cells_cells_find_everything() -> None:
+    made = with_copies(400, 40)
+    exact = as_dict(search_exact(made, least=0.3))
+    assert as_dict(search_cells(made, least=0.3, cells=5, of_each=5)).keys() == exact.keys()
+
+
+def test_beyond_a_size_not_all_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_copies(2000, 100)
+    monkeypatch.setattr(searching, "PICTURES_PER_CELL", 4)
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 2000)
+    all_pairs = as_dict(search(made, least=0.3))
+    assert all_pairs == as_dict(search_exact(made, least=0.3))
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 1999)
+    some = as_dict(search(made, least=0.3))
+    assert len(all_pairs.keys() - some.keys()) > 0
+    assert sum((number, 1900 + number) in some for number in range(100)) >= 97
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, 96), (10_000, 96), (20_000, 50), (100_000, 24), (10**6, 24)])
+def test_in_small_sets_more_candidates_of_a_picture_are_kept(count: int, kept: int) -> None:
+    assert neighbours(count) == kept
+
+
+def test_of_many_copies_of_one_picture_each_keeps_its_best_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "ALL_NEIGHBOURS", 30 * 200)
+    random = np.random.default_rng(0)
+    one, two = np.triu_indices(200, 1)
+    cosine = random.random(len(one)).astype(np.float32)
+    found = best_of([Candidates(one, two, np.zeros(len(one), np.int64), cosine)], 200)
+    assert len(found) <= 200 * 30
+    got = as_dict(found)
+    for picture in range(0, 200, 20):
+        own = np.flatnonzero((one == picture) | (two == picture))
+        best = own[np.argsort(-cosine[own])[:30]]
+        assert {(int(one[row]), int(two[row])) for row in best} <= got.keys()

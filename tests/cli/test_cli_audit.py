@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from command_line import Digits, Eyeshot
@@ -27,6 +30,18 @@ def test_an_audit_prints_what_to_do_first_and_one_next_step(eyeshot: Eyeshot, di
     assert report.adversarial.auc > 0.95
     assert "brightness" in " ".join(one.name for one in report.distributions[:3]) + str(report.distributions[:3])
     assert "130 training and 50 test images, 0 read now" in eyeshot("audit", digits.train, "--test", digits.test).out
+
+
+def test_no_network_library_is_loaded(digits: Digits, tmp_path: Path) -> None:
+    code = (
+        "import sys; from eyeshot.cli import main\n"
+        "try: main()\n"
+        "finally: print([name for name in ('torch', 'torchvision', 'timm', 'bokeh') if name in sys.modules])"
+    )
+    environment = {**os.environ, "EYESHOT_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code, "audit", str(digits.train), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_next_steps_that_are_printed_run(eyeshot: Eyeshot, digits: Digits) -> None:

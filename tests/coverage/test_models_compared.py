@@ -37,7 +37,8 @@ def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Rol
         models=[ModelInfo(name=model, pretrained=True, size=size, feature_count=2, fingerprint="", reason="")],
         size=size, fit="crop", neighbours=5, draws=1, sample=20, seed=0, ranked_by="reach",
         shift=Shift(
-            target_coverage=0.5, held_out_coverage=1, ratio=0.5, weight=0.5, domain_auc=None, count=9, words="",
+            target_coverage=0.5, held_out_coverage=1, ratio=0.5, target_reached=0.4,
+            held_out_reached=0.8, weight=0.5, domain_auc=None, count=9, words="",
         ),
         curve=[],
         validation_check=ValidationCheck(

@@ -19,15 +19,16 @@ from eyeshot.coverage.report import Shift
 HALVES = 50
 
 
-def gains(values, *, error: float = 0.01, resolution: float = 1e-6, group=None) -> Gains:
+def gains(values, *, error: float = 0.01, resolution: float = 1e-6, is_share: bool = True) -> Gains:
     values = np.asarray(values, float)
     noise = np.random.default_rng(len(values)).standard_normal((HALVES, len(values))) * error
-    return Gains(values, values + noise, resolution, None if group is None else np.asarray(group))
+    return Gains(values, values + noise, resolution, is_share)
 
 
-def shift(weight: float | None) -> Shift:
+def shift(weight: float | None, *, reached: float = 0.4) -> Shift:
     return Shift(
-        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, weight=weight,
+        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, target_reached=0.1,
+        held_out_reached=reached, weight=weight,
         domain_auc=None, count=100, words="",
     )  # fmt: skip
 
@@ -53,12 +54,12 @@ def test_a_clear_gain_in_one_part_is_not_outvoted_by_a_crowd_of_small_ones_in_th
     random = np.random.default_rng(0)
     reach = np.append(random.normal(0, 0.01, 20), 0.25)
     after = np.append(np.linspace(0.01, 0.1, 20), 0.0)
-    mixed = mix({"reach": gains(reach), "after": gains(after)}, {"reach": 0.5, "after": 0.5})
+    mixed = mix({"reach": gains(reach), "after": gains(after)}, [(0.5, ["reach"]), (0.5, ["after"])])
     assert mixed.combined.argmax() == 20
     by_deviation = reach / reach.std() + after / after.std()
     by_rank = reach.argsort().argsort() + after.argsort().argsort()
     assert by_rank.argmax() != 20
-    assert mixed.standardised["reach"][20] > 2 * by_deviation[20]
+    assert mixed.combined[20] / mixed.combined[19] > by_deviation[20] / by_deviation[19]
 
 
 @given(
@@ -66,26 +67,42 @@ def test_a_clear_gain_in_one_part_is_not_outvoted_by_a_crowd_of_small_ones_in_th
     st.floats(0.1, 10),
     st.floats(0, 1),
 )
-def test_the_unit_of_a_part_does_not_matter_and_clean_is_zero(values, factor, weight):
-    one = gains(values)
-    other = Gains(one.values * factor, one.over_halves * factor, one.resolution * factor)
-    rest = gains(np.arange(len(values)) / 10)
-    weights = {"a": weight, "b": 1 - weight}
-    first = mix({"a": one, "b": rest}, weights)
-    second = mix({"a": other, "b": rest}, weights)
-    np.testing.assert_allclose(first.combined, second.combined, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(first.over_halves, second.over_halves, rtol=1e-6, atol=1e-6)
+def test_the_unit_of_a_distance_does_not_matter_nor_that_of_all_shares_and_clean_is_zero(values, factor, weight):
+    def scaled(part: Gains) -> Gains:
+        return Gains(part.values * factor, part.over_halves * factor, part.resolution * factor, part.is_share)
+
+    distance, share = gains(values, is_share=False), gains(np.arange(len(values)) / 10)
+    terms = [(weight, ["a"]), (1 - weight, ["b"])]
+    first = mix({"a": distance, "b": share}, terms)
+    for second in (mix({"a": scaled(distance), "b": share}, terms), mix({"a": distance, "b": scaled(share)}, terms)):
+        np.testing.assert_allclose(first.combined, second.combined, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(first.over_halves, second.over_halves, rtol=1e-6, atol=1e-6)
     nothing = Gains(np.zeros(3), np.zeros((HALVES, 3)), 0.01)
-    assert (mix({"a": nothing, "b": nothing}, weights).combined == 0).all()
+    assert (mix({"a": nothing, "b": nothing}, terms).combined == 0).all()
 
 
-def test_what_was_not_measured_counts_as_clean_and_groups_have_spreads_of_their_own():
-    values = [np.nan, 0.1, 0.2, 1.0, 2.0, 3.0]
-    mixed = mix({"a": gains(values, error=1e-9, group=[0, 0, 0, 1, 1, 1])}, {"a": 1.0})
-    assert mixed.combined[0] == 0
-    # Median deviation 0.05 among the first, 1 among the others.
-    np.testing.assert_allclose(mixed.combined[1:3], np.array([0.1, 0.2]) / (1.4826 * 0.05), rtol=1e-6)
-    np.testing.assert_allclose(mixed.combined[3:], np.array([1, 2, 3]) / 1.4826, rtol=1e-6)
+def test_a_part_where_all_are_alike_is_not_blown_up_against_another_share():
+    """As measured: validation of 0.99 for everyone, its spread mere noise, outvoted 20 points of the target."""
+    cover = np.array([0.2, 0.1, 0.04, 0.0, -0.03, 0.03])
+    validation = np.array([-0.02, 0.0, 0.001, -0.001, 0.002, -0.001])
+    mixed = mix({"cover": gains(cover), "val": gains(validation, error=1e-4)}, [(0.5, ["cover"]), (0.5, ["val"])])
+    assert mixed.combined.argmax() == 0
+    assert mixed.spreads["cover"] == mixed.spreads["val"]
+    apart = mix(
+        {"cover": gains(cover), "val": gains(validation, error=1e-4, is_share=False)},
+        [(0.5, ["cover"]), (0.5, ["val"])],
+    )
+    assert apart.combined.argmax() != 0
+
+
+def test_of_two_parts_the_larger_counts_with_its_own_halves():
+    one, other = gains([0.3, 0.0, np.nan, np.nan]), gains([0.1, 0.2, 0.1, np.nan], error=0.02)
+    mixed = mix({"one": one, "other": other}, [(1.0, ["one", "other"])])
+    unit = mixed.spreads["one"]
+    np.testing.assert_allclose(mixed.combined, np.array([0.3, 0.2, 0.1, 0.0]) / unit)
+    np.testing.assert_allclose(mixed.over_halves[:, 0], one.over_halves[:, 0] / unit)
+    np.testing.assert_allclose(mixed.over_halves[:, 1:3], other.over_halves[:, 1:3] / unit)
+    assert (mixed.over_halves[:, 3] == 0).all()
 
 
 def test_the_weight_follows_from_the_measured_shift_and_says_so():
@@ -93,6 +110,10 @@ def test_the_weight_follows_from_the_measured_shift_and_says_so():
     assert weight == 0.75
     assert "cover counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
+    assert "reaches 10 % of the target" in why
+    rare = shift_weight(shift(0.75, reached=0.02), target_is_validation=False)[1]
+    assert "covers 20 % of the target" in rare
+    assert "hardly ever agree" in rare
     weight, why = shift_weight(shift(None), target_is_validation=False)
     assert weight == 0.5
     assert "unknown" in why

@@ -51,6 +51,26 @@ def test_the_ratio_never_says_that_the_target_is_closer_than_training():
     assert shift_of(inside.astype(np.float32)).ratio <= 1
 
 
+def test_the_weight_goes_by_cover_whose_neighbours_agree():
+    """Turned pictures lie among training images still, but among those of several classes."""
+    random = np.random.default_rng(0)
+    sides = {"left": -3.0, "right": 3.0}
+    left, right = (random.normal([side, 0], 0.5, (200, 2)).astype(np.float32) for side in sides.values())
+    mixed = random.normal(0, 0.5, (200, 2)).astype(np.float32)
+    sources = np.concatenate([left[:100], right[:100], mixed])
+    labels = np.concatenate([np.zeros(100), np.ones(100), random.integers(0, 2, 200)]).astype(np.int64)
+    held_out = np.concatenate([left[100:], right[100:]])
+    target = random.normal(0, 0.5, (200, 2)).astype(np.float32)
+    found = measure_shift(sources, labels, held_out, target, target_is_validation=False, seed=0)
+    assert found.ratio > 0.9
+    assert found.target_reached < 0.6
+    assert found.held_out_reached > 0.9
+    assert found.weight == pytest.approx(1 - found.target_reached / found.held_out_reached)
+    # One class alone agrees always; where hardly any neighbours agree, plain coverage is the ratio.
+    rare = measure_shift(sources, np.arange(400), held_out, target, target_is_validation=False, seed=0)
+    assert (rare.held_out_reached, rare.weight) == (0, pytest.approx(1 - rare.ratio))
+
+
 def test_where_held_out_images_are_not_covered_there_is_no_ratio():
     found = measure_shift(
         cloud(50, 0), np.zeros(50, np.int64), cloud(50, 1, centre=30), cloud(50, 2), target_is_validation=False, seed=0

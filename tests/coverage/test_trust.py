@@ -13,7 +13,15 @@ from eyeshot.coverage.words import TRUST
 
 def shift(ratio: float | None) -> Shift:
     return Shift(
-        target_coverage=0.5, held_out_coverage=0.5, ratio=ratio, weight=None, domain_auc=None, count=10, words=""
+        target_coverage=0.5,
+        held_out_coverage=0.5,
+        ratio=ratio,
+        target_reached=0.5,
+        held_out_reached=0.5,
+        weight=None,
+        domain_auc=None,
+        count=10,
+        words="",
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 
-from eyeshot.auditing.searching import SIDE
+from eyeshot.auditing.describing import SIDE
 
 THUMBNAIL = 64
 STEPS = 10

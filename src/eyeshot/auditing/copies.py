@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.found import Evidence, finding
 from eyeshot.auditing.grouping import Group, combined, inverse
+from eyeshot.auditing.identical import pixel_keys
 from eyeshot.auditing.inspection import Inspected
 from eyeshot.auditing.naming import name_transform
 from eyeshot.auditing.near import NearCopies, find_near_copies
@@ -44,11 +46,22 @@ class Copies:
 
 
 def find_copies(
-    sources: Sources, inspected: Inspected, *, thorough: bool | None, workers: int | None, progress: Progress
+    sources: Sources,
+    inspected: Inspected,
+    *,
+    thorough: bool | None,
+    cache: Path,
+    workers: int | None,
+    progress: Progress,
 ) -> Copies:
-    """Find copies among all images of training and test."""
+    """Find copies among all images of training and test; arguments as of `audit`.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
     good = np.array([position for position in range(len(sources)) if position not in inspected.failed], np.int64)
-    keys = inspected.pixel_keys()[good]
+    all_keys = pixel_keys(inspected, sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
+    keys = np.array(all_keys)[good]
     _, first, place = np.unique(keys, return_index=True, return_inverse=True)
     pictures = good[first]
     files: defaultdict[int, list[int]] = defaultdict(list)

@@ -13,12 +13,12 @@ import PIL
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.auditing.measuring import NUMBERS, RECORD, measure
+from eyeshot.auditing.measuring import NUMBERS, RECORD, complete, measure
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, os_reason, strict_pillow
 from eyeshot.rowstore import RowStore
 from eyeshot.workspace import replacing
 
-VERSION = 2  # part of the folder's name: raise it when measure() gives other values for the same file
+VERSION = 3  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
 CHUNK_S = 5.0  # and the seconds
 
@@ -46,10 +46,6 @@ class Inspected:
     def text(self, name: str) -> list[str]:
         """`format`, `mode` or `layers` of every image."""
         return [value.decode() for value in self.records[name].tolist()]
-
-    def pixel_keys(self) -> NDArray[np.bytes_]:
-        """Hash of mode, size and pixels of every image, 32 hexadecimal digits."""
-        return np.array([bytes(one).hex() for one in self.records["pixels"]], dtype="S32")
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,13 @@ def inspect(
     done = len(contents) - len(todo)
     progress("reading images", done, len(contents))
     keys: list[str] = []
-    rows: list[NDArray[np.uint8]] = []
+    rows: list[NDArray[np.void]] = []
 
     def flush() -> None:
         if keys:
-            store.append(keys, np.stack(rows))
+            records = np.stack(rows)
+            complete(records)
+            store.append(keys, records.view(np.uint8).reshape(len(rows), -1))
         keys.clear()
         rows.clear()
         if kept:
@@ -120,7 +118,7 @@ def inspect(
     return Inspected(records, bad, len(todo))
 
 
-def _inspect_one(item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
+def _inspect_one(item: tuple[str, str]) -> NDArray[np.void] | _Failure:
     key, path = item
     try:
         data = Path(path).read_bytes()
@@ -129,10 +127,9 @@ def _inspect_one(item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
     if xxhash.xxh3_128_hexdigest(data) != key:
         return _Failure("changed while it was being read", lasting=False)
     try:
-        record = measure(decode_upright(data))
+        return measure(decode_upright(data))
     except UnreadableImageError as error:
         return _Failure(error.reason, lasting="memory" not in error.reason)
-    return np.frombuffer(record.tobytes(), np.uint8)
 
 
 def _load(file: Path) -> dict[str, str]:

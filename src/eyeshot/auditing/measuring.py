@@ -1,11 +1,10 @@
-"""What is measured on one decoded image: a hash of its pixels, two thumbnails, and numbers."""
+"""What is measured on one decoded image: two thumbnails, and numbers; some of them of many images at once."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,6 +13,7 @@ from eyeshot.images import UprightImage
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
 COLOURS = 16
 WINDOW = 512  # pixels of the central window in which sharpness is measured
+SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 NUMBERS = (
@@ -34,11 +34,10 @@ NUMBERS = (
     "border_spread",  # standard deviation of luma along the border: small where the background is plain
     "polarity",  # luma of the border less that of the middle: above 0, dark on light
     "sharpness",  # variance of the Laplacian (Pech-Pacheco et al. 2000), in the central window
-    "range",  # largest less smallest value over all pixels, worst channel
+    "range",  # largest less smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of luma
 )
 RECORD = np.dtype(
     [
-        ("pixels", "u1", (16,)),
         ("grey", "u1", (THUMBNAIL, THUMBNAIL)),
         ("colour", "u1", (COLOURS, COLOURS, 3)),
         ("numbers", "f4", (len(NUMBERS),)),
@@ -50,17 +49,17 @@ RECORD = np.dtype(
 
 
 def measure(image: UprightImage) -> NDArray[Any]:
-    """One `RECORD` about a decoded image, of shape ()."""
+    """One `RECORD` about a decoded image, of shape (), but for what `complete` adds."""
     record = np.zeros((), RECORD)
-    rgb, layers = image.rgb, image.layers
-    digest = xxhash.xxh3_128(f"{layers.mode} {layers.width} {layers.height} ".encode())
-    digest.update(np.ascontiguousarray(layers).data)
-    record["pixels"] = np.frombuffer(digest.digest(), np.uint8)
+    rgb = image.rgb
     luma = rgb.convert("L")
     # Smoother than means of areas: a copy of half the size then has the same thumbnail within 2 %.
     record["grey"] = np.asarray(luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
-    colour = np.asarray(rgb.resize((COLOURS, COLOURS), Image.Resampling.BOX))
-    record["colour"] = colour
+    record["colour"] = np.asarray(rgb.resize((COLOURS, COLOURS), Image.Resampling.BOX))
+    counts = np.asarray(luma.histogram(), np.float64)
+    levels = np.arange(256.0)
+    mean = float(counts @ levels) / (rgb.width * rgb.height)
+    variance = float(counts @ np.square(levels)) / (rgb.width * rgb.height) - mean * mean
     numbers = {
         "width": rgb.width,
         "height": rgb.height,
@@ -69,41 +68,43 @@ def measure(image: UprightImage) -> NDArray[Any]:
         "quality": image.quality,
         "metadata_bytes": image.metadata_bytes,
         "trailing_bytes": image.trailing_bytes,
-        "range": _range(rgb),
+        "brightness": mean,
+        "contrast": max(0.0, variance) ** 0.5,
         "sharpness": _sharpness(luma),
-        **_levels(luma, colour),
+        "range": _range(rgb, counts),
     }
-    record["numbers"] = [numbers[name] for name in NUMBERS]
+    record["numbers"] = [numbers.get(name, 0.0) for name in NUMBERS]
     record["format"], record["mode"] = image.format.encode()[:8], image.mode.encode()[:8]
-    record["layers"] = layers.mode.encode()[:8]
+    record["layers"] = image.layers.mode.encode()[:8]
     return record
 
 
-def _levels(luma: Image.Image, colour: NDArray[np.uint8]) -> dict[str, float]:
-    counts = np.asarray(luma.histogram(), np.float64)
-    levels = np.arange(256.0)
-    mean = float(counts @ levels / counts.sum())
-    spread = float(np.sqrt(max(0.0, counts @ np.square(levels) / counts.sum() - mean * mean)))
-    values = colour.astype(np.float32)
-    border = np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
-    red, green, blue = np.median(border, axis=0).tolist()
+def complete(records: NDArray[Any]) -> None:
+    """Fill in what follows from the thumbnails in colour of many images, `RECORD` (n,), in place."""
+    values = records["colour"].astype(np.float32)
+    border = np.concatenate([values[:, 0], values[:, -1], values[:, 1:-1, 0], values[:, 1:-1, -1]], axis=1)
+    medians = np.median(border, axis=1)
     edge = border @ LUMA
     quarter = COLOURS // 4
-    middle = values[quarter:-quarter, quarter:-quarter] @ LUMA
-    return {
-        "brightness": mean,
-        "contrast": spread,
-        "colour": float(np.abs(values - values.mean(axis=2, keepdims=True)).mean()),
-        "border_red": red,
-        "border_green": green,
-        "border_blue": blue,
-        "border_brightness": float(np.median(edge)),
-        "border_spread": float(edge.std()),
-        "polarity": float(edge.mean() - middle.mean()),
+    middle = values[:, quarter:-quarter, quarter:-quarter] @ LUMA
+    found = {
+        "colour": np.abs(values - values.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3)),
+        "border_red": medians[:, 0],
+        "border_green": medians[:, 1],
+        "border_blue": medians[:, 2],
+        "border_brightness": np.median(edge, axis=1),
+        "border_spread": edge.std(axis=1),
+        "polarity": edge.mean(axis=1) - middle.mean(axis=(1, 2)),
     }
+    for name, numbers in found.items():
+        records["numbers"][:, NUMBERS.index(name)] = numbers
 
 
-def _range(rgb: Image.Image) -> int:
+def _range(rgb: Image.Image, luma_counts: NDArray[np.float64]) -> int:
+    used = np.flatnonzero(luma_counts)
+    luma = int(used[-1] - used[0])
+    if luma >= SOME_RANGE:
+        return luma
     counts = np.asarray(rgb.histogram()).reshape(3, 256)
     return max(int(used[-1] - used[0]) for used in map(np.flatnonzero, counts))
 
@@ -115,8 +116,10 @@ def _sharpness(luma: Image.Image) -> float:
     values = np.asarray(luma if whole else luma.crop(box)).astype(np.int16)
     if min(values.shape) < 3:
         return 0.0
-    middle = values[1:-1, 1:-1]
-    laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * middle
+    laplacian = values[:-2, 1:-1] + values[2:, 1:-1]
+    laplacian += values[1:-1, :-2]
+    laplacian += values[1:-1, 2:]
+    laplacian -= 4 * values[1:-1, 1:-1]
     flat = laplacian.ravel().astype(np.float32)
     mean = float(flat.mean())
     return float(flat @ flat) / len(flat) - mean * mean

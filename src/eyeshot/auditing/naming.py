@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.auditing.describing import ORIENTATIONS, oriented
+from eyeshot.auditing.detail import agreement, detail_of
 from eyeshot.auditing.inspection import Inspected
-from eyeshot.auditing.searching import ORIENTATIONS, oriented
-from eyeshot.auditing.verifying import agreement, detail_of
 
 SAME_SIZE = 0.01
 NO_COLOUR = 1.0  # mean distance of the channels from grey, levels

@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.cutoff import BASE, choose_cut_off
+from eyeshot.auditing.describing import LEAST_CONTRAST, fit_whitening, standardised, thumbnails
 from eyeshot.auditing.grouping import Group, make_groups, pairs_within
 from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
-from eyeshot.auditing.searching import (
-    LEAST_CONTRAST,
-    fit_whitening,
-    search_exact,
-    standardised,
-    thumbnails,
-    turned_waves,
-)
+from eyeshot.auditing.searching import EXACT_UP_TO, search
 from eyeshot.auditing.verifying import FINE, score_pairs
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
 
@@ -78,10 +72,8 @@ def find_near_copies(
     if len(seen) > 1:
         waves = standardised(small[seen])
         whiten = fit_whitening(waves)
-        queries = [whiten(turned_waves(waves, orientation)) for orientation in range(8)]
-        found = search_exact(
-            queries[0],
-            queries,
+        found = search(
+            whiten(waves),
             least=LEAST_COSINE,
             progress=lambda done, total: progress("comparing pictures", done, total),
         )
@@ -115,7 +107,11 @@ def find_near_copies(
     labelled = (labels[first] >= 0) & (labels[second] >= 0)
     crosses = (labels[first] != labels[second])[labelled] if labelled.any() else None
     cut_off = choose_cut_off(
-        scores if crosses is None else scores[labelled], crosses, identical=identical, thorough=thorough, exact=True
+        scores if crosses is None else scores[labelled],
+        crosses,
+        identical=identical,
+        thorough=thorough,
+        exact=len(seen) <= EXACT_UP_TO,
     )
     kept = scores >= cut_off.score
     cut_off = cut_off.model_copy(update={"pairs": int(kept.sum()), "pairs_below": int((~kept).sum())})

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.aligning import VIEWS, Maps, align, view_thumbnails, warp
-from eyeshot.auditing.searching import Whitening, best_of, oriented, search_exact, standardised, turned_waves
-from eyeshot.auditing.verifying import FINE, OPEN, agreement, detail_of
+from eyeshot.auditing.describing import Whitening, oriented, standardised
+from eyeshot.auditing.detail import agreement, detail_of
+from eyeshot.auditing.searching import Candidates, best_of, search_exact
+from eyeshot.auditing.verifying import FINE, OPEN
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
 
 LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
@@ -53,18 +55,14 @@ def find_parts(
         workers, progress: as everywhere.
     """
     vectors = whiten(standardised(view_thumbnails(grey, type(VIEWS[0])(0.0))))
-    found: list[tuple[NDArray[np.int64], ...]] = []
-    cosines: list[NDArray[np.float32]] = []
+    found: list[Candidates] = []
     for number, view in enumerate(VIEWS):
         progress("searching for crops and turns", number, len(VIEWS))
-        waves = standardised(view_thumbnails(grey, view))
-        queries = [whiten(turned_waves(waves, orientation)) for orientation in range(8)]
-        met = search_exact(vectors, queries, least=LEAST_COSINE, parts=True)
+        met = search_exact(vectors, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_COSINE)
         # The view is kept with the orientation, so that the best of both together is chosen.
-        found.append((met.first, met.second, met.orientation + 8 * number))
-        cosines.append(met.cosine)
+        found.append(Candidates(met.first, met.second, met.orientation + 8 * number, met.cosine))
     progress("searching for crops and turns", len(VIEWS), len(VIEWS))
-    best = best_of(found, cosines, len(grey))
+    best = best_of(found, len(grey))
     new = [
         (min(one, two), max(one, two)) not in known
         for one, two in zip(best.first.tolist(), best.second.tolist(), strict=True)

@@ -1,10 +1,8 @@
-"""Which pictures may be copies of each other: whitened thumbnails, compared in all 8 orientations.
+"""Which pictures may be copies of each other: descriptors compared in all 8 orientations.
 
-A picture is described by the cosine transform of its grey 16 x 16 thumbnail, standardised, so that brightness and
-contrast do not count. A flip changes the signs of odd frequencies and a quarter turn swaps the axes, so all 8
-orientations come from one transform. What pictures of this set have in common anyway (a bright middle, white
-paper, smoothness) is whitened away: what is left is each picture's own. Two copies have a cosine near 1, two
-different pictures one near 0.
+Up to `EXACT_UP_TO` pictures every pair is compared. Beyond, pairs that meet in a cell are: cells lie around pictures
+drawn at random, whatever their orientation, and every picture is in the few cells that it is most like. A copy shares
+one of them with its original nearly always, two different pictures seldom.
 """
 
 from __future__ import annotations
@@ -13,32 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
-from scipy.fft import dct
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-SIDE = 16
-KEPT = 128  # dimensions after whitening
-MOST_FITTED = 20_000
-PRIOR_IMAGES = 300  # weight of the prior, in images: pictures in general have power falling with frequency squared
-NOISE = 2e-4  # variance that encoding again leaves in a standardised thumbnail, per row of its transform
-LEAST_CONTRAST = 2.0  # levels; flat pictures have nothing to compare
-BLOCK = 2048
-NEIGHBOURS = 24  # candidates of one picture at most: a thousand copies need not be a million pairs
+from eyeshot.auditing.describing import Descriptors
 
-# Orientation g of a picture: mirrored left to right or not, then turned by quarters counterclockwise, as np.rot90 does.
-ORIENTATIONS = (
-    "as it is",
-    "turned by 90° counterclockwise",
-    "turned by 180°",
-    "turned by 90° clockwise",
-    "mirrored",
-    "mirrored and turned by 90° counterclockwise",
-    "flipped upside down",
-    "mirrored and turned by 90° clockwise",
-)
-Vectors = NDArray[np.float32]
+EXACT_UP_TO = 100_000
+ROWS, COLUMNS = 512, 1024  # of a block: its buffers stay in the processor's cache
+# Candidates of one picture at most: a thousand copies need not be a million pairs. In small sets more are looked at:
+# 2 of 800 watermarked guitars are not among the 24 that are most alike.
+NEIGHBOURS = (24, 96)
+ALL_NEIGHBOURS = 1_000_000  # of all pictures together, where that is more
+MOST_WAITING = 1 << 22  # pairs between two times that the best are chosen
+PICTURES_PER_CELL = 128
+CELLS_OF_EACH = 16
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,133 +47,195 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.first)
 
-
-def oriented(images: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
-    """Images (n, S, S) in one of `ORIENTATIONS`."""
-    mirrored = images[:, :, ::-1] if orientation >= 4 else images
-    return np.rot90(mirrored, orientation % 4, axes=(1, 2))
+    def __getitem__(self, rows: NDArray[np.generic]) -> Candidates:
+        return Candidates(self.first[rows], self.second[rows], self.orientation[rows], self.cosine[rows])
 
 
-def thumbnails(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Means of blocks: uint8 (n, 64, 64) to float32 (n, 16, 16)."""
-    count, side = grey.shape[:2]
-    step = side // SIDE
-    blocks = grey.reshape(count, SIDE, step, SIDE, step)
-    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
-
-
-def standardised(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine transforms float32 (n, 16, 16) of thumbnails, mean 0 and variance 1 as pictures."""
-    centred = small - small.mean(axis=(1, 2), keepdims=True)
-    spread = np.maximum(centred.std(axis=(1, 2), keepdims=True), 1e-6)
-    basis = dct(np.eye(SIDE, dtype=np.float32), axis=0, norm="ortho")
-    waves: NDArray[np.float32] = (basis @ (centred / spread) @ basis.T).astype(np.float32) / SIDE
-    return waves
-
-
-def turned_waves(waves: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Cosine transforms of the pictures in one of `ORIENTATIONS`, from those of the pictures as they are."""
-    odd = np.where(np.arange(SIDE) % 2, -1.0, 1.0).astype(np.float32)
-    out = waves * odd[None, None, :] if orientation >= 4 else waves
-    for _ in range(orientation % 4):
-        # A quarter turn counterclockwise: transpose, then flip upside down.
-        out = out.transpose(0, 2, 1) * odd[None, :, None]
-    return out
-
-
-@dataclass(frozen=True, eq=False)
-class Whitening:
-    """Takes cosine transforms to vectors of length 1; the same for all orientations of a picture."""
-
-    mean: NDArray[np.float32]
-    matrix: NDArray[np.float32]
-
-    def __call__(self, waves: NDArray[np.float32]) -> Vectors:
-        """Vectors float32 (n, 128) of transforms (n, 16, 16)."""
-        vectors = (waves.reshape(len(waves), -1) - self.mean) @ self.matrix
-        norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        return np.asarray(vectors / norms, np.float32)
-
-
-def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
-    """Whitening by the covariance over all pictures in all 8 orientations, drawn towards a prior in small sets."""
-    if len(waves) > MOST_FITTED:
-        waves = waves[np.random.default_rng(seed).choice(len(waves), MOST_FITTED, replace=False)]
-    views = [turned_waves(waves, orientation).reshape(len(waves), -1) for orientation in range(8)]
-    weight = len(waves) / (len(waves) + PRIOR_IMAGES)
-    mean = weight * np.mean([view.mean(axis=0) for view in views], axis=0)
-    covariance = np.zeros((SIDE * SIDE, SIDE * SIDE), np.float64)
-    for view in views:
-        centred = view - mean
-        covariance += centred.T @ centred / len(waves) / len(views)
-    frequency = np.add.outer(np.square(np.arange(SIDE)), np.square(np.arange(SIDE))).ravel()
-    power = np.where(frequency > 0, 1.0 / np.maximum(frequency, 1), 0.0)
-    covariance = weight * covariance + (1 - weight) * np.diag(power / power.sum()) + NOISE / SIDE * np.eye(SIDE * SIDE)
-    last = SIDE * SIDE - 1
-    values, directions = scipy.linalg.eigh(covariance, subset_by_index=(last - KEPT + 1, last))
-    return Whitening(mean.astype(np.float32), (directions / np.sqrt(values)).astype(np.float32))
+def search(pictures: Descriptors, *, least: float, progress: Progress | None = None) -> Candidates:
+    """Pairs with a cosine of at least `least`, each in its best orientation; all of them up to `EXACT_UP_TO`."""
+    if len(pictures) <= EXACT_UP_TO:
+        return search_exact(pictures, least=least, progress=progress)
+    return search_cells(pictures, least=least, progress=progress)
 
 
 def search_exact(
-    vectors: Vectors,
-    queries: list[Vectors],
-    *,
-    least: float,
-    parts: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    pictures: Descriptors, seen: Descriptors | None = None, *, least: float, progress: Progress | None = None
 ) -> Candidates:
     """All pairs with a cosine of at least `least`, each in its best orientation.
 
     Args:
-        vectors: float32 (n, d), all pictures as they are.
-        queries: for each orientation, float32 (n, d): the same pictures seen so.
+        pictures: n of them, as they are.
+        seen: the same pictures, seen in part, so that it matters which one of two is seen so; the pair is then told
+            as (whole, seen in part). None: as they are.
         least: cosine.
-        parts: the queries see a part of each picture, so that it matters which one of two is seen so. The pair is then
-            told as (whole, seen in part).
         progress: called with (pictures done, pictures in all).
     """
-    found: list[tuple[NDArray[np.int64], ...]] = []
-    cosines: list[NDArray[np.float32]] = []
+    found = _Found(len(pictures))
+    block = _Block()
+    other = pictures if seen is None else seen
     with threadpool_limits(1, user_api="blas"):
-        for start in range(0, len(vectors), BLOCK):
-            block = vectors[start : start + BLOCK]
-            for orientation, all_queries in enumerate(queries):
-                # Seen as they are, or turned: one half of the pairs is enough.
-                for other in range(0 if parts else start, len(vectors), BLOCK):
-                    products = block @ all_queries[other : other + BLOCK].T
-                    flat = np.flatnonzero(products >= least)
-                    rows, columns = np.divmod(flat, products.shape[1])
-                    one, two = rows + start, columns + other
-                    kept = (one != two) if parts else (one < two)
-                    if not kept.any():  # each picture is most like itself
-                        continue
-                    found.append((one[kept], two[kept], np.full(kept.sum(), orientation)))
-                    cosines.append(products.ravel()[flat[kept]])
+        for start in range(0, len(pictures), ROWS):
+            # Seen as they are, or turned: one half of the pairs is enough.
+            for begin in range(0 if seen is not None else start, len(pictures), COLUMNS):
+                met = block.pairs(pictures[start : start + ROWS], other[begin : begin + COLUMNS], least)
+                one, two = met.first + start, met.second + begin
+                kept = (one < two) if seen is None else (one != two)
+                found.add(Candidates(one, two, met.orientation, met.cosine)[kept])
             if progress is not None:
-                progress(min(start + BLOCK, len(vectors)), len(vectors))
-    return best_of(found, cosines, len(vectors))
+                progress(min(start + ROWS, len(pictures)), len(pictures))
+    return found.best()
 
 
-def best_of(found: list[tuple[NDArray[np.int64], ...]], cosines: list[NDArray[np.float32]], count: int) -> Candidates:
-    """Of each pair what is most alike, and of each picture the best pairs.
+def search_cells(
+    pictures: Descriptors,
+    *,
+    least: float,
+    cells: int | None = None,
+    of_each: int = CELLS_OF_EACH,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Candidates:
+    """Nearly all pairs with a cosine of at least `least`, each in its best orientation.
 
     Args:
-        found: parts of `first`, `second`, `orientation`.
-        cosines: as many parts.
-        count: pictures.
+        pictures: n of them.
+        least: cosine.
+        cells: how many; by default one for 128 pictures.
+        of_each: cells that every picture is in.
+        seed: of the drawing of cells.
+        progress: called with (pictures done, pictures in all).
     """
-    if not any(map(len, cosines)):
+    count = len(pictures)
+    cells = min(count, cells or max(1, count // PICTURES_PER_CELL))
+    of_each = min(of_each, cells)
+    centres = pictures[np.sort(np.random.default_rng(seed).choice(count, cells, replace=False))]
+    found = _Found(count)
+    block = _Block()
+    homes = np.empty((count, of_each), np.int32)
+    with threadpool_limits(1, user_api="blas"):
+        for start in range(0, count, ROWS):
+            rows = pictures[start : start + ROWS]
+            likeness = np.concatenate(
+                [block.best(rows, centres[begin : begin + COLUMNS]).copy() for begin in range(0, cells, COLUMNS)],
+                axis=1,
+            )
+            homes[start : start + ROWS] = np.argpartition(likeness, -of_each, axis=1)[:, -of_each:]
+            if progress is not None:
+                progress(min(start + ROWS, count) // 2, count)
+        order = np.argsort(homes.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(homes.ravel(), minlength=cells))
+        for number, members in enumerate(np.split(order // of_each, ends[:-1])):
+            own = pictures[members]
+            for start in range(0, len(own), ROWS):
+                for begin in range(start, len(own), COLUMNS):
+                    met = block.pairs(own[start : start + ROWS], own[begin : begin + COLUMNS], least)
+                    one, two = met.first + start, met.second + begin
+                    upper = one < two
+                    both = members[one[upper]], members[two[upper]]
+                    found.add(Candidates(*both, met.orientation[upper], met.cosine[upper]))
+            if progress is not None:
+                progress(count // 2 + (number + 1) * (count - count // 2) // cells, count)
+    return found.best()
+
+
+class _Block:
+    """Cosines between two blocks of pictures, in all 8 orientations of the second, from 8 products of parts.
+
+    Orientations come in pairs that differ by half a turn: it changes the sign of what the two parts that swap give,
+    `swing`, and nothing else, `base`. So the better of the two has the cosine `base` + |`swing`|.
+    """
+
+    AHEAD = np.array([0, 4, 1, 5])  # orientations with `base` + `swing`
+    BACK = np.array([2, 6, 3, 7])  # and those with `base` - `swing`
+
+    def __init__(self) -> None:
+        self._buffers = np.empty((10, ROWS * COLUMNS), np.float32)
+
+    def best(self, one: Descriptors, other: Descriptors) -> NDArray[np.float32]:
+        """The best cosine of each pair, float32 (n, m), overwritten by the next call; n and m at most a block."""
+        shape = (len(one), len(other))
+        *products, spare, best = (line[: shape[0] * shape[1]].reshape(shape) for line in self._buffers)
+        first, second = one.parts(), other.parts()
+        pairs = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (4, 5), (5, 4))
+        for (a, b), product in zip(pairs, products, strict=True):
+            np.matmul(first[a], second[b].T, out=product)
+        even, even_swap, odd, odd_swap, along, across, there, back = products
+        _sum_and_difference(even, even_swap, spare)  # with the axes kept, with the axes swapped
+        _sum_and_difference(odd, odd_swap, spare)
+        _sum_and_difference(even, odd, spare)  # as it is, mirrored
+        _sum_and_difference(even_swap, odd_swap, spare)  # mirrored and turned, turned
+        _sum_and_difference(across, along, spare)
+        _sum_and_difference(there, back, spare)
+        self._bases = (even, odd, odd_swap, even_swap)
+        self._swings = (across, along, back, there)
+        best.fill(-np.inf)
+        for base, swing in zip(self._bases, self._swings, strict=True):
+            np.abs(swing, out=spare)
+            np.add(spare, base, out=spare)
+            np.maximum(best, spare, out=best)
+        return best
+
+    def pairs(self, one: Descriptors, other: Descriptors, least: float) -> Candidates:
+        """Pairs of places in both blocks with a cosine of at least `least`."""
+        best = self.best(one, other)
+        hits = np.flatnonzero(best >= least)
+        swings = np.stack([swing.ravel()[hits] for swing in self._swings])
+        cosines = np.abs(swings) + np.stack([base.ravel()[hits] for base in self._bases])
+        line = cosines.argmax(axis=0)
+        ahead = np.take_along_axis(swings, line[None], axis=0)[0] >= 0
+        rows, columns = np.divmod(hits, len(other))
+        return Candidates(rows, columns, np.where(ahead, self.AHEAD[line], self.BACK[line]), best.ravel()[hits])
+
+
+def _sum_and_difference(one: NDArray[np.float32], other: NDArray[np.float32], spare: NDArray[np.float32]) -> None:
+    """`one` becomes the sum, `other` the difference."""
+    np.subtract(one, other, out=spare)
+    np.add(one, other, out=one)
+    other[:] = spare
+
+
+class _Found:
+    """Pairs as they are met; now and then only the best are kept, so that many copies of one picture fill no memory."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._kept: list[Candidates] = []
+        self._waiting = 0
+
+    def add(self, met: Candidates) -> None:
+        if len(met):
+            self._kept.append(met)
+            self._waiting += len(met)
+        if self._waiting > MOST_WAITING:
+            self._kept = [self.best()]
+            self._waiting = 0
+
+    def best(self) -> Candidates:
+        return best_of(self._kept, self.count)
+
+
+def neighbours(count: int) -> int:
+    """How many candidates of one picture are kept among so many pictures."""
+    least, most = NEIGHBOURS
+    return max(least, min(most, ALL_NEIGHBOURS // max(count, 1)))
+
+
+def best_of(parts: list[Candidates], count: int) -> Candidates:
+    """Of each pair what is most alike, and of each picture the best pairs; of `count` pictures."""
+    if not any(map(len, parts)):
         empty = np.empty(0, np.int64)
         return Candidates(empty, empty, empty, np.empty(0, np.float32))
-    one, two, orientation = (np.concatenate(parts).astype(np.int64) for parts in zip(*found, strict=True))
-    cosine = np.concatenate(cosines)
+    one, two, orientation = (
+        np.concatenate([getattr(part, name) for part in parts]).astype(np.int64)
+        for name in ("first", "second", "orientation")
+    )
+    cosine = np.concatenate([part.cosine for part in parts])
     keys = np.minimum(one, two) * count + np.maximum(one, two)
     order = np.lexsort((-cosine, keys))
     ordered = keys[order]
     first = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
-    one, two, orientation, cosine = (values[first] for values in (one, two, orientation, cosine))
-    kept = _rank(one, two, cosine) < NEIGHBOURS
-    return Candidates(one[kept], two[kept], orientation[kept], cosine[kept])
+    whole = Candidates(one, two, orientation, cosine)[first]
+    return whole[_rank(whole.first, whole.second, whole.cosine) < neighbours(count)]
 
 
 def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -87,8 +87,9 @@ def run(
     import shlex
     import sys
 
+    from eyeshot.cli.browser import open_page
     from eyeshot.cli.cover_output import print_cover, print_json
-    from eyeshot.cli.cover_run import cover_models, open_page
+    from eyeshot.cli.cover_run import cover_models
     from eyeshot.cli.numbers import duration, triple
     from eyeshot.cli.project_data import cover_data
     from eyeshot.errors import InputError

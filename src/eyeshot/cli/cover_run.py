@@ -78,14 +78,6 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name)
 
 
-def open_page(page: Path, *, quiet: bool) -> None:
-    """Show a page in the user's browser; say where it lies if there is none."""
-    import webbrowser
-
-    if not webbrowser.open(page.resolve().as_uri()) and not quiet:
-        typer.echo(f"No browser was found to open it: {page}")
-
-
 def _compare(results: Sequence[tuple[Path, Cover]], *, images: bool) -> None:
     first = results[0][0]
     reports = {result.report.models[0].name: result.report for _, result in results}

@@ -11,6 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from eyeshot.coverage.half_samples import interval, standard_error
 from eyeshot.coverage.report import Shift
+from eyeshot.coverage.shift import LEAST_REACHED
 from eyeshot.coverage.words import percent
 
 MAD_TO_SD = 1.4826
@@ -25,18 +26,17 @@ class Gains:
         values: float64 (K,), NaN where it was not measured.
         over_halves: float64 (B, K), the same on half-samples, paired; NaN where it was not measured.
         resolution: the smallest difference that the part can show: that of a single image.
-        group: int64 (K,), candidates that were measured alike; each group has a spread of its own.
+        is_share: whether it is a share of images, to be compared with other shares as it is.
     """
 
     values: NDArray[np.float64]
     over_halves: NDArray[np.float64]
     resolution: float
-    group: NDArray[np.int64] | None = None
+    is_share: bool = True
 
     def take(self, chosen: NDArray[np.bool_]) -> Gains:
         """Some of the candidates."""
-        group = None if self.group is None else self.group[chosen]
-        return Gains(self.values[chosen], self.over_halves[:, chosen], self.resolution, group)
+        return Gains(self.values[chosen], self.over_halves[:, chosen], self.resolution, self.is_share)
 
     def of(self, number: int) -> tuple[float, tuple[float, float]]:
         """The gain of one candidate, with its 95 % interval."""
@@ -46,18 +46,20 @@ class Gains:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """The parts standardised, and their weighted sum.
+    """The parts standardised, and the weighted sum of their terms.
 
     Attributes:
         combined: float64 (K,)
         over_halves: float64 (B, K)
         standardised: by part, float64 (K,)
-        spreads: by part, the robust spread (of the group with the largest number: whole networks before heads).
+        terms: float64 (K,) each, without their weights, in the order in which they were given.
+        spreads: by part, the unit of its standardised gains.
     """
 
     combined: NDArray[np.float64]
     over_halves: NDArray[np.float64]
     standardised: dict[str, NDArray[np.float64]]
+    terms: list[NDArray[np.float64]]
     spreads: dict[str, float]
 
 
@@ -76,29 +78,41 @@ def robust_spread(values: NDArray[np.float64], errors: NDArray[np.float64], reso
     return max(spread, noise, resolution)
 
 
-def mix(parts: Mapping[str, Gains], weights: Mapping[str, float]) -> Mixed:
-    """Weighted sum of standardised gains; what was not measured counts as clean.
+def units(parts: Mapping[str, Gains]) -> dict[str, float]:
+    """What 1 of each part's standardised gains is: its robust spread, and for shares the widest spread of them all.
+
+    A part in which all candidates are nearly alike, such as validation where nearly all is right, would else be blown
+    up until its noise outvotes a gain of twenty points in another.
+    """
+    found = {}
+    for name, part in parts.items():
+        errors = np.array([standard_error(part.over_halves[:, number]) for number in range(len(part.values))])
+        found[name] = robust_spread(part.values, errors, part.resolution)
+    widest = max((found[name] for name, part in parts.items() if part.is_share), default=0.0)
+    return {name: widest if part.is_share else found[name] for name, part in parts.items()}
+
+
+def mix(parts: Mapping[str, Gains], terms: Sequence[tuple[float, Sequence[str]]]) -> Mixed:
+    """Weighted sum of terms, each the largest of the standardised gains of its parts.
 
     Args:
         parts: gains of the same K candidates.
-        weights: one for each part.
+        terms: weight and names of parts. Of parts that were not measured the others count; without any, it is clean's.
     """
-    standardised: dict[str, NDArray[np.float64]] = {}
-    spreads: dict[str, float] = {}
-    count = len(next(iter(parts.values())).values)
-    combined = np.zeros(count)
-    over_halves = np.zeros(next(iter(parts.values())).over_halves.shape)
-    for name, part in parts.items():
-        errors = np.array([standard_error(part.over_halves[:, number]) for number in range(len(part.values))])
-        group = np.zeros(len(part.values), np.int64) if part.group is None else part.group
-        units = np.ones(len(part.values))
-        for one in np.unique(group):
-            units[group == one] = robust_spread(part.values[group == one], errors[group == one], part.resolution)
-        spreads[name] = float(units[group.argmax()]) if len(units) else part.resolution
-        standardised[name] = np.nan_to_num(part.values / units)
-        combined = combined + weights[name] * standardised[name]
-        over_halves = over_halves + weights[name] * np.nan_to_num(part.over_halves / units)
-    return Mixed(combined, over_halves, standardised, spreads)
+    spreads = units(parts)
+    count, halves = next(iter(parts.values())).over_halves.shape[::-1]
+    combined, over_halves, found = np.zeros(count), np.zeros((halves, count)), []
+    for weight, names in terms:
+        values = np.stack([parts[name].values / spreads[name] for name in names])
+        # Which part speaks for a candidate is settled on all images, so that its interval is that of this part.
+        chosen = np.nan_to_num(values, nan=-np.inf).argmax(axis=0)
+        over = np.stack([parts[name].over_halves / spreads[name] for name in names])
+        everyone = np.arange(count)
+        found.append(np.nan_to_num(values[chosen, everyone]))
+        combined = combined + weight * found[-1]
+        over_halves = over_halves + weight * np.nan_to_num(over[chosen, :, everyone].T)
+    standardised = {name: np.nan_to_num(part.values / spreads[name]) for name, part in parts.items()}
+    return Mixed(combined, over_halves, standardised, found, spreads)
 
 
 def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
@@ -110,10 +124,16 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
             "Clean training covers not even held-out training images, so the shift is unknown: cover and validation "
             "count alike."
         )
+    counts = f"cover counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    if shift.held_out_reached is None or shift.held_out_reached < LEAST_REACHED:
+        return shift.weight, (
+            f"Clean training covers {percent(shift.target_coverage)} of the target where it covers "
+            f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
+            f"class: {counts}"
+        )
     return shift.weight, (
-        f"Clean training covers {percent(shift.target_coverage)} of the target where it covers "
-        f"{percent(shift.held_out_coverage)} of held-out training images: cover counts {percent(shift.weight)}, "
-        f"validation {percent(1 - shift.weight)}."
+        f"Clean training reaches {percent(shift.target_reached)} of the target, with neighbours that agree on a class, "
+        f"where it reaches {percent(shift.held_out_reached)} of held-out training images: {counts}"
     )
 
 

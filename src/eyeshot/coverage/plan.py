@@ -10,6 +10,7 @@ import numpy as np
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_own
 from eyeshot.coverage.data import Progress, Tables, check_folders, read_tables
 from eyeshot.coverage.halving import FEWEST_LEFT, Costs
+from eyeshot.coverage.kept_costs import KeptCosts
 from eyeshot.coverage.measure import draws_of
 from eyeshot.coverage.short_run_costs import check_budget, probe_costs
 from eyeshot.errors import InputError
@@ -95,11 +96,16 @@ def prepare(
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
     if settings.budget_s or settings.confirm:
-        if progress is not None:
-            progress("timing a step", 0, 0)
         trained = [one for one in candidates if one.family != "control"]
         read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
-        costs, batch_size = probe_costs(
+        kept = KeptCosts(
+            cache, backbone.fingerprint, [one.fingerprint for one in (*base, *trained)], len(tables.train.classes),
+            read, run_settings, str(device), settings.batch_size, settings.budget_s,
+        )  # fmt: skip
+        known = kept.load()
+        if known is None and progress is not None:
+            progress("timing a step", 0, 0)
+        costs, batch_size = known or probe_costs(
             backbone,
             trained,
             base=base,
@@ -114,8 +120,10 @@ def prepare(
             run_settings = run_settings.model_copy(update={"batch_size": batch_size})
         # From pretrained weights, heads on features come first, and four of each list must go on.
         least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
-        if settings.budget_s:
-            check_budget(settings.budget_s, least, costs)
+        if known is None:
+            if settings.budget_s:
+                check_budget(settings.budget_s, least, costs)
+            kept.keep(costs, batch_size)
     return Plan(
         settings=settings,
         tables=tables,

@@ -30,7 +30,7 @@ class Ranker:
     Attributes:
         measured: by name.
         by_distance: whether distance stands in the place of reach.
-        weight: of the sum of reach and cover after the run; validation has the rest.
+        weight: of the larger of reach and cover after the run; validation has the rest.
         weight_words: where it comes from.
         head: on clean images.
         clean_loss: float64 (n_val,), of that head; None without a head stage.
@@ -68,19 +68,19 @@ class Ranker:
             return {"validation": found.validation, "hidden": found.hidden}
         gains = [gain_of(self.measured[name], self.by_distance) for name in names]
         values, halves = np.array([gain[0] for gain in gains]), np.column_stack([gain[1] for gain in gains])
-        reach = Gains(values, halves, 1 / self.targets)
+        reach = Gains(values, halves, 1 / self.targets, is_share=not self.by_distance)
         return {"reach": reach, "cover_after_run": found.cover, "validation": found.validation}
 
     def mix(self, kind: str, parts: Mapping[str, Gains]) -> Mixed:
-        """Reach plus cover after the run, against validation: each of the first two may carry the whole weight.
+        """The larger of reach and cover after the run, against validation.
 
-        Their sum, not their mean: a cure that no candidate is by name shows in the second alone, one that a short run
-        cannot learn in the first alone, and a mean would halve either.
+        Both of the former are the share of the target that is newly covered, before and after training: their sum would
+        count the same images twice. Each is blind to something: reach to cures that no candidate is by name, the other
+        to what so few steps have not taught yet. So a candidate has what either of them sees.
         """
         if kind == HARDER:
-            return mix(parts, {"validation": 0.5, "hidden": 0.5})
-        weights = {"reach": self.weight, "cover_after_run": self.weight, "validation": 1 - self.weight}
-        return mix(parts, weights)
+            return mix(parts, [(0.5, ["validation"]), (0.5, ["hidden"])])
+        return mix(parts, [(self.weight, ["reach", "cover_after_run"]), (1 - self.weight, ["validation"])])
 
     def order(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
         """The candidates of one list, first to last."""
@@ -188,7 +188,7 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
     if mixed is None:
         by_cover = by_validation = np.empty(0)
     else:
-        by_cover = mixed.standardised["reach"] + mixed.standardised["cover_after_run"]
+        by_cover = mixed.terms[0]
         # Without a run there is no place in this order: 0 would be one.
         unread = ~np.isfinite(parts["validation"].values)
         by_validation = np.where(unread, np.nan, mixed.standardised["validation"])
@@ -214,7 +214,7 @@ def _short_run(name: str, number: int, gains: RunGains, ranker: Ranker, short: S
     loss = ranker.head_losses.get(name)
     if loss is None:
         return ShortRun(stage="network", starts=short.starts, steps=0, rounds=0, ended=ended) if ended else None
-    gain, ends = gains.validation.of(number)
+    gain, ends = gains.log_loss.of(number)
     head = ranker.head
     accuracy = float((ranker.measured[name].kept.probabilities_after.argmax(1) == head.held_out_labels).mean())
     return ShortRun(
@@ -236,7 +236,7 @@ def _network_run(run: CandidateRun, number: int, gains: RunGains, short: ShortRu
         return float(np.mean([np.mean(getattr(one, name)) for one in readings]))
 
     hidden = bool(len(run.readings[0].hidden_right))
-    loss, loss_ends = gains.validation.of(number)
+    loss, loss_ends = gains.log_loss.of(number)
     after, after_ends = gains.cover.of(number)
     return ShortRun(
         stage="network",

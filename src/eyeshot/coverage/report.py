@@ -1,7 +1,4 @@
-"""What `eyeshot cover` found: the contents of `cover.json`.
-
-Keys are only added until version 1.0. Scores carry the words of the design.
-"""
+"""What `eyeshot cover` found: the contents of `cover.json`; keys are only added until version 1.0."""
 
 from __future__ import annotations
 
@@ -112,7 +109,7 @@ class Part(Record):
     value: float | None
     """The gain over clean (over the no-op for reach), in its own unit; null where it was not measured."""
     standardised: float
-    """That gain in units of the robust spread of the part over all candidates; 0 where it was not measured."""
+    """That gain in robust spreads over all candidates (`Order.spreads`); 0 where it was not measured."""
     rank: int | None
     """Place under this part alone."""
 
@@ -171,8 +168,11 @@ class Shift(Record):
     """Coverage of held-out training images by the same clean images, at equal counts."""
     ratio: float | None
     """The first over the second, clipped to 0-1; 1 means no shift that the model can see."""
+    target_reached: float
+    held_out_reached: float | None
+    """Label-consistent coverage of both, likewise."""
     weight: float | None
-    """One minus the ratio."""
+    """One minus the ratio of these two, as reach goes by them; `1 - ratio` where neighbours hardly ever agree."""
     domain_auc: float | None
     """Cross-fitted area under the curve of a classifier that tells training from target; 0.5 means alike."""
     count: int
@@ -245,12 +245,12 @@ class Order(Record):
     """How the parts were mixed, and where their orders differ."""
 
     weight: float
-    """Of the sum of reach and cover after the run; the rest is validation's."""
+    """Of the larger of reach and cover after the run; the rest is validation's."""
     weight_words: str
     spreads: dict[str, float]
-    """Robust spread of each part over the candidates: the unit of `standardised`."""
+    """The unit of `standardised`, by part: the widest robust spread of all that are shares; distance has its own."""
     agreement: float | None
-    """Spearman correlation of the order by cover (reach and cover after the run) with that by validation."""
+    """Spearman correlation of the order by cover (the larger of both) with that by validation."""
     by_cover: list[str]
     by_validation: list[str]
     words: str

@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 from eyeshot.coverage.one_ranking import Gains
 from eyeshot.coverage.short_runs import CandidateRun
 
-HEAD, NETWORK = 0, 1
-
 
 @dataclass(frozen=True, eq=False)
 class RunGains:
-    """Gains of K candidates: validation log loss, cover after the run, accuracy on half hidden images."""
+    """Gains of K candidates over clean.
+
+    Attributes:
+        validation: mean probability of the right class of validation images, as a share.
+        log_loss: the same images, in nats; shown beside it.
+        cover: cover after the run, as a share of the target.
+        hidden: accuracy on half hidden validation images.
+    """
 
     validation: Gains
+    log_loss: Gains
     cover: Gains
     hidden: Gains
 
@@ -44,14 +50,16 @@ def gains_of_runs(
         targets: M, number of target images.
     """
     count, halves = len(runs), len(val_halves)
-    found = {name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in ("loss", "cover", "hidden")}
-    group = np.full(count, HEAD)
+    found = {
+        name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in ("sure", "loss", "cover", "hidden")
+    }
     for number, (run, head_loss) in enumerate(zip(runs, head_losses, strict=True)):
         if run is not None and run.readings:
-            group[number] = NETWORK
             pairs = list(zip(run.readings, run.clean, strict=True))
             losses = np.stack([clean.log_loss - one.log_loss for one, clean in pairs])
             _put(found["loss"], number, *_image_gain(losses, val_halves))
+            sure = np.stack([np.exp(-one.log_loss) - np.exp(-clean.log_loss) for one, clean in pairs])
+            _put(found["sure"], number, *_image_gain(sure, val_halves))
             covers = np.stack([one.cover_halves - clean.cover_halves for one, clean in pairs])
             value = float(np.mean([one.cover - clean.cover for one, clean in pairs]))
             _put(found["cover"], number, value, covers[chosen_starts(len(pairs), halves), np.arange(halves)])
@@ -60,11 +68,13 @@ def gains_of_runs(
                 _put(found["hidden"], number, *_image_gain(hidden, val_halves))
         elif head_loss is not None and clean_loss is not None:
             _put(found["loss"], number, *_image_gain((clean_loss - head_loss)[None], val_halves))
+            _put(found["sure"], number, *_image_gain((np.exp(-head_loss) - np.exp(-clean_loss))[None], val_halves))
     image = 1 / max(1, val_halves.shape[1])
     return RunGains(
-        Gains(*found["loss"], image, group),  # one nat in one image
-        Gains(*found["cover"], 1 / max(1, targets), group),
-        Gains(*found["hidden"], image, group),
+        Gains(*found["sure"], image),
+        Gains(*found["loss"], image, is_share=False),  # one nat in one image
+        Gains(*found["cover"], 1 / max(1, targets)),
+        Gains(*found["hidden"], image),
     )
 
 

@@ -10,11 +10,13 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
+from eyeshot.coverage.clouds import NEIGHBOURS, CloudCover, cover_by_cloud, make_target
 from eyeshot.coverage.report import Shift
 from eyeshot.coverage.words import percent
 
 FOLDS = 5
+LEAST_REACHED = 0.05
+"""Of held-out images: below it, too few neighbours agree for a ratio of shares reached."""
 
 
 def measure_shift(
@@ -28,6 +30,9 @@ def measure_shift(
 ) -> Shift:
     """Coverage of the target by clean training over coverage of held-out training images by the same.
 
+    The weight of cover in the ranking of all goes by label-consistent coverage, as reach does: turned or inverted
+    pictures lie among training images still, but among those of several classes.
+
     Args:
         sources: float32 (n, d), clean training images in the reference space.
         labels: int64 (n,)
@@ -38,24 +43,31 @@ def measure_shift(
     """
     random = np.random.default_rng([seed, 2])
     count = min(len(held_out), len(target))
-    of_target, of_held_out = cover_by_clean(sources, labels, held_out, target, random)
+    target_cover, held_out_cover = cover_by_clean(sources, labels, held_out, target, random)
+    of_target, reached = target_cover.coverage, target_cover.label_consistent_coverage
     if target_is_validation:
         return Shift(
             target_coverage=of_target,
             held_out_coverage=of_target,
             ratio=1.0,
+            target_reached=reached,
+            held_out_reached=reached,
             weight=0.0,
             domain_auc=None,
             count=count,
             words="The target is the held-out training images themselves: no shift by construction.",
         )
+    of_held_out, held_out_reached = held_out_cover.coverage, held_out_cover.label_consistent_coverage
     ratio = min(1.0, of_target / of_held_out) if of_held_out > 0 else None
+    known = ratio if held_out_reached < LEAST_REACHED else min(1.0, reached / held_out_reached)
     auc = tell_apart(sources, target, random)
     return Shift(
         target_coverage=of_target,
         held_out_coverage=of_held_out,
         ratio=ratio,
-        weight=None if ratio is None else 1 - ratio,
+        target_reached=reached,
+        held_out_reached=held_out_reached,
+        weight=None if known is None else 1 - known,
         domain_auc=auc,
         count=count,
         words=_words(of_target, of_held_out, ratio),
@@ -68,15 +80,15 @@ def cover_by_clean(
     held_out: NDArray[np.float32],
     target: NDArray[np.float32],
     random: np.random.Generator,
-) -> tuple[float, float]:
-    """Coverage of the target and of held-out images by clean sources, at equal counts."""
+) -> tuple[CloudCover, CloudCover]:
+    """Cover of the target and of held-out images by clean sources, at equal counts."""
     count = min(len(held_out), len(target))
     if count <= NEIGHBOURS:
         raise ValueError(f"count must be over {NEIGHBOURS}, got {count}")
 
-    def covered(points: NDArray[np.float32]) -> float:
+    def covered(points: NDArray[np.float32]) -> CloudCover:
         chosen = points[np.sort(random.choice(len(points), count, replace=False))]
-        return cover_by_cloud(make_target(chosen), sources[:, None], labels).coverage
+        return cover_by_cloud(make_target(chosen), sources[:, None], labels)
 
     return covered(target), covered(held_out)
 

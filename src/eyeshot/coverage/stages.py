@@ -114,8 +114,8 @@ def _report(last: Bench, bench: Bench, name: str, candidates: Sequence[Measured]
         dimensions=bench.clean.shape[1],
         head_accuracy=bench.head.accuracy,
         head_p_value=None if name == LAST else mcnemar(won, lost),
-        target_coverage=of_target,
-        held_out_coverage=of_held_out,
+        target_coverage=of_target.coverage,
+        held_out_coverage=of_held_out.coverage,
         candidates={one.name: _scores(*_covers(bench, one, measured_here=bench is last)) for one in candidates},
     )
 

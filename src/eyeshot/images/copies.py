@@ -14,10 +14,6 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import dct
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from eyeshot.images.pixels import PixelRows, Pixels
 from eyeshot.images.table import ImageTable
@@ -87,6 +83,8 @@ def _read(images: PixelRows) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
 
 def _invariants(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Numbers (n, 18) that flips and quarter turns leave as they are, in levels of the thumbnail's rms."""
+    from scipy.fft import dct  # here and below: `eyeshot audit` reads tables of images without needing any of it
+
     values = thumbnails.astype(np.float64)
     means = values.mean(axis=(1, 2)) / np.sqrt(3.0)
     basis = dct(np.eye(THUMBNAIL), axis=0, norm="ortho")[:FREQUENCIES]
@@ -99,6 +97,8 @@ def _invariants(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def _near_pairs(points: NDArray[np.float64]) -> Iterator[Pairs]:
     """Pairs of points within `MOST_LEVELS`, at most `NEIGHBOURS` for each point, block by block."""
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(points)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
@@ -132,6 +132,9 @@ def _chain(codes: NDArray[np.generic], positions: Numbers) -> Pairs:
 
 
 def _first_of_group(count: int, pairs: Pairs) -> Numbers:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     _, component = connected_components(links, directed=False)
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)

@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -75,6 +76,12 @@ def strict_pillow() -> Iterator[None]:
 def formats() -> tuple[str, ...]:
     """Pillow's names of the formats that are read, the usual ones first."""
     Image.init()
+    return _formats(len(Image.ID))
+
+
+@lru_cache(maxsize=1)
+def _formats(_known: int) -> tuple[str, ...]:
+    """Asked for every image, made again when a plugin has registered one more."""
     usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") if name in Image.ID]
     return tuple(dict.fromkeys([*usual, *(name for name in Image.ID if name not in NOT_PICTURES)]))
 

@@ -76,8 +76,8 @@ ALL_PARTS = RankedBy(
     digits=2,
     column="gain",
     axis_name="gain over clean, in robust spreads",
-    what="the weighted sum of what reach, cover after the run and validation gain over clean, each in robust spreads "
-    "over the candidates",
+    what="the weighted sum of what cover (the larger of reach and cover after the run) and validation gain over "
+    "clean, in robust spreads over the candidates",
     zero="clean itself",
 )
 REACH = RankedBy(

@@ -67,6 +67,10 @@ RUN_SCORES = (
         "points",
     ),
 )
+SURE = (
+    "Mean probability that the validation images' right classes get, after temperature scaling, less that of clean "
+    "after as many steps."
+)
 RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 
 
@@ -104,7 +108,7 @@ def make_parts(report: CoverReport) -> Parts | None:
     columns = [
         reach,
         PartColumn("cover_after_run", "cover after the run", "points", RUN_MEANING["cover_after_run_gain"]),
-        PartColumn("validation", "validation", "nats", RUN_MEANING["log_loss_gain"]),
+        PartColumn("validation", "validation", "points", SURE),
     ]
     found = [
         replace(column, spread=_spread(column, ranked))
@@ -118,13 +122,12 @@ def make_parts(report: CoverReport) -> Parts | None:
 
 
 def _spread(column: PartColumn, ranked: list[Candidate]) -> str:
-    """The unit of the standardised gains: one, or a range where heads and whole networks were measured apart."""
+    """The unit of the standardised gains."""
     parts = [one.parts[column.key] for one in ranked if column.key in one.parts]
     units = [part.value / part.standardised for part in parts if part.value is not None and part.standardised]
     if not units:
         return ""
-    least, most = (column.text(end).lstrip("+") for end in (min(units), max(units)))
-    return least if least == most else f"{least} to {most}"
+    return column.text(units[0]).lstrip("+")
 
 
 def run_interval(candidate: Candidate, words: ScoreWords) -> str:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eyeshot.auditing.describing import oriented
+from eyeshot.auditing.detail import agreement, blocks_of, compare_blocks, detail_of
+from eyeshot.auditing.grouping import inverse
+from eyeshot.auditing.verifying import score_pairs, without_band
+
+
+@pytest.mark.parametrize("orientation", range(8))
+def test_an_equal_picture_has_the_score_one_in_its_orientation(orientation: int) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    grey[1] = oriented(grey[:1], inverse(orientation))[0]
+    pair = np.array([0]), np.array([1])
+    assert score_pairs(grey, *pair, np.array([orientation]))[0] == pytest.approx(1.0)
+    other = (orientation + 1) % 8
+    assert score_pairs(grey, *pair, np.array([other]))[0] < 0.1
+
+
+def test_the_score_is_the_share_of_the_detail_that_agrees() -> None:
+    random = np.random.default_rng(1)
+    one = random.integers(0, 256, (1, 64, 64), dtype=np.uint8)
+    half = one.copy()
+    half[:, :, 32:] = random.integers(0, 256, (1, 64, 32))
+    assert agreement(detail_of(one), detail_of(half))[0] == pytest.approx(0.5, abs=0.07)
+
+
+def test_pairs_that_thumbnails_leave_open_are_decided_by_finer_ones() -> None:
+    random = np.random.default_rng(2)
+    grey = random.integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    grey[1, :, :28] = grey[0, :, :28]
+    asked = []
+
+    def fine(positions: np.ndarray) -> np.ndarray:
+        asked.append(positions.tolist())
+        return random.integers(0, 256, (len(positions), 96, 96), dtype=np.uint8)
+
+    pair = np.array([0]), np.array([1]), np.array([0])
+    assert score_pairs(grey, *pair)[0] > 0.3
+    assert score_pairs(grey, *pair, read_fine=fine)[0] < 0.1
+    assert asked == [[0, 1]]
+
+
+def lines(seed: int, count: int = 9) -> np.ndarray:
+    """A thin drawing, uint8 (96, 96)."""
+    from PIL import Image, ImageDraw
+
+    random = np.random.default_rng(seed)
+    image = Image.new("L", (96, 96), 255)
+    for _ in range(count):
+        ImageDraw.Draw(image).line([tuple(point) for point in random.integers(4, 92, (2, 2))], fill=0)
+    return np.asarray(image)
+
+
+def written(drawing: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Heavy writing across the two middle rows of blocks."""
+    made = drawing.copy()
+    made[37:59] = np.where(np.random.default_rng(seed).random((11, 48)) < 0.5, 0, 255).repeat(2, 0).repeat(2, 1)
+    return made
+
+
+def scored(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    found = compare_blocks(blocks_of(detail_of(one[None])), blocks_of(detail_of(other[None])))
+    return float(found.scores()[0]), float(without_band(found)[0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_writing_across_a_drawing_is_left_out_if_all_the_rest_agrees(seed: int) -> None:
+    plain, rest = scored(lines(seed), written(lines(seed)))
+    assert plain < 0.7
+    assert rest > 0.9
+    turned, rest = scored(np.rot90(lines(seed)), np.rot90(written(lines(seed))))
+    assert turned == pytest.approx(plain, abs=0.02)
+    assert rest > 0.9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_drawings_with_the_same_writing_are_no_copies(seed: int) -> None:
+    plain, rest = scored(written(lines(seed)), written(lines(seed + 100)))
+    assert plain > 0.1  # the writing agrees
+    assert rest < 0.5
+    assert scored(lines(seed), lines(seed + 100))[1] < 0.3
+
+
+def test_without_enough_detail_beside_the_writing_nothing_is_said() -> None:
+    drawing = np.full((96, 96), 255, np.uint8)
+    drawing[38:58, 20:70] = 0
+    assert scored(drawing, written(drawing))[1] == 0
