@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eyeshot.auditing import Decision
+from eyeshot.auditing import Decision, Finding
 from eyeshot.project import USES
 from eyeshot.web.actions import Press
 from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
@@ -103,6 +103,8 @@ class Answers:
                 "examples": item.kind in OF_CLASSES,
                 "reference": _reference(item),
                 "suggested": _suggested(item),
+                "proposed": "" if finding is None else str(finding.evidence.get("proposed", "")),
+                "near": [] if finding is None else self._near(standing, finding),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
                 "images": [
                     self._image(standing, position, item, place, captions)
@@ -178,6 +180,17 @@ class Answers:
         if position == NOT_HERE:
             return {"image": None, "name": ref.id, "given": ref.label, "split": ref.split, "caption": "not here"}
         return {**self._at(standing, position), "caption": captions.get(ref.id, "")}
+
+    def _near(self, standing: Standing, finding: Finding) -> list[Answer]:
+        """Of a doubted label: the nearest images of the given class and of the proposed one."""
+        found = []
+        for which in ("given", "proposed"):
+            names = finding.evidence.get(f"nearest_{which}", [])
+            rows = map(self._review.shown.named, names if isinstance(names, list) else [])
+            images = [self._at(standing, row) for row in rows if row != NOT_HERE]
+            if images:
+                found.append({"label": str(finding.evidence.get(which, "")), "images": images})
+        return found
 
     def _at(self, standing: Standing, position: int) -> Answer:
         shown, state = self._review.shown, standing.state(position)

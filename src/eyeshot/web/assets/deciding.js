@@ -22,7 +22,7 @@ export const decide = async (action, typed = () => "") => {
   let label = "";
   if (action === "relabel") {
     if (!images.length) return tell("This image cannot be shown, so it gets no label.");
-    label = await chooseLabel(images.length > 1 ? `${images.length} selected images` : said(now.images[now.chosen]), typed());
+    label = await chooseLabel(images.length > 1 ? `${images.length} selected images` : said(now.images[now.chosen]), typed(), now.item?.proposed ?? "");
     if (label === null) return tell("No label was given.");
   }
   const told = await post("decide", { action, images, label, ...(now.item ? { item: now.item.number } : {}) });

@@ -1,7 +1,7 @@
 // Moving: items, the queue, contact sheets, filters, and which images are chosen and marked.
 import { get } from "./ask.js";
 import { closePair, redrawPair, showZoom } from "./looking.js";
-import { by, count, entry, make, now, picture, said, tell } from "./view.js";
+import { by, count, entry, make, neighbours, now, picture, said, tell } from "./view.js";
 
 const PAGE = 30, SHEET = 60;
 const queue = { from: 0, total: 0 };
@@ -39,6 +39,8 @@ const drawButtons = () => {
   hide("[data-for=pair]", !item?.differ);
   hide("[data-for=image]", none);
   by("nothing").hidden = !item || !none;
+  by("near").replaceChildren(...(item?.near ?? []).map(neighbours));
+  by("near").hidden = !item?.near.length;
   by("examples").hidden = !item?.examples;
   by("drop-all-words").textContent = item?.kind === "leak" ? "Drop in training" : item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
   for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", !none && one.dataset.do === item?.suggested);

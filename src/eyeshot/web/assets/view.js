@@ -50,6 +50,11 @@ export const picture = (one, place, chosen, marked) => {
   }, frame, words);
 };
 
+/** The nearest images of a class, for comparison; nothing is decided about them. */
+export const neighbours = ({ label, images }) => make("section", { "aria-label": `Nearest images of ${label}` },
+  make("h2", { class: "h3" }, `Nearest of ${label}`),
+  make("div", { class: "row" }, ...images.map((one) => make("img", { src: `small/${one.image}`, alt: said(one), title: one.name, decoding: "async" }))));
+
 export const entry = (item, current) => make("li", {}, make("button",
   { type: "button", "data-item": item.number, "aria-current": String(item.number === current) },
   item.first === null ? make("span", { class: "blank" }) : make("img", { src: `small/${item.first}`, alt: "", loading: "lazy", decoding: "async" }),
