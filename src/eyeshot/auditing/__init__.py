@@ -96,6 +96,7 @@ _HOME = {
     "Finding": "report",
     "Distribution": "report",
     "CopyGroup": "report",
+    "Adversarial": "report",
     "AuditReport": "report",
     "Audit": "run",
     "NAMES": "words",
