@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         read_report,
     )
     from eyeshot.auditing.run import Audit, audit
-    from eyeshot.auditing.sources import Sources, read_sources
+    from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
@@ -69,6 +69,7 @@ __all__ = [
     "find_groups",
     "find_policy",
     "image_features",
+    "is_flat",
     "make_split",
     "name_reader",
     "read_groups",
@@ -90,6 +91,7 @@ _HOME = {
     "Sources": "sources",
     "read_report": "report",
     "read_sources": "sources",
+    "is_flat": "sources",
     "ImageRef": "report",
     "Finding": "report",
     "Distribution": "report",
