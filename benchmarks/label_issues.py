@@ -1,9 +1,8 @@
 """Planted wrong labels: area under precision and recall against cleanlab's rankings of the same probabilities.
 
 `python -m benchmarks.label_issues`. PACS photographs, SqueezeNet's features at 128 px, a head out of fold; 5 % and 20 %
-of the labels wrong, at random or between the two classes most alike; ten seeds each. The order was settled on
-scikit-learn's digits and on drawings, after a first one had lost on these photographs between similar classes. Skips
-cleanlab where it is not installed.
+of the labels wrong, at random or between the two classes most alike; ten seeds each. The order was settled
+on scikit-learn's digits and on drawings, after a first one had lost on these photographs between similar classes. Skips cleanlab where it is not installed.
 """
 
 from __future__ import annotations
