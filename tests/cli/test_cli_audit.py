@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,54 +76,3 @@ def test_without_a_folder_the_project_file_is_named(eyeshot: Eyeshot) -> None:
     done = eyeshot("audit")
     assert done.code == 2
     assert "eyeshot.toml" in done.err
-
-
-def test_with_a_model_labels_are_doubted_and_outliers_told(eyeshot: Eyeshot, digits: Digits, tmp_path: Path) -> None:
-    import timm
-    import torch
-
-    train = tmp_path / "train"
-    shutil.copytree(digits.train, train)
-    moved = sorted((train / "7").iterdir())[0].rename(train / "0" / "wrong.png")
-    torch.manual_seed(0)
-    weights = tmp_path / "weights.pth"
-    torch.save(timm.create_model("test_resnet.r160_in1k").state_dict(), weights)
-    model = ("--model", "test_resnet.r160_in1k", "--weights", weights)
-    out = eyeshot("audit", train, "--test", digits.test, "--out", tmp_path / "out", *model).out
-    assert "Read by a linear head on features of test_resnet.r160_in1k, fitted without the image" in out
-    assert "By the model's features a classifier tells test from training easily" in out
-    report = json.loads((tmp_path / "out" / "audit.json").read_text())
-    doubted = [one["images"][0]["id"] for one in report["findings"] if one["kind"] == "label-issue"]
-    assert f"0/{moved.name}" in doubted[:3]
-    page = (tmp_path / "out" / "audit.html").read_text()
-    assert "Labels to look at" in page
-    assert "nearest of 7" in page
-
-
-def test_own_probabilities_need_no_model(eyeshot: Eyeshot, digits: Digits, tmp_path: Path) -> None:
-    files = sorted(path for path in digits.train.rglob("*.png"))
-    rows = [(file, file.parent.name) for file in files]
-    rows[0] = (files[0], "7" if files[0].parent.name != "7" else "0")
-    names = ("0", "1", "7")
-    lines = ["path,0,1,7"]
-    lines += [
-        ",".join([file.relative_to(digits.train).as_posix(), *("1" if name == own else "0" for name in names)])
-        for file, own in rows
-    ]
-    table = tmp_path / "p.csv"
-    table.write_text("\n".join(lines))
-    done = eyeshot("audit", digits.train, "--probabilities", table, "--json")
-    report = json.loads(done.out)
-    (issue,) = [one for one in report["findings"] if one["kind"] == "label-issue"]
-    assert issue["images"][0]["id"] == files[0].relative_to(digits.train).as_posix()
-    assert issue["evidence"]["proposed"] == rows[0][1]
-    table.write_text("\n".join(lines[:-1]))
-    refused = eyeshot("audit", digits.train, "--probabilities", table)
-    assert refused.code == 2
-    assert "1 of 130 training images have no row" in refused.err
-
-
-def test_weights_alone_are_refused(eyeshot: Eyeshot, digits: Digits, tmp_path: Path) -> None:
-    refused = eyeshot("audit", digits.train, "--weights", tmp_path / "weights.pth")
-    assert refused.code == 2
-    assert "--weights needs the --model" in refused.err

@@ -96,7 +96,6 @@ _HOME = {
     "Finding": "report",
     "Distribution": "report",
     "CopyGroup": "report",
-    "Adversarial": "report",
     "AuditReport": "report",
     "Audit": "run",
     "NAMES": "words",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 1e-6  # what lies below is noise of the fit
+LEAST = 1e-6  # of a probability in units of its threshold: what lies below is noise of the fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,8 @@ class Confident:
             class that none carries.
         proposed: int64 (n,), of the classes whose probability reaches its threshold the most probable; the given label
             where none does.
-        quality: float64 (n,), logarithm of the probability of the given label over that of the most probable other
-            class. This orders the images, the least first: settled on digits and drawings with planted wrong labels,
-            where neither the given probability alone nor a difference was as good on all of them.
+        quality: float64 (n,), logarithm of the probability of the given label over that of the best other class, each
+            in units of its threshold: below 0, another class fits better. This orders the images, the worst first.
         joint: int64 (C, C), images by given label and proposed class, without those where no class reaches its
             threshold.
         noise: estimated share of wrong labels; None where the probabilities are sure of nothing.
@@ -59,9 +58,11 @@ def confident(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) ->
     sure = reaches.any(axis=1)
     best = np.where(reaches, chances, -1.0).argmax(axis=1)
     proposed = np.where(sure, best, labels).astype(np.int64)
-    others = chances.copy()
-    others[rows, labels] = 0
-    quality = np.log(chances[rows, labels] + LEAST) - np.log(others.max(axis=1, initial=0) + LEAST)
+    # In units of the thresholds, or images of classes that a model is never sure of would all come first.
+    fits = chances / thresholds
+    given = fits[rows, labels]
+    fits[rows, labels] = 0
+    quality = np.log(given + LEAST) - np.log(fits.max(axis=1, initial=0) + LEAST)
     joint = np.zeros((count, count), np.int64)
     np.add.at(joint, (labels[sure], proposed[sure]), 1)
     return Confident(thresholds, proposed, quality, joint, _noise(joint, carried))

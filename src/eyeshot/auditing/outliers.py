@@ -70,8 +70,6 @@ def _components(features: NDArray[np.floating], seed: int) -> NDArray[np.float32
     values = np.asarray(features, np.float32)
     spread = values.std(axis=0, dtype=np.float64)
     values = ((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
-    if not values.any():  # all images have the same features
-        return np.zeros((len(values), 1), np.float32)
     wanted = min(DIMENSIONS, *values.shape)
     return np.asarray(PCA(wanted, svd_solver="randomized", random_state=seed).fit_transform(values), np.float32)
 
