@@ -19,15 +19,7 @@ if TYPE_CHECKING:
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import (
-        Adversarial,
-        AuditReport,
-        CopyGroup,
-        Distribution,
-        Finding,
-        ImageRef,
-        read_report,
-    )
+    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, read_report
     from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
@@ -41,7 +33,6 @@ __all__ = [
     "NAMES",
     "POLICIES",
     "SPLIT_FILE",
-    "Adversarial",
     "Audit",
     "AuditReport",
     "BadLine",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.properties import Property
-from eyeshot.auditing.report import Adversarial, ImageRef
+from eyeshot.auditing.report import Adversarial
 
 FOLDS = 5
 MOST = 4000  # images of a side; more would only make the interval narrower than anyone needs
@@ -16,7 +14,6 @@ FEWEST = 20
 MOST_VALUES = 8  # of a category get a column of their own
 REPEATS = 200
 SHUFFLES = 3
-ENDS = 5  # pictures from either end
 
 
 def tell_apart(
@@ -68,49 +65,14 @@ def tell_apart(
     )  # fmt: skip
 
 
-def tell_apart_by_features(
-    features: NDArray[np.floating],
-    in_test: NDArray[np.bool_],
-    groups: NDArray[np.int64],
-    refs: Callable[[NDArray[np.int64]], list[ImageRef]],
-    *,
-    seed: int = 0,
-) -> Adversarial | None:
-    """The same by a model's features (n, D) and a linear head; None with under 20 images on a side.
-
-    What gives it away are pictures: the training images least like test ones, and the test images least like training
-    ones. `refs` makes references of positions.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    from eyeshot.auditing.like_test import cross_fitted
-
-    random = np.random.default_rng([seed, 19])
-    train, test = (random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test))
-    if min(len(train), len(test)) < FEWEST:
-        return None
-    scores = np.asarray(cross_fitted(features[train], features[test], groups[train], seed), np.float64)
-    rows, truth = np.concatenate([train, test]), np.repeat([False, True], [len(train), len(test)])
-    auc = float(roc_auc_score(truth, scores))
-    interval = _interval(truth, scores, groups[rows], random)
-    order = np.argsort(scores, kind="stable")
-    return Adversarial(
-        auc=auc, interval=interval, n_train=len(train), n_test=len(test), gives_away=[],
-        low=refs(rows[order[~truth[order]][:ENDS]]), high=refs(rows[order[truth[order]][::-1][:ENDS]]),
-        words=_words(auc, interval, [], by="the model's features"),
-    )  # fmt: skip
-
-
-def _words(
-    auc: float, interval: tuple[float, float], gives: list[tuple[str, float]], *, by: str = "these properties"
-) -> str:
+def _words(auc: float, interval: tuple[float, float], gives: list[tuple[str, float]]) -> str:
     numbers = f"area under the curve {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
     if interval[0] <= 0.5:
-        return f"By {by} a classifier cannot tell test from training ({numbers})."
+        return f"By these properties a classifier cannot tell test from training ({numbers})."
     how = "easily" if auc > 0.9 else "often" if auc > 0.7 else "a little better than by chance"
     names = [name for name, _ in gives[:2]]
     why = f"; {' and '.join(names)} {'gives' if len(names) == 1 else 'give'} it away" if names else ""
-    return f"By {by} a classifier tells test from training {how} ({numbers}){why}."
+    return f"By these properties a classifier tells test from training {how} ({numbers}){why}."
 
 
 def _columns(found: list[Property], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

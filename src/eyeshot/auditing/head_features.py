@@ -60,30 +60,11 @@ def image_features(
     """
     if backbone is None:
         return thumbnail_features(pixels.images)
-    rows, features = model_features(table, np.arange(len(table)), backbone, cache=cache, device=device, report=report)
-    if len(rows) < len(table):
-        lost = int(np.setdiff1d(np.arange(len(table)), rows)[0])
+    sized = PixelStore(cache, backbone.geometry).load(table, np.arange(len(table)), progress=report)
+    if len(sized) < len(table):
         raise InputError(
-            f"All images must be decoded at the model's size, but {len(table) - len(rows)} cannot be, as "
-            f"{table.paths[lost]}. Leave out --model, or drop them."
+            f"All images must be decoded at the model's size, but {len(table) - len(sized)} cannot be, as "
+            f"{sized.skipped[0].path}: {sized.skipped[0].reason}. Leave out --model, or drop them."
         )
-    return features
-
-
-def model_features(
-    table: ImageTable,
-    rows: NDArray[np.int64],
-    backbone: Backbone,
-    *,
-    cache: Path,
-    device: str,
-    report: Callable[[int, int], None] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
-    """Features of some rows of a table; those that cannot be decoded at the model's size are left out.
-
-    Returns:
-        int64 (n,) the rows that could be read; float16 or float32 (n, D).
-    """
-    sized = PixelStore(cache, backbone.geometry).load(table, rows, progress=report)
     bank = FeatureBank(cache, backbone, device=device)
-    return sized.rows, bank.clean(Pool(sized.images, sized.keys), np.arange(len(sized)), progress=report)
+    return bank.clean(Pool(sized.images, sized.keys), np.arange(len(sized)), progress=report)

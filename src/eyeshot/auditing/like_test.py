@@ -46,7 +46,7 @@ def weigh(train: Values, test: Values, groups: NDArray[np.int64], *, seed: int) 
         groups: int64 (N,), equal for copies, which are never fitted and judged at once.
         seed: of the folds.
     """
-    logits = _calibrated(cross_fitted(train, test, groups, seed), len(train))[: len(train)]
+    logits = _calibrated(_cross_fitted(train, test, groups, seed), len(train))[: len(train)]
     logs = logits - np.log(len(test) / len(train))
     top = float(logs.max())
     scaled = np.exp(logs - top)
@@ -115,7 +115,7 @@ def judge(
 
 def auc_between(one: Values, other: Values, groups: NDArray[np.int64], *, seed: int) -> float:
     """Area under the ROC curve of a cross-fitted classifier that tells two sets apart; 0.5: it cannot."""
-    logits = cross_fitted(one, other, groups, seed)
+    logits = _cross_fitted(one, other, groups, seed)
     return float(roc_auc_score(np.repeat([0, 1], [len(one), len(other)]), logits))
 
 
@@ -136,7 +136,7 @@ def _calibrated(logits: Values, count: int) -> Values:
     return np.asarray(slope * logits + float(head.bias[1] - head.bias[0]), np.float64)
 
 
-def cross_fitted(one: Values, other: Values, groups: NDArray[np.int64], seed: int) -> Values:
+def _cross_fitted(one: Values, other: Values, groups: NDArray[np.int64], seed: int) -> Values:
     """Logits of "from the second set" for both sets, each from a classifier that has not seen the image's group."""
     random = np.random.default_rng(seed)
     which = np.unique(groups, return_inverse=True)[1]

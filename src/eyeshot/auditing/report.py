@@ -18,7 +18,6 @@ Kind = Literal[
     "conflict",
     "leak",
     "unreadable",
-    "label-issue",
     "identical",
     "near-copy",
     "two-labels",
@@ -28,7 +27,6 @@ Kind = Literal[
     "extreme-ratio",
     "wrong-extension",
     "animated",
-    "outlier",
     "exif-orientation",
     "metadata-junk",
     "class-names-alike",
@@ -151,7 +149,7 @@ class Distribution(Record):
 
 
 class Adversarial(Record):
-    """How well a classifier tells train from test, by measured properties or a model's features, cross-fitted."""
+    """How well a classifier tells train from test, by the measured properties alone, cross-fitted."""
 
     auc: float
     """Area under the ROC curve; 0.5: it cannot."""
@@ -159,41 +157,7 @@ class Adversarial(Record):
     n_train: int
     n_test: int
     gives_away: list[tuple[str, float]]
-    """Properties by how much of the area is lost when they are shuffled, the most telling first; of features none."""
-    low: list[ImageRef] = []
-    """By features: training images least like test images."""
-    high: list[ImageRef] = []
-    """By features: test images least like training images."""
-    words: str
-
-
-class Confused(Record):
-    """Two classes that are taken for each other."""
-
-    first: str
-    second: str
-    images: int
-    """Of either that a model is sure are of the other."""
-    first_as_second: int
-    second_as_first: int
-
-
-class LabelIssues(Record):
-    """What the findings of kind `label-issue` rest on."""
-
-    reader: str
-    """Whose out-of-fold probabilities, in words."""
-    judged: int
-    """Images."""
-    left_out: int
-    """Labelled images that were not judged: not decoded, or of classes with under 5 copy groups."""
-    accuracy: float
-    """Share of labels that are the most probable class."""
-    found: int
-    """Labels that are spoken against; findings hold the first 2,000."""
-    noise: float | None
-    """Estimated share of wrong labels, by the calibrated confident joint; null where nothing is sure."""
-    confused: list[Confused]
+    """Properties by how much of the area is lost when they are shuffled, the most telling first."""
     words: str
 
 
@@ -229,8 +193,6 @@ class AuditReport(Record):
     small_class: int = 0
     distributions: list[Distribution] = []
     adversarial: Adversarial | None = None
-    adversarial_by_features: Adversarial | None = None
-    label_issues: LabelIssues | None = None
     notes: list[str] = []
     read: int = 0
     """Images that were decoded in this run; the rest came from the cache."""

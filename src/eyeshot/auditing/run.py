@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +26,6 @@ from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Findi
 from eyeshot.auditing.sources import Sources, read_sources
 from eyeshot.auditing.words import KINDS, answer
 from eyeshot.workspace import make_folder, replacing
-
-if TYPE_CHECKING:
-    from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
 Progress = Callable[[str, int, int], None]
@@ -70,9 +66,6 @@ def audit(
     image_root: Path | None = None,
     small_class: int = SMALL_CLASS,
     thorough: bool | None = None,
-    backbone: Backbone | None = None,
-    probabilities: Path | None = None,
-    device: str = "cpu",
     cache: Path,
     workers: int | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -87,16 +80,13 @@ def audit(
         path_column, label_column, image_root: how to read it; guessed where not given.
         small_class: classes with fewer images are named.
         thorough: search for crops and small turns too; None: up to 2,000 pictures.
-        backbone: a model whose features find label issues and outliers; None looks for neither.
-        probabilities: CSV of the user's own out-of-fold probabilities, for label issues.
-        device: where the model runs.
         cache: folder of all caches; what it knows by content is not decoded again.
         workers: threads that read; one per processor by default.
         progress: called with (what, done, total).
         command: what was typed, for the report.
 
     Raises:
-        InputError: a folder or a CSV cannot be used.
+        InputError: a folder or the CSV cannot be used.
         StorageError: the cache cannot be written.
     """
     clock = _Clock()
@@ -109,22 +99,12 @@ def audit(
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
         copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
-    usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
-    view = None
-    if backbone is not None or probabilities is not None:
-        # Whoever brings no model need not wait for the libraries that run one.
-        from eyeshot.auditing.model_view import look_with_model
-
-        with clock("model"):
-            view = look_with_model(
-                sources, usable, copies.group_of, backbone=backbone, probabilities=probabilities, device=device,
-                cache=cache, seed=0, progress=progress,
-            )  # fmt: skip
     distributions: list[Distribution] = []
     adversarial = None
     if test is not None:
         with clock("train and test"):
             progress("comparing training and test", 0, 0)
+            usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
             side, groups = sources.in_test[usable], copies.group_of[usable]
             if 0 < side.sum() < len(side):
                 found = properties(sources, inspected, usable)
@@ -132,10 +112,7 @@ def audit(
                 adversarial = tell_apart(found, side, groups)
     with clock("odd"):
         odd = told_apart([*odd_files(sources, inspected), *odd_classes(sources, small=small_class)])
-    seen = told_apart(view.findings) if view is not None else []
     findings = sorted([*copies.findings, *odd], key=lambda one: (KINDS.index(one.kind), -len(one.images), one.id))
-    # Those of a model stand in the order of their worth already; a stable sort leaves it.
-    findings = sorted([*seen, *findings], key=lambda one: KINDS.index(one.kind))
     images: Counter[str] = Counter()
     for one in findings:
         images[one.kind] += len(one.images)
@@ -153,9 +130,7 @@ def audit(
         small_class=small_class,
         distributions=distributions,
         adversarial=adversarial,
-        adversarial_by_features=None if view is None else view.adversarial,
-        label_issues=None if view is None else view.label_issues,
-        notes=[*sources.notes, *([] if view is None else view.notes)],
+        notes=list(sources.notes),
         read=inspected.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,

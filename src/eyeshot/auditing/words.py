@@ -13,7 +13,6 @@ NAMES: dict[str, str] = {
     "conflict": "same picture, different labels",
     "leak": "copies of test images in training",
     "unreadable": "cannot be used",
-    "label-issue": "labels to look at",
     "identical": "identical",
     "near-copy": "near copies",
     "two-labels": "two labels in the CSV",
@@ -23,7 +22,6 @@ NAMES: dict[str, str] = {
     "extreme-ratio": "extreme ratio",
     "wrong-extension": "wrong extension",
     "animated": "several pictures in a file",
-    "outlier": "far from their class",
     "exif-orientation": "turned by EXIF",
     "metadata-junk": "metadata and junk",
     "class-names-alike": "class names alike",
@@ -54,14 +52,6 @@ def answer(report: AuditReport, *, skipped: int) -> list[str]:
     if count.get("class-names-alike"):
         one = next(one for one in report.findings if one.kind == "class-names-alike")
         said.append(f"{one.words} Merge them if they are one class.")
-    if report.label_issues is not None and report.label_issues.found:
-        issues = report.label_issues
-        pair = issues.confused[0]
-        said.append(
-            f"{issues.found} {_plural(issues.found, 'label is', 'labels are')} spoken against by a model that has not "
-            f"seen the image, most often between {pair.first} and {pair.second} ({pair.images}): look at them in the "
-            "review."
-        )
     copies = count.get("identical", 0) + count.get("near-copy", 0)
     if copies:
         number = images.get("identical", 0) + images.get("near-copy", 0)

@@ -29,16 +29,6 @@ def run(
         bool | None,
         typer.Option("--thorough/--quick", help="Search for crops and small turns too. Default: up to 2,000 pictures."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Look for label issues and outliers with features of this timm tag. Default: no model."),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Local weights of the model.")] = None,
-    probabilities: Annotated[
-        Path | None,
-        typer.Option(help="CSV of your own out-of-fold probabilities: path, then a column for each class."),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read. Default: the cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/audit.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
@@ -66,8 +56,6 @@ def run(
         raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
     if small_class < 0:
         raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
-    if weights is not None and model is None:
-        raise InputError(f"--weights needs the --model that they are of, got {str(weights)!r} alone. Add --model TAG.")
     workspace, project = find_workspace(), find_project()
     again = as_typed(train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root)
     # A folder of another kind than the project's must not be read with the project's CSV, nor beside its test images.
@@ -78,18 +66,11 @@ def run(
         project.check_use("features", "eyeshot audit with test images")
     columns = {"path_column": path_column, "label_column": label_column, "image_root": image_root}
     folder = make_folder(out or workspace.results("audit"))
-    backbone, where = None, "cpu"
-    if model is not None:
-        from eyeshot.models import choose_device, load_backbone
-
-        where = str(choose_device(device)[0])
-        backbone = load_backbone(model, weights=weights)
     with progress_shown() as progress:
         result = audit(
             train, test, labels=own.value("labels", labels),
             **{name: own.value(name, given) for name, given in columns.items()},
-            small_class=small_class, thorough=thorough, backbone=backbone, probabilities=probabilities, device=where,
-            cache=workspace.cache, workers=workers, progress=progress,
+            small_class=small_class, thorough=thorough, cache=workspace.cache, workers=workers, progress=progress,
             command=shlex.join(["eyeshot", *sys.argv[1:]]),
         )  # fmt: skip
         progress("writing the page", 0, 0)

@@ -48,17 +48,8 @@ def print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
         )
         for one in apart:
             typer.echo(f"- {one.words}")
-        for by in (report.adversarial, report.adversarial_by_features):
-            if by is not None:
-                typer.echo(by.words)
-    if report.label_issues is not None:
-        typer.echo(f"\n{report.label_issues.words}")
-        for two in report.label_issues.confused[:SHOWN_PAIRS]:
-            typer.echo(f"taken for each other: {two.first} and {two.second}, {two.images} images")
-    elif report.n_train and len(report.classes) > 1:
-        typer.echo(
-            "\nLabel issues and outliers: not looked for. A model finds them: eyeshot audit … --model resnet18.a1_in1k"
-        )
+        if report.adversarial is not None:
+            typer.echo(report.adversarial.words)
     if report.cut_off is not None and report.cut_off.pairs:
         cut = report.cut_off
         how = "not estimated" if cut.precision is None else f"{100 * cut.precision:.1f} %"

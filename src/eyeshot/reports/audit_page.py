@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eyeshot.auditing import NAMES, Adversarial, Audit, AuditReport, Distribution, Finding, ImageRef
+from eyeshot.auditing import NAMES, Audit, Distribution, Finding, ImageRef
 from eyeshot.reports.audit_pictures import Gallery, Shown
 from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.page import render, write_text
@@ -18,8 +18,6 @@ MOST_CARDS = 24
 MOST_IN_CARD = 6
 MOST_LISTED = 200
 MOST_ODD = 12
-MOST_PAIRS = 8
-MOST_OF_PAIR = 6
 COPY_KINDS = ("conflict", "leak", "near-copy", "identical")
 
 
@@ -31,26 +29,6 @@ class Card:
     shown: list[Shown]
     more: int
     difference: str
-
-
-@dataclass
-class Doubted:
-    """A label that is spoken against: the image, and the nearest ones of its class and of the proposed class."""
-
-    finding: Finding
-    shown: Shown
-    given: list[Shown]
-    proposed: list[Shown]
-
-
-@dataclass
-class PairDoubted:
-    """Two classes that are taken for each other, with the clearest images of both directions."""
-
-    first: str
-    second: str
-    images: int
-    doubted: list[Doubted]
 
 
 def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
@@ -84,13 +62,11 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
         "report": report,
         "names": NAMES,
         "cards": cards,
-        "doubted": _doubted(report, by_kind["label-issue"], gallery),
         "odd": [
             (NAMES[kind], [(one, gallery.show(one.images[0])) for one in found[:MOST_ODD]], found[:MOST_LISTED], found)
             for kind, found in by_kind.items()
-            if kind not in (*COPY_KINDS, "label-issue") and found
+            if kind not in COPY_KINDS
         ],
-        "feature_ends": _feature_ends(report.adversarial_by_features, gallery),
         "ends": [_ends(one, gallery) for one in report.distributions[:3] if one.apart],
         "effects_axis": make_axis([0.0, *effects]) if effects else None,
         "auc_axis": Axis(0.5, 1.0, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
@@ -113,38 +89,6 @@ def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
             difference = gallery.difference(first[0], other)
         made.append(Card(one, shown, len(one.images) - len(shown), difference))
     return made
-
-
-def _doubted(report: AuditReport, findings: list[Finding], gallery: Gallery) -> list[PairDoubted]:
-    """Label issues by pair of classes, both directions together, the most frequent pair first."""
-    of_pair: defaultdict[frozenset[str], list[Finding]] = defaultdict(list)
-    for one in findings:
-        of_pair[frozenset((str(one.evidence["given"]), str(one.evidence["proposed"])))].append(one)
-    made = []
-    for pair in (report.label_issues.confused if report.label_issues is not None else [])[:MOST_PAIRS]:
-        own = of_pair[frozenset((pair.first, pair.second))]
-        doubted = [
-            Doubted(
-                one,
-                gallery.show(one.images[0]),
-                [gallery.show(ref) for ref in _near(one, "given")],
-                [gallery.show(ref) for ref in _near(one, "proposed")],
-            )
-            for one in own[:MOST_OF_PAIR]
-        ]
-        made.append(PairDoubted(pair.first, pair.second, pair.images, doubted))
-    return made
-
-
-def _near(one: Finding, which: str) -> list[ImageRef]:
-    names, label = one.evidence.get(f"nearest_{which}", []), str(one.evidence[which])
-    return [ImageRef(split="train", id=name, label=label) for name in names] if isinstance(names, list) else []
-
-
-def _feature_ends(found: Adversarial | None, gallery: Gallery) -> tuple[list[Shown], list[Shown]]:
-    if found is None:
-        return [], []
-    return [gallery.show(ref) for ref in found.low], [gallery.show(ref) for ref in found.high]
 
 
 def _spread(one: Finding, reference: str) -> list[ImageRef]:
