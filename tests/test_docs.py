@@ -23,6 +23,24 @@ def test_every_key_of_cover_json_is_documented() -> None:
     assert fields - words == set()
 
 
+def test_every_key_and_kind_of_audit_json_is_documented() -> None:
+    from typing import get_args
+
+    from eyeshot.auditing import report as audit_report
+
+    text = (ROOT / "docs" / "audit-json.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([a-z_0-9-]+)`", text))
+    records = [
+        one
+        for one in vars(audit_report).values()
+        if isinstance(one, type) and issubclass(one, audit_report.Record) and one is not audit_report.Record
+    ]
+    fields = {name for record in records for name in record.model_fields}
+    assert len(records) > 10
+    assert fields - words == set()
+    assert {*get_args(audit_report.Kind), *get_args(audit_report.Suggestion)} - words == set()
+
+
 def test_every_option_that_the_readme_names_exists() -> None:
     from typer.main import get_command
 

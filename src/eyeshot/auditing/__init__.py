@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, read_report
+    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, LabelPair, read_report
     from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
@@ -45,6 +45,7 @@ __all__ = [
     "Follower",
     "ImageRef",
     "Journal",
+    "LabelPair",
     "Manifest",
     "Sources",
     "Split",
@@ -85,6 +86,7 @@ _HOME = {
     "is_flat": "sources",
     "ImageRef": "report",
     "Finding": "report",
+    "LabelPair": "report",
     "Distribution": "report",
     "CopyGroup": "report",
     "AuditReport": "report",

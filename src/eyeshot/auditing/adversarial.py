@@ -55,7 +55,7 @@ def tell_apart(
         auc - float(np.mean([roc_auc_score(truth, shuffled[number, repeat]) for repeat in range(SHUFFLES)]))
         for number in range(len(found))
     ]
-    interval = _interval(truth, scores, groups[rows], random)
+    interval = interval_of(truth, scores, groups[rows], random)
     order = sorted(range(len(found)), key=lambda number: -lost[number])
     gives = [(found[number].name, round(lost[number], 4)) for number in order if lost[number] > 0.001]
     counts = (int((~truth).sum()), int(truth.sum()))
@@ -90,7 +90,7 @@ def _columns(found: list[Property], rows: NDArray[np.int64]) -> tuple[NDArray[np
     return np.column_stack(columns), np.array(owner)
 
 
-def _interval(
+def interval_of(
     truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[float, float]:
     """95 %, by bootstrap over copy groups."""

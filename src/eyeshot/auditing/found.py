@@ -56,3 +56,11 @@ def rule(
     """A finding by a rule of thumb: what it says is measured, whether it matters is for a person to say."""
     made = finding(kind, images, words, suggestion=suggestion, evidence=evidence)
     return made.model_copy(update={"confidence_basis": "rule"})
+
+
+def by_model(
+    kind: Kind, images: Sequence[ImageRef], words: str, *, suggestion: Suggestion, evidence: Evidence, confidence: float
+) -> Finding:
+    """A finding that a model suggests; `confidence` is what the model says, which is no measured precision."""
+    made = finding(kind, images, words, suggestion=suggestion, evidence=evidence, confidence=confidence)
+    return made.model_copy(update={"confidence_basis": "model"})

@@ -17,10 +17,12 @@ Interval = tuple[float, float]
 Kind = Literal[
     "conflict",
     "leak",
+    "label-issue",
     "unreadable",
     "identical",
     "near-copy",
     "two-labels",
+    "outlier",
     "one-colour",
     "almost-blank",
     "tiny",
@@ -61,7 +63,7 @@ class Finding(Record):
     images: list[ImageRef]
     confidence: float
     """How sure it is that the finding is true, from 0 to 1; `confidence_basis` says what that rests on."""
-    confidence_basis: Literal["exact", "estimated", "rule"]
+    confidence_basis: Literal["exact", "estimated", "rule", "model"]
     words: str
     evidence: dict[str, float | str | list[str]]
     suggestion: Suggestion
@@ -161,6 +163,49 @@ class Adversarial(Record):
     words: str
 
 
+class AdversarialFeatures(Record):
+    """How well a linear classifier tells train from test by a model's features, cross-fitted."""
+
+    model: str
+    auc: float
+    """Area under the ROC curve; 0.5: it cannot."""
+    interval: Interval
+    n_train: int
+    n_test: int
+    low: list[ImageRef]
+    """Training images that it is surest are not from test."""
+    high: list[ImageRef]
+    """Test images that it is surest are."""
+    words: str
+
+
+class LabelPair(Record):
+    """Label issues between two classes."""
+
+    first: str
+    second: str
+    first_as_second: int
+    """Images labelled `first` for which `second` is proposed."""
+    second_as_first: int
+    confusable: bool
+    """There are several each way: the classes overlap, and are shown as one pair."""
+
+
+class LabelIssues(Record):
+    """What contradicted labels, and how often."""
+
+    reader: str
+    judged: int
+    """Images with a label and out-of-fold probabilities."""
+    agreed: float
+    """Share of these whose label is the most probable class."""
+    precision: str
+    """Share of the findings that are wrong labels, where it was measured on these images."""
+    pairs: list[LabelPair]
+    """The most frequent first."""
+    words: str
+
+
 class ClassCount(Record):
     """Images of a class."""
 
@@ -193,6 +238,8 @@ class AuditReport(Record):
     small_class: int = 0
     distributions: list[Distribution] = []
     adversarial: Adversarial | None = None
+    adversarial_features: AdversarialFeatures | None = None
+    label_issues: LabelIssues | None = None
     notes: list[str] = []
     read: int = 0
     """Images that were decoded in this run; the rest came from the cache."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,10 @@ from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Findi
 from eyeshot.auditing.sources import Sources, read_sources
 from eyeshot.auditing.words import KINDS, answer
 from eyeshot.workspace import make_folder, replacing
+
+if TYPE_CHECKING:
+    from eyeshot.auditing.with_model import WithModel
+    from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
 Progress = Callable[[str, int, int], None]
@@ -66,6 +71,9 @@ def audit(
     image_root: Path | None = None,
     small_class: int = SMALL_CLASS,
     thorough: bool | None = None,
+    backbone: Backbone | None = None,
+    probabilities: Path | None = None,
+    device: str = "cpu",
     cache: Path,
     workers: int | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -80,13 +88,17 @@ def audit(
         path_column, label_column, image_root: how to read it; guessed where not given.
         small_class: classes with fewer images are named.
         thorough: search for crops and small turns too; None: up to 2,000 pictures.
+        backbone: whose features are read for label issues, outliers, and train against test; None: none of these.
+        probabilities: CSV with the user's own out-of-fold probabilities, for label issues.
+        device: where the model runs.
         cache: folder of all caches; what it knows by content is not decoded again.
         workers: threads that read; one per processor by default.
         progress: called with (what, done, total).
         command: what was typed, for the report.
 
     Raises:
-        InputError: a folder or the CSV cannot be used.
+        InputError: a folder, the CSV or the probabilities cannot be used.
+        ModelError: the model's features are not finite.
         StorageError: the cache cannot be written.
     """
     clock = _Clock()
@@ -99,12 +111,21 @@ def audit(
         inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
     with clock("copies"):
         copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
+    usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
+    seen: WithModel | None = None
+    if backbone is not None or probabilities is not None:
+        from eyeshot.auditing.with_model import look_with_model  # torch, which the rest does without
+
+        with clock("model"):
+            seen = look_with_model(
+                sources, usable, copies.group_of, backbone=backbone, probabilities=probabilities, device=device,
+                cache=cache, progress=progress,
+            )  # fmt: skip
     distributions: list[Distribution] = []
     adversarial = None
     if test is not None:
         with clock("train and test"):
             progress("comparing training and test", 0, 0)
-            usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
             side, groups = sources.in_test[usable], copies.group_of[usable]
             if 0 < side.sum() < len(side):
                 found = properties(sources, inspected, usable)
@@ -112,7 +133,7 @@ def audit(
                 adversarial = tell_apart(found, side, groups)
     with clock("odd"):
         odd = told_apart([*odd_files(sources, inspected), *odd_classes(sources, small=small_class)])
-    findings = sorted([*copies.findings, *odd], key=lambda one: (KINDS.index(one.kind), -len(one.images), one.id))
+    findings = sorted([*copies.findings, *odd, *(told_apart(seen.findings) if seen else ())], key=_place)
     images: Counter[str] = Counter()
     for one in findings:
         images[one.kind] += len(one.images)
@@ -130,17 +151,25 @@ def audit(
         small_class=small_class,
         distributions=distributions,
         adversarial=adversarial,
-        notes=list(sources.notes),
+        adversarial_features=seen.adversarial if seen else None,
+        label_issues=seen.label_issues if seen else None,
+        notes=[*sources.notes, *(seen.notes if seen else ())],
         read=inspected.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,
-        versions=_versions(),
+        versions=_versions(*(("torch", "timm", "scikit-learn") if seen else ())),
         command=command,
         counts=_in_order(Counter(one.kind for one in findings)),
         images_by_kind=_in_order(images),
     )
     report.answer = answer(report, skipped=len(bad_refs(sources, inspected)))
     return Audit(report, sources)
+
+
+def _place(one: Finding) -> tuple[int, int, float, str]:
+    """By kind and size; what has a rank of its own keeps it."""
+    rank = one.evidence.get("rank", 0.0)
+    return KINDS.index(one.kind), -len(one.images), rank if isinstance(rank, float) else 0.0, one.id
 
 
 class _Clock:
@@ -187,8 +216,8 @@ def _csv(findings: list[Finding]) -> str:
     return buffer.getvalue()
 
 
-def _versions() -> dict[str, str]:
-    names = ("eyeshot", "numpy", "pillow", "polars", "scipy")
+def _versions(*more: str) -> dict[str, str]:
+    names = ("eyeshot", "numpy", "pillow", "polars", "scipy", *more)
     found = {"python": sys.version.split()[0]}
     for name in names:
         try:

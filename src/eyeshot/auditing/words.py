@@ -12,10 +12,12 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 NAMES: dict[str, str] = {
     "conflict": "same picture, different labels",
     "leak": "copies of test images in training",
+    "label-issue": "label issues",
     "unreadable": "cannot be used",
     "identical": "identical",
     "near-copy": "near copies",
     "two-labels": "two labels in the CSV",
+    "outlier": "far from their class",
     "one-colour": "one colour",
     "almost-blank": "almost blank",
     "tiny": "tiny",
@@ -59,10 +61,14 @@ def answer(report: AuditReport, *, skipped: int) -> list[str]:
             f"{number} images are copies of each other, in {copies} {_plural(copies, 'group', 'groups')}: make splits "
             "that keep groups whole, or a random split will leak."
         )
+    if report.label_issues is not None and count.get("label-issue"):
+        said.append(report.label_issues.words)
     if skipped:
         said.append(f"{skipped} {_plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
     if report.adversarial is not None and report.adversarial.interval[0] > 0.5:
         said.append(report.adversarial.words)
+    if report.adversarial_features is not None and report.adversarial_features.interval[0] > 0.5:
+        said.append(report.adversarial_features.words)
     flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
     if flat:
         said.append(f"{flat} {_plural(flat, 'image shows', 'images show')} next to nothing: drop them.")

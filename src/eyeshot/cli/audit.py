@@ -29,6 +29,22 @@ def run(
         bool | None,
         typer.Option("--thorough/--quick", help="Search for crops and small turns too. Default: up to 2,000 pictures."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="timm tag, or package.module:factory: label issues, outliers, and train against test by its features."
+        ),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights of the model.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of its images in pixels. Default: the model's own.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Mean per channel, 0.485,0.456,0.406 (own models).")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option(help="CSV with your own out-of-fold probabilities: a path, then a column for each class."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read. Default: the cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/audit.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
@@ -46,6 +62,7 @@ def run(
     from eyeshot.cli.audit_output import print_audit
     from eyeshot.cli.browser import open_page
     from eyeshot.cli.console import progress_shown
+    from eyeshot.cli.numbers import triple
     from eyeshot.cli.project_data import as_typed
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
@@ -56,6 +73,16 @@ def run(
         raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
     if small_class < 0:
         raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
+    own_settings = {
+        "--weights": weights,
+        "--size": size,
+        "--mean": mean,
+        "--std": std,
+        "--interpolation": interpolation,
+    }
+    for option, value in own_settings.items():
+        if value is not None and model is None:
+            raise InputError(f"{option} belongs to a model, got {str(value)!r} without one. Add --model TAG.")
     workspace, project = find_workspace(), find_project()
     again = as_typed(train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root)
     # A folder of another kind than the project's must not be read with the project's CSV, nor beside its test images.
@@ -66,11 +93,21 @@ def run(
         project.check_use("features", "eyeshot audit with test images")
     columns = {"path_column": path_column, "label_column": label_column, "image_root": image_root}
     folder = make_folder(out or workspace.results("audit"))
+    backbone, place = None, "cpu"
+    if model is not None:
+        from eyeshot.models import choose_device, load_backbone
+
+        place = str(choose_device(device)[0])
+        backbone = load_backbone(
+            model, weights=weights, size=size, mean=triple(mean, "--mean"), std=triple(std, "--std"),
+            interpolation=interpolation,
+        )  # fmt: skip
     with progress_shown() as progress:
         result = audit(
             train, test, labels=own.value("labels", labels),
             **{name: own.value(name, given) for name, given in columns.items()},
-            small_class=small_class, thorough=thorough, cache=workspace.cache, workers=workers, progress=progress,
+            small_class=small_class, thorough=thorough, backbone=backbone, probabilities=probabilities,
+            device=place, cache=workspace.cache, workers=workers, progress=progress,
             command=shlex.join(["eyeshot", *sys.argv[1:]]),
         )  # fmt: skip
         progress("writing the page", 0, 0)

@@ -50,6 +50,15 @@ def print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
             typer.echo(f"- {one.words}")
         if report.adversarial is not None:
             typer.echo(report.adversarial.words)
+        if report.adversarial_features is not None:
+            typer.echo(report.adversarial_features.words)
+    if report.label_issues is not None:
+        typer.echo(f"\n{report.label_issues.words}")
+        for classes in [one for one in report.label_issues.pairs if one.confusable][:SHOWN_PAIRS]:
+            both = classes.first_as_second + classes.second_as_first
+            typer.echo(f"taken for each other: {classes.first} and {classes.second}, {both} images")
+    elif len(report.classes) > 1:
+        typer.echo("\nLabel issues and outliers: not looked for. They need --model TAG, or --probabilities FILE.")
     if report.cut_off is not None and report.cut_off.pairs:
         cut = report.cut_off
         how = "not estimated" if cut.precision is None else f"{100 * cut.precision:.1f} %"

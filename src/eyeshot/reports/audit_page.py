@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eyeshot.auditing import NAMES, Audit, Distribution, Finding, ImageRef
+from eyeshot.reports.audit_labels import view_labels
 from eyeshot.reports.audit_pictures import Gallery, Shown
 from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.page import render, write_text
@@ -19,6 +20,7 @@ MOST_IN_CARD = 6
 MOST_LISTED = 200
 MOST_ODD = 12
 COPY_KINDS = ("conflict", "leak", "near-copy", "identical")
+OWN_SECTION = (*COPY_KINDS, "label-issue", "outlier")
 
 
 @dataclass
@@ -56,16 +58,20 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
     by_kind: defaultdict[str, list[Finding]] = defaultdict(list)
     for one in report.findings:
         by_kind[one.kind].append(one)
+    labels = view_labels(report, gallery)  # before copies, which may use up all pictures
     cards = {kind: _cards(by_kind[kind], gallery) for kind in COPY_KINDS}
+    seen = report.adversarial_features
     effects = [value for one in report.distributions if one.interval for value in (*one.interval, one.effect or 0.0)]
     return {
         "report": report,
         "names": NAMES,
         "cards": cards,
+        "labels": labels,
+        "feature_ends": [[gallery.show(ref) for ref in end] for end in ((seen.low, seen.high) if seen else ())],
         "odd": [
             (NAMES[kind], [(one, gallery.show(one.images[0])) for one in found[:MOST_ODD]], found[:MOST_LISTED], found)
             for kind, found in by_kind.items()
-            if kind not in COPY_KINDS
+            if kind not in OWN_SECTION
         ],
         "ends": [_ends(one, gallery) for one in report.distributions[:3] if one.apart],
         "effects_axis": make_axis([0.0, *effects]) if effects else None,

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from eyeshot.auditing.confident import CLEAR, contradicted, counted_for, find_suspects, margin, thresholds
+
+
+def random_case(seed: int, *, count: int = 60, classes: int = 4, sharp: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of a fairly good model, and labels of which some are wrong."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes, count)
+    logits = random.normal(size=(count, classes)) + sharp * random.random() * np.eye(classes)[truth]
+    values = np.exp(logits)
+    labels = np.where(random.random(count) < 0.2, random.integers(0, classes, count), truth)
+    return values / values.sum(axis=1, keepdims=True), labels
+
+
+def straight_from_the_paper(probabilities: np.ndarray, labels: np.ndarray) -> dict[int, int]:
+    """Equations 1 and 2, image by image: the class that each one is counted for off the diagonal."""
+    count = probabilities.shape[1]
+    means = {}
+    for j in range(count):
+        own = [row[j] for row, label in zip(probabilities, labels, strict=True) if label == j]
+        if own:
+            means[j] = sum(own) / len(own)
+    found = {}
+    for number, (row, label) in enumerate(zip(probabilities, labels, strict=True)):
+        reached = [j for j in means if row[j] >= means[j] - 1e-6]
+        if reached:
+            best = max(reached, key=lambda j: row[j])
+            if best != label and max(range(count), key=lambda j: row[j]) != label:
+                found[number] = best
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@drawn(st.integers(0, 10**6), st.integers(2, 7), st.integers(1, 120))
+def test_what_is_contradicted_is_what_the_equations_say(seed: int, classes: int, count: int) -> None:
+    probabilities, labels = random_case(seed, count=count, classes=classes)
+    expected = straight_from_the_paper(probabilities, labels)
+    rows = np.flatnonzero(contradicted(probabilities, labels))
+    assert dict(zip(rows.tolist(), counted_for(probabilities, labels)[rows].tolist(), strict=True)) == expected
+    suspects = find_suspects(probabilities, labels)
+    clear = {
+        row
+        for row in range(count)
+        if np.delete(probabilities[row], labels[row]).max() >= CLEAR + probabilities[row, labels[row]]
+    }
+    assert set(suspects.rows.tolist()) == clear | expected.keys()
+    assert all(suspects.proposed != labels[suspects.rows])
+    assert (np.diff(suspects.margins) <= 0).all()
+    assert (suspects.margins > 0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@drawn(st.integers(0, 10**6), st.integers(2, 6))
+def test_names_of_classes_and_order_of_images_do_not_matter(seed: int, classes: int) -> None:
+    probabilities, labels = random_case(seed, classes=classes)
+    random = np.random.default_rng(seed + 1)
+    named, order = random.permutation(classes), random.permutation(len(labels))
+    other = find_suspects(probabilities[order][:, np.argsort(named)], named[labels[order]])
+    first = find_suspects(probabilities, labels)
+    assert set(zip(order[other.rows].tolist(), other.proposed.tolist(), strict=True)) == set(
+        zip(first.rows.tolist(), named[first.proposed].tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cleanlab_finds_the_same_and_ranks_the_same(seed: int) -> None:
+    """cleanlab, an independent implementation by the authors of the paper (Apache-2.0 since 2.9)."""
+    cleanlab = pytest.importorskip("cleanlab", minversion="2.9")
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    assert cleanlab.__version__
+    probabilities, labels = random_case(seed, count=200, classes=3 + seed % 4, sharp=4.0)
+    theirs = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
+    assert theirs.tolist() == contradicted(probabilities, labels).tolist()
+    quality = get_label_quality_scores(labels, probabilities, method="normalized_margin")
+    np.testing.assert_allclose((1 - margin(probabilities, labels)) / 2, quality, atol=1e-12)
+
+
+def test_a_model_that_agrees_with_every_label_has_no_suspects() -> None:
+    labels = np.arange(30) % 3
+    assert len(find_suspects(0.9 * np.eye(3)[labels] + 0.1 / 3, labels)) == 0
+
+
+def test_the_clearest_of_two_wrong_labels_comes_first_with_its_class() -> None:
+    labels = np.arange(30) % 3
+    probabilities = 0.9 * np.eye(3)[labels] + 0.1 / 3
+    probabilities[4] = [0.01, 0.01, 0.98]
+    probabilities[7] = [0.94, 0.05, 0.01]
+    suspects = find_suspects(probabilities, labels)
+    assert suspects.rows.tolist() == [4, 7]
+    assert suspects.proposed.tolist() == [2, 0]
+    assert suspects.margins == pytest.approx([0.97, 0.89])
+
+
+def test_a_class_that_no_image_has_is_never_proposed() -> None:
+    labels = np.array([0, 1] * 10)
+    probabilities = np.tile([0.2, 0.2, 0.6], (20, 1))
+    assert np.isinf(thresholds(probabilities, labels)[2])
+    assert 2 not in counted_for(probabilities, labels)
+
+
+def test_an_unsure_class_needs_less_to_be_proposed_than_a_sure_one() -> None:
+    """The threshold is each class's own: 0.55 is confident for a class that never gets more, not for the other."""
+    labels = np.array([0] * 10 + [1] * 10)
+    probabilities = np.array([[0.95, 0.05]] * 10 + [[0.45, 0.55]] * 10)
+    probabilities[0] = [0.45, 0.55]
+    probabilities[19] = [0.55, 0.45]
+    assert find_suspects(probabilities, labels).rows.tolist() == [0]
+
+
+def test_a_clear_contradiction_counts_though_its_class_is_usually_surer() -> None:
+    labels = np.arange(40) % 2
+    probabilities = 0.98 * np.eye(2)[labels] + 0.01
+    probabilities[3] = [0.8, 0.2]
+    probabilities[5] = [0.6, 0.4]
+    assert not contradicted(probabilities, labels).any()
+    assert find_suspects(probabilities, labels).rows.tolist() == [3]
+
+
+def test_no_images_and_one_class_are_no_trouble() -> None:
+    assert len(find_suspects(np.empty((0, 3)), np.empty(0, np.int64))) == 0
+    assert len(find_suspects(np.ones((4, 1)), np.zeros(4, np.int64))) == 0
