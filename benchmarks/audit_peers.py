@@ -108,7 +108,7 @@ def main() -> None:
         linked(work / "set", files, root)
         pythons = {peer: environment(options.environments or work, peer) for peer in PEERS}
         for peer, code in PEERS.items():
-            (work / f"{peer}.py").write_text(code)
+            (work / f"run_{peer}.py").write_text(code)
         (work / "one_pass.py").write_text(PASS)
         os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
         runs: dict[str, list[dict[str, Any]]] = {}
@@ -124,7 +124,7 @@ def main() -> None:
             for name, (peer, how) in RUNS.items():
                 python = pythons[peer]
                 if python is not None and "failed" not in runs.get(name, [{}])[-1]:
-                    commands[name] = [python, str(work / f"{peer}.py"), str(work / "set"), how]
+                    commands[name] = [python, str(work / f"run_{peer}.py"), str(work / "set"), how]
             for name, command in commands.items():
                 result = measured(command, work / "log")
                 if name == "eyeshot audit, all checks" and "failed" not in result:

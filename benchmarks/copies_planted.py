@@ -152,9 +152,15 @@ def main() -> None:
                 (work / "set" / name).unlink()
     if options.only or options.sample != 400:
         return  # a look, no result to keep
+    how = " --thorough" if options.thorough else ""
     keep(
         "copies_planted" + ("_thorough" if options.thorough else ""),
-        {"images": plain.report.n_train, "cpu_seconds_all_checks": round(cpu, 2), "kinds": kinds},
+        {
+            "command": f"python -m benchmarks.copies_planted{how}",
+            "images": plain.report.n_train,
+            "cpu_seconds_all_checks": round(cpu, 2),
+            "kinds": kinds,
+        },
     )
 
 

@@ -37,13 +37,46 @@ def test_a_review_names_its_address_and_the_next_step(eyeshot: Eyeshot, digits: 
     assert f"Next: eyeshot split {digits.train} --audit" in done.out
 
 
+def test_without_arguments_it_reads_what_was_audited(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
+    eyeshot("audit", digits.train)
+    out = eyeshot("review", "--no-open").out
+    assert len(served) == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
+    assert eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-leakage").code == 0
+
+
+def test_a_browser_in_the_terminal_is_not_opened(
+    eyeshot: Eyeshot, digits: Digits, served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import webbrowser
+
+    opened: list[str] = []
+
+    class Browser:
+        name = "firefox"
+
+        def open(self, address: str) -> bool:
+            opened.append(address)
+            return True
+
+    eyeshot("audit", digits.train)
+    monkeypatch.setattr(webbrowser, "get", Browser)
+    assert "No browser" not in eyeshot("review").out
+    assert opened[0].startswith("http://127.0.0.1:")
+    monkeypatch.setattr(Browser, "name", "w3m")
+    assert "No browser was found to open it" in eyeshot("review").out
+    assert len(opened) == 1
+
+
 def test_images_without_labels_are_there_to_be_labelled(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
     out = eyeshot("audit", digits.test).out
     assert "or, with labels: eyeshot audit" in out
     (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
     done = eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-open")
     assert "50 images have no label yet" in done.out
-    assert "Next: eyeshot manifest export" in done.out
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Next: ")]
+    assert eyeshot(*shlex.split(line.removeprefix("Next: "))[1:]).code == 0
+    assert Path("labelled.csv").exists()
 
 
 def test_a_review_needs_an_audit_and_a_port(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:

@@ -8,16 +8,17 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from PIL import Image, ImageDraw
 
-from eyeshot.auditing import Journal, audit, read_report, read_sources
+from eyeshot.auditing import Finding, ImageRef, Journal, audit, read_report, read_sources
 from eyeshot.project import Project
 from eyeshot.web import Review, make_app, make_server, open_socket
 
@@ -72,7 +73,12 @@ def make_project(folder: Path) -> tuple[Path, Path]:
 
 
 def make_review(
-    folder: Path, *, journal: Path | None = None, project: Project | None = None, author: str = "ann"
+    folder: Path,
+    *,
+    journal: Path | None = None,
+    project: Project | None = None,
+    author: str = "ann",
+    more: Sequence[Finding] = (),
 ) -> Review:
     """A review of `make_project`."""
     sources = read_sources(
@@ -80,6 +86,7 @@ def make_review(
         cache=folder / "cache", workers=1, progress=lambda what, done, total: None,
     )  # fmt: skip
     report = read_report(folder / "audit" / "audit.json")
+    report.findings.extend(more)
     return Review(report, sources, Journal(journal or folder / "decisions.jsonl"), project=project, author=author)
 
 
@@ -155,3 +162,23 @@ def number_of(review: Review, kind: str) -> int:
 def position_of(review: Review, name: str) -> int:
     """The image of a name."""
     return review.shown.ids.index(name)
+
+
+def doubted(folder: Path) -> Finding:
+    """A label that a model speaks against, with the nearest images of both classes."""
+    content = xxhash.xxh3_128_hexdigest((folder / "train" / "cat" / "3.jpg").read_bytes())
+    return Finding(
+        id="label-issue-0123456789abcdef",
+        kind="label-issue",
+        images=[ImageRef(split="train", id="cat/3.jpg", label="cat", content=content)],
+        confidence=0.9,
+        confidence_basis="estimated",
+        words="cat/3.jpg is labelled cat; a model that has not seen it gives 90 % to dog and 5 % to cat.",
+        evidence={
+            "given": "cat",
+            "proposed": "dog",
+            "nearest_given": ["cat/4.jpg", "cat/gone.jpg"],
+            "nearest_proposed": ["dog/4.jpg", "dog/5.jpg"],
+        },
+        suggestion="look",
+    )

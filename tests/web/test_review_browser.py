@@ -9,64 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from review_made import Site, make_review, number_of, served
+from review_made import Site, doubted, make_review, number_of, served
+from review_window import Window, kinds
 
 from eyeshot.auditing import Journal
 from eyeshot.project import Project
 
 pytestmark = pytest.mark.browser
 KEYS = ["k", "d", "D", "K", "1", "r", "x", "g", "u", "n", "p", "Space", "z", "b", "o", "c", "f", "?"]
-
-
-def kinds(folder: Path) -> list[str]:
-    return [one.kind for one in Journal(folder / "decisions.jsonl").read().stored]
-
-
-class Window:
-    """A window of the review."""
-
-    def __init__(self, chromium: Any, site: Site, width: int = 1280, **options: Any) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
-        self.context.set_default_timeout(60_000)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("console", lambda said: self.listen(said.type, said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(site.address)
-        self.page.wait_for_selector("html[data-ready]")
-
-    def listen(self, kind: str, words: str) -> None:
-        # The browser names each refused request itself; what the page says about it is tested.
-        if kind in ("error", "warning") and "the server responded with a status of" not in words:
-            self.complaints.append(words)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def wait(self, words: str, place: str = "#said") -> None:
-        self.page.wait_for_function(
-            "([place, words]) => document.querySelector(place).textContent.includes(words)", arg=[place, words]
-        )
-
-    def stored(self, key: str, words: str) -> None:
-        """Press a key and wait until the page says what was stored."""
-        self.press(key)
-        self.wait(f"Stored: {words}")
-
-    def only(self, kind: str) -> None:
-        """Filter by a kind of finding, by keyboard."""
-        self.press("f")
-        self.page.wait_for_function("() => document.activeElement.id === 'kind'")
-        self.page.locator("#kind").select_option(kind)
-        self.press("Escape")
-        self.page.wait_for_function("() => document.activeElement.matches('.image')")
-
-    def text(self, place: str) -> str:
-        return str(self.page.locator(place).inner_text())
-
-    def count(self, selector: str) -> int:
-        return int(self.page.locator(selector).count())
 
 
 @pytest.fixture(params=[1280, 400])
@@ -179,6 +129,28 @@ def test_relabel_with_type_ahead_that_is_faster_than_the_box(window: Window, fol
     assert len(kinds(folder)) == 2
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_doubted_label_is_shown_beside_its_nearest_and_the_proposed_one_is_two_keys(
+    chromium: Any, folder: Path, width: int
+) -> None:
+    with served(make_review(folder, more=[doubted(folder)])) as site:
+        window = Window(chromium, site, width)
+        window.only("label-issue")
+        assert window.page.locator("#near h2").all_inner_texts() == ["Nearest of cat", "Nearest of dog"]
+        alike = window.page.locator("#near img").evaluate_all("(all) => all.map((one) => one.title)")
+        assert alike == ["cat/4.jpg", "dog/4.jpg", "dog/5.jpg"]
+        assert window.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        window.press("r")
+        window.wait("proposed", "#labels-list")
+        window.press("Enter")
+        window.wait("Stored: cat/3.jpg: relabelled to dog")
+        assert window.complaints == []
+        window.context.close()
+    assert [(one.kind, one.given, one.label) for one in Journal(folder / "decisions.jsonl").read().stored] == [
+        ("relabel", "cat", "dog")
+    ]
+
+
 def test_a_contact_sheet_of_the_class_and_back(window: Window, folder: Path) -> None:
     window.press("c")
     window.wait("Class", "#title")
@@ -209,6 +181,9 @@ def test_filters_zoom_help_and_moving(window: Window) -> None:
     window.page.wait_for_selector("#help[open]")
     window.press("d")  # no command behind an open list of keys
     window.press("?")
+    window.page.wait_for_selector("#help", state="hidden")
+    window.page.get_by_role("button", name="Keys").click()
+    window.page.get_by_role("button", name="Close").click()
     window.page.wait_for_selector("#help", state="hidden")
     window.only("leak")
     window.wait("1 of 1", "#kicker")
@@ -262,6 +237,32 @@ def test_a_button_does_what_its_key_does(window: Window, folder: Path) -> None:
     window.page.get_by_role("button", name="Undo the last decision").click()
     window.wait("undone")
     assert kinds(folder) == ["drop-both", "undo"]
+
+
+def test_keys_of_other_alphabets_count_by_their_place(wide: Window, folder: Path) -> None:
+    wide.page.evaluate(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'ㅏ', code: 'KeyK', bubbles: true}))"
+    )
+    wide.wait("Stored: cat/0.jpg: kept")
+    assert kinds(folder) == ["keep"]
+
+
+def test_a_picture_that_is_gone_since_the_audit_is_said(chromium: Any, site: Site, folder: Path) -> None:
+    (folder / "train" / "cat" / "0.jpg").unlink()
+    window = Window(chromium, site)
+    window.wait("cannot be shown", "#images")
+    window.stored("D", "cat/0.jpg, dog/same.jpg")  # the other files of this content may be elsewhere
+    window.context.close()
+
+
+def test_a_broken_file_has_nothing_to_decide_about(wide: Window, folder: Path) -> None:
+    wide.only("unreadable")
+    wide.wait("broken.jpg cannot be used", "#title")
+    assert wide.page.locator("#nothing").is_visible()
+    assert wide.count("[data-do=drop]:visible, [data-do=keep-all]:visible, [data-do=zoom]:visible") == 0
+    wide.press("d")
+    wide.wait("nothing here to decide about")
+    assert kinds(folder) == []
 
 
 def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(

@@ -27,12 +27,13 @@ CODE = "from eyeshot.cli import main; main()"
 class Server:
     """`eyeshot review` as a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, request: pytest.FixtureRequest) -> None:
         command = [sys.executable, "-c", CODE, "review", "train", "--test", "test", "--audit", "audit", "--no-open"]
         known = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(one).absolute()) for one in sys.path if one)}
         self.process = subprocess.Popen(
             command, cwd=folder, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        request.addfinalizer(self.process.kill)  # of a test that fails
         assert self.process.stdout is not None
         found = None
         while found is None:
@@ -76,14 +77,16 @@ class Hand:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 40 * KILLS)
-def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(folder: Path) -> None:
+def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(
+    folder: Path, request: pytest.FixtureRequest
+) -> None:
     seed = random.SystemRandom().randrange(10**6)
     chance = random.Random(seed)
     print(f"seed {seed}")  # shown where the test fails
     hands = [Hand(0), Hand(1)]
     acknowledged: set[str] = set()
     for _ in range(KILLS):
-        server = Server(folder)
+        server = Server(folder, request)
         threads = [threading.Thread(target=hand.work, args=(server,)) for hand in hands]
         for thread in threads:
             thread.start()
@@ -96,7 +99,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(fo
         acknowledged = {name for hand in hands for name in hand.stored}
         assert acknowledged <= kept.keys()
         assert kept.keys() <= {name for hand in hands for name in hand.sent}
-    server = Server(folder)
+    server = Server(folder, request)
     for hand in hands:  # what was not answered is pressed again under the same id
         assert server.press(hand.sent[-1], hand.image)
     server.process.send_signal(signal.SIGINT)

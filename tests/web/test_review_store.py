@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from review_made import Site, make_review, number_of, position_of, served
 
-from eyeshot.auditing import Journal, compute_manifest, decide
+from eyeshot.auditing import Journal, audit, compute_manifest, decide
 from eyeshot.images import read_images
 from eyeshot.project import Project
 
@@ -36,6 +36,7 @@ def test_filters_by_finding_class_and_split(site: Site) -> None:
         images = site.get(f"item/{one['number']}")["item"]["images"]
         assert "cat" in {image["given"] for image in images}
     assert site.get("queue?split=test&kind=leak")["total"] == 1
+    assert [one["number"] for one in site.get("queue?from=3&limit=2")["items"]] == [2, 3]
     assert site.get("queue?split=train&kind=unlabelled")["total"] == 0
 
 
@@ -88,6 +89,22 @@ def test_of_a_leak_the_copy_in_training_goes(folder: Path) -> None:
         assert site.post("decide", action="keep-one", item=leak, images=[position_of(review, "leaked.jpg")])[0] == 200
     assert review.refresh().state(position_of(review, "cat/1.jpg")).out
     assert not review.refresh().state(position_of(review, "leaked.jpg")).out
+
+
+def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path) -> None:
+    review = make_review(folder)
+    leaked, copy = position_of(review, "leaked.jpg"), position_of(review, "cat/1.jpg")
+    with served(review) as site:
+        leak = number_of(review, "leak")
+        assert site.get(f"item/{leak}")["item"]["suggested"] == "drop-all"
+        status, told = site.post("decide", action="drop", images=[leaked], item=leak)
+        assert (status, "no training set" in told["error"]) == (409, True)
+        assert site.post("decide", action="drop-all", item=leak)[0] == 200
+        assert site.post("decide", action="drop", images=[leaked, copy], item=leak)[0] == 200
+    assert [one.images for one in Journal(folder / "decisions.jsonl").read().stored] == [
+        (review.shown.contents[copy],)
+    ] * 2
+    assert not review.refresh().state(leaked).out
 
 
 def test_undo_takes_back_a_press_and_an_undo_can_be_seen_everywhere(site: Site) -> None:
@@ -180,6 +197,21 @@ def test_what_makes_no_sense_is_refused_with_a_reason(site: Site) -> None:
         status, told = site.post("decide", **sent)  # type: ignore[arg-type]
         assert (status, told["error"] != "") == (409, True), sent
     assert site.review.made == 0
+
+
+def test_the_example_of_a_class_is_not_taken_for_all_of_it(folder: Path) -> None:
+    audit(folder / "train", folder / "test", cache=folder / "cache", workers=1, small_class=50).save(folder / "audit")
+    review = make_review(folder)
+    number = number_of(review, "small-class")
+    with served(review) as site:
+        item = site.get(f"item/{number}")["item"]
+        assert item["examples"]
+        status, told = site.post("decide", action="drop-all", item=number)
+        assert (status, "examples of classes" in told["error"]) == (409, True)
+        image = item["images"][0]["image"]
+        assert site.post("decide", action="keep", item=number, images=[image])[0] == 200  # looked at
+        assert site.get(f"item/{number}")["item"]["decided"]
+    assert stored(folder) == ["keep"]
 
 
 def test_pictures_are_served_and_a_turned_copy_is_laid_like_the_first(site: Site) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
     from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, LabelPair, read_report
     from eyeshot.auditing.run import Audit, audit
-    from eyeshot.auditing.sources import Sources, read_sources
+    from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
@@ -61,6 +61,7 @@ __all__ = [
     "find_groups",
     "find_policy",
     "image_features",
+    "is_flat",
     "make_split",
     "name_reader",
     "read_groups",
@@ -82,6 +83,7 @@ _HOME = {
     "Sources": "sources",
     "read_report": "report",
     "read_sources": "sources",
+    "is_flat": "sources",
     "ImageRef": "report",
     "Finding": "report",
     "LabelPair": "report",

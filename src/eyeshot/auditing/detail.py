@@ -38,8 +38,8 @@ class Blocks:
     """Detail of pictures by blocks.
 
     Attributes:
-        values: float32 (n, 8, 8, k, k), each block's mean taken off.
-        power: float32 (n, 8, 8)
+        values: float32 (n, g, g, k, k), each block's mean taken off.
+        power: float32 (n, g, g)
     """
 
     values: NDArray[np.float32]
@@ -57,18 +57,18 @@ class Blocks:
         return Blocks(np.ascontiguousarray(turned), np.asarray(oriented(self.power, orientation), np.float32))
 
 
-def blocks_of(detail: NDArray[np.float32]) -> Blocks:
-    """Blocks of `detail_of`, float32 (n, S, S)."""
+def blocks_of(detail: NDArray[np.float32], grid: int = GRID) -> Blocks:
+    """Blocks, `grid` along a side, of `detail_of`, float32 (n, S, S)."""
     count, side = detail.shape[:2]
-    step = side // GRID
-    values = np.ascontiguousarray(detail.reshape(count, GRID, step, GRID, step).transpose(0, 1, 3, 2, 4))
+    step = side // grid
+    values = np.ascontiguousarray(detail.reshape(count, grid, step, grid, step).transpose(0, 1, 3, 2, 4))
     values -= values.mean(axis=(3, 4), keepdims=True)
     return Blocks(values, np.einsum("nbcij,nbcij->nbc", values, values) / step**2)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Pairs compared, all float32 (n, 8, 8).
+    """Pairs compared, all float32 (n, g, g).
 
     Attributes:
         weights: how much detail both have in a block.

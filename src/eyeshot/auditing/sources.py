@@ -117,7 +117,7 @@ def read_sources(
     """
     if test is not None:
         check_apart(train, test)
-    flat = labels is None and _is_flat(train)
+    flat = labels is None and is_flat(train)
     table = read_images(
         train,
         labels=labels,
@@ -149,8 +149,8 @@ def read_sources(
     return Sources(table, other, (train, test), tuple(bad), tuple(notes))
 
 
-def _is_flat(folder: Path) -> bool:
-    """No folder below it that is not hidden; whatever else is wrong, `read_images` says."""
+def is_flat(folder: Path) -> bool:
+    """Whether there are no class folders in it: no folder that is not hidden. Other trouble is for others to say."""
     try:
         with os.scandir(folder) as entries:
             return not any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)

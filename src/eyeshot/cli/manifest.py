@@ -38,8 +38,9 @@ def export(
     project = find_project()
     found = read_decisions(find_journal(decisions))
     table = read_train(
-        project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
-    )
+        project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
+        flat_too=True,
+    )  # fmt: skip
     manifest = read_manifest(table, found)
     typer.echo(
         f"{len(manifest.table)} of {len(table)} images stay, {manifest.relabelled} under another label, "

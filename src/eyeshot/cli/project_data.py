@@ -65,8 +65,10 @@ def read_train(
     image_root: Path | None = None,
     cache: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    flat_too: bool = False,
 ) -> ImageTable:
-    """The training images that were named, or those of the project."""
+    """The training images that were named, or those of the project; with `flat_too` also a folder without labels."""
+    from eyeshot.auditing import is_flat
     from eyeshot.cli.console import progress_shown
     from eyeshot.images import read_images
     from eyeshot.workspace import find_workspace
@@ -74,10 +76,12 @@ def read_train(
     folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
     # A folder of another kind than the project's must not be read with the project's CSV.
     own = project if train is None else type(project)()
+    labels = own.value("labels", labels)
     with nullcontext(progress) if progress is not None else progress_shown() as report:
         return read_images(
             folder,
-            labels=own.value("labels", labels),
+            labels=labels,
+            labelled=not (flat_too and labels is None and is_flat(folder)),
             path_column=own.value("path_column", path_column),
             label_column=own.value("label_column", label_column),
             image_root=own.value("image_root", image_root),

@@ -37,7 +37,6 @@ def run(
     """
     import secrets
     import shlex
-    import webbrowser
 
     from eyeshot.auditing import read_report, read_sources
     from eyeshot.cli.console import progress_shown
@@ -83,14 +82,29 @@ def run(
     if unlabelled:
         typer.echo(f"{unlabelled:,} images have no label yet; they come last.")
     typer.echo(f"Page: {address}   (this machine only; Ctrl+C ends it)")
-    if open_ and not webbrowser.open(address):
+    if open_ and not _opened(address):
         typer.echo("No browser was found to open it: copy the address.")
     serve(app, socket)
     typer.echo(
         f"\n{review.made:,} decisions were stored in {journal.file}; {review.open_findings:,} findings are open."
     )
+    # What audit.json alone knows must be typed for the next command.
+    again = as_typed(train if "train" in project.data else folder, **given)
     if report.classes:
-        typer.echo(f"Next: {shlex.join(['eyeshot', 'split', *as_typed(train, **given), '--audit', str(file)])}")
+        typer.echo(f"Next: {shlex.join(['eyeshot', 'split', *again, '--audit', str(file)])}")
     else:
-        words = ["eyeshot", "manifest", "export", *as_typed(train, **given), "--csv", "labelled.csv"]
+        words = ["eyeshot", "manifest", "export", *again, "--csv", "labelled.csv"]
         typer.echo(f"Next: {shlex.join(words)}")
+
+
+def _opened(address: str) -> bool:
+    """Show it in a browser with a window; one in the terminal would wait for a server that waits for it."""
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    if getattr(browser, "name", "") in ("www-browser", "links", "elinks", "lynx", "w3m"):
+        return False
+    return browser.open(address)

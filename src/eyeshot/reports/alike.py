@@ -54,18 +54,33 @@ def _error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 def _map(one: NDArray[np.uint8], other: NDArray[np.uint8], error: float) -> NDArray[np.float64]:
-    """2 x 3, from places of the first picture (-1 to 1) to those of the second; nothing moves where that is as good."""
+    """2 x 3, from places of the first picture (-1 to 1) to those of the second; nothing moves where that is as good.
+
+    Both ways are tried: an alignment finds a crop in the whole picture, and never the whole picture in its crop.
+    """
     still = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     starts = np.stack([_start(zoom, turn) for zoom, turn in STARTS])
-    count = len(starts)
-    maps, within = align(np.repeat(one[None], count, axis=0), np.repeat(other[None], count, axis=0), starts)
-    picture = Image.fromarray(other)
-    errors = [
-        _error(one, np.asarray(_moved(picture, matrix, (SIDE, SIDE)))) if good else np.inf
-        for matrix, good in zip(maps, within, strict=True)
-    ]
-    place = int(np.argmin(errors))
-    return maps[place] if errors[place] < BETTER * error else still
+    there, back = (np.repeat(side[None], len(starts), axis=0) for side in (one, other))
+    onto, within_onto = align(there, back, starts)
+    from_it, within_from = align(back, there, starts)
+    maps = [*onto[within_onto], *map(_inverse, from_it[within_from])]
+    errors = [_error_where_seen(one, other, matrix) for matrix in maps]
+    place = int(np.argmin(errors)) if errors else -1
+    return maps[place] if errors and errors[place] < BETTER * error else still
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    turned = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([turned, -turned @ matrix[:, 2]])
+
+
+def _error_where_seen(one: NDArray[np.uint8], other: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
+    """Error of a map over those places of the first picture that the second one shows."""
+    line = (np.arange(SIDE) + 0.5) / SIDE * 2 - 1
+    places = np.stack([*np.meshgrid(line, line), np.ones((SIDE, SIDE))])
+    seen = (np.abs(np.einsum("ij,jkl->ikl", matrix, places)) <= 1).all(axis=0)
+    moved = np.asarray(_moved(Image.fromarray(other), matrix, (SIDE, SIDE)))
+    return _error(one[seen], moved[seen])
 
 
 def _start(zoom: float, degrees: float) -> NDArray[np.float64]:
@@ -75,12 +90,14 @@ def _start(zoom: float, degrees: float) -> NDArray[np.float64]:
 
 
 def _moved(picture: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image.Image:
-    """The picture seen through a map, at a size."""
+    """The picture seen through a map, at a size; its mean colour beyond its edges."""
     width, height = size
     if np.array_equal(matrix, [[1, 0, 0], [0, 1, 0]]):
         return picture.resize(size, Image.Resampling.BILINEAR)
     (a, b, c), (d, e, f) = matrix
+    mean = np.asarray(picture, np.float64).reshape(picture.height * picture.width, -1).mean(axis=0).round().astype(int)
+    fill = int(mean[0]) if len(mean) == 1 else tuple(mean.tolist())
     half_w, half_h = picture.width / 2, picture.height / 2
     across = (a * half_w * 2 / width, b * half_w * 2 / height, half_w * (1 - a - b + c))
     down = (d * half_h * 2 / width, e * half_h * 2 / height, half_h * (1 - d - e + f))
-    return picture.transform(size, Image.Transform.AFFINE, (*across, *down), Image.Resampling.BILINEAR, fillcolor=None)
+    return picture.transform(size, Image.Transform.AFFINE, (*across, *down), Image.Resampling.BILINEAR, fillcolor=fill)

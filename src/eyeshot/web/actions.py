@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from eyeshot.auditing import Decision, decide
 from eyeshot.errors import InputError
 from eyeshot.project import Project
-from eyeshot.web.queue import Item
+from eyeshot.web.queue import OF_CLASSES, Item
 from eyeshot.web.shown import Shown
 from eyeshot.web.standing import ABOUT
 
@@ -47,21 +47,24 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
     item = press.item
     if press.action in OF_FINDING and item is None:
         raise InputError(f"{press.action} is about a finding, got none. Go back from the contact sheet: Escape.")
+    if press.action in OF_FINDING and item is not None and item.kind in OF_CLASSES:
+        raise InputError(f"{press.action} is about images, got examples of classes. Press c for all images of a class.")
     positions = list(item.here) if press.action in OF_FINDING and item is not None else list(press.images)
     if not positions:
         raise InputError("A decision needs an image that can be read, got none: its file is gone, broken or left out.")
     if press.action == "relabel":
         _check_label(press, positions, shown, project)
-    # Test images are in no training set: what leaves a whole finding out leaves their copies in training out.
     training = [row for row in positions if not shown.in_test[row]]
+    if press.action in ("drop", "drop-all") and not training:
+        raise InputError("Test images are in no training set to be dropped from. k says that you looked at it.")
     if press.action in ("not-copy", "group"):
         made = _together(press, positions, shown)
     elif press.action == "keep-one":
         made = _one_kept(press, positions, training, shown)
     elif press.action == "drop-all" and item is not None and item.kind == "conflict":
-        made = [("drop-both", training or positions, {})]
+        made = [("drop-both", training, {})]
     else:
-        made = _by_label(press, training if press.action == "drop-all" and training else positions, shown)
+        made = _by_label(press, training if press.action in ("drop", "drop-all") else positions, shown)
     reason = f"{ABOUT}{item.id}" if item is not None else ""
     return [
         decide(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from eyeshot.auditing import Decision
+from eyeshot.auditing import Decision, Finding
 from eyeshot.project import USES
 from eyeshot.web.actions import Press
-from eyeshot.web.queue import COPIES, UNLABELLED, Filters, Item, name_of
+from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review
 from eyeshot.web.shown import NOT_HERE
 from eyeshot.web.standing import Standing, finding_of
@@ -66,11 +66,13 @@ class Answers:
             **self._left(),
         }
 
-    def page(self, filters: Filters, offset: int, limit: int) -> Answer:
-        """A part of the queue."""
+    def page(self, filters: Filters, offset: int, limit: int, around: int = -1) -> Answer:
+        """A part of the queue: from an offset on, or the page on which the item of a number is or would be."""
         review = self._review
         review.refresh()
         numbers = review.queue.matching(filters)
+        if around >= 0 and limit:
+            offset = int(np.searchsorted(numbers, around)) // limit * limit
         return {
             "total": len(numbers),
             "offset": offset,
@@ -98,8 +100,11 @@ class Answers:
                 "id": item.id,
                 "copies": item.kind in COPIES and len(set(item.here)) > 1,
                 "differ": item.kind in COPIES and len({review.shown.contents[row] for row in item.here}) > 1,
+                "examples": item.kind in OF_CLASSES,
                 "reference": _reference(item),
-                "suggested": "relabel" if finding is None else SUGGESTED.get(finding.suggestion, ""),
+                "suggested": _suggested(item),
+                "proposed": "" if finding is None else str(finding.evidence.get("proposed", "")),
+                "near": [] if finding is None else self._near(standing, finding),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
                 "images": [
                     self._image(standing, position, item, place, captions)
@@ -176,6 +181,17 @@ class Answers:
             return {"image": None, "name": ref.id, "given": ref.label, "split": ref.split, "caption": "not here"}
         return {**self._at(standing, position), "caption": captions.get(ref.id, "")}
 
+    def _near(self, standing: Standing, finding: Finding) -> list[Answer]:
+        """Of a doubted label: the nearest images of the given class and of the proposed one."""
+        found = []
+        for which in ("given", "proposed"):
+            names = finding.evidence.get(f"nearest_{which}", [])
+            rows = map(self._review.shown.named, names if isinstance(names, list) else [])
+            images = [self._at(standing, row) for row in rows if row != NOT_HERE]
+            if images:
+                found.append({"label": str(finding.evidence.get(which, "")), "images": images})
+        return found
+
     def _at(self, standing: Standing, position: int) -> Answer:
         shown, state = self._review.shown, standing.state(position)
         return {
@@ -192,6 +208,13 @@ class Answers:
 def _names(made: Sequence[Decision]) -> str:
     names = list(dict.fromkeys(name for one in made for name in one.names))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _suggested(item: Item) -> str:
+    if item.finding is None:
+        return "relabel"
+    # Of a leak the copies in training go, which may be several.
+    return "drop-all" if item.kind == "leak" else SUGGESTED.get(item.finding.suggestion, "")
 
 
 def _reference(item: Item) -> int:

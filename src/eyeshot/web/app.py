@@ -56,6 +56,9 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
     def item(request: Request) -> dict[str, Any]:
         return answers.item(_number(request, "number", len(review.queue)), read_filters(request))
 
+    def queue(request: Request) -> dict[str, Any]:
+        return answers.page(read_filters(request), *page_of(request), around=step_of(request)[0])
+
     def press(make: Callable[[bytes], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             body = await read_body(request)
@@ -82,7 +85,7 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         static("/page.js", "text/javascript", lambda: asset("page.js")),
         *(static(f"/{name}.js", "text/javascript", partial(_own, f"{name}.js")) for name in MODULES),
         Route("/api/start", told(lambda request: answers.start())),
-        Route("/api/queue", told(lambda request: answers.page(read_filters(request), *page_of(request)))),
+        Route("/api/queue", told(queue)),
         Route("/api/item/{number}", told(item)),
         Route("/api/step", told(lambda request: answers.step(read_filters(request), *step_of(request)))),
         Route("/api/sheet", told(lambda request: answers.sheet(read_filters(request), *page_of(request)))),

@@ -42,6 +42,10 @@ class Shown:
         alike = [row for row in rows if self.labels[row] == ref.label]
         return (alike or rows or [NOT_HERE])[0]
 
+    def named(self, name: str) -> int:
+        """Position of the training image of an id; `NOT_HERE` where there is none."""
+        return self._by_id.get((False, name), NOT_HERE)
+
     def split(self, position: int) -> str:
         """`train` or `test`."""
         return "test" if self.in_test[position] else "train"

@@ -16,12 +16,13 @@ const meant = (action) => {
 
 /** Store what a press means. `typed`: what was typed so far of a label. */
 export const decide = async (action, typed = () => "") => {
-  if (!now.images.length || (WHOLE.has(action) && !now.item)) return tell("There is nothing here to decide about.");
+  const here = now.images.some((one) => one.image !== null);
+  if (!here || (WHOLE.has(action) && !now.item)) return tell("There is nothing here to decide about.");
   const images = meant(action);
   let label = "";
   if (action === "relabel") {
     if (!images.length) return tell("This image cannot be shown, so it gets no label.");
-    label = await chooseLabel(images.length > 1 ? `${images.length} selected images` : said(now.images[now.chosen]), typed());
+    label = await chooseLabel(images.length > 1 ? `${images.length} selected images` : said(now.images[now.chosen]), typed(), now.item?.proposed ?? "");
     if (label === null) return tell("No label was given.");
   }
   const told = await post("decide", { action, images, label, ...(now.item ? { item: now.item.number } : {}) });

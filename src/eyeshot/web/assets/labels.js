@@ -8,6 +8,7 @@ const list = by("labels-list");
 let classes = [];
 let shown = [];
 let place = 0;
+let proposed = "";
 let done = null;
 
 export const know = (found) => { classes = found; };
@@ -22,7 +23,9 @@ const fitting = (typed) => {
     if (name.startsWith(wanted)) starts.push(one);
     else if (name.includes(wanted)) holds.push(one);
   }
-  const found = [...starts, ...holds].slice(0, MOST).map((one) => ({ label: one.label, words: one.images ? `${one.images}` : "" }));
+  const first = (one) => Number(one.label !== proposed);
+  const found = [...starts, ...holds].sort((one, other) => (wanted ? 0 : first(one) - first(other))).slice(0, MOST)
+    .map((one) => ({ label: one.label, words: one.label === proposed ? "proposed" : one.images ? `${one.images}` : "" }));
   const exact = classes.some((one) => one.label === typed.trim());
   // A new class comes last, so that Enter on a half-typed name never makes one while a class fits.
   if (typed.trim() && !exact) found.push({ label: typed.trim(), words: "new class" });
@@ -66,9 +69,10 @@ list.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => { if (done) close(null); });
 
-/** The label that a person chooses, or null. */
-export const choose = (what, typed) => new Promise((resolve) => {
+/** The label that a person chooses, or null; as long as nothing is typed, `first` comes first. */
+export const choose = (what, typed, first) => new Promise((resolve) => {
   done = resolve;
+  proposed = first;
   by("labels-what").textContent = what;
   text.value = typed;
   refresh();

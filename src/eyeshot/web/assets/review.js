@@ -12,6 +12,11 @@ const KEYS = {
   "?": "help", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", Escape: "escape",
   ArrowRight: "right", ArrowLeft: "left", ArrowDown: "down", ArrowUp: "up",
 };
+// Where letters are not Latin ones, the place of the key counts.
+const meaning = ({ key, code, shiftKey }) => {
+  if (KEYS[key] || !/^Key[A-Z]$/.test(code) || /^[ -~]+$/.test(key)) return KEYS[key];
+  return KEYS[shiftKey ? code[3] : code[3].toLowerCase()];
+};
 const filter = () => {
   const form = by("filters");
   const on = !form.contains(document.activeElement);
@@ -64,7 +69,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const name = KEYS[event.key];
+  const name = meaning(event);
   if (!name || by("labels").open || (by("help").open && name !== "help") || (name === "escape" && by("zoom").open)) return;
   if (event.target.matches("select") && name !== "escape") return;
   // Space and Enter belong to buttons that have the focus, arrows to a picture that is scrolled.
@@ -84,12 +89,16 @@ document.addEventListener("click", (event) => {
   else if (image && (event.ctrlKey || event.metaKey)) mark(Number(image.dataset.place));
   else if (image) choose(Number(image.dataset.place), event.shiftKey);
 });
+for (const name of ["zoom", "help", "labels"]) {
+  by(name).addEventListener("close", () => { if (document.activeElement === document.body) choose(now.chosen); });
+}
 by("images").addEventListener("dblclick", () => act("zoom"));
 by("filters").addEventListener("change", () => after(refilter));
 by("filters").addEventListener("submit", (event) => event.preventDefault());
 // What another window or program stored meanwhile is seen when this one is looked at again.
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && now.item && !by("labels").open) after(async () => { await open(now.item.number); await drawQueue(); });
+  if (document.hidden || !now.item || now.marked.size || pairIsOpen() || document.querySelector("dialog[open]")) return;
+  after(async () => { await open(now.item.number); await drawQueue(); });
 });
 
 after(async () => {
@@ -100,6 +109,5 @@ after(async () => {
   options(by("split"), Object.entries(told.splits).map(([name, number]) => [name, `${name} (${count(number)})`]));
   by("rules").textContent = `You decide as ${told.author}. ${told.rules ? `Rules for test images: ${told.rules}.` : ""}`;
   if (told.missing) wrong(`Of ${count(told.missing)} findings not all images are here any more. Run eyeshot audit again to look at what is there now.`);
-  await drawQueue();
   document.documentElement.dataset.ready = "true";
 });

@@ -1,7 +1,7 @@
 // Moving: items, the queue, contact sheets, filters, and which images are chosen and marked.
 import { get } from "./ask.js";
 import { closePair, redrawPair, showZoom } from "./looking.js";
-import { by, count, entry, make, now, picture, said, tell } from "./view.js";
+import { by, count, entry, make, neighbours, now, picture, said, tell } from "./view.js";
 
 const PAGE = 30, SHEET = 60;
 const queue = { from: 0, total: 0 };
@@ -33,24 +33,30 @@ export const drawImages = () => {
 const drawButtons = () => {
   const { item } = now;
   const hide = (selector, hidden) => { for (const one of document.querySelectorAll(selector)) one.hidden = hidden; };
-  hide("[data-for=item]", !item);
+  const none = !now.images.some((one) => one.image !== null);
+  hide("[data-for=item]", !item || item.examples || none);
   hide("[data-for=copies]", !item?.copies);
   hide("[data-for=pair]", !item?.differ);
-  hide("[data-for=image]", !now.images.length);
-  by("drop-all-words").textContent = item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
-  for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", Boolean(item) && one.dataset.do === item.suggested);
+  hide("[data-for=image]", none);
+  by("nothing").hidden = !item || !none;
+  by("near").replaceChildren(...(item?.near ?? []).map(neighbours));
+  by("near").hidden = !item?.near.length;
+  by("examples").hidden = !item?.examples;
+  by("drop-all-words").textContent = item?.kind === "leak" ? "Drop in training" : item?.kind === "conflict" && item.images.length === 2 ? "Drop both" : "Drop all";
+  for (const one of document.querySelectorAll("[data-do]")) one.classList.toggle("suggested", !none && one.dataset.do === item?.suggested);
   by("suggested").textContent = document.querySelector(".suggested > span")?.textContent ?? "";
   by("suggestion").hidden = !by("suggested").textContent;
   document.querySelector("[data-do=sheet]").setAttribute("aria-pressed", String(Boolean(now.sheet)));
   for (const one of document.querySelectorAll("#queue button")) one.setAttribute("aria-current", String(Number(one.dataset.item) === item?.number));
 };
 
-const drawItem = (told, before) => {
+const drawItem = async (told, before) => {
   const { item } = told;
   left(told);
   closePair();
   Object.assign(now, { item, sheet: null, images: item?.images ?? [] });
-  now.chosen = Math.max(0, now.images.findIndex((one) => one.image !== null && !one.out));
+  const standing = [...now.images.keys()].filter((place) => now.images[place].image !== null && !now.images[place].out);
+  now.chosen = standing.find((place) => now.images[place].split === "train") ?? standing[0] ?? 0;
   now.marked.clear();
   by("images").classList.remove("sheet-of");
   by("more").hidden = !item?.more;
@@ -68,11 +74,14 @@ const drawItem = (told, before) => {
   settle();
   scrollTo({ top: 0 });
   tell(before, item ? `${by("kicker").textContent}: ${item.words}` : by("title").textContent);
+  // The list goes along; one that was decided stays in it until then.
+  if (item && !document.querySelector(`#queue [data-item="${item.number}"]`)) await drawQueue(item.number);
 };
 
-export const drawQueue = async () => {
-  const told = await get("queue", { ...filters(), offset: queue.from, limit: PAGE });
-  queue.total = told.total;
+/** A part of the list; that with the item of a number, where one is given. */
+export const drawQueue = async (number = -1) => {
+  const told = await get("queue", { ...filters(), offset: queue.from, limit: PAGE, from: number });
+  Object.assign(queue, { from: told.offset, total: told.total });
   left(told);
   by("queue").replaceChildren(...told.items.map((item) => entry(item, now.item?.number ?? -1)));
   by("queue-place").textContent = told.total ? `${count(told.offset + 1)}–${count(Math.min(told.total, told.offset + PAGE))} of ${count(told.total)}` : "none";
@@ -134,7 +143,7 @@ export const refilter = async () => {
   queue.from = 0;
   if (now.sheet) await showSheet(0, now.sheet.back);
   else await step(1, "", -1);
-  await drawQueue();
+  await drawQueue(now.item?.number ?? -1);
 };
 
 export const choose = (place, marking = false) => {

@@ -35,8 +35,10 @@ export const said = (one) =>
 
 export const picture = (one, place, chosen, marked) => {
   const frame = make("div", { class: "frame" });
-  if (one.image === null) frame.append(make("span", { class: "small soft" }, "cannot be shown"));
-  else frame.append(make("img", { src: `small/${one.image}`, alt: "", decoding: "async", draggable: "false" }));
+  const none = make("span", { class: "small soft" }, "cannot be shown");
+  const image = one.image === null ? none : make("img", { src: `small/${one.image}`, alt: "", decoding: "async", draggable: "false" });
+  image.addEventListener("error", () => image.replaceWith(none)); // gone or broken since the audit
+  frame.append(image);
   const words = make("p", { class: "words" }, make("b", {}, one.given || (one.split === "test" ? "test" : "no label")));
   if (one.given && one.split === "test") words.append(" test");
   for (const [kind, text] of state(one)) words.append(make("span", { class: `badge ${kind}` }, text));
@@ -47,6 +49,11 @@ export const picture = (one, place, chosen, marked) => {
     tabindex: chosen ? "0" : "-1", "aria-current": String(chosen), "aria-selected": String(marked), "aria-label": said(one),
   }, frame, words);
 };
+
+/** The nearest images of a class, for comparison; nothing is decided about them. */
+export const neighbours = ({ label, images }) => make("section", { "aria-label": `Nearest images of ${label}` },
+  make("h2", { class: "h3" }, `Nearest of ${label}`),
+  make("div", { class: "row" }, ...images.map((one) => make("img", { src: `small/${one.image}`, alt: said(one), title: one.name, decoding: "async" }))));
 
 export const entry = (item, current) => make("li", {}, make("button",
   { type: "button", "data-item": item.number, "aria-current": String(item.number === current) },
