@@ -54,7 +54,7 @@ def run(
         typer.echo(f"- {note}")
     typer.echo(f"Wrote {file}: {len(table)} images in {len(table.classes)} classes; {os.path.abspath(file)}")
     typer.echo(f'Rules for test images: "{test_images}". Change that line if yours differ.')
-    typer.echo("Next: eyeshot split, or eyeshot cover; they need no arguments here.")
+    typer.echo("Next: eyeshot audit; then eyeshot split and eyeshot cover. They need no arguments here.")
 
 
 def _relative(path: Path) -> str:
