@@ -24,11 +24,12 @@ def readme_table(judged: Sequence[Judged]) -> str:
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
     for situation, rankings in pool_worlds(judged).items():
         if RANKING in rankings:
-            lines.append(_line(situation, rankings, [one for one in judged if _situation(one) == situation]))
+            lines.append(_line(situation, rankings, [one for one in judged if situation_of(one) == situation]))
     return "\n".join(lines)
 
 
-def _situation(one: Judged) -> str:
+def situation_of(one: Judged) -> str:
+    """The row that a task belongs to."""
     return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
 
 
@@ -37,7 +38,9 @@ def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequ
     known = [one.reliability for one in tasks if one.reliability is not None]
     table = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})" if known else "–"
     spearman, hit = product["spearman"], product["hit"]
-    interval = "" if spearman["low"] is None else f" ({_number(spearman['low'])} to {_number(spearman['high'])})"
+    # Three sources make an interval that knows nothing of what a correlation can be.
+    ends = None if spearman["low"] is None else (max(-1.0, spearman["low"]), min(1.0, spearman["high"]))
+    interval = "" if ends is None else f" ({_number(ends[0])} to {_number(ends[1])})"
 
     def lost(name: str) -> str:
         return _number(rankings.get(name, {}).get("regret", {}).get("value"), digits=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.augmentation_truth.judge import Judged, pool_worlds
 from benchmarks.augmentation_truth.rankings import ADVICE, RANKING, TRIVIAL
+from benchmarks.augmentation_truth.readme_table import situation_of
 from eyeshot.workspace import replacing
 
 LEAST_SOURCES = 2
@@ -27,7 +28,9 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
         product = rankings.get(RANKING)
         if product is None or "cure left out" in situation or product["sources"] < LEAST_SOURCES:
             continue
+        models = {one.model for one in judged if situation_of(one) == situation and RANKING in one.rankings}
         situations[situation] = {
+            "models": sorted(models),
             "tasks": product["tasks"],
             "sources": product["sources"],
             "spearman": _rounded(product["spearman"]),

@@ -34,6 +34,7 @@ MEASURED: dict[str, Any] = {
     "trainings": 1234,
     "situations": {
         "from scratch, shifted": {
+            "models": ["small-cnn", "small-vit"],
             "tasks": 11,
             "sources": 3,
             "spearman": estimate(-0.123, -1.4, 0.9),
@@ -47,7 +48,15 @@ MEASURED: dict[str, Any] = {
 @pytest.mark.parametrize("ratio", [0.2, None])
 def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
     said = trust_words(shift(ratio), pretrained=False, budget=False, measured=MEASURED)
-    for words in ("from scratch, shifted", "11 tasks of 3 sources", "1,234", "−0.12 (−1.00 to 0.90)", "3.2", "6.5"):
+    for words in (
+        "from scratch, shifted",
+        "11 tasks of 3 sources",
+        "1,234",
+        "small-cnn, small-vit",
+        "−0.12 (−1.00 to 0.90)",
+        "3.2",
+        "6.5",
+    ):
         assert words in said
     assert "short runs" not in said
 
@@ -61,6 +70,12 @@ def test_another_situation_is_said_to_be_unmeasured(ratio: float, pretrained: bo
 
 def test_short_runs_were_not_measured() -> None:
     assert "not measured" in trust_words(shift(0.2), pretrained=False, budget=True, measured=MEASURED)
+
+
+def test_advice_that_beat_the_best_by_luck_lost_nothing() -> None:
+    situation = MEASURED["situations"]["from scratch, shifted"] | {"regret_of_advice": estimate(-0.4)}
+    measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
+    assert "the advice lost 0.0 points" in trust_words(shift(0.2), pretrained=False, budget=False, measured=measured)
 
 
 def test_without_tables_nothing_is_claimed() -> None:

@@ -1,0 +1,37 @@
+"""The figures that are published follow from the committed tables, all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmarks.augmentation_truth.judging import Judgement, count_trainings, read_judgement
+from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
+from benchmarks.augmentation_truth.trust_file import trust_of
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "benchmarks" / "augmentation_truth"
+
+
+@pytest.fixture(scope="module")
+def judgement() -> Judgement:
+    return read_judgement(HERE / "tables", HERE / "scores", budget_s=0.0)
+
+
+def test_the_table_of_the_readme_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.partition(BEGIN)[2].partition(END)[0].strip()
+    assert shown == readme_table(judgement.judged)
+    assert "| pretrained, shifted |" in shown
+
+
+def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgement) -> None:
+    file = ROOT / "src" / "eyeshot" / "coverage" / "trust.json"
+    trainings = count_trainings(HERE / "tables")
+    assert json.loads(file.read_text(encoding="utf-8")) == trust_of(judgement.judged, trainings=trainings)
+    assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")
+
+
+def test_no_row_was_edited_by_hand_or_left_out(judgement: Judgement) -> None:
+    assert judgement.problems == []
