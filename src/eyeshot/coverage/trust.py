@@ -35,11 +35,12 @@ def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[
     if found is None:
         return f"How far to trust this: not measured for a model {situation}; only for {_others(known)}."
     spearman, first, trivial = (found[name] for name in ("spearman", "regret_of_advice", "regret_of_trivial_augment"))
+    on = f"{found['tasks']} tasks of {found['sources']} sources"
     by = f"{known['trainings']:,} trainings to the end; {', '.join(found['models'])}"
     sentences = [
-        f"How far to trust this: for a model {situation}, on {found['tasks']} tasks of {found['sources']} sources ({by}): "
-        f"the order agrees with that of real training by a Spearman correlation of {_number(spearman)}; the advice lost "
-        f"{_points(first)} against the best candidate, always TrivialAugment {_points(trivial)}."
+        f"How far to trust this: for a model {situation}, on {on} ({by}): the order agrees with that of real training "
+        f"by a Spearman correlation of {_number(spearman)}; the advice lost {_points(first)} against the best "
+        f"candidate, always TrivialAugment {_points(trivial)}."
     ]
     if budget:
         sentences.append("That was the ranking by cover; with short runs it was not measured.")
