@@ -14,6 +14,7 @@ from benchmarks.augmentation_truth.scores import ScoreRow
 from benchmarks.augmentation_truth.truth import Truth
 
 WIDE, HIGH, GAP, MARGIN = 132, 112, 12, 30
+OPENING = 26  # for what the axes are, above the first row
 COLUMNS = 7
 
 
@@ -31,10 +32,10 @@ def draw(judged: Sequence[Judged], truths: Sequence[Truth], scores: Mapping[Task
         row = rows.setdefault(of, len(rows))
         column = columns.get(of, 0)
         columns[of] = column + 1
-        x, y = MARGIN + column * (WIDE + GAP), MARGIN + row * (HIGH + 44)
+        x, y = MARGIN + column * (WIDE + GAP), OPENING + MARGIN + row * (HIGH + 44)
         panels.append(_panel(truth, product_gain(scores[task]), figures[task], x, y))
     width = 2 * MARGIN + COLUMNS * (WIDE + GAP)
-    height = 2 * MARGIN + max(1, len(rows)) * (HIGH + 44)
+    height = OPENING + 2 * MARGIN + max(1, len(rows)) * (HIGH + 44)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         f'font-size="9" fill="#202124"><rect width="{width}" height="{height}" fill="#ffffff"/>'
