@@ -42,3 +42,12 @@ def test_a_command_that_was_accepted_is_accepted_again_on_a_busy_machine(
     assert prepare(world.train, settings, cache=tmp_path).costs == quick
     with pytest.raises(InputError, match="--budget must be enough"):
         prepare(world.train, settings.model_copy(update={"budget_s": 61.0}), cache=tmp_path)
+
+
+def test_another_machine_times_its_own_steps(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = check_settings(**(SETTINGS | {"test": world.test, "budget_s": 60.0}))
+    monkeypatch.setattr(plan, "probe_costs", lambda *_, **__: (Costs(0.01, 0.05), 32))
+    prepare(world.train, settings, cache=tmp_path)
+    monkeypatch.setattr(plan, "probe_costs", lambda *_, **__: (Costs(0.02, 0.05), 32))
+    monkeypatch.setattr(plan.platform, "node", lambda: "another")
+    assert prepare(world.train, settings, cache=tmp_path).costs == Costs(0.02, 0.05)

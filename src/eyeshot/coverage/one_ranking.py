@@ -100,18 +100,21 @@ def mix(parts: Mapping[str, Gains], terms: Sequence[tuple[float, Sequence[str]]]
         terms: weight and names of parts. Of parts that were not measured the others count; without any, it is clean's.
     """
     spreads = units(parts)
+    in_units = {
+        name: (part.values / spreads[name], part.over_halves / spreads[name]) for name, part in parts.items()
+    }
     count, halves = next(iter(parts.values())).over_halves.shape[::-1]
+    everyone = np.arange(count)
     combined, over_halves, found = np.zeros(count), np.zeros((halves, count)), []
     for weight, names in terms:
-        values = np.stack([parts[name].values / spreads[name] for name in names])
+        values = np.stack([in_units[name][0] for name in names])
         # Which part speaks for a candidate is settled on all images, so that its interval is that of this part.
         chosen = np.nan_to_num(values, nan=-np.inf).argmax(axis=0)
-        over = np.stack([parts[name].over_halves / spreads[name] for name in names])
-        everyone = np.arange(count)
+        over = np.stack([in_units[name][1] for name in names])
         found.append(np.nan_to_num(values[chosen, everyone]))
         combined = combined + weight * found[-1]
         over_halves = over_halves + weight * np.nan_to_num(over[chosen, :, everyone].T)
-    standardised = {name: np.nan_to_num(part.values / spreads[name]) for name, part in parts.items()}
+    standardised = {name: np.nan_to_num(values) for name, (values, _) in in_units.items()}
     return Mixed(combined, over_halves, standardised, found, spreads)
 
 

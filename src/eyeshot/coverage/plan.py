@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from eyeshot.coverage.short_run_costs import check_budget, probe_costs
 from eyeshot.errors import InputError
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.settings import CoverSettings
-from eyeshot.training import TrainSettings, default_settings
+from eyeshot.training import TrainSettings, default_settings, describe_hardware
 from eyeshot.workspace import find_workspace
 
 ASPECT_PERCENTILES = (5, 95)
@@ -101,6 +102,7 @@ def prepare(
         kept = KeptCosts(
             cache, backbone.fingerprint, [one.fingerprint for one in (*base, *trained)], len(tables.train.classes),
             read, run_settings, str(device), settings.batch_size, settings.budget_s,
+            platform.node(), describe_hardware(device),
         )  # fmt: skip
         known = kept.load()
         if known is None and progress is not None:

@@ -2,7 +2,7 @@
 
 from eyeshot.training.baseline import Baseline, load_trained, train_baseline
 from eyeshot.training.batches import joined
-from eyeshot.training.classifier import Reading, read_images_with, start_state
+from eyeshot.training.classifier import Outputs, read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
 from eyeshot.training.machine import describe_hardware, describe_versions
@@ -14,7 +14,7 @@ __all__ = [
     "Accuracy",
     "Baseline",
     "EpochRecord",
-    "Reading",
+    "Outputs",
     "State",
     "TrainPlan",
     "TrainResult",

@@ -137,7 +137,7 @@ def start_state(
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-class Reading(NamedTuple):
+class Outputs(NamedTuple):
     """What a classifier makes of images: pooled features float32 (n, D), and probabilities float32 (n, C)."""
 
     features: NDArray[np.float32]
@@ -152,7 +152,7 @@ def read_images_with(
     class_count: int,
     device: torch.device | str = "cpu",
     batch_size: int = 64,
-) -> list[Reading]:
+) -> list[Outputs]:
     """Features and probabilities of several sets of images (n, S, S, 3) by a classifier in `state`."""
     on = torch.device(device)
     model = Classifier(backbone, class_count)
@@ -168,5 +168,5 @@ def read_images_with(
                 pooled = model.backbone(batch)
                 features.append(pooled.float().cpu().numpy())
                 scores.append(model.head((pooled - model.shift) / model.scale).float().softmax(1).cpu().numpy())
-            found.append(Reading(np.concatenate(features), np.concatenate(scores)))
+            found.append(Outputs(np.concatenate(features), np.concatenate(scores)))
     return found
