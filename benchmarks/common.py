@@ -63,8 +63,9 @@ def option(name: str, usual: str = "") -> str:
 
 def keep(name: str, result: dict[str, Any]) -> None:
     """Print a result and write it to `benchmarks/results/NAME.json`, with command and hardware."""
+    module = ".".join(Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     result = {
-        "command": f"python -m {' '.join(['benchmarks.' + name, *sys.argv[1:]])}",
+        "command": f"python -m {' '.join([module, *sys.argv[1:]])}",
         "hardware": describe_hardware("cpu"),
     } | result
     make_folder(RESULTS)

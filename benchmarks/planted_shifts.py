@@ -7,6 +7,7 @@ ImageNet weights at 96 px.
 The answer is right if the family that made the shift has a member in the first tie group, which does not hold clean and
 is at most a third of the candidates; or, where the shift cost clean hardly any cover (ratio of `shift` at least 0.95),
 if nothing beats clean. `--budget SECONDS` gives each of them short runs too; kept as `planted_shifts_with_runs`.
+`--source sketch` plants the same in PACS drawings, to develop on; kept as `planted_shifts_in_sketch` and so on.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ SHIFTS: dict[str, tuple[Callable[[Pixels, np.random.Generator], Pixels], str]] =
 
 
 def plant(folder: Path, data: Path) -> Path:
-    """Write the six targets; returns the training folder, links to the other photographs."""
-    files = sorted(data.rglob("*.jpg"), key=hash_of)
+    """Write the six targets; returns the training folder, links to the other images."""
+    files = sorted((file for file in data.rglob("*.*") if file.suffix in (".jpg", ".png")), key=hash_of)
     train = folder / "train"
     if train.is_dir():
         return train
@@ -111,8 +112,9 @@ def judge(result: Cover, family: str) -> dict[str, object]:
 if __name__ == "__main__":
     folder = Path(option("--out") or tempfile.mkdtemp())
     budget_s = float(option("--budget", "0"))
+    source = option("--source", "photo")
     data = shared()
-    train = plant(folder, data / "data" / "pacs" / "photo")
+    train = plant(folder, data / "data" / "pacs" / source)
     answers = {}
     for name, (_, family) in SHIFTS.items():
         print(f"== {name}", file=sys.stderr)
@@ -128,7 +130,8 @@ if __name__ == "__main__":
             **squeezenet(data),
         )
         answers[name] = judge(result, family)
+    kept_as = "planted_shifts" + ("" if source == "photo" else f"_in_{source}") + ("_with_runs" if budget_s else "")
     keep(
-        "planted_shifts_with_runs" if budget_s else "planted_shifts",
+        kept_as,
         {"right": sum(bool(one["right"]) for one in answers.values()), "of": len(answers), "answers": answers},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_every_option_that_the_readme_names_exists() -> None:
             command = command.commands[words[0]]
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda file: file.name)
+def test_the_command_of_a_result_can_be_typed_again(file: Path) -> None:
+    command = json.loads(file.read_text(encoding="utf-8")).get("command")
+    if command is not None:
+        module = ROOT / command.removeprefix("python -m ").split()[0].replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), command
 
 
 def test_files_that_the_contributing_page_names_exist() -> None:
