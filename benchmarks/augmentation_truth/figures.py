@@ -13,7 +13,7 @@ from benchmarks.augmentation_truth.recipes import CONTROLS
 from benchmarks.augmentation_truth.scores import ScoreRow
 from benchmarks.augmentation_truth.truth import Truth
 
-WIDE, HIGH, GAP, MARGIN = 132, 112, 12, 30
+WIDE, HIGH, GAP, MARGIN = 132, 112, 32, 30
 OPENING = 26  # for what the axes are, above the first row
 COLUMNS = 7
 
@@ -59,8 +59,14 @@ def _panel(truth: Truth, gains: Mapping[str, float], figures: Judged, left: floa
         f'<line y1="{top}" y2="{top + HIGH}" x1="{x(0):.1f}" x2="{x(0):.1f}" stroke="#dadce0"/>',
         f'<text x="{left}" y="{top - 14}" font-weight="bold">{escape(f"{truth.source} → {truth.target}")}</text>',
         f'<text x="{left}" y="{top - 4}">{escape(truth.model)}, {words}</text>',
-        f'<text x="{left}" y="{top + HIGH + 10}">{across.min():.2f} to {across.max():.2f}; '
-        f"{upwards.min():.0f} to {upwards.max():.0f}</text>",
+        *(
+            f'<text x="{at:.1f}" y="{top + HIGH + 10}" text-anchor="middle" fill="#5f6368">{words}</text>'
+            for at, words in x.ticks(2, apart=26)
+        ),
+        *(
+            f'<text x="{left - 3}" y="{at + 3:.1f}" text-anchor="end" fill="#5f6368">{words}</text>'
+            for at, words in y.ticks(0, apart=12)
+        ),
     ]
     for name, one, other in zip(names, across, upwards, strict=True):
         words = escape(f"{name}: score {one:+.3f}, true gain {other:+.1f} points")
@@ -75,9 +81,14 @@ class _scale:
     """From values to pixels, zero always inside."""
 
     def __init__(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], begin: float, end: float) -> None:
-        self._low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-        self._span = max(high - self._low, 1e-9)
+        self._low, self._high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+        self._span = max(self._high - self._low, 1e-9)
         self._begin, self._end = begin, end
 
     def __call__(self, value: float) -> float:
         return self._begin + (value - self._low) / self._span * (self._end - self._begin)
+
+    def ticks(self, digits: int, *, apart: float) -> list[tuple[float, str]]:
+        """Zero, and both ends where these are at least so many pixels apart from it: pixels, and the value in words."""
+        far = [end for end in (self._low, self._high) if abs(self(end) - self(0)) >= apart]
+        return [(self(0), "0"), *((self(end), f"{end:+.{digits}f}".replace("-", "−")) for end in far)]
