@@ -13,6 +13,8 @@ from bad_input import as_jpeg, photograph
 from eyeshot.auditing import AuditReport, audit
 from eyeshot.auditing import inspection as inspection_module
 
+KILLS = int(os.environ.get("EYESHOT_KILLS", "5"))
+IN_A_ROW = 5  # then it may end, and another begins
 CODE = """
 import sys
 from pathlib import Path
@@ -53,16 +55,18 @@ def test_an_audit_killed_at_random_and_continued_ends_in_the_same_report(train: 
     seed = random.SystemRandom().randrange(10**6)
     chance = random.Random(seed)
     print(f"seed {seed}")  # shown where the test fails
-    for _ in range(5):
-        process = start(train, tmp_path / "cache", tmp_path / "out")
-        time.sleep(chance.uniform(0, 0.5 * took))
-        process.kill()
-        process.wait()
-    process = start(train, tmp_path / "cache", tmp_path / "out")
-    rest, _ = process.communicate(timeout=200)
-    assert (process.returncode, rest) == (0, "done\n")
-    report = AuditReport.model_validate_json((tmp_path / "out" / "audit.json").read_text("utf-8"))
-    assert report.model_dump(exclude=left_out) == whole.model_dump(exclude=left_out)
+    for series in range(-(-KILLS // IN_A_ROW)):
+        folders = (train, tmp_path / f"cache-{series}", tmp_path / f"out-{series}")
+        for _ in range(min(IN_A_ROW, KILLS - series * IN_A_ROW)):
+            process = start(*folders)
+            time.sleep(chance.uniform(0, 0.5 * took))
+            process.kill()
+            process.wait()
+        process = start(*folders)
+        rest, _ = process.communicate(timeout=200)
+        assert (process.returncode, rest) == (0, "done\n")
+        report = AuditReport.model_validate_json((folders[2] / "audit.json").read_text("utf-8"))
+        assert report.model_dump(exclude=left_out) == whole.model_dump(exclude=left_out)
 
 
 def test_what_was_read_before_a_break_is_not_read_again(train: Path, tmp_path: Path, monkeypatch) -> None:
