@@ -7,8 +7,8 @@ ImageNet weights at 96 px.
 The answer is right if the family that made the shift has a member in the first tie group, which does not hold clean and
 is at most a third of the candidates; or, where the shift cost clean hardly any cover (ratio of `shift` at least 0.95),
 if nothing beats clean. `--budget SECONDS` gives each of them short runs too; kept as `planted_shifts_with_runs`.
-`--source sketch` plants the same in PACS drawings, to develop on; kept as `planted_shifts_in_sketch` and so on. `--shifts
-noisy,grey` plants these alone, and keeps nothing.
+`--source sketch` plants the same in PACS drawings, to develop on; kept as `planted_shifts_in_sketch` and so on.
+`--shifts noisy,grey` plants these alone, and keeps nothing.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def print_ranking(report: CoverReport) -> None:
     console = Console()
     narrow = console.width < NARROW
     of_all = report.order is not None
-    headings = ("all", "95 % interval", "reach", "after run", "val. loss", "tie") if of_all else BY_COVER
+    headings = ("all", "95 % interval", "reach", "after run", "val.", "tie") if of_all else BY_COVER
     table = _table("", "candidate", *headings)
     if not narrow:
         table.add_column("reason")
@@ -103,7 +103,7 @@ def _legend(console: Console, report: CoverReport) -> None:
     else:
         words = (
             f"all: parts in robust spreads, weighted; clean is 0. reach: {what}. after run: points of the target that "
-            "clean images cover then. val. loss: nats better than clean."
+            "clean images cover then. val.: points of probability for the right class."
         )
     console.print(words, style="dim", highlight=False)
 
@@ -116,7 +116,7 @@ def _harder(console: Console, report: CoverReport) -> None:
         names = ", ".join(candidate.name for candidate in harder)
         console.print(f"harder, not wider (cover cannot rank them): {names}", highlight=False)
         return
-    table = _table("", "candidate", "all", "95 % interval", "val. loss", "half hidden", "tie")
+    table = _table("", "candidate", "all", "95 % interval", "val.", "half hidden", "tie")
     for candidate in harder:
         ends = candidate.combined_interval
         run = candidate.run
@@ -126,7 +126,7 @@ def _harder(console: Console, report: CoverReport) -> None:
             candidate.name,
             _signed(candidate.combined, 1),
             "–" if ends is None else f"{ends[0]:+.1f} … {ends[1]:+.1f}",
-            _signed(_part(candidate, "validation"), 3),
+            _signed(_validation(candidate), 1),
             _signed(None if hidden is None else 100 * hidden, 1),
             str(candidate.tie_group or ""),
         )
@@ -170,9 +170,15 @@ def _row_of_all(candidate: Candidate) -> list[str]:
         f"{low:+.1f} … {high:+.1f}",
         _signed(None if candidate.score is None else 100 * candidate.score, 1),
         _signed(None if after is None else 100 * after, 1),
-        _signed(_part(candidate, "validation"), 3),
+        _signed(_validation(candidate), 1),
         str(candidate.tie_group or ""),
     ]
+
+
+def _validation(candidate: Candidate) -> float | None:
+    """In points: of the head or of the network, as the ranking takes it."""
+    known = [value for name in ("head", "validation") if (value := _part(candidate, name)) is not None]
+    return 100 * max(known) if known else None
 
 
 def _part(candidate: Candidate, name: str) -> float | None:

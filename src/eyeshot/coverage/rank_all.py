@@ -34,7 +34,7 @@ class Ranker:
         weight_words: where it comes from.
         head: on clean images.
         clean_loss: float64 (n_val,), of that head; None without a head stage.
-        head_losses: the same for heads on clean images and views, by name.
+        head_losses: the same for heads on clean images and views, by name; empty without a head stage.
         val_halves: bool (B, n_val)
     """
 
@@ -64,23 +64,29 @@ class Ranker:
 
     def parts(self, kind: str, names: Sequence[str], found: RunGains) -> dict[str, Gains]:
         """Gains of the candidates of one list, by part; `found` holds their short runs'."""
+        validation = {"validation": found.validation}
+        if self.clean_loss is not None:
+            validation = {"head": found.head} | validation
         if kind == HARDER:
-            return {"validation": found.validation, "hidden": found.hidden}
+            return validation | {"hidden": found.hidden}
         gains = [gain_of(self.measured[name], self.by_distance) for name in names]
         values, halves = np.array([gain[0] for gain in gains]), np.column_stack([gain[1] for gain in gains])
         reach = Gains(values, halves, 1 / self.targets, is_share=not self.by_distance)
-        return {"reach": reach, "cover_after_run": found.cover, "validation": found.validation}
+        return {"reach": reach, "cover_after_run": found.cover} | validation
 
     def mix(self, kind: str, parts: Mapping[str, Gains]) -> Mixed:
-        """The larger of reach and cover after the run, against validation.
+        """The larger of reach and cover after the run, against the larger of validation by the head and by the network.
 
         Both of the former are the share of the target that is newly covered, before and after training: their sum would
         count the same images twice. Each is blind to something: reach to cures that no candidate is by name, the other
-        to what so few steps have not taught yet. So a candidate has what either of them sees.
+        to what so few steps have not taught yet. So a candidate has what either of them sees. Likewise a network that
+        is a few steps from its head has not learned yet what it is changed for, and would fall behind candidates
+        whose network was not touched: what the head has shown stays.
         """
+        validation = [name for name in ("head", "validation") if name in parts]
         if kind == HARDER:
-            return mix(parts, [(0.5, ["validation"]), (0.5, ["hidden"])])
-        return mix(parts, [(self.weight, ["reach", "cover_after_run"]), (1 - self.weight, ["validation"])])
+            return mix(parts, [(0.5, validation), (0.5, ["hidden"])])
+        return mix(parts, [(self.weight, ["reach", "cover_after_run"]), (1 - self.weight, validation)])
 
     def order(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
         """The candidates of one list, first to last."""
@@ -190,8 +196,8 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
     else:
         by_cover = mixed.terms[0]
         # Without a run there is no place in this order: 0 would be one.
-        unread = ~np.isfinite(parts["validation"].values)
-        by_validation = np.where(unread, np.nan, mixed.standardised["validation"])
+        read = [np.isfinite(parts[name].values) for name in ("head", "validation") if name in parts]
+        by_validation = np.where(np.any(read, axis=0), mixed.terms[1], np.nan)
     alike = agreement(by_cover, by_validation)
     first, second = order_by(names, by_cover), order_by(names, by_validation)
     return Order(

@@ -17,12 +17,14 @@ class RunGains:
     """Gains of K candidates over clean.
 
     Attributes:
-        validation: mean probability of the right class of validation images, as a share.
-        log_loss: the same images, in nats; shown beside it.
+        head: mean probability that a head on frozen features gives the right class of validation images, as a share.
+        validation: the same of the trained network.
+        log_loss: the same images, in nats, of the network or, where it was not trained, of the head; shown beside them.
         cover: cover after the run, as a share of the target.
         hidden: accuracy on half hidden validation images.
     """
 
+    head: Gains
     validation: Gains
     log_loss: Gains
     cover: Gains
@@ -44,16 +46,19 @@ def gains_of_runs(
 
     Args:
         runs: K, None or without readings where the network was not trained.
-        head_losses: K float64 (n_val,), log loss of a head on clean images and views; used where no run was read.
+        head_losses: K float64 (n_val,), log loss of a head on clean images and views; None without a head stage.
         clean_loss: float64 (n_val,), of a head on clean images; None where there is no head stage.
         val_halves: bool (B, n_val)
         targets: M, number of target images.
     """
     count, halves = len(runs), len(val_halves)
     found = {
-        name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in ("sure", "loss", "cover", "hidden")
+        name: (np.full(count, np.nan), np.full((halves, count), np.nan))
+        for name in ("head", "sure", "loss", "cover", "hidden")
     }
     for number, (run, head_loss) in enumerate(zip(runs, head_losses, strict=True)):
+        if head_loss is not None and clean_loss is not None:
+            _put(found["head"], number, *_image_gain((np.exp(-head_loss) - np.exp(-clean_loss))[None], val_halves))
         if run is not None and run.readings:
             pairs = list(zip(run.readings, run.clean, strict=True))
             losses = np.stack([clean.log_loss - one.log_loss for one, clean in pairs])
@@ -68,9 +73,9 @@ def gains_of_runs(
                 _put(found["hidden"], number, *_image_gain(hidden, val_halves))
         elif head_loss is not None and clean_loss is not None:
             _put(found["loss"], number, *_image_gain((clean_loss - head_loss)[None], val_halves))
-            _put(found["sure"], number, *_image_gain((np.exp(-head_loss) - np.exp(-clean_loss))[None], val_halves))
     image = 1 / max(1, val_halves.shape[1])
     return RunGains(
+        Gains(*found["head"], image),
         Gains(*found["sure"], image),
         Gains(*found["loss"], image, is_share=False),  # one nat in one image
         Gains(*found["cover"], 1 / max(1, targets)),

@@ -71,6 +71,10 @@ SURE = (
     "Mean probability that the validation images' right classes get, after temperature scaling, less that of clean "
     "after as many steps."
 )
+HEAD = (
+    "The same of a linear head on frozen features of clean images and views, less that of one on clean images alone. The "
+    "larger of the two counts."
+)
 RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 
 
@@ -108,6 +112,7 @@ def make_parts(report: CoverReport) -> Parts | None:
     columns = [
         reach,
         PartColumn("cover_after_run", "cover after the run", "points", RUN_MEANING["cover_after_run_gain"]),
+        PartColumn("head", "validation, head", "points", HEAD),
         PartColumn("validation", "validation", "points", SURE),
     ]
     found = [
