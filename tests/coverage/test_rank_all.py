@@ -198,6 +198,15 @@ def test_pretrained_weights_get_a_head_stage_and_only_the_better_ones_the_networ
     judged, _ = rank_all(table.judged, ranker, short)
     stages = {one.name: one.run.stage for one in judged.candidates if one.run is not None}
     assert sum(stage == "network" for stage in stages.values()) == trained
+    for one in judged.candidates:
+        if one.role == "ranked":
+            parts = {name: part.standardised for name, part in one.parts.items() if part.value is not None}
+            assert {"reach", "head"} <= set(parts)
+            cover = max(parts["reach"], parts.get("cover_after_run", parts["reach"]))
+            # A network that few steps have set back does not take what the head has shown.
+            assert one.combined == pytest.approx(
+                ranker.weight * cover + (1 - ranker.weight) * max(parts["head"], parts.get("validation", parts["head"]))
+            )
     head_only = [one for one in judged.candidates if one.run is not None and one.run.stage == "head"]
     assert all(one.run.log_loss_gain is not None for one in head_only)
     assert all(one.parts["cover_after_run"].value is None for one in head_only if one.role == "ranked")

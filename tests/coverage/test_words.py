@@ -5,8 +5,8 @@ from made_up import bench, cloud_cover, first, judged
 
 from eyeshot.coverage import words
 from eyeshot.coverage.advice import choose_advice
-from eyeshot.coverage.report import Round, ShortRun
-from eyeshot.coverage.run_words import budget_words, run_reasons, two_orders
+from eyeshot.coverage.report import Part, Round, ShortRun
+from eyeshot.coverage.run_words import budget_words, head_counts, run_reasons, two_orders
 
 
 def answer_of(*candidates, target: str = "test") -> list[str]:
@@ -96,3 +96,16 @@ def test_where_the_orders_disagree_it_is_said_which_to_trust():
     assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
     assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
     assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)
+
+
+def test_why_a_candidate_stands_well_though_its_network_fell_behind():
+    def parts(head: float | None, network: float | None) -> dict[str, Part]:
+        return {
+            "head": Part(value=head, standardised=0, rank=None),
+            "validation": Part(value=network, standardised=0, rank=None),
+        }
+
+    (words,) = head_counts(parts(0.019, -0.199))
+    assert "1.9 points of probability more than clean" in words
+    assert "19.9 points of probability less than clean" in words
+    assert head_counts(parts(0.01, 0.02)) == head_counts(parts(0.01, None)) == head_counts({}) == []

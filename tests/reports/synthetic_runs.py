@@ -74,7 +74,8 @@ def _mix(candidates: list[Candidate], values: dict[str, list[float]]) -> None:
         gains = {name: part.standardised for name, part in candidate.parts.items()}
         other = gains["hidden"] if "hidden" in gains else max(gains["reach"], gains["cover_after_run"])
         weight = 0.5 if "hidden" in gains else WEIGHT
-        candidate.combined = weight * other + (1 - weight) * gains["validation"]
+        validation = max(gains.get("head", gains["validation"]), gains["validation"])
+        candidate.combined = weight * other + (1 - weight) * validation
         candidate.combined_interval = (candidate.combined - 1.1, candidate.combined + 1.0)
     candidates.sort(key=lambda one: -(one.combined or 0.0))
     best = candidates[0].combined or 0.0
@@ -94,6 +95,7 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Cov
     values = {
         "reach": [one.scores.reach or 0.0 for one in ranked],
         "cover_after_run": [runs[one.name].cover_after_run_gain or 0.0 for one in ranked],
+        "head": [0.3 * (runs[one.name].log_loss_gain or 0.0) for one in ranked],
         "validation": [0.6 * (runs[one.name].log_loss_gain or 0.0) for one in ranked],
     }
     _mix(ranked, values)
@@ -109,7 +111,9 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Cov
     by_cover = sorted(
         ranked, key=lambda one: -max(one.parts["reach"].standardised, one.parts["cover_after_run"].standardised)
     )
-    by_validation = sorted(ranked, key=lambda one: -one.parts["validation"].standardised)
+    by_validation = sorted(
+        ranked, key=lambda one: -max(one.parts["head"].standardised, one.parts["validation"].standardised)
+    )
     advice = ranked[0].name
     return report.model_copy(
         update={

@@ -171,7 +171,8 @@ def test_a_gain_that_may_be_nothing_is_told_from_one_that_is_something() -> None
 def test_parts_are_named_after_what_was_measured() -> None:
     parts = make_parts(make_full_report())
     assert parts is not None
-    assert [column.name for column in parts.columns] == ["reach", "cover after the run", "validation"]
+    names = [column.name for column in parts.columns]
+    assert names == ["reach", "cover after the run", "validation, head", "validation"]
     by_distance = make_parts(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
     assert by_distance.columns[0].text(0.25) == "+0.250"

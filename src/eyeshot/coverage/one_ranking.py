@@ -100,9 +100,7 @@ def mix(parts: Mapping[str, Gains], terms: Sequence[tuple[float, Sequence[str]]]
         terms: weight and names of parts. Of parts that were not measured the others count; without any, it is clean's.
     """
     spreads = units(parts)
-    in_units = {
-        name: (part.values / spreads[name], part.over_halves / spreads[name]) for name, part in parts.items()
-    }
+    in_units = {name: (part.values / spreads[name], part.over_halves / spreads[name]) for name, part in parts.items()}
     count, halves = next(iter(parts.values())).over_halves.shape[::-1]
     everyone = np.arange(count)
     combined, over_halves, found = np.zeros(count), np.zeros((halves, count)), []

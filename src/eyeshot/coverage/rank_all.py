@@ -30,7 +30,7 @@ class Ranker:
     Attributes:
         measured: by name.
         by_distance: whether distance stands in the place of reach.
-        weight: of the larger of reach and cover after the run; validation has the rest.
+        weight: of the larger of reach and cover after the run; the larger of both validations has the rest.
         weight_words: where it comes from.
         head: on clean images.
         clean_loss: float64 (n_val,), of that head; None without a head stage.
@@ -161,20 +161,22 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
         places = {int(position): place for place, position in enumerate(ranking.order, start=1)}
         placed = {name: ranks(part.values) for name, part in parts.items()}
         for number, one in enumerate(listed):
+            own = {
+                name: Part(
+                    value=_known(part.values[number]),
+                    standardised=float(mixed.standardised[name][number]),
+                    rank=placed[name][number],
+                )
+                for name, part in parts.items()
+            }
             found[one.name] = one.model_copy(
                 update={
                     "rank": places[number],
                     "tie_group": int(ranking.tie_group[number]),
                     "combined": float(mixed.combined[number]),
                     "combined_interval": interval(float(mixed.combined[number]), mixed.over_halves[:, number]),
-                    "parts": {
-                        name: Part(
-                            value=_known(part.values[number]),
-                            standardised=float(mixed.standardised[name][number]),
-                            rank=placed[name][number],
-                        )
-                        for name, part in parts.items()
-                    },
+                    "parts": own,
+                    "reasons": [*one.reasons, *run_words.head_counts(own)],
                 }
             )
         if kind == RANKED:

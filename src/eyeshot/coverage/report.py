@@ -131,7 +131,7 @@ class Candidate(Record):
     """The ranking of all: weighted parts, clean is 0; null without short runs."""
     combined_interval: Interval | None = None
     parts: dict[str, Part] = {}
-    """`reach`, `cover_after_run`, `validation`; for harder candidates `validation`, `hidden`."""
+    """`reach`, `cover_after_run`, `head` (pretrained alone), `validation`; of harder ones the last two and `hidden`."""
     run: ShortRun | None = None
     scores: Scores = Scores()
     missing: dict[str, str] = {}

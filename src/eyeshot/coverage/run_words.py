@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from eyeshot.coverage.report import Candidate, Round, ShortRun
+from eyeshot.coverage.report import Candidate, Part, Round, ShortRun
 from eyeshot.coverage.words import percent, points, reached_with, tied_with_first
 
 AGREE = 0.5
@@ -32,6 +32,21 @@ def run_reasons(run: ShortRun | None) -> list[str]:
     if run.ended:
         found.append(f"its run ended early: {run.ended}")
     return found
+
+
+def head_counts(parts: Mapping[str, Part]) -> list[str]:
+    """Why a candidate stands well though its network has fallen behind."""
+    head, network = parts.get("head"), parts.get("validation")
+    if head is None or network is None or head.value is None or network.value is None or head.value <= network.value:
+        return []
+    return [
+        f"validation counts as a head on its views has it, {_more(head.value)}; its network, after so few steps, is at "
+        f"{_more(network.value)}"
+    ]
+
+
+def _more(gain: float) -> str:
+    return f"{points(abs(gain))} of probability {'less' if gain < 0 else 'more'} than clean for the right class"
 
 
 def two_orders(by_cover: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float) -> str:

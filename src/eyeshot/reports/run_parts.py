@@ -72,8 +72,8 @@ SURE = (
     "after as many steps."
 )
 HEAD = (
-    "The same of a linear head on frozen features of clean images and views, less that of one on clean images alone. The "
-    "larger of the two counts."
+    "The same by a linear head on frozen features of clean images and views, less that of one on clean images alone. "
+    "The larger of the two counts."
 )
 RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 
