@@ -245,7 +245,7 @@ class Order(Record):
     """How the parts were mixed, and where their orders differ."""
 
     weight: float
-    """Of the larger of reach and cover after the run; the rest is validation's."""
+    """Of the larger of reach and cover after the run; the rest is validation's, the larger of both."""
     weight_words: str
     spreads: dict[str, float]
     """The unit of `standardised`, by part: the widest robust spread of all that are shares; distance has its own."""
