@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.detail import Comparison, blocks_of, compare_blocks, detail_of
+from eyeshot.auditing.cutoff import LEAST_LOOKED_AT
+from eyeshot.auditing.detail import Comparison, blocks_of, compare_blocks, detail_of, keep_blocks, most_alike
 
 COARSE = 64  # pixels
 FINE = 96
-BLOCK = 256  # pairs
-MOST_KEPT = 30_000  # pictures, half a gigabyte of detail
+BLOCK = 128  # pairs
+MOST_KEPT = 30_000  # pictures at a time, half a gigabyte of detail
 # Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.32, watermarked ones
 # (250) at least 0.37 but for one, watermarked photographs (250) 0.35, other planted copies 0.60. At 64 pixels two
 # guitars reach 0.53: what lies between these scores there is decided at 96.
@@ -46,7 +47,7 @@ def score_pairs(
     read_fine: ReadFine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
-    """Scores of pairs, float32 (m,), from 0 to 1.
+    """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
     Args:
         grey: uint8 (n, 64, 64), thumbnails.
@@ -56,17 +57,9 @@ def score_pairs(
         progress: called with (pairs done, pairs in all).
     """
     scores = np.zeros(len(first), np.float32)
-    # A picture stands in several pairs: its detail is computed once, as far as memory allows.
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    kept = blocks_of(detail_of(grey[wanted])) if len(wanted) <= MOST_KEPT else None
-    one_of, other_of = place[: len(first)], place[len(first) :]
     done = 0
-    for turn, rows in _alike_turned(orientation):
-        if kept is None:
-            one, other = (blocks_of(detail_of(grey[end[rows]])) for end in (first, second))
-        else:
-            one, other = kept[one_of[rows]], kept[other_of[rows]]
-        scores[rows] = compare_blocks(one, other.turned(turn)).scores()
+    for rows in _tiles(first, second, len(grey)):
+        scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
         done += len(rows)
         if progress is not None:
             progress(done, len(first))
@@ -81,6 +74,37 @@ def score_pairs(
                 compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)) for blocks in (fine, small)
             )
             scores[unsure[rows]] = np.maximum(found.scores(), BAND_WORTH * without_band(banded))
+    return scores
+
+
+def _tiles(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
+
+    All of them, or tiles with their first pictures among one half of `MOST_KEPT` neighbours and their second ones
+    among another half.
+    """
+    if count <= MOST_KEPT:
+        return [np.arange(len(first))]
+    side = MOST_KEPT // 2
+    tile = first // side * (count // side + 1) + second // side
+    order = np.argsort(tile, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
+
+
+def _coarse(
+    grey: Images, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
+) -> Scores:
+    """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
+    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one_of, other_of = place[: len(first)], place[len(first) :]
+    blocks, halved = keep_blocks(grey, wanted)
+    most, scores = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
+    for turn, rows in _alike_turned(orientation):
+        most[rows] = most_alike(halved[one_of[rows]], halved[other_of[rows]].turned(turn))
+    left = np.flatnonzero(most >= LEAST_LOOKED_AT)
+    for turn, some in _alike_turned(orientation[left]):
+        rows = left[some]
+        scores[rows] = compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)).scores()
     return scores
 
 
