@@ -12,7 +12,7 @@ from eyeshot.auditing.describing import oriented
 
 GRID = 8  # blocks along a side
 BLUR = 3.0  # pixels: what varies more slowly is shading, no detail
-REACH = 8  # pixels to either side that a blurred one is made of
+REACH = 2.5  # times the blur: pixels to either side that a blurred one is made of
 AGREES = 0.92  # correlation of two blocks of one picture, at least
 SAME_GAIN = 1.5  # and their contrasts differ by the same factor as those of other blocks, up to this
 LEAST_DETAIL = 0.05  # of the mean power of both pictures: emptier blocks say nothing
@@ -24,24 +24,25 @@ Images = NDArray[np.uint8] | NDArray[np.float32]
 Grids = NDArray[np.float32]
 
 
-def detail_of(images: Images) -> NDArray[np.float32]:
-    """High-pass of images (n, S, S), each with mean power 1."""
+def detail_of(images: Images, blur: float = BLUR) -> NDArray[np.float32]:
+    """High-pass of images (n, S, S), each with mean power 1; `blur` in pixels."""
     values = images.astype(np.float32)
     side = values.shape[2]
-    blur = _blur(side)
+    matrix = _blur(side, blur)
     for start in range(0, len(values), AT_ONCE):
         part = values[start : start + AT_ONCE]
-        part -= blur @ (part.reshape(-1, side) @ blur.T).reshape(part.shape)
+        part -= matrix @ (part.reshape(-1, side) @ matrix.T).reshape(part.shape)
         power = np.einsum("nij,nij->n", part, part) / side**2
         part /= np.maximum(np.sqrt(power), 0.5)[:, None, None]
     return values
 
 
 @lru_cache(maxsize=4)
-def _blur(side: int) -> NDArray[np.float32]:
+def _blur(side: int, blur: float) -> NDArray[np.float32]:
     """The Gaussian blur of a line of pixels, mirrored at its ends, as a matrix (side, side)."""
-    offsets = np.arange(-REACH, REACH + 1)
-    weights = np.exp(-0.5 * np.square(offsets / BLUR))
+    reach = round(REACH * blur)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * np.square(offsets / blur))
     place = np.arange(side)[:, None] + offsets
     place = np.where(place < 0, -1 - place, np.where(place >= side, 2 * side - 1 - place, place))
     matrix = np.zeros((side, side))

@@ -15,7 +15,8 @@ THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the searc
 COLOURS = 16
 SAMPLED = 64  # pixels along a side that colours are taken from
 WINDOW = 512  # pixels of the central window in which sharpness is measured
-LINES = 64  # of it, evenly spread, are looked at, up to twice as many
+LINES = 64  # evenly spread, or up to twice as many, tell contrast and sharpness
+PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are looked at, a stain may lie between lines
 SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -27,8 +28,8 @@ NUMBERS = (
     "quality",  # JPEG, 1 to 100; 0 for other formats
     "metadata_bytes",
     "trailing_bytes",
-    "brightness",  # mean luma, 0 to 255
-    "contrast",  # standard deviation of luma
+    "brightness",  # mean luma of the grey thumbnail, 0 to 255
+    "contrast",  # standard deviation of luma, on lines; under `PLAIN_CONTRAST`, of all pixels
     "colour",  # mean distance of the channels from their mean, levels
     "border_red",  # median of the outermost pixels of the colour thumbnail
     "border_green",
@@ -37,7 +38,7 @@ NUMBERS = (
     "border_spread",  # standard deviation of luma along the border: small where the background is plain
     "polarity",  # luma of the border less that of the middle: above 0, dark on light
     "sharpness",  # variance of the Laplacian (Pech-Pacheco et al. 2000), on lines of the central window
-    "range",  # largest less smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of luma
+    "range",  # largest less smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of some luma
 )
 RECORD = np.dtype(
     [
@@ -61,10 +62,8 @@ def measure(image: UprightImage) -> NDArray[Any]:
     # Colour varies less than brightness: some pixels tell it, and `complete` takes brightness from all of them.
     some = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
     record["colour"] = np.asarray(some.resize((COLOURS, COLOURS), Image.Resampling.BOX))
-    counts = np.asarray(luma.histogram(), np.float64)
-    levels = np.arange(256.0)
-    mean = float(counts @ levels) / (rgb.width * rgb.height)
-    variance = float(counts @ np.square(levels)) / (rgb.width * rgb.height) - mean * mean
+    levels = np.asarray(luma)
+    contrast, extent = _spread(rgb, luma, levels)
     numbers = {
         "width": rgb.width,
         "height": rgb.height,
@@ -73,10 +72,9 @@ def measure(image: UprightImage) -> NDArray[Any]:
         "quality": image.quality,
         "metadata_bytes": image.metadata_bytes,
         "trailing_bytes": image.trailing_bytes,
-        "brightness": mean,
-        "contrast": max(0.0, variance) ** 0.5,
-        "sharpness": _sharpness(luma),
-        "range": _range(rgb, counts),
+        "contrast": contrast,
+        "sharpness": _sharpness(levels),
+        "range": extent,
     }
     record["numbers"] = [numbers.get(name, 0.0) for name in NUMBERS]
     record["format"], record["mode"] = image.format.encode()[:8], image.mode.encode()[:8]
@@ -95,6 +93,7 @@ def complete(records: NDArray[Any]) -> None:
     quarter = COLOURS // 4
     middle = values[:, quarter:-quarter, quarter:-quarter] @ LUMA
     found = {
+        "brightness": records["grey"].reshape(len(records), -1).mean(axis=1, dtype=np.float32),
         "colour": np.abs(values - values.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3)),
         "border_red": medians[:, 0],
         "border_green": medians[:, 1],
@@ -107,20 +106,34 @@ def complete(records: NDArray[Any]) -> None:
         records["numbers"][:, NUMBERS.index(name)] = numbers
 
 
-def _range(rgb: Image.Image, luma_counts: NDArray[np.float64]) -> int:
-    used = np.flatnonzero(luma_counts)
-    luma = int(used[-1] - used[0])
-    if luma >= SOME_RANGE:
-        return luma
-    counts = np.asarray(rgb.histogram()).reshape(3, 256)
-    return max(int(used[-1] - used[0]) for used in map(np.flatnonzero, counts))
+def _spread(rgb: Image.Image, luma: Image.Image, levels: NDArray[np.uint8]) -> tuple[float, int]:
+    """Contrast and range."""
+    some = levels[:: max(1, len(levels) // LINES)].ravel()
+    extent = int(some.max()) - int(some.min())
+    flat = some.astype(np.float32)
+    flat -= flat.mean()
+    contrast = float(flat @ flat / len(flat)) ** 0.5
+    if extent >= SOME_RANGE and contrast >= PLAIN_CONTRAST:
+        return contrast, extent
+    counts = np.asarray(luma.histogram(), np.float64)
+    every = np.arange(256.0)
+    mean = counts @ every / counts.sum()
+    contrast = float(max(0.0, counts @ np.square(every - mean) / counts.sum())) ** 0.5
+    extent = _extent(counts)
+    if extent < SOME_RANGE:
+        extent = max(map(_extent, np.asarray(rgb.histogram()).reshape(3, 256)))
+    return contrast, extent
 
 
-def _sharpness(luma: Image.Image) -> float:
-    left, top = max(0, (luma.width - WINDOW) // 2), max(0, (luma.height - WINDOW) // 2)
-    box = (left, top, min(luma.width, left + WINDOW), min(luma.height, top + WINDOW))
-    whole = box == (0, 0, luma.width, luma.height)
-    values = np.asarray(luma if whole else luma.crop(box))
+def _extent(counts: NDArray[np.generic]) -> int:
+    used = np.flatnonzero(counts)
+    return int(used[-1] - used[0])
+
+
+def _sharpness(levels: NDArray[np.uint8]) -> float:
+    height, width = levels.shape
+    left, top = max(0, (width - WINDOW) // 2), max(0, (height - WINDOW) // 2)
+    values = levels[top : top + WINDOW, left : left + WINDOW]
     if min(values.shape) < 3:
         return 0.0
     inner = len(values) - 2
