@@ -119,7 +119,9 @@ def _alike_turned(orientation: NDArray[np.int64]) -> Iterator[tuple[int, NDArray
 
 
 def without_band(pairs: Comparison) -> Scores:
-    """Share of the detail that agrees outside the best band of rows or columns, float32 (n,); 0 if too little is left.
+    """Share of the detail that agrees outside the best band of rows or columns, float32 (n,).
+
+    0 where it is too small to matter, or too little is left.
 
     Args:
         pairs: compared by blocks, 16 along a side, of detail finer than `BAND_BLUR`.
@@ -134,11 +136,13 @@ def _without_band(pairs: Comparison, height: int) -> Scores:
     rest = 1 - bands
     agree = agreeing @ rest.T
     left = np.maximum(*(own @ rest.T / np.maximum(own.sum(axis=1, keepdims=True), 1e-9) for own in (first, second)))
-    # Of what agrees outside one band, the most that lies in another.
-    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
-    densest = (agreeing @ overlaps.T).reshape(len(agree), len(bands), -1).max(axis=2)
-    told = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (densest <= (1 - LEAST_SPREAD) * agree)
     share = agree / np.maximum(weights @ rest.T, 1e-9)
+    told = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (share * BAND_WORTH >= LEAST_LOOKED_AT)
+    # Of what agrees outside one band, the most that lies in another.
+    worth = np.flatnonzero(told.any(axis=1))
+    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
+    densest = (agreeing[worth] @ overlaps.T).reshape(len(worth), len(bands), len(bands)).max(axis=2)
+    told[worth] &= densest <= (1 - LEAST_SPREAD) * agree[worth]
     return np.asarray(np.where(told, share, 0).max(axis=1), np.float32)
 
 
