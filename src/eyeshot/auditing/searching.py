@@ -27,6 +27,7 @@ LEAST_TURNED = 0.5  # cosine
 ALMOST = 0.15  # below the best one
 ALL_NEIGHBOURS = 1_000_000  # of all pictures together, where that is more
 MOST_WAITING = 1 << 22  # pairs between two times that the best are chosen
+PAIRS_AT_ONCE = 1 << 13
 PICTURES_PER_CELL = 128
 CELLS_OF_EACH = 16
 
@@ -147,10 +148,14 @@ def turned_otherwise(pictures: Descriptors, found: Candidates) -> Candidates:
     turned = [Candidates(*(np.empty(0, np.int64),) * 3, np.empty(0, np.float32))]
     alike = found[np.flatnonzero(found.cosine >= LEAST_TURNED)]
     for turn in range(8):
-        some = alike[np.flatnonzero(alike.orientation != turn)]
-        cosine = np.einsum("nd,nd->n", pictures.values[some.first], pictures[some.second].turned(turn).values)
-        almost = np.flatnonzero(cosine >= np.maximum(LEAST_TURNED, some.cosine - ALMOST))
-        turned.append(Candidates(some.first[almost], some.second[almost], np.full(len(almost), turn), cosine[almost]))
+        others = pictures.turned(turn).values
+        rows = np.flatnonzero(alike.orientation != turn)
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            some = alike[rows[start : start + PAIRS_AT_ONCE]]
+            cosine = np.einsum("nd,nd->n", pictures.values[some.first], others[some.second])
+            almost = np.flatnonzero(cosine >= np.maximum(LEAST_TURNED, some.cosine - ALMOST))
+            one, other = some.first[almost], some.second[almost]
+            turned.append(Candidates(one, other, np.full(len(almost), turn), cosine[almost]))
     return joined(turned)
 
 
