@@ -4,10 +4,11 @@ PACS photographs and digits, features of SqueezeNet at 128 px. 5 and 20 % of the
 (symmetric), or by the class that a head on the right labels takes each class for most often (similar). For each of
 `--seeds` another choice of images, another set of folds. The score is the average precision over all images. cleanlab
 (Apache-2.0 since 2.9) ranks by self-confidence (its default), normalised margin and confidence-weighted entropy. It is
-given the probabilities of the same head; the mean of these and the neighbours' vote, which is what eyeshot ranks (its
-margin and cleanlab's normalised margin are then the same); and those of a head with the usual penalty of 1
-(scikit-learn's default). Besides: what the findings of `eyeshot audit` are worth, and drawings planted among
-photographs as outliers. Choices (the vote, its 20 images, square roots of features) were made on seeds 100 to 105.
+given the probabilities of the same head; the mean of these and the neighbours' vote, which is what eyeshot ranks; and
+those of a head with the usual penalty of 1 (scikit-learn's default). eyeshot is given either head's alone too, which is
+how it ranks the user's own. Besides: what the findings of `eyeshot audit` are worth, and drawings planted among
+photographs as outliers. Choices (the vote, its 20 images, square roots of features, when to rank by odds) were made on
+seeds 100 to 105.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sklearn.metrics import average_precision_score
 from benchmarks.common import keep, shared, squeezenet
 from eyeshot.auditing import find_groups
 from eyeshot.auditing.class_neighbours import FAR, directions, far_from_own, neighbours_vote
-from eyeshot.auditing.confident import contradicted, find_suspects, margin
+from eyeshot.auditing.confident import contradicted, doubt, find_suspects
 from eyeshot.auditing.out_of_fold import out_of_fold
 from eyeshot.augment import Pool
 from eyeshot.digits import large_digits
@@ -109,7 +110,12 @@ def one_seed(
     votes = neighbours_vote(directions(features), given, groups, len(table.classes))
     mixed = ((found.probabilities + votes) / 2).astype(np.float32)
     usual = usual_head(features, given, len(table.classes), seed)
-    made = {"ours": float(average_precision_score(wrong, margin(mixed, given)))}
+    made = {
+        "ours": float(average_precision_score(wrong, doubt(mixed, given)[0])),
+        # As with the user's own probabilities and no model.
+        "ours, head alone": float(average_precision_score(wrong, doubt(found.probabilities, given)[0])),
+        "ours, usual head alone": float(average_precision_score(wrong, doubt(usual, given)[0])),
+    }
     for name, probabilities in (("head", found.probabilities), ("mean", mixed), ("usual head", usual)):
         for method in METHODS:
             scores = cleanlab_scores(given, probabilities, method)
@@ -145,11 +151,14 @@ def labels_of(name: str, table: ImageTable, features: NDArray[np.float32], group
             each = [one_seed(table, features, groups, share, taken_for, seed) for seed in range(seeds)]
             mean = {key: round(float(np.mean([one[key] for one in each])), 4) for key in each[0]}
             gains = {}
-            for probabilities in ("head", "mean", "usual head"):
+            for own, probabilities in (
+                ("ours", "head"), ("ours", "mean"), ("ours", "usual head"),
+                ("ours, head alone", "head"), ("ours, usual head alone", "usual head"),
+            ):  # fmt: skip
                 keys = [f"cleanlab, {probabilities}, {method}" for method in COMPARED]
                 best = max(keys, key=lambda key: mean[key])
-                gap = [one["ours"] - one[best] for one in each]
-                gains[best] = {"mean": round(float(np.mean(gap)), 4), "interval": interval(gap)}
+                gap = [one[own] - one[best] for one in each]
+                gains[f"{own} over {best}"] = {"mean": round(float(np.mean(gap)), 4), "interval": interval(gap)}
             made[f"{kind} {100 * share:.0f} %"] = {
                 "images": len(table),
                 "seeds": seeds,

@@ -6,7 +6,16 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing.confident import CLEAR, contradicted, counted_for, find_suspects, margin, thresholds
+from eyeshot.auditing.confident import (
+    CLEAR,
+    contradicted,
+    counted_for,
+    doubt,
+    find_suspects,
+    margin,
+    thresholds,
+    unevenness,
+)
 
 
 def random_case(seed: int, *, count: int = 60, classes: int = 4, sharp: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +61,7 @@ def test_what_is_contradicted_is_what_the_equations_say(seed: int, classes: int,
     }
     assert set(suspects.rows.tolist()) == clear | expected.keys()
     assert all(suspects.proposed != labels[suspects.rows])
-    assert (np.diff(suspects.margins) <= 0).all()
+    assert (np.diff(doubt(probabilities, labels)[0][suspects.rows]) <= 0).all()
     assert (suspects.margins > 0).all()
 
 
@@ -82,6 +91,32 @@ def test_cleanlab_finds_the_same_and_ranks_the_same(seed: int) -> None:
     assert theirs.tolist() == contradicted(probabilities, labels).tolist()
     quality = get_label_quality_scores(labels, probabilities, method="normalized_margin")
     np.testing.assert_allclose((1 - margin(probabilities, labels)) / 2, quality, atol=1e-12)
+
+
+def labels_for(truth: np.ndarray, wrong: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sure probabilities of the truth, and labels of which some were replaced."""
+    labels = truth.copy()
+    labels[wrong] = to
+    return 0.9 * np.eye(6)[truth] + 0.1 / 6, labels
+
+
+def test_labels_replaced_evenly_are_ranked_by_odds_and_those_of_similar_classes_by_the_margin() -> None:
+    random = np.random.default_rng(0)
+    truth = np.arange(1200) % 6
+    wrong = random.choice(1200, 240, replace=False)
+    even = labels_for(truth, wrong, (truth[wrong] + random.integers(1, 6, 240)) % 6)
+    similar = labels_for(truth, wrong, (truth[wrong] + 1) % 6)
+    assert unevenness(*even) == pytest.approx(1, abs=0.15)
+    assert unevenness(*similar) == pytest.approx(5)
+    assert "by the odds" in doubt(*even)[1]
+    np.testing.assert_array_equal(doubt(*similar)[0], margin(*similar))
+    own, other = even[0][wrong, even[1][wrong]], even[0][wrong].max(axis=1)
+    assert doubt(*even)[0][wrong] == pytest.approx(np.log(other / own))
+
+
+def test_without_wrong_labels_nothing_is_known_of_their_spread() -> None:
+    truth = np.arange(60) % 6
+    assert unevenness(*labels_for(truth, np.array([0]), np.array([3]))) == np.inf
 
 
 def test_a_model_that_agrees_with_every_label_has_no_suspects() -> None:

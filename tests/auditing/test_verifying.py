@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from eyeshot.auditing.describing import oriented
-from eyeshot.auditing.detail import agreement, blocks_of, compare_blocks, detail_of
+from eyeshot.auditing.detail import BLUR, agreement, blocks_of, compare_blocks, detail_of, keep_blocks, most_alike
 from eyeshot.auditing.grouping import inverse
-from eyeshot.auditing.verifying import BAND_GRID, score_pairs, without_band
+from eyeshot.auditing.verifying import BAND_BLUR, BAND_GRID, score_pairs, without_band
 
 
 @pytest.mark.parametrize("orientation", range(8))
@@ -43,6 +43,34 @@ def test_pairs_that_thumbnails_leave_open_are_decided_by_finer_ones() -> None:
     assert asked == [[0, 1]]
 
 
+@pytest.mark.parametrize("orientation", range(8))
+def test_half_the_resolution_never_promises_less_than_the_whole_keeps(orientation: int) -> None:
+    random = np.random.default_rng(3)
+    one = random.integers(0, 256, (40, 64, 64), dtype=np.uint8)
+    other = oriented(one, inverse(orientation)).copy()
+    for row in range(40):  # more and more of it is another picture
+        other[row, : row + 10] = random.integers(0, 256, (row + 10, 64))
+    (whole, half), (others, halves) = (keep_blocks(each, np.arange(40)) for each in (one, other))
+    scores = compare_blocks(whole, others.turned(orientation)).scores()
+    most = most_alike(half, halves.turned(orientation))
+    assert scores.max() > 0.7
+    assert scores.min() < 0.4
+    assert (most >= scores - 1e-5).all()
+
+
+def test_pairs_compared_in_tiles_have_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    grey = random.integers(0, 256, (30, 64, 64), dtype=np.uint8)
+    grey[15:] = grey[:15]
+    first, second = np.triu_indices(30, k=1)
+    turn = random.integers(0, 8, len(first))
+    turn[second == first + 15] = 0
+    together = score_pairs(grey, first, second, turn)
+    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_KEPT", 8)
+    assert score_pairs(grey, first, second, turn) == pytest.approx(together, abs=1e-5)
+    assert (together[second == first + 15] > 0.99).all()
+
+
 def lines(seed: int, count: int = 9) -> np.ndarray:
     """A thin drawing, uint8 (96, 96)."""
     from PIL import Image, ImageDraw
@@ -62,8 +90,10 @@ def written(drawing: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def scored(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    detail = detail_of(one[None]), detail_of(other[None])
-    found, banded = (compare_blocks(*(blocks_of(each, grid) for each in detail)) for grid in (8, BAND_GRID))
+    found, banded = (
+        compare_blocks(*(blocks_of(detail_of(each[None], blur), grid) for each in (one, other)))
+        for grid, blur in ((8, BLUR), (BAND_GRID, BAND_BLUR))
+    )
     return float(found.scores()[0]), float(without_band(banded)[0])
 
 

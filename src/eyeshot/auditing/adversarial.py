@@ -59,20 +59,21 @@ def tell_apart(
     order = sorted(range(len(found)), key=lambda number: -lost[number])
     gives = [(found[number].name, round(lost[number], 4)) for number in order if lost[number] > 0.001]
     counts = (int((~truth).sum()), int(truth.sum()))
+    names = [name for name, _ in gives[:2]]
+    why = f"; {' and '.join(names)} {'gives' if len(names) == 1 else 'give'} it away" if names else ""
     return Adversarial(
         auc=auc, interval=interval, n_train=counts[0], n_test=counts[1], gives_away=gives,
-        words=_words(auc, interval, gives),
+        words=in_words(auc, interval, by="By these properties a classifier", why=why),
     )  # fmt: skip
 
 
-def _words(auc: float, interval: tuple[float, float], gives: list[tuple[str, float]]) -> str:
+def in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
+    """Whether training and test can be told apart, as a sentence that begins with `by`; `why` ends it if they can."""
     numbers = f"area under the curve {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
     if interval[0] <= 0.5:
-        return f"By these properties a classifier cannot tell test from training ({numbers})."
+        return f"{by} cannot tell test from training ({numbers})."
     how = "easily" if auc > 0.9 else "often" if auc > 0.7 else "a little better than by chance"
-    names = [name for name, _ in gives[:2]]
-    why = f"; {' and '.join(names)} {'gives' if len(names) == 1 else 'give'} it away" if names else ""
-    return f"By these properties a classifier tells test from training {how} ({numbers}){why}."
+    return f"{by} tells test from training {how} ({numbers}){why}."
 
 
 def _columns(found: list[Property], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

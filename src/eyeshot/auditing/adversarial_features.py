@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.adversarial import FEWEST, FOLDS, MOST, interval_of
+from eyeshot.auditing.adversarial import FEWEST, FOLDS, MOST, in_words, interval_of
 from eyeshot.auditing.leakage import TOLERANCE
 from eyeshot.auditing.report import AdversarialFeatures
 from eyeshot.auditing.sources import Sources
-from eyeshot.models import fit_head
+from eyeshot.auditing.two_sets import cross_fitted
 
 ENDS = 8  # images of each end
 PENALTY = 100.0  # hundreds of features and a few hundred images: with 1 it only learns these by heart
@@ -44,32 +44,19 @@ def tell_apart_by_features(
         return None
     some = np.sort(np.concatenate(chosen))
     truth = in_test[some]
-    scores = np.zeros(len(some))
+    fold = np.empty(len(some), np.int64)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for fitted, held in folds.split(truth, truth, groups[some]):
-        weights = np.where(truth[fitted], 1 / truth[fitted].sum(), 1 / (~truth[fitted]).sum())
-        head = fit_head(
-            features[some[fitted]], truth[fitted].astype(np.int64), class_count=2, sample_weights=weights,
-            penalty=PENALTY, tolerance=TOLERANCE,
-        )  # fmt: skip
-        held_features = np.asarray(features[some[held]], np.float32)
-        scores[held] = held_features @ (head.weight[1] - head.weight[0]) + (head.bias[1] - head.bias[0])
+    for number, (_, held) in enumerate(folds.split(truth, truth, groups[some])):
+        fold[held] = number
+    scores = cross_fitted(features[some], truth, fold, balanced=True, penalty=PENALTY, tolerance=TOLERANCE)
     auc = float(roc_auc_score(truth, scores))
     interval = interval_of(truth, scores, groups[some], random)
     order = np.argsort(scores, kind="stable")
+    words = in_words(
+        auc, interval, by=f"By features of {model} a linear classifier", why=": look at the images that it is surest of"
+    )
     low, high = order[~truth[order]][:ENDS], order[::-1][truth[order[::-1]]][:ENDS]
     return AdversarialFeatures(
         model=model, auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()),
-        low=sources.refs(rows[some[low]]), high=sources.refs(rows[some[high]]), words=_words(auc, interval, model),
+        low=sources.refs(rows[some[low]]), high=sources.refs(rows[some[high]]), words=words,
     )  # fmt: skip
-
-
-def _words(auc: float, interval: tuple[float, float], model: str) -> str:
-    numbers = f"area under the curve {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
-    if interval[0] <= 0.5:
-        return f"By features of {model} a linear classifier cannot tell test from training ({numbers})."
-    how = "easily" if auc > 0.9 else "often" if auc > 0.7 else "a little better than by chance"
-    return (
-        f"By features of {model} a linear classifier tells test from training {how} ({numbers}): look at the images "
-        "that it is surest of."
-    )

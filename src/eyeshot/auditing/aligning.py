@@ -7,13 +7,15 @@ what a crop of 8 % a side or a turn of 8 degrees needs is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import csr_array
 
 from eyeshot.auditing.describing import SIDE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 THUMBNAIL = 64
 STEPS = 10
@@ -50,6 +52,8 @@ VIEWS = (
 
 def view_thumbnails(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
     """Thumbnails float32 (n, 16, 16) of a view of pictures uint8 (n, 64, 64)."""
+    from scipy.sparse import csr_array  # here and below: a search for whole pictures needs none of it
+
     side = grey.shape[1]
     step = side // SIDE
     place = np.arange(side) // step
@@ -66,6 +70,8 @@ def view_thumbnails(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
 
 def _sampling(matrix: NDArray[np.float64], side: int) -> csr_array:
     """Bilinear sampling of a map as a matrix (side², side²); beyond the edge lies the edge."""
+    from scipy.sparse import csr_array
+
     rows, columns = _places(matrix[None], side)
     rows, columns = rows[0].ravel(), columns[0].ravel()
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
@@ -132,6 +138,8 @@ def align(one: NDArray[np.uint8], other: NDArray[np.uint8], start: Maps) -> tupl
 
 
 def _smooth(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    from scipy.ndimage import gaussian_filter
+
     values = gaussian_filter(images.astype(np.float32), (0, BLUR, BLUR))
     values -= values.mean(axis=(1, 2), keepdims=True)
     return np.asarray(values / np.maximum(values.std(axis=(1, 2), keepdims=True), 1.0), np.float32)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.report import CutOff
 
-BASE = 0.34
-BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.33"
+BASE = 0.38
+BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.37"
 STEP = 0.02
 HIGHEST = 0.9
 WANTED = 0.99
 BELOW = 0.25  # look-alikes are looked for this far below the cut-off
+LEAST_LOOKED_AT = BASE - BELOW  # scores under it are all one
 FEWEST_BELOW = 50
 FEWEST_ABOVE = 10
 CERTAIN = 0.9
@@ -50,7 +51,7 @@ def choose_cut_off(
     certain = scores >= CERTAIN
     known, torn = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
     noise = torn / known if known >= FEWEST_CERTAIN else 0.0
-    below = (scores >= BASE - BELOW) & (scores < BASE)
+    below = (scores >= LEAST_LOOKED_AT) & (scores < BASE)
     if below.sum() < FEWEST_BELOW or not crosses[below].any():
         basis = (
             f"not estimated: only {int(below.sum())} pairs of look-alikes lie just below the cut-off, "

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 SIDE = 16
@@ -87,8 +86,9 @@ def thumbnails(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Means of blocks: uint8 (n, 64, 64) to float32 (n, 16, 16)."""
     count, side = grey.shape[:2]
     step = side // SIDE
-    blocks = grey.reshape(count, SIDE, step, SIDE, step)
-    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
+    rows = grey.reshape(count, SIDE, step, side).sum(axis=2, dtype=np.uint16)
+    sums = sum(rows[:, :, place::step].astype(np.float32) for place in range(step))
+    return np.asarray(sums / step**2, np.float32)
 
 
 def standardised(small: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     for number, basis in enumerate(bases[:5]):
         seen = [(flat - mean) @ basis] if number < 4 else [flat @ basis, flat @ bases[5]]
         covariance = np.mean([part.T @ part for part in seen], axis=0) * (weight / len(flat))
-        found.append(scipy.linalg.eigh(covariance + (basis.T * prior) @ basis))
+        found.append(np.linalg.eigh(covariance + (basis.T * prior) @ basis))
     # Of the pair both come or neither does.
     all_values = np.sort(np.concatenate([*(values for values, _ in found), found[4][0]]))
     least = all_values[-KEPT]

@@ -60,11 +60,53 @@ def image_features(
     """
     if backbone is None:
         return thumbnail_features(pixels.images)
-    sized = PixelStore(cache, backbone.geometry).load(table, np.arange(len(table)), progress=report)
-    if len(sized) < len(table):
+
+    def progress(_what: str, done: int, total: int) -> None:
+        if report is not None:
+            report(done, total)
+
+    rows = np.arange(len(table))
+    return model_features(table, rows, backbone, cache=cache, device=device, progress=progress, all_needed=True)[1]
+
+
+def model_features(
+    table: ImageTable,
+    rows: NDArray[np.int64],
+    backbone: Backbone,
+    *,
+    cache: Path,
+    device: str,
+    progress: Callable[[str, int, int], None],
+    all_needed: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+    """A model's features of some images, computed once and kept.
+
+    Args:
+        table: the images.
+        rows: int64 (n,), which of them.
+        backbone: whose features.
+        cache: folder of decoded images and features.
+        device: where the model runs.
+        progress: called with (what, done, total).
+        all_needed: do not pass over images that cannot be decoded at the model's size.
+
+    Returns:
+        which rows can be decoded at the model's size, and their features, float (m, D).
+
+    Raises:
+        InputError: an image that is needed cannot be decoded at the model's size.
+    """
+    pixels = PixelStore(cache, backbone.geometry).load(
+        table, rows, progress=lambda done, total: progress("decoding at the model's size", done, total)
+    )
+    if all_needed and len(pixels) < len(rows):
         raise InputError(
-            f"All images must be decoded at the model's size, but {len(table) - len(sized)} cannot be, as "
-            f"{sized.skipped[0].path}: {sized.skipped[0].reason}. Leave out --model, or drop them."
+            f"All images must be decoded at the model's size, but {len(rows) - len(pixels)} cannot be, as "
+            f"{pixels.skipped[0].path}: {pixels.skipped[0].reason}. Leave out --model, or drop them."
         )
-    bank = FeatureBank(cache, backbone, device=device)
-    return bank.clean(Pool(sized.images, sized.keys), np.arange(len(sized)), progress=report)
+    features = FeatureBank(cache, backbone, device=device).clean(
+        Pool(pixels.images, pixels.keys),
+        np.arange(len(pixels)),
+        progress=lambda done, total: progress("features", done, total),
+    )
+    return pixels.rows, features

@@ -112,7 +112,7 @@ def _summary(
     count = len(suspects)
     words = (
         f"{count:,} of {len(given):,} labels {'is' if count == 1 else 'are'} contradicted by {reader} (precision "
-        f"{NOT_MEASURED}): look at them from the top, and stop where they are right."
+        f"{NOT_MEASURED}): look at them from the top, and stop where they are right. {suspects.reason}"
         if count
         else f"No label is contradicted by {reader}."
     )

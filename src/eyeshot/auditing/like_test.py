@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from eyeshot.auditing.split import LikeTest
+from eyeshot.auditing.two_sets import cross_fitted
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, content_hashes, hold_out
 from eyeshot.models import fit_head
@@ -143,12 +144,4 @@ def _cross_fitted(one: Values, other: Values, groups: NDArray[np.int64], seed: i
     fold_of_group = random.permutation(int(which.max()) + 1) % FOLDS
     fold = np.concatenate([fold_of_group[which], random.permutation(len(other)) % FOLDS])
     features = np.concatenate([one, other]).astype(np.float32)
-    labels = np.repeat([0, 1], [len(one), len(other)])
-    logits = np.zeros(len(features))
-    for number in range(FOLDS):
-        held = fold == number
-        if not held.any():
-            continue
-        head = fit_head(features[~held], labels[~held], class_count=2, tolerance=1e-4)
-        logits[held] = features[held] @ (head.weight[1] - head.weight[0]) + (head.bias[1] - head.bias[0])
-    return logits
+    return cross_fitted(features, np.arange(len(features)) >= len(one), fold, tolerance=1e-4)

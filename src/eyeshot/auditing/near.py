@@ -15,11 +15,11 @@ from eyeshot.auditing.describing import LEAST_CONTRAST, fit_whitening, standardi
 from eyeshot.auditing.grouping import Group, make_groups, pairs_within
 from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
-from eyeshot.auditing.searching import EXACT_UP_TO, search
+from eyeshot.auditing.searching import EXACT_UP_TO, best_of_each, joined, search, turned_otherwise
 from eyeshot.auditing.verifying import FINE, score_pairs
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
 
-LEAST_COSINE = 0.42  # watermarked drawings (500) reach 0.43, all other planted copies 0.9; look-alikes are verified
+LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
 Progress = Callable[[str, int, int], None]
 
@@ -72,11 +72,13 @@ def find_near_copies(
     if len(seen) > 1:
         waves = standardised(small[seen])
         whiten = fit_whitening(waves)
+        described = whiten(waves)
         found = search(
-            whiten(waves),
+            described,
             least=LEAST_COSINE,
             progress=lambda done, total: progress("comparing pictures", done, total),
         )
+        found = joined([found, turned_otherwise(described, found)])
         first, second, turn = seen[found.first], seen[found.second], found.orientation
         scores = score_pairs(
             grey,
@@ -86,6 +88,8 @@ def find_near_copies(
             read_fine=lambda wanted: _read_fine([paths[position] for position in wanted], workers),
             progress=lambda done, total: progress("verifying pairs", done, total),
         )
+        best = best_of_each(_keys(first, second, len(grey)), scores)
+        first, second, turn, scores = first[best], second[best], turn[best], scores[best]
         if thorough:
             sure = scores >= BASE
             known = set(

@@ -19,10 +19,15 @@ from eyeshot.auditing.describing import Descriptors
 EXACT_UP_TO = 100_000
 ROWS, COLUMNS = 512, 1024  # of a block: its buffers stay in the processor's cache
 # Candidates of one picture at most: a thousand copies need not be a million pairs. In small sets more are looked at:
-# 2 of 800 watermarked guitars are not among the 24 that are most alike.
-NEIGHBOURS = (24, 96)
+# of 1,200 watermarked drawings 2 are not among the 96 that are most alike, as others have the same watermark.
+NEIGHBOURS = (24, 200)
+# A symmetric drawing is as much alike when it is turned over, and a watermark may decide (once in 1,200 drawings, by
+# 0.10). Such orientations are looked at too.
+LEAST_TURNED = 0.5  # cosine
+ALMOST = 0.15  # below the best one
 ALL_NEIGHBOURS = 1_000_000  # of all pictures together, where that is more
 MOST_WAITING = 1 << 22  # pairs between two times that the best are chosen
+PAIRS_AT_ONCE = 1 << 13
 PICTURES_PER_CELL = 128
 CELLS_OF_EACH = 16
 
@@ -138,6 +143,32 @@ def search_cells(
     return found.best()
 
 
+def turned_otherwise(pictures: Descriptors, found: Candidates) -> Candidates:
+    """The same pairs in other orientations that are almost as good as the best one."""
+    turned = [Candidates(*(np.empty(0, np.int64),) * 3, np.empty(0, np.float32))]
+    alike = found[np.flatnonzero(found.cosine >= LEAST_TURNED)]
+    for turn in range(8):
+        others = pictures.turned(turn).values
+        rows = np.flatnonzero(alike.orientation != turn)
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            some = alike[rows[start : start + PAIRS_AT_ONCE]]
+            cosine = np.einsum("nd,nd->n", pictures.values[some.first], others[some.second])
+            almost = np.flatnonzero(cosine >= np.maximum(LEAST_TURNED, some.cosine - ALMOST))
+            one, other = some.first[almost], some.second[almost]
+            turned.append(Candidates(one, other, np.full(len(almost), turn), cosine[almost]))
+    return joined(turned)
+
+
+def joined(parts: list[Candidates]) -> Candidates:
+    """All of them, one after the other."""
+    return Candidates(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("first", "second", "orientation", "cosine")
+        )
+    )
+
+
 class _Block:
     """Cosines between two blocks of pictures, in all 8 orientations of the second, from 8 products of parts.
 
@@ -225,17 +256,17 @@ def best_of(parts: list[Candidates], count: int) -> Candidates:
     if not any(map(len, parts)):
         empty = np.empty(0, np.int64)
         return Candidates(empty, empty, empty, np.empty(0, np.float32))
-    one, two, orientation = (
-        np.concatenate([getattr(part, name) for part in parts]).astype(np.int64)
-        for name in ("first", "second", "orientation")
-    )
-    cosine = np.concatenate([part.cosine for part in parts])
+    met = joined(parts)
+    one, two = met.first.astype(np.int64), met.second.astype(np.int64)
     keys = np.minimum(one, two) * count + np.maximum(one, two)
-    order = np.lexsort((-cosine, keys))
-    ordered = keys[order]
-    first = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
-    whole = Candidates(one, two, orientation, cosine)[first]
+    whole = Candidates(one, two, met.orientation.astype(np.int64), met.cosine)[best_of_each(keys, met.cosine)]
     return whole[_rank(whole.first, whole.second, whole.cosine) < neighbours(count)]
+
+
+def best_of_each(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where each key, 0 or more, has its largest score; of equals the first one. In the order of the keys."""
+    order = np.lexsort((-scores, keys))
+    return np.asarray(order[np.flatnonzero(np.diff(keys[order], prepend=-1))], np.int64)
 
 
 def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:

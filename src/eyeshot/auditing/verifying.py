@@ -13,24 +13,27 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.detail import Comparison, blocks_of, compare_blocks, detail_of
+from eyeshot.auditing.cutoff import BASE, LEAST_LOOKED_AT
+from eyeshot.auditing.detail import Comparison, blocks_of, compare_blocks, detail_of, keep_blocks, most_alike
 
 COARSE = 64  # pixels
 FINE = 96
-BLOCK = 256  # pairs
-MOST_KEPT = 30_000  # pictures, half a gigabyte of detail
-# Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.32, watermarked ones
-# (250) at least 0.37 but for one, watermarked photographs (250) 0.35, other planted copies 0.60. At 64 pixels two
-# guitars reach 0.53: what lies between these scores there is decided at 96.
+BLOCK = 128  # pairs
+MOST_KEPT = 30_000  # pictures at a time, half a gigabyte of detail
+# Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.36, watermarked ones
+# (3,529) at least 0.38 but for those that the band below is for, watermarked photographs (1,270) too, other planted
+# copies 0.60. At 64 pixels two guitars reach 0.53: what lies between these scores there is decided at 96.
 OPEN = (0.12, 0.7)
-# Of thin drawings writing holds most of the detail. Without the best band of 2 of 16 rows or columns, watermarked
-# drawings that have a lower score (20 of 1,400) agree in at least 0.80 of the rest, different drawings (2,500 pairs)
-# in up to 0.54, and two with the same writing (2,500) in up to 0.59. Halved, the first lie above the cut-off.
+# Of thin drawings writing holds most of the detail. A band of 2 or 3 of 16 rows or columns is left out, as writing lies
+# across blocks anyhow, and detail is finer there, as writing changes what lies as near as the blur reaches. Drawings
+# watermarked in six ways that have a score under 0.38 then agree in at least 0.8 of the rest (9,529, all but one of
+# those that thumbnails leave open), different drawings in up to 0.39 and two with the same writing in up to 0.79.
 BAND_GRID = 16
-BAND = 2
-BAND_WORTH = 0.5
+BANDS = (2, 3)
+BAND_BLUR = 1.0  # pixels
+BAND_WORTH = BASE / 0.8
 LEAST_LEFT = 0.2  # of the detail of one of the pictures
-LEAST_BLOCKS = 16  # with detail
+LEAST_BLOCKS = 12  # with detail
 LEAST_SPREAD = 0.15  # of what agrees lies outside every band, or it may be the writing that agrees
 
 Images = NDArray[np.uint8]
@@ -46,7 +49,7 @@ def score_pairs(
     read_fine: ReadFine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
-    """Scores of pairs, float32 (m,), from 0 to 1.
+    """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
     Args:
         grey: uint8 (n, 64, 64), thumbnails.
@@ -56,17 +59,9 @@ def score_pairs(
         progress: called with (pairs done, pairs in all).
     """
     scores = np.zeros(len(first), np.float32)
-    # A picture stands in several pairs: its detail is computed once, as far as memory allows.
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    kept = blocks_of(detail_of(grey[wanted])) if len(wanted) <= MOST_KEPT else None
-    one_of, other_of = place[: len(first)], place[len(first) :]
     done = 0
-    for turn, rows in _alike_turned(orientation):
-        if kept is None:
-            one, other = (blocks_of(detail_of(grey[end[rows]])) for end in (first, second))
-        else:
-            one, other = kept[one_of[rows]], kept[other_of[rows]]
-        scores[rows] = compare_blocks(one, other.turned(turn)).scores()
+    for rows in _tiles(first, second, len(grey)):
+        scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
         done += len(rows)
         if progress is not None:
             progress(done, len(first))
@@ -74,13 +69,44 @@ def score_pairs(
     if read_fine is not None and len(unsure):
         wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
         one_of, other_of = place[: len(unsure)], place[len(unsure) :]
-        detail = detail_of(read_fine(wanted))
-        fine, small = blocks_of(detail), blocks_of(detail, BAND_GRID)
+        images = read_fine(wanted)
+        fine, small = blocks_of(detail_of(images)), blocks_of(detail_of(images, BAND_BLUR), BAND_GRID)
         for turn, rows in _alike_turned(orientation[unsure]):
             found, banded = (
                 compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)) for blocks in (fine, small)
             )
             scores[unsure[rows]] = np.maximum(found.scores(), BAND_WORTH * without_band(banded))
+    return scores
+
+
+def _tiles(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
+
+    All of them, or tiles with their first pictures among one half of `MOST_KEPT` neighbours and their second ones
+    among another half.
+    """
+    if count <= MOST_KEPT:
+        return [np.arange(len(first))]
+    side = MOST_KEPT // 2
+    tile = first // side * (count // side + 1) + second // side
+    order = np.argsort(tile, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
+
+
+def _coarse(
+    grey: Images, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
+) -> Scores:
+    """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
+    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one_of, other_of = place[: len(first)], place[len(first) :]
+    blocks, halved = keep_blocks(grey, wanted)
+    most, scores = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
+    for turn, rows in _alike_turned(orientation):
+        most[rows] = most_alike(halved[one_of[rows]], halved[other_of[rows]].turned(turn))
+    left = np.flatnonzero(most >= LEAST_LOOKED_AT)
+    for turn, some in _alike_turned(orientation[left]):
+        rows = left[some]
+        scores[rows] = compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)).scores()
     return scores
 
 
@@ -93,30 +119,38 @@ def _alike_turned(orientation: NDArray[np.int64]) -> Iterator[tuple[int, NDArray
 
 
 def without_band(pairs: Comparison) -> Scores:
-    """Share of the detail that agrees outside one band of rows or columns, float32 (n,); 0 where too little is left.
+    """Share of the detail that agrees outside the best band of rows or columns, float32 (n,).
+
+    0 where it is too small to matter, or too little is left.
 
     Args:
-        pairs: compared by blocks, 16 along a side.
+        pairs: compared by blocks, 16 along a side, of detail finer than `BAND_BLUR`.
     """
+    return np.maximum(*(_without_band(pairs, height) for height in BANDS))
+
+
+def _without_band(pairs: Comparison, height: int) -> Scores:
     grids = (pairs.weights, pairs.agreeing, pairs.first, pairs.second)
     weights, agreeing, first, second = (grid.reshape(len(grid), -1) for grid in grids)
-    bands = _bands()
+    bands = _bands(height)
     rest = 1 - bands
     agree = agreeing @ rest.T
     left = np.maximum(*(own @ rest.T / np.maximum(own.sum(axis=1, keepdims=True), 1e-9) for own in (first, second)))
-    # Of what agrees outside one band, the most that lies in another.
-    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
-    densest = (agreeing @ overlaps.T).reshape(len(agree), len(bands), -1).max(axis=2)
-    told = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (densest <= (1 - LEAST_SPREAD) * agree)
     share = agree / np.maximum(weights @ rest.T, 1e-9)
+    told = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (share * BAND_WORTH >= LEAST_LOOKED_AT)
+    # Of what agrees outside one band, the most that lies in another.
+    worth = np.flatnonzero(told.any(axis=1))
+    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
+    densest = (agreeing[worth] @ overlaps.T).reshape(len(worth), len(bands), len(bands)).max(axis=2)
+    told[worth] &= densest <= (1 - LEAST_SPREAD) * agree[worth]
     return np.asarray(np.where(told, share, 0).max(axis=1), np.float32)
 
 
-def _bands() -> NDArray[np.float32]:
+def _bands(height: int) -> NDArray[np.float32]:
     """All bands, one a row, 1 inside and 0 elsewhere."""
     made = []
-    for start in range(BAND_GRID - BAND + 1):
+    for start in range(BAND_GRID - height + 1):
         rows = np.zeros((BAND_GRID, BAND_GRID), np.float32)
-        rows[start : start + BAND] = 1
+        rows[start : start + height] = 1
         made += [rows.ravel(), rows.T.ravel()]
     return np.stack(made)

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from eyeshot.auditing.adversarial_features import tell_apart_by_features
 from eyeshot.auditing.class_neighbours import Values, directions, neighbours_vote
 from eyeshot.auditing.given_probabilities import GivenProbabilities, doubt_probabilities
+from eyeshot.auditing.head_features import model_features
 from eyeshot.auditing.label_issues import find_label_issues
 from eyeshot.auditing.out_of_fold import out_of_fold
 from eyeshot.auditing.outliers import find_outliers
 from eyeshot.auditing.report import AdversarialFeatures, Finding, LabelIssues
 from eyeshot.auditing.sources import Sources
-from eyeshot.augment import Pool
 from eyeshot.errors import InputError
-from eyeshot.images import PixelStore
-from eyeshot.models import Backbone, FeatureBank
+from eyeshot.models import Backbone
 
 Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
@@ -43,7 +42,7 @@ class WithModel:
     notes: list[str] = field(default_factory=list)
 
 
-def read_features(
+def _read_features(
     sources: Sources, rows: Rows, backbone: Backbone, *, cache: Path, device: str, progress: Progress
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Features of images, computed once and kept.
@@ -58,15 +57,9 @@ def read_features(
         own = rows[(rows >= offset) & (rows < offset + len(table))] - offset
         if not len(own):
             continue
-        pixels = PixelStore(cache, backbone.geometry).load(
-            table, own, progress=lambda done, total: progress("decoding at the model's size", done, total)
-        )
-        bank = FeatureBank(cache, backbone, device=device)
-        pool = Pool(pixels.images, pixels.keys)
-        features.append(
-            bank.clean(pool, np.arange(len(pixels)), progress=lambda done, total: progress("features", done, total))
-        )
-        found.append(pixels.rows + offset)
+        seen, values = model_features(table, own, backbone, cache=cache, device=device, progress=progress)
+        found.append(seen + offset)
+        features.append(values)
     return np.concatenate(found), np.concatenate(features)
 
 
@@ -112,7 +105,7 @@ def look_with_model(
             # Square roots have length 1, and their cosine is the overlap of two distributions (Bhattacharyya).
             _issues(made, sources, judged, np.sqrt(judged.probabilities), groups)
         return made
-    seen, features = read_features(sources, rows, backbone, cache=cache, device=device, progress=progress)
+    seen, features = _read_features(sources, rows, backbone, cache=cache, device=device, progress=progress)
     if len(seen) < len(rows):
         made.notes.append(f"{len(rows) - len(seen)} images cannot be decoded at the model's size: not looked at.")
     made.adversarial = tell_apart_by_features(sources, seen, features, groups[seen], model=backbone.name)
