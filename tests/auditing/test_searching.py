@@ -49,6 +49,29 @@ def as_dict(found: Candidates) -> dict[tuple[int, int], tuple[int, float]]:
     return {(one, two): (turn, cosine) for one, two, turn, cosine in rows}
 
 
+@given(count=st.integers(30, 90), seed=st.integers(0, 10**6), whole=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_where_everything_resembles_everything_the_best_pairs_of_each_picture_are_the_same(
+    count: int, seed: int, whole: bool
+) -> None:
+    waves = standardised(pictures(count, seed))
+    whiten = fit_whitening(waves)
+    some = whiten(waves)
+    seen = None if whole else whiten(standardised(pictures(count, seed + 1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "neighbours", lambda _: 4)
+        cut = as_dict(search_exact(some, seen, least=-1.0))
+        usual = searching._Block.pairs
+
+        def all_of_them(block, *arguments):
+            block._most = 10**6
+            return usual(block, *arguments)
+
+        patch.setattr(searching._Block, "pairs", all_of_them)
+        assert as_dict(search_exact(some, seen, least=-1.0)) == cut
+    assert len(cut) < count * (count - 1) // 2
+
+
 @given(count=st.integers(2, 30), seed=st.integers(0, 10**6), least=st.floats(0.05, 0.9))
 @settings(max_examples=25, deadline=None)
 def test_the_search_finds_what_comparing_every_pair_in_every_orientation_finds(

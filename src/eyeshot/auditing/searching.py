@@ -76,7 +76,7 @@ def search_exact(
         progress: called with (pictures done, pictures in all).
     """
     found = _Found(len(pictures))
-    block = _Block()
+    block = _Block(neighbours(len(pictures)))
     other = pictures if seen is None else seen
     with threadpool_limits(1, user_api="blas"):
         for start in range(0, len(pictures), ROWS):
@@ -115,7 +115,7 @@ def search_cells(
     of_each = min(of_each, cells)
     centres = pictures[np.sort(np.random.default_rng(seed).choice(count, cells, replace=False))]
     found = _Found(count)
-    block = _Block()
+    block = _Block(neighbours(len(pictures)))
     homes = np.empty((count, of_each), np.int32)
     with threadpool_limits(1, user_api="blas"):
         for start in range(0, count, ROWS):
@@ -179,7 +179,9 @@ class _Block:
     AHEAD = np.array([0, 4, 1, 5])  # orientations with `base` + `swing`
     BACK = np.array([2, 6, 3, 7])  # and those with `base` - `swing`
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """`most`: how many pairs of one picture are wanted."""
+        self._most = most
         self._buffers = np.empty((10, ROWS * COLUMNS), np.float32)
 
     def best(self, one: Descriptors, other: Descriptors) -> NDArray[np.float32]:
@@ -207,9 +209,15 @@ class _Block:
         return best
 
     def pairs(self, one: Descriptors, other: Descriptors, least: float) -> Candidates:
-        """Pairs of places in both blocks with a cosine of at least `least`."""
+        """Pairs of places in both blocks with a cosine of at least `least` that may be among the best of a picture."""
         best = self.best(one, other)
         hits = np.flatnonzero(best >= least)
+        most = self._most + 1  # a picture may meet itself
+        if len(hits) > most * sum(best.shape):
+            # Where everything resembles everything: what is not among the best of either picture here is not in all.
+            lines = [np.partition(best, -min(most, size), axis=axis) for axis, size in enumerate(best.shape)]
+            wanted = (best >= lines[0][-min(most, len(one))]) | (best >= lines[1][:, -min(most, len(other)), None])
+            hits = np.flatnonzero(wanted & (best >= least))
         swings = np.stack([swing.ravel()[hits] for swing in self._swings])
         cosines = np.abs(swings) + np.stack([base.ravel()[hits] for base in self._bases])
         line = cosines.argmax(axis=0)
