@@ -32,6 +32,7 @@ PICTURES_PER_CELL = 128
 CELLS_OF_EACH = 16
 
 Progress = Callable[[int, int], None]
+Cosines = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +76,15 @@ def search_exact(
         least: cosine.
         progress: called with (pictures done, pictures in all).
     """
-    found = _Found(len(pictures))
-    block = _Block(neighbours(len(pictures)))
+    found = _Found(len(pictures), least)
+    block = _Block()
     other = pictures if seen is None else seen
     with threadpool_limits(1, user_api="blas"):
         for start in range(0, len(pictures), ROWS):
             # Seen as they are, or turned: one half of the pairs is enough.
             for begin in range(0 if seen is not None else start, len(pictures), COLUMNS):
-                met = block.pairs(pictures[start : start + ROWS], other[begin : begin + COLUMNS], least)
+                floors = (found.floor[start : start + ROWS], found.floor[begin : begin + COLUMNS])
+                met = block.pairs(pictures[start : start + ROWS], other[begin : begin + COLUMNS], floors)
                 one, two = met.first + start, met.second + begin
                 kept = (one < two) if seen is None else (one != two)
                 found.add(Candidates(one, two, met.orientation, met.cosine)[kept])
@@ -114,14 +116,14 @@ def search_cells(
     cells = min(count, cells or max(1, count // PICTURES_PER_CELL))
     of_each = min(of_each, cells)
     centres = pictures[np.sort(np.random.default_rng(seed).choice(count, cells, replace=False))]
-    found = _Found(count)
-    block = _Block(neighbours(len(pictures)))
+    found = _Found(count, least)
+    block = _Block()
     homes = np.empty((count, of_each), np.int32)
     with threadpool_limits(1, user_api="blas"):
         for start in range(0, count, ROWS):
-            rows = pictures[start : start + ROWS]
+            some = pictures[start : start + ROWS]
             likeness = np.concatenate(
-                [block.best(rows, centres[begin : begin + COLUMNS]).copy() for begin in range(0, cells, COLUMNS)],
+                [block.best(some, centres[begin : begin + COLUMNS]).copy() for begin in range(0, cells, COLUMNS)],
                 axis=1,
             )
             homes[start : start + ROWS] = np.argpartition(likeness, -of_each, axis=1)[:, -of_each:]
@@ -133,7 +135,9 @@ def search_cells(
             own = pictures[members]
             for start in range(0, len(own), ROWS):
                 for begin in range(start, len(own), COLUMNS):
-                    met = block.pairs(own[start : start + ROWS], own[begin : begin + COLUMNS], least)
+                    rows, columns = slice(start, start + ROWS), slice(begin, begin + COLUMNS)
+                    floors = (found.floor[members[rows]], found.floor[members[columns]])
+                    met = block.pairs(own[rows], own[columns], floors)
                     one, two = met.first + start, met.second + begin
                     upper = one < two
                     both = members[one[upper]], members[two[upper]]
@@ -179,9 +183,7 @@ class _Block:
     AHEAD = np.array([0, 4, 1, 5])  # orientations with `base` + `swing`
     BACK = np.array([2, 6, 3, 7])  # and those with `base` - `swing`
 
-    def __init__(self, most: int) -> None:
-        """`most`: how many pairs of one picture are wanted."""
-        self._most = most
+    def __init__(self) -> None:
         self._buffers = np.empty((10, ROWS * COLUMNS), np.float32)
 
     def best(self, one: Descriptors, other: Descriptors) -> NDArray[np.float32]:
@@ -208,16 +210,10 @@ class _Block:
             np.maximum(best, spare, out=best)
         return best
 
-    def pairs(self, one: Descriptors, other: Descriptors, least: float) -> Candidates:
-        """Pairs of places in both blocks with a cosine of at least `least` that may be among the best of a picture."""
+    def pairs(self, one: Descriptors, other: Descriptors, floors: tuple[Cosines, Cosines]) -> Candidates:
+        """Pairs of places in both blocks with at least the cosine that one of the two pictures asks for."""
         best = self.best(one, other)
-        hits = np.flatnonzero(best >= least)
-        most = self._most + 1  # a picture may meet itself
-        if len(hits) > most * sum(best.shape):
-            # Where everything resembles everything: what is not among the best of either picture here is not in all.
-            lines = [np.partition(best, -min(most, size), axis=axis) for axis, size in enumerate(best.shape)]
-            wanted = (best >= lines[0][-min(most, len(one))]) | (best >= lines[1][:, -min(most, len(other)), None])
-            hits = np.flatnonzero(wanted & (best >= least))
+        hits = np.flatnonzero(best >= np.minimum(floors[0][:, None], floors[1]))
         swings = np.stack([swing.ravel()[hits] for swing in self._swings])
         cosines = np.abs(swings) + np.stack([base.ravel()[hits] for base in self._bases])
         line = cosines.argmax(axis=0)
@@ -236,8 +232,11 @@ def _sum_and_difference(one: NDArray[np.float32], other: NDArray[np.float32], sp
 class _Found:
     """Pairs as they are met; now and then only the best are kept, so that many copies of one picture fill no memory."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, least: float) -> None:
         self.count = count
+        # The cosine that a pair must have for each picture: once it has its pairs, that of the last of them. Where
+        # everything resembles everything, half of all pairs would be gathered and sorted otherwise.
+        self.floor = np.full(count, least, np.float32)
         self._kept: list[Candidates] = []
         self._waiting = 0
 
@@ -246,8 +245,14 @@ class _Found:
             self._kept.append(met)
             self._waiting += len(met)
         if self._waiting > MOST_WAITING:
-            self._kept = [self.best()]
-            self._waiting = 0
+            best = self.best()
+            self._kept, self._waiting = [best], 0
+            ends, cosines = np.concatenate([best.first, best.second]), np.concatenate([best.cosine, best.cosine])
+            order = np.lexsort((-cosines, ends))
+            of_each = np.bincount(ends, minlength=self.count)
+            full = np.flatnonzero(of_each >= neighbours(self.count))
+            last = np.cumsum(of_each)[full] - of_each[full] + neighbours(self.count) - 1
+            self.floor[full] = np.maximum(self.floor[full], cosines[order[last]])
 
     def best(self) -> Candidates:
         return best_of(self._kept, self.count)
