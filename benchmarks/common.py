@@ -63,7 +63,8 @@ def option(name: str, usual: str = "") -> str:
 
 def keep(name: str, result: dict[str, Any]) -> None:
     """Print a result and write it to `benchmarks/results/NAME.json`, with command and hardware."""
-    module = ".".join(Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    module = (spec.name if spec else Path(sys.argv[0]).stem).removesuffix(".__main__")
     result = {
         "command": f"python -m {' '.join([module, *sys.argv[1:]])}",
         "hardware": describe_hardware("cpu"),
