@@ -247,8 +247,7 @@ class _Found:
         if self._waiting > MOST_WAITING:
             best = self.best()
             self._kept, self._waiting = [best], 0
-            ends, cosines = np.concatenate([best.first, best.second]), np.concatenate([best.cosine, best.cosine])
-            order = np.lexsort((-cosines, ends))
+            ends, cosines, order = _by_picture(best.first, best.second, best.cosine)
             of_each = np.bincount(ends, minlength=self.count)
             full = np.flatnonzero(of_each >= neighbours(self.count))
             last = np.cumsum(of_each)[full] - of_each[full] + neighbours(self.count) - 1
@@ -282,11 +281,17 @@ def best_of_each(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArra
     return np.asarray(order[np.flatnonzero(np.diff(keys[order], prepend=-1))], np.int64)
 
 
+def _by_picture(
+    one: NDArray[np.int64], two: NDArray[np.int64], cosine: Cosines
+) -> tuple[NDArray[np.int64], Cosines, NDArray[np.int64]]:
+    """Both pictures of each pair, their cosines, and the order by picture, its most alike first."""
+    ends, both = np.concatenate([one, two]), np.concatenate([cosine, cosine])
+    return ends, both, np.lexsort((-both, ends))
+
+
 def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:
     """Place of each pair among those of either of its pictures, the better of the two."""
-    ends = np.concatenate([one, two])
-    both = np.concatenate([cosine, cosine])
-    order = np.lexsort((-both, ends))
+    ends, _, order = _by_picture(one, two, cosine)
     sorted_ends = ends[order]
     starts = np.flatnonzero(np.concatenate([[True], sorted_ends[1:] != sorted_ends[:-1]]))
     place = np.arange(len(ends)) - np.repeat(starts, np.diff(np.concatenate([starts, [len(ends)]])))

@@ -83,7 +83,7 @@ class Ranker:
         is a few steps from its head has not learned yet what it is changed for, and would fall behind candidates
         whose network was not touched: what the head has shown stays.
         """
-        validation = [name for name in ("head", "validation") if name in parts]
+        validation = _validations(parts)
         if kind == HARDER:
             return mix(parts, [(0.5, validation), (0.5, ["hidden"])])
         return mix(parts, [(self.weight, ["reach", "cover_after_run"]), (1 - self.weight, validation)])
@@ -192,13 +192,18 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
     return replace(judged, candidates=candidates, clear=clear, clean_group=clean_group), order
 
 
+def _validations(parts: Mapping[str, Gains]) -> list[str]:
+    """Parts of which the larger counts as validation."""
+    return [name for name in ("head", "validation") if name in parts]
+
+
 def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ranker: Ranker) -> Order:
     if mixed is None:
         by_cover = by_validation = np.empty(0)
     else:
         by_cover = mixed.terms[0]
         # Without a run there is no place in this order: 0 would be one.
-        read = [np.isfinite(parts[name].values) for name in ("head", "validation") if name in parts]
+        read = [np.isfinite(parts[name].values) for name in _validations(parts)]
         by_validation = np.where(np.any(read, axis=0), mixed.terms[1], np.nan)
     alike = agreement(by_cover, by_validation)
     first, second = order_by(names, by_cover), order_by(names, by_validation)
