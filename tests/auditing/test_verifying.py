@@ -71,6 +71,25 @@ def test_pairs_compared_in_tiles_have_the_same_scores(monkeypatch: pytest.Monkey
     assert (together[second == first + 15] > 0.99).all()
 
 
+def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(5)
+    shades = np.asarray(random.integers(0, 256, (30, 96, 96)), np.float32)
+    shades[15:] = 0.9 * shades[:15] + 0.1 * shades[15:]
+    fine = shades.round().astype(np.uint8)
+    grey = fine[:, 16:80, 16:80]
+    first, second = np.triu_indices(30, k=1)
+    turn = random.integers(0, 8, len(first))
+    turn[second == first + 15] = 0
+    monkeypatch.setattr("eyeshot.auditing.verifying.OPEN", (-1, 2))  # all of them
+    said: list[tuple[str, int, int]] = []
+    together = score_pairs(grey, first, second, turn, lambda wanted: fine[wanted], lambda *one: said.append(one))
+    assert said[-1] == ("looking closer at pairs", len(first), len(first))
+    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_KEPT_FINE", 8)
+    in_tiles = score_pairs(grey, first, second, turn, lambda wanted: fine[wanted])
+    assert in_tiles == pytest.approx(together, abs=1e-5)
+    assert (together[second == first + 15] > 0.9).all()
+
+
 def lines(seed: int, count: int = 9) -> np.ndarray:
     """A thin drawing, uint8 (96, 96)."""
     from PIL import Image, ImageDraw

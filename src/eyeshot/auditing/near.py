@@ -86,7 +86,7 @@ def find_near_copies(
             second,
             turn,
             read_fine=lambda wanted: _read_fine([paths[position] for position in wanted], workers),
-            progress=lambda done, total: progress("verifying pairs", done, total),
+            progress=progress,
         )
         best = best_of_each(_keys(first, second, len(grey)), scores)
         first, second, turn, scores = first[best], second[best], turn[best], scores[best]

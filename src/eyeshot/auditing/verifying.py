@@ -20,6 +20,7 @@ COARSE = 64  # pixels
 FINE = 96
 BLOCK = 128  # pairs
 MOST_KEPT = 30_000  # pictures at a time, half a gigabyte of detail
+MOST_KEPT_FINE = 6_000  # and as much at the higher resolution, where each is kept twice
 # Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.36, watermarked ones
 # (3,529) at least 0.38 but for those that the band below is for, watermarked photographs (1,270) too, other planted
 # copies 0.60. At 64 pixels two guitars reach 0.53: what lies between these scores there is decided at 96.
@@ -47,7 +48,7 @@ def score_pairs(
     second: NDArray[np.int64],
     orientation: NDArray[np.int64],
     read_fine: ReadFine | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Scores:
     """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
@@ -56,38 +57,38 @@ def score_pairs(
         first, second: int64 (m,), positions in `grey`.
         orientation: int64 (m,), what turns the second one into the first.
         read_fine: gives uint8 (k, 96, 96) of positions, for pairs that the thumbnails leave open.
-        progress: called with (pairs done, pairs in all).
+        progress: called with (what, pairs done, pairs in all).
     """
     scores = np.zeros(len(first), np.float32)
     done = 0
-    for rows in _tiles(first, second, len(grey)):
+    for rows in _tiles(first, second, len(grey), MOST_KEPT):
         scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
         done += len(rows)
         if progress is not None:
-            progress(done, len(first))
+            progress("verifying pairs", done, len(first))
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
     if read_fine is not None and len(unsure):
         wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
         one_of, other_of = place[: len(unsure)], place[len(unsure) :]
         images = read_fine(wanted)
-        fine, small = blocks_of(detail_of(images)), blocks_of(detail_of(images, BAND_BLUR), BAND_GRID)
-        for turn, rows in _alike_turned(orientation[unsure]):
-            found, banded = (
-                compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)) for blocks in (fine, small)
-            )
-            scores[unsure[rows]] = np.maximum(found.scores(), BAND_WORTH * without_band(banded))
+        done = 0
+        for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE):
+            scores[unsure[rows]] = _fine(images, one_of[rows], other_of[rows], orientation[unsure[rows]])
+            done += len(rows)
+            if progress is not None:
+                progress("looking closer at pairs", done, len(unsure))
     return scores
 
 
-def _tiles(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+def _tiles(first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int) -> list[NDArray[np.int64]]:
     """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
 
-    All of them, or tiles with their first pictures among one half of `MOST_KEPT` neighbours and their second ones
-    among another half.
+    All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
+    another half.
     """
-    if count <= MOST_KEPT:
+    if count <= most:
         return [np.arange(len(first))]
-    side = MOST_KEPT // 2
+    side = most // 2
     tile = first // side * (count // side + 1) + second // side
     order = np.argsort(tile, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
@@ -107,6 +108,23 @@ def _coarse(
     for turn, some in _alike_turned(orientation[left]):
         rows = left[some]
         scores[rows] = compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)).scores()
+    return scores
+
+
+def _fine(
+    images: Images, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
+) -> Scores:
+    """Scores at 96 pixels, with a band left out where that is better."""
+    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one_of, other_of = place[: len(first)], place[len(first) :]
+    some = images[wanted]
+    fine, small = blocks_of(detail_of(some)), blocks_of(detail_of(some, BAND_BLUR), BAND_GRID)
+    scores = np.zeros(len(first), np.float32)
+    for turn, rows in _alike_turned(orientation):
+        found, banded = (
+            compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)) for blocks in (fine, small)
+        )
+        scores[rows] = np.maximum(found.scores(), BAND_WORTH * without_band(banded))
     return scores
 
 
