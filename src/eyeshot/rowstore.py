@@ -57,6 +57,9 @@ class RowStore:
     def __len__(self) -> int:
         return len(self._row_of)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._row_of
+
     def missing(self, keys: Sequence[str]) -> list[int]:
         """Positions in `keys` of rows that are not stored yet; of equal keys only the first."""
         self._read_new_keys()

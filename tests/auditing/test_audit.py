@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from eyeshot.auditing import AuditReport, audit
 from eyeshot.errors import InputError
+from eyeshot.images import read_images
 
 
 @pytest.fixture
@@ -73,6 +74,28 @@ def test_a_second_run_decodes_nothing_and_finds_the_same(data, tmp_path: Path) -
     assert (first.read, second.read) == (11, 0)
     left_out = {"read", "seconds", "cpu_seconds"}
     assert first.model_dump(exclude=left_out) == second.model_dump(exclude=left_out)
+
+
+def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = data
+    Image.open(train / "dog" / "5.jpg").rotate(90).save(test / "z.png")
+    (train / "dog" / "torn.jpg").write_bytes(as_jpeg(photograph(90), 92)[:3000])
+    opened: list[Image.Image] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda *given, **named: opened.append(real(*given, **named)) or opened[-1])
+    monkeypatch.setattr("eyeshot.auditing.near._read_fine", lambda paths, workers: np.zeros((len(paths), 96, 96), "u1"))
+    report = audit(train, test, cache=tmp_path / "cache", thorough=False).report
+    assert report.read == len(opened) == 13
+    assert kinds(report)["unreadable"] == [{"train/dog/torn.jpg"}]
+
+
+def test_what_other_commands_have_read_the_headers_of_is_measured_too(data, tmp_path: Path) -> None:
+    alone = audit(*data, cache=tmp_path / "alone").report
+    for folder, labelled in zip(data, (True, False), strict=True):
+        read_images(folder, labelled=labelled, cache=tmp_path / "cache")
+    after = audit(*data, cache=tmp_path / "cache").report
+    left_out = {"seconds", "cpu_seconds"}
+    assert after.model_dump(exclude=left_out) == alone.model_dump(exclude=left_out)
 
 
 def test_only_what_changed_is_read_again_and_renamed_files_are_known(data, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+import xxhash
+from PIL import Image
 
 from eyeshot.errors import StorageError
-from eyeshot.images import headers, read_images
+from eyeshot.images import decode_upright, headers, read_images
 
 
 @pytest.fixture
@@ -15,9 +17,9 @@ def reads(monkeypatch) -> list[str]:
     seen: list[str] = []
     real = headers.read_header
 
-    def record(path: str) -> headers.Header:
+    def record(path: str, look: headers.Look | None = None) -> headers.Header:
         seen.append(Path(path).name)
-        return real(path)
+        return real(path, look)
 
     monkeypatch.setattr(headers, "read_header", record)
     return seen
@@ -88,3 +90,30 @@ def test_the_number_of_workers_changes_nothing(pets: Path, save) -> None:
     for number in range(150):
         save(pets / "cat" / f"more{number}.png", 100 + number, size=(8, 8))
     assert read_images(pets, workers=1).frame.equals(read_images(pets, workers=7).frame)
+
+
+def test_looking_changes_no_header(pets: Path, paint) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name in ("a.jpg", "a.png", "a.tif", "a.gif", "a.webp"):
+        paint(7, (40, 30)).save(pets / "cat" / name, exif=turned)
+    plain = read_images(pets)
+    seen: list[tuple[str, bytes]] = []
+
+    def look(content: str, data: bytes, image: Image.Image) -> None:
+        decode_upright(data, image)
+        seen.append((content, data))
+
+    looked = read_images(pets, look=look)
+    assert looked.frame.equals(plain.frame)
+    assert sorted(content for content, _ in seen) == sorted(plain.contents)
+    assert all(xxhash.xxh3_128_hexdigest(data) == content for content, data in seen)
+
+
+def test_what_is_too_small_or_broken_is_not_looked_at(pets: Path, paint) -> None:
+    paint(7, (3, 30)).save(pets / "cat" / "small.png")
+    (pets / "cat" / "none.png").write_bytes(b"none")
+    seen: list[str] = []
+    table = read_images(pets, look=lambda content, data, image: seen.append(content))
+    assert sorted(seen) == sorted(table.contents)
+    assert len(table.skipped) == 2

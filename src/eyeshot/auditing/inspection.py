@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import PIL
 import xxhash
 from numpy.typing import NDArray
+from PIL import Image
 
 from eyeshot.auditing.measuring import NUMBERS, RECORD, complete, measure
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, os_reason, strict_pillow
@@ -55,88 +57,117 @@ class _Failure:
     lasting: bool
 
 
-def inspect(
-    contents: Sequence[str], paths: Sequence[str], *, cache: Path, workers: int | None, progress: Progress
-) -> Inspected:
-    """Decode and measure every image that `cache` does not know by its content.
+class Inspector:
+    """Decodes and measures every image that its cache does not know by its content.
 
     Args:
-        contents: content keys.
-        paths: a file with that content each.
         cache: folder of all caches.
-        workers: threads that decode.
-        progress: called with (what, done, total).
 
     Raises:
-        StorageError: the cache cannot be written.
+        StorageError: the cache cannot be written; its methods raise it too.
     """
-    folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
-    store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
-    kept = _load(folder / "failed.json")
-    failures = dict(kept)
-    todo = [position for position in store.missing(contents) if contents[position] not in kept]
-    done = len(contents) - len(todo)
-    progress("reading images", done, len(contents))
-    keys: list[str] = []
-    rows: list[NDArray[np.void]] = []
 
-    def flush() -> None:
-        if keys:
-            records = np.stack(rows)
-            complete(records)
-            store.append(keys, records.view(np.uint8).reshape(len(rows), -1))
-        keys.clear()
-        rows.clear()
-        if kept:
-            with replacing(folder / "failed.json") as temporary:
-                temporary.write_text(json.dumps(kept, indent=0), encoding="utf-8")
+    def __init__(self, cache: Path) -> None:
+        folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
+        self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
+        self._failed_file = folder / "failed.json"
+        self._kept = _load(self._failed_file)
+        self._failures = dict(self._kept)
+        self._keys: list[str] = []
+        self._rows: list[NDArray[np.void]] = []
+        self._saved = time.monotonic()
+        self._looked: set[str] = set()
+        self._lock = Lock()
 
-    begun = time.monotonic()
-    tasks = [
-        [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
-        for start in range(0, len(todo), PER_TASK)
-    ]
-    with strict_pillow():
-        for task, results in zip(tasks, in_threads(_inspect_some, tasks, workers or default_workers()), strict=True):
-            for (key, _), result in zip(task, results, strict=True):
-                if isinstance(result, _Failure):
-                    failures[key] = result.reason
-                    if result.lasting:
-                        kept[key] = result.reason
-                else:
-                    keys.append(key)
-                    rows.append(result)
-            done += len(task)
+    def look(self, content: str, data: bytes, image: Image.Image) -> None:
+        """Decode and measure one image, given its bytes and what Pillow made of them; from any thread.
+
+        See `eyeshot.images.Look`. What is known already is passed over.
+        """
+        with self._lock:
+            if content in self._looked or content in self._store or content in self._kept:
+                return
+            self._looked.add(content)
+        self._add(content, _measure(data, image))
+
+    def inspect(
+        self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
+    ) -> Inspected:
+        """Records of images; those that nobody looked at yet are read.
+
+        Args:
+            contents: content keys.
+            paths: a file with that content each.
+            workers: threads that decode.
+            progress: called with (what, done, total).
+        """
+        self._flush()
+        todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
+        done = len(contents) - len(todo)
+        if todo:
             progress("reading images", done, len(contents))
-            if len(keys) >= CHUNK or time.monotonic() - begun > CHUNK_S:
-                flush()
-                begun = time.monotonic()
-    if todo:
-        flush()
-    good = [position for position, key in enumerate(contents) if key not in failures]
-    records = np.zeros(len(contents), RECORD)
-    for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
-        part = good[start : start + CHUNK]
-        stored = np.asarray(store.read([contents[position] for position in part]), np.uint8)
-        records[part] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
-    bad = {position: failures[key] for position, key in enumerate(contents) if key in failures}
-    return Inspected(records, bad, len(todo))
+        tasks = [
+            [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
+            for start in range(0, len(todo), PER_TASK)
+        ]
+        with strict_pillow():
+            for part in in_threads(_inspect_some, tasks, workers or default_workers()):
+                for key, result in part:
+                    self._add(key, result)
+                done += len(part)
+                progress("reading images", done, len(contents))
+        self._flush()
+        good = [position for position, key in enumerate(contents) if key not in self._failures]
+        records = np.zeros(len(contents), RECORD)
+        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
+            part_of = good[start : start + CHUNK]
+            stored = np.asarray(self._store.read([contents[position] for position in part_of]), np.uint8)
+            records[part_of] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
+        bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
+        return Inspected(records, bad, len(self._looked) + len(todo))
+
+    def _add(self, key: str, result: NDArray[np.void] | _Failure) -> None:
+        with self._lock:
+            if isinstance(result, _Failure):
+                self._failures[key] = result.reason
+                if result.lasting:
+                    self._kept[key] = result.reason
+            else:
+                self._keys.append(key)
+                self._rows.append(result)
+            if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
+                self._flush()
+                self._saved = time.monotonic()
+
+    def _flush(self) -> None:
+        if self._keys:
+            records = np.stack(self._rows)
+            complete(records)
+            self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
+        self._keys.clear()
+        self._rows.clear()
+        if self._kept:
+            with replacing(self._failed_file) as temporary:
+                temporary.write_text(json.dumps(self._kept, indent=0), encoding="utf-8")
 
 
-def _inspect_some(items: list[tuple[str, str]]) -> list[NDArray[np.void] | _Failure]:
-    return [_inspect_one(item) for item in items]
+def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, NDArray[np.void] | _Failure]]:
+    return [(key, _inspect_one(key, path)) for key, path in items]
 
 
-def _inspect_one(item: tuple[str, str]) -> NDArray[np.void] | _Failure:
-    key, path = item
+def _inspect_one(key: str, path: str) -> NDArray[np.void] | _Failure:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         return _Failure(os_reason(error), lasting=False)
     if xxhash.xxh3_128_hexdigest(data) != key:
         return _Failure("changed while it was being read", lasting=False)
+    return _measure(data)
+
+
+def _measure(data: bytes, image: Image.Image | None = None) -> NDArray[np.void] | _Failure:
     try:
-        return measure(decode_upright(data))
+        return measure(decode_upright(data, image))
     except UnreadableImageError as error:
         return _Failure(error.reason, lasting="memory" not in error.reason)
 

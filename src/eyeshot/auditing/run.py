@@ -20,7 +20,7 @@ from eyeshot.auditing.adversarial import tell_apart
 from eyeshot.auditing.copies import Copies, find_copies
 from eyeshot.auditing.distributions import compare
 from eyeshot.auditing.found import told_apart
-from eyeshot.auditing.inspection import Inspected, inspect
+from eyeshot.auditing.inspection import Inspected, Inspector
 from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
 from eyeshot.auditing.properties import properties
 from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Finding
@@ -102,18 +102,20 @@ def audit(
         StorageError: the cache cannot be written.
     """
     clock = _Clock()
-    with clock("headers"):
+    with clock("images"):
+        inspector = Inspector(cache)
         sources = read_sources(
             train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
             cache=cache, workers=workers, progress=progress,
+            # The file of probabilities is checked first, against classes that only the headers tell.
+            look=inspector.look if probabilities is None else None,
         )  # fmt: skip
-    given = None
-    if probabilities is not None:
-        from eyeshot.auditing.given_probabilities import open_probabilities  # before the long part
+        given = None
+        if probabilities is not None:
+            from eyeshot.auditing.given_probabilities import open_probabilities
 
-        given = open_probabilities(probabilities, sources.train.classes)
-    with clock("images"):
-        inspected = inspect(sources.contents, sources.paths, cache=cache, workers=workers, progress=progress)
+            given = open_probabilities(probabilities, sources.train.classes)
+        inspected = inspector.inspect(sources.contents, sources.paths, workers=workers, progress=progress)
     with clock("copies"):
         copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)

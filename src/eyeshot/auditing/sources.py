@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.report import ImageRef, Split
-from eyeshot.images import ImageTable, Skipped, check_apart, read_images
+from eyeshot.images import ImageTable, Look, Skipped, check_apart, check_folder, read_images
 
 Progress = Callable[[str, int, int], None]
 
@@ -107,16 +107,20 @@ def read_sources(
     cache: Path,
     workers: int | None,
     progress: Progress,
+    look: Look | None = None,
 ) -> Sources:
     """Find the images of both folders and read their headers.
 
-    A training folder without class folders and without a CSV is taken as it is: unlabelled.
+    A training folder without class folders and without a CSV is taken as it is: unlabelled. For `look` see
+    `read_headers`.
 
     Raises:
         InputError: no folder, no image, one folder inside the other, or a CSV that cannot be understood.
     """
+    what = "reading headers" if look is None else "reading images"
     if test is not None:
         check_apart(train, test)
+        check_folder(test, what="The image folder")  # training may take long
     flat = labels is None and is_flat(train)
     table = read_images(
         train,
@@ -128,7 +132,8 @@ def read_sources(
         minimum_classes=1,
         cache=cache,
         workers=workers,
-        progress=lambda done, total: progress("reading headers", done, total),
+        progress=lambda done, total: progress(what, done, total),
+        look=look,
     )
     notes = list(table.notes)
     if flat:
@@ -140,7 +145,8 @@ def read_sources(
             labelled=False,
             cache=cache,
             workers=workers,
-            progress=lambda done, total: progress("reading headers of test", done, total),
+            progress=lambda done, total: progress(f"{what} of test", done, total),
+            look=look,
         )
         notes += other.notes
     bad = [_bad(one, "train", train, flat) for one in table.skipped]

@@ -4,8 +4,8 @@ from eyeshot.images.copies import copy_groups
 from eyeshot.images.finding import read_images
 from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
 from eyeshot.images.geometry import Fit, Geometry, Interpolation
-from eyeshot.images.headers import MINIMUM_SIDE, Progress, default_workers
-from eyeshot.images.listing import check_apart
+from eyeshot.images.headers import MINIMUM_SIDE, Look, Progress, default_workers
+from eyeshot.images.listing import check_apart, check_folder
 from eyeshot.images.pixels import PixelRows, Pixels, PixelStore, in_threads
 from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
 from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
@@ -20,6 +20,7 @@ __all__ = [
     "Geometry",
     "ImageTable",
     "Interpolation",
+    "Look",
     "PixelRows",
     "PixelStore",
     "Pixels",
@@ -28,6 +29,7 @@ __all__ = [
     "UnreadableImageError",
     "UprightImage",
     "check_apart",
+    "check_folder",
     "content_hashes",
     "copy_groups",
     "count_reasons",

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from eyeshot.errors import InputError
-from eyeshot.images.headers import Progress, read_headers
+from eyeshot.images.headers import Look, Progress, read_headers
 from eyeshot.images.labels import read_labels
 from eyeshot.images.listing import FoundFile, Listing, check_folder, list_images
 from eyeshot.images.skipped import Skipped, say_reasons
@@ -32,6 +32,7 @@ def read_images(
     cache: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    look: Look | None = None,
 ) -> ImageTable:
     """Find the images below a folder, hash their bytes and read their headers; nothing is decoded.
 
@@ -46,6 +47,7 @@ def read_images(
         cache: folder that keeps hashes and headers, so that a second run reads only what has changed.
         workers: threads that read; one per processor by default.
         progress: called with (files read, files in all).
+        look: see `read_headers`.
 
     Returns:
         The usable images, sorted by id; files that cannot be used are in `skipped`.
@@ -77,7 +79,9 @@ def read_images(
         skipped += beside
     else:
         chosen = [(file, None) for file in listing.files]
-    headers = read_headers([file for file, _ in chosen], root=root, cache=cache, workers=workers, progress=progress)
+    headers = read_headers(
+        [file for file, _ in chosen], root=root, cache=cache, workers=workers, progress=progress, look=look
+    )
     rows = []
     for (file, label), found in zip(chosen, headers, strict=True):
         if found.reason:

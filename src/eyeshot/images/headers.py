@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import PIL
 import polars as pl
 import xxhash
+from PIL import Image
 
 from eyeshot.images.listing import FoundFile
 from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
@@ -25,6 +27,7 @@ FILES_PER_TASK = 64
 SAVE_EVERY_S = 30.0
 
 Progress = Callable[[int, int], None]
+Look = Callable[[str, bytes, Image.Image], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +51,32 @@ class Header:
     lasting: bool = True
 
 
-def read_header(path: str) -> Header:
-    """Hash the bytes of a file and read its image header."""
-    content = ""
+def read_header(path: str, look: Look | None = None) -> Header:
+    """Hash the bytes of a file and read its image header; for `look` see `read_headers`."""
+    content, data = "", b""
     try:
-        with open(path, "rb") as file:
-            digest = xxhash.xxh3_128()
-            while block := file.read(READ_BYTES):
-                digest.update(block)
-            content = digest.hexdigest()
-            file.seek(0)
+        with open(path, "rb") as opened:
+            file: IO[bytes] = opened
+            if look is None:
+                digest = xxhash.xxh3_128()
+                while block := file.read(READ_BYTES):
+                    digest.update(block)
+                content = digest.hexdigest()
+                file.seek(0)
+            else:
+                data = file.read()
+                content = xxhash.xxh3_128_hexdigest(data)
+                file = io.BytesIO(data)
             image = open_image(file)
-            width, height = image.size
-            # Pillow gives the size of a TIFF already turned.
-            if orientation(image) >= 5 and image.format != "TIFF":
-                width, height = height, width
+            (width, height), mode = image.size, image.mode
             if min(width, height) < MINIMUM_SIDE:
                 return Header(content, reason=f"smaller than {MINIMUM_SIDE} × {MINIMUM_SIDE} pixels")
-            return Header(content, width, height, image.mode)
+            if look is not None:
+                look(content, data, image)
+            # Pillow gives the size of a TIFF already turned. Asked after `look`: what it knows then, it keeps.
+            if orientation(image) >= 5 and image.format != "TIFF":
+                width, height = height, width
+            return Header(content, width, height, mode)
     except UnreadableImageError as error:
         return Header(content, reason=error.reason)
     except OSError as error:
@@ -79,6 +90,7 @@ def read_headers(
     cache: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    look: Look | None = None,
 ) -> list[Header]:
     """The headers of `files`, in the same order; what `cache` knows of unchanged files is not read again.
 
@@ -88,6 +100,8 @@ def read_headers(
         cache: folder that keeps the headers.
         workers: threads that read.
         progress: called with (files done, files in all).
+        look: called with (content, bytes, opened image) of each file that is read and whose header is good, in the
+            thread that reads it: who decodes them all anyway need not open them twice. It may decode the image.
     """
     store = None if cache is None else _cache_file(cache, root)
     known = {} if store is None else _load(store)
@@ -98,7 +112,7 @@ def read_headers(
         progress(done, len(files))
     saved = time.monotonic()
     new = False
-    for positions, found in _read_all(files, missing, workers or default_workers()):
+    for positions, found in _read_all(files, missing, workers or default_workers(), look):
         for position, header in zip(positions, found, strict=True):
             headers[position] = header
             if header.lasting:
@@ -121,13 +135,15 @@ def default_workers() -> int:
     return min(16, os.cpu_count() or 1)
 
 
-def _read_all(files: Sequence[FoundFile], missing: list[int], workers: int) -> Iterator[tuple[list[int], list[Header]]]:
+def _read_all(
+    files: Sequence[FoundFile], missing: list[int], workers: int, look: Look | None
+) -> Iterator[tuple[list[int], list[Header]]]:
     if not missing:
         return
     tasks = [missing[start : start + FILES_PER_TASK] for start in range(0, len(missing), FILES_PER_TASK)]
 
     def read(positions: list[int]) -> list[Header]:
-        return [read_header(files[position].path) for position in positions]
+        return [read_header(files[position].path, look) for position in positions]
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-headers")
     try:

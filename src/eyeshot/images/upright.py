@@ -41,14 +41,18 @@ class UprightImage:
     trailing_bytes: int
 
 
-def decode_upright(data: bytes) -> UprightImage:
+def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightImage:
     """Decode all of a file's first picture.
+
+    Args:
+        data: the file's bytes.
+        opened: what `open_image` made of them, if somebody did already.
 
     Raises:
         UnreadableImageError: the file is truncated, not an image, or too large; `reason` says which.
     """
     try:
-        image = open_image(io.BytesIO(data))
+        image = opened or open_image(io.BytesIO(data))
         frames = int(getattr(image, "n_frames", 1))
         quality = _jpeg_quality(image)
         mode, name = image.mode, str(image.format)
