@@ -70,11 +70,17 @@ class Blocks:
         return Blocks(_turned(self.values, orientation), np.asarray(oriented(self.power, orientation), np.float32))
 
     def halved(self) -> Halved:
-        """The same at half the resolution."""
-        values = self.values[..., ::2] + self.values[..., 1::2]
-        values = np.asarray((values[..., ::2, :] + values[..., 1::2, :]) / 4, np.float32)
-        kept = np.einsum("nbcij,nbcij->nbc", values, values) / values.shape[3] ** 2
-        return Halved(values, self.power, np.maximum(self.power - kept, 0))
+        """The same at half the resolution; a few pictures at a time, as `keep_blocks`."""
+        count, grid, _, step, _ = self.values.shape
+        small = np.empty((count, grid, grid, step // 2, step // 2), np.float32)
+        lost = np.empty_like(self.power)
+        for start in range(0, count, AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            values = self.values[part, ..., ::2] + self.values[part, ..., 1::2]
+            small[part] = (values[..., ::2, :] + values[..., 1::2, :]) / 4
+            kept = np.einsum("nbcij,nbcij->nbc", small[part], small[part]) / small.shape[3] ** 2
+            lost[part] = np.maximum(self.power[part] - kept, 0)
+        return Halved(small, self.power, lost)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,22 +123,19 @@ def blocks_of(detail: NDArray[np.float32], grid: int = GRID) -> Blocks:
     return Blocks(values, (np.einsum("bi,bi->b", flat, flat) / step**2).reshape(count, grid, grid))
 
 
-def keep_blocks(images: Images, rows: NDArray[np.int64]) -> tuple[Blocks, Halved]:
-    """Blocks of some of images (n, S, S), whole and halved.
+def keep_blocks(images: Images, rows: NDArray[np.int64], blur: float = BLUR, grid: int = GRID) -> Blocks:
+    """Blocks of some of images (n, S, S).
 
     A few at a time: memory that was never touched costs more than the arithmetic.
     """
-    count, step = len(rows), images.shape[1] // GRID
-    grids = (count, GRID, GRID)
+    count, step = len(rows), images.shape[1] // grid
+    grids = (count, grid, grid)
     kept = Blocks(np.empty((*grids, step, step), np.float32), np.empty(grids, np.float32))
-    small = Halved(np.empty((*grids, step // 2, step // 2), np.float32), kept.power, np.empty(grids, np.float32))
     for start in range(0, count, AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        blocks = blocks_of(detail_of(images[rows[part]]))
-        halved = blocks.halved()
+        blocks = blocks_of(detail_of(images[rows[part]], blur), grid)
         kept.values[part], kept.power[part] = blocks.values, blocks.power
-        small.values[part], small.lost[part] = halved.values, halved.lost
-    return kept, small
+    return kept
 
 
 @dataclass(frozen=True, eq=False)
