@@ -13,18 +13,20 @@ from benchmarks.augmentation_truth.rankings import (
     ADVICE,
     CLEAN,
     OTHER_MODEL,
+    PRETRAINED_MODEL,
     RANDOM,
     RANKING,
     STATIC,
     TRIVIAL,
     Task,
+    is_pretrained,
     other_models,
     product_gain,
     product_ranking,
     single_scores,
     static_ranking,
 )
-from benchmarks.augmentation_truth.recipes import CONTROLS, MODELS, MOST_SEEDS
+from benchmarks.augmentation_truth.recipes import CONTROLS, MOST_SEEDS
 from benchmarks.augmentation_truth.scores import ScoreRow
 from benchmarks.augmentation_truth.statistics import (
     LEAST_RELIABILITY,
@@ -168,7 +170,10 @@ def judge_task(
             advice = next((row["candidate"] for row in rows if row["advice"]), None)
             rankings[ADVICE] = Figures(regret=None if advice is None else regret_of(advice, truth), n=1)
         rankings |= {name: judge_ranking(values, truth) for name, values in single_scores(rows).items()}
-        rankings |= _mean_of(OTHER_MODEL, [judge_ranking(one, truth) for one in other_models(task, scores)])
+        others = {model: judge_ranking(values, truth) for model, values in other_models(task, scores).items()}
+        rankings |= _mean_of(OTHER_MODEL, list(others.values()))
+        if not is_pretrained(truth.model):
+            rankings |= _mean_of(PRETRAINED_MODEL, [one for model, one in others.items() if is_pretrained(model)])
     static = static_ranking(truth, truths)
     if static is not None:
         rankings[STATIC] = judge_ranking(static, truth)
@@ -190,7 +195,7 @@ def judge_task(
         model=truth.model,
         target=truth.target,
         world=CURE_LEFT_OUT if without else "shifted" if truth.shifted else "not shifted",
-        pretrained=not (truth.model in MODELS and MODELS[truth.model].from_scratch),
+        pretrained=is_pretrained(truth.model),
         seeds=truth.accuracy.shape[1],
         n_target=truth.n_target,
         reliability=table,

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.augmentation_truth.recipes import CONTROLS
+from benchmarks.augmentation_truth.recipes import CONTROLS, MODELS
 from benchmarks.augmentation_truth.scores import SINGLE, ScoreRow
 from benchmarks.augmentation_truth.truth import Truth
 
 Values = dict[str, float]
 Task = tuple[str, str, str]  # source, model, target
 RANKING, ADVICE, STATIC, OTHER_MODEL = "ranking of eyeshot cover", "advice of eyeshot cover", "static", "another model"
+PRETRAINED_MODEL = "a pretrained model"  # ranks for one from scratch
 RANDOM, TRIVIAL, CLEAN = "random", "always TrivialAugment", "clean"
 LESS_IS_BETTER = ("nearest_distance", "frechet")
 BASELINES = {"frechet": "Fréchet distance", "one_epoch": "one epoch from scratch", "equal_cost": "epochs at equal cost"}
@@ -66,13 +67,18 @@ def static_ranking(truth: Truth, others: Sequence[Truth]) -> Values | None:
     return {name: float(np.mean(found)) for name, found in places.items()}
 
 
-def other_models(task: Task, scores: Mapping[Task, Sequence[ScoreRow]]) -> list[Values]:
-    """The product's rankings for the other networks on the same source and target."""
+def is_pretrained(model: str) -> bool:
+    """Whether a model of the tables starts from weights; users' own models do unless they are told not to."""
+    return not (model in MODELS and MODELS[model].from_scratch)
+
+
+def other_models(task: Task, scores: Mapping[Task, Sequence[ScoreRow]]) -> dict[str, Values]:
+    """The product's rankings for the other networks on the same source and target, by model."""
     source, model, target = task
     architecture = model.split("-")[0]
-    found = []
+    found = {}
     for (other_source, other, other_target), rows in scores.items():
         same_network = other == model or (architecture == "squeezenet" and other.startswith("squeezenet"))
         if (other_source, other_target) == (source, target) and not same_network:
-            found.append(product_ranking(rows))
+            found[other] = product_ranking(rows)
     return found

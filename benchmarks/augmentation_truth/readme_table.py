@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds
-from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, RANDOM, RANKING, STATIC, TRIVIAL
+from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, PRETRAINED_MODEL, RANDOM, RANKING, STATIC, TRIVIAL
 from eyeshot.workspace import replacing
 
 BEGIN, END = "<!-- truth: begin -->", "<!-- truth: end -->"
 HEADER = (
     "| situation | tasks | reliability | Spearman | corrected | a true best among the first three (by chance) "
-    "| right signs | regret, points: first | advice | TrivialAugment | static | clean | random |"
+    "| right signs | regret, points: first | first by a pretrained model | advice | TrivialAugment | static | clean "
+    "| random |"
 )
 
 
@@ -54,6 +55,7 @@ def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequ
         f"{_percent(hit['value'])} ({_percent(rankings[RANDOM]['hit']['value'])})",
         _percent(product["right_signs"]["value"]),
         lost(RANKING),
+        lost(PRETRAINED_MODEL),
         "–" if CURE_LEFT_OUT in situation else lost(ADVICE),
         *(lost(name) for name in (TRIVIAL, STATIC, CLEAN, RANDOM)),
     ]

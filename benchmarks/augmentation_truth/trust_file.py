@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.augmentation_truth.judge import Judged, pool_worlds
-from benchmarks.augmentation_truth.rankings import ADVICE, RANKING, TRIVIAL
+from benchmarks.augmentation_truth.rankings import ADVICE, PRETRAINED_MODEL, RANKING, TRIVIAL
 from benchmarks.augmentation_truth.readme_table import situation_of
 from eyeshot.workspace import replacing
 
@@ -37,10 +37,18 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
             "regret": _rounded(product["regret"]),
             "regret_of_advice": _rounded(rankings[ADVICE]["regret"]),
             "regret_of_trivial_augment": _rounded(rankings[TRIVIAL]["regret"]),
+            **_by_pretrained(rankings.get(PRETRAINED_MODEL), tasks=product["tasks"]),
             "hit": _rounded(product["hit"]),
             "right_signs": _rounded(product["right_signs"]),
         }
     return {"version": 1, "trainings": trainings, "budget_s": 0, "situations": situations}
+
+
+def _by_pretrained(ranking: dict[str, Any] | None, *, tasks: int) -> dict[str, Any]:
+    """What a pretrained model's first candidate loses, where it ranked all these tasks: else it is no comparison."""
+    if ranking is None or ranking["tasks"] < tasks:
+        return {}
+    return {"regret_by_pretrained_model": _rounded(ranking["regret"])}
 
 
 def write_trust(file: Path, trust: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ MEASURED: dict[str, Any] = {
             "tasks": 11,
             "sources": 3,
             "spearman": estimate(-0.123, -1.4, 0.9),
+            "regret": estimate(4.32),
             "regret_of_advice": estimate(3.21),
             "regret_of_trivial_augment": estimate(6.54),
         }
@@ -66,6 +67,15 @@ def test_another_situation_is_said_to_be_unmeasured(ratio: float, pretrained: bo
     said = trust_words(shift(ratio), pretrained=pretrained, budget=False, measured=MEASURED)
     assert "not measured for a model" in said
     assert "3.2" not in said
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1.26, True), (4.4, False)])
+def test_a_pretrained_model_is_named_where_it_ranks_better(lost: float, said: bool) -> None:
+    situation = MEASURED["situations"]["from scratch, shifted"] | {"regret_by_pretrained_model": estimate(lost)}
+    measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
+    words = trust_words(shift(0.2), pretrained=False, budget=False, measured=measured)
+    assert ("by a pretrained model's features lost 1.3 points, by these models' own 4.3 points" in words) == said
+    assert ("--weights" in words) == said
 
 
 def test_short_runs_were_not_measured() -> None:

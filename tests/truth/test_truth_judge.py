@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, judge_ranking, judge_task, pool_worlds
 from benchmarks.augmentation_truth.judging import Judgement, publish, read_judgement
-from benchmarks.augmentation_truth.rankings import ADVICE, RANDOM, RANKING, STATIC, TRIVIAL, product_ranking
+from benchmarks.augmentation_truth.rankings import (
+    ADVICE,
+    OTHER_MODEL,
+    PRETRAINED_MODEL,
+    RANDOM,
+    RANKING,
+    STATIC,
+    TRIVIAL,
+    product_ranking,
+)
 from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
 from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, candidate_fingerprint
-from benchmarks.augmentation_truth.scores import COLUMNS, score_file, write_scores
+from benchmarks.augmentation_truth.scores import COLUMNS, read_scores, score_file, write_scores
 from benchmarks.augmentation_truth.statistics import spearman
 from benchmarks.augmentation_truth.table import Row, add_training, read_table, table_file
 from benchmarks.augmentation_truth.trust_file import trust_of
@@ -234,6 +243,39 @@ def test_a_situation_with_one_source_is_not_called_measured(tmp_path: Path) -> N
     found = made_up(tmp_path)
     digits = [one for one in found.judged if one.source == "digits"]
     assert trust_of(digits, trainings=1)["situations"] == {}
+
+
+def test_pretrained_models_rank_for_those_from_scratch_alone(tmp_path: Path) -> None:
+    found = made_up(tmp_path, skill=1.0, noise=0.0)
+    truth = next(one for one in found.truths if (one.source, one.target) == ("digits", "own"))
+    file = score_file(tmp_path / "scores", "digits", "small-cnn")
+    rows = [row for row in read_scores(file) if row["target"] == "own"]
+    worst_first = [row | {"rank": row["rank"] and 100 - row["rank"]} for row in rows]
+    scores = {
+        ("digits", "small-cnn", "own"): worst_first,
+        ("digits", "small-vit", "own"): worst_first,
+        ("digits", "squeezenet-head", "own"): rows,
+    }
+    small = judge_task(truth, scores, found.truths)
+    assert small.rankings[PRETRAINED_MODEL].spearman == pytest.approx(1)
+    assert small.rankings[RANKING].spearman == pytest.approx(-1)
+    assert small.rankings[OTHER_MODEL].spearman == pytest.approx(0)  # the mean of both others
+    heads = judge_task(replace(truth, model="squeezenet-head"), scores, found.truths)
+    assert PRETRAINED_MODEL not in heads.rankings
+    del scores["digits", "squeezenet-head", "own"]
+    assert PRETRAINED_MODEL not in judge_task(truth, scores, found.truths).rankings
+
+
+def test_trust_names_a_pretrained_model_only_where_it_ranked_every_task(tmp_path: Path) -> None:
+    found = made_up(tmp_path)
+    ranked = [
+        replace(one, rankings=one.rankings | {PRETRAINED_MODEL: replace(one.rankings[RANKING], regret=1.5)})
+        for one in found.judged
+    ]
+    situation = "from scratch, shifted"
+    assert trust_of(ranked, trainings=1)["situations"][situation]["regret_by_pretrained_model"]["value"] == 1.5
+    half = [one if one.source == "digits" else made for one, made in zip(found.judged, ranked, strict=True)]
+    assert "regret_by_pretrained_model" not in trust_of(half, trainings=1)["situations"][situation]
 
 
 def test_scores_are_written_and_read_back(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[
         f"by a Spearman correlation of {_number(spearman)}; the advice lost {_points(first)} against the best "
         f"candidate, always TrivialAugment {_points(trivial)}."
     ]
+    better = found.get("regret_by_pretrained_model")
+    if better is not None and better["value"] is not None and better["value"] < found["regret"]["value"]:
+        sentences.append(
+            f"The first candidate by a pretrained model's features lost {_points(better)}, by these models' own "
+            f"{_points(found['regret'])}: where you have weights, rank with them (--model TAG --weights FILE), "
+            "whatever you train."
+        )
     if budget:
         sentences.append("That was the ranking by cover; with short runs it was not measured.")
     return " ".join(sentences)
