@@ -8,7 +8,7 @@ append. Processes take turns by a lock file; reading needs none.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 from pathlib import Path
 
 import filelock
@@ -57,8 +57,9 @@ class RowStore:
     def __len__(self) -> int:
         return len(self._row_of)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._row_of
+    def keys(self) -> KeysView[str]:
+        """All keys that are stored."""
+        return self._row_of.keys()
 
     def missing(self, keys: Sequence[str]) -> list[int]:
         """Positions in `keys` of rows that are not stored yet; of equal keys only the first."""

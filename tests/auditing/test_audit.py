@@ -89,6 +89,20 @@ def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.Monk
     assert kinds(report)["unreadable"] == [{"train/dog/torn.jpg"}]
 
 
+def test_processes_find_what_threads_do(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, _ = data
+    shutil.copy(train / "cat" / "0.jpg", train / "dog" / "x.jpg")
+    (train / "dog" / "torn.jpg").write_bytes(as_jpeg(photograph(90), 92)[:3000])
+    threads = audit(*data, cache=tmp_path / "threads", workers=2).report
+    monkeypatch.setattr("eyeshot.images.parallel.MANY", 1)
+    processes = audit(*data, cache=tmp_path / "processes", workers=2).report
+    left_out = {"seconds", "cpu_seconds"}
+    assert processes.model_dump(exclude=left_out) == threads.model_dump(exclude=left_out)
+    assert processes.read == 12  # one of the 13 is the same file again
+    shutil.move(train / "cat" / "1.jpg", train / "cat" / "moved.jpg")
+    assert audit(*data, cache=tmp_path / "processes", workers=2).report.read == 0
+
+
 def test_what_other_commands_have_read_the_headers_of_is_measured_too(data, tmp_path: Path) -> None:
     alone = audit(*data, cache=tmp_path / "alone").report
     for folder, labelled in zip(data, (True, False), strict=True):

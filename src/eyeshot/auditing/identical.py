@@ -17,7 +17,7 @@ from eyeshot.images import (
     UprightImage,
     decode_upright,
     default_workers,
-    in_threads,
+    in_parallel,
     strict_pillow,
 )
 from eyeshot.rowstore import RowStore
@@ -75,7 +75,7 @@ def _hashes(
     todo = [contents[place] for place in store.missing(contents)]
     keys, rows = [], []
     with strict_pillow():
-        made = in_threads(_read, [(content, path_of[content]) for content in todo], workers or default_workers())
+        made = in_parallel(_read, [(content, path_of[content]) for content in todo], workers or default_workers())
         for done, (content, row) in enumerate(zip(todo, made, strict=True), 1):
             if row is not None:
                 keys.append(content)

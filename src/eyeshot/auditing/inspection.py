@@ -6,8 +6,8 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import PIL
@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.measuring import NUMBERS, RECORD, complete, measure
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, os_reason, strict_pillow
+from eyeshot.images import (
+    Look,
+    UnreadableImageError,
+    decode_upright,
+    default_workers,
+    in_parallel,
+    os_reason,
+    strict_pillow,
+)
 from eyeshot.rowstore import RowStore
 from eyeshot.workspace import replacing
 
@@ -76,19 +84,16 @@ class Inspector:
         self._keys: list[str] = []
         self._rows: list[NDArray[np.void]] = []
         self._saved = time.monotonic()
-        self._looked: set[str] = set()
-        self._lock = Lock()
+        self._seen: set[str] = set()
 
-    def look(self, content: str, data: bytes, image: Image.Image) -> None:
-        """Decode and measure one image, given its bytes and what Pillow made of them; from any thread.
+    def look(self) -> Look:
+        """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
+        return partial(_look, frozenset(self._kept).union(self._store.keys()))
 
-        See `eyeshot.images.Look`. What is known already is passed over.
-        """
-        with self._lock:
-            if content in self._looked or content in self._store or content in self._kept:
-                return
-            self._looked.add(content)
-        self._add(content, _measure(data, image))
+    def keep(self, content: str, found: NDArray[np.void] | _Failure) -> None:
+        """Take what `look` gave for an image."""
+        self._seen.add(content)
+        self._add(content, found)
 
     def inspect(
         self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
@@ -111,7 +116,7 @@ class Inspector:
             for start in range(0, len(todo), PER_TASK)
         ]
         with strict_pillow():
-            for part in in_threads(_inspect_some, tasks, workers or default_workers()):
+            for part in in_parallel(_inspect_some, tasks, workers or default_workers(), files=len(todo)):
                 for key, result in part:
                     self._add(key, result)
                 done += len(part)
@@ -124,20 +129,19 @@ class Inspector:
             stored = np.asarray(self._store.read([contents[position] for position in part_of]), np.uint8)
             records[part_of] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
         bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
-        return Inspected(records, bad, len(self._looked) + len(todo))
+        return Inspected(records, bad, len(self._seen) + len(todo))
 
     def _add(self, key: str, result: NDArray[np.void] | _Failure) -> None:
-        with self._lock:
-            if isinstance(result, _Failure):
-                self._failures[key] = result.reason
-                if result.lasting:
-                    self._kept[key] = result.reason
-            else:
-                self._keys.append(key)
-                self._rows.append(result)
-            if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
-                self._flush()
-                self._saved = time.monotonic()
+        if isinstance(result, _Failure):
+            self._failures[key] = result.reason
+            if result.lasting:
+                self._kept[key] = result.reason
+        else:
+            self._keys.append(key)
+            self._rows.append(result)
+        if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
+            self._flush()
+            self._saved = time.monotonic()
 
     def _flush(self) -> None:
         if self._keys:
@@ -163,6 +167,10 @@ def _inspect_one(key: str, path: str) -> NDArray[np.void] | _Failure:
     if xxhash.xxh3_128_hexdigest(data) != key:
         return _Failure("changed while it was being read", lasting=False)
     return _measure(data)
+
+
+def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> NDArray[np.void] | _Failure | None:
+    return None if content in known else _measure(data, image)
 
 
 def _measure(data: bytes, image: Image.Image | None = None) -> NDArray[np.void] | _Failure:

@@ -17,7 +17,7 @@ from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
 from eyeshot.auditing.searching import EXACT_UP_TO, best_of_each, joined, search, turned_otherwise
 from eyeshot.auditing.verifying import FINE, score_pairs
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
+from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
@@ -138,7 +138,7 @@ def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
 def _read_fine(paths: list[str], workers: int | None) -> NDArray[np.uint8]:
     """Larger grey thumbnails uint8 (n, 96, 96)."""
     with strict_pillow():
-        return np.stack(list(in_threads(_read_one, paths, workers or default_workers())))
+        return np.stack(list(in_parallel(_read_one, paths, workers or default_workers())))
 
 
 def _read_one(path: str) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from eyeshot.auditing.describing import Whitening, oriented, standardised
 from eyeshot.auditing.detail import agreement, detail_of
 from eyeshot.auditing.searching import Candidates, best_of, search_exact
 from eyeshot.auditing.verifying import FINE, OPEN
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_threads, strict_pillow
+from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
 LARGE = 192  # pixels that a part is cut out of before it is brought to 96
@@ -118,7 +118,7 @@ def _fine(
     """Scores at 96 pixels, the part cut out of a larger picture, so that no detail is lost by it."""
     wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     with strict_pillow():
-        large = list(in_threads(_read_large, [paths[position] for position in wanted], workers or default_workers()))
+        large = list(in_parallel(_read_large, [paths[position] for position in wanted], workers or default_workers()))
     one_of, other_of = place[: len(first)], place[len(first) :]
     scores = np.empty(len(first), np.float32)
     for begin in range(0, len(first), BLOCK):

@@ -108,7 +108,7 @@ def audit(
             train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
             cache=cache, workers=workers, progress=progress,
             # The file of probabilities is checked first, against classes that only the headers tell.
-            look=inspector.look if probabilities is None else None,
+            look=inspector.look() if probabilities is None else None, keep=inspector.keep,
         )  # fmt: skip
         given = None
         if probabilities is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.report import ImageRef, Split
-from eyeshot.images import ImageTable, Look, Skipped, check_apart, check_folder, read_images
+from eyeshot.images import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
 
 Progress = Callable[[str, int, int], None]
 
@@ -108,11 +108,12 @@ def read_sources(
     workers: int | None,
     progress: Progress,
     look: Look | None = None,
+    keep: Keep | None = None,
 ) -> Sources:
     """Find the images of both folders and read their headers.
 
-    A training folder without class folders and without a CSV is taken as it is: unlabelled. For `look` see
-    `read_headers`.
+    A training folder without class folders and without a CSV is taken as it is: unlabelled. For `look` and
+    `keep` see `read_headers`.
 
     Raises:
         InputError: no folder, no image, one folder inside the other, or a CSV that cannot be understood.
@@ -134,6 +135,7 @@ def read_sources(
         workers=workers,
         progress=lambda done, total: progress(what, done, total),
         look=look,
+        keep=keep,
     )
     notes = list(table.notes)
     if flat:
@@ -147,6 +149,7 @@ def read_sources(
             workers=workers,
             progress=lambda done, total: progress(f"{what} of test", done, total),
             look=look,
+            keep=keep,
         )
         notes += other.notes
     bad = [_bad(one, "train", train, flat) for one in table.skipped]

@@ -1,17 +1,27 @@
-"""Images: find them, read them once, keep copies together, hold out and sample."""
+"""Images: find them, read them once, keep copies together, hold out and sample.
 
-from eyeshot.images.copies import copy_groups
-from eyeshot.images.finding import read_images
-from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
-from eyeshot.images.geometry import Fit, Geometry, Interpolation
-from eyeshot.images.headers import MINIMUM_SIDE, Look, Progress, default_workers
-from eyeshot.images.listing import check_apart, check_folder
-from eyeshot.images.pixels import PixelRows, Pixels, PixelStore, in_threads
-from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
-from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
-from eyeshot.images.splitting import content_hashes, hold_out, sample_rows
-from eyeshot.images.table import ImageTable
-from eyeshot.images.upright import UprightImage, decode_upright
+Names are loaded when first used: the processes that decode need no tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eyeshot.images.copies import copy_groups
+    from eyeshot.images.finding import read_images
+    from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
+    from eyeshot.images.geometry import Fit, Geometry, Interpolation
+    from eyeshot.images.headers import MINIMUM_SIDE, Keep, Look, Progress
+    from eyeshot.images.listing import check_apart, check_folder
+    from eyeshot.images.parallel import default_workers, in_parallel
+    from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
+    from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
+    from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
+    from eyeshot.images.splitting import content_hashes, hold_out, sample_rows
+    from eyeshot.images.table import ImageTable
+    from eyeshot.images.upright import UprightImage, decode_upright
 
 __all__ = [
     "ALWAYS_TRAIN",
@@ -20,6 +30,7 @@ __all__ = [
     "Geometry",
     "ImageTable",
     "Interpolation",
+    "Keep",
     "Look",
     "PixelRows",
     "PixelStore",
@@ -37,7 +48,7 @@ __all__ = [
     "decode_upright",
     "default_workers",
     "hold_out",
-    "in_threads",
+    "in_parallel",
     "make_folds",
     "os_reason",
     "read_images",
@@ -45,3 +56,43 @@ __all__ = [
     "say_reasons",
     "strict_pillow",
 ]
+
+_HOME = {
+    "ALWAYS_TRAIN": "folds",
+    "MINIMUM_SIDE": "headers",
+    "Fit": "geometry",
+    "Geometry": "geometry",
+    "ImageTable": "table",
+    "Interpolation": "geometry",
+    "Keep": "headers",
+    "Look": "headers",
+    "PixelRows": "pixels",
+    "PixelStore": "pixels",
+    "Pixels": "pixels",
+    "Progress": "headers",
+    "Skipped": "skipped",
+    "UnreadableImageError": "reading",
+    "UprightImage": "upright",
+    "check_apart": "listing",
+    "check_folder": "listing",
+    "content_hashes": "splitting",
+    "copy_groups": "copies",
+    "count_reasons": "skipped",
+    "decode": "reading",
+    "decode_upright": "upright",
+    "default_workers": "parallel",
+    "hold_out": "splitting",
+    "in_parallel": "parallel",
+    "make_folds": "folds",
+    "os_reason": "reading",
+    "read_images": "finding",
+    "sample_rows": "splitting",
+    "say_reasons": "skipped",
+    "strict_pillow": "reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"eyeshot.images.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'eyeshot.images' has no attribute {name!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from eyeshot.errors import InputError
-from eyeshot.images.headers import Look, Progress, read_headers
+from eyeshot.images.headers import Keep, Look, Progress, read_headers
 from eyeshot.images.labels import read_labels
 from eyeshot.images.listing import FoundFile, Listing, check_folder, list_images
 from eyeshot.images.skipped import Skipped, say_reasons
@@ -33,6 +33,7 @@ def read_images(
     workers: int | None = None,
     progress: Progress | None = None,
     look: Look | None = None,
+    keep: Keep | None = None,
 ) -> ImageTable:
     """Find the images below a folder, hash their bytes and read their headers; nothing is decoded.
 
@@ -47,7 +48,7 @@ def read_images(
         cache: folder that keeps hashes and headers, so that a second run reads only what has changed.
         workers: threads that read; one per processor by default.
         progress: called with (files read, files in all).
-        look: see `read_headers`.
+        look, keep: see `read_headers`.
 
     Returns:
         The usable images, sorted by id; files that cannot be used are in `skipped`.
@@ -80,8 +81,9 @@ def read_images(
     else:
         chosen = [(file, None) for file in listing.files]
     headers = read_headers(
-        [file for file, _ in chosen], root=root, cache=cache, workers=workers, progress=progress, look=look
-    )
+        [file for file, _ in chosen],
+        root=root, cache=cache, workers=workers, progress=progress, look=look, keep=keep,
+    )  # fmt: skip
     rows = []
     for (file, label), found in zip(chosen, headers, strict=True):
         if found.reason:

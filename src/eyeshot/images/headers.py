@@ -6,17 +6,17 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import PIL
-import polars as pl
 import xxhash
 from PIL import Image
 
 from eyeshot.images.listing import FoundFile
+from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
 from eyeshot.workspace import make_folder, replacing
 
@@ -27,7 +27,8 @@ FILES_PER_TASK = 64
 SAVE_EVERY_S = 30.0
 
 Progress = Callable[[int, int], None]
-Look = Callable[[str, bytes, Image.Image], None]
+Look = Callable[[str, bytes, Image.Image], Any]
+Keep = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ class Header:
     lasting: bool = True
 
 
-def read_header(path: str, look: Look | None = None) -> Header:
-    """Hash the bytes of a file and read its image header; for `look` see `read_headers`."""
-    content, data = "", b""
+def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
+    """Hash the bytes of a file and read its image header; for `look` see `read_headers`, what it saw comes second."""
+    content, data, seen = "", b"", None
     try:
         with open(path, "rb") as opened:
             file: IO[bytes] = opened
@@ -70,17 +71,17 @@ def read_header(path: str, look: Look | None = None) -> Header:
             image = open_image(file)
             (width, height), mode = image.size, image.mode
             if min(width, height) < MINIMUM_SIDE:
-                return Header(content, reason=f"smaller than {MINIMUM_SIDE} × {MINIMUM_SIDE} pixels")
+                return Header(content, reason=f"smaller than {MINIMUM_SIDE} × {MINIMUM_SIDE} pixels"), None
             if look is not None:
-                look(content, data, image)
+                seen = look(content, data, image)
             # Pillow gives the size of a TIFF already turned. Asked after `look`: what it knows then, it keeps.
             if orientation(image) >= 5 and image.format != "TIFF":
                 width, height = height, width
-            return Header(content, width, height, mode)
+            return Header(content, width, height, mode), seen
     except UnreadableImageError as error:
-        return Header(content, reason=error.reason)
+        return Header(content, reason=error.reason), None
     except OSError as error:
-        return Header(content, reason=os_reason(error), lasting=False)
+        return Header(content, reason=os_reason(error), lasting=False), None
 
 
 def read_headers(
@@ -91,6 +92,7 @@ def read_headers(
     workers: int | None = None,
     progress: Progress | None = None,
     look: Look | None = None,
+    keep: Keep | None = None,
 ) -> list[Header]:
     """The headers of `files`, in the same order; what `cache` knows of unchanged files is not read again.
 
@@ -101,7 +103,9 @@ def read_headers(
         workers: threads that read.
         progress: called with (files done, files in all).
         look: called with (content, bytes, opened image) of each file that is read and whose header is good, in the
-            thread that reads it: who decodes them all anyway need not open them twice. It may decode the image.
+            thread or process that reads it: who decodes them all anyway need not open them twice. It may decode the
+            image; as `work` of `in_parallel`.
+        keep: called here with (content, what `look` gave), unless that was None.
     """
     store = None if cache is None else _cache_file(cache, root)
     known = {} if store is None else _load(store)
@@ -113,8 +117,10 @@ def read_headers(
     saved = time.monotonic()
     new = False
     for positions, found in _read_all(files, missing, workers or default_workers(), look):
-        for position, header in zip(positions, found, strict=True):
+        for position, (header, seen) in zip(positions, found, strict=True):
             headers[position] = header
+            if keep is not None and seen is not None:
+                keep(header.content, seen)
             if header.lasting:
                 file = files[position]
                 known[file.path, file.size, file.mtime_ns] = header
@@ -130,27 +136,18 @@ def read_headers(
     return [header for header in headers if header is not None]
 
 
-def default_workers() -> int:
-    """Threads for reading and decoding when the user names no number: one per processor, at most 16."""
-    return min(16, os.cpu_count() or 1)
-
-
 def _read_all(
     files: Sequence[FoundFile], missing: list[int], workers: int, look: Look | None
-) -> Iterator[tuple[list[int], list[Header]]]:
-    if not missing:
-        return
+) -> Iterator[tuple[list[int], list[tuple[Header, Any]]]]:
     tasks = [missing[start : start + FILES_PER_TASK] for start in range(0, len(missing), FILES_PER_TASK)]
+    paths = [[files[position].path for position in task] for task in tasks]
+    with strict_pillow():
+        found = in_parallel(partial(_read_some, look), paths, workers, files=len(missing))
+        yield from zip(tasks, found, strict=True)
 
-    def read(positions: list[int]) -> list[Header]:
-        return [read_header(files[position].path, look) for position in positions]
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-headers")
-    try:
-        with strict_pillow():
-            yield from zip(tasks, pool.map(read, tasks), strict=True)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _read_some(look: Look | None, paths: list[str]) -> list[tuple[Header, Any]]:
+    return [read_header(path, look) for path in paths]
 
 
 def _cache_file(cache: Path, root: Path) -> Path:
@@ -161,6 +158,8 @@ def _cache_file(cache: Path, root: Path) -> Path:
 def _load(store: Path) -> dict[tuple[str, int, int], Header]:
     if not store.exists():
         return {}
+    import polars as pl  # not where files are read: processes that start quickly do that
+
     try:
         rows = pl.read_parquet(store).iter_rows()
         return {(path, size, mtime): Header(*rest) for path, size, mtime, *rest in rows}
@@ -169,6 +168,8 @@ def _load(store: Path) -> dict[tuple[str, int, int], Header]:
 
 
 def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
+    import polars as pl
+
     newest = {path: (size, mtime, header) for (path, size, mtime), header in known.items()}
     frame = pl.DataFrame(
         [

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +15,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.images.geometry import Geometry
-from eyeshot.images.headers import Progress, default_workers
+from eyeshot.images.headers import Progress
+from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
 from eyeshot.images.skipped import Skipped
 from eyeshot.images.table import ImageTable
@@ -198,7 +198,7 @@ class PixelStore:
         begun = time.monotonic()
         with strict_pillow():
             for (key, _), result in zip(
-                todo, in_threads(self._decode_one, todo, workers or default_workers()), strict=True
+                todo, in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers()), strict=True
             ):
                 if isinstance(result, _Failure):
                     failed[key] = result.reason
@@ -215,20 +215,6 @@ class PixelStore:
                     begun = time.monotonic()
         flush()
         return failed
-
-    def _decode_one(self, item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
-        key, path = item
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            return _Failure(os_reason(error), lasting=False)
-        # The pixels are kept under the hash of the bytes: a file that changed since must not get that name.
-        if xxhash.xxh3_128_hexdigest(data) != key:
-            return _Failure("changed while it was being read", lasting=False)
-        try:
-            return decode(data, self.geometry)
-        except UnreadableImageError as error:
-            return _Failure(error.reason, lasting="memory" not in error.reason)
 
     @property
     def _failure_file(self) -> Path:
@@ -255,16 +241,16 @@ class _Failure:
     lasting: bool  # follows from the bytes, so that trying again is no use
 
 
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """Results in order, with only a few decoded images waiting in memory at a time."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="eyeshot-decode")
-    waiting: deque[Future[Result]] = deque()
+def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
+    key, path = item
     try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return _Failure(os_reason(error), lasting=False)
+    # The pixels are kept under the hash of the bytes: a file that changed since must not get that name.
+    if xxhash.xxh3_128_hexdigest(data) != key:
+        return _Failure("changed while it was being read", lasting=False)
+    try:
+        return decode(data, geometry)
+    except UnreadableImageError as error:
+        return _Failure(error.reason, lasting="memory" not in error.reason)
