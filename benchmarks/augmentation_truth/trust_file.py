@@ -12,6 +12,7 @@ from benchmarks.augmentation_truth.rankings import ADVICE, PRETRAINED_MODEL, RAN
 from benchmarks.augmentation_truth.readme_table import situation_of
 from eyeshot.workspace import replacing
 
+Rankings = dict[str, dict[str, Any]]
 LEAST_SOURCES = 2
 """One source alone says nothing about another person's images."""
 
@@ -24,7 +25,8 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
         trainings: how many stand in the tables.
     """
     situations = {}
-    for situation, rankings in pool_worlds(judged).items():
+    worlds = pool_worlds(judged)
+    for situation, rankings in worlds.items():
         product = rankings.get(RANKING)
         if product is None or "cure left out" in situation or product["sources"] < LEAST_SOURCES:
             continue
@@ -37,18 +39,24 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
             "regret": _rounded(product["regret"]),
             "regret_of_advice": _rounded(rankings[ADVICE]["regret"]),
             "regret_of_trivial_augment": _rounded(rankings[TRIVIAL]["regret"]),
-            **_by_pretrained(rankings.get(PRETRAINED_MODEL), tasks=product["tasks"]),
+            **_by_pretrained(rankings, worlds.get(f"{situation}, cure left out", {})),
             "hit": _rounded(product["hit"]),
             "right_signs": _rounded(product["right_signs"]),
         }
     return {"version": 1, "trainings": trainings, "budget_s": 0, "situations": situations}
 
 
-def _by_pretrained(ranking: dict[str, Any] | None, *, tasks: int) -> dict[str, Any]:
-    """What a pretrained model's first candidate loses, where it ranked all these tasks: else it is no comparison."""
-    if ranking is None or ranking["tasks"] < tasks:
-        return {}
-    return {"regret_by_pretrained_model": _rounded(ranking["regret"])}
+def _by_pretrained(rankings: Rankings, without_cure: Rankings) -> dict[str, Any]:
+    """What a pretrained model's first candidate loses, with the cure in the catalogue and without.
+
+    Only where it ranked all tasks that the model itself did: else it is no comparison.
+    """
+    found = {}
+    for name, some in (("by_pretrained_model", rankings), ("without_cure", without_cure)):
+        own, other = some.get(RANKING), some.get(PRETRAINED_MODEL)
+        if own is not None and other is not None and other["tasks"] == own["tasks"]:
+            found[name] = {"regret": _rounded(other["regret"]), "regret_of_own": _rounded(own["regret"])}
+    return found if "by_pretrained_model" in found else {}
 
 
 def write_trust(file: Path, trust: dict[str, Any]) -> None:

@@ -273,9 +273,14 @@ def test_trust_names_a_pretrained_model_only_where_it_ranked_every_task(tmp_path
         for one in found.judged
     ]
     situation = "from scratch, shifted"
-    assert trust_of(ranked, trainings=1)["situations"][situation]["regret_by_pretrained_model"]["value"] == 1.5
+    found_there = trust_of(ranked, trainings=1)["situations"][situation]
+    own = pool_worlds(found.judged)
+    assert found_there["by_pretrained_model"]["regret"]["value"] == 1.5
+    for name, world in (("by_pretrained_model", situation), ("without_cure", f"{situation}, cure left out")):
+        expected = own[world][RANKING]["regret"]["value"]
+        assert found_there[name]["regret_of_own"]["value"] == pytest.approx(expected, abs=1e-3)
     half = [one if one.source == "digits" else made for one, made in zip(found.judged, ranked, strict=True)]
-    assert "regret_by_pretrained_model" not in trust_of(half, trainings=1)["situations"][situation]
+    assert "by_pretrained_model" not in trust_of(half, trainings=1)["situations"][situation]
 
 
 def test_scores_are_written_and_read_back(tmp_path: Path) -> None:

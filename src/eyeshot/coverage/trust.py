@@ -42,16 +42,26 @@ def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[
         f"by a Spearman correlation of {_number(spearman)}; the advice lost {_points(first)} against the best "
         f"candidate, always TrivialAugment {_points(trivial)}."
     ]
-    better = found.get("regret_by_pretrained_model")
-    if better is not None and better["value"] is not None and better["value"] < found["regret"]["value"]:
-        sentences.append(
-            f"The first candidate by a pretrained model's features lost {_points(better)}, by these models' own "
-            f"{_points(found['regret'])}: where you have weights, rank with them (--model TAG --weights FILE), "
-            "whatever you train."
-        )
+    by_pretrained = found.get("by_pretrained_model")
+    if by_pretrained is not None:
+        sentences.append(_by_pretrained(by_pretrained, found.get("without_cure")))
     if budget:
         sentences.append("That was the ranking by cover; with short runs it was not measured.")
     return " ".join(sentences)
+
+
+def _by_pretrained(lost: dict[str, Any], without_cure: dict[str, Any] | None) -> str:
+    """Another model may rank better for one from scratch, and then worse where nothing in the catalogue is the cure."""
+    words = (
+        f"By a pretrained model's features the first candidate lost {_points(lost['regret'])}, by their own "
+        f"{_points(lost['regret_of_own'])}"
+    )
+    if without_cure is not None:
+        words += (
+            f"; with the cure left out of the catalogue {_points(without_cure['regret'])} and "
+            f"{_points(without_cure['regret_of_own'])}"
+        )
+    return f"{words}. Where you have weights, look at their ranking too: --model TAG --weights FILE."
 
 
 def _read() -> dict[str, Any]:
