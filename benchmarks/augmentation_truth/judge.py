@@ -236,11 +236,12 @@ def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
 
 
 def pool_worlds(judged: Sequence[Judged]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By situation ("from scratch, shifted"), by ranking."""
+    """By situation ("from scratch, shifted"), by ranking; over tasks that the product ranked, baselines too."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for pretrained in (False, True):
         for world in ("shifted", "not shifted", CURE_LEFT_OUT):
-            tasks = [one for one in judged if one.world == world and one.pretrained == pretrained]
+            alike = [one for one in judged if one.world == world and one.pretrained == pretrained]
+            tasks = [one for one in alike if RANKING in one.rankings]
             if tasks:
                 names = dict.fromkeys(name for one in tasks for name in one.rankings)
                 found[f"{'pretrained' if pretrained else 'from scratch'}, {world}"] = {

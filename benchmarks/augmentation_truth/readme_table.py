@@ -25,7 +25,13 @@ def readme_table(judged: Sequence[Judged]) -> str:
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
     for situation, rankings in pool_worlds(judged).items():
         if RANKING in rankings:
-            lines.append(_line(situation, rankings, [one for one in judged if situation_of(one) == situation]))
+            lines.append(
+                _line(
+                    situation,
+                    rankings,
+                    [one for one in judged if situation_of(one) == situation and RANKING in one.rankings],
+                )
+            )
     return "\n".join(lines)
 
 

@@ -239,6 +239,14 @@ def test_everything_is_published_from_the_files_alone(tmp_path: Path) -> None:
     )
 
 
+def test_baselines_are_pooled_over_the_tasks_that_the_product_ranked(tmp_path: Path) -> None:
+    found = made_up(tmp_path)
+    ranked = [one for one in found.judged if one.source != "photo"]
+    without = [replace(one, rankings={TRIVIAL: one.rankings[TRIVIAL]}) for one in found.judged if one.source == "photo"]
+    assert pool_worlds([*ranked, *without]) == pool_worlds(ranked)
+    assert readme_table([*ranked, *without]) == readme_table(ranked)
+
+
 def test_a_situation_with_one_source_is_not_called_measured(tmp_path: Path) -> None:
     found = made_up(tmp_path)
     digits = [one for one in found.judged if one.source == "digits"]
