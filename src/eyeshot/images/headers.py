@@ -24,6 +24,7 @@ MINIMUM_SIDE = 4  # pixels; smaller ones are tracking pixels and accidents
 HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() finds other things
 READ_BYTES = 1 << 20
 FILES_PER_TASK = 64
+LOOKED_AT_PER_TASK = 16  # decoding takes longer, and what a kill interrupts is lost
 SAVE_EVERY_S = 30.0
 
 Progress = Callable[[int, int], None]
@@ -139,7 +140,8 @@ def read_headers(
 def _read_all(
     files: Sequence[FoundFile], missing: list[int], workers: int, look: Look | None
 ) -> Iterator[tuple[list[int], list[tuple[Header, Any]]]]:
-    tasks = [missing[start : start + FILES_PER_TASK] for start in range(0, len(missing), FILES_PER_TASK)]
+    size = FILES_PER_TASK if look is None else LOOKED_AT_PER_TASK
+    tasks = [missing[start : start + size] for start in range(0, len(missing), size)]
     paths = [[files[position].path for position in task] for task in tasks]
     with strict_pillow():
         found = in_parallel(partial(_read_some, look), paths, workers, files=len(missing))
