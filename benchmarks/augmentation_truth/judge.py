@@ -235,19 +235,26 @@ def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
     }
 
 
+def situation_of(one: Judged) -> str:
+    """What its figures are pooled by: "from scratch, shifted"."""
+    return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
+
+
+def ranked_by_situation(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """The tasks that the product ranked: figures of the baselines are of the same tasks, or they are no comparison."""
+    ranked = [one for one in judged if RANKING in one.rankings]
+    worlds = ("shifted", "not shifted", CURE_LEFT_OUT)
+    names = [f"{start}, {world}" for start in ("from scratch", "pretrained") for world in worlds]
+    by_situation = {name: [one for one in ranked if situation_of(one) == name] for name in names}
+    return {name: tasks for name, tasks in by_situation.items() if tasks}
+
+
 def pool_worlds(judged: Sequence[Judged]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By situation ("from scratch, shifted"), by ranking; over tasks that the product ranked, baselines too."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for pretrained in (False, True):
-        for world in ("shifted", "not shifted", CURE_LEFT_OUT):
-            alike = [one for one in judged if one.world == world and one.pretrained == pretrained]
-            tasks = [one for one in alike if RANKING in one.rankings]
-            if tasks:
-                names = dict.fromkeys(name for one in tasks for name in one.rankings)
-                found[f"{'pretrained' if pretrained else 'from scratch'}, {world}"] = {
-                    name: pool(tasks, name) for name in names
-                }
-    return found
+    """By situation, by ranking."""
+    return {
+        situation: {name: pool(tasks, name) for name in dict.fromkeys(name for one in tasks for name in one.rankings)}
+        for situation, tasks in ranked_by_situation(judged).items()
+    }
 
 
 def _mean_of(name: str, figures: Sequence[Figures]) -> dict[str, Figures]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds
+from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds, ranked_by_situation
 from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, PRETRAINED_MODEL, RANDOM, RANKING, STATIC, TRIVIAL
 from eyeshot.workspace import replacing
 
@@ -23,21 +23,9 @@ HEADER = (
 def readme_table(judged: Sequence[Judged]) -> str:
     """Markdown of all situations that have scores."""
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
-    for situation, rankings in pool_worlds(judged).items():
-        if RANKING in rankings:
-            lines.append(
-                _line(
-                    situation,
-                    rankings,
-                    [one for one in judged if situation_of(one) == situation and RANKING in one.rankings],
-                )
-            )
+    tasks = ranked_by_situation(judged)
+    lines += [_line(situation, rankings, tasks[situation]) for situation, rankings in pool_worlds(judged).items()]
     return "\n".join(lines)
-
-
-def situation_of(one: Judged) -> str:
-    """The row that a task belongs to."""
-    return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
 
 
 def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequence[Judged]) -> str:

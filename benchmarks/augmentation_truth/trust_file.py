@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.augmentation_truth.judge import Judged, pool_worlds
+from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds, ranked_by_situation
 from benchmarks.augmentation_truth.rankings import ADVICE, PRETRAINED_MODEL, RANKING, TRIVIAL
-from benchmarks.augmentation_truth.readme_table import situation_of
 from eyeshot.workspace import replacing
 
 Rankings = dict[str, dict[str, Any]]
@@ -25,14 +24,13 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
         trainings: how many stand in the tables.
     """
     situations = {}
-    worlds = pool_worlds(judged)
+    worlds, tasks = pool_worlds(judged), ranked_by_situation(judged)
     for situation, rankings in worlds.items():
-        product = rankings.get(RANKING)
-        if product is None or "cure left out" in situation or product["sources"] < LEAST_SOURCES:
+        product = rankings[RANKING]
+        if CURE_LEFT_OUT in situation or product["sources"] < LEAST_SOURCES:
             continue
-        models = {one.model for one in judged if situation_of(one) == situation and RANKING in one.rankings}
         situations[situation] = {
-            "models": sorted(models),
+            "models": sorted({one.model for one in tasks[situation]}),
             "tasks": product["tasks"],
             "sources": product["sources"],
             "spearman": _rounded(product["spearman"]),

@@ -5,8 +5,9 @@ Names are loaded when first used, so that `import eyeshot` is quick.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.augment import Augmentation, augmentation, augmentations, check_own, own_augmentation
@@ -46,11 +47,7 @@ _HOME = {
     "write_cover_page": "reports",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"eyeshot.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'eyeshot' has no attribute {name!r}")
+__getattr__ = names_from(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -83,7 +83,9 @@ def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.Monk
     opened: list[Image.Image] = []
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: opened.append(real(*given, **named)) or opened[-1])
-    monkeypatch.setattr("eyeshot.auditing.near._read_fine", lambda paths, workers: np.zeros((len(paths), 96, 96), "u1"))
+    monkeypatch.setattr(
+        "eyeshot.auditing.near.read_grey", lambda paths, side, workers: np.zeros((len(paths), side, side), "u1")
+    )
     report = audit(train, test, cache=tmp_path / "cache", thorough=False).report
     assert report.read == len(opened) == 13
     assert kinds(report)["unreadable"] == [{"train/dog/torn.jpg"}]

@@ -5,8 +5,9 @@ Names are loaded when first used: listing decisions needs no network library.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.auditing.aligning import align
@@ -124,8 +125,4 @@ _HOME = {
     "write_links": "export",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"eyeshot.auditing.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'eyeshot.auditing' has no attribute {name!r}")
+__getattr__ = names_from(__name__, _HOME)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.inspection import Inspected
 from eyeshot.images import (
+    Failure,
     UnreadableImageError,
     UprightImage,
     decode_upright,
     default_workers,
     in_parallel,
+    read_content,
     strict_pillow,
 )
 from eyeshot.rowstore import RowStore
@@ -91,12 +93,12 @@ def _hashes(
 def _read(item: tuple[str, str]) -> NDArray[np.uint8] | None:
     """None when the file is gone or was changed since it was measured: it is like no other then."""
     content, path = item
+    data = read_content(path, content)
+    if isinstance(data, Failure):
+        return None
     try:
-        data = Path(path).read_bytes()
-        if xxhash.xxh3_128_hexdigest(data) != content:
-            return None
         return np.frombuffer(hash_pixels(decode_upright(data)), np.uint8)
-    except (OSError, UnreadableImageError):
+    except UnreadableImageError:
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,22 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.measuring import NUMBERS, RECORD, complete, measure
 from eyeshot.images import (
+    Failure,
     Look,
     UnreadableImageError,
     decode_upright,
     default_workers,
     in_parallel,
-    os_reason,
+    load_failures,
+    read_content,
+    save_failures,
     strict_pillow,
+    undecodable,
 )
 from eyeshot.rowstore import RowStore
-from eyeshot.workspace import replacing
 
 VERSION = 4  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
@@ -59,12 +60,6 @@ class Inspected:
         return [value.decode() for value in self.records[name].tolist()]
 
 
-@dataclass(frozen=True)
-class _Failure:
-    reason: str
-    lasting: bool
-
-
 class Inspector:
     """Decodes and measures every image that its cache does not know by its content.
 
@@ -79,7 +74,7 @@ class Inspector:
         folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
         self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
         self._failed_file = folder / "failed.json"
-        self._kept = _load(self._failed_file)
+        self._kept = load_failures(self._failed_file)
         self._failures = dict(self._kept)
         self._keys: list[str] = []
         self._rows: list[NDArray[np.void]] = []
@@ -90,7 +85,7 @@ class Inspector:
         """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
         return partial(_look, frozenset(self._kept).union(self._store.keys()))
 
-    def keep(self, content: str, found: NDArray[np.void] | _Failure) -> None:
+    def keep(self, content: str, found: NDArray[np.void] | Failure) -> None:
         """Take what `look` gave for an image."""
         self._seen.add(content)
         self._add(content, found)
@@ -131,8 +126,8 @@ class Inspector:
         bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
         return Inspected(records, bad, len(self._seen) + len(todo))
 
-    def _add(self, key: str, result: NDArray[np.void] | _Failure) -> None:
-        if isinstance(result, _Failure):
+    def _add(self, key: str, result: NDArray[np.void] | Failure) -> None:
+        if isinstance(result, Failure):
             self._failures[key] = result.reason
             if result.lasting:
                 self._kept[key] = result.reason
@@ -150,39 +145,24 @@ class Inspector:
             self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
         self._keys.clear()
         self._rows.clear()
-        if self._kept:
-            with replacing(self._failed_file) as temporary:
-                temporary.write_text(json.dumps(self._kept, indent=0), encoding="utf-8")
+        save_failures(self._failed_file, self._kept)
 
 
-def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, NDArray[np.void] | _Failure]]:
+def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, NDArray[np.void] | Failure]]:
     return [(key, _inspect_one(key, path)) for key, path in items]
 
 
-def _inspect_one(key: str, path: str) -> NDArray[np.void] | _Failure:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        return _Failure(os_reason(error), lasting=False)
-    if xxhash.xxh3_128_hexdigest(data) != key:
-        return _Failure("changed while it was being read", lasting=False)
-    return _measure(data)
+def _inspect_one(key: str, path: str) -> NDArray[np.void] | Failure:
+    data = read_content(path, key)
+    return data if isinstance(data, Failure) else _measure(data)
 
 
-def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> NDArray[np.void] | _Failure | None:
+def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> NDArray[np.void] | Failure | None:
     return None if content in known else _measure(data, image)
 
 
-def _measure(data: bytes, image: Image.Image | None = None) -> NDArray[np.void] | _Failure:
+def _measure(data: bytes, image: Image.Image | None = None) -> NDArray[np.void] | Failure:
     try:
         return measure(decode_upright(data, image))
     except UnreadableImageError as error:
-        return _Failure(error.reason, lasting="memory" not in error.reason)
-
-
-def _load(file: Path) -> dict[str, str]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(reason) for key, reason in found.items()} if isinstance(found, dict) else {}
+        return undecodable(error)

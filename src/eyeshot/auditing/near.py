@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from eyeshot.auditing.cutoff import BASE, choose_cut_off
 from eyeshot.auditing.describing import LEAST_CONTRAST, fit_whitening, standardised, thumbnails
+from eyeshot.auditing.grey import read_grey
 from eyeshot.auditing.grouping import Group, make_groups, pairs_within
 from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
 from eyeshot.auditing.searching import EXACT_UP_TO, best_of_each, joined, search, turned_otherwise
 from eyeshot.auditing.verifying import FINE, score_pairs
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
@@ -85,7 +83,7 @@ def find_near_copies(
             first,
             second,
             turn,
-            read_fine=lambda wanted: _read_fine([paths[position] for position in wanted], workers),
+            read_fine=lambda wanted: read_grey([paths[position] for position in wanted], FINE, workers),
             progress=progress,
         )
         best = best_of_each(_keys(first, second, len(grey)), scores)
@@ -133,17 +131,3 @@ def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
     if len(one):
         least = min(least, float(score_pairs(grey, one, two, turns).min()))
     return round(1.0 - least, 4)
-
-
-def _read_fine(paths: list[str], workers: int | None) -> NDArray[np.uint8]:
-    """Larger grey thumbnails uint8 (n, 96, 96)."""
-    with strict_pillow():
-        return np.stack(list(in_parallel(_read_one, paths, workers or default_workers())))
-
-
-def _read_one(path: str) -> NDArray[np.uint8]:
-    try:
-        shown = decode_upright(Path(path).read_bytes()).rgb.convert("L")
-    except (OSError, UnreadableImageError):  # gone or changed since it was measured: its pairs stay as they are
-        return np.zeros((FINE, FINE), np.uint8)
-    return np.asarray(shown.resize((FINE, FINE), Image.Resampling.BILINEAR))

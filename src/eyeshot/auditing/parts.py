@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from PIL import Image
 from eyeshot.auditing.aligning import VIEWS, Maps, align, view_thumbnails, warp
 from eyeshot.auditing.describing import Whitening, oriented, standardised
 from eyeshot.auditing.detail import agreement, detail_of
+from eyeshot.auditing.grey import read_grey
 from eyeshot.auditing.searching import Candidates, best_of, search_exact
 from eyeshot.auditing.verifying import FINE, OPEN
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
 LARGE = 192  # pixels that a part is cut out of before it is brought to 96
@@ -117,8 +116,7 @@ def _fine(
 ) -> NDArray[np.float32]:
     """Scores at 96 pixels, the part cut out of a larger picture, so that no detail is lost by it."""
     wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    with strict_pillow():
-        large = list(in_parallel(_read_large, [paths[position] for position in wanted], workers or default_workers()))
+    large = read_grey([paths[position] for position in wanted], LARGE, workers)
     one_of, other_of = place[: len(first)], place[len(first) :]
     scores = np.empty(len(first), np.float32)
     for begin in range(0, len(first), BLOCK):
@@ -128,14 +126,6 @@ def _fine(
         scores[begin : begin + len(part)] = agreement(detail_of(ones), detail_of(others))
         progress("verifying parts", begin + len(part), len(first))
     return scores
-
-
-def _read_large(path: str) -> NDArray[np.uint8]:
-    try:
-        shown = decode_upright(Path(path).read_bytes()).rgb.convert("L")
-    except (OSError, UnreadableImageError):  # gone or changed since it was measured: its pairs have no detail
-        return np.zeros((LARGE, LARGE), np.uint8)
-    return np.asarray(shown.resize((LARGE, LARGE), Image.Resampling.BILINEAR))
 
 
 def _small(image: Image.Image) -> Image.Image:

@@ -40,6 +40,7 @@ LEAST_SPREAD = 0.15  # of what agrees lies outside every band, or it may be the 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 ReadFine = Callable[[NDArray[np.int64]], Images]
+Progress = Callable[[str, int, int], None]
 
 
 def score_pairs(
@@ -48,7 +49,7 @@ def score_pairs(
     second: NDArray[np.int64],
     orientation: NDArray[np.int64],
     read_fine: ReadFine | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
     """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
@@ -60,46 +61,52 @@ def score_pairs(
         progress: called with (what, pairs done, pairs in all).
     """
     scores = np.zeros(len(first), np.float32)
-    done = 0
-    for rows in _tiles(first, second, len(grey), MOST_KEPT):
+    for rows in _tiles(first, second, len(grey), MOST_KEPT, "verifying pairs", progress):
         scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
-        done += len(rows)
-        if progress is not None:
-            progress("verifying pairs", done, len(first))
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
     if read_fine is not None and len(unsure):
-        wanted, place = np.unique(np.concatenate([first[unsure], second[unsure]]), return_inverse=True)
-        one_of, other_of = place[: len(unsure)], place[len(unsure) :]
+        wanted, one_of, other_of = _numbered(first[unsure], second[unsure])
         images = read_fine(wanted)
-        done = 0
-        for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE):
+        for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE, "looking closer at pairs", progress):
             scores[unsure[rows]] = _fine(images, one_of[rows], other_of[rows], orientation[unsure[rows]])
-            done += len(rows)
-            if progress is not None:
-                progress("looking closer at pairs", done, len(unsure))
     return scores
 
 
-def _tiles(first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int) -> list[NDArray[np.int64]]:
+def _tiles(
+    first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int, what: str, progress: Progress | None
+) -> Iterator[NDArray[np.int64]]:
     """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
 
     All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
-    another half.
+    another half. `progress` is told when a tile is done.
     """
-    if count <= most:
-        return [np.arange(len(first))]
-    side = most // 2
-    tile = first // side * (count // side + 1) + second // side
-    order = np.argsort(tile, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
+    tiles = [np.arange(len(first))]
+    if count > most:
+        side = most // 2
+        tile = first // side * (count // side + 1) + second // side
+        order = np.argsort(tile, kind="stable")
+        tiles = np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
+    done = 0
+    for rows in tiles:
+        yield rows
+        done += len(rows)
+        if progress is not None:
+            progress(what, done, len(first))
+
+
+def _numbered(
+    first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The pictures that stand in pairs, and the places among them of the first and the second of each pair."""
+    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    return wanted, place[: len(first)], place[len(first) :]
 
 
 def _coarse(
     grey: Images, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
 ) -> Scores:
     """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    one_of, other_of = place[: len(first)], place[len(first) :]
+    wanted, one_of, other_of = _numbered(first, second)
     blocks = keep_blocks(grey, wanted)
     halved = blocks.halved()
     most, scores = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
@@ -116,8 +123,7 @@ def _fine(
     images: Images, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
 ) -> Scores:
     """Scores at 96 pixels, with a band left out where that is better."""
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    one_of, other_of = place[: len(first)], place[len(first) :]
+    wanted, one_of, other_of = _numbered(first, second)
     fine, small = keep_blocks(images, wanted), keep_blocks(images, wanted, BAND_BLUR, BAND_GRID)
     scores = np.zeros(len(first), np.float32)
     for turn, rows in _alike_turned(orientation):

@@ -5,11 +5,13 @@ Names are loaded when first used: the processes that decode need no tables.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.images.copies import copy_groups
+    from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
     from eyeshot.images.finding import read_images
     from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
     from eyeshot.images.geometry import Fit, Geometry, Interpolation
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALWAYS_TRAIN",
     "MINIMUM_SIDE",
+    "Failure",
     "Fit",
     "Geometry",
     "ImageTable",
@@ -49,17 +52,22 @@ __all__ = [
     "default_workers",
     "hold_out",
     "in_parallel",
+    "load_failures",
     "make_folds",
     "os_reason",
+    "read_content",
     "read_images",
     "sample_rows",
+    "save_failures",
     "say_reasons",
     "strict_pillow",
+    "undecodable",
 ]
 
 _HOME = {
     "ALWAYS_TRAIN": "folds",
     "MINIMUM_SIDE": "headers",
+    "Failure": "failures",
     "Fit": "geometry",
     "Geometry": "geometry",
     "ImageTable": "table",
@@ -83,16 +91,16 @@ _HOME = {
     "default_workers": "parallel",
     "hold_out": "splitting",
     "in_parallel": "parallel",
+    "load_failures": "failures",
     "make_folds": "folds",
     "os_reason": "reading",
+    "read_content": "failures",
     "read_images": "finding",
     "sample_rows": "splitting",
+    "save_failures": "failures",
     "say_reasons": "skipped",
     "strict_pillow": "reading",
+    "undecodable": "failures",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"eyeshot.images.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'eyeshot.images' has no attribute {name!r}")
+__getattr__ = names_from(__name__, _HOME)

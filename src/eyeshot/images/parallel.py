@@ -56,19 +56,21 @@ def in_parallel(
     if workers < 2 or (len(items) if files is None else files) < MANY or not sys.executable:
         yield from _in_threads(work, items, workers)
         return
+    workers = min(workers, MOST_PROCESSES)
     with ExitStack() as stack:
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for _ in range(min(workers, MOST_PROCESSES)):
+        for _ in range(workers):
             idle.put(stack.enter_context(_Worker(work)))
 
         def ask(item: Item) -> Result:
             worker = idle.get()
             try:
-                return worker.ask(item)  # type: ignore[no-any-return]
+                result: Result = worker.ask(item)
+                return result
             finally:
                 idle.put(worker)
 
-        yield from _in_threads(ask, items, min(workers, MOST_PROCESSES))
+        yield from _in_threads(ask, items, workers)
 
 
 def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +10,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
+from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
 from eyeshot.images.geometry import Geometry
 from eyeshot.images.headers import Progress
 from eyeshot.images.parallel import default_workers, in_parallel
-from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
+from eyeshot.images.reading import UnreadableImageError, decode, strict_pillow
 from eyeshot.images.skipped import Skipped
 from eyeshot.images.table import ImageTable
 from eyeshot.rowstore import RowStore
-from eyeshot.workspace import replacing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -116,12 +114,13 @@ class PixelStore:
         self.geometry = geometry
         side = geometry.size
         self.folder = cache / "pixels" / geometry.fingerprint
+        self._failure_file = self.folder / "failed.json"
         self._rows = RowStore(self.folder, shape=(side, side, 3), dtype="uint8")
 
     def missing(self, table: ImageTable, rows: Sequence[int] | NDArray[np.int64]) -> int:
         """How many images `load` would have to decode."""
         keys = [table.contents[row] for row in rows]
-        failed = self._load_failures()
+        failed = load_failures(self._failure_file)
         return sum(keys[position] not in failed for position in self._rows.missing(keys))
 
     def load(
@@ -148,7 +147,7 @@ class PixelStore:
         wanted = np.asarray(rows, dtype=np.int64)
         keys = [table.contents[row] for row in wanted]
         paths = [table.paths[row] for row in wanted]
-        failed = self._load_failures()
+        failed = load_failures(self._failure_file)
         todo = [position for position in self._rows.missing(keys) if keys[position] not in failed]
         lost = self._decode([(keys[position], paths[position]) for position in todo], len(keys), workers, progress)
         failed = {**failed, **lost}
@@ -193,14 +192,14 @@ class PixelStore:
                 self._rows.append(keys, np.stack(images))
             keys.clear()
             images.clear()
-            self._save_failures(lasting)
+            save_failures(self._failure_file, lasting)
 
         begun = time.monotonic()
         with strict_pillow():
             for (key, _), result in zip(
                 todo, in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers()), strict=True
             ):
-                if isinstance(result, _Failure):
+                if isinstance(result, Failure):
                     failed[key] = result.reason
                     if result.lasting:
                         lasting[key] = result.reason
@@ -216,41 +215,13 @@ class PixelStore:
         flush()
         return failed
 
-    @property
-    def _failure_file(self) -> Path:
-        return self.folder / "failed.json"
 
-    def _load_failures(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._failure_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {str(key): str(reason) for key, reason in found.items()} if isinstance(found, dict) else {}
-
-    def _save_failures(self, new: dict[str, str]) -> None:
-        known = self._load_failures()
-        if new.keys() <= known.keys():
-            return
-        with replacing(self._failure_file) as temporary:
-            temporary.write_text(json.dumps({**known, **new}, indent=0), encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class _Failure:
-    reason: str
-    lasting: bool  # follows from the bytes, so that trying again is no use
-
-
-def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | _Failure:
+def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
     key, path = item
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        return _Failure(os_reason(error), lasting=False)
-    # The pixels are kept under the hash of the bytes: a file that changed since must not get that name.
-    if xxhash.xxh3_128_hexdigest(data) != key:
-        return _Failure("changed while it was being read", lasting=False)
+    data = read_content(path, key)
+    if isinstance(data, Failure):
+        return data
     try:
         return decode(data, geometry)
     except UnreadableImageError as error:
-        return _Failure(error.reason, lasting="memory" not in error.reason)
+        return undecodable(error)

@@ -5,8 +5,9 @@ Names are loaded when first used: the review page draws no figures.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.reports.alike import difference, turned_like
@@ -35,8 +36,4 @@ _HOME = {
     "write_cover_picture": "cover_picture",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"eyeshot.reports.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'eyeshot.reports' has no attribute {name!r}")
+__getattr__ = names_from(__name__, _HOME)
