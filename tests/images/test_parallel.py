@@ -80,6 +80,16 @@ def test_work_of_a_process_that_was_killed_is_done_here() -> None:
     assert list(in_parallel(partial(die_at_three, os.getpid()), range(20), 2)) == list(range(20))
 
 
+def length_and(known: bytes, number: int) -> tuple[int, int]:
+    return len(known), number
+
+
+def test_work_is_done_here_where_processes_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyeshot.images.parallel.START", "raise SystemExit")
+    much = bytes(1 << 22)  # more than a pipe holds: sending it fails, too
+    assert list(in_parallel(partial(length_and, much), range(5), 2)) == [(len(much), number) for number in range(5)]
+
+
 def test_processes_are_strict_with_truncated_files() -> None:
     assert all(in_parallel(is_strict, range(4), 2))
 

@@ -99,8 +99,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             env=os.environ | ENVIRONMENT,
         )
-        self._lost = False
-        self._send(work)
+        self._lost = not self._sent(work)
 
     def __enter__(self) -> _Worker:
         return self
@@ -122,17 +121,21 @@ class _Worker:
     def _answer(self, item: Any) -> tuple[bool, Any] | None:
         assert self._process.stdout is not None
         try:
-            self._send(item)
-            answer: tuple[bool, Any] = pickle.load(self._process.stdout)
-            return answer
-        except (OSError, EOFError, pickle.UnpicklingError):
-            self._lost = True
-            return None
+            answer: tuple[bool, Any] | None = pickle.load(self._process.stdout) if self._sent(item) else None
+        except (EOFError, pickle.UnpicklingError):
+            answer = None
+        self._lost = answer is None
+        return answer
 
-    def _send(self, value: Any) -> None:
+    def _sent(self, value: Any) -> bool:
+        """False where nobody reads any more."""
         assert self._process.stdin is not None
-        pickle.dump(value, self._process.stdin, pickle.HIGHEST_PROTOCOL)
-        self._process.stdin.flush()
+        try:
+            pickle.dump(value, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
 
 
 def serve() -> None:
