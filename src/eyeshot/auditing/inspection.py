@@ -29,7 +29,7 @@ from eyeshot.images import (
 )
 from eyeshot.rowstore import RowStore
 
-VERSION = 4  # part of the folder's name: raise it when measure() gives other values for the same file
+VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
 CHUNK_S = 5.0  # and the seconds
 PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
@@ -77,7 +77,7 @@ class Inspector:
         self._kept = load_failures(self._failed_file)
         self._failures = dict(self._kept)
         self._keys: list[str] = []
-        self._rows: list[NDArray[np.void]] = []
+        self._rows: list[bytes] = []
         self._saved = time.monotonic()
         self._seen: set[str] = set()
 
@@ -85,7 +85,7 @@ class Inspector:
         """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
         return partial(_look, frozenset(self._kept).union(self._store.keys()))
 
-    def keep(self, content: str, found: NDArray[np.void] | Failure) -> None:
+    def keep(self, content: str, found: bytes | Failure) -> None:
         """Take what `look` gave for an image."""
         self._seen.add(content)
         self._add(content, found)
@@ -126,7 +126,7 @@ class Inspector:
         bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
         return Inspected(records, bad, len(self._seen) + len(todo))
 
-    def _add(self, key: str, result: NDArray[np.void] | Failure) -> None:
+    def _add(self, key: str, result: bytes | Failure) -> None:
         if isinstance(result, Failure):
             self._failures[key] = result.reason
             if result.lasting:
@@ -140,7 +140,7 @@ class Inspector:
 
     def _flush(self) -> None:
         if self._keys:
-            records = np.stack(self._rows)
+            records = np.frombuffer(bytearray().join(self._rows), RECORD)
             complete(records)
             self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
         self._keys.clear()
@@ -148,21 +148,21 @@ class Inspector:
         save_failures(self._failed_file, self._kept)
 
 
-def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, NDArray[np.void] | Failure]]:
+def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, bytes | Failure]]:
     return [(key, _inspect_one(key, path)) for key, path in items]
 
 
-def _inspect_one(key: str, path: str) -> NDArray[np.void] | Failure:
+def _inspect_one(key: str, path: str) -> bytes | Failure:
     data = read_content(path, key)
     return data if isinstance(data, Failure) else _measure(data)
 
 
-def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> NDArray[np.void] | Failure | None:
+def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> bytes | Failure | None:
     return None if content in known else _measure(data, image)
 
 
-def _measure(data: bytes, image: Image.Image | None = None) -> NDArray[np.void] | Failure:
+def _measure(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
     try:
-        return measure(decode_upright(data, image))
+        return measure(decode_upright(data, image)).tobytes()  # an array has its long type sent along by a process
     except UnreadableImageError as error:
         return undecodable(error)

@@ -12,10 +12,11 @@ from eyeshot.auditing.describing import thumbnails
 from eyeshot.images import UprightImage
 
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
+REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
 COLOURS = 16
 SAMPLED = 64  # pixels along a side that colours are taken from
 WINDOW = 512  # pixels of the central window in which sharpness is measured
-LINES = 64  # evenly spread, or up to twice as many, tell contrast and sharpness
+LINES = 40  # evenly spread, or up to twice as many, tell contrast and sharpness
 PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are looked at, a stain may lie between lines
 SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -58,7 +59,8 @@ def measure(image: UprightImage) -> NDArray[Any]:
     rgb = image.rgb
     luma = rgb.convert("L")
     # Smoother than means of areas: a copy of half the size then has the same thumbnail within 2 %.
-    record["grey"] = np.asarray(luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
+    small = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    record["grey"] = np.asarray(small)
     # Colour varies less than brightness: some pixels tell it, and `complete` takes brightness from all of them.
     some = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
     record["colour"] = np.asarray(some.resize((COLOURS, COLOURS), Image.Resampling.BOX))

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from eyeshot.auditing.describing import Descriptors
 
 EXACT_UP_TO = 100_000
-ROWS, COLUMNS = 512, 1024  # of a block: its buffers stay in the processor's cache
+ROWS, COLUMNS = 256, 512  # of a block: its buffers stay in the processor's cache
 # Candidates of one picture at most: a thousand copies need not be a million pairs. In small sets more are looked at:
 # of 1,200 watermarked drawings 2 are not among the 96 that are most alike, as others have the same watermark.
 NEIGHBOURS = (24, 200)
@@ -195,12 +195,12 @@ class _Block:
         for (a, b), product in zip(pairs, products, strict=True):
             np.matmul(first[a], second[b].T, out=product)
         even, even_swap, odd, odd_swap, along, across, there, back = products
-        _sum_and_difference(even, even_swap, spare)  # with the axes kept, with the axes swapped
-        _sum_and_difference(odd, odd_swap, spare)
-        _sum_and_difference(even, odd, spare)  # as it is, mirrored
-        _sum_and_difference(even_swap, odd_swap, spare)  # mirrored and turned, turned
-        _sum_and_difference(across, along, spare)
-        _sum_and_difference(there, back, spare)
+        even, even_swap, spare = _sum_and_difference(even, even_swap, spare)  # with axes kept, with axes swapped
+        odd, odd_swap, spare = _sum_and_difference(odd, odd_swap, spare)
+        even, odd, spare = _sum_and_difference(even, odd, spare)  # as it is, mirrored
+        even_swap, odd_swap, spare = _sum_and_difference(even_swap, odd_swap, spare)  # mirrored and turned, turned
+        across, along, spare = _sum_and_difference(across, along, spare)
+        there, back, spare = _sum_and_difference(there, back, spare)
         self._bases = (even, odd, odd_swap, even_swap)
         self._swings = (across, along, back, there)
         best.fill(-np.inf)
@@ -222,11 +222,11 @@ class _Block:
         return Candidates(rows, columns, np.where(ahead, self.AHEAD[line], self.BACK[line]), best.ravel()[hits])
 
 
-def _sum_and_difference(one: NDArray[np.float32], other: NDArray[np.float32], spare: NDArray[np.float32]) -> None:
-    """`one` becomes the sum, `other` the difference."""
+def _sum_and_difference(one: Cosines, other: Cosines, spare: Cosines) -> tuple[Cosines, Cosines, Cosines]:
+    """Sum and difference, in the places of `one` and `spare`, and what is spare now."""
     np.subtract(one, other, out=spare)
     np.add(one, other, out=one)
-    other[:] = spare
+    return one, spare, other
 
 
 class _Found:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.cutoff import BASE, LEAST_LOOKED_AT
-from eyeshot.auditing.detail import Comparison, compare_blocks, keep_blocks, most_alike
+from eyeshot.auditing.detail import Comparison, compare_blocks, keep_blocks, keep_halved, most_alike
 
 COARSE = 64  # pixels
 FINE = 96
 BLOCK = 128  # pairs
-MOST_KEPT = 30_000  # pictures at a time, half a gigabyte of detail
+MOST_KEPT = 30_000  # pictures at a time, an eighth of a gigabyte of detail at half the resolution, twice
 MOST_KEPT_FINE = 16_000  # and 1.2 gigabytes at the higher resolution, where each is kept twice
 # Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.36, watermarked ones
 # (3,529) at least 0.38 but for those that the band below is for, watermarked photographs (1,270) too, other planted
@@ -107,15 +107,21 @@ def _coarse(
 ) -> Scores:
     """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
     wanted, one_of, other_of = _numbered(first, second)
-    blocks = keep_blocks(grey, wanted)
-    halved = blocks.halved()
+    halved = keep_halved(grey, wanted)
     most, scores = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
-    for turn, rows in _alike_turned(orientation):
-        most[rows] = most_alike(halved[one_of[rows]], halved[other_of[rows]].turned(turn))
+    for turn in range(8):
+        rows = np.flatnonzero(orientation == turn)
+        turned, place = np.unique(other_of[rows], return_inverse=True)  # once each, not once for each of its pairs
+        others = halved[turned].turned(turn)
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            most[rows[part]] = most_alike(halved[one_of[rows[part]]], others[place[part]])
     left = np.flatnonzero(most >= LEAST_LOOKED_AT)
+    wanted, one_of, other_of = _numbered(first[left], second[left])
+    blocks = keep_blocks(grey, wanted)
     for turn, some in _alike_turned(orientation[left]):
-        rows = left[some]
-        scores[rows] = compare_blocks(blocks[one_of[rows]], blocks[other_of[rows]].turned(turn)).scores()
+        compared = compare_blocks(blocks[one_of[some]], blocks[other_of[some]].turned(turn))
+        scores[left[some]] = compared.scores()
     return scores
 
 

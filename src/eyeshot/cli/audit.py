@@ -65,6 +65,7 @@ def run(
     from eyeshot.cli.numbers import triple
     from eyeshot.cli.project_data import as_typed
     from eyeshot.errors import InputError
+    from eyeshot.images import keep_freed_memory
     from eyeshot.project import find_project
     from eyeshot.reports import write_audit_page
     from eyeshot.workspace import find_workspace, make_folder
@@ -102,6 +103,7 @@ def run(
             model, weights=weights, size=size, mean=triple(mean, "--mean"), std=triple(std, "--std"),
             interpolation=interpolation,
         )  # fmt: skip
+    keep_freed_memory()
     with progress_shown() as progress:
         result = audit(
             train, test, labels=own.value("labels", labels),

@@ -30,16 +30,27 @@ MOST_PROCESSES = 16  # 60 MB each
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc gives memory back after every image otherwise, and asking for it anew costs a tenth of the time.
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
 }
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from eyeshot.images.parallel import serve; serve()"
 
 
 def default_workers() -> int:
     """Threads for reading and decoding when the user names no number: one per processor, at most 16."""
     return min(16, os.cpu_count() or 1)
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep up to 256 MB that it frees: glibc gives them back otherwise, after every image and array,
+    and asking for them anew costs a tenth of the time. Elsewhere this does nothing."""
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    mallopt(M_TRIM_THRESHOLD, 1 << 28)
+    mallopt(M_MMAP_THRESHOLD, 1 << 26)
 
 
 def in_parallel(
@@ -143,6 +154,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends this
     source, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between the results
+    keep_freed_memory()
     work = pickle.load(source)
     with strict_pillow():
         while True:
