@@ -15,7 +15,7 @@ from eyeshot.auditing.grouping import Group, make_groups, pairs_within
 from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
 from eyeshot.auditing.searching import EXACT_UP_TO, best_of_each, joined, search, turned_otherwise
-from eyeshot.auditing.verifying import FINE, score_pairs
+from eyeshot.auditing.verifying import score_pairs
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
@@ -83,7 +83,7 @@ def find_near_copies(
             first,
             second,
             turn,
-            read_fine=lambda wanted: read_grey([paths[position] for position in wanted], FINE, workers),
+            read=lambda wanted, side: read_grey([paths[position] for position in wanted], side, workers),
             progress=progress,
         )
         best = best_of_each(_keys(first, second, len(grey)), scores)
