@@ -73,7 +73,7 @@ class Blocks:
     def halved(self) -> Halved:
         """The same at half the resolution."""
         values = self.values[..., ::2] + self.values[..., 1::2]
-        small = (values[..., ::2, :] + values[..., 1::2, :]) / np.float32(4)
+        small = np.asarray((values[..., ::2, :] + values[..., 1::2, :]) / 4, np.float32)
         kept = np.einsum("nbcij,nbcij->nbc", small, small) / small.shape[3] ** 2
         return Halved(small, self.power, np.maximum(self.power - kept, 0))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -79,7 +80,7 @@ def _odd_pictures(sources: Sources, inspected: Inspected) -> list[Finding]:
         expected = _format_of(ref.id)
         actual = SAME_FORMAT.get(formats[position], formats[position])
         if expected and expected != actual:
-            ending = PurePosixPath(ref.id).suffix
+            ending = os.path.splitext(ref.id)[1]
             words = f"{ref.id} is named {ending} and is a {actual} file. It was read all the same."
             found.append(
                 finding(
@@ -120,8 +121,12 @@ _USED = (
 
 def _format_of(name: str) -> str:
     """The format that a file's ending promises; empty where it promises none."""
-    Image.init()
-    promised = Image.registered_extensions().get(PurePosixPath(name).suffix.lower(), "")
+    return _promised(os.path.splitext(name)[1].lower())
+
+
+@lru_cache(maxsize=256)
+def _promised(ending: str) -> str:
+    promised = Image.registered_extensions().get(ending, "")
     return SAME_FORMAT.get(promised, promised)
 
 
