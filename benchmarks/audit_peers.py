@@ -111,6 +111,7 @@ def main() -> None:
             (work / f"run_{peer}.py").write_text(code)
         (work / "one_pass.py").write_text(PASS)
         os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed programs, the peers among them, are compiled once
         runs: dict[str, list[dict[str, Any]]] = {}
         for turn in range(options.repeat):
             folder = work / f"turn{turn}"

@@ -212,11 +212,12 @@ def judge_task(
 def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> list[Judged]:
     """All tasks; made shifts also without the family that made the shift."""
     found = [judge_task(truth, scores, truths) for truth in truths]
-    found += [
-        judge_task(truth, scores, truths, without=FAMILY_OF[truth.target])
-        for truth in truths
-        if truth.target in FAMILY_OF and (truth.source, truth.model, truth.target) in scores
-    ]
+    for truth in truths:
+        family, rows = FAMILY_OF.get(truth.target), scores.get((truth.source, truth.model, truth.target), [])
+        others = {row["candidate"] for row in rows if row["family"] != family}
+        # A table that has only begun may have no other candidates.
+        if family is not None and not others.isdisjoint(truth.without_controls().names):
+            found.append(judge_task(truth, scores, truths, without=family))
     return found
 
 

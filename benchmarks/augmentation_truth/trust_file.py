@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds, ranked_by_situation
-from benchmarks.augmentation_truth.rankings import ADVICE, PRETRAINED_MODEL, RANKING, TRIVIAL
+from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, PRETRAINED_MODEL, RANKING, TRIVIAL
 from eyeshot.workspace import replacing
 
 Rankings = dict[str, dict[str, Any]]
@@ -37,6 +37,7 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
             "regret": _rounded(product["regret"]),
             "regret_of_advice": _rounded(rankings[ADVICE]["regret"]),
             "regret_of_trivial_augment": _rounded(rankings[TRIVIAL]["regret"]),
+            "regret_of_clean": _rounded(rankings[CLEAN]["regret"]),
             **_by_pretrained(rankings, worlds.get(f"{situation}, cure left out", {})),
             "hit": _rounded(product["hit"]),
             "right_signs": _rounded(product["right_signs"]),

@@ -76,7 +76,7 @@ def read_truths(folder: Path, *, seeds: int = SEEDS) -> tuple[list[Truth], list[
         rows, said = current(table.rows, file.name)
         problems += said
         found = truths_of(rows, seeds=seeds)
-        problems += [] if found or not rows else [f"{file.name}: no seed is complete yet; left out."]
+        problems += [] if found or not rows else [f"{file.name}: no candidate, or no seed, is complete yet; left out."]
         truths += found
     return truths, problems
 
@@ -120,7 +120,7 @@ def truths_of(rows: list[Row], *, seeds: int) -> list[Truth]:
         for seed in sorted({row.seed for row in rows})
         if all(len(value.get((name, seed), {})) == len(targets) for name in names)
     ]
-    if not whole:
+    if not whole or all(name in CONTROLS for name in names):
         return []
     trainings = len([key for key, found in value.items() if len(found) == len(targets)])
     seconds = float(np.mean([next(iter(found.values())).seconds for found in value.values()]))

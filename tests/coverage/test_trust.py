@@ -40,6 +40,7 @@ MEASURED: dict[str, Any] = {
             "spearman": estimate(-0.123, -1.4, 0.9),
             "regret_of_advice": estimate(3.21),
             "regret_of_trivial_augment": estimate(6.54),
+            "regret_of_clean": estimate(9.87),
         }
     },
 }
@@ -56,8 +57,10 @@ def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
         "−0.12 (−1.00 to 0.90)",
         "3.2",
         "6.5",
+        "clean images 9.9 points",
     ):
         assert words in said
+    assert "better advice" not in said
     assert "short runs" not in said
 
 
@@ -89,6 +92,14 @@ def test_advice_that_beat_the_best_by_luck_lost_nothing() -> None:
     situation = MEASURED["situations"]["from scratch, shifted"] | {"regret_of_advice": estimate(-0.4)}
     measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
     assert "the advice lost 0.0 points" in trust_words(shift(0.2), pretrained=False, budget=False, measured=measured)
+
+
+def test_where_clean_images_lost_clearly_less_than_the_advice_this_is_said() -> None:
+    for clean, said in ((2.0, True), (2.5, False), (None, False)):
+        situation = MEASURED["situations"]["from scratch, shifted"] | {"regret_of_clean": estimate(clean)}
+        measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
+        words = trust_words(shift(0.2), pretrained=False, budget=False, measured=measured)
+        assert ("clean images were the better advice there" in words) == said
 
 
 def test_without_tables_nothing_is_claimed() -> None:

@@ -204,8 +204,21 @@ def test_a_half_written_last_line_and_an_edited_one_are_named_and_left_out(tmp_p
     assert len(problems) == 3
     assert "line 2: its checksum" in problems[0]
     assert "cut off" in problems[1]
-    assert "no seed is complete" in problems[2]
+    assert "no candidate, or no seed, is complete" in problems[2]
     assert {one.source for one in truths} == {"digits", "sketch"}
+
+
+@pytest.mark.parametrize("trainings", range(1, 7))
+def test_a_table_that_has_only_begun_stops_nobody(tmp_path: Path, trainings: int) -> None:
+    made_up(tmp_path, seeds=2)
+    file = table_file(tmp_path / "tables", "photo", "small-cnn")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[: 1 + trainings * len(TARGETS)]))
+    found = read_judgement(tmp_path / "tables", tmp_path / "scores")
+    begun = [one for one in found.judged if one.source == "photo"]
+    assert all(one.remark == "unfinished" for one in begun)
+    assert bool(begun) == (trainings > len(CONTROLS))
+    assert any("no candidate, or no seed, is complete" in problem for problem in found.problems) != bool(begun)
 
 
 def test_an_unfinished_and_a_noisy_table_are_marked(tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ HARDLY_ANY = 0.9
 """From this ratio on `shift` says "hardly any shift"."""
 
 
+CLEARLY = 1.0
+"""Points of accuracy that clean images must have lost less than the advice, to be said to be better."""
+
+
 def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[str, Any] | None = None) -> str:
     """The measured reliability for the situation at hand in sentences, or that it was not measured.
 
@@ -34,14 +38,17 @@ def trust_words(shift: Shift, *, pretrained: bool, budget: bool, measured: dict[
         return TRUST
     if found is None:
         return f"How far to trust this: not measured for a model {situation}; only for {_others(known)}."
-    spearman, first, trivial = (found[name] for name in ("spearman", "regret_of_advice", "regret_of_trivial_augment"))
+    spearman = found["spearman"]
+    first, trivial, clean = (found[f"regret_of_{name}"] for name in ("advice", "trivial_augment", "clean"))
     on = f"{found['tasks']} tasks of {found['sources']} sources"
     by = f"{known['trainings']:,} trainings to the end; {', '.join(found['models'])}"
     sentences = [
         f"How far to trust this: for a model {situation}, on {on} ({by}): the order agrees with that of real training "
         f"by a Spearman correlation of {_number(spearman)}; the advice lost {_points(first)} against the best "
-        f"candidate, always TrivialAugment {_points(trivial)}."
+        f"candidate, always TrivialAugment {_points(trivial)}, clean images {_points(clean)}."
     ]
+    if None not in (first["value"], clean["value"]) and first["value"] - clean["value"] > CLEARLY:
+        sentences.append("So clean images were the better advice there: train with both.")
     by_pretrained = found.get("by_pretrained_model")
     if by_pretrained is not None:
         sentences.append(_by_pretrained(by_pretrained, found.get("without_cure")))
