@@ -14,9 +14,9 @@ from eyeshot.images import UprightImage
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
 REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
 COLOURS = 16
-SAMPLED = 64  # pixels along a side that colours are taken from
+SAMPLED = 32  # pixels along a side that colours are taken from: 1 % of what images differ by is lost
 WINDOW = 512  # pixels of the central window in which sharpness is measured
-LINES = 40  # evenly spread, or up to twice as many, tell contrast and sharpness
+LINES = 32  # evenly spread, or up to twice as many, tell contrast and sharpness
 PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are looked at, a stain may lie between lines
 SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
