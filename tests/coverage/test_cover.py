@@ -133,7 +133,8 @@ def test_images_that_no_candidate_reaches_are_listed(first: Cover):
 
 
 def test_the_files_hold_the_report_and_read_back_as_it(first: Cover, tmp_path: Path):
-    path = first.save(tmp_path)
+    folder = tmp_path / "results"  # made where it is missing
+    path = first.save(folder)
     assert CoverReport.model_validate_json(path.read_text("utf-8")) == first.report
     raw = json.loads(path.read_text("utf-8"))
     assert raw["version"] == 1
@@ -142,8 +143,8 @@ def test_the_files_hold_the_report_and_read_back_as_it(first: Cover, tmp_path: P
     assert set(asked) <= set(raw)
     of_candidate = ("name", "family", "model", "rank", "tie_group", "score", "interval", "scores", "reasons")
     assert set(of_candidate) | {"per_class", "warnings"} <= set(raw["candidates"][0])
-    assert pl.read_csv(tmp_path / "uncovered.csv")["id"].to_list() == first.report.uncovered
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["cover.json", "uncovered.csv"]
+    assert pl.read_csv(folder / "uncovered.csv")["id"].to_list() == first.report.uncovered
+    assert sorted(file.name for file in folder.iterdir()) == ["cover.json", "uncovered.csv"]
 
 
 def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(first: Cover):

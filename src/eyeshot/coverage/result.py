@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.coverage.report import CoverReport, ProjectionInfo
-from eyeshot.workspace import replacing
+from eyeshot.workspace import make_folder, replacing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,10 +103,14 @@ class Cover:
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def save(self, folder: Path) -> Path:
-        """Write `cover.json` and `uncovered.csv` into `folder`; returns the path of `cover.json`."""
+        """Write `cover.json` and `uncovered.csv` into `folder`; returns the path of `cover.json`.
+
+        Raises:
+            StorageError: the folder cannot be made or written.
+        """
         import polars as pl
 
-        path = folder / "cover.json"
+        path = make_folder(folder) / "cover.json"
         with replacing(path) as temporary:
             temporary.write_text(self.report.model_dump_json(indent=2), encoding="utf-8")
         with replacing(folder / "uncovered.csv") as temporary:
