@@ -160,3 +160,22 @@ def test_what_is_nearly_a_copy_is_decided_at_full_size(copied: bool, monkeypatch
     score = score_pairs(small[:, 16:80, 16:80], *pair, read=read)[0]
     assert asked == [96, 224]
     assert (score >= BASE) == copied
+
+
+def test_of_many_that_are_nearly_copies_the_best_are_looked_at_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(6)
+    images = random.integers(0, 256, (20, 64, 64), dtype=np.uint8)
+    images[10:, :, :20] = images[:10, :, :20]  # as open pairs that stay nearly copies
+    monkeypatch.setattr(
+        "eyeshot.auditing.verifying._fine", lambda images, first, *_: np.linspace(0.30, 0.37, len(first))
+    )
+    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_NEARLY", 3)
+    asked = []
+
+    def read(positions: np.ndarray, side: int) -> np.ndarray:
+        asked.append((side, positions.tolist()))
+        return np.zeros((len(positions), side, side), np.uint8)
+
+    score_pairs(images, np.arange(10), np.arange(10, 20), np.zeros(10, np.int64), read=read)
+    assert [side for side, _ in asked] == [96, 224]
+    assert asked[1][1] == [7, 8, 9, 17, 18, 19]

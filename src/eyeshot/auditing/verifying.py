@@ -21,7 +21,7 @@ COARSE = 64  # pixels
 FINE = 96
 FULL = 224
 BLOCK = 128  # pairs
-MOST_KEPT = 30_000  # pictures at a time, an eighth of a gigabyte of detail at half the resolution, twice
+MOST_KEPT = 30_000  # pictures at a time, a quarter of a gigabyte of detail at half the resolution
 MOST_KEPT_FINE = 16_000  # and 1.2 gigabytes at the higher resolution, where each is kept twice
 MOST_KEPT_FULL = 3_000  # and 0.6 gigabytes at the size of the files
 # Measured on PACS photographs and drawings (n = 5,599): at 96 pixels different drawings reach 0.36, watermarked ones
@@ -40,6 +40,7 @@ BAND_WORTH = BASE / 0.8
 # 224 pixels 0.84 does. Of different drawings with the same writing (36,729 pairs) 40 have 0.67 to 0.79 at 96 pixels,
 # and at 224 none has more than 0.55.
 NEARLY = 0.6 * BAND_WORTH
+MOST_NEARLY = 20_000  # pairs, the best of them: each may have two files read again
 LEAST_LEFT = 0.2  # of the detail of one of the pictures
 LEAST_BLOCKS = 12  # with detail
 LEAST_SPREAD = 0.15  # of what agrees lies outside every band, or it may be the writing that agrees
@@ -79,6 +80,7 @@ def score_pairs(
         some, one, other = _numbered(one_of[rows], other_of[rows])
         scores[unsure[rows]] = _fine(images[some], one, other, orientation[unsure[rows]])
     nearly = np.flatnonzero((scores >= NEARLY) & (scores < BASE))
+    nearly = nearly[np.argsort(-scores[nearly], kind="stable")[:MOST_NEARLY]]
     wanted, one_of, other_of = _numbered(first[nearly], second[nearly])
     for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FULL, "looking at pairs at full size", progress):
         some, one, other = _numbered(one_of[rows], other_of[rows])
