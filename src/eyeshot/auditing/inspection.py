@@ -32,7 +32,6 @@ from eyeshot.rowstore import RowStore
 VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
 CHUNK_S = 5.0  # and the seconds
-AT_ONCE = 256  # that stay in the processor's cache
 PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
 
 Progress = Callable[[str, int, int], None]
@@ -142,8 +141,7 @@ class Inspector:
     def _flush(self) -> None:
         if self._keys:
             records = np.frombuffer(bytearray().join(self._rows), RECORD)
-            for start in range(0, len(records), AT_ONCE):
-                complete(records[start : start + AT_ONCE])
+            complete(records)
             self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
         self._keys.clear()
         self._rows.clear()

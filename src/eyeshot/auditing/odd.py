@@ -6,7 +6,6 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -121,12 +120,7 @@ _USED = (
 
 def _format_of(name: str) -> str:
     """The format that a file's ending promises; empty where it promises none."""
-    return _promised(os.path.splitext(name)[1].lower())
-
-
-@lru_cache(maxsize=256)
-def _promised(ending: str) -> str:
-    promised = Image.registered_extensions().get(ending, "")
+    promised = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
     return SAME_FORMAT.get(promised, promised)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.cutoff import BASE, LEAST_LOOKED_AT
-from eyeshot.auditing.detail import Comparison, compare_blocks, keep_blocks, keep_halved, most_alike
+from eyeshot.auditing.detail import Blocks, Comparison, compare_blocks, keep_blocks, keep_halved, most_alike
 
 COARSE = 64  # pixels
 FINE = 96
@@ -136,9 +136,8 @@ def _coarse(
     left = np.flatnonzero(most >= LEAST_LOOKED_AT)
     wanted, one_of, other_of = _numbered(first[left], second[left])
     blocks = keep_blocks(grey, wanted)
-    for turn, some in _alike_turned(orientation[left]):
-        compared = compare_blocks(blocks[one_of[some]], blocks[other_of[some]].turned(turn))
-        scores[left[some]] = compared.scores()
+    for rows, compared in _compared(blocks, one_of, other_of, orientation[left]):
+        scores[left[rows]] = compared.scores()
     return scores
 
 
@@ -148,8 +147,7 @@ def _fine(
     """Scores at 96 pixels, with a band left out where that is better."""
     blocks = keep_blocks(images, np.arange(len(images)))
     scores = _banded(images, first, second, orientation)
-    for turn, rows in _alike_turned(orientation):
-        compared = compare_blocks(blocks[first[rows]], blocks[second[rows]].turned(turn))
+    for rows, compared in _compared(blocks, first, second, orientation):
         scores[rows] = np.maximum(scores[rows], compared.scores())
     return scores
 
@@ -160,18 +158,20 @@ def _banded(
     """Scores with a band left out."""
     blocks = keep_blocks(images, np.arange(len(images)), BAND_BLUR, BAND_GRID)
     scores = np.zeros(len(first), np.float32)
-    for turn, rows in _alike_turned(orientation):
-        compared = compare_blocks(blocks[first[rows]], blocks[second[rows]].turned(turn))
+    for rows, compared in _compared(blocks, first, second, orientation):
         scores[rows] = BAND_WORTH * without_band(compared)
     return scores
 
 
-def _alike_turned(orientation: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Blocks of pairs with the same orientation, and which."""
+def _compared(
+    blocks: Blocks, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Comparison]]:
+    """Which pairs, some with the same orientation at a time, and how they compare."""
     for turn in range(8):
-        rows = np.flatnonzero(orientation == turn)
-        for start in range(0, len(rows), BLOCK):
-            yield turn, rows[start : start + BLOCK]
+        pairs = np.flatnonzero(orientation == turn)
+        for start in range(0, len(pairs), BLOCK):
+            rows = pairs[start : start + BLOCK]
+            yield rows, compare_blocks(blocks[first[rows]], blocks[second[rows]].turned(turn))
 
 
 def without_band(pairs: Comparison) -> Scores:

@@ -82,8 +82,8 @@ def formats() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _formats(_known: int) -> tuple[str, ...]:
-    """Asked for every image, made again when a plugin has registered one more."""
-    usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") if name in Image.ID]
+    """Asked for every unusual image, made again when a plugin has registered one more."""
+    usual = [name for name in (*USUAL, "WEBP", "TIFF") if name in Image.ID]
     return tuple(dict.fromkeys([*usual, *(name for name in Image.ID if name not in NOT_PICTURES)]))
 
 
