@@ -115,7 +115,9 @@ def measure(name: str, side: int, count: int) -> dict[str, float]:
     def at_once() -> None:
         transform(images)
 
-    ours(TURNS), one_by_one(), at_once()
+    ours(TURNS)
+    one_by_one()
+    at_once()
     turns = [
         (seconds(functools.partial(ours, turn)), seconds(one_by_one) * count / few, seconds(at_once))
         for turn in range(TURNS)

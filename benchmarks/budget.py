@@ -34,6 +34,8 @@ if __name__ == "__main__":
     write_cover_page(result, out / "cover.html")
     write_cover_picture(result, out / "cover.svg")
     report = result.report
+    assert report.budget is not None
+    assert report.order is not None
     keep(
         f"budget_{kind}",
         {

@@ -35,7 +35,7 @@ NO_COST = 0.95
 
 def turned(image: Pixels, random: np.random.Generator) -> Pixels:
     """Turned by up to 25°, beyond the edge the picture mirrored."""
-    return ndimage.rotate(image, random.uniform(-25, 25), reshape=False, order=1, mode="mirror")
+    return np.asarray(ndimage.rotate(image, random.uniform(-25, 25), reshape=False, order=1, mode="mirror"))
 
 
 def inverted(image: Pixels, random: np.random.Generator) -> Pixels:
@@ -45,7 +45,7 @@ def inverted(image: Pixels, random: np.random.Generator) -> Pixels:
 
 def blurred(image: Pixels, random: np.random.Generator) -> Pixels:
     """Gaussian blur, standard deviation 2 % of the side."""
-    return ndimage.gaussian_filter(image, (0.02 * len(image), 0.02 * len(image), 0))
+    return np.asarray(ndimage.gaussian_filter(image, (0.02 * len(image), 0.02 * len(image), 0)))
 
 
 def noisy(image: Pixels, random: np.random.Generator) -> Pixels:
@@ -61,7 +61,7 @@ def grey(image: Pixels, random: np.random.Generator) -> Pixels:
 def moved(image: Pixels, random: np.random.Generator) -> Pixels:
     """Moved by 15 to 30 % of the side in both directions, beyond the edge the picture mirrored."""
     down, right = (random.uniform(0.15, 0.30, 2) * random.choice([-1, 1], 2) * len(image)).round().astype(int)
-    return ndimage.shift(image, (down, right, 0), order=0, mode="mirror")
+    return np.asarray(ndimage.shift(image, (down, right, 0), order=0, mode="mirror"))
 
 
 SHIFTS: dict[str, tuple[Callable[[Pixels, np.random.Generator], Pixels], str]] = {
@@ -134,9 +134,9 @@ if __name__ == "__main__":
             **squeezenet(data),
         )
         answers[name] = judge(result, family)
-    result = {"right": sum(bool(one["right"]) for one in answers.values()), "of": len(answers), "answers": answers}
+    found = {"right": sum(bool(one["right"]) for one in answers.values()), "of": len(answers), "answers": answers}
     if len(answers) < len(SHIFTS):
-        print(json.dumps(result, indent=2))
+        print(json.dumps(found, indent=2))
     else:
         name = "planted_shifts" + ("" if source == "photo" else f"_in_{source}")
-        keep(name + ("_with_runs" if budget_s else ""), result)
+        keep(name + ("_with_runs" if budget_s else ""), found)
