@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks.augmentation_truth.judging import Judgement, count_trainings, read_judgement
+from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
 from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
 from benchmarks.augmentation_truth.trust_file import trust_of
 
@@ -31,6 +31,11 @@ def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgemen
     trainings = count_trainings(HERE / "tables")
     assert json.loads(file.read_text(encoding="utf-8")) == trust_of(judgement.judged, trainings=trainings)
     assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_how_many_trainings_there_are_and_what_they_took() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{count_trainings(HERE / 'tables'):,} trainings, {hours(HERE / 'tables'):.1f} hours of one core" in text
 
 
 def test_no_row_was_edited_by_hand_or_left_out(judgement: Judgement) -> None:
