@@ -74,7 +74,9 @@ def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
     from benchmarks.augmentation_truth.check_recipe import check_recipe
 
     torch.set_num_threads(1)
-    check_recipe(options.source, options.model, seeds=options.seeds, work=options.work, say=_say)
+    check_recipe(
+        options.source, options.model, seeds=options.seeds, first_seed=options.first_seed, work=options.work, say=_say
+    )
     return 0
 
 
@@ -138,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--source", default="digits")
     check.add_argument("--model", default="small-cnn")
     check.add_argument("--seeds", type=int, default=5)
+    check.add_argument("--first-seed", type=int, default=100, help="others than those that chose the recipe")
     check.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     judge = commands.add_parser("judge", help="compare the ranking of eyeshot cover with the tables")
     judge.set_defaults(act=_judge)
