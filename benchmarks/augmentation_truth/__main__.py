@@ -72,11 +72,14 @@ def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
     import torch
 
     from benchmarks.augmentation_truth.check_recipe import check_recipe
+    from benchmarks.augmentation_truth.readme_table import put_into
+    from benchmarks.augmentation_truth.recipes_table import BEGIN, END, recipes_table
 
     torch.set_num_threads(1)
     check_recipe(
         options.source, options.model, seeds=options.seeds, first_seed=options.first_seed, work=options.work, say=_say
     )
+    put_into(ROOT / "docs" / "recipes.md", recipes_table(RESULTS), begin=BEGIN, end=END)
     return 0
 
 

@@ -16,6 +16,7 @@ from eyeshot.errors import InputError
 
 FIRST_SEED = 100
 """Other seeds than those of the tables."""
+MEAN = "mean of all"
 
 
 def check_recipe(
@@ -50,7 +51,7 @@ def check_recipe(
                 target: accuracies(read[target], bench.data.targets[target], len(bench.data.classes))[0]
                 for target in bench.task.targets
             }
-            found[times].append(targets | {"mean of all": fmean(targets.values())})
+            found[times].append(targets | {MEAN: fmean(targets.values())})
             say(f"{source} {name} seed {seed}, {longer.epochs} epochs: {found[times][-1]}")
     compared = {target: compare([one[target] for one in found[1]], [one[target] for one in found[2]])
                 for target in found[1][0]}  # fmt: skip
@@ -61,7 +62,7 @@ def check_recipe(
         "seeds": seeds,
         "first_seed": first_seed,
         "n_train": len(bench.data.train.labels),
-        "far_enough": bool(abs(compared["mean of all"]["change"]) < compared["mean of all"]["standard_error"]),
+        "far_enough": bool(abs(compared[MEAN]["change"]) < compared[MEAN]["standard_error"]),
         "targets": compared,
     }
     again = "" if first_seed == FIRST_SEED else f"_from_seed_{first_seed}"

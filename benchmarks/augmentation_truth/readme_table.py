@@ -64,13 +64,13 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 
 
-def put_into(file: Path, table: str) -> bool:
+def put_into(file: Path, table: str, *, begin: str = BEGIN, end: str = END) -> bool:
     """Replace what stands between the marks of a document; False where it has none."""
     text = file.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
+    if begin not in text or end not in text:
         return False
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
     with replacing(file) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8", newline="\n")
+        temporary.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8", newline="\n")
     return True

@@ -1,0 +1,51 @@
+"""All checks of recipes in one table, from the results that `check-recipe` kept: `docs/recipes.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, MEAN
+from benchmarks.augmentation_truth.sources import OWN
+
+BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
+HEADER = "| network | source | seeds | epochs, doubled | mean of all targets | own images | targets that stand still |"
+
+
+def read_checks(results: Path) -> list[dict[str, Any]]:
+    """Every check in a folder, by network, source, first seed and epochs."""
+    checks = [json.loads(file.read_text(encoding="utf-8")) for file in results.glob("truth_recipe_*.json")]
+    checks = [{"first_seed": FIRST_SEED} | one for one in checks]
+    return sorted(checks, key=lambda one: (one["model"], one["source"], one["first_seed"], one["epochs"]))
+
+
+def recipes_table(results: Path) -> str:
+    """Markdown, a line a check; accuracy with the recipe, then the change with its standard error over seeds."""
+    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
+    for one in read_checks(results):
+        first, targets = one["first_seed"], one["targets"]
+        single = [compared for name, compared in targets.items() if name != MEAN]
+        cells = (
+            one["model"],
+            one["source"],
+            f"{first} to {first + one['seeds'] - 1}",
+            f"{one['epochs']}, {2 * one['epochs']}",
+            _change(targets[MEAN]),
+            _change(targets[OWN]),
+            f"{sum(stands_still(compared) for compared in single)} of {len(single)}",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def stands_still(compared: Mapping[str, float]) -> bool:
+    """Whether doubling the epochs changes the accuracy by less than the standard error of the change over seeds."""
+    return abs(compared["change"]) < compared["standard_error"]
+
+
+def _change(compared: Mapping[str, float]) -> str:
+    change = f"{compared['change']:+.3f}".replace("-", "−")
+    shown = f"{compared['accuracy']:.3f}, {change} ± {compared['standard_error']:.3f}"
+    return f"**{shown}**" if stands_still(compared) else shown
