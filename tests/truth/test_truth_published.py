@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
 from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
+from benchmarks.augmentation_truth.recipes import CONTROLS
+from benchmarks.augmentation_truth.table import read_table
 from benchmarks.augmentation_truth.trust_file import trust_of
+from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "benchmarks" / "augmentation_truth"
@@ -36,6 +40,32 @@ def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgemen
 def test_the_readme_says_how_many_trainings_there_are_and_what_they_took() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{count_trainings(HERE / 'tables'):,} trainings, {hours(HERE / 'tables'):.1f} hours of one core" in text
+
+
+def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
+    def means(folder: str) -> dict[str, dict[str, float]]:
+        rows = [
+            row
+            for row in read_table(HERE / folder / "photo-squeezenet-tuned.csv").rows
+            if row.seed < 2 and row.candidate not in CONTROLS
+        ]
+        assert {row.epochs for row in rows} == {12 if folder == "doubled" else 6}
+        found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for row in rows:
+            found[row.target][row.candidate] += row.target_accuracy
+        return found
+
+    once, twice = means("tables"), means("doubled")
+    same = {
+        target: float(spearmanr([once[target][name] for name in once[target]],
+                                [twice[target][name] for name in once[target]])[0])
+        for target in once
+    }  # fmt: skip
+    own = same.pop("own")
+    said = f"{min(same.values()):.2f} to {max(same.values()):.2f} on shifted targets"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert said in text
+    assert f"({own:.2f} on own images)" in text
 
 
 def test_no_row_was_edited_by_hand_or_left_out(judgement: Judgement) -> None:
