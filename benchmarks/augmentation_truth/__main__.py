@@ -71,14 +71,13 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
 def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
     import torch
 
-    from benchmarks.augmentation_truth.check_recipe import check_recipe
+    from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, check_recipe
     from benchmarks.augmentation_truth.readme_table import put_into
     from benchmarks.augmentation_truth.recipes_table import BEGIN, END, recipes_table
 
     torch.set_num_threads(1)
-    check_recipe(
-        options.source, options.model, seeds=options.seeds, first_seed=options.first_seed, work=options.work, say=_say
-    )
+    first_seed = FIRST_SEED if options.first_seed is None else options.first_seed
+    check_recipe(options.source, options.model, seeds=options.seeds, first_seed=first_seed, work=options.work, say=_say)
     put_into(ROOT / "docs" / "recipes.md", recipes_table(RESULTS), begin=BEGIN, end=END)
     return 0
 
@@ -143,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--source", default="digits")
     check.add_argument("--model", default="small-cnn")
     check.add_argument("--seeds", type=int, default=5)
-    check.add_argument("--first-seed", type=int, default=100, help="others than those that chose the recipe")
+    check.add_argument("--first-seed", type=int, help="others than those that chose the recipe")
     check.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     judge = commands.add_parser("judge", help="compare the ranking of eyeshot cover with the tables")
     judge.set_defaults(act=_judge)

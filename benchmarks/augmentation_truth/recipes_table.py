@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, MEAN
+from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, MEAN, stands_still
 from benchmarks.augmentation_truth.sources import OWN
 
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
@@ -38,11 +38,6 @@ def recipes_table(results: Path) -> str:
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def stands_still(compared: Mapping[str, float]) -> bool:
-    """Whether doubling the epochs changes the accuracy by less than the standard error of the change over seeds."""
-    return abs(compared["change"]) < compared["standard_error"]
 
 
 def _change(compared: Mapping[str, float]) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
 from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
-from benchmarks.augmentation_truth.recipes import CONTROLS
 from benchmarks.augmentation_truth.table import read_table
 from benchmarks.augmentation_truth.trust_file import trust_of
+from benchmarks.augmentation_truth.truth import read_truths
 from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,24 +42,19 @@ def test_the_readme_says_how_many_trainings_there_are_and_what_they_took() -> No
 
 
 def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
-    def means(folder: str) -> dict[str, dict[str, float]]:
-        rows = [
-            row
-            for row in read_table(HERE / folder / "photo-squeezenet-tuned.csv").rows
-            if row.seed < 2 and row.candidate not in CONTROLS
-        ]
-        assert {row.epochs for row in rows} == {12 if folder == "doubled" else 6}
-        found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        for row in rows:
-            found[row.target][row.candidate] += row.target_accuracy
-        return found
-
-    once, twice = means("tables"), means("doubled")
-    same = {
-        target: float(spearmanr([once[target][name] for name in once[target]],
-                                [twice[target][name] for name in once[target]])[0])
-        for target in once
-    }  # fmt: skip
+    once, twice = (
+        {(truth.source, truth.model, truth.target): truth.without_controls() for truth in read_truths(HERE / folder)[0]}
+        for folder in ("tables", "doubled")
+    )
+    same = {}
+    for (source, model, target), doubled in twice.items():
+        assert (source, model) == ("photo", "squeezenet-tuned")
+        single = once[source, model, target]
+        means = dict(zip(single.names, single.accuracy[:, :2].mean(1), strict=True))
+        assert set(means) == set(doubled.names)
+        same[target] = float(spearmanr([means[name] for name in doubled.names], doubled.accuracy.mean(1))[0])
+    for folder, epochs in (("tables", 6), ("doubled", 12)):
+        assert {row.epochs for row in read_table(HERE / folder / "photo-squeezenet-tuned.csv").rows} == {epochs}
     own = same.pop("own")
     said = f"{min(same.values()):.2f} to {max(same.values()):.2f} on shifted targets"
     text = (ROOT / "README.md").read_text(encoding="utf-8")
