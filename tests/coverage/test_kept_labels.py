@@ -16,6 +16,7 @@ from eyeshot.coverage.kept_labels import (
     find_destroyers,
     fit_clean_head,
     folds_of,
+    mcnemar,
     measure_kept_labels,
     one_hot,
 )
@@ -346,3 +347,9 @@ def test_folds_share_out_every_image_once():
 def test_a_class_without_images_has_no_share():
     shares = by_class(np.array([True, False, True]), np.array([0, 0, 2]), 4)
     np.testing.assert_array_equal(shares, [0.5, np.nan, 1, np.nan])
+
+
+def test_mcnemars_test_counts_coins():
+    assert mcnemar(5, 0) == pytest.approx(1 / 32)
+    assert mcnemar(2, 1) == pytest.approx(4 / 8)
+    assert mcnemar(0, 7) == 1.0

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import textwrap
@@ -27,6 +28,17 @@ def test_clean_features_are_those_of_the_model_in_half_precision(tmp_path):
     found = FeatureBank(tmp_path, backbone).clean(pool, ROWS[::-1])
     assert found.dtype == np.float16
     assert np.allclose(found, extract(backbone, pool.images[::-1]), rtol=1e-3, atol=1e-4)
+
+
+def test_a_row_on_disk_holds_the_features_and_whether_the_view_succeeded(tmp_path):
+    pool, _ = make_pool(6)
+    pool.images[:] = 128  # without an edge
+    pool.images[1::2, 4:12, 4:12] = 255
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    found = bank.views(augmentation("edges"), pool, ROWS[:6], seed=0, draw=0)
+    assert json.loads((bank.folder / "store.json").read_text())["shape"] == [bank.backbone.feature_count + 1]
+    assert found.features.shape == (6, bank.backbone.feature_count)
+    assert found.success.tolist() == [False, True] * 3
 
 
 def test_a_second_call_computes_nothing(tmp_path):

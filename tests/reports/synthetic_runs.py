@@ -1,4 +1,4 @@
-"""Short runs, stages, models and a base for the made-up report of `synthetic_cover`; nothing here was measured."""
+"""Short runs, models and a base for the made-up report of `synthetic_cover`; nothing here was measured."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from eyeshot.coverage.report import (
     ProjectionInfo,
     Round,
     ShortRun,
-    StageReport,
-    StageScores,
 )
 from eyeshot.coverage.result import Cover, Projection
 
@@ -164,34 +162,6 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Cov
                 )
                 for name, gain in (("clean", 0.0), (advice, 0.012), (ranked[1].name, -0.006))
             ],
-            "stages": [
-                StageReport(
-                    name=name,
-                    width=width,
-                    dimensions=dimensions,
-                    head_accuracy=accuracy,
-                    head_p_value=None if name == "last" else 0.94,
-                    target_coverage=covered,
-                    held_out_coverage=0.96,
-                    candidates={
-                        one.name: StageScores(
-                            coverage=covered + factor * (one.scores.reach or 0.0),
-                            density=0.5,
-                            nearest_distance=1.3,
-                            label_consistent_coverage=0.8 * covered,
-                            reach=factor * (one.scores.reach or 0.0),
-                        )
-                        for one in ranked
-                    },
-                )
-                for name, width, dimensions, accuracy, covered, factor in (
-                    ("stage 2", 128, 64, 0.61, 0.12, -0.4),
-                    ("stage 3", 256, 64, 0.83, 0.28, 0.7),
-                    ("last", 512, 64, 0.912, 0.41, 1.0),
-                )
-            ],
-            "stage_used": "last",
-            "stage_reason": "The last stage tells held-out images best: 91 % against 83 %.",
             "model_table": _models([*ranked, *harder, *rest[:4]], random),
             **changes,
         }

@@ -1,4 +1,4 @@
-"""What short runs, stages, models and a base bring onto the page and into the picture."""
+"""What short runs, models and a base bring onto the page and into the picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eyeshot.reports.ranking import ALL_PARTS, DISTANCE, REACH, ranked_by
 from eyeshot.reports.run_parts import agreement_text, hidden_axis, make_parts
 
 NEW = ("Trained to the end", "What the ranking is made of", "The two orders", "What the budget bought")
-NEW += ("Candidate by model", "Stages of the model", "On top of", "All short runs", "Short run")
+NEW += ("Candidate by model", "On top of", "All short runs", "Short run")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_without_a_budget_nothing_of_the_short_runs_is_there(page_text: str) -> 
 
 
 def test_each_section_is_left_out_where_its_field_is_empty(tmp_path: Path) -> None:
-    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "stages": [], "base": None}
+    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "base": None}
     text = Outline(page_of(make_full_report(**empty), tmp_path)).text
     assert [word for word in NEW if word in text] == ["What the ranking is made of", "All short runs", "Short run"]
     assert Outline(page_of(make_full_report(**empty), tmp_path)).faults == []
@@ -71,7 +71,7 @@ def test_all_that_the_issue_of_the_run_says_is_written_out(full_page: str) -> No
     assert report.model_table is not None
     assert report.base is not None
     said = [report.order.words, report.order.weight_words, report.budget.words, report.model_table.words]
-    said += [report.base.name, report.stage_reason, "Spearman correlation 0.14", "0.61 (0.28 to 0.81), n = 21"]
+    said += [report.base.name, "Spearman correlation 0.14", "0.61 (0.28 to 0.81), n = 21"]
     said += ["meaningless where its classes are uneven", "ended early: the loss was not finite"]
     assert [words for words in said if words not in text] == []
     assert text.index(report.base.destroys[0]) < text.index("The ranking")
@@ -192,23 +192,6 @@ def test_an_agreement_that_is_not_known_is_not_zero() -> None:
     assert "not known" in agreement_text(None)
 
 
-def test_stages_tell_who_reaches_most_or_comes_nearest(tmp_path: Path) -> None:
-    def best(report: object) -> list[str]:
-        page = page_of(report, tmp_path)
-        table = page[page.index('<table class="plain stages">') :]
-        rows = table[: table.index("</table>")].split("<tr")[2:]
-        return [" ".join(re.sub("<[^>]*>", " ", row.rpartition("<td>")[2]).split()) for row in rows]
-
-    report = make_full_report()
-    assert best(report)[2] == "pencil-sketch +14.2 , sobel-edges +12.8 , canny-edges +11.9"
-    for one in report.stages[0].candidates.values():
-        one.reach = 0.0
-    assert best(report)[0] == "none reaches more than the no-op"
-    far = make_full_report(ranked_by="nearest_distance")
-    far.stages[2].candidates["mirror"].nearest_distance = 1.04
-    assert best(far)[2].startswith("mirror 1.04 ,")
-
-
 def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> None:
     report = make_report([f"class {n}" for n in range(100)])
     bars = make_class_bars(report)
@@ -281,7 +264,7 @@ def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> N
     assert report.order is not None
     assert report.model_table is not None
     assert report.base is not None
-    report.order.words = report.order.by_cover[0] = report.confirmed[0].name = report.stages[0].name = bad
+    report.order.words = report.order.by_cover[0] = report.confirmed[0].name = bad
     report.base.name = report.base.destroys[0] = report.model_table.rows[0].name = bad
     report.model_table = ModelTable(
         models=[bad, *MODELS[1:]],

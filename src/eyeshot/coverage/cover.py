@@ -24,7 +24,6 @@ from eyeshot.coverage.result import Cover, Pictures
 from eyeshot.coverage.set_up import set_up, trained_backbone
 from eyeshot.coverage.shift import measure_shift
 from eyeshot.coverage.spend_budget import spend_budget
-from eyeshot.coverage.stages import choose_stage, measure_stages
 from eyeshot.models import FeatureBank, gpu_errors_told
 from eyeshot.settings import check_settings
 
@@ -138,10 +137,6 @@ def cover(
     if chosen.confirm:
         found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
         mark = lap("confirm", mark)
-    shown = {one.name for one in judged.candidates if one.role == "ranked"} | {"clean"}
-    found.stages = measure_stages(bench, [one for one in measured if one.name in shown], progress=progress)
-    found.stage_used, found.stage_reason = choose_stage(found.stages)
-    mark = lap("stages", mark)
     drawn, map_notes = draw_map(
         bench,
         measured,

@@ -37,7 +37,7 @@ def estimate(plan: Plan) -> Cost:
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
     extract(backbone, images[:4], device=torch.device(plan.device), batch_size=4)
     begin = time.perf_counter()
-    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES, with_stages=True)
+    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES)
     forward = (time.perf_counter() - begin) / PROBE_IMAGES
     pool = Pool(images, [f"{number:032x}" for number in range(PROBE_IMAGES)])
     tables, settings = plan.tables, plan.settings
@@ -68,5 +68,5 @@ def estimate(plan: Plan) -> Cost:
     if confirm_s:
         words += f", confirming {confirm_s:.0f} s"
     pixels = stored * side * side * 3
-    disk = pixels + (plan.views + stored) * 2 * (backbone.row_width + 1)
+    disk = pixels + (plan.views + stored) * 2 * (backbone.feature_count + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)

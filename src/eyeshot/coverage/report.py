@@ -273,31 +273,6 @@ class Confirmed(Record):
     seconds: float
 
 
-class StageScores(Record):
-    """Cover by one candidate's cloud, in the space of one stage; see `Scores`."""
-
-    coverage: float
-    density: float
-    nearest_distance: float
-    label_consistent_coverage: float
-    reach: float
-
-
-class StageReport(Record):
-    """The scores in the space of one stage of the model."""
-
-    name: str
-    width: int
-    dimensions: int
-    head_accuracy: float
-    """Of a head on clean source images in the space of this stage, on held-out images."""
-    head_p_value: float | None = None
-    """That this head is right more often than the last layer's by chance alone: McNemar's exact test, one-sided."""
-    target_coverage: float
-    held_out_coverage: float
-    candidates: dict[str, StageScores]
-
-
 class ModelPair(Record):
     """How alike two models rank the candidates."""
 
@@ -344,7 +319,7 @@ class Base(Record):
 class CoverReport(Record):
     """All of `cover.json`."""
 
-    version: int = 1
+    version: int = 2
     answer: list[str]
     """What was found, in sentences, the most important first."""
     advice: str
@@ -380,9 +355,6 @@ class CoverReport(Record):
     """Null where no time was given to short runs; then `score` ranks alone."""
     order: Order | None = None
     confirmed: list[Confirmed] = []
-    stages: list[StageReport] = []
-    stage_used: str = "last"
-    stage_reason: str = ""
     model_table: ModelTable | None = None
     notes: list[str] = []
     skipped: list[SkippedFile] = []

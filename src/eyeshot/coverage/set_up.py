@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 from eyeshot.coverage.clouds import make_target
 from eyeshot.coverage.data import Data, Part, Progress
 from eyeshot.coverage.half_samples import draw_half_samples
-from eyeshot.coverage.kept_labels import CleanHead, classes_of, fit_clean_head
+from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
 from eyeshot.coverage.measure import Bench
 from eyeshot.coverage.plan import Plan
-from eyeshot.coverage.reference_space import ReferenceSpace, fit_reference_space
+from eyeshot.coverage.reference_space import fit_reference_space
 from eyeshot.models import Backbone, FeatureBank, Head
 from eyeshot.training import joined, train_baseline
 
@@ -73,7 +72,17 @@ def set_up(
     target = clean(data.target, "target images")
     val = clean(data.val, "held-out images")
     clean_model = None if baseline_head is None else partial(classes_of, baseline_head)
-    space, head = fit_on_clean(sources, target, val, data, seed=seed, clean_model=clean_model)
+    space = fit_reference_space(sources, target, seed=seed)
+    head = fit_clean_head(
+        space.transform(sources),
+        data.sources.labels,
+        space.transform(val),
+        data.val.labels,
+        class_count=len(data.classes),
+        clean_model=clean_model,
+        transform=space.transform,
+        held_out_features=val.astype(np.float32),
+    )
     halves = draw_half_samples(len(target), len(sources), seed=seed)
     bench = Bench(
         bank,
@@ -87,34 +96,3 @@ def set_up(
         plan.base,
     )
     return bench, np.concatenate([head.sources, space.transform(more)]) if len(more) else head.sources
-
-
-def fit_on_clean(
-    sources: NDArray[np.floating],
-    target: NDArray[np.floating],
-    held_out: NDArray[np.floating],
-    data: Data,
-    *,
-    seed: int,
-    clean_model: Callable[[NDArray[np.floating]], NDArray[np.int64]] | None = None,
-) -> tuple[ReferenceSpace, CleanHead]:
-    """The reference space of clean features, and the head on the sources in it.
-
-    Args:
-        sources, target, held_out: (n, D), (M, D) and (n_val, D), features of one layer.
-        data: where the labels are.
-        seed: of the space.
-        clean_model: see `fit_clean_head`.
-    """
-    space = fit_reference_space(sources, target, seed=seed)
-    head = fit_clean_head(
-        space.transform(sources),
-        data.sources.labels,
-        space.transform(held_out),
-        data.val.labels,
-        class_count=len(data.classes),
-        clean_model=clean_model,
-        transform=space.transform,
-        held_out_features=held_out.astype(np.float32),
-    )
-    return space, head

@@ -2,21 +2,18 @@
 
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.device import choose_device, gpu_errors_told
-from eyeshot.models.feature_bank import FeatureBank, ViewFeatures
+from eyeshot.models.feature_bank import FeatureBank
 from eyeshot.models.features import extract, normalise, place, to_batch
 from eyeshot.models.heads import Head, fit_head
 from eyeshot.models.loading import DEFAULT_MODEL, DEFAULT_MODEL_REASON, load_backbone
 from eyeshot.models.memory import out_of_memory, smaller_batches
-from eyeshot.models.stages import LAST
 
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_MODEL_REASON",
-    "LAST",
     "Backbone",
     "FeatureBank",
     "Head",
-    "ViewFeatures",
     "choose_device",
     "extract",
     "fit_head",

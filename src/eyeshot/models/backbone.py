@@ -9,9 +9,8 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.errors import ModelError
 from eyeshot.images import Geometry
-from eyeshot.models.stages import LAST, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +26,6 @@ class Backbone:
         pretrained: whether its weights come from a training; False for a fresh initialisation.
         fingerprint: 32 hexadecimal digits, of the weights and of how images are prepared.
         reason: what was chosen or found on the way, in sentences to print.
-        stages: what it sees before its last layer, shallow first; see `find_stages`.
     """
 
     name: str
@@ -39,39 +37,6 @@ class Backbone:
     pretrained: bool
     fingerprint: str
     reason: str
-    stages: tuple[Stage, ...] = ()
-
-    @property
-    def stage_names(self) -> tuple[str, ...]:
-        """Names of its stages, shallow first and "last" behind."""
-        return (*(stage.name for stage in self.stages), LAST)
-
-    @property
-    def row_width(self) -> int:
-        """Features of one image, those of all stages together."""
-        return self.feature_count + sum(stage.width for stage in self.stages)
-
-    @property
-    def row_fingerprint(self) -> str:
-        """`fingerprint`, changed where stages stand in a row of features too."""
-        if not self.stages:
-            return self.fingerprint
-        return xxhash.xxh3_128_hexdigest(repr((self.fingerprint, self.stages)).encode())
-
-    def columns(self, stage: str = LAST) -> slice:
-        """Where a stage's features stand in a row: the last layer's come first.
-
-        Raises:
-            InputError: the model has no such stage.
-        """
-        if stage == LAST:
-            return slice(0, self.feature_count)
-        begin = self.feature_count
-        for one in self.stages:
-            if one.name == stage:
-                return slice(begin, begin + one.width)
-            begin += one.width
-        raise InputError(f"`stage` must be one of {', '.join(self.stage_names)} for {self.name}, got {stage!r}.")
 
     def with_module(self, module: nn.Module, *, pretrained: bool, reason: str) -> Backbone:
         """The same preparation of images in front of other weights, for instance trained ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -44,11 +43,10 @@ class ViewFeatures(NamedTuple):
 class FeatureBank:
     """Features of clean images and of views for one backbone; only what is missing is computed.
 
-    A row holds the last layer's features and behind them those of the model's earlier stages, all from one forward
-    pass. Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
+    Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
 
     Args:
-        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone and its stages>` of it.
+        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone>` of it.
         backbone: the model.
         device: where views are made and the model runs.
         batch_size: images at once through the model.
@@ -56,7 +54,6 @@ class FeatureBank:
     Attributes:
         augment_s, forward_s: seconds spent so far on making views, and on the model.
         batch_size: images at once through the model; less than was given once the device had no room for them.
-        columns: where the features that it gives stand in a row: the last layer's, or those of a stage (`at`).
         computed: rows that this object computed so far; the others came from disk.
     """
 
@@ -66,25 +63,13 @@ class FeatureBank:
         self.backbone = backbone
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.columns = backbone.columns()
-        self.folder = cache / "features" / backbone.row_fingerprint
+        self.folder = cache / "features" / backbone.fingerprint
         self.augment_s = 0.0
         self.forward_s = 0.0
         self.computed = 0
         pixels = 3 * backbone.geometry.size**2
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
-
-    def at(self, stage: str) -> FeatureBank:
-        """The same rows, of which `clean` and `views` give another stage's features; seconds and rows count anew.
-
-        Raises:
-            InputError: the model has no such stage.
-        """
-        other = copy.copy(self)
-        other.columns = self.backbone.columns(stage)
-        other.augment_s, other.forward_s, other.computed = 0.0, 0.0, 0
-        return other
 
     def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
         """Features of unchanged images.
@@ -153,7 +138,7 @@ class FeatureBank:
     def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         begin = time.perf_counter()
         found, self.batch_size = smaller_batches(
-            lambda size: extract(self.backbone, images, device=self.device, batch_size=size, with_stages=True),
+            lambda size: extract(self.backbone, images, device=self.device, batch_size=size),
             self.batch_size,
         )
         self.forward_s += time.perf_counter() - begin
@@ -163,7 +148,7 @@ class FeatureBank:
         description = self.folder / "store.json"
         if self._store is None and description.exists():
             dtype = json.loads(description.read_text(encoding="utf-8"))["dtype"]
-            self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
+            self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
         return self._store
 
     def _missing(self, keys: Sequence[str]) -> list[int]:
@@ -175,9 +160,8 @@ class FeatureBank:
     def _append(self, keys: Sequence[str], features: NDArray[np.float32], success: NDArray[np.bool_]) -> None:
         store = self._open()
         if store is None:
-            parts = [features[:, self.backbone.columns(stage)] for stage in self.backbone.stage_names]
-            dtype = "float16" if all(map(_fits_half, parts)) else "float32"
-            store = self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
+            dtype = "float16" if _fits_half(features) else "float32"
+            store = self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
             # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.
@@ -188,11 +172,11 @@ class FeatureBank:
     def _read(self, keys: Sequence[str]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         store = self._open()
         if store is None:
-            return np.empty((0, self.columns.stop - self.columns.start), np.float16), np.empty(0, np.bool_)
-        # Of the file on disk only the wanted columns are copied.
+            return np.empty((0, self.backbone.feature_count), np.float16), np.empty(0, np.bool_)
+        # A row holds the features and behind them whether the view succeeded.
         rows: NDArray[np.floating] = store.open()  # type: ignore[assignment]
         positions = store.positions(keys)
-        return np.asarray(rows[:, self.columns][positions]), np.asarray(rows[:, -1][positions] > 0.5)
+        return np.asarray(rows[:, :-1][positions]), np.asarray(rows[:, -1][positions] > 0.5)
 
 
 def _fits_half(features: NDArray[np.float32]) -> bool:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from eyeshot.errors import ModelError
 from eyeshot.models.backbone import Backbone
-from eyeshot.models.stages import tapped
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -63,7 +62,6 @@ def extract(
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 64,
-    with_stages: bool = False,
 ) -> NDArray[np.float32]:
     """Features of images.
 
@@ -73,10 +71,9 @@ def extract(
         device: where the forward pass runs.
         batch_size: images at once at most; changes features only by rounding. On a CPU fewer are taken where
             they are large: 16 of 128 px instead of 64 are a quarter faster, since feature maps stay in its caches.
-        with_stages: also the features of its earlier stages, from the same forward pass.
 
     Returns:
-        float32 (N, D); with stages (N, `backbone.row_width`), in `backbone.columns(stage)` each.
+        float32 (N, D).
 
     Raises:
         ModelError: some features are NaN or infinite.
@@ -86,15 +83,12 @@ def extract(
     module.eval()
     if device.type == "cpu":
         batch_size = min(batch_size, max(FEWEST, CACHED_PIXELS // backbone.geometry.size**2))
-    stages = backbone.stages if with_stages else ()
-    width = backbone.row_width if with_stages else backbone.feature_count
-    features = np.empty((len(images), width), np.float32)
-    with torch.inference_mode(), tapped(module, stages) as taps:
+    features = np.empty((len(images), backbone.feature_count), np.float32)
+    with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             batch = to_batch(images[start : start + batch_size])
             values = normalise(batch, backbone, device=device, layout=layout)
-            parts = [module(values), *(taps[stage.path] for stage in stages)]
-            features[start : start + batch_size] = torch.cat([part.float() for part in parts], 1).cpu().numpy()
+            features[start : start + batch_size] = module(values).float().cpu().numpy()
     unusable = int((~np.isfinite(features)).any(axis=1).sum())
     if unusable:
         raise ModelError(

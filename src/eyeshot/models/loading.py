@@ -13,7 +13,6 @@ from eyeshot.images import Geometry
 from eyeshot.models import timm_models
 from eyeshot.models.backbone import Backbone, count_features, fingerprint_of
 from eyeshot.models.own_models import is_factory, load_own
-from eyeshot.models.stages import find_stages
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 
@@ -101,7 +100,6 @@ def load_backbone(
         pretrained=pretrained,
         fingerprint=fingerprint_of(module, name, geometry, means, stds),
         reason=" ".join(notes),
-        stages=find_stages(module, geometry.size),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking import by_cover_alone, ranked_by
 from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts, run_interval
-from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, number, points, shortened
+from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, shortened
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Cover, CoverReport
@@ -30,7 +29,6 @@ MOST_SPRITE_BYTES = 7_000_000
 MOST_STRIP_BYTES = 3_000_000
 MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
-MOST_OF_STAGE = 3
 
 
 def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
@@ -84,7 +82,8 @@ def _context(cover: Cover, share: float) -> dict[str, Any]:
         "pictures": bool(share),
         "class_bars": make_class_bars(report),
         **_runs(report),
-        **_models(report),
+        "model_lines": model_lines(report),
+        "correlation": correlation_text,
     }
 
 
@@ -107,21 +106,6 @@ def _runs(report: CoverReport) -> dict[str, Any]:
         "confirmed_axis": make_axis(100 * value for values in gains for value in values),
         "ranks": {one.name: one.rank for one in report.candidates},
     }
-
-
-def _models(report: CoverReport) -> dict[str, Any]:
-    """Candidate by model, and the stages of this model."""
-    best = {stage.name: _best_of(stage.candidates, by_reach=report.ranked_by == "reach") for stage in report.stages}
-    return {"model_lines": model_lines(report), "correlation": correlation_text, "best_of_stage": best}
-
-
-def _best_of(scores: Mapping[str, Any], *, by_reach: bool) -> list[tuple[str, str]]:
-    """The three that reach most in one stage, in points, or come nearest, in neighbour radii."""
-    if by_reach:
-        reaching = sorted((pair for pair in scores.items() if pair[1].reach > 0), key=lambda pair: -pair[1].reach)
-        return [(name, points(one.reach)) for name, one in reaching[:MOST_OF_STAGE]]
-    nearest = sorted(scores.items(), key=lambda pair: pair[1].nearest_distance)
-    return [(name, number(one.nearest_distance)) for name, one in nearest[:MOST_OF_STAGE]]
 
 
 def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
