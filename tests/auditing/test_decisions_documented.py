@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from eyeshot.auditing import KINDS, Decision, Split
-from eyeshot.auditing.split import Leakage, LikeTest
+from eyeshot.auditing import KINDS, Decision
+from eyeshot.auditing.split import Leakage, LikeTest, Split
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "decisions.md"
 

@@ -9,8 +9,9 @@ from decisions_made import LABELS, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import POLICIES, apply_policy, compute_manifest, decided_groups, find_policy
+from eyeshot.auditing import apply_policy, compute_manifest, decided_groups, find_policy
 from eyeshot.auditing.decision import ordered
+from eyeshot.auditing.policies import POLICIES
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, copy_groups
 

@@ -36,8 +36,7 @@ def test_probabilities_are_a_half_but_for_crops_policies_and_clean():
     assert {entry.probability for entry in EVERYTHING} == {0.5, 1.0}
 
 
-def test_masking_and_mixing_are_harder_and_not_wider():
-    assert {entry.family for entry in EVERYTHING if entry.harder} == {"masking", "mixing"}
+def test_mixing_and_nothing_else_mixes_labels():
     assert {entry.family for entry in EVERYTHING if entry.mixes} == {"mixing"}
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
-from eyeshot.auditing import Journal, Split, decide
+from eyeshot.auditing import Journal, decide
+from eyeshot.auditing.split import Split
 from eyeshot.errors import InputError
 from eyeshot.images import read_images
 

@@ -10,7 +10,8 @@ import xxhash
 from PIL import Image
 
 from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, count_reasons, read_images
+from eyeshot.images import ImageTable, read_images
+from eyeshot.images.skipped import count_reasons
 
 
 def test_class_folders_become_labels_and_ids_are_paths_below_the_root(pets: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, count_reasons, read_images
+from eyeshot.images import ImageTable, read_images
+from eyeshot.images.skipped import count_reasons
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from eyeshot.errors import InputError
-from eyeshot.images import check_apart, count_reasons, read_images
+from eyeshot.images import check_apart, read_images
+from eyeshot.images.skipped import count_reasons
 
 
 def link(path: Path, target: Path) -> None:

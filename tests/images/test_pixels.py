@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eyeshot.images import Geometry, ImageTable, PixelStore, count_reasons, decode, pixels, read_images
+from eyeshot.images import Geometry, ImageTable, PixelStore, decode, pixels, read_images
+from eyeshot.images.skipped import count_reasons
 
 GEOMETRY = Geometry(16)
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from eyeshot.errors import StorageError
-from eyeshot.training import describe_hardware, describe_versions, read_result, wilson
+from eyeshot.training import describe_hardware, describe_versions, wilson
+from eyeshot.training.result import read_result
 
 from .helpers import run
 

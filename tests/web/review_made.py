@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw
 
 from eyeshot.auditing import Finding, ImageRef, Journal, audit, read_report, read_sources
 from eyeshot.project import Project
-from eyeshot.web import Review, make_app, make_server, open_socket
+from eyeshot.web import Review, make_app, open_socket
+from eyeshot.web.serving import make_server
 
 TOKEN = "made-for-tests_0123456789"
 

@@ -11,19 +11,19 @@ from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.auditing.aligning import align
-    from eyeshot.auditing.comparing import Comparison, compare_decisions
-    from eyeshot.auditing.decision import KINDS, BadLine, Decision, Decisions, decide
+    from eyeshot.auditing.comparing import compare_decisions
+    from eyeshot.auditing.decision import KINDS, Decision, Decisions, decide
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
     from eyeshot.auditing.following import Follower
     from eyeshot.auditing.head_features import image_features, name_reader
     from eyeshot.auditing.journal import DECISIONS_FILE, Journal
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
-    from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, LabelPair, read_report
+    from eyeshot.auditing.policies import apply_policy, find_policy
+    from eyeshot.auditing.report import AuditReport, Distribution, Finding, ImageRef, LabelPair, read_report
     from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.sources import Sources, is_flat, read_sources
-    from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
+    from eyeshot.auditing.split import SPLIT_FILE, count_parts, read_split
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
     from eyeshot.auditing.words import NAMES
@@ -32,13 +32,9 @@ __all__ = [
     "DECISIONS_FILE",
     "KINDS",
     "NAMES",
-    "POLICIES",
     "SPLIT_FILE",
     "Audit",
     "AuditReport",
-    "BadLine",
-    "Comparison",
-    "CopyGroup",
     "Decision",
     "Decisions",
     "Distribution",
@@ -49,7 +45,6 @@ __all__ = [
     "LabelPair",
     "Manifest",
     "Sources",
-    "Split",
     "SplitRequest",
     "align",
     "apply_policy",
@@ -89,16 +84,12 @@ _HOME = {
     "Finding": "report",
     "LabelPair": "report",
     "Distribution": "report",
-    "CopyGroup": "report",
     "AuditReport": "report",
     "Audit": "run",
     "NAMES": "words",
     "DECISIONS_FILE": "journal",
     "KINDS": "decision",
-    "POLICIES": "policies",
     "SPLIT_FILE": "split",
-    "BadLine": "decision",
-    "Comparison": "comparing",
     "compare_decisions": "comparing",
     "image_features": "head_features",
     "name_reader": "head_features",
@@ -106,7 +97,6 @@ _HOME = {
     "Decisions": "decision",
     "Journal": "journal",
     "Manifest": "manifest",
-    "Split": "split",
     "SplitRequest": "splitting",
     "apply_policy": "policies",
     "compute_manifest": "manifest",

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from eyeshot.auditing.cutoff import BASE, LEAST_LOOKED_AT
 from eyeshot.auditing.detail import Blocks, Comparison, compare_blocks, keep_blocks, keep_halved, most_alike
 
-COARSE = 64  # pixels
 FINE = 96
 FULL = 224
 BLOCK = 128  # pairs

@@ -1,6 +1,6 @@
 """Augmentations: a catalogue, and views made of images by drawing parameters and applying them."""
 
-from eyeshot.augment.candidate import Augmentation, Family
+from eyeshot.augment.candidate import Augmentation
 from eyeshot.augment.catalogue import augmentation, augmentations
 from eyeshot.augment.operation import Mixing, Operation, Parameters, stack
 from eyeshot.augment.own import check_own, own_augmentation
@@ -11,7 +11,6 @@ from eyeshot.augment.views import Views, make_views, view_keys, view_labels
 
 __all__ = [
     "Augmentation",
-    "Family",
     "Mixing",
     "Operation",
     "Parameters",

@@ -67,11 +67,6 @@ class Augmentation:
         return self.operation.mixes_labels
 
     @property
-    def harder(self) -> bool:
-        """Whether it makes the task harder where the images are, not wider: cover cannot see that."""
-        return self.family in ("masking", "mixing")
-
-    @property
     def fingerprint(self) -> str:
         """Changes when what the augmentation does changes; its probability and texts are no part of it."""
         return f"{self.name}={self.operation.fingerprint}"

@@ -14,31 +14,27 @@ if TYPE_CHECKING:
     from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
     from eyeshot.images.finding import read_images
     from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
-    from eyeshot.images.geometry import Fit, Geometry, Interpolation
-    from eyeshot.images.headers import MINIMUM_SIDE, Keep, Look, Progress
+    from eyeshot.images.geometry import Geometry
+    from eyeshot.images.headers import Keep, Look
     from eyeshot.images.listing import check_apart, check_folder
     from eyeshot.images.parallel import default_workers, in_parallel, keep_freed_memory
     from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
     from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
-    from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
+    from eyeshot.images.skipped import Skipped
     from eyeshot.images.splitting import content_hashes, hold_out, sample_rows
     from eyeshot.images.table import ImageTable
     from eyeshot.images.upright import UprightImage, decode_upright
 
 __all__ = [
     "ALWAYS_TRAIN",
-    "MINIMUM_SIDE",
     "Failure",
-    "Fit",
     "Geometry",
     "ImageTable",
-    "Interpolation",
     "Keep",
     "Look",
     "PixelRows",
     "PixelStore",
     "Pixels",
-    "Progress",
     "Skipped",
     "UnreadableImageError",
     "UprightImage",
@@ -46,7 +42,6 @@ __all__ = [
     "check_folder",
     "content_hashes",
     "copy_groups",
-    "count_reasons",
     "decode",
     "decode_upright",
     "default_workers",
@@ -60,25 +55,20 @@ __all__ = [
     "read_images",
     "sample_rows",
     "save_failures",
-    "say_reasons",
     "strict_pillow",
     "undecodable",
 ]
 
 _HOME = {
     "ALWAYS_TRAIN": "folds",
-    "MINIMUM_SIDE": "headers",
     "Failure": "failures",
-    "Fit": "geometry",
     "Geometry": "geometry",
     "ImageTable": "table",
-    "Interpolation": "geometry",
     "Keep": "headers",
     "Look": "headers",
     "PixelRows": "pixels",
     "PixelStore": "pixels",
     "Pixels": "pixels",
-    "Progress": "headers",
     "Skipped": "skipped",
     "UnreadableImageError": "reading",
     "UprightImage": "upright",
@@ -86,7 +76,6 @@ _HOME = {
     "check_folder": "listing",
     "content_hashes": "splitting",
     "copy_groups": "copies",
-    "count_reasons": "skipped",
     "decode": "reading",
     "decode_upright": "upright",
     "default_workers": "parallel",
@@ -100,7 +89,6 @@ _HOME = {
     "read_images": "finding",
     "sample_rows": "splitting",
     "save_failures": "failures",
-    "say_reasons": "skipped",
     "strict_pillow": "reading",
     "undecodable": "failures",
 }

@@ -65,11 +65,6 @@ class Sprites:
     rows: int
     sheets: list[str]
 
-    @property
-    def page_bytes(self) -> int:
-        """Bytes that the sheets take on the page."""
-        return sum(map(len, self.sheets))
-
 
 def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> Sprites | None:
     """Sheets of `images`: uint8 (n, s, s, 3), RGB, as good as fits into `most_bytes`; None where nothing does."""

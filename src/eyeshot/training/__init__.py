@@ -1,20 +1,16 @@
 """The one training loop, and the baseline that is trained in place."""
 
-from eyeshot.training.baseline import Baseline, load_trained, train_baseline
+from eyeshot.training.baseline import train_baseline
 from eyeshot.training.batches import joined
-from eyeshot.training.classifier import Outputs, read_images_with, start_state
+from eyeshot.training.classifier import read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
 from eyeshot.training.machine import describe_hardware, describe_versions
-from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, read_validation, wilson
+from eyeshot.training.result import TrainResult, read_validation, wilson
 from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.training.steps import State, train_steps
 
 __all__ = [
-    "Accuracy",
-    "Baseline",
-    "EpochRecord",
-    "Outputs",
     "State",
     "TrainPlan",
     "TrainResult",
@@ -23,10 +19,8 @@ __all__ = [
     "describe_hardware",
     "describe_versions",
     "joined",
-    "load_trained",
     "plan_training",
     "read_images_with",
-    "read_result",
     "read_validation",
     "start_state",
     "train",

@@ -3,6 +3,6 @@
 from eyeshot.web.app import make_app
 from eyeshot.web.queue import UNLABELLED
 from eyeshot.web.review import Review
-from eyeshot.web.serving import make_server, open_socket, serve
+from eyeshot.web.serving import open_socket, serve
 
-__all__ = ["UNLABELLED", "Review", "make_app", "make_server", "open_socket", "serve"]
+__all__ = ["UNLABELLED", "Review", "make_app", "open_socket", "serve"]
