@@ -68,8 +68,8 @@ def test_the_answer_is_its_title(cover: Cover, tmp_path: Path) -> None:
 
 
 def test_the_same_result_gives_the_same_file(tmp_path: Path) -> None:
-    first = write_cover_picture(make_cover(), tmp_path / "first.svg").read_bytes()
-    assert write_cover_picture(make_cover(), tmp_path / "second.svg").read_bytes() == first
+    """The solver of the layout gives other last digits now and then, so twice would not show it."""
+    assert len({write_cover_picture(make_cover(), tmp_path / "again.svg").read_bytes() for _ in range(8)}) == 1
 
 
 def test_the_users_own_style_is_neither_used_nor_changed(cover: Cover, tmp_path: Path) -> None:

@@ -116,7 +116,17 @@ def draw_cover(cover: Cover) -> Figure:
     _draw_ranking(figure.add_subplot(right[0, 0]), shown, report)
     for number, (label, images) in enumerate(strips, start=1):
         _draw_strip(figure.add_subplot(right[number, 0]), label, images)
+    _fix_layout(figure)
     return figure
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Lay the figure out once, and round: the solver's last digits differ from run to run, and ids hash them."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(length, 5) for length in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def shown_candidates(report: CoverReport) -> list[Candidate]:
