@@ -53,7 +53,7 @@ def test_a_room_imports_only_rooms_before_it_and_only_their_public_names(room: s
 
 
 def test_root_modules_import_no_room_before_it_is_needed() -> None:
-    heavy = {"torch", "timm", "sklearn", "polars", "bokeh", "numpy", "torchvision", "rich"}
+    heavy = {"torch", "timm", "sklearn", "polars", "bokeh", "numpy", "torchvision", "rich", "matplotlib"}
     code = "import sys, eyeshot, eyeshot.cli; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

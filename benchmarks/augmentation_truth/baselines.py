@@ -40,7 +40,7 @@ def frechet_distances(plan: Plan) -> dict[str, float]:
     data = decode_tables(plan.tables, plan.backbone.geometry, plan.settings, cache=plan.cache)
     backbone, head, _, _ = trained_backbone(plan, data, None, "")
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=plan.settings.batch_size)
-    bench, _ = set_up(plan, data, bank, head, None)
+    bench = set_up(plan, data, bank, head, None)
     found = {}
     for candidate in plan.candidates:
         points, present, _ = views_of(bench, candidate, draws_of((candidate,), plan.settings.draws))

@@ -17,7 +17,6 @@ PRETRAINED_MODEL = "a pretrained model"  # ranks for one from scratch
 RANDOM, TRIVIAL, CLEAN = "random", "always TrivialAugment", "clean"
 LESS_IS_BETTER = ("nearest_distance", "frechet")
 BASELINES = {"frechet": "Fréchet distance", "one_epoch": "one epoch from scratch", "equal_cost": "epochs at equal cost"}
-NO_SCORES = ("worth_beyond_data",)
 
 
 def task_of(row: ScoreRow) -> Task:
@@ -44,7 +43,7 @@ def product_gain(rows: Sequence[ScoreRow]) -> Values:
 def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
     """Every single score of `cover.json`, and of the baselines those that the scores' run measured."""
     found = {}
-    for name in (*(one for one in SINGLE if one not in NO_SCORES), "cover_after_run", "validation", *BASELINES):
+    for name in (*SINGLE, "cover_after_run", "validation", *BASELINES):
         sign = -1.0 if name in LESS_IS_BETTER else 1.0
         values = {row["candidate"]: sign * float(row[name]) for row in rows if row[name] is not None}
         if len(set(values) - set(CONTROLS)) > 3:

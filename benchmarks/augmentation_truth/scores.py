@@ -169,6 +169,6 @@ def _text(value: object) -> str:
 
 
 def _value(name: str, text: str) -> object:
-    if name not in NUMBERS and name != "worth_beyond_data":
+    if name not in NUMBERS:
         return text
     return None if text == "" else float(text)

@@ -93,7 +93,7 @@ class CoverSettings(BaseModel):
     candidates: tuple[str, ...] = ()
     generated: Path | None = None
     map: tuple[str, ...] = ()
-    projections: tuple[Literal["PCA", "shift", "t-SNE", "UMAP"], ...] = ("PCA", "shift", "t-SNE", "UMAP")
+    projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
     images: bool = True
     seed: int = Field(default=0, ge=0)
     device: str | None = None

@@ -13,16 +13,11 @@ from eyeshot.coverage.clouds import CloudCover
 from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.kept_labels import CleanHead, KeptLabels
 from eyeshot.coverage.measure import Measured
-from eyeshot.coverage.report import CurvePoint
 
 TARGETS, HELD_OUT = 200, 90
 CLASSES = ("cat", "dog", "owl")
 LABELS = np.arange(HELD_OUT) % 3
 HALVES = draw_half_samples(TARGETS, 2, seed=0).target
-CURVE = [
-    CurvePoint(images=count, coverage=cover, label_consistent_coverage=cover)
-    for count, cover in ((25, 0.1), (50, 0.2), (100, 0.4), (200, 0.8))
-]
 
 
 def first(count: int) -> NDArray[np.bool_]:
@@ -101,7 +96,7 @@ def measured(name: str, cover: CloudCover, *, no_op: CloudCover, **changes: obje
 
 
 def judged(*candidates: Measured) -> Judged:
-    return judge(candidates, clean_head(), classes=CLASSES, curve=CURVE, sources=50, model="net")
+    return judge(candidates, clean_head(), classes=CLASSES, model="net")
 
 
 def bench(clean: int = 40, **covers: CloudCover) -> list[Measured]:

@@ -69,7 +69,7 @@ def test_mixtures_have_no_score_that_needs_one_class_and_say_why():
     found = candidate(judged(*bench(mixup=cloud_cover(first(90)))), "mixup")
     assert found.role == "harder"
     assert (found.score, found.interval) == (None, None)
-    for name in ("label_consistent_coverage", "reach", "worth_images"):
+    for name in ("label_consistent_coverage", "reach"):
         assert getattr(found.scores, name) is None
         assert "labels are mixed" in found.missing[name]
     assert found.scores.coverage == pytest.approx(90 / TARGETS)
@@ -171,18 +171,6 @@ def test_a_class_that_loses_a_little_beyond_noise_is_named_as_harmed():
     found = candidate(judged(*candidates), "grey")
     assert found.role == "ranked"
     assert "costs clean accuracy on dog" in found.reasons
-
-
-def test_gains_are_told_in_clean_images():
-    """From 0.2 at 50 sources to 0.4 at 100; 0.8 is the end of the curve."""
-    found = judged(
-        *bench(40, invert=cloud_cover(first(80)), mirror=cloud_cover(first(40)), grey=cloud_cover(first(TARGETS)))
-    )
-    assert candidate(found, "invert").scores.worth_images == 50
-    assert "worth 50 more clean images" in candidate(found, "invert").reasons[0]
-    assert candidate(found, "mirror").scores.worth_images == 0
-    assert candidate(found, "grey").scores.worth_beyond_data
-    assert "more clean images than the data has" in candidate(found, "grey").reasons[0]
 
 
 def test_generated_images_are_ranked_like_any_other_candidate():

@@ -64,7 +64,7 @@ def test_there_are_never_more_sources_than_target_images(train: Path, test: Path
 def test_there_are_never_more_of_a_kind_than_the_sample(train: Path, test: Path, tmp_path: Path):
     tables = read(train, tmp_path, test=test, sample=20)
     assert (len(tables.sources), len(tables.val), len(tables.target)) == (20, 20, 20)
-    assert len(tables.more) == 60  # the curve goes on to four times as many
+    assert len(tables.more) == 60  # short runs train on four times as many in all
     assert (tables.n_train, tables.n_val, tables.n_target) == (96, 24, 40)
 
 
@@ -125,7 +125,7 @@ def test_new_names_choose_the_same_images_in_the_same_order(train: Path, test: P
 
 
 def test_sources_of_different_classes_lie_mixed(train: Path, test: Path, tmp_path: Path):
-    """The curve takes the first so many, and folds every third: no class may come first."""
+    """Folds take every third: no class may come first."""
     _, data = read_and_decode(train, tmp_path, test=test)
     assert len(set(data.sources.labels[:12])) == 3
     assert 5 < (np.diff(data.sources.labels) != 0).sum() < 39

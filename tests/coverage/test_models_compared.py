@@ -40,7 +40,6 @@ def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Rol
             target_coverage=0.5, held_out_coverage=1, ratio=0.5, target_reached=0.4,
             held_out_reached=0.8, weight=0.5, domain_auc=None, count=9, words="",
         ),
-        curve=[],
         validation_check=ValidationCheck(
             inside=0, outside=0, accuracy_inside=None, accuracy_outside=None, interval_inside=None,
             interval_outside=None,

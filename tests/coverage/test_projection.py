@@ -18,13 +18,9 @@ def points_of(width: int = 10, *, apart: float = 0.0, seed: int = 0) -> tuple[np
     return points.astype(np.float32), np.repeat(np.array(["train", "target"]), 60)
 
 
-def ids_of(points) -> list[str]:
-    return [str(number) for number in range(len(points))]
-
-
 def pca_of(points: np.ndarray, cloud: np.ndarray, scales: np.ndarray | None = None):
     scales = np.ones(points.shape[1], np.float32) if scales is None else scales
-    (found,), notes = project(points, cloud, ids_of(points), scales=scales, names=("PCA",), seed=0)
+    (found,), notes = project(points, cloud, scales=scales, names=("PCA",), seed=0)
     assert notes == []
     return found
 
@@ -81,8 +77,8 @@ def test_a_missing_extra_is_a_note_that_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(projection, "require", missing)
     points, cloud = points_of()
-    found, notes = project(points, cloud, ids_of(points), scales=np.ones(10, np.float32), seed=0)
-    assert [one.info.name for one in found] == ["PCA", "shift"]
+    found, notes = project(points, cloud, scales=np.ones(10, np.float32), seed=0)
+    assert [one.info.name for one in found] == ["PCA"]
     assert [note.split(":")[0] for note in notes] == ["No t-SNE map", "No UMAP map"]
     assert all('pip install "eyeshot[maps]"' in note for note in notes)
 
@@ -94,10 +90,10 @@ def test_all_maps_are_made_of_all_points_at_once_and_repeat():
     points, cloud = points_of()
     heard: list[str] = []
     scales = np.ones(10, np.float32)
-    first, notes = project(points, cloud, ids_of(points), scales=scales, seed=3, progress=heard.append)
-    again, _ = project(points, cloud, ids_of(points), scales=scales, seed=3)
+    first, notes = project(points, cloud, scales=scales, seed=3, progress=heard.append)
+    again, _ = project(points, cloud, scales=scales, seed=3)
     assert torch.get_num_threads() == 1  # as tests/conftest.py sets it; numba would take all cores for torch too
-    assert [one.info.name for one in first] == heard == ["PCA", "shift", "t-SNE", "UMAP"]
+    assert [one.info.name for one in first] == heard == ["PCA", "t-SNE", "UMAP"]
     assert notes == []
     for one, same in zip(first, again, strict=True):
         assert one.xy.shape == (120, 2)
@@ -111,6 +107,6 @@ def test_the_very_few_points_of_a_small_run_can_be_mapped():
     pytest.importorskip("openTSNE", reason="the extra `maps` is not installed")
     points, _ = points_of(3)
     cloud = np.repeat(np.array(["train", "target"]), 12)
-    found, notes = project(points[48:72], cloud, ids_of(cloud), scales=np.ones(3, np.float32), seed=0)
-    assert len(found) == 4
+    found, notes = project(points[48:72], cloud, scales=np.ones(3, np.float32), seed=0)
+    assert len(found) == 3
     assert notes == []

@@ -14,7 +14,6 @@ from small_run import SETTINGS, World, few_epochs
 from eyeshot.augment import Augmentation, augmentation
 from eyeshot.coverage import Cover, short_runs, spend_budget
 from eyeshot.coverage.candidates import Judged, judge
-from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Data, decode_tables
 from eyeshot.coverage.halving import Costs
 from eyeshot.coverage.measure import Bench, Measured, measure
@@ -67,13 +66,9 @@ def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> 
         data = replace(data, **parts)
     with few_epochs():
         backbone, head, _, _ = trained_backbone(plan, data, None, "")
-    bench, clean_all = set_up(plan, data, FeatureBank(cache, backbone), head, None)
+    bench = set_up(plan, data, FeatureBank(cache, backbone), head, None)
     measured = [measure(bench, one) for one in plan.candidates]
-    labels = np.concatenate([data.sources.labels, data.more.labels])
-    curve = clean_curve(bench.target, clean_all, labels, sources=len(data.sources))
-    judged = judge(
-        measured, bench.head, classes=data.classes, curve=curve, sources=len(data.sources), model=backbone.name
-    )
+    judged = judge(measured, bench.head, classes=data.classes, model=backbone.name)
     return Table(plan, data, bench, measured, judged)
 
 

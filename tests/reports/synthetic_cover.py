@@ -9,7 +9,6 @@ from eyeshot.coverage.report import (
     Candidate,
     ClassScores,
     CoverReport,
-    CurvePoint,
     MixedClasses,
     ModelInfo,
     ProjectionInfo,
@@ -148,8 +147,6 @@ def _candidate(
         label_consistent_coverage=None if mixing else 0.33 + reach,
         coverage_gain=reach * 1.1,
         reach=None if mixing else reach,
-        worth_images=None if mixing or reach < 0.005 else int(reach * 9000),
-        worth_beyond_data=reach > 0.12,
         only_reached=max(0, int(reach * 120)),
         affinity=0.42 if destroyed else 0.97 - 2 * abs(reach),
         affinity_worst_class=0.05 if destroyed else 0.71,
@@ -267,14 +264,6 @@ def make_report(classes: list[str] | None = None, **changes: object) -> CoverRep
             words="The target lies far from training: clean images cover 39 % of it, and 96 % of held-out training "
             "images at equal counts.",
         ),
-        curve=[
-            CurvePoint(
-                images=n,
-                coverage=0.41 * (n / 1000) ** 0.3,
-                label_consistent_coverage=0.33 * (n / 1000) ** 0.35,
-            )
-            for n in (50, 100, 200, 400, 700, 1000)
-        ],
         validation_check=ValidationCheck(
             inside=301,
             outside=33,

@@ -16,11 +16,10 @@ from eyeshot.coverage.report import (
     ModelTable,
     Order,
     Part,
-    ProjectionInfo,
     Round,
     ShortRun,
 )
-from eyeshot.coverage.result import Cover, Projection
+from eyeshot.coverage.result import Cover
 
 WEIGHT = 0.59
 SPREAD, HARDER_SPREAD = 0.015, 0.05
@@ -203,8 +202,4 @@ def make_full_cover(classes: list[str] | None = None, **changes: object) -> Cove
     """The whole result."""
     report = make_full_report(classes, **changes)
     points = make_map(report.classes)
-    turn = np.array([[0.98, -0.2], [0.2, 0.98]], np.float32)
-    info = ProjectionInfo(name="shift", trustworthiness=0.74, agreement=0.81, warning=None)
-    points.projections.append(Projection(info, points.projections[0].xy @ turn))
-    report.projections.append(info)
     return Cover(report=report, map=points, pictures=make_pictures(report))

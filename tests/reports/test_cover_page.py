@@ -169,7 +169,7 @@ def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
     "changes",
     [
         {"candidates": []},
-        {"answer": [], "recipe": [], "uncovered": [], "curve": [], "validation_check": None, "models": []},
+        {"answer": [], "recipe": [], "uncovered": [], "validation_check": None, "models": []},
         {"ranked_by": "nearest_distance"},
         {"target": "validation", "notes": [], "skipped": [], "seconds": {}, "versions": {}},
     ],

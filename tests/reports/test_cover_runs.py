@@ -15,11 +15,10 @@ from eyeshot.coverage.result import Cover, Pictures
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.reports.class_bars import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
 from eyeshot.reports.model_table import correlation_text, model_lines
-from eyeshot.reports.orders import make_orders
 from eyeshot.reports.ranking import ALL_PARTS, DISTANCE, REACH, ranked_by
-from eyeshot.reports.run_parts import agreement_text, hidden_axis, make_parts
+from eyeshot.reports.run_parts import hidden_axis, make_parts
 
-NEW = ("Trained to the end", "What the ranking is made of", "The two orders", "What the budget bought")
+NEW = ("Trained to the end", "What the ranking is made of", "What the budget bought")
 NEW += ("Candidate by model", "On top of", "All short runs", "Short run")
 
 
@@ -71,7 +70,7 @@ def test_all_that_the_issue_of_the_run_says_is_written_out(full_page: str) -> No
     assert report.model_table is not None
     assert report.base is not None
     said = [report.order.words, report.order.weight_words, report.budget.words, report.model_table.words]
-    said += [report.base.name, "Spearman correlation 0.14", "0.61 (0.28 to 0.81), n = 21"]
+    said += [report.base.name, "0.61 (0.28 to 0.81), n = 21"]
     said += ["meaningless where its classes are uneven", "ended early: the loss was not finite"]
     assert [words for words in said if words not in text] == []
     assert text.index(report.base.destroys[0]) < text.index("The ranking")
@@ -120,34 +119,6 @@ def test_what_was_confirmed_stands_with_its_rank_and_paired_gain(full_page: str)
     assert ">1</td>" in rows[1]
 
 
-def test_each_candidate_has_a_line_between_its_places() -> None:
-    report = make_full_report()
-    orders = make_orders(report)
-    assert orders is not None
-    assert report.order is not None
-    assert {(one.name, one.left, one.right) for one in orders.slopes} == {
-        (name, report.order.by_cover.index(name), report.order.by_validation.index(name))
-        for name in report.order.by_cover
-    }
-    first = {one.name for one in report.of("ranked") if one.tie_group == 1}
-    assert {one.name for one in orders.slopes if one.best} == first
-    assert 0 < len(first) < len(report.of("ranked"))
-    assert [one.best for one in orders.slopes] == sorted(one.best for one in orders.slopes)
-    assert all(one.far == (abs(one.left - one.right) > 22 / 4) for one in orders.slopes)
-
-
-def test_a_name_in_one_order_alone_has_no_line() -> None:
-    report = make_full_report()
-    assert report.order is not None
-    gone = report.order.by_validation.pop()
-    orders = make_orders(report)
-    assert orders is not None
-    assert gone not in {one.name for one in orders.slopes}
-    assert orders.rows == 22
-    report.order.by_validation.clear()
-    assert make_orders(report) is None
-
-
 def test_what_ranks_follows_the_report() -> None:
     assert ranked_by(make_full_report()) is ALL_PARTS
     assert ranked_by(make_full_report(), "harder") is ALL_PARTS
@@ -185,11 +156,6 @@ def test_the_axis_of_hidden_images_holds_before_and_after() -> None:
     axis = hidden_axis(make_full_report().of("harder"))
     assert (axis.low, axis.high) == (50, 80)
     assert (hidden_axis([]).low, hidden_axis([]).high) == (0, 100)
-
-
-def test_an_agreement_that_is_not_known_is_not_zero() -> None:
-    assert agreement_text(0.9) == "Spearman correlation 0.90"
-    assert "not known" in agreement_text(None)
 
 
 def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> None:

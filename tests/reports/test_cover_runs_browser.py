@@ -72,27 +72,6 @@ def test_contours_are_switched_and_follow_clouds_and_projections(page: Any) -> N
     assert lines(page, "train") == 0
 
 
-def test_the_view_along_the_shift_has_its_own_name_places_and_words(page: Any) -> None:
-    before = page.evaluate("window.eyeshotMap.places('train')")
-    page.get_by_label("Shift axis").check()
-    assert page.evaluate("window.eyeshotMap.places('train')") != before
-    words = page.locator(".trust:visible").inner_text()
-    assert words.startswith("Shift axis: trustworthiness 0.74")
-    assert "cross-fitted" in words
-
-
-def test_slopes_begin_and_end_at_their_names(page: Any) -> None:
-    page.locator(".slopes").scroll_into_view_if_needed()
-    apart = page.evaluate(
-        """[...document.querySelectorAll('.slopes ol')].map((list) => {
-          const line = document.querySelector('.slopes svg').getBoundingClientRect();
-          const { top, height } = list.getBoundingClientRect();
-          return Math.max(Math.abs(top - line.top), Math.abs(height - line.height));
-        })"""
-    )
-    assert max(apart) < 1
-
-
 def test_on_paper_all_is_open_light_and_without_buttons(chromium: Any, full_path: Path) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     context.set_default_timeout(120_000)

@@ -79,7 +79,7 @@ def print_models(report: CoverReport) -> None:
     console.print(compared.words, highlight=False)
 
 
-BY_COVER = ("gain", "95 % interval", "covers", "kept", "tie", "worth")
+BY_COVER = ("gain", "95 % interval", "covers", "kept", "tie")
 
 
 def _table(*headings: str) -> Table:
@@ -147,7 +147,6 @@ def _mixed(candidate: Candidate) -> str:
 def _row(candidate: Candidate) -> list[str]:
     scores = candidate.scores
     low, high = candidate.interval or (0.0, 0.0)
-    worth = "beyond data" if scores.worth_beyond_data else f"{scores.worth_images or ''}"
     return [
         str(candidate.rank),
         candidate.name,
@@ -156,7 +155,6 @@ def _row(candidate: Candidate) -> list[str]:
         "–" if scores.label_consistent_coverage is None else f"{100 * scores.label_consistent_coverage:.0f} %",
         _signed(None if scores.retention is None else 100 * scores.retention, 1),
         str(candidate.tie_group or ""),
-        worth,
     ]
 
 

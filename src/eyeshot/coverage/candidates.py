@@ -1,4 +1,4 @@
-"""From measurements to the candidates of `cover.json`: roles, ranks, ties, worth, reasons."""
+"""From measurements to the candidates of `cover.json`: roles, ranks, ties, reasons."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import compose_lines
 from eyeshot.coverage.class_effects import harmed_classes, helped_classes, mixed_classes, name_class, per_class
-from eyeshot.coverage.curve import worth_in_images
 from eyeshot.coverage.half_samples import interval
 from eyeshot.coverage.kept_labels import CleanHead, find_destroyers
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.ranking import rank_gains
-from eyeshot.coverage.report import Candidate, CurvePoint, Role, Scores
+from eyeshot.coverage.report import Candidate, Role, Scores
 from eyeshot.coverage.words import reasons
 
 LEAST_COVERAGE = 0.05
@@ -46,8 +45,6 @@ def judge(
     head: CleanHead,
     *,
     classes: Sequence[str],
-    curve: list[CurvePoint],
-    sources: int,
     model: str,
 ) -> Judged:
     """Give every candidate its role, rank and reasons.
@@ -56,8 +53,6 @@ def judge(
         measured: all candidates.
         head: on clean images.
         classes: C names.
-        curve: of cover over clean images, for their worth.
-        sources: number of source images.
         model: its name.
     """
     destroyed = find_destroyers(head, [one.kept for one in measured], mixing=[one.mixes for one in measured])
@@ -80,7 +75,7 @@ def judge(
         only = None
         if roles[number] == "ranked":
             only = int((one.cover.reached & (reached == 1)).sum())
-        scores, missing = _scores(one, curve, sources, only)
+        scores, missing = _scores(one, only)
         candidate = Candidate(
             name=one.name,
             family=one.family,
@@ -160,7 +155,7 @@ def _reached_count(measured: Sequence[Measured], roles: Sequence[Role]) -> NDArr
     return counts
 
 
-def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | None) -> tuple[Scores, dict[str, str]]:
+def _scores(one: Measured, only: int | None) -> tuple[Scores, dict[str, str]]:
     cover, kept = one.cover, one.kept
     missing: dict[str, str] = {}
     scores = Scores(
@@ -178,11 +173,10 @@ def _scores(one: Measured, curve: list[CurvePoint], sources: int, only: int | No
     )
     if one.mixes:
         why = "labels are mixed, so neighbours have no one class to agree on"
-        missing |= dict.fromkeys(("label_consistent_coverage", "reach", "worth_images"), why)
+        missing |= dict.fromkeys(("label_consistent_coverage", "reach"), why)
     else:
         scores.label_consistent_coverage = cover.label_consistent_coverage
         scores.reach = cover.label_consistent_coverage - one.yardstick.label_consistent_coverage
-        scores.worth_images, scores.worth_beyond_data = worth_in_images(curve, scores.reach, sources=sources)
     if only is None:
         missing["only_reached"] = "counted among ranked candidates only"
     for name in ("affinity", "relearnability"):

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from eyeshot.coverage.candidates import Judged, gain_of, judge
 from eyeshot.coverage.confirm import confirm
-from eyeshot.coverage.curve import clean_curve
 from eyeshot.coverage.data import Progress, decode_tables
 from eyeshot.coverage.kept_labels import find_destroyers
 from eyeshot.coverage.make_report import Facts, check_validation, make_report
@@ -79,26 +76,13 @@ def cover(
     notes = [*plan.notes, *data.notes, *baseline_note]
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
-    bench, clean_all = set_up(plan, data, bank, baseline_head, progress)
+    bench = set_up(plan, data, bank, baseline_head, progress)
     measured = _measure_all(plan, bench, progress)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
         notes.append(f"features: batches of {bank.batch_size}, since {plan.device} has no room for more.")
-    curve = clean_curve(
-        bench.target,
-        clean_all,
-        np.concatenate([data.sources.labels, data.more.labels]),
-        sources=len(data.sources),
-    )
-    judged = judge(
-        measured,
-        bench.head,
-        classes=data.classes,
-        curve=curve,
-        sources=len(data.sources),
-        model=backbone.name,
-    )
+    judged = judge(measured, bench.head, classes=data.classes, model=backbone.name)
     of_validation = plan.tables.target_is_validation
     shift = measure_shift(
         bench.clean,
@@ -112,7 +96,7 @@ def cover(
     mark = lap("scores", mark)
     seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
 
-    facts = Facts(plan, data, backbone, baseline_accuracy, shift, curve, check_validation(bench), base, command)
+    facts = Facts(plan, data, backbone, baseline_accuracy, shift, check_validation(bench), base, command)
     found = make_report(facts, judged)
     found.notes = notes
     if chosen.budget_s and plan.costs is not None:

@@ -29,7 +29,10 @@ from eyeshot.settings import CoverSettings
 
 Progress = Callable[[str, int, int], None]
 BASELINE_IMAGES = 20_000
-CURVE_IMAGES = 4  # clean images on the curve, in multiples of the sample
+MOST_TRAINING = 4
+"""Sources and further training images together, in multiples of the sources: what short runs train on. All images of a
+large folder would have to be decoded and passed through the model before the first step, and a run of a few minutes
+sees no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ class Tables:
         train, val, target: image tables; `target` is `val` where there is no test folder.
         baseline: rows of `train` that train the baseline; empty for a pretrained model.
         sources: rows of `train` that views are made of.
-        more: further rows of `train` for the curve of cover over clean images.
+        more: further rows of `train` that short runs train on, beside the sources.
         generated: made images, or None.
     """
 
@@ -89,7 +92,7 @@ class Data:
         classes: C names.
         baseline: what the baseline trains on; None for a pretrained model.
         sources: what views are made of.
-        more: further clean training images, for the curve.
+        more: further clean training images, that short runs train on.
         val, target, generated: held-out, to be covered, made.
         skipped: (path, reason) of files that were left out.
         notes: sentences to print.
@@ -202,7 +205,7 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
     count = min(settings.sample, len(chosen_target), len(source_rows))
     sources = source_rows[sample_rows(table.take(source_rows), count, seed=settings.seed)]
     rest = np.setdiff1d(source_rows, sources)
-    wanted = min(len(rest), (CURVE_IMAGES - 1) * count)
+    wanted = min(len(rest), (MOST_TRAINING - 1) * count)
     more = rest[sample_rows(table.take(rest), wanted, seed=settings.seed)] if wanted else np.empty(0, np.int64)
     generated = None
     if settings.generated is not None:

@@ -49,7 +49,8 @@ def estimate(plan: Plan) -> Cost:
         draws = draws_of((*plan.base, candidate), settings.draws)
         augment_s += each * (draws * len(tables.sources) + len(tables.val))
     stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
-    forward_s = forward * (plan.views + stored)
+    passed = plan.views + stored - (0 if settings.budget_s else len(tables.more))
+    forward_s = forward * passed
     decode_s = stored / DECODE_PER_S
     score_s = 1e-8 * len(plan.candidates) * len(tables.target) * len(tables.sources) * (1 + settings.draws) + 10
     baseline_s = settings.baseline_cap_s if len(tables.baseline) else 0.0
@@ -68,5 +69,5 @@ def estimate(plan: Plan) -> Cost:
     if confirm_s:
         words += f", confirming {confirm_s:.0f} s"
     pixels = stored * side * side * 3
-    disk = pixels + (plan.views + stored) * 2 * (backbone.feature_count + 1)
+    disk = pixels + passed * 2 * (backbone.feature_count + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)

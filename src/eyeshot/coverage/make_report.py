@@ -19,7 +19,6 @@ from eyeshot.coverage.report import (
     Base,
     Budget,
     CoverReport,
-    CurvePoint,
     ModelInfo,
     Order,
     Shift,
@@ -41,7 +40,6 @@ class Facts:
     backbone: Backbone
     baseline_accuracy: float | None
     shift: Shift
-    curve: list[CurvePoint]
     check: ValidationCheck
     base: Base | None
     command: str
@@ -92,7 +90,6 @@ def make_report(
         seed=plan.settings.seed,
         ranked_by=judged.ranked_by,
         shift=shift,
-        curve=facts.curve,
         validation_check=facts.check,
         candidates=judged.candidates,
         uncovered=sorted(data.target.ids[row] for row in np.flatnonzero(judged.unreached)),

@@ -80,7 +80,7 @@ def draw_map(
     ids = [name for part in parts for name in part[3]]
     report = None if progress is None else (lambda name: progress(f"drawing the {name} map", 0, 0))
     projections, notes = project(
-        points, cloud, ids, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
+        points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
     )
     return (
         CoverMap(

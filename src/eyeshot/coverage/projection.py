@@ -1,8 +1,7 @@
 """One joint map of all clouds in two dimensions: a picture, with how far it can be trusted.
 
 Fitted on clean training, target, validation and the mapped candidates together; never one map per cloud, and no
-point is put into a map that was fitted without it. The view along the shift is the exception: its direction must not
-have seen the points that it places.
+point is put into a map that was fitted without it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from sklearn.manifold import trustworthiness
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.report import ProjectionInfo
 from eyeshot.coverage.result import Projection
-from eyeshot.coverage.shift_axis import shift_axis
 from eyeshot.coverage.words import percent
 from eyeshot.errors import MissingExtraError
 from eyeshot.optional import require
@@ -33,20 +31,18 @@ Points = NDArray[np.float32]
 def project(
     points: Points,
     cloud: NDArray[np.str_],
-    ids: Sequence[str],
     *,
     scales: Points,
-    names: Sequence[str] = ("PCA", "shift", "t-SNE", "UMAP"),
+    names: Sequence[str] = ("PCA", "t-SNE", "UMAP"),
     seed: int,
     jobs: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Projection], list[str]]:
-    """Map the points with PCA, along the shift, with t-SNE and UMAP.
+    """Map the points with PCA, t-SNE and UMAP.
 
     Args:
         points: float32 (P, d) in the reference space.
         cloud: (P,) name of each point's cloud; "train" and "target" must be among them.
-        ids: P ids of images; a view carries that of its source.
         scales: float32 (d,), undo the whitening: the principal components of whitened points mean nothing.
         names: which maps, in any order.
         seed: of the maps.
@@ -58,7 +54,6 @@ def project(
     found, notes = [], []
     methods: dict[str, Callable[[], NDArray[np.floating]]] = {
         "PCA": lambda: _pca(points * scales),
-        "shift": lambda: shift_axis(points, cloud, ids, scales=scales, seed=seed),
         "t-SNE": lambda: _tsne(points, seed, jobs),
         "UMAP": lambda: _umap(points, seed),
     }

@@ -31,10 +31,6 @@ class Scores(Record):
     """Coverage less that of the no-op with as many draws."""
     reach: float | None = None
     """Label-consistent coverage less that of the no-op with as many draws."""
-    worth_images: int | None = None
-    """How many more clean training images would have brought the same reach."""
-    worth_beyond_data: bool = False
-    """True when the gain is more than all the clean images at hand can show."""
     only_reached: int | None = None
     """Target images that this candidate reaches and no other does."""
     affinity: float | None = None
@@ -177,14 +173,6 @@ class Shift(Record):
     """Cross-fitted area under the curve of a classifier that tells training from target; 0.5 means alike."""
     count: int
     words: str
-
-
-class CurvePoint(Record):
-    """Cover of the target by so many clean training images."""
-
-    images: int
-    coverage: float
-    label_consistent_coverage: float
 
 
 class ValidationCheck(Record):
@@ -344,7 +332,6 @@ class CoverReport(Record):
     ranked_by: Literal["reach", "nearest_distance"]
     """What `score` is, and the part `reach` of the ranking of all."""
     shift: Shift
-    curve: list[CurvePoint]
     validation_check: ValidationCheck | None
     candidates: list[Candidate]
     uncovered: list[str]

@@ -54,21 +54,17 @@ def trained_backbone(
     return baseline.backbone, baseline.head, accuracy, note
 
 
-def set_up(
-    plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None
-) -> tuple[Bench, NDArray[np.float32]]:
-    """Clean features, the reference space, the target's balls and the clean head.
-
-    Returns:
-        the bench, and float32 (n, d), sources and further clean training images in its space.
-    """
+def set_up(plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None) -> Bench:
+    """Clean features, the reference space, the target's balls and the clean head."""
     seed = plan.settings.seed
 
     def clean(part: Part, what: str) -> NDArray[np.floating]:
         report = None if progress is None else (lambda done, total: progress(f"features of {what}", done, total))
         return bank.clean(part.pool, np.arange(len(part)), progress=report)
 
-    sources, more = clean(data.sources, "training images"), clean(data.more, "training images")
+    sources = clean(data.sources, "training images")
+    if plan.settings.budget_s:
+        clean(data.more, "training images")  # into the bank: short runs start from a head on them
     target = clean(data.target, "target images")
     val = clean(data.val, "held-out images")
     clean_model = None if baseline_head is None else partial(classes_of, baseline_head)
@@ -84,7 +80,7 @@ def set_up(
         held_out_features=val.astype(np.float32),
     )
     halves = draw_half_samples(len(target), len(sources), seed=seed)
-    bench = Bench(
+    return Bench(
         bank,
         space,
         data,
@@ -95,4 +91,3 @@ def set_up(
         plan.settings.draws,
         plan.base,
     )
-    return bench, np.concatenate([head.sources, space.transform(more)]) if len(more) else head.sources

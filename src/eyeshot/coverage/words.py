@@ -65,12 +65,7 @@ def reasons(
         nearer = "nearer to the target than" if beats else "not nearer to the target than"
         found.append(f"its views are {nearer} the no-op's; hardly any target image is covered")
     elif beats:
-        worth = ""
-        if scores.worth_beyond_data:
-            worth = ", worth more clean images than the data has"
-        elif scores.worth_images:
-            worth = f", worth {scores.worth_images:,} more clean images"
-        found.append(f"reaches {points(scores.reach)} more of the target than the no-op{worth}")
+        found.append(f"reaches {points(scores.reach)} more of the target than the no-op")
     elif candidate.interval and candidate.interval[1] < 0:
         found.append(f"loses {points(-(candidate.score or 0))} of the target against the no-op: neighbours agree less")
     else:

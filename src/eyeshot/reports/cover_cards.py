@@ -137,8 +137,6 @@ def _run_lines(candidate: Candidate) -> list[ScoreLine]:
 def _line(candidate: Candidate, words: ScoreWords) -> ScoreLine:
     value = getattr(candidate.scores, words.key)
     worst = getattr(candidate.scores, f"{words.key}_worst_class", None)
-    if words.key == "worth_images" and candidate.scores.worth_beyond_data:
-        return ScoreLine(words, f"> {words.text(value)}" if value else "beyond", missing="more than the data can say")
     return ScoreLine(
         words,
         words.text(value),

@@ -9,17 +9,15 @@ from markupsafe import Markup
 
 from eyeshot.reports.class_bars import make_class_bars
 from eyeshot.reports.cover_cards import ROLES, make_cards, make_gallery, make_strips
-from eyeshot.reports.curve_figure import make_curve
 from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.joint_map import best_projection, clouds_on_map, figure_json, point_lists
 from eyeshot.reports.markers import PATHS
 from eyeshot.reports.model_table import correlation_text, model_lines
-from eyeshot.reports.orders import make_orders
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking import by_cover_alone, ranked_by
-from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, agreement_text, hidden_axis, make_parts, run_interval
-from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, PROJECTION_NAMES, shortened
+from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, hidden_axis, make_parts, run_interval
+from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, shortened
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Cover, CoverReport
@@ -73,10 +71,8 @@ def _context(cover: Cover, share: float) -> dict[str, Any]:
         "label_scores": LABEL_SCORES,
         "glossary": GLOSSARY,
         "paths": PATHS,
-        "projection_names": PROJECTION_NAMES,
         "map": _map(cover, int(share * MOST_SPRITE_BYTES)),
         "gallery": make_gallery(cover, int(share * MOST_GALLERY_BYTES)) if share else [],
-        "curve": make_curve(report),
         "check_axis": Axis(0.0, 100.0, (0.0, 25.0, 50.0, 75.0, 100.0)),
         "most_files": MOST_FILES,
         "pictures": bool(share),
@@ -101,8 +97,6 @@ def _runs(report: CoverReport) -> dict[str, Any]:
         "run_meaning": RUN_MEANING,
         "run_interval": run_interval,
         "runs": [one for role in ROLES for one in report.of(role) if one.run is not None],
-        "orders": make_orders(report),
-        "agreement": agreement_text(report.order.agreement if report.order else None),
         "confirmed_axis": make_axis(100 * value for values in gains for value in values),
         "ranks": {one.name: one.rank for one in report.candidates},
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eyeshot.reports.interval_plot import Axis, make_axis
-from eyeshot.reports.wording import ScoreWords, number, points, signed
+from eyeshot.reports.wording import ScoreWords, points, signed
 
 if TYPE_CHECKING:
     from eyeshot.coverage import Candidate, CoverReport
@@ -156,8 +156,3 @@ def hidden_axis(candidates: list[Candidate]) -> Axis:
     low, high = (min(shares), max(shares)) if shares else (0.0, 100.0)
     low, high = max(0.0, 10 * ((low - 1) // 10)), min(100.0, 10 * ((high + 1) // 10 + 1))
     return Axis(low, high, tuple(low + place * (high - low) / 2 for place in range(3)))
-
-
-def agreement_text(correlation: float | None) -> str:
-    """A Spearman correlation of the two orders."""
-    return "their agreement is not known" if correlation is None else f"Spearman correlation {number(correlation)}"

@@ -138,12 +138,6 @@ COVER_SCORES = (
         "Median distance from a target image to the cloud, in units of its own neighbour radius; under 1 is inside.",
         "number",
     ),
-    ScoreWords(
-        "worth_images",
-        "worth in images",
-        "How many more clean training images would have brought the same reach.",
-        "images",
-    ),
     ScoreWords("only_reached", "only this one", "Target images that this candidate reaches and no other.", "images"),
 )
 LABEL_SCORES = (
@@ -179,9 +173,6 @@ GLOSSARY = (
         "candidates that cannot be told apart from the best of their group; group 1 holds the best",
     ),
 )
-
-PROJECTION_NAMES = {"shift": "Shift axis"}
-"""What a projection is called where its own name would not say it."""
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "visible": visible,
