@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.decisions import Decisions
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError, StorageError
 from eyeshot.workspace import make_folder, replacing

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decision, Decisions, Kind, decide
+from eyeshot.auditing.decisions import Decision, Decisions, Kind, decide
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError
 

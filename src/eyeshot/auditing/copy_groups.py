@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.report import read_report
+from eyeshot.auditing.decisions import Decisions
 from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
 
 Rows = NDArray[np.int64]
@@ -30,21 +29,7 @@ def find_groups(
     return copy_groups(table, pixels), pixels
 
 
-def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The copy groups of an `audit.json`, near copies too, as content keys of training images.
-
-    Raises:
-        InputError: the file is no result of `eyeshot audit`.
-    """
-    report = read_report(file)
-    groups = (
-        tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in report.groups
-    )
-    return [group for group in groups if len(group) > 1]
-
-
-def decided_groups(
+def merge_copy_groups(
     table: ImageTable, groups: Rows, decisions: Decisions, *, more: Iterable[Sequence[str]] = ()
 ) -> Rows:
     """Copy groups, with what people know: images that belong together, and images that are no copies.
