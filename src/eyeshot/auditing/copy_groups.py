@@ -53,20 +53,20 @@ def merge_copy_groups(
     cliques: dict[int, list[str]] = defaultdict(list)
     for content, row in first.items():
         cliques[int(groups[row])].append(content)
-    together = [*cliques.values(), *(list(dict.fromkeys(one)) for one in more)]
+    together = [*cliques.values(), *(list(dict.fromkeys(group)) for group in more)]
     # Equal bytes may lie in two of the groups that were given, where these are not made by `copy_groups`.
     for row, content in enumerate(contents):
         if groups[row] != groups[first[content]]:
             together.append([content, *cliques[int(groups[row])]])
     # Of each content, those that it is no copy of: a group of thousands may be said to belong together.
     apart: dict[str, set[str]] = defaultdict(set)
-    for one in decisions.active:
-        own = set(one.images)
-        if one.kind == "group":
+    for decision in decisions.active:
+        own = set(decision.images)
+        if decision.kind == "group":
             together.append(sorted(own))
             for content in own & apart.keys():
                 apart[content] -= own
-        elif one.kind == "not-copy":
+        elif decision.kind == "not-copy":
             for content in own:
                 apart[content] |= own - {content}
     union = _Union(len(table))

@@ -180,36 +180,18 @@ def default_author() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class BadLine:
-    """A line of a file of decisions that cannot be used.
-
-    Attributes:
-        file: its path.
-        line: its number, from 1.
-        reason: why, in a few words.
-    """
-
-    file: str
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.reason}"
-
-
 @dataclass(frozen=True, eq=False)
 class Decisions:
     """A set of decisions, in the order in which they take effect.
 
     Attributes:
         stored: all of them, undone ones and undos too, each id once.
-        bad: lines that cannot be used.
+        bad: lines that cannot be used: file, number from 1, and why.
         conflicting: ids under which different decisions stand, which only an edit by hand can make: the latest counts.
     """
 
     stored: tuple[Decision, ...] = ()
-    bad: tuple[BadLine, ...] = ()
+    bad: tuple[str, ...] = ()
     conflicting: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -232,7 +214,7 @@ class Decisions:
         return tuple(decision for decision in self.stored if decision.kind != "undo" and decision.id not in self.undone)
 
 
-def ordered(decisions: Iterable[Decision], bad: Iterable[BadLine] = ()) -> Decisions:
+def ordered(decisions: Iterable[Decision], bad: Iterable[str] = ()) -> Decisions:
     """A set of decisions from any order; of two under one id the later counts, whichever came first."""
     kept: dict[str, Decision] = {}
     conflicting: set[str] = set()
@@ -390,10 +372,10 @@ class DecisionLog:
                 raise
 
 
-def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decision], list[BadLine]]:
-    """The decisions of some lines, and the lines that are none."""
+def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decision], list[str]]:
+    """The decisions of some lines, and which lines are none, with file, number and why."""
     good: list[Decision] = []
-    bad: list[BadLine] = []
+    bad: list[str] = []
     for number, line in enumerate(data.split(b"\n"), first_line):
         text = line.strip(b" \t\r\xef\xbb\xbf") if number == 1 else line.strip()
         if not text:
@@ -401,7 +383,7 @@ def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decisio
         try:
             good.append(Decision.model_validate_json(text))
         except ValidationError as error:
-            bad.append(BadLine(str(file), number, _what_is_wrong(text, error)))
+            bad.append(f"{file}, line {number}: {_what_is_wrong(text, error)}")
     return good, bad
 
 

@@ -104,10 +104,6 @@ class DecisionState:
                 self._of_finding[decision.finding].append(decision)
         return changed
 
-    def counts(self, name: str) -> bool:
-        """Whether the decision of an id is there and not undone."""
-        return name in self.by_id and self.by_id[name].kind != "undo" and name not in self.undone
-
     def about(self, content: str) -> list[Decision]:
         """The decisions about a content that count, in the order in which they take effect."""
         return [decision for decision in self._about.get(content, ()) if decision.id not in self.undone]
