@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.common import keep
-from eyeshot.auditing import Journal, compute_manifest, decide
+from eyeshot.auditing import DecisionLog, compute_manifest, decide
 from eyeshot.images import ImageTable
 
 STORED = 100_000
@@ -52,28 +52,29 @@ if __name__ == "__main__":
     parser.add_argument("--stored", type=int, default=STORED)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        journal = Journal(Path(folder) / "decisions.jsonl")
+        log = DecisionLog(Path(folder) / "decisions.jsonl")
         made = [
             decide("relabel", [key(number)], label=f"class{number % 500}", author="benchmark", names=[f"{number}.jpg"])
             for number in range(arguments.stored)
         ]
         begin = time.perf_counter()
-        journal.append(made)
+        log.append(made)
         filled = time.perf_counter() - begin
         alone, seen = [], []
         for number in range(TIMES):
             one = decide("drop", [key(number)], author="benchmark", names=[f"{number}.jpg"])
             begin = time.perf_counter()
-            Journal(journal.file).append([one])
+            DecisionLog(log.file).append([one])
             alone.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        decisions = journal.read()
+        decisions = log.read()
         first = time.perf_counter() - begin
+        log.news()
         for number in range(TIMES // 10):
             one = decide("keep", [key(number)], author="benchmark")
             begin = time.perf_counter()
-            journal.append([one])
-            journal.read()
+            log.append([one])
+            log.news()
             seen.append(time.perf_counter() - begin)
         table = table_of(arguments.stored)
         begin = time.perf_counter()
@@ -84,9 +85,9 @@ if __name__ == "__main__":
             {
                 "stored": arguments.stored,
                 "n": TIMES,
-                "file_bytes": journal.file.stat().st_size,
+                "file_bytes": log.file.stat().st_size,
                 "store_one": milliseconds(alone),
-                "store_one_and_read_all": milliseconds(seen),
+                "store_one_and_read_it": milliseconds(seen),
                 "fill_s": filled,
                 "read_all_s": first,
                 "manifest_s": applied,

@@ -25,7 +25,7 @@ import polars as pl
 
 from benchmarks.common import keep, shared
 from benchmarks.decisions import key, milliseconds
-from eyeshot.auditing import AuditReport, Decision, Finding, ImageRef, Journal, Sources, decide
+from eyeshot.auditing import AuditReport, Decision, DecisionLog, Finding, ImageRef, Sources, decide
 from eyeshot.images import ImageTable
 from eyeshot.web import Review, make_app, open_socket, serve
 
@@ -74,7 +74,7 @@ def answer(folder: Path, file: Path, count: int, told: Any) -> None:
     sources = sources_of(count, folder)
     findings = findings_of(sources)
     begin = time.perf_counter()
-    review = Review(AuditReport.model_construct(findings=findings), sources, Journal(file), author="benchmark")
+    review = Review(AuditReport.model_construct(findings=findings), sources, file, author="benchmark")
     own = open_socket()
     port = own.getsockname()[1]
     told.put((port, time.perf_counter() - begin))
@@ -159,13 +159,13 @@ if __name__ == "__main__":
     count = arguments.count
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         file = Path(folder) / "decisions.jsonl"
-        Journal(file).append([made(number) for number in range(count)])
+        DecisionLog(file).append([made(number) for number in range(count)])
         with answered(shared(), file, count) as (port, ready):
             opened = paints(port)
             far = [{"from": count // 2 + 100 * number, "by": 1} for number in range(TIMES)]
             result = {
                 "findings": count,
-                "decisions": len(Journal(file).read()),
+                "decisions": len(DecisionLog(file).read()),
                 "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
                 "ready_s": ready,
                 "page": opened,

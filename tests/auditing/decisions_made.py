@@ -8,7 +8,7 @@ import polars as pl
 import xxhash
 from hypothesis import strategies as st
 
-from eyeshot.auditing.decision import Decision
+from eyeshot.auditing.decisions import Decision
 from eyeshot.images import ImageTable
 from eyeshot.images.table import COLUMNS
 

@@ -5,7 +5,7 @@ import pytest
 from decisions_made import key, table_of
 
 from eyeshot.auditing import Decision, compare_decisions, decide
-from eyeshot.auditing.decision import ordered
+from eyeshot.auditing.decisions import ordered
 from eyeshot.errors import InputError
 
 

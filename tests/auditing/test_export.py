@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eyeshot.auditing import (
-    Journal,
+    DecisionLog,
     Manifest,
     compute_manifest,
     decide,
@@ -19,7 +19,7 @@ from eyeshot.auditing import (
     write_decisions,
     write_links,
 )
-from eyeshot.auditing.decision import ordered
+from eyeshot.auditing.decisions import ordered
 from eyeshot.auditing.export import places, safe_name
 from eyeshot.errors import InputError, StorageError
 from eyeshot.images import read_images
@@ -147,7 +147,7 @@ def test_exported_decisions_are_the_same_decisions(tmp_path_factory, made) -> No
     folder = tmp_path_factory.mktemp("export")
     decisions = ordered(made)
     write_decisions(decisions, folder / "all.jsonl")
-    assert Journal(folder / "all.jsonl").read().stored == decisions.stored
+    assert DecisionLog(folder / "all.jsonl").read().stored == decisions.stored
     write_decisions(decisions, folder / "all.csv")
     lines = (folder / "all.csv").read_text("utf-8").splitlines()
     assert len(lines) == 1 + len(decisions)

@@ -9,9 +9,8 @@ from decisions_made import LABELS, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import apply_policy, compute_manifest, decided_groups, find_policy
-from eyeshot.auditing.decision import ordered
-from eyeshot.auditing.policies import POLICIES
+from eyeshot.auditing import POLICIES, apply_policy, compute_manifest, find_policy, merge_copy_groups
+from eyeshot.auditing.decisions import ordered
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, copy_groups
 
@@ -53,7 +52,7 @@ def test_no_policy_leaves_a_class_under_the_least_and_what_was_stopped_is_listed
 @given(tables, st.integers(1, 8), st.sampled_from([one.name for one in POLICIES]))
 def test_a_policy_applied_again_decides_nothing_new(table, least: int, name: str) -> None:
     manifest, made, stopped = applied(table, name, least)
-    groups = decided_groups(manifest.table, copy_groups(manifest.table), ordered(made))
+    groups = merge_copy_groups(manifest.table, copy_groups(manifest.table), ordered(made))
     again, still = apply_policy(find_policy(name), manifest, groups, min_per_class=least)
     assert again == []
     # The same groups, though what was decided since may have made further classes of theirs too small.
@@ -66,7 +65,7 @@ def test_a_group_that_was_stopped_for_one_class_may_be_stopped_for_another_one_l
     again, still = apply_policy(
         find_policy("drop-both"),
         manifest,
-        decided_groups(manifest.table, copy_groups(manifest.table), ordered(made)),
+        merge_copy_groups(manifest.table, copy_groups(manifest.table), ordered(made)),
         min_per_class=2,
     )
     assert again == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -88,8 +89,11 @@ def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path)
     assert decided(eyeshot) == []
     assert "22 of 22 images stay, 0 under another label" in eyeshot("manifest", "export", "--csv", "clean.csv").out
     undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out.splitlines()[0])
-    eyeshot("decisions", "undo", undo["id"])
-    assert [one["id"] for one in decided(eyeshot)] == [first]
+    refused = eyeshot("decisions", "undo", undo["id"])
+    assert (refused.code, "Give the decision that it took back again" in refused.err) == (2, True)
+    assert decided(eyeshot) == []
+    eyeshot("decisions", "add", "drop", pets / "cat" / "wrong.png", "--given", "cat")
+    assert len(decided(eyeshot)) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,6 +149,59 @@ def test_two_people_merge_and_export(eyeshot: Eyeshot, pets: Path):
     assert Path("one.jsonl").read_bytes() == Path("two.jsonl").read_bytes()
     eyeshot("decisions", "export", "table.csv")
     assert len(Path("table.csv").read_text("utf-8").splitlines()) == 3
+
+
+def contradict(eyeshot: Eyeshot, pets: Path) -> tuple[bytes, bytes]:
+    """Ann's decisions, which are those of the project, and Ben's, which contradict one of them."""
+    eyeshot("decisions", "add", "drop", pets / "cat" / "1.png", pets / "cat" / "2.png", "--author", "ann")
+    for number, label in ((1, "dog"), (3, "dog")):
+        eyeshot(
+            "decisions", "add", "relabel", pets / "cat" / f"{number}.png", "--label", label, "--author", "ben",
+            "--decisions", "ben.jsonl",
+        )  # fmt: skip
+    return Path("decisions.jsonl").read_bytes(), Path("ben.jsonl").read_bytes()
+
+
+def test_contradictions_are_listed_and_nothing_is_stored_where_nobody_can_be_asked(eyeshot: Eyeshot, pets: Path):
+    before = contradict(eyeshot, pets)
+    done = eyeshot("decisions", "merge", "ben.jsonl")
+    assert done.code == 2
+    (line,) = [line for line in done.err.splitlines() if "mine drop (ann, " in line]
+    assert "cat/1.png: " in line
+    assert "theirs relabel -> dog (ben, " in line
+    assert "--on-conflict mine, theirs or newer" in done.err
+    assert (Path("decisions.jsonl").read_bytes(), Path("ben.jsonl").read_bytes()) == before
+    assert eyeshot("decisions", "merge", "ben.jsonl", "--on-conflict", "both").code == 2
+    assert (Path("decisions.jsonl").read_bytes(), Path("ben.jsonl").read_bytes()) == before
+
+
+@pytest.mark.parametrize(("rule", "images"), [("mine", "20 of 22"), ("theirs", "21 of 22"), ("newer", "21 of 22")])
+def test_a_rule_settles_contradictions_once(eyeshot: Eyeshot, pets: Path, rule: str, images: str):
+    contradict(eyeshot, pets)
+    done = eyeshot("decisions", "merge", "ben.jsonl", "--on-conflict", rule)
+    assert (done.code, "2 new decisions" in done.out) == (0, True)
+    assert f"yours count {int(rule == 'mine')} times" in done.out
+    assert images in eyeshot("manifest", "export", pets, "--csv", "x.csv").out
+    again = eyeshot("decisions", "merge", "ben.jsonl")
+    assert (again.code, "0 new decisions" in again.out) == (0, True)
+
+
+@pytest.mark.parametrize(("answers", "images"), [(["mine"], "20 of 22"), (["what", "theirs"], "21 of 22"), ([], "")])
+def test_in_a_terminal_each_contradiction_is_asked(
+    eyeshot: Eyeshot, pets: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], images: str
+):
+    before, _ = contradict(eyeshot, pets)
+    typed = io.StringIO("".join(f"{answer}\n" for answer in answers))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", typed)
+    done = eyeshot("decisions", "merge", "ben.jsonl")
+    assert "cat/1.png: mine drop (ann, " in done.out
+    if not answers:  # the window was closed
+        assert done.code == 130
+        assert Path("decisions.jsonl").read_bytes() == before
+        return
+    assert done.code == 0
+    assert images in eyeshot("manifest", "export", pets, "--csv", "x.csv").out
 
 
 def test_a_line_that_cannot_be_used_is_named_and_the_rest_counts(eyeshot: Eyeshot, pets: Path):

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
-from eyeshot.auditing import Journal, decide
-from eyeshot.auditing.split import Split
+from eyeshot.auditing import DecisionLog, Split, decide
 from eyeshot.errors import InputError
 from eyeshot.images import read_images
 
@@ -30,12 +29,12 @@ def split_of(folder: Path, file: Path, *, validate: int = 3, skip: int = 0) -> P
 def test_images_that_were_left_out_or_relabelled_are_so_in_the_run(train, test, tmp_path: Path):  # noqa: F811
     table = read_images(train)
     contents = dict(zip(table.ids, table.contents, strict=True))
-    journal = Journal(tmp_path / "decisions.jsonl")
-    journal.append([
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.append([
         decide("drop", [contents["a/0.png"], contents["a/3.png"]], author="ann"),
         decide("merge-classes", classes=["b", "c"], label="bc", author="ann"),
     ])  # fmt: skip
-    tables = read(train, tmp_path, test=test, decisions=journal.file)
+    tables = read(train, tmp_path, test=test, decisions=log.file)
     assert tables.n_train + tables.n_val == 118
     assert tables.train.classes == ("a", "bc")
     assert not {contents["a/0.png"], contents["a/3.png"]} & {*tables.train.contents}
@@ -43,10 +42,10 @@ def test_images_that_were_left_out_or_relabelled_are_so_in_the_run(train, test, 
 
 
 def test_decisions_that_leave_one_class_are_told(train, test, tmp_path: Path):  # noqa: F811
-    journal = Journal(tmp_path / "decisions.jsonl")
-    journal.append([decide("merge-classes", classes=["a", "b", "c"], label="all", author="ann")])
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.append([decide("merge-classes", classes=["a", "b", "c"], label="all", author="ann")])
     with pytest.raises(InputError, match="--no-manifest"):
-        read(train, tmp_path, test=test, decisions=journal.file)
+        read(train, tmp_path, test=test, decisions=log.file)
 
 
 def test_the_split_of_the_team_validates_and_a_folder_of_ones_own_goes_before_it(train, test, tmp_path: Path):  # noqa: F811

@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 from PIL import Image, ImageDraw
 
-from eyeshot.auditing import Finding, ImageRef, Journal, audit, read_report, read_sources
+from eyeshot.auditing import Finding, ImageRef, audit, read_report, read_sources
 from eyeshot.project import Project
 from eyeshot.web import Review, make_app, open_socket
 from eyeshot.web.serving import make_server
@@ -76,7 +76,7 @@ def make_project(folder: Path) -> tuple[Path, Path]:
 def make_review(
     folder: Path,
     *,
-    journal: Path | None = None,
+    decisions: Path | None = None,
     project: Project | None = None,
     author: str = "ann",
     more: Sequence[Finding] = (),
@@ -88,7 +88,7 @@ def make_review(
     )  # fmt: skip
     report = read_report(folder / "audit" / "audit.json")
     report.findings.extend(more)
-    return Review(report, sources, Journal(journal or folder / "decisions.jsonl"), project=project, author=author)
+    return Review(report, sources, decisions or folder / "decisions.jsonl", project=project, author=author)
 
 
 @dataclass

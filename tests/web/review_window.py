@@ -7,11 +7,11 @@ from typing import Any
 
 from review_made import Site
 
-from eyeshot.auditing import Journal
+from eyeshot.auditing import DecisionLog
 
 
 def kinds(folder: Path) -> list[str]:
-    return [one.kind for one in Journal(folder / "decisions.jsonl").read().stored]
+    return [one.kind for one in DecisionLog(folder / "decisions.jsonl").read().stored]
 
 
 class Window:

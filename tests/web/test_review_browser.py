@@ -13,7 +13,7 @@ import pytest
 from review_made import Site, doubted, make_review, number_of, served
 from review_window import Window, kinds
 
-from eyeshot.auditing import Journal
+from eyeshot.auditing import DecisionLog
 from eyeshot.project import Project
 
 pytestmark = pytest.mark.browser
@@ -58,7 +58,7 @@ def test_keep_drop_and_several_at_once(window: Window, folder: Path) -> None:
     assert window.count(".image[aria-selected=true]") == 2
     window.stored("k", "cat/")
     assert kinds(folder) == ["drop", "keep"]
-    assert len(Journal(folder / "decisions.jsonl").read().stored[1].images) == 2
+    assert len(DecisionLog(folder / "decisions.jsonl").read().stored[1].images) == 2
 
 
 def test_copies_laid_alike_over_each_other_and_in_turn(window: Window) -> None:
@@ -119,7 +119,7 @@ def test_relabel_with_type_ahead_that_is_faster_than_the_box(window: Window, fol
     assert window.page.locator("#labels-text").input_value() == "ca"
     window.press("Enter")
     window.wait("Stored: dog/blank.jpg: relabelled to cat")
-    stored = Journal(folder / "decisions.jsonl").read().stored
+    stored = DecisionLog(folder / "decisions.jsonl").read().stored
     assert [(one.kind, one.given, one.label) for one in stored] == [("relabel", "dog", "cat")]
     window.press("u")
     window.wait("undone")
@@ -147,7 +147,7 @@ def test_a_doubted_label_is_shown_beside_its_nearest_and_the_proposed_one_is_two
         window.wait("Stored: cat/3.jpg: relabelled to dog")
         assert window.complaints == []
         window.context.close()
-    assert [(one.kind, one.given, one.label) for one in Journal(folder / "decisions.jsonl").read().stored] == [
+    assert [(one.kind, one.given, one.label) for one in DecisionLog(folder / "decisions.jsonl").read().stored] == [
         ("relabel", "cat", "dog")
     ]
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("eyeshot.auditing.journal.os.fsync", full)
+    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", full)
     for key in ("d", "D"):
         window.press(key)
         window.wait("No space left on device", "#wrong")
@@ -283,13 +283,13 @@ def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(
         assert window.count(".image.out, .badge") == 0
     assert kinds(folder) == []
     assert (folder / "decisions.jsonl").read_bytes() == b""
-    monkeypatch.setattr("eyeshot.auditing.journal.os.fsync", usual)
+    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", usual)
     window.stored("D", "cat/0.jpg, dog/same.jpg")
     assert window.page.locator("#wrong").is_hidden()
-    monkeypatch.setattr("eyeshot.auditing.journal.os.fsync", full)
+    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", full)
     window.press("u")
     window.wait("No space left", "#wrong")
-    monkeypatch.setattr("eyeshot.auditing.journal.os.fsync", usual)
+    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", usual)
     window.stored("u", "undone")  # what could not be undone can be later
     assert kinds(folder) == ["drop-both", "undo"]
 
@@ -341,7 +341,7 @@ def test_images_without_a_label_get_one_by_hand_where_the_rules_allow_it(chromiu
         window.wait("relabelled to cat")
         assert window.page.locator(".badge.new").all_inner_texts() == ["now cat"] * 2
         window.context.close()
-    stored = Journal(folder / "decisions.jsonl").read().stored
+    stored = DecisionLog(folder / "decisions.jsonl").read().stored
     assert [(one.label, len(one.images)) for one in stored] == [("dog", 1), ("cat", 2)]
     file.write_text('[rules]\ntest_images = "features"\n', encoding="utf-8")
     with served(make_review(folder, project=Project(file, {}, "features"))) as site:

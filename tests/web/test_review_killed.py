@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from eyeshot.auditing import Journal
+from eyeshot.auditing import DecisionLog
 
 KILLS = int(os.environ.get("EYESHOT_KILLS", "8"))
 CODE = "from eyeshot.cli import main; main()"
@@ -95,7 +95,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(
         server.process.wait()
         for thread in threads:
             thread.join()
-        kept = Counter(one.id for one in Journal(folder / "decisions.jsonl").read().stored)
+        kept = Counter(one.id for one in DecisionLog(folder / "decisions.jsonl").read().stored)
         acknowledged = {name for hand in hands for name in hand.stored}
         assert acknowledged <= kept.keys()
         assert kept.keys() <= {name for hand in hands for name in hand.sent}

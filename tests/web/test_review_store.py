@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from review_made import Site, make_review, number_of, position_of, served
 
-from eyeshot.auditing import Journal, audit, compute_manifest, decide
+from eyeshot.auditing import DecisionLog, audit, compute_manifest, decide, undo_of
 from eyeshot.images import read_images
 from eyeshot.project import Project
 
 
 def stored(folder: Path) -> list[str]:
-    return [one.kind for one in Journal(folder / "decisions.jsonl").read().stored]
+    return [one.kind for one in DecisionLog(folder / "decisions.jsonl").read().stored]
 
 
 def test_the_queue_comes_by_worth_and_skips_what_was_decided(site: Site) -> None:
@@ -65,12 +65,12 @@ def test_every_action_means_what_it_says(folder: Path) -> None:
     assert [status for status, _ in answers] == [200] * 8
     assert stored(folder) == ["keep", "relabel", "not-copy", "group", "keep-one", "drop-both", "drop", "keep"]
     table = read_images(folder / "train", cache=folder / "cache")
-    manifest = compute_manifest(table, Journal(folder / "decisions.jsonl").read())
+    manifest = compute_manifest(table, DecisionLog(folder / "decisions.jsonl").read())
     out = set(manifest.left_out["id"])
     assert out == {"cat/turned.jpg", "cat/0.jpg", "dog/same.jpg", "dog/3.jpg", "dog/again.jpg"}
     for row, name in enumerate(review.shown.ids):
         if not review.shown.in_test[row]:
-            assert review.refresh().state(row).out == (name in out), name
+            assert (review.refresh().standing(row).left_out is not None) == (name in out), name
 
 
 def test_of_one_picture_under_two_labels_only_the_chosen_file_is_dropped(folder: Path) -> None:
@@ -82,13 +82,59 @@ def test_of_one_picture_under_two_labels_only_the_chosen_file_is_dropped(folder:
     assert {one["name"]: one["out"] for one in told["images"]} == {"cat/0.jpg": False, "dog/same.jpg": True}
 
 
+def test_a_relabelled_picture_closes_the_finding_only_where_both_are_labelled_alike(folder: Path) -> None:
+    review = make_review(folder)
+    cat, dog = position_of(review, "cat/0.jpg"), position_of(review, "dog/same.jpg")
+    conflict = number_of(review, "conflict")
+    with served(review) as site:
+        before = site.get(f"item/{conflict}")["item"]["words"]
+        _, told = site.post("decide", action="relabel", images=[cat], item=conflict, label="fish")
+        still = "Still different: cat/0.jpg is fish, dog/same.jpg is dog."
+        assert told["words"] == f"cat/0.jpg: relabelled to fish. {still}"
+        item = site.get(f"item/{conflict}")["item"]
+        assert (item["decided"], item["words"]) == (False, f"{before} {still}")
+        _, told = site.post("decide", action="relabel", images=[dog], item=conflict, label="fish")
+        assert told["words"] == "dog/same.jpg: relabelled to fish"
+        item = site.get(f"item/{conflict}")["item"]
+        assert (item["decided"], item["words"]) == (True, before)
+        site.post("undo", names=told["names"])
+        assert not site.get(f"item/{conflict}")["item"]["decided"]
+
+
+@pytest.mark.parametrize("action", ["keep", "keep-all", "drop"])
+def test_a_conflict_is_closed_when_all_are_kept_or_one_label_is_left(folder: Path, action: str) -> None:
+    review = make_review(folder)
+    cat, dog = position_of(review, "cat/0.jpg"), position_of(review, "dog/same.jpg")
+    conflict = number_of(review, "conflict")
+    with served(review) as site:
+        if action == "keep":  # one of two, which disagree as before
+            site.post("decide", action="keep", images=[cat], item=conflict)
+            item = site.get(f"item/{conflict}")["item"]
+            assert (item["decided"], "Still different: cat/0.jpg is cat" in item["words"]) == (False, True)
+        images = [] if action == "keep-all" else [dog]
+        site.post("decide", action=action, images=images, item=conflict)
+        assert site.get(f"item/{conflict}")["item"]["decided"]
+
+
+def test_classes_merged_into_one_close_the_conflict_between_them(folder: Path) -> None:
+    review = make_review(folder)
+    conflict = number_of(review, "conflict")
+    log = DecisionLog(folder / "decisions.jsonl")
+    merged = decide("merge-classes", classes=["cat", "dog"], label="pet")
+    with served(review) as site:
+        log.append([merged])
+        assert site.get(f"item/{conflict}")["item"]["decided"]
+        log.append([undo_of(merged)])
+        assert not site.get(f"item/{conflict}")["item"]["decided"]
+
+
 def test_of_a_leak_the_copy_in_training_goes(folder: Path) -> None:
     review = make_review(folder)
     with served(review) as site:
         leak = number_of(review, "leak")
         assert site.post("decide", action="keep-one", item=leak, images=[position_of(review, "leaked.jpg")])[0] == 200
-    assert review.refresh().state(position_of(review, "cat/1.jpg")).out
-    assert not review.refresh().state(position_of(review, "leaked.jpg")).out
+    assert review.refresh().standing(position_of(review, "cat/1.jpg")).left_out
+    assert not review.refresh().standing(position_of(review, "leaked.jpg")).left_out
 
 
 def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path) -> None:
@@ -101,10 +147,10 @@ def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path
         assert (status, "no training set" in told["error"]) == (409, True)
         assert site.post("decide", action="drop-all", item=leak)[0] == 200
         assert site.post("decide", action="drop", images=[leaked, copy], item=leak)[0] == 200
-    assert [one.images for one in Journal(folder / "decisions.jsonl").read().stored] == [
+    assert [one.images for one in DecisionLog(folder / "decisions.jsonl").read().stored] == [
         (review.shown.contents[copy],)
     ] * 2
-    assert not review.refresh().state(leaked).out
+    assert not review.refresh().standing(leaked).left_out
 
 
 def test_undo_takes_back_a_press_and_an_undo_can_be_seen_everywhere(site: Site) -> None:
@@ -116,6 +162,8 @@ def test_undo_takes_back_a_press_and_an_undo_can_be_seen_everywhere(site: Site) 
     status, again = site.post("undo", names=told["names"])
     assert (status, "undone already" in again["error"]) == (409, True)
     assert site.post("undo", names=["0" * 32])[0] == 409
+    status, refused = site.post("undo", names=back["names"])
+    assert (status, "Give the decision that it took back again" in refused["error"]) == (409, True)
 
 
 def test_a_press_that_is_sent_twice_is_stored_once(site: Site, folder: Path) -> None:
@@ -141,20 +189,20 @@ def test_two_servers_on_one_file_lose_nothing_of_each_other(folder: Path) -> Non
 
 def test_two_people_merge_their_files_by_id(folder: Path) -> None:
     for author, image in (("ann", 0), ("bob", 1)):
-        with served(make_review(folder, journal=folder / f"{author}.jsonl", author=author)) as site:
+        with served(make_review(folder, decisions=folder / f"{author}.jsonl", author=author)) as site:
             site.post("decide", action="drop", images=[image])
-    merged = Journal(folder / "decisions.jsonl")
+    merged = DecisionLog(folder / "decisions.jsonl")
     assert merged.merge([folder / "ann.jsonl", folder / "bob.jsonl"]) == 2
     assert merged.merge([folder / "bob.jsonl"]) == 0
     review = make_review(folder)
-    assert [review.refresh().state(row).out for row in range(3)] == [True, True, False]
+    assert [review.refresh().standing(row).left_out is not None for row in range(3)] == [True, True, False]
 
 
 def test_what_other_programs_decide_is_seen(site: Site, folder: Path) -> None:
     assert site.review is not None
     conflict = site.review.queue.items[0]
     contents = [site.review.shown.contents[row] for row in conflict.here]
-    Journal(folder / "decisions.jsonl").append([decide("drop-both", contents, policy="drop-both")])
+    DecisionLog(folder / "decisions.jsonl").append([decide("drop-both", contents, policy="drop-both")])
     assert site.get("item/0")["item"]["decided"]
     (folder / "decisions.jsonl").unlink()
     assert not site.get("item/0")["item"]["decided"]

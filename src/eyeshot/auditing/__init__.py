@@ -11,16 +11,35 @@ from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.auditing.aligning import align
-    from eyeshot.auditing.comparing import compare_decisions
-    from eyeshot.auditing.decision import KINDS, Decision, Decisions, decide
+    from eyeshot.auditing.comparing import Comparison, compare_decisions
+    from eyeshot.auditing.contradictions import WINNERS, Contradiction, Winner, find_contradictions, settle
+    from eyeshot.auditing.copy_groups import find_groups, merge_copy_groups
+    from eyeshot.auditing.decisions import (
+        DECISIONS_FILE,
+        KINDS,
+        REVIEW_OF,
+        Decision,
+        DecisionLog,
+        Decisions,
+        decide,
+        default_author,
+        ordered,
+        undo_of,
+    )
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
-    from eyeshot.auditing.following import Follower
     from eyeshot.auditing.head_features import image_features, name_reader
-    from eyeshot.auditing.journal import DECISIONS_FILE, Journal
-    from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
-    from eyeshot.auditing.manifest import Manifest, compute_manifest
-    from eyeshot.auditing.policies import apply_policy, find_policy
-    from eyeshot.auditing.report import AuditReport, Distribution, Finding, ImageRef, LabelPair, read_report
+    from eyeshot.auditing.manifest import DecisionState, Manifest, Standing, compute_manifest
+    from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
+    from eyeshot.auditing.report import (
+        AuditReport,
+        CopyGroup,
+        Distribution,
+        Finding,
+        ImageRef,
+        LabelPair,
+        read_groups,
+        read_report,
+    )
     from eyeshot.auditing.run import Audit, audit
     from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, count_parts, read_split
@@ -32,20 +51,28 @@ __all__ = [
     "DECISIONS_FILE",
     "KINDS",
     "NAMES",
+    "POLICIES",
+    "REVIEW_OF",
     "SPLIT_FILE",
+    "WINNERS",
     "Audit",
     "AuditReport",
+    "Comparison",
+    "Contradiction",
+    "CopyGroup",
     "Decision",
+    "DecisionLog",
+    "DecisionState",
     "Decisions",
     "Distribution",
     "Finding",
-    "Follower",
     "ImageRef",
-    "Journal",
     "LabelPair",
     "Manifest",
     "Sources",
     "SplitRequest",
+    "Standing",
+    "Winner",
     "align",
     "apply_policy",
     "audit",
@@ -53,17 +80,22 @@ __all__ = [
     "compute_manifest",
     "count_parts",
     "decide",
-    "decided_groups",
+    "default_author",
+    "find_contradictions",
     "find_groups",
     "find_policy",
     "image_features",
     "is_flat",
     "make_split",
+    "merge_copy_groups",
     "name_reader",
+    "ordered",
     "read_groups",
     "read_report",
     "read_sources",
     "read_split",
+    "settle",
+    "undo_of",
     "use_decisions",
     "use_split",
     "write_csv",
@@ -75,7 +107,6 @@ __all__ = [
 _HOME = {
     "align": "aligning",
     "audit": "run",
-    "Follower": "following",
     "Sources": "sources",
     "read_report": "report",
     "read_sources": "sources",
@@ -87,26 +118,39 @@ _HOME = {
     "AuditReport": "report",
     "Audit": "run",
     "NAMES": "words",
-    "DECISIONS_FILE": "journal",
-    "KINDS": "decision",
+    "DECISIONS_FILE": "decisions",
+    "KINDS": "decisions",
+    "POLICIES": "policies",
     "SPLIT_FILE": "split",
+    "Contradiction": "contradictions",
+    "DecisionLog": "decisions",
+    "DecisionState": "manifest",
+    "REVIEW_OF": "decisions",
+    "Standing": "manifest",
+    "WINNERS": "contradictions",
+    "Winner": "contradictions",
+    "default_author": "decisions",
+    "ordered": "decisions",
+    "find_contradictions": "contradictions",
+    "merge_copy_groups": "copy_groups",
+    "read_groups": "report",
+    "settle": "contradictions",
+    "undo_of": "decisions",
+    "Comparison": "comparing",
     "compare_decisions": "comparing",
     "image_features": "head_features",
     "name_reader": "head_features",
-    "Decision": "decision",
-    "Decisions": "decision",
-    "Journal": "journal",
+    "Decision": "decisions",
+    "Decisions": "decisions",
     "Manifest": "manifest",
     "SplitRequest": "splitting",
     "apply_policy": "policies",
     "compute_manifest": "manifest",
     "count_parts": "split",
-    "decide": "decision",
-    "decided_groups": "known_copies",
-    "find_groups": "known_copies",
+    "decide": "decisions",
+    "find_groups": "copy_groups",
     "find_policy": "policies",
     "make_split": "splitting",
-    "read_groups": "known_copies",
     "read_split": "split",
     "use_decisions": "using",
     "use_split": "using",

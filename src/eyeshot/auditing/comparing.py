@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decisions, ordered
+from eyeshot.auditing.decisions import Decisions, ordered
 from eyeshot.auditing.leakage import TOLERANCE, mean_over_groups
 from eyeshot.auditing.manifest import compute_manifest
 from eyeshot.errors import InputError

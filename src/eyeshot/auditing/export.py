@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.decisions import Decisions
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError, StorageError
 from eyeshot.workspace import make_folder, replacing
@@ -75,12 +75,12 @@ def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] =
             building.mkdir()
             copies = copies or not _links_allowed(Path(name))
             for path, place in places(manifest):
-                made = building / place
-                made.parent.mkdir(exist_ok=True)
+                target_file = building / place
+                target_file.parent.mkdir(exist_ok=True)
                 if copies:
-                    shutil.copyfile(path, made)
+                    shutil.copyfile(path, target_file)
                 else:
-                    os.symlink(path, made)
+                    os.symlink(path, target_file)
             if target.exists():
                 target.rmdir()
             building.rename(target)
@@ -101,18 +101,18 @@ def write_decisions(decisions: Decisions, file: Path) -> None:
     make_folder(file.absolute().parent)
     with replacing(file) as temporary:
         if file.suffix.lower() != ".csv":
-            temporary.write_text("".join(f"{one.line()}\n" for one in decisions.stored), encoding="utf-8")
+            temporary.write_text("".join(f"{decision.line()}\n" for decision in decisions.stored), encoding="utf-8")
             return
         columns: dict[str, list[str]] = {
-            "id": [one.id for one in decisions.stored],
-            "time": [one.time.isoformat() for one in decisions.stored],
-            "author": [one.author for one in decisions.stored],
-            "kind": [one.kind for one in decisions.stored],
-            "counts": ["no" if one.id in decisions.undone else "yes" for one in decisions.stored],
-            "label": [one.label or "" for one in decisions.stored],
-            "what": [one.words() for one in decisions.stored],
-            "images": [" ".join(one.images) for one in decisions.stored],
-            "policy": [one.policy for one in decisions.stored],
+            "id": [decision.id for decision in decisions.stored],
+            "time": [decision.time.isoformat() for decision in decisions.stored],
+            "author": [decision.author for decision in decisions.stored],
+            "kind": [decision.kind for decision in decisions.stored],
+            "counts": ["no" if decision.id in decisions.undone else "yes" for decision in decisions.stored],
+            "label": [decision.label or "" for decision in decisions.stored],
+            "what": [decision.words() for decision in decisions.stored],
+            "images": [" ".join(decision.images) for decision in decisions.stored],
+            "policy": [decision.policy for decision in decisions.stored],
         }
         pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_csv(temporary)
 
@@ -133,7 +133,7 @@ def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:
 
 def safe_name(label: str) -> str:
     """A label as a folder name on every system; what it may not hold is written as % and hexadecimal digits."""
-    name = FORBIDDEN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8")), label)
+    name = FORBIDDEN.sub(lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8")), label)
     return f"%{ord(name[0]):02X}{name[1:]}" if DEVICES.match(name) else name
 
 

@@ -1,16 +1,21 @@
-"""The manifest: the image table after decisions. It is computed each time; no file of the user is touched."""
+"""What decisions amount to: how each image stands, and the manifest, which is the image table after decisions.
+
+It is computed each time; no file of the user is touched. The review page asks for single images, by the same rules.
+"""
 
 from __future__ import annotations
 
 import shlex
 import unicodedata
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
-from eyeshot.auditing.decision import Decision, Decisions
+from eyeshot.auditing.decisions import Decision, Decisions
 from eyeshot.images import ImageTable
 
 
@@ -40,6 +45,123 @@ class Manifest:
         return sum(now != given for now, given in zip(self.table.frame["label"], self.given, strict=True))
 
 
+@dataclass(slots=True)
+class Standing:
+    """How an image stands after decisions.
+
+    Attributes:
+        left_out: id of the decision that leaves it out; None where it stays.
+        label: its label now.
+        kept: a person looked and kept it.
+    """
+
+    left_out: str | None
+    label: str | None
+    kept: bool
+
+
+class DecisionState:
+    """What decisions amount to for each image: they are taken one at a time, and looked up by image or finding.
+
+    Args:
+        contents: content key of each image, N.
+        labels: its label in the files; None where it has none.
+        in_test: it is a test image, of which a keep-one neither keeps nor leaves out any; None: all are of training.
+    """
+
+    def __init__(
+        self, contents: Sequence[str], labels: Sequence[str | None], in_test: Sequence[bool] | None = None
+    ) -> None:
+        self.by_id: dict[str, Decision] = {}
+        self.undone: set[str] = set()
+        self.rows_of: defaultdict[str, list[int]] = defaultdict(list)
+        for row, content in enumerate(contents):
+            self.rows_of[content].append(row)
+        self._contents, self._labels, self._in_test = contents, labels, in_test
+        self._about: defaultdict[str, list[Decision]] = defaultdict(list)
+        self._of_finding: defaultdict[str, list[Decision]] = defaultdict(list)
+        self._merged: list[Decision] = []
+        self._kept_rows: dict[str, int | None] = {}
+
+    def take(self, decisions: Iterable[Decision]) -> list[Decision]:
+        """Add decisions, those known already aside; returns those that changed something, of an undo what it undoes."""
+        changed = []
+        for decision in decisions:
+            if decision.id in self.by_id:
+                continue
+            self.by_id[decision.id] = decision
+            if decision.undoes is not None:
+                self.undone.add(decision.undoes)
+                undone = self.by_id.get(decision.undoes)
+                changed += [] if undone is None or undone.kind == "undo" else [undone]
+                continue
+            changed.append(decision)
+            if decision.kind == "merge-classes":
+                insort(self._merged, decision, key=_order)
+            for content in dict.fromkeys(decision.images):
+                insort(self._about[content], decision, key=_order)
+            if decision.finding:
+                self._of_finding[decision.finding].append(decision)
+        return changed
+
+    def about(self, content: str) -> list[Decision]:
+        """The decisions about a content that count, in the order in which they take effect."""
+        return [decision for decision in self._about.get(content, ()) if decision.id not in self.undone]
+
+    def of_finding(self, finding: str) -> list[Decision]:
+        """The decisions that count and were made on the review page about a finding."""
+        return [decision for decision in self._of_finding.get(finding, ()) if decision.id not in self.undone]
+
+    def rows_meant(self, decision: Decision) -> list[int]:
+        """The images that a decision is about."""
+        return [
+            row
+            for content in dict.fromkeys(decision.images)
+            for row in self.rows_of.get(content, ())
+            if self._is_meant(row, decision)
+        ]
+
+    def standing(self, row: int) -> Standing:
+        """How an image stands. The last decision about it decides; classes are merged in the end."""
+        standing = Standing(None, self._labels[row], False)
+        for decision in self.about(self._contents[row]):
+            if not self._is_meant(row, decision):
+                continue
+            if decision.kind in ("drop", "drop-both"):
+                standing.left_out, standing.kept = decision.id, False
+            elif decision.kind == "keep":
+                standing.left_out, standing.kept = None, True
+            elif decision.kind == "keep-one" and not self._is_test(row):
+                standing.kept = self._kept_row(decision) == row
+                standing.left_out = None if standing.kept else decision.id
+            elif decision.kind == "relabel":
+                standing.label = decision.label
+        for decision in self._merged:
+            if standing.label in decision.classes and decision.id not in self.undone:
+                standing.label = decision.label
+        return standing
+
+    def _is_meant(self, row: int, decision: Decision) -> bool:
+        return decision.given in (None, self._labels[row])
+
+    def _is_test(self, row: int) -> bool:
+        return self._in_test is not None and self._in_test[row]
+
+    def _kept_row(self, decision: Decision) -> int | None:
+        """The file that a keep-one keeps; where it is gone the next of its images, so that no picture is lost."""
+        if decision.id not in self._kept_rows:
+            label, files = decision.label, list[int]()
+            for content in (decision.keep or "", *decision.images):
+                rows = self.rows_of.get(content, ())
+                files = [row for row in rows if self._is_meant(row, decision) and not self._is_test(row)]
+                if files:
+                    break
+            self._kept_rows[decision.id] = min(
+                files, key=lambda row: (label is not None and self._labels[row] != label, row), default=None
+            )
+        return self._kept_rows[decision.id]
+
+
 def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     """Apply the decisions that count to an image table.
 
@@ -48,61 +170,31 @@ def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
 
     Args:
         table: all usable images, labelled or not.
-        decisions: of `Journal.read`; those about images that are not in the table change nothing.
+        decisions: of `DecisionLog.read`; those about images that are not in the table change nothing.
     """
     given: list[str | None] = table.frame["label"].to_list()
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, content in enumerate(table.contents):
-        rows_of[content].append(row)
-    labels = list(given)
-    out: dict[int, str] = {}
-    gone = []
-    for one in decisions.active:
-        if not one.images:
-            continue
-        rows = [row for content in dict.fromkeys(one.images) for row in rows_of.get(content, ())]
-        if one.given is not None:
-            rows = [row for row in rows if given[row] == one.given]
-        if not rows:
-            gone.append(one)
-        elif one.kind in ("drop", "drop-both"):
-            out.update(dict.fromkeys(rows, one.id))
-        elif one.kind == "keep":
-            for row in rows:
-                out.pop(row, None)
-        elif one.kind == "keep-one":
-            kept = _kept_row(one, rows, rows_of, given)
-            out.update({row: one.id for row in rows if row != kept})
-            out.pop(kept, None)
-        elif one.kind == "relabel":
-            for row in rows:
-                labels[row] = one.label
-    for one in decisions.active:
-        if one.kind == "merge-classes":
-            labels = [one.label if label in one.classes else label for label in labels]
-    stay = [row for row in range(len(table)) if row not in out]
-    leave = sorted(out)
-    frame = table.frame.with_columns(pl.Series("label", labels, dtype=pl.String))[stay]
+    state = DecisionState(table.contents, given)
+    state.take(decisions.stored)
+    standings = [state.standing(row) for row in range(len(table))]
+    stay = [row for row, standing in enumerate(standings) if standing.left_out is None]
+    leave = [row for row, standing in enumerate(standings) if standing.left_out is not None]
+    gone = [decision for decision in decisions.active if decision.images and not state.rows_meant(decision)]
+    labels = pl.Series("label", [standing.label for standing in standings], dtype=pl.String)
+    frame = table.frame.with_columns(labels)[stay]
     classes = tuple(sorted(set(frame["label"].drop_nulls())))
     left = ImageTable(frame, classes, table.skipped, table.notes)
     return Manifest(
         table=left,
         given=tuple(given[row] for row in stay),
         left_out=table.frame[leave],
-        decided=tuple(out[row] for row in leave),
+        decided=tuple(standings[row].left_out or "" for row in leave),
         gone=tuple(gone),
         notes=tuple(_notes(table, left, gone, decisions)),
     )
 
 
-def _kept_row(one: Decision, rows: list[int], rows_of: dict[str, list[int]], given: Sequence[str | None]) -> int:
-    """The file that a keep-one keeps; where it is gone the next of its images, so that no picture is lost."""
-    there = set(rows)
-    for content in (one.keep or "", *one.images):
-        files = [row for row in rows_of.get(content, ()) if row in there]
-        if files:
-            return min(files, key=lambda row: (one.label is not None and given[row] != one.label, row))
-    raise ValueError("a decision without rows")
+def _order(decision: Decision) -> tuple[datetime, str]:
+    return decision.order
 
 
 def _notes(table: ImageTable, left: ImageTable, gone: Sequence[Decision], decisions: Decisions) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decision, Decisions, Kind, decide
+from eyeshot.auditing.decisions import Decision, Decisions, Kind, decide
 from eyeshot.auditing.manifest import Manifest
 from eyeshot.errors import InputError
 
@@ -59,10 +59,10 @@ def find_policy(name: str) -> Policy:
     Raises:
         InputError: there is none.
     """
-    for one in POLICIES:
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in POLICIES)
+    for policy in POLICIES:
+        if policy.name == name:
+            return policy
+    known = ", ".join(policy.name for policy in POLICIES)
     raise InputError(f"--policy must be one of {known}, got {name!r}.")
 
 
@@ -101,25 +101,30 @@ def apply_policy(
     for row, group in enumerate(groups.tolist()):
         members[group].append(row)
     several = [rows for rows in members.values() if len(rows) > 1]
-    there = {(one.kind, frozenset(one.images)) for one in known.active} if known is not None else set()
+    active = known.active if known is not None else ()
+    already = {(decision.kind, frozenset(decision.images)) for decision in active}
     decisions, stopped = [], []
-    words = f"{policy.name} --min-per-class {min_per_class}"
+    command = f"{policy.name} --min-per-class {min_per_class}"
     for rows in sorted(several, key=lambda rows: min(contents[row] for row in rows)):
-        under = {labels[row] for row in rows}
-        if (policy.groups == "one label" and len(under) > 1) or (policy.groups == "several labels" and len(under) == 1):
+        group_labels = {labels[row] for row in rows}
+        if (policy.groups == "one label" and len(group_labels) > 1) or (
+            policy.groups == "several labels" and len(group_labels) == 1
+        ):
             continue
         rows = sorted(rows, key=lambda row: (-pixels[row], -sizes[row], contents[row], ids[row]))
         lost = {"keep-one": rows[1:], "drop-both": rows}.get(policy.kind, [])
-        less = Counter(labels[row] for row in lost)
-        small = [name for name, count in less.items() if name is not None and counts[name] - count < min_per_class]
+        lost_of_class = Counter(label for label in (labels[row] for row in lost) if label is not None)
+        too_small = [
+            name for name, count in lost_of_class.items() if name is not None and counts[name] - count < min_per_class
+        ]
         names = tuple(ids[row] for row in rows)
-        if small:
-            stopped += [Stopped(names, name, counts[name] - less[name]) for name in sorted(small)]
+        if too_small:
+            stopped += [Stopped(names, name, counts[name] - lost_of_class[name]) for name in sorted(too_small)]
             continue
         images = tuple(dict.fromkeys(contents[row] for row in rows))
-        if policy.kind == "group" and (len(images) < 2 or (policy.kind, frozenset(images)) in there):
+        if policy.kind == "group" and (len(images) < 2 or (policy.kind, frozenset(images)) in already):
             continue  # equal bytes stay together anyway
         keep = images[0] if policy.kind == "keep-one" else None
-        decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=words, author=author))
-        counts.subtract({name: count for name, count in less.items() if name is not None})
+        decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=command, author=author))
+        counts.subtract(lost_of_class)
     return decisions, stopped

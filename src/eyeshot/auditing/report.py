@@ -263,3 +263,16 @@ def read_report(file: Path) -> AuditReport:
         raise InputError(
             f"{str(file)!r} is no result of `eyeshot audit`. Run it again: eyeshot audit TRAIN."
         ) from error
+
+
+def read_groups(file: Path) -> list[tuple[str, ...]]:
+    """The copy groups of an `audit.json`, near copies too, as content keys of training images.
+
+    Raises:
+        InputError: the file is no result of `eyeshot audit`.
+    """
+    groups = (
+        tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
+        for group in read_report(file).groups
+    )
+    return [group for group in groups if len(group) > 1]

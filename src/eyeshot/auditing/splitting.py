@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decisions
+from eyeshot.auditing.copy_groups import find_groups, merge_copy_groups
+from eyeshot.auditing.decisions import Decisions
 from eyeshot.auditing.head_features import image_features, name_reader
-from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
 from eyeshot.auditing.leakage import measure_leakage
 from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
+from eyeshot.auditing.report import read_groups
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable
@@ -83,7 +84,7 @@ def make_split(
 
     groups, pixels = find_groups(table, cache=cache, progress=report("decoding training images"))
     more = read_groups(audit) if audit is not None else []
-    groups = decided_groups(table, groups, decisions, more=more)
+    groups = merge_copy_groups(table, groups, decisions, more=more)
     notes = []
     if pixels.skipped:
         one = pixels.skipped[0]

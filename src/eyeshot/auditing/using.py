@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.journal import Journal
+from eyeshot.auditing.decisions import DecisionLog
 from eyeshot.auditing.manifest import compute_manifest
 from eyeshot.auditing.split import read_split
 from eyeshot.errors import InputError
@@ -23,7 +23,7 @@ def use_decisions(table: ImageTable, file: Path) -> tuple[ImageTable, list[str]]
     Raises:
         InputError: fewer than 2 classes are left of a labelled table.
     """
-    decisions = Journal(file).read()
+    decisions = DecisionLog(file).read()
     manifest = compute_manifest(table, decisions)
     notes = [f"{bad}; this line is passed over, the rest counts." for bad in decisions.bad[:5]]
     if len(decisions.active):

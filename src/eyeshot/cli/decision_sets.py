@@ -38,15 +38,15 @@ def apply(
     keep-one: of copies under one label the largest stays. drop-both: copies under several labels go. group: copies
     stay, and stay together in every split.
     """
-    from eyeshot.auditing import apply_policy, decided_groups, find_groups, find_policy, read_groups
+    from eyeshot.auditing import apply_policy, find_groups, find_policy, merge_copy_groups, read_groups
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_journal, read_decisions, read_manifest, read_train
+    from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
     from eyeshot.project import find_project
     from eyeshot.workspace import find_workspace
 
     chosen = find_policy(policy)
-    journal = find_journal(decisions)
-    found = read_decisions(journal)
+    log = find_log(decisions)
+    found = read_decisions(log)
     table = read_train(
         find_project(), train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
@@ -56,7 +56,7 @@ def apply(
             manifest.table, cache=find_workspace().cache, progress=lambda done, total: progress("decoding", done, total)
         )
     more = read_groups(audit) if audit is not None else []
-    groups = decided_groups(manifest.table, groups, found, more=more)
+    groups = merge_copy_groups(manifest.table, groups, found, more=more)
     made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, known=found, author=author)
     for one in stopped:
         typer.echo(f"stopped: {one.label!r} would keep {one.left} images: {', '.join(one.names[:4])}")
@@ -67,8 +67,8 @@ def apply(
             typer.echo(f"would: {decision.kind} {decision.words()}")
         typer.echo(f"{len(made)} decisions would be stored. Next: the same command without --dry-run.")
         return
-    journal.append(made)
-    typer.echo(f"{len(made)} decisions stored in {journal.file}. Take them back: eyeshot decisions undo --policy")
+    log.append(made)
+    typer.echo(f"{len(made)} decisions stored in {log.file}. Take them back: eyeshot decisions undo --policy")
 
 
 def compare(
@@ -91,19 +91,19 @@ def compare(
     """Try it: train a head before and after decisions, in the same folds, and say whether they help."""
     from eyeshot.auditing import (
         compare_decisions,
-        decided_groups,
         find_groups,
         image_features,
+        merge_copy_groups,
         name_reader,
         read_groups,
     )
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_journal, read_decisions, read_train
+    from eyeshot.cli.project_data import find_log, read_decisions, read_train
     from eyeshot.models import choose_device, load_backbone
     from eyeshot.project import find_project
     from eyeshot.workspace import find_workspace
 
-    found = read_decisions(find_journal(decisions))
+    found = read_decisions(find_log(decisions))
     chosen = [one_that_fits(found, start) for start in ids or ()] or list(found.active)
     chosen = [one for one in chosen if one.policy.split(" ")[0] == policy or not policy]
     table = read_train(
@@ -115,7 +115,7 @@ def compare(
         groups, pixels = find_groups(table, cache=cache, progress=lambda done, total: progress("decoding", done, total))
         near = find_workspace().results("audit") / "audit.json"
         more = read_groups(near) if near.is_file() else []
-        groups = decided_groups(table, groups, found, more=more)[pixels.rows]
+        groups = merge_copy_groups(table, groups, found, more=more)[pixels.rows]
         table = table.take(pixels.rows)
         features = image_features(
             table, pixels, backbone, cache=cache, device=str(choose_device(device)[0]),

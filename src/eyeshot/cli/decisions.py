@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eyeshot.cli.decision_sets import Author, apply, compare, one_that_fits
 from eyeshot.cli.project_data import DecisionsFile
+
+if TYPE_CHECKING:
+    from eyeshot.auditing import Contradiction, Decision, Winner
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
 app.command("apply")(apply)
@@ -23,10 +27,10 @@ def show(
     decisions: DecisionsFile = None,
 ) -> None:
     """List decisions, the latest last."""
-    from eyeshot.cli.project_data import find_journal, read_decisions
+    from eyeshot.cli.project_data import find_log, read_decisions
 
-    journal = find_journal(decisions)
-    found = read_decisions(journal)
+    log = find_log(decisions)
+    found = read_decisions(log)
     shown = (found.stored if all_ else found.active)[-last if last else 0 :]
     if json_:
         for one in shown:
@@ -42,9 +46,7 @@ def show(
         state = " (undone)" if one.id in found.undone else ""
         table.add_row(one.id[:8], f"{one.time:%Y-%m-%d %H:%M}", one.author, one.kind + state, one.words())
     Console().print(table)
-    typer.echo(
-        f"{len(found.active)} decisions count, {len(found) - len(found.active)} are undone or undo; {journal.file}"
-    )
+    typer.echo(f"{len(found.active)} decisions count, {len(found) - len(found.active)} are undone or undo; {log.file}")
 
 
 @app.command("add")
@@ -66,7 +68,7 @@ def add(
     import xxhash
 
     from eyeshot.auditing import KINDS, decide
-    from eyeshot.cli.project_data import find_journal
+    from eyeshot.cli.project_data import find_log
     from eyeshot.errors import InputError
     from eyeshot.images import os_reason
     from eyeshot.project import find_project
@@ -95,9 +97,9 @@ def add(
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{kind}: {_first(error)}. See `eyeshot decisions add --help`.") from error
-    journal = find_journal(decisions)
-    (stored,) = journal.append([one])
-    typer.echo(f"{stored.id[:8]}: {stored.kind} {stored.words()}. Take it back: eyeshot decisions undo {stored.id[:8]}")
+    log = find_log(decisions)
+    log.append([one])
+    typer.echo(f"{one.id[:8]}: {one.kind} {one.words()}. Take it back: eyeshot decisions undo {one.id[:8]}")
 
 
 @app.command("undo")
@@ -108,13 +110,13 @@ def undo(
     author: Author = None,
     decisions: DecisionsFile = None,
 ) -> None:
-    """Take decisions back; undoing an undo brings the decision back."""
-    from eyeshot.auditing import decide
-    from eyeshot.cli.project_data import find_journal, read_decisions
+    """Take decisions back. An undo cannot be undone: give the decision again."""
+    from eyeshot.auditing import undo_of
+    from eyeshot.cli.project_data import find_log, read_decisions
     from eyeshot.errors import InputError
 
-    journal = find_journal(decisions)
-    found = read_decisions(journal)
+    log = find_log(decisions)
+    found = read_decisions(log)
     wanted = []
     for start in ids or ():
         one = one_that_fits(found, start)
@@ -129,7 +131,7 @@ def undo(
     if not wanted:
         raise InputError("Nothing to undo: give an id, --last 1 or --policy. See `eyeshot decisions list`.")
     unique = list({one.id: one for one in wanted}.values())
-    journal.append([decide("undo", undoes=one.id, author=author, names=one.names) for one in unique])
+    log.append([undo_of(one, author=author) for one in unique])
     for one in unique[:10]:
         typer.echo(f"undone: {one.id[:8]} {one.kind} {one.words()}")
     typer.echo(f"{len(unique)} undone.")
@@ -138,18 +140,66 @@ def undo(
 @app.command("merge")
 def merge(
     files: Annotated[list[Path], typer.Argument(help="Files of decisions of other people.")],
+    on_conflict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mine|theirs|newer", help="Which counts where two contradict each other. Default: asked for each."
+        ),
+    ] = None,
+    author: Author = None,
     decisions: DecisionsFile = None,
 ) -> None:
-    """Take over other people's decisions; by id, so that merging twice or in another order changes nothing."""
-    from eyeshot.auditing import Journal
-    from eyeshot.cli.project_data import find_journal, read_decisions
+    """Take over other people's decisions; by id, so that merging twice or in another order changes nothing.
 
-    for file in files:
-        if file.is_file():
-            read_decisions(Journal(file))
-    journal = find_journal(decisions)
-    count = journal.merge(files)
-    typer.echo(f"{count} new decisions; {len(read_decisions(journal).active)} count now in {journal.file}.")
+    Where theirs contradict yours (the same image is dropped and kept, or gets two labels), each is named, and you say
+    which counts.
+    """
+    import sys
+
+    from eyeshot.auditing import WINNERS, DecisionLog, find_contradictions, ordered, settle
+    from eyeshot.cli.project_data import find_log, read_decisions
+    from eyeshot.errors import InputError
+
+    rule: Winner | None = next((winner for winner in WINNERS if winner == on_conflict), None)
+    if on_conflict is not None and rule is None:
+        raise InputError(f"--on-conflict must be one of {', '.join(WINNERS)}, got {on_conflict!r}.")
+    log = find_log(decisions)
+    mine, others = read_decisions(log), [read_decisions(DecisionLog(file), needed=True) for file in files]
+    contradictions: list[Contradiction] = []
+    settled: list[Decision] = []
+    counts: Counter[str] = Counter()
+    for theirs in others:
+        if rule is None and not sys.stdin.isatty():
+            contradictions += find_contradictions(mine, theirs)
+        else:
+            made, won = settle(mine, theirs, lambda one: _winner(one, rule), author=author)
+            settled += made
+            counts.update(won)
+        mine = ordered([*mine.stored, *theirs.stored, *settled])
+    if contradictions:
+        listed = "\n".join(f"  {one.words()}" for one in contradictions)
+        raise InputError(
+            f"{len(contradictions)} decisions of theirs contradict yours, and nothing was stored:\n{listed}\nSay which "
+            "count: --on-conflict mine, theirs or newer; or merge in a terminal to be asked for each."
+        )
+    count = log.merge(files, settled=settled)
+    if settled:
+        typer.echo(f"Contradictions: yours count {counts['mine']} times, theirs {counts['theirs']} times.")
+    typer.echo(f"{count} new decisions; {len(read_decisions(log).active)} count now in {log.file}.")
+
+
+def _winner(contradiction: Contradiction, rule: Winner | None) -> Winner:
+    """The side that counts: by the rule, or as the user says in the terminal."""
+    from eyeshot.auditing import WINNERS
+
+    typer.echo(contradiction.words())
+    while rule is None:
+        try:
+            typed = typer.prompt(f"Which counts: {', '.join(WINNERS)}? (Ctrl+C: nothing is stored)")
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        rule = next((winner for winner in WINNERS if winner == typed.strip().lower()), None)
+    return rule
 
 
 @app.command("export")
@@ -159,9 +209,9 @@ def export(
 ) -> None:
     """Write all decisions to a file, in the order of their times; lines that cannot be used are left out."""
     from eyeshot.auditing import write_decisions
-    from eyeshot.cli.project_data import find_journal, read_decisions
+    from eyeshot.cli.project_data import find_log, read_decisions
 
-    found = read_decisions(find_journal(decisions))
+    found = read_decisions(find_log(decisions))
     write_decisions(found, file)
     typer.echo(f"Wrote {len(found)} decisions to {file}.")
 

@@ -26,7 +26,7 @@ def export(
 ) -> None:
     """Give the cleaned set to another program: a CSV file, or a folder of links or copies."""
     from eyeshot.auditing import SPLIT_FILE, read_split, write_csv, write_links
-    from eyeshot.cli.project_data import find_journal, read_decisions, read_manifest, read_train
+    from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
     from eyeshot.workspace import find_workspace
@@ -36,7 +36,7 @@ def export(
     if copies and links is None:
         raise InputError("--copies says how --links DIR is made: give that too.")
     project = find_project()
-    found = read_decisions(find_journal(decisions))
+    found = read_decisions(find_log(decisions))
     table = read_train(
         project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
         flat_too=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from eyeshot.auditing import Decisions, Journal, Manifest
+    from eyeshot.auditing import DecisionLog, Decisions, Manifest
     from eyeshot.images import ImageTable
     from eyeshot.project import Project
 
@@ -35,17 +35,17 @@ def as_typed(train: Path | None, **options: object) -> list[str]:
     return words
 
 
-def find_journal(file: Path | None) -> Journal:
+def find_log(file: Path | None) -> DecisionLog:
     """The decisions of the project, or those of a file that was named."""
-    from eyeshot.auditing import DECISIONS_FILE, Journal
+    from eyeshot.auditing import DECISIONS_FILE, DecisionLog
     from eyeshot.workspace import find_workspace
 
-    return Journal(file or find_workspace().project / DECISIONS_FILE)
+    return DecisionLog(file or find_workspace().project / DECISIONS_FILE)
 
 
-def read_decisions(journal: Journal) -> Decisions:
-    """Read them, and say which lines cannot be used."""
-    decisions = journal.read()
+def read_decisions(log: DecisionLog, *, needed: bool = False) -> Decisions:
+    """Read them, and say which lines cannot be used; with `needed` the file must be there."""
+    decisions = log.read(needed=needed)
     for bad in decisions.bad[:10]:
         typer.echo(f"warning: {bad}; this line is passed over, the rest counts", err=True)
     if len(decisions.bad) > 10:

@@ -40,7 +40,7 @@ def run(
 
     from eyeshot.auditing import read_report, read_sources
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import as_typed, find_journal, read_decisions
+    from eyeshot.cli.project_data import as_typed, find_log, read_decisions
     from eyeshot.errors import InputError
     from eyeshot.project import find_project
     from eyeshot.web import UNLABELLED, Review, make_app, open_socket, serve
@@ -60,8 +60,8 @@ def run(
     if test is not None:
         project.check_use("features", "eyeshot review with test images")
     given = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
-    journal = find_journal(decisions)
-    read_decisions(journal)
+    log = find_log(decisions)
+    read_decisions(log)
     socket = open_socket(port)
     with progress_shown() as progress:
         sources = read_sources(
@@ -69,7 +69,7 @@ def run(
             cache=workspace.cache, workers=None, progress=progress,
         )  # fmt: skip
         progress("sorting the findings", 0, 0)
-        review = Review(report, sources, journal, project=project, author=author)
+        review = Review(report, sources, log.file, project=project, author=author)
     if review.missing:
         typer.echo(
             f"- {review.missing} findings are about images that are not here any more. Look again: eyeshot audit."
@@ -85,9 +85,7 @@ def run(
     if open_ and not _opened(address):
         typer.echo("No browser was found to open it: copy the address.")
     serve(app, socket)
-    typer.echo(
-        f"\n{review.made:,} decisions were stored in {journal.file}; {review.open_findings:,} findings are open."
-    )
+    typer.echo(f"\n{review.made:,} decisions were stored in {log.file}; {review.open_findings:,} findings are open.")
     # What audit.json alone knows must be typed for the next command.
     again = as_typed(train if "train" in project.data else folder, **given)
     if report.classes:

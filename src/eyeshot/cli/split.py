@@ -45,7 +45,7 @@ def run(
 
     from eyeshot.auditing import SPLIT_FILE, SplitRequest, count_parts, make_split
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_journal, read_decisions, read_manifest, read_train
+    from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
     from eyeshot.errors import InputError
     from eyeshot.images import check_apart, read_images
     from eyeshot.models import choose_device, load_backbone
@@ -62,7 +62,7 @@ def run(
     if like_test is not None:
         project.check_use("features", "--like-test")
         check_apart(project.value("train", train, needed="TRAIN must be a folder of labelled images"), like_test)
-    found = read_decisions(find_journal(decisions))
+    found = read_decisions(find_log(decisions))
     table = read_train(
         project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from eyeshot.auditing import Decision, decide
+from eyeshot.auditing import REVIEW_OF, Decision, decide
 from eyeshot.errors import InputError
 from eyeshot.project import Project
 from eyeshot.web.queue import OF_CLASSES, Item
 from eyeshot.web.shown import Shown
-from eyeshot.web.standing import ABOUT
 
 Action = Literal["keep", "keep-all", "drop", "drop-all", "keep-one", "relabel", "not-copy", "group"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -65,7 +64,7 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
         made = [("drop-both", training, {})]
     else:
         made = _by_label(press, training if press.action in ("drop", "drop-all") else positions, shown)
-    reason = f"{ABOUT}{item.id}" if item is not None else ""
+    reason = f"{REVIEW_OF}{item.id}" if item is not None else ""
     return [
         decide(
             KINDS.get(kind, kind),

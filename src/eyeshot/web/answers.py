@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from eyeshot.auditing import Decision, Finding
+from eyeshot.auditing import Decision, DecisionState, Finding
 from eyeshot.project import USES
 from eyeshot.web.actions import Press
 from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review
 from eyeshot.web.shown import NOT_HERE
-from eyeshot.web.standing import Standing, finding_of
 
 MOST_IMAGES = 60
 Answer = dict[str, Any]
@@ -51,10 +50,10 @@ class Answers:
     def start(self) -> Answer:
         """What the page needs once: kinds, classes, rules, and how much there is."""
         review = self._review
-        standing = review.refresh()
+        state = review.refresh()
         counts = review.queue.counts("kind")
         given = Counter(label for label in review.shown.labels if label is not None)
-        classes = sorted({*review.shown.classes, *standing.labels()})
+        classes = sorted({*review.shown.classes, *_labels_given(state)})
         use = review.project.test_images
         return {
             "kinds": [{"kind": kind, "name": name_of(kind), "count": count} for kind, count in counts.items()],
@@ -89,7 +88,7 @@ class Answers:
     def item(self, number: int, filters: Filters) -> Answer:
         """One item with its images, and its place among those that the filters let through, decided ones too."""
         review = self._review
-        standing = review.refresh()
+        state = review.refresh()
         item = review.queue.items[number]
         finding = item.finding
         captions = _captions(item)
@@ -104,10 +103,10 @@ class Answers:
                 "reference": _reference(item),
                 "suggested": _suggested(item),
                 "proposed": "" if finding is None else str(finding.evidence.get("proposed", "")),
-                "near": [] if finding is None else self._near(standing, finding),
+                "near": [] if finding is None else self._near(state, finding),
                 "confidence": None if finding is None or finding.confidence_basis == "exact" else finding.confidence,
                 "images": [
-                    self._image(standing, position, item, place, captions)
+                    self._image(state, position, item, place, captions)
                     for place, position in enumerate(item.positions[:MOST_IMAGES])
                 ],
                 "more": max(0, len(item.positions) - MOST_IMAGES),
@@ -119,42 +118,50 @@ class Answers:
 
     def sheet(self, filters: Filters, offset: int, limit: int) -> Answer:
         """Images of a class, as it is in the files, or of all."""
-        standing = self._review.refresh()
+        state = self._review.refresh()
         rows = np.arange(len(self._in_test))
         if filters.label or filters.kind == UNLABELLED:
             rows = self._rows.get(filters.label or None, rows[:0])
         if filters.split:
             rows = rows[self._in_test[rows] == (filters.split == "test")]
-        images = [self._at(standing, int(position)) for position in rows[offset : offset + limit]]
+        images = [self._at(state, int(position)) for position in rows[offset : offset + limit]]
         return {"total": len(rows), "offset": offset, "images": images, **self._left()}
 
     def stored(self, made: Sequence[Decision], press: Press) -> Answer:
         """What was stored for a press."""
-        standing = self._review.refresh()
+        state = self._review.refresh()
         done = DONE[press.action] + (f" to {press.label}" if press.action == "relabel" else "")
+        different = self._still_different(made)
         return {
             "names": [one.id for one in made],
-            "words": f"{_names(made)}: {done}",
-            "images": [self._at(standing, position) for position in self._positions(made)],
+            "words": " ".join([f"{_names(made)}: {done}" + "." * bool(different), *different]),
+            "images": [self._at(state, position) for position in self._positions(made)],
             **self._left(),
         }
 
     def undone(self, made: Sequence[Decision]) -> Answer:
         """What an undo took back."""
-        standing = self._review.refresh()
-        first = [standing.by_id[one.undoes] for one in made if one.undoes in standing.by_id]
-        numbers = [self._review.queue.number_of.get(finding_of(one)) for one in first]
+        state = self._review.refresh()
+        first = [state.by_id[one.undoes] for one in made if one.undoes in state.by_id]
+        numbers = [self._review.queue.number_of.get(one.finding) for one in first]
         return {
             "names": [one.id for one in made],
             "words": f"undone: {first[0].kind} of {_names(first)}" if first else "undone",
             "item": next((number for number in numbers if number is not None), None),
-            "images": [self._at(standing, position) for position in self._positions(first)],
+            "images": [self._at(state, position) for position in self._positions(first)],
             **self._left(),
         }
 
     def _positions(self, made: Sequence[Decision]) -> list[int]:
         rows = self._review.shown.rows_of
         return sorted({row for one in made for content in one.images for row in rows.get(content, ())})[:1000]
+
+    def _still_different(self, made: Sequence[Decision]) -> list[str]:
+        """Of conflicts that a press was about: what is labelled differently even so; of a few, in sentences."""
+        queue = self._review.queue
+        numbers = {number for one in made for content in one.images for number in queue.holding.get(content, ())}
+        words = (self._review.still_different(queue.items[number]) for number in sorted(numbers))
+        return [sentence for sentence in words if sentence][:2]
 
     def _left(self) -> Answer:
         queue = self._review.queue
@@ -163,46 +170,53 @@ class Answers:
     def _short(self, number: int) -> Answer:
         item = self._review.queue.items[number]
         words = item.finding.words if item.finding is not None else "Nobody has said yet what this is."
+        different = self._review.still_different(item)
         return {
             "number": number,
             "kind": item.kind,
             "name": name_of(item.kind),
-            "words": words,
+            "words": f"{words} {different}" if different else words,
             "count": len(item.positions),
             "first": next(iter(item.here), None),
             "decided": bool(self._review.queue.decided[number]),
         }
 
-    def _image(self, standing: Standing, position: int, item: Item, place: int, captions: dict[str, str]) -> Answer:
+    def _image(self, state: DecisionState, position: int, item: Item, place: int, captions: dict[str, str]) -> Answer:
         if item.finding is None:
-            return self._at(standing, position)
+            return self._at(state, position)
         ref = item.finding.images[place]
         if position == NOT_HERE:
             return {"image": None, "name": ref.id, "given": ref.label, "split": ref.split, "caption": "not here"}
-        return {**self._at(standing, position), "caption": captions.get(ref.id, "")}
+        return {**self._at(state, position), "caption": captions.get(ref.id, "")}
 
-    def _near(self, standing: Standing, finding: Finding) -> list[Answer]:
+    def _near(self, state: DecisionState, finding: Finding) -> list[Answer]:
         """Of a doubted label: the nearest images of the given class and of the proposed one."""
         found = []
         for which in ("given", "proposed"):
             names = finding.evidence.get(f"nearest_{which}", [])
             rows = map(self._review.shown.named, names if isinstance(names, list) else [])
-            images = [self._at(standing, row) for row in rows if row != NOT_HERE]
+            images = [self._at(state, row) for row in rows if row != NOT_HERE]
             if images:
                 found.append({"label": str(finding.evidence.get(which, "")), "images": images})
         return found
 
-    def _at(self, standing: Standing, position: int) -> Answer:
-        shown, state = self._review.shown, standing.state(position)
+    def _at(self, state: DecisionState, position: int) -> Answer:
+        shown, standing = self._review.shown, state.standing(position)
         return {
             "image": position,
             "name": shown.ids[position],
             "given": shown.labels[position],
             "split": shown.split(position),
-            "label": state.label,
-            "out": state.out,
-            "kept": state.kept,
+            "label": standing.label,
+            "out": standing.left_out is not None,
+            "kept": standing.kept,
         }
+
+
+def _labels_given(state: DecisionState) -> set[str]:
+    """Labels that decisions gave."""
+    kinds = ("relabel", "merge-classes")
+    return {decision.label for decision in state.by_id.values() if decision.kind in kinds and decision.label}
 
 
 def _names(made: Sequence[Decision]) -> str:

@@ -14,9 +14,10 @@ from eyeshot.auditing import NAMES, Finding
 from eyeshot.web.shown import NOT_HERE, Shown
 
 UNLABELLED = "unlabelled"
+CONFLICT = "conflict"
 # The most harmful first; kinds that are not named come last but for images without a label, as the audit orders them.
-WORTH = ("conflict", "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
-COPIES = frozenset({"conflict", "leak", "near-copy", "identical"})
+WORTH = (CONFLICT, "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
+COPIES = frozenset({CONFLICT, "leak", "near-copy", "identical"})
 OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 Mask = NDArray[np.bool_]
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from eyeshot.auditing import AuditReport, Decision, Follower, Journal, Sources, decide
+from eyeshot.auditing import AuditReport, Decision, DecisionLog, DecisionState, Sources, default_author, undo_of
 from eyeshot.errors import InputError
 from eyeshot.project import Project
 from eyeshot.web.actions import Press, decisions_of
-from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Item, Queue
+from eyeshot.web.queue import CONFLICT, COPIES, OF_CLASSES, UNLABELLED, Filters, Item, Queue
 from eyeshot.web.shown import Shown
-from eyeshot.web.standing import Standing
 
 WHOLE = frozenset({"drop-both", "keep-one", "group", "not-copy"})
+MOST_NAMED = 4
 
 
 class Review:
@@ -24,7 +25,7 @@ class Review:
     Args:
         report: of `eyeshot audit`.
         sources: its images, read again.
-        journal: where decisions go.
+        file: where decisions go; it need not exist yet.
         project: whose rules hold.
         author: who decides.
 
@@ -36,20 +37,21 @@ class Review:
         self,
         report: AuditReport,
         sources: Sources,
-        journal: Journal,
+        file: Path,
         *,
         project: Project | None = None,
         author: str | None = None,
     ) -> None:
         self.project = project or Project()
-        self.author = author or decide("keep", ["0" * 32]).author
+        self.author = author or default_author()
         self.shown = Shown(sources)
         self.queue = Queue(report.findings, self.shown, self._without_label())
         self.missing = sum(len(item.positions) != len(item.here) for item in self.queue.items if item.kind in COPIES)
         self.made = 0
-        self._journal = journal
+        self._log = DecisionLog(file)
+        self._state = self._nothing_decided()
         self.lock = threading.RLock()
-        self._start()
+        self.refresh()
 
     def _without_label(self) -> list[int]:
         """Images that may get a first label by hand; those of test only where the rules allow it."""
@@ -65,45 +67,79 @@ class Review:
             and all(shown.labels[other] is None for other in shown.rows_of[shown.contents[row]])
         ]
 
-    def _start(self) -> None:
-        self._follower = Follower(self._journal.file)
-        self._standing = Standing(self.shown)
+    def _nothing_decided(self) -> DecisionState:
         self.queue.decided[:] = False
-        self.refresh()
+        return DecisionState(self.shown.contents, self.shown.labels, self.shown.in_test)
 
-    def refresh(self) -> Standing:
+    def refresh(self) -> DecisionState:
         """Take over what this and other programs stored meanwhile; returns how everything stands.
 
         Raises:
             InputError: the file of decisions cannot be read.
         """
         with self.lock:
-            news, edited = self._follower.news()
+            news, edited = self._log.news()
             if edited:
-                self._standing = Standing(self.shown)
-                self.queue.decided[:] = False
-            contents, findings = self._standing.take(news)
-            touched = {number for content in contents for number in self.queue.holding.get(content, ())}
-            touched.update(self.queue.number_of[name] for name in findings if name in self.queue.number_of)
+                self._state = self._nothing_decided()
+            touched: set[int] = set()
+            for decision in self._state.take(news):
+                for content in decision.images:
+                    touched.update(self.queue.holding.get(content, ()))
+                if decision.finding in self.queue.number_of:
+                    touched.add(self.queue.number_of[decision.finding])
+                if decision.kind == "merge-classes":  # pictures under two labels may be under one now
+                    touched.update(self.queue.matching(Filters(kind=CONFLICT), decided_too=True).tolist())
             for number in touched:
                 self.queue.decided[number] = self._is_decided(self.queue.items[number])
-            return self._standing
+            return self._state
 
     def _is_decided(self, item: Item) -> bool:
         """Whether somebody decided about an item: on the page, or elsewhere about all of it."""
-        standing = self._standing
-        if item.kind != UNLABELLED and standing.named(item.id):
+        if item.kind == CONFLICT:
+            return self._is_touched(item) and (self._is_decided_whole(item) or not self._different(item))
+        if item.kind != UNLABELLED and self._state.of_finding(item.id):
             return True
         if not item.here or item.kind in OF_CLASSES:
             return False
         if item.kind in COPIES:
-            training = {self.shown.contents[row] for row in item.here if not self.shown.in_test[row]}
-            about = standing.about(self.shown.contents[item.here[0]])
-            return any(one.kind in WHOLE and training <= set(one.images) for one in about)
-        state = standing.state(item.here[0])
+            return self._is_decided_whole(item)
+        standing = self._state.standing(item.here[0])
         if item.kind == UNLABELLED:
-            return state.out or state.label is not None
-        return state.out or state.kept or state.label != self.shown.labels[item.here[0]]
+            return standing.left_out is not None or standing.label is not None
+        label = self.shown.labels[item.here[0]]
+        return standing.left_out is not None or standing.kept or standing.label != label
+
+    def _is_decided_whole(self, item: Item) -> bool:
+        """Whether one decision is about all training images of an item."""
+        training = {self.shown.contents[row] for row in item.here if not self.shown.in_test[row]}
+        about = self._state.about(self.shown.contents[item.here[0]]) if item.here else []
+        return any(decision.kind in WHOLE and training <= set(decision.images) for decision in about)
+
+    def _is_touched(self, item: Item) -> bool:
+        """Whether a decision counts that is about an item, about one of its images, or about their classes."""
+        state = self._state
+        if state.of_finding(item.id) or any(state.about(self.shown.contents[row]) for row in item.here):
+            return True
+        return any(state.standing(row).label != self.shown.labels[row] for row in item.here)
+
+    def _different(self, item: Item) -> list[tuple[int, str]]:
+        """Images of a conflict that still stand under different labels; none where a person kept all of them."""
+        labels: list[tuple[int, str]] = []
+        kept = True
+        for row in item.here:
+            standing = self._state.standing(row)
+            if standing.left_out is None and standing.label is not None:
+                labels.append((row, standing.label))
+                kept = kept and standing.kept
+        return [] if kept or len({label for _, label in labels}) < 2 else labels
+
+    def still_different(self, item: Item) -> str:
+        """Of a conflict that somebody decided about and that is open: what its images are labelled now; else empty."""
+        if item.kind != CONFLICT or not self._is_touched(item) or self._is_decided(item):
+            return ""
+        different = [f"{self.shown.ids[row]} is {label}" for row, label in self._different(item)]
+        more = len(different) - MOST_NAMED
+        return "Still different: " + ", ".join(different[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "") + "."
 
     def store(self, press: Press) -> tuple[Decision, ...]:
         """Store what a press decides; when this returns it is on the disk. A press stored before is not again.
@@ -122,25 +158,25 @@ class Review:
         """Take decisions back; those that are undone already stay so.
 
         Raises:
-            InputError: there is no such decision, or all are undone.
+            InputError: there is no such decision, all are undone, or one is an undo itself.
             StorageError: as `store`.
         """
         with self.lock:
             before = self._stored(press)
             if before:
                 return before
-            standing = self.refresh()
-            unknown = [name for name in names if name not in standing.by_id]
+            state = self.refresh()
+            unknown = [name for name in names if name not in state.by_id]
             if unknown or not names:
                 raise InputError(f"Nothing to undo: there is no decision {', '.join(unknown) or 'of this window'}.")
-            left = [standing.by_id[name] for name in names if standing.counts(name)]
+            left = [state.by_id[name] for name in names if name not in state.undone]
             if not left:
                 raise InputError("This was undone already, in another window or by another program.")
             return self._append([
-                decide("undo", undoes=one.id, names=one.names, author=self.author).model_copy(
+                undo_of(decision, author=self.author).model_copy(
                     update={"id": press if not number else f"{press}-{number}"}
                 )
-                for number, one in enumerate(left)
+                for number, decision in enumerate(left)
             ])  # fmt: skip
 
     def _stored(self, press: str) -> tuple[Decision, ...]:
@@ -148,11 +184,11 @@ class Review:
         known = self.refresh().by_id
         return tuple(known[name] for name in [press, *(f"{press}-{n}" for n in range(1, 1000))] if name in known)
 
-    def _append(self, made: Sequence[Decision]) -> tuple[Decision, ...]:
-        stored = self._journal.append(made)
-        self.made += len(stored)
+    def _append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+        self._log.append(decisions)
+        self.made += len(decisions)
         self.refresh()
-        return stored
+        return tuple(decisions)
 
     @property
     def open_items(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from eyeshot.auditing import Decision, ImageRef, Sources
+from eyeshot.auditing import ImageRef, Sources
 
 NOT_HERE = -1
 
@@ -49,15 +49,3 @@ class Shown:
     def split(self, position: int) -> str:
         """`train` or `test`."""
         return "test" if self.in_test[position] else "train"
-
-    def fits(self, one: Decision, position: int) -> bool:
-        """Whether a decision is about an image."""
-        return self.contents[position] in one.images and one.given in (None, self.labels[position])
-
-    def kept_by(self, one: Decision) -> int:
-        """The image that a keep-one keeps, told as the manifest does; `NOT_HERE` where all are gone."""
-        for content in (one.keep or "", *one.images):
-            rows = [row for row in self.rows_of.get(content, ()) if self.fits(one, row) and not self.in_test[row]]
-            if rows:
-                return min(rows, key=lambda row: (one.label is not None and self.labels[row] != one.label, row))
-        return NOT_HERE

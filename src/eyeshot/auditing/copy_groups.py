@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.report import read_report
+from eyeshot.auditing.decisions import Decisions
 from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
 
 Rows = NDArray[np.int64]
@@ -30,21 +29,7 @@ def find_groups(
     return copy_groups(table, pixels), pixels
 
 
-def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The copy groups of an `audit.json`, near copies too, as content keys of training images.
-
-    Raises:
-        InputError: the file is no result of `eyeshot audit`.
-    """
-    report = read_report(file)
-    groups = (
-        tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in report.groups
-    )
-    return [group for group in groups if len(group) > 1]
-
-
-def decided_groups(
+def merge_copy_groups(
     table: ImageTable, groups: Rows, decisions: Decisions, *, more: Iterable[Sequence[str]] = ()
 ) -> Rows:
     """Copy groups, with what people know: images that belong together, and images that are no copies.
@@ -68,20 +53,20 @@ def decided_groups(
     cliques: dict[int, list[str]] = defaultdict(list)
     for content, row in first.items():
         cliques[int(groups[row])].append(content)
-    together = [*cliques.values(), *(list(dict.fromkeys(one)) for one in more)]
+    together = [*cliques.values(), *(list(dict.fromkeys(group)) for group in more)]
     # Equal bytes may lie in two of the groups that were given, where these are not made by `copy_groups`.
     for row, content in enumerate(contents):
         if groups[row] != groups[first[content]]:
             together.append([content, *cliques[int(groups[row])]])
     # Of each content, those that it is no copy of: a group of thousands may be said to belong together.
     apart: dict[str, set[str]] = defaultdict(set)
-    for one in decisions.active:
-        own = set(one.images)
-        if one.kind == "group":
+    for decision in decisions.active:
+        own = set(decision.images)
+        if decision.kind == "group":
             together.append(sorted(own))
             for content in own & apart.keys():
                 apart[content] -= own
-        elif one.kind == "not-copy":
+        elif decision.kind == "not-copy":
             for content in own:
                 apart[content] |= own - {content}
     union = _Union(len(table))

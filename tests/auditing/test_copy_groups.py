@@ -2,18 +2,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
-import pytest
 from decisions_made import START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import decide, decided_groups, read_groups
-from eyeshot.auditing.decision import Decision, Decisions, ordered
-from eyeshot.auditing.report import AuditReport, CopyGroup, ImageRef
-from eyeshot.errors import InputError
+from eyeshot.auditing import decide, merge_copy_groups
+from eyeshot.auditing.decisions import Decision, Decisions, ordered
 from eyeshot.images import ImageTable, copy_groups
 
 
@@ -52,7 +48,7 @@ def test_groups_after_decisions_are_what_brute_force_says(pictures, numbers, mad
     number_of = {content: number for content, number in zip(sorted(set(table.contents)), numbers, strict=False)}
     groups = np.array([number_of[content] for content in table.contents])
     more = [tuple(map(key, one)) for one in near]
-    found = decided_groups(table, groups, ordered(made), more=more)
+    found = merge_copy_groups(table, groups, ordered(made), more=more)
     assert found.tolist() == by_brute_force(table, groups, ordered(made), more)
 
 
@@ -60,9 +56,9 @@ def test_a_pair_that_is_no_copy_comes_apart_and_together_again_when_undone() -> 
     table = table_of([("ant", 1), ("ant", 2), ("bee", 3)])
     groups = np.array([0, 0, 2])
     no_copy = decide("not-copy", [key(1), key(2)], author="ann")
-    assert decided_groups(table, groups, ordered([no_copy])).tolist() == [0, 1, 2]
+    assert merge_copy_groups(table, groups, ordered([no_copy])).tolist() == [0, 1, 2]
     undo = decide("undo", undoes=no_copy.id, author="ann")
-    assert decided_groups(table, groups, ordered([no_copy, undo])).tolist() == [0, 0, 2]
+    assert merge_copy_groups(table, groups, ordered([no_copy, undo])).tolist() == [0, 0, 2]
 
 
 def test_of_two_decisions_about_a_pair_the_later_counts() -> None:
@@ -70,45 +66,18 @@ def test_of_two_decisions_about_a_pair_the_later_counts() -> None:
     for kinds, together in ((("not-copy", "group"), True), (("group", "not-copy"), False)):
         made = [decide(kind, [key(1), key(2)], author="ann") for kind in kinds]
         in_order = [one.model_copy(update={"time": START + timedelta(n)}) for n, one in enumerate(made)]
-        found = decided_groups(table, np.array([0, 0]), ordered(in_order))
+        found = merge_copy_groups(table, np.array([0, 0]), ordered(in_order))
         assert (found[0] == found[1]) == together
 
 
 def test_equal_bytes_stay_together_whatever_is_said() -> None:
     table = table_of([("ant", 1), ("bee", 1), ("bee", 2)])
     no_copy = decide("not-copy", [key(1), key(2)], author="ann")
-    assert decided_groups(table, copy_groups(table), ordered([no_copy])).tolist() == [0, 0, 2]
+    assert merge_copy_groups(table, copy_groups(table), ordered([no_copy])).tolist() == [0, 0, 2]
 
 
 def test_a_group_of_thousands_is_quick() -> None:
     table = table_of([("ant", picture) for picture in range(5000)])
     groups = np.zeros(5000, dtype=np.int64)
     one = decide("group", [key(picture) for picture in range(5000)], author="ann")
-    assert set(decided_groups(table, groups, ordered([one]))) == {0}
-
-
-def reference(split: str, picture: int) -> ImageRef:
-    return ImageRef(split=split, id=f"{picture}.png", label="ant", content=key(picture))
-
-
-def test_near_copies_of_an_audit_are_read_those_of_training_alone(tmp_path: Path) -> None:
-    members = [
-        [reference("train", 1), reference("train", 2), reference("test", 3)],
-        [reference("train", 4), reference("test", 5)],
-    ]
-    groups = [
-        CopyGroup(images=images, medoid=0, diameter=0.2, identical=False, labels=["ant"], findings=[])
-        for images in members
-    ]
-    report = AuditReport(train="a", test="b", n_train=4, n_test=2, n_files=6, groups=groups)
-    (tmp_path / "audit.json").write_text(report.model_dump_json(), "utf-8")
-    assert read_groups(tmp_path / "audit.json") == [(key(1), key(2))]
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "{"])
-def test_another_file_is_no_audit(tmp_path: Path, text: str) -> None:
-    (tmp_path / "audit.json").write_text(text, "utf-8")
-    with pytest.raises(InputError, match="no result of `eyeshot audit`"):
-        read_groups(tmp_path / "audit.json")
-    with pytest.raises(InputError, match="Cannot read"):
-        read_groups(tmp_path / "none.json")
+    assert set(merge_copy_groups(table, groups, ordered([one]))) == {0}
