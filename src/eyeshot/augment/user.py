@@ -22,7 +22,7 @@ from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.samples import Pool, make_samples
 from eyeshot.augment.user_result import as_levels, explain_fault, step_name, steps_of
 from eyeshot.errors import EyeshotError, InputError
-from eyeshot.own_code import OwnCode, importable, load_own_code, source_hash, user_line
+from eyeshot.user_code import UserCode, importable, load_user_code, source_hash, user_line
 
 Kind = Literal["PIL image", "tensor"]
 
@@ -144,7 +144,7 @@ def load_augmentation(name: str, *, folder: Path | None = None) -> Augmentation:
     Raises:
         InputError: it cannot be loaded, or is nothing that changes images.
     """
-    code = load_own_code(name, told_as=f"The augmentation {name}", folder=folder)
+    code = load_user_code(name, label=f"The augmentation {name}", folder=folder)
     value = code.value
     if isinstance(value, Augmentation):
         operation = value.operation
@@ -165,7 +165,7 @@ def load_augmentation(name: str, *, folder: Path | None = None) -> Augmentation:
     return _of_transform(name, code)
 
 
-def _of_transform(name: str, code: OwnCode) -> Augmentation:
+def _of_transform(name: str, code: UserCode) -> Augmentation:
     function = code.value
     takes_random = _takes_random(function)
     kind, reason = choose_kind(function, takes_random=takes_random)

@@ -1,4 +1,4 @@
-"""The user's own code by "package.module:attribute" or "path/to/file.py:attribute": found, run, never changed."""
+"""The user's own code by "package.module:attribute" or "path/to/file.py:attribute": imported, never changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import functools
 import hashlib
 import importlib
+import importlib.resources
 import importlib.util
 import inspect
 import sys
@@ -24,8 +25,8 @@ _hash_when_imported: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
-class OwnCode:
-    """What a name stands for.
+class UserCode:
+    """The attribute that a name stands for, with its origin.
 
     Attributes:
         value: the attribute.
@@ -40,13 +41,13 @@ class OwnCode:
     folder: Path
 
 
-def load_own_code(name: str, *, told_as: str, folder: Path | None = None) -> OwnCode:
+def load_user_code(name: str, *, label: str, folder: Path | None = None) -> UserCode:
     """The attribute that `name` stands for. A file that has changed since it was loaded here is loaded again.
 
     Args:
         name: "package.module:attribute", in the current folder or installed, or "path/to/file.py:attribute".
-        told_as: how messages begin, for instance "--model my_network:make".
-        folder: searched in the place of the current folder.
+        label: how messages begin, for instance "--model my_network:make".
+        folder: searched instead of the current folder.
 
     Raises:
         InputError: there is no such module, file or attribute, or importing it fails.
@@ -55,20 +56,20 @@ def load_own_code(name: str, *, told_as: str, folder: Path | None = None) -> Own
     folder = folder or Path.cwd()
     if not place or not attribute.isidentifier():
         raise InputError(
-            f"{told_as}: own code is named as package.module:attribute or path/to/file.py:attribute, got {name!r}."
+            f"{label}: your code is named as package.module:attribute or path/to/file.py:attribute, got {name!r}."
         )
     with importable(folder):
-        module = _from_file(folder / place, told_as) if place.endswith(".py") else _import(place, told_as, folder)
-    written_in = getattr(module, "__file__", None)
-    file = Path(written_in) if written_in else None
+        module = _from_file(folder / place, label) if place.endswith(".py") else _import(place, label, folder)
+    module_file = getattr(module, "__file__", None)
+    file = Path(module_file) if module_file else None
     if not hasattr(module, attribute):
         near = difflib.get_close_matches(attribute, dir(module), n=3)
         raise InputError(
-            f"{told_as}: {place!r} ({file or 'built in'}) has nothing called {attribute!r}."
+            f"{label}: {place!r} ({file or 'built in'}) has nothing called {attribute!r}."
             + (f" Nearest: {', '.join(near)}." if near else "")
         )
     source = _hash_when_imported.get(module.__name__) or (_hash(file) if file else "")
-    return OwnCode(getattr(module, attribute), file, source, folder)
+    return UserCode(getattr(module, attribute), file, source, folder)
 
 
 def user_line(error: BaseException) -> str:
@@ -76,11 +77,13 @@ def user_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if is_own_file(frame.filename)] or list(frames)
-    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else "an unknown line"
+    user_frames = [frame for frame in frames if is_user_file(frame.filename)] or list(frames)
+    if not user_frames:
+        return "an unknown line"
+    return f"{user_frames[-1].filename}, line {user_frames[-1].lineno}: {user_frames[-1].line}"
 
 
-def is_own_file(file: str) -> bool:
+def is_user_file(file: str) -> bool:
     """Whether a file is neither Python's, nor an installed package's, nor eyeshot's."""
     if file.startswith("<"):
         return False
@@ -105,46 +108,46 @@ def source_hash(thing: Any) -> str:
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Modules of `folder` can be imported; installed ones of the same name come first."""
-    here = str(folder)
-    added = here not in sys.path
+    path = str(folder)
+    added = path not in sys.path
     if added:
-        sys.path.append(here)
+        sys.path.append(path)
     try:
         yield
     finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
+        if added and path in sys.path:
+            sys.path.remove(path)
 
 
-def _import(name: str, told_as: str, folder: Path) -> ModuleType:
+def _import(name: str, label: str, folder: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     try:
         importlib.invalidate_caches()
         module = importlib.import_module(name)
         file = getattr(module, "__file__", None)
-        if file is None or not is_own_file(file) or name == "__main__":
+        if file is None or not is_user_file(file) or name == "__main__":
             return module
-        now = _hash(Path(file))
-        if loaded is not None and _hash_when_imported.setdefault(name, now) != now:
+        digest = _hash(Path(file))
+        if loaded is not None and _hash_when_imported.setdefault(name, digest) != digest:
             module = importlib.reload(module)
     except (Exception, SystemExit) as error:
-        raise _not_imported(name, told_as, folder, error) from error
-    _hash_when_imported[name] = now
+        raise _not_imported(name, label, folder, error) from error
+    _hash_when_imported[name] = digest
     return module
 
 
-def _from_file(path: Path, told_as: str) -> ModuleType:
+def _from_file(path: Path, label: str) -> ModuleType:
     path = path.expanduser().resolve()
     if not path.is_file():
-        raise InputError(f"{told_as}: there is no file {str(path)!r}. Give its path from the current folder.")
-    # Under a name of its own: an installed module may have the same one.
+        raise InputError(f"{label}: there is no file {str(path)!r}. Give its path from the current folder.")
+    # The hash makes the name unique: an installed module may have the same stem.
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    now = _hash(path)
-    if name in sys.modules and _hash_when_imported.get(name) == now:
+    digest = _hash(path)
+    if name in sys.modules and _hash_when_imported.get(name) == digest:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{told_as}: {str(path)!r} must be a Python file that can be imported.")
+        raise InputError(f"{label}: {str(path)!r} must be a Python file that can be imported.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -152,20 +155,20 @@ def _from_file(path: Path, told_as: str) -> ModuleType:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise _not_imported(str(path), told_as, path.parent, error) from error
-    _hash_when_imported[name] = now
+        raise _not_imported(str(path), label, path.parent, error) from error
+    _hash_when_imported[name] = digest
     return module
 
 
-def _not_imported(place: str, told_as: str, folder: Path, error: BaseException) -> InputError:
-    what = f"{told_as}: the module {place!r} cannot be imported ({type(error).__name__}: {error}"
+def _not_imported(place: str, label: str, folder: Path, error: BaseException) -> InputError:
+    message = f"{label}: the module {place!r} cannot be imported ({type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError) and error.name in (place, place.partition(".")[0]):
-        return InputError(f"{what}). It must lie in the current folder, {folder}, or be installed.")
+        return InputError(f"{message}). It must lie in the current folder, {folder}, or be installed.")
     if isinstance(error, SystemExit):
-        advice = "Put what the file does when it is run under: if __name__ == '__main__':"
+        advice = "Put the code that runs the file as a script under: if __name__ == '__main__':"
     else:
         advice = "Correct it, or install what it needs."
-    return InputError(f"{what}; {user_line(error)}). {advice}")
+    return InputError(f"{message}; {user_line(error)}). {advice}")
 
 
 def _hash(file: Path) -> str:
@@ -175,4 +178,5 @@ def _hash(file: Path) -> str:
 @functools.cache
 def _foreign_folders() -> tuple[Path, ...]:
     paths = sysconfig.get_paths()
-    return (Path(__file__).resolve().parent, *(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")))
+    eyeshot = Path(str(importlib.resources.files("eyeshot")))
+    return (eyeshot.resolve(), *(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")))
