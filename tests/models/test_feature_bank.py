@@ -72,7 +72,7 @@ def test_a_deterministic_view_is_computed_once_for_all_draws(tmp_path):
     assert bank.computed == 24
 
 
-def test_views_are_those_of_make_views(tmp_path):
+def test_views_are_those_of_make_samples(tmp_path):
     pool, _ = make_pool()
     backbone = tiny_backbone()
     views = make_samples(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
