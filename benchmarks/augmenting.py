@@ -19,7 +19,7 @@ import torch
 from torchvision.transforms import v2
 
 from benchmarks.common import keep
-from eyeshot.augment import Pool, augmentation, augmentations, make_views
+from eyeshot.augment import Pool, augmentation, augmentations, make_samples
 
 SIZES = {64: 64, 224: 32}
 """Images for each side."""
@@ -105,7 +105,7 @@ def measure(name: str, side: int, count: int) -> dict[str, float]:
     torch.manual_seed(0)
 
     def ours(draw: int) -> None:
-        make_views(entry, pool, range(count), seed=0, draw=draw)
+        make_samples(entry, pool, range(count), seed=0, draw=draw)
 
     few = SLOW.get(name, count)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
-    from eyeshot.augment import Augmentation, augmentation, augmentations, check_own, own_augmentation
+    from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation, custom_augmentation
     from eyeshot.coverage import Cover, cover
     from eyeshot.errors import EyeshotError
     from eyeshot.images import ImageTable, read_images
@@ -26,9 +26,9 @@ __all__ = [
     "__version__",
     "augmentation",
     "augmentations",
-    "check_own",
+    "check_augmentation",
     "cover",
-    "own_augmentation",
+    "custom_augmentation",
     "read_images",
     "write_cover_page",
 ]
@@ -40,9 +40,9 @@ _HOME = {
     "ImageTable": "images",
     "augmentation": "augment",
     "augmentations": "augment",
-    "check_own": "augment",
+    "check_augmentation": "augment",
     "cover": "coverage",
-    "own_augmentation": "augment",
+    "custom_augmentation": "augment",
     "read_images": "images",
     "write_cover_page": "reports",
 }

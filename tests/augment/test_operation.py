@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from eyeshot.augment import Operation, augmentation, stack
-from eyeshot.augment.geometric import Rotate
-from eyeshot.augment.mixing import MixUp
+from eyeshot.augment.ops.geometric import Rotate
+from eyeshot.augment.ops.mixing import MixUp
 from eyeshot.errors import InputError
 
 

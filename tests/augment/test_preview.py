@@ -16,7 +16,7 @@ def picture(tmp_path):
 
 
 def test_the_whole_catalogue_fits_on_one_picture(picture, tmp_path):
-    grid = preview_grid(picture, augmentations(), draws=2, size=32)
+    grid = preview_grid(picture, augmentations(), samples=2, size=32)
     grid.save(tmp_path / "grid.png")
     assert grid.mode == "RGB"
     assert grid.width < 2 * grid.height
@@ -61,5 +61,5 @@ def test_an_unreadable_image_is_refused(tmp_path):
 
 
 def test_a_preview_of_nothing_is_refused(picture):
-    with pytest.raises(InputError, match="needs augmentations"):
+    with pytest.raises(InputError, match="at least one augmentation"):
         preview_grid(picture, ())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from eyeshot.augment import augmentation, augmentations, compose_lines, make_views
+from eyeshot.augment import augmentation, augmentations, compose_lines, make_samples
 
 from .helpers import largest_difference, pool_of, textured
 
@@ -41,7 +41,7 @@ def test_torchvision_does_the_same_as_the_operation_that_was_measured(name):
     assert "p=0.5" in line
     images = textured()
     pipeline = eval(f"v2.Compose([{line.replace('p=0.5', 'p=1.0')}])", SPACE)
-    measured = make_views(augmentation(name), pool_of(images), range(len(images)), seed=0, draw=0).images
+    measured = make_samples(augmentation(name), pool_of(images), range(len(images)), seed=0, draw=0).images
     assert largest_difference(pipeline(images), measured) <= 1
 
 

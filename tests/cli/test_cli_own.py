@@ -45,7 +45,7 @@ def test_the_readme_lists_and_previews_its_own(own: Eyeshot):
     assert (listing[0], preview[0]) == ("augmentations", "preview")
     listed = json.loads(own(*listing, "--json").out)
     assert [one["name"] for one in listed] == listing[1:]
-    assert {one["family"] for one in listed} == {"own"}
+    assert {one["family"] for one in listed} == {"custom"}
     done = own(*listing)
     assert all(name in done.out for name in listing[1:])
     done = own(*preview)
@@ -76,7 +76,7 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
     }
     report = package.cover("train", test="test", candidates=names, base=names[0], **options).report
     (haze,) = (one for one in report.candidates if one.name == names[1])
-    assert haze.family == "own"
+    assert haze.family == "custom"
     assert haze.recipe == ["# from my_aug import haze", "haze.as_transform(),"]
     assert names[0] not in [one.name for one in report.candidates]
 
@@ -97,7 +97,7 @@ def test_a_step_that_cannot_stay_is_named_before_any_image_is_read(own: Eyeshot,
     for name in ("my_aug_normal:mine", "my_aug_normal.py:mine"):
         done = own("train", "train", *MODEL, "--augment", name)
         assert done.code == 2
-        assert f"error: {name} must give float images between 0 and 1" in done.err
+        assert f"error: {name} must return float images between 0 and 1" in done.err
         assert "Leave Normalize out" in done.err
         assert "reading files" not in done.err
 

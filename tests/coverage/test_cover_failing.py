@@ -192,7 +192,7 @@ def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[...,
     (tmp_path / "black.py").write_text("def black(image):\n    return image * 0\n", encoding="utf-8")
     with counted_clock() as calls:
         report = rerun(candidates=(f"{tmp_path / 'black.py'}:black",), budget_s=BUDGET_S).report
-    assert "own" in [one.family for one in report.of("destroyer")]
+    assert "custom" in [one.family for one in report.of("destroyer")]
     assert report.of("ranked") == report.of("harder") == []
     assert calls == []
     assert report.order is None

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from eyeshot.augment import augmentation, make_views
+from eyeshot.augment import augmentation, make_samples
 from eyeshot.models import FeatureBank, extract
 from eyeshot.models import feature_bank as room
 
@@ -84,10 +84,10 @@ def test_a_deterministic_view_is_computed_once_for_all_draws(tmp_path):
     assert bank.computed == 24
 
 
-def test_views_are_those_of_make_views(tmp_path):
+def test_views_are_those_of_make_samples(tmp_path):
     pool, _ = make_pool()
     backbone = tiny_backbone()
-    views = make_views(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
+    views = make_samples(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
     found = FeatureBank(tmp_path, backbone).views(augmentation("mixup"), pool, ROWS, seed=1, draw=2)
     assert np.allclose(found.features, extract(backbone, views.images), rtol=1e-2, atol=1e-3)
     assert np.array_equal(found.sources, views.sources)
@@ -108,7 +108,7 @@ def test_failed_views_come_back_as_failed(tmp_path):
     pool, _ = make_pool(6)
     pool.images[::2] = 128  # without an edge
     edges = augmentation("edges")
-    wanted = make_views(edges, pool, ROWS[:6], seed=0, draw=0).success.numpy()
+    wanted = make_samples(edges, pool, ROWS[:6], seed=0, draw=0).success.numpy()
     assert not wanted[::2].any()
     for _ in range(2):
         found = FeatureBank(tmp_path, tiny_backbone()).views(edges, pool, ROWS[:6], seed=0, draw=0)
@@ -120,7 +120,7 @@ def test_several_augmentations_in_order_are_one_kind_of_view(tmp_path):
     steps = (augmentation("mirror"), augmentation("invert"))
     bank = FeatureBank(tmp_path, tiny_backbone())
     found = bank.views(steps, pool, ROWS, seed=0, draw=0)
-    both = make_views(steps, pool, ROWS, seed=0, draw=0)
+    both = make_samples(steps, pool, ROWS, seed=0, draw=0)
     assert np.allclose(found.features, extract(tiny_backbone(), both.images), rtol=1e-2, atol=1e-3)
     bank.views(steps, pool, ROWS, seed=0, draw=0)
     assert bank.computed == 24

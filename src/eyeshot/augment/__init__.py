@@ -1,29 +1,28 @@
-"""Augmentations: a catalogue, and views made of images by drawing parameters and applying them."""
+"""Augmentations: a catalogue, and augmented samples made of images by drawing parameters and applying them."""
 
-from eyeshot.augment.candidate import Augmentation
+from eyeshot.augment.augmentation import Augmentation
 from eyeshot.augment.catalogue import augmentation, augmentations
 from eyeshot.augment.operation import Mixing, Operation, Parameters, stack
-from eyeshot.augment.own import check_own, own_augmentation
-from eyeshot.augment.plans import Pool
 from eyeshot.augment.preview import preview_grid
 from eyeshot.augment.recipes import compose_lines
-from eyeshot.augment.views import Views, make_views, view_keys, view_labels
+from eyeshot.augment.samples import AugmentedSamples, Pool, make_samples, sample_keys, sample_labels
+from eyeshot.augment.user import check_augmentation, custom_augmentation
 
 __all__ = [
     "Augmentation",
+    "AugmentedSamples",
     "Mixing",
     "Operation",
     "Parameters",
     "Pool",
-    "Views",
     "augmentation",
     "augmentations",
-    "check_own",
+    "check_augmentation",
     "compose_lines",
-    "make_views",
-    "own_augmentation",
+    "custom_augmentation",
+    "make_samples",
     "preview_grid",
+    "sample_keys",
+    "sample_labels",
     "stack",
-    "view_keys",
-    "view_labels",
 ]

@@ -1,4 +1,4 @@
-"""The catalogue, found by name, wildcard or family. Its entries stand in the files of their families.
+"""The catalogue, searched by name, wildcard or family. The file of each family in `ops` holds its entries.
 
 Strengths were fixed before any measurement, and each entry names the paper or library that it follows.
 """
@@ -11,85 +11,67 @@ import math
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from eyeshot.augment import (
-    blur_noise,
-    channels,
-    colour,
-    controls,
-    edges,
-    elastic,
-    geometric,
-    masking,
-    mixing,
-    policy,
-    resolution,
-    scattered,
-    texture,
-)
-from eyeshot.augment.candidate import Augmentation, Family
-from eyeshot.augment.own import is_own, load_own
+from eyeshot.augment.augmentation import Augmentation, Family
+from eyeshot.augment.ops import blur_noise, colour, controls, geometric, masking, mixing, policies, texture, warp
+from eyeshot.augment.user import is_user_name, load_augmentation
 from eyeshot.errors import InputError
 
 
 def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = None) -> tuple[Augmentation, ...]:
-    """The augmentations that `patterns` name, in the catalogue's order; all of them without a pattern.
+    """The augmentations that `patterns` name, in the catalogue's order; the whole catalogue without a pattern.
 
     Args:
-        patterns: names with wildcards ("rotate-*"), families ("geometric"), or augmentations of your own
+        patterns: names with wildcards ("rotate-*"), families ("geometric"), or your augmentations
             ("package.module:attribute", "path/to/file.py:attribute"), which come last.
         aspect_ratios: 5th and 95th percentile of width over height in the data: limits of `affine-stretch`.
 
     Raises:
-        InputError: a pattern names nothing; the nearest names are told. Or one of your own cannot be loaded.
+        InputError: a pattern names nothing (the message holds the nearest names), or one of yours cannot be loaded.
     """
-    everything = _catalogue(_checked_ratios(aspect_ratios))
+    catalogue = _catalogue(_checked_ratios(aspect_ratios))
     if not patterns:
-        return everything
+        return catalogue
     chosen: set[str] = set()
-    own: dict[str, Augmentation] = {}
+    users: dict[str, Augmentation] = {}
     for pattern in patterns:
-        if is_own(pattern):
-            own[pattern.strip()] = load_own(pattern.strip())
+        if is_user_name(pattern):
+            users[pattern.strip()] = load_augmentation(pattern.strip())
             continue
         wanted = pattern.strip().lower()
-        names = {entry.name for entry in everything if wanted == entry.family or fnmatchcase(entry.name, wanted)}
+        names = {entry.name for entry in catalogue if wanted == entry.family or fnmatchcase(entry.name, wanted)}
         if not names:
-            raise InputError(_unknown(pattern, everything))
+            raise InputError(_unknown(pattern, catalogue))
         chosen |= names
-    return (*(entry for entry in everything if entry.name in chosen), *own.values())
+    return (*(entry for entry in catalogue if entry.name in chosen), *users.values())
 
 
 def augmentation(name: str, *, aspect_ratios: tuple[float, float] | None = None) -> Augmentation:
-    """The augmentation of exactly this name, of the catalogue or your own; `aspect_ratios` as in `augmentations`.
+    """The augmentation of exactly this name, of the catalogue or yours; `aspect_ratios` as in `augmentations`.
 
     Raises:
-        InputError: there is none; the nearest names are told. Or your own cannot be loaded.
+        InputError: there is none (the message holds the nearest names), or yours cannot be loaded.
     """
-    if is_own(name):
-        return load_own(name.strip())
-    everything = _catalogue(_checked_ratios(aspect_ratios))
-    for entry in everything:
+    if is_user_name(name):
+        return load_augmentation(name.strip())
+    catalogue = _catalogue(_checked_ratios(aspect_ratios))
+    for entry in catalogue:
         if entry.name == name:
             return entry
-    raise InputError(_unknown(name, everything))
+    raise InputError(_unknown(name, catalogue))
 
 
 @functools.lru_cache(maxsize=16)
 def _catalogue(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ...]:
     return (
-        *controls.candidates(),
-        *geometric.candidates(aspect_ratios),
-        *elastic.candidates(),
-        *colour.candidates(),
-        *channels.candidates(),
-        *blur_noise.candidates(),
-        *resolution.candidates(),
-        *masking.candidates(),
-        *scattered.candidates(),
-        *mixing.candidates(),
-        *edges.candidates(),
-        *texture.candidates(),
-        *policy.candidates(),
+        *controls.entries(),
+        *geometric.entries(aspect_ratios),
+        *warp.entries(),
+        *colour.entries(),
+        *blur_noise.entries(),
+        *masking.entries(),
+        *mixing.entries(),
+        *texture.entries(),
+        *policies.entries(),
     )
 
 
@@ -105,11 +87,11 @@ def _checked_ratios(aspect_ratios: tuple[float, float] | None) -> tuple[float, f
     return low, high
 
 
-def _unknown(pattern: str, everything: tuple[Augmentation, ...]) -> str:
-    names = [entry.name for entry in everything]
-    families = [family for family in get_args(Family) if any(entry.family == family for entry in everything)]
+def _unknown(pattern: str, catalogue: tuple[Augmentation, ...]) -> str:
+    names = [entry.name for entry in catalogue]
+    families = [family for family in get_args(Family) if any(entry.family == family for entry in catalogue)]
     nearest = difflib.get_close_matches(pattern.lower(), names + families, n=3, cutoff=0.4)
     hint = f"Nearest: {', '.join(nearest)}." if nearest else f"Families: {', '.join(families)}."
     if "." in pattern:  # no name of the catalogue has a dot
-        hint = "Your own are named package.module:attribute or path/to/file.py:attribute."
+        hint = "Your augmentations are named package.module:attribute or path/to/file.py:attribute."
     return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot augmentations"

@@ -1,4 +1,4 @@
-"""What an operation is: parameters of one image are drawn first, then applied to a batch.
+"""Operations: the parameters of each image are drawn first, then applied to a batch.
 
 To write one, subclass `Operation` (a frozen dataclass whose fields are its strengths), give it `draw` and
 `apply`, and run `eyeshot.testing.AugmentationContract` on it.
@@ -15,10 +15,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eyeshot.own_code import source_hash
+from eyeshot.augment.ops.pixels import with_rows
+from eyeshot.user_code import source_hash
 
 Parameters = dict[str, "float | int | bool | NDArray[Any]"]
 """Parameters of one image; every image of an operation has the same names and array shapes."""
+
+
+# Features are cached under fingerprints, which hold the module that a class was first written in: a class that moves to
+# another file keeps its name here, so that moving it voids no cache.
+_FIRST_MODULES = {
+    "AugMix": "policy",
+    "ChannelDropout": "channels",
+    "ChannelShuffle": "channels",
+    "CoarseDropout": "scattered",
+    "Downscale": "resolution",
+    "Edges": "edges",
+    "Elastic": "elastic",
+    "HideAndSeek": "scattered",
+    "Pencil": "edges",
+    "RandAugment": "policy",
+    "TrivialAugment": "policy",
+}
 
 
 class Operation(ABC):
@@ -28,52 +46,54 @@ class Operation(ABC):
     """Raise it when the same parameters give other pixels: cached features are then computed again."""
 
     deterministic: ClassVar[bool] = False
-    """Whether an image has one view only, whatever the draw."""
+    """Whether an image has one augmented sample only, whatever the draw."""
 
     partners: ClassVar[int] = 0
-    """How many other images enter each view."""
+    """How many other images enter each augmented sample."""
 
     mixes_labels: ClassVar[bool] = False
-    """Whether the labels of those enter as well."""
+    """Whether the partners' labels enter as well."""
 
     @abstractmethod
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Parameters of ONE image of `shape` (height, width); everything random comes from `random`."""
+        """Draws the parameters of ONE image of `shape` (height, width); everything random comes from `random`."""
 
     @abstractmethod
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
-        """The changed images.
+        """Changes images by drawn parameters.
 
         Args:
             images: uint8 (n, 3, H, W), RGB, 0-255, on any device; must not be modified.
-            parameters: what `draw` gave for each of the n images, stacked along the first axis.
+            parameters: the n results of `draw`, one per image, stacked along the first axis.
 
         Returns:
             uint8 (n, 3, H, W); where the operation can fail also a bool (n,) mask of those that succeeded.
         """
 
     def settings(self) -> dict[str, object]:
-        """The strengths, by name: what the fingerprint is made of."""
+        """The strengths by name; the fingerprint is made of them."""
         fields: Any = getattr(self, "__dataclass_fields__", vars(self))
         return {name: getattr(self, name) for name in fields}
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the operation's class, strengths or version do; the user's own also with their file."""
+        """Changes with the operation's class, strengths or version; for the user's classes also with their file."""
         kind = type(self)
         values = ", ".join(f"{name}={value!r}" for name, value in sorted(self.settings().items()))
-        file = "" if kind.__module__.startswith("eyeshot.") else f" of {source_hash(kind)}"
-        return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values}){file}"
+        if not kind.__module__.startswith("eyeshot."):
+            return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values}) of {source_hash(kind)}"
+        module = _FIRST_MODULES.get(kind.__qualname__, kind.__module__.rpartition(".")[2])
+        return f"eyeshot.augment.{module}.{kind.__qualname__}.{self.version}({values})"
 
 
 class FixedOperation(Operation):
-    """An operation without anything random: every image has one view. Subclasses give `change`."""
+    """An operation without anything random: every image has one augmented sample. Subclasses define `change`."""
 
     deterministic: ClassVar[bool] = True
 
     @abstractmethod
     def change(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """What `apply` returns, of `images` uint8 (n, 3, H, W), which must not be modified."""
+        """Changes `images`, uint8 (n, 3, H, W), which must not be modified; returns what `apply` returns."""
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """Nothing to draw."""
@@ -87,7 +107,7 @@ class FixedOperation(Operation):
 class Mixing(Operation):
     """An operation that mixes each image with partners from the pool; labels follow the weights.
 
-    Where the image keeps all of its label, `mixes_labels` is false.
+    `mixes_labels` is false where the image keeps all of its label.
     """
 
     mixes_labels: ClassVar[bool] = True
@@ -103,6 +123,49 @@ class Mixing(Operation):
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Not defined without partners."""
         raise TypeError(f"{type(self).__name__} mixes images: call mix(images, partners, parameters).")
+
+
+def apply_to_rows(
+    operation: Operation, images: Tensor, rows: NDArray[np.int64], parameters: Sequence[Parameters]
+) -> tuple[Tensor, Tensor]:
+    """Applies an operation to some images of a batch.
+
+    Args:
+        operation: what to apply; one without partners.
+        images: uint8 (n, 3, H, W); may be overwritten.
+        rows: int64 (k,), ascending, numbers of the images to change.
+        parameters: of those k images.
+
+    Returns:
+        uint8 (n, 3, H, W), and bool (n,): False where the operation failed; such an image stays as it was.
+
+    Raises:
+        TypeError: `operation.apply` returned another shape or type.
+    """
+    success = torch.ones(len(images), dtype=torch.bool, device=images.device)
+    if not len(rows):
+        return images, success
+    all_rows = len(rows) == len(images)
+    places = torch.from_numpy(rows).to(images.device)
+    before = images if all_rows else images.index_select(0, places)
+    result = operation.apply(before, stack(parameters, images.device))
+    if isinstance(result, tuple):
+        result, succeeded = result
+        if succeeded.shape != (len(before),) or succeeded.dtype != torch.bool:
+            raise _broken(operation, f"a success mask bool ({len(before)},)", succeeded)
+        success[places] = succeeded
+        failed = (~succeeded).nonzero().squeeze(1)
+        result[failed] = before[failed]
+    if result.shape != before.shape or result.dtype != torch.uint8:
+        raise _broken(operation, f"images uint8 {tuple(before.shape)}", result)
+    return (result if all_rows else with_rows(images, places, result)), success
+
+
+def _broken(operation: Operation, rule: str, result: Tensor) -> TypeError:
+    return TypeError(
+        f"{type(operation).__name__}.apply must return {rule}, got {result.dtype} {tuple(result.shape)}. "
+        "Run eyeshot.testing.AugmentationContract on it."
+    )
 
 
 def stack(parameters: Sequence[Parameters], device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -10,9 +10,8 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from eyeshot.augment.candidate import Augmentation
-from eyeshot.augment.plans import Pool
-from eyeshot.augment.views import make_views
+from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.samples import Pool, make_samples
 from eyeshot.errors import InputError
 from eyeshot.images import Geometry, UnreadableImageError, decode
 
@@ -26,28 +25,28 @@ def preview_grid(
     image_path: Path,
     augmentations: Sequence[Augmentation],
     *,
-    draws: int = 4,
+    samples: int = 4,
     size: int = 128,
     seed: int = 0,
     partners: Sequence[Path] = (),
 ) -> PIL.Image.Image:
-    """A picture with one row per augmentation: name and strength, the original, then a few draws.
+    """A picture with one row per augmentation: name and strength, the original, then a few augmented samples.
 
     Args:
         image_path: the image to change.
         augmentations: what to show.
-        draws: how many views of each; augmentations without anything random show one.
+        samples: how many of each; augmentations without anything random show one.
         size: side of the pictures in pixels; the image's centre is cut out, its ratio kept.
-        seed: of the draws.
-        partners: images to mix with; without any, others of the same folder, or the image's own mirror image.
+        seed: of the samples.
+        partners: images to mix with; if empty, others of the same folder, or the image's mirror image.
 
     Raises:
-        InputError: there is nothing to show.
+        InputError: there are no augmentations, or `samples` is below 1.
         UnreadableImageError: the image, or one of `partners`, cannot be read.
     """
-    if not augmentations or draws < 1:
+    if not augmentations or samples < 1:
         raise InputError(
-            f"A preview needs augmentations and draws, got {len(augmentations)} and {draws}. "
+            f"A preview needs at least one augmentation and one sample, got {len(augmentations)} and {samples}. "
             "List augmentations with: eyeshot augmentations"
         )
     geometry = Geometry(size=size)
@@ -61,19 +60,19 @@ def preview_grid(
     if len(pixels) == 1:
         pixels.append(np.ascontiguousarray(pixels[0][:, ::-1]))
     pool = Pool(np.stack(pixels), [f"preview {number}" for number in range(len(pixels))])
-    return _draw_grid(pool, augmentations, draws=draws, seed=seed)
+    return _draw_grid(pool, augmentations, samples=samples, seed=seed)
 
 
-def _draw_grid(pool: Pool, augmentations: Sequence[Augmentation], *, draws: int, seed: int) -> PIL.Image.Image:
+def _draw_grid(pool: Pool, augmentations: Sequence[Augmentation], *, samples: int, seed: int) -> PIL.Image.Image:
     step = pool.shape[0] + _MARGIN
     columns = 1 if len(augmentations) <= _ROWS else 2
     rows = -(-len(augmentations) // columns)
-    column_width = _CAPTION_WIDTH + (draws + 1) * step + _MARGIN
+    column_width = _CAPTION_WIDTH + (samples + 1) * step + _MARGIN
     grid = PIL.Image.new("RGB", (_MARGIN + columns * column_width, _MARGIN + rows * step), "white")
     for number, augmentation in enumerate(augmentations):
         column, row = divmod(number, rows)
         corner = (_MARGIN + column * column_width, _MARGIN + row * step)
-        _draw_row(grid, corner, pool, augmentation, draws=draws, seed=seed)
+        _draw_row(grid, corner, pool, augmentation, samples=samples, seed=seed)
     return grid
 
 
@@ -83,7 +82,7 @@ def _draw_row(
     pool: Pool,
     augmentation: Augmentation,
     *,
-    draws: int,
+    samples: int,
     seed: int,
 ) -> None:
     left, top = corner
@@ -96,11 +95,11 @@ def _draw_row(
     pen.multiline_text((left, top + 22 * len(name.splitlines())), caption, fill="#555555", font=small)
     left += _CAPTION_WIDTH
     grid.paste(PIL.Image.fromarray(pool.images[0]), (left, top))
-    for draw in range(1 if augmentation.deterministic else draws):
+    for draw in range(1 if augmentation.deterministic else samples):
         left += size + _MARGIN
-        views = make_views(augmentation, pool, [0], seed=seed, draw=draw)
-        if bool(views.success[0]):
-            picture = np.ascontiguousarray(views.images[0].permute(1, 2, 0).numpy())
+        sample = make_samples(augmentation, pool, [0], seed=seed, draw=draw)
+        if bool(sample.success[0]):
+            picture = np.ascontiguousarray(sample.images[0].permute(1, 2, 0).numpy())
             grid.paste(PIL.Image.fromarray(picture), (left, top))
         else:
             pen.rectangle((left, top, left + size - 1, top + size - 1), outline="#bb0000")

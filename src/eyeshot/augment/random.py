@@ -1,4 +1,4 @@
-"""Random streams: what is drawn for one image follows from seed, candidate, draw and image key alone."""
+"""Random streams: the parameters of an image follow from seed, augmentation, draw and image key alone."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 
 def stream(seed: int, name: str, draw: int, key: str, *, purpose: str = "parameters") -> np.random.Generator:
-    """The generator of one image in one draw of one candidate.
+    """The generator of one image in one draw of one augmentation.
 
     Philox is counter-based: any 128-bit key starts an independent stream (Salmon et al. 2011), so no image
     waits for another, and neither batch size nor order nor the number of workers changes what is drawn.
 
     Args:
         seed: the run's seed.
-        name: the candidate's name.
-        draw: number of the round of views, from 0.
+        name: the augmentation's name.
+        draw: number of the sample among those of the same image, from 0.
         key: the image's content key.
-        purpose: streams of other purposes are independent; training tosses its coin in "coin", so that a
-            training view has the parameters that the cloud's view has.
+        purpose: streams of different purposes are independent. Training tosses its coin in "coin", so that a
+            training sample has the parameters of the cloud's sample.
     """
     return np.random.Generator(np.random.Philox(key=_digest(seed, name, draw, key, purpose)))
 
 
 class Streams:
-    """The same streams one after another in one generator: to start one takes a quarter of making a generator.
+    """The same streams one after another in one generator: a start takes a quarter of the time of a new generator.
 
-    A stream ends when the next one starts, so take all numbers of one before; each thread needs its own object.
+    A stream ends when the next starts, so take all its numbers before; each thread needs its own object.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Streams:
         self._state: Any = self._bits.state
 
     def start(self, seed: int, name: str, draw: int, key: str, *, purpose: str = "parameters") -> np.random.Generator:
-        """As `stream`."""
+        """The generator that `stream` gives."""
         digest = _digest(seed, name, draw, key, purpose)
         self._state["state"]["key"] = np.array([digest & _LOW, digest >> 64], dtype=np.uint64)
         self._bits.state = self._state
@@ -63,5 +63,5 @@ def random_bytes(random: np.random.Generator, count: int) -> bytes:
 
 
 def combine(*parts: object) -> str:
-    """One key (32 hexadecimal digits) of everything that `parts` say."""
+    """A key (32 hexadecimal digits) of the texts of all `parts`."""
     return xxhash.xxh3_128_hexdigest("\x1f".join(str(part) for part in parts).encode())

@@ -1,7 +1,7 @@
-"""Lines to paste into a training pipeline: plain torchvision where it means the same by the operation.
+"""Lines to paste into a training pipeline: plain torchvision where its operation is the same.
 
-torchvision's warps fill the corners black and eyeshot's reflect, so turns, shifts and policies are not the
-same; they are pasted as `eyeshot.augmentation("NAME").as_transform()`.
+torchvision's warps fill the corners black and eyeshot's reflect, so rotations, shifts and policies differ; their lines
+are `eyeshot.augmentation("NAME").as_transform()`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eyeshot.augment import blur_noise, channels, colour, geometric, masking, mixing
-from eyeshot.augment.candidate import Augmentation
-from eyeshot.augment.image_by_image import ImageByImage
+from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.ops import blur_noise, colour, geometric, masking, mixing
+from eyeshot.augment.user import ImageByImage
 
 
 def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> list[str]:
@@ -21,36 +21,36 @@ def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> lis
     belong after the DataLoader, since they take a batch of images and labels; a comment says so.
 
     Args:
-        augmentation: what to write down.
-        size: side of the model's input. With it crops become torchvision's, which resize as they crop;
-            without it they keep the size of the image.
+        augmentation: what the lines apply.
+        size: side of the model's input. If given, crops are torchvision's, which resize as they crop; if None, crops
+            keep the size of the image.
     """
     if augmentation.name == "clean":
         return []
     operation, probability = augmentation.operation, augmentation.probability
     if isinstance(operation, ImageByImage):
-        return _lines_of_own(augmentation, operation)
+        return _user_lines(augmentation, operation)
     if operation.partners:
         return _mixing_lines(augmentation)
     if isinstance(operation, geometric.ResizedCrop):
-        return [_crop_line(operation, size)] if size is not None else [_own_line(augmentation)]
+        return [_crop_line(operation, size)] if size is not None else [_eyeshot_line(augmentation)]
     writer = _WRITERS.get(type(operation))
     line = writer(operation, probability) if writer else None
-    return [line if line is not None else _own_line(augmentation)]
+    return [line if line is not None else _eyeshot_line(augmentation)]
 
 
-def _own_line(augmentation: Augmentation) -> str:
-    operation, more = augmentation.operation, ""
+def _eyeshot_line(augmentation: Augmentation) -> str:
+    operation, ratios = augmentation.operation, ""
     if isinstance(operation, geometric.Affine) and operation.stretch not in ((1.0, 1.0), geometric.USUAL_RATIOS):
-        more = f", aspect_ratios={operation.stretch}"
-    return f'eyeshot.augmentation("{augmentation.name}"{more}).as_transform(),'
+        ratios = f", aspect_ratios={operation.stretch}"
+    return f'eyeshot.augmentation("{augmentation.name}"{ratios}).as_transform(),'
 
 
-def _lines_of_own(augmentation: Augmentation, operation: ImageByImage) -> list[str]:
-    """An import as a comment, since the lines stand in a list; a file is not imported but named."""
+def _user_lines(augmentation: Augmentation, operation: ImageByImage) -> list[str]:
+    """The import is a comment, since the lines stand in a list; code in a file is named instead of imported."""
     module, _, attribute = operation.reference.rpartition(":")
     if module.endswith(".py") or (operation.takes_random and not operation.decorated):
-        return [_own_line(augmentation)]
+        return [_eyeshot_line(augmentation)]
     imports = [] if module == "__main__" else [f"# from {module} import {attribute}"]
     return [*imports, f"{attribute}{'.as_transform()' if operation.decorated else ''},"]
 
@@ -68,8 +68,8 @@ def _mixing_lines(augmentation: Augmentation) -> list[str]:
         name = type(operation).__name__
         line = f"v2.{name}(alpha={operation.alpha}, num_classes=class_count)"
         return [comment, f"mix = v2.RandomApply([{line}], p={augmentation.probability})"]
-    own = f'eyeshot.augmentation("{augmentation.name}").as_transform(class_count=class_count)'
-    return [comment, f"mix = {own}"]
+    transform = f'eyeshot.augmentation("{augmentation.name}").as_transform(class_count=class_count)'
+    return [comment, f"mix = {transform}"]
 
 
 def _flip(operation: geometric.Flip, probability: float) -> str | None:
@@ -90,12 +90,12 @@ def _blur(operation: blur_noise.GaussianBlur, probability: float) -> str:
 
 def _erase(operation: masking.Erasing, probability: float) -> str | None:
     if operation.fill not in ("black", "white"):
-        return None  # torchvision fills with one given value, or with values of a normalised image
+        return None  # torchvision fills with a constant, or with values of a normalised image
     value = 255 if operation.fill == "white" else 0
     return f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
 
 
-def _shuffle_channels(_: channels.ChannelShuffle, probability: float) -> str | None:
+def _shuffle_channels(_: colour.ChannelShuffle, probability: float) -> str | None:
     # torchvision draws from all six orders, eyeshot from the five that change something.
     chance = round(probability * 6 / 5, 10)
     return f"v2.RandomApply([v2.RandomChannelPermutation()], p={chance})," if chance <= 1 else None
@@ -110,7 +110,7 @@ _WRITERS: dict[type, Callable[[Any, float], str | None]] = {
     colour.Posterize: lambda op, p: f"v2.RandomPosterize(bits={op.bits}, p={p}),",
     colour.Equalize: lambda _, p: f"v2.RandomEqualize(p={p}),",
     colour.AutoContrast: lambda _, p: f"v2.RandomAutocontrast(p={p}),",
-    channels.ChannelShuffle: _shuffle_channels,
+    colour.ChannelShuffle: _shuffle_channels,
     colour.Sharpness: lambda op, p: f"v2.RandomAdjustSharpness(sharpness_factor={op.factor}, p={p}),",
     blur_noise.GaussianBlur: _blur,
     masking.Erasing: _erase,

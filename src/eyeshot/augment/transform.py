@@ -1,4 +1,4 @@
-"""Any augmentation as a module in a torchvision pipeline."""
+"""Operations as modules of a torchvision pipeline."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eyeshot.augment.candidate import Augmentation
-from eyeshot.augment.operation import Mixing, stack
+from eyeshot.augment.operation import Mixing, Operation, apply_to_rows, stack
 from eyeshot.augment.random import stream
-from eyeshot.augment.views import apply_to
 from eyeshot.errors import InputError
 
 
 class AugmentationTransform(nn.Module):
-    """Applies an augmentation of the catalogue; put it before Normalize.
+    """Applies an operation to single images or batches; put it before Normalize.
 
     Takes a PIL image, or a tensor (C, H, W) or (N, C, H, W) of 1 or 3 channels: uint8 0-255, or float 0-1,
-    which is rounded to 256 levels. Gives the same kind back; a failed image comes back as it was. Whatever is
-    given beside the image (a label) is passed on. Random choices follow torch's seed, so DataLoader workers
-    differ and `torch.manual_seed` repeats them.
+    which is rounded to 256 levels. Returns the same kind; an image on which the operation fails is returned as it was.
+    Further arguments (a label) are passed on. Random choices follow torch's seed, so DataLoader workers differ and
+    `torch.manual_seed` repeats them.
 
     Args:
-        augmentation: what to apply.
-        always: to every image; otherwise each image with the augmentation's probability.
+        operation: what to apply; one without partners.
+        name: of the augmentation; seeds the random streams.
+        probability: share of images that are changed.
     """
 
-    def __init__(self, augmentation: Augmentation, *, always: bool = False) -> None:
+    def __init__(self, operation: Operation, *, name: str, probability: float) -> None:
         super().__init__()
-        self.augmentation = augmentation
-        self.probability = 1.0 if always else augmentation.probability
+        self.operation = operation
+        self.name = name
+        self.probability = probability
 
     def forward(self, image: Any, *others: Any) -> Any:
         """The augmented image, followed by `others` if there are any."""
@@ -43,14 +43,14 @@ class AugmentationTransform(nn.Module):
             result = _as_batch(image, self._batch)
         else:
             raise InputError(
-                f"{self.augmentation.name} needs a PIL image or a tensor, got {type(image).__name__}. "
+                f"{self.name} needs a PIL image or a tensor, got {type(image).__name__}. "
                 "Put it before conversions to other types."
             )
         return (result, *others) if others else result
 
     def extra_repr(self) -> str:
         """Name and probability."""
-        return f"{self.augmentation.name}, probability={self.probability}"
+        return f"{self.name}, probability={self.probability}"
 
     def _picture(self, image: PIL.Image.Image) -> PIL.Image.Image:
         mode = image.mode if image.mode in ("L", "RGB") else "RGB"
@@ -60,35 +60,37 @@ class AugmentationTransform(nn.Module):
         return PIL.Image.fromarray(np.ascontiguousarray(result))
 
     def _batch(self, images: Tensor) -> Tensor:
-        chosen, generators = _toss(self.augmentation.name, len(images), self.probability)
-        operation, shape = self.augmentation.operation, (images.shape[2], images.shape[3])
+        chosen, generators = _toss(self.name, len(images), self.probability)
+        operation, shape = self.operation, (images.shape[2], images.shape[3])
         parameters = [operation.draw(generator, shape) for generator in generators]
-        return apply_to(operation, images, chosen, parameters)[0]
+        return apply_to_rows(operation, images, chosen, parameters)[0]
 
 
 class MixingTransform(nn.Module):
     """Mixes the images of a batch and their labels; use it on batches, as torchvision's MixUp and CutMix.
 
     Takes uint8 or float images (N, C, H, W) as `AugmentationTransform` does, and labels: class numbers (N,)
-    or probabilities (N, K). Gives images of the same kind and label probabilities, float32 (N, K).
+    or probabilities (N, K). Returns images of the same kind and label probabilities, float32 (N, K).
 
     Args:
-        augmentation: one whose views need other images.
+        operation: what mixes.
+        name: of the augmentation; seeds the random streams.
+        probability: share of images that are mixed.
         class_count: number of classes, K; needed for class numbers.
-        always: mix every image; otherwise each with the augmentation's probability.
     """
 
-    def __init__(self, augmentation: Augmentation, *, class_count: int | None = None, always: bool = False) -> None:
+    def __init__(self, operation: Mixing, *, name: str, probability: float, class_count: int | None = None) -> None:
         super().__init__()
-        self.augmentation = augmentation
+        self.operation = operation
+        self.name = name
+        self.probability = probability
         self.class_count = class_count
-        self.probability = 1.0 if always else augmentation.probability
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed images and label probabilities."""
         if not isinstance(images, Tensor) or images.dim() != 4 or len(images) != len(labels):
             raise InputError(
-                f"{self.augmentation.name} mixes a batch: it needs images (N, C, H, W) and as many labels. "
+                f"{self.name} mixes a batch: it needs images (N, C, H, W) and as many labels. "
                 "Call it on what the DataLoader gives, not on single images."
             )
         targets = self._probabilities(labels)
@@ -103,23 +105,21 @@ class MixingTransform(nn.Module):
 
     def extra_repr(self) -> str:
         """Name, number of classes and probability."""
-        return f"{self.augmentation.name}, class_count={self.class_count}, probability={self.probability}"
+        return f"{self.name}, class_count={self.class_count}, probability={self.probability}"
 
     def _probabilities(self, labels: Tensor) -> Tensor:
         if labels.dim() == 2:
             return labels.float()
         if self.class_count is None:
             raise InputError(
-                f"{self.augmentation.name} mixes labels: it needs their number. "
-                f'Use eyeshot.augmentation("{self.augmentation.name}").as_transform(class_count=...).'
+                f"{self.name} mixes labels: it needs their number. "
+                f'Use eyeshot.augmentation("{self.name}").as_transform(class_count=...).'
             )
         return F.one_hot(labels.long(), self.class_count).float()
 
     def _mix(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        operation = self.augmentation.operation
-        if not isinstance(operation, Mixing):
-            raise TypeError(f"{type(operation).__name__} is not a Mixing operation")
-        chosen, generators = _toss(self.augmentation.name, len(images), self.probability)
+        operation = self.operation
+        chosen, generators = _toss(self.name, len(images), self.probability)
         if not len(chosen):
             return images, targets
         shape = (images.shape[2], images.shape[3])
@@ -138,11 +138,13 @@ class MixingTransform(nn.Module):
         return result, mixed
 
 
-def make_transform(augmentation: Augmentation, *, class_count: int | None = None, always: bool = False) -> nn.Module:
-    """The module of an augmentation."""
-    if augmentation.operation.partners:
-        return MixingTransform(augmentation, class_count=class_count, always=always)
-    return AugmentationTransform(augmentation, always=always)
+def make_transform(
+    operation: Operation, *, name: str, probability: float, class_count: int | None = None
+) -> AugmentationTransform | MixingTransform:
+    """The module that applies `operation` under the name of its augmentation to a share of the images."""
+    if isinstance(operation, Mixing):
+        return MixingTransform(operation, name=name, probability=probability, class_count=class_count)
+    return AugmentationTransform(operation, name=name, probability=probability)
 
 
 def _toss(name: str, count: int, probability: float) -> tuple[np.ndarray[Any, Any], list[np.random.Generator]]:
@@ -154,7 +156,7 @@ def _toss(name: str, count: int, probability: float) -> tuple[np.ndarray[Any, An
 
 
 def _as_batch(image: Tensor, change: Any) -> Tensor:
-    """Applies `change`, from and to uint8 (n, 3, H, W), to a tensor of any kind that pipelines hold."""
+    """Applies `change`, which maps uint8 (n, 3, H, W) to the same, to any kind of tensor that pipelines hold."""
     if image.dim() not in (3, 4) or image.shape[-3] not in (1, 3):
         raise InputError(
             "Augmentations need tensors (C, H, W) or (N, C, H, W) with 1 or 3 channels, got "
@@ -183,7 +185,7 @@ def _as_batch(image: Tensor, change: Any) -> Tensor:
 
 
 def _like(result: Tensor, image: Tensor) -> Tensor:
-    """`result` as torchvision's Image type if that is what came."""
+    """`result` as torchvision's Image type if `image` has that type."""
     if type(image) is Tensor:
         return result
     from torchvision import tv_tensors

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from eyeshot.augment import Pool, make_views
+from eyeshot.augment import Pool, make_samples
 from eyeshot.coverage.measure import draws_of
 from eyeshot.coverage.plan import Plan
 from eyeshot.models import extract
@@ -44,7 +44,7 @@ def estimate(plan: Plan) -> Cost:
     augment_s = 0.0
     for candidate in plan.candidates:
         begin = time.perf_counter()
-        make_views((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
+        make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
         draws = draws_of((*plan.base, candidate), settings.draws)
         augment_s += each * (draws * len(tables.sources) + len(tables.val))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, make_views
+from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.coverage.candidates import Judged
 from eyeshot.coverage.data import Progress
 from eyeshot.coverage.measure import Bench, Measured
@@ -123,7 +123,7 @@ def _views_of(
     rows = train[one.present[train, 0]]
     sources = bench.data.sources
     if images:
-        views = make_views(one.augmentation, sources.pool, rows, seed=bench.seed, draw=0).images
+        views = make_samples(one.augmentation, sources.pool, rows, seed=bench.seed, draw=0).images
         pictures = shrink(views.permute(0, 2, 3, 1).numpy(), THUMBNAIL)
     else:
         pictures = np.zeros((len(rows), 1, 1, 3), np.uint8)
@@ -137,7 +137,7 @@ def take_pictures(bench: Bench, candidates: Sequence[Augmentation], judged: Judg
     rows = np.sort(first)[:SAMPLES]
     samples = {"clean": _small(sources.pool, rows, True, side=SAMPLE_SIDE)}
     for candidate in candidates:
-        views = make_views(candidate, sources.pool, rows, seed=bench.seed, draw=0).images
+        views = make_samples(candidate, sources.pool, rows, seed=bench.seed, draw=0).images
         samples[candidate.name] = shrink(views.permute(0, 2, 3, 1).numpy(), SAMPLE_SIDE)
     if bench.data.generated is not None:
         some = np.arange(min(SAMPLES, len(bench.data.generated)))

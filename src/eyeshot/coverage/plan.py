@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyeshot.augment import Augmentation, augmentation, augmentations, check_own
+from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
 from eyeshot.coverage.data import Progress, Tables, check_folders, read_tables
 from eyeshot.coverage.halving import FEWEST_LEFT, Costs
 from eyeshot.coverage.kept_costs import KeptCosts
@@ -85,7 +85,7 @@ def prepare(
         fit=settings.fit,
     )
     for one in (*base, *augmentations(*settings.candidates)):
-        check_own(one, backbone.geometry.size)
+        check_augmentation(one, backbone.geometry.size)
     tables = read_tables(Path(train), settings, cache=cache, progress=progress)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, make_views
+from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.coverage.halving import Costs, least_budget, too_small
 from eyeshot.models import Backbone, smaller_batches
 from eyeshot.training import State, TrainSettings, read_images_with, start_state, train_steps
@@ -95,7 +95,7 @@ def probe_costs(
         pool = pool_of(probed)
         begin = time.perf_counter()
         for candidate in candidates:
-            make_views((*base, candidate), pool, np.arange(probed), seed=0, draw=0, device=device, always=False)
+            make_samples((*base, candidate), pool, np.arange(probed), seed=0, draw=0, device=device, always=False)
         views_s = (time.perf_counter() - begin) / max(1, len(candidates)) * size / probed
         return Costs(step, reading_s(probed) * read_images + SPACE_S, views_s)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
+from eyeshot.augment import Augmentation, Pool, make_samples, sample_keys, sample_labels
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
@@ -105,17 +105,17 @@ class FeatureBank:
         """Features of one draw of views, with what their labels follow from.
 
         Args:
-            augmentation: one, or several in order, of which the last is applied to every image; see `make_views`.
+            augmentation: one, or several in order, of which the last is applied to every image; see `make_samples`.
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
             progress: called with (done, missing) after each chunk.
         """
-        keys = view_keys(augmentation, pool, rows, seed=seed, draw=draw)
+        keys = sample_keys(augmentation, pool, rows, seed=seed, draw=draw)
         missing = self._missing(keys)
         for part in self._chunks(missing):
             begin = time.perf_counter()
-            views = make_views(augmentation, pool, rows[part], seed=seed, draw=draw, device=self.device)
+            views = make_samples(augmentation, pool, rows[part], seed=seed, draw=draw, device=self.device)
             success = views.success.cpu().numpy()  # waits for the device, so that its time is counted here
             self.augment_s += time.perf_counter() - begin
             found = self._extract(views.images)
@@ -124,7 +124,7 @@ class FeatureBank:
                 progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
         # Labels follow from the drawn parameters: no pixel is touched for them.
-        sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)
+        sources, weights = sample_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
 
     def _chunks(self, missing: Sequence[int]) -> list[NDArray[np.int64]]:

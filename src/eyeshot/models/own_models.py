@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eyeshot.errors import InputError, ModelError
 from eyeshot.models.weights import load_weights
-from eyeshot.own_code import importable, load_own_code, user_line
+from eyeshot.user_code import importable, load_user_code, user_line
 
 CLASSIFIERS = ("fc", "classifier", "head", "heads", "last_linear")
 
@@ -109,7 +109,7 @@ def _classifies(layer: nn.Module) -> bool:
 
 
 def _make(model: str, seed: int) -> nn.Module:
-    found = load_own_code(model, told_as=f"--model {model}")
+    found = load_user_code(model, label=f"--model {model}")
     factory, name = found.value, model.rpartition(":")[2]
     if not callable(factory):
         raise InputError(f"--model {model} must be a function that makes a network, got {type(factory).__name__}.")

@@ -1,4 +1,4 @@
-"""What every augmentation must do, as tests.
+"""The rules that every augmentation must keep, as tests.
 
 In your own test file::
 
@@ -20,7 +20,7 @@ import PIL.Image
 import torch
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, Views, make_views, stack, view_keys, view_labels
+from eyeshot.augment import Augmentation, AugmentedSamples, Pool, make_samples, sample_keys, sample_labels, stack
 
 ROUNDING = 1  # grey levels: batches of another size may sum floats in another order
 ON_GPU = 2.0  # grey levels, on average: another device, other rounding of sampling places
@@ -41,16 +41,16 @@ class AugmentationContract:
         images = sample_images(height, width)
         return Pool(images, [f"{number:032x}" for number in range(len(images))])
 
-    def views(self, pool: Pool, rows: list[int] | None = None, *, draw: int = 0, seed: int = 0) -> Views:
-        """Views of `rows` of the pool, of all by default."""
-        chosen = list(range(len(pool))) if rows is None else rows
-        return make_views(self.augmentation, pool, chosen, seed=seed, draw=draw)
+    def samples(self, pool: Pool, rows: list[int] | None = None, *, draw: int = 0, seed: int = 0) -> AugmentedSamples:
+        """Augmented samples of `rows` of the pool, of all by default."""
+        positions = list(range(len(pool))) if rows is None else rows
+        return make_samples(self.augmentation, pool, positions, seed=seed, draw=draw)
 
-    def test_views_have_the_shape_and_type_of_the_images(self) -> None:
+    def test_samples_have_the_shape_and_type_of_the_images(self) -> None:
         """uint8 (n, 3, H, W), whatever the draw."""
         pool = self.pool()
         for draw in range(3):
-            images = self.views(pool, draw=draw).images
+            images = self.samples(pool, draw=draw).images
             assert images.shape == (len(pool), 3, *pool.shape), tuple(images.shape)
             assert images.dtype == torch.uint8, images.dtype
 
@@ -58,27 +58,27 @@ class AugmentationContract:
         """Down to one pixel, square or not."""
         for size in ((1, 1), (1, 5), (2, 2), (3, 8), (17, 9), (32, 33)):
             pool = self.pool(size)
-            assert self.views(pool).images.shape == (len(pool), 3, *size), size
+            assert self.samples(pool).images.shape == (len(pool), 3, *size), size
 
     def test_no_image_and_one_image_are_accepted(self) -> None:
         """Empty batches happen at the end of a run."""
         pool = self.pool()
-        assert self.views(pool, []).images.shape == (0, 3, *pool.shape)
-        assert self.views(pool, [2]).images.shape == (1, 3, *pool.shape)
+        assert self.samples(pool, []).images.shape == (0, 3, *pool.shape)
+        assert self.samples(pool, [2]).images.shape == (1, 3, *pool.shape)
 
-    def test_the_same_key_seed_and_draw_give_the_same_view(self) -> None:
-        """Nothing but these decides."""
+    def test_the_same_key_seed_and_draw_give_the_same_sample(self) -> None:
+        """Nothing else decides."""
         pool = self.pool()
-        assert torch.equal(self.views(pool, draw=3).images, self.views(pool, draw=3).images)
+        assert torch.equal(self.samples(pool, draw=3).images, self.samples(pool, draw=3).images)
 
     def test_batch_size_and_order_change_nothing(self) -> None:
-        """An image's view is the same alone, in a batch and in a reversed batch."""
+        """An image's sample is the same alone, in a batch and in a reversed batch."""
         pool = self.pool()
-        together = self.views(pool, draw=1)
-        backwards = self.views(pool, list(range(len(pool)))[::-1], draw=1)
+        together = self.samples(pool, draw=1)
+        backwards = self.samples(pool, list(range(len(pool)))[::-1], draw=1)
         assert _distance(together.images, backwards.images.flip(0)) <= ROUNDING
         for row in range(len(pool)):
-            alone = self.views(pool, [row], draw=1)
+            alone = self.samples(pool, [row], draw=1)
             assert _distance(alone.images[0], together.images[row]) <= ROUNDING
             assert bool(alone.success[0]) == bool(together.success[row])
             assert torch.equal(alone.sources[0], together.sources[row])
@@ -95,18 +95,18 @@ class AugmentationContract:
             assert torch.equal(first[name], second[name]), name
 
     def test_other_images_in_the_pool_change_nothing_unless_they_are_mixed(self) -> None:
-        """Views follow from the image's own key, not from its place."""
+        """Samples follow from the image's key, not from its place."""
         pool = self.pool()
         if self.augmentation.operation.partners:
             return
         rest = Pool(pool.images[2:], pool.keys[2:])
-        assert _distance(self.views(rest).images, self.views(pool).images[2:]) <= ROUNDING
+        assert _distance(self.samples(rest).images, self.samples(pool).images[2:]) <= ROUNDING
 
     def test_the_pool_is_not_modified(self) -> None:
         """Images are shared by all candidates."""
         pool = self.pool()
         before = pool.images.copy()
-        self.views(pool)
+        self.samples(pool)
         assert np.array_equal(pool.images, before)
 
     def test_the_given_tensor_is_not_modified(self) -> None:
@@ -121,65 +121,65 @@ class AugmentationContract:
         assert torch.equal(images, before)
 
     def test_draws_differ_unless_the_operation_says_that_they_do_not(self) -> None:
-        """`deterministic` must be true: views of such operations are computed once."""
+        """`deterministic` must then be true: samples of such operations are computed once."""
         pool = self.pool()
-        views = [self.views(pool, draw=draw).images for draw in range(8)]
-        same = all(torch.equal(views[0], other) for other in views[1:])
+        images = [self.samples(pool, draw=draw).images for draw in range(8)]
+        same = all(torch.equal(images[0], other) for other in images[1:])
         assert same == self.augmentation.deterministic
 
     def test_label_weights_sum_to_one_and_sources_lie_in_the_pool(self) -> None:
         """The image itself is the first source."""
         pool = self.pool()
-        views = self.views(pool, draw=2)
+        samples = self.samples(pool, draw=2)
         width = 1 + self.augmentation.operation.partners
-        assert views.sources.shape == views.weights.shape == (len(pool), width)
-        assert views.sources[:, 0].tolist() == list(range(len(pool)))
-        assert int(views.sources.min()) >= 0
-        assert int(views.sources.max()) < len(pool)
-        assert float(views.weights.min()) >= 0
-        assert torch.allclose(views.weights.sum(1), torch.ones(len(pool)), atol=1e-5)
+        assert samples.sources.shape == samples.weights.shape == (len(pool), width)
+        assert samples.sources[:, 0].tolist() == list(range(len(pool)))
+        assert int(samples.sources.min()) >= 0
+        assert int(samples.sources.max()) < len(pool)
+        assert float(samples.weights.min()) >= 0
+        assert torch.allclose(samples.weights.sum(1), torch.ones(len(pool)), atol=1e-5)
 
-    def test_labels_are_known_without_making_views(self) -> None:
+    def test_labels_are_known_without_making_samples(self) -> None:
         """Features come from a cache, their labels do not."""
         pool = self.pool()
         rows = list(range(len(pool)))
-        views = self.views(pool, draw=2)
-        sources, weights = view_labels(self.augmentation, pool, rows, seed=0, draw=2)
-        assert torch.equal(sources, views.sources)
-        assert torch.equal(weights, views.weights)
+        samples = self.samples(pool, draw=2)
+        sources, weights = sample_labels(self.augmentation, pool, rows, seed=0, draw=2)
+        assert torch.equal(sources, samples.sources)
+        assert torch.equal(weights, samples.weights)
 
-    def test_failed_views_are_counted_and_stay_clean(self) -> None:
+    def test_failed_samples_are_counted_and_stay_clean(self) -> None:
         """The success mask has one entry per image."""
         pool = self.pool()
-        views = self.views(pool)
-        assert views.success.shape == (len(pool),)
-        assert views.success.dtype == torch.bool
+        samples = self.samples(pool)
+        assert samples.success.shape == (len(pool),)
+        assert samples.success.dtype == torch.bool
         clean = pool.take(np.arange(len(pool)))
-        assert torch.equal(views.images[~views.success], clean[~views.success])
+        assert torch.equal(samples.images[~samples.success], clean[~samples.success])
 
     def test_training_changes_some_images_with_the_same_parameters(self) -> None:
-        """Each training view is the clean image or the cloud's view of the same draw."""
+        """Each training sample is the clean image or the cloud's sample of the same draw."""
         pool = self.pool()
         rows = list(range(len(pool)))
         clean = pool.take(np.arange(len(pool)))
         for draw in range(3):
-            cloud = self.views(pool, draw=draw)
-            training = make_views(self.augmentation, pool, rows, seed=0, draw=draw, always=False)
+            cloud = self.samples(pool, draw=draw)
+            training = make_samples(self.augmentation, pool, rows, seed=0, draw=draw, always=False)
             for row in rows:
-                as_clean = _distance(training.images[row], clean[row])
-                as_cloud = _distance(training.images[row], cloud.images[row])
-                assert min(as_clean, as_cloud) <= ROUNDING
+                to_clean = _distance(training.images[row], clean[row])
+                to_cloud = _distance(training.images[row], cloud.images[row])
+                assert min(to_clean, to_cloud) <= ROUNDING
 
-    def test_keys_tell_views_apart(self) -> None:
-        """32 hexadecimal digits, others for each image and, where the view differs, each draw and seed."""
+    def test_keys_tell_samples_apart(self) -> None:
+        """32 hexadecimal digits, different for each image and, where the samples differ, for each draw and seed."""
         pool = self.pool()
         rows = list(range(len(pool)))
-        keys = view_keys(self.augmentation, pool, rows, seed=0, draw=0)
+        keys = sample_keys(self.augmentation, pool, rows, seed=0, draw=0)
         assert all(len(key) == 32 and int(key, 16) >= 0 for key in keys)
         assert len(set(keys)) == len(keys)
-        assert keys == view_keys(self.augmentation, pool, rows, seed=0, draw=0)
+        assert keys == sample_keys(self.augmentation, pool, rows, seed=0, draw=0)
         for seed, draw in ((0, 1), (1, 0)):
-            others = view_keys(self.augmentation, pool, rows, seed=seed, draw=draw)
+            others = sample_keys(self.augmentation, pool, rows, seed=seed, draw=draw)
             assert (keys == others) == self.augmentation.deterministic
 
     def test_it_survives_the_way_to_another_process(self) -> None:
@@ -206,15 +206,15 @@ class AugmentationContract:
         assert tensor.shape == (3, 15, 22)
         assert tensor.dtype == torch.uint8
 
-    def test_a_gpu_gives_the_same_views_but_for_rounding(self) -> None:
+    def test_a_gpu_gives_the_same_samples_but_for_rounding(self) -> None:
         """Skips where there is none."""
         if not torch.cuda.is_available():
             raise unittest.SkipTest("no CUDA device")
         pool = self.pool()
-        there = make_views(self.augmentation, pool, list(range(len(pool))), seed=0, draw=0, device="cuda")
-        here = self.views(pool)
-        assert there.images.device.type == "cuda"
-        difference = (there.images.cpu().float() - here.images.float()).abs().mean()
+        on_gpu = make_samples(self.augmentation, pool, list(range(len(pool))), seed=0, draw=0, device="cuda")
+        on_cpu = self.samples(pool)
+        assert on_gpu.images.device.type == "cuda"
+        difference = (on_gpu.images.cpu().float() - on_cpu.images.float()).abs().mean()
         assert float(difference) <= ON_GPU
 
 
@@ -236,8 +236,8 @@ def sample_images(height: int, width: int) -> NDArray[np.uint8]:
     return images
 
 
-def _distance(one: torch.Tensor, other: torch.Tensor) -> int:
+def _distance(images: torch.Tensor, others: torch.Tensor) -> int:
     """Greatest difference in grey levels."""
-    if one.numel() == 0:
+    if images.numel() == 0:
         return 0
-    return int((one.int() - other.int()).abs().max())
+    return int((images.int() - others.int()).abs().max())

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eyeshot.augment import Augmentation, Pool, make_views
+from eyeshot.augment import Augmentation, Pool, make_samples
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def make_batch(
         epoch: number of the draw.
         device: where views are made and stay.
     """
-    views = make_views(augmentations, pool, rows, seed=seed, draw=epoch, device=device, always=False)
+    views = make_samples(augmentations, pool, rows, seed=seed, draw=epoch, device=device, always=False)
     each = torch.nn.functional.one_hot(labels[views.sources], class_count)
     targets = (each * views.weights.unsqueeze(-1)).sum(1)
     return Batch(views.images, targets, int((~views.success).sum()))

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.augment import Augmentation, Pool, augmentation, check_own
+from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
@@ -101,7 +101,7 @@ def plan_training(
         seed=seed,
     )
     for one in chosen:
-        check_own(one, backbone.geometry.size)
+        check_augmentation(one, backbone.geometry.size)
     reading = None if report is None else (lambda done, total: report("reading files", done, total))
     if isinstance(train, ImageTable):
         table = train
