@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import keep
-from eyeshot.auditing.describing import Descriptors
-from eyeshot.auditing.near import LEAST_COSINE
-from eyeshot.auditing.searching import EXACT_UP_TO, Candidates, neighbours, search, search_cells
+from eyeshot.auditing.copies.descriptors import Descriptors
+from eyeshot.auditing.copies.groups import LEAST_COSINE
+from eyeshot.auditing.copies.search import EXACT_UP_TO, Candidates, neighbours, search, search_cells
 
 SIZES = (10_000, 100_000, 1_000_000)
 ENDS = (18, 32, 47, 60, 94, 128)  # as of PACS photographs and drawings

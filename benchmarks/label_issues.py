@@ -29,13 +29,12 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.common import keep, shared, squeezenet
 from eyeshot.auditing import find_groups
-from eyeshot.auditing.class_neighbours import FAR, directions, far_from_own, neighbours_vote
-from eyeshot.auditing.confident import contradicted, doubt, find_suspects
-from eyeshot.auditing.out_of_fold import out_of_fold
+from eyeshot.auditing.label_issues import contradicted, directions, doubt, find_suspects, neighbours_vote
+from eyeshot.auditing.model_checks import FAR, far_from_own
 from eyeshot.augment import Pool
 from eyeshot.digits import large_digits
 from eyeshot.images import ImageTable, PixelStore, read_images
-from eyeshot.models import Backbone, FeatureBank, fit_head, load_backbone
+from eyeshot.models import Backbone, FeatureBank, fit_head, load_backbone, out_of_fold
 
 METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 COMPARED = METHODS[:2]

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "eyeshot"
 ORDER = ["images", "augment", "models", "training", "auditing", "coverage", "reports", "web", "cli"]
-LONGEST_FILE = 400
+LONGEST_FILE = 700
 
 
 def imports_of(file: Path) -> list[tuple[str, list[str]]]:

@@ -84,7 +84,8 @@ def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.Monk
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: opened.append(real(*given, **named)) or opened[-1])
     monkeypatch.setattr(
-        "eyeshot.auditing.near.read_grey", lambda paths, side, workers: np.zeros((len(paths), side, side), "u1")
+        "eyeshot.auditing.copies.groups.read_grey",
+        lambda paths, side, workers: np.zeros((len(paths), side, side), "u1"),
     )
     report = audit(train, test, cache=tmp_path / "cache", thorough=False).report
     assert report.read == len(opened) == 13
@@ -172,7 +173,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_chains_of_look_alikes_do_not_fuse() -> None:
-    from eyeshot.auditing.grouping import make_groups
+    from eyeshot.auditing.copies.groups import make_groups
 
     first, second = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 4])
     groups = make_groups(first, second, np.zeros(4, np.int64), np.full(4, 0.5, np.float32))
@@ -184,7 +185,7 @@ def test_chains_of_look_alikes_do_not_fuse() -> None:
 
 def test_the_better_pair_wins_where_a_watermark_draws_others_together() -> None:
     """0 and 1 are originals, 2 and 3 their watermarked copies, which look alike by the watermark."""
-    from eyeshot.auditing.grouping import make_groups
+    from eyeshot.auditing.copies.groups import make_groups
 
     first, second = np.array([2, 0, 1]), np.array([3, 2, 3])
     groups = make_groups(first, second, np.zeros(3, np.int64), np.array([0.36, 0.5, 0.45], np.float32))

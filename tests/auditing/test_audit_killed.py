@@ -11,7 +11,7 @@ import pytest
 from bad_input import as_jpeg, photograph
 
 from eyeshot.auditing import AuditReport, audit
-from eyeshot.auditing import inspection as inspection_module
+from eyeshot.auditing import image_stats as inspection_module
 
 KILLS = int(os.environ.get("EYESHOT_KILLS", "5"))
 IN_A_ROW = 5  # then it may end, and another begins
@@ -19,8 +19,8 @@ CODE = """
 import sys
 from pathlib import Path
 from eyeshot.auditing import audit
-import eyeshot.auditing.run, eyeshot.auditing.inspection
-eyeshot.auditing.inspection.CHUNK = 5
+import eyeshot.auditing.run, eyeshot.auditing.image_stats
+eyeshot.auditing.image_stats.CHUNK = 5
 print("ready", flush=True)
 train, cache, out = map(Path, sys.argv[1:])
 audit(train, cache=cache, workers=1).save(out)

@@ -6,7 +6,8 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing.class_neighbours import FAR, directions, far_from_own, nearest_in, neighbours_vote
+from eyeshot.auditing.label_issues import directions, nearest_in, neighbours_vote
+from eyeshot.auditing.model_checks import FAR, far_from_own
 
 
 def clouds(seed: int, count: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing.confident import (
+from eyeshot.auditing.label_issues import (
     CLEAR,
     contradicted,
     counted_for,

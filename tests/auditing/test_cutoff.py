@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyeshot.auditing.cutoff import BASE, choose_cut_off
+from eyeshot.auditing.copies.threshold import BASE, choose_cut_off
 
 
 def made(copies: int, look_alikes: int, *, high: float, rate: float = 0.5, noise: float = 0.0, seed: int = 0):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.fft import dctn
 
-from eyeshot.auditing.describing import KEPT, fit_whitening, oriented, standardised
-from eyeshot.auditing.grouping import combined, inverse
+from eyeshot.auditing.copies.descriptors import KEPT, combined, fit_whitening, inverse, oriented, standardised
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:

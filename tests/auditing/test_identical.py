@@ -8,9 +8,9 @@ import pytest
 import xxhash
 from PIL import Image
 
-from eyeshot.auditing import identical
-from eyeshot.auditing.identical import pixel_keys
-from eyeshot.auditing.inspection import Inspector
+from eyeshot.auditing.copies import groups as identical
+from eyeshot.auditing.copies.groups import pixel_keys
+from eyeshot.auditing.image_stats import Inspector
 from eyeshot.images import decode_upright
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eyeshot.auditing import decide, decided_groups, read_groups
 from eyeshot.auditing.decision import Decision, Decisions, ordered
-from eyeshot.auditing.report import AuditReport, CopyGroup, ImageRef
+from eyeshot.auditing.findings import AuditReport, CopyGroup, ImageRef
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, copy_groups
 

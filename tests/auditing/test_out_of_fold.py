@@ -6,11 +6,10 @@ from decisions_made import table_of
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
-from eyeshot.auditing.class_neighbours import directions, neighbours_vote
-from eyeshot.auditing.confident import find_suspects, margin
-from eyeshot.auditing.out_of_fold import PENALTIES, out_of_fold
+from eyeshot.auditing.label_issues import directions, find_suspects, margin, neighbours_vote
 from eyeshot.images import ImageTable, make_folds
 from eyeshot.models import fit_head
+from eyeshot.models.linear_probe import PENALTIES, out_of_fold
 
 
 def table(labels: np.ndarray) -> ImageTable:
@@ -93,7 +92,7 @@ def test_classes_of_a_few_images_are_not_judged_but_train() -> None:
 
 
 def test_many_images_are_sampled_to_choose_the_penalty_and_all_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    from eyeshot.auditing import out_of_fold as module
+    from eyeshot.models import linear_probe as module
 
     features, labels = clouds(6, 400)
     monkeypatch.setattr(module, "MOST_CHOOSING", 100)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import searching
-from eyeshot.auditing.describing import Descriptors, fit_whitening, oriented, standardised
-from eyeshot.auditing.searching import (
+from eyeshot.auditing.copies import search as searching
+from eyeshot.auditing.copies.descriptors import Descriptors, fit_whitening, oriented, standardised
+from eyeshot.auditing.copies.search import (
     Candidates,
     best_of,
     neighbours,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eyeshot.auditing import Split, read_split
-from eyeshot.auditing.leakage import measure_leakage
-from eyeshot.auditing.like_test import auc_between, auc_half, check_effective, judge, order_like_test, weigh
+from eyeshot.auditing.importance_weights import auc_between, auc_half, check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.split import divide
+from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.errors import InputError
 from eyeshot.images import copy_groups, hold_out
 

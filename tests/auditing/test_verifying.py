@@ -3,11 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyeshot.auditing.cutoff import BASE
-from eyeshot.auditing.describing import oriented
-from eyeshot.auditing.detail import BLUR, agreement, blocks_of, compare_blocks, detail_of, keep_blocks, most_alike
-from eyeshot.auditing.grouping import inverse
-from eyeshot.auditing.verifying import BAND_BLUR, BAND_GRID, BAND_WORTH, NEARLY, score_pairs, without_band
+from eyeshot.auditing.copies.descriptors import inverse, oriented
+from eyeshot.auditing.copies.threshold import BASE
+from eyeshot.auditing.copies.verify import (
+    BAND_BLUR,
+    BAND_GRID,
+    BAND_WORTH,
+    BLUR,
+    NEARLY,
+    agreement,
+    blocks_of,
+    compare_blocks,
+    detail_of,
+    keep_blocks,
+    most_alike,
+    score_pairs,
+    without_band,
+)
 
 
 @pytest.mark.parametrize("orientation", range(8))
@@ -67,7 +79,7 @@ def test_pairs_compared_in_tiles_have_the_same_scores(monkeypatch: pytest.Monkey
     turn = random.integers(0, 8, len(first))
     turn[second == first + 15] = 0
     together = score_pairs(grey, first, second, turn)
-    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_KEPT", 8)
+    monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT", 8)
     assert score_pairs(grey, first, second, turn) == pytest.approx(together, abs=1e-5)
     assert (together[second == first + 15] > 0.99).all()
 
@@ -81,11 +93,11 @@ def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch:
     first, second = np.triu_indices(30, k=1)
     turn = random.integers(0, 8, len(first))
     turn[second == first + 15] = 0
-    monkeypatch.setattr("eyeshot.auditing.verifying.OPEN", (-1, 2))  # all of them
+    monkeypatch.setattr("eyeshot.auditing.copies.verify.OPEN", (-1, 2))  # all of them
     said: list[tuple[str, int, int]] = []
     together = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted], lambda *one: said.append(one))
     assert said[-1] == ("looking closer at pairs", len(first), len(first))
-    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_KEPT_FINE", 8)
+    monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT_FINE", 8)
     in_tiles = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted])
     assert in_tiles == pytest.approx(together, abs=1e-5)
     assert (together[second == first + 15] > 0.9).all()
@@ -143,7 +155,7 @@ def test_a_drawing_that_lies_in_the_band_alone_is_not_recognised_by_the_rest() -
 
 @pytest.mark.parametrize("copied", [True, False])
 def test_what_is_nearly_a_copy_is_decided_at_full_size(copied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyeshot.auditing.verifying.OPEN", (-1, 2))
+    monkeypatch.setattr("eyeshot.auditing.copies.verify.OPEN", (-1, 2))
     drawing = lines(0)
     # Something more was drawn on it: of what the writing spares, 0.6 to 0.8 agrees.
     spoilt = (written(np.minimum(drawing, lines(seed, count))) for count in (1, 2, 3) for seed in range(1, 20))
@@ -167,9 +179,9 @@ def test_of_many_that_are_nearly_copies_the_best_are_looked_at_at_full_size(monk
     images = random.integers(0, 256, (20, 64, 64), dtype=np.uint8)
     images[10:, :, :20] = images[:10, :, :20]  # as open pairs that stay nearly copies
     monkeypatch.setattr(
-        "eyeshot.auditing.verifying._fine", lambda images, first, *_: np.linspace(0.30, 0.37, len(first))
+        "eyeshot.auditing.copies.verify._fine", lambda images, first, *_: np.linspace(0.30, 0.37, len(first))
     )
-    monkeypatch.setattr("eyeshot.auditing.verifying.MOST_NEARLY", 3)
+    monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_NEARLY", 3)
     asked = []
 
     def read(positions: np.ndarray, side: int) -> np.ndarray:

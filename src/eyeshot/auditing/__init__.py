@@ -10,23 +10,30 @@ from typing import TYPE_CHECKING
 from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
-    from eyeshot.auditing.aligning import align
-    from eyeshot.auditing.comparing import Comparison, compare_decisions
+    from eyeshot.auditing.copies.crops import align
     from eyeshot.auditing.decision import KINDS, BadLine, Decision, Decisions, decide
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
+    from eyeshot.auditing.findings import (
+        NAMES,
+        AuditReport,
+        CopyGroup,
+        Distribution,
+        Finding,
+        ImageRef,
+        LabelPair,
+        read_report,
+    )
     from eyeshot.auditing.following import Follower
-    from eyeshot.auditing.head_features import image_features, name_reader
+    from eyeshot.auditing.images import Sources, is_flat, read_sources
     from eyeshot.auditing.journal import DECISIONS_FILE, Journal
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
     from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import AuditReport, CopyGroup, Distribution, Finding, ImageRef, LabelPair, read_report
     from eyeshot.auditing.run import Audit, audit
-    from eyeshot.auditing.sources import Sources, is_flat, read_sources
     from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
+    from eyeshot.auditing.split_quality import Comparison, compare_decisions
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
-    from eyeshot.auditing.words import NAMES
 
 __all__ = [
     "DECISIONS_FILE",
@@ -61,10 +68,8 @@ __all__ = [
     "decided_groups",
     "find_groups",
     "find_policy",
-    "image_features",
     "is_flat",
     "make_split",
-    "name_reader",
     "read_groups",
     "read_report",
     "read_sources",
@@ -78,30 +83,28 @@ __all__ = [
 
 # No module may have the name of what it exports: once it is loaded, the package's attribute is the module.
 _HOME = {
-    "align": "aligning",
+    "align": "copies.crops",
     "audit": "run",
     "Follower": "following",
-    "Sources": "sources",
-    "read_report": "report",
-    "read_sources": "sources",
-    "is_flat": "sources",
-    "ImageRef": "report",
-    "Finding": "report",
-    "LabelPair": "report",
-    "Distribution": "report",
-    "CopyGroup": "report",
-    "AuditReport": "report",
+    "Sources": "images",
+    "read_report": "findings",
+    "read_sources": "images",
+    "is_flat": "images",
+    "ImageRef": "findings",
+    "Finding": "findings",
+    "LabelPair": "findings",
+    "Distribution": "findings",
+    "CopyGroup": "findings",
+    "AuditReport": "findings",
     "Audit": "run",
-    "NAMES": "words",
+    "NAMES": "findings",
     "DECISIONS_FILE": "journal",
     "KINDS": "decision",
     "POLICIES": "policies",
     "SPLIT_FILE": "split",
     "BadLine": "decision",
-    "Comparison": "comparing",
-    "compare_decisions": "comparing",
-    "image_features": "head_features",
-    "name_reader": "head_features",
+    "Comparison": "split_quality",
+    "compare_decisions": "split_quality",
     "Decision": "decision",
     "Decisions": "decision",
     "Journal": "journal",

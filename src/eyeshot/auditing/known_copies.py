@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.report import read_report
+from eyeshot.auditing.findings import read_report
 from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
 
 Rows = NDArray[np.int64]

@@ -16,20 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyeshot.auditing.adversarial import tell_apart
-from eyeshot.auditing.copies import Copies, find_copies
-from eyeshot.auditing.distributions import compare
-from eyeshot.auditing.found import told_apart
-from eyeshot.auditing.inspection import Inspected, Inspector
-from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
-from eyeshot.auditing.properties import properties
-from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Finding
-from eyeshot.auditing.sources import Sources, read_sources
-from eyeshot.auditing.words import KINDS, answer
+from eyeshot.auditing.copies.groups import Copies, find_copies
+from eyeshot.auditing.findings import KINDS, AuditReport, ClassCount, Distribution, Finding, answer, told_apart
+from eyeshot.auditing.image_quality import bad_refs, odd_classes, odd_files
+from eyeshot.auditing.image_stats import Inspected, Inspector
+from eyeshot.auditing.images import Sources, read_sources
+from eyeshot.auditing.train_vs_test import compare, properties, tell_apart
 from eyeshot.workspace import make_folder, replacing
 
 if TYPE_CHECKING:
-    from eyeshot.auditing.with_model import WithModel
+    from eyeshot.auditing.model_checks import WithModel
     from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
@@ -112,7 +108,7 @@ def audit(
         )  # fmt: skip
         given = None
         if probabilities is not None:
-            from eyeshot.auditing.given_probabilities import open_probabilities
+            from eyeshot.auditing.label_issues import open_probabilities
 
             given = open_probabilities(probabilities, sources.train.classes)
         inspected = inspector.inspect(sources.contents, sources.paths, workers=workers, progress=progress)
@@ -121,7 +117,7 @@ def audit(
     usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
     seen: WithModel | None = None
     if backbone is not None or given is not None:
-        from eyeshot.auditing.with_model import look_with_model  # torch, which the rest does without
+        from eyeshot.auditing.model_checks import look_with_model
 
         with clock("model"):
             seen = look_with_model(

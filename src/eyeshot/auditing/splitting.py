@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.head_features import image_features, name_reader
+from eyeshot.auditing.importance_weights import check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
-from eyeshot.auditing.leakage import measure_leakage
-from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
+from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable
-from eyeshot.models import Backbone
+from eyeshot.models import Backbone, image_features, name_reader
 
 Progress = Callable[[str, int, int], None]
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"

@@ -10,10 +10,9 @@ from collections import Counter, defaultdict
 import numpy as np
 from PIL import Image
 
-from eyeshot.auditing.found import finding, rule
-from eyeshot.auditing.inspection import Inspected
-from eyeshot.auditing.report import Finding, ImageRef
-from eyeshot.auditing.sources import Sources
+from eyeshot.auditing.findings import Finding, ImageRef, finding, rule
+from eyeshot.auditing.image_stats import Inspected
+from eyeshot.auditing.images import Sources
 
 FLAT_RANGE = 2  # levels between the darkest and the brightest pixel of a one-colour image, per channel
 BLANK_CONTRAST = 2.0  # levels

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from eyeshot.auditing.split import LikeTest
-from eyeshot.auditing.two_sets import cross_fitted
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, content_hashes, hold_out
-from eyeshot.models import fit_head
+from eyeshot.models import domain_classifier, fit_head
 
 FOLDS = 5
 FEWEST = 50  # below it the accuracy of a validation set has a standard error of up to 7 points
@@ -144,4 +143,4 @@ def _cross_fitted(one: Values, other: Values, groups: NDArray[np.int64], seed: i
     fold_of_group = random.permutation(int(which.max()) + 1) % FOLDS
     fold = np.concatenate([fold_of_group[which], random.permutation(len(other)) % FOLDS])
     features = np.concatenate([one, other]).astype(np.float32)
-    return cross_fitted(features, np.arange(len(features)) >= len(one), fold, tolerance=1e-4)
+    return domain_classifier(features, np.arange(len(features)) >= len(one), fold, tolerance=1e-4)

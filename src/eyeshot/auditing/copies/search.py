@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from eyeshot.auditing.describing import Descriptors
+from eyeshot.auditing.copies.descriptors import Descriptors
 
 EXACT_UP_TO = 100_000
 ROWS, COLUMNS = 256, 512  # of a block: its buffers stay in the processor's cache

@@ -9,20 +9,31 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.adversarial_features import tell_apart_by_features
-from eyeshot.auditing.class_neighbours import Values, directions, neighbours_vote
-from eyeshot.auditing.given_probabilities import GivenProbabilities, doubt_probabilities
-from eyeshot.auditing.head_features import model_features
-from eyeshot.auditing.label_issues import find_label_issues
-from eyeshot.auditing.out_of_fold import out_of_fold
-from eyeshot.auditing.outliers import find_outliers
-from eyeshot.auditing.report import AdversarialFeatures, Finding, LabelIssues
-from eyeshot.auditing.sources import Sources
+from eyeshot.auditing.findings import AdversarialFeatures, Evidence, Finding, LabelIssues, rule
+from eyeshot.auditing.images import Sources
+from eyeshot.auditing.label_issues import (
+    GivenProbabilities,
+    Values,
+    directions,
+    doubt_probabilities,
+    find_label_issues,
+    neighbours_vote,
+    one_of_each,
+)
+from eyeshot.auditing.train_vs_test import tell_apart_by_features
 from eyeshot.errors import InputError
-from eyeshot.models import Backbone
+from eyeshot.models import Backbone, model_features, out_of_fold
 
 Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
+
+
+NEIGHBOURS = 10  # of the mean distance
+FEWEST = 20  # different images of a class, below which its spread is not known
+FAR = 3.5  # robust z-scores; Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers", section 3
+LEAST_SPREAD = 1e-3  # of pictures that are almost one
+TO_SIGMA = 0.6745  # median absolute deviation of a normal distribution, in standard deviations
+BLOCK = 1024
 
 
 @dataclass
@@ -183,3 +194,103 @@ def _from_head(
         return None
     judged = _Judged(rows, found.probabilities, f"a linear head on features of {model}")
     return judged.take(found.judged)
+
+
+def find_outliers(
+    sources: Sources,
+    rows: NDArray[np.int64],
+    vectors: Values,
+    groups: NDArray[np.int64],
+    *,
+    passed_over: set[int],
+    model: str,
+) -> list[Finding]:
+    """Findings, the farthest first.
+
+    Args:
+        sources: where the images come from.
+        rows: int64 (n,), positions of labelled images in `sources`.
+        vectors: of `directions`, float32 (n, d).
+        groups: int64 (n,), equal for copies.
+        passed_over: positions in `sources` that have a label issue, which says more.
+        model: whose features these are.
+    """
+    labels = sources.labels[rows]
+    far = far_from_own(vectors, labels, groups)
+    findings: list[Finding] = []
+    for place in np.argsort(-far.scores, kind="stable").tolist():
+        position = int(rows[far.rows[place]])
+        score = float(far.scores[place])
+        if score < FAR:
+            break
+        if position in passed_over:
+            continue
+        ref = sources.ref(position)
+        distance, usual = float(far.distances[place]), float(far.usual[place])
+        words = (
+            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest, where {usual:.2f} is "
+            f"usual (robust z-score {score:.1f}, features of {model}). Rare is not wrong."
+        )
+        evidence: Evidence = {
+            "class": ref.label or "", "distance": round(distance, 4), "usual": round(usual, 4),
+            "score": round(score, 2), "rank": float(len(findings) + 1),
+        }  # fmt: skip
+        findings.append(rule("outlier", [ref], words, suggestion="look", evidence=evidence))
+    return findings
+
+
+@dataclass(frozen=True, eq=False)
+class Far:
+    """How far images lie from their own class.
+
+    Attributes:
+        rows: int64 (m,), one of each copy group of each class that is large enough.
+        distances: float64 (m,), mean distance to the nearest of the class.
+        usual: float64 (m,), the median of these distances in the class.
+        scores: float64 (m,), robust z-score within the class.
+    """
+
+    rows: Rows
+    distances: NDArray[np.float64]
+    usual: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+def far_from_own(vectors: Values, labels: Rows, groups: Rows) -> Far:
+    """How far each image lies from its class, against how far the class's images lie from each other.
+
+    The mean distance to the 10 nearest neighbours (the weight of Angiulli and Pizzuti, "Fast outlier detection in high
+    dimensional spaces", PKDD 2002), here within the class, as a robust z-score: 0.6745 (x - median) / MAD (Iglewicz and
+    Hoaglin 1993). Classes with under 20 different images are passed over.
+
+    Args:
+        vectors: of `directions`, (n, D).
+        labels: int64 (n,); images with -1 belong to no class.
+        groups: int64 (n,), equal for copies.
+    """
+    parts: list[tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
+    for label in np.unique(labels[labels >= 0]).tolist():
+        rows = one_of_each(np.flatnonzero(labels == label), groups)
+        if len(rows) < FEWEST:
+            continue
+        distances = _mean_distances(vectors[rows])
+        usual = float(np.median(distances))
+        spread = float(np.median(np.abs(distances - usual)))
+        scores = TO_SIGMA * (distances - usual) / max(spread, LEAST_SPREAD)
+        parts.append((rows, distances, np.full(len(rows), usual), scores))
+    if not parts:
+        none = np.empty(0)
+        return Far(np.empty(0, np.int64), none, none, none)
+    return Far(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _mean_distances(vectors: Values) -> NDArray[np.float64]:
+    """Mean distance of each of m vectors to its 10 nearest others: float64 (m,)."""
+    found = np.empty(len(vectors))
+    count = min(NEIGHBOURS, len(vectors) - 1)
+    for start in range(0, len(vectors), BLOCK):
+        near = vectors[start : start + BLOCK] @ vectors.T
+        near[np.arange(len(near)), np.arange(start, start + len(near))] = -np.inf
+        best = np.partition(near, -count, axis=1)[:, -count:]
+        found[start : start + len(near)] = 1.0 - best.mean(axis=1, dtype=np.float64)
+    return found

@@ -76,6 +76,18 @@ def _signed(parts: Sequence[NDArray[np.float32]], signs: Sequence[int]) -> list[
     return [part if sign > 0 else -part for part, sign in zip(parts, signs, strict=True)]
 
 
+def inverse(orientation: int) -> int:
+    """The orientation that takes back another: mirrored ones take back themselves."""
+    return orientation if orientation >= 4 else (-orientation) % 4
+
+
+def combined(first: int, then: int) -> int:
+    """The orientation that equals two, one after the other; each mirrors first and then turns by quarters."""
+    mirrored = (first >= 4) != (then >= 4)
+    turns = (then % 4) + ((-1 if then >= 4 else 1) * (first % 4))
+    return (4 if mirrored else 0) + turns % 4
+
+
 def oriented(images: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
     """Images (n, S, S) in one of `ORIENTATIONS`."""
     mirrored = images[:, :, ::-1] if orientation >= 4 else images

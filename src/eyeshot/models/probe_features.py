@@ -1,4 +1,4 @@
-"""What a linear head reads of images: a model's features or, without a model, thumbnails."""
+"""The features that a linear probe reads: those of a model or, without a model, thumbnails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from PIL import Image
 from eyeshot.augment import Pool
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelRows, Pixels, PixelStore
-from eyeshot.models import Backbone, FeatureBank
+from eyeshot.models.backbone import Backbone
+from eyeshot.models.feature_bank import FeatureBank
 
 THUMBNAIL = 8  # pixels a side
 

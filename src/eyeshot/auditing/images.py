@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.report import ImageRef, Split
+from eyeshot.auditing.findings import ImageRef, Split
 from eyeshot.images import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
 
 Progress = Callable[[str, int, int], None]

@@ -1,10 +1,12 @@
-"""A linear classifier on cached features: multinomial logistic regression, fitted exactly."""
+"""Linear probes: multinomial logistic regression on cached features, fitted exactly, and out-of-fold probabilities."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from eyeshot.errors import InputError, ModelError
+from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
 
 FLAT = 1e-6  # features that vary by less, relative to the widest one, tell nothing and are left out
 STEPS = 500
+COARSE = 1e-3  # largest entry of the gradient at the end, where only accuracy or log loss is asked for
 SMALL = 2e7  # multiplications in one product, below which a second thread costs more than it brings
 
 
@@ -64,7 +68,7 @@ def fit_head(
 
     Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as
     LogisticRegression of scikit-learn does with C = 1 / penalty. The minimum is unique and
-    found from zero without random numbers, so there is no seed.
+    searched for from zero without random numbers, so there is no seed.
 
     Args:
         features: (n, D), any float type.
@@ -125,9 +129,9 @@ def fit_head(
         begin[count * width :] = start.bias + start.weight @ mean
     options = {"maxiter": STEPS, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
     with _threads(values.size * count):
-        found = cast(Any, minimize)(loss, begin, jac=True, method="L-BFGS-B", options=options).x
-    weight = np.where(usable, found[: count * width].reshape(count, width) / scale, 0.0)
-    bias = found[count * width :] - weight @ mean
+        minimum = cast(Any, minimize)(loss, begin, jac=True, method="L-BFGS-B", options=options).x
+    weight = np.where(usable, minimum[: count * width].reshape(count, width) / scale, 0.0)
+    bias = minimum[count * width :] - weight @ mean
     return Head(weight.astype(np.float32), bias.astype(np.float32))
 
 
@@ -149,3 +153,109 @@ def _threads(multiplications: int) -> AbstractContextManager[object]:
 @cache
 def _pools() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController()
+
+
+FOLDS = 5
+# Strongest first. With the usual penalty of 1 a head learns wrong labels by heart: `benchmarks/label_issues.py`.
+PENALTIES = (10_000.0, 3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+MOST_CHOOSING = 4_000  # images by which the penalty is chosen, or 20 a class
+SMALLEST = 1e-12
+
+Values = NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Probabilities of a linear probe for images that it was not fitted on.
+
+    Attributes:
+        probabilities: float32 (N, C), rows sum to 1; zeros where not judged.
+        judged: bool (N,): False for images of classes with under five different images, which train in every fold.
+        penalty: ridge of the head that was chosen.
+    """
+
+    probabilities: NDArray[np.float32]
+    judged: NDArray[np.bool_]
+    penalty: float
+
+
+def out_of_fold(
+    table: ImageTable,
+    features: Values,
+    groups: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> OutOfFold:
+    """Probabilities of a linear head (multinomial logistic regression), five-fold cross-fitted.
+
+    The penalty is the strongest one whose log loss on held-out images is within one standard error of the least (the
+    one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984,
+    section 3.4.3): given labels that are wrong make weak penalties seem better than they are.
+
+    Args:
+        table: N labelled images.
+        features: (N, D).
+        groups: int64 (N,), equal for copies, which are never fitted and judged at once.
+        seed: of the folds.
+        progress: called with (heads fitted, heads in all).
+
+    Raises:
+        InputError: copies under several labels tie a whole class into one fold.
+    """
+    fold = make_folds(table, groups, folds=FOLDS, seed=seed, small=True)
+    judged = fold != ALWAYS_TRAIN
+    count = len(table.classes)
+    most = max(MOST_CHOOSING, 20 * count)
+    chosen = np.arange(len(table))
+    if len(table) > most:
+        chosen = np.sort(np.random.default_rng([seed, 14]).choice(len(table), most, replace=False))
+    penalty, probabilities = _choose_penalty(features[chosen], table.labels[chosen], fold[chosen], count, progress)
+    if len(chosen) < len(table):
+        probabilities = _fit_folds(features, table.labels, fold, count, penalty, {})
+    progress(1, 1)
+    return OutOfFold(probabilities, judged, penalty)
+
+
+def _choose_penalty(
+    features: Values,
+    labels: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    count: int,
+    progress: Callable[[int, int], None],
+) -> tuple[float, NDArray[np.float32]]:
+    held = np.flatnonzero(fold != ALWAYS_TRAIN)
+    heads: dict[int, Head] = {}
+    tried: list[tuple[float, float, float, NDArray[np.float32]]] = []
+    for number, penalty in enumerate(PENALTIES):
+        probabilities = _fit_folds(features, labels, fold, count, penalty, heads)
+        losses = -np.log(np.maximum(probabilities[held, labels[held]], SMALLEST))
+        error = float(losses.std()) / max(1.0, float(np.sqrt(len(losses))))
+        loss = float(losses.mean()) if len(losses) else 0.0
+        tried.append((loss, error, penalty, probabilities))
+        progress(number + 1, len(PENALTIES))
+        if loss > min(tried, key=itemgetter(0))[0]:  # weaker ones only lose more
+            break
+    least, error, *_ = min(tried, key=itemgetter(0))
+    return next((penalty, probabilities) for loss, _, penalty, probabilities in tried if loss <= least + error)
+
+
+def _fit_folds(
+    features: Values,
+    labels: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    count: int,
+    penalty: float,
+    heads: dict[int, Head],
+) -> NDArray[np.float32]:
+    """Probabilities of each fold by the head of the others; `heads` are where to begin, and replaced."""
+    probabilities = np.zeros((len(labels), count), np.float32)
+    for number in range(FOLDS):
+        held = fold == number
+        if held.any() and not held.all():
+            heads[number] = fit_head(
+                features[~held], labels[~held], class_count=count, penalty=penalty, tolerance=COARSE,
+                start=heads.get(number),
+            )  # fmt: skip
+            probabilities[held] = heads[number].predict_proba(features[held])
+    return probabilities

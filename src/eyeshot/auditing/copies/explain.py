@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.describing import ORIENTATIONS, oriented
-from eyeshot.auditing.detail import agreement, detail_of
-from eyeshot.auditing.inspection import Inspected
+from eyeshot.auditing.copies.descriptors import ORIENTATIONS, inverse, oriented
+from eyeshot.auditing.copies.verify import agreement, detail_of
+from eyeshot.auditing.image_stats import Inspected
 
 SAME_SIZE = 0.01
 NO_COLOUR = 1.0  # mean distance of the channels from grey, levels
@@ -23,7 +23,7 @@ def name_transform(inspected: Inspected, one: int, other: int, orientation: int,
     """What makes `other` of `one`; `orientation` turns `other` into `one`; `part` says what was cropped or turned."""
     parts = []
     if orientation:
-        parts.append(ORIENTATIONS[_inverse(orientation)])
+        parts.append(ORIENTATIONS[inverse(orientation)])
     if part:
         parts.append(part)
     parts += _size(inspected, one, other, orientation)
@@ -31,17 +31,13 @@ def name_transform(inspected: Inspected, one: int, other: int, orientation: int,
         parts += _levels(inspected, one, other, orientation)
     parts += _colour(inspected, one, other)
     parts += _encoding(inspected, one, other)
-    places = 1 - float(_coarse(inspected, one, other, orientation))
+    places = 1 - float(_agreement(inspected, one, other, orientation))
     if places >= PLACES_CHANGED and not part:
         parts.append(f"detail changed in {100 * places:.0f} % of the picture")
     return ", ".join(parts) or "encoded again"
 
 
-def _inverse(orientation: int) -> int:
-    return orientation if orientation >= 4 else (-orientation) % 4
-
-
-def _coarse(inspected: Inspected, one: int, other: int, orientation: int) -> float:
+def _agreement(inspected: Inspected, one: int, other: int, orientation: int) -> float:
     grey = inspected.records["grey"]
     turned = np.asarray(oriented(grey[other][None], orientation), np.uint8)
     return float(agreement(detail_of(grey[one][None]), detail_of(turned))[0])

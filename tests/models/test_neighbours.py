@@ -3,11 +3,45 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from brute_force import slow_radii
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.coverage.neighbours import distance_blocks, first_in_halves, nearest_sorted, radii, radii_in_halves
+from eyeshot.models.neighbours import (
+    distance_blocks,
+    first_in_halves,
+    nearest_neighbours,
+    nearest_sorted,
+    radii,
+    radii_in_halves,
+)
+
+
+def slow_radii(target, neighbours):
+    points = np.asarray(target, np.float64)
+    distances = np.sqrt(((points[:, None] - points) ** 2).sum(axis=2))
+    np.fill_diagonal(distances, np.inf)
+    return np.sort(distances, axis=1)[:, neighbours - 1]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 7), st.booleans())
+def test_nearest_neighbours_are_those_of_a_sort_without_the_point_itself_and_its_group(seed, count, wanted, same):
+    random = np.random.default_rng(seed)
+    others = random.normal(size=(count, 5)).astype(np.float32)
+    points = others if same else random.normal(size=(12, 5)).astype(np.float32)
+    groups = random.integers(0, 6, len(points)), random.integers(0, 6, count)
+    order, squared = nearest_neighbours(points, None if same else others, wanted, groups=groups)
+    assert order.shape == squared.shape == (len(points), min(wanted, count - same))
+    for row, point in enumerate(points):
+        distances = ((others.astype(np.float64) - point) ** 2).sum(axis=1)
+        distances[groups[1] == groups[0][row]] = np.inf
+        if same:
+            distances[row] = np.inf
+        expected = np.argsort(distances, kind="stable")[: order.shape[1]]
+        near = np.isfinite(distances[expected])
+        assert np.isfinite(squared[row]).tolist() == near.tolist()
+        assert order[row][near].tolist() == expected[near].tolist()
+        np.testing.assert_allclose(squared[row][near], distances[expected][near], rtol=1e-3, atol=1e-4)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -31,7 +65,7 @@ def test_radii_in_halves_equal_those_of_each_half_alone(seed, count, neighbours)
 
 
 def test_blocks_hold_every_row_once_and_the_right_distances(monkeypatch):
-    monkeypatch.setattr("eyeshot.coverage.neighbours.BLOCK_BYTES", 4 * 30 * 16)
+    monkeypatch.setattr("eyeshot.models.neighbours.BLOCK_BYTES", 4 * 30 * 16)
     random = np.random.default_rng(0)
     points, others = random.normal(size=(50, 3)), random.normal(size=(30, 3))
     blocks = list(distance_blocks(torch.tensor(points, dtype=torch.float32), torch.tensor(others, dtype=torch.float32)))

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.report import CutOff
+from eyeshot.auditing.findings import CutOff
 
 BASE = 0.38
 BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.37"

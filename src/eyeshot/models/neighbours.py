@@ -33,6 +33,38 @@ def distance_blocks(points: Tensor, others: Tensor, *, columns_per_other: int = 
         yield rows, squared.clamp_(min=0)
 
 
+def nearest_neighbours(
+    points: NDArray[np.float32],
+    others: NDArray[np.float32] | None,
+    neighbours: int,
+    *,
+    groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The k nearest of `others` to each point, nearest first.
+
+    Args:
+        points: float32 (M, d)
+        others: float32 (n, d); None: the points themselves, each without itself.
+        neighbours: k; fewer are returned where there are fewer others.
+        groups: int64 (M,) and (n,); a point and another of the same group, as copies, are no neighbours.
+
+    Returns:
+        int64 (M, k) rows of `others`, and float32 (M, k) squared Euclidean distances, infinite where no other is left.
+    """
+    rest = torch.from_numpy(points if others is None else others)
+    wanted = min(neighbours, len(rest) - (others is None))
+    order = torch.empty((len(points), wanted), dtype=torch.int64)
+    nearest = torch.empty((len(points), wanted))
+    group_of = None if groups is None else tuple(torch.from_numpy(side) for side in groups)
+    for rows, squared in distance_blocks(torch.from_numpy(points), rest):
+        if others is None:
+            _forget_self(squared, rows)
+        if group_of is not None:
+            squared.masked_fill_(group_of[0][rows, None] == group_of[1], torch.inf)
+        nearest[rows], order[rows] = squared.topk(wanted, dim=1, largest=False, sorted=True)
+    return order.numpy(), nearest.numpy()
+
+
 def radii(target: NDArray[np.float32], neighbours: int) -> NDArray[np.float32]:
     """Distance of each target point to its k-th nearest neighbour among the other target points.
 
@@ -43,12 +75,7 @@ def radii(target: NDArray[np.float32], neighbours: int) -> NDArray[np.float32]:
     Returns:
         float32 (M,), not squared.
     """
-    points = torch.from_numpy(target)
-    found = torch.empty(len(points))
-    for rows, squared in distance_blocks(points, points):
-        _forget_self(squared, rows)
-        found[rows] = squared.topk(neighbours, dim=1, largest=False).values[:, -1].sqrt()
-    return found.numpy()
+    return np.sqrt(nearest_neighbours(target, None, neighbours)[1][:, -1])
 
 
 def radii_in_halves(target: NDArray[np.float32], neighbours: int, halves: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -64,14 +91,14 @@ def radii_in_halves(target: NDArray[np.float32], neighbours: int, halves: NDArra
     """
     points = torch.from_numpy(target)
     chosen = torch.from_numpy(halves)
-    found = torch.empty(halves.shape)
+    radius = torch.empty(halves.shape)
     for rows, squared in distance_blocks(points, points):
         _forget_self(squared, rows)
         nearest, order = nearest_sorted(squared, chosen, neighbours)
         picked = first_in_halves(order, chosen, neighbours)
         last = picked[..., -1]
-        found[:, rows] = torch.gather(nearest.expand(len(chosen), -1, -1), 2, last[..., None])[..., 0].sqrt()
-    return found.numpy()
+        radius[:, rows] = torch.gather(nearest.expand(len(chosen), -1, -1), 2, last[..., None])[..., 0].sqrt()
+    return radius.numpy()
 
 
 def nearest_sorted(squared: Tensor, halves: Tensor, needed: int) -> tuple[Tensor, Tensor]:
