@@ -24,7 +24,14 @@ if TYPE_CHECKING:
         read_report,
     )
     from eyeshot.auditing.following import Follower
-    from eyeshot.auditing.images import Sources, is_flat, read_sources
+    from eyeshot.auditing.images import (
+        AuditImages,
+        Sources,
+        has_no_class_folders,
+        is_flat,
+        read_audit_images,
+        read_sources,
+    )
     from eyeshot.auditing.journal import DECISIONS_FILE, Journal
     from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
     from eyeshot.auditing.manifest import Manifest, compute_manifest
@@ -42,6 +49,7 @@ __all__ = [
     "POLICIES",
     "SPLIT_FILE",
     "Audit",
+    "AuditImages",
     "AuditReport",
     "BadLine",
     "Comparison",
@@ -68,8 +76,10 @@ __all__ = [
     "decided_groups",
     "find_groups",
     "find_policy",
+    "has_no_class_folders",
     "is_flat",
     "make_split",
+    "read_audit_images",
     "read_groups",
     "read_report",
     "read_sources",
@@ -86,6 +96,9 @@ _HOME = {
     "align": "copies.crops",
     "audit": "run",
     "Follower": "following",
+    "AuditImages": "images",
+    "has_no_class_folders": "images",
+    "read_audit_images": "images",
     "Sources": "images",
     "read_report": "findings",
     "read_sources": "images",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eyeshot.errors import InputError
 
-Split = Literal["train", "test"]
+Side = Literal["train", "test"]
 Interval = tuple[float, float]
 Kind = Literal[
     "conflict",
@@ -40,6 +40,34 @@ Kind = Literal[
 Suggestion = Literal["drop-both", "keep-one", "drop", "group", "relabel", "merge-classes", "look", "none"]
 
 
+Basis = Literal["exact", "estimated", "rule", "model"]
+Evidence = dict[str, float | str | list[str]]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""In the order of their worth."""
+
+NAMES: dict[str, str] = {
+    "conflict": "same picture, different labels",
+    "leak": "copies of test images in training",
+    "label-issue": "label issues",
+    "unreadable": "cannot be used",
+    "identical": "identical",
+    "near-copy": "near copies",
+    "two-labels": "two labels in the CSV",
+    "outlier": "far from their class",
+    "one-colour": "one colour",
+    "almost-blank": "almost blank",
+    "tiny": "tiny",
+    "extreme-ratio": "extreme ratio",
+    "wrong-extension": "wrong extension",
+    "animated": "several pictures in a file",
+    "exif-orientation": "turned by EXIF",
+    "metadata-junk": "metadata and junk",
+    "class-names-alike": "class names alike",
+    "small-class": "small classes",
+}
+TO_DO = 3
+
+
 class Record(BaseModel):
     """A part of `audit.json`."""
 
@@ -49,7 +77,7 @@ class Record(BaseModel):
 class ImageRef(Record):
     """An image (or a file that is none) that a finding is about."""
 
-    split: Split
+    split: Side
     id: str
     """Path relative to the folder of its split, with forward slashes; the path where there is no id."""
     label: str | None = None
@@ -66,9 +94,9 @@ class Finding(Record):
     images: list[ImageRef]
     confidence: float
     """How sure it is that the finding is true, from 0 to 1; `confidence_basis` says what that rests on."""
-    confidence_basis: Literal["exact", "estimated", "rule", "model"]
+    confidence_basis: Basis
     words: str
-    evidence: dict[str, float | str | list[str]]
+    evidence: Evidence
     suggestion: Suggestion
 
 
@@ -268,139 +296,106 @@ def read_report(file: Path) -> AuditReport:
         ) from error
 
 
-Evidence = dict[str, float | str | list[str]]
-
-
-def finding(
+def make_finding(
     kind: Kind,
     images: Sequence[ImageRef],
     words: str,
     *,
     suggestion: Suggestion,
+    basis: Basis = "exact",
+    confidence: float = 1.0,
     evidence: Evidence | None = None,
-    confidence: float | None = None,
 ) -> Finding:
-    """A finding. Without a confidence it is exact: it follows from the bytes.
+    """A finding, whose id follows from kind and contents, not from places.
 
-    `confidence`: an estimated share of such findings that are true.
+    Args:
+        kind: what was seen.
+        images: what it is about.
+        words: what was seen, in a sentence.
+        suggestion: what to do.
+        basis: "exact" follows from the bytes; "rule" is measured, and whether it matters is for a person to say.
+        confidence: with "estimated" the share of such findings that are true; with "model" what the model says, which
+            is no measured precision.
+        evidence: numbers and names behind it.
     """
     # Files that cannot be read have no content: their name has to do.
-    parts = sorted(f"{one.split} {one.label} {one.content or one.id}" for one in images)
+    parts = sorted(f"{image.split} {image.label} {image.content or image.id}" for image in images)
     key = xxhash.xxh3_64_hexdigest("\n".join([kind, *parts]).encode("utf-8", "surrogateescape"))
     return Finding(
         id=f"{kind}-{key}",
         kind=kind,
         images=list(images),
-        confidence=1.0 if confidence is None else confidence,
-        confidence_basis="exact" if confidence is None else "estimated",
+        confidence=confidence,
+        confidence_basis=basis,
         words=words,
         evidence=evidence or {},
         suggestion=suggestion,
     )
 
 
-def told_apart(findings: list[Finding]) -> list[Finding]:
+def with_unique_ids(findings: list[Finding]) -> list[Finding]:
     """The same findings; those about equal files in one class get numbers behind their ids."""
     seen: Counter[str] = Counter()
-    made = []
-    for one in findings:
-        seen[one.id] += 1
-        made.append(one if seen[one.id] == 1 else one.model_copy(update={"id": f"{one.id}-{seen[one.id]}"}))
-    return made
+    unique = []
+    for finding in findings:
+        seen[finding.id] += 1
+        number = seen[finding.id]
+        unique.append(finding if number == 1 else finding.model_copy(update={"id": f"{finding.id}-{number}"}))
+    return unique
 
 
-def rule(
-    kind: Kind, images: Sequence[ImageRef], words: str, *, suggestion: Suggestion, evidence: Evidence | None = None
-) -> Finding:
-    """A finding by a rule of thumb: what it says is measured, whether it matters is for a person to say."""
-    made = finding(kind, images, words, suggestion=suggestion, evidence=evidence)
-    return made.model_copy(update={"confidence_basis": "rule"})
-
-
-def by_model(
-    kind: Kind, images: Sequence[ImageRef], words: str, *, suggestion: Suggestion, evidence: Evidence, confidence: float
-) -> Finding:
-    """A finding that a model suggests; `confidence` is what the model says, which is no measured precision."""
-    made = finding(kind, images, words, suggestion=suggestion, evidence=evidence, confidence=confidence)
-    return made.model_copy(update={"confidence_basis": "model"})
-
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""In the order of their worth."""
-
-NAMES: dict[str, str] = {
-    "conflict": "same picture, different labels",
-    "leak": "copies of test images in training",
-    "label-issue": "label issues",
-    "unreadable": "cannot be used",
-    "identical": "identical",
-    "near-copy": "near copies",
-    "two-labels": "two labels in the CSV",
-    "outlier": "far from their class",
-    "one-colour": "one colour",
-    "almost-blank": "almost blank",
-    "tiny": "tiny",
-    "extreme-ratio": "extreme ratio",
-    "wrong-extension": "wrong extension",
-    "animated": "several pictures in a file",
-    "exif-orientation": "turned by EXIF",
-    "metadata-junk": "metadata and junk",
-    "class-names-alike": "class names alike",
-    "small-class": "small classes",
-}
-TO_DO = 3
-
-
-def answer(report: AuditReport, *, skipped: int) -> list[str]:
+def first_things_to_do(report: AuditReport, *, skipped: int) -> list[str]:
     """The three things to do first, the most important first."""
-    said = []
+    sentences = []
     count, images = report.counts, report.images_by_kind
     if report.conflicts:
         worst = report.conflicts[0]
-        pictures = sum(one.pictures for one in report.conflicts)
-        said.append(
+        pictures = sum(conflict.pictures for conflict in report.conflicts)
+        sentences.append(
             f"{pictures} {_plural(pictures, 'picture stands', 'pictures stand')} under two labels, most often "
             f"{worst.first} and {worst.second} ({worst.pictures}): drop both copies, unless you know which label is "
             "right."
         )
     if count.get("leak"):
-        said.append(
+        sentences.append(
             f"{count['leak']} {_plural(count['leak'], 'picture is', 'pictures are')} in training and in test: keep "
             "them out of training, or out of what you measure."
         )
     if count.get("two-labels"):
-        said.append(f"{count['two-labels']} paths stand under two labels in the CSV and were left out: correct it.")
+        sentences.append(
+            f"{count['two-labels']} paths stand under two labels in the CSV and were left out: correct it."
+        )
     if count.get("class-names-alike"):
-        one = next(one for one in report.findings if one.kind == "class-names-alike")
-        said.append(f"{one.words} Merge them if they are one class.")
+        alike = next(finding for finding in report.findings if finding.kind == "class-names-alike")
+        sentences.append(f"{alike.words} Merge them if they are one class.")
     copies = count.get("identical", 0) + count.get("near-copy", 0)
     if copies:
         number = images.get("identical", 0) + images.get("near-copy", 0)
-        said.append(
+        sentences.append(
             f"{number} images are copies of each other, in {copies} {_plural(copies, 'group', 'groups')}: make splits "
             "that keep groups whole, or a random split will leak."
         )
     if report.label_issues is not None and count.get("label-issue"):
-        said.append(report.label_issues.words)
+        sentences.append(report.label_issues.words)
     if skipped:
-        said.append(f"{skipped} {_plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
+        sentences.append(f"{skipped} {_plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
     if report.adversarial is not None and report.adversarial.interval[0] > 0.5:
-        said.append(report.adversarial.words)
+        sentences.append(report.adversarial.words)
     if report.adversarial_features is not None and report.adversarial_features.interval[0] > 0.5:
-        said.append(report.adversarial_features.words)
+        sentences.append(report.adversarial_features.words)
     flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
     if flat:
-        said.append(f"{flat} {_plural(flat, 'image shows', 'images show')} next to nothing: drop them.")
+        sentences.append(f"{flat} {_plural(flat, 'image shows', 'images show')} next to nothing: drop them.")
     if count.get("small-class"):
         small = count["small-class"]
-        said.append(
+        sentences.append(
             f"{small} {_plural(small, 'class has', 'classes have')} under {report.small_class} images: collect more, "
             "and let no cleaning empty them."
         )
-    if not said:
-        said.append("Nothing was found that has to be done first: no conflicts, no copies, no broken files.")
-    return said[:TO_DO]
+    if not sentences:
+        sentences.append("Nothing was found that has to be done first: no conflicts, no copies, no broken files.")
+    return sentences[:TO_DO]
 
 
-def _plural(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many
+def _plural(count: int, single: str, many: str) -> str:
+    return single if count == 1 else many

@@ -31,145 +31,6 @@ from eyeshot.images import (
 )
 from eyeshot.rowstore import RowStore
 
-VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
-CHUNK = 2048  # records that a kill may lose
-CHUNK_S = 5.0  # and the seconds
-PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
-
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Inspected:
-    """Records of some images.
-
-    Attributes:
-        records: (n,) of `RECORD`; of images that failed, all zeros.
-        failed: reason by position, for those that cannot be decoded.
-        read: how many had to be decoded in this run.
-    """
-
-    records: NDArray[np.void]
-    failed: dict[int, str]
-    read: int
-
-    def number(self, name: str) -> NDArray[np.float64]:
-        """One of `NUMBERS` for every image, float64 (n,)."""
-        return np.asarray(self.records["numbers"][:, NUMBERS.index(name)], np.float64)
-
-    def text(self, name: str) -> list[str]:
-        """`format`, `mode` or `layers` of every image."""
-        return [value.decode() for value in self.records[name].tolist()]
-
-
-class Inspector:
-    """Decodes and measures every image that its cache does not know by its content.
-
-    Args:
-        cache: folder of all caches.
-
-    Raises:
-        StorageError: the cache cannot be written; its methods raise it too.
-    """
-
-    def __init__(self, cache: Path) -> None:
-        folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
-        self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
-        self._failed_file = folder / "failed.json"
-        self._kept = load_failures(self._failed_file)
-        self._failures = dict(self._kept)
-        self._keys: list[str] = []
-        self._rows: list[bytes] = []
-        self._saved = time.monotonic()
-        self._seen: set[str] = set()
-
-    def look(self) -> Look:
-        """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
-        return partial(_look, frozenset(self._kept).union(self._store.keys()))
-
-    def keep(self, content: str, found: bytes | Failure) -> None:
-        """Take what `look` gave for an image."""
-        self._seen.add(content)
-        self._add(content, found)
-
-    def inspect(
-        self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
-    ) -> Inspected:
-        """Records of images; those that nobody looked at yet are read.
-
-        Args:
-            contents: content keys.
-            paths: a file with that content each.
-            workers: threads that decode.
-            progress: called with (what, done, total).
-        """
-        self._flush()
-        todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
-        done = len(contents) - len(todo)
-        if todo:
-            progress("reading images", done, len(contents))
-        tasks = [
-            [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
-            for start in range(0, len(todo), PER_TASK)
-        ]
-        with strict_pillow():
-            for part in in_parallel(_inspect_some, tasks, workers or default_workers(), files=len(todo)):
-                for key, result in part:
-                    self._add(key, result)
-                done += len(part)
-                progress("reading images", done, len(contents))
-        self._flush()
-        good = [position for position, key in enumerate(contents) if key not in self._failures]
-        records = np.zeros(len(contents), RECORD)
-        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
-            part_of = good[start : start + CHUNK]
-            stored = np.asarray(self._store.read([contents[position] for position in part_of]), np.uint8)
-            records[part_of] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
-        bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
-        return Inspected(records, bad, len(self._seen) + len(todo))
-
-    def _add(self, key: str, result: bytes | Failure) -> None:
-        if isinstance(result, Failure):
-            self._failures[key] = result.reason
-            if result.lasting:
-                self._kept[key] = result.reason
-        else:
-            self._keys.append(key)
-            self._rows.append(result)
-        if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
-            self._flush()
-            self._saved = time.monotonic()
-
-    def _flush(self) -> None:
-        if self._keys:
-            records = np.frombuffer(bytearray().join(self._rows), RECORD)
-            complete(records)
-            self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
-        self._keys.clear()
-        self._rows.clear()
-        save_failures(self._failed_file, self._kept)
-
-
-def _inspect_some(items: list[tuple[str, str]]) -> list[tuple[str, bytes | Failure]]:
-    return [(key, _inspect_one(key, path)) for key, path in items]
-
-
-def _inspect_one(key: str, path: str) -> bytes | Failure:
-    data = read_content(path, key)
-    return data if isinstance(data, Failure) else _measure(data)
-
-
-def _look(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> bytes | Failure | None:
-    return None if content in known else _measure(data, image)
-
-
-def _measure(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
-    try:
-        return measure(decode_upright(data, image)).tobytes()  # an array has its long type sent along by a process
-    except UnreadableImageError as error:
-        return undecodable(error)
-
-
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
 REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
 COLOURS = 16
@@ -210,6 +71,143 @@ RECORD = np.dtype(
         ("layers", "S8"),
     ]
 )
+VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
+CHUNK = 2048  # records that a kill may lose
+CHUNK_S = 5.0  # and the seconds
+PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStats:
+    """Records of some images.
+
+    Attributes:
+        records: (n,) of `RECORD`; of images that failed, all zeros.
+        failed: reason by position, for those that cannot be decoded.
+        read: how many had to be decoded in this run.
+    """
+
+    records: NDArray[np.void]
+    failed: dict[int, str]
+    read: int
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """One of `NUMBERS` for every image, float64 (n,)."""
+        return np.asarray(self.records["numbers"][:, NUMBERS.index(name)], np.float64)
+
+    def text(self, name: str) -> list[str]:
+        """`format`, `mode` or `layers` of every image."""
+        return [value.decode() for value in self.records[name].tolist()]
+
+
+class ImageStatsCache:
+    """Decodes and measures every image that its cache does not know by its content.
+
+    Args:
+        cache: folder of all caches.
+
+    Raises:
+        StorageError: the cache cannot be written; its methods raise it too.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
+        self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
+        self._failed_file = folder / "failed.json"
+        self._kept = load_failures(self._failed_file)
+        self._failures = dict(self._kept)
+        self._keys: list[str] = []
+        self._rows: list[bytes] = []
+        self._saved = time.monotonic()
+        self._seen: set[str] = set()
+
+    def measurer(self) -> Look:
+        """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
+        return partial(_measure_unknown, frozenset(self._kept).union(self._store.keys()))
+
+    def keep(self, content: str, result: bytes | Failure) -> None:
+        """Take what `measurer` gave for an image."""
+        self._seen.add(content)
+        self._add(content, result)
+
+    def get(
+        self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
+    ) -> ImageStats:
+        """Records of images; those that were not measured yet are read.
+
+        Args:
+            contents: content keys.
+            paths: a file with that content each.
+            workers: threads that decode.
+            progress: called with (what, done, total).
+        """
+        self._flush()
+        todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
+        done = len(contents) - len(todo)
+        if todo:
+            progress("reading images", done, len(contents))
+        tasks = [
+            [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
+            for start in range(0, len(todo), PER_TASK)
+        ]
+        with strict_pillow():
+            for part in in_parallel(_read_some, tasks, workers or default_workers(), files=len(todo)):
+                for key, result in part:
+                    self._add(key, result)
+                done += len(part)
+                progress("reading images", done, len(contents))
+        self._flush()
+        good = [position for position, key in enumerate(contents) if key not in self._failures]
+        records = np.zeros(len(contents), RECORD)
+        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
+            some = good[start : start + CHUNK]
+            stored = np.asarray(self._store.read([contents[position] for position in some]), np.uint8)
+            records[some] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
+        bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
+        return ImageStats(records, bad, len(self._seen) + len(todo))
+
+    def _add(self, key: str, result: bytes | Failure) -> None:
+        if isinstance(result, Failure):
+            self._failures[key] = result.reason
+            if result.lasting:
+                self._kept[key] = result.reason
+        else:
+            self._keys.append(key)
+            self._rows.append(result)
+        if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
+            self._flush()
+            self._saved = time.monotonic()
+
+    def _flush(self) -> None:
+        if self._keys:
+            records = np.frombuffer(bytearray().join(self._rows), RECORD)
+            complete(records)
+            self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
+        self._keys.clear()
+        self._rows.clear()
+        save_failures(self._failed_file, self._kept)
+
+
+def _read_some(items: list[tuple[str, str]]) -> list[tuple[str, bytes | Failure]]:
+    return [(key, _read_one(key, path)) for key, path in items]
+
+
+def _read_one(key: str, path: str) -> bytes | Failure:
+    data = read_content(path, key)
+    return data if isinstance(data, Failure) else _measure_bytes(data)
+
+
+def _measure_unknown(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> bytes | Failure | None:
+    return None if content in known else _measure_bytes(data, image)
+
+
+def _measure_bytes(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
+    try:
+        return measure(decode_upright(data, image)).tobytes()  # an array has its long type sent along by a process
+    except UnreadableImageError as error:
+        return undecodable(error)
 
 
 def measure(image: UprightImage) -> NDArray[Any]:
@@ -253,7 +251,7 @@ def complete(records: NDArray[Any]) -> None:
     edge = border @ LUMA
     quarter = COLOURS // 4
     middle = values[:, quarter:-quarter, quarter:-quarter] @ LUMA
-    found = {
+    by_name = {
         "brightness": records["grey"].reshape(len(records), -1).mean(axis=1, dtype=np.float32),
         "colour": np.abs(values - values.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3)),
         "border_red": medians[:, 0],
@@ -263,7 +261,7 @@ def complete(records: NDArray[Any]) -> None:
         "border_spread": edge.std(axis=1),
         "polarity": edge.mean(axis=1) - middle.mean(axis=(1, 2)),
     }
-    for name, numbers in found.items():
+    for name, numbers in by_name.items():
         records["numbers"][:, NUMBERS.index(name)] = numbers
 
 

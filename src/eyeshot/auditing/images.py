@@ -13,41 +13,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.findings import ImageRef, Split
+from eyeshot.auditing.findings import ImageRef, Side
 from eyeshot.images import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
 
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Bad:
-    """A file that is in no table, and why.
-
-    Attributes:
-        ref: the file.
-        reason: why, in the words of `Skipped`.
-    """
-
-    ref: ImageRef
-    reason: str
-
-
 @dataclass(frozen=True, eq=False)
-class Sources:
+class AuditImages:
     """The images of training and test, N together.
 
     Attributes:
         train: the table of the training folder.
         test: that of the test folder, unlabelled; None without one.
         roots: the two folders.
-        bad: files that cannot be used, as far as their headers tell.
+        unusable: files that are in no table, as far as their headers tell, and why, in the words of `Skipped`.
         notes: what was guessed or passed over.
     """
 
     train: ImageTable
     test: ImageTable | None
     roots: tuple[Path, Path | None]
-    bad: tuple[Bad, ...]
+    unusable: tuple[tuple[ImageRef, str], ...]
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -86,17 +73,17 @@ class Sources:
 
     def ref(self, position: int) -> ImageRef:
         """The image at a position, for the report."""
-        split: Split = "test" if self.in_test[position] else "train"
+        side: Side = "test" if self.in_test[position] else "train"
         label = self.labels[position]
         name = None if label < 0 else self.train.classes[label]
-        return ImageRef(split=split, id=self.ids[position], label=name, content=self.contents[position])
+        return ImageRef(split=side, id=self.ids[position], label=name, content=self.contents[position])
 
     def refs(self, positions: Sequence[int] | NDArray[np.int64]) -> list[ImageRef]:
         """Several of them."""
         return [self.ref(int(position)) for position in positions]
 
 
-def read_sources(
+def read_audit_images(
     train: Path,
     test: Path | None,
     *,
@@ -109,7 +96,7 @@ def read_sources(
     progress: Progress,
     look: Look | None = None,
     keep: Keep | None = None,
-) -> Sources:
+) -> AuditImages:
     """Find the images of both folders and read their headers.
 
     A training folder without class folders and without a CSV is taken as it is: unlabelled. For `look` and
@@ -122,7 +109,7 @@ def read_sources(
     if test is not None:
         check_apart(train, test)
         check_folder(test, what="The image folder")  # training may take long
-    flat = labels is None and is_flat(train)
+    flat = labels is None and has_no_class_folders(train)
     table = read_images(
         train,
         labels=labels,
@@ -140,9 +127,9 @@ def read_sources(
     notes = list(table.notes)
     if flat:
         notes.append(f"{train.name!r} has no class folders: its images are taken for unlabelled.")
-    other = None
+    test_table = None
     if test is not None:
-        other = read_images(
+        test_table = read_images(
             test,
             labelled=False,
             cache=cache,
@@ -151,14 +138,14 @@ def read_sources(
             look=look,
             keep=keep,
         )
-        notes += other.notes
-    bad = [_bad(one, "train", train, flat) for one in table.skipped]
-    if other is not None and test is not None:
-        bad += [_bad(one, "test", test, True) for one in other.skipped]
-    return Sources(table, other, (train, test), tuple(bad), tuple(notes))
+        notes += test_table.notes
+    unusable = [_unusable(skipped, "train", train, flat) for skipped in table.skipped]
+    if test_table is not None and test is not None:
+        unusable += [_unusable(skipped, "test", test, True) for skipped in test_table.skipped]
+    return AuditImages(table, test_table, (train, test), tuple(unusable), tuple(notes))
 
 
-def is_flat(folder: Path) -> bool:
+def has_no_class_folders(folder: Path) -> bool:
     """Whether there are no class folders in it: no folder that is not hidden. Other trouble is for others to say."""
     try:
         with os.scandir(folder) as entries:
@@ -167,11 +154,17 @@ def is_flat(folder: Path) -> bool:
         return False
 
 
-def _bad(skipped: Skipped, split: Split, root: Path, flat: bool) -> Bad:
+def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[ImageRef, str]:
     path = Path(skipped.path)
     base = root.absolute()
     name = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
     folder, slash, _ = name.partition("/")
     label = unicodedata.normalize("NFC", folder) if slash and not flat and path.is_relative_to(base) else None
     # The same few words for the same trouble: "two labels in x.csv" names its file, which is no reason of its own.
-    return Bad(ImageRef(split=split, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason))
+    return ImageRef(split=side, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)
+
+
+# The names that the pages and commands still use.
+Sources = AuditImages
+read_sources = read_audit_images
+is_flat = has_no_class_folders

@@ -1,4 +1,9 @@
-"""Label issues as a queue: labels that out-of-fold probabilities contradict, with the nearest images beside them."""
+"""Label issues: labels that out-of-fold probabilities contradict, ranked, with the nearest images beside them.
+
+Confident learning: Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR
+70 (2021) 1373-1411; equations by their numbers there. Probabilities come from a linear probe and from the labels of
+the nearest images, or from a file of the user's own.
+"""
 
 from __future__ import annotations
 
@@ -13,46 +18,63 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from eyeshot.auditing.findings import Finding, LabelIssues, LabelPair, by_model
-from eyeshot.auditing.images import Sources
+from eyeshot.auditing.findings import Finding, LabelIssues, LabelPair, make_finding
+from eyeshot.auditing.images import AuditImages
 from eyeshot.errors import InputError
+from eyeshot.models import nearest_neighbours
 
 SHOWN_NEIGHBOURS = 3
 FEWEST_EACH_WAY = 3  # label issues in both directions, from which on two classes are called confusable
 NOT_MEASURED = "not measured on these images"
+VOTERS = 20
+SLACK = 1e-6  # below a threshold, for means that rounding moved: a class of equal probabilities is confident in itself
+CLEAR = 0.4  # margin
+# Planted wrong labels spread evenly have an unevenness of 0.8 to 1.4, those of similar classes 2.4 to 9 (seeds 100 to
+# 102 of `benchmarks/label_issues.py`, three sets of probabilities).
+EVEN = 1.8
+SMALLEST = 1e-12  # probability; those written with few digits may be 0
+ROWS_AT_ONCE = 8192
+SUM_WITHIN = 0.01  # of 1: a thousand classes written with five digits stay within it
+TOO_GOOD = 0.999  # of given labels that are the most probable class: a model that was asked about what it learnt
+NAMED = 5
+
+Probabilities = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Rows = NDArray[np.int64]
+Values = NDArray[np.float32]
 
 
 def find_label_issues(
-    sources: Sources,
+    images: AuditImages,
     rows: NDArray[np.int64],
     probabilities: NDArray[np.floating],
     vectors: Values,
     groups: NDArray[np.int64],
     *,
     reader: str,
-) -> tuple[Suspects, list[Finding], LabelIssues]:
-    """Suspects, as findings too, the most worth looking at first, and their summary.
+) -> tuple[LabelIssueRanking, list[Finding], LabelIssues]:
+    """The ranking, as findings too, the most worth looking at first, and their summary.
 
     Args:
-        sources: where the images come from.
-        rows: int64 (n,), positions of labelled images in `sources`.
+        images: where they come from.
+        rows: int64 (n,), positions of labelled images in `images`.
         probabilities: out of fold, (n, C), rows sum to 1.
         vectors: float32 (n, d) of length 1, in which nearest images are found.
         groups: int64 (n,), equal for copies: these are no neighbours of each other.
         reader: what the probabilities are, in words.
     """
-    given = sources.labels[rows]
-    suspects = find_suspects(probabilities, given)
+    given = images.labels[rows]
+    ranking = rank_label_issues(probabilities, given)
     trusted = np.ones(len(given), np.bool_)
-    trusted[suspects.rows] = False  # a suspect shows nothing about the class that it is labelled as
+    trusted[ranking.rows] = False  # a suspect shows nothing about the class that it is labelled as
     near = {
-        name: _nearest_names(sources, rows, suspects.rows, labels, given, trusted, vectors, groups)
-        for name, labels in (("nearest_given", given[suspects.rows]), ("nearest_proposed", suspects.proposed))
+        name: _nearest_names(images, rows, ranking.rows, labels, given, trusted, vectors, groups)
+        for name, labels in (("nearest_given", given[ranking.rows]), ("nearest_proposed", ranking.proposed))
     }
-    classes = sources.train.classes
+    classes = images.train.classes
     findings = []
-    for rank, (row, proposed) in enumerate(zip(suspects.rows.tolist(), suspects.proposed.tolist(), strict=True), 1):
-        ref = sources.ref(int(rows[row]))
+    for rank, (row, proposed) in enumerate(zip(ranking.rows.tolist(), ranking.proposed.tolist(), strict=True), 1):
+        ref = images.ref(int(rows[row]))
         label = int(given[row])
         sure, own = float(probabilities[row, proposed]), float(probabilities[row, label])
         words = (
@@ -60,20 +82,20 @@ def find_label_issues(
             f"(probability {sure:.2f}, of the given label {own:.2f})."
         )
         findings.append(
-            by_model(
-                "label-issue", [ref], words, suggestion="relabel", confidence=round(sure, 4),
+            make_finding(
+                "label-issue", [ref], words, suggestion="relabel", basis="model", confidence=round(sure, 4),
                 evidence={
                     "given": classes[label], "proposed": classes[proposed], "probability": round(sure, 4),
-                    "probability_given": round(own, 4), "margin": round(float(suspects.margins[rank - 1]), 4),
+                    "probability_given": round(own, 4), "margin": round(float(ranking.margins[rank - 1]), 4),
                     "rank": float(rank), **{name: names[rank - 1] for name, names in near.items()},
                 },
             )
         )  # fmt: skip
-    return suspects, findings, _summary(classes, given, probabilities, suspects, reader)
+    return ranking, findings, _summary(classes, given, probabilities, ranking, reader)
 
 
 def _nearest_names(
-    sources: Sources,
+    images: AuditImages,
     rows: NDArray[np.int64],
     suspects: NDArray[np.int64],
     labels: NDArray[np.int64],
@@ -87,9 +109,9 @@ def _nearest_names(
     for label in np.unique(labels).tolist():
         among = np.flatnonzero((given == label) & trusted)
         places = np.flatnonzero(labels == label)
-        found = nearest_in(vectors, suspects[places], among, groups, SHOWN_NEIGHBOURS)
-        for place, others in zip(places.tolist(), found, strict=True):
-            names[place] = [sources.ids[rows[other]] for other in others.tolist()]
+        nearest = nearest_in(vectors, suspects[places], among, groups, SHOWN_NEIGHBOURS)
+        for place, others in zip(places.tolist(), nearest, strict=True):
+            names[place] = [images.ids[rows[other]] for other in others.tolist()]
     return names
 
 
@@ -97,10 +119,10 @@ def _summary(
     classes: tuple[str, ...],
     given: NDArray[np.int64],
     probabilities: NDArray[np.floating],
-    suspects: Suspects,
+    ranking: LabelIssueRanking,
     reader: str,
 ) -> LabelIssues:
-    counts = Counter(zip(given[suspects.rows].tolist(), suspects.proposed.tolist(), strict=True))
+    counts = Counter(zip(given[ranking.rows].tolist(), ranking.proposed.tolist(), strict=True))
     pairs = [
         LabelPair(
             first=classes[first],
@@ -111,12 +133,12 @@ def _summary(
         )
         for first, second in {(min(pair), max(pair)) for pair in counts}
     ]
-    pairs.sort(key=lambda one: (-(one.first_as_second + one.second_as_first), one.first, one.second))
+    pairs.sort(key=lambda pair: (-(pair.first_as_second + pair.second_as_first), pair.first, pair.second))
     agreed = float((np.asarray(probabilities).argmax(axis=1) == given).mean()) if len(given) else 0.0
-    count = len(suspects)
+    count = len(ranking)
     words = (
         f"{count:,} of {len(given):,} labels {'is' if count == 1 else 'are'} contradicted by {reader} (precision "
-        f"{NOT_MEASURED}): look at them from the top, and stop where they are right. {suspects.reason}"
+        f"{NOT_MEASURED}): look at them from the top, and stop where they are right. {ranking.reason}"
         if count
         else f"No label is contradicted by {reader}."
     )
@@ -125,20 +147,8 @@ def _summary(
     )
 
 
-SLACK = 1e-6  # below a threshold, for means that rounding moved: a class of equal probabilities is confident in itself
-CLEAR = 0.4  # margin
-# Planted wrong labels spread evenly have an unevenness of 0.8 to 1.4, those of similar classes 2.4 to 9 (seeds 100 to
-# 102 of `benchmarks/label_issues.py`, three sets of probabilities).
-EVEN = 1.8
-SMALLEST = 1e-12  # probability; those written with few digits may be 0
-ROWS_AT_ONCE = 8192
-
-Probabilities = NDArray[np.floating]
-Labels = NDArray[np.int64]
-
-
 @dataclass(frozen=True, eq=False)
-class Suspects:
+class LabelIssueRanking:
     """Images whose given label is contradicted, the most worth looking at first.
 
     Attributes:
@@ -174,7 +184,7 @@ def thresholds(probabilities: Probabilities, given: Labels) -> NDArray[np.float6
     return np.where(images > 0, sums / np.maximum(images, 1), np.inf)
 
 
-def counted_for(probabilities: Probabilities, given: Labels) -> Labels:
+def confident_class(probabilities: Probabilities, given: Labels) -> Labels:
     """The class that each image is confidently counted for, eq. 1.
 
     Of the classes whose threshold its probability reaches, the most probable one; -1 where it reaches none.
@@ -184,12 +194,12 @@ def counted_for(probabilities: Probabilities, given: Labels) -> Labels:
         given: int64 (n,), 0 to C - 1.
     """
     least = thresholds(probabilities, given) - SLACK
-    found = np.empty(len(given), np.int64)
+    classes = np.empty(len(given), np.int64)
     for part in _blocks(len(given)):
         reached = probabilities[part] >= least
         best = np.where(reached, probabilities[part], -1.0).argmax(axis=1)
-        found[part] = np.where(reached.any(axis=1), best, -1)
-    return found
+        classes[part] = np.where(reached.any(axis=1), best, -1)
+    return classes
 
 
 def margin(probabilities: Probabilities, given: Labels) -> NDArray[np.float64]:
@@ -201,14 +211,14 @@ def margin(probabilities: Probabilities, given: Labels) -> NDArray[np.float64]:
         probabilities: out of fold, (n, C), rows sum to 1.
         given: int64 (n,), 0 to C - 1.
     """
-    found = np.empty(len(given))
+    margins = np.empty(len(given))
     for part in _blocks(len(given)):
         values = np.array(probabilities[part], np.float64)
         place = (np.arange(len(values)), given[part])
         own = values[place]
         values[place] = -np.inf
-        found[part] = values.max(axis=1) - own
-    return found
+        margins[part] = values.max(axis=1) - own
+    return margins
 
 
 def unevenness(probabilities: Probabilities, given: Labels) -> float:
@@ -223,16 +233,16 @@ def unevenness(probabilities: Probabilities, given: Labels) -> float:
         given: int64 (n,), 0 to C - 1.
     """
     count = probabilities.shape[1]
-    found = counted_for(probabilities, given)
-    off = (found >= 0) & (found != given)
+    confident = confident_class(probabilities, given)
+    off = (confident >= 0) & (confident != given)
     counts = np.zeros((count, count))
-    np.add.at(counts, (found[off], given[off]), 1)
+    np.add.at(counts, (confident[off], given[off]), 1)
     each = counts.sum(axis=1)
     pairs = float((each * (each - 1)).sum())
     return float((counts * (counts - 1)).sum()) * (count - 1) / pairs if pairs else float("inf")
 
 
-def doubt(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np.float64], str]:
+def issue_score(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np.float64], str]:
     """What labels are ranked by, the most doubtful first: float64 (n,), and the reason, a sentence.
 
     If wrong labels are spread evenly, the odds that a label is wrong are those of the other class against the given
@@ -257,11 +267,11 @@ def contradicted(probabilities: Probabilities, given: Labels) -> NDArray[np.bool
     The off-diagonal counts are the label errors of section 3.2 ("confident joint"); an image whose given class is
     still the most probable one is in doubt, but nothing better can be proposed.
     """
-    found = counted_for(probabilities, given)
-    return np.asarray((found >= 0) & (found != given) & (margin(probabilities, given) > 0), np.bool_)
+    confident = confident_class(probabilities, given)
+    return np.asarray((confident >= 0) & (confident != given) & (margin(probabilities, given) > 0), np.bool_)
 
 
-def find_suspects(probabilities: Probabilities, given: Labels) -> Suspects:
+def rank_label_issues(probabilities: Probabilities, given: Labels) -> LabelIssueRanking:
     """Images that are `contradicted`, and those of which another class is at least 0.4 more probable.
 
     The latter since half of the images of a class lie below its mean, wrong labels among them: of 5 and 20 % planted
@@ -273,26 +283,19 @@ def find_suspects(probabilities: Probabilities, given: Labels) -> Suspects:
         given: int64 (n,), 0 to C - 1.
     """
     if not len(given) or probabilities.shape[1] < 2:
-        return Suspects(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        return LabelIssueRanking(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     confident = contradicted(probabilities, given)
     margins = margin(probabilities, given)
-    proposed = np.where(confident, counted_for(probabilities, given), np.asarray(probabilities).argmax(axis=1))
+    proposed = np.where(confident, confident_class(probabilities, given), np.asarray(probabilities).argmax(axis=1))
     rows = np.flatnonzero(confident | (margins >= CLEAR))
-    scores, reason = doubt(probabilities, given)
+    scores, reason = issue_score(probabilities, given)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
-    return Suspects(rows, proposed[rows].astype(np.int64), margins[rows], reason)
+    return LabelIssueRanking(rows, proposed[rows].astype(np.int64), margins[rows], reason)
 
 
 def _blocks(count: int) -> list[slice]:
     """Rows in parts, so that a thousand classes of a hundred thousand images need no copies of the whole."""
     return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
-
-
-VOTERS = 20
-BLOCK = 1024
-
-Rows = NDArray[np.int64]
-Values = NDArray[np.float32]
 
 
 def directions(features: NDArray[np.generic]) -> Values:
@@ -326,18 +329,8 @@ def nearest_in(vectors: Values, rows: Rows, among: Rows, groups: Rows, count: in
         count: how many at most.
     """
     others = one_of_each(among, groups)
-    found: list[Rows] = []
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        near = vectors[block] @ vectors[others].T
-        near[groups[block, None] == groups[others]] = -np.inf
-        best = (
-            np.argpartition(-near, min(count, len(others) - 1), axis=1)[:, :count] if len(others) else near.astype(int)
-        )
-        for own, places in zip(near, best, strict=True):
-            places = places[np.argsort(-own[places], kind="stable")]
-            found.append(others[places[np.isfinite(own[places])]])
-    return found
+    order, distances = nearest_neighbours(vectors[rows], vectors[others], count, groups=(groups[rows], groups[others]))
+    return [others[places[np.isfinite(near)]] for places, near in zip(order, distances, strict=True)]
 
 
 def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: int) -> NDArray[np.float32]:
@@ -354,23 +347,13 @@ def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: in
     """
     sizes = np.bincount(labels, minlength=class_count)
     voters = int(np.clip(np.median(sizes[sizes > 0]) // 2, 3, VOTERS))
-    found = np.zeros((len(labels), class_count), np.float32)
-    for start in range(0, len(labels), BLOCK):
-        near = vectors[start : start + BLOCK] @ vectors.T
-        near[groups[start : start + BLOCK, None] == groups] = -np.inf
-        count = min(voters, len(labels) - 1)
-        best = np.argpartition(near, -count, axis=1)[:, -count:]
-        counts = np.isfinite(np.take_along_axis(near, best, axis=1)).astype(np.float32)
-        rows = np.repeat(np.arange(len(near)), count)
-        np.add.at(found[start : start + BLOCK], (rows, labels[best].ravel()), counts.ravel())
+    order, distances = nearest_neighbours(vectors, None, voters, groups=(groups, groups))
+    counts = np.zeros((len(labels), class_count), np.float32)
+    rows = np.repeat(np.arange(len(labels)), order.shape[1])
+    np.add.at(counts, (rows, labels[order].ravel()), np.isfinite(distances).ravel().astype(np.float32))
     # Where all images are copies of one, nobody votes: all classes alike.
-    votes = found.sum(axis=1, keepdims=True)
-    return np.where(votes > 0, found / np.maximum(votes, 1), np.float32(1 / class_count)).astype(np.float32)
-
-
-SUM_WITHIN = 0.01  # of 1: a thousand classes written with five digits stay within it
-TOO_GOOD = 0.999  # of given labels that are the most probable class: a model that was asked about what it learnt
-NAMED = 5
+    votes = counts.sum(axis=1, keepdims=True)
+    return np.where(votes > 0, counts / np.maximum(votes, 1), np.float32(1 / class_count)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -387,11 +370,11 @@ class GivenProbabilities:
     frame: pl.DataFrame
     order: list[str]
 
-    def of(self, sources: Sources, needed: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
+    def of(self, images: AuditImages, needed: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
         """Probabilities of images, in the order of the classes.
 
         Args:
-            sources: the images.
+            images: all of them.
             needed: int64 (n,), positions of the images that must be in it.
 
         Returns:
@@ -400,10 +383,10 @@ class GivenProbabilities:
         Raises:
             InputError: images that are missing or named twice, or values that are no probabilities.
         """
-        rows, notes = _find(self.file, self.frame.to_series(0).fill_null("").to_list(), sources, needed)
+        rows, notes = _match_rows(self.file, self.frame.to_series(0).fill_null("").to_list(), images, needed)
         cells = self.frame[rows]
         values = np.column_stack([cells[name].cast(pl.Float64, strict=False).to_numpy() for name in self.order])
-        _check(self.file, values, cells, rows, self.order)
+        _check_values(self.file, values, cells, rows, self.order)
         return (values / values.sum(axis=1, keepdims=True)).astype(np.float32), notes
 
 
@@ -423,23 +406,23 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
             f"--probabilities are about labels, so they need training images of at least two classes, got "
             f"{len(classes)}. Give class folders or --labels, or leave them out."
         )
-    frame = _read(file)
-    columns = {_normal(name): name for name in frame.columns[1:]}
-    wanted = [_normal(name) for name in classes]
+    frame = _read_csv(file)
+    columns = {_normalised(name): name for name in frame.columns[1:]}
+    wanted = [_normalised(name) for name in classes]
     unknown = [name for name in columns if name not in set(wanted)]
     missing = [name for name in wanted if name not in columns]
     if unknown or missing or len(columns) < frame.width - 1:
         raise InputError(
             f"--probabilities needs a column for each of the {len(classes)} classes behind the column of paths, and "
             f"no other, got {frame.width - 1} in {str(file)!r}"
-            + (f"; unknown: {_some(unknown)}" if unknown else "")
-            + (f"; missing: {_some(missing)}" if missing else "")
+            + (f"; unknown: {_listed(unknown)}" if unknown else "")
+            + (f"; missing: {_listed(missing)}" if missing else "")
             + ". Name the columns like the classes."
         )
     return GivenProbabilities(file, frame, [columns[name] for name in wanted])
 
 
-def doubt_probabilities(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:
+def warn_of_fitted(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:
     """A sentence where the probabilities look as if their model had been fitted on the images it was asked about."""
     agreed = float((probabilities.argmax(axis=1) == given).mean()) if len(given) else 0.0
     if agreed <= TOO_GOOD:
@@ -450,7 +433,7 @@ def doubt_probabilities(probabilities: NDArray[np.floating], given: NDArray[np.i
     ]
 
 
-def _read(file: Path) -> pl.DataFrame:
+def _read_csv(file: Path) -> pl.DataFrame:
     try:
         # As bytes: a path could be a pattern or a folder, which polars reads as many files.
         frame = pl.read_csv(file.read_bytes(), infer_schema=False)
@@ -468,18 +451,18 @@ def _read(file: Path) -> pl.DataFrame:
     return frame
 
 
-def _find(
-    file: Path, cells: Sequence[str], sources: Sources, needed: NDArray[np.int64]
+def _match_rows(
+    file: Path, cells: Sequence[str], images: AuditImages, needed: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], list[str]]:
     """The row of each needed image."""
-    train = range(len(sources.train))
-    by_id = {_normal(sources.ids[position]): position for position in train}
-    by_path = {_normal(Path(sources.paths[position]).as_posix()): position for position in train}
+    train = range(len(images.train))
+    by_id = {_normalised(images.ids[position]): position for position in train}
+    by_path = {_normalised(Path(images.paths[position]).as_posix()): position for position in train}
     row_of: dict[int, int] = {}
     strangers = []
     for row, cell in enumerate(cells):
-        name = _normal(cell.replace("\\", "/").removeprefix("./"))
-        position = by_id.get(name, by_path.get(_normal(Path(os.path.abspath(cell.strip())).as_posix())))
+        name = _normalised(cell.replace("\\", "/").removeprefix("./"))
+        position = by_id.get(name, by_path.get(_normalised(Path(os.path.abspath(cell.strip())).as_posix())))
         if position is None:
             strangers.append(cell)
         elif position in row_of:
@@ -489,24 +472,24 @@ def _find(
             )
         else:
             row_of[position] = row
-    absent = [sources.ids[position] for position in needed.tolist() if position not in row_of]
+    absent = [images.ids[position] for position in needed.tolist() if position not in row_of]
     if absent:
         hint = f" Paths in it look like {strangers[0]!r}." if strangers else ""
         raise InputError(
             f"--probabilities must hold every labelled image that can be read, got {str(file)!r} without "
-            f"{len(absent)} of {len(needed)}: {_some(absent)}.{hint} Add their rows, with paths below the training "
+            f"{len(absent)} of {len(needed)}: {_listed(absent)}.{hint} Add their rows, with paths below the training "
             "folder."
         )
     notes = []
     if strangers:
         notes.append(
             f"{len(strangers)} rows of {file.name} name no image of the training folder and were passed over: "
-            f"{_some(strangers)}."
+            f"{_listed(strangers)}."
         )
     return np.array([row_of[position] for position in needed.tolist()], np.int64), notes
 
 
-def _check(
+def _check_values(
     file: Path, values: NDArray[np.float64], cells: pl.DataFrame, rows: NDArray[np.int64], columns: list[str]
 ) -> None:
     bad = ~np.isfinite(values) | (values < 0) | (values > 1 + SUM_WITHIN)
@@ -528,9 +511,9 @@ def _check(
         )
 
 
-def _normal(name: str) -> str:
+def _normalised(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def _some(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

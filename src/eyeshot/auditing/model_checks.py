@@ -9,36 +9,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.findings import AdversarialFeatures, Evidence, Finding, LabelIssues, rule
-from eyeshot.auditing.images import Sources
+from eyeshot.auditing.findings import AdversarialFeatures, Evidence, Finding, LabelIssues, make_finding
+from eyeshot.auditing.images import AuditImages
 from eyeshot.auditing.label_issues import (
     GivenProbabilities,
     Values,
     directions,
-    doubt_probabilities,
     find_label_issues,
     neighbours_vote,
     one_of_each,
+    warn_of_fitted,
 )
-from eyeshot.auditing.train_vs_test import tell_apart_by_features
+from eyeshot.auditing.train_vs_test import classify_by_features
 from eyeshot.errors import InputError
-from eyeshot.models import Backbone, model_features, out_of_fold
+from eyeshot.models import Backbone, model_features, nearest_neighbours, out_of_fold
 
 Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
-
 
 NEIGHBOURS = 10  # of the mean distance
 FEWEST = 20  # different images of a class, below which its spread is not known
 FAR = 3.5  # robust z-scores; Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers", section 3
 LEAST_SPREAD = 1e-3  # of pictures that are almost one
 TO_SIGMA = 0.6745  # median absolute deviation of a normal distribution, in standard deviations
-BLOCK = 1024
 
 
 @dataclass
-class WithModel:
-    """What was found.
+class ModelChecks:
+    """What the checks saw.
 
     Attributes:
         findings: label issues and outliers, each in the order of their worth.
@@ -54,28 +52,28 @@ class WithModel:
 
 
 def _read_features(
-    sources: Sources, rows: Rows, backbone: Backbone, *, cache: Path, device: str, progress: Progress
+    images: AuditImages, rows: Rows, backbone: Backbone, *, cache: Path, device: str, progress: Progress
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Features of images, computed once and kept.
 
     Returns:
-        positions in `sources` of those that can be decoded at the model's size, and float (n, D).
+        positions in `images` of those that can be decoded at the model's size, and float (n, D).
     """
-    found, features = [], []
-    for table, offset in ((sources.train, 0), (sources.test, len(sources.train))):
+    positions, features = [], []
+    for table, offset in ((images.train, 0), (images.test, len(images.train))):
         if table is None:
             continue
         own = rows[(rows >= offset) & (rows < offset + len(table))] - offset
         if not len(own):
             continue
         seen, values = model_features(table, own, backbone, cache=cache, device=device, progress=progress)
-        found.append(seen + offset)
+        positions.append(seen + offset)
         features.append(values)
-    return np.concatenate(found), np.concatenate(features)
+    return np.concatenate(positions), np.concatenate(features)
 
 
-def look_with_model(
-    sources: Sources,
+def run_model_checks(
+    images: AuditImages,
     rows: Rows,
     groups: Rows,
     *,
@@ -84,13 +82,13 @@ def look_with_model(
     device: str,
     cache: Path,
     progress: Progress,
-) -> WithModel:
+) -> ModelChecks:
     """Label issues, outliers and adversarial validation, as far as a model and probabilities allow.
 
     Args:
-        sources: all images.
+        images: all images.
         rows: int64 (n,), positions of those that can be decoded.
-        groups: int64 (N,), the copy group of every image in `sources`.
+        groups: int64 (N,), the copy group of every image in `images`.
         backbone: whose features are read.
         probabilities: the user's own, in the place of a head's probabilities.
         device: where the model runs.
@@ -102,48 +100,48 @@ def look_with_model(
         ModelError: the model's features are not finite.
         StorageError: the cache cannot be written.
     """
-    made = WithModel()
-    labelled = rows[sources.labels[rows] >= 0]
+    checks = ModelChecks()
+    labelled = rows[images.labels[rows] >= 0]
     judged: _Judged | None = None
-    if len(np.unique(sources.labels[labelled])) < 2:
-        made.notes.append("Labels were not looked at: that needs images of at least two classes.")
+    if len(np.unique(images.labels[labelled])) < 2:
+        checks.notes.append("Labels were not looked at: that needs images of at least two classes.")
     elif probabilities is not None:
-        found, made.notes = probabilities.of(sources, labelled)
-        made.notes += doubt_probabilities(found, sources.labels[labelled])
-        judged = _Judged(labelled, found, f"the probabilities of {probabilities.file.name}")
+        given, checks.notes = probabilities.of(images, labelled)
+        checks.notes += warn_of_fitted(given, images.labels[labelled])
+        judged = _Judged(labelled, given, f"the probabilities of {probabilities.file.name}")
     if backbone is None:
         if judged is not None:
             # Square roots have length 1, and their cosine is the overlap of two distributions (Bhattacharyya).
-            _issues(made, sources, judged, np.sqrt(judged.probabilities), groups)
-        return made
-    seen, features = _read_features(sources, rows, backbone, cache=cache, device=device, progress=progress)
+            _issues(checks, images, judged, np.sqrt(judged.probabilities), groups)
+        return checks
+    seen, features = _read_features(images, rows, backbone, cache=cache, device=device, progress=progress)
     if len(seen) < len(rows):
-        made.notes.append(f"{len(rows) - len(seen)} images cannot be decoded at the model's size: not looked at.")
-    made.adversarial = tell_apart_by_features(sources, seen, features, groups[seen], model=backbone.name)
-    own = np.flatnonzero(sources.labels[seen] >= 0)
+        checks.notes.append(f"{len(rows) - len(seen)} images cannot be decoded at the model's size: not looked at.")
+    checks.adversarial = classify_by_features(images, seen, features, groups[seen], model=backbone.name)
+    own = np.flatnonzero(images.labels[seen] >= 0)
     if not len(own):
-        return made
+        return checks
     seen, features = seen[own], features[own]
     vectors = directions(features)
-    if judged is None and len(np.unique(sources.labels[seen])) > 1:
-        judged = _from_head(made, sources, seen, features, groups, backbone.name, progress)
+    if judged is None and len(np.unique(images.labels[seen])) > 1:
+        judged = _from_head(checks, images, seen, features, groups, backbone.name, progress)
     elif judged is not None:
         judged = judged.take(np.isin(judged.rows, seen))
     passed_over: set[int] = set()
     if judged is not None:
         progress("nearest images", 0, 0)
         own = np.searchsorted(seen, judged.rows)
-        votes = neighbours_vote(vectors, sources.labels[seen], groups[seen], len(sources.train.classes))[own]
+        votes = neighbours_vote(vectors, images.labels[seen], groups[seen], len(images.train.classes))[own]
         judged = judged.with_votes(votes, backbone.name)
-        passed_over = _issues(made, sources, judged, vectors[own], groups)
+        passed_over = _issues(checks, images, judged, vectors[own], groups)
     progress("distances within classes", 0, 0)
-    made.findings += find_outliers(sources, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
-    return made
+    checks.findings += find_outliers(images, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
+    return checks
 
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    rows: Rows  # positions in the sources, ascending
+    rows: Rows  # positions in the images, ascending
     probabilities: NDArray[np.float32]
     reader: str
 
@@ -158,18 +156,18 @@ class _Judged:
         return _Judged(self.rows, np.asarray((self.probabilities + votes) / 2, np.float32), reader)
 
 
-def _issues(made: WithModel, sources: Sources, judged: _Judged, vectors: Values, groups: Rows) -> set[int]:
+def _issues(checks: ModelChecks, images: AuditImages, judged: _Judged, vectors: Values, groups: Rows) -> set[int]:
     """Add label issues; returns the positions of their images."""
-    suspects, found, made.label_issues = find_label_issues(
-        sources, judged.rows, judged.probabilities, vectors, groups[judged.rows], reader=judged.reader
+    ranking, findings, checks.label_issues = find_label_issues(
+        images, judged.rows, judged.probabilities, vectors, groups[judged.rows], reader=judged.reader
     )
-    made.findings += found
-    return set(judged.rows[suspects.rows].tolist())
+    checks.findings += findings
+    return set(judged.rows[ranking.rows].tolist())
 
 
 def _from_head(
-    made: WithModel,
-    sources: Sources,
+    checks: ModelChecks,
+    images: AuditImages,
     rows: Rows,
     features: NDArray[np.generic],
     groups: Rows,
@@ -177,27 +175,27 @@ def _from_head(
     progress: Progress,
 ) -> _Judged | None:
     try:
-        found = out_of_fold(
-            sources.train.take(rows), features, groups[rows],
+        cross_fitted = out_of_fold(
+            images.train.take(rows), features, groups[rows],
             progress=lambda done, total: progress("heads out of fold", done, total),
         )  # fmt: skip
     except InputError as error:
-        made.notes.append(f"Labels were not looked at: {error}")
+        checks.notes.append(f"Labels were not looked at: {error}")
         return None
-    left = int((~found.judged).sum())
+    left = int((~cross_fitted.judged).sum())
     if left:
-        made.notes.append(
+        checks.notes.append(
             f"The labels of {left} images were not looked at: their classes have under 5 different images, too few for "
             "a head that has not seen them."
         )
-    if not found.judged.any():
+    if not cross_fitted.judged.any():
         return None
-    judged = _Judged(rows, found.probabilities, f"a linear head on features of {model}")
-    return judged.take(found.judged)
+    judged = _Judged(rows, cross_fitted.probabilities, f"a linear head on features of {model}")
+    return judged.take(cross_fitted.judged)
 
 
 def find_outliers(
-    sources: Sources,
+    images: AuditImages,
     rows: NDArray[np.int64],
     vectors: Values,
     groups: NDArray[np.int64],
@@ -208,55 +206,40 @@ def find_outliers(
     """Findings, the farthest first.
 
     Args:
-        sources: where the images come from.
-        rows: int64 (n,), positions of labelled images in `sources`.
+        images: where the images come from.
+        rows: int64 (n,), positions of labelled images in `images`.
         vectors: of `directions`, float32 (n, d).
         groups: int64 (n,), equal for copies.
-        passed_over: positions in `sources` that have a label issue, which says more.
+        passed_over: positions in `images` that have a label issue, which says more.
         model: whose features these are.
     """
-    labels = sources.labels[rows]
-    far = far_from_own(vectors, labels, groups)
+    labels = images.labels[rows]
+    one_a_group, distances, usual, scores = distances_within_classes(vectors, labels, groups)
     findings: list[Finding] = []
-    for place in np.argsort(-far.scores, kind="stable").tolist():
-        position = int(rows[far.rows[place]])
-        score = float(far.scores[place])
+    for place in np.argsort(-scores, kind="stable").tolist():
+        position = int(rows[one_a_group[place]])
+        score = float(scores[place])
         if score < FAR:
             break
         if position in passed_over:
             continue
-        ref = sources.ref(position)
-        distance, usual = float(far.distances[place]), float(far.usual[place])
+        ref = images.ref(position)
+        distance, median = float(distances[place]), float(usual[place])
         words = (
-            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest, where {usual:.2f} is "
+            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest, where {median:.2f} is "
             f"usual (robust z-score {score:.1f}, features of {model}). Rare is not wrong."
         )
         evidence: Evidence = {
-            "class": ref.label or "", "distance": round(distance, 4), "usual": round(usual, 4),
+            "class": ref.label or "", "distance": round(distance, 4), "usual": round(median, 4),
             "score": round(score, 2), "rank": float(len(findings) + 1),
         }  # fmt: skip
-        findings.append(rule("outlier", [ref], words, suggestion="look", evidence=evidence))
+        findings.append(make_finding("outlier", [ref], words, basis="rule", suggestion="look", evidence=evidence))
     return findings
 
 
-@dataclass(frozen=True, eq=False)
-class Far:
-    """How far images lie from their own class.
-
-    Attributes:
-        rows: int64 (m,), one of each copy group of each class that is large enough.
-        distances: float64 (m,), mean distance to the nearest of the class.
-        usual: float64 (m,), the median of these distances in the class.
-        scores: float64 (m,), robust z-score within the class.
-    """
-
-    rows: Rows
-    distances: NDArray[np.float64]
-    usual: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-
-def far_from_own(vectors: Values, labels: Rows, groups: Rows) -> Far:
+def distances_within_classes(
+    vectors: Values, labels: Rows, groups: Rows
+) -> tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """How far each image lies from its class, against how far the class's images lie from each other.
 
     The mean distance to the 10 nearest neighbours (the weight of Angiulli and Pizzuti, "Fast outlier detection in high
@@ -267,30 +250,29 @@ def far_from_own(vectors: Values, labels: Rows, groups: Rows) -> Far:
         vectors: of `directions`, (n, D).
         labels: int64 (n,); images with -1 belong to no class.
         groups: int64 (n,), equal for copies.
+
+    Returns:
+        int64 (m,) rows, one of each copy group of each class that is large enough; float64 (m,) their mean distances
+        to the nearest of the class, the medians of these in the class, and the robust z-scores.
     """
     parts: list[tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
     for label in np.unique(labels[labels >= 0]).tolist():
-        rows = one_of_each(np.flatnonzero(labels == label), groups)
-        if len(rows) < FEWEST:
+        in_class = one_of_each(np.flatnonzero(labels == label), groups)
+        if len(in_class) < FEWEST:
             continue
-        distances = _mean_distances(vectors[rows])
-        usual = float(np.median(distances))
-        spread = float(np.median(np.abs(distances - usual)))
-        scores = TO_SIGMA * (distances - usual) / max(spread, LEAST_SPREAD)
-        parts.append((rows, distances, np.full(len(rows), usual), scores))
+        distances = _mean_distances(vectors[in_class])
+        median = float(np.median(distances))
+        spread = float(np.median(np.abs(distances - median)))
+        scores = TO_SIGMA * (distances - median) / max(spread, LEAST_SPREAD)
+        parts.append((in_class, distances, np.full(len(in_class), median), scores))
     if not parts:
         none = np.empty(0)
-        return Far(np.empty(0, np.int64), none, none, none)
-    return Far(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        return np.empty(0, np.int64), none, none, none
+    rows, distances, usual, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return rows, distances, usual, scores
 
 
 def _mean_distances(vectors: Values) -> NDArray[np.float64]:
-    """Mean distance of each of m vectors to its 10 nearest others: float64 (m,)."""
-    found = np.empty(len(vectors))
-    count = min(NEIGHBOURS, len(vectors) - 1)
-    for start in range(0, len(vectors), BLOCK):
-        near = vectors[start : start + BLOCK] @ vectors.T
-        near[np.arange(len(near)), np.arange(start, start + len(near))] = -np.inf
-        best = np.partition(near, -count, axis=1)[:, -count:]
-        found[start : start + len(near)] = 1.0 - best.mean(axis=1, dtype=np.float64)
-    return found
+    """Mean distance (1 less the cosine) of each of m vectors to its 10 nearest others: float64 (m,)."""
+    squared = nearest_neighbours(vectors, None, NEIGHBOURS)[1]
+    return np.asarray(squared.mean(axis=1, dtype=np.float64) / 2, np.float64)

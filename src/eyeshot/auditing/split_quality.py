@@ -1,4 +1,8 @@
-"""How much copies on both sides of a split flatter a model: one reader, two splits, the same images."""
+"""Cross-validated twice on the same images: what copies across a split flatter, and whether decisions help.
+
+A linear probe is fitted in two ways that differ in one thing, and each image is judged once in either, so that the
+difference is paired; its interval is that of a mean over copy groups.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from eyeshot.models import COARSE, fit_head
 
 MOST_IMAGES = 4000
 MOST_FOLDS = 5
+FEWEST_JUDGED = 20
 Progress = Callable[[int, int], None]
 
 
@@ -51,7 +56,7 @@ def measure_leakage(
         InputError: the folds are impossible.
     """
     groups = np.unique(groups, return_inverse=True)[1]
-    rows = _some(table, groups, seed)
+    rows = _sampled_rows(table, groups, seed)
     table, features, groups = table.take(rows), features[rows], groups[rows]
     folds = min(max(folds, 2), MOST_FOLDS)
     alone = np.arange(len(table), dtype=np.int64)
@@ -76,7 +81,7 @@ def measure_leakage(
         reader=reader,
         images=int(judged.sum()),
         copies=int((sizes[2][sizes[1]][judged] > 1).sum()),
-        straddling=int(_straddling(splits[0], groups)[judged].sum()),
+        straddling=int(_straddles(splits[0], groups)[judged].sum()),
         plain=float(right[0][judged].mean()),
         grouped=float(right[1][judged].mean()),
         gap_points=100 * mean,
@@ -96,7 +101,7 @@ def _all_different(table: ImageTable) -> ImageTable:
     return replace(table, frame=table.frame.with_columns(pl.Series("content", keys, dtype=pl.String)))
 
 
-def _some(table: ImageTable, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def _sampled_rows(table: ImageTable, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """All rows, or whole groups by the hash of their content until there are `MOST_IMAGES`."""
     if len(table) <= MOST_IMAGES:
         return np.arange(len(table), dtype=np.int64)
@@ -109,7 +114,7 @@ def _some(table: ImageTable, groups: NDArray[np.int64], seed: int) -> NDArray[np
     return np.sort(whole if (groups == cut).sum() > (groups[chosen] == cut).sum() else chosen)
 
 
-def _straddling(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _straddles(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which images have a copy in another fold, so that it trains while they validate."""
     pairs = np.unique(np.column_stack([groups, split]), axis=0)
     torn, counts = np.unique(pairs[:, 0], return_counts=True)
@@ -125,9 +130,6 @@ def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) ->
     if count < 2:
         return mean, float("inf")
     return mean, float(1.959964 * np.sqrt(np.square(sums).sum() * count / (count - 1)) / len(values))
-
-
-FEWEST_JUDGED = 20
 
 
 @dataclass(frozen=True)
@@ -198,17 +200,21 @@ def compare_decisions(
     Raises:
         InputError: none of the chosen decisions counts, or too few images are left to judge on.
     """
-    wanted = set(chosen) & {one.id for one in decisions.active}
+    wanted = set(chosen) & {decision.id for decision in decisions.active}
     if not wanted:
         raise InputError("None of these decisions counts, so there is nothing to compare. See eyeshot decisions list.")
-    without = ordered(one for one in decisions.stored if one.id not in wanted and one.undoes not in wanted)
-    labels = [_labels(table, one) for one in (without, decisions)]
+    without = ordered(
+        decision for decision in decisions.stored if decision.id not in wanted and decision.undoes not in wanted
+    )
+    labels = [_labels(table, counted) for counted in (without, decisions)]
     merged = {
-        name: one.label for one in decisions.active if one.id in wanted and one.kind == "merge-classes"
-        for name in one.classes
+        name: decision.label for decision in decisions.active
+        if decision.id in wanted and decision.kind == "merge-classes" for name in decision.classes
     }  # fmt: skip
-    as_one = [[None if name is None else _follow(name, merged) for name in one] for one in labels]
-    unchanged = np.array([one is not None and one == other for one, other in zip(*as_one, strict=True)], dtype=bool)
+    as_one = [[None if name is None else _follow(name, merged) for name in side] for side in labels]
+    unchanged = np.array(
+        [before is not None and before == after for before, after in zip(*as_one, strict=True)], dtype=bool
+    )
     if (table.labels < 0).any():
         raise InputError("Decisions are compared on images with labels in the files; leave the others out.")
     fold = make_folds(table, groups, folds=folds, seed=seed, small=True)

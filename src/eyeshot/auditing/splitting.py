@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decision import Decisions
-from eyeshot.auditing.importance_weights import check_effective, judge, order_like_test, weigh
+from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.known_copies import decided_groups, find_groups, read_groups
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
 from eyeshot.auditing.split_quality import measure_leakage
@@ -140,9 +140,9 @@ def _like_test(
         like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features")
     )
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
-    likeness = weigh(train, target, groups, seed=request.seed)
-    check_effective(likeness, round(request.val * len(table)), request.val)
-    parts = _divide(table, groups, request, order_like_test(table, groups, likeness, seed=request.seed))
+    weights, effective = density_ratio(train, target, groups, seed=request.seed)
+    check_effective(effective, len(table), round(request.val * len(table)), request.val)
+    parts = _divide(table, groups, request, order_by_weight(table, groups, weights, seed=request.seed))
     held = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
-    found = judge(table, groups, train, target, held, likeness, share=request.val, seed=request.seed)
+    found = judge_likeness(table, groups, train, target, held, effective, share=request.val, seed=request.seed)
     return parts, found

@@ -1,7 +1,9 @@
-"""Train against test, property by property: how far apart, with an interval, and against what chance alone brings.
+"""Train against test: property by property, and by a classifier that tries to tell the two apart.
 
 Numbers are compared by the Kolmogorov-Smirnov distance, categories by total variation: both run from 0 (alike) to 1
-(no overlap) and need no unit. Copies count together: intervals are by bootstrap over copy groups.
+(no overlap) and need no unit. Copies count together: intervals are by bootstrap over copy groups. Then adversarial
+validation: can a classifier tell train from test by the measured properties, and what gives it away? By a model's
+features it may still see what the properties do not measure.
 """
 
 from __future__ import annotations
@@ -13,20 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import Adversarial, AdversarialFeatures, Distribution, ImageRef, ValueShare
-from eyeshot.auditing.image_stats import Inspected
-from eyeshot.auditing.images import Sources
-from eyeshot.models import COARSE, domain_classifier
+from eyeshot.auditing.image_stats import ImageStats
+from eyeshot.auditing.images import AuditImages
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 REPEATS = 200
 MOST_SHARES = 12
 MOST_ENDS = 5
+PLAIN_BORDER = 12.0  # levels of spread up to which a border counts as plain
+GREY = 1.0  # mean distance of the channels from grey, levels
+FOLDS = 5
+MOST = 4000  # images of a side; more would only make the interval narrower than anyone needs
+FEWEST = 20
+MOST_VALUES = 8  # of a category get a column of their own
+SHUFFLES = 3
+SUREST = 8  # images of each end
+PENALTY = 100.0  # hundreds of features and a few hundred images: with 1 it only learns these by heart
 
 Weights = NDArray[np.float64]
 
 
-def compare(
-    found: list[Property],
+def compare_properties(
+    properties: list[Property],
     in_test: NDArray[np.bool_],
     groups: NDArray[np.int64],
     refs: Callable[[NDArray[np.int64]], list[ImageRef]],
@@ -36,7 +46,7 @@ def compare(
     """Every property, train against test, the one that differs most first.
 
     Args:
-        found: the properties of n images.
+        properties: of n images.
         in_test: bool (n,)
         groups: int64 (n,), the copy group of each.
         refs: makes references of positions among the n.
@@ -45,29 +55,29 @@ def compare(
     random = np.random.default_rng([seed, 12])
     draws = [_resampled(in_test, groups, random) for _ in range(REPEATS)]
     halves = [_halves(in_test, groups, random) for _ in range(REPEATS)]
-    made = [_compare_one(one, in_test, draws, halves, refs) for one in found]
-    return sorted(made, key=lambda one: (-(one.effect or 0.0) if one.apart else 1.0, one.name))
+    distributions = [_compare(prop, in_test, draws, halves, refs) for prop in properties]
+    return sorted(distributions, key=lambda each: (-(each.effect or 0.0) if each.apart else 1.0, each.name))
 
 
 def effect_of(codes: NDArray[np.int64], train: Weights, test: Weights, *, ordered: bool) -> float:
     """Distance of two weighted samples of codes 0..m-1: Kolmogorov-Smirnov where ordered, else total variation."""
     most = int(codes.max()) + 1
-    one = np.bincount(codes, train, most) / train.sum()
-    other = np.bincount(codes, test, most) / test.sum()
+    train_share = np.bincount(codes, train, most) / train.sum()
+    test_share = np.bincount(codes, test, most) / test.sum()
     if ordered:
-        return float(np.abs(np.cumsum(one - other)).max())
-    return float(np.abs(one - other).sum() / 2)
+        return float(np.abs(np.cumsum(train_share - test_share)).max())
+    return float(np.abs(train_share - test_share).sum() / 2)
 
 
-def _compare_one(
-    one: Property,
+def _compare(
+    prop: Property,
     in_test: NDArray[np.bool_],
     draws: list[tuple[Weights, Weights]],
     halves: list[tuple[Weights, Weights]],
     refs: Callable[[NDArray[np.int64]], list[ImageRef]],
 ) -> Distribution:
-    ordered = one.numbers is not None
-    values = one.numbers if one.numbers is not None else one.values
+    ordered = prop.numbers is not None
+    values = prop.numbers if prop.numbers is not None else prop.values
     names, codes = np.unique(np.asarray(values), return_inverse=True)
     train, test = (~in_test).astype(np.float64), in_test.astype(np.float64)
     effect = effect_of(codes, train, test, ordered=ordered)
@@ -78,15 +88,15 @@ def _compare_one(
     interval = (float(np.clip(low, 0, 1)), float(np.clip(high, effect, 1)))
     interval = (min(interval[0], effect), interval[1])
     noise = float(np.quantile(chance, 0.95))
-    lows, highs = _ends(one, codes, in_test)
-    made = Distribution(
-        name=one.name,
-        unit=one.unit,
+    lows, highs = _ends(prop, codes, in_test)
+    distribution = Distribution(
+        name=prop.name,
+        unit=prop.unit,
         kind="number" if ordered else "category",
         n_train=int((~in_test).sum()),
         n_test=int(in_test.sum()),
-        train=[] if one.numbers is None else np.quantile(one.numbers[~in_test], QUANTILES).tolist(),
-        test=[] if one.numbers is None else np.quantile(one.numbers[in_test], QUANTILES).tolist(),
+        train=[] if prop.numbers is None else np.quantile(prop.numbers[~in_test], QUANTILES).tolist(),
+        test=[] if prop.numbers is None else np.quantile(prop.numbers[in_test], QUANTILES).tolist(),
         shares=[] if ordered else _shares(names, codes, in_test),
         effect=effect,
         interval=interval,
@@ -96,23 +106,23 @@ def _compare_one(
         low=refs(lows),
         high=refs(highs),
     )
-    return made.model_copy(update={"words": _words(made, one)})
+    return distribution.model_copy(update={"words": _words(distribution, prop)})
 
 
 def _shares(names: NDArray[np.generic], codes: NDArray[np.int64], in_test: NDArray[np.bool_]) -> list[ValueShare]:
-    one = np.bincount(codes[~in_test], minlength=len(names)) / (~in_test).sum()
-    other = np.bincount(codes[in_test], minlength=len(names)) / in_test.sum()
-    order = np.argsort(-(one + other), kind="stable")[:MOST_SHARES]
-    return [ValueShare(value=str(names[n]), train=float(one[n]), test=float(other[n])) for n in order]
+    train = np.bincount(codes[~in_test], minlength=len(names)) / (~in_test).sum()
+    test = np.bincount(codes[in_test], minlength=len(names)) / in_test.sum()
+    order = np.argsort(-(train + test), kind="stable")[:MOST_SHARES]
+    return [ValueShare(value=str(names[n]), train=float(train[n]), test=float(test[n])) for n in order]
 
 
 def _ends(
-    one: Property, codes: NDArray[np.int64], in_test: NDArray[np.bool_]
+    prop: Property, codes: NDArray[np.int64], in_test: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Training images that test images are least like in this, and the other way round."""
     most = int(codes.max()) + 1
     share = [np.bincount(codes[side], minlength=most) / side.sum() for side in (~in_test, in_test)]
-    if one.numbers is None:
+    if prop.numbers is None:
         lean = (share[1] - share[0])[codes]
     else:
         # Towards the side on which test has more: beyond the value where the two distributions lie farthest apart.
@@ -123,26 +133,31 @@ def _ends(
     return order[~in_test[order]][:MOST_ENDS], order[::-1][in_test[order[::-1]]][:MOST_ENDS]
 
 
-def _words(one: Distribution, measured: Property) -> str:
-    effect, (low, high) = one.effect or 0.0, one.interval or (0.0, 0.0)
-    measure = "Kolmogorov–Smirnov" if one.kind == "number" else "total variation"
+def _words(compared: Distribution, prop: Property) -> str:
+    effect, (low, high) = compared.effect or 0.0, compared.interval or (0.0, 0.0)
+    name = compared.name
+    measure = "Kolmogorov–Smirnov" if compared.kind == "number" else "total variation"
     numbers = f"{measure} distance {effect:.2f}, 95 % interval {low:.2f} to {high:.2f}"
-    if not one.apart:
-        return f"{one.name}: no farther apart than two random halves would be ({numbers})."
-    if one.kind == "number":
-        before, after = one.train[3], one.test[3]
-        unit = f" {one.unit}" if one.unit else ""
+    if not compared.apart:
+        return f"{name}: no farther apart than two random halves would be ({numbers})."
+    if compared.kind == "number":
+        before, after = compared.train[3], compared.test[3]
+        unit = f" {compared.unit}" if compared.unit else ""
         if _short(before) == _short(after):
-            spread = "more widely spread" if one.test[5] - one.test[1] > one.train[5] - one.train[1] else "less spread"
-            return f"{one.name}: test images are {spread} around the same median, {_short(after)}{unit} ({numbers})."
-        how = measured.more if after > before else measured.less
+            spread = (
+                "more widely spread"
+                if compared.test[5] - compared.test[1] > compared.train[5] - compared.train[1]
+                else "less spread"
+            )
+            return f"{name}: test images are {spread} around the same median, {_short(after)}{unit} ({numbers})."
+        how = prop.more if after > before else prop.less
         return (
-            f"{one.name}: test images are {how}, median {_short(after)} against {_short(before)}{unit} of training "
+            f"{name}: test images are {how}, median {_short(after)} against {_short(before)}{unit} of training "
             f"({numbers})."
         )
-    most = max(one.shares, key=lambda share: abs(share.test - share.train))
+    most = max(compared.shares, key=lambda share: abs(share.test - share.train))
     return (
-        f"{one.name}: {most.value} in {100 * most.test:.0f} % of test and {100 * most.train:.0f} % of training images "
+        f"{name}: {most.value} in {100 * most.test:.0f} % of test and {100 * most.train:.0f} % of training images "
         f"({numbers})."
     )
 
@@ -177,10 +192,6 @@ def _halves(
     return 1 - as_test, as_test
 
 
-PLAIN_BORDER = 12.0  # levels of spread up to which a border counts as plain
-GREY = 1.0  # mean distance of the channels from grey, levels
-
-
 @dataclass(frozen=True, eq=False)
 class Property:
     """One property of every image.
@@ -203,20 +214,20 @@ class Property:
     less: str = "lower"
 
 
-def properties(sources: Sources, inspected: Inspected, rows: NDArray[np.int64]) -> list[Property]:
+def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np.int64]) -> list[Property]:
     """All properties of the images at `rows`; JPEG quality only where there are JPEGs."""
 
     def of(name: str) -> NDArray[np.float64]:
-        return inspected.number(name)[rows]
+        return stats.number(name)[rows]
 
     width, height, colour, quality = of("width"), of("height"), of("colour"), of("quality")
     border = np.where(
         of("border_spread") > PLAIN_BORDER, "mixed", np.where(of("border_brightness") > 127, "light", "dark")
     )
     polarity = of("polarity")
-    formats, modes = (np.array(inspected.text(name))[rows] for name in ("format", "mode"))
+    formats, modes = (np.array(stats.text(name))[rows] for name in ("format", "mode"))
     sizes = np.array([f"{int(w)} × {int(h)}" for w, h in zip(width, height, strict=True)])
-    found = [
+    properties = [
         Property("area", "megapixels", width * height / 1e6, logarithmic=True, more="larger", less="smaller"),
         Property("ratio of width to height", "", width / height, logarithmic=True, more="wider", less="taller"),
         Property("size", values=sizes),
@@ -235,33 +246,26 @@ def properties(sources: Sources, inspected: Inspected, rows: NDArray[np.int64]) 
         ),
         Property("file format", values=formats),
         Property("colour mode", values=modes),
-        Property("bytes of the file", "kB", sources.bytes[rows] / 1e3, logarithmic=True, more="larger", less="smaller"),
+        Property("bytes of the file", "kB", images.bytes[rows] / 1e3, logarithmic=True, more="larger", less="smaller"),
     ]  # fmt: skip
     if (quality > 0).all():
-        found.append(Property("JPEG quality", "", quality, more="better", less="worse"))
+        properties.append(Property("JPEG quality", "", quality, more="better", less="worse"))
     elif (quality > 0).any():
         bands = np.where(
             quality <= 0,
             "no JPEG",
             np.where(quality < 75, "under 75", np.where(quality < 90, "75 to 89", "90 and more")),
         )
-        found.append(Property("JPEG quality", values=bands))
-    return found
+        properties.append(Property("JPEG quality", values=bands))
+    return properties
 
 
-FOLDS = 5
-MOST = 4000  # images of a side; more would only make the interval narrower than anyone needs
-FEWEST = 20
-MOST_VALUES = 8  # of a category get a column of their own
-SHUFFLES = 3
-
-
-def tell_apart(
-    found: list[Property], in_test: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0
+def classify_by_properties(
+    properties: list[Property], in_test: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0
 ) -> Adversarial | None:
     """Cross-fitted area under the curve, copy groups whole; None with under 20 images on a side.
 
-    Boosted trees, as properties matter by thresholds and together. What gives it away is told by permutation
+    Boosted trees, as properties matter by thresholds and together. What gives it away is measured by permutation
     (Breiman 2001): how much of the area is lost when all columns of one property are shuffled among held-out images.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -269,14 +273,13 @@ def tell_apart(
     from sklearn.model_selection import StratifiedGroupKFold
 
     random = np.random.default_rng([seed, 13])
-    chosen = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
-    if min(map(len, chosen)) < FEWEST:
+    rows = _sample_sides(in_test, random)
+    if rows is None:
         return None
-    rows = np.sort(np.concatenate(chosen))
-    columns, owner = _columns(found, rows)
+    columns, owner = _columns(properties, rows)
     truth = in_test[rows]
     scores = np.zeros(len(rows))
-    shuffled = np.zeros((len(found), SHUFFLES, len(rows)))
+    shuffled = np.zeros((len(properties), SHUFFLES, len(rows)))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for fitted, held in folds.split(columns, truth, groups[rows]):
         model = HistGradientBoostingClassifier(
@@ -284,7 +287,7 @@ def tell_apart(
         )
         model.fit(columns[fitted], truth[fitted])
         scores[held] = model.decision_function(columns[held])
-        for number in range(len(found)):
+        for number in range(len(properties)):
             for repeat in range(SHUFFLES):
                 changed = columns[held].copy()
                 own = np.flatnonzero(owner == number)
@@ -293,21 +296,70 @@ def tell_apart(
     auc = float(roc_auc_score(truth, scores))
     lost = [
         auc - float(np.mean([roc_auc_score(truth, shuffled[number, repeat]) for repeat in range(SHUFFLES)]))
-        for number in range(len(found))
+        for number in range(len(properties))
     ]
-    interval = interval_of(truth, scores, groups[rows], random)
-    order = sorted(range(len(found)), key=lambda number: -lost[number])
-    gives = [(found[number].name, round(lost[number], 4)) for number in order if lost[number] > 0.001]
-    counts = (int((~truth).sum()), int(truth.sum()))
+    interval = _auc_interval(truth, scores, groups[rows], random)
+    order = sorted(range(len(properties)), key=lambda number: -lost[number])
+    gives = [(properties[number].name, round(lost[number], 4)) for number in order if lost[number] > 0.001]
     names = [name for name, _ in gives[:2]]
     why = f"; {' and '.join(names)} {'gives' if len(names) == 1 else 'give'} it away" if names else ""
     return Adversarial(
-        auc=auc, interval=interval, n_train=counts[0], n_test=counts[1], gives_away=gives,
-        words=in_words(auc, interval, by="By these properties a classifier", why=why),
+        auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()), gives_away=gives,
+        words=_auc_in_words(auc, interval, by="By these properties a classifier", why=why),
     )  # fmt: skip
 
 
-def in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
+def classify_by_features(
+    images: AuditImages,
+    rows: NDArray[np.int64],
+    features: NDArray[np.generic],
+    groups: NDArray[np.int64],
+    *,
+    model: str,
+    seed: int = 0,
+) -> AdversarialFeatures | None:
+    """Cross-fitted area under the curve of a linear probe, copy groups whole; None with under 20 images on a side.
+
+    Args:
+        images: where they come from.
+        rows: int64 (n,), positions in `images`, of training and test images.
+        features: (n, D).
+        groups: int64 (n,), equal for copies, also of a training and a test image.
+        model: whose features these are.
+        seed: of the choice of images and of the folds.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    from eyeshot.models import COARSE, domain_classifier, domain_folds  # torch, which the rest does without
+
+    in_test = images.in_test[rows]
+    random = np.random.default_rng([seed, 15])
+    chosen = _sample_sides(in_test, random)
+    if chosen is None:
+        return None
+    truth = in_test[chosen]
+    fold = domain_folds(truth, groups[chosen], folds=FOLDS, seed=seed)
+    scores = domain_classifier(features[chosen], truth, fold, balanced=True, penalty=PENALTY, tolerance=COARSE)
+    auc = float(roc_auc_score(truth, scores))
+    interval = _auc_interval(truth, scores, groups[chosen], random)
+    order = np.argsort(scores, kind="stable")
+    words = _auc_in_words(
+        auc, interval, by=f"By features of {model} a linear classifier", why=": look at the images that it is surest of"
+    )
+    low, high = order[~truth[order]][:SUREST], order[::-1][truth[order[::-1]]][:SUREST]
+    return AdversarialFeatures(
+        model=model, auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()),
+        low=images.refs(rows[chosen[low]]), high=images.refs(rows[chosen[high]]), words=words,
+    )  # fmt: skip
+
+
+def _sample_sides(in_test: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.int64] | None:
+    """Rows of at most 4,000 images of each side, in order; None with under 20 images on a side."""
+    chosen = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
+    return None if min(map(len, chosen)) < FEWEST else np.sort(np.concatenate(chosen))
+
+
+def _auc_in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
     """Whether training and test can be told apart, as a sentence that begins with `by`; `why` ends it if they can."""
     numbers = f"area under the curve {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
     if interval[0] <= 0.5:
@@ -316,83 +368,32 @@ def in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) ->
     return f"{by} tells test from training {how} ({numbers}){why}."
 
 
-def _columns(found: list[Property], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _columns(properties: list[Property], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     columns, owner = [], []
-    for number, one in enumerate(found):
-        if one.numbers is not None:
-            values = one.numbers[rows]
-            columns.append(np.log1p(values) if one.logarithmic else values)
+    for number, prop in enumerate(properties):
+        if prop.numbers is not None:
+            values = prop.numbers[rows]
+            columns.append(np.log1p(values) if prop.logarithmic else values)
             owner.append(number)
-        elif one.values is not None:
-            names, counts = np.unique(one.values[rows], return_counts=True)
+        elif prop.values is not None:
+            names, counts = np.unique(prop.values[rows], return_counts=True)
             for name in names[np.argsort(-counts, kind="stable")][:MOST_VALUES]:
-                columns.append((one.values[rows] == name).astype(np.float64))
+                columns.append((prop.values[rows] == name).astype(np.float64))
                 owner.append(number)
     return np.column_stack(columns), np.array(owner)
 
 
-def interval_of(
+def _auc_interval(
     truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[float, float]:
     """95 %, by bootstrap over copy groups."""
     from sklearn.metrics import roc_auc_score
 
     names, place = np.unique(groups, return_inverse=True)
-    found = []
+    areas = []
     for _ in range(REPEATS):
         weights = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))[place]
         if weights[truth].any() and weights[~truth].any():
-            found.append(float(roc_auc_score(truth, scores, sample_weight=weights)))
-    low, high = np.quantile(found, (0.025, 0.975))
+            areas.append(float(roc_auc_score(truth, scores, sample_weight=weights)))
+    low, high = np.quantile(areas, (0.025, 0.975))
     return float(low), float(high)
-
-
-ENDS = 8  # images of each end
-PENALTY = 100.0  # hundreds of features and a few hundred images: with 1 it only learns these by heart
-
-
-def tell_apart_by_features(
-    sources: Sources,
-    rows: NDArray[np.int64],
-    features: NDArray[np.generic],
-    groups: NDArray[np.int64],
-    *,
-    model: str,
-    seed: int = 0,
-) -> AdversarialFeatures | None:
-    """Cross-fitted area under the curve of a linear head, copy groups whole; None with under 20 images on a side.
-
-    Args:
-        sources: where the images come from.
-        rows: int64 (n,), positions in `sources`, of training and test images.
-        features: (n, D).
-        groups: int64 (n,), equal for copies, also of a training and a test image.
-        model: whose features these are.
-        seed: of the choice of images and of the folds.
-    """
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    in_test = sources.in_test[rows]
-    random = np.random.default_rng([seed, 15])
-    chosen = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
-    if min(map(len, chosen)) < FEWEST:
-        return None
-    some = np.sort(np.concatenate(chosen))
-    truth = in_test[some]
-    fold = np.empty(len(some), np.int64)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for number, (_, held) in enumerate(folds.split(truth, truth, groups[some])):
-        fold[held] = number
-    scores = domain_classifier(features[some], truth, fold, balanced=True, penalty=PENALTY, tolerance=COARSE)
-    auc = float(roc_auc_score(truth, scores))
-    interval = interval_of(truth, scores, groups[some], random)
-    order = np.argsort(scores, kind="stable")
-    words = in_words(
-        auc, interval, by=f"By features of {model} a linear classifier", why=": look at the images that it is surest of"
-    )
-    low, high = order[~truth[order]][:ENDS], order[::-1][truth[order[::-1]]][:ENDS]
-    return AdversarialFeatures(
-        model=model, auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()),
-        low=sources.refs(rows[some[low]]), high=sources.refs(rows[some[high]]), words=words,
-    )  # fmt: skip

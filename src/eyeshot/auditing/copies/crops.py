@@ -1,4 +1,9 @@
-"""Pairs of which one picture is a part of the other, or the other a little turned: the thorough search."""
+"""Crops and small turns: pairs of which one picture is a part of the other, or the other a little turned.
+
+Pictures are searched for as they are seen in part, and the pairs that meet are aligned before their detail is
+compared. Alignment is by Gauss and Newton on an affine map (Lucas and Kanade 1981), started from the view that met; a
+map beyond what a crop of 8 % a side or a turn of 8 degrees needs is none.
+"""
 
 from __future__ import annotations
 
@@ -11,94 +16,82 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import SIDE, Whitening, oriented, standardised
-from eyeshot.auditing.copies.search import Candidates, best_of, search_exact
+from eyeshot.auditing.copies.search import Pairs, best_of, search_exact
 from eyeshot.auditing.copies.verify import FINE, OPEN, agreement, detail_of, read_grey
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-LEAST_PART_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
+LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
 LARGE = 192  # pixels that a part is cut out of before it is brought to 96
 PAIRS_AT_ONCE = 512
 MOST_FINE = 20_000  # pairs that are decoded again: those most alike
 
+STEPS = 10
+ALIGNING_BLUR = 1.5  # pixels; wider than the pixels that a start may be off, or the gradient points nowhere
+LARGEST_ZOOM = 0.2
+LARGEST_TURN = np.radians(8.0)
+LARGEST_SHIFT = 0.1  # of the side
+ALIGNED_AT_ONCE = 256
+
 Progress = Callable[[str, int, int], None]
+Maps = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class PartPairs:
-    """Pairs (m) with maps (m, 2, 3): `first` is what `second`, turned, looks like through the map."""
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    orientation: NDArray[np.int64]
-    maps: Maps
-    scores: NDArray[np.float32]
-
-
-def find_parts(
+def find_crops(
     grey: NDArray[np.uint8],
     paths: list[str],
     whiten: Whitening,
-    known: set[tuple[int, int]],
+    known: NDArray[np.int64],
     *,
     workers: int | None,
     progress: Progress,
-) -> PartPairs:
+) -> tuple[Pairs, Maps]:
     """Pairs of pictures that are crops or small turns of each other, with scores as of whole pictures.
 
     Args:
         grey: uint8 (n, 64, 64)
         paths: a file of each.
         whiten: fitted on the same pictures as they are.
-        known: pairs (smaller position first) that are copies anyway.
+        known: int64 (p,), `Pairs.keys` of pairs that are copies anyway.
         workers, progress: as everywhere.
     """
-    vectors = whiten(standardised(view_thumbnails(grey, type(VIEWS[0])(0.0))))
-    found: list[Candidates] = []
+    whole = whiten(standardised(view_thumbnails(grey, WHOLE)))
+    met_in: list[Pairs] = []
     for number, view in enumerate(VIEWS):
         progress("searching for crops and turns", number, len(VIEWS))
-        met = search_exact(vectors, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_PART_COSINE)
+        met = search_exact(whole, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_COSINE)
         # The view is kept with the orientation, so that the best of both together is chosen.
-        found.append(Candidates(met.first, met.second, met.orientation + 8 * number, met.cosine))
+        met_in.append(Pairs(met.first, met.second, met.orientation + 8 * number, met.score))
     progress("searching for crops and turns", len(VIEWS), len(VIEWS))
-    best = best_of(found, len(grey))
-    new = [
-        (min(one, two), max(one, two)) not in known
-        for one, two in zip(best.first.tolist(), best.second.tolist(), strict=True)
-    ]
-    kept = np.flatnonzero(np.array(new, bool))
-    kept = kept[np.argsort(-best.cosine[kept], kind="stable")][:MOST_FINE]
-    views, orientation = np.divmod(best.orientation[kept], 8)
-    first, second = best.first[kept], best.second[kept]
+    pairs = best_of(met_in, len(grey))
+    pairs = pairs[~np.isin(pairs.keys(len(grey)), known)]
+    pairs = pairs[np.argsort(-pairs.score, kind="stable")[:MOST_FINE]]
+    views, orientation = np.divmod(pairs.orientation, 8)
     start = np.array([VIEWS[v].map(o) for v, o in zip(views, orientation, strict=True)]).reshape(-1, 2, 3)
-    maps, scores = start.copy(), np.zeros(len(first), np.float32)
-    for begin in range(0, len(first), PAIRS_AT_ONCE):
-        part = slice(begin, begin + PAIRS_AT_ONCE)
-        maps[part], scores[part] = _align_pairs(grey, first[part], second[part], orientation[part], start[part])
-        progress("aligning pairs", min(begin + PAIRS_AT_ONCE, len(first)), len(first))
-    unsure = np.flatnonzero(scores >= OPEN[0])
+    pairs = Pairs(pairs.first, pairs.second, orientation, np.zeros(len(pairs), np.float32))
+    maps = start.copy()
+    for begin in range(0, len(pairs), PAIRS_AT_ONCE):
+        block = np.arange(begin, min(begin + PAIRS_AT_ONCE, len(pairs)))
+        maps[block], pairs.score[block] = _align_pairs(grey, pairs[block], start[block])
+        progress("aligning pairs", begin + len(block), len(pairs))
+    unsure = np.flatnonzero(pairs.score >= OPEN[0])
     if len(unsure):
-        scores[unsure] = _score_fine(
-            paths, first[unsure], second[unsure], orientation[unsure], maps[unsure], workers=workers, progress=progress
-        )
-    return PartPairs(first, second, orientation, maps, scores)
+        pairs.score[unsure] = _score_fine(paths, pairs[unsure], maps[unsure], workers=workers, progress=progress)
+    return pairs, maps
 
 
-def _align_pairs(
-    grey: NDArray[np.uint8],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    orientation: NDArray[np.int64],
-    start: Maps,
-) -> tuple[Maps, NDArray[np.float32]]:
-    """Of the start and what alignment makes of it the better one."""
-    one = grey[first]
-    other = np.stack(
-        [oriented(grey[position][None], turn)[0] for position, turn in zip(second, orientation.tolist(), strict=True)]
+def _align_pairs(grey: NDArray[np.uint8], pairs: Pairs, start: Maps) -> tuple[Maps, NDArray[np.float32]]:
+    """Of the start and what alignment makes of it the better one, and its score."""
+    first = grey[pairs.first]
+    second = np.stack(
+        [
+            oriented(grey[picture][None], orientation)[0]
+            for picture, orientation in zip(pairs.second, pairs.orientation.tolist(), strict=True)
+        ]
     )
-    aligned, within = align(one, other, start)
-    detail, floats = detail_of(one), other.astype(np.float32)
+    aligned, within = align(first, second, start)
+    detail, floats = detail_of(first), second.astype(np.float32)
     before = agreement(detail, detail_of(warp(floats, start)))
     after = np.where(within, agreement(detail, detail_of(warp(floats, aligned))), -1.0)
     better = after >= before
@@ -106,26 +99,19 @@ def _align_pairs(
 
 
 def _score_fine(
-    paths: list[str],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    orientation: NDArray[np.int64],
-    maps: Maps,
-    *,
-    workers: int | None,
-    progress: Progress,
+    paths: list[str], pairs: Pairs, maps: Maps, *, workers: int | None, progress: Progress
 ) -> NDArray[np.float32]:
     """Scores at 96 pixels, the part cut out of a larger picture, so that no detail is lost by it."""
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    large = read_grey([paths[position] for position in wanted], LARGE, workers)
-    one_of, other_of = place[: len(first)], place[len(first) :]
-    scores = np.empty(len(first), np.float32)
-    for begin in range(0, len(first), PAIRS_AT_ONCE):
-        part = range(begin, min(begin + PAIRS_AT_ONCE, len(first)))
-        ones = np.stack([np.asarray(_small(Image.fromarray(large[one_of[pair]]))) for pair in part])
-        others = np.stack([_seen(large[other_of[pair]], int(orientation[pair]), maps[pair]) for pair in part])
-        scores[begin : begin + len(part)] = agreement(detail_of(ones), detail_of(others))
-        progress("verifying parts", begin + len(part), len(first))
+    wanted, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    large = read_grey([paths[picture] for picture in wanted], LARGE, workers)
+    first, second = place[: len(pairs)], place[len(pairs) :]
+    scores = np.empty(len(pairs), np.float32)
+    for begin in range(0, len(pairs), PAIRS_AT_ONCE):
+        block = range(begin, min(begin + PAIRS_AT_ONCE, len(pairs)))
+        wholes = np.stack([np.asarray(_small(Image.fromarray(large[first[pair]]))) for pair in block])
+        parts = np.stack([_seen(large[second[pair]], int(pairs.orientation[pair]), maps[pair]) for pair in block])
+        scores[begin : begin + len(block)] = agreement(detail_of(wholes), detail_of(parts))
+        progress("verifying parts", begin + len(block), len(pairs))
     return scores
 
 
@@ -142,7 +128,7 @@ def _seen(large: NDArray[np.uint8], orientation: int, matrix: NDArray[np.float64
     return np.asarray(_small(seen))
 
 
-def name_part(matrix: NDArray[np.float64], *, of_second: bool) -> str:
+def describe_crop(matrix: NDArray[np.float64], *, of_second: bool) -> str:
     """What makes the first picture of the second (`of_second`), or the other way round, in words."""
     zoom = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     angle = float(np.degrees(np.arctan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1])))
@@ -161,17 +147,6 @@ def name_part(matrix: NDArray[np.float64], *, of_second: bool) -> str:
     return ", ".join(parts)
 
 
-THUMBNAIL = 64
-STEPS = 10
-ALIGNING_BLUR = 1.5  # pixels; wider than the pixels that a start may be off, or the gradient points nowhere
-LARGEST_ZOOM = 0.2
-LARGEST_TURN = np.radians(8.0)
-LARGEST_SHIFT = 0.1  # of the side
-ALIGNED_AT_ONCE = 256
-
-Maps = NDArray[np.float64]
-
-
 @dataclass(frozen=True)
 class View:
     """A part of a picture: `crop` of each side cut off, after turning by `degrees` counterclockwise."""
@@ -188,6 +163,7 @@ class View:
         return np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
 
 
+WHOLE = View(0.0)
 VIEWS = (
     View(0.028), View(0.055), View(0.025, 2.5), View(0.025, -2.5), View(0.042, 5.0), View(0.042, -5.0),
     View(0.0, 4.5), View(0.0, -4.5),
@@ -258,17 +234,17 @@ def warp(images: NDArray[np.float32], maps: Maps) -> NDArray[np.float32]:
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
-def align(one: NDArray[np.uint8], other: NDArray[np.uint8], start: Maps) -> tuple[Maps, NDArray[np.bool_]]:
-    """Maps (m, 2, 3) through which `other` looks like `one`, and which of them stay within the limits.
+def align(first: NDArray[np.uint8], second: NDArray[np.uint8], start: Maps) -> tuple[Maps, NDArray[np.bool_]]:
+    """Maps (m, 2, 3) through which `second` looks like `first`, and which of them stay within the limits.
 
     Args:
-        one, other: uint8 (m, 64, 64), `other` in the orientation of `one`.
+        first, second: uint8 (m, 64, 64), `second` in the orientation of `first`.
         start: (m, 2, 3)
     """
     maps = start.copy()
     for begin in range(0, len(maps), ALIGNED_AT_ONCE):
-        part = slice(begin, begin + ALIGNED_AT_ONCE)
-        maps[part] = _align_block(_smooth(one[part]), _smooth(other[part]), maps[part])
+        block = slice(begin, begin + ALIGNED_AT_ONCE)
+        maps[block] = _align_block(_smooth(first[block]), _smooth(second[block]), maps[block])
     zoom = np.sqrt(np.abs(np.linalg.det(maps[:, :, :2])))
     angle = np.arctan2(maps[:, 1, 0] - maps[:, 0, 1], maps[:, 0, 0] + maps[:, 1, 1])
     stretched = np.linalg.norm(maps[:, :, 0], axis=1) / np.maximum(np.linalg.norm(maps[:, :, 1], axis=1), 1e-6)
@@ -289,19 +265,19 @@ def _smooth(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(values / np.maximum(values.std(axis=(1, 2), keepdims=True), 1.0), np.float32)
 
 
-def _align_block(one: NDArray[np.float32], other: NDArray[np.float32], maps: Maps) -> Maps:
-    side = one.shape[1]
+def _align_block(first: NDArray[np.float32], second: NDArray[np.float32], maps: Maps) -> Maps:
+    side = first.shape[1]
     line = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
     ones = np.ones((side, side), np.float32)
     basis = np.stack([ones * line[None, :], ones * line[:, None], ones]).reshape(3, -1)
-    down, across = (np.gradient(other, axis=axis) * (side / 2) for axis in (1, 2))
+    down, across = (np.gradient(second, axis=axis) * (side / 2) for axis in (1, 2))
     for _ in range(STEPS):
         # What is seen has a mean and a spread of its own, other than those of the whole picture.
-        seen = warp(other, maps)
+        seen = warp(second, maps)
         spread = np.maximum(seen.std(axis=(1, 2), keepdims=True), 0.1)
         seen = (seen - seen.mean(axis=(1, 2), keepdims=True)) / spread
-        rest = (one - seen).reshape(len(one), -1)
-        slope = [(warp(values, maps) / spread).reshape(len(one), 1, -1) * basis for values in (across, down)]
+        rest = (first - seen).reshape(len(first), -1)
+        slope = [(warp(values, maps) / spread).reshape(len(first), 1, -1) * basis for values in (across, down)]
         jacobian = np.concatenate(slope, axis=1)
         square = jacobian @ jacobian.transpose(0, 2, 1) + 1e-3 * side * side * np.eye(6, dtype=np.float32)
         step = np.linalg.solve(square, (jacobian @ rest[:, :, None]))[:, :, 0]

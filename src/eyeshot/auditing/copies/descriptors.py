@@ -1,18 +1,15 @@
-"""What a picture is compared by: its whitened thumbnail, laid out so that all 8 orientations come from one vector.
+"""What a picture is compared by: its whitened thumbnail, which an orthogonal matrix turns into any orientation.
 
 A picture is described by the cosine transform of its grey 16 x 16 thumbnail, standardised, so that brightness and
 contrast do not count. What pictures of this set have in common anyway (a bright middle, white paper, smoothness) is
 whitened away: what is left is each picture's own. Two copies have a cosine near 1, two different pictures one near 0.
 
-A flip changes the signs of odd frequencies, a quarter turn swaps the axes besides. Frequencies therefore fall into
-parts that an orientation only signs (even and odd ones on both axes, each symmetric or antisymmetric), and one pair
-of parts (even on one axis, odd on the other) that it signs and swaps. The covariance over all orientations mixes no
-two parts, so whitening keeps them apart (Schur's lemma; these are the representations of the square's symmetries).
+A flip changes the signs of odd frequencies, a quarter turn swaps the axes besides. The covariance that whitens is that
+over all 8 orientations, so it is the same for a turned picture, and descriptors are turned without describing again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +19,7 @@ SIDE = 16
 KEPT = 128  # dimensions after whitening
 MOST_FITTED = 20_000
 PRIOR_IMAGES = 300  # weight of the prior, in images: pictures in general have power falling with frequency squared
+EQUAL = 1e-9  # relative difference of two variances that are equal but for rounding
 NOISE = 2e-4  # variance that encoding again leaves in a standardised thumbnail, per row of its transform
 LEAST_CONTRAST = 2.0  # levels; flat pictures have nothing to compare
 
@@ -44,36 +42,21 @@ class Descriptors:
 
     Attributes:
         values: float32 (n, d), each of length 1.
-        ends: where in d the six parts end: signed ones (even symmetric, even antisymmetric, odd symmetric, odd
-            antisymmetric), then the pair, first odd along the rows' axis, then odd along the columns'.
+        turns: float32 (8, d, d), the orthogonal matrix of each of `ORIENTATIONS`.
     """
 
     values: NDArray[np.float32]
-    ends: tuple[int, ...]
+    turns: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Descriptors:
-        return Descriptors(self.values[rows], self.ends)
-
-    def parts(self) -> list[NDArray[np.float32]]:
-        """The six parts, views."""
-        return np.split(self.values, self.ends[:-1], axis=1)
+        return Descriptors(self.values[rows], self.turns)
 
     def turned(self, orientation: int) -> Descriptors:
         """Those of the pictures in one of `ORIENTATIONS`."""
-        parts = self.parts()
-        if orientation >= 4:
-            parts = _signed(parts, (1, 1, -1, -1, -1, 1))
-        for _ in range(orientation % 4):
-            *signed, first, second = parts
-            parts = _signed([*signed, second, first], (1, -1, -1, 1, 1, -1))
-        return Descriptors(np.concatenate(parts, axis=1), self.ends)
-
-
-def _signed(parts: Sequence[NDArray[np.float32]], signs: Sequence[int]) -> list[NDArray[np.float32]]:
-    return [part if sign > 0 else -part for part, sign in zip(parts, signs, strict=True)]
+        return Descriptors(self.values @ self.turns[orientation], self.turns) if orientation else self
 
 
 def inverse(orientation: int) -> int:
@@ -126,13 +109,13 @@ class Whitening:
 
     mean: NDArray[np.float32]
     matrix: NDArray[np.float32]
-    ends: tuple[int, ...]
+    turns: NDArray[np.float32]
 
     def __call__(self, waves: NDArray[np.float32]) -> Descriptors:
         """Descriptors of transforms (n, 16, 16)."""
         vectors = (waves.reshape(len(waves), -1) - self.mean) @ self.matrix
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        return Descriptors(np.asarray(vectors, np.float32), self.ends)
+        return Descriptors(np.asarray(vectors, np.float32), self.turns)
 
 
 def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
@@ -144,36 +127,29 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     frequency = np.add.outer(np.square(np.arange(SIDE)), np.square(np.arange(SIDE))).ravel()
     power = np.where(frequency > 0, 1.0 / np.maximum(frequency, 1), 0.0)
     prior = (1 - weight) * power / power.sum() + NOISE / SIDE
-    bases = _bases()
-    # Only the part that no orientation signs has a mean over all of them.
-    mean = weight * bases[0] @ (bases[0].T @ flat.mean(axis=0))
-    found = []
-    for number, basis in enumerate(bases[:5]):
-        seen = [(flat - mean) @ basis] if number < 4 else [flat @ basis, flat @ bases[5]]
-        covariance = np.mean([part.T @ part for part in seen], axis=0) * (weight / len(flat))
-        found.append(np.linalg.eigh(covariance + (basis.T * prior) @ basis))
-    # Of the pair both come or neither does.
-    all_values = np.sort(np.concatenate([*(values for values, _ in found), found[4][0]]))
-    least = all_values[-KEPT]
-    columns = []
-    for number, basis in enumerate(bases):
-        values, directions = found[min(number, 4)]
-        kept = values >= least
-        columns.append(basis @ (directions[:, kept] / np.sqrt(values[kept])))
-    ends = np.cumsum([part.shape[1] for part in columns]).tolist()
-    return Whitening(mean.astype(np.float32), np.concatenate(columns, axis=1).astype(np.float32), tuple(ends))
+    orientations = _orientation_matrices()
+    mean = weight * np.mean([flat.mean(axis=0) @ matrix for matrix in orientations], axis=0)
+    centred = flat - mean
+    scatter = centred.T @ centred * (weight / len(flat))
+    covariance = np.mean([matrix.T @ scatter @ matrix for matrix in orientations], axis=0) + np.diag(prior)
+    values, directions = np.linalg.eigh(covariance)
+    # A picture and its turned one have equal variance along some pairs of directions: of a pair both come or neither.
+    kept = values >= values[-KEPT] * (1 - EQUAL)
+    directions = directions[:, kept]
+    turns = np.stack([directions.T @ matrix @ directions for matrix in orientations])
+    matrix = directions / np.sqrt(values[kept])
+    return Whitening(mean.astype(np.float32), matrix.astype(np.float32), turns.astype(np.float32))
 
 
-def _bases() -> list[NDArray[np.float64]]:
-    """Of the six parts an orthonormal basis (256, m) each; those of the pair correspond column by column."""
-    even, odd = range(0, SIDE, 2), range(1, SIDE, 2)
-    unit = np.eye(SIDE * SIDE).reshape(SIDE, SIDE, -1)
-    made = []
-    for axis in (even, odd):
-        pairs = [(a, b) for a in axis for b in axis if a < b]
-        same = [unit[a, a] for a in axis]
-        made.append([*same, *((unit[a, b] + unit[b, a]) / np.sqrt(2) for a, b in pairs)])
-        made.append([(unit[a, b] - unit[b, a]) / np.sqrt(2) for a, b in pairs])
-    made.append([unit[a, b] for a in even for b in odd])
-    made.append([unit[b, a] for a in even for b in odd])
-    return [np.stack(vectors, axis=1) for vectors in made]
+def _orientation_matrices() -> NDArray[np.float64]:
+    """Of each orientation the signed permutation (256, 256) that turns cosine transforms as rows."""
+    signs = (-1.0) ** np.arange(SIDE)
+    turned = []
+    for orientation in range(8):
+        waves = np.eye(SIDE * SIDE).reshape(-1, SIDE, SIDE)
+        if orientation >= 4:
+            waves = waves * signs
+        for _ in range(orientation % 4):
+            waves = waves.transpose(0, 2, 1) * signs[:, None]
+        turned.append(waves.reshape(SIDE * SIDE, -1))
+    return np.stack(turned)

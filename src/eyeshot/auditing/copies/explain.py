@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.copies.descriptors import ORIENTATIONS, inverse, oriented
 from eyeshot.auditing.copies.verify import agreement, detail_of
-from eyeshot.auditing.image_stats import Inspected
+from eyeshot.auditing.image_stats import ImageStats
 
 SAME_SIZE = 0.01
 NO_COLOUR = 1.0  # mean distance of the channels from grey, levels
@@ -19,36 +19,36 @@ QUALITY_CHANGED = 3
 PLACES_CHANGED = 0.1  # share of the detail
 
 
-def name_transform(inspected: Inspected, one: int, other: int, orientation: int, part: str = "") -> str:
-    """What makes `other` of `one`; `orientation` turns `other` into `one`; `part` says what was cropped or turned."""
+def describe_transform(stats: ImageStats, reference: int, position: int, orientation: int, part: str = "") -> str:
+    """What makes an image of the reference; `orientation` turns it back; `part` says what was cropped or tilted."""
     parts = []
     if orientation:
         parts.append(ORIENTATIONS[inverse(orientation)])
     if part:
         parts.append(part)
-    parts += _size(inspected, one, other, orientation)
+    parts += _size(stats, reference, position, orientation)
     if not part:  # of a part other pixels are compared, which tells nothing of contrast
-        parts += _levels(inspected, one, other, orientation)
-    parts += _colour(inspected, one, other)
-    parts += _encoding(inspected, one, other)
-    places = 1 - float(_agreement(inspected, one, other, orientation))
+        parts += _levels(stats, reference, position, orientation)
+    parts += _colour(stats, reference, position)
+    parts += _encoding(stats, reference, position)
+    places = 1 - float(_agreement(stats, reference, position, orientation))
     if places >= PLACES_CHANGED and not part:
         parts.append(f"detail changed in {100 * places:.0f} % of the picture")
     return ", ".join(parts) or "encoded again"
 
 
-def _agreement(inspected: Inspected, one: int, other: int, orientation: int) -> float:
-    grey = inspected.records["grey"]
-    turned = np.asarray(oriented(grey[other][None], orientation), np.uint8)
-    return float(agreement(detail_of(grey[one][None]), detail_of(turned))[0])
+def _agreement(stats: ImageStats, reference: int, position: int, orientation: int) -> float:
+    grey = stats.records["grey"]
+    turned = np.asarray(oriented(grey[position][None], orientation), np.uint8)
+    return float(agreement(detail_of(grey[reference][None]), detail_of(turned))[0])
 
 
-def _size(inspected: Inspected, one: int, other: int, orientation: int) -> list[str]:
-    width, height = inspected.number("width"), inspected.number("height")
-    sides = (width[other], height[other])
+def _size(stats: ImageStats, reference: int, position: int, orientation: int) -> list[str]:
+    width, height = stats.number("width"), stats.number("height")
+    sides = (width[position], height[position])
     if orientation % 2:
         sides = (sides[1], sides[0])
-    across, down = sides[0] / width[one], sides[1] / height[one]
+    across, down = sides[0] / width[reference], sides[1] / height[reference]
     if abs(across - 1) <= SAME_SIZE and abs(down - 1) <= SAME_SIZE:
         return []
     if abs(across / down - 1) <= 0.03:
@@ -56,8 +56,8 @@ def _size(inspected: Inspected, one: int, other: int, orientation: int) -> list[
     return [f"stretched to {across:.2f} × the width and {down:.2f} × the height"]
 
 
-def _levels(inspected: Inspected, one: int, other: int, orientation: int) -> list[str]:
-    before, after = _luma(inspected, one, 0), _luma(inspected, other, orientation)
+def _levels(stats: ImageStats, reference: int, position: int, orientation: int) -> list[str]:
+    before, after = _luma(stats, reference, 0), _luma(stats, position, orientation)
     spread = float(before.std())
     slope = float(((before - before.mean()) * (after - after.mean())).mean() / max(spread * spread, 1e-6))
     shift = float(after.mean() - before.mean())
@@ -72,31 +72,31 @@ def _levels(inspected: Inspected, one: int, other: int, orientation: int) -> lis
     return parts
 
 
-def _colour(inspected: Inspected, one: int, other: int) -> list[str]:
-    colour, contrast = inspected.number("colour"), inspected.number("contrast")
-    if colour[one] >= SOME_COLOUR and colour[other] < NO_COLOUR:
+def _colour(stats: ImageStats, reference: int, position: int) -> list[str]:
+    colour, contrast = stats.number("colour"), stats.number("contrast")
+    if colour[reference] >= SOME_COLOUR and colour[position] < NO_COLOUR:
         return ["without colour"]
-    if colour[other] >= SOME_COLOUR and colour[one] < NO_COLOUR:
+    if colour[position] >= SOME_COLOUR and colour[reference] < NO_COLOUR:
         return ["with colour"]
-    if min(colour[one], colour[other]) >= SOME_COLOUR and min(contrast[one], contrast[other]) >= 1:
-        saturation = float(colour[other] / colour[one] / (contrast[other] / contrast[one]))
+    if min(colour[reference], colour[position]) >= SOME_COLOUR and min(contrast[reference], contrast[position]) >= 1:
+        saturation = float(colour[position] / colour[reference] / (contrast[position] / contrast[reference]))
         if abs(saturation - 1) > SATURATION_CHANGED:
             return [f"saturation × {saturation:.2f}"]
     return []
 
 
-def _luma(inspected: Inspected, position: int, orientation: int) -> NDArray[np.float64]:
-    return np.asarray(oriented(inspected.records["grey"][position][None], orientation)[0], np.float64)
+def _luma(stats: ImageStats, position: int, orientation: int) -> NDArray[np.float64]:
+    return np.asarray(oriented(stats.records["grey"][position][None], orientation)[0], np.float64)
 
 
-def _encoding(inspected: Inspected, one: int, other: int) -> list[str]:
+def _encoding(stats: ImageStats, reference: int, position: int) -> list[str]:
     parts = []
-    layers = [inspected.records["layers"][position].decode() for position in (one, other)]
+    layers = [stats.records["layers"][image].decode() for image in (reference, position)]
     if layers[0] != layers[1]:
         words = {"RGBA": "with an alpha channel", "RGB": "8 bits a channel"}
         parts.append(words.get(layers[1], "more than 8 bits of grey"))
-    formats = [inspected.records["format"][position].decode() for position in (one, other)]
-    quality = [int(inspected.number("quality")[position]) for position in (one, other)]
+    formats = [stats.records["format"][image].decode() for image in (reference, position)]
+    quality = [int(stats.number("quality")[image]) for image in (reference, position)]
     if formats[0] != formats[1]:
         parts.append(f"as {formats[1]}" + (f" of quality {quality[1]}" if quality[1] else ""))
     elif abs(quality[0] - quality[1]) >= QUALITY_CHANGED:

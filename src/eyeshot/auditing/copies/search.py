@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from eyeshot.auditing.copies.descriptors import Descriptors
 
 EXACT_UP_TO = 100_000
-ROWS, COLUMNS = 256, 512  # of a block: its buffers stay in the processor's cache
+ROWS, COLUMNS = 256, 512  # of a block: its buffer of 4 MiB stays in the processor's cache
 # Candidates of one picture at most: a thousand copies need not be a million pairs. In small sets more are looked at:
 # of 1,200 watermarked drawings 2 are not among the 96 that are most alike, as others have the same watermark.
 NEIGHBOURS = (24, 200)
@@ -36,28 +36,44 @@ Cosines = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class Pairs:
     """Pairs of pictures that may be copies.
 
     Attributes:
-        first, second: int64 (m,), positions.
+        first, second: int64 (m,), rows of the descriptors or, once verified, numbers of pictures.
         orientation: int64 (m,), what turns the second one into the first, a number of `ORIENTATIONS`.
-        cosine: float32 (m,).
+        score: float32 (m,), the cosine of the descriptors or, once verified, the share of the detail that agrees.
     """
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     orientation: NDArray[np.int64]
-    cosine: NDArray[np.float32]
+    score: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.first)
 
-    def __getitem__(self, rows: NDArray[np.generic]) -> Candidates:
-        return Candidates(self.first[rows], self.second[rows], self.orientation[rows], self.cosine[rows])
+    def __getitem__(self, rows: NDArray[np.generic]) -> Pairs:
+        return Pairs(self.first[rows], self.second[rows], self.orientation[rows], self.score[rows])
+
+    def keys(self, count: int) -> NDArray[np.int64]:
+        """A number of each pair among `count` pictures, int64 (m,), whichever of the two is the first."""
+        return np.minimum(self.first, self.second) * count + np.maximum(self.first, self.second)
 
 
-def search(pictures: Descriptors, *, least: float, progress: Progress | None = None) -> Candidates:
+def concatenate(parts: list[Pairs]) -> Pairs:
+    """All pairs, one part after the other; none of no parts."""
+    empty = np.empty(0, np.int64)
+    parts = [Pairs(empty, empty, empty, np.empty(0, np.float32)), *parts]
+    return Pairs(
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([part.second for part in parts]),
+        np.concatenate([part.orientation for part in parts]),
+        np.concatenate([part.score for part in parts]),
+    )
+
+
+def search(pictures: Descriptors, *, least: float, progress: Progress | None = None) -> Pairs:
     """Pairs with a cosine of at least `least`, each in its best orientation; all of them up to `EXACT_UP_TO`."""
     if len(pictures) <= EXACT_UP_TO:
         return search_exact(pictures, least=least, progress=progress)
@@ -66,31 +82,34 @@ def search(pictures: Descriptors, *, least: float, progress: Progress | None = N
 
 def search_exact(
     pictures: Descriptors, seen: Descriptors | None = None, *, least: float, progress: Progress | None = None
-) -> Candidates:
+) -> Pairs:
     """All pairs with a cosine of at least `least`, each in its best orientation.
 
     Args:
         pictures: n of them, as they are.
-        seen: the same pictures, seen in part, so that it matters which one of two is seen so; the pair is then told
-            as (whole, seen in part). None: as they are.
+        seen: the same pictures, seen in part, so that it matters which one of two is seen so; the pair is then
+            returned as (whole, seen in part). None: as they are.
         least: cosine.
         progress: called with (pictures done, pictures in all).
     """
-    found = _Found(len(pictures), least)
-    block = _Block()
+    count = len(pictures)
+    best = _BestPairs(count, least)
+    buffer = _buffer()
     other = pictures if seen is None else seen
     with threadpool_limits(1, user_api="blas"):
-        for start in range(0, len(pictures), ROWS):
-            # Seen as they are, or turned: one half of the pairs is enough.
-            for begin in range(0 if seen is not None else start, len(pictures), COLUMNS):
-                floors = (found.floor[start : start + ROWS], found.floor[begin : begin + COLUMNS])
-                met = block.pairs(pictures[start : start + ROWS], other[begin : begin + COLUMNS], floors)
-                one, two = met.first + start, met.second + begin
-                kept = (one < two) if seen is None else (one != two)
-                found.add(Candidates(one, two, met.orientation, met.cosine)[kept])
+        # The last columns first: they meet the most rows, and what is left is then never more than it seems.
+        for begin in reversed(range(0, count, COLUMNS)):
+            turned = _all_orientations(other[begin : begin + COLUMNS])
+            # Of two pictures as they are either one may be turned: one half of the pairs is enough.
+            for start in range(0, count if seen is not None else begin + turned.shape[1], ROWS):
+                floors = (best.floor[start : start + ROWS], best.floor[begin : begin + COLUMNS])
+                met = _compare_blocks(pictures.values[start : start + ROWS], turned, floors, buffer)
+                first, second = met.first + start, met.second + begin
+                kept = (first < second) if seen is None else (first != second)
+                best.add(Pairs(first, second, met.orientation, met.score)[kept])
             if progress is not None:
-                progress(min(start + ROWS, len(pictures)), len(pictures))
-    return found.best()
+                progress(count - begin, count)
+    return best.chosen()
 
 
 def search_cells(
@@ -101,7 +120,7 @@ def search_cells(
     of_each: int = CELLS_OF_EACH,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Candidates:
+) -> Pairs:
     """Nearly all pairs with a cosine of at least `least`, each in its best orientation.
 
     Args:
@@ -116,14 +135,18 @@ def search_cells(
     cells = min(count, cells or max(1, count // PICTURES_PER_CELL))
     of_each = min(of_each, cells)
     centres = pictures[np.sort(np.random.default_rng(seed).choice(count, cells, replace=False))]
-    found = _Found(count, least)
-    block = _Block()
+    best = _BestPairs(count, least)
+    buffer = _buffer()
     homes = np.empty((count, of_each), np.int32)
     with threadpool_limits(1, user_api="blas"):
+        turned_centres = _all_orientations(centres)
         for start in range(0, count, ROWS):
-            some = pictures[start : start + ROWS]
+            values = pictures.values[start : start + ROWS]
             likeness = np.concatenate(
-                [block.best(some, centres[begin : begin + COLUMNS]).copy() for begin in range(0, cells, COLUMNS)],
+                [
+                    _cosines(values, turned_centres[:, begin : begin + COLUMNS], buffer).max(axis=0)
+                    for begin in range(0, cells, COLUMNS)
+                ],
                 axis=1,
             )
             homes[start : start + ROWS] = np.argpartition(likeness, -of_each, axis=1)[:, -of_each:]
@@ -132,104 +155,66 @@ def search_cells(
         order = np.argsort(homes.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(homes.ravel(), minlength=cells))
         for number, members in enumerate(np.split(order // of_each, ends[:-1])):
-            own = pictures[members]
-            for start in range(0, len(own), ROWS):
-                for begin in range(start, len(own), COLUMNS):
-                    rows, columns = slice(start, start + ROWS), slice(begin, begin + COLUMNS)
-                    floors = (found.floor[members[rows]], found.floor[members[columns]])
-                    met = block.pairs(own[rows], own[columns], floors)
-                    one, two = met.first + start, met.second + begin
-                    upper = one < two
-                    both = members[one[upper]], members[two[upper]]
-                    found.add(Candidates(*both, met.orientation[upper], met.cosine[upper]))
+            in_cell = pictures[members]
+            for begin in range(0, len(members), COLUMNS):
+                turned = _all_orientations(in_cell[begin : begin + COLUMNS])
+                for start in range(0, begin + turned.shape[1], ROWS):
+                    floors = (best.floor[members[start : start + ROWS]], best.floor[members[begin : begin + COLUMNS]])
+                    met = _compare_blocks(in_cell.values[start : start + ROWS], turned, floors, buffer)
+                    first, second = met.first + start, met.second + begin
+                    upper = first < second
+                    best.add(Pairs(members[first], members[second], met.orientation, met.score)[upper])
             if progress is not None:
                 progress(count // 2 + (number + 1) * (count - count // 2) // cells, count)
-    return found.best()
+    return best.chosen()
 
 
-def turned_otherwise(pictures: Descriptors, found: Candidates) -> Candidates:
+def rescore_other_orientations(pictures: Descriptors, pairs: Pairs) -> Pairs:
     """The same pairs in other orientations that are almost as good as the best one."""
-    turned = [Candidates(*(np.empty(0, np.int64),) * 3, np.empty(0, np.float32))]
-    alike = found[np.flatnonzero(found.cosine >= LEAST_TURNED)]
-    for turn in range(8):
-        others = pictures.turned(turn).values
-        rows = np.flatnonzero(alike.orientation != turn)
+    rescored = []
+    alike = pairs[np.flatnonzero(pairs.score >= LEAST_TURNED)]
+    for orientation in range(8):
+        turned = pictures.turned(orientation).values
+        rows = np.flatnonzero(alike.orientation != orientation)
         for start in range(0, len(rows), PAIRS_AT_ONCE):
-            some = alike[rows[start : start + PAIRS_AT_ONCE]]
-            cosine = np.einsum("nd,nd->n", pictures.values[some.first], others[some.second])
-            almost = np.flatnonzero(cosine >= np.maximum(LEAST_TURNED, some.cosine - ALMOST))
-            one, other = some.first[almost], some.second[almost]
-            turned.append(Candidates(one, other, np.full(len(almost), turn), cosine[almost]))
-    return joined(turned)
+            block = alike[rows[start : start + PAIRS_AT_ONCE]]
+            cosine = np.einsum("nd,nd->n", pictures.values[block.first], turned[block.second])
+            almost = np.flatnonzero(cosine >= np.maximum(LEAST_TURNED, block.score - ALMOST))
+            orientations = np.full(len(almost), orientation)
+            rescored.append(Pairs(block.first[almost], block.second[almost], orientations, cosine[almost]))
+    return concatenate(rescored)
 
 
-def joined(parts: list[Candidates]) -> Candidates:
-    """All of them, one after the other."""
-    return Candidates(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("first", "second", "orientation", "cosine")
-        )
-    )
+def _buffer() -> Cosines:
+    return np.empty((8, ROWS * COLUMNS), np.float32)
 
 
-class _Block:
-    """Cosines between two blocks of pictures, in all 8 orientations of the second, from 8 products of parts.
-
-    Orientations come in pairs that differ by half a turn: it changes the sign of what the two parts that swap give,
-    `swing`, and nothing else, `base`. So the better of the two has the cosine `base` + |`swing`|.
-    """
-
-    AHEAD = np.array([0, 4, 1, 5])  # orientations with `base` + `swing`
-    BACK = np.array([2, 6, 3, 7])  # and those with `base` - `swing`
-
-    def __init__(self) -> None:
-        self._buffers = np.empty((10, ROWS * COLUMNS), np.float32)
-
-    def best(self, one: Descriptors, other: Descriptors) -> NDArray[np.float32]:
-        """The best cosine of each pair, float32 (n, m), overwritten by the next call; n and m at most a block."""
-        shape = (len(one), len(other))
-        *products, spare, best = (line[: shape[0] * shape[1]].reshape(shape) for line in self._buffers)
-        first, second = one.parts(), other.parts()
-        pairs = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (4, 5), (5, 4))
-        for (a, b), product in zip(pairs, products, strict=True):
-            np.matmul(first[a], second[b].T, out=product)
-        even, even_swap, odd, odd_swap, along, across, there, back = products
-        even, even_swap, spare = _sum_and_difference(even, even_swap, spare)  # with axes kept, with axes swapped
-        odd, odd_swap, spare = _sum_and_difference(odd, odd_swap, spare)
-        even, odd, spare = _sum_and_difference(even, odd, spare)  # as it is, mirrored
-        even_swap, odd_swap, spare = _sum_and_difference(even_swap, odd_swap, spare)  # mirrored and turned, turned
-        across, along, spare = _sum_and_difference(across, along, spare)
-        there, back, spare = _sum_and_difference(there, back, spare)
-        self._bases = (even, odd, odd_swap, even_swap)
-        self._swings = (across, along, back, there)
-        best.fill(-np.inf)
-        for base, swing in zip(self._bases, self._swings, strict=True):
-            np.abs(swing, out=spare)
-            np.add(spare, base, out=spare)
-            np.maximum(best, spare, out=best)
-        return best
-
-    def pairs(self, one: Descriptors, other: Descriptors, floors: tuple[Cosines, Cosines]) -> Candidates:
-        """Pairs of places in both blocks with at least the cosine that one of the two pictures asks for."""
-        best = self.best(one, other)
-        hits = np.flatnonzero(best >= np.minimum(floors[0][:, None], floors[1]))
-        swings = np.stack([swing.ravel()[hits] for swing in self._swings])
-        cosines = np.abs(swings) + np.stack([base.ravel()[hits] for base in self._bases])
-        line = cosines.argmax(axis=0)
-        ahead = np.take_along_axis(swings, line[None], axis=0)[0] >= 0
-        rows, columns = np.divmod(hits, len(other))
-        return Candidates(rows, columns, np.where(ahead, self.AHEAD[line], self.BACK[line]), best.ravel()[hits])
+def _all_orientations(pictures: Descriptors) -> NDArray[np.float32]:
+    """float32 (8, n, d)"""
+    return np.stack([pictures.turned(orientation).values for orientation in range(8)])
 
 
-def _sum_and_difference(one: Cosines, other: Cosines, spare: Cosines) -> tuple[Cosines, Cosines, Cosines]:
-    """Sum and difference, in the places of `one` and `spare`, and what is spare now."""
-    np.subtract(one, other, out=spare)
-    np.add(one, other, out=one)
-    return one, spare, other
+def _cosines(values: NDArray[np.float32], turned: NDArray[np.float32], buffer: Cosines) -> Cosines:
+    """Cosines of two blocks, float32 (8, n, m), the second in all orientations; overwritten by the next call."""
+    shape = (len(values), turned.shape[1])
+    products = buffer[:, : shape[0] * shape[1]].reshape(8, *shape)
+    for orientation, others in enumerate(turned):
+        np.matmul(values, others.T, out=products[orientation])
+    return products
 
 
-class _Found:
+def _compare_blocks(
+    values: NDArray[np.float32], turned: NDArray[np.float32], floors: tuple[Cosines, Cosines], buffer: Cosines
+) -> Pairs:
+    """Pairs of places in both blocks with at least the cosine that one of the two pictures asks for."""
+    products = _cosines(values, turned, buffer)
+    best = products.max(axis=0)
+    hits = np.flatnonzero(best >= np.minimum(floors[0][:, None], floors[1]))
+    rows, columns = np.divmod(hits, turned.shape[1])
+    return Pairs(rows, columns, products[:, rows, columns].argmax(axis=0), best[rows, columns])
+
+
+class _BestPairs:
     """Pairs as they are met; now and then only the best are kept, so that many copies of one picture fill no memory."""
 
     def __init__(self, count: int, least: float) -> None:
@@ -237,23 +222,23 @@ class _Found:
         # The cosine that a pair must have for each picture: once it has its pairs, that of the last of them. Where
         # everything resembles everything, half of all pairs would be gathered and sorted otherwise.
         self.floor = np.full(count, least, np.float32)
-        self._kept: list[Candidates] = []
+        self._kept: list[Pairs] = []
         self._waiting = 0
 
-    def add(self, met: Candidates) -> None:
+    def add(self, met: Pairs) -> None:
         if len(met):
             self._kept.append(met)
             self._waiting += len(met)
         if self._waiting > MOST_WAITING:
-            best = self.best()
+            best = self.chosen()
             self._kept, self._waiting = [best], 0
-            ends, cosines, order = _by_picture(best.first, best.second, best.cosine)
+            ends, cosines, order = _by_picture(best)
             of_each = np.bincount(ends, minlength=self.count)
             full = np.flatnonzero(of_each >= neighbours(self.count))
             last = np.cumsum(of_each)[full] - of_each[full] + neighbours(self.count) - 1
             self.floor[full] = np.maximum(self.floor[full], cosines[order[last]])
 
-    def best(self) -> Candidates:
+    def chosen(self) -> Pairs:
         return best_of(self._kept, self.count)
 
 
@@ -263,16 +248,11 @@ def neighbours(count: int) -> int:
     return max(least, min(most, ALL_NEIGHBOURS // max(count, 1)))
 
 
-def best_of(parts: list[Candidates], count: int) -> Candidates:
+def best_of(parts: list[Pairs], count: int) -> Pairs:
     """Of each pair what is most alike, and of each picture the best pairs; of `count` pictures."""
-    if not any(map(len, parts)):
-        empty = np.empty(0, np.int64)
-        return Candidates(empty, empty, empty, np.empty(0, np.float32))
-    met = joined(parts)
-    one, two = met.first.astype(np.int64), met.second.astype(np.int64)
-    keys = np.minimum(one, two) * count + np.maximum(one, two)
-    whole = Candidates(one, two, met.orientation.astype(np.int64), met.cosine)[best_of_each(keys, met.cosine)]
-    return whole[_rank(whole.first, whole.second, whole.cosine) < neighbours(count)]
+    pairs = concatenate(parts)
+    pairs = pairs[best_of_each(pairs.keys(count), pairs.score)]
+    return pairs[_rank(pairs) < neighbours(count)]
 
 
 def best_of_each(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -281,20 +261,18 @@ def best_of_each(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArra
     return np.asarray(order[np.flatnonzero(np.diff(keys[order], prepend=-1))], np.int64)
 
 
-def _by_picture(
-    one: NDArray[np.int64], two: NDArray[np.int64], cosine: Cosines
-) -> tuple[NDArray[np.int64], Cosines, NDArray[np.int64]]:
+def _by_picture(pairs: Pairs) -> tuple[NDArray[np.int64], Cosines, NDArray[np.int64]]:
     """Both pictures of each pair, their cosines, and the order by picture, its most alike first."""
-    ends, both = np.concatenate([one, two]), np.concatenate([cosine, cosine])
-    return ends, both, np.lexsort((-both, ends))
+    ends, cosines = np.concatenate([pairs.first, pairs.second]), np.concatenate([pairs.score, pairs.score])
+    return ends, cosines, np.lexsort((-cosines, ends))
 
 
-def _rank(one: NDArray[np.int64], two: NDArray[np.int64], cosine: NDArray[np.float32]) -> NDArray[np.int64]:
+def _rank(pairs: Pairs) -> NDArray[np.int64]:
     """Place of each pair among those of either of its pictures, the better of the two."""
-    ends, _, order = _by_picture(one, two, cosine)
+    ends, _, order = _by_picture(pairs)
     sorted_ends = ends[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_ends[1:] != sorted_ends[:-1]]))
-    place = np.arange(len(ends)) - np.repeat(starts, np.diff(np.concatenate([starts, [len(ends)]])))
+    starts = np.flatnonzero(np.diff(sorted_ends, prepend=-1))
+    place = np.arange(len(ends)) - np.repeat(starts, np.diff(np.append(starts, len(ends))))
     ranks = np.empty(len(ends), np.int64)
     ranks[order] = place
-    return np.minimum(ranks[: len(one)], ranks[len(one) :])
+    return np.minimum(ranks[: len(pairs)], ranks[len(pairs) :])

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import oriented
+from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 COARSE = 64  # pixels
 FINE = 96
 FULL = 224
-BLOCK = 128  # pairs
+PAIRS_AT_ONCE = 128
 MOST_KEPT = 30_000  # pictures at a time, a quarter of a gigabyte of detail at half the resolution
 MOST_KEPT_FINE = 16_000  # and 1.2 gigabytes at the higher resolution, where each is kept twice
 MOST_KEPT_FULL = 3_000  # and 0.6 gigabytes at the size of the files
@@ -49,174 +50,6 @@ MOST_NEARLY = 20_000  # pairs, the best of them: each may have two files read ag
 LEAST_LEFT = 0.2  # of the detail of one of the pictures
 LEAST_BLOCKS = 12  # with detail
 LEAST_SPREAD = 0.15  # of what agrees lies outside every band, or it may be the writing that agrees
-
-GreyImages = NDArray[np.uint8]
-Scores = NDArray[np.float32]
-ReadGrey = Callable[[NDArray[np.int64], int], GreyImages]
-Progress = Callable[[str, int, int], None]
-
-
-def score_pairs(
-    grey: GreyImages,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    orientation: NDArray[np.int64],
-    read: ReadGrey | None = None,
-    progress: Progress | None = None,
-) -> Scores:
-    """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
-
-    Args:
-        grey: uint8 (n, 64, 64), thumbnails.
-        first, second: int64 (m,), positions in `grey`.
-        orientation: int64 (m,), what turns the second one into the first.
-        read: gives uint8 (k, side, side) of k positions, for pairs that the thumbnails leave open.
-        progress: called with (what, pairs done, pairs in all).
-    """
-    scores = np.zeros(len(first), np.float32)
-    for rows in _tiles(first, second, len(grey), MOST_KEPT, "verifying pairs", progress):
-        scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
-    if read is None:
-        return scores
-    unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
-    wanted, one_of, other_of = _numbered(first[unsure], second[unsure])
-    images = read(wanted, FINE)
-    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE, "looking closer at pairs", progress):
-        some, one, other = _numbered(one_of[rows], other_of[rows])
-        scores[unsure[rows]] = _fine(images[some], one, other, orientation[unsure[rows]])
-    nearly = np.flatnonzero((scores >= NEARLY) & (scores < BASE))
-    nearly = nearly[np.argsort(-scores[nearly], kind="stable")[:MOST_NEARLY]]
-    wanted, one_of, other_of = _numbered(first[nearly], second[nearly])
-    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FULL, "looking at pairs at full size", progress):
-        some, one, other = _numbered(one_of[rows], other_of[rows])
-        found = _banded(read(wanted[some], FULL), one, other, orientation[nearly[rows]])
-        scores[nearly[rows]] = np.maximum(scores[nearly[rows]], found)
-    return scores
-
-
-def _tiles(
-    first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int, what: str, progress: Progress | None
-) -> Iterator[NDArray[np.int64]]:
-    """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
-
-    All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
-    another half. `progress` is told when a tile is done.
-    """
-    tiles = [np.arange(len(first))] if len(first) else []
-    if count > most:
-        side = most // 2
-        tile = first // side * (count // side + 1) + second // side
-        order = np.argsort(tile, kind="stable")
-        tiles = np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
-    done = 0
-    for rows in tiles:
-        yield rows
-        done += len(rows)
-        if progress is not None:
-            progress(what, done, len(first))
-
-
-def _numbered(
-    first: NDArray[np.int64], second: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The pictures that stand in pairs, and the places among them of the first and the second of each pair."""
-    wanted, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    return wanted, place[: len(first)], place[len(first) :]
-
-
-def _coarse(
-    grey: GreyImages, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
-) -> Scores:
-    """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
-    wanted, one_of, other_of = _numbered(first, second)
-    halved = keep_halved(grey, wanted)
-    most, scores = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
-    for turn in range(8):
-        rows = np.flatnonzero(orientation == turn)
-        turned, place = np.unique(other_of[rows], return_inverse=True)  # once each, not once for each of its pairs
-        others = halved[turned].turned(turn)
-        for start in range(0, len(rows), BLOCK):
-            part = slice(start, start + BLOCK)
-            most[rows[part]] = most_alike(halved[one_of[rows[part]]], others[place[part]])
-    left = np.flatnonzero(most >= LEAST_LOOKED_AT)
-    wanted, one_of, other_of = _numbered(first[left], second[left])
-    blocks = keep_blocks(grey, wanted)
-    for rows, compared in _compared(blocks, one_of, other_of, orientation[left]):
-        scores[left[rows]] = compared.scores()
-    return scores
-
-
-def _fine(
-    images: GreyImages, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
-) -> Scores:
-    """Scores at 96 pixels, with a band left out where that is better."""
-    blocks = keep_blocks(images, np.arange(len(images)))
-    scores = _banded(images, first, second, orientation)
-    for rows, compared in _compared(blocks, first, second, orientation):
-        scores[rows] = np.maximum(scores[rows], compared.scores())
-    return scores
-
-
-def _banded(
-    images: GreyImages, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
-) -> Scores:
-    """Scores with a band left out."""
-    blocks = keep_blocks(images, np.arange(len(images)), BAND_BLUR, BAND_GRID)
-    scores = np.zeros(len(first), np.float32)
-    for rows, compared in _compared(blocks, first, second, orientation):
-        scores[rows] = BAND_WORTH * without_band(compared)
-    return scores
-
-
-def _compared(
-    blocks: Blocks, first: NDArray[np.int64], second: NDArray[np.int64], orientation: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], Comparison]]:
-    """Which pairs, some with the same orientation at a time, and how they compare."""
-    for turn in range(8):
-        pairs = np.flatnonzero(orientation == turn)
-        for start in range(0, len(pairs), BLOCK):
-            rows = pairs[start : start + BLOCK]
-            yield rows, compare_blocks(blocks[first[rows]], blocks[second[rows]].turned(turn))
-
-
-def without_band(pairs: Comparison) -> Scores:
-    """Share of the detail that agrees outside the best band of rows or columns, float32 (n,).
-
-    0 where it is too small to matter, or too little is left.
-
-    Args:
-        pairs: compared by blocks, 16 along a side, of detail finer than `BAND_BLUR`.
-    """
-    return np.maximum(*(_without_band(pairs, height) for height in BANDS))
-
-
-def _without_band(pairs: Comparison, height: int) -> Scores:
-    grids = (pairs.weights, pairs.agreeing, pairs.first, pairs.second)
-    weights, agreeing, first, second = (grid.reshape(len(grid), -1) for grid in grids)
-    bands = _bands(height)
-    rest = 1 - bands
-    agree = agreeing @ rest.T
-    left = np.maximum(*(own @ rest.T / np.maximum(own.sum(axis=1, keepdims=True), 1e-9) for own in (first, second)))
-    share = agree / np.maximum(weights @ rest.T, 1e-9)
-    told = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (share * BAND_WORTH >= LEAST_LOOKED_AT)
-    # Of what agrees outside one band, the most that lies in another.
-    worth = np.flatnonzero(told.any(axis=1))
-    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
-    densest = (agreeing[worth] @ overlaps.T).reshape(len(worth), len(bands), len(bands)).max(axis=2)
-    told[worth] &= densest <= (1 - LEAST_SPREAD) * agree[worth]
-    return np.asarray(np.where(told, share, 0).max(axis=1), np.float32)
-
-
-def _bands(height: int) -> NDArray[np.float32]:
-    """All bands, one a row, 1 inside and 0 elsewhere."""
-    made = []
-    for start in range(BAND_GRID - height + 1):
-        rows = np.zeros((BAND_GRID, BAND_GRID), np.float32)
-        rows[start : start + height] = 1
-        made += [rows.ravel(), rows.T.ravel()]
-    return np.stack(made)
-
-
 GRID = 8  # blocks along a side
 BLUR = 3.0  # pixels: what varies more slowly is shading, no detail
 REACH = 2.5  # times the blur: pixels to either side that a blurred one is made of
@@ -227,8 +60,154 @@ SOFTENING = 0.02
 AT_ONCE = 256  # pictures filtered at a time: they stay in the processor's cache
 HOPELESS = 0.08  # share of the detail in blocks that correlate: no need to compare their contrasts
 
+GreyImages = NDArray[np.uint8]
 Images = NDArray[np.uint8] | NDArray[np.float32]
 Grids = NDArray[np.float32]
+Scores = NDArray[np.float32]
+ReadGrey = Callable[[NDArray[np.int64], int], GreyImages]
+Progress = Callable[[str, int, int], None]
+
+
+def score_pairs(
+    grey: GreyImages, pairs: Pairs, read: ReadGrey | None = None, progress: Progress | None = None
+) -> Scores:
+    """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
+
+    Args:
+        grey: uint8 (n, 64, 64), thumbnails.
+        pairs: m pairs of rows of `grey`; their own scores are not used.
+        read: gives uint8 (k, side, side) of k rows, for pairs that the thumbnails leave open.
+        progress: called with (what, pairs done, pairs in all).
+    """
+    scores = np.zeros(len(pairs), np.float32)
+    for rows in _tiles(pairs, len(grey), MOST_KEPT, "verifying pairs", progress):
+        scores[rows] = _score_coarse(grey, pairs[rows])
+    if read is None:
+        return scores
+    unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
+    wanted, unsure_pairs = _renumbered(pairs[unsure])
+    images = read(wanted, FINE)
+    for rows in _tiles(unsure_pairs, len(wanted), MOST_KEPT_FINE, "looking closer at pairs", progress):
+        some, in_tile = _renumbered(unsure_pairs[rows])
+        scores[unsure[rows]] = _score_fine(images[some], in_tile)
+    nearly = np.flatnonzero((scores >= NEARLY) & (scores < BASE))
+    nearly = nearly[np.argsort(-scores[nearly], kind="stable")[:MOST_NEARLY]]
+    wanted, nearly_pairs = _renumbered(pairs[nearly])
+    for rows in _tiles(nearly_pairs, len(wanted), MOST_KEPT_FULL, "looking at pairs at full size", progress):
+        some, in_tile = _renumbered(nearly_pairs[rows])
+        full_size = _score_without_band(read(wanted[some], FULL), in_tile)
+        scores[nearly[rows]] = np.maximum(scores[nearly[rows]], full_size)
+    return scores
+
+
+def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress | None) -> Iterator[NDArray[np.int64]]:
+    """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
+
+    All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
+    another half. `progress` is called when a tile is done.
+    """
+    tiles = [np.arange(len(pairs))] if len(pairs) else []
+    if count > most:
+        side = most // 2
+        tile = pairs.first // side * (count // side + 1) + pairs.second // side
+        order = np.argsort(tile, kind="stable")
+        tiles = np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
+    done = 0
+    for rows in tiles:
+        yield rows
+        done += len(rows)
+        if progress is not None:
+            progress(what, done, len(pairs))
+
+
+def _renumbered(pairs: Pairs) -> tuple[NDArray[np.int64], Pairs]:
+    """The pictures that stand in pairs, and the pairs by their places among these."""
+    wanted, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    return wanted, Pairs(place[: len(pairs)], place[len(pairs) :], pairs.orientation, pairs.score)
+
+
+def _score_coarse(grey: GreyImages, pairs: Pairs) -> Scores:
+    """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
+    wanted, numbered = _renumbered(pairs)
+    halved = keep_halved(grey, wanted)
+    most, scores = np.zeros(len(pairs), np.float32), np.zeros(len(pairs), np.float32)
+    for orientation in range(8):
+        rows = np.flatnonzero(numbered.orientation == orientation)
+        second, place = np.unique(numbered.second[rows], return_inverse=True)  # turned once, not for each pair
+        turned = halved[second].turned(orientation)
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            block = slice(start, start + PAIRS_AT_ONCE)
+            most[rows[block]] = most_alike(halved[numbered.first[rows[block]]], turned[place[block]])
+    left = np.flatnonzero(most >= LEAST_LOOKED_AT)
+    wanted, numbered = _renumbered(pairs[left])
+    for rows, compared in _compared(keep_blocks(grey, wanted), numbered):
+        scores[left[rows]] = compared.scores()
+    return scores
+
+
+def _score_fine(images: GreyImages, pairs: Pairs) -> Scores:
+    """Scores at 96 pixels, with a band left out where that is better."""
+    scores = _score_without_band(images, pairs)
+    for rows, compared in _compared(keep_blocks(images, np.arange(len(images))), pairs):
+        scores[rows] = np.maximum(scores[rows], compared.scores())
+    return scores
+
+
+def _score_without_band(images: GreyImages, pairs: Pairs) -> Scores:
+    """Scores with a band left out."""
+    blocks = keep_blocks(images, np.arange(len(images)), BAND_BLUR, BAND_GRID)
+    scores = np.zeros(len(pairs), np.float32)
+    for rows, compared in _compared(blocks, pairs):
+        scores[rows] = BAND_WORTH * without_band(compared)
+    return scores
+
+
+def _compared(blocks: Blocks, pairs: Pairs) -> Iterator[tuple[NDArray[np.int64], BlockComparison]]:
+    """Which pairs, some with the same orientation at a time, and how they compare."""
+    for orientation in range(8):
+        same = np.flatnonzero(pairs.orientation == orientation)
+        for start in range(0, len(same), PAIRS_AT_ONCE):
+            rows = same[start : start + PAIRS_AT_ONCE]
+            turned = blocks[pairs.second[rows]].turned(orientation)
+            yield rows, compare_blocks(blocks[pairs.first[rows]], turned)
+
+
+def without_band(pairs: BlockComparison) -> Scores:
+    """Share of the detail that agrees outside the best band of rows or columns, float32 (n,).
+
+    0 where it is too small to matter, or too little is left.
+
+    Args:
+        pairs: compared by blocks, 16 along a side, of detail finer than `BAND_BLUR`.
+    """
+    return np.maximum(*(_without_band(pairs, height) for height in BANDS))
+
+
+def _without_band(pairs: BlockComparison, height: int) -> Scores:
+    grids = (pairs.weights, pairs.agreeing, pairs.first, pairs.second)
+    weights, agreeing, first, second = (grid.reshape(len(grid), -1) for grid in grids)
+    bands = _bands(height)
+    rest = 1 - bands
+    agree = agreeing @ rest.T
+    left = np.maximum(*(own @ rest.T / np.maximum(own.sum(axis=1, keepdims=True), 1e-9) for own in (first, second)))
+    share = agree / np.maximum(weights @ rest.T, 1e-9)
+    eligible = (left >= LEAST_LEFT) & ((weights > 0) @ rest.T >= LEAST_BLOCKS) & (share * BAND_WORTH >= LEAST_LOOKED_AT)
+    # Of what agrees outside one band, the most that lies in another.
+    worth = np.flatnonzero(eligible.any(axis=1))
+    overlaps = (rest[:, None] * bands[None]).reshape(-1, bands.shape[1])
+    densest = (agreeing[worth] @ overlaps.T).reshape(len(worth), len(bands), len(bands)).max(axis=2)
+    eligible[worth] &= densest <= (1 - LEAST_SPREAD) * agree[worth]
+    return np.asarray(np.where(eligible, share, 0).max(axis=1), np.float32)
+
+
+def _bands(height: int) -> NDArray[np.float32]:
+    """All bands, one a row, 1 inside and 0 elsewhere."""
+    bands = []
+    for start in range(BAND_GRID - height + 1):
+        rows = np.zeros((BAND_GRID, BAND_GRID), np.float32)
+        rows[start : start + height] = 1
+        bands += [rows.ravel(), rows.T.ravel()]
+    return np.stack(bands)
 
 
 def detail_of(images: Images, blur: float = BLUR) -> NDArray[np.float32]:
@@ -354,13 +333,13 @@ def _some_blocks(images: Images, rows: NDArray[np.int64], blur: float, grid: int
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class BlockComparison:
     """Pairs compared, all float32 (n, g, g).
 
     Attributes:
         weights: how much detail both have in a block.
         agreeing: the same where the block agrees, else 0.
-        first, second: how much detail one of them has.
+        first, second: how much detail the one and the other has.
     """
 
     weights: Grids
@@ -377,19 +356,20 @@ def _sum(grids: Grids) -> NDArray[np.float32]:
     return np.asarray(grids.sum(axis=(1, 2)))
 
 
-def compare_blocks(one: Blocks, other: Blocks) -> Comparison:
+def compare_blocks(first: Blocks, second: Blocks) -> BlockComparison:
     """Which blocks of pairs agree."""
-    power = one.power, other.power
-    common = np.einsum("nbcij,nbcij->nbc", one.values, other.values) / one.values.shape[3] ** 2
-    weights, alike = _alike(common, *power)
+    common = np.einsum("nbcij,nbcij->nbc", first.values, second.values) / first.values.shape[3] ** 2
+    weights, alike = _alike(common, first.power, second.power)
     agreeing = np.where(alike, weights, np.float32(0))
     hopeful = np.flatnonzero(_sum(agreeing) > HOPELESS * _sum(weights))
     # A watermark adds to the power of the picture and so takes from that of all other blocks, by the same factor.
-    gain = np.log((power[1][hopeful] + SOFTENING / 4) / (power[0][hopeful] + SOFTENING / 4)) / 2
+    gain = np.log((second.power[hopeful] + SOFTENING / 4) / (first.power[hopeful] + SOFTENING / 4)) / 2
     usual = _medians(gain, alike[hopeful])
     agreeing[hopeful] *= np.abs(gain - usual[:, None, None]) < np.log(SAME_GAIN)
-    first, second = (np.where(each > LEAST_DETAIL / 2, np.sqrt(each), np.float32(0)) for each in power)
-    return Comparison(weights, agreeing, first, second)
+    details = (
+        np.where(power > LEAST_DETAIL / 2, np.sqrt(power), np.float32(0)) for power in (first.power, second.power)
+    )
+    return BlockComparison(weights, agreeing, *details)
 
 
 def _medians(values: NDArray[np.floating], which: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -400,38 +380,38 @@ def _medians(values: NDArray[np.floating], which: NDArray[np.bool_]) -> NDArray[
     return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2, np.float32)
 
 
-def most_alike(one: Halved, other: Halved) -> NDArray[np.float32]:
+def most_alike(first: Halved, second: Halved) -> Scores:
     """What `compare_blocks` of the same blocks scores at most, float32 (n,): all that was lost may agree.
 
     No product of what was lost is larger than the root of both powers (Cauchy and Schwarz).
     """
-    common = np.einsum("nbcij,nbcij->nbc", one.values, other.values) / one.values.shape[3] ** 2
-    weights, alike = _alike(common + np.sqrt(one.lost * other.lost), one.power, other.power)
+    common = np.einsum("nbcij,nbcij->nbc", first.values, second.values) / first.values.shape[3] ** 2
+    weights, alike = _alike(common + np.sqrt(first.lost * second.lost), first.power, second.power)
     return np.asarray(_sum(weights * alike) / np.maximum(_sum(weights), 1e-9), np.float32)
 
 
-def _alike(common: Grids, one: Grids, other: Grids) -> tuple[Grids, NDArray[np.bool_]]:
+def _alike(common: Grids, first: Grids, second: Grids) -> tuple[Grids, NDArray[np.bool_]]:
     """How much detail both have in a block, and whether it correlates."""
-    both = one + other
+    both = first + second
     weights = np.where(both > LEAST_DETAIL, np.sqrt(both), np.float32(0))
-    return weights, (common > AGREES * (np.sqrt(one * other) + SOFTENING / 2)) & (weights > 0)
+    return weights, (common > AGREES * (np.sqrt(first * second) + SOFTENING / 2)) & (weights > 0)
 
 
-def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> Scores:
     """Share of the detail of each pair that lies in blocks that agree, float32 (n,), of `detail_of` (n, S, S) twice."""
-    return compare_blocks(blocks_of(one), blocks_of(other)).scores()
+    return compare_blocks(blocks_of(first), blocks_of(second)).scores()
 
 
 def read_grey(paths: Sequence[str], side: int, workers: int | None) -> NDArray[np.uint8]:
     """uint8 (n, side, side); black where a file is gone or changed since it was measured, so that it has no detail."""
-    found = np.empty((len(paths), side, side), np.uint8)
+    squares = np.empty((len(paths), side, side), np.uint8)
     with strict_pillow():
-        for row, square in enumerate(in_parallel(partial(_square, side), paths, workers or default_workers())):
-            found[row] = square
-    return found
+        for row, square in enumerate(in_parallel(partial(_grey_square, side), paths, workers or default_workers())):
+            squares[row] = square
+    return squares
 
 
-def _square(side: int, path: str) -> NDArray[np.uint8]:
+def _grey_square(side: int, path: str) -> NDArray[np.uint8]:
     try:
         shown = decode_upright(Path(path).read_bytes()).rgb.convert("L")
     except (OSError, UnreadableImageError):

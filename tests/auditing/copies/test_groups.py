@@ -8,9 +8,10 @@ import pytest
 import xxhash
 from PIL import Image
 
-from eyeshot.auditing.copies import groups as identical
-from eyeshot.auditing.copies.groups import pixel_keys
-from eyeshot.auditing.image_stats import Inspector
+from eyeshot.auditing.copies import groups
+from eyeshot.auditing.copies.groups import make_groups, pixel_keys
+from eyeshot.auditing.copies.search import Pairs
+from eyeshot.auditing.image_stats import ImageStatsCache
 from eyeshot.images import decode_upright
 
 
@@ -32,7 +33,7 @@ def keys_of(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
         Path(paths[-1]).write_bytes(data)
     contents = [xxhash.xxh3_128_hexdigest(data) for data in files.values()]
     cache = folder / "cache"
-    seen = Inspector(cache).inspect(contents, paths, workers=1, progress=nothing)
+    seen = ImageStatsCache(cache).get(contents, paths, workers=1, progress=nothing)
     found = pixel_keys(seen, contents, paths, cache=cache, workers=1, progress=nothing)
     return dict(zip(files, found, strict=True))
 
@@ -68,7 +69,7 @@ def test_only_images_with_equal_thumbnails_are_decoded_once_more_and_only_once(
         decoded.append(xxhash.xxh3_128_hexdigest(data))
         return decode_upright(data)
 
-    monkeypatch.setattr(identical, "decode_upright", counted)
+    monkeypatch.setattr(groups, "decode_upright", counted)
     random = np.random.default_rng(1)
     pixels = random.integers(0, 256, (12, 40, 40, 3), dtype=np.uint8)
     files = {f"{number}.png": encoded(one, "PNG") for number, one in enumerate(pixels)}
@@ -91,7 +92,23 @@ def test_a_file_that_changed_meanwhile_is_like_no_other(tmp_path: Path) -> None:
         (tmp_path / "images" / name).write_bytes(data)
     contents = [xxhash.xxh3_128_hexdigest(data) for data in files.values()]
     paths = [str(tmp_path / "images" / name) for name in files]
-    seen = Inspector(tmp_path / "cache").inspect(contents, paths, workers=1, progress=nothing)
+    seen = ImageStatsCache(tmp_path / "cache").inspect(contents, paths, workers=1, progress=nothing)
     Path(paths[1]).write_bytes(encoded(255 - pixels, "BMP"))
     keys = pixel_keys(seen, contents, paths, cache=tmp_path / "cache", workers=1, progress=nothing)
     assert keys[0] != keys[1]
+
+
+def test_chains_of_look_alikes_do_not_fuse() -> None:
+    first, second = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 4])
+    together = make_groups(Pairs(first, second, np.zeros(4, np.int64), np.full(4, 0.5, np.float32)))
+    for group in together:
+        medoid = group.members[0]
+        assert all((min(medoid, one), max(medoid, one)) in zip(first, second, strict=True) for one in group.members[1:])
+    assert max(len(group.members) for group in together) <= 3
+
+
+def test_the_better_pair_wins_where_a_watermark_draws_others_together() -> None:
+    """0 and 1 are originals, 2 and 3 their watermarked copies, which look alike by the watermark."""
+    first, second = np.array([2, 0, 1]), np.array([3, 2, 3])
+    together = make_groups(Pairs(first, second, np.zeros(3, np.int64), np.array([0.36, 0.5, 0.45], np.float32)))
+    assert [set(group.members) for group in together] == [{0, 2}, {1, 3}]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eyeshot.auditing.copies.descriptors import inverse, oriented
+from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE
 from eyeshot.auditing.copies.verify import (
     BAND_BLUR,
@@ -22,14 +23,18 @@ from eyeshot.auditing.copies.verify import (
 )
 
 
+def pairs_of(first: object, second: object, orientation: object) -> Pairs:
+    rows = [np.array(values, np.int64) for values in (first, second, orientation)]
+    return Pairs(*rows, np.zeros(len(rows[0]), np.float32))
+
+
 @pytest.mark.parametrize("orientation", range(8))
 def test_an_equal_picture_has_the_score_one_in_its_orientation(orientation: int) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
     grey[1] = oriented(grey[:1], inverse(orientation))[0]
-    pair = np.array([0]), np.array([1])
-    assert score_pairs(grey, *pair, np.array([orientation]))[0] == pytest.approx(1.0)
+    assert score_pairs(grey, pairs_of([0], [1], [orientation]))[0] == pytest.approx(1.0)
     other = (orientation + 1) % 8
-    assert score_pairs(grey, *pair, np.array([other]))[0] < 0.1
+    assert score_pairs(grey, pairs_of([0], [1], [other]))[0] < 0.1
 
 
 def test_the_score_is_the_share_of_the_detail_that_agrees() -> None:
@@ -50,9 +55,9 @@ def test_pairs_that_thumbnails_leave_open_are_decided_by_finer_ones() -> None:
         asked.append((positions.tolist(), side))
         return random.integers(0, 256, (len(positions), side, side), dtype=np.uint8)
 
-    pair = np.array([0]), np.array([1]), np.array([0])
-    assert score_pairs(grey, *pair)[0] > 0.3
-    assert score_pairs(grey, *pair, read=fine)[0] < 0.1
+    pair = pairs_of([0], [1], [0])
+    assert score_pairs(grey, pair)[0] > 0.3
+    assert score_pairs(grey, pair, read=fine)[0] < 0.1
     assert asked == [([0, 1], 96)]
 
 
@@ -78,9 +83,9 @@ def test_pairs_compared_in_tiles_have_the_same_scores(monkeypatch: pytest.Monkey
     first, second = np.triu_indices(30, k=1)
     turn = random.integers(0, 8, len(first))
     turn[second == first + 15] = 0
-    together = score_pairs(grey, first, second, turn)
+    together = score_pairs(grey, pairs_of(first, second, turn))
     monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT", 8)
-    assert score_pairs(grey, first, second, turn) == pytest.approx(together, abs=1e-5)
+    assert score_pairs(grey, pairs_of(first, second, turn)) == pytest.approx(together, abs=1e-5)
     assert (together[second == first + 15] > 0.99).all()
 
 
@@ -95,10 +100,12 @@ def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch:
     turn[second == first + 15] = 0
     monkeypatch.setattr("eyeshot.auditing.copies.verify.OPEN", (-1, 2))  # all of them
     said: list[tuple[str, int, int]] = []
-    together = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted], lambda *one: said.append(one))
+    together = score_pairs(
+        grey, pairs_of(first, second, turn), lambda wanted, side: fine[wanted], lambda *one: said.append(one)
+    )
     assert said[-1] == ("looking closer at pairs", len(first), len(first))
     monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT_FINE", 8)
-    in_tiles = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted])
+    in_tiles = score_pairs(grey, pairs_of(first, second, turn), lambda wanted, side: fine[wanted])
     assert in_tiles == pytest.approx(together, abs=1e-5)
     assert (together[second == first + 15] > 0.9).all()
 
@@ -168,8 +175,8 @@ def test_what_is_nearly_a_copy_is_decided_at_full_size(copied: bool, monkeypatch
         asked.append(side)
         return (small if side == 96 else full)[positions]
 
-    pair = np.array([0]), np.array([1]), np.array([0])
-    score = score_pairs(small[:, 16:80, 16:80], *pair, read=read)[0]
+    pair = pairs_of([0], [1], [0])
+    score = score_pairs(small[:, 16:80, 16:80], pair, read=read)[0]
     assert asked == [96, 224]
     assert (score >= BASE) == copied
 
@@ -179,7 +186,7 @@ def test_of_many_that_are_nearly_copies_the_best_are_looked_at_at_full_size(monk
     images = random.integers(0, 256, (20, 64, 64), dtype=np.uint8)
     images[10:, :, :20] = images[:10, :, :20]  # as open pairs that stay nearly copies
     monkeypatch.setattr(
-        "eyeshot.auditing.copies.verify._fine", lambda images, first, *_: np.linspace(0.30, 0.37, len(first))
+        "eyeshot.auditing.copies.verify._score_fine", lambda images, pairs: np.linspace(0.30, 0.37, len(pairs))
     )
     monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_NEARLY", 3)
     asked = []
@@ -188,6 +195,6 @@ def test_of_many_that_are_nearly_copies_the_best_are_looked_at_at_full_size(monk
         asked.append((side, positions.tolist()))
         return np.zeros((len(positions), side, side), np.uint8)
 
-    score_pairs(images, np.arange(10), np.arange(10, 20), np.zeros(10, np.int64), read=read)
+    score_pairs(images, pairs_of(range(10), range(10, 20), [0] * 10), read=read)
     assert [side for side, _ in asked] == [96, 224]
     assert asked[1][1] == [7, 8, 9, 17, 18, 19]

@@ -2,20 +2,33 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from decisions_made import table_of
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from sklearn.metrics import average_precision_score
 
 from eyeshot.auditing.label_issues import (
     CLEAR,
+    confident_class,
     contradicted,
-    counted_for,
-    doubt,
-    find_suspects,
+    directions,
+    issue_score,
     margin,
+    nearest_in,
+    neighbours_vote,
+    rank_label_issues,
     thresholds,
     unevenness,
 )
+from eyeshot.models import out_of_fold
+
+
+def clouds(seed: int, count: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    return np.abs(random.normal(size=(count, 12))) + 4.0 * np.eye(12)[labels], labels
 
 
 def random_case(seed: int, *, count: int = 60, classes: int = 4, sharp: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +65,8 @@ def test_what_is_contradicted_is_what_the_equations_say(seed: int, classes: int,
     probabilities, labels = random_case(seed, count=count, classes=classes)
     expected = straight_from_the_paper(probabilities, labels)
     rows = np.flatnonzero(contradicted(probabilities, labels))
-    assert dict(zip(rows.tolist(), counted_for(probabilities, labels)[rows].tolist(), strict=True)) == expected
-    suspects = find_suspects(probabilities, labels)
+    assert dict(zip(rows.tolist(), confident_class(probabilities, labels)[rows].tolist(), strict=True)) == expected
+    suspects = rank_label_issues(probabilities, labels)
     clear = {
         row
         for row in range(count)
@@ -61,7 +74,7 @@ def test_what_is_contradicted_is_what_the_equations_say(seed: int, classes: int,
     }
     assert set(suspects.rows.tolist()) == clear | expected.keys()
     assert all(suspects.proposed != labels[suspects.rows])
-    assert (np.diff(doubt(probabilities, labels)[0][suspects.rows]) <= 0).all()
+    assert (np.diff(issue_score(probabilities, labels)[0][suspects.rows]) <= 0).all()
     assert (suspects.margins > 0).all()
 
 
@@ -71,8 +84,8 @@ def test_names_of_classes_and_order_of_images_do_not_matter(seed: int, classes: 
     probabilities, labels = random_case(seed, classes=classes)
     random = np.random.default_rng(seed + 1)
     named, order = random.permutation(classes), random.permutation(len(labels))
-    other = find_suspects(probabilities[order][:, np.argsort(named)], named[labels[order]])
-    first = find_suspects(probabilities, labels)
+    other = rank_label_issues(probabilities[order][:, np.argsort(named)], named[labels[order]])
+    first = rank_label_issues(probabilities, labels)
     assert set(zip(order[other.rows].tolist(), other.proposed.tolist(), strict=True)) == set(
         zip(first.rows.tolist(), named[first.proposed].tolist(), strict=True)
     )
@@ -108,10 +121,10 @@ def test_labels_replaced_evenly_are_ranked_by_odds_and_those_of_similar_classes_
     similar = labels_for(truth, wrong, (truth[wrong] + 1) % 6)
     assert unevenness(*even) == pytest.approx(1, abs=0.15)
     assert unevenness(*similar) == pytest.approx(5)
-    assert "by the odds" in doubt(*even)[1]
-    np.testing.assert_array_equal(doubt(*similar)[0], margin(*similar))
+    assert "by the odds" in issue_score(*even)[1]
+    np.testing.assert_array_equal(issue_score(*similar)[0], margin(*similar))
     own, other = even[0][wrong, even[1][wrong]], even[0][wrong].max(axis=1)
-    assert doubt(*even)[0][wrong] == pytest.approx(np.log(other / own))
+    assert issue_score(*even)[0][wrong] == pytest.approx(np.log(other / own))
 
 
 def test_without_wrong_labels_nothing_is_known_of_their_spread() -> None:
@@ -121,7 +134,7 @@ def test_without_wrong_labels_nothing_is_known_of_their_spread() -> None:
 
 def test_a_model_that_agrees_with_every_label_has_no_suspects() -> None:
     labels = np.arange(30) % 3
-    assert len(find_suspects(0.9 * np.eye(3)[labels] + 0.1 / 3, labels)) == 0
+    assert len(rank_label_issues(0.9 * np.eye(3)[labels] + 0.1 / 3, labels)) == 0
 
 
 def test_the_clearest_of_two_wrong_labels_comes_first_with_its_class() -> None:
@@ -129,7 +142,7 @@ def test_the_clearest_of_two_wrong_labels_comes_first_with_its_class() -> None:
     probabilities = 0.9 * np.eye(3)[labels] + 0.1 / 3
     probabilities[4] = [0.01, 0.01, 0.98]
     probabilities[7] = [0.94, 0.05, 0.01]
-    suspects = find_suspects(probabilities, labels)
+    suspects = rank_label_issues(probabilities, labels)
     assert suspects.rows.tolist() == [4, 7]
     assert suspects.proposed.tolist() == [2, 0]
     assert suspects.margins == pytest.approx([0.97, 0.89])
@@ -139,7 +152,7 @@ def test_a_class_that_no_image_has_is_never_proposed() -> None:
     labels = np.array([0, 1] * 10)
     probabilities = np.tile([0.2, 0.2, 0.6], (20, 1))
     assert np.isinf(thresholds(probabilities, labels)[2])
-    assert 2 not in counted_for(probabilities, labels)
+    assert 2 not in confident_class(probabilities, labels)
 
 
 def test_an_unsure_class_needs_less_to_be_proposed_than_a_sure_one() -> None:
@@ -148,7 +161,7 @@ def test_an_unsure_class_needs_less_to_be_proposed_than_a_sure_one() -> None:
     probabilities = np.array([[0.95, 0.05]] * 10 + [[0.45, 0.55]] * 10)
     probabilities[0] = [0.45, 0.55]
     probabilities[19] = [0.55, 0.45]
-    assert find_suspects(probabilities, labels).rows.tolist() == [0]
+    assert rank_label_issues(probabilities, labels).rows.tolist() == [0]
 
 
 def test_a_clear_contradiction_counts_though_its_class_is_usually_surer() -> None:
@@ -157,9 +170,84 @@ def test_a_clear_contradiction_counts_though_its_class_is_usually_surer() -> Non
     probabilities[3] = [0.8, 0.2]
     probabilities[5] = [0.6, 0.4]
     assert not contradicted(probabilities, labels).any()
-    assert find_suspects(probabilities, labels).rows.tolist() == [3]
+    assert rank_label_issues(probabilities, labels).rows.tolist() == [3]
 
 
 def test_no_images_and_one_class_are_no_trouble() -> None:
-    assert len(find_suspects(np.empty((0, 3)), np.empty(0, np.int64))) == 0
-    assert len(find_suspects(np.ones((4, 1)), np.zeros(4, np.int64))) == 0
+    assert len(rank_label_issues(np.empty((0, 3)), np.empty(0, np.int64))) == 0
+    assert len(rank_label_issues(np.ones((4, 1)), np.zeros(4, np.int64))) == 0
+
+
+def test_directions_have_length_one_and_keep_the_sign() -> None:
+    found = directions(np.array([[4.0, 9.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(found[0], np.array([2.0, 3.0, 0.0]) / np.sqrt(13), rtol=1e-6)
+    np.testing.assert_allclose(found[1:], [[-1, 0, 0], [0, 0, 0]])
+
+
+@settings(max_examples=40, deadline=None)
+@drawn(st.integers(0, 10**6), st.integers(1, 5))
+def test_nearest_images_are_those_of_a_search_by_hand_and_no_copies(seed: int, count: int) -> None:
+    features, labels = clouds(seed, 40)
+    groups = np.random.default_rng(seed).integers(0, 20, 40)
+    vectors = directions(features)
+    among = np.flatnonzero(labels == 1)
+    found = nearest_in(vectors, np.arange(40), among, groups, count)
+    firsts = [row for row in among.tolist() if row == next(one for one in among.tolist() if groups[one] == groups[row])]
+    for row in range(40):
+        others = [other for other in firsts if groups[other] != groups[row]]
+        expected = sorted(others, key=lambda other: -float(vectors[other] @ vectors[row]))[:count]
+        assert found[row].tolist() == expected
+
+
+def test_a_class_without_other_images_has_no_nearest() -> None:
+    vectors = directions(np.eye(3))
+    assert [one.tolist() for one in nearest_in(vectors, np.array([0]), np.array([0]), np.arange(3), 3)] == [[]]
+    assert [one.tolist() for one in nearest_in(vectors, np.array([0, 1]), np.array([], int), np.arange(3), 3)] == [
+        [],
+        [],
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@drawn(st.integers(0, 10**6), st.integers(2, 60))
+def test_votes_are_those_of_a_search_by_hand(seed: int, count: int) -> None:
+    features, labels = clouds(seed, count, 2)
+    groups = np.random.default_rng(seed).integers(0, max(1, count // 2), count)
+    vectors = directions(features)
+    found = neighbours_vote(vectors, labels, groups, 2)
+    voters = int(np.clip(np.median(np.bincount(labels)) // 2, 3, 20))
+    for row in range(count):
+        others = [other for other in range(count) if groups[other] != groups[row]]
+        nearest = sorted(others, key=lambda other: -float(vectors[other] @ vectors[row]))[:voters]
+        expected = np.bincount(labels[nearest], minlength=2) / len(nearest) if nearest else np.full(2, 0.5)
+        np.testing.assert_allclose(found[row], expected, atol=1e-6)
+
+
+def test_an_image_has_no_vote_about_its_copies() -> None:
+    features, labels = clouds(0)
+    labels = labels.copy()
+    features[1] = features[0]
+    labels[:2] = 2  # two copies under one wrong label
+    groups = np.arange(len(labels))
+    groups[1] = 0
+    assert neighbours_vote(directions(features), labels, groups, 3)[0, 2] == 0
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_wrong_labels_planted_among_real_digits_come_first(share: float) -> None:
+    images, truth = load_digits(return_X_y=True)
+    rows = np.random.default_rng(0).choice(len(truth), 700, replace=False)
+    images, truth = images[rows], truth[rows]
+    random = np.random.default_rng(1)
+    wrong = np.zeros(700, bool)
+    wrong[random.choice(700, round(700 * share), replace=False)] = True
+    given = np.where(wrong, (truth + random.integers(1, 10, 700)) % 10, truth)
+    groups = np.arange(700)
+    table = table_of([(f"c{label}", number) for number, label in enumerate(given.tolist())])
+    head = out_of_fold(table, images, groups).probabilities
+    mixed = (head + neighbours_vote(directions(images), given, groups, 10)) / 2
+    assert average_precision_score(wrong, margin(mixed, given)) > 0.97
+    suspects = rank_label_issues(mixed, given)
+    assert wrong[suspects.rows].mean() > 0.85
+    assert wrong[suspects.rows].sum() > 0.75 * wrong.sum()
+    assert (suspects.proposed == truth[suspects.rows])[wrong[suspects.rows]].mean() > 0.95

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing.copies import search as searching
+from eyeshot.auditing.copies import search as module
 from eyeshot.auditing.copies.descriptors import Descriptors, fit_whitening, oriented, standardised
 from eyeshot.auditing.copies.search import (
-    Candidates,
+    Pairs,
     best_of,
     neighbours,
+    rescore_other_orientations,
     search,
     search_cells,
     search_exact,
-    turned_otherwise,
 )
 
 
@@ -38,12 +38,12 @@ def with_copies(count: int, copies: int, seed: int = 0) -> Descriptors:
     return described(images)
 
 
-def as_dict(found: Candidates) -> dict[tuple[int, int], tuple[int, float]]:
+def as_dict(found: Pairs) -> dict[tuple[int, int], tuple[int, float]]:
     rows = zip(
         found.first.tolist(),
         found.second.tolist(),
         found.orientation.tolist(),
-        found.cosine.tolist(),
+        found.score.tolist(),
         strict=True,
     )
     return {(one, two): (turn, cosine) for one, two, turn, cosine in rows}
@@ -59,11 +59,11 @@ def test_where_everything_resembles_everything_the_best_pairs_of_each_picture_ar
     some = whiten(waves)
     seen = None if whole else whiten(standardised(pictures(count, seed + 1)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searching, "neighbours", lambda _: 4)
-        patch.setattr(searching, "ROWS", 8)
-        patch.setattr(searching, "COLUMNS", 16)
+        patch.setattr(module, "neighbours", lambda _: 4)
+        patch.setattr(module, "ROWS", 8)
+        patch.setattr(module, "COLUMNS", 16)
         usual = as_dict(search_exact(some, seen, least=-1.0))
-        patch.setattr(searching, "MOST_WAITING", 50)  # chosen often, so that what is asked for rises
+        patch.setattr(module, "MOST_WAITING", 50)  # chosen often, so that what is asked for rises
         cut = as_dict(search_exact(some, seen, least=-1.0))
     assert cut == usual
     assert len(cut) < count * (count - 1) // 2
@@ -94,9 +94,9 @@ def test_the_search_finds_what_comparing_every_pair_in_every_orientation_finds(
 def test_blocks_leave_no_pair_out(monkeypatch: pytest.MonkeyPatch) -> None:
     made = with_copies(150, 40)
     whole = as_dict(search_exact(made, least=0.3))
-    monkeypatch.setattr(searching, "ROWS", 16)
-    monkeypatch.setattr(searching, "COLUMNS", 24)
-    monkeypatch.setattr(searching, "MOST_WAITING", 50)
+    monkeypatch.setattr(module, "ROWS", 16)
+    monkeypatch.setattr(module, "COLUMNS", 24)
+    monkeypatch.setattr(module, "MOST_WAITING", 50)
     parts = as_dict(search_exact(made, least=0.3))
     assert len(whole) > 100
     assert parts.keys() == whole.keys()
@@ -133,11 +133,11 @@ def test_with_all_pictures_in_all_cells_cells_find_everything() -> None:
 
 def test_beyond_a_size_not_all_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     made = with_copies(2000, 100)
-    monkeypatch.setattr(searching, "PICTURES_PER_CELL", 4)
-    monkeypatch.setattr(searching, "EXACT_UP_TO", 2000)
+    monkeypatch.setattr(module, "PICTURES_PER_CELL", 4)
+    monkeypatch.setattr(module, "EXACT_UP_TO", 2000)
     all_pairs = as_dict(search(made, least=0.3))
     assert all_pairs == as_dict(search_exact(made, least=0.3))
-    monkeypatch.setattr(searching, "EXACT_UP_TO", 1999)
+    monkeypatch.setattr(module, "EXACT_UP_TO", 1999)
     some = as_dict(search(made, least=0.3))
     assert len(all_pairs.keys() - some.keys()) > 0
     assert sum((number, 1900 + number) in some for number in range(100)) >= 97
@@ -149,11 +149,11 @@ def test_in_small_sets_more_candidates_of_a_picture_are_kept(count: int, kept: i
 
 
 def test_of_many_copies_of_one_picture_each_keeps_its_best_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "ALL_NEIGHBOURS", 30 * 200)
+    monkeypatch.setattr(module, "ALL_NEIGHBOURS", 30 * 200)
     random = np.random.default_rng(0)
     one, two = np.triu_indices(200, 1)
     cosine = random.random(len(one)).astype(np.float32)
-    found = best_of([Candidates(one, two, np.zeros(len(one), np.int64), cosine)], 200)
+    found = best_of([Pairs(one, two, np.zeros(len(one), np.int64), cosine)], 200)
     assert len(found) <= 200 * 30
     got = as_dict(found)
     for picture in range(0, 200, 20):
@@ -170,7 +170,7 @@ def test_a_symmetric_picture_is_met_turned_over_as_well() -> None:
     waves = standardised(images)
     pictures = fit_whitening(waves)(waves)
     found = search_exact(pictures, least=0.5)
-    others = turned_otherwise(pictures, found)
+    others = rescore_other_orientations(pictures, found)
     pair = (found.first == 0) & (found.second == 1)
     assert {*found.orientation[pair].tolist(), *others.orientation.tolist()} == {0, 6}  # as it is, upside down
     assert (others.first.tolist(), others.second.tolist()) == ([0], [1])

@@ -6,7 +6,9 @@ from decisions_made import key, table_of
 
 from eyeshot.auditing import Decision, compare_decisions, decide
 from eyeshot.auditing.decision import ordered
+from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.errors import InputError
+from eyeshot.images import copy_groups
 
 
 def wrong_labels(share: float, seed: int = 0):
@@ -95,3 +97,41 @@ def test_too_few_images_to_judge_on_are_refused_with_the_number() -> None:
     made = [decide("relabel", [key(row) for row in range(290)], label="z", author="ann")]
     with pytest.raises(InputError, match="at least 20 images that the decisions leave as they are, got 10"):
         compared(table, features, groups, made)
+
+
+def planted(copies: int, seed: int = 0):
+    """Classes that no head can tell apart, but each picture `copies` times with a little noise: pure leakage."""
+    random = np.random.default_rng(seed)
+    count, width = 120, 150
+    pictures = random.normal(size=(count, width))
+    labels = random.permutation(np.arange(count) % 3)
+    listed = [("abc"[labels[n]], 1000 * copy + n) for copy in range(copies) for n in range(count)]
+    features = np.concatenate([pictures + 0.05 * random.normal(size=pictures.shape) for _ in range(copies)])
+    return table_of(listed), features, np.tile(np.arange(count), copies)
+
+
+def test_planted_copies_leak_and_the_gap_says_so() -> None:
+    table, features, groups = planted(copies=3)
+    found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
+    assert found.images == found.copies == 360
+    assert found.straddling > 300
+    assert found.plain > 0.9
+    assert found.grouped < 0.5
+    assert found.gap_low > 40
+    assert found.gap_points == pytest.approx(100 * (found.plain - found.grouped))
+    assert "cannot be told" not in found.words()
+
+
+def test_without_copies_both_splits_are_the_same_and_nothing_leaks() -> None:
+    table, features, groups = planted(copies=1)
+    found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
+    assert (found.copies, found.straddling, found.gap_points) == (0, 0, 0.0)
+    assert "cannot be told from none" in found.words()
+
+
+def test_equal_bytes_are_dealt_out_by_chance_in_the_plain_split() -> None:
+    """Of pairs of equal bytes, four in five straddle five folds by chance."""
+    listed = [(label, number) for number in range(500) for label in ("ab"[number % 2],) * 2]
+    table = table_of(listed)
+    found = measure_leakage(table, np.zeros((1000, 2)), copy_groups(table), folds=5, seed=0, reader="a test")
+    assert 0.74 < found.straddling / 1000 < 0.86
