@@ -92,7 +92,7 @@ def test_a_file_that_changed_meanwhile_is_like_no_other(tmp_path: Path) -> None:
         (tmp_path / "images" / name).write_bytes(data)
     contents = [xxhash.xxh3_128_hexdigest(data) for data in files.values()]
     paths = [str(tmp_path / "images" / name) for name in files]
-    seen = ImageStatsCache(tmp_path / "cache").inspect(contents, paths, workers=1, progress=nothing)
+    seen = ImageStatsCache(tmp_path / "cache").get(contents, paths, workers=1, progress=nothing)
     Path(paths[1]).write_bytes(encoded(255 - pixels, "BMP"))
     keys = pixel_keys(seen, contents, paths, cache=tmp_path / "cache", workers=1, progress=nothing)
     assert keys[0] != keys[1]
