@@ -24,23 +24,24 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import keep
-from eyeshot.auditing.describing import Descriptors
-from eyeshot.auditing.near import LEAST_COSINE
-from eyeshot.auditing.searching import EXACT_UP_TO, Candidates, neighbours, search, search_cells
+from eyeshot.auditing.copies.descriptors import Descriptors, fit_whitening
+from eyeshot.auditing.copies.groups import LEAST_COSINE
+from eyeshot.auditing.copies.search import EXACT_UP_TO, Pairs, neighbours, search, search_cells
 
 SIZES = (10_000, 100_000, 1_000_000)
-ENDS = (18, 32, 47, 60, 94, 128)  # as of PACS photographs and drawings
+FITTED = 1000  # pictures of noise that tell how descriptors turn
 PLANTED = 20  # one of so many
 QUERIES = 2000
 # Of 11 kinds of planted copies, 150 each of PACS photographs and drawings; watermarks make the lower half of the first.
 COSINES = ((0.42, 0.9, 0.05), (0.9, 0.99, 0.15), (0.99, 1.0, 0.8))  # from, to, share
-Pairs = set[tuple[int, int]]
+PairSet = set[tuple[int, int]]
 
 
 def made(count: int, seed: int = 0) -> tuple[Descriptors, np.ndarray, np.ndarray, np.ndarray]:
     """Descriptors, and of the planted pairs the original, the copy and their cosine."""
     random = np.random.default_rng(seed)
-    values = random.standard_normal((count, ENDS[-1]), dtype=np.float32)
+    turns = fit_whitening(random.standard_normal((FITTED, 16, 16), dtype=np.float32)).turns
+    values = random.standard_normal((count, turns.shape[1]), dtype=np.float32)
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     planted = count // PLANTED
     order = random.permutation(count)[: 2 * planted]
@@ -55,16 +56,16 @@ def made(count: int, seed: int = 0) -> tuple[Descriptors, np.ndarray, np.ndarray
     near = cosine[:, None] * own + np.sqrt(1 - cosine[:, None] ** 2) * noise
     for orientation in range(8):
         rows = np.arange(planted) % 8 == orientation
-        values[copies[rows]] = Descriptors(near[rows], ENDS).turned(orientation).values
-    return Descriptors(values, ENDS), originals, copies, cosine
+        values[copies[rows]] = Descriptors(near[rows], turns).turned(orientation).values
+    return Descriptors(values, turns), originals, copies, cosine
 
 
-def pairs_of(found: Candidates) -> Pairs:
+def pairs_of(found: Pairs) -> PairSet:
     low, high = np.minimum(found.first, found.second), np.maximum(found.first, found.second)
     return set(zip(low.tolist(), high.tolist(), strict=True))
 
 
-def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> Pairs:
+def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> PairSet:
     """All pairs of some pictures, one orientation after the other: another way than that of the search."""
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for orientation in range(8):
@@ -87,7 +88,7 @@ def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> Pairs:
     }
 
 
-def timed(work: Callable[[], Candidates]) -> tuple[Candidates, dict[str, Any]]:
+def timed(work: Callable[[], Pairs]) -> tuple[Pairs, dict[str, Any]]:
     cpu, wall = time.process_time(), time.perf_counter()
     result = work()
     return result, {
@@ -97,7 +98,7 @@ def timed(work: Callable[[], Candidates]) -> tuple[Candidates, dict[str, Any]]:
     }
 
 
-def recalls(got: Pairs, truth: Pairs, planted: dict[tuple[int, int], float]) -> dict[str, Any]:
+def recalls(got: PairSet, truth: PairSet, planted: dict[tuple[int, int], float]) -> dict[str, Any]:
     sure = {pair: cosine for pair, cosine in planted.items() if pair in truth}
     bands = {
         f"planted_{low:.2f}_to_{high:.2f}": [

@@ -29,13 +29,12 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.common import keep, shared, squeezenet
 from eyeshot.auditing import find_groups
-from eyeshot.auditing.class_neighbours import FAR, directions, far_from_own, neighbours_vote
-from eyeshot.auditing.confident import contradicted, doubt, find_suspects
-from eyeshot.auditing.out_of_fold import out_of_fold
+from eyeshot.auditing.label_issues import contradicted, directions, issue_score, neighbours_vote, rank_label_issues
+from eyeshot.auditing.model_checks import FAR, distances_within_classes
 from eyeshot.augment import Pool
 from eyeshot.digits import large_digits
 from eyeshot.images import ImageTable, PixelStore, read_images
-from eyeshot.models import Backbone, FeatureBank, fit_head, load_backbone
+from eyeshot.models import Backbone, FeatureBank, fit_head, load_backbone, out_of_fold
 
 METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 COMPARED = METHODS[:2]
@@ -111,16 +110,16 @@ def one_seed(
     mixed = ((found.probabilities + votes) / 2).astype(np.float32)
     usual = usual_head(features, given, len(table.classes), seed)
     made = {
-        "ours": float(average_precision_score(wrong, doubt(mixed, given)[0])),
+        "ours": float(average_precision_score(wrong, issue_score(mixed, given)[0])),
         # As with the user's own probabilities and no model.
-        "ours, head alone": float(average_precision_score(wrong, doubt(found.probabilities, given)[0])),
-        "ours, usual head alone": float(average_precision_score(wrong, doubt(usual, given)[0])),
+        "ours, head alone": float(average_precision_score(wrong, issue_score(found.probabilities, given)[0])),
+        "ours, usual head alone": float(average_precision_score(wrong, issue_score(usual, given)[0])),
     }
     for name, probabilities in (("head", found.probabilities), ("mean", mixed), ("usual head", usual)):
         for method in METHODS:
             scores = cleanlab_scores(given, probabilities, method)
             made[f"cleanlab, {name}, {method}"] = float(average_precision_score(wrong, scores))
-    suspects = find_suspects(mixed, given)
+    suspects = rank_label_issues(mixed, given)
     theirs = np.flatnonzero(find_label_issues(given, mixed, filter_by="confident_learning", n_jobs=1))
     made |= {
         "penalty": found.penalty,
@@ -179,11 +178,11 @@ def outliers_of(
         some = np.random.default_rng([seed, 2]).choice(len(drawings), DRAWINGS, replace=False)
         vectors = directions(np.concatenate([features, drawings[some]]))
         labels = np.concatenate([photos.labels, classes[some]])
-        far = far_from_own(vectors, labels, np.arange(len(labels)))
-        planted = far.rows >= len(photos)
-        found = far.scores >= FAR
+        in_class, _, _, scores = distances_within_classes(vectors, labels, np.arange(len(labels)))
+        planted = in_class >= len(photos)
+        found = scores >= FAR
         each.append({
-            "average precision": float(average_precision_score(planted, far.scores)),
+            "average precision": float(average_precision_score(planted, scores)),
             "findings": float(found.sum()),
             "recall": float(planted[found].sum() / DRAWINGS),
             "planted among the findings": float(planted[found].mean()),

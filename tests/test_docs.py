@@ -27,7 +27,7 @@ def test_every_key_of_cover_json_is_documented() -> None:
 def test_every_key_and_kind_of_audit_json_is_documented() -> None:
     from typing import get_args
 
-    from eyeshot.auditing import report as audit_report
+    from eyeshot.auditing import findings as audit_report
 
     text = (ROOT / "docs" / "audit-json.md").read_text(encoding="utf-8")
     words = set(re.findall(r"`([a-z_0-9-]+)`", text))

@@ -84,7 +84,8 @@ def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.Monk
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: opened.append(real(*given, **named)) or opened[-1])
     monkeypatch.setattr(
-        "eyeshot.auditing.near.read_grey", lambda paths, side, workers: np.zeros((len(paths), side, side), "u1")
+        "eyeshot.auditing.copies.groups.read_grey",
+        lambda paths, side, workers: np.zeros((len(paths), side, side), "u1"),
     )
     report = audit(train, test, cache=tmp_path / "cache", thorough=False).report
     assert report.read == len(opened) == 13
@@ -169,26 +170,6 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="must hold images"):
         audit(tmp_path / "none", cache=tmp_path / "cache")
-
-
-def test_chains_of_look_alikes_do_not_fuse() -> None:
-    from eyeshot.auditing.grouping import make_groups
-
-    first, second = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 4])
-    groups = make_groups(first, second, np.zeros(4, np.int64), np.full(4, 0.5, np.float32))
-    for group in groups:
-        medoid = group.members[0]
-        assert all((min(medoid, one), max(medoid, one)) in zip(first, second, strict=True) for one in group.members[1:])
-    assert max(len(group.members) for group in groups) <= 3
-
-
-def test_the_better_pair_wins_where_a_watermark_draws_others_together() -> None:
-    """0 and 1 are originals, 2 and 3 their watermarked copies, which look alike by the watermark."""
-    from eyeshot.auditing.grouping import make_groups
-
-    first, second = np.array([2, 0, 1]), np.array([3, 2, 3])
-    groups = make_groups(first, second, np.zeros(3, np.int64), np.array([0.36, 0.5, 0.45], np.float32))
-    assert [set(group.members) for group in groups] == [{0, 2}, {1, 3}]
 
 
 def test_train_and_test_that_differ_in_brightness_are_told_apart_by_it(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from bad_input import as_jpeg, photograph
 
-from eyeshot.auditing import AuditReport, audit
-from eyeshot.auditing import inspection as inspection_module
+from eyeshot.auditing import AuditReport, audit, image_stats
 
 KILLS = int(os.environ.get("EYESHOT_KILLS", "5"))
 IN_A_ROW = 5  # then it may end, and another begins
@@ -19,8 +18,8 @@ CODE = """
 import sys
 from pathlib import Path
 from eyeshot.auditing import audit
-import eyeshot.auditing.run, eyeshot.auditing.inspection
-eyeshot.auditing.inspection.CHUNK = 5
+import eyeshot.auditing.run, eyeshot.auditing.image_stats
+eyeshot.auditing.image_stats.CHUNK = 5
 print("ready", flush=True)
 train, cache, out = map(Path, sys.argv[1:])
 audit(train, cache=cache, workers=1).save(out)
@@ -70,8 +69,8 @@ def test_an_audit_killed_at_random_and_continued_ends_in_the_same_report(train: 
 
 
 def test_what_was_read_before_a_break_is_not_read_again(train: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(inspection_module, "CHUNK", 10)
-    usual = inspection_module.measure
+    monkeypatch.setattr(image_stats, "CHUNK", 10)
+    usual = image_stats.measure
     seen = []
 
     def breaking(image):
@@ -80,9 +79,9 @@ def test_what_was_read_before_a_break_is_not_read_again(train: Path, tmp_path: P
             raise KeyboardInterrupt
         return usual(image)
 
-    monkeypatch.setattr(inspection_module, "measure", breaking)
+    monkeypatch.setattr(image_stats, "measure", breaking)
     with pytest.raises(KeyboardInterrupt):
         audit(train, cache=tmp_path / "cache", workers=1)
-    monkeypatch.setattr(inspection_module, "measure", usual)
+    monkeypatch.setattr(image_stats, "measure", usual)
     # 45 different contents; of those that were measured at most one chunk and what waited in threads is lost.
     assert audit(train, cache=tmp_path / "cache", workers=1).report.read <= 45 - 20

@@ -8,8 +8,9 @@ import pytest
 from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 from PIL import Image, ImageOps
 
-from eyeshot.auditing import AuditReport, Finding, audit, out_of_fold
+from eyeshot.auditing import AuditReport, Finding, audit
 from eyeshot.errors import InputError
+from eyeshot.models import linear_probe
 
 
 def looked_at(train: Path, test: Path | None = None, **options: object) -> AuditReport:
@@ -143,7 +144,7 @@ def test_folds_that_cannot_be_made_end_no_run_and_are_said(train: Path, monkeypa
     def refuse(*arguments: object, **options: object) -> None:
         raise InputError("Copies tie all images of 'red' into fold 0.")
 
-    monkeypatch.setattr(out_of_fold, "make_folds", refuse)
+    monkeypatch.setattr(linear_probe, "make_folds", refuse)
     report = looked_at(train)
     assert report.label_issues is None
     assert any("not looked at: Copies tie" in note for note in report.notes)

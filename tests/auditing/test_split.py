@@ -9,12 +9,10 @@ from decisions_made import key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import read_split
-from eyeshot.auditing.leakage import measure_leakage
-from eyeshot.auditing.like_test import auc_between, auc_half, check_effective, judge, order_like_test, weigh
-from eyeshot.auditing.split import Split, divide
+from eyeshot.auditing import Split, read_split
+from eyeshot.auditing.split import divide
 from eyeshot.errors import InputError
-from eyeshot.images import copy_groups, hold_out
+from eyeshot.images import copy_groups
 
 listings = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), min_size=6, max_size=60)
 seeds = st.integers(0, 4)
@@ -116,129 +114,6 @@ def test_another_file_is_no_split(tmp_path: Path, text: str) -> None:
     (tmp_path / "split.json").write_text(text, "utf-8")
     with pytest.raises(InputError, match=r"is no split: .*eyeshot split"):
         read_split(tmp_path / "split.json")
-
-
-def planted(copies: int, seed: int = 0):
-    """Classes that no head can tell apart, but each picture `copies` times with a little noise: pure leakage."""
-    random = np.random.default_rng(seed)
-    count, width = 120, 150
-    pictures = random.normal(size=(count, width))
-    labels = random.permutation(np.arange(count) % 3)
-    listed = [("abc"[labels[n]], 1000 * copy + n) for copy in range(copies) for n in range(count)]
-    features = np.concatenate([pictures + 0.05 * random.normal(size=pictures.shape) for _ in range(copies)])
-    return table_of(listed), features, np.tile(np.arange(count), copies)
-
-
-def test_planted_copies_leak_and_the_gap_says_so() -> None:
-    table, features, groups = planted(copies=3)
-    found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
-    assert found.images == found.copies == 360
-    assert found.straddling > 300
-    assert found.plain > 0.9
-    assert found.grouped < 0.5
-    assert found.gap_low > 40
-    assert found.gap_points == pytest.approx(100 * (found.plain - found.grouped))
-    assert "cannot be told" not in found.words()
-
-
-def test_without_copies_both_splits_are_the_same_and_nothing_leaks() -> None:
-    table, features, groups = planted(copies=1)
-    found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
-    assert (found.copies, found.straddling, found.gap_points) == (0, 0, 0.0)
-    assert "cannot be told from none" in found.words()
-
-
-def test_equal_bytes_are_dealt_out_by_chance_in_the_plain_split() -> None:
-    """Of pairs of equal bytes, four in five straddle five folds by chance."""
-    listed = [(label, number) for number in range(500) for label in ("ab"[number % 2],) * 2]
-    table = table_of(listed)
-    found = measure_leakage(table, np.zeros((1000, 2)), copy_groups(table), folds=5, seed=0, reader="a test")
-    assert 0.74 < found.straddling / 1000 < 0.86
-
-
-def clouds(shift: float, *, count: int = 600, seed: int = 0):
-    """Training images from N(0, 1) and test images from N(shift, 1) along the first of three axes."""
-    random = np.random.default_rng(seed)
-    train = random.normal(size=(count, 3))
-    test = random.normal(size=(count, 3)) + np.array([shift, 0, 0])
-    return table_of([("ab"[n % 2], n) for n in range(count)]), train, test, np.arange(count)
-
-
-def test_weights_are_the_ratio_of_densities() -> None:
-    """Of two Gaussians it is exp(shift x - shift^2 / 2), and n times exp(-shift^2) are effective."""
-    _, train, test, groups = clouds(0.8, count=4000)
-    likeness = weigh(train, test, groups, seed=0)
-    wanted = 0.8 * train[:, 0] - 0.32
-    assert np.corrcoef(np.log(likeness.weights), wanted)[0, 1] > 0.99
-    assert likeness.effective == pytest.approx(4000 * np.exp(-0.64), rel=0.15)
-
-
-def test_weights_have_mean_one_whatever_the_sizes_of_the_sets() -> None:
-    _, train, test, groups = clouds(0.5, count=3000)
-    for count in (600, 3000):
-        assert weigh(train, test[:count], groups, seed=0).weights.mean() == pytest.approx(1.0, abs=0.1)
-
-
-def test_of_two_equal_sets_in_many_dimensions_nearly_all_images_are_effective() -> None:
-    """A classifier that learns its 300 images by heart is sure of everything, and wrong half the time."""
-    random = np.random.default_rng(0)
-    train, test = random.normal(size=(2, 300, 200))
-    assert weigh(train, test, np.arange(300), seed=0).effective > 200
-
-
-def test_test_images_far_away_leave_no_effective_sample() -> None:
-    """All training images are about as unlike: Kish's number alone would call them all effective."""
-    random = np.random.default_rng(0)
-    train = np.column_stack([random.normal(scale=0.01, size=400), random.normal(size=400)])
-    test = np.column_stack([20 + random.normal(scale=0.01, size=400), random.normal(size=400)])
-    assert weigh(train, test, np.arange(400), seed=0).effective < 10
-
-
-def test_a_validation_set_like_the_test_set_is_nearer_to_it_than_one_by_chance() -> None:
-    table, train, test, groups = clouds(1.0, count=2000)
-    likeness = weigh(train, test, groups, seed=0)
-    check_effective(likeness, 200, 0.1)
-    order = order_like_test(table, groups, likeness, seed=0)
-    _, held = hold_out(table, groups, share=0.1, seed=0, order=order.tolist())
-    assert len(held) == 200
-    assert train[held, 0].mean() > 0.6  # of 1.0; by chance 0
-    found = judge(table, groups, train, test, held, likeness, share=0.1, seed=0)
-    assert found.auc_before > 0.7
-    assert found.auc_after < found.auc_before - 0.1
-
-
-def test_the_order_like_test_follows_from_seed_and_content_and_goes_by_groups() -> None:
-    table, train, test, _ = clouds(0.5)
-    groups = np.arange(600) // 2
-    likeness = weigh(train, test, groups, seed=0)
-    order = order_like_test(table, groups, likeness, seed=3)
-    assert (order[0::2] == order[1::2]).all()
-    assert (order == order_like_test(table, groups, likeness, seed=3)).all()
-    assert (order != order_like_test(table, groups, likeness, seed=4)).any()
-
-
-def test_too_small_an_effective_sample_is_refused_with_the_number() -> None:
-    _, train, test, groups = clouds(3.0)
-    likeness = weigh(train, test, groups, seed=0)
-    with pytest.raises(
-        InputError, match=rf"at least 120 for --val 0.2, got an effective number of {int(likeness.effective)} am"
-    ):
-        check_effective(likeness, 120, 0.2)
-    _, train, test, groups = clouds(1.0)
-    likeness = weigh(train, test, groups, seed=0)
-    with pytest.raises(InputError, match=r"Use --val 0\.\d+, or"):
-        check_effective(likeness, 360, 0.6)
-
-
-def test_the_area_between_two_equal_clouds_is_a_half() -> None:
-    _, train, test, groups = clouds(0.0, count=1500)
-    assert auc_between(train, test, groups, seed=0) == pytest.approx(0.5, abs=0.04)
-
-
-def test_the_interval_of_an_area_holds_what_many_draws_say() -> None:
-    random = np.random.default_rng(0)
-    areas = [float(np.mean(random.normal(1, 1, 40)[:, None] > random.normal(0, 1, 60)[None])) for _ in range(2000)]
-    assert auc_half(float(np.mean(areas)), 60, 40) == pytest.approx(1.96 * np.std(areas), rel=0.1)
 
 
 def test_keys_of_pictures_are_contents() -> None:

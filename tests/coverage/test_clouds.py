@@ -179,7 +179,7 @@ def test_four_of_five_agree_and_three_do_not():
 
 
 def test_cover_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
-    from eyeshot.coverage import neighbours
+    from eyeshot.models import neighbours
 
     random = np.random.default_rng(8)
     target = random.normal(size=(100, 6)).astype(np.float32)

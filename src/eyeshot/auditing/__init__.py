@@ -1,6 +1,6 @@
-"""Look at the data first: findings, decisions, the manifest after them, and splits that copies do not flatter.
+"""What is in the data: findings with evidence, and what people decided about them.
 
-Names are loaded when first used: listing decisions needs no network library.
+Names are loaded when first used: the processes that decode need no tables.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
-    from eyeshot.auditing.aligning import align
-    from eyeshot.auditing.comparing import Comparison, compare_decisions
     from eyeshot.auditing.contradictions import WINNERS, Contradiction, Winner, find_contradictions, settle
+    from eyeshot.auditing.copies.crops import align
     from eyeshot.auditing.copy_groups import find_groups, merge_copy_groups
     from eyeshot.auditing.decisions import (
         DECISIONS_FILE,
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
         undo_of,
     )
     from eyeshot.auditing.export import write_csv, write_decisions, write_links
-    from eyeshot.auditing.head_features import image_features, name_reader
-    from eyeshot.auditing.manifest import DecisionState, Manifest, Standing, compute_manifest
-    from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
-    from eyeshot.auditing.report import (
+    from eyeshot.auditing.findings import (
+        NAMES,
         AuditReport,
         CopyGroup,
         Distribution,
@@ -40,12 +37,14 @@ if TYPE_CHECKING:
         read_groups,
         read_report,
     )
+    from eyeshot.auditing.images import Sources, is_flat, read_sources
+    from eyeshot.auditing.manifest import DecisionState, Manifest, compute_manifest
+    from eyeshot.auditing.policies import POLICIES, apply_policy, find_policy
     from eyeshot.auditing.run import Audit, audit
-    from eyeshot.auditing.sources import Sources, is_flat, read_sources
-    from eyeshot.auditing.split import SPLIT_FILE, count_parts, read_split
+    from eyeshot.auditing.split import SPLIT_FILE, Split, count_parts, read_split
+    from eyeshot.auditing.split_quality import compare_decisions
     from eyeshot.auditing.splitting import SplitRequest, make_split
     from eyeshot.auditing.using import use_decisions, use_split
-    from eyeshot.auditing.words import NAMES
 
 __all__ = [
     "DECISIONS_FILE",
@@ -57,7 +56,6 @@ __all__ = [
     "WINNERS",
     "Audit",
     "AuditReport",
-    "Comparison",
     "Contradiction",
     "CopyGroup",
     "Decision",
@@ -70,8 +68,8 @@ __all__ = [
     "LabelPair",
     "Manifest",
     "Sources",
+    "Split",
     "SplitRequest",
-    "Standing",
     "Winner",
     "align",
     "apply_policy",
@@ -84,11 +82,9 @@ __all__ = [
     "find_contradictions",
     "find_groups",
     "find_policy",
-    "image_features",
     "is_flat",
     "make_split",
     "merge_copy_groups",
-    "name_reader",
     "ordered",
     "read_groups",
     "read_report",
@@ -103,55 +99,52 @@ __all__ = [
     "write_links",
 ]
 
-# No module may have the name of what it exports: once it is loaded, the package's attribute is the module.
 _HOME = {
-    "align": "aligning",
-    "audit": "run",
-    "Sources": "sources",
-    "read_report": "report",
-    "read_sources": "sources",
-    "is_flat": "sources",
-    "ImageRef": "report",
-    "Finding": "report",
-    "LabelPair": "report",
-    "Distribution": "report",
-    "AuditReport": "report",
     "Audit": "run",
-    "NAMES": "words",
-    "DECISIONS_FILE": "decisions",
-    "KINDS": "decisions",
-    "POLICIES": "policies",
-    "SPLIT_FILE": "split",
+    "AuditReport": "findings",
     "Contradiction": "contradictions",
+    "CopyGroup": "findings",
+    "DECISIONS_FILE": "decisions",
+    "Decision": "decisions",
     "DecisionLog": "decisions",
     "DecisionState": "manifest",
+    "Decisions": "decisions",
+    "Distribution": "findings",
+    "Finding": "findings",
+    "ImageRef": "findings",
+    "KINDS": "decisions",
+    "LabelPair": "findings",
+    "Manifest": "manifest",
+    "NAMES": "findings",
+    "POLICIES": "policies",
     "REVIEW_OF": "decisions",
-    "Standing": "manifest",
+    "SPLIT_FILE": "split",
+    "Sources": "images",
+    "Split": "split",
+    "SplitRequest": "splitting",
     "WINNERS": "contradictions",
     "Winner": "contradictions",
-    "default_author": "decisions",
-    "ordered": "decisions",
-    "find_contradictions": "contradictions",
-    "merge_copy_groups": "copy_groups",
-    "read_groups": "report",
-    "settle": "contradictions",
-    "undo_of": "decisions",
-    "Comparison": "comparing",
-    "compare_decisions": "comparing",
-    "image_features": "head_features",
-    "name_reader": "head_features",
-    "Decision": "decisions",
-    "Decisions": "decisions",
-    "Manifest": "manifest",
-    "SplitRequest": "splitting",
+    "align": "copies.crops",
     "apply_policy": "policies",
+    "audit": "run",
+    "compare_decisions": "split_quality",
     "compute_manifest": "manifest",
     "count_parts": "split",
     "decide": "decisions",
+    "default_author": "decisions",
+    "find_contradictions": "contradictions",
     "find_groups": "copy_groups",
     "find_policy": "policies",
+    "is_flat": "images",
     "make_split": "splitting",
+    "merge_copy_groups": "copy_groups",
+    "ordered": "decisions",
+    "read_groups": "findings",
+    "read_report": "findings",
+    "read_sources": "images",
     "read_split": "split",
+    "settle": "contradictions",
+    "undo_of": "decisions",
     "use_decisions": "using",
     "use_split": "using",
     "write_csv": "export",

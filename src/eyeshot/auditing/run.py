@@ -16,20 +16,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyeshot.auditing.adversarial import tell_apart
-from eyeshot.auditing.copies import Copies, find_copies
-from eyeshot.auditing.distributions import compare
-from eyeshot.auditing.found import told_apart
-from eyeshot.auditing.inspection import Inspected, Inspector
-from eyeshot.auditing.odd import bad_refs, odd_classes, odd_files
-from eyeshot.auditing.properties import properties
-from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Finding
-from eyeshot.auditing.sources import Sources, read_sources
-from eyeshot.auditing.words import KINDS, answer
+from eyeshot.auditing.copies.groups import Copies, find_copies
+from eyeshot.auditing.findings import (
+    KINDS,
+    AuditReport,
+    ClassCount,
+    Distribution,
+    Finding,
+    first_things_to_do,
+    with_unique_ids,
+)
+from eyeshot.auditing.image_quality import check_classes, check_files, unusable_files
+from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
+from eyeshot.auditing.images import AuditImages, read_audit_images
+from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
 from eyeshot.workspace import make_folder, replacing
 
 if TYPE_CHECKING:
-    from eyeshot.auditing.with_model import WithModel
+    from eyeshot.auditing.model_checks import ModelChecks
     from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
@@ -38,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What `audit()` found.
+    """The result of `audit()`.
 
     Attributes:
         report: the contents of `audit.json`.
@@ -46,7 +50,7 @@ class Audit:
     """
 
     report: AuditReport
-    sources: Sources
+    sources: AuditImages
 
     def save(self, folder: Path) -> None:
         """Write `audit.json` and `findings.csv`, each whole or not at all.
@@ -103,29 +107,29 @@ def audit(
     """
     clock = _Clock()
     with clock("images"):
-        inspector = Inspector(cache)
-        sources = read_sources(
+        stats_cache = ImageStatsCache(cache)
+        images = read_audit_images(
             train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
             cache=cache, workers=workers, progress=progress,
             # The file of probabilities is checked first, against classes that only the headers tell.
-            look=inspector.look() if probabilities is None else None, keep=inspector.keep,
+            look=stats_cache.measurer() if probabilities is None else None, keep=stats_cache.keep,
         )  # fmt: skip
         given = None
         if probabilities is not None:
-            from eyeshot.auditing.given_probabilities import open_probabilities
+            from eyeshot.auditing.label_issues import open_probabilities
 
-            given = open_probabilities(probabilities, sources.train.classes)
-        inspected = inspector.inspect(sources.contents, sources.paths, workers=workers, progress=progress)
+            given = open_probabilities(probabilities, images.train.classes)
+        stats = stats_cache.get(images.contents, images.paths, workers=workers, progress=progress)
     with clock("copies"):
-        copies = find_copies(sources, inspected, thorough=thorough, cache=cache, workers=workers, progress=progress)
-    usable = np.array([row for row in range(len(sources)) if row not in inspected.failed], np.int64)
-    seen: WithModel | None = None
+        copies = find_copies(images, stats, thorough=thorough, cache=cache, workers=workers, progress=progress)
+    usable = np.array([row for row in range(len(images)) if row not in stats.failed], np.int64)
+    checks: ModelChecks | None = None
     if backbone is not None or given is not None:
-        from eyeshot.auditing.with_model import look_with_model  # torch, which the rest does without
+        from eyeshot.auditing.model_checks import run_model_checks
 
         with clock("model"):
-            seen = look_with_model(
-                sources, usable, copies.group_of, backbone=backbone, probabilities=given, device=device,
+            checks = run_model_checks(
+                images, usable, copies.group_of, backbone=backbone, probabilities=given, device=device,
                 cache=cache, progress=progress,
             )  # fmt: skip
     distributions: list[Distribution] = []
@@ -133,50 +137,50 @@ def audit(
     if test is not None:
         with clock("train and test"):
             progress("comparing training and test", 0, 0)
-            side, groups = sources.in_test[usable], copies.group_of[usable]
+            side, groups = images.in_test[usable], copies.group_of[usable]
             if 0 < side.sum() < len(side):
-                found = properties(sources, inspected, usable)
-                distributions = compare(found, side, groups, lambda rows: sources.refs(usable[rows]))
-                adversarial = tell_apart(found, side, groups)
+                properties = measured_properties(images, stats, usable)
+                distributions = compare_properties(properties, side, groups, lambda rows: images.refs(usable[rows]))
+                adversarial = classify_by_properties(properties, side, groups)
     with clock("odd"):
-        odd = told_apart([*odd_files(sources, inspected), *odd_classes(sources, small=small_class)])
-    findings = sorted([*copies.findings, *odd, *(told_apart(seen.findings) if seen else ())], key=_place)
-    images: Counter[str] = Counter()
-    for one in findings:
-        images[one.kind] += len(one.images)
+        quality = with_unique_ids([*check_files(images, stats), *check_classes(images, small=small_class)])
+    findings = sorted([*copies.findings, *quality, *(with_unique_ids(checks.findings) if checks else ())], key=_place)
+    image_counts: Counter[str] = Counter()
+    for finding in findings:
+        image_counts[finding.kind] += len(finding.images)
     report = AuditReport(
         train=str(train),
         test=None if test is None else str(test),
-        n_train=len(sources.train),
-        n_test=0 if sources.test is None else len(sources.test),
-        n_files=len(sources) + len(sources.bad),
+        n_train=len(images.train),
+        n_test=0 if images.test is None else len(images.test),
+        n_files=len(images) + len(images.unusable),
         findings=findings,
         groups=copies.groups,
         cut_off=copies.cut_off,
         conflicts=copies.conflicts,
-        classes=_classes(sources, inspected, copies),
+        classes=_classes(images, stats, copies),
         small_class=small_class,
         distributions=distributions,
         adversarial=adversarial,
-        adversarial_features=seen.adversarial if seen else None,
-        label_issues=seen.label_issues if seen else None,
-        notes=[*sources.notes, *(seen.notes if seen else ())],
-        read=inspected.read,
+        adversarial_features=checks.adversarial if checks else None,
+        label_issues=checks.label_issues if checks else None,
+        notes=[*images.notes, *(checks.notes if checks else ())],
+        read=stats.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,
-        versions=_versions(*(("torch", "timm", "scikit-learn") if seen else ())),
+        versions=_versions(*(("torch", "timm", "scikit-learn") if checks else ())),
         command=command,
-        counts=_in_order(Counter(one.kind for one in findings)),
-        images_by_kind=_in_order(images),
+        counts=_in_order(Counter(finding.kind for finding in findings)),
+        images_by_kind=_in_order(image_counts),
     )
-    report.answer = answer(report, skipped=len(bad_refs(sources, inspected)))
-    return Audit(report, sources)
+    report.answer = first_things_to_do(report, skipped=len(unusable_files(images, stats)))
+    return Audit(report, images)
 
 
-def _place(one: Finding) -> tuple[int, int, float, str]:
+def _place(finding: Finding) -> tuple[int, int, float, str]:
     """By kind and size; what has a rank of its own keeps it."""
-    rank = one.evidence.get("rank", 0.0)
-    return KINDS.index(one.kind), -len(one.images), rank if isinstance(rank, float) else 0.0, one.id
+    rank = finding.evidence.get("rank", 0.0)
+    return KINDS.index(finding.kind), -len(finding.images), rank if isinstance(rank, float) else 0.0, finding.id
 
 
 class _Clock:
@@ -196,13 +200,13 @@ def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
     return {kind: counts[kind] for kind in KINDS if kind in counts}
 
 
-def _classes(sources: Sources, inspected: Inspected, copies: Copies) -> list[ClassCount]:
-    made = []
-    usable = np.array([position not in inspected.failed for position in range(len(sources))])
-    for number, label in enumerate(sources.train.classes):
-        rows = np.flatnonzero((sources.labels == number) & usable)
-        made.append(ClassCount(label=label, images=len(rows), different=len(np.unique(copies.group_of[rows]))))
-    return made
+def _classes(images: AuditImages, stats: ImageStats, copies: Copies) -> list[ClassCount]:
+    counts = []
+    usable = np.array([position not in stats.failed for position in range(len(images))])
+    for number, label in enumerate(images.train.classes):
+        rows = np.flatnonzero((images.labels == number) & usable)
+        counts.append(ClassCount(label=label, images=len(rows), different=len(np.unique(copies.group_of[rows]))))
+    return counts
 
 
 def _csv(findings: list[Finding]) -> str:
@@ -224,12 +228,12 @@ def _csv(findings: list[Finding]) -> str:
             "proposed",
         ]
     )
-    for one in findings:
-        for ref in one.images:
+    for finding in findings:
+        for ref in finding.images:
             writer.writerow(
                 [
-                    one.id, one.kind, ref.split, ref.id, ref.label or "", ref.content, one.confidence,
-                    one.confidence_basis, one.suggestion, one.words, one.evidence.get("proposed", ""),
+                    finding.id, finding.kind, ref.split, ref.id, ref.label or "", ref.content, finding.confidence,
+                    finding.confidence_basis, finding.suggestion, finding.words, finding.evidence.get("proposed", ""),
                 ]
             )  # fmt: skip
     return buffer.getvalue()
@@ -237,10 +241,10 @@ def _csv(findings: list[Finding]) -> str:
 
 def _versions(*more: str) -> dict[str, str]:
     names = ("eyeshot", "numpy", "pillow", "polars", "scipy", *more)
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # run from a checkout
             continue
-    return found
+    return versions

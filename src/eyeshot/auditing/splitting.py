@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.copy_groups import find_groups, merge_copy_groups
 from eyeshot.auditing.decisions import Decisions
-from eyeshot.auditing.head_features import image_features, name_reader
-from eyeshot.auditing.leakage import measure_leakage
-from eyeshot.auditing.like_test import check_effective, judge, order_like_test, weigh
-from eyeshot.auditing.report import read_groups
+from eyeshot.auditing.findings import read_groups
+from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
+from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable
-from eyeshot.models import Backbone
+from eyeshot.models import Backbone, image_features, name_reader
 
 Progress = Callable[[str, int, int], None]
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
@@ -142,9 +141,9 @@ def _like_test(
         like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features")
     )
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
-    likeness = weigh(train, target, groups, seed=request.seed)
-    check_effective(likeness, round(request.val * len(table)), request.val)
-    parts = _divide(table, groups, request, order_like_test(table, groups, likeness, seed=request.seed))
+    weights, effective = density_ratio(train, target, groups, seed=request.seed)
+    check_effective(effective, len(table), round(request.val * len(table)), request.val)
+    parts = _divide(table, groups, request, order_by_weight(table, groups, weights, seed=request.seed))
     held = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
-    found = judge(table, groups, train, target, held, likeness, share=request.val, seed=request.seed)
+    found = judge_likeness(table, groups, train, target, held, effective, share=request.val, seed=request.seed)
     return parts, found

@@ -89,17 +89,10 @@ def compare(
     decisions: DecisionsFile = None,
 ) -> None:
     """Try it: train a head before and after decisions, in the same folds, and say whether they help."""
-    from eyeshot.auditing import (
-        compare_decisions,
-        find_groups,
-        image_features,
-        merge_copy_groups,
-        name_reader,
-        read_groups,
-    )
+    from eyeshot.auditing import compare_decisions, find_groups, merge_copy_groups, read_groups
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_train
-    from eyeshot.models import choose_device, load_backbone
+    from eyeshot.models import choose_device, image_features, load_backbone, name_reader
     from eyeshot.project import find_project
     from eyeshot.workspace import find_workspace
 

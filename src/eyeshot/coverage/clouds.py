@@ -16,13 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eyeshot.coverage.half_samples import HalfSamples
-from eyeshot.coverage.neighbours import (
-    distance_blocks,
-    first_in_halves,
-    nearest_sorted,
-    radii,
-    radii_in_halves,
-)
+from eyeshot.models import distance_blocks, first_in_halves, nearest_sorted, radii, radii_in_halves
 
 NEIGHBOURS = 5
 AGREEING = 4

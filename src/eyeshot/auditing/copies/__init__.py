@@ -1,0 +1,1 @@
+"""Copies of pictures: descriptors, the search for pairs that may be copies, their verification, and groups."""

@@ -1,0 +1,532 @@
+"""Copies of every kind, as groups and findings: identical files and pixels, near copies, conflicts, leaks.
+
+Images are told by two numbers: their position among all images and, of those with equal pixels once for all, the
+number of their picture. Only different pictures are compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import PIL
+import xxhash
+from numpy.typing import NDArray
+
+from eyeshot.auditing.copies.crops import describe_crop, find_crops
+from eyeshot.auditing.copies.descriptors import (
+    LEAST_CONTRAST,
+    combined,
+    fit_whitening,
+    inverse,
+    standardised,
+    thumbnails,
+)
+from eyeshot.auditing.copies.explain import describe_transform
+from eyeshot.auditing.copies.search import (
+    EXACT_UP_TO,
+    Pairs,
+    best_of_each,
+    concatenate,
+    rescore_other_orientations,
+    search,
+)
+from eyeshot.auditing.copies.threshold import BASE, choose_cut_off
+from eyeshot.auditing.copies.verify import read_grey, score_pairs
+from eyeshot.auditing.findings import (
+    Basis,
+    ClassPair,
+    CopyGroup,
+    CutOff,
+    Evidence,
+    Finding,
+    Kind,
+    Suggestion,
+    make_finding,
+)
+from eyeshot.auditing.image_stats import ImageStats
+from eyeshot.auditing.images import AuditImages
+from eyeshot.images import (
+    Failure,
+    UnreadableImageError,
+    UprightImage,
+    decode_upright,
+    default_workers,
+    in_parallel,
+    read_content,
+    strict_pillow,
+)
+from eyeshot.rowstore import RowStore
+
+LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
+THOROUGH_UP_TO = 2000  # pictures
+UNKNOWN_QUALITY = 90.0  # of files without a JPEG quality: lossless ones may have been made from a JPEG
+MOST_NAMED = 200  # transforms written out for one group
+MOST_FOR_DIAMETER = 40  # members
+VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
+HASH_BYTES = 16
+
+Progress = Callable[[str, int, int], None]
+Crops = dict[tuple[int, int], NDArray[np.float64]]
+"""By (first, second) picture, the map through which the second one, turned, looks like the first."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """All about copies.
+
+    Attributes:
+        findings: one for each group, or several where it is a conflict and a leak.
+        groups: the groups themselves.
+        conflicts: pictures under two labels, by pair of classes.
+        cut_off: from which score on two pictures counted as near copies.
+        group_of: int64 (N,), the first position of each image's group.
+    """
+
+    findings: list[Finding]
+    groups: list[CopyGroup]
+    conflicts: list[ClassPair]
+    cut_off: CutOff
+    group_of: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that are copies.
+
+    Attributes:
+        members: numbers of pictures, the medoid first.
+        orientations: what turns each member into the medoid.
+        scores: of each member against the medoid; 1 of the medoid itself.
+        diameter: largest distance between two members, 1 less their score.
+    """
+
+    members: list[int]
+    orientations: list[int]
+    scores: list[float]
+    diameter: float = 0.0
+
+
+def find_copies(
+    images: AuditImages,
+    stats: ImageStats,
+    *,
+    thorough: bool | None,
+    cache: Path,
+    workers: int | None,
+    progress: Progress,
+) -> Copies:
+    """Find copies among all images of training and test; arguments as of `audit`.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    good = np.array([position for position in range(len(images)) if position not in stats.failed], np.int64)
+    all_keys = pixel_keys(stats, images.contents, images.paths, cache=cache, workers=workers, progress=progress)
+    _, first, picture_of = np.unique(np.array(all_keys)[good], return_index=True, return_inverse=True)
+    pictures = good[first]
+    files: defaultdict[int, list[int]] = defaultdict(list)  # positions, by number of the picture
+    for position, picture in zip(good.tolist(), picture_of.tolist(), strict=True):
+        files[picture].append(position)
+    near, cut_off, crops = find_near_copies(
+        stats.records["grey"][pictures],
+        [images.paths[position] for position in pictures],
+        np.array([_single_label(images, files[picture]) for picture in range(len(pictures))], np.int64),
+        identical=_identical_pairs(images, files),
+        thorough=thorough,
+        workers=workers,
+        progress=progress,
+    )
+    in_near = {member for group in near for member in group.members}
+    identical = [
+        Group([picture], [0], [1.0]) for picture, same in files.items() if len(same) > 1 and picture not in in_near
+    ]
+    groups: list[CopyGroup] = []
+    findings: list[Finding] = []
+    group_of = np.arange(len(images), dtype=np.int64)
+    for group in (*near, *identical):
+        positions = [position for member in group.members for position in files[member]]
+        group_of[positions] = min(positions)
+        transforms = _transforms(images, stats, group, files, pictures, crops) if len(group.members) > 1 else None
+        about_group = _findings(images, group, positions, transforms, cut_off)
+        findings += about_group
+        groups.append(
+            CopyGroup(
+                images=images.refs(positions),
+                medoid=0,
+                diameter=group.diameter,
+                identical=len(group.members) == 1,
+                labels=_labels(images, positions),
+                findings=[finding.id for finding in about_group],
+            )
+        )
+    return Copies(findings, groups, _class_pairs(images, [*near, *identical], files), cut_off, group_of)
+
+
+def _single_label(images: AuditImages, positions: list[int]) -> int:
+    """The label of a picture; -1 where its files have none or several."""
+    labels = {int(images.labels[position]) for position in positions} - {-1}
+    return labels.pop() if len(labels) == 1 else -1
+
+
+def _identical_pairs(images: AuditImages, files: dict[int, list[int]]) -> tuple[int, int]:
+    """Pairs of labelled files with identical pixels, and how many of them stand under two labels."""
+    pairs = crossing = 0
+    for same in files.values():
+        counts = Counter(int(images.labels[position]) for position in same if images.labels[position] >= 0)
+        total = counts.total()
+        pairs += total * (total - 1) // 2
+        crossing += (total * total - sum(count * count for count in counts.values())) // 2
+    return pairs, crossing
+
+
+def _labels(images: AuditImages, positions: list[int]) -> list[str]:
+    return sorted({images.train.classes[label] for label in images.labels[positions].tolist() if label >= 0})
+
+
+def _transforms(
+    images: AuditImages,
+    stats: ImageStats,
+    group: Group,
+    files: dict[int, list[int]],
+    pictures: NDArray[np.int64],
+    crops: Crops,
+) -> tuple[str, list[str]]:
+    """The id of the image that a near group is described from, and what makes each other picture of it."""
+    chosen = _reference(stats, group, files, pictures)
+    reference = int(pictures[group.members[chosen]])
+    back = inverse(group.orientations[chosen])
+    transforms = []
+    for member, orientation in zip(group.members, group.orientations, strict=True):
+        position = files[member][0]
+        if position != reference:
+            part = _describe_part(crops, group.members[chosen], member)
+            words = describe_transform(stats, reference, position, combined(orientation, back), part)
+            transforms.append(f"{images.ids[position]}: {words}")
+    return images.ids[reference], transforms[:MOST_NAMED]
+
+
+def _findings(
+    images: AuditImages,
+    group: Group,
+    positions: list[int],
+    transforms: tuple[str, list[str]] | None,
+    cut_off: CutOff,
+) -> list[Finding]:
+    """What a group is: a conflict, a leak, both or, where it is neither, copies.
+
+    `transforms` are those of a near group; None of identical pixels.
+    """
+    refs = images.refs(positions)
+    labels = _labels(images, positions)
+    tests = int(images.in_test[positions].sum())
+    contents = len({images.contents[position] for position in positions})
+    evidence: Evidence = {
+        "same": "near" if transforms is not None else "bytes" if contents == 1 else "pixels",
+        "pictures": float(len(group.members)),
+        "diameter": group.diameter,
+    }
+    basis: Basis = "exact"
+    confidence = 1.0
+    if transforms is not None:
+        evidence["score"] = round(min(group.scores), 4)
+        evidence["reference"], evidence["transforms"] = transforms
+        # Where the precision cannot be estimated, a near copy is only as sure as its score.
+        basis = "estimated"
+        confidence = round(min(group.scores) if cut_off.precision is None else cut_off.precision, 3)
+    how = {"near": "near copies", "pixels": "files with identical pixels", "bytes": "files with identical bytes"}
+    what = f"{len(positions)} {how[str(evidence['same'])]}"
+
+    def about(kind: Kind, words: str, suggestion: Suggestion, more: Evidence) -> Finding:
+        return make_finding(
+            kind, refs, words, suggestion=suggestion, basis=basis, confidence=confidence, evidence=evidence | more
+        )
+
+    findings = []
+    if len(labels) > 1:
+        words = f"{what} stand under {len(labels)} labels: {', '.join(labels)}."
+        findings.append(about("conflict", words, "drop-both", {"labels": labels}))
+    if 0 < tests < len(positions):
+        words = f"{len(positions) - tests} of training and {tests} of test: {what}."
+        findings.append(about("leak", words, "drop", {}))
+    if not findings:
+        words = f"{what}{f' in {labels[0]}' if labels else ''}."
+        findings.append(
+            about("identical", words, "keep-one", {}) if transforms is None else about("near-copy", words, "group", {})
+        )
+    return findings
+
+
+def _describe_part(crops: Crops, reference: int, member: int) -> str:
+    """What was cut off, if this pair was met as a part."""
+    if (member, reference) in crops:
+        return describe_crop(crops[member, reference], of_second=True)
+    if (reference, member) in crops:
+        return describe_crop(crops[reference, member], of_second=False)
+    return ""
+
+
+def _reference(stats: ImageStats, group: Group, files: dict[int, list[int]], pictures: NDArray[np.int64]) -> int:
+    """Which member the others are described from: the largest, that most files hold, in colour, of good quality."""
+    positions = pictures[group.members]
+    width, height, colour, quality = (
+        stats.number(name)[positions] for name in ("width", "height", "colour", "quality")
+    )
+    plain = stats.records["layers"][positions] == b"RGB"
+
+    def worth(place: int) -> tuple[float, int, bool, bool, float, float, int]:
+        return (
+            float(width[place] * height[place]),
+            len(files[group.members[place]]),
+            bool(colour[place] >= 1),
+            bool(plain[place]),
+            float(quality[place]) or UNKNOWN_QUALITY,
+            group.scores[place],
+            -place,
+        )
+
+    return max(range(len(group.members)), key=worth)
+
+
+def _class_pairs(images: AuditImages, groups: list[Group], files: dict[int, list[int]]) -> list[ClassPair]:
+    pictures: Counter[tuple[str, str]] = Counter()
+    image_counts: Counter[tuple[str, str]] = Counter()
+    for group in groups:
+        positions = [position for member in group.members for position in files[member]]
+        for pair in combinations(_labels(images, positions), 2):
+            pictures[pair] += 1
+            image_counts[pair] += sum(
+                images.labels[position] >= 0 and images.train.classes[images.labels[position]] in pair
+                for position in positions
+            )
+    return [
+        ClassPair(first=pair[0], second=pair[1], pictures=count, images=int(image_counts[pair]))
+        for pair, count in sorted(pictures.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def find_near_copies(
+    grey: NDArray[np.uint8],
+    paths: list[str],
+    labels: NDArray[np.int64],
+    *,
+    identical: tuple[int, int],
+    thorough: bool | None,
+    workers: int | None,
+    progress: Progress,
+) -> tuple[list[Group], CutOff, Crops]:
+    """Groups of near copies among different pictures, the score from which on pairs count, and parts of pictures.
+
+    Candidates by whitened thumbnails, verified in fine detail, cut off where the data say so.
+
+    Args:
+        grey: uint8 (n, 64, 64), thumbnails of pictures no two of which have identical pixels.
+        paths: a file of each.
+        labels: int64 (n,), -1 without a label.
+        thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
+        identical: pairs of files with identical pixels, and how many of them stand under two labels.
+        workers: threads that decode pairs again that thumbnails leave open.
+        progress: called with (what, done, total).
+    """
+    small = thumbnails(grey)
+    seen = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat pictures have nothing to compare
+    pairs = concatenate([])
+    crops: Crops = {}
+    thorough = len(seen) <= THOROUGH_UP_TO if thorough is None else thorough
+    if len(seen) > 1:
+        waves = standardised(small[seen])
+        whiten = fit_whitening(waves)
+        described = whiten(waves)
+        candidates = search(
+            described,
+            least=LEAST_COSINE,
+            progress=lambda done, total: progress("comparing pictures", done, total),
+        )
+        candidates = concatenate([candidates, rescore_other_orientations(described, candidates)])
+        pairs = Pairs(seen[candidates.first], seen[candidates.second], candidates.orientation, candidates.score)
+        scores = score_pairs(
+            grey,
+            pairs,
+            read=lambda wanted, side: read_grey([paths[picture] for picture in wanted], side, workers),
+            progress=progress,
+        )
+        pairs = Pairs(pairs.first, pairs.second, pairs.orientation, scores)
+        pairs = pairs[best_of_each(pairs.keys(len(grey)), scores)]
+        if thorough:
+            known = pairs.keys(len(grey))[pairs.score >= BASE]
+            cropped, maps = find_crops(grey, paths, whiten, known, workers=workers, progress=progress)
+            crops = dict(zip(zip(cropped.first.tolist(), cropped.second.tolist(), strict=True), maps, strict=True))
+            # A pair that was seen as a whole, in vain, is judged by what was seen in part.
+            whole = ~np.isin(pairs.keys(len(grey)), cropped.keys(len(grey)))
+            pairs = concatenate([pairs[whole], cropped])
+    labelled = (labels[pairs.first] >= 0) & (labels[pairs.second] >= 0)
+    crosses = (labels[pairs.first] != labels[pairs.second])[labelled] if labelled.any() else None
+    cut_off = choose_cut_off(
+        pairs.score if crosses is None else pairs.score[labelled],
+        crosses,
+        identical=identical,
+        thorough=thorough,
+        exact=len(seen) <= EXACT_UP_TO,
+    )
+    kept = pairs.score >= cut_off.score
+    cut_off = cut_off.model_copy(update={"pairs": int(kept.sum()), "pairs_below": int((~kept).sum())})
+    groups = make_groups(pairs[kept])
+    return [replace(group, diameter=_diameter(grey, group)) for group in groups], cut_off, crops
+
+
+def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
+    least = min(group.scores)
+    pairs = pairs_within(group)
+    if len(pairs):
+        least = min(least, float(score_pairs(grey, pairs).min()))
+    return round(1.0 - least, 4)
+
+
+def make_groups(pairs: Pairs) -> list[Group]:
+    """Groups of pictures; every member has a pair with its medoid, so that chains of look-alikes do not fuse.
+
+    The best pairs go first, and a pair joins two groups only where one picture is a copy of all others: so two
+    drawings that share a watermark are not drawn together by it when their originals are there.
+
+    Args:
+        pairs: m pairs of copies, by numbers of pictures.
+    """
+    near: defaultdict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
+    rows = list(
+        zip(
+            pairs.first.tolist(),
+            pairs.second.tolist(),
+            pairs.orientation.tolist(),
+            pairs.score.tolist(),
+            strict=True,
+        )
+    )
+    for first, second, orientation, score in rows:
+        near[first][second] = (score, orientation)
+        near[second][first] = (score, inverse(orientation))
+    members: dict[int, set[int]] = {picture: {picture} for picture in near}  # by medoid
+    medoid_of = {picture: picture for picture in near}
+    for first, second, _, _ in sorted(rows, key=lambda row: (-row[3], row[0], row[1])):
+        own, other = medoid_of[first], medoid_of[second]
+        if own == other:
+            continue
+        both = members[own] | members[other]
+        # The medoids so far first: a thousand copies of one picture are then no million questions.
+        for medoid in dict.fromkeys((own, other, *sorted(both))):
+            if all(member == medoid or member in near[medoid] for member in both):
+                del members[own], members[other]
+                members[medoid] = both
+                medoid_of.update(dict.fromkeys(both, medoid))
+                break
+    return [_group(together, near) for together in sorted(members.values(), key=min) if len(together) > 1]
+
+
+def _group(members: set[int], near: dict[int, dict[int, tuple[float, int]]]) -> Group:
+    """The group with the member as medoid that is most like all others."""
+    able = [picture for picture in sorted(members) if members <= near[picture].keys() | {picture}]
+    medoid = max(able, key=lambda picture: sum(near[picture][other][0] for other in members if other != picture))
+    others = sorted(members - {medoid})
+    return Group(
+        [medoid, *others],
+        [0, *(near[medoid][other][1] for other in others)],
+        [1.0, *(near[medoid][other][0] for other in others)],
+    )
+
+
+def pairs_within(group: Group) -> Pairs:
+    """Pairs of members but those with the medoid, of the first 40; their scores are not known and 0."""
+    first, second = np.triu_indices(min(len(group.members), MOST_FOR_DIAMETER) - 1, k=1)
+    first, second = first + 1, second + 1
+    members = np.array(group.members, np.int64)
+    orientation = [
+        combined(group.orientations[b], inverse(group.orientations[a]))
+        for a, b in zip(first.tolist(), second.tolist(), strict=True)
+    ]
+    none = np.zeros(len(first), np.float32)
+    return Pairs(members[first], members[second], np.array(orientation, np.int64), none)
+
+
+def pixel_keys(
+    stats: ImageStats,
+    contents: Sequence[str],
+    paths: Sequence[str],
+    *,
+    cache: Path,
+    workers: int | None,
+    progress: Progress,
+) -> list[str]:
+    """A key of each image; two are equal when mode, size and pixels are.
+
+    Identical pixels make identical thumbnails: only images of different bytes and the same thumbnails are decoded
+    once more and hashed, and what `cache` knows is not decoded again.
+
+    Args:
+        stats: records of the images; those that failed have no pixels, and their key is of no use.
+        contents: content keys.
+        paths: a file with that content each.
+        cache: folder of all caches.
+        workers: threads that decode.
+        progress: called with (what, done, total).
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    path_of = dict(zip(contents, paths, strict=True))
+    alike: defaultdict[bytes, set[str]] = defaultdict(set)
+    records = stats.records
+    sizes = np.stack([stats.number("width"), stats.number("height")], axis=1)
+    for position, content in enumerate(contents):
+        if position not in stats.failed:
+            parts = (records["grey"][position], records["colour"][position], sizes[position])
+            alike[b"".join(part.tobytes() for part in parts) + records["layers"][position]].add(content)
+    unsure = sorted(content for same in alike.values() if len(same) > 1 for content in same)
+    hashes = _pixel_hashes(unsure, path_of, cache=cache, workers=workers, progress=progress)
+    return [hashes.get(content, content) for content in contents]
+
+
+def _pixel_hashes(
+    contents: list[str], path_of: dict[str, str], *, cache: Path, workers: int | None, progress: Progress
+) -> dict[str, str]:
+    if not contents:
+        return {}
+    store = RowStore(cache / "audit" / f"pixels-pillow{PIL.__version__}-v{VERSION}", shape=(HASH_BYTES,), dtype="uint8")
+    todo = [contents[place] for place in store.missing(contents)]
+    keys, rows = [], []
+    with strict_pillow():
+        read = in_parallel(
+            _read_pixel_hash, [(content, path_of[content]) for content in todo], workers or default_workers()
+        )
+        for done, (content, row) in enumerate(zip(todo, read, strict=True), 1):
+            if row is not None:
+                keys.append(content)
+                rows.append(row)
+            progress("comparing pixels", done, len(todo))
+    if keys:
+        store.append(keys, np.stack(rows))
+    unknown = {contents[place] for place in store.missing(contents)}
+    known = [content for content in contents if content not in unknown]
+    return {content: bytes(row).hex() for content, row in zip(known, store.read(known), strict=True)}
+
+
+def _read_pixel_hash(item: tuple[str, str]) -> NDArray[np.uint8] | None:
+    """None when the file is gone or was changed since it was measured: it is like no other then."""
+    content, path = item
+    data = read_content(path, content)
+    if isinstance(data, Failure):
+        return None
+    try:
+        return np.frombuffer(hash_pixels(decode_upright(data)), np.uint8)
+    except UnreadableImageError:
+        return None
+
+
+def hash_pixels(image: UprightImage) -> bytes:
+    """xxh3_128 of mode, size and pixels as they are stored, turned upright."""
+    layers = image.layers
+    digest = xxhash.xxh3_128(f"{layers.mode} {layers.width} {layers.height} ".encode())
+    digest.update(np.ascontiguousarray(layers).data)
+    return digest.digest()

@@ -1,0 +1,122 @@
+"""From which score on is a pair a copy? Set from the data, with an estimate of its precision.
+
+Copies rarely cross classes and look-alikes do: just below the cut-off, where nearly all pairs are look-alikes, a
+share q of the pairs crosses classes. If a share p of the pairs above it does, about p / q of them are look-alikes.
+Pairs that are identical, or agree in nearly all of their detail, tell how often true copies stand under two labels;
+that share is no sign of look-alikes and is taken off.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.auditing.findings import CutOff
+
+BASE = 0.38
+BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.37"
+STEP = 0.02
+HIGHEST = 0.9
+WANTED = 0.99
+BELOW = 0.25  # look-alikes are looked for this far below the cut-off
+LEAST_LOOKED_AT = BASE - BELOW  # scores under it are all one
+FEWEST_BELOW = 50
+FEWEST_ABOVE = 10
+CERTAIN = 0.9
+FEWEST_CERTAIN = 20
+
+
+def choose_cut_off(
+    scores: NDArray[np.float32],
+    crosses: NDArray[np.bool_] | None,
+    *,
+    identical: tuple[int, int] = (0, 0),
+    thorough: bool,
+    exact: bool,
+) -> CutOff:
+    """The lowest cut-off, from the base on, above which nothing speaks against a precision of at least 0.99.
+
+    Args:
+        scores: float32 (m,), of all compared pairs, identical ones left out.
+        crosses: bool (m,), whether the two labels differ; None where there are no labels. Pairs without two labels
+            are left out of both by the caller where there are some.
+        identical: pixel-identical pairs, and how many of them cross classes.
+        thorough, exact: how the pairs were found; passed on.
+    """
+    facts = {"thorough": thorough, "exact": exact}
+    if crosses is None:
+        return _told(scores, BASE, f"{BASE_REASON}; without labels it is not moved", None, None, NO_LABELS, facts)
+    certain = scores >= CERTAIN
+    known, torn = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
+    noise = torn / known if known >= FEWEST_CERTAIN else 0.0
+    below = (scores >= LEAST_LOOKED_AT) & (scores < BASE)
+    if below.sum() < FEWEST_BELOW or not crosses[below].any():
+        basis = (
+            f"not estimated: only {int(below.sum())} pairs of look-alikes lie just below the cut-off, "
+            f"{int(crosses[below].sum())} of them across classes"
+        )
+        return _told(scores, BASE, BASE_REASON, None, None, basis, facts)
+    rate = float(crosses[below].mean())
+    chosen, reason = BASE, BASE_REASON
+    for cut in np.arange(BASE, HIGHEST, STEP):
+        above = scores >= cut
+        # Raised only on evidence: a few conflicts more than expected happen by chance.
+        least = _wilson(int(crosses[above].sum()), int(above.sum()))[0] if above.any() else 0.0
+        if least - noise <= (1 - WANTED) * rate:
+            if cut > BASE:
+                reason = f"raised from {BASE} until pairs above it no longer crossed classes more often than copies do"
+            chosen = float(cut)
+            break
+    above = scores >= chosen
+    if above.sum() < FEWEST_ABOVE:
+        basis = f"not estimated: only {int(above.sum())} near pairs with labels were found"
+        return _told(scores, chosen, reason, None, None, basis, facts)
+    low, high = _wilson(int(crosses[above].sum()), int(above.sum()))
+    precision = _precision(crosses[above], rate, noise)
+    interval = (max(0.0, 1 - max(0.0, high - noise) / rate), min(1.0, 1 - max(0.0, low - noise) / rate))
+    basis = (
+        f"{int(crosses[above].sum())} of {int(above.sum())} near pairs above it cross classes, against "
+        f"{int(crosses[below].sum())} of {int(below.sum())} just below it"
+    )
+    if noise:
+        basis += f"; {torn} of {known} pairs that are surely copies do, which was taken off"
+    return _told(scores, chosen, reason, precision, interval, basis, facts)
+
+
+NO_LABELS = "not estimated: there are no labels, so pairs across classes cannot be counted"
+
+
+def _precision(crosses: NDArray[np.bool_], rate: float, noise: float) -> float:
+    return float(np.clip(1 - max(0.0, float(crosses.mean()) - noise) / rate, 0, 1))
+
+
+def _told(
+    scores: NDArray[np.float32],
+    cut: float,
+    reason: str,
+    precision: float | None,
+    interval: tuple[float, float] | None,
+    basis: str,
+    facts: dict[str, bool],
+) -> CutOff:
+    return CutOff(
+        score=round(cut, 3),
+        reason=reason,
+        precision=precision,
+        precision_interval=interval,
+        basis=basis,
+        pairs=int((scores >= cut).sum()),
+        pairs_below=int((scores < cut).sum()),
+        **facts,
+    )
+
+
+def _wilson(hits: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    z = 1.959964
+    share = hits / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

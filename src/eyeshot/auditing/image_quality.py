@@ -1,0 +1,179 @@
+"""Files that are broken or unusual, and classes that are small or named alike, each with what was seen."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter, defaultdict
+
+import numpy as np
+from PIL import Image
+
+from eyeshot.auditing.findings import Evidence, Finding, ImageRef, make_finding
+from eyeshot.auditing.image_stats import ImageStats
+from eyeshot.auditing.images import AuditImages
+
+FLAT_RANGE = 2  # levels between the darkest and the brightest pixel of a one-colour image, per channel
+BLANK_CONTRAST = 2.0  # levels
+TINY_SIDE = 32  # pixels: under it a network at 224 sees mostly interpolation
+EXTREME_RATIO = 4.0
+JUNK_SHARE = 0.5  # of the file
+JUNK_BYTES = 65_536
+# Formats that share an ending, or that Pillow names otherwise than people do.
+SAME_FORMAT = {"MPO": "JPEG", "JPEG2000": "JPEG2000", "DIB": "BMP"}
+
+_USED = (
+    "width", "height", "frames", "orientation", "metadata_bytes", "trailing_bytes", "contrast", "range",
+    "border_red", "border_green", "border_blue",
+)  # fmt: skip
+
+
+def check_files(images: AuditImages, stats: ImageStats) -> list[Finding]:
+    """What is wrong or unusual with single files; every file that cannot be used is named with its reason."""
+    return [*_check_unusable(images, stats), *_check_pictures(images, stats)]
+
+
+def unusable_files(images: AuditImages, stats: ImageStats) -> list[tuple[ImageRef, str]]:
+    """All files that cannot be used, with reasons: by their header, or because decoding failed."""
+    late = [(images.ref(position), reason) for position, reason in stats.failed.items()]
+    return [*images.unusable, *late]
+
+
+def _check_unusable(images: AuditImages, stats: ImageStats) -> list[Finding]:
+    findings = []
+    for ref, reason in unusable_files(images, stats):
+        if reason.startswith("two labels"):
+            words = f"{ref.id} stands under two labels in the CSV; which one is right cannot be told."
+            findings.append(make_finding("two-labels", [ref], words, suggestion="relabel", evidence={"reason": reason}))
+        elif reason.startswith("smaller than"):
+            words = f"{ref.id} is {reason}."
+            findings.append(make_finding("tiny", [ref], words, suggestion="drop", evidence={"reason": reason}))
+        else:
+            words = f"{ref.id} cannot be used: {reason}."
+            findings.append(make_finding("unreadable", [ref], words, suggestion="drop", evidence={"reason": reason}))
+    return findings
+
+
+def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
+    findings: list[Finding] = []
+    number = {name: stats.number(name) for name in _USED}
+    formats = stats.text("format")
+    for position in range(len(images)):
+        if position in stats.failed:
+            continue
+        ref = images.ref(position)
+        seen = {name: float(values[position]) for name, values in number.items()}
+        width, height = seen["width"], seen["height"]
+        if seen["range"] <= FLAT_RANGE:
+            colour = "#" + "".join(f"{round(seen[f'border_{name}']):02x}" for name in ("red", "green", "blue"))
+            words = f"{ref.id} is of one colour, {colour}."
+            evidence: Evidence = {"colour": colour, "range": seen["range"]}
+            findings.append(make_finding("one-colour", [ref], words, suggestion="drop", evidence=evidence))
+        elif seen["contrast"] < BLANK_CONTRAST:
+            words = f"{ref.id} is almost blank: its brightness varies by {seen['contrast']:.1f} of 255 levels."
+            findings.append(
+                make_finding(
+                    "almost-blank",
+                    [ref],
+                    words,
+                    basis="rule",
+                    suggestion="look",
+                    evidence={"contrast": seen["contrast"]},
+                )
+            )
+        if min(width, height) < TINY_SIDE:
+            words = f"{ref.id} has only {width:.0f} × {height:.0f} pixels."
+            findings.append(
+                make_finding(
+                    "tiny", [ref], words, basis="rule", suggestion="look", evidence={"width": width, "height": height}
+                )
+            )
+        if max(width, height) > EXTREME_RATIO * min(width, height):
+            words = f"{ref.id} is {width:.0f} × {height:.0f}: a square crop shows little of it."
+            ratio = max(width, height) / min(width, height)
+            findings.append(
+                make_finding("extreme-ratio", [ref], words, basis="rule", suggestion="look", evidence={"ratio": ratio})
+            )
+        expected = _format_of(ref.id)
+        actual = SAME_FORMAT.get(formats[position], formats[position])
+        if expected and expected != actual:
+            ending = os.path.splitext(ref.id)[1]
+            words = f"{ref.id} is named {ending} and is a {actual} file. It was read all the same."
+            findings.append(
+                make_finding(
+                    "wrong-extension", [ref], words, suggestion="none", evidence={"format": actual, "ending": ending}
+                )
+            )
+        if seen["frames"] > 1 and formats[position] != "MPO":
+            words = f"{ref.id} holds {seen['frames']:.0f} pictures; only the first one is used."
+            findings.append(
+                make_finding("animated", [ref], words, suggestion="look", evidence={"frames": seen["frames"]})
+            )
+        if seen["orientation"] != 1:
+            words = (
+                f"{ref.id} is turned by its EXIF orientation ({seen['orientation']:.0f}): programs that ignore the tag "
+                "see it turned or mirrored. eyeshot shows it upright."
+            )
+            findings.append(
+                make_finding(
+                    "exif-orientation", [ref], words, suggestion="none", evidence={"orientation": seen["orientation"]}
+                )
+            )
+        junk = seen["metadata_bytes"] + seen["trailing_bytes"]
+        if seen["trailing_bytes"] > JUNK_BYTES or (
+            junk > JUNK_SHARE * images.bytes[position] and junk > JUNK_BYTES // 4
+        ):
+            words = (
+                f"{ref.id} carries {seen['metadata_bytes']:,.0f} bytes of metadata and {seen['trailing_bytes']:,.0f} "
+                f"bytes behind the picture, of {images.bytes[position]:,} in all."
+            )
+            evidence = {"metadata_bytes": seen["metadata_bytes"], "trailing_bytes": seen["trailing_bytes"]}
+            findings.append(
+                make_finding("metadata-junk", [ref], words, basis="rule", suggestion="none", evidence=evidence)
+            )
+    return findings
+
+
+def _format_of(name: str) -> str:
+    """The format that a file's ending promises; empty where it promises none."""
+    promised = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
+    return SAME_FORMAT.get(promised, promised)
+
+
+def check_classes(images: AuditImages, *, small: int) -> list[Finding]:
+    """Classes whose names differ only by case, spaces or Unicode form, and classes under `small` images."""
+    findings = []
+    classes = images.train.classes
+    counts = Counter(images.labels[~images.in_test].tolist())
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(classes):
+        alike[re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())].append(number)
+    for numbers in alike.values():
+        if len(numbers) > 1:
+            names = [classes[number] for number in numbers]
+            words = f"Classes {', '.join(map(repr, names))} differ by case, spaces or signs only."
+            refs = [images.ref(_first_row_of(images, number)) for number in numbers]
+            findings.append(
+                make_finding(
+                    "class-names-alike",
+                    refs,
+                    words,
+                    basis="rule",
+                    suggestion="merge-classes",
+                    evidence={"classes": names},
+                )
+            )
+    for number, name in enumerate(classes):
+        if counts[number] < small:
+            words = f"Class {name!r} has {counts[number]} {'image' if counts[number] == 1 else 'images'}."
+            refs = [images.ref(_first_row_of(images, number))]
+            evidence: Evidence = {"class": name, "images": float(counts[number])}
+            findings.append(
+                make_finding("small-class", refs, words, basis="rule", suggestion="none", evidence=evidence)
+            )
+    return findings
+
+
+def _first_row_of(images: AuditImages, number: int) -> int:
+    return int(np.flatnonzero(images.labels == number)[0])

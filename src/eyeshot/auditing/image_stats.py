@@ -1,0 +1,308 @@
+"""Every image read, decoded and measured once; records are kept by content, so that further runs read what is new."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from eyeshot.auditing.copies.descriptors import thumbnails
+from eyeshot.images import (
+    Failure,
+    Look,
+    UnreadableImageError,
+    UprightImage,
+    decode_upright,
+    default_workers,
+    in_parallel,
+    load_failures,
+    read_content,
+    save_failures,
+    strict_pillow,
+    undecodable,
+)
+from eyeshot.rowstore import RowStore
+
+THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
+REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
+COLOURS = 16
+SAMPLED = 32  # pixels along a side that colours are taken from: 1 % of what images differ by is lost
+WINDOW = 512  # pixels of the central window in which sharpness is measured
+LINES = 32  # evenly spread, or up to twice as many, tell contrast and sharpness
+PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are looked at, a stain may lie between lines
+SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+NUMBERS = (
+    "width",  # pixels, upright
+    "height",
+    "frames",
+    "orientation",  # EXIF, 1 to 8
+    "quality",  # JPEG, 1 to 100; 0 for other formats
+    "metadata_bytes",
+    "trailing_bytes",
+    "brightness",  # mean luma of the grey thumbnail, 0 to 255
+    "contrast",  # standard deviation of luma, on lines; under `PLAIN_CONTRAST`, of all pixels
+    "colour",  # mean distance of the channels from their mean, levels
+    "border_red",  # median of the outermost pixels of the colour thumbnail
+    "border_green",
+    "border_blue",
+    "border_brightness",
+    "border_spread",  # standard deviation of luma along the border: small where the background is plain
+    "polarity",  # luma of the border less that of the middle: above 0, dark on light
+    "sharpness",  # variance of the Laplacian (Pech-Pacheco et al. 2000), on lines of the central window
+    "range",  # largest less smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of some luma
+)
+RECORD = np.dtype(
+    [
+        ("grey", "u1", (THUMBNAIL, THUMBNAIL)),
+        ("colour", "u1", (COLOURS, COLOURS, 3)),
+        ("numbers", "f4", (len(NUMBERS),)),
+        ("format", "S8"),
+        ("mode", "S8"),
+        ("layers", "S8"),
+    ]
+)
+VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
+CHUNK = 2048  # records that a kill may lose
+CHUNK_S = 5.0  # and the seconds
+PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStats:
+    """Records of some images.
+
+    Attributes:
+        records: (n,) of `RECORD`; of images that failed, all zeros.
+        failed: reason by position, for those that cannot be decoded.
+        read: how many had to be decoded in this run.
+    """
+
+    records: NDArray[np.void]
+    failed: dict[int, str]
+    read: int
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """One of `NUMBERS` for every image, float64 (n,)."""
+        return np.asarray(self.records["numbers"][:, NUMBERS.index(name)], np.float64)
+
+    def text(self, name: str) -> list[str]:
+        """`format`, `mode` or `layers` of every image."""
+        return [value.decode() for value in self.records[name].tolist()]
+
+
+class ImageStatsCache:
+    """Decodes and measures every image that its cache does not know by its content.
+
+    Args:
+        cache: folder of all caches.
+
+    Raises:
+        StorageError: the cache cannot be written; its methods raise it too.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
+        self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
+        self._failed_file = folder / "failed.json"
+        self._kept = load_failures(self._failed_file)
+        self._failures = dict(self._kept)
+        self._keys: list[str] = []
+        self._rows: list[bytes] = []
+        self._saved = time.monotonic()
+        self._seen: set[str] = set()
+
+    def measurer(self) -> Look:
+        """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
+        return partial(_measure_unknown, frozenset(self._kept).union(self._store.keys()))
+
+    def keep(self, content: str, result: bytes | Failure) -> None:
+        """Take what `measurer` gave for an image."""
+        self._seen.add(content)
+        self._add(content, result)
+
+    def get(
+        self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
+    ) -> ImageStats:
+        """Records of images; those that were not measured yet are read.
+
+        Args:
+            contents: content keys.
+            paths: a file with that content each.
+            workers: threads that decode.
+            progress: called with (what, done, total).
+        """
+        self._flush()
+        todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
+        done = len(contents) - len(todo)
+        if todo:
+            progress("reading images", done, len(contents))
+        tasks = [
+            [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
+            for start in range(0, len(todo), PER_TASK)
+        ]
+        with strict_pillow():
+            for part in in_parallel(_read_some, tasks, workers or default_workers(), files=len(todo)):
+                for key, result in part:
+                    self._add(key, result)
+                done += len(part)
+                progress("reading images", done, len(contents))
+        self._flush()
+        good = [position for position, key in enumerate(contents) if key not in self._failures]
+        records = np.zeros(len(contents), RECORD)
+        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
+            some = good[start : start + CHUNK]
+            stored = np.asarray(self._store.read([contents[position] for position in some]), np.uint8)
+            records[some] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
+        bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
+        return ImageStats(records, bad, len(self._seen) + len(todo))
+
+    def _add(self, key: str, result: bytes | Failure) -> None:
+        if isinstance(result, Failure):
+            self._failures[key] = result.reason
+            if result.lasting:
+                self._kept[key] = result.reason
+        else:
+            self._keys.append(key)
+            self._rows.append(result)
+        if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
+            self._flush()
+            self._saved = time.monotonic()
+
+    def _flush(self) -> None:
+        if self._keys:
+            records = np.frombuffer(bytearray().join(self._rows), RECORD)
+            complete(records)
+            self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
+        self._keys.clear()
+        self._rows.clear()
+        save_failures(self._failed_file, self._kept)
+
+
+def _read_some(items: list[tuple[str, str]]) -> list[tuple[str, bytes | Failure]]:
+    return [(key, _read_one(key, path)) for key, path in items]
+
+
+def _read_one(key: str, path: str) -> bytes | Failure:
+    data = read_content(path, key)
+    return data if isinstance(data, Failure) else _measure_bytes(data)
+
+
+def _measure_unknown(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> bytes | Failure | None:
+    return None if content in known else _measure_bytes(data, image)
+
+
+def _measure_bytes(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
+    try:
+        return measure(decode_upright(data, image)).tobytes()  # an array has its long type sent along by a process
+    except UnreadableImageError as error:
+        return undecodable(error)
+
+
+def measure(image: UprightImage) -> NDArray[Any]:
+    """One `RECORD` about a decoded image, of shape (), but for what `complete` adds."""
+    record = np.zeros((), RECORD)
+    rgb = image.rgb
+    luma = rgb.convert("L")
+    # Smoother than means of areas: a copy of half the size then has the same thumbnail within 2 %.
+    small = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    record["grey"] = np.asarray(small)
+    # Colour varies less than brightness: some pixels tell it, and `complete` takes brightness from all of them.
+    some = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
+    record["colour"] = np.asarray(some.resize((COLOURS, COLOURS), Image.Resampling.BOX))
+    levels = np.asarray(luma)
+    contrast, extent = _spread(rgb, luma, levels)
+    numbers = {
+        "width": rgb.width,
+        "height": rgb.height,
+        "frames": image.frames,
+        "orientation": image.orientation,
+        "quality": image.quality,
+        "metadata_bytes": image.metadata_bytes,
+        "trailing_bytes": image.trailing_bytes,
+        "contrast": contrast,
+        "sharpness": _sharpness(levels),
+        "range": extent,
+    }
+    record["numbers"] = [numbers.get(name, 0.0) for name in NUMBERS]
+    record["format"], record["mode"] = image.format.encode()[:8], image.mode.encode()[:8]
+    record["layers"] = image.layers.mode.encode()[:8]
+    return record
+
+
+def complete(records: NDArray[Any]) -> None:
+    """Fill in what follows from the thumbnails in colour of many images, `RECORD` (n,), in place."""
+    values = records["colour"].astype(np.float32)
+    values += (thumbnails(records["grey"]) - values @ LUMA)[..., None]
+    records["colour"] = values.round().clip(0, 255)
+    border = np.concatenate([values[:, 0], values[:, -1], values[:, 1:-1, 0], values[:, 1:-1, -1]], axis=1)
+    medians = np.median(border, axis=1)
+    edge = border @ LUMA
+    quarter = COLOURS // 4
+    middle = values[:, quarter:-quarter, quarter:-quarter] @ LUMA
+    by_name = {
+        "brightness": records["grey"].reshape(len(records), -1).mean(axis=1, dtype=np.float32),
+        "colour": np.abs(values - values.mean(axis=3, keepdims=True)).mean(axis=(1, 2, 3)),
+        "border_red": medians[:, 0],
+        "border_green": medians[:, 1],
+        "border_blue": medians[:, 2],
+        "border_brightness": np.median(edge, axis=1),
+        "border_spread": edge.std(axis=1),
+        "polarity": edge.mean(axis=1) - middle.mean(axis=(1, 2)),
+    }
+    for name, numbers in by_name.items():
+        records["numbers"][:, NUMBERS.index(name)] = numbers
+
+
+def _spread(rgb: Image.Image, luma: Image.Image, levels: NDArray[np.uint8]) -> tuple[float, int]:
+    """Contrast and range."""
+    some = levels[:: max(1, len(levels) // LINES)].ravel()
+    extent = int(some.max()) - int(some.min())
+    flat = some.astype(np.float32)
+    flat -= flat.mean()
+    contrast = float(flat @ flat / len(flat)) ** 0.5
+    if extent >= SOME_RANGE and contrast >= PLAIN_CONTRAST:
+        return contrast, extent
+    counts = np.asarray(luma.histogram(), np.float64)
+    every = np.arange(256.0)
+    mean = counts @ every / counts.sum()
+    contrast = float(max(0.0, counts @ np.square(every - mean) / counts.sum())) ** 0.5
+    extent = _extent(counts)
+    if extent < SOME_RANGE:
+        extent = max(map(_extent, np.asarray(rgb.histogram()).reshape(3, 256)))
+    return contrast, extent
+
+
+def _extent(counts: NDArray[np.generic]) -> int:
+    used = np.flatnonzero(counts)
+    return int(used[-1] - used[0])
+
+
+def _sharpness(levels: NDArray[np.uint8]) -> float:
+    height, width = levels.shape
+    left, top = max(0, (width - WINDOW) // 2), max(0, (height - WINDOW) // 2)
+    values = levels[top : top + WINDOW, left : left + WINDOW]
+    if min(values.shape) < 3:
+        return 0.0
+    inner = len(values) - 2
+    step = max(1, inner // LINES)
+    # Levels as int16: the Laplacian of bytes lies within 1,020 of zero.
+    above, line, below = (values[first : first + inner : step].astype(np.int16) for first in range(3))
+    laplacian = above[:, 1:-1] + below[:, 1:-1]
+    laplacian += line[:, :-2]
+    laplacian += line[:, 2:]
+    laplacian -= 4 * line[:, 1:-1]
+    flat = laplacian.ravel().astype(np.float32)
+    mean = float(flat.mean())
+    return float(flat @ flat) / len(flat) - mean * mean

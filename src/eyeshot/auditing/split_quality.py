@@ -1,0 +1,271 @@
+"""Cross-validated twice on the same images: what copies across a split flatter, and whether decisions help.
+
+A linear probe is fitted in two ways that differ in one thing, and each image is judged once in either, so that the
+difference is paired; its interval is that of a mean over copy groups.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+import xxhash
+from numpy.typing import NDArray
+
+from eyeshot.auditing.decisions import Decisions, ordered
+from eyeshot.auditing.manifest import compute_manifest
+from eyeshot.auditing.split import Leakage
+from eyeshot.errors import InputError
+from eyeshot.images import ALWAYS_TRAIN, ImageTable, content_hashes, make_folds
+from eyeshot.models import COARSE, fit_head
+
+MOST_IMAGES = 4000
+MOST_FOLDS = 5
+FEWEST_JUDGED = 20
+Progress = Callable[[int, int], None]
+
+
+def measure_leakage(
+    table: ImageTable,
+    features: NDArray[np.generic],
+    groups: NDArray[np.int64],
+    *,
+    folds: int,
+    seed: int,
+    reader: str,
+    progress: Progress | None = None,
+) -> Leakage:
+    """Accuracy of a linear head by cross-validation, once in folds that ignore copies and once with groups whole.
+
+    Every image is judged once in either, so the gap is paired; its interval is that of a mean over copy groups
+    (linearisation of a ratio, Cochran 1977, section 2.11), since copies are no independent images.
+
+    Args:
+        table: N labelled images.
+        features: (N, D).
+        groups: int64 (N,), equal for copies.
+        folds: 2 to 5 are used as they are; more are taken as 5, fewer as 2, which costs less and says the same.
+        seed: of both splits.
+        reader: what the features are, in words.
+        progress: called with (heads fitted, heads in all).
+
+    Raises:
+        InputError: the folds are impossible.
+    """
+    groups = np.unique(groups, return_inverse=True)[1]
+    rows = _sampled_rows(table, groups, seed)
+    table, features, groups = table.take(rows), features[rows], groups[rows]
+    folds = min(max(folds, 2), MOST_FOLDS)
+    alone = np.arange(len(table), dtype=np.int64)
+    plain = make_folds(_all_different(table), alone, folds=folds, seed=seed, small=True)
+    splits = (plain, make_folds(table, groups, folds=folds, seed=seed, small=True))
+    judged = np.logical_and.reduce([split >= 0 for split in splits])
+    right = np.zeros((2, len(table)), dtype=bool)
+    done = 0
+    for which, split in enumerate(splits):
+        for fold in range(folds):
+            held = split == fold
+            if held.any() and not held.all():
+                head = fit_head(features[~held], table.labels[~held], class_count=len(table.classes), tolerance=COARSE)
+                right[which, held] = head.predict(features[held]) == table.labels[held]
+            done += 1
+            if progress is not None:
+                progress(done, 2 * folds)
+    gap = right[0].astype(float) - right[1]
+    mean, half = mean_over_groups(gap[judged], groups[judged])
+    sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return Leakage(
+        reader=reader,
+        images=int(judged.sum()),
+        copies=int((sizes[2][sizes[1]][judged] > 1).sum()),
+        straddling=int(_straddles(splits[0], groups)[judged].sum()),
+        plain=float(right[0][judged].mean()),
+        grouped=float(right[1][judged].mean()),
+        gap_points=100 * mean,
+        gap_low=100 * (mean - half),
+        gap_high=100 * (mean + half),
+    )
+
+
+def _all_different(table: ImageTable) -> ImageTable:
+    """The table with another key for each repeated content: equal ones would be dealt out in turn, not by chance."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for content in table.contents:
+        again = seen[content]
+        keys.append(xxhash.xxh3_128_hexdigest(f"{content} {again}".encode("ascii")) if again else content)
+        seen[content] += 1
+    return replace(table, frame=table.frame.with_columns(pl.Series("content", keys, dtype=pl.String)))
+
+
+def _sampled_rows(table: ImageTable, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """All rows, or whole groups by the hash of their content until there are `MOST_IMAGES`."""
+    if len(table) <= MOST_IMAGES:
+        return np.arange(len(table), dtype=np.int64)
+    order = np.array(content_hashes(table.contents, seed), dtype=np.uint64)
+    least = np.full(len(table), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(least, groups, order)
+    chosen = np.lexsort((order, least[groups]))[:MOST_IMAGES]
+    cut = groups[chosen[-1]]  # the last group may be cut in two: it is left out
+    whole = chosen[groups[chosen] != cut]
+    return np.sort(whole if (groups == cut).sum() > (groups[chosen] == cut).sum() else chosen)
+
+
+def _straddles(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which images have a copy in another fold, so that it trains while they validate."""
+    pairs = np.unique(np.column_stack([groups, split]), axis=0)
+    torn, counts = np.unique(pairs[:, 0], return_counts=True)
+    return np.isin(groups, torn[counts > 1])
+
+
+def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean of values, and half its 95 % interval where those of one group go together."""
+    mean = float(values.mean())
+    _, which = np.unique(groups, return_inverse=True)
+    sums = np.bincount(which, weights=values - mean)
+    count = len(sums)
+    if count < 2:
+        return mean, float("inf")
+    return mean, float(1.959964 * np.sqrt(np.square(sums).sum() * count / (count - 1)) / len(values))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A linear head before and after decisions.
+
+    Attributes:
+        decisions: how many were compared.
+        judged: how many images both were judged on: those that the decisions leave as they are.
+        before, after: share of right answers.
+        gain_points: after less before, in percentage points, with its 95 % interval.
+        reader: what was read.
+    """
+
+    decisions: int
+    judged: int
+    before: float
+    after: float
+    gain_points: float
+    gain_low: float
+    gain_high: float
+    reader: str
+
+    @property
+    def verdict(self) -> str:
+        """Helps, hurts, or cannot be told."""
+        if self.gain_low > 0:
+            return "helps"
+        return "hurts" if self.gain_high < 0 else "cannot be told"
+
+    def words(self) -> str:
+        """The figures in one sentence."""
+        return (
+            f"{self.decisions} decisions: {self.verdict}. Right answers before {100 * self.before:.1f} %, after "
+            f"{100 * self.after:.1f} %: {self.gain_points:+.1f} points (95 % interval {self.gain_low:+.1f} to "
+            f"{self.gain_high:+.1f}), on the {self.judged} images that they leave as they are. Read by {self.reader}."
+        )
+
+
+def compare_decisions(
+    table: ImageTable,
+    features: NDArray[np.generic],
+    groups: NDArray[np.int64],
+    decisions: Decisions,
+    chosen: Iterable[str],
+    *,
+    folds: int,
+    seed: int,
+    reader: str,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Cross-validate a head with and without some decisions, in the same folds, copies never apart.
+
+    Images that the decisions leave out or relabel train, but judge neither side: by which label would they be
+    judged? Answers for merged classes count as one class on both sides.
+
+    Args:
+        table: N images with their labels in the files.
+        features: (N, D).
+        groups: int64 (N,), equal for copies.
+        decisions: all that are stored.
+        chosen: ids of those to compare; the others count on both sides.
+        folds: at least 2.
+        seed: of the folds.
+        reader: what the features are, in words.
+        progress: called with (heads fitted, heads in all).
+
+    Raises:
+        InputError: none of the chosen decisions counts, or too few images are left to judge on.
+    """
+    wanted = set(chosen) & {decision.id for decision in decisions.active}
+    if not wanted:
+        raise InputError("None of these decisions counts, so there is nothing to compare. See eyeshot decisions list.")
+    without = ordered(
+        decision for decision in decisions.stored if decision.id not in wanted and decision.undoes not in wanted
+    )
+    labels = [_labels(table, counted) for counted in (without, decisions)]
+    merged = {
+        name: decision.label for decision in decisions.active
+        if decision.id in wanted and decision.kind == "merge-classes" for name in decision.classes
+    }  # fmt: skip
+    as_one = [[None if name is None else _follow(name, merged) for name in side] for side in labels]
+    unchanged = np.array(
+        [before is not None and before == after for before, after in zip(*as_one, strict=True)], dtype=bool
+    )
+    if (table.labels < 0).any():
+        raise InputError("Decisions are compared on images with labels in the files; leave the others out.")
+    fold = make_folds(table, groups, folds=folds, seed=seed, small=True)
+    judged = unchanged & (fold != ALWAYS_TRAIN)
+    if judged.sum() < FEWEST_JUDGED:
+        raise InputError(
+            f"A comparison needs at least {FEWEST_JUDGED} images that the decisions leave as they are, "
+            f"got {int(judged.sum())}."
+        )
+    right = np.zeros((2, len(table)), dtype=bool)
+    done = 0
+    for side, names in enumerate(labels):
+        classes = sorted({name for name in names if name is not None})
+        number = {name: place for place, name in enumerate(classes)}
+        own = np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
+        answers = np.array([_follow(name, merged) for name in classes])
+        truth = np.array([name or "" for name in as_one[0]])
+        for held in range(folds):
+            trains = (fold != held) & (own >= 0)
+            judges = (fold == held) & judged
+            if judges.any():
+                head = fit_head(features[trains], own[trains], class_count=len(classes), tolerance=COARSE)
+                right[side, judges] = answers[head.predict(features[judges])] == truth[judges]
+            done += 1
+            if progress is not None:
+                progress(done, 2 * folds)
+    gain = right[1][judged].astype(float) - right[0][judged]
+    mean, half = mean_over_groups(gain, groups[judged])
+    return Comparison(
+        decisions=len(wanted),
+        judged=int(judged.sum()),
+        before=float(right[0][judged].mean()),
+        after=float(right[1][judged].mean()),
+        gain_points=100 * mean,
+        gain_low=100 * (mean - half),
+        gain_high=100 * (mean + half),
+        reader=reader,
+    )
+
+
+def _labels(table: ImageTable, decisions: Decisions) -> list[str | None]:
+    """The label of each row after decisions; None where it is left out. Rows are told apart by id."""
+    manifest = compute_manifest(table, decisions)
+    left = dict(zip(manifest.table.ids, manifest.table.frame["label"], strict=True))
+    return [left.get(name) for name in table.ids]
+
+
+def _follow(name: str, merged: dict[str, str | None]) -> str:
+    """The class that a class ends up in; a ring of merges ends where it began."""
+    seen = {name}
+    while (after := merged.get(name)) is not None and after not in seen:
+        seen.add(after)
+        name = after
+    return name

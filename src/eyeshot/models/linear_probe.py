@@ -1,0 +1,261 @@
+"""Linear probes: multinomial logistic regression on cached features, fitted exactly, and out-of-fold probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
+from typing import Any, cast
+
+import numpy as np
+import threadpoolctl  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from eyeshot.errors import InputError, ModelError
+from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
+
+FLAT = 1e-6  # features that vary by less, relative to the widest one, tell nothing and are left out
+STEPS = 500
+COARSE = 1e-3  # largest entry of the gradient at the end, where only accuracy or log loss is asked for
+SMALL = 2e7  # multiplications in one product, below which a second thread costs more than it brings
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Class probabilities are softmax(features @ weight.T + bias).
+
+    Attributes:
+        weight: float32 (C, D), for features as they are; the standardisation is folded in.
+        bias: float32 (C,).
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    @property
+    def class_count(self) -> int:
+        """C."""
+        return len(self.bias)
+
+    def predict_proba(self, features: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Class probabilities of features (n, D): float32 (n, C), rows sum to 1."""
+        scores = np.asarray(features, np.float32) @ self.weight.T + self.bias
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        return scores
+
+    def predict(self, features: NDArray[np.generic]) -> NDArray[np.int64]:
+        """Most probable class of features (n, D): int64 (n,)."""
+        scores = np.asarray(features, np.float32) @ self.weight.T + self.bias
+        return np.asarray(scores.argmax(axis=1), np.int64)
+
+
+def fit_head(
+    features: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    *,
+    class_count: int | None = None,
+    sample_weights: NDArray[np.floating] | None = None,
+    penalty: float = 1.0,
+    tolerance: float = 1e-5,
+    start: Head | None = None,
+) -> Head:
+    """Fit multinomial logistic regression on standardised features.
+
+    Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as
+    LogisticRegression of scikit-learn does with C = 1 / penalty. The minimum is unique and
+    searched for from zero without random numbers, so there is no seed.
+
+    Args:
+        features: (n, D), any float type.
+        labels: int (n,) class numbers, or float (n, C) soft labels whose rows sum to 1.
+        class_count: C where `labels` are numbers; None takes the largest number plus one.
+        sample_weights: float (n,), how much each row counts; None counts all alike.
+        penalty: ridge on the weights, not on the bias.
+        tolerance: largest entry of the gradient at the end.
+        start: a head of similar features to begin at, which saves steps and changes the result only within
+            the tolerance.
+
+    Raises:
+        InputError: no rows, or labels that do not fit the features.
+        ModelError: features that are not finite.
+    """
+    values = np.asarray(features, np.float64)
+    targets = _targets(labels, class_count)
+    if not len(values) or len(values) != len(targets):
+        raise InputError(f"A head needs as many labels as features, got {len(targets)} and {len(values)}.")
+    if not np.isfinite(values).all():
+        raise ModelError("A head needs finite features; some are NaN or infinite.")
+    share = np.ones(len(values)) if sample_weights is None else np.asarray(sample_weights, np.float64)
+    if share.shape != (len(values),) or share.min() < 0 or share.sum() <= 0:
+        raise InputError("`sample_weights` must be one weight a row, none negative, not all zero.")
+    share = share / share.sum()
+    mean = share @ values
+    spread = np.sqrt(share @ np.square(values - mean))
+    usable = spread > FLAT * max(float(spread.max()), np.finfo(np.float64).tiny)
+    scale = np.where(usable, spread, 1.0)
+    values = np.where(usable, (values - mean) / scale, 0.0)
+    ridge = penalty / len(values)
+    count, width = targets.shape[1], values.shape[1]
+    # Classes along the first axis: sums over classes then run over long rows, three times as fast.
+    across, wanted = np.ascontiguousarray(values.T), np.ascontiguousarray(targets.T)
+    mass = share * wanted.sum(axis=0)
+    weighted = wanted * share
+    # The part of the gradient that does not change.
+    pull, pull_bias = weighted @ values, weighted.sum(axis=1)
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weight, bias = flat[: count * width].reshape(count, width), flat[count * width :]
+        scores = weight @ across
+        scores += bias[:, None]
+        top = scores.max(axis=0)
+        fitted = -float(np.vdot(weighted, scores))
+        scores -= top
+        np.exp(scores, out=scores)
+        total = scores.sum(axis=0)
+        fitted += float(mass @ (top + np.log(total)))
+        scores *= mass / total
+        gradient = scores @ values - pull + ridge * weight
+        value = fitted + 0.5 * ridge * float(np.vdot(weight, weight))
+        return value, np.concatenate([gradient.ravel(), scores.sum(axis=1) - pull_bias])
+
+    begin = np.zeros(count * width + count)
+    if start is not None and start.weight.shape == (count, width):
+        begin[: count * width] = (start.weight * scale).ravel()
+        begin[count * width :] = start.bias + start.weight @ mean
+    options = {"maxiter": STEPS, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
+    with _threads(values.size * count):
+        minimum = cast(Any, minimize)(loss, begin, jac=True, method="L-BFGS-B", options=options).x
+    weight = np.where(usable, minimum[: count * width].reshape(count, width) / scale, 0.0)
+    bias = minimum[count * width :] - weight @ mean
+    return Head(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def _targets(labels: NDArray[np.generic], class_count: int | None) -> NDArray[np.float64]:
+    if labels.ndim == 2:
+        return np.asarray(labels, np.float64)
+    numbers = np.asarray(labels, np.int64)
+    count = class_count or int(numbers.max(initial=-1)) + 1
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
+        raise InputError(f"`labels` must lie in 0 to {count - 1}, got {numbers.min()} to {numbers.max()}.")
+    return np.eye(count)[numbers]
+
+
+def _threads(multiplications: int) -> AbstractContextManager[object]:
+    # Waiting for each other, two threads took 280 ms for what one does in 12 when the machine was busy.
+    return nullcontext() if multiplications > SMALL else _pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _pools() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
+FOLDS = 5
+# Strongest first. With the usual penalty of 1 a head learns wrong labels by heart: `benchmarks/label_issues.py`.
+PENALTIES = (10_000.0, 3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+MOST_CHOOSING = 4_000  # images by which the penalty is chosen, or 20 a class
+SMALLEST = 1e-12
+
+Values = NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Probabilities of a linear probe for images that it was not fitted on.
+
+    Attributes:
+        probabilities: float32 (N, C), rows sum to 1; zeros where not judged.
+        judged: bool (N,): False for images of classes with under five different images, which train in every fold.
+        penalty: ridge of the head that was chosen.
+    """
+
+    probabilities: NDArray[np.float32]
+    judged: NDArray[np.bool_]
+    penalty: float
+
+
+def out_of_fold(
+    table: ImageTable,
+    features: Values,
+    groups: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> OutOfFold:
+    """Probabilities of a linear head (multinomial logistic regression), five-fold cross-fitted.
+
+    The penalty is the strongest one whose log loss on held-out images is within one standard error of the least (the
+    one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984,
+    section 3.4.3): given labels that are wrong make weak penalties seem better than they are.
+
+    Args:
+        table: N labelled images.
+        features: (N, D).
+        groups: int64 (N,), equal for copies, which are never fitted and judged at once.
+        seed: of the folds.
+        progress: called with (heads fitted, heads in all).
+
+    Raises:
+        InputError: copies under several labels tie a whole class into one fold.
+    """
+    fold = make_folds(table, groups, folds=FOLDS, seed=seed, small=True)
+    judged = fold != ALWAYS_TRAIN
+    count = len(table.classes)
+    most = max(MOST_CHOOSING, 20 * count)
+    chosen = np.arange(len(table))
+    if len(table) > most:
+        chosen = np.sort(np.random.default_rng([seed, 14]).choice(len(table), most, replace=False))
+    penalty, probabilities = _choose_penalty(features[chosen], table.labels[chosen], fold[chosen], count, progress)
+    if len(chosen) < len(table):
+        probabilities = _fit_folds(features, table.labels, fold, count, penalty, {})
+    progress(1, 1)
+    return OutOfFold(probabilities, judged, penalty)
+
+
+def _choose_penalty(
+    features: Values,
+    labels: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    count: int,
+    progress: Callable[[int, int], None],
+) -> tuple[float, NDArray[np.float32]]:
+    held = np.flatnonzero(fold != ALWAYS_TRAIN)
+    heads: dict[int, Head] = {}
+    tried: list[tuple[float, float, float, NDArray[np.float32]]] = []
+    for number, penalty in enumerate(PENALTIES):
+        probabilities = _fit_folds(features, labels, fold, count, penalty, heads)
+        losses = -np.log(np.maximum(probabilities[held, labels[held]], SMALLEST))
+        error = float(losses.std()) / max(1.0, float(np.sqrt(len(losses))))
+        loss = float(losses.mean()) if len(losses) else 0.0
+        tried.append((loss, error, penalty, probabilities))
+        progress(number + 1, len(PENALTIES))
+        if loss > min(tried, key=itemgetter(0))[0]:  # weaker ones only lose more
+            break
+    least, error, *_ = min(tried, key=itemgetter(0))
+    return next((penalty, probabilities) for loss, _, penalty, probabilities in tried if loss <= least + error)
+
+
+def _fit_folds(
+    features: Values,
+    labels: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    count: int,
+    penalty: float,
+    heads: dict[int, Head],
+) -> NDArray[np.float32]:
+    """Probabilities of each fold by the head of the others; `heads` are where to begin, and replaced."""
+    probabilities = np.zeros((len(labels), count), np.float32)
+    for number in range(FOLDS):
+        held = fold == number
+        if held.any() and not held.all():
+            heads[number] = fit_head(
+                features[~held], labels[~held], class_count=count, penalty=penalty, tolerance=COARSE,
+                start=heads.get(number),
+            )  # fmt: skip
+            probabilities[held] = heads[number].predict_proba(features[held])
+    return probabilities

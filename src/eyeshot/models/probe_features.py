@@ -1,0 +1,113 @@
+"""The features that a linear probe reads: those of a model or, without a model, thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from eyeshot.augment import Pool
+from eyeshot.errors import InputError
+from eyeshot.images import ImageTable, PixelRows, Pixels, PixelStore
+from eyeshot.models.backbone import Backbone
+from eyeshot.models.feature_bank import FeatureBank
+
+THUMBNAIL = 8  # pixels a side
+
+
+def name_reader(backbone: Backbone | None) -> str:
+    """What was read, in words."""
+    if backbone is None:
+        return f"a linear head on thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels"
+    return f"a linear head on features of {backbone.name}"
+
+
+def thumbnail_features(images: PixelRows) -> NDArray[np.float32]:
+    """Thumbnails (n, 192) of images uint8 (n, S, S, 3): RGB of 8 × 8 pixels, 0 to 1."""
+    features = np.empty((len(images), 3 * THUMBNAIL**2), np.float32)
+    for row in range(len(images)):
+        small = Image.fromarray(np.asarray(images[row])).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        features[row] = np.asarray(small, np.float32).ravel() / 255
+    return features
+
+
+def image_features(
+    table: ImageTable,
+    pixels: Pixels,
+    backbone: Backbone | None,
+    *,
+    cache: Path,
+    device: str,
+    report: Callable[[int, int], None] | None,
+) -> NDArray[np.generic]:
+    """What a head reads: a model's features or, without one, thumbnails.
+
+    Args:
+        table: n images that can be decoded.
+        pixels: their pixels, at any size.
+        backbone: whose features; None: thumbnails.
+        cache: folder of decoded images and features.
+        device: where the model runs.
+        report: called with (done, total).
+
+    Returns:
+        float (n, D).
+
+    Raises:
+        InputError: an image cannot be decoded at the model's size.
+    """
+    if backbone is None:
+        return thumbnail_features(pixels.images)
+
+    def progress(_what: str, done: int, total: int) -> None:
+        if report is not None:
+            report(done, total)
+
+    rows = np.arange(len(table))
+    return model_features(table, rows, backbone, cache=cache, device=device, progress=progress, all_needed=True)[1]
+
+
+def model_features(
+    table: ImageTable,
+    rows: NDArray[np.int64],
+    backbone: Backbone,
+    *,
+    cache: Path,
+    device: str,
+    progress: Callable[[str, int, int], None],
+    all_needed: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+    """A model's features of some images, computed once and kept.
+
+    Args:
+        table: the images.
+        rows: int64 (n,), which of them.
+        backbone: whose features.
+        cache: folder of decoded images and features.
+        device: where the model runs.
+        progress: called with (what, done, total).
+        all_needed: do not pass over images that cannot be decoded at the model's size.
+
+    Returns:
+        which rows can be decoded at the model's size, and their features, float (m, D).
+
+    Raises:
+        InputError: an image that is needed cannot be decoded at the model's size.
+    """
+    pixels = PixelStore(cache, backbone.geometry).load(
+        table, rows, progress=lambda done, total: progress("decoding at the model's size", done, total)
+    )
+    if all_needed and len(pixels) < len(rows):
+        raise InputError(
+            f"All images must be decoded at the model's size, but {len(rows) - len(pixels)} cannot be, as "
+            f"{pixels.skipped[0].path}: {pixels.skipped[0].reason}. Leave out --model, or drop them."
+        )
+    features = FeatureBank(cache, backbone, device=device).clean(
+        Pool(pixels.images, pixels.keys),
+        np.arange(len(pixels)),
+        progress=lambda done, total: progress("features", done, total),
+    )
+    return pixels.rows, features
