@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eyeshot.auditing import Split, read_split
 from eyeshot.auditing.leakage import measure_leakage
-from eyeshot.auditing.like_test import auc_between, auc_half, check_effective, judge, order_like_test, weigh
+from eyeshot.auditing.like_test import auc_between, check_effective, judge, order_like_test, weigh
 from eyeshot.auditing.split import divide
 from eyeshot.errors import InputError
 from eyeshot.images import copy_groups, hold_out
@@ -233,12 +233,6 @@ def test_too_small_an_effective_sample_is_refused_with_the_number() -> None:
 def test_the_area_between_two_equal_clouds_is_a_half() -> None:
     _, train, test, groups = clouds(0.0, count=1500)
     assert auc_between(train, test, groups, seed=0) == pytest.approx(0.5, abs=0.04)
-
-
-def test_the_interval_of_an_area_holds_what_many_draws_say() -> None:
-    random = np.random.default_rng(0)
-    areas = [float(np.mean(random.normal(1, 1, 40)[:, None] > random.normal(0, 1, 60)[None])) for _ in range(2000)]
-    assert auc_half(float(np.mean(areas)), 60, 40) == pytest.approx(1.96 * np.std(areas), rel=0.1)
 
 
 def test_keys_of_pictures_are_contents() -> None:

@@ -12,6 +12,7 @@ import pytest
 from small_run import SETTINGS, World, few_epochs
 
 from eyeshot.augment import Augmentation, augmentation
+from eyeshot.core import SILENT
 from eyeshot.coverage import Cover, short_runs, spend_budget
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.curve import clean_curve
@@ -99,7 +100,7 @@ def spend() -> Spend:
             patch.setattr(short_runs, "read_state", reading)
             patch.setattr(spend_budget, "run_short", lambda *given, **more: usual(*given, clock=lambda: now, **more))
             return spend_budget.spend_budget(
-                table.plan, table.data, table.bench, table.judged, ranker, budget_s=BUDGET_S, progress=None
+                table.plan, table.data, table.bench, table.judged, ranker, budget_s=BUDGET_S, progress=SILENT
             )
 
     return spent

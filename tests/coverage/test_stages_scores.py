@@ -13,9 +13,9 @@ from brute_force import slow_cover
 from torch import nn
 
 from eyeshot.augment import Pool, augmentation
+from eyeshot.core import CallbackProgress, draw_half_samples
 from eyeshot.coverage.clouds import make_target
 from eyeshot.coverage.data import Data, Part
-from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.kept_labels import fit_clean_head, mcnemar
 from eyeshot.coverage.measure import Bench, Measured, measure, measure_generated
 from eyeshot.coverage.reference_space import fit_reference_space
@@ -194,7 +194,7 @@ def test_stages_cost_no_forward_pass_and_no_labels_of_the_target(
     labelled = replace(bench.data, target=replace(target, labels=np.arange(len(target), dtype=np.int64) % 2))
     said: list[tuple[int, int]] = []
     again = measure_stages(
-        replace(bench, data=labelled), measured, progress=lambda what, done, total: said.append((done, total))
+        replace(bench, data=labelled), measured, progress=CallbackProgress(lambda *news: said.append(news[:2]))
     )
     assert again == reports
     assert said == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]

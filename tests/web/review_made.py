@@ -83,7 +83,7 @@ def make_review(
     """A review of `make_project`."""
     sources = read_sources(
         folder / "train", folder / "test", labels=None, path_column=None, label_column=None, image_root=None,
-        cache=folder / "cache", workers=1, progress=lambda what, done, total: None,
+        cache=folder / "cache", workers=1,
     )  # fmt: skip
     report = read_report(folder / "audit" / "audit.json")
     report.findings.extend(more)

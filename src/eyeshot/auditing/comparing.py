@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decision import Decisions, ordered
-from eyeshot.auditing.leakage import TOLERANCE, mean_over_groups
+from eyeshot.auditing.leakage import TOLERANCE
 from eyeshot.auditing.manifest import compute_manifest
+from eyeshot.core import SILENT, Progress, cluster_mean
 from eyeshot.errors import InputError
 from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
 from eyeshot.models import fit_head
 
 FEWEST_JUDGED = 20
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compare_decisions(
     folds: int,
     seed: int,
     reader: str,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Comparison:
     """Cross-validate a head with and without some decisions, in the same folds, copies never apart.
 
@@ -122,10 +122,9 @@ def compare_decisions(
                 head = fit_head(features[trains], own[trains], class_count=len(classes), tolerance=TOLERANCE)
                 right[side, judges] = answers[head.predict(features[judges])] == truth[judges]
             done += 1
-            if progress is not None:
-                progress(done, 2 * folds)
+            progress(done, 2 * folds)
     gain = right[1][judged].astype(float) - right[0][judged]
-    mean, half = mean_over_groups(gain, groups[judged])
+    mean, half = cluster_mean(gain, groups[judged])
     return Comparison(
         decisions=len(wanted),
         judged=int(judged.sum()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,10 +19,10 @@ from eyeshot.auditing.near import NearCopies, find_near_copies
 from eyeshot.auditing.parts import name_part
 from eyeshot.auditing.report import ClassPair, CopyGroup, CutOff, Finding, Suggestion
 from eyeshot.auditing.sources import Sources
+from eyeshot.core import Progress
 
 UNTOLD_QUALITY = 90.0
 MOST_NAMED = 200  # transforms written out for one group
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.auditing.inspection import Inspected
+from eyeshot.core import Progress
 from eyeshot.images import (
     Failure,
     UnreadableImageError,
@@ -26,8 +27,6 @@ from eyeshot.rowstore import RowStore
 
 VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
 HASH_BYTES = 16
-
-Progress = Callable[[str, int, int], None]
 
 
 def pixel_keys(
@@ -50,7 +49,7 @@ def pixel_keys(
         paths: a file with that content each.
         cache: folder of all caches.
         workers: threads that decode.
-        progress: called with (what, done, total).
+        progress: told how far it is.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -82,7 +81,7 @@ def _hashes(
             if row is not None:
                 keys.append(content)
                 rows.append(row)
-            progress("comparing pixels", done, len(todo))
+            progress(done, len(todo), "comparing pixels")
     if keys:
         store.append(keys, np.stack(rows))
     unknown = {contents[place] for place in store.missing(contents)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +11,13 @@ import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.auditing.split import Leakage
+from eyeshot.core import SILENT, Progress, cluster_mean
 from eyeshot.images import ImageTable, content_hashes, make_folds
 from eyeshot.models import fit_head
 
 MOST_IMAGES = 4000
 MOST_FOLDS = 5
 TOLERANCE = 1e-3  # of the head: accuracy does not need more
-Progress = Callable[[int, int], None]
 
 
 def measure_leakage(
@@ -29,7 +28,7 @@ def measure_leakage(
     folds: int,
     seed: int,
     reader: str,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Leakage:
     """Accuracy of a linear head by cross-validation, once in folds that ignore copies and once with groups whole.
 
@@ -67,10 +66,9 @@ def measure_leakage(
                 )
                 right[which, held] = head.predict(features[held]) == table.labels[held]
             done += 1
-            if progress is not None:
-                progress(done, 2 * folds)
+            progress(done, 2 * folds)
     gap = right[0].astype(float) - right[1]
-    mean, half = mean_over_groups(gap[judged], groups[judged])
+    mean, half = cluster_mean(gap[judged], groups[judged])
     sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return Leakage(
         reader=reader,
@@ -114,14 +112,3 @@ def _straddling(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[
     pairs = np.unique(np.column_stack([groups, split]), axis=0)
     torn, counts = np.unique(pairs[:, 0], return_counts=True)
     return np.isin(groups, torn[counts > 1])
-
-
-def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean of values, and half its 95 % interval where those of one group go together."""
-    mean = float(values.mean())
-    _, which = np.unique(groups, return_inverse=True)
-    sums = np.bincount(which, weights=values - mean)
-    count = len(sums)
-    if count < 2:
-        return mean, float("inf")
-    return mean, float(1.959964 * np.sqrt(np.square(sums).sum() * count / (count - 1)) / len(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,10 @@ from eyeshot.auditing.parts import find_parts
 from eyeshot.auditing.report import CutOff
 from eyeshot.auditing.searching import EXACT_UP_TO, best_of_each, joined, search, turned_otherwise
 from eyeshot.auditing.verifying import score_pairs
+from eyeshot.core import Progress
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,7 @@ def find_near_copies(
         thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         workers: threads that decode pairs again that thumbnails leave open.
-        progress: called with (what, done, total).
+        progress: told how far it is.
     """
     small = thumbnails(grey)
     seen = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)
@@ -74,7 +73,7 @@ def find_near_copies(
         found = search(
             described,
             least=LEAST_COSINE,
-            progress=lambda done, total: progress("comparing pictures", done, total),
+            progress=progress.sub("comparing pictures"),
         )
         found = joined([found, turned_otherwise(described, found)])
         first, second, turn = seen[found.first], seen[found.second], found.orientation

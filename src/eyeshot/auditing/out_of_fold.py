@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.leakage import TOLERANCE
+from eyeshot.core import SILENT, Progress
 from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
 from eyeshot.models import Head, fit_head
 
@@ -42,7 +42,7 @@ def out_of_fold(
     groups: NDArray[np.int64],
     *,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> OutOfFold:
     """Probabilities of a linear head (multinomial logistic regression), five-fold cross-fitted.
 
@@ -79,7 +79,7 @@ def _choose(
     labels: NDArray[np.int64],
     fold: NDArray[np.int64],
     count: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> tuple[float, NDArray[np.float32]]:
     held = np.flatnonzero(fold != ALWAYS_TRAIN)
     heads: dict[int, Head] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +14,12 @@ from eyeshot.auditing.detail import agreement, detail_of
 from eyeshot.auditing.grey import read_grey
 from eyeshot.auditing.searching import Candidates, best_of, search_exact
 from eyeshot.auditing.verifying import FINE, OPEN
+from eyeshot.core import Progress
 
 LEAST_COSINE = 0.8  # planted crops of 3 and 6 % and turns of 5 degrees (PACS, 120 each) reach 0.93
 LARGE = 192  # pixels that a part is cut out of before it is brought to 96
 BLOCK = 512
 MOST_FINE = 20_000  # pairs that are decoded again: those most alike
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +54,11 @@ def find_parts(
     vectors = whiten(standardised(view_thumbnails(grey, type(VIEWS[0])(0.0))))
     found: list[Candidates] = []
     for number, view in enumerate(VIEWS):
-        progress("searching for crops and turns", number, len(VIEWS))
+        progress(number, len(VIEWS), "searching for crops and turns")
         met = search_exact(vectors, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_COSINE)
         # The view is kept with the orientation, so that the best of both together is chosen.
         found.append(Candidates(met.first, met.second, met.orientation + 8 * number, met.cosine))
-    progress("searching for crops and turns", len(VIEWS), len(VIEWS))
+    progress(len(VIEWS), len(VIEWS), "searching for crops and turns")
     best = best_of(found, len(grey))
     new = [
         (min(one, two), max(one, two)) not in known
@@ -75,7 +73,7 @@ def find_parts(
     for begin in range(0, len(first), BLOCK):
         part = slice(begin, begin + BLOCK)
         maps[part], scores[part] = _align(grey, first[part], second[part], orientation[part], start[part])
-        progress("aligning pairs", min(begin + BLOCK, len(first)), len(first))
+        progress(min(begin + BLOCK, len(first)), len(first), "aligning pairs")
     unsure = np.flatnonzero(scores >= OPEN[0])
     if len(unsure):
         scores[unsure] = _fine(
@@ -124,7 +122,7 @@ def _fine(
         ones = np.stack([np.asarray(_small(Image.fromarray(large[one_of[pair]]))) for pair in part])
         others = np.stack([_seen(large[other_of[pair]], int(orientation[pair]), maps[pair]) for pair in part])
         scores[begin : begin + len(part)] = agreement(detail_of(ones), detail_of(others))
-        progress("verifying parts", begin + len(part), len(first))
+        progress(begin + len(part), len(first), "verifying parts")
     return scores
 
 

@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,6 +26,7 @@ from eyeshot.auditing.properties import properties
 from eyeshot.auditing.report import AuditReport, ClassCount, Distribution, Finding
 from eyeshot.auditing.sources import Sources, read_sources
 from eyeshot.auditing.words import KINDS, answer
+from eyeshot.core import SILENT, Progress
 from eyeshot.workspace import make_folder, replacing
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def audit(
     device: str = "cpu",
     cache: Path,
     workers: int | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress | None = None,
     command: str = "",
 ) -> Audit:
     """Look at training images, and at test images beside them. Files are only read, never touched.
@@ -93,7 +93,7 @@ def audit(
         device: where the model runs.
         cache: folder of all caches; what it knows by content is not decoded again.
         workers: threads that read; one per processor by default.
-        progress: called with (what, done, total).
+        progress: told how far it is; None: nobody.
         command: what was typed, for the report.
 
     Raises:
@@ -101,6 +101,7 @@ def audit(
         ModelError: the model's features are not finite.
         StorageError: the cache cannot be written.
     """
+    progress = progress or SILENT
     clock = _Clock()
     with clock("images"):
         inspector = Inspector(cache)
@@ -132,7 +133,7 @@ def audit(
     adversarial = None
     if test is not None:
         with clock("train and test"):
-            progress("comparing training and test", 0, 0)
+            progress(0, 0, "comparing training and test")
             side, groups = sources.in_test[usable], copies.group_of[usable]
             if 0 < side.sum() < len(side):
                 found = properties(sources, inspected, usable)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.cutoff import BASE, LEAST_LOOKED_AT
 from eyeshot.auditing.detail import Blocks, Comparison, compare_blocks, keep_blocks, keep_halved, most_alike
+from eyeshot.core import SILENT, Progress
 
 COARSE = 64  # pixels
 FINE = 96
@@ -48,7 +49,6 @@ LEAST_SPREAD = 0.15  # of what agrees lies outside every band, or it may be the 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 ReadGrey = Callable[[NDArray[np.int64], int], Images]
-Progress = Callable[[str, int, int], None]
 
 
 def score_pairs(
@@ -57,7 +57,7 @@ def score_pairs(
     second: NDArray[np.int64],
     orientation: NDArray[np.int64],
     read: ReadGrey | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Scores:
     """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
@@ -66,23 +66,23 @@ def score_pairs(
         first, second: int64 (m,), positions in `grey`.
         orientation: int64 (m,), what turns the second one into the first.
         read: gives uint8 (k, side, side) of k positions, for pairs that the thumbnails leave open.
-        progress: called with (what, pairs done, pairs in all).
+        progress: told how many pairs are done.
     """
     scores = np.zeros(len(first), np.float32)
-    for rows in _tiles(first, second, len(grey), MOST_KEPT, "verifying pairs", progress):
+    for rows in _tiles(first, second, len(grey), MOST_KEPT, progress.sub("verifying pairs")):
         scores[rows] = _coarse(grey, first[rows], second[rows], orientation[rows])
     if read is None:
         return scores
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
     wanted, one_of, other_of = _numbered(first[unsure], second[unsure])
     images = read(wanted, FINE)
-    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE, "looking closer at pairs", progress):
+    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FINE, progress.sub("looking closer at pairs")):
         some, one, other = _numbered(one_of[rows], other_of[rows])
         scores[unsure[rows]] = _fine(images[some], one, other, orientation[unsure[rows]])
     nearly = np.flatnonzero((scores >= NEARLY) & (scores < BASE))
     nearly = nearly[np.argsort(-scores[nearly], kind="stable")[:MOST_NEARLY]]
     wanted, one_of, other_of = _numbered(first[nearly], second[nearly])
-    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FULL, "looking at pairs at full size", progress):
+    for rows in _tiles(one_of, other_of, len(wanted), MOST_KEPT_FULL, progress.sub("looking at pairs at full size")):
         some, one, other = _numbered(one_of[rows], other_of[rows])
         found = _banded(read(wanted[some], FULL), one, other, orientation[nearly[rows]])
         scores[nearly[rows]] = np.maximum(scores[nearly[rows]], found)
@@ -90,12 +90,12 @@ def score_pairs(
 
 
 def _tiles(
-    first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int, what: str, progress: Progress | None
+    first: NDArray[np.int64], second: NDArray[np.int64], count: int, most: int, progress: Progress
 ) -> Iterator[NDArray[np.int64]]:
     """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
 
     All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
-    another half. `progress` is told when a tile is done.
+    another half. `progress` is told of every tile that is done.
     """
     tiles = [np.arange(len(first))] if len(first) else []
     if count > most:
@@ -107,8 +107,7 @@ def _tiles(
     for rows in tiles:
         yield rows
         done += len(rows)
-        if progress is not None:
-            progress(what, done, len(first))
+        progress(done, len(first))
 
 
 def _numbered(

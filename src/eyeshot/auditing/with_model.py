@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from eyeshot.auditing.out_of_fold import out_of_fold
 from eyeshot.auditing.outliers import find_outliers
 from eyeshot.auditing.report import AdversarialFeatures, Finding, LabelIssues
 from eyeshot.auditing.sources import Sources
+from eyeshot.core import Progress
 from eyeshot.errors import InputError
 from eyeshot.models import Backbone
 
-Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
 
 
@@ -84,7 +83,7 @@ def look_with_model(
         probabilities: the user's own, in the place of a head's probabilities.
         device: where the model runs.
         cache: folder of all caches.
-        progress: called with (what, done, total).
+        progress: told how far it is.
 
     Raises:
         InputError: the probabilities cannot be used.
@@ -120,12 +119,12 @@ def look_with_model(
         judged = judged.take(np.isin(judged.rows, seen))
     passed_over: set[int] = set()
     if judged is not None:
-        progress("nearest images", 0, 0)
+        progress(0, 0, "nearest images")
         own = np.searchsorted(seen, judged.rows)
         votes = neighbours_vote(vectors, sources.labels[seen], groups[seen], len(sources.train.classes))[own]
         judged = judged.with_votes(votes, backbone.name)
         passed_over = _issues(made, sources, judged, vectors[own], groups)
-    progress("distances within classes", 0, 0)
+    progress(0, 0, "distances within classes")
     made.findings += find_outliers(sources, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
     return made
 
@@ -167,9 +166,8 @@ def _from_head(
 ) -> _Judged | None:
     try:
         found = out_of_fold(
-            sources.train.take(rows), features, groups[rows],
-            progress=lambda done, total: progress("heads out of fold", done, total),
-        )  # fmt: skip
+            sources.train.take(rows), features, groups[rows], progress=progress.sub("heads out of fold")
+        )
     except InputError as error:
         made.notes.append(f"Labels were not looked at: {error}")
         return None

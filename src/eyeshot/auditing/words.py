@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from eyeshot.auditing.report import AuditReport, Kind
+from eyeshot.core import plural
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """In the order of their worth."""
@@ -40,13 +41,13 @@ def answer(report: AuditReport, *, skipped: int) -> list[str]:
         worst = report.conflicts[0]
         pictures = sum(one.pictures for one in report.conflicts)
         said.append(
-            f"{pictures} {_plural(pictures, 'picture stands', 'pictures stand')} under two labels, most often "
+            f"{pictures} {plural(pictures, 'picture stands', 'pictures stand')} under two labels, most often "
             f"{worst.first} and {worst.second} ({worst.pictures}): drop both copies, unless you know which label is "
             "right."
         )
     if count.get("leak"):
         said.append(
-            f"{count['leak']} {_plural(count['leak'], 'picture is', 'pictures are')} in training and in test: keep "
+            f"{count['leak']} {plural(count['leak'], 'picture is', 'pictures are')} in training and in test: keep "
             "them out of training, or out of what you measure."
         )
     if count.get("two-labels"):
@@ -58,30 +59,26 @@ def answer(report: AuditReport, *, skipped: int) -> list[str]:
     if copies:
         number = images.get("identical", 0) + images.get("near-copy", 0)
         said.append(
-            f"{number} images are copies of each other, in {copies} {_plural(copies, 'group', 'groups')}: make splits "
+            f"{number} images are copies of each other, in {copies} {plural(copies, 'group', 'groups')}: make splits "
             "that keep groups whole, or a random split will leak."
         )
     if report.label_issues is not None and count.get("label-issue"):
         said.append(report.label_issues.words)
     if skipped:
-        said.append(f"{skipped} {_plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
+        said.append(f"{skipped} {plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
     if report.adversarial is not None and report.adversarial.interval[0] > 0.5:
         said.append(report.adversarial.words)
     if report.adversarial_features is not None and report.adversarial_features.interval[0] > 0.5:
         said.append(report.adversarial_features.words)
     flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
     if flat:
-        said.append(f"{flat} {_plural(flat, 'image shows', 'images show')} next to nothing: drop them.")
+        said.append(f"{flat} {plural(flat, 'image shows', 'images show')} next to nothing: drop them.")
     if count.get("small-class"):
         small = count["small-class"]
         said.append(
-            f"{small} {_plural(small, 'class has', 'classes have')} under {report.small_class} images: collect more, "
+            f"{small} {plural(small, 'class has', 'classes have')} under {report.small_class} images: collect more, "
             "and let no cleaning empty them."
         )
     if not said:
         said.append("Nothing was found that has to be done first: no conflicts, no copies, no broken files.")
     return said[:TO_DO]
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many

@@ -13,14 +13,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.core import Progress, percent
 from eyeshot.coverage.clouds import CloudCover, cover_by_cloud, make_target
-from eyeshot.coverage.data import Part, Progress
+from eyeshot.coverage.data import Part
 from eyeshot.coverage.kept_labels import SIGNIFICANCE, mcnemar
 from eyeshot.coverage.measure import Bench, Measured, cover_by_views, views_of, yardstick
 from eyeshot.coverage.report import StageReport, StageScores
 from eyeshot.coverage.set_up import fit_on_clean
 from eyeshot.coverage.shift import cover_by_clean
-from eyeshot.coverage.words import percent
 from eyeshot.models import LAST
 
 
@@ -33,7 +33,7 @@ def measure_stages(
         bench: on which the candidates were measured, with the last layer's features.
         candidates: those to show; the last layer's scores are taken from them as they are. Mixtures are left out:
             no neighbour of theirs has one class.
-        progress: called with (what, done, total).
+        progress: told how far it is; None: nobody.
 
     Time as for the cover of all candidates, once per earlier stage; memory for the views of one candidate.
     """
@@ -42,10 +42,10 @@ def measure_stages(
     reports = []
     for number, name in enumerate(names):
         if progress is not None:
-            progress("measuring stages", number, len(names))
+            progress(number, len(names), "measuring stages")
         reports.append(_report(bench, bench if name == LAST else bench_at(bench, name), name, shown))
     if progress is not None:
-        progress("measuring stages", len(names), len(names))
+        progress(len(names), len(names), "measuring stages")
     return reports
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eyeshot.images.finding import read_images
     from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
     from eyeshot.images.geometry import Fit, Geometry, Interpolation
-    from eyeshot.images.headers import MINIMUM_SIDE, Keep, Look, Progress
+    from eyeshot.images.headers import MINIMUM_SIDE, Keep, Look
     from eyeshot.images.listing import check_apart, check_folder
     from eyeshot.images.parallel import default_workers, in_parallel, keep_freed_memory
     from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
@@ -38,7 +38,6 @@ __all__ = [
     "PixelRows",
     "PixelStore",
     "Pixels",
-    "Progress",
     "Skipped",
     "UnreadableImageError",
     "UprightImage",
@@ -78,7 +77,6 @@ _HOME = {
     "PixelRows": "pixels",
     "PixelStore": "pixels",
     "Pixels": "pixels",
-    "Progress": "headers",
     "Skipped": "skipped",
     "UnreadableImageError": "reading",
     "UprightImage": "upright",

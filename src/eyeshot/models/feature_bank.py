@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
+from eyeshot.core import SILENT, Progress
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
@@ -22,7 +23,6 @@ from eyeshot.rowstore import RowStore
 CHUNK_BYTES = 32 << 20
 CHUNK_ROWS = 512
 FLOAT16_LARGEST = 65504.0
-Progress = Callable[[int, int], None]
 
 
 class ViewFeatures(NamedTuple):
@@ -86,13 +86,13 @@ class FeatureBank:
         other.augment_s, other.forward_s, other.computed = 0.0, 0.0, 0
         return other
 
-    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
+    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress = SILENT) -> NDArray[np.floating]:
         """Features of unchanged images.
 
         Args:
             pool: the images.
             rows: int64 (n,), positions in the pool.
-            progress: called with (done, missing) after each chunk.
+            progress: told how many of the missing ones are done, after each chunk.
 
         Returns:
             float16 (n, D); float32 where the model's features do not fit into float16.
@@ -103,8 +103,7 @@ class FeatureBank:
             pixels = np.asarray(pool.images[rows[part]])
             found = self._extract(pixels)
             self._append([keys[position] for position in part], found, np.ones(len(part), bool))
-            if progress:
-                progress(self._done(missing, part), len(missing))
+            progress(self._done(missing, part), len(missing))
         return self._read(keys)[0]
 
     def views(
@@ -115,7 +114,7 @@ class FeatureBank:
         *,
         seed: int,
         draw: int,
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> ViewFeatures:
         """Features of one draw of views, with what their labels follow from.
 
@@ -124,7 +123,7 @@ class FeatureBank:
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
-            progress: called with (done, missing) after each chunk.
+            progress: told how many of the missing ones are done, after each chunk.
         """
         keys = view_keys(augmentation, pool, rows, seed=seed, draw=draw)
         missing = self._missing(keys)
@@ -135,8 +134,7 @@ class FeatureBank:
             self.augment_s += time.perf_counter() - begin
             found = self._extract(views.images)
             self._append([keys[position] for position in part], found, success)
-            if progress:
-                progress(self._done(missing, part), len(missing))
+            progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
         # Labels follow from the drawn parameters: no pixel is touched for them.
         sources, weights = view_labels(augmentation, pool, rows, seed=seed, draw=draw)

@@ -5,8 +5,7 @@ from eyeshot.training.batches import joined
 from eyeshot.training.classifier import Outputs, read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
-from eyeshot.training.machine import describe_hardware, describe_versions
-from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, read_validation, wilson
+from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, read_validation
 from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.training.steps import State, train_steps
 
@@ -20,8 +19,6 @@ __all__ = [
     "TrainResult",
     "TrainSettings",
     "default_settings",
-    "describe_hardware",
-    "describe_versions",
     "joined",
     "load_trained",
     "plan_training",
@@ -33,5 +30,4 @@ __all__ = [
     "train_baseline",
     "train_folder",
     "train_steps",
-    "wilson",
 ]
