@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from eyeshot import core
 from eyeshot.core import fisher_interval, student_mean
+from eyeshot.core import spearman as rank_correlation
 
 Array = NDArray[np.float64]
 LEAST_RELIABILITY = 0.5
@@ -53,7 +53,7 @@ def spearman(score: Array, truth: Array) -> Estimate:
 
     Not defined where one of the two does not vary.
     """
-    value = core.spearman(score, truth) if len(score) >= 4 else None
+    value = rank_correlation(score, truth) if len(score) >= 4 else None
     if value is None:
         return Estimate(None)
     return Estimate(value, value, value) if abs(value) >= 1 else Estimate(value, *fisher_interval(value, len(score)))

@@ -21,10 +21,11 @@ from eyeshot.core.statistics import (
     student_mean,
     wilson,
 )
-from eyeshot.core.text import duration, listing, megabytes, percent, plural, points, refused_option, shortened
+from eyeshot.core.text import NOTHING, duration, listing, megabytes, percent, plural, points, refused_option, shortened
 
 __all__ = [
     "NORMAL_95",
+    "NOTHING",
     "SILENT",
     "CallbackProgress",
     "HalfSamples",

@@ -165,12 +165,13 @@ def cover(
 def _measure_all(plan: Plan, bench: Bench, progress: Progress) -> list[Measured]:
     measured = []
     total = len(plan.candidates)
+    step = progress.sub("measuring candidates")
     for number, candidate in enumerate(plan.candidates):
-        progress(number, total, "measuring candidates")
+        step(number, total, candidate.name)
         measured.append(measure(bench, candidate))
     if bench.data.generated is not None:
         measured.append(measure_generated(bench, bench.data.generated))
-    progress(total, total, "measuring candidates")
+    step(total, total)
     return measured
 
 

@@ -265,7 +265,7 @@ def decode_tables(
     if not tables.target_is_validation:
         leaks = _leaks(target, [part for part in (sources, more, baseline) if part is not None])
         if leaks:
-            progress(0, 0, leaks)  # said now: the rest of the run takes long
+            progress(0, 0, leaks.split(" (")[0])  # said now, in short: the rest of the run takes long
         notes += [leaks] if leaks else []
     _enough(sources, val, target)
     return Data(

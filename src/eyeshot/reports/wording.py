@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eyeshot import core
-from eyeshot.core.text import NOTHING
+from eyeshot.core import NOTHING, duration
+from eyeshot.core import percent as plain_percent
+from eyeshot.core import shortened as plain_shortened
 
 MINUS = "−"
 
@@ -22,7 +23,7 @@ def visible(text: object) -> str:
 
 def shortened(text: object, length: int = 60) -> str:
     """`text`, made visible, with its middle left out where it is longer than `length`."""
-    return core.shortened(visible(text), length)
+    return plain_shortened(visible(text), length)
 
 
 def sentence(parts: Sequence[str]) -> str:
@@ -33,7 +34,7 @@ def sentence(parts: Sequence[str]) -> str:
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share from 0 to 1 as "61 %", typeset: a narrow space that does not break, and a minus sign."""
-    return core.percent(share, digits).replace(" ", "\u202f").replace("-", MINUS)
+    return plain_percent(share, digits).replace(" ", "\u202f").replace("-", MINUS)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -178,5 +179,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "signed": signed,
     "count": count,
-    "seconds": core.duration,
+    "seconds": duration,
 }
