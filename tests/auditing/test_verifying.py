@@ -8,6 +8,7 @@ from eyeshot.auditing.describing import oriented
 from eyeshot.auditing.detail import BLUR, agreement, blocks_of, compare_blocks, detail_of, keep_blocks, most_alike
 from eyeshot.auditing.grouping import inverse
 from eyeshot.auditing.verifying import BAND_BLUR, BAND_GRID, BAND_WORTH, NEARLY, score_pairs, without_band
+from eyeshot.core import CallbackProgress
 
 
 @pytest.mark.parametrize("orientation", range(8))
@@ -82,9 +83,10 @@ def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch:
     turn = random.integers(0, 8, len(first))
     turn[second == first + 15] = 0
     monkeypatch.setattr("eyeshot.auditing.verifying.OPEN", (-1, 2))  # all of them
-    said: list[tuple[str, int, int]] = []
-    together = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted], lambda *one: said.append(one))
-    assert said[-1] == ("looking closer at pairs", len(first), len(first))
+    said: list[tuple[int, int, str]] = []
+    progress = CallbackProgress(lambda *news: said.append(news))
+    together = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted], progress)
+    assert said[-1] == (len(first), len(first), "looking closer at pairs")
     monkeypatch.setattr("eyeshot.auditing.verifying.MOST_KEPT_FINE", 8)
     in_tiles = score_pairs(grey, first, second, turn, lambda wanted, side: fine[wanted])
     assert in_tiles == pytest.approx(together, abs=1e-5)

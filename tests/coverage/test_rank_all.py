@@ -67,8 +67,8 @@ def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> 
         }
         data = replace(data, **parts)
     with few_epochs():
-        backbone, head, _, _ = trained_backbone(plan, data, None, "")
-    bench, clean_all = set_up(plan, data, FeatureBank(cache, backbone), head, None)
+        backbone, head, _, _ = trained_backbone(plan, data, SILENT, "")
+    bench, clean_all = set_up(plan, data, FeatureBank(cache, backbone), head, SILENT)
     measured = [measure(bench, one) for one in plan.candidates]
     labels = np.concatenate([data.sources.labels, data.more.labels])
     curve = clean_curve(bench.target, clean_all, labels, sources=len(data.sources))
