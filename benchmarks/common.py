@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 # As the command line does; before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from eyeshot.training import describe_hardware
+from eyeshot.core import CallbackProgress, describe_hardware
 from eyeshot.workspace import make_folder, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,14 +74,14 @@ def keep(name: str, result: dict[str, Any]) -> None:
     print(json.dumps(result, indent=2))
 
 
-def said() -> Callable[[str, int, int], None]:
+def said() -> CallbackProgress:
     """Progress as one line a stage."""
     last = [""]
 
-    def show(what: str, done: int, total: int) -> None:
-        stage = what.split(" epoch ")[0]
+    def show(done: int, total: int, text: str) -> None:
+        stage = text.split(": ")[0]
         if stage != last[0]:
             last[0] = stage
             print(stage, file=sys.stderr, flush=True)
 
-    return show
+    return CallbackProgress(show)

@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scipy.stats import spearmanr
+import numpy as np
 
 from benchmarks.common import flat, keep, option, said, shared, squeezenet
+from eyeshot.core import spearman
 from eyeshot.coverage import cover
 from eyeshot.workspace import make_folder
 
@@ -44,9 +45,10 @@ if __name__ == "__main__":
                 one.name: one.score or 0.0 for one in report.candidates if one.family not in ("control", "mixing")
             }
 
-    def agreement(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+    def agreement(one: tuple[int, int, int], other: tuple[int, int, int]) -> float | None:
         names = sorted(gains[one])
-        return float(spearmanr([gains[one][name] for name in names], [gains[other][name] for name in names]).statistic)
+        first, second = (np.array([gains[key][name] for name in names]) for key in (one, other))
+        return spearman(first, second)
 
     rows = [
         {

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from benchmarks.augmentation_truth.recipes import Model
 from benchmarks.augmentation_truth.tasks import Decoded, Task
 from eyeshot.augment import Augmentation
+from eyeshot.core import SILENT
 from eyeshot.coverage import Plan
 from eyeshot.coverage.data import decode_tables
 from eyeshot.coverage.measure import draws_of, views_of
@@ -38,9 +39,9 @@ def frechet_distances(plan: Plan) -> dict[str, float]:
     Takes features and baseline from the cache that `cover` left.
     """
     data = decode_tables(plan.tables, plan.backbone.geometry, plan.settings, cache=plan.cache)
-    backbone, head, _, _ = trained_backbone(plan, data, None, "")
+    backbone, head, _, _ = trained_backbone(plan, data, SILENT, "")
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=plan.settings.batch_size)
-    bench = set_up(plan, data, bank, head, None)
+    bench = set_up(plan, data, bank, head, SILENT)
     found = {}
     for candidate in plan.candidates:
         points, present, _ = views_of(bench, candidate, draws_of((candidate,), plan.settings.draws))

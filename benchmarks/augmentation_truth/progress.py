@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.augmentation_truth.table import Row, read_table, table_file
 from benchmarks.augmentation_truth.work_list import Wanted
+from eyeshot.core import duration
 
 
 class TimeLeft:
@@ -26,7 +27,7 @@ class TimeLeft:
         done = self._done()
         total = sum(len(table.keys) for table in self._wanted)
         pace = (time.monotonic() - self._begin) / max(1, done - self._done_before)
-        left = f", about {_span((total - done) * pace)} left" if done < total else ""
+        left = f", about {duration((total - done) * pace, 0)} left" if done < total else ""
         return (
             f"[{done}/{total}{left}] {first.source} {first.model} {first.candidate} seed {first.seed}: "
             f"val {first.val_accuracy:.3f}, {read} ({first.seconds:.1f} s)"
@@ -41,11 +42,3 @@ class TimeLeft:
             keys = set(table.keys)
             count += len({row.key for file in files for row in read_table(file).rows} & keys)
         return count
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -31,9 +31,9 @@ from benchmarks.augmentation_truth.trained import Probabilities, accuracies, tra
 from benchmarks.augmentation_truth.work_list import Wanted
 from benchmarks.common import ROOT
 from eyeshot.augment import Augmentation
+from eyeshot.core import describe_hardware
 from eyeshot.errors import EyeshotError, ModelError
 from eyeshot.models import choose_device
-from eyeshot.training import describe_hardware
 from eyeshot.workspace import make_folder
 
 PAUSE_S = 2.0

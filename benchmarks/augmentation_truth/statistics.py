@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from eyeshot.core import fisher_interval, student_mean
+from eyeshot.core import spearman as rank_correlation
+
 Array = NDArray[np.float64]
 LEAST_RELIABILITY = 0.5
 """Below it nothing is corrected for noise, and a table with eight seeds is too noisy to judge."""
-Z = 1.959964
 
 
 class Estimate(NamedTuple):
@@ -51,14 +53,10 @@ def spearman(score: Array, truth: Array) -> Estimate:
 
     Not defined where one of the two does not vary.
     """
-    if len(score) < 4 or np.ptp(score) == 0 or np.ptp(truth) == 0:
+    value = rank_correlation(score, truth) if len(score) >= 4 else None
+    if value is None:
         return Estimate(None)
-    value = float(stats.spearmanr(score, truth).statistic)
-    if abs(value) >= 1:
-        return Estimate(value, value, value)
-    half = Z * math.sqrt((1 + value**2 / 2) / (len(score) - 3))
-    middle = math.atanh(value)
-    return Estimate(value, math.tanh(middle - half), math.tanh(middle + half))
+    return Estimate(value, value, value) if abs(value) >= 1 else Estimate(value, *fisher_interval(value, len(score)))
 
 
 def corrected(correlation: float | None, table_reliability: float | None) -> float | None:
@@ -152,11 +150,8 @@ def pooled(values: Sequence[float | None], clusters: Sequence[str]) -> Estimate:
     means = np.array([np.mean(group) for group in groups.values()])
     if not len(means):
         return Estimate(None)
-    middle = float(means.mean())
-    if len(means) == 1:
-        return Estimate(middle)
-    half = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
-    return Estimate(middle, middle - half, middle + half)
+    middle, half = student_mean(means)
+    return Estimate(middle) if len(means) == 1 else Estimate(middle, middle - half, middle + half)
 
 
 def chance_of_hit(count: int) -> float:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from benchmarks.augmentation_truth.tasks import Decoded, Labelled
 from eyeshot.augment import Augmentation
+from eyeshot.core import CallbackProgress
 from eyeshot.models import Backbone
 from eyeshot.training import TrainSettings, joined, read_images_with, train
 from eyeshot.training.result import WEIGHTS_FILE
@@ -48,7 +49,7 @@ def train_and_read(
         folder=folder,
         augmentations=() if candidate.name == "clean" else (candidate,),
         device=device,
-        progress=lambda done, total, text: each_step(),
+        progress=CallbackProgress(lambda done, total, text: each_step()),
         command="",
     )
     images = {name: np.asarray(target.pool.images[:]) for name, target in data.targets.items()}

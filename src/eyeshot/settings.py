@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eyeshot.core import refused_option
 from eyeshot.errors import InputError
 
 SAMPLE = 600
@@ -116,9 +117,4 @@ def check_settings(**values: object) -> CoverSettings:
     try:
         return CoverSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InputError(
-            f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}. "
-            "See `eyeshot cover --help` for what it takes."
-        ) from error
+        raise InputError(refused_option(error, "cover")) from error

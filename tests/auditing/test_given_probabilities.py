@@ -8,6 +8,7 @@ import pytest
 from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictures
 
 from eyeshot.auditing import AuditReport, audit
+from eyeshot.core import CallbackProgress
 from eyeshot.errors import InputError
 
 CLASSES = sorted(COLOURS)
@@ -148,7 +149,7 @@ def test_columns_are_checked_before_any_image_is_decoded(train: Path) -> None:
     file = write(train.parent / "p.csv", rows_of(train), ["path", "blue", "grey", "red"])
     told: list[str] = []
     with pytest.raises(InputError, match="unknown: 'grey'"):
-        looked_at(train, file, progress=lambda what, done, total: told.append(what))
+        looked_at(train, file, progress=CallbackProgress(lambda done, total, text: told.append(text)))
     assert set(told) == {"reading headers"}
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import augmentation
+from eyeshot.core import draw_half_samples
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.clouds import CloudCover
-from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.kept_labels import CleanHead, KeptLabels
 from eyeshot.coverage.measure import Measured
 

@@ -8,8 +8,8 @@ from brute_force import slow_cover, slow_radii
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from eyeshot.core import HalfSamples, draw_half_samples, half_sample_error
 from eyeshot.coverage.clouds import cover_by_cloud, make_target
-from eyeshot.coverage.half_samples import HalfSamples, draw_half_samples
 
 TIE = 1e-4
 
@@ -243,3 +243,17 @@ def test_lopsided_halves_look_further_until_each_holds_enough():
     np.testing.assert_allclose(measured.half_radii[0, half[0]], slow_radii(target[half[0]], 5), rtol=1e-2)
     assert fast.half_coverage[0] == pytest.approx(slow.covered.mean())
     assert fast.half_consistent[0] == pytest.approx(slow.reached.mean())
+
+
+def test_the_standard_error_of_coverage_is_not_too_small():
+    """Against the spread over 60 independent repetitions, whose own error is 9 %."""
+    random = np.random.default_rng(0)
+    values, errors = [], []
+    for seed in range(60):
+        target = random.normal(size=(80, 6)).astype(np.float32)
+        cloud = random.normal(0.2, 1, size=(80, 1, 6)).astype(np.float32)
+        halves = draw_half_samples(80, 80, seed=seed, count=50)
+        found = cover_by_cloud(make_target(target, halves=halves), cloud, random.integers(0, 2, 80))
+        values.append(found.label_consistent_coverage)
+        errors.append(half_sample_error(found.half_consistent))
+    assert 0.9 < np.mean(errors) / np.std(values, ddof=1) < 1.7

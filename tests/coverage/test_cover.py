@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from small_run import SETTINGS, World, numbers, run, write
 
+from eyeshot.core import CallbackProgress
 from eyeshot.coverage import Cover, CoverReport, estimate, prepare
 from eyeshot.errors import InputError, ModelError
 from eyeshot.models import feature_bank
@@ -349,7 +350,7 @@ def test_files_that_cannot_be_read_are_counted_and_end_nothing(world: World, rer
 
 def test_progress_is_told_for_every_stage(world: World, tmp_path: Path):
     heard: list[str] = []
-    run(world, tmp_path, progress=lambda what, done, total: heard.append(what))
+    run(world, tmp_path, progress=CallbackProgress(lambda done, total, text: heard.append(text)))
     stages = ("reading training files", "reading test files", "decoding", "training the baseline", "features of")
     for stage in (*stages, "measuring candidates", "drawing the PCA map"):
         assert any(what.startswith(stage) for what in heard), stage

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from small_run import World, numbers, run
 
+from eyeshot.core import CallbackProgress
 from eyeshot.coverage import Cover, CoverReport
 from eyeshot.models import FeatureBank
 
@@ -61,14 +62,14 @@ def test_a_run_that_breaks_off_in_any_stage_is_continued(world: World, first: Co
     part = ("decoding test images", "training the baseline", "features of target", "measuring", "drawing")[stage]
     heard = 0
 
-    def broken(what: str, done: int, total: int) -> None:
+    def broken(done: int, total: int, what: str) -> None:
         nonlocal heard
         heard += what.startswith(part)
         if heard == (1 if stage != 3 else 4):
             raise Stop
 
     with pytest.raises(Stop):
-        run(world, tmp_path, progress=broken)
+        run(world, tmp_path, progress=CallbackProgress(broken))
     assert numbers(run(world, tmp_path)) == numbers(first)
 
 

@@ -20,7 +20,6 @@ from eyeshot.coverage.kept_labels import (
     measure_kept_labels,
     one_hot,
 )
-from eyeshot.training import wilson
 
 CLASSES, WIDTH = 4, 8
 CENTRES = 4 * np.eye(CLASSES, WIDTH)
@@ -315,19 +314,6 @@ def test_the_p_value_is_mcnemars_exact_one(seed):
 def test_where_nothing_changed_the_p_value_is_one():
     labels, before, _ = made_up(np.random.default_rng(0), 0)
     assert fall_of_accuracy(yardstick_of(labels, before), kept_of(before), labels >= 0) == (0, 1)
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (3, 7), (240, 300)])
-def test_the_interval_of_a_share_is_wilsons(hits, count):
-    interval = binomtest(hits, count).proportion_ci(confidence_level=0.95, method="wilson")
-    found = wilson(hits, count)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-6)
-
-
-def test_wilsons_interval_of_half_of_ten_is_the_one_worked_out_by_hand():
-    """(0.5 + z²/20 ± z sqrt(0.25/10 + z²/400)) / (1 + z²/10) with z = 1.959964: 0.2366 and 0.7634."""
-    found = wilson(5, 10)
-    assert (found.low, found.high) == pytest.approx((0.2366, 0.7634), abs=5e-5)
 
 
 def test_rare_classes_are_judged_together():

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from eyeshot.coverage import compare_models
-from eyeshot.coverage.models_compared import spearman_interval
 from eyeshot.coverage.report import Candidate, CoverReport, ModelInfo, Role, Shift, ValidationCheck
 
 NAMES = ["invert", "mirror", "grey", "jitter", "rotate-15", "solarize", "jpeg", "edges"]
@@ -122,43 +117,6 @@ def test_without_short_runs_the_scores_are_compared():
         for place, candidate in enumerate(one.candidates):
             candidate.combined, candidate.score = None, float(place if number else -place)
     assert compare(*reports).pairs[0].spearman == pytest.approx(-1)
-
-
-def test_the_interval_is_that_of_bonett_and_wright():
-    # By hand: z = atanh 0.5 = 0.549306, error sqrt(1.125 / 27) = 0.204124, so z from 0.149230 to 0.949382.
-    low, high = spearman_interval(0.5, 30)
-    assert low == pytest.approx(math.tanh(0.149230), abs=1e-5)
-    assert high == pytest.approx(math.tanh(0.949382), abs=1e-5)
-
-
-@given(st.floats(-1, 1), st.integers(4, 200))
-def test_the_interval_holds_the_correlation_and_narrows(correlation, count):
-    low, high = spearman_interval(correlation, count)
-    assert -1 <= low <= correlation <= high <= 1
-    wider = spearman_interval(correlation, count)
-    narrower = spearman_interval(correlation, 4 * count)
-    assert narrower[1] - narrower[0] < wider[1] - wider[0]
-    mirrored = spearman_interval(-correlation, count)
-    assert mirrored == pytest.approx((-high, -low))
-
-
-def test_four_candidates_in_one_order_prove_nothing_and_forty_do():
-    # One in 24 orders of four is that order.
-    assert spearman_interval(1.0, 4)[0] < 0
-    assert spearman_interval(1.0, 40)[0] > 0.95
-    assert spearman_interval(0.9, 3) == (-1, 1)
-
-
-@pytest.mark.parametrize(("correlation", "count"), [(0.0, 12), (0.5, 20), (0.8, 40)])
-def test_the_interval_holds_the_truth_about_nineteen_times_of_twenty(correlation, count):
-    random = np.random.default_rng(0)
-    truth = 6 / math.pi * math.asin(correlation / 2)  # of normal pairs: Pearson 1907
-    both = random.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], (1500, count))
-    ranks = both.argsort(axis=1).argsort(axis=1)
-    centred = ranks - (count - 1) / 2
-    found = (centred[..., 0] * centred[..., 1]).sum(1) / (centred[..., 0] ** 2).sum(1)
-    held = [low <= truth <= high for low, high in (spearman_interval(one, count) for one in found)]
-    assert np.mean(held) == pytest.approx(0.95, abs=0.025)
 
 
 def test_a_model_that_ranks_the_other_way_round_is_said_to():

@@ -6,6 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
+from eyeshot.core import CallbackProgress
 from eyeshot.coverage import projection
 from eyeshot.coverage.projection import balanced_agreement, project
 from eyeshot.errors import MissingExtraError
@@ -90,7 +91,8 @@ def test_all_maps_are_made_of_all_points_at_once_and_repeat():
     points, cloud = points_of()
     heard: list[str] = []
     scales = np.ones(10, np.float32)
-    first, notes = project(points, cloud, scales=scales, seed=3, progress=heard.append)
+    progress = CallbackProgress(lambda done, total, text: heard.append(text.split(" ")[2]))
+    first, notes = project(points, cloud, scales=scales, seed=3, progress=progress)
     again, _ = project(points, cloud, scales=scales, seed=3)
     assert torch.get_num_threads() == 1  # as tests/conftest.py sets it; numba would take all cores for torch too
     assert [one.info.name for one in first] == heard == ["PCA", "t-SNE", "UMAP"]

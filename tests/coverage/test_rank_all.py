@@ -12,6 +12,7 @@ import pytest
 from small_run import SETTINGS, World, few_epochs
 
 from eyeshot.augment import Augmentation, augmentation
+from eyeshot.core import SILENT
 from eyeshot.coverage import Cover, short_runs, spend_budget
 from eyeshot.coverage.candidates import Judged, judge
 from eyeshot.coverage.data import Data, decode_tables
@@ -65,8 +66,8 @@ def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> 
         }
         data = replace(data, **parts)
     with few_epochs():
-        backbone, head, _, _ = trained_backbone(plan, data, None, "")
-    bench = set_up(plan, data, FeatureBank(cache, backbone), head, None)
+        backbone, head, _, _ = trained_backbone(plan, data, SILENT, "")
+    bench = set_up(plan, data, FeatureBank(cache, backbone), head, SILENT)
     measured = [measure(bench, one) for one in plan.candidates]
     judged = judge(measured, bench.head, classes=data.classes, model=backbone.name)
     return Table(plan, data, bench, measured, judged)
@@ -94,7 +95,7 @@ def spend() -> Spend:
             patch.setattr(short_runs, "read_state", reading)
             patch.setattr(spend_budget, "run_short", lambda *given, **more: usual(*given, clock=lambda: now, **more))
             return spend_budget.spend_budget(
-                table.plan, table.data, table.bench, table.judged, ranker, budget_s=BUDGET_S, progress=None
+                table.plan, table.data, table.bench, table.judged, ranker, budget_s=BUDGET_S, progress=SILENT
             )
 
     return spent

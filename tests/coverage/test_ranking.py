@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from eyeshot.core import draw_half_samples
 from eyeshot.coverage.clouds import cover_by_cloud, make_target
-from eyeshot.coverage.half_samples import draw_half_samples
 from eyeshot.coverage.ranking import better_than_zero, critical_value, rank_gains, tied_with_best
 
 

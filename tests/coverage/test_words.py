@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from made_up import bench, cloud_cover, first, judged
 
 from eyeshot.coverage import words
@@ -44,23 +43,6 @@ def test_a_ranking_by_distance_says_so():
 
 def test_a_run_without_ranked_candidates_says_what_to_do():
     assert "--candidates" in answer_of(*bench())[0]
-
-
-@pytest.mark.parametrize(("share", "text"), [(0.254, "25 %"), (0.0, "0 %"), (1.0, "100 %"), (None, "–")])
-def test_shares_are_told_in_percent(share, text):
-    assert words.percent(share) == text
-
-
-@pytest.mark.parametrize(("difference", "text"), [(0.2541, "25.4 points"), (-0.01, "-1.0 points"), (None, "–")])
-def test_differences_are_told_in_points(difference, text):
-    assert words.points(difference) == text
-
-
-def test_names_are_listed_in_a_sentence():
-    assert words.listing(["a"]) == "a"
-    assert words.listing(["a", "b"]) == "a and b"
-    assert words.listing(["a", "b", "c"]) == "a, b and c"
-    assert words.listing(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
 
 
 def test_what_the_budget_bought_is_told_by_round():

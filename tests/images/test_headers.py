@@ -7,6 +7,7 @@ import pytest
 import xxhash
 from PIL import Image
 
+from eyeshot.core import CallbackProgress
 from eyeshot.errors import StorageError
 from eyeshot.images import decode_upright, headers, read_images
 
@@ -73,10 +74,10 @@ def test_two_roots_with_equal_names_do_not_mix(pets: Path, tmp_path: Path, save)
 
 def test_progress_begins_with_what_is_known_and_ends_with_all(pets: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    read_images(pets, cache=tmp_path / "cache", progress=lambda done, total: calls.append((done, total)))
+    read_images(pets, cache=tmp_path / "cache", progress=CallbackProgress(lambda *said: calls.append(said[:2])))
     assert (calls[0], calls[-1]) == ((0, 5), (5, 5))
     calls.clear()
-    read_images(pets, cache=tmp_path / "cache", progress=lambda done, total: calls.append((done, total)))
+    read_images(pets, cache=tmp_path / "cache", progress=CallbackProgress(lambda *said: calls.append(said[:2])))
     assert calls == [(5, 5)]
 
 

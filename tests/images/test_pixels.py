@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eyeshot.core import CallbackProgress
 from eyeshot.images import Geometry, ImageTable, PixelStore, decode, pixels, read_images
 from eyeshot.images.skipped import count_reasons
 
@@ -188,7 +189,7 @@ def test_progress_counts_to_all_and_workers_change_nothing(many: ImageTable, tmp
     calls: list[tuple[int, int]] = []
     one = PixelStore(tmp_path / "one", GEOMETRY).load(many, every(many), workers=1)
     more = PixelStore(tmp_path / "more", GEOMETRY).load(
-        many, every(many), workers=5, progress=lambda done, total: calls.append((done, total))
+        many, every(many), workers=5, progress=CallbackProgress(lambda *said: calls.append(said[:2]))
     )
     np.testing.assert_array_equal(one.images, more.images)
     assert calls == [(done, 24) for done in range(25)]

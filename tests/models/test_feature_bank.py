@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from eyeshot.augment import augmentation, make_samples
+from eyeshot.core import CallbackProgress
 from eyeshot.models import FeatureBank, extract
 from eyeshot.models import feature_bank as room
 
@@ -131,7 +132,7 @@ def test_progress_counts_missing_rows_up_to_all_of_them(tmp_path):
     bank = FeatureBank(tmp_path, tiny_backbone(), batch_size=4)
     bank.chunk = 10
     seen = []
-    bank.clean(pool, np.concatenate([ROWS, ROWS]), progress=lambda done, total: seen.append((done, total)))
+    bank.clean(pool, np.concatenate([ROWS, ROWS]), progress=CallbackProgress(lambda *said: seen.append(said[:2])))
     assert seen == [(10, 24), (20, 24), (24, 24)]
 
 

@@ -1,4 +1,4 @@
-from eyeshot.reports.wording import count, number, percent, points, seconds, sentence, shortened, signed, visible
+from eyeshot.reports.wording import count, number, percent, points, sentence, shortened, signed, visible
 
 
 def test_control_characters_of_file_names_are_seen() -> None:
@@ -20,9 +20,6 @@ def test_numbers_are_written_for_reading() -> None:
     assert percent(-0.1) == "−10\u202f%"
     assert number(1.234) == "1.23"
     assert count(12345) == "12,345"
-    assert seconds(4.21) == "4.2 s"
-    assert seconds(200) == "3 min 20 s"
-    assert seconds(7300) == "2 h 1 min"
 
 
 def test_differences_carry_their_sign_and_zero_has_none() -> None:

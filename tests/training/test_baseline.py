@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from eyeshot.core import CallbackProgress
 from eyeshot.models import extract, load_backbone
 from eyeshot.training import baseline as room
 from eyeshot.training import train_baseline
@@ -38,8 +39,8 @@ def test_a_baseline_has_another_fingerprint_than_the_untrained_network(tmp_path)
 
 def test_a_baseline_that_is_in_the_cache_is_taken_from_there(tmp_path):
     steps = []
-    first = make_baseline(tmp_path, progress=lambda *_: steps.append(1))
-    again = make_baseline(tmp_path, progress=lambda *_: pytest.fail("trained again"))
+    first = make_baseline(tmp_path, progress=CallbackProgress(lambda *_: steps.append(1)))
+    again = make_baseline(tmp_path, progress=CallbackProgress(lambda *_: pytest.fail("trained again")))
     assert len(steps) == 30
     assert again.backbone.fingerprint == first.backbone.fingerprint
     assert again.result == first.result

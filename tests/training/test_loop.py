@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
+from eyeshot.core import CallbackProgress
 from eyeshot.errors import InputError, ModelError
 from eyeshot.training import loop
 
@@ -127,7 +128,7 @@ def test_augmentations_are_named_in_the_result_in_their_order(tmp_path):
 
 def test_progress_goes_up_to_all_steps(tmp_path):
     seen = []
-    run(tmp_path, progress=lambda done, total, text: seen.append((done, total, text)))
+    run(tmp_path, progress=CallbackProgress(lambda *said: seen.append(said)))
     assert [done for done, _, _ in seen] == list(range(1, 31))
     assert seen[-1][1] == 30
     assert seen[-1][2].startswith("epoch 6, loss ")

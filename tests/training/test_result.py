@@ -2,25 +2,22 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
+from eyeshot.core import describe_hardware, describe_versions, wilson
 from eyeshot.errors import StorageError
-from eyeshot.training import describe_hardware, describe_versions, wilson
-from eyeshot.training.result import read_result
+from eyeshot.training.result import Accuracy, read_result
 
 from .helpers import run
 
 
-@pytest.mark.parametrize(("right", "n"), [(0, 5), (1, 1), (3, 10), (50, 50), (770, 1000)])
-def test_the_interval_is_that_of_scipy(right, n):
-    wanted = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    found = wilson(right, n)
-    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
-    assert found.low <= found.value <= found.high
+def test_an_accuracy_carries_the_interval_of_its_share():
+    accuracy = Accuracy.of_counts(3, 10)
+    assert (accuracy.n, accuracy.value, accuracy.interval) == (10, 0.3, wilson(3, 10))
 
 
 def test_no_images_have_no_accuracy():
-    assert wilson(0, 0).model_dump() == {"n": 0, "value": None, "low": None, "high": None}
+    assert Accuracy.of_counts(0, 0).model_dump() == {"n": 0, "value": None, "low": None, "high": None}
+    assert Accuracy.of_counts(0, 0).interval is None
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
+from eyeshot.core import CallbackProgress
 from eyeshot.errors import StorageError
 from eyeshot.training import loop
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
@@ -44,9 +45,11 @@ def test_a_run_that_breaks_off_at_any_step_ends_in_the_same_weights(tmp_path, mo
             raise Killed
 
     with pytest.raises(Killed):
-        run(tmp_path / "broken", augmentations=steps, progress=kill)
+        run(tmp_path / "broken", augmentations=steps, progress=CallbackProgress(kill))
     done = []
-    found = run(tmp_path / "broken", augmentations=steps, progress=lambda number, *_: done.append(number))
+    found = run(
+        tmp_path / "broken", augmentations=steps, progress=CallbackProgress(lambda number, *_: done.append(number))
+    )
     assert done[0] == (step - 1) // 5 * 5 + 1  # five steps an epoch: none that was finished is redone
     assert found.model_dump(exclude={"seconds"}) == whole.model_dump(exclude={"seconds"})
     first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "broken"))

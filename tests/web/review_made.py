@@ -19,6 +19,7 @@ import xxhash
 from PIL import Image, ImageDraw
 
 from eyeshot.auditing import Finding, ImageRef, audit, read_report, read_sources
+from eyeshot.core import SILENT
 from eyeshot.project import Project
 from eyeshot.web import Review, make_app, open_socket
 from eyeshot.web.serving import make_server
@@ -84,7 +85,7 @@ def make_review(
     """A review of `make_project`."""
     sources = read_sources(
         folder / "train", folder / "test", labels=None, path_column=None, label_column=None, image_root=None,
-        cache=folder / "cache", workers=1, progress=lambda what, done, total: None,
+        cache=folder / "cache", workers=1, progress=SILENT,
     )  # fmt: skip
     report = read_report(folder / "audit" / "audit.json")
     report.findings.extend(more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.decisions import Decisions
+from eyeshot.core import SILENT, Progress
 from eyeshot.images import Geometry, ImageTable, Pixels, PixelStore, copy_groups
 
 Rows = NDArray[np.int64]
 SIDE = 64  # pixels; copies are compared as much smaller thumbnails
 
 
-def find_groups(
-    table: ImageTable, *, cache: Path, progress: Callable[[int, int], None] | None = None
-) -> tuple[Rows, Pixels]:
+def find_groups(table: ImageTable, *, cache: Path, progress: Progress = SILENT) -> tuple[Rows, Pixels]:
     """Copies by equal bytes, equal pixels, flips, quarter turns, resizing and encoding again.
 
     Returns:

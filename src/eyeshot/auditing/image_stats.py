@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import thumbnails
+from eyeshot.core import Progress
 from eyeshot.images import (
     Failure,
     Look,
@@ -75,8 +76,6 @@ VERSION = 5  # part of the folder's name: raise it when measure() gives other va
 CHUNK = 2048  # records that a kill may lose
 CHUNK_S = 5.0  # and the seconds
 PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +140,13 @@ class ImageStatsCache:
             contents: content keys.
             paths: a file with that content each.
             workers: threads that decode.
-            progress: called with (what, done, total).
+            progress: told how far it is.
         """
         self._flush()
         todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
         done = len(contents) - len(todo)
         if todo:
-            progress("reading images", done, len(contents))
+            progress(done, len(contents), "reading images")
         tasks = [
             [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
             for start in range(0, len(todo), PER_TASK)
@@ -157,7 +156,7 @@ class ImageStatsCache:
                 for key, result in part:
                     self._add(key, result)
                 done += len(part)
-                progress("reading images", done, len(contents))
+                progress(done, len(contents), "reading images")
         self._flush()
         good = [position for position, key in enumerate(contents) if key not in self._failures]
         records = np.zeros(len(contents), RECORD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import ImageRef, Side
+from eyeshot.core import Progress
 from eyeshot.images import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +119,7 @@ def read_audit_images(
         minimum_classes=1,
         cache=cache,
         workers=workers,
-        progress=lambda done, total: progress(what, done, total),
+        progress=progress.sub(what),
         look=look,
         keep=keep,
     )
@@ -134,7 +133,7 @@ def read_audit_images(
             labelled=False,
             cache=cache,
             workers=workers,
-            progress=lambda done, total: progress(f"{what} of test", done, total),
+            progress=progress.sub(f"{what} of test"),
             look=look,
             keep=keep,
         )

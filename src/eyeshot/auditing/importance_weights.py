@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from eyeshot.auditing.split import LikeTest
+from eyeshot.core import auc_half_width
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, content_hashes, hold_out
 from eyeshot.models import domain_classifier, fit_head
@@ -96,7 +97,7 @@ def judge_likeness(
     """
     _, chance = hold_out(table, groups, share=share, seed=seed)
     before, after = (auc_between(train[rows], test, groups[rows], seed=seed) for rows in (chance, held))
-    halves = [auc_half(area, len(rows), len(test)) for area, rows in ((before, chance), (after, held))]
+    halves = [auc_half_width(area, len(rows), len(test)) for area, rows in ((before, chance), (after, held))]
     return LikeTest(
         effective=effective, auc_before=before, before_half=halves[0], auc_after=after, after_half=halves[1]
     )
@@ -106,13 +107,6 @@ def auc_between(first: Values, second: Values, groups: NDArray[np.int64], *, see
     """Area under the ROC curve of a cross-fitted classifier that tells two sets apart; 0.5: it cannot."""
     logits = _cross_fitted(first, second, groups, seed)
     return float(roc_auc_score(np.repeat([0, 1], [len(first), len(second)]), logits))
-
-
-def auc_half(area: float, first: int, second: int) -> float:
-    """Half of the 95 % interval of an area under the ROC curve of so many images (Hanley and McNeil 1982, eq. 2)."""
-    both_higher, both_lower = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (first - 1) * (both_higher - area**2) + (second - 1) * (both_lower - area**2)
-    return float(1.959964 * np.sqrt(max(0.0, variance) / (first * second)))
 
 
 def _calibrated(logits: Values, count: int) -> Values:

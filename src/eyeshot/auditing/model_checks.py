@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +20,10 @@ from eyeshot.auditing.label_issues import (
     warn_of_fitted,
 )
 from eyeshot.auditing.train_vs_test import classify_by_features
+from eyeshot.core import Progress
 from eyeshot.errors import InputError
 from eyeshot.models import Backbone, model_features, nearest_neighbours, out_of_fold
 
-Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
 
 NEIGHBOURS = 10  # of the mean distance
@@ -93,7 +92,7 @@ def run_model_checks(
         probabilities: the user's own, in the place of a head's probabilities.
         device: where the model runs.
         cache: folder of all caches.
-        progress: called with (what, done, total).
+        progress: told how far it is.
 
     Raises:
         InputError: the probabilities cannot be used.
@@ -129,12 +128,12 @@ def run_model_checks(
         judged = judged.take(np.isin(judged.rows, seen))
     passed_over: set[int] = set()
     if judged is not None:
-        progress("nearest images", 0, 0)
+        progress(0, 0, "nearest images")
         own = np.searchsorted(seen, judged.rows)
         votes = neighbours_vote(vectors, images.labels[seen], groups[seen], len(images.train.classes))[own]
         judged = judged.with_votes(votes, backbone.name)
         passed_over = _issues(checks, images, judged, vectors[own], groups)
-    progress("distances within classes", 0, 0)
+    progress(0, 0, "distances within classes")
     checks.findings += find_outliers(images, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
     return checks
 
@@ -177,7 +176,7 @@ def _from_head(
     try:
         cross_fitted = out_of_fold(
             images.train.take(rows), features, groups[rows],
-            progress=lambda done, total: progress("heads out of fold", done, total),
+            progress=progress.sub("heads out of fold"),
         )  # fmt: skip
     except InputError as error:
         checks.notes.append(f"Labels were not looked at: {error}")

@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -30,6 +30,7 @@ from eyeshot.auditing.image_quality import check_classes, check_files, unusable_
 from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
 from eyeshot.auditing.images import AuditImages, read_audit_images
 from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
+from eyeshot.core import SILENT, Progress
 from eyeshot.workspace import make_folder, replacing
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from eyeshot.models import Backbone
 
 SMALL_CLASS = 20
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def audit(
     device: str = "cpu",
     cache: Path,
     workers: int | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress | None = None,
     command: str = "",
 ) -> Audit:
     """Look at training images, and at test images beside them. Files are only read, never touched.
@@ -97,7 +97,7 @@ def audit(
         device: where the model runs.
         cache: folder of all caches; what it knows by content is not decoded again.
         workers: threads that read; one per processor by default.
-        progress: called with (what, done, total).
+        progress: told how far it is; None: nobody.
         command: what was typed, for the report.
 
     Raises:
@@ -105,6 +105,7 @@ def audit(
         ModelError: the model's features are not finite.
         StorageError: the cache cannot be written.
     """
+    progress = progress or SILENT
     clock = _Clock()
     with clock("images"):
         stats_cache = ImageStatsCache(cache)
@@ -136,7 +137,7 @@ def audit(
     adversarial = None
     if test is not None:
         with clock("train and test"):
-            progress("comparing training and test", 0, 0)
+            progress(0, 0, "comparing training and test")
             side, groups = images.in_test[usable], copies.group_of[usable]
             if 0 < side.sum() < len(side):
                 properties = measured_properties(images, stats, usable)

@@ -7,7 +7,7 @@ difference is paired; its interval is that of a mean over copy groups.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from eyeshot.auditing.decisions import Decisions, ordered
 from eyeshot.auditing.manifest import compute_manifest
 from eyeshot.auditing.split import Leakage
+from eyeshot.core import NORMAL_95, SILENT, Progress
 from eyeshot.errors import InputError
 from eyeshot.images import ALWAYS_TRAIN, ImageTable, content_hashes, make_folds
 from eyeshot.models import COARSE, fit_head
@@ -25,7 +26,6 @@ from eyeshot.models import COARSE, fit_head
 MOST_IMAGES = 4000
 MOST_FOLDS = 5
 FEWEST_JUDGED = 20
-Progress = Callable[[int, int], None]
 
 
 def measure_leakage(
@@ -36,7 +36,7 @@ def measure_leakage(
     folds: int,
     seed: int,
     reader: str,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Leakage:
     """Accuracy of a linear head by cross-validation, once in folds that ignore copies and once with groups whole.
 
@@ -72,8 +72,7 @@ def measure_leakage(
                 head = fit_head(features[~held], table.labels[~held], class_count=len(table.classes), tolerance=COARSE)
                 right[which, held] = head.predict(features[held]) == table.labels[held]
             done += 1
-            if progress is not None:
-                progress(done, 2 * folds)
+            progress(done, 2 * folds)
     gap = right[0].astype(float) - right[1]
     mean, half = mean_over_groups(gap[judged], groups[judged])
     sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -129,7 +128,7 @@ def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) ->
     count = len(sums)
     if count < 2:
         return mean, float("inf")
-    return mean, float(1.959964 * np.sqrt(np.square(sums).sum() * count / (count - 1)) / len(values))
+    return mean, float(NORMAL_95 * np.sqrt(np.square(sums).sum() * count / (count - 1)) / len(values))
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def compare_decisions(
     folds: int,
     seed: int,
     reader: str,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Comparison:
     """Cross-validate a head with and without some decisions, in the same folds, copies never apart.
 
@@ -239,8 +238,7 @@ def compare_decisions(
                 head = fit_head(features[trains], own[trains], class_count=len(classes), tolerance=COARSE)
                 right[side, judges] = answers[head.predict(features[judges])] == truth[judges]
             done += 1
-            if progress is not None:
-                progress(done, 2 * folds)
+            progress(done, 2 * folds)
     gain = right[1][judged].astype(float) - right[0][judged]
     mean, half = mean_over_groups(gain, groups[judged])
     return Comparison(

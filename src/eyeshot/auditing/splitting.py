@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split import LikeTest, Part, Split, divide
 from eyeshot.auditing.split_quality import measure_leakage
+from eyeshot.core import SILENT, Progress
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable
 from eyeshot.models import Backbone, image_features, name_reader
 
-Progress = Callable[[str, int, int], None]
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
 
 
@@ -66,7 +65,7 @@ def make_split(
         like: test images that the part "val" should resemble.
         backbone: whose features are read for leakage and likeness; None: thumbnails.
         device: where it runs.
-        progress: called with (what, done, total).
+        progress: told how far it is; None: nobody.
         command: what was typed.
 
     Returns:
@@ -77,11 +76,8 @@ def make_split(
     """
     if like is not None and not request.val:
         raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
-
-    def report(words: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(words, done, total)
-
-    groups, pixels = find_groups(table, cache=cache, progress=report("decoding training images"))
+    progress = progress or SILENT
+    groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding training images"))
     more = read_groups(audit) if audit is not None else []
     groups = merge_copy_groups(table, groups, decisions, more=more)
     notes = []
@@ -95,19 +91,19 @@ def make_split(
     reader = name_reader(backbone)
     features: NDArray[np.generic] | None = None
     if request.leakage or like is not None:
-        features = image_features(table, pixels, backbone, cache=cache, device=device, report=report("features"))
+        features = image_features(table, pixels, backbone, cache=cache, device=device, progress=progress)
     found: LikeTest | None = None
     if like is None:
         parts = _divide(table, groups, request)
     else:
         assert features is not None
-        parts, found = _like_test(table, groups, features, like, request, backbone, cache, device, report)
+        parts, found = _like_test(table, groups, features, like, request, backbone, cache, device, progress)
     leakage = None
     if request.leakage:
         assert features is not None
         leakage = measure_leakage(
             table, features, groups, folds=request.folds or round(1 / request.val), seed=request.seed, reader=reader,
-            progress=report("heads on both splits"),
+            progress=progress.sub("heads on both splits"),
         )  # fmt: skip
     split = Split(
         command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=found, basis=basis,
@@ -134,12 +130,10 @@ def _like_test(
     backbone: Backbone | None,
     cache: Path,
     device: str,
-    report: Callable[[str], Callable[[int, int], None] | None],
+    progress: Progress,
 ) -> tuple[list[Part], LikeTest]:
-    pixels = find_groups(like, cache=cache, progress=report("decoding test images"))[1]
-    test = image_features(
-        like.take(pixels.rows), pixels, backbone, cache=cache, device=device, report=report("features")
-    )
+    pixels = find_groups(like, cache=cache, progress=progress.sub("decoding test images"))[1]
+    test = image_features(like.take(pixels.rows), pixels, backbone, cache=cache, device=device, progress=progress)
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
     weights, effective = density_ratio(train, target, groups, seed=request.seed)
     check_effective(effective, len(table), round(request.val * len(table)), request.val)

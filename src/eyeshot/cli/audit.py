@@ -112,7 +112,7 @@ def run(
             device=place, cache=workspace.cache, workers=workers, progress=progress,
             command=shlex.join(["eyeshot", *sys.argv[1:]]),
         )  # fmt: skip
-        progress("writing the page", 0, 0)
+        progress(0, 0, "writing the page")
         result.save(folder)
         write_audit_page(result, folder / "audit.html", images=images)
     if json_:

@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or empty the cache of decoded
 @app.command("show")
 def show() -> None:
     """Print the place and size of the cache."""
-    from eyeshot.cli.console import megabytes
+    from eyeshot.core import megabytes
     from eyeshot.workspace import find_workspace, folder_bytes
 
     cache = find_workspace().cache
@@ -20,7 +20,7 @@ def show() -> None:
 @app.command("clear")
 def clear() -> None:
     """Delete the cache; the next run computes anew. Results are kept."""
-    from eyeshot.cli.console import megabytes
+    from eyeshot.core import megabytes
     from eyeshot.workspace import clear_folder, find_workspace
 
     cache = find_workspace().cache

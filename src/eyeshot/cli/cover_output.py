@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from eyeshot.cli.console import megabytes
 from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
+from eyeshot.core import megabytes
 from eyeshot.coverage import Cover, CoverReport, Plan, estimate
 from eyeshot.settings import TRAIN_OPTIONS, CoverSettings
 from eyeshot.workspace import folder_bytes

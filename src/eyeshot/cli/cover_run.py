@@ -65,7 +65,7 @@ def cover_models(
                 train, plan=plan, cache=workspace.cache, progress=progress,
                 ranked_by_cover=None if json else show, command=command,
             )  # fmt: skip
-            progress("writing the page", 0, 0)
+            progress(0, 0, "writing the page")
             _write(result, place, images=plan.settings.images)
         results.append((place, result))
     if len(results) > 1:

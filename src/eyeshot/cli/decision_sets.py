@@ -52,9 +52,7 @@ def apply(
     )
     manifest = read_manifest(table, found)
     with progress_shown() as progress:
-        groups, _ = find_groups(
-            manifest.table, cache=find_workspace().cache, progress=lambda done, total: progress("decoding", done, total)
-        )
+        groups, _ = find_groups(manifest.table, cache=find_workspace().cache, progress=progress.sub("decoding"))
     more = read_groups(audit) if audit is not None else []
     groups = merge_copy_groups(manifest.table, groups, found, more=more)
     made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, known=found, author=author)
@@ -105,18 +103,18 @@ def compare(
     backbone = None if model is None else load_backbone(model, weights=weights)
     cache = find_workspace().cache
     with progress_shown() as progress:
-        groups, pixels = find_groups(table, cache=cache, progress=lambda done, total: progress("decoding", done, total))
+        groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding"))
         near = find_workspace().results("audit") / "audit.json"
         more = read_groups(near) if near.is_file() else []
         groups = merge_copy_groups(table, groups, found, more=more)[pixels.rows]
         table = table.take(pixels.rows)
         features = image_features(
             table, pixels, backbone, cache=cache, device=str(choose_device(device)[0]),
-            report=lambda done, total: progress("features", done, total),
+            progress=progress,
         )  # fmt: skip
         result = compare_decisions(
             table, features, groups, found, [one.id for one in chosen], folds=folds, seed=seed,
-            reader=name_reader(backbone), progress=lambda done, total: progress("heads", done, total),
+            reader=name_reader(backbone), progress=progress.sub("heads"),
         )  # fmt: skip
     typer.echo(result.words())
 

@@ -51,7 +51,7 @@ def run(
             command=f"eyeshot demo --seed {seed}" + (f" --budget {budget}" if budget_s else ""),
             **demo_settings(test, seed, budget_s=budget_s),
         )
-        progress("writing the page", 0, 0)
+        progress(0, 0, "writing the page")
         result.save(folder)
         write_cover_page(result, folder / "cover.html")
     settings = check_settings(**demo_settings(test, seed, budget_s=budget_s))

@@ -41,14 +41,10 @@ def values_checked(command: str) -> Iterator[None]:
     """A value that settings refuse becomes an error that names its option."""
     from pydantic import ValidationError
 
+    from eyeshot.core import refused_option
     from eyeshot.errors import InputError
 
     try:
         yield
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InputError(
-            f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}. "
-            f"See `eyeshot {command} --help` for what it takes."
-        ) from error
+        raise InputError(refused_option(error, command)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from eyeshot.auditing import DecisionLog, Decisions, Manifest
+    from eyeshot.core import Progress
     from eyeshot.images import ImageTable
     from eyeshot.project import Project
 
@@ -64,7 +64,7 @@ def read_train(
     label_column: str | None = None,
     image_root: Path | None = None,
     cache: Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     flat_too: bool = False,
 ) -> ImageTable:
     """The training images that were named, or those of the project; with `flat_too` also a folder without labels."""
@@ -86,7 +86,7 @@ def read_train(
             label_column=own.value("label_column", label_column),
             image_root=own.value("image_root", image_root),
             cache=cache or find_workspace().cache,
-            progress=lambda done, total: report("reading training files", done, total),
+            progress=report.sub("reading training files"),
         )
 
 

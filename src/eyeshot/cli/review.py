@@ -68,7 +68,7 @@ def run(
             folder, test, **{name: own.value(name, value) for name, value in given.items()},
             cache=workspace.cache, workers=None, progress=progress,
         )  # fmt: skip
-        progress("sorting the findings", 0, 0)
+        progress(0, 0, "sorting the findings")
         review = Review(report, sources, log.file, project=project, author=author)
     if review.missing:
         typer.echo(

@@ -96,7 +96,7 @@ def run(
             device=device,
             out=out,
             workspace=workspace,
-            report=progress,
+            progress=progress,
         )
     if not json_ or dry_run:
         for note in (*used, *plan.notes):
@@ -107,7 +107,7 @@ def run(
         typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
         return
     with progress_shown() as progress:
-        result, skipped = train_folder(plan, command=command, report=progress)
+        result, skipped = train_folder(plan, command=command, progress=progress)
     if json_:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
         return

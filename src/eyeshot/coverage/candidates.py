@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import compose_lines
+from eyeshot.core import half_sample_interval
 from eyeshot.coverage.class_effects import harmed_classes, helped_classes, mixed_classes, name_class, per_class
-from eyeshot.coverage.half_samples import interval
 from eyeshot.coverage.kept_labels import CleanHead, find_destroyers
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.ranking import rank_gains
@@ -84,7 +84,7 @@ def judge(
             rank=place.get(number),
             tie_group=None if position is None else int(ranking.tie_group[position]),
             score=None if mixed else value,
-            interval=None if mixed else interval(value, over_halves),
+            interval=None if mixed else half_sample_interval(value, over_halves),
             scores=scores,
             missing=missing,
             per_class=per_class(one, classes),

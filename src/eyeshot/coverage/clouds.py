@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eyeshot.coverage.half_samples import HalfSamples
+from eyeshot.core import HalfSamples
 from eyeshot.models import distance_blocks, first_in_halves, nearest_sorted, radii, radii_in_halves
 
 NEIGHBOURS = 5

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from eyeshot.core import SILENT, Progress
 from eyeshot.coverage.candidates import Judged, gain_of, judge
 from eyeshot.coverage.confirm import confirm
-from eyeshot.coverage.data import Progress, decode_tables
+from eyeshot.coverage.data import decode_tables
 from eyeshot.coverage.kept_labels import find_destroyers
 from eyeshot.coverage.make_report import Facts, check_validation, make_report
 from eyeshot.coverage.mapping import draw_map, take_pictures
@@ -42,7 +43,7 @@ def cover(
         train: class folders of labelled images (or the root of a `labels` CSV).
         plan: what `prepare` gave for the same arguments.
         cache: where pixels, features, short runs and the baseline are kept.
-        progress: called with (what, done, total).
+        progress: told how far it is; None: nobody.
         ranked_by_cover: called with the report as far as it goes, before the budget is spent on short runs.
         command: recorded in the report.
         **settings: fields of `CoverSettings`, for instance `test`, `model`, `from_scratch`, `candidates`, `budget_s`.
@@ -61,6 +62,7 @@ def cover(
     """
     begin = time.perf_counter()
     seconds: dict[str, float] = {}
+    progress = progress or SILENT
     plan = plan or prepare(train, check_settings(**settings), cache=cache, progress=progress)
     chosen = plan.settings
 
@@ -139,17 +141,16 @@ def cover(
     return Cover(found, drawn, pictures)
 
 
-def _measure_all(plan: Plan, bench: Bench, progress: Progress | None) -> list[Measured]:
+def _measure_all(plan: Plan, bench: Bench, progress: Progress) -> list[Measured]:
     measured = []
     total = len(plan.candidates)
+    step = progress.sub("measuring candidates")
     for number, candidate in enumerate(plan.candidates):
-        if progress is not None:
-            progress("measuring candidates", number, total)
+        step(number, total, candidate.name)
         measured.append(measure(bench, candidate))
     if bench.data.generated is not None:
         measured.append(measure_generated(bench, bench.data.generated))
-    if progress is not None:
-        progress("measuring candidates", total, total)
+    step(total, total)
     return measured
 
 

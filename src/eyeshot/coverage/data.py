@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing import use_decisions, use_split
 from eyeshot.augment import Pool
+from eyeshot.core import SILENT, Progress
 from eyeshot.coverage.clouds import NEIGHBOURS
 from eyeshot.errors import InputError
 from eyeshot.images import (
@@ -27,7 +28,6 @@ from eyeshot.images import (
 )
 from eyeshot.settings import CoverSettings
 
-Progress = Callable[[str, int, int], None]
 BASELINE_IMAGES = 20_000
 MOST_TRAINING = 4
 """Sources and further training images together, in multiples of the sources: what short runs train on. All images of a
@@ -123,16 +123,12 @@ def check_folders(train: Path, settings: CoverSettings) -> None:
             check_apart(train, other)
 
 
-def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: Progress | None = None) -> Tables:
+def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: Progress = SILENT) -> Tables:
     """Read the folders and choose the images.
 
     Raises:
         InputError: a folder cannot be used, or too few images are left.
     """
-
-    def report(words: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(words, done, total)
-
     notes: list[str] = []
     table = read_images(
         train,
@@ -142,7 +138,7 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
         image_root=settings.image_root,
         cache=cache,
         workers=settings.workers,
-        progress=report("reading training files"),
+        progress=progress.sub("reading training files"),
     )
     notes += table.notes
     notes += [settings.rules] if settings.rules else []
@@ -159,7 +155,7 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
             minimum_classes=1,
             cache=cache,
             workers=settings.workers,
-            progress=report("reading validation files"),
+            progress=progress.sub("reading validation files"),
         ).with_classes(table.classes)
         notes += val_table.notes
         train_rows = np.arange(len(table), dtype=np.int64)
@@ -183,7 +179,7 @@ def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: 
             labelled=False,
             cache=cache,
             workers=settings.workers,
-            progress=report("reading test files"),
+            progress=progress.sub("reading test files"),
         )
         notes += target.notes
     n_target = len(target)
@@ -241,7 +237,7 @@ def decode_tables(
     settings: CoverSettings,
     *,
     cache: Path,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Data:
     """Decode what the run needs, once.
 
@@ -254,8 +250,7 @@ def decode_tables(
     random = np.random.default_rng([settings.seed, 3])
 
     def load(table: ImageTable, words: str) -> Part:
-        report = None if progress is None else (lambda done, total: progress(words, done, total))
-        pixels = store.load(table, np.arange(len(table)), workers=settings.workers, progress=report)
+        pixels = store.load(table, np.arange(len(table)), workers=settings.workers, progress=progress.sub(words))
         skipped.extend((item.path, item.reason) for item in pixels.skipped)
         ids = table.ids
         return Part(Pool(pixels.images, pixels.keys), table.labels[pixels.rows], [ids[row] for row in pixels.rows])
@@ -272,8 +267,8 @@ def decode_tables(
         target = val if tables.target_is_validation else target
     if not tables.target_is_validation:
         leaks = _leaks(target, [part for part in (sources, more, baseline) if part is not None])
-        if leaks and progress is not None:
-            progress(leaks, 0, 0)  # said now: the rest of the run takes long
+        if leaks:
+            progress(0, 0, leaks.split(" (")[0])  # said now, in short: the rest of the run takes long
         notes += [leaks] if leaks else []
     _enough(sources, val, target)
     return Data(

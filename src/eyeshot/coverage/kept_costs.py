@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import xxhash
-
+from eyeshot.core import key_of
 from eyeshot.coverage.halving import Costs
 from eyeshot.workspace import make_folder, replacing
 
@@ -15,8 +14,8 @@ class KeptCosts:
     """Costs and batch size of one command, in one small file of the cache."""
 
     def __init__(self, cache: Path, *what: object) -> None:
-        """`what`: all that decides the costs, and the budget; its `repr` must say it whole."""
-        self._file = cache / "step-costs" / f"{xxhash.xxh3_128_hexdigest(repr(what).encode())}.json"
+        """`what`: all that decides the costs, and the budget; as `key_of` takes it."""
+        self._file = cache / "step-costs" / f"{key_of(*what)}.json"
 
     def load(self) -> tuple[Costs, int] | None:
         """None where nothing is kept, or where it cannot be read: then it is timed again."""

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from eyeshot.coverage.words import percent
+from eyeshot.core import percent, wilson
 from eyeshot.models import Head, fit_head
-from eyeshot.training import wilson
 
 FALL = 0.10
 SIGNIFICANCE = 0.05
@@ -221,8 +220,8 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
     groups = class_groups(clean.judged_labels)
     for number, scores in enumerate(kept):
         if scores.relearnability is not None and not mixing[number]:
-            upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned).high
-            if upper is not None and upper < halfway:
+            upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned)[1]
+            if upper < halfway:
                 reasons[number].append(
                     f"a head trained on its views tells their classes in {percent(scores.relearnability)} of cases "
                     f"(clean {percent(clean.accuracy)})"

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from eyeshot.augment import augmentation, compose_lines
+from eyeshot.core import describe_hardware, describe_versions
 from eyeshot.coverage import words
 from eyeshot.coverage.advice import choose_advice
 from eyeshot.coverage.candidates import Judged
@@ -28,7 +29,7 @@ from eyeshot.coverage.report import (
 from eyeshot.coverage.run_words import finding_of_all
 from eyeshot.coverage.trust import trust_words
 from eyeshot.models import Backbone
-from eyeshot.training import describe_hardware, describe_versions, wilson
+from eyeshot.training import Accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +108,8 @@ def check_validation(bench: Bench) -> ValidationCheck:
     """Is the model right more often where clean training covers?"""
     head = bench.head
     covered, right = bench.held_out_covered, head.correct
-    inside = wilson(int(right[covered].sum()), int(covered.sum()))
-    outside = wilson(int(right[~covered].sum()), int((~covered).sum()))
+    inside = Accuracy.of_counts(int(right[covered].sum()), int(covered.sum()))
+    outside = Accuracy.of_counts(int(right[~covered].sum()), int((~covered).sum()))
     return ValidationCheck(
         inside=inside.n,
         outside=outside.n,

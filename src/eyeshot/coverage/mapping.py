@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_samples
+from eyeshot.core import Progress
 from eyeshot.coverage.candidates import Judged
-from eyeshot.coverage.data import Progress
 from eyeshot.coverage.measure import Bench, Measured
 from eyeshot.coverage.projection import project
 from eyeshot.coverage.result import CoverMap, Pictures
@@ -33,7 +33,7 @@ def draw_map(
     wanted: Sequence[str],
     shown: Sequence[str],
     images: bool,
-    progress: Progress | None,
+    progress: Progress,
 ) -> tuple[CoverMap | None, list[str]]:
     """One joint map of clean training, target, validation and up to eight candidates, at most 300 points each."""
     if not shown:
@@ -78,9 +78,8 @@ def draw_map(
     points = np.concatenate([part[0] for part in parts])
     cloud = np.concatenate([np.full(len(part[0]), part[1]) for part in parts]).astype(np.str_)
     ids = [name for part in parts for name in part[3]]
-    report = None if progress is None else (lambda name: progress(f"drawing the {name} map", 0, 0))
     projections, notes = project(
-        points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=report
+        points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=progress
     )
     return (
         CoverMap(

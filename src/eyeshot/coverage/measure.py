@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -98,10 +97,10 @@ class Bench:
         return self.sources.labels
 
 
-def measure(bench: Bench, candidate: Augmentation, *, progress: Callable[[int, int], None] | None = None) -> Measured:
+def measure(bench: Bench, candidate: Augmentation) -> Measured:
     """All scores of one candidate."""
     draws = draws_of((*bench.base, candidate), bench.draws)
-    points, present, soft = views_of(bench, candidate, draws, progress)
+    points, present, soft = views_of(bench, candidate, draws)
     cover = cover_by_views(bench, points, present)
     kept = _kept(bench, candidate, points, present, soft)
     return Measured(
@@ -198,14 +197,14 @@ def _relearn_apart(
 
 
 def views_of(
-    bench: Bench, candidate: Augmentation, draws: int, progress: Callable[[int, int], None] | None = None
+    bench: Bench, candidate: Augmentation, draws: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32] | None]:
     """Views in the reference space (n, V, d), which succeeded (n, V), and mixed labels (n, V, C) if any."""
     sources, count = bench.sources, len(bench.sources)
     points, present, soft = [], [], []
     for draw in range(draws):
         features, success, partners, weights = bench.bank.views(
-            (*bench.base, candidate), sources.pool, np.arange(count), seed=bench.seed, draw=draw, progress=progress
+            (*bench.base, candidate), sources.pool, np.arange(count), seed=bench.seed, draw=draw
         )
         points.append(bench.space.transform(features))
         present.append(success)

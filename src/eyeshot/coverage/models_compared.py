@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from eyeshot.coverage.half_samples import NORMAL_95
+from eyeshot.core import listing, spearman, spearman_interval
 from eyeshot.coverage.report import Candidate, CoverReport, ModelPair, ModelRow, ModelTable, Role
-from eyeshot.coverage.words import listing
 
 FEWEST = 4
 
@@ -53,29 +51,13 @@ def worth(candidate: Candidate) -> float | None:
     return candidate.score if candidate.combined is None else candidate.combined
 
 
-def spearman_interval(correlation: float, count: int) -> tuple[float, float]:
-    """95 % interval of a Spearman correlation of n pairs, by Fisher's z.
-
-    Variance (1 + r² / 2) / (n - 3): Bonett and Wright, Psychometrika 65 (2000), p. 24. Where all places agree, z
-    would be infinite and the interval a point, for four candidates as for forty; it is then that of the correlation
-    half a step below 1, a step being two neighbours that change places.
-    """
-    if count < FEWEST:
-        return -1.0, 1.0
-    most = 1 - 6 / (count * (count**2 - 1))
-    within = min(max(correlation, -most), most)
-    reach = NORMAL_95 * math.sqrt((1 + within**2 / 2) / (count - 3))
-    low, high = math.tanh(math.atanh(within) - reach), math.tanh(math.atanh(within) + reach)
-    return min(low, correlation), max(high, correlation)
-
-
 def _pair(one: str, other: str, reports: Mapping[str, CoverReport]) -> ModelPair:
     values = [{each.name: worth(each) for each in reports[model].of("ranked")} for model in (one, other)]
     both = [name for name in values[0] if name in values[1]]
     first, second = (np.array([value[name] or 0.0 for name in both]) for value in values)
-    if len(both) < FEWEST or np.ptp(first) == 0 or np.ptp(second) == 0:
+    found = spearman(first, second) if len(both) >= FEWEST else None
+    if found is None:
         return ModelPair(first=one, second=other, spearman=None, interval=None, n=len(both))
-    found = float(spearmanr(first, second).statistic)
     return ModelPair(first=one, second=other, spearman=found, interval=spearman_interval(found, len(both)), n=len(both))
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
-from eyeshot.coverage.half_samples import interval, standard_error
+from eyeshot.core import half_sample_error, half_sample_interval, percent, spearman
 from eyeshot.coverage.report import Shift
 from eyeshot.coverage.shift import LEAST_REACHED
-from eyeshot.coverage.words import percent
 
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
@@ -41,7 +40,7 @@ class Gains:
     def of(self, number: int) -> tuple[float, tuple[float, float]]:
         """The gain of one candidate, with its 95 % interval."""
         value = float(self.values[number])
-        return value, interval(value, self.over_halves[:, number])
+        return value, half_sample_interval(value, self.over_halves[:, number])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def units(parts: Mapping[str, Gains]) -> dict[str, float]:
     """
     found = {}
     for name, part in parts.items():
-        errors = np.array([standard_error(part.over_halves[:, number]) for number in range(len(part.values))])
+        errors = np.array([half_sample_error(part.over_halves[:, number]) for number in range(len(part.values))])
         found[name] = robust_spread(part.values, errors, part.resolution)
     widest = max((found[name] for name, part in parts.items() if part.is_share), default=0.0)
     return {name: widest if part.is_share else found[name] for name, part in parts.items()}
@@ -155,6 +154,4 @@ def agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | N
     """Spearman correlation of two parts; None where one of them does not vary."""
     known = np.isfinite(one) & np.isfinite(other)
     one, other = one[known], other[known]
-    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(spearmanr(one, other).statistic)
+    return None if len(one) < 3 else spearman(one, other)

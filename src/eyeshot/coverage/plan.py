@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
-from eyeshot.coverage.data import Progress, Tables, check_folders, read_tables
+from eyeshot.core import SILENT, Progress, describe_hardware
+from eyeshot.coverage.data import Tables, check_folders, read_tables
 from eyeshot.coverage.halving import FEWEST_LEFT, Costs
 from eyeshot.coverage.kept_costs import KeptCosts
 from eyeshot.coverage.measure import draws_of
@@ -17,7 +18,7 @@ from eyeshot.coverage.short_run_costs import check_budget, probe_costs
 from eyeshot.errors import InputError
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.settings import CoverSettings
-from eyeshot.training import TrainSettings, default_settings, describe_hardware
+from eyeshot.training import TrainSettings, default_settings
 from eyeshot.workspace import find_workspace
 
 ASPECT_PERCENTILES = (5, 95)
@@ -86,6 +87,7 @@ def prepare(
     )
     for one in (*base, *augmentations(*settings.candidates)):
         check_augmentation(one, backbone.geometry.size)
+    progress = progress or SILENT
     tables = read_tables(Path(train), settings, cache=cache, progress=progress)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
@@ -105,8 +107,8 @@ def prepare(
             platform.node(), describe_hardware(device),
         )  # fmt: skip
         known = kept.load()
-        if known is None and progress is not None:
-            progress("timing a step", 0, 0)
+        if known is None:
+            progress(0, 0, "timing a step")
         costs, batch_size = known or probe_costs(
             backbone,
             trained,

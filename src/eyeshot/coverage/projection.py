@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
+from eyeshot.core import SILENT, Progress, percent
 from eyeshot.coverage.clouds import NEIGHBOURS, cover_by_cloud, make_target
 from eyeshot.coverage.report import ProjectionInfo
 from eyeshot.coverage.result import Projection
-from eyeshot.coverage.words import percent
 from eyeshot.errors import MissingExtraError
 from eyeshot.optional import require
 
@@ -36,7 +36,7 @@ def project(
     names: Sequence[str] = ("PCA", "t-SNE", "UMAP"),
     seed: int,
     jobs: int = 1,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[list[Projection], list[str]]:
     """Map the points with PCA, t-SNE and UMAP.
 
@@ -47,6 +47,7 @@ def project(
         names: which maps, in any order.
         seed: of the maps.
         jobs: threads of t-SNE.
+        progress: told which map is drawn.
 
     Returns:
         the projections, and notes on those that could not be made. Time about linear in P.
@@ -60,8 +61,7 @@ def project(
     for name, method in methods.items():
         if name not in names:
             continue
-        if progress is not None:
-            progress(name)
+        progress(0, 0, f"drawing the {name} map")
         try:
             xy = method().astype(np.float32)
         except MissingExtraError as error:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.core import draw_half_samples, half_sample_interval
 from eyeshot.coverage import run_words
 from eyeshot.coverage.candidates import Judged, gain_of, place_in_report
-from eyeshot.coverage.half_samples import draw_half_samples, interval
 from eyeshot.coverage.kept_labels import CleanHead
 from eyeshot.coverage.measure import Measured
 from eyeshot.coverage.one_ranking import Gains, Mixed, agreement, mix, order_by, ranks, shift_weight
@@ -174,7 +174,9 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
                     "rank": places[number],
                     "tie_group": int(ranking.tie_group[number]),
                     "combined": float(mixed.combined[number]),
-                    "combined_interval": interval(float(mixed.combined[number]), mixed.over_halves[:, number]),
+                    "combined_interval": half_sample_interval(
+                        float(mixed.combined[number]), mixed.over_halves[:, number]
+                    ),
                     "parts": own,
                     "reasons": [*one.reasons, *run_words.head_counts(own)],
                 }

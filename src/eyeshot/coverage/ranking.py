@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.coverage.half_samples import standard_error
+from eyeshot.core import half_sample_error
 
 CONFIDENCE = 0.95
 NORMAL_DRAWS = 4000
@@ -92,7 +92,7 @@ def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]
 
 def better_than_zero(gains: NDArray[np.float64], over_halves: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which gains are above 0 for all candidates at once: Dunnett's comparison with a control, over half-samples."""
-    errors = np.array([standard_error(over_halves[:, column]) for column in range(len(gains))])
+    errors = np.array([half_sample_error(over_halves[:, column]) for column in range(len(gains))])
     centred = over_halves - over_halves.mean(axis=0)
     scaled = centred / np.where(errors < 1e-12, 1.0, errors)
     return gains > critical_value(scaled) * errors + 1e-12

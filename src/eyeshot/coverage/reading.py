@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from eyeshot.augment import Pool
+from eyeshot.core import HalfSamples
 from eyeshot.coverage.clouds import cover_by_cloud, make_target
-from eyeshot.coverage.half_samples import HalfSamples
 from eyeshot.coverage.reference_space import fit_reference_space
 from eyeshot.errors import ModelError
 from eyeshot.models import Backbone

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eyeshot.core import percent, plural, points
 from eyeshot.coverage.report import Candidate, Part, Round, ShortRun
-from eyeshot.coverage.words import percent, points, reached_with, tied_with_first
+from eyeshot.coverage.words import reached_with, tied_with_first
 
 AGREE = 0.5
 
@@ -75,7 +76,7 @@ def budget_words(
         for number, one in enumerate(trained)
     ]
     return (
-        f"Short runs took {used_s:.0f} of {budget_s:.0f} s, from {starts} {'start' if starts == 1 else 'starts'}: "
+        f"Short runs took {used_s:.0f} of {budget_s:.0f} s, from {starts} {plural(starts, 'start')}: "
         f"{', then '.join(each) or 'no candidate had a turn'}. {steps:,} steps in all, {of_all} of training all "
         "candidates for 30 epochs."
     )

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.core import Progress, draw_half_samples
 from eyeshot.coverage.clouds import make_target
-from eyeshot.coverage.data import Data, Part, Progress
-from eyeshot.coverage.half_samples import draw_half_samples
+from eyeshot.coverage.data import Data, Part
 from eyeshot.coverage.kept_labels import classes_of, fit_clean_head
 from eyeshot.coverage.measure import Bench
 from eyeshot.coverage.plan import Plan
@@ -19,7 +19,7 @@ from eyeshot.training import joined, train_baseline
 
 
 def trained_backbone(
-    plan: Plan, data: Data, progress: Progress | None, command: str
+    plan: Plan, data: Data, progress: Progress, command: str
 ) -> tuple[Backbone, Head | None, float | None, list[str]]:
     """The backbone with trained weights: its own, or those of a baseline trained in place.
 
@@ -41,9 +41,7 @@ def trained_backbone(
         seed=plan.settings.seed,
         time_cap_s=plan.settings.baseline_cap_s,
         device=plan.device,
-        progress=None
-        if progress is None
-        else (lambda done, total, text: progress(f"training the baseline {text}", done, total)),
+        progress=progress.sub("training the baseline"),
         command=command,
     )
     accuracy = baseline.result.accuracy.value
@@ -54,13 +52,12 @@ def trained_backbone(
     return baseline.backbone, baseline.head, accuracy, note
 
 
-def set_up(plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress | None) -> Bench:
+def set_up(plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress) -> Bench:
     """Clean features, the reference space, the target's balls and the clean head."""
     seed = plan.settings.seed
 
     def clean(part: Part, what: str) -> NDArray[np.floating]:
-        report = None if progress is None else (lambda done, total: progress(f"features of {what}", done, total))
-        return bank.clean(part.pool, np.arange(len(part)), progress=report)
+        return bank.clean(part.pool, np.arange(len(part)), progress=progress.sub(f"features of {what}"))
 
     sources = clean(data.sources, "training images")
     if plan.settings.budget_s:

@@ -10,9 +10,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from eyeshot.core import percent
 from eyeshot.coverage.clouds import NEIGHBOURS, CloudCover, cover_by_cloud, make_target
 from eyeshot.coverage.report import Shift
-from eyeshot.coverage.words import percent
 
 FOLDS = 5
 LEAST_REACHED = 0.05

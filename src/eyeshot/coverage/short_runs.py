@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool
+from eyeshot.core import SILENT, Progress
 from eyeshot.coverage.halving import (
     FEWEST_LEFT,
     LEAST_STEPS,
@@ -101,7 +102,6 @@ class Training:
 
 
 Order = Callable[[str, Sequence[str], Mapping[str, CandidateRun]], list[str]]
-Progress = Callable[[str, int, int], None]
 
 
 def run_short(
@@ -113,7 +113,7 @@ def run_short(
     budget_s: float,
     costs: Costs,
     store: ShortRunStore,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     clock: Callable[[], float] = time.monotonic,
 ) -> ShortRuns:
     """Spend the budget.
@@ -127,7 +127,7 @@ def run_short(
         budget_s: seconds, those of earlier sittings in `store` included; no step begins in the last 4 %.
         costs: of a step and a reading; later rounds go by what earlier ones took.
         store: where everything is kept, so that the same call continues; no other process may use it meanwhile.
-        progress: called with (what, seconds used, budget).
+        progress: told the seconds used, and the budget.
         clock: seconds.
 
     Raises:
@@ -153,10 +153,11 @@ class _Halving:
         budget_s: float,
         costs: Costs,
         store: ShortRunStore,
-        progress: Progress | None,
+        progress: Progress,
         clock: Callable[[], float],
     ) -> None:
-        self.desk, self.training, self.order, self.store, self.progress = desk, training, order, store, progress
+        self.desk, self.training, self.order, self.store = desk, training, order, store
+        self.progress = progress.sub("seconds of short runs")
         self.budget_s, self.costs = budget_s, costs
         self.clock, self.before_s, self.begin = clock, store.seconds(), clock()
         self.counted = self.begin
@@ -272,7 +273,7 @@ class _Halving:
         """States that all runs begin at, the same images in another order for each; read as they are."""
         before = []
         for start in range(plan.starts):
-            self._say(f"seconds of short runs, start {start + 1} of {plan.starts}")
+            self._say(f"start {start + 1} of {plan.starts}")
             kept = self.store.state("start", start)
             if kept is None:
                 state = self._train(self.training.state, (), start, first=0, steps=plan.start_steps)
@@ -289,7 +290,7 @@ class _Halving:
         clean = self._run(CLEAN, plan, number, first=first, steps=steps)
         ordered = [name for names in self._ordered().values() for name in names]
         for place, name in enumerate(ordered):
-            self._say(f"seconds of short runs, round {number + 1}, {place + 1} of {len(ordered)}: {name}")
+            self._say(f"round {number + 1}, {place + 1} of {len(ordered)}: {name}")
             before = self.found.runs.get(name, CandidateRun())
             end = f"end of {name} in round {number}"
             ended = self.store.decision(end)
@@ -378,8 +379,7 @@ class _Halving:
         self.counted = now
 
     def _say(self, what: str) -> None:
-        if self.progress is not None:
-            self.progress(what, int(self.used_s), int(self.budget_s))
+        self.progress(int(self.used_s), int(self.budget_s), what)
 
 
 def _failure(error: Exception) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import xxhash
 
 from eyeshot.augment import Augmentation
+from eyeshot.core import Progress, key_of
 from eyeshot.coverage.candidates import Judged
-from eyeshot.coverage.data import Data, Progress
+from eyeshot.coverage.data import Data
 from eyeshot.coverage.halving import LEAST_STEPS, STARTS, Costs, plan_halving, survivors
 from eyeshot.coverage.measure import Bench
 from eyeshot.coverage.plan import Plan
@@ -37,7 +37,7 @@ def spend_budget(
     ranker: Ranker,
     *,
     budget_s: float,
-    progress: Progress | None,
+    progress: Progress,
 ) -> tuple[ShortRuns, Budget, list[str]]:
     """Short runs of all candidates that keep labels, or of the better ones where that is all that fits.
 
@@ -199,13 +199,17 @@ def _first_state(bench: Bench, data: Data) -> State:
 
 
 def _key(plan: Plan, desk: Desk, training: Training, lists: Lists, budget_s: float) -> str:
-    """Hash of all that decides the readings, and of the budget, which decides how many there are."""
-    digest = xxhash.xxh3_128(desk.backbone.fingerprint.encode())
-    digest.update(plan.run_settings.model_dump_json().encode())
-    steps = [*plan.base, *(one for kind in sorted(lists) for one in sorted(lists[kind], key=lambda one: one.name))]
-    what = [(one.fingerprint, one.probability) for one in steps]
-    digest.update(repr((what, len(plan.base), budget_s, desk.class_count, plan.device, desk.seed)).encode())
-    for pool, labels in ((training.pool, training.labels), (desk.val, desk.val_labels), (desk.target, None)):
-        digest.update("".join(pool.keys).encode())
-        digest.update(b"" if labels is None else labels.tobytes())
-    return digest.hexdigest()
+    """Key of all that decides the readings, and of the budget, which decides how many there are."""
+    candidates = [one for kind in sorted(lists) for one in sorted(lists[kind], key=lambda one: one.name)]
+    return key_of(
+        desk.backbone.fingerprint,
+        plan.run_settings,
+        [[(one.fingerprint, one.probability) for one in steps] for steps in (plan.base, candidates)],
+        budget_s,
+        desk.class_count,
+        plan.device,
+        desk.seed,
+        (training.pool.keys, training.labels),
+        (desk.val.keys, desk.val_labels),
+        desk.target.keys,
+    )

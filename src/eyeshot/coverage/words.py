@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eyeshot.core import listing, percent, points
 from eyeshot.coverage.report import Candidate
 
 if TYPE_CHECKING:
@@ -86,21 +87,3 @@ def of_base(name: str, destroys: list[str]) -> list[str]:
     if destroys:
         return [f"The base {name} destroys labels itself: {'; '.join(destroys)}. Gains on top of it mean little."]
     return [f"All gains are on top of {name}."]
-
-
-def percent(share: float | None) -> str:
-    """0.254 as "25 %"."""
-    return "–" if share is None else f"{100 * share:.0f} %"
-
-
-def points(difference: float | None) -> str:
-    """0.254 as "25.4 points"."""
-    return "–" if difference is None else f"{100 * difference:.1f} points"
-
-
-def listing(names: list[str], *, most: int = 6) -> str:
-    """Names in a sentence."""
-    shown = names[:most]
-    if len(names) > most:
-        return ", ".join(shown) + f" and {len(names) - most} more"
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
+from eyeshot.core import SILENT, Progress
 from eyeshot.errors import InputError
-from eyeshot.images.headers import Keep, Look, Progress, read_headers
+from eyeshot.images.headers import Keep, Look, read_headers
 from eyeshot.images.labels import read_labels
 from eyeshot.images.listing import FoundFile, Listing, check_folder, list_images
 from eyeshot.images.skipped import Skipped, say_reasons
@@ -47,7 +48,7 @@ def read_images(
         minimum_classes: fewest classes that make a labelled folder useful.
         cache: folder that keeps hashes and headers, so that a second run reads only what has changed.
         workers: threads that read; one per processor by default.
-        progress: called with (files read, files in all).
+        progress: told how many files are read; None: nobody.
         look, keep: see `read_headers`.
 
     Returns:
@@ -82,7 +83,7 @@ def read_images(
         chosen = [(file, None) for file in listing.files]
     headers = read_headers(
         [file for file, _ in chosen],
-        root=root, cache=cache, workers=workers, progress=progress, look=look, keep=keep,
+        root=root, cache=cache, workers=workers, progress=progress or SILENT, look=look, keep=keep,
     )  # fmt: skip
     rows = []
     for (file, label), found in zip(chosen, headers, strict=True):

@@ -15,6 +15,7 @@ import PIL
 import xxhash
 from PIL import Image
 
+from eyeshot.core import SILENT, Progress
 from eyeshot.images.listing import FoundFile
 from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
@@ -27,7 +28,6 @@ FILES_PER_TASK = 64
 LOOKED_AT_PER_TASK = 16  # decoding takes longer, and what a kill interrupts is lost
 SAVE_EVERY_S = 30.0
 
-Progress = Callable[[int, int], None]
 Look = Callable[[str, bytes, Image.Image], Any]
 Keep = Callable[[str, Any], None]
 
@@ -91,7 +91,7 @@ def read_headers(
     root: Path,
     cache: Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     look: Look | None = None,
     keep: Keep | None = None,
 ) -> list[Header]:
@@ -102,7 +102,7 @@ def read_headers(
         root: the folder they lie in; each has its own file in the cache.
         cache: folder that keeps the headers.
         workers: threads that read.
-        progress: called with (files done, files in all).
+        progress: told how many files are done.
         look: called with (content, bytes, opened image) of each file that is read and whose header is good, in the
             thread or process that reads it: who decodes them all anyway need not open them twice. It may decode the
             image; as `work` of `in_parallel`.
@@ -113,8 +113,7 @@ def read_headers(
     headers: list[Header | None] = [known.get((file.path, file.size, file.mtime_ns)) for file in files]
     missing = [position for position, header in enumerate(headers) if header is None]
     done = len(files) - len(missing)
-    if progress is not None:
-        progress(done, len(files))
+    progress(done, len(files))
     saved = time.monotonic()
     new = False
     for positions, found in _read_all(files, missing, workers or default_workers(), look):
@@ -127,8 +126,7 @@ def read_headers(
                 known[file.path, file.size, file.mtime_ns] = header
                 new = True
         done += len(positions)
-        if progress is not None:
-            progress(done, len(files))
+        progress(done, len(files))
         if store is not None and time.monotonic() - saved > SAVE_EVERY_S:
             _save(store, known)
             saved = time.monotonic()

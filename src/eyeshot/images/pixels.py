@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.core import SILENT, Progress
 from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
 from eyeshot.images.geometry import Geometry
-from eyeshot.images.headers import Progress
 from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, decode, strict_pillow
 from eyeshot.images.skipped import Skipped
@@ -129,7 +129,7 @@ class PixelStore:
         rows: Sequence[int] | NDArray[np.int64],
         *,
         workers: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> Pixels:
         """The pixels of some rows of a table; what is not stored yet is decoded first.
 
@@ -139,7 +139,7 @@ class PixelStore:
             table: the images.
             rows: positions in the table, in any order; the result keeps it.
             workers: threads that decode.
-            progress: called with (images ready, images in all).
+            progress: told how many images are ready.
 
         Raises:
             StorageError: the disk is full.
@@ -173,12 +173,11 @@ class PixelStore:
         return StoredRows(stored, positions)
 
     def _decode(
-        self, todo: list[tuple[str, str]], total: int, workers: int | None, progress: Progress | None
+        self, todo: list[tuple[str, str]], total: int, workers: int | None, progress: Progress
     ) -> dict[str, str]:
         """Decode and store; returns the reason of each key that failed."""
         done = total - len(todo)
-        if progress is not None:
-            progress(done, total)
+        progress(done, total)
         if not todo:
             return {}
         chunk = max(1, CHUNK_BYTES // self._rows.row_bytes)
@@ -207,8 +206,7 @@ class PixelStore:
                     keys.append(key)
                     images.append(result)
                 done += 1
-                if progress is not None:
-                    progress(done, total)
+                progress(done, total)
                 if len(images) >= chunk or time.monotonic() - begun > CHUNK_SECONDS:
                     flush()
                     begun = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_samples, sample_keys, sample_labels
+from eyeshot.core import SILENT, Progress
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
@@ -21,7 +22,6 @@ from eyeshot.rowstore import RowStore
 CHUNK_BYTES = 32 << 20
 CHUNK_ROWS = 512
 FLOAT16_LARGEST = 65504.0
-Progress = Callable[[int, int], None]
 
 
 class ViewFeatures(NamedTuple):
@@ -71,13 +71,13 @@ class FeatureBank:
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
         self._store: RowStore | None = None
 
-    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress | None = None) -> NDArray[np.floating]:
+    def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress = SILENT) -> NDArray[np.floating]:
         """Features of unchanged images.
 
         Args:
             pool: the images.
             rows: int64 (n,), positions in the pool.
-            progress: called with (done, missing) after each chunk.
+            progress: told how many of the missing ones are done, after each chunk.
 
         Returns:
             float16 (n, D); float32 where the model's features do not fit into float16.
@@ -88,8 +88,7 @@ class FeatureBank:
             pixels = np.asarray(pool.images[rows[part]])
             found = self._extract(pixels)
             self._append([keys[position] for position in part], found, np.ones(len(part), bool))
-            if progress:
-                progress(self._done(missing, part), len(missing))
+            progress(self._done(missing, part), len(missing))
         return self._read(keys)[0]
 
     def views(
@@ -100,7 +99,7 @@ class FeatureBank:
         *,
         seed: int,
         draw: int,
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> ViewFeatures:
         """Features of one draw of views, with what their labels follow from.
 
@@ -109,7 +108,7 @@ class FeatureBank:
             pool: the images, also those that mixing takes its partners from.
             rows: int64 (n,), positions in the pool.
             seed, draw: which views.
-            progress: called with (done, missing) after each chunk.
+            progress: told how many of the missing ones are done, after each chunk.
         """
         keys = sample_keys(augmentation, pool, rows, seed=seed, draw=draw)
         missing = self._missing(keys)
@@ -120,8 +119,7 @@ class FeatureBank:
             self.augment_s += time.perf_counter() - begin
             found = self._extract(views.images)
             self._append([keys[position] for position in part], found, success)
-            if progress:
-                progress(self._done(missing, part), len(missing))
+            progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
         # Labels follow from the drawn parameters: no pixel is touched for them.
         sources, weights = sample_labels(augmentation, pool, rows, seed=seed, draw=draw)

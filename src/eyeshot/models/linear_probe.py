@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ import threadpoolctl  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from eyeshot.core import SILENT, Progress
 from eyeshot.errors import InputError, ModelError
 from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
 
@@ -185,7 +185,7 @@ def out_of_fold(
     groups: NDArray[np.int64],
     *,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> OutOfFold:
     """Probabilities of a linear head (multinomial logistic regression), five-fold cross-fitted.
 
@@ -222,7 +222,7 @@ def _choose_penalty(
     labels: NDArray[np.int64],
     fold: NDArray[np.int64],
     count: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> tuple[float, NDArray[np.float32]]:
     held = np.flatnonzero(fold != ALWAYS_TRAIN)
     heads: dict[int, Head] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.augment import Pool
+from eyeshot.core import SILENT, Progress
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelRows, Pixels, PixelStore
 from eyeshot.models.backbone import Backbone
@@ -41,7 +41,7 @@ def image_features(
     *,
     cache: Path,
     device: str,
-    report: Callable[[int, int], None] | None,
+    progress: Progress = SILENT,
 ) -> NDArray[np.generic]:
     """What a head reads: a model's features or, without one, thumbnails.
 
@@ -51,7 +51,7 @@ def image_features(
         backbone: whose features; None: thumbnails.
         cache: folder of decoded images and features.
         device: where the model runs.
-        report: called with (done, total).
+        progress: told how far it is.
 
     Returns:
         float (n, D).
@@ -61,10 +61,6 @@ def image_features(
     """
     if backbone is None:
         return thumbnail_features(pixels.images)
-
-    def progress(_what: str, done: int, total: int) -> None:
-        if report is not None:
-            report(done, total)
 
     rows = np.arange(len(table))
     return model_features(table, rows, backbone, cache=cache, device=device, progress=progress, all_needed=True)[1]
@@ -77,7 +73,7 @@ def model_features(
     *,
     cache: Path,
     device: str,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     all_needed: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
     """A model's features of some images, computed once and kept.
@@ -88,7 +84,7 @@ def model_features(
         backbone: whose features.
         cache: folder of decoded images and features.
         device: where the model runs.
-        progress: called with (what, done, total).
+        progress: told how far it is.
         all_needed: do not pass over images that cannot be decoded at the model's size.
 
     Returns:
@@ -98,7 +94,7 @@ def model_features(
         InputError: an image that is needed cannot be decoded at the model's size.
     """
     pixels = PixelStore(cache, backbone.geometry).load(
-        table, rows, progress=lambda done, total: progress("decoding at the model's size", done, total)
+        table, rows, progress=progress.sub("decoding at the model's size")
     )
     if all_needed and len(pixels) < len(rows):
         raise InputError(
@@ -108,6 +104,6 @@ def model_features(
     features = FeatureBank(cache, backbone, device=device).clean(
         Pool(pixels.images, pixels.keys),
         np.arange(len(pixels)),
-        progress=lambda done, total: progress("features", done, total),
+        progress=progress.sub("features"),
     )
     return pixels.rows, features

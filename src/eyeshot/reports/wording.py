@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eyeshot.core import NOTHING, duration
+from eyeshot.core import percent as plain_percent
+from eyeshot.core import shortened as plain_shortened
+
 MINUS = "−"
-NOTHING = "–"
 
 
 def visible(text: object) -> str:
@@ -19,12 +22,8 @@ def visible(text: object) -> str:
 
 
 def shortened(text: object, length: int = 60) -> str:
-    """`text` with its middle left out where it is longer than `length`."""
-    shown = visible(text)
-    if len(shown) <= length:
-        return shown
-    tail = length // 3
-    return f"{shown[: length - tail - 1]}…{shown[-tail:]}"
+    """`text`, made visible, with its middle left out where it is longer than `length`."""
+    return plain_shortened(visible(text), length)
 
 
 def sentence(parts: Sequence[str]) -> str:
@@ -34,10 +33,8 @@ def sentence(parts: Sequence[str]) -> str:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share from 0 to 1 as "61 %"."""
-    return (
-        NOTHING if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}\u202f%".replace("-", MINUS)
-    )
+    """A share from 0 to 1 as "61 %", typeset: a narrow space that does not break, and a minus sign."""
+    return plain_percent(share, digits).replace(" ", "\u202f").replace("-", MINUS)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -61,16 +58,6 @@ def points(difference: float | None, digits: int = 1) -> str:
 def count(value: int | None) -> str:
     """A count: "12,000"."""
     return NOTHING if value is None else f"{value:,}".replace("-", MINUS)
-
-
-def seconds(value: float) -> str:
-    """A time that people can read: "4.2 s", "3 min 20 s"."""
-    if value < 100:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 @dataclass(frozen=True)
@@ -183,5 +170,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "signed": signed,
     "count": count,
-    "seconds": seconds,
+    "seconds": duration,
 }

@@ -5,19 +5,17 @@ from eyeshot.training.batches import joined
 from eyeshot.training.classifier import read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
-from eyeshot.training.machine import describe_hardware, describe_versions
-from eyeshot.training.result import TrainResult, read_validation, wilson
+from eyeshot.training.result import Accuracy, TrainResult, read_validation
 from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.training.steps import State, train_steps
 
 __all__ = [
+    "Accuracy",
     "State",
     "TrainPlan",
     "TrainResult",
     "TrainSettings",
     "default_settings",
-    "describe_hardware",
-    "describe_versions",
     "joined",
     "plan_training",
     "read_images_with",
@@ -27,5 +25,4 @@ __all__ = [
     "train_baseline",
     "train_folder",
     "train_steps",
-    "wilson",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from eyeshot.core import wilson
 from eyeshot.training.batches import steps_per_epoch
-from eyeshot.training.result import wilson
 from eyeshot.training.run import Run
 
 
@@ -15,7 +15,7 @@ def alarms(run: Run) -> tuple[str, ...]:
     reached = run.history[-1].train_accuracy
     size = min(run.settings.batch_size, len(run.pool))
     seen = size * steps_per_epoch(len(run.pool), run.settings.batch_size)
-    if (wilson(round(reached * seen), seen).low or 0.0) > most or most == 1.0:
+    if wilson(round(reached * seen), seen)[0] > most or most == 1.0:
         return ()
     return (
         f"Training accuracy stayed at chance: {reached:.1%} in the last epoch; always naming the largest "

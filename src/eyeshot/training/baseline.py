@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from eyeshot.augment import Pool
+from eyeshot.core import SILENT, Progress
 from eyeshot.models import Backbone, Head
 from eyeshot.training.classifier import Classifier
 from eyeshot.training.loop import train
 from eyeshot.training.result import WEIGHTS_FILE, TrainResult
-from eyeshot.training.run import Progress, run_key
+from eyeshot.training.run import run_key
 from eyeshot.training.settings import TrainSettings, default_settings
 
 
@@ -61,7 +62,7 @@ def train_baseline(
     seed: int = 0,
     time_cap_s: float | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: str | None = None,
 ) -> Baseline:
     """Train a backbone on the clean images of `rows`, or take it from the cache where it was trained already.
@@ -77,7 +78,7 @@ def train_baseline(
         seed: for these.
         time_cap_s: see TrainSettings; the result says when it ended the training early.
         device: where to compute.
-        progress: called with (steps done, all steps, text) after each step.
+        progress: told after each step.
         command: what was typed, for the result.
     """
     chosen = settings or default_settings(backbone, len(rows), seed=seed)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
+from eyeshot.core import SILENT, Progress
 from eyeshot.errors import InputError
 from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
@@ -20,7 +21,6 @@ from eyeshot.training.result import TrainResult
 from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.workspace import Workspace, find_workspace
 
-Report = Callable[[str, int, int], None]
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
 
@@ -75,7 +75,7 @@ def plan_training(
     device: str | None = None,
     out: Path | None = None,
     workspace: Workspace | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> TrainPlan:
     """Check everything that can be checked before the long work.
 
@@ -102,7 +102,6 @@ def plan_training(
     )
     for one in chosen:
         check_augmentation(one, backbone.geometry.size)
-    reading = None if report is None else (lambda done, total: report("reading files", done, total))
     if isinstance(train, ImageTable):
         table = train
     else:
@@ -113,7 +112,7 @@ def plan_training(
             label_column=label_column,
             image_root=image_root,
             cache=workspace.cache,
-            progress=reading,
+            progress=(progress or SILENT).sub("reading files"),
         )
     held_out = None
     if isinstance(val, ImageTable):
@@ -145,7 +144,7 @@ def plan_training(
 
 @gpu_errors_told()
 def train_folder(
-    plan: TrainPlan, *, command: str = "", report: Report | None = None
+    plan: TrainPlan, *, command: str = "", progress: Progress | None = None
 ) -> tuple[TrainResult, list[Skipped]]:
     """Decode the images once and train; the same plan continues a run that was cut off.
 
@@ -157,12 +156,12 @@ def train_folder(
         ModelError: the loss is not finite, or the GPU is lost or full.
         StorageError: the cache or the folder cannot be written.
     """
+    steps = progress or SILENT
     store = PixelStore(plan.cache, plan.backbone.geometry)
     skipped = list(plan.train.skipped)
 
     def load(table: ImageTable, words: str) -> tuple[Pool, NDArray[np.int64], list[str], NDArray[np.int64]]:
-        progress = None if report is None else (lambda done, total: report(words, done, total))
-        pixels = store.load(table, np.arange(len(table)), progress=progress)
+        pixels = store.load(table, np.arange(len(table)), progress=steps.sub(words))
         skipped.extend(pixels.skipped)
         ids = table.ids
         groups = copy_groups(table, pixels)[pixels.rows]
@@ -184,7 +183,6 @@ def train_folder(
         val_rows = len(pool) + np.array(fresh, np.int64)
         pool = joined([pool, val_pool])
         labels, ids = np.concatenate([labels, val_labels]), ids + val_ids
-    progress = None if report is None else (lambda done, total, text: report(f"training {text}", done, total))
     result = train(
         plan.backbone,
         pool,
@@ -197,7 +195,7 @@ def train_folder(
         augmentations=plan.augmentations,
         ids=ids,
         device=plan.device,
-        progress=progress,
+        progress=steps.sub("training"),
         command=command,
     )
     return result, skipped

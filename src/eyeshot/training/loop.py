@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from eyeshot.augment import Augmentation, Pool
+from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
 from eyeshot.errors import InputError, ModelError, StorageError
 from eyeshot.models import Backbone
 from eyeshot.training.alarms import alarms
 from eyeshot.training.batches import epoch_batches, part_of, steps_per_epoch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE
 from eyeshot.training.classifier import Classifier, predict, start_head
-from eyeshot.training.machine import describe_hardware, describe_versions
 from eyeshot.training.result import (
     WEIGHTS_FILE,
+    Accuracy,
     EpochRecord,
     TrainResult,
     read_result,
-    wilson,
     write_validation,
 )
-from eyeshot.training.run import Progress, Run, resume_run, run_key, save_run, start_run
+from eyeshot.training.run import Run, resume_run, run_key, save_run, start_run
 from eyeshot.training.settings import TrainSettings
 from eyeshot.training.steps import train_step
 from eyeshot.workspace import make_folder, replacing
@@ -71,7 +71,7 @@ def train(
         augmentations: applied in order, each with its own probability; none trains on clean images.
         ids: N names of the pool's images for validation.npz; None takes their content keys.
         device: where to compute.
-        progress: called with (steps done, all steps, text) after each step.
+        progress: told after each step; None: nobody.
         command: what was typed, for the result; None takes this process's own.
 
     Raises:
@@ -97,7 +97,7 @@ def train(
                 augmentations=augmentations,
                 device=device,
                 folder=folder,
-                progress=progress,
+                progress=progress or SILENT,
             )
             if not resume_run(run, key, done) and backbone.pretrained:
                 start_head(
@@ -193,8 +193,7 @@ def _train_epoch(run: Run, epoch: int) -> EpochRecord:
             right += found.right
             seen += len(rows)
             run.failed_views += found.failed
-            if run.progress:
-                run.progress(step + 1, run.total_steps, f"epoch {epoch + 1}, loss {losses / seen:.2f}")
+            run.progress(step + 1, run.total_steps, f"epoch {epoch + 1}, loss {losses / seen:.2f}")
     return EpochRecord(loss=losses / seen, train_accuracy=right / seen)
 
 
@@ -223,9 +222,9 @@ def _result(
         settings=run.settings,
         n_train=len(run.pool),
         n_val=len(val_labels),
-        accuracy=wilson(int(right.sum()), len(val_labels)),
+        accuracy=Accuracy.of_counts(int(right.sum()), len(val_labels)),
         per_class={
-            name: wilson(int(right[val_labels == number].sum()), int((val_labels == number).sum()))
+            name: Accuracy.of_counts(int(right[val_labels == number].sum()), int((val_labels == number).sum()))
             for number, name in enumerate(classes)
         },
         epochs=len(run.history),

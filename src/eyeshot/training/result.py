@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from eyeshot.core import wilson
 from eyeshot.errors import StorageError
 from eyeshot.training.settings import TrainSettings
 from eyeshot.workspace import replacing
@@ -30,6 +30,14 @@ class Accuracy(BaseModel):
     value: float | None
     low: float | None
     high: float | None
+
+    @classmethod
+    def of_counts(cls, right: int, n: int) -> Accuracy:
+        """Share of `right` among `n` answers, with the interval of Wilson."""
+        if n == 0:
+            return cls(n=0, value=None, low=None, high=None)
+        low, high = wilson(right, n)
+        return cls(n=n, value=right / n, low=low, high=high)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -108,19 +116,6 @@ def read_result(folder: Path) -> TrainResult | None:
             f"{str(file)!r} is no result of a training run ({error.error_count()} entries do not fit). "
             "Delete it to run again."
         ) from error
-
-
-def wilson(right: int, n: int) -> Accuracy:
-    """Share of right answers with the 95 % interval of Wilson (1927)."""
-    if n == 0:
-        return Accuracy(n=0, value=None, low=None, high=None)
-    z = 1.959964
-    share = right / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # Rounding may put the ends of 0 of n and n of n a hair inside.
-    low = 0.0 if right == 0 else middle - half
-    return Accuracy(n=n, value=share, low=low, high=1.0 if right == n else middle + half)
 
 
 class Validation(NamedTuple):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-import xxhash
 from numpy.typing import NDArray
 from timm.optim import create_optimizer_v2
 from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
+from eyeshot.core import SILENT, Progress, key_of
 from eyeshot.errors import InputError
 from eyeshot.models import Backbone, place
 from eyeshot.training.batches import steps_per_epoch
@@ -21,8 +21,6 @@ from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 from eyeshot.training.classifier import Classifier
 from eyeshot.training.result import EpochRecord, TrainResult
 from eyeshot.training.settings import TrainSettings
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Run:
     device: torch.device
     layout: torch.memory_format
     folder: Path = Path()
-    progress: Progress | None = None
+    progress: Progress = SILENT
     history: list[EpochRecord] = field(default_factory=list)
     failed_views: int = 0
     seconds: float = 0.0
@@ -60,7 +58,7 @@ def start_run(
     augmentations: Sequence[Augmentation],
     device: torch.device,
     folder: Path = Path(),
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Run:
     """A run before its first step; `pool` and `labels` (N,) are the training images alone.
 
@@ -123,11 +121,11 @@ def run_key(
     augmentations: Sequence[Augmentation],
     settings: TrainSettings,
 ) -> str:
-    """Hash of all that decides the numbers of a run; the time cap does not."""
-    digest = xxhash.xxh3_128(backbone.fingerprint.encode())
-    digest.update(settings.model_dump_json(exclude={"time_cap_s"}).encode())
-    steps = [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations]
-    digest.update(repr((tuple(classes), steps)).encode())
-    for rows in parts:
-        digest.update("".join(f"{pool.keys[row]}{labels[row]};" for row in rows.tolist()).encode() + b"|")
-    return digest.hexdigest()
+    """Key of all that decides the numbers of a run; the time cap does not."""
+    return key_of(
+        backbone.fingerprint,
+        settings.model_dump(exclude={"time_cap_s"}),
+        classes,
+        [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations],
+        [([pool.keys[row] for row in rows.tolist()], labels[rows]) for rows in parts],
+    )

@@ -12,11 +12,8 @@ from eyeshot.auditing.copies import groups
 from eyeshot.auditing.copies.groups import make_groups, pixel_keys
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.image_stats import ImageStatsCache
+from eyeshot.core import SILENT
 from eyeshot.images import decode_upright
-
-
-def nothing(what: str, done: int, total: int) -> None:
-    pass
 
 
 def encoded(pixels: np.ndarray, ending: str, **options: object) -> bytes:
@@ -33,8 +30,8 @@ def keys_of(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
         Path(paths[-1]).write_bytes(data)
     contents = [xxhash.xxh3_128_hexdigest(data) for data in files.values()]
     cache = folder / "cache"
-    seen = ImageStatsCache(cache).get(contents, paths, workers=1, progress=nothing)
-    found = pixel_keys(seen, contents, paths, cache=cache, workers=1, progress=nothing)
+    seen = ImageStatsCache(cache).get(contents, paths, workers=1, progress=SILENT)
+    found = pixel_keys(seen, contents, paths, cache=cache, workers=1, progress=SILENT)
     return dict(zip(files, found, strict=True))
 
 
@@ -92,9 +89,9 @@ def test_a_file_that_changed_meanwhile_is_like_no_other(tmp_path: Path) -> None:
         (tmp_path / "images" / name).write_bytes(data)
     contents = [xxhash.xxh3_128_hexdigest(data) for data in files.values()]
     paths = [str(tmp_path / "images" / name) for name in files]
-    seen = ImageStatsCache(tmp_path / "cache").get(contents, paths, workers=1, progress=nothing)
+    seen = ImageStatsCache(tmp_path / "cache").get(contents, paths, workers=1, progress=SILENT)
     Path(paths[1]).write_bytes(encoded(255 - pixels, "BMP"))
-    keys = pixel_keys(seen, contents, paths, cache=tmp_path / "cache", workers=1, progress=nothing)
+    keys = pixel_keys(seen, contents, paths, cache=tmp_path / "cache", workers=1, progress=SILENT)
     assert keys[0] != keys[1]
 
 

@@ -21,6 +21,7 @@ from eyeshot.auditing.copies.verify import (
     score_pairs,
     without_band,
 )
+from eyeshot.core import CallbackProgress
 
 
 def pairs_of(first: object, second: object, orientation: object) -> Pairs:
@@ -99,11 +100,15 @@ def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch:
     turn = random.integers(0, 8, len(first))
     turn[second == first + 15] = 0
     monkeypatch.setattr("eyeshot.auditing.copies.verify.OPEN", (-1, 2))  # all of them
-    said: list[tuple[str, int, int]] = []
+    said: list[tuple[int, int, str]] = []
+    progress = CallbackProgress(lambda *news: said.append(news))
     together = score_pairs(
-        grey, pairs_of(first, second, turn), lambda wanted, side: fine[wanted], lambda *one: said.append(one)
+        grey,
+        pairs_of(first, second, turn),
+        lambda wanted, side: fine[wanted],
+        CallbackProgress(lambda *news: said.append(news)),
     )
-    assert said[-1] == ("looking closer at pairs", len(first), len(first))
+    assert said[-1] == (len(first), len(first), "looking closer at pairs")
     monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT_FINE", 8)
     in_tiles = score_pairs(grey, pairs_of(first, second, turn), lambda wanted, side: fine[wanted])
     assert in_tiles == pytest.approx(together, abs=1e-5)

@@ -7,7 +7,6 @@ map beyond what a crop of 8 % a side or a turn of 8 degrees needs is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from PIL import Image
 from eyeshot.auditing.copies.descriptors import SIDE, Whitening, oriented, standardised
 from eyeshot.auditing.copies.search import Pairs, best_of, search_exact
 from eyeshot.auditing.copies.verify import FINE, OPEN, agreement, detail_of, read_grey
+from eyeshot.core import Progress
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -34,7 +34,6 @@ LARGEST_TURN = np.radians(8.0)
 LARGEST_SHIFT = 0.1  # of the side
 ALIGNED_AT_ONCE = 256
 
-Progress = Callable[[str, int, int], None]
 Maps = NDArray[np.float64]
 
 
@@ -59,11 +58,11 @@ def find_crops(
     whole = whiten(standardised(view_thumbnails(grey, WHOLE)))
     met_in: list[Pairs] = []
     for number, view in enumerate(VIEWS):
-        progress("searching for crops and turns", number, len(VIEWS))
+        progress(number, len(VIEWS), "searching for crops and turns")
         met = search_exact(whole, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_COSINE)
         # The view is kept with the orientation, so that the best of both together is chosen.
         met_in.append(Pairs(met.first, met.second, met.orientation + 8 * number, met.score))
-    progress("searching for crops and turns", len(VIEWS), len(VIEWS))
+    progress(len(VIEWS), len(VIEWS), "searching for crops and turns")
     pairs = best_of(met_in, len(grey))
     pairs = pairs[~np.isin(pairs.keys(len(grey)), known)]
     pairs = pairs[np.argsort(-pairs.score, kind="stable")[:MOST_FINE]]
@@ -74,7 +73,7 @@ def find_crops(
     for begin in range(0, len(pairs), PAIRS_AT_ONCE):
         block = np.arange(begin, min(begin + PAIRS_AT_ONCE, len(pairs)))
         maps[block], pairs.score[block] = _align_pairs(grey, pairs[block], start[block])
-        progress("aligning pairs", begin + len(block), len(pairs))
+        progress(begin + len(block), len(pairs), "aligning pairs")
     unsure = np.flatnonzero(pairs.score >= OPEN[0])
     if len(unsure):
         pairs.score[unsure] = _score_fine(paths, pairs[unsure], maps[unsure], workers=workers, progress=progress)
@@ -111,7 +110,7 @@ def _score_fine(
         wholes = np.stack([np.asarray(_small(Image.fromarray(large[first[pair]]))) for pair in block])
         parts = np.stack([_seen(large[second[pair]], int(pairs.orientation[pair]), maps[pair]) for pair in block])
         scores[begin : begin + len(block)] = agreement(detail_of(wholes), detail_of(parts))
-        progress("verifying parts", begin + len(block), len(pairs))
+        progress(begin + len(block), len(pairs), "verifying parts")
     return scores
 
 

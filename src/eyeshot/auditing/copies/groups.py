@@ -7,7 +7,7 @@ number of their picture. Only different pictures are compared.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -50,6 +50,7 @@ from eyeshot.auditing.findings import (
 )
 from eyeshot.auditing.image_stats import ImageStats
 from eyeshot.auditing.images import AuditImages
+from eyeshot.core import Progress
 from eyeshot.images import (
     Failure,
     UnreadableImageError,
@@ -70,7 +71,6 @@ MOST_FOR_DIAMETER = 40  # members
 VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
 HASH_BYTES = 16
 
-Progress = Callable[[str, int, int], None]
 Crops = dict[tuple[int, int], NDArray[np.float64]]
 """By (first, second) picture, the map through which the second one, turned, looks like the first."""
 
@@ -330,7 +330,7 @@ def find_near_copies(
         thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         workers: threads that decode pairs again that thumbnails leave open.
-        progress: called with (what, done, total).
+        progress: told how far it is.
     """
     small = thumbnails(grey)
     seen = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat pictures have nothing to compare
@@ -344,7 +344,7 @@ def find_near_copies(
         candidates = search(
             described,
             least=LEAST_COSINE,
-            progress=lambda done, total: progress("comparing pictures", done, total),
+            progress=progress.sub("comparing pictures"),
         )
         candidates = concatenate([candidates, rescore_other_orientations(described, candidates)])
         pairs = Pairs(seen[candidates.first], seen[candidates.second], candidates.orientation, candidates.score)
@@ -470,7 +470,7 @@ def pixel_keys(
         paths: a file with that content each.
         cache: folder of all caches.
         workers: threads that decode.
-        progress: called with (what, done, total).
+        progress: told how far it is.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -504,7 +504,7 @@ def _pixel_hashes(
             if row is not None:
                 keys.append(content)
                 rows.append(row)
-            progress("comparing pixels", done, len(todo))
+            progress(done, len(todo), "comparing pixels")
     if keys:
         store.append(keys, np.stack(rows))
     unknown = {contents[place] for place in store.missing(contents)}

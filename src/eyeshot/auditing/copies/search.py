@@ -7,7 +7,6 @@ one of them with its original nearly always, two different pictures seldom.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eyeshot.auditing.copies.descriptors import Descriptors
+from eyeshot.core import SILENT, Progress
 
 EXACT_UP_TO = 100_000
 ROWS, COLUMNS = 256, 512  # of a block: its buffer of 4 MiB stays in the processor's cache
@@ -31,7 +31,6 @@ PAIRS_AT_ONCE = 1 << 13
 PICTURES_PER_CELL = 128
 CELLS_OF_EACH = 16
 
-Progress = Callable[[int, int], None]
 Cosines = NDArray[np.float32]
 
 
@@ -73,7 +72,7 @@ def concatenate(parts: list[Pairs]) -> Pairs:
     )
 
 
-def search(pictures: Descriptors, *, least: float, progress: Progress | None = None) -> Pairs:
+def search(pictures: Descriptors, *, least: float, progress: Progress = SILENT) -> Pairs:
     """Pairs with a cosine of at least `least`, each in its best orientation; all of them up to `EXACT_UP_TO`."""
     if len(pictures) <= EXACT_UP_TO:
         return search_exact(pictures, least=least, progress=progress)
@@ -81,7 +80,7 @@ def search(pictures: Descriptors, *, least: float, progress: Progress | None = N
 
 
 def search_exact(
-    pictures: Descriptors, seen: Descriptors | None = None, *, least: float, progress: Progress | None = None
+    pictures: Descriptors, seen: Descriptors | None = None, *, least: float, progress: Progress = SILENT
 ) -> Pairs:
     """All pairs with a cosine of at least `least`, each in its best orientation.
 
@@ -107,8 +106,7 @@ def search_exact(
                 first, second = met.first + start, met.second + begin
                 kept = (first < second) if seen is None else (first != second)
                 best.add(Pairs(first, second, met.orientation, met.score)[kept])
-            if progress is not None:
-                progress(count - begin, count)
+            progress(count - begin, count)
     return best.chosen()
 
 
@@ -119,7 +117,7 @@ def search_cells(
     cells: int | None = None,
     of_each: int = CELLS_OF_EACH,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Pairs:
     """Nearly all pairs with a cosine of at least `least`, each in its best orientation.
 
@@ -150,8 +148,7 @@ def search_cells(
                 axis=1,
             )
             homes[start : start + ROWS] = np.argpartition(likeness, -of_each, axis=1)[:, -of_each:]
-            if progress is not None:
-                progress(min(start + ROWS, count) // 2, count)
+            progress(min(start + ROWS, count) // 2, count)
         order = np.argsort(homes.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(homes.ravel(), minlength=cells))
         for number, members in enumerate(np.split(order // of_each, ends[:-1])):
@@ -164,8 +161,7 @@ def search_cells(
                     first, second = met.first + start, met.second + begin
                     upper = first < second
                     best.add(Pairs(members[first], members[second], met.orientation, met.score)[upper])
-            if progress is not None:
-                progress(count // 2 + (number + 1) * (count - count // 2) // cells, count)
+            progress(count // 2 + (number + 1) * (count - count // 2) // cells, count)
     return best.chosen()
 
 

@@ -8,12 +8,11 @@ that share is no sign of look-alikes and is taken off.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import CutOff
+from eyeshot.core import wilson
 
 BASE = 0.38
 BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.37"
@@ -63,7 +62,7 @@ def choose_cut_off(
     for cut in np.arange(BASE, HIGHEST, STEP):
         above = scores >= cut
         # Raised only on evidence: a few conflicts more than expected happen by chance.
-        least = _wilson(int(crosses[above].sum()), int(above.sum()))[0] if above.any() else 0.0
+        least = wilson(int(crosses[above].sum()), int(above.sum()))[0] if above.any() else 0.0
         if least - noise <= (1 - WANTED) * rate:
             if cut > BASE:
                 reason = f"raised from {BASE} until pairs above it no longer crossed classes more often than copies do"
@@ -73,7 +72,7 @@ def choose_cut_off(
     if above.sum() < FEWEST_ABOVE:
         basis = f"not estimated: only {int(above.sum())} near pairs with labels were found"
         return _told(scores, chosen, reason, None, None, basis, facts)
-    low, high = _wilson(int(crosses[above].sum()), int(above.sum()))
+    low, high = wilson(int(crosses[above].sum()), int(above.sum()))
     precision = _precision(crosses[above], rate, noise)
     interval = (max(0.0, 1 - max(0.0, high - noise) / rate), min(1.0, 1 - max(0.0, low - noise) / rate))
     basis = (
@@ -111,12 +110,3 @@ def _told(
         pairs_below=int((scores < cut).sum()),
         **facts,
     )
-
-
-def _wilson(hits: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    z = 1.959964
-    share = hits / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return max(0.0, middle - half), min(1.0, middle + half)

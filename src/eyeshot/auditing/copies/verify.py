@@ -21,6 +21,7 @@ from PIL import Image
 from eyeshot.auditing.copies.descriptors import oriented
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
+from eyeshot.core import SILENT, Progress
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
 FINE = 96
@@ -64,12 +65,9 @@ Images = NDArray[np.uint8] | NDArray[np.float32]
 Grids = NDArray[np.float32]
 Scores = NDArray[np.float32]
 ReadGrey = Callable[[NDArray[np.int64], int], GreyImages]
-Progress = Callable[[str, int, int], None]
 
 
-def score_pairs(
-    grey: GreyImages, pairs: Pairs, read: ReadGrey | None = None, progress: Progress | None = None
-) -> Scores:
+def score_pairs(grey: GreyImages, pairs: Pairs, read: ReadGrey | None = None, progress: Progress = SILENT) -> Scores:
     """Scores of pairs, float32 (m,), from 0 to 1; 0 also for those under the least that `choose_cut_off` looks at.
 
     Args:
@@ -99,7 +97,7 @@ def score_pairs(
     return scores
 
 
-def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress | None) -> Iterator[NDArray[np.int64]]:
+def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress) -> Iterator[NDArray[np.int64]]:
     """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
 
     All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
@@ -115,8 +113,7 @@ def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress | 
     for rows in tiles:
         yield rows
         done += len(rows)
-        if progress is not None:
-            progress(what, done, len(pairs))
+        progress(done, len(pairs), what)
 
 
 def _renumbered(pairs: Pairs) -> tuple[NDArray[np.int64], Pairs]:

@@ -6,14 +6,18 @@ import os
 import platform
 import sys
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("eyeshot", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def describe_hardware(device: torch.device | str = "cpu") -> str:
     """The machine in words: "NVIDIA H100, 16 cores, x86_64, Linux"."""
+    import torch  # heavy, and nobody else in this package needs it
+
     device = torch.device(device)
     processor = {"cuda": "CUDA", "mps": "Apple GPU"}.get(device.type, "CPU")
     if device.type == "cuda":

@@ -1,0 +1,61 @@
+"""How far long work is: one protocol for whoever works and whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Is told how far work is.
+
+    A function with several steps calls `progress.sub("decoding")` for each and hands the result to the function that
+    does the step, which then calls it with its counts alone.
+    """
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Take the news.
+
+        Args:
+            done: how many are done.
+            total: of how many; 0 where nobody knows.
+            text: what is being done.
+        """
+        ...
+
+    def sub(self, text: str) -> Progress:
+        """Progress of one step: `text` stands before the texts that it is called with."""
+        ...
+
+
+class CallbackProgress:
+    """Calls a function with (done, total, text), where `text` holds the names of all steps around: "a: b: c"."""
+
+    def __init__(self, call: Callable[[int, int, str], None], text: str = "") -> None:
+        self._call = call
+        self._text = text
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Call the function."""
+        self._call(done, total, joined_text(self._text, text))
+
+    def sub(self, text: str) -> CallbackProgress:
+        """The same function, with `text` before its texts."""
+        return CallbackProgress(self._call, joined_text(self._text, text))
+
+
+class _Silent:
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        pass
+
+    def sub(self, text: str) -> _Silent:
+        return self
+
+
+SILENT: Progress = _Silent()
+"""Shows nothing, so that work need not ask whether anybody looks."""
+
+
+def joined_text(*texts: str) -> str:
+    """The names of steps, the outermost first, without the empty ones."""
+    return ": ".join(text for text in texts if text)

@@ -1,0 +1,74 @@
+"""How numbers, names and times are written in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+NOTHING = "–"
+"""Stands where a number is missing."""
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """0.254 as "25 %"."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float | None, digits: int = 1) -> str:
+    """A difference of shares, 0.254, as "25.4 points"."""
+    return NOTHING if difference is None or not math.isfinite(difference) else f"{100 * difference:.{digits}f} points"
+
+
+def listing(names: Sequence[str], *, most: int = 6) -> str:
+    """Names in a sentence: "a, b and c"; beyond `most` they are counted. Empty for no name."""
+    shown = list(names[:most])
+    if len(names) > most:
+        return ", ".join(shown) + f" and {len(names) - most} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
+
+
+def plural(count: int, singular: str, several: str | None = None) -> str:
+    """The word that goes with a count: "file" or "files"; `several` where it is not `singular` and an s."""
+    return singular if count == 1 else f"{singular}s" if several is None else several
+
+
+def duration(seconds: float, digits: int = 1) -> str:
+    """A time that people can read: "4.2 s", "3 min 20 s", "2 h 1 min". `digits` are those of times under 100 s."""
+    if seconds < 100:
+        return f"{seconds:.{digits}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def megabytes(size: int) -> str:
+    """12345678 bytes as "12 MB"."""
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
+
+
+def shortened(text: str, length: int = 60, mark: str = "…") -> str:
+    """`text` with its middle left out where it is longer than `length`: beginning and end tell names apart."""
+    if len(text) <= length:
+        return text
+    tail = length // 3
+    return f"{text[: max(0, length - tail - len(mark))]}{mark}{text[len(text) - tail :]}"
+
+
+def refused_option(error: ValidationError, command: str) -> str:
+    """The first value that settings refuse, as the option that was typed.
+
+    Args:
+        error: what pydantic raised.
+        command: of `eyeshot`, whose help says what the option takes.
+    """
+    first = error.errors()[0]
+    option = "--" + str(first["loc"][0]).replace("_", "-")
+    return (
+        f"{option}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}. "
+        f"See `eyeshot {command} --help` for what it takes."
+    )
