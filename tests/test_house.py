@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "eyeshot"
-ORDER = ["images", "augment", "models", "training", "auditing", "coverage", "reports", "web", "cli"]
+ORDER = ["core", "images", "augment", "models", "training", "auditing", "coverage", "reports", "web", "cli"]
 LONGEST_FILE = 400
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eyeshot.images import Geometry, ImageTable, PixelStore, count_reasons, decode, pixels, read_images
 
@@ -216,3 +217,24 @@ def test_two_runs_on_one_cache_at_once_give_both_all_pixels(many: ImageTable, tm
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
     rows = PixelStore(tmp_path / "cache", GEOMETRY).folder / "rows.bin"
     assert rows.stat().st_size == 24 * 16 * 16 * 3
+
+
+def test_a_folder_reads_and_decodes_alike_in_processes(
+    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pets / "cat" / "torn.png").write_bytes((pets / "cat" / "1.png").read_bytes()[:300])
+    (pets / "cat" / "none.png").write_bytes(b"none")
+    Image.new("RGB", (3, 3)).save(pets / "cat" / "small.png")
+    geometry = Geometry(size=16)
+    monkeypatch.setattr("eyeshot.core.parallel.MANY", 1)
+    there = read_images(pets, workers=2)
+    decoded = PixelStore(tmp_path / "there", geometry).load(there, range(len(there)), workers=2)
+    monkeypatch.setattr("eyeshot.core.parallel.MANY", 10**6)
+    here = read_images(pets, workers=2)
+    expected = PixelStore(tmp_path / "here", geometry).load(here, range(len(here)), workers=2)
+    assert there.frame.equals(here.frame)
+    assert there.skipped == here.skipped
+    assert decoded.keys == expected.keys
+    assert (decoded.images[:] == expected.images[:]).all()
+    assert decoded.skipped == expected.skipped
+    assert len(decoded.skipped) == 1

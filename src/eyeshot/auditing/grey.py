@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
+from eyeshot.core import default_workers, in_parallel
+from eyeshot.images import UnreadableImageError, decode_upright, strict_pillow
 
 
 def read_grey(paths: Sequence[str], side: int, workers: int | None) -> NDArray[np.uint8]:

@@ -12,17 +12,16 @@ import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.auditing.inspection import Inspected
+from eyeshot.core import default_workers, in_parallel
+from eyeshot.core.array_cache import RowStore
 from eyeshot.images import (
     Failure,
     UnreadableImageError,
     UprightImage,
     decode_upright,
-    default_workers,
-    in_parallel,
     read_content,
     strict_pillow,
 )
-from eyeshot.rowstore import RowStore
 
 VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
 HASH_BYTES = 16

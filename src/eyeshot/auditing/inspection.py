@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.measuring import NUMBERS, RECORD, complete, measure
+from eyeshot.core import default_workers, in_parallel
+from eyeshot.core.array_cache import RowStore
 from eyeshot.images import (
     Failure,
     Look,
     UnreadableImageError,
     decode_upright,
-    default_workers,
-    in_parallel,
     load_failures,
     read_content,
     save_failures,
     strict_pillow,
     undecodable,
 )
-from eyeshot.rowstore import RowStore
 
 VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from eyeshot.images.geometry import Fit, Geometry, Interpolation
     from eyeshot.images.headers import MINIMUM_SIDE, Keep, Look, Progress
     from eyeshot.images.listing import check_apart, check_folder
-    from eyeshot.images.parallel import default_workers, in_parallel, keep_freed_memory
     from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
     from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
     from eyeshot.images.skipped import Skipped, count_reasons, say_reasons
@@ -49,10 +48,7 @@ __all__ = [
     "count_reasons",
     "decode",
     "decode_upright",
-    "default_workers",
     "hold_out",
-    "in_parallel",
-    "keep_freed_memory",
     "load_failures",
     "make_folds",
     "os_reason",
@@ -89,10 +85,7 @@ _HOME = {
     "count_reasons": "skipped",
     "decode": "reading",
     "decode_upright": "upright",
-    "default_workers": "parallel",
     "hold_out": "splitting",
-    "in_parallel": "parallel",
-    "keep_freed_memory": "parallel",
     "load_failures": "failures",
     "make_folds": "folds",
     "os_reason": "reading",

@@ -15,8 +15,8 @@ import PIL
 import xxhash
 from PIL import Image
 
+from eyeshot.core import default_workers, in_parallel
 from eyeshot.images.listing import FoundFile
-from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
 from eyeshot.workspace import make_folder, replacing
 

@@ -12,14 +12,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.core import default_workers, in_parallel
+from eyeshot.core.array_cache import RowStore
 from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
 from eyeshot.images.geometry import Geometry
 from eyeshot.images.headers import Progress
-from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, decode, strict_pillow
 from eyeshot.images.skipped import Skipped
 from eyeshot.images.table import ImageTable
-from eyeshot.rowstore import RowStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

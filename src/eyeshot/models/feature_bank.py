@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
+from eyeshot.core.array_cache import RowStore
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
-from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
 CHUNK_ROWS = 512

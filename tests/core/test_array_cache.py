@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eyeshot.core.array_cache import KEY_LENGTH, RowStore
 from eyeshot.errors import StorageError
-from eyeshot.rowstore import KEY_LENGTH, RowStore
 
 
 def key(number: int) -> str:
@@ -66,7 +66,7 @@ def test_whatever_a_kill_leaves_behind_is_cut_off(tmp_path_factory, data_left: i
 
 def test_processes_that_write_at_once_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; import numpy as np; from pathlib import Path; from eyeshot.rowstore import RowStore\n"
+        "import sys; import numpy as np; from pathlib import Path; from eyeshot.core.array_cache import RowStore\n"
         "store = RowStore(Path(sys.argv[1]), shape=(2,), dtype='float32')\n"
         "for start in range(0, 60, 3):\n"
         "    numbers = range(start, start + 6)\n"
