@@ -126,7 +126,7 @@ def test_a_store_cut_off_anywhere_continues_to_the_same_pixels(
 ) -> None:
     random = np.random.default_rng(seed)
     expected = np.stack([decode(Path(path), GEOMETRY) for path in many.paths])
-    monkeypatch.setattr(pixels, "CHUNK_BYTES", 5 * 16 * 16 * 3)
+    monkeypatch.setattr("eyeshot.core.array_cache.CHUNK_BYTES", 5 * 16 * 16 * 3)
     store = PixelStore(tmp_path / "cache", GEOMETRY)
     store.load(many, random.permutation(24)[:17])
     for name in ("rows.bin", "keys.txt"):
@@ -140,7 +140,7 @@ def test_a_store_cut_off_anywhere_continues_to_the_same_pixels(
 
 
 def test_a_run_killed_while_decoding_keeps_its_finished_chunks(many: ImageTable, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(pixels, "CHUNK_BYTES", 5 * 16 * 16 * 3)
+    monkeypatch.setattr("eyeshot.core.array_cache.CHUNK_BYTES", 5 * 16 * 16 * 3)
     calls = 0
 
     def die_at_the_13th(data: bytes, geometry: Geometry):
@@ -200,7 +200,7 @@ from pathlib import Path
 import numpy as np
 from eyeshot.images import Geometry, PixelStore, decode, pixels, read_images
 folder, cache, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-pixels.CHUNK_BYTES = 3 * 16 * 16 * 3
+array_cache.CHUNK_BYTES = 3 * 16 * 16 * 3
 table = read_images(folder, labelled=False, cache=cache)
 order = np.random.default_rng(seed).permutation(len(table))
 images = PixelStore(cache, Geometry(16)).load(table, order).images

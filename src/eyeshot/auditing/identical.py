@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,14 @@ import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.auditing.inspection import Inspected
-from eyeshot.core import default_workers, in_parallel
-from eyeshot.core.array_cache import RowStore
+from eyeshot.core import ArrayCache, Failure, default_workers, in_parallel
 from eyeshot.images import (
-    Failure,
     UnreadableImageError,
     UprightImage,
     decode_upright,
     read_content,
     strict_pillow,
+    undecodable,
 )
 
 VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
@@ -72,33 +71,32 @@ def _hashes(
 ) -> dict[str, str]:
     if not contents:
         return {}
-    store = RowStore(cache / "audit" / f"pixels-pillow{PIL.__version__}-v{VERSION}", shape=(HASH_BYTES,), dtype="uint8")
-    todo = [contents[place] for place in store.missing(contents)]
-    keys, rows = [], []
-    with strict_pillow():
-        made = in_parallel(_read, [(content, path_of[content]) for content in todo], workers or default_workers())
-        for done, (content, row) in enumerate(zip(todo, made, strict=True), 1):
-            if row is not None:
-                keys.append(content)
-                rows.append(row)
-            progress("comparing pixels", done, len(todo))
-    if keys:
-        store.append(keys, np.stack(rows))
-    unknown = {contents[place] for place in store.missing(contents)}
-    known = [content for content in contents if content not in unknown]
+    store = ArrayCache(
+        cache / "audit" / f"pixels-pillow{PIL.__version__}-v{VERSION}", shape=(HASH_BYTES,), dtype="uint8"
+    )
+
+    def hash_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
+        todo = [(contents[position], path_of[contents[position]]) for position in positions]
+        with strict_pillow():
+            for done, row in enumerate(in_parallel(_read, todo, workers or default_workers()), 1):
+                yield row
+                progress("comparing pixels", done, len(todo))
+
+    failed = store.get_or_compute(contents, hash_missing)
+    known = [content for content in contents if content not in failed]
     return {content: bytes(row).hex() for content, row in zip(known, store.read(known), strict=True)}
 
 
-def _read(item: tuple[str, str]) -> NDArray[np.uint8] | None:
-    """None when the file is gone or was changed since it was measured: it is like no other then."""
+def _read(item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
+    """A failure when the file is gone or was changed since it was measured: it is like no other then."""
     content, path = item
     data = read_content(path, content)
     if isinstance(data, Failure):
-        return None
+        return data
     try:
         return np.frombuffer(hash_pixels(decode_upright(data)), np.uint8)
-    except UnreadableImageError:
-        return None
+    except UnreadableImageError as error:
+        return undecodable(error)
 
 
 def hash_pixels(image: UprightImage) -> bytes:

@@ -11,7 +11,7 @@ from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.images.copies import copy_groups
-    from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
+    from eyeshot.images.failures import read_content, undecodable
     from eyeshot.images.finding import read_images
     from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
     from eyeshot.images.geometry import Fit, Geometry, Interpolation
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ALWAYS_TRAIN",
     "MINIMUM_SIDE",
-    "Failure",
     "Fit",
     "Geometry",
     "ImageTable",
@@ -49,13 +48,11 @@ __all__ = [
     "decode",
     "decode_upright",
     "hold_out",
-    "load_failures",
     "make_folds",
     "os_reason",
     "read_content",
     "read_images",
     "sample_rows",
-    "save_failures",
     "say_reasons",
     "strict_pillow",
     "undecodable",
@@ -64,7 +61,6 @@ __all__ = [
 _HOME = {
     "ALWAYS_TRAIN": "folds",
     "MINIMUM_SIDE": "headers",
-    "Failure": "failures",
     "Fit": "geometry",
     "Geometry": "geometry",
     "ImageTable": "table",
@@ -86,13 +82,11 @@ _HOME = {
     "decode": "reading",
     "decode_upright": "upright",
     "hold_out": "splitting",
-    "load_failures": "failures",
     "make_folds": "folds",
     "os_reason": "reading",
     "read_content": "failures",
     "read_images": "finding",
     "sample_rows": "splitting",
-    "save_failures": "failures",
     "say_reasons": "skipped",
     "strict_pillow": "reading",
     "undecodable": "failures",

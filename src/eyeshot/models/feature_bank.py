@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_views, view_keys, view_labels
-from eyeshot.core.array_cache import RowStore
+from eyeshot.core import ArrayCache, read_description
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
@@ -73,7 +72,7 @@ class FeatureBank:
         self.computed = 0
         pixels = 3 * backbone.geometry.size**2
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
-        self._store: RowStore | None = None
+        self._store: ArrayCache | None = None
 
     def at(self, stage: str) -> FeatureBank:
         """The same rows, of which `clean` and `views` give another stage's features; seconds and rows count anew.
@@ -159,11 +158,9 @@ class FeatureBank:
         self.forward_s += time.perf_counter() - begin
         return found
 
-    def _open(self) -> RowStore | None:
-        description = self.folder / "store.json"
-        if self._store is None and description.exists():
-            dtype = json.loads(description.read_text(encoding="utf-8"))["dtype"]
-            self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
+    def _open(self) -> ArrayCache | None:
+        if self._store is None and (description := read_description(self.folder)) is not None:
+            self._store = ArrayCache(self.folder, shape=(self.backbone.row_width + 1,), dtype=description[1])
         return self._store
 
     def _missing(self, keys: Sequence[str]) -> list[int]:
@@ -177,7 +174,7 @@ class FeatureBank:
         if store is None:
             parts = [features[:, self.backbone.columns(stage)] for stage in self.backbone.stage_names]
             dtype = "float16" if all(map(_fits_half, parts)) else "float32"
-            store = self._store = RowStore(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
+            store = self._store = ArrayCache(self.folder, shape=(self.backbone.row_width + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
             # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.
