@@ -198,7 +198,8 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from eyeshot.images import Geometry, PixelStore, decode, pixels, read_images
+from eyeshot.core import array_cache
+from eyeshot.images import Geometry, PixelStore, decode, read_images
 folder, cache, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 array_cache.CHUNK_BYTES = 3 * 16 * 16 * 3
 table = read_images(folder, labelled=False, cache=cache)

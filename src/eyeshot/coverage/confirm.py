@@ -18,7 +18,7 @@ from eyeshot.coverage.plan import Plan
 from eyeshot.coverage.report import Confirmed
 from eyeshot.coverage.words import CONTROL_ADVICE
 from eyeshot.settings import TRAIN_OPTIONS
-from eyeshot.training import TrainPlan, TrainResult, plan_training, read_validation, train_folder
+from eyeshot.training import TrainPlan, TrainResult, discard_damaged, plan_training, read_validation, train_folder
 from eyeshot.workspace import Workspace
 
 CLEAN = "clean"
@@ -55,6 +55,7 @@ def confirm(
             if progress is None
             else (lambda text, done, total, what=what: progress(f"{what}: {text}", done, total))
         )
+        discard_damaged(one.folder)
         result, _ = train_folder(one, command=command, report=report)
         validation = read_validation(one.folder)
         right = validation.probabilities.argmax(1) == validation.labels

@@ -6,7 +6,15 @@ from eyeshot.training.classifier import Outputs, read_images_with, start_state
 from eyeshot.training.folders import TrainPlan, plan_training, train_folder
 from eyeshot.training.loop import train
 from eyeshot.training.machine import describe_hardware, describe_versions
-from eyeshot.training.result import Accuracy, EpochRecord, TrainResult, read_result, read_validation, wilson
+from eyeshot.training.result import (
+    Accuracy,
+    EpochRecord,
+    TrainResult,
+    discard_damaged,
+    read_result,
+    read_validation,
+    wilson,
+)
 from eyeshot.training.settings import TrainSettings, default_settings
 from eyeshot.training.steps import State, train_steps
 
@@ -22,6 +30,7 @@ __all__ = [
     "default_settings",
     "describe_hardware",
     "describe_versions",
+    "discard_damaged",
     "joined",
     "load_trained",
     "plan_training",
