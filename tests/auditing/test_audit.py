@@ -97,7 +97,7 @@ def test_processes_find_what_threads_do(data, tmp_path: Path, monkeypatch: pytes
     shutil.copy(train / "cat" / "0.jpg", train / "dog" / "x.jpg")
     (train / "dog" / "torn.jpg").write_bytes(as_jpeg(photograph(90), 92)[:3000])
     threads = audit(*data, cache=tmp_path / "threads", workers=2).report
-    monkeypatch.setattr("eyeshot.images.parallel.MANY", 1)
+    monkeypatch.setattr("eyeshot.core.parallel.MANY", 1)
     processes = audit(*data, cache=tmp_path / "processes", workers=2).report
     left_out = {"seconds", "cpu_seconds"}
     assert processes.model_dump(exclude=left_out) == threads.model_dump(exclude=left_out)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eyeshot.core import CallbackProgress
 from eyeshot.images import Geometry, ImageTable, PixelStore, decode, pixels, read_images
@@ -127,7 +128,7 @@ def test_a_store_cut_off_anywhere_continues_to_the_same_pixels(
 ) -> None:
     random = np.random.default_rng(seed)
     expected = np.stack([decode(Path(path), GEOMETRY) for path in many.paths])
-    monkeypatch.setattr(pixels, "CHUNK_BYTES", 5 * 16 * 16 * 3)
+    monkeypatch.setattr("eyeshot.core.array_cache.CHUNK_BYTES", 5 * 16 * 16 * 3)
     store = PixelStore(tmp_path / "cache", GEOMETRY)
     store.load(many, random.permutation(24)[:17])
     for name in ("rows.bin", "keys.txt"):
@@ -141,7 +142,7 @@ def test_a_store_cut_off_anywhere_continues_to_the_same_pixels(
 
 
 def test_a_run_killed_while_decoding_keeps_its_finished_chunks(many: ImageTable, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(pixels, "CHUNK_BYTES", 5 * 16 * 16 * 3)
+    monkeypatch.setattr("eyeshot.core.array_cache.CHUNK_BYTES", 5 * 16 * 16 * 3)
     calls = 0
 
     def die_at_the_13th(data: bytes, geometry: Geometry):
@@ -199,9 +200,10 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from eyeshot.images import Geometry, PixelStore, decode, pixels, read_images
+from eyeshot.core import array_cache
+from eyeshot.images import Geometry, PixelStore, decode, read_images
 folder, cache, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-pixels.CHUNK_BYTES = 3 * 16 * 16 * 3
+array_cache.CHUNK_BYTES = 3 * 16 * 16 * 3
 table = read_images(folder, labelled=False, cache=cache)
 order = np.random.default_rng(seed).permutation(len(table))
 images = PixelStore(cache, Geometry(16)).load(table, order).images
@@ -218,3 +220,24 @@ def test_two_runs_on_one_cache_at_once_give_both_all_pixels(many: ImageTable, tm
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
     rows = PixelStore(tmp_path / "cache", GEOMETRY).folder / "rows.bin"
     assert rows.stat().st_size == 24 * 16 * 16 * 3
+
+
+def test_a_folder_reads_and_decodes_alike_in_processes(
+    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pets / "cat" / "torn.png").write_bytes((pets / "cat" / "1.png").read_bytes()[:300])
+    (pets / "cat" / "none.png").write_bytes(b"none")
+    Image.new("RGB", (3, 3)).save(pets / "cat" / "small.png")
+    geometry = Geometry(size=16)
+    monkeypatch.setattr("eyeshot.core.parallel.MANY", 1)
+    there = read_images(pets, workers=2)
+    decoded = PixelStore(tmp_path / "there", geometry).load(there, range(len(there)), workers=2)
+    monkeypatch.setattr("eyeshot.core.parallel.MANY", 10**6)
+    here = read_images(pets, workers=2)
+    expected = PixelStore(tmp_path / "here", geometry).load(here, range(len(here)), workers=2)
+    assert there.frame.equals(here.frame)
+    assert there.skipped == here.skipped
+    assert decoded.keys == expected.keys
+    assert (decoded.images[:] == expected.images[:]).all()
+    assert decoded.skipped == expected.skipped
+    assert len(decoded.skipped) == 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,22 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import thumbnails
-from eyeshot.core import Progress
+from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
 from eyeshot.images import (
-    Failure,
     Look,
     UnreadableImageError,
     UprightImage,
     decode_upright,
-    default_workers,
-    in_parallel,
-    load_failures,
     read_content,
-    save_failures,
     strict_pillow,
     undecodable,
 )
-from eyeshot.rowstore import RowStore
 
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
 REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
@@ -74,7 +67,6 @@ RECORD = np.dtype(
 )
 VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
-CHUNK_S = 5.0  # and the seconds
 PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
 
 
@@ -113,23 +105,19 @@ class ImageStatsCache:
 
     def __init__(self, cache: Path) -> None:
         folder = cache / "audit" / f"pillow{PIL.__version__}-v{VERSION}"
-        self._store = RowStore(folder, shape=(RECORD.itemsize,), dtype="uint8")
-        self._failed_file = folder / "failed.json"
-        self._kept = load_failures(self._failed_file)
-        self._failures = dict(self._kept)
-        self._keys: list[str] = []
-        self._rows: list[bytes] = []
-        self._saved = time.monotonic()
+        self._store = ArrayCache(
+            folder, shape=(RECORD.itemsize,), dtype="uint8", finish=_complete_rows, chunk_rows=CHUNK
+        )
         self._seen: set[str] = set()
 
     def measurer(self) -> Look:
         """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
-        return partial(_measure_unknown, frozenset(self._kept).union(self._store.keys()))
+        return partial(_measure_unknown, frozenset(self._store.failed).union(self._store.keys()))
 
     def keep(self, content: str, result: bytes | Failure) -> None:
         """Take what `measurer` gave for an image."""
         self._seen.add(content)
-        self._add(content, result)
+        self._store.add(content, _row(result))
 
     def get(
         self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
@@ -142,55 +130,38 @@ class ImageStatsCache:
             workers: threads that decode.
             progress: told how far it is.
         """
-        self._flush()
-        todo = [position for position in self._store.missing(contents) if contents[position] not in self._failures]
-        done = len(contents) - len(todo)
-        if todo:
-            progress(done, len(contents), "reading images")
-        tasks = [
-            [(contents[position], paths[position]) for position in todo[start : start + PER_TASK]]
-            for start in range(0, len(todo), PER_TASK)
-        ]
-        with strict_pillow():
-            for part in in_parallel(_read_some, tasks, workers or default_workers(), files=len(todo)):
-                for key, result in part:
-                    self._add(key, result)
-                done += len(part)
-                progress(done, len(contents), "reading images")
-        self._flush()
-        good = [position for position, key in enumerate(contents) if key not in self._failures]
+        read = 0
+
+        def read_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
+            nonlocal read
+            read = len(positions)
+            todo = [(contents[position], paths[position]) for position in positions]
+            tasks = [todo[start : start + PER_TASK] for start in range(0, read, PER_TASK)]
+            with strict_pillow():
+                for results in in_parallel(_read_some, tasks, workers or default_workers(), files=read):
+                    yield from map(_row, results)
+
+        failed = self._store.get_or_compute(contents, read_missing, progress=progress.sub("reading images"))
+        good = [position for position, key in enumerate(contents) if key not in failed]
         records = np.zeros(len(contents), RECORD)
         for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
             some = good[start : start + CHUNK]
             stored = np.asarray(self._store.read([contents[position] for position in some]), np.uint8)
             records[some] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
-        bad = {position: self._failures[key] for position, key in enumerate(contents) if key in self._failures}
-        return ImageStats(records, bad, len(self._seen) + len(todo))
-
-    def _add(self, key: str, result: bytes | Failure) -> None:
-        if isinstance(result, Failure):
-            self._failures[key] = result.reason
-            if result.lasting:
-                self._kept[key] = result.reason
-        else:
-            self._keys.append(key)
-            self._rows.append(result)
-        if len(self._keys) >= CHUNK or time.monotonic() - self._saved > CHUNK_S:
-            self._flush()
-            self._saved = time.monotonic()
-
-    def _flush(self) -> None:
-        if self._keys:
-            records = np.frombuffer(bytearray().join(self._rows), RECORD)
-            complete(records)
-            self._store.append(self._keys, records.view(np.uint8).reshape(len(records), -1))
-        self._keys.clear()
-        self._rows.clear()
-        save_failures(self._failed_file, self._kept)
+        bad = {position: failed[key] for position, key in enumerate(contents) if key in failed}
+        return ImageStats(records, bad, len(self._seen) + read)
 
 
-def _read_some(items: list[tuple[str, str]]) -> list[tuple[str, bytes | Failure]]:
-    return [(key, _read_one(key, path)) for key, path in items]
+def _complete_rows(rows: NDArray[np.generic]) -> None:
+    complete(rows.view(RECORD)[:, 0])
+
+
+def _row(result: bytes | Failure) -> NDArray[np.generic] | Failure:
+    return result if isinstance(result, Failure) else np.frombuffer(result, np.uint8)
+
+
+def _read_some(items: list[tuple[str, str]]) -> list[bytes | Failure]:
+    return [_read_one(key, path) for key, path in items]
 
 
 def _read_one(key: str, path: str) -> bytes | Failure:

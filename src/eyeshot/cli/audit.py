@@ -64,8 +64,8 @@ def run(
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple
     from eyeshot.cli.project_data import as_typed
+    from eyeshot.core import keep_freed_memory
     from eyeshot.errors import InputError
-    from eyeshot.images import keep_freed_memory
     from eyeshot.project import find_project
     from eyeshot.reports import write_audit_page
     from eyeshot.workspace import find_workspace, make_folder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from eyeshot.core.array_cache import ArrayCache, Failure, read_description
 from eyeshot.core.display import ProgressDisplay
 from eyeshot.core.environment import describe_hardware, describe_versions
 from eyeshot.core.hashing import key_of
+from eyeshot.core.parallel import default_workers, in_parallel, keep_freed_memory
 from eyeshot.core.progress import SILENT, CallbackProgress, Progress
 from eyeshot.core.statistics import (
     NORMAL_95,
@@ -27,12 +29,15 @@ __all__ = [
     "NORMAL_95",
     "NOTHING",
     "SILENT",
+    "ArrayCache",
     "CallbackProgress",
+    "Failure",
     "HalfSamples",
     "Progress",
     "ProgressDisplay",
     "auc_half_width",
     "cluster_mean",
+    "default_workers",
     "describe_hardware",
     "describe_versions",
     "draw_half_samples",
@@ -40,6 +45,8 @@ __all__ = [
     "fisher_interval",
     "half_sample_error",
     "half_sample_interval",
+    "in_parallel",
+    "keep_freed_memory",
     "key_of",
     "listing",
     "megabytes",
@@ -47,6 +54,7 @@ __all__ = [
     "percent",
     "plural",
     "points",
+    "read_description",
     "refused_option",
     "shortened",
     "spearman",

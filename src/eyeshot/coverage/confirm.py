@@ -16,7 +16,7 @@ from eyeshot.coverage.plan import Plan
 from eyeshot.coverage.report import Confirmed
 from eyeshot.coverage.words import CONTROL_ADVICE
 from eyeshot.settings import TRAIN_OPTIONS
-from eyeshot.training import TrainPlan, TrainResult, plan_training, read_validation, train_folder
+from eyeshot.training import TrainPlan, TrainResult, discard_damaged, plan_training, read_validation, train_folder
 from eyeshot.workspace import Workspace
 
 CLEAN = "clean"
@@ -46,6 +46,7 @@ def confirm(train: str | Path, plan: Plan, judged: Judged, *, progress: Progress
         steps = (*plan.base, *(() if name == CLEAN else (by_name[name],)))
         one = replace(first, augmentations=steps, folder=_folder(first, steps))
         step = progress.sub(f"confirming {name} ({number + 1} of {len(names)})")
+        discard_damaged(one.folder)
         result, _ = train_folder(one, command=command, progress=step)
         validation = read_validation(one.folder)
         right = validation.probabilities.argmax(1) == validation.labels

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 
 import filelock
 import xxhash
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from eyeshot.coverage.reading import Reading, load_reading
@@ -51,25 +54,28 @@ class ShortRunStore:
     """The folder of one set of short runs, `short-runs/<key>` of the cache.
 
     Whatever a kill leaves behind is whole: decisions, states and readings are replaced, never changed in place, and
-    of the lines of seconds a torn last one is cut off.
+    of the lines of seconds a torn last one is cut off. What a power cut or a full disk damages is done again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = make_folder(folder)
-        self._decisions: dict[str, Any] = {}
-        path = folder / DECISIONS
-        if path.is_file():
-            self._decisions = json.loads(path.read_text(encoding="utf-8"))
         seconds = folder / SECONDS
         if seconds.is_file():
             whole = seconds.read_bytes().rpartition(b"\n")
             if whole[2]:  # a line that a kill tore, which the next one would be written behind
                 os.truncate(seconds, len(whole[0]) + len(whole[1]))
+        self._decisions = self._read_decisions()
 
     def seconds(self) -> float:
         """What all work that lies here took."""
-        path = self.folder / SECONDS
-        return sum(map(float, path.read_text(encoding="utf-8").split())) if path.is_file() else 0.0
+        try:
+            lines = (self.folder / SECONDS).read_bytes().split()
+        except FileNotFoundError:
+            return 0.0
+        seconds = sum(map(float, lines))
+        if not math.isfinite(seconds):
+            raise ValueError(f"seconds must be finite, got {seconds}")
+        return seconds
 
     def add_seconds(self, seconds: float) -> None:
         """Count work that has been stored."""
@@ -101,11 +107,7 @@ class ShortRunStore:
     def state(self, name: str, start: int) -> tuple[State, int] | None:
         """The latest state of a candidate and the round that it ended, or None."""
         path = self._state_file(name, start)
-        if not path.is_file():
-            return None
-        with safe_open(path, framework="pt") as file:
-            number = int(file.metadata()["round"])
-        return load_file(path), number
+        return (load_file(path), _round_of(path)) if path.is_file() else None
 
     def keep_state(self, name: str, start: int, number: int, state: State) -> None:
         """Store a state in the place of the one before."""
@@ -123,11 +125,35 @@ class ShortRunStore:
         """Free space beside the states."""
         return shutil.disk_usage(self.folder).free
 
+    def _read_decisions(self) -> dict[str, Any]:
+        """What was decided. Runs build on one another: where any file is damaged, all of them are done again."""
+        path = self.folder / DECISIONS
+        decisions: dict[str, Any] = {}
+        try:
+            if path.is_file():
+                decisions = dict(json.loads(path.read_text(encoding="utf-8")))
+            for reading in self.folder.glob("*.npz"):
+                load_reading(reading)
+            for state in self.folder.glob("*.safetensors"):
+                _round_of(state)  # the header says how long the file must be
+            self.seconds()
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, SafetensorError):
+            for file in self.folder.iterdir():
+                if file.name != "lock":
+                    file.unlink(missing_ok=True)
+            return {}
+        return decisions
+
     def _reading_file(self, name: str, start: int, number: int) -> Path:
         return self.folder / f"{_file_name(name)}-{start}-{number}.npz"
 
     def _state_file(self, name: str, start: int) -> Path:
         return self.folder / f"{_file_name(name)}-{start}.safetensors"
+
+
+def _round_of(path: Path) -> int:
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["round"])
 
 
 def _file_name(name: str) -> str:

@@ -11,13 +11,12 @@ from eyeshot.lazy import names_from
 
 if TYPE_CHECKING:
     from eyeshot.images.copies import copy_groups
-    from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
+    from eyeshot.images.failures import read_content, undecodable
     from eyeshot.images.finding import read_images
     from eyeshot.images.folds import ALWAYS_TRAIN, make_folds
     from eyeshot.images.geometry import Geometry
     from eyeshot.images.headers import Keep, Look
     from eyeshot.images.listing import check_apart, check_folder
-    from eyeshot.images.parallel import default_workers, in_parallel, keep_freed_memory
     from eyeshot.images.pixels import PixelRows, Pixels, PixelStore
     from eyeshot.images.reading import UnreadableImageError, decode, os_reason, strict_pillow
     from eyeshot.images.skipped import Skipped
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALWAYS_TRAIN",
-    "Failure",
     "Geometry",
     "ImageTable",
     "Keep",
@@ -44,24 +42,18 @@ __all__ = [
     "copy_groups",
     "decode",
     "decode_upright",
-    "default_workers",
     "hold_out",
-    "in_parallel",
-    "keep_freed_memory",
-    "load_failures",
     "make_folds",
     "os_reason",
     "read_content",
     "read_images",
     "sample_rows",
-    "save_failures",
     "strict_pillow",
     "undecodable",
 ]
 
 _HOME = {
     "ALWAYS_TRAIN": "folds",
-    "Failure": "failures",
     "Geometry": "geometry",
     "ImageTable": "table",
     "Keep": "headers",
@@ -78,17 +70,12 @@ _HOME = {
     "copy_groups": "copies",
     "decode": "reading",
     "decode_upright": "upright",
-    "default_workers": "parallel",
     "hold_out": "splitting",
-    "in_parallel": "parallel",
-    "keep_freed_memory": "parallel",
-    "load_failures": "failures",
     "make_folds": "folds",
     "os_reason": "reading",
     "read_content": "failures",
     "read_images": "finding",
     "sample_rows": "splitting",
-    "save_failures": "failures",
     "strict_pillow": "reading",
     "undecodable": "failures",
 }

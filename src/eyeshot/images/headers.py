@@ -15,13 +15,13 @@ import PIL
 import xxhash
 from PIL import Image
 
-from eyeshot.core import SILENT, Progress
+from eyeshot.core import SILENT, Progress, default_workers, in_parallel
 from eyeshot.images.listing import FoundFile
-from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
 from eyeshot.workspace import make_folder, replacing
 
 MINIMUM_SIDE = 4  # pixels; smaller ones are tracking pixels and accidents
+DIGEST_BYTES = 16  # a checksum, before the parquet file
 HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() finds other things
 READ_BYTES = 1 << 20
 FILES_PER_TASK = 64
@@ -152,19 +152,20 @@ def _read_some(look: Look | None, paths: list[str]) -> list[tuple[Header, Any]]:
 
 def _cache_file(cache: Path, root: Path) -> Path:
     place = xxhash.xxh3_64_hexdigest(os.path.realpath(root).encode("utf-8", "surrogateescape"))
-    return cache / "headers" / f"{place}-pillow{PIL.__version__}-v{HEADER_VERSION}.parquet"
+    return cache / "headers" / f"{place}-pillow{PIL.__version__}-v{HEADER_VERSION}.headers"
 
 
 def _load(store: Path) -> dict[tuple[str, int, int], Header]:
-    if not store.exists():
+    try:
+        data = store.read_bytes()
+    except OSError:
+        return {}
+    if data[:DIGEST_BYTES] != _digest(data[DIGEST_BYTES:]):  # damaged: only slow, while polars may panic or err
         return {}
     import polars as pl  # not where files are read: processes that start quickly do that
 
-    try:
-        rows = pl.read_parquet(store).iter_rows()
-        return {(path, size, mtime): Header(*rest) for path, size, mtime, *rest in rows}
-    except Exception:  # a cache that cannot be read is only slow
-        return {}
+    rows = pl.read_parquet(data[DIGEST_BYTES:]).iter_rows()
+    return {(path, size, mtime): Header(*rest) for path, size, mtime, *rest in rows}
 
 
 def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
@@ -192,4 +193,8 @@ def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
     frame.write_parquet(buffer)
     make_folder(store.parent)
     with replacing(store) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        temporary.write_bytes(_digest(buffer.getvalue()) + buffer.getvalue())
+
+
+def _digest(data: bytes) -> bytes:
+    return xxhash.xxh3_128_digest(data)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,20 +11,16 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import SILENT, Progress
-from eyeshot.images.failures import Failure, load_failures, read_content, save_failures, undecodable
+from eyeshot.core import SILENT, ArrayCache, Failure, Progress, default_workers, in_parallel
+from eyeshot.images.failures import read_content, undecodable
 from eyeshot.images.geometry import Geometry
-from eyeshot.images.parallel import default_workers, in_parallel
 from eyeshot.images.reading import UnreadableImageError, decode, strict_pillow
 from eyeshot.images.skipped import Skipped
 from eyeshot.images.table import ImageTable
-from eyeshot.rowstore import RowStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK_BYTES = 32 << 20  # decoded bytes that a kill may lose
-CHUNK_SECONDS = 5.0  # and the seconds of decoding that it may lose
 COPY_BYTES = 1 << 30  # up to here rows are copied to memory, beyond they are read when asked for
 
 
@@ -114,14 +109,11 @@ class PixelStore:
         self.geometry = geometry
         side = geometry.size
         self.folder = cache / "pixels" / geometry.fingerprint
-        self._failure_file = self.folder / "failed.json"
-        self._rows = RowStore(self.folder, shape=(side, side, 3), dtype="uint8")
+        self._rows = ArrayCache(self.folder, shape=(side, side, 3), dtype="uint8")
 
     def missing(self, table: ImageTable, rows: Sequence[int] | NDArray[np.int64]) -> int:
         """How many images `load` would have to decode."""
-        keys = [table.contents[row] for row in rows]
-        failed = load_failures(self._failure_file)
-        return sum(keys[position] not in failed for position in self._rows.missing(keys))
+        return len(self._rows.to_compute([table.contents[row] for row in rows]))
 
     def load(
         self,
@@ -147,10 +139,13 @@ class PixelStore:
         wanted = np.asarray(rows, dtype=np.int64)
         keys = [table.contents[row] for row in wanted]
         paths = [table.paths[row] for row in wanted]
-        failed = load_failures(self._failure_file)
-        todo = [position for position in self._rows.missing(keys) if keys[position] not in failed]
-        lost = self._decode([(keys[position], paths[position]) for position in todo], len(keys), workers, progress)
-        failed = {**failed, **lost}
+
+        def decode_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
+            todo = [(keys[position], paths[position]) for position in positions]
+            with strict_pillow():
+                yield from in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers())
+
+        failed = self._rows.get_or_compute(keys, decode_missing, progress=progress)
         good = [position for position, key in enumerate(keys) if key not in failed]
         kept = tuple(keys[position] for position in good)
         bad = [position for position, key in enumerate(keys) if key in failed]
@@ -171,47 +166,6 @@ class PixelStore:
         if len(positions) * self._rows.row_bytes <= COPY_BYTES:
             return stored[positions]
         return StoredRows(stored, positions)
-
-    def _decode(
-        self, todo: list[tuple[str, str]], total: int, workers: int | None, progress: Progress
-    ) -> dict[str, str]:
-        """Decode and store; returns the reason of each key that failed."""
-        done = total - len(todo)
-        progress(done, total)
-        if not todo:
-            return {}
-        chunk = max(1, CHUNK_BYTES // self._rows.row_bytes)
-        keys: list[str] = []
-        images: list[NDArray[np.uint8]] = []
-        failed: dict[str, str] = {}
-        lasting: dict[str, str] = {}
-
-        def flush() -> None:
-            if keys:
-                self._rows.append(keys, np.stack(images))
-            keys.clear()
-            images.clear()
-            save_failures(self._failure_file, lasting)
-
-        begun = time.monotonic()
-        with strict_pillow():
-            for (key, _), result in zip(
-                todo, in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers()), strict=True
-            ):
-                if isinstance(result, Failure):
-                    failed[key] = result.reason
-                    if result.lasting:
-                        lasting[key] = result.reason
-                else:
-                    keys.append(key)
-                    images.append(result)
-                done += 1
-                progress(done, total)
-                if len(images) >= chunk or time.monotonic() - begun > CHUNK_SECONDS:
-                    flush()
-                    begun = time.monotonic()
-        flush()
-        return failed
 
 
 def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | Failure:

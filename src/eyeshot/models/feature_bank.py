@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_samples, sample_keys, sample_labels
-from eyeshot.core import SILENT, Progress
+from eyeshot.core import SILENT, ArrayCache, Progress, read_description
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.features import extract
 from eyeshot.models.memory import smaller_batches
-from eyeshot.rowstore import RowStore
 
 CHUNK_BYTES = 32 << 20
 CHUNK_ROWS = 512
@@ -69,7 +67,7 @@ class FeatureBank:
         self.computed = 0
         pixels = 3 * backbone.geometry.size**2
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
-        self._store: RowStore | None = None
+        self._store: ArrayCache | None = None
 
     def clean(self, pool: Pool, rows: NDArray[np.int64], *, progress: Progress = SILENT) -> NDArray[np.floating]:
         """Features of unchanged images.
@@ -142,11 +140,9 @@ class FeatureBank:
         self.forward_s += time.perf_counter() - begin
         return found
 
-    def _open(self) -> RowStore | None:
-        description = self.folder / "store.json"
-        if self._store is None and description.exists():
-            dtype = json.loads(description.read_text(encoding="utf-8"))["dtype"]
-            self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
+    def _open(self) -> ArrayCache | None:
+        if self._store is None and (description := read_description(self.folder)) is not None:
+            self._store = ArrayCache(self.folder, shape=(self.backbone.feature_count + 1,), dtype=description[1])
         return self._store
 
     def _missing(self, keys: Sequence[str]) -> list[int]:
@@ -159,7 +155,7 @@ class FeatureBank:
         store = self._open()
         if store is None:
             dtype = "float16" if _fits_half(features) else "float32"
-            store = self._store = RowStore(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
+            store = self._store = ArrayCache(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
             # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.

@@ -16,7 +16,7 @@ from eyeshot.core import SILENT, Progress
 from eyeshot.models import Backbone, Head
 from eyeshot.training.classifier import Classifier
 from eyeshot.training.loop import train
-from eyeshot.training.result import WEIGHTS_FILE, TrainResult
+from eyeshot.training.result import WEIGHTS_FILE, TrainResult, discard_damaged
 from eyeshot.training.run import run_key
 from eyeshot.training.settings import TrainSettings, default_settings
 
@@ -85,6 +85,7 @@ def train_baseline(
     chosen = chosen.model_copy(update={"time_cap_s": time_cap_s or chosen.time_cap_s})
     key = run_key(backbone, pool, labels, (rows, val_rows), classes, (), chosen)
     folder = cache / "baselines" / key
+    discard_damaged(folder)
     result = train(
         backbone, pool, labels, rows, val_rows,
         classes=classes, settings=chosen, folder=folder, device=device, progress=progress, command=command,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +12,12 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from eyeshot.core import wilson
 from eyeshot.errors import StorageError
+from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.settings import TrainSettings
 from eyeshot.workspace import replacing
 
@@ -111,11 +116,29 @@ def read_result(folder: Path) -> TrainResult | None:
         return None
     try:
         return TrainResult.model_validate_json(file.read_text(encoding="utf-8"))
-    except pydantic.ValidationError as error:
-        raise StorageError(
-            f"{str(file)!r} is no result of a training run ({error.error_count()} entries do not fit). "
-            "Delete it to run again."
-        ) from error
+    except (pydantic.ValidationError, UnicodeDecodeError) as error:
+        raise StorageError(f"{str(file)!r} is no result of a training run. Delete it to run again.") from error
+
+
+def discard_damaged(folder: Path) -> None:
+    """Delete the files of a run in a cache folder that cannot be read, so that it is trained again.
+
+    A run folder of the user's own is left as it is: there `train` says what is wrong.
+    """
+    for name, read in (
+        (RESULT_FILE, lambda: read_result(folder)),
+        (VALIDATION_FILE, lambda: read_validation(folder)),
+        (WEIGHTS_FILE, lambda: load_file(folder / WEIGHTS_FILE)),
+        (CHECKPOINT_FILE, lambda: load_checkpoint(folder)),
+    ):
+        try:
+            if (folder / name).exists():
+                read()
+        except (StorageError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, SafetensorError):
+            (folder / name).unlink(missing_ok=True)
+            (folder / RESULT_FILE).unlink(missing_ok=True)
+    if not all((folder / name).exists() for name in (VALIDATION_FILE, WEIGHTS_FILE)):
+        (folder / RESULT_FILE).unlink(missing_ok=True)
 
 
 class Validation(NamedTuple):

@@ -106,7 +106,7 @@ def test_open_pairs_looked_at_closely_in_tiles_have_the_same_scores(monkeypatch:
         grey,
         pairs_of(first, second, turn),
         lambda wanted, side: fine[wanted],
-        CallbackProgress(lambda *news: said.append(news)),
+        progress,
     )
     assert said[-1] == (len(first), len(first), "looking closer at pairs")
     monkeypatch.setattr("eyeshot.auditing.copies.verify.MOST_KEPT_FINE", 8)

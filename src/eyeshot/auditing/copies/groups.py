@@ -7,7 +7,7 @@ number of their picture. Only different pictures are compared.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -50,18 +50,15 @@ from eyeshot.auditing.findings import (
 )
 from eyeshot.auditing.image_stats import ImageStats
 from eyeshot.auditing.images import AuditImages
-from eyeshot.core import Progress
+from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
 from eyeshot.images import (
-    Failure,
     UnreadableImageError,
     UprightImage,
     decode_upright,
-    default_workers,
-    in_parallel,
     read_content,
     strict_pillow,
+    undecodable,
 )
-from eyeshot.rowstore import RowStore
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
@@ -493,35 +490,30 @@ def _pixel_hashes(
 ) -> dict[str, str]:
     if not contents:
         return {}
-    store = RowStore(cache / "audit" / f"pixels-pillow{PIL.__version__}-v{VERSION}", shape=(HASH_BYTES,), dtype="uint8")
-    todo = [contents[place] for place in store.missing(contents)]
-    keys, rows = [], []
-    with strict_pillow():
-        read = in_parallel(
-            _read_pixel_hash, [(content, path_of[content]) for content in todo], workers or default_workers()
-        )
-        for done, (content, row) in enumerate(zip(todo, read, strict=True), 1):
-            if row is not None:
-                keys.append(content)
-                rows.append(row)
-            progress(done, len(todo), "comparing pixels")
-    if keys:
-        store.append(keys, np.stack(rows))
-    unknown = {contents[place] for place in store.missing(contents)}
-    known = [content for content in contents if content not in unknown]
+    store = ArrayCache(
+        cache / "audit" / f"pixels-pillow{PIL.__version__}-v{VERSION}", shape=(HASH_BYTES,), dtype="uint8"
+    )
+
+    def hash_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
+        todo = [(contents[position], path_of[contents[position]]) for position in positions]
+        with strict_pillow():
+            yield from in_parallel(_read_pixel_hash, todo, workers or default_workers())
+
+    failed = store.get_or_compute(contents, hash_missing, progress=progress.sub("comparing pixels"))
+    known = [content for content in contents if content not in failed]
     return {content: bytes(row).hex() for content, row in zip(known, store.read(known), strict=True)}
 
 
-def _read_pixel_hash(item: tuple[str, str]) -> NDArray[np.uint8] | None:
-    """None when the file is gone or was changed since it was measured: it is like no other then."""
+def _read_pixel_hash(item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
+    """A failure when the file is gone or was changed since it was measured: it is like no other then."""
     content, path = item
     data = read_content(path, content)
     if isinstance(data, Failure):
-        return None
+        return data
     try:
         return np.frombuffer(hash_pixels(decode_upright(data)), np.uint8)
-    except UnreadableImageError:
-        return None
+    except UnreadableImageError as error:
+        return undecodable(error)
 
 
 def hash_pixels(image: UprightImage) -> bytes:

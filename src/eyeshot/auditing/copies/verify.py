@@ -21,8 +21,8 @@ from PIL import Image
 from eyeshot.auditing.copies.descriptors import oriented
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
-from eyeshot.core import SILENT, Progress
-from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
+from eyeshot.core import SILENT, Progress, default_workers, in_parallel
+from eyeshot.images import UnreadableImageError, decode_upright, strict_pillow
 
 FINE = 96
 FULL = 224

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eyeshot.core.array_cache import KEY_LENGTH, LINE_BYTES, ArrayCache, Failure
 from eyeshot.errors import StorageError
-from eyeshot.rowstore import KEY_LENGTH, RowStore
 
 
 def key(number: int) -> str:
@@ -21,8 +21,8 @@ def rows(*numbers: int) -> np.ndarray:
     return np.array([[number, number + 1] for number in numbers], np.float32)
 
 
-def open_store(folder: Path) -> RowStore:
-    return RowStore(folder, shape=(2,), dtype="float32")
+def open_store(folder: Path) -> ArrayCache:
+    return ArrayCache(folder, shape=(2,), dtype="float32")
 
 
 def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_key_that_is_stored_keeps_its_first_row(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(data_left=st.integers(0, 40), keys_left=st.integers(0, 170))
+@given(data_left=st.integers(0, 40), keys_left=st.integers(0, 250))
 def test_whatever_a_kill_leaves_behind_is_cut_off(tmp_path_factory, data_left: int, keys_left: int) -> None:
     folder = tmp_path_factory.mktemp("store")
     store = open_store(folder)
@@ -55,7 +55,7 @@ def test_whatever_a_kill_leaves_behind_is_cut_off(tmp_path_factory, data_left: i
         with open(file, "r+b") as opened:
             opened.truncate(min(left, file.stat().st_size))
     again = open_store(folder)
-    complete = min(data_left // 8, keys_left // (KEY_LENGTH + 1), 5)
+    complete = min(data_left // 8, keys_left // LINE_BYTES, 5)
     assert len(again) == complete
     wanted = [key(number) for number in range(7)]
     lost = again.missing(wanted)
@@ -64,10 +64,56 @@ def test_whatever_a_kill_leaves_behind_is_cut_off(tmp_path_factory, data_left: i
     assert open_store(folder).read(wanted).tolist() == rows(*range(7)).tolist()
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(["rows.bin", "keys.txt", "store.json", "failed.json"]),
+    keep=st.floats(0, 1),
+    garbage=st.binary(max_size=300),
+)
+def test_whatever_is_damaged_is_computed_again(tmp_path_factory, name: str, keep: float, garbage: bytes) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    keys = [key(number) for number in range(6)]
+
+    def load() -> tuple[dict[str, str], list[list[float]]]:
+        store = open_store(folder)
+        failed = store.get_or_compute(
+            keys, lambda todo: [Failure("never", True) if place == 5 else rows(place)[0] for place in todo]
+        )
+        return failed, store.read(keys[:5]).tolist()
+
+    expected = ({keys[5]: "never"}, rows(*range(5)).tolist())
+    assert load() == expected
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(keep * len(content))] + garbage)
+    assert load() == expected
+    assert load() == expected
+
+
+def test_what_is_stored_or_known_to_fail_is_not_computed_again(tmp_path: Path) -> None:
+    computed: list[int] = []
+
+    def compute(todo: list[int]):
+        computed.extend(todo)
+        return [rows(0)[0], Failure("never", True), Failure("not now", False)][: len(todo)]
+
+    def refuse(todo: list[int]):
+        computed.extend(todo)
+        return [Failure("not now", False) for _ in todo]
+
+    seen: list[tuple[int, int]] = []
+    keys = [key(0), key(1), key(2), key(0)]
+    failed = open_store(tmp_path).get_or_compute(keys, compute, progress=lambda *done: seen.append(done))
+    assert failed == {key(1): "never", key(2): "not now"}
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert computed == [0, 1, 2]
+    assert open_store(tmp_path).get_or_compute(keys, refuse) == failed
+    assert computed == [0, 1, 2, 2]
+
+
 def test_processes_that_write_at_once_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; import numpy as np; from pathlib import Path; from eyeshot.rowstore import RowStore\n"
-        "store = RowStore(Path(sys.argv[1]), shape=(2,), dtype='float32')\n"
+        "import sys; import numpy as np; from pathlib import Path; from eyeshot.core.array_cache import ArrayCache\n"
+        "store = ArrayCache(Path(sys.argv[1]), shape=(2,), dtype='float32')\n"
         "for start in range(0, 60, 3):\n"
         "    numbers = range(start, start + 6)\n"
         "    store.append([f'{n:032x}' for n in numbers], np.array([[n, n + 1] for n in numbers], np.float32))\n"
@@ -82,7 +128,7 @@ def test_processes_that_write_at_once_lose_nothing_and_double_nothing(tmp_path: 
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     open_store(tmp_path)
     with pytest.raises(StorageError, match="cache clear"):
-        RowStore(tmp_path, shape=(3,), dtype="float32")
+        ArrayCache(tmp_path, shape=(3,), dtype="float32")
 
 
 def test_rows_of_the_wrong_shape_or_keys_of_the_wrong_length_are_refused(tmp_path: Path) -> None:
@@ -98,7 +144,7 @@ def test_a_full_disk_is_told_and_keeps_what_was_stored(tmp_path: Path, monkeypat
     store = open_store(tmp_path)
     store.append([key(1)], rows(1))
     with monkeypatch.context() as patched:
-        patched.setattr(RowStore, "data_file", property(lambda self: Path("/dev/full")))
+        patched.setattr(ArrayCache, "data_file", property(lambda self: Path("/dev/full")))
         with pytest.raises(StorageError, match="Free some space"):
             store.append([key(2)], rows(2))
     assert open_store(tmp_path).read([key(1)]).tolist() == [[1, 2]]
