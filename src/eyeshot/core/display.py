@@ -131,7 +131,8 @@ class ProgressDisplay:
 
     def _line(self, now: float) -> str:
         left, took = self._left_s(now), now - self._began
-        end = f" {self._done:,}/{self._total:,}" if self._total > 0 else ""
+        counts = f"{self._done:,}/{self._total:,}"
+        end = "" if self._total <= 0 else f" ({counts})" if self._detail else f" {counts}"
         if left is not None:
             end += f", {duration(left, 0)} left"
         elif took >= SURE_AFTER_S:
