@@ -132,7 +132,18 @@ def test_each_step_has_a_line_of_its_own_and_its_details_share_it(clock):
         clock.now += 1
         training.sub("on clean images")(epoch, 5, f"epoch {epoch}")
     show(1, 2, "features")
-    assert screen.lines == ["training the baseline: on clean images: epoch 5 5/5, 4 s", "features 1/2"]
+    assert screen.lines == ["training the baseline: on clean images: epoch 5 (5/5), 4 s", "features 1/2"]
+
+
+def test_a_step_that_ended_says_how_long_it_took(clock):
+    screen = Screen()
+    show = display(clock, screen)
+    show(0, 0, "drawing the map")
+    clock.now = 14.0
+    show.beat()
+    assert screen.lines == ["drawing the map, 14 s so far"]
+    show(0, 0, "writing the page")
+    assert screen.lines == ["drawing the map, 14 s", "writing the page"]
 
 
 @pytest.mark.parametrize("columns", [80, 200, 40])
@@ -147,7 +158,7 @@ def test_every_line_fits_the_terminal_and_a_shorter_one_covers_a_longer(clock, m
     assert all(len(line) < min(80, columns) for line in drawn)
     assert drawn[0].startswith("audit: reading aaa")
     assert "..." in drawn[0]
-    assert drawn[0].endswith("a.jpg 0/3")
+    assert drawn[0].endswith("a.jpg (0/3)")
     assert len(drawn[1]) == len(drawn[0])
     assert "\n" not in screen.getvalue()
 

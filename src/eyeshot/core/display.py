@@ -100,10 +100,11 @@ class ProgressDisplay:
         with self._lock:
             now = self._clock()
             new = step != self._step
+            if new and self._open:
+                self._show(now, ended=True)
+                self._close_line()
             if new or total != self._total or done < self._done:
                 self._began, self._first = now, done
-            if new:
-                self._close_line()
             self._step, self._detail = step, detail
             finished = 0 < total <= done and self._done < done
             self._done, self._total, self._called = done, total, now
@@ -111,11 +112,11 @@ class ProgressDisplay:
             if new or (waited >= DRAWN_EVERY_S or finished if self._live else waited >= SPOKEN_EVERY_S):
                 self._show(now)
 
-    def _show(self, now: float) -> None:
+    def _show(self, now: float, *, ended: bool = False) -> None:
         if self._paused:
             return
         self._shown_at = now
-        line = self._line(now)
+        line = self._line(now, ended=ended)
         if self._live:
             self._stream.write("\r" + line.ljust(self._open))
             self._open = len(line)
@@ -129,13 +130,14 @@ class ProgressDisplay:
             self._stream.flush()
             self._open = 0
 
-    def _line(self, now: float) -> str:
-        left, took = self._left_s(now), now - self._began
-        end = f" {self._done:,}/{self._total:,}" if self._total > 0 else ""
+    def _line(self, now: float, *, ended: bool) -> str:
+        left, took = None if ended else self._left_s(now), now - self._began
+        counts = f"{self._done:,}/{self._total:,}"
+        end = "" if self._total <= 0 else f" ({counts})" if self._detail else f" {counts}"
         if left is not None:
             end += f", {duration(left, 0)} left"
         elif took >= SURE_AFTER_S:
-            end += f", {duration(took, 0)}" + ("" if 0 < self._total <= self._done else " so far")
+            end += f", {duration(took, 0)}" + ("" if ended or 0 < self._total <= self._done else " so far")
         columns = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) if self._live else WIDTH
         text = joined_text(self._step or "working", self._detail)
         text = "".join(sign if sign.isprintable() else " " for sign in text)
