@@ -12,7 +12,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from eyeshot.core import CallbackProgress, describe_hardware
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.core.files import make_folder, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

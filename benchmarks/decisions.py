@@ -14,8 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.common import keep
-from eyeshot.auditing import DecisionLog, compute_manifest, decide
-from eyeshot.images import ImageTable
+from eyeshot.data import DecisionLog, ImageTable, compute_manifest, decide
 
 STORED = 100_000
 TIMES = 200

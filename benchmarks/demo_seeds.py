@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.common import keep, option, said
 from eyeshot.cli.demo import check_answer, demo_settings
-from eyeshot.coverage import cover
-from eyeshot.digits import write_digits
+from eyeshot.data.digits import write_digits
+from eyeshot.rankings import cover
 
 SEEDS = 10
 

@@ -28,12 +28,11 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from benchmarks.common import keep, shared, squeezenet
-from eyeshot.auditing import find_groups
 from eyeshot.auditing.label_issues import contradicted, directions, issue_score, neighbours_vote, rank_label_issues
 from eyeshot.auditing.model_checks import FAR, distances_within_classes
 from eyeshot.augment import Pool
-from eyeshot.digits import large_digits
-from eyeshot.images import ImageTable, PixelStore, read_images
+from eyeshot.data import ImageTable, PixelStore, find_groups, read_images
+from eyeshot.data.digits import large_digits
 from eyeshot.models import Backbone, FeatureBank, fit_head, load_backbone, out_of_fold
 
 METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")

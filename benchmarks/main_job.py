@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
-from eyeshot.coverage import cover
+from eyeshot.core.files import make_folder
+from eyeshot.rankings import cover
 from eyeshot.reports import write_cover_page, write_cover_picture
-from eyeshot.workspace import make_folder
 
 if __name__ == "__main__":
     kind = sys.argv[1]

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from benchmarks.common import keep
-from eyeshot.coverage.clouds import cover_by_cloud, make_target
+from eyeshot.rankings.augmentations.clouds import cover_by_cloud, make_target
 
 POINTS = 20_000
 

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import keep
-from eyeshot.digits import large_digits
-from eyeshot.workspace import folder_bytes, make_folder
+from eyeshot.core.files import folder_bytes, make_folder
+from eyeshot.data.digits import large_digits
 
 COUNTS = (1_000, 20_000)
 SIDE = 64

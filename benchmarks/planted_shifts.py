@@ -25,8 +25,8 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks.common import hash_of, keep, option, said, shared, squeezenet
-from eyeshot.coverage import Cover, cover
-from eyeshot.workspace import make_folder
+from eyeshot.core.files import make_folder
+from eyeshot.rankings import Cover, cover
 
 Pixels = NDArray[np.uint8]
 TARGETS = 500

@@ -25,8 +25,8 @@ import polars as pl
 
 from benchmarks.common import keep, shared
 from benchmarks.decisions import key, milliseconds
-from eyeshot.auditing import AuditReport, Decision, DecisionLog, Finding, ImageRef, Sources, decide
-from eyeshot.images import ImageTable
+from eyeshot.auditing import AuditReport, Finding, ImageRef, Sources
+from eyeshot.data import Decision, DecisionLog, ImageTable, decide
 from eyeshot.web import Review, make_app, open_socket, serve
 
 TOKEN = "made-for-the-benchmark"

@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.common import flat, keep, option, said, shared, squeezenet
 from eyeshot.core import spearman
-from eyeshot.coverage import cover
-from eyeshot.workspace import make_folder
+from eyeshot.core.files import make_folder
+from eyeshot.rankings import cover
 
 SETTINGS = [(600, 6), (600, 3), (600, 2), (600, 1), (300, 3), (150, 3)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import keep, shared
-from eyeshot.images import Geometry, PixelStore, decode, read_images
+from eyeshot.data import Geometry, PixelStore, decode, read_images
 
 RUNS = 5
 

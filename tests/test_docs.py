@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from eyeshot.coverage import report
+from eyeshot.rankings.augmentations import report
 
 ROOT = Path(__file__).resolve().parents[1]
 

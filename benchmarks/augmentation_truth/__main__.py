@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import RESULTS, ROOT
-from eyeshot.errors import EyeshotError
+from eyeshot.core.errors import EyeshotError
 
 HERE = Path(__file__).resolve().parent
 TABLES = HERE / "tables"

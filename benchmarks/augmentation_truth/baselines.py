@@ -13,11 +13,11 @@ from benchmarks.augmentation_truth.recipes import Model
 from benchmarks.augmentation_truth.tasks import Decoded, Task
 from eyeshot.augment import Augmentation
 from eyeshot.core import SILENT
-from eyeshot.coverage import Plan
-from eyeshot.coverage.data import decode_tables
-from eyeshot.coverage.measure import draws_of, views_of
-from eyeshot.coverage.set_up import set_up, trained_backbone
 from eyeshot.models import FeatureBank
+from eyeshot.rankings import Plan
+from eyeshot.rankings.augmentations.data import decode_tables
+from eyeshot.rankings.augmentations.measure import draws_of, views_of
+from eyeshot.rankings.augmentations.set_up import set_up, trained_backbone
 from eyeshot.training import joined, read_validation, train
 
 Array = NDArray[np.float64]

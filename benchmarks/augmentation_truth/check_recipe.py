@@ -12,7 +12,7 @@ from benchmarks.augmentation_truth.runner import Runner, open_bench
 from benchmarks.augmentation_truth.trained import accuracies, train_and_read
 from benchmarks.augmentation_truth.work_list import Wanted
 from benchmarks.common import keep
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 FIRST_SEED = 100
 """Other seeds than those of the tables."""

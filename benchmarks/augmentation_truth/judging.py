@@ -18,7 +18,7 @@ from benchmarks.augmentation_truth.table import read_table, table_file
 from benchmarks.augmentation_truth.tasks import open_task
 from benchmarks.augmentation_truth.trust_file import trust_of, write_trust
 from benchmarks.augmentation_truth.truth import Truth, read_truths
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.core.files import make_folder, replacing
 
 
 @dataclass(frozen=True)

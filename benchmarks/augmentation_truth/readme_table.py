@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds, ranked_by_situation
 from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, PRETRAINED_MODEL, RANDOM, RANKING, STATIC, TRIVIAL
-from eyeshot.workspace import replacing
+from eyeshot.core.files import replacing
 
 BEGIN, END = "<!-- truth: begin -->", "<!-- truth: end -->"
 HEADER = (

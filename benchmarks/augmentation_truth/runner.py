@@ -32,9 +32,9 @@ from benchmarks.augmentation_truth.work_list import Wanted
 from benchmarks.common import ROOT
 from eyeshot.augment import Augmentation
 from eyeshot.core import describe_hardware
-from eyeshot.errors import EyeshotError, ModelError
+from eyeshot.core.errors import EyeshotError, ModelError
+from eyeshot.core.files import make_folder
 from eyeshot.models import choose_device
-from eyeshot.workspace import make_folder
 
 PAUSE_S = 2.0
 PARENT = "EYESHOT_TRUTH_PARENT"

@@ -17,10 +17,10 @@ from benchmarks.augmentation_truth.recipes import Model, choose_candidates
 from benchmarks.augmentation_truth.table import table_file
 from benchmarks.augmentation_truth.tasks import Task, decode
 from benchmarks.common import shared
-from eyeshot.coverage import CoverReport, cover, prepare
-from eyeshot.coverage.report import Candidate, Scores
-from eyeshot.settings import check_settings
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.core.files import make_folder, replacing
+from eyeshot.rankings import CoverReport, cover, prepare
+from eyeshot.rankings.augmentations.report import Candidate, Scores
+from eyeshot.rankings.augmentations.settings import check_settings
 
 SCORE_SEED = 1000
 SINGLE = tuple(Scores.model_fields)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchmarks.augmentation_truth.made_shifts import MADE_SHIFTS, make_shift
 from benchmarks.common import shared
-from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, check_apart, hold_out, read_images, sample_rows
-from eyeshot.workspace import make_folder
+from eyeshot.core.errors import InputError
+from eyeshot.core.files import make_folder
+from eyeshot.data import ImageTable, check_apart, hold_out, read_images, sample_rows
 
 VERSION = "1"
 """Raise it when the built-in sources are divided or shifted in another way."""
@@ -143,7 +143,7 @@ def _same_classes(source: ImageTable, target: ImageTable, folder: Path) -> Image
 def _raw(name: str, work: Path) -> Path:
     if name != "digits":
         return shared() / "data" / "pacs" / name
-    from eyeshot.digits import large_digits
+    from eyeshot.data.digits import large_digits
 
     folder = work / "data" / "digits-raw"
     with filelock.FileLock(make_folder(folder.parent) / "digits-raw.lock"):

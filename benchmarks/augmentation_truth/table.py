@@ -18,8 +18,8 @@ from typing import Literal
 import filelock
 import xxhash
 
-from eyeshot.errors import InputError, StorageError
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.core.errors import InputError, StorageError
+from eyeshot.core.files import make_folder, replacing
 
 LOCK_TIMEOUT_S = 120.0
 Key = tuple[str, int]  # candidate, seed

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.augmentation_truth.sources import BUILT_IN, OWN, VERSION, write_built_in, write_users
 from eyeshot.augment import Pool
-from eyeshot.errors import InputError
-from eyeshot.images import Geometry, ImageTable, PixelStore, read_images
+from eyeshot.core.errors import InputError
+from eyeshot.data import Geometry, ImageTable, PixelStore, read_images
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, Judged, pool_worlds, ranked_by_situation
 from benchmarks.augmentation_truth.rankings import ADVICE, CLEAN, PRETRAINED_MODEL, RANKING, TRIVIAL
-from eyeshot.workspace import replacing
+from eyeshot.core.files import replacing
 
 Rankings = dict[str, dict[str, Any]]
 LEAST_SOURCES = 2

@@ -14,7 +14,7 @@ from benchmarks.augmentation_truth.recipes import CONTROLS, SEEDS, candidate_fin
 from benchmarks.augmentation_truth.sources import OWN
 from benchmarks.augmentation_truth.table import Row, read_table
 from eyeshot.augment import augmentation
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import polars as pl
 import xxhash
 from hypothesis import strategies as st
 
-from eyeshot.auditing.decisions import Decision
-from eyeshot.images import ImageTable
-from eyeshot.images.table import COLUMNS
+from eyeshot.data import ImageTable
+from eyeshot.data.decisions import Decision
+from eyeshot.data.table import COLUMNS
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 LABELS = ("ant", "bee", "cat")

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
-from eyeshot.images import Geometry
+from eyeshot.data import Geometry
 from eyeshot.models import Backbone
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 190, 60), "red": (200, 50, 40)}

@@ -11,8 +11,8 @@ from bad_input import as_jpeg, photograph
 from PIL import Image, ImageOps
 
 from eyeshot.auditing import AuditReport, audit
-from eyeshot.errors import InputError
-from eyeshot.images import read_images
+from eyeshot.core.errors import InputError
+from eyeshot.data import read_images
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from decisions_made import LABELS, START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import (
+from eyeshot.data import (
     Contradiction,
     Decision,
     Winner,

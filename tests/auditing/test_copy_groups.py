@@ -8,9 +8,8 @@ from decisions_made import START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import decide, merge_copy_groups
-from eyeshot.auditing.decisions import Decision, Decisions, ordered
-from eyeshot.images import ImageTable, copy_groups
+from eyeshot.data import ImageTable, copy_groups, decide, merge_copy_groups
+from eyeshot.data.decisions import Decision, Decisions, ordered
 
 
 def by_brute_force(table: ImageTable, groups: np.ndarray, decisions: Decisions, more: list[tuple[str, ...]]) -> list:

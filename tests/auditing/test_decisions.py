@@ -15,10 +15,10 @@ from decisions_made import decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import decisions
-from eyeshot.auditing.decisions import Decision, DecisionLog, Decisions, decide, ordered, undo_of
-from eyeshot.auditing.manifest import compute_manifest
-from eyeshot.errors import InputError, StorageError
+from eyeshot.core.errors import InputError, StorageError
+from eyeshot.data import decisions
+from eyeshot.data.decisions import Decision, DecisionLog, Decisions, decide, ordered, undo_of
+from eyeshot.data.manifest import compute_manifest
 
 
 def drop(picture: int, **fields: str) -> Decision:
@@ -262,7 +262,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path, monkeypatch) -> None:
     def refused(file, mode="r", **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("eyeshot.auditing.decisions.open", refused, raising=False)
+    monkeypatch.setattr("eyeshot.data.decisions.open", refused, raising=False)
     with pytest.raises(StorageError, match=r"Permission denied.*--decisions"):
         DecisionLog(tmp_path / "decisions.jsonl").append([drop(1)])
 
@@ -299,7 +299,7 @@ def test_a_full_disk_stores_nothing_of_a_batch_and_keeps_the_rest(tmp_path: Path
         return FullDisk(open(file, mode, **options)) if mode == "ab" else open(file, mode, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("eyeshot.auditing.decisions.open", opened, raising=False)
+        patched.setattr("eyeshot.data.decisions.open", opened, raising=False)
         with pytest.raises(StorageError, match=r"No space left.*Free some space"):
             log.append([drop(2), drop(3), drop(4)])
     assert log.file.read_bytes() == before
@@ -310,7 +310,7 @@ def test_a_full_disk_stores_nothing_of_a_batch_and_keeps_the_rest(tmp_path: Path
 WRITER = """
 import sys
 from pathlib import Path
-from eyeshot.auditing.decisions import DecisionLog, decide
+from eyeshot.data.decisions import DecisionLog, decide
 log = DecisionLog(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     log.append([decide("drop", [f"{number:032x}"], author=sys.argv[2])])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from eyeshot.auditing import KINDS, Decision
-from eyeshot.auditing.split import Leakage, LikeTest, Split
+from eyeshot.data import KINDS, Decision
+from eyeshot.data.split import Leakage, LikeTest, Split
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "decisions.md"
 

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eyeshot.auditing import (
+from eyeshot.core.errors import InputError, StorageError
+from eyeshot.data import (
     DecisionLog,
     Manifest,
     compute_manifest,
     decide,
+    read_images,
     write_csv,
     write_decisions,
     write_links,
 )
-from eyeshot.auditing.decisions import ordered
-from eyeshot.auditing.export import places, safe_name
-from eyeshot.errors import InputError, StorageError
-from eyeshot.images import read_images
+from eyeshot.data.decisions import ordered
+from eyeshot.data.export import places, safe_name
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_nothing_behind(train: Path, tmp_path: Path, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("eyeshot.auditing.export.shutil.copyfile", full)
+    monkeypatch.setattr("eyeshot.data.export.shutil.copyfile", full)
     with pytest.raises(StorageError, match="No space left"):
         write_links(cleaned(train), tmp_path / "clean", copies=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train"]
@@ -109,7 +109,7 @@ def test_where_links_are_not_allowed_files_are_copied(train: Path, tmp_path: Pat
     def refused(*_):
         raise OSError(1314, "A required privilege is not held by the client")
 
-    monkeypatch.setattr("eyeshot.auditing.export.os.symlink", refused)
+    monkeypatch.setattr("eyeshot.data.export.os.symlink", refused)
     assert write_links(cleaned(train), tmp_path / "clean") == "copies"
     assert len(read_images(tmp_path / "clean")) == 6
 

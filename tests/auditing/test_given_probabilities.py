@@ -9,7 +9,7 @@ from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictu
 
 from eyeshot.auditing import AuditReport, audit
 from eyeshot.core import CallbackProgress
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 CLASSES = sorted(COLOURS)
 

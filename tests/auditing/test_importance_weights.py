@@ -6,14 +6,13 @@ from decisions_made import table_of
 
 from eyeshot.auditing.importance_weights import (
     auc_between,
-    auc_half,
     check_effective,
     density_ratio,
     judge_likeness,
     order_by_weight,
 )
-from eyeshot.errors import InputError
-from eyeshot.images import hold_out
+from eyeshot.core.errors import InputError
+from eyeshot.data import hold_out
 
 
 def clouds(shift: float, *, count: int = 600, seed: int = 0):
@@ -98,4 +97,4 @@ def test_the_area_between_two_equal_clouds_is_a_half() -> None:
 def test_the_interval_of_an_area_holds_what_many_draws_say() -> None:
     random = np.random.default_rng(0)
     areas = [float(np.mean(random.normal(1, 1, 40)[:, None] > random.normal(0, 1, 60)[None])) for _ in range(2000)]
-    assert auc_half(float(np.mean(areas)), 60, 40) == pytest.approx(1.96 * np.std(areas), rel=0.1)
+    assert auc_half_width(float(np.mean(areas)), 60, 40) == pytest.approx(1.96 * np.std(areas), rel=0.1)

@@ -9,7 +9,7 @@ from labelled_pictures import COLOURS, move, picture, sees_colour, write_picture
 from PIL import Image, ImageOps
 
 from eyeshot.auditing import AuditReport, Finding, audit
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 from eyeshot.models import linear_probe
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eyeshot.auditing.decisions import Decision, DecisionLog, decide, ordered, undo_of
-from eyeshot.auditing.manifest import DecisionState, Manifest, compute_manifest, similar_classes
-from eyeshot.images import ImageTable, read_images
+from eyeshot.data import ImageTable, read_images
+from eyeshot.data.decisions import Decision, DecisionLog, decide, ordered, undo_of
+from eyeshot.data.manifest import DecisionState, Manifest, compute_manifest, similar_classes
 
 TABLE = table_of([("ant", 1), ("ant", 2), ("bee", 1), ("bee", 3), ("cat", 4)])
 

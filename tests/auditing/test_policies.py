@@ -9,10 +9,17 @@ from decisions_made import LABELS, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import POLICIES, apply_policy, compute_manifest, find_policy, merge_copy_groups
-from eyeshot.auditing.decisions import ordered
-from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, copy_groups
+from eyeshot.core.errors import InputError
+from eyeshot.data import (
+    POLICIES,
+    ImageTable,
+    apply_policy,
+    compute_manifest,
+    copy_groups,
+    find_policy,
+    merge_copy_groups,
+)
+from eyeshot.data.decisions import ordered
 
 tables = st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 6)), min_size=1, max_size=40).map(table_of)
 

@@ -6,7 +6,7 @@ import pytest
 from decisions_made import key
 
 from eyeshot.auditing import AuditReport, CopyGroup, ImageRef, read_groups
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 
 def reference(split: str, picture: int) -> ImageRef:

@@ -9,10 +9,9 @@ from decisions_made import key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.auditing import Split, read_split
-from eyeshot.auditing.split import divide
-from eyeshot.errors import InputError
-from eyeshot.images import copy_groups
+from eyeshot.core.errors import InputError
+from eyeshot.data import Split, copy_groups, read_split
+from eyeshot.data.split import divide
 
 listings = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), min_size=6, max_size=60)
 seeds = st.integers(0, 4)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from decisions_made import key, table_of
 
-from eyeshot.auditing import Decision, compare_decisions, decide
-from eyeshot.auditing.decisions import ordered
+from eyeshot.auditing import compare_decisions
 from eyeshot.auditing.split_quality import measure_leakage
-from eyeshot.errors import InputError
-from eyeshot.images import copy_groups
+from eyeshot.core.errors import InputError
+from eyeshot.data import Decision, copy_groups, decide
+from eyeshot.data.decisions import ordered
 
 
 def wrong_labels(share: float, seed: int = 0):

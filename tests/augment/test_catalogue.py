@@ -3,7 +3,7 @@ import re
 import pytest
 
 from eyeshot.augment import augmentation, augmentations
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 EVERYTHING = augmentations()
 NAMES = [entry.name for entry in EVERYTHING]

@@ -7,7 +7,7 @@ import torch
 from eyeshot.augment import Operation, augmentation, stack
 from eyeshot.augment.ops.geometric import Rotate
 from eyeshot.augment.ops.mixing import MixUp
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 
 def test_parameters_of_single_images_are_stacked_by_type():

@@ -3,7 +3,7 @@ import PIL.Image
 import pytest
 
 from eyeshot.augment import augmentations, preview_grid
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 from .helpers import textured
 

@@ -6,7 +6,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from eyeshot.augment import augmentation
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 from .helpers import textured
 

@@ -23,7 +23,7 @@ from eyeshot.augment import (
 )
 from eyeshot.augment.user import choose_kind
 from eyeshot.augment.user_result import as_levels
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 from eyeshot.testing import AugmentationContract
 
 from .helpers import largest_difference, pool_of, textured

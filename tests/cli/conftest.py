@@ -12,7 +12,7 @@ from command_line import Digits, Done, Eyeshot
 from PIL import Image
 
 from eyeshot.cli import main
-from eyeshot.digits import large_digits
+from eyeshot.data.digits import large_digits
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def eyeshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A baseline of few epochs, and maps that take no time."""
-    from eyeshot.coverage import projection
+    from eyeshot.rankings.augmentations import projection
     from eyeshot.training import baseline
 
     usual = baseline.default_settings

@@ -15,8 +15,8 @@ import pytest
 from command_line import MODEL, Digits, Done, Eyeshot, tree
 
 from eyeshot.augment import augmentation, compose_lines
-from eyeshot.coverage import CoverReport
-from eyeshot.coverage.short_runs import NO_TURN
+from eyeshot.rankings import CoverReport
+from eyeshot.rankings.augmentations.short_runs import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 

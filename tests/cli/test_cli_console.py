@@ -4,7 +4,7 @@ import pytest
 
 from eyeshot.cli.console import progress_shown
 from eyeshot.cli.numbers import duration, triple
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 
 def test_progress_goes_to_standard_error(capsys):

@@ -9,7 +9,7 @@ import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
 
 from eyeshot.augment import augmentations
-from eyeshot.coverage import CoverReport
+from eyeshot.rankings import CoverReport
 
 MIXING = [one.name for one in augmentations("mixing")]
 FEW = ("--candidates", "invert", "--candidates", "mixing", "--sample", "40", "--draws", "1", "--no-images")
@@ -188,7 +188,7 @@ def test_a_read_only_folder_for_results_is_told(eyeshot: Eyeshot, digits: Digits
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("eyeshot.workspace.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("eyeshot.core.files.tempfile.TemporaryFile", refuse)
     done = cover(eyeshot, digits, "--out", tmp_path / "out")
     assert done.code == 4
     assert "Permission denied" in done.err

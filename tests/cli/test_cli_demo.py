@@ -11,10 +11,10 @@ import pytest
 from command_line import Eyeshot
 from PIL import Image
 
-from eyeshot import digits
 from eyeshot.cli import demo
-from eyeshot.coverage import Candidate
-from eyeshot.coverage.report import MixedClasses, Role
+from eyeshot.data import digits
+from eyeshot.rankings import Candidate
+from eyeshot.rankings.augmentations.report import MixedClasses, Role
 
 
 def told(

@@ -8,7 +8,8 @@ import sys
 import pytest
 from command_line import Eyeshot
 
-from eyeshot import __version__, errors
+from eyeshot import __version__
+from eyeshot.core import errors
 
 COMMANDS = ("cover", "demo", "train", "augmentations", "preview", "cache", "cache show", "cache clear")
 

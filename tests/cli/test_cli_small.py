@@ -60,7 +60,7 @@ def test_a_cache_that_cannot_be_emptied_is_told(eyeshot: Eyeshot, monkeypatch):
     def refuse(folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("eyeshot.workspace.shutil.rmtree", refuse)
+    monkeypatch.setattr("eyeshot.core.files.shutil.rmtree", refuse)
     done = eyeshot("cache", "clear")
     assert done.code == 4
     assert "Permission denied" in done.err

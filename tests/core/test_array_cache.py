@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eyeshot.core.array_cache import KEY_LENGTH, LINE_BYTES, ArrayCache, Failure
-from eyeshot.errors import StorageError
+from eyeshot.core.errors import StorageError
 
 
 def key(number: int) -> str:

@@ -15,8 +15,8 @@ import pytest
 from PIL import ImageFile
 
 from eyeshot.core import in_parallel
-from eyeshot.errors import InputError, StorageError
-from eyeshot.images import strict_pillow
+from eyeshot.core.errors import InputError, StorageError
+from eyeshot.data import strict_pillow
 
 pytestmark = pytest.mark.usefixtures("many_are_few")
 

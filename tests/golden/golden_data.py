@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy import ndimage
 
-from eyeshot.digits import large_digits
+from eyeshot.data.digits import large_digits
 
 CLASSES = (0, 1, 7)
 N_TRAIN, N_TEST = 130, 50

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eyeshot.augment import Pool
-from eyeshot.images import Geometry
+from eyeshot.data import Geometry
 from eyeshot.models import Backbone, load_backbone
 from eyeshot.models.backbone import fingerprint_of
 

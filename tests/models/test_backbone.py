@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from eyeshot.errors import ModelError
-from eyeshot.images import Geometry
+from eyeshot.core.errors import ModelError
+from eyeshot.data import Geometry
 from eyeshot.models.backbone import count_features, fingerprint_of
 
 from .helpers import HALF, Tiny, tiny_backbone

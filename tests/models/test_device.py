@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 from eyeshot.models import choose_device
 
 

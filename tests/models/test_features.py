@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from eyeshot.errors import ModelError
+from eyeshot.core.errors import ModelError
 from eyeshot.models import extract, normalise
 
 from .helpers import HALF, make_backbone, make_pool, small_timm, tiny_backbone

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from eyeshot.errors import ModelError
+from eyeshot.core.errors import ModelError
 from eyeshot.models import hub, load_backbone
 
 TAG = "test_resnet.r160_in1k"

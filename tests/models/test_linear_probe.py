@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from eyeshot.errors import InputError, ModelError
-from eyeshot.images import ImageTable, make_folds
-from eyeshot.images.table import COLUMNS
+from eyeshot.core.errors import InputError, ModelError
+from eyeshot.data import ImageTable, make_folds
+from eyeshot.data.table import COLUMNS
 from eyeshot.models import Head, fit_head, out_of_fold
 from eyeshot.models.linear_probe import PENALTIES
 

@@ -3,7 +3,7 @@ import pytest
 import timm
 import torch
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core.errors import InputError, ModelError
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, extract, load_backbone
 
 

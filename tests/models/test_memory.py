@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eyeshot.augment import augmentation
-from eyeshot.errors import ModelError
+from eyeshot.core.errors import ModelError
 from eyeshot.models import FeatureBank, extract, gpu_errors_told, out_of_memory, smaller_batches
 from eyeshot.models import feature_bank as room
 

@@ -7,8 +7,8 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 
-from eyeshot.errors import InputError, ModelError
-from eyeshot.images import decode
+from eyeshot.core.errors import InputError, ModelError
+from eyeshot.data import decode
 from eyeshot.models import extract, load_backbone
 from eyeshot.models.own_models import PooledFeatures, find_classifier, take_features
 from eyeshot.models.weights import load_weights

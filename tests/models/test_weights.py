@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core.errors import InputError, ModelError
 from eyeshot.models import load_backbone
 from eyeshot.models.weights import load_weights, match_state, read_state
 

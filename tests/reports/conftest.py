@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from synthetic_cover import make_cover
 
-from eyeshot.coverage.result import Cover
+from eyeshot.rankings.augmentations.result import Cover
 from eyeshot.reports import write_cover_page
 
 

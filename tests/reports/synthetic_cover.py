@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from eyeshot.coverage.report import (
+from eyeshot.rankings.augmentations.report import (
     Candidate,
     ClassScores,
     CoverReport,
@@ -17,7 +17,7 @@ from eyeshot.coverage.report import (
     SkippedFile,
     ValidationCheck,
 )
-from eyeshot.coverage.result import Cover, CoverMap, Pictures, Projection
+from eyeshot.rankings.augmentations.result import Cover, CoverMap, Pictures, Projection
 
 CLASSES = ["arrow", "cross", "house", "kite", "ring", "star", "tree"]
 RANKED = [

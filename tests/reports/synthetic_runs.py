@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from synthetic_cover import make_map, make_pictures, make_report
 
-from eyeshot.coverage.report import (
+from eyeshot.rankings.augmentations.report import (
     Base,
     Budget,
     Candidate,
@@ -19,7 +19,7 @@ from eyeshot.coverage.report import (
     Round,
     ShortRun,
 )
-from eyeshot.coverage.result import Cover
+from eyeshot.rankings.augmentations.result import Cover
 
 WEIGHT = 0.59
 SPREAD, HARDER_SPREAD = 0.015, 0.05

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from eyeshot.auditing import Audit, audit
-from eyeshot.images import Geometry
+from eyeshot.data import Geometry
 from eyeshot.models import Backbone
 from eyeshot.reports import write_audit_page
 from eyeshot.reports.audit_labels import MOST_CARDS, MOST_OF_CLASS, a_few_of_each

@@ -9,9 +9,9 @@ import pytest
 from outline import Outline
 from synthetic_cover import make_cover, make_map, make_pictures, make_report
 
-from eyeshot.coverage.report import SkippedFile
-from eyeshot.coverage.result import Cover, Pictures
-from eyeshot.errors import StorageError
+from eyeshot.core.errors import StorageError
+from eyeshot.rankings.augmentations.report import SkippedFile
+from eyeshot.rankings.augmentations.result import Cover, Pictures
 from eyeshot.reports import write_cover_page
 
 HOSTILE = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from synthetic_cover import make_map, make_pictures, make_report
 
-from eyeshot.coverage.result import Cover, Pictures
+from eyeshot.rankings.augmentations.result import Cover, Pictures
 from eyeshot.reports import write_cover_page
 
 pytestmark = pytest.mark.browser

@@ -14,8 +14,8 @@ from matplotlib.transforms import Bbox
 from synthetic_cover import make_cover, make_report
 from synthetic_runs import make_full_cover
 
-from eyeshot.coverage.result import Cover, Pictures
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
+from eyeshot.rankings.augmentations.result import Cover, Pictures
 from eyeshot.reports import write_cover_picture
 from eyeshot.reports.cover_picture import MOST_ROWS, STYLE, draw_cover
 

@@ -10,8 +10,8 @@ from outline import Outline
 from synthetic_cover import make_cover, make_report
 from synthetic_runs import MODELS, make_full_cover, make_full_report
 
-from eyeshot.coverage.report import ClassScores, ModelRow, ModelTable
-from eyeshot.coverage.result import Cover, Pictures
+from eyeshot.rankings.augmentations.report import ClassScores, ModelRow, ModelTable
+from eyeshot.rankings.augmentations.result import Cover, Pictures
 from eyeshot.reports import write_cover_page, write_cover_picture
 from eyeshot.reports.class_bars import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
 from eyeshot.reports.model_table import correlation_text, model_lines

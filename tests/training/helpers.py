@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eyeshot.augment import Pool
-from eyeshot.images import Geometry
+from eyeshot.data import Geometry
 from eyeshot.models import Backbone
 from eyeshot.models.backbone import fingerprint_of
 from eyeshot.training import TrainResult, TrainSettings, train

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core.errors import InputError, ModelError
 from eyeshot.training import loop
 
 from .helpers import SETTINGS, make_pool, run, tiny_backbone

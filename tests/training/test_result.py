@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eyeshot.core import describe_hardware, describe_versions, wilson
-from eyeshot.errors import StorageError
+from eyeshot.core.errors import StorageError
 from eyeshot.training.result import Accuracy, read_result
 
 from .helpers import run

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
-from eyeshot.errors import StorageError
+from eyeshot.core.errors import StorageError
 from eyeshot.training import loop
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 

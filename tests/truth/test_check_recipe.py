@@ -12,7 +12,7 @@ from benchmarks.augmentation_truth import check_recipe as module
 from benchmarks.augmentation_truth.check_recipe import check_recipe, compare
 from benchmarks.augmentation_truth.recipes import MODELS
 
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 
 
 def test_the_error_is_that_of_paired_differences() -> None:

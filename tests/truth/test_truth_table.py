@@ -11,7 +11,7 @@ from benchmarks.augmentation_truth.table import Row, add_training, line_of, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyeshot.errors import InputError, StorageError
+from eyeshot.core.errors import InputError, StorageError
 
 ROW = Row(
     source="digits",

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from eyeshot.auditing import Finding, ImageRef, audit, read_report, read_sources
 from eyeshot.core import SILENT
-from eyeshot.project import Project
+from eyeshot.core.config import Project
 from eyeshot.web import Review, make_app, open_socket
 from eyeshot.web.serving import make_server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from review_made import Site
 
-from eyeshot.auditing import DecisionLog
+from eyeshot.data import DecisionLog
 
 
 def kinds(folder: Path) -> list[str]:

@@ -13,8 +13,8 @@ import pytest
 from review_made import Site, doubted, make_review, number_of, served
 from review_window import Window, kinds
 
-from eyeshot.auditing import DecisionLog
-from eyeshot.project import Project
+from eyeshot.core.config import Project
+from eyeshot.data import DecisionLog
 
 pytestmark = pytest.mark.browser
 KEYS = ["k", "d", "D", "K", "1", "r", "x", "g", "u", "n", "p", "Space", "z", "b", "o", "c", "f", "?"]
@@ -274,7 +274,7 @@ def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", full)
+    monkeypatch.setattr("eyeshot.data.decisions.os.fsync", full)
     for key in ("d", "D"):
         window.press(key)
         window.wait("No space left on device", "#wrong")
@@ -283,13 +283,13 @@ def test_a_full_disk_is_said_and_nothing_is_shown_as_decided(
         assert window.count(".image.out, .badge") == 0
     assert kinds(folder) == []
     assert (folder / "decisions.jsonl").read_bytes() == b""
-    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", usual)
+    monkeypatch.setattr("eyeshot.data.decisions.os.fsync", usual)
     window.stored("D", "cat/0.jpg, dog/same.jpg")
     assert window.page.locator("#wrong").is_hidden()
-    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", full)
+    monkeypatch.setattr("eyeshot.data.decisions.os.fsync", full)
     window.press("u")
     window.wait("No space left", "#wrong")
-    monkeypatch.setattr("eyeshot.auditing.decisions.os.fsync", usual)
+    monkeypatch.setattr("eyeshot.data.decisions.os.fsync", usual)
     window.stored("u", "undone")  # what could not be undone can be later
     assert kinds(folder) == ["drop-both", "undo"]
 

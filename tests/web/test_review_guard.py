@@ -6,7 +6,7 @@ import uuid
 import pytest
 from review_made import TOKEN, Site
 
-from eyeshot.errors import InputError
+from eyeshot.core.errors import InputError
 from eyeshot.web import open_socket
 
 

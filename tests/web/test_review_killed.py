@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from eyeshot.auditing import DecisionLog
+from eyeshot.data import DecisionLog
 
 KILLS = int(os.environ.get("EYESHOT_KILLS", "8"))
 CODE = "from eyeshot.cli import main; main()"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from review_made import Site, make_review, number_of, position_of, served
 
-from eyeshot.auditing import DecisionLog, audit, compute_manifest, decide, undo_of
-from eyeshot.images import read_images
-from eyeshot.project import Project
+from eyeshot.auditing import audit
+from eyeshot.core.config import Project
+from eyeshot.data import DecisionLog, compute_manifest, decide, read_images, undo_of
 
 
 def stored(folder: Path) -> list[str]:

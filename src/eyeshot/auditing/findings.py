@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eyeshot.errors import InputError
+from eyeshot.core import InputError
 
 Side = Literal["train", "test"]
 Interval = tuple[float, float]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import thumbnails
 from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
-from eyeshot.images import (
+from eyeshot.data import (
     Look,
     UnreadableImageError,
     UprightImage,

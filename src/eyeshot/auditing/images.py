@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import ImageRef, Side
 from eyeshot.core import Progress
-from eyeshot.images import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
+from eyeshot.data import ImageTable, Keep, Look, Skipped, check_apart, check_folder, read_images
 
 
 @dataclass(frozen=True, eq=False)

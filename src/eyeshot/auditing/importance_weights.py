@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from eyeshot.auditing.split import LikeTest
-from eyeshot.core import auc_half_width
-from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, content_hashes, hold_out
+from eyeshot.core import InputError, auc_half_width
+from eyeshot.data import ImageTable, LikeTest, content_hashes, hold_out
 from eyeshot.models import domain_classifier, fit_head
 
 FOLDS = 5

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import Finding, LabelIssues, LabelPair, make_finding
 from eyeshot.auditing.images import AuditImages
-from eyeshot.errors import InputError
+from eyeshot.core import InputError
 from eyeshot.models import nearest_neighbours
 
 SHOWN_NEIGHBOURS = 3

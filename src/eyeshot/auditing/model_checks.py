@@ -20,8 +20,7 @@ from eyeshot.auditing.label_issues import (
     warn_of_fitted,
 )
 from eyeshot.auditing.train_vs_test import classify_by_features
-from eyeshot.core import Progress
-from eyeshot.errors import InputError
+from eyeshot.core import InputError, Progress
 from eyeshot.models import Backbone, model_features, nearest_neighbours, out_of_fold
 
 Rows = NDArray[np.int64]

@@ -30,8 +30,7 @@ from eyeshot.auditing.image_quality import check_classes, check_files, unusable_
 from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
 from eyeshot.auditing.images import AuditImages, read_audit_images
 from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
-from eyeshot.core import SILENT, Progress
-from eyeshot.workspace import make_folder, replacing
+from eyeshot.core import SILENT, Progress, make_folder, replacing
 
 if TYPE_CHECKING:
     from eyeshot.auditing.model_checks import ModelChecks

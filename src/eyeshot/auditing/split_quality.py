@@ -15,12 +15,17 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.auditing.decisions import Decisions, ordered
-from eyeshot.auditing.manifest import compute_manifest
-from eyeshot.auditing.split import Leakage
-from eyeshot.core import NORMAL_95, SILENT, Progress
-from eyeshot.errors import InputError
-from eyeshot.images import ALWAYS_TRAIN, ImageTable, content_hashes, make_folds
+from eyeshot.core import NORMAL_95, SILENT, InputError, Progress
+from eyeshot.data import (
+    ALWAYS_TRAIN,
+    Decisions,
+    ImageTable,
+    Leakage,
+    compute_manifest,
+    content_hashes,
+    make_folds,
+    ordered,
+)
 from eyeshot.models import COARSE, fit_head
 
 MOST_IMAGES = 4000

@@ -11,10 +11,10 @@ import math
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from eyeshot.augment.augmentation import Augmentation, Family
+from eyeshot.augment.catalogue_entry import Augmentation, Family
 from eyeshot.augment.ops import blur_noise, colour, controls, geometric, masking, mixing, policies, texture, warp
 from eyeshot.augment.user import is_user_name, load_augmentation
-from eyeshot.errors import InputError
+from eyeshot.core import InputError
 
 
 def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = None) -> tuple[Augmentation, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eyeshot.augment.ops.pixels import with_rows
-from eyeshot.user_code import source_hash
+from eyeshot.core import source_hash
 
 Parameters = dict[str, "float | int | bool | NDArray[Any]"]
 """Parameters of one image; every image of an operation has the same names and array shapes."""

@@ -10,10 +10,10 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.samples import Pool, make_samples
-from eyeshot.errors import InputError
-from eyeshot.images import Geometry, UnreadableImageError, decode
+from eyeshot.core import InputError
+from eyeshot.data import Geometry, UnreadableImageError, decode
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _MARGIN = 8

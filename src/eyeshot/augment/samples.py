@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters, apply_to_rows, stack
 from eyeshot.augment.ops.pixels import with_rows
 from eyeshot.augment.random import Streams, combine

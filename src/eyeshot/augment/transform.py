@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eyeshot.augment.operation import Mixing, Operation, apply_to_rows, stack
 from eyeshot.augment.random import stream
-from eyeshot.errors import InputError
+from eyeshot.core import InputError
 
 
 class AugmentationTransform(nn.Module):

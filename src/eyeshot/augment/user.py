@@ -17,12 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation, Family
+from eyeshot.augment.catalogue_entry import Augmentation, Family
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.samples import Pool, make_samples
 from eyeshot.augment.user_result import as_levels, explain_fault, step_name, steps_of
-from eyeshot.errors import EyeshotError, InputError
-from eyeshot.user_code import UserCode, importable, load_user_code, source_hash, user_line
+from eyeshot.core import EyeshotError, InputError, UserCode, importable, load_user_code, source_hash, user_line
 
 Kind = Literal["PIL image", "tensor"]
 

@@ -23,7 +23,7 @@ from eyeshot.cli import (
     split,
     train,
 )
-from eyeshot.errors import EyeshotError
+from eyeshot.core import EyeshotError
 
 
 class Commands(TyperGroup):

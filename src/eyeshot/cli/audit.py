@@ -64,11 +64,8 @@ def run(
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple
     from eyeshot.cli.project_data import as_typed
-    from eyeshot.core import keep_freed_memory
-    from eyeshot.errors import InputError
-    from eyeshot.project import find_project
+    from eyeshot.core import InputError, find_project, find_workspace, keep_freed_memory, make_folder
     from eyeshot.reports import write_audit_page
-    from eyeshot.workspace import find_workspace, make_folder
 
     if workers is not None and workers < 1:
         raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")

@@ -10,8 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or empty the cache of decoded
 @app.command("show")
 def show() -> None:
     """Print the place and size of the cache."""
-    from eyeshot.core import megabytes
-    from eyeshot.workspace import find_workspace, folder_bytes
+    from eyeshot.core import find_workspace, folder_bytes, megabytes
 
     cache = find_workspace().cache
     typer.echo(f"{cache}: {megabytes(folder_bytes(cache))}. Empty it with: eyeshot cache clear")
@@ -20,8 +19,7 @@ def show() -> None:
 @app.command("clear")
 def clear() -> None:
     """Delete the cache; the next run computes anew. Results are kept."""
-    from eyeshot.core import megabytes
-    from eyeshot.workspace import clear_folder, find_workspace
+    from eyeshot.core import clear_folder, find_workspace, megabytes
 
     cache = find_workspace().cache
     typer.echo(f"Emptied {cache}: freed {megabytes(clear_folder(cache))}.")

@@ -92,9 +92,8 @@ def run(
     from eyeshot.cli.cover_run import cover_models
     from eyeshot.cli.numbers import duration, triple
     from eyeshot.cli.project_data import cover_data
-    from eyeshot.errors import InputError
-    from eyeshot.settings import check_settings
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import InputError, find_workspace
+    from eyeshot.rankings import check_settings
 
     models = tuple(model or ())
     if weights is not None and len(models) > 1:

@@ -11,10 +11,8 @@ from pathlib import Path
 import typer
 
 from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
-from eyeshot.core import megabytes
-from eyeshot.coverage import Cover, CoverReport, Plan, estimate
-from eyeshot.settings import TRAIN_OPTIONS, CoverSettings
-from eyeshot.workspace import folder_bytes
+from eyeshot.core import folder_bytes, megabytes
+from eyeshot.rankings import TRAIN_OPTIONS, Cover, CoverReport, CoverSettings, Plan, estimate
 
 
 def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:

@@ -13,14 +13,12 @@ import typer
 from eyeshot.cli.console import progress_shown
 from eyeshot.cli.cover_output import print_by_cover, print_plans
 from eyeshot.cli.scratch import workspace_for
-from eyeshot.coverage import Cover, compare_models, cover, prepare
-from eyeshot.errors import InputError
+from eyeshot.core import InputError, Workspace, make_folder
+from eyeshot.rankings import Cover, CoverSettings, compare_models, cover, prepare
 from eyeshot.reports import write_cover_page, write_cover_picture
-from eyeshot.settings import CoverSettings
-from eyeshot.workspace import Workspace, make_folder
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import CoverReport
+    from eyeshot.rankings import CoverReport
 
 
 def cover_models(

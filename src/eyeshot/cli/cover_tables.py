@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyeshot.coverage import Candidate, CoverReport, ModelRow
+from eyeshot.rankings import Candidate, CoverReport, ModelRow
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ import typer
 from eyeshot.cli.project_data import DecisionsFile, ImageRoot, LabelColumn, Labels, PathColumn, Train
 
 if TYPE_CHECKING:
-    from eyeshot.auditing import Decision, Decisions
+    from eyeshot.data import Decision, Decisions
 
 Author = Annotated[str | None, typer.Option(help="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")]
 SHORTEST_ID = 4
@@ -38,11 +38,11 @@ def apply(
     keep-one: of copies under one label the largest stays. drop-both: copies under several labels go. group: copies
     stay, and stay together in every split.
     """
-    from eyeshot.auditing import apply_policy, find_groups, find_policy, merge_copy_groups, read_groups
+    from eyeshot.auditing import read_groups
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
-    from eyeshot.project import find_project
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import find_project, find_workspace
+    from eyeshot.data import apply_policy, find_groups, find_policy, merge_copy_groups
 
     chosen = find_policy(policy)
     log = find_log(decisions)
@@ -87,12 +87,12 @@ def compare(
     decisions: DecisionsFile = None,
 ) -> None:
     """Try it: train a head before and after decisions, in the same folds, and say whether they help."""
-    from eyeshot.auditing import compare_decisions, find_groups, merge_copy_groups, read_groups
+    from eyeshot.auditing import compare_decisions, read_groups
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_train
+    from eyeshot.core import find_project, find_workspace
+    from eyeshot.data import find_groups, merge_copy_groups
     from eyeshot.models import choose_device, image_features, load_backbone, name_reader
-    from eyeshot.project import find_project
-    from eyeshot.workspace import find_workspace
 
     found = read_decisions(find_log(decisions))
     chosen = [one_that_fits(found, start) for start in ids or ()] or list(found.active)
@@ -125,7 +125,7 @@ def one_that_fits(found: Decisions, start: str) -> Decision:
     Raises:
         InputError: none does, several do, or `start` is too short.
     """
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
 
     fitting = [one for one in found.stored if one.id.startswith(start)] if len(start) >= SHORTEST_ID else []
     if len(fitting) != 1:

@@ -12,7 +12,7 @@ from eyeshot.cli.decision_sets import Author, apply, compare, one_that_fits
 from eyeshot.cli.project_data import DecisionsFile
 
 if TYPE_CHECKING:
-    from eyeshot.auditing import Contradiction, Decision, Winner
+    from eyeshot.data import Contradiction, Decision, Winner
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
 app.command("apply")(apply)
@@ -67,11 +67,9 @@ def add(
     """Decide about images by their files."""
     import xxhash
 
-    from eyeshot.auditing import KINDS, decide
     from eyeshot.cli.project_data import find_log
-    from eyeshot.errors import InputError
-    from eyeshot.images import os_reason
-    from eyeshot.project import find_project
+    from eyeshot.core import InputError, find_project
+    from eyeshot.data import KINDS, decide, os_reason
 
     if kind not in KINDS or kind == "undo":
         raise InputError(f"KIND must be one of {', '.join(name for name in KINDS if name != 'undo')}, got {kind!r}.")
@@ -111,9 +109,9 @@ def undo(
     decisions: DecisionsFile = None,
 ) -> None:
     """Take decisions back. An undo cannot be undone: give the decision again."""
-    from eyeshot.auditing import undo_of
     from eyeshot.cli.project_data import find_log, read_decisions
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
+    from eyeshot.data import undo_of
 
     log = find_log(decisions)
     found = read_decisions(log)
@@ -156,9 +154,9 @@ def merge(
     """
     import sys
 
-    from eyeshot.auditing import WINNERS, DecisionLog, find_contradictions, ordered, settle
     from eyeshot.cli.project_data import find_log, read_decisions
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
+    from eyeshot.data import WINNERS, DecisionLog, find_contradictions, ordered, settle
 
     rule: Winner | None = next((winner for winner in WINNERS if winner == on_conflict), None)
     if on_conflict is not None and rule is None:
@@ -190,7 +188,7 @@ def merge(
 
 def _winner(contradiction: Contradiction, rule: Winner | None) -> Winner:
     """The side that counts: by the rule, or as the user says in the terminal."""
-    from eyeshot.auditing import WINNERS
+    from eyeshot.data import WINNERS
 
     typer.echo(contradiction.words())
     while rule is None:
@@ -208,8 +206,8 @@ def export(
     decisions: DecisionsFile = None,
 ) -> None:
     """Write all decisions to a file, in the order of their times; lines that cannot be used are left out."""
-    from eyeshot.auditing import write_decisions
     from eyeshot.cli.project_data import find_log, read_decisions
+    from eyeshot.data import write_decisions
 
     found = read_decisions(find_log(decisions))
     write_decisions(found, file)

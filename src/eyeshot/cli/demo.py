@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, CoverReport
 
 MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
@@ -27,11 +27,10 @@ def run(
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.cover_output import print_cover, print_json
     from eyeshot.cli.numbers import duration
-    from eyeshot.coverage import cover
-    from eyeshot.digits import write_digits
+    from eyeshot.core import find_workspace, make_folder
+    from eyeshot.data import write_digits
+    from eyeshot.rankings import check_settings, cover
     from eyeshot.reports import write_cover_page
-    from eyeshot.settings import check_settings
-    from eyeshot.workspace import find_workspace, make_folder
 
     budget_s = duration(budget, "--budget")
     workspace = find_workspace()

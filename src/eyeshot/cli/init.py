@@ -25,10 +25,8 @@ def run(
     """Write a commented eyeshot.toml in the current folder."""
     import os
 
-    from eyeshot.errors import InputError
-    from eyeshot.images import check_apart, read_images
-    from eyeshot.project import USES, write_project
-    from eyeshot.workspace import SETTINGS_FILE, find_workspace
+    from eyeshot.core import SETTINGS_FILE, USES, InputError, find_workspace, write_project
+    from eyeshot.data import check_apart, read_images
 
     file = Path(SETTINGS_FILE)
     if file.exists() and not force:

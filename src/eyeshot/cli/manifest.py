@@ -25,11 +25,9 @@ def export(
     decisions: DecisionsFile = None,
 ) -> None:
     """Give the cleaned set to another program: a CSV file, or a folder of links or copies."""
-    from eyeshot.auditing import SPLIT_FILE, read_split, write_csv, write_links
     from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
-    from eyeshot.errors import InputError
-    from eyeshot.project import find_project
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import InputError, find_project, find_workspace
+    from eyeshot.data import SPLIT_FILE, read_split, write_csv, write_links
 
     if csv is None and links is None:
         raise InputError("Nothing to write: give --csv FILE, --links DIR or both.")

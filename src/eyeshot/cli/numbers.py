@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 def triple(text: str | None, option: str) -> tuple[float, ...] | None:
     """Three numbers from "0.5,0.5,0.5"."""
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
 
     if text is None:
         return None
@@ -23,7 +23,7 @@ def triple(text: str | None, option: str) -> tuple[float, ...] | None:
 
 def duration(text: str, option: str) -> float:
     """Seconds from "90s", "10m", "1.5h" or "0"; a number alone is seconds."""
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
 
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
@@ -41,8 +41,7 @@ def values_checked(command: str) -> Iterator[None]:
     """A value that settings refuse becomes an error that names its option."""
     from pydantic import ValidationError
 
-    from eyeshot.core import refused_option
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError, refused_option
 
     try:
         yield

@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """Draw a labelled grid: the original, and a few draws of each augmentation."""
     from eyeshot.augment import augmentations, preview_grid
-    from eyeshot.workspace import make_folder, replacing
+    from eyeshot.core import make_folder, replacing
 
     grid = preview_grid(image, augmentations(*(patterns or ())), size=size, seed=seed)
     make_folder(out.parent)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from eyeshot.auditing import DecisionLog, Decisions, Manifest
-    from eyeshot.core import Progress
-    from eyeshot.images import ImageTable
-    from eyeshot.project import Project
+    from eyeshot.core import Progress, Project
+    from eyeshot.data import DecisionLog, Decisions, ImageTable, Manifest
 
 Train = Annotated[
     Path | None, typer.Argument(help="Folder of labelled images. Default: what eyeshot.toml says.", show_default=False)
@@ -37,8 +35,8 @@ def as_typed(train: Path | None, **options: object) -> list[str]:
 
 def find_log(file: Path | None) -> DecisionLog:
     """The decisions of the project, or those of a file that was named."""
-    from eyeshot.auditing import DECISIONS_FILE, DecisionLog
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import find_workspace
+    from eyeshot.data import DECISIONS_FILE, DecisionLog
 
     return DecisionLog(file or find_workspace().project / DECISIONS_FILE)
 
@@ -70,8 +68,8 @@ def read_train(
     """The training images that were named, or those of the project; with `flat_too` also a folder without labels."""
     from eyeshot.auditing import is_flat
     from eyeshot.cli.console import progress_shown
-    from eyeshot.images import read_images
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import find_workspace
+    from eyeshot.data import read_images
 
     folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
     # A folder of another kind than the project's must not be read with the project's CSV.
@@ -92,8 +90,8 @@ def read_train(
 
 def project_files(*, manifest: bool = True, split: bool = True) -> tuple[Path | None, Path | None]:
     """The project's decisions and split, those that are there and wanted."""
-    from eyeshot.auditing import DECISIONS_FILE, SPLIT_FILE
-    from eyeshot.workspace import find_workspace
+    from eyeshot.core import find_workspace
+    from eyeshot.data import DECISIONS_FILE, SPLIT_FILE
 
     folder = find_workspace().project
     files = (folder / DECISIONS_FILE if manifest else None, folder / SPLIT_FILE if split else None)
@@ -105,8 +103,8 @@ def chosen_images(
     table: ImageTable, *, manifest: bool, split: bool, fold: int | None
 ) -> tuple[ImageTable, ImageTable | None, list[str]]:
     """Training images and, where there is a split, those that validate; and what was used, in sentences."""
-    from eyeshot.auditing import use_decisions, use_split
-    from eyeshot.errors import InputError
+    from eyeshot.core import InputError
+    from eyeshot.data import use_decisions, use_split
 
     decisions, divided = project_files(manifest=manifest, split=split)
     if fold is not None and divided is None:
@@ -126,7 +124,7 @@ def chosen_images(
 
 def read_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     """The images after decisions; what a person should know goes to standard error."""
-    from eyeshot.auditing import compute_manifest
+    from eyeshot.data import compute_manifest
 
     manifest = compute_manifest(table, decisions)
     for note in manifest.notes:
@@ -151,8 +149,7 @@ def cover_data(
     Raises:
         InputError: no training images, or a use of test images that the rules do not allow.
     """
-    from eyeshot.errors import InputError
-    from eyeshot.project import Project, find_project
+    from eyeshot.core import InputError, Project, find_project
 
     project = find_project()
     folder: Path = project.value("train", train, needed="TRAIN must be a folder of labelled images")

@@ -41,10 +41,8 @@ def run(
     from eyeshot.auditing import read_report, read_sources
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import as_typed, find_log, read_decisions
-    from eyeshot.errors import InputError
-    from eyeshot.project import find_project
+    from eyeshot.core import InputError, find_project, find_workspace
     from eyeshot.web import UNLABELLED, Review, make_app, open_socket, serve
-    from eyeshot.workspace import find_workspace
 
     workspace, project = find_workspace(), find_project()
     file = (audit or workspace.results("audit")) / "audit.json"

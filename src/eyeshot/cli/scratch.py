@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from eyeshot.workspace import Workspace, find_workspace
+from eyeshot.core import Workspace, find_workspace
 
 
 @contextmanager

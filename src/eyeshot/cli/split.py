@@ -43,14 +43,12 @@ def run(
     import shlex
     import sys
 
-    from eyeshot.auditing import SPLIT_FILE, SplitRequest, count_parts, make_split
+    from eyeshot.auditing import SplitRequest, make_split
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
-    from eyeshot.errors import InputError
-    from eyeshot.images import check_apart, read_images
+    from eyeshot.core import InputError, find_project, find_workspace
+    from eyeshot.data import SPLIT_FILE, check_apart, count_parts, read_images
     from eyeshot.models import choose_device, load_backbone
-    from eyeshot.project import find_project
-    from eyeshot.workspace import find_workspace
 
     if small not in ("refuse", "train"):
         raise InputError(f"--small must be refuse or train, got {small!r}.")

@@ -61,8 +61,8 @@ def run(
     from eyeshot.cli.numbers import triple, values_checked
     from eyeshot.cli.project_data import chosen_images, read_train
     from eyeshot.cli.scratch import workspace_for
-    from eyeshot.images import check_apart
-    from eyeshot.project import find_project
+    from eyeshot.core import find_project
+    from eyeshot.data import check_apart
     from eyeshot.training import plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])

@@ -20,9 +20,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from eyeshot.core.errors import StorageError
+from eyeshot.core.files import make_folder, replacing
 from eyeshot.core.progress import SILENT, Progress
-from eyeshot.errors import StorageError
-from eyeshot.workspace import make_folder, replacing
 
 KEY_LENGTH = 32  # hexadecimal digits of a 128-bit hash
 LINE = re.compile(rb"[0-9a-f]{32}[0-9a-f]{16}")  # key and xxh3_64 of the row

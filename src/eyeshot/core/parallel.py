@@ -25,7 +25,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from eyeshot.errors import StorageError
+from eyeshot.core.errors import StorageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

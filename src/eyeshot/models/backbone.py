@@ -9,8 +9,8 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
-from eyeshot.errors import ModelError
-from eyeshot.images import Geometry
+from eyeshot.core import ModelError
+from eyeshot.data import Geometry
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core import InputError, ModelError
 from eyeshot.models.memory import out_of_memory
 
 

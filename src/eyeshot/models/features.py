@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from eyeshot.errors import ModelError
+from eyeshot.core import ModelError
 from eyeshot.models.backbone import Backbone
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -13,7 +13,7 @@ import huggingface_hub
 import torch
 from huggingface_hub import constants
 
-from eyeshot.errors import ModelError
+from eyeshot.core import ModelError
 
 WAIT_S = 3.0
 FILES = (

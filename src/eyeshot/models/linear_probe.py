@@ -13,9 +13,8 @@ import threadpoolctl  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from eyeshot.core import SILENT, Progress
-from eyeshot.errors import InputError, ModelError
-from eyeshot.images import ALWAYS_TRAIN, ImageTable, make_folds
+from eyeshot.core import SILENT, InputError, ModelError, Progress
+from eyeshot.data import ALWAYS_TRAIN, ImageTable, make_folds
 
 FLAT = 1e-6  # features that vary by less, relative to the widest one, tell nothing and are left out
 STEPS = 500

@@ -8,8 +8,8 @@ from typing import Literal, cast, get_args
 
 from torch import nn
 
-from eyeshot.errors import EyeshotError, InputError, ModelError
-from eyeshot.images import Geometry
+from eyeshot.core import EyeshotError, InputError, ModelError
+from eyeshot.data import Geometry
 from eyeshot.models import timm_models
 from eyeshot.models.backbone import Backbone, count_features, fingerprint_of
 from eyeshot.models.own_models import is_factory, load_own

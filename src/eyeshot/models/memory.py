@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from eyeshot.errors import ModelError
+from eyeshot.core import ModelError
 
 Result = TypeVar("Result")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core import InputError, ModelError, importable, load_user_code, user_line
 from eyeshot.models.weights import load_weights
-from eyeshot.user_code import importable, load_user_code, user_line
 
 CLASSIFIERS = ("fc", "classifier", "head", "heads", "last_linear")
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.augment import Pool
-from eyeshot.core import SILENT, Progress
-from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, PixelRows, Pixels, PixelStore
+from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.data import ImageTable, PixelRows, Pixels, PixelStore
 from eyeshot.models.backbone import Backbone
 from eyeshot.models.feature_bank import FeatureBank
 

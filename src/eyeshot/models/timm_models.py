@@ -13,7 +13,7 @@ import torch
 from timm.data import resolve_data_config
 from torch import nn
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core import InputError, ModelError
 from eyeshot.models.hub import cached_file, require_hub, ways_on
 from eyeshot.models.weights import Convert, load_weights
 

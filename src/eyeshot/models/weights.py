@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from eyeshot.errors import InputError, ModelError
+from eyeshot.core import InputError, ModelError
 
 State = dict[str, Tensor]
 Convert = Callable[[State, nn.Module], State]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from eyeshot.auditing import Audit, ImageRef
-from eyeshot.images import UnreadableImageError, decode_upright, strict_pillow
+from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
 from eyeshot.reports.alike import difference, turned_like
 from eyeshot.reports.pictures import data_address
 

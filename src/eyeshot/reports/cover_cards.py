@@ -10,7 +10,7 @@ from eyeshot.reports.run_parts import RUN_SCORES
 from eyeshot.reports.wording import COVER_SCORES, LABEL_SCORES, ScoreWords
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Candidate, Cover, CoverReport
+    from eyeshot.rankings import Candidate, Cover, CoverReport
 
 Role = Literal["ranked", "harder", "destroyer", "control"]
 

@@ -20,7 +20,7 @@ from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, hidden_axis, make
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, shortened
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Cover, CoverReport
+    from eyeshot.rankings import Cover, CoverReport
 
 MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000

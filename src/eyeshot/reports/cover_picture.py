@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.errors import InputError
+from eyeshot.core import InputError
 from eyeshot.reports.joint_map import best_projection, frames_of
 from eyeshot.reports.markers import CANDIDATES, TARGET, TRAIN, Mark
 from eyeshot.reports.page import write_text
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eyeshot.coverage import Candidate, Cover, CoverMap, CoverReport
+    from eyeshot.rankings import Candidate, Cover, CoverMap, CoverReport
 
 UNITS = 72  # per inch, so that sizes of text are in the units of the picture
 WIDTH, MARGIN = 1200, 32

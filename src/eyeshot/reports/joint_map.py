@@ -13,7 +13,7 @@ from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_m
 from eyeshot.reports.wording import shortened
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Cover, CoverMap
+    from eyeshot.rankings import Cover, CoverMap
 
 LONGEST_ID = 160
 LINE = 0.8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyeshot.reports.wording import number
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import CoverReport
+    from eyeshot.rankings import CoverReport
 
 UNRANKED = {"destroyer": "label destroyer", "control": "control", "ranked": "–", "harder": "–"}
 

@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from eyeshot.core import make_folder, replacing
 from eyeshot.reports.wording import FILTERS
-from eyeshot.workspace import make_folder, replacing
 
 ASSETS = files("eyeshot.reports") / "assets"
 

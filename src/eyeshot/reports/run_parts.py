@@ -9,7 +9,7 @@ from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.wording import ScoreWords, points, signed
 
 if TYPE_CHECKING:
-    from eyeshot.coverage import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, CoverReport
 
 RUN_SCORES = (
     ScoreWords("accuracy", "accuracy", "On validation images after the short run, mean over starts.", "percent"),

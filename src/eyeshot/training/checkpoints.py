@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from eyeshot.errors import StorageError
-from eyeshot.workspace import replacing
+from eyeshot.core import StorageError, replacing
 
 CHECKPOINT_FILE = "checkpoint.pt"
 CHECKPOINT_VERSION = 1

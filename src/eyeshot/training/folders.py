@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
-from eyeshot.core import SILENT, Progress
-from eyeshot.errors import InputError
-from eyeshot.images import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
+from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
+from eyeshot.data import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.training.batches import joined
 from eyeshot.training.loop import train
 from eyeshot.training.result import TrainResult
 from eyeshot.training.settings import TrainSettings, default_settings
-from eyeshot.workspace import Workspace, find_workspace
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 

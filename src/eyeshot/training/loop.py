@@ -15,25 +15,26 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
-from eyeshot.errors import InputError, ModelError, StorageError
+from eyeshot.core import (
+    SILENT,
+    InputError,
+    ModelError,
+    Progress,
+    StorageError,
+    describe_hardware,
+    describe_versions,
+    make_folder,
+    replacing,
+)
 from eyeshot.models import Backbone
 from eyeshot.training.alarms import alarms
 from eyeshot.training.batches import epoch_batches, part_of, steps_per_epoch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE
 from eyeshot.training.classifier import Classifier, predict, start_head
-from eyeshot.training.result import (
-    WEIGHTS_FILE,
-    Accuracy,
-    EpochRecord,
-    TrainResult,
-    read_result,
-    write_validation,
-)
+from eyeshot.training.result import WEIGHTS_FILE, Accuracy, EpochRecord, TrainResult, read_result, write_validation
 from eyeshot.training.run import Run, resume_run, run_key, save_run, start_run
 from eyeshot.training.settings import TrainSettings
 from eyeshot.training.steps import train_step
-from eyeshot.workspace import make_folder, replacing
 
 CHECKPOINT_EVERY_S = 2.0
 LOCK_TIMEOUT_S = 3600.0

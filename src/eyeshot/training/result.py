@@ -15,11 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from eyeshot.core import wilson
-from eyeshot.errors import StorageError
+from eyeshot.core import StorageError, replacing, wilson
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.settings import TrainSettings
-from eyeshot.workspace import replacing
 
 RESULT_FILE = "result.json"
 VALIDATION_FILE = "validation.npz"

@@ -13,8 +13,7 @@ from timm.optim import create_optimizer_v2
 from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.core import SILENT, Progress, key_of
-from eyeshot.errors import InputError
+from eyeshot.core import SILENT, InputError, Progress, key_of
 from eyeshot.models import Backbone, place
 from eyeshot.training.batches import steps_per_epoch
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.errors import ModelError
+from eyeshot.core import ModelError
 from eyeshot.models import Backbone, normalise
 from eyeshot.training.batches import epoch_batches, make_batch, steps_per_epoch
 from eyeshot.training.run import Run, start_run

@@ -1,8 +1,5 @@
 """The review page: a local server and one static page for keeping, dropping and relabelling images by hand."""
 
-from eyeshot.web.app import make_app
-from eyeshot.web.queue import UNLABELLED
-from eyeshot.web.review import Review
-from eyeshot.web.serving import open_socket, serve
+import lazy_loader
 
-__all__ = ["UNLABELLED", "Review", "make_app", "open_socket", "serve"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from eyeshot.auditing import REVIEW_OF, Decision, decide
-from eyeshot.errors import InputError
-from eyeshot.project import Project
+from eyeshot.core import InputError, Project
+from eyeshot.data import REVIEW_OF, Decision, decide
 from eyeshot.web.queue import OF_CLASSES, Item
 from eyeshot.web.shown import Shown
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from eyeshot.auditing import Decision, DecisionState, Finding
-from eyeshot.project import USES
+from eyeshot.auditing import Finding
+from eyeshot.core import USES
+from eyeshot.data import Decision, DecisionState
 from eyeshot.web.actions import Press
 from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from eyeshot.errors import EyeshotError, InputError
+from eyeshot.core import EyeshotError, InputError
 from eyeshot.reports import asset, stylesheet
 from eyeshot.web.answers import Answers
 from eyeshot.web.asking import page_of, read_body, read_filters, read_names, read_press, step_of

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from eyeshot.errors import InputError
-from eyeshot.images import UnreadableImageError, decode_upright
+from eyeshot.core import InputError
+from eyeshot.data import UnreadableImageError, decode_upright
 from eyeshot.reports import difference, turned_like
 from eyeshot.web.shown import Shown
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eyeshot.auditing import AuditReport, Decision, DecisionLog, DecisionState, Sources, default_author, undo_of
-from eyeshot.errors import InputError
-from eyeshot.project import Project
+from eyeshot.auditing import AuditReport, Sources
+from eyeshot.core import InputError, Project
+from eyeshot.data import Decision, DecisionLog, DecisionState, default_author, undo_of
 from eyeshot.web.actions import Press, decisions_of
 from eyeshot.web.queue import CONFLICT, COPIES, OF_CLASSES, UNLABELLED, Filters, Item, Queue
 from eyeshot.web.shown import Shown

@@ -6,8 +6,8 @@ import socket
 
 import uvicorn
 
-from eyeshot.errors import InputError
-from eyeshot.images import strict_pillow
+from eyeshot.core import InputError
+from eyeshot.data import strict_pillow
 from eyeshot.web.guard import Guard
 
 ADDRESS = "127.0.0.1"

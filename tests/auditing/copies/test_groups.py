@@ -13,7 +13,7 @@ from eyeshot.auditing.copies.groups import make_groups, pixel_keys
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.image_stats import ImageStatsCache
 from eyeshot.core import SILENT
-from eyeshot.images import decode_upright
+from eyeshot.data import decode_upright
 
 
 def encoded(pixels: np.ndarray, ending: str, **options: object) -> bytes:

@@ -7,15 +7,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import RandomResizedCrop, functional
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.geometric import (
-    Affine,
-    Flip,
-    Perspective,
-    QuarterTurns,
-    ResizedCrop,
-    Rotate,
-    homography,
-)
+from eyeshot.augment.ops.geometric import Affine, Flip, Perspective, QuarterTurns, ResizedCrop, Rotate, homography
 
 from ..helpers import applied, drawn, largest_difference, textured
 

@@ -51,14 +51,7 @@ from eyeshot.auditing.findings import (
 from eyeshot.auditing.image_stats import ImageStats
 from eyeshot.auditing.images import AuditImages
 from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
-from eyeshot.images import (
-    UnreadableImageError,
-    UprightImage,
-    decode_upright,
-    read_content,
-    strict_pillow,
-    undecodable,
-)
+from eyeshot.data import UnreadableImageError, UprightImage, decode_upright, read_content, strict_pillow, undecodable
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures

@@ -22,7 +22,7 @@ from eyeshot.auditing.copies.descriptors import oriented
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
 from eyeshot.core import SILENT, Progress, default_workers, in_parallel
-from eyeshot.images import UnreadableImageError, decode_upright, strict_pillow
+from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
 
 FINE = 96
 FULL = 224

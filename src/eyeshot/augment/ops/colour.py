@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 from eyeshot.augment.ops.pixels import at_least, grey, histograms, in_order, look_up, per_image, to_uint8
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import FixedOperation, Operation, Parameters
 
 

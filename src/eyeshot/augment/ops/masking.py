@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.ops.pixels import blend, inside_boxes
 from eyeshot.augment.random import random_bytes

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import Mixing, Parameters
 from eyeshot.augment.ops.pixels import blend, halved, inside_boxes, per_image, to_uint8
 from eyeshot.augment.ops.warp import sample

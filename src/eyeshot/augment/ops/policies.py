@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.ops.colour import brighten, contrast, equalizing_tables, saturate, sharpen, stretch
 from eyeshot.augment.ops.pixels import at_least, in_order, look_up, per_image, to_uint8, with_rows

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import FixedOperation, Mixing, Operation, Parameters
 from eyeshot.augment.ops.blur_noise import gaussian
 from eyeshot.augment.ops.pixels import grey, in_order, pad_mirrored, per_image, to_uint8

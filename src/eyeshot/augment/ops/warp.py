@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eyeshot.augment.augmentation import Augmentation
+from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.operation import Operation, Parameters
 from eyeshot.augment.ops.pixels import to_uint8
 

@@ -1,0 +1,14 @@
+from .catalogue import augmentation as augmentation
+from .catalogue import augmentations as augmentations
+from .catalogue_entry import Augmentation as Augmentation
+from .operation import Operation as Operation
+from .operation import stack as stack
+from .preview import preview_grid as preview_grid
+from .recipes import compose_lines as compose_lines
+from .samples import AugmentedSamples as AugmentedSamples
+from .samples import Pool as Pool
+from .samples import make_samples as make_samples
+from .samples import sample_keys as sample_keys
+from .samples import sample_labels as sample_labels
+from .user import check_augmentation as check_augmentation
+from .user import custom_augmentation as custom_augmentation

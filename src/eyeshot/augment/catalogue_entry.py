@@ -1,0 +1,84 @@
+"""An augmentation: an operation at a strength and a probability, with what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from eyeshot.augment.operation import Operation
+from eyeshot.augment.transform import make_transform
+from eyeshot.core import InputError
+
+Family = Literal[
+    "control",
+    "geometric",
+    "colour",
+    "blur and noise",
+    "masking",
+    "mixing",
+    "edge and texture",
+    "policy",
+    "generated",
+    "custom",
+]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An operation with its name, strength and probability.
+
+    Attributes:
+        name: unique in a run; seeds the random streams.
+        family: the kind of change.
+        strength: the strength in words.
+        probability: share of images that it changes in training; clouds have it applied to every image.
+        description: one line.
+        may_destroy: which labels it may make unreadable.
+        source: where the strength comes from.
+        operation: draws the parameters and applies them.
+    """
+
+    name: str
+    family: Family
+    strength: str
+    probability: float
+    description: str
+    may_destroy: str
+    source: str
+    operation: Operation
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise InputError(
+                f"The probability of {self.name} must lie between 0 and 1, got {self.probability}. "
+                "It is the share of images that are changed in training."
+            )
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether every draw gives the same augmented sample."""
+        return self.operation.deterministic
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its labels are mixtures of several images' labels."""
+        return self.operation.mixes_labels
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when what the augmentation does changes; the probability and the texts do not count."""
+        return f"{self.name}={self.operation.fingerprint}"
+
+    def as_transform(self, *, class_count: int | None = None, always: bool = False) -> nn.Module:
+        """A module for a torchvision pipeline: takes a PIL image or a tensor and returns the same kind.
+
+        Mixing augmentations take a batch of images and their labels instead, as torchvision's MixUp does.
+
+        Args:
+            class_count: number of classes; mixing augmentations need it where labels are class numbers.
+            always: apply to every image; otherwise with the catalogue's `probability`.
+        """
+        probability = 1.0 if always else self.probability
+        return make_transform(self.operation, name=self.name, probability=probability, class_count=class_count)

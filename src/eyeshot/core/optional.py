@@ -1,0 +1,22 @@
+"""One helper for parts that are not always installed."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from eyeshot.core.errors import MissingExtraError
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import `module`, or say exactly how to install it.
+
+    Raises:
+        MissingExtraError: `module` is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f'{module} is needed here and is not installed. Install it with: pip install "eyeshot[{extra}]"'
+        ) from error

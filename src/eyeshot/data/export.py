@@ -1,0 +1,154 @@
+"""The manifest for other programs: a CSV file, or a folder of links or copies. Originals stay where they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from eyeshot.core import InputError, StorageError, make_folder, replacing
+from eyeshot.data.decisions import Decisions
+from eyeshot.data.manifest import Manifest
+
+# What no folder name may hold on one system or another, and names that Windows keeps for devices.
+FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*%]|[. ]$|^\.')
+DEVICES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+NO_LABEL = "unlabelled"
+
+
+def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None = None) -> None:
+    """Write path, label, id, label in the files, and content of each image that stays; `eyeshot` reads it as labels.
+
+    Args:
+        manifest: what to write.
+        file: where to.
+        parts: the part of the split that each image belongs to, for a column `split`.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    frame = manifest.table.frame.select(
+        "path", "label", "id", pl.Series("label_in_files", manifest.given, dtype=pl.String), "content"
+    )
+    if parts is not None:
+        frame = frame.with_columns(pl.Series("split", parts, dtype=pl.String))
+    make_folder(file.absolute().parent)
+    with replacing(file) as temporary:
+        frame.write_csv(temporary)
+
+
+def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] = (), copies: bool = False) -> str:
+    """Make a folder with one folder per class, of links to the images that stay.
+
+    Args:
+        manifest: what to link to.
+        folder: must be new or empty, and lie in none of `sources`.
+        sources: folders of the originals.
+        copies: copy the files instead; so it is done too where the system allows no links.
+
+    Returns:
+        "links" or "copies", as was done.
+
+    Raises:
+        InputError: the folder holds something, or lies among the originals.
+        StorageError: the disk is full, or the folder cannot be written; nothing is left behind.
+    """
+    target = folder.absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"--links needs a new or empty folder, got {str(folder)!r}, which holds something.")
+    for source in sources:
+        if target.resolve().is_relative_to(source.resolve()):
+            raise InputError(
+                f"--links must lie outside the images, got {str(folder)!r} in {str(source)!r}: the links would be "
+                "taken for images. Name a folder beside it."
+            )
+    make_folder(target.parent)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:
+            building = Path(name) / "set"
+            building.mkdir()
+            copies = copies or not _links_allowed(Path(name))
+            for path, place in places(manifest):
+                target_file = building / place
+                target_file.parent.mkdir(exist_ok=True)
+                if copies:
+                    shutil.copyfile(path, target_file)
+                else:
+                    os.symlink(path, target_file)
+            if target.exists():
+                target.rmdir()
+            building.rename(target)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot make {str(folder)!r}: {error.strerror or error}. Nothing was left behind; free some space or "
+            "name another folder."
+        ) from error
+    return "copies" if copies else "links"
+
+
+def write_decisions(decisions: Decisions, file: Path) -> None:
+    """Write all decisions in the order in which they take effect: JSON lines, or a table where the name ends in .csv.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    make_folder(file.absolute().parent)
+    with replacing(file) as temporary:
+        if file.suffix.lower() != ".csv":
+            temporary.write_text("".join(f"{decision.line()}\n" for decision in decisions.stored), encoding="utf-8")
+            return
+        columns: dict[str, list[str]] = {
+            "id": [decision.id for decision in decisions.stored],
+            "time": [decision.time.isoformat() for decision in decisions.stored],
+            "author": [decision.author for decision in decisions.stored],
+            "kind": [decision.kind for decision in decisions.stored],
+            "counts": ["no" if decision.id in decisions.undone else "yes" for decision in decisions.stored],
+            "label": [decision.label or "" for decision in decisions.stored],
+            "what": [decision.words() for decision in decisions.stored],
+            "images": [" ".join(decision.images) for decision in decisions.stored],
+            "policy": [decision.policy for decision in decisions.stored],
+        }
+        pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_csv(temporary)
+
+
+def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Each image's real path, and its place `class/name` in a folder; no two the same, whatever the system's case."""
+    frame = manifest.table.frame
+    labels = frame["label"].to_list()
+    folders: dict[str | None, str] = {}
+    taken: set[str] = set()
+    for label in sorted(set(labels), key=lambda label: (label is None, label or "")):
+        folders[label] = _free(safe_name(NO_LABEL if label is None else label), taken)
+    files: dict[str, set[str]] = {name: set() for name in folders.values()}
+    for path, label in zip(frame["path"], labels, strict=True):
+        name = folders[label]
+        yield Path(os.path.realpath(path)), f"{name}/{_free(os.path.basename(path), files[name])}"
+
+
+def safe_name(label: str) -> str:
+    """A label as a folder name on every system; what it may not hold is written as % and hexadecimal digits."""
+    name = FORBIDDEN.sub(lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8")), label)
+    return f"%{ord(name[0]):02X}{name[1:]}" if DEVICES.match(name) else name
+
+
+def _free(name: str, taken: set[str]) -> str:
+    stem, ending = os.path.splitext(name)
+    number, free = 1, name
+    while free.casefold() in taken:
+        number += 1
+        free = f"{stem}-{number}{ending}"
+    taken.add(free.casefold())
+    return free
+
+
+def _links_allowed(folder: Path) -> bool:
+    try:
+        os.symlink(folder, folder / "link")
+    except (OSError, NotImplementedError):  # Windows without the right to make links, and some file systems
+        return False
+    return True

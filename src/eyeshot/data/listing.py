@@ -1,0 +1,203 @@
+"""Find the image files below a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from eyeshot.core import InputError
+from eyeshot.data.decoding import formats, os_reason
+from eyeshot.data.skipped import Skipped, printable
+
+SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
+SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
+# Endings of images that Pillow may not open: such files are counted as skipped, not passed over.
+FOREIGN_ENDINGS = frozenset({".heic", ".heif", ".avif", ".jxl"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file that looks like an image by its name.
+
+    Attributes:
+        id: path relative to the folder, with forward slashes.
+        path: path that opens it.
+        size: bytes.
+        mtime_ns: time of the last change.
+    """
+
+    id: str
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Listing:
+    """What lies below a folder.
+
+    Attributes:
+        root: the folder.
+        files: image files, sorted by id.
+        folders: ids of all folders that were entered, sorted.
+        skipped: files and folders that cannot be used.
+        hidden: how many hidden and system files and folders were passed over.
+        others: how many files have an ending that no image has, by ending.
+    """
+
+    root: Path
+    files: list[FoundFile] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    hidden: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> list[str]:
+        """What was passed over, in words."""
+        notes = []
+        if self.hidden:
+            notes.append(f"Hidden or system files and folders ignored in {self.root.name!r}: {self.hidden}.")
+        if self.others:
+            endings = ", ".join(f"{ending} ({count})" for ending, count in self.others.most_common(5))
+            notes.append(f"Files ignored in {self.root.name!r}, as their names do not end like an image: {endings}.")
+        return notes
+
+
+def image_endings() -> frozenset[str]:
+    """File endings that are taken for images, in lower case with the dot."""
+    read = set(formats())
+    return FOREIGN_ENDINGS | {end for end, name in Image.registered_extensions().items() if name in read}
+
+
+def check_folder(folder: Path, *, what: str) -> Path:
+    """`folder` as an absolute path.
+
+    Raises:
+        InputError: it does not exist, is no folder, or cannot be listed.
+    """
+    if not folder.exists():
+        raise InputError(f"{what} must be an existing folder, got {str(folder)!r}: nothing is there.")
+    if not folder.is_dir():
+        raise InputError(f"{what} must be a folder, got the file {str(folder)!r}. Give the folder it lies in.")
+    try:
+        next(os.scandir(folder), None)
+    except OSError as error:
+        raise InputError(
+            f"{what} must be a folder that can be read, got {str(folder)!r}: {os_reason(error)}."
+        ) from error
+    return folder.absolute()
+
+
+def check_apart(training: Path, target: Path) -> None:
+    """Make sure that neither folder holds the other: training images would count as target images.
+
+    Raises:
+        InputError: they are the same folder, or one lies inside the other.
+    """
+    one, other = training.resolve(), target.resolve()
+    if _same(one, other):
+        raise InputError(f"Training and target must be different folders, got {str(target)!r} for both.")
+    for inner, outer, words in (
+        (other, one, "the target lies inside the training folder"),
+        (one, other, "the training folder lies inside the target"),
+    ):
+        if any(_same(parent, outer) for parent in inner.parents):
+            raise InputError(
+                f"Training and target must lie apart, but {words}: {str(inner)!r} in {str(outer)!r}. "
+                "Move one of them out, or give the folder beside it."
+            )
+
+
+def list_images(root: Path) -> Listing:
+    """All image files below `root`, in subfolders too; links are followed, loops are not.
+
+    Hidden and system files are passed over and counted; files without an ending are taken for images.
+    """
+    listing = Listing(root)
+    endings = image_endings()
+    real_root = os.path.realpath(root)
+    # Each entry: the folder's id, its path, and the real folders above it, to see a link that goes back up.
+    waiting: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(root), (real_root,))]
+    while waiting:
+        prefix, folder, above = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                children = list(entries)
+        except OSError as error:
+            listing.skipped.append(Skipped(printable(folder), f"folder {os_reason(error)}"))
+            continue
+        for entry in children:
+            name = prefix + entry.name
+            if _is_hidden(entry.name):
+                listing.hidden += 1
+                continue
+            try:
+                is_folder = entry.is_dir()
+                if not is_folder:
+                    _add_file(listing, entry, name, endings)
+                    continue
+                real = plain = os.path.join(above[-1], entry.name)
+                if entry.is_symlink() or os.name == "nt":  # junctions of Windows do not say what they are
+                    real = os.path.realpath(entry.path)
+            except OSError as error:
+                reason = "broken link" if entry.is_symlink() else os_reason(error)
+                listing.skipped.append(Skipped(printable(entry.path), reason))
+                continue
+            # A link may lead back up, or into the tree: such a folder is read where it really lies, once.
+            strays = real != plain or not _inside(above[-1], real_root)
+            if real in above or (strays and _inside(real, real_root)):
+                listing.skipped.append(Skipped(printable(entry.path), "link to a folder that is read anyway"))
+                continue
+            listing.folders.append(name)
+            waiting.append((name + "/", entry.path, (*above, real)))
+    listing.files.sort(key=lambda file: file.id)
+    listing.folders.sort()
+    listing.skipped.sort(key=lambda one: one.path)
+    return listing
+
+
+def describe_file(path: str, name: str) -> FoundFile | Skipped:
+    """The file at `path` with its size and time, or why it cannot be used."""
+    try:
+        state = os.stat(path)
+    except OSError as error:
+        return Skipped(printable(path), "broken link" if os.path.islink(path) else os_reason(error))
+    if not stat.S_ISREG(state.st_mode):  # opening a named pipe would wait for ever
+        return Skipped(printable(path), "not a regular file")
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return Skipped(printable(path), "name is not valid Unicode")
+    return FoundFile(name, path, state.st_size, state.st_mtime_ns)
+
+
+def _add_file(listing: Listing, entry: os.DirEntry[str], name: str, endings: frozenset[str]) -> None:
+    ending = os.path.splitext(entry.name)[1].lower()
+    if ending and ending not in endings:
+        listing.others[printable(ending)] += 1
+        return
+    found = describe_file(entry.path, name)
+    if isinstance(found, FoundFile):
+        listing.files.append(found)
+    else:
+        listing.skipped.append(found)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM_FILES or name.lower() in SYSTEM_FOLDERS
+
+
+def _inside(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one == other

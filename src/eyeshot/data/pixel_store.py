@@ -1,0 +1,179 @@
+"""Decoded images, once, in a memory-mapped store keyed by content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.core import SILENT, ArrayCache, Failure, Progress, default_workers, in_parallel
+from eyeshot.data.decoding import UnreadableImageError, decode, strict_pillow
+from eyeshot.data.failures import read_content, undecodable
+from eyeshot.data.geometry import Geometry
+from eyeshot.data.skipped import Skipped
+from eyeshot.data.table import ImageTable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+COPY_BYTES = 1 << 30  # up to here rows are copied to memory, beyond they are read when asked for
+
+
+class PixelRows(Protocol):
+    """What can be read like an array uint8 (n, S, S, 3): an array, a memory map, or rows of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, S, S, 3)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+class StoredRows:
+    """Rows of a memory map in an order of their own; only what is asked for is read."""
+
+    def __init__(self, stored: NDArray[np.uint8], positions: NDArray[np.int64]) -> None:
+        self._stored = stored
+        self._positions = positions
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, S, S, 3)."""
+        return (len(self._positions), *self._stored.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        return self._stored.dtype
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: Any, /) -> Any:
+        rows, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
+        chosen = np.asarray(self._stored[self._positions[rows]])
+        if not rest:
+            return chosen
+        return chosen[rest] if chosen.ndim < len(self.shape) else chosen[(slice(None), *rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._stored[self._positions], dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Decoded images.
+
+    Attributes:
+        images: uint8 (n, S, S, 3), RGB, 0-255, read by index. Neighbours in the store come as a view of the
+            memory map, up to 1 GiB as a copy, more as `StoredRows`, which read what is asked for.
+        rows: int64 (n,), which rows of the table they are.
+        keys: n content keys.
+        skipped: what could not be decoded.
+    """
+
+    images: PixelRows
+    rows: NDArray[np.int64]
+    keys: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class PixelStore:
+    """Decodes each image once, at one geometry, and keeps the pixels on disk.
+
+    Args:
+        cache: folder of all caches; the pixels get their own below it.
+        geometry: size and fit.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+
+    def __init__(self, cache: Path, geometry: Geometry) -> None:
+        self.geometry = geometry
+        side = geometry.size
+        self.folder = cache / "pixels" / geometry.fingerprint
+        self._rows = ArrayCache(self.folder, shape=(side, side, 3), dtype="uint8")
+
+    def missing(self, table: ImageTable, rows: Sequence[int] | NDArray[np.int64]) -> int:
+        """How many images `load` would have to decode."""
+        return len(self._rows.to_compute([table.contents[row] for row in rows]))
+
+    def load(
+        self,
+        table: ImageTable,
+        rows: Sequence[int] | NDArray[np.int64],
+        *,
+        workers: int | None = None,
+        progress: Progress = SILENT,
+    ) -> Pixels:
+        """The pixels of some rows of a table; what is not stored yet is decoded first.
+
+        A killed run loses at most the last few seconds. Equal files share one stored row.
+
+        Args:
+            table: the images.
+            rows: positions in the table, in any order; the result keeps it.
+            workers: threads that decode.
+            progress: told how many images are ready.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        wanted = np.asarray(rows, dtype=np.int64)
+        keys = [table.contents[row] for row in wanted]
+        paths = [table.paths[row] for row in wanted]
+
+        def decode_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
+            todo = [(keys[position], paths[position]) for position in positions]
+            with strict_pillow():
+                yield from in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers())
+
+        failed = self._rows.get_or_compute(keys, decode_missing, progress=progress)
+        good = [position for position, key in enumerate(keys) if key not in failed]
+        kept = tuple(keys[position] for position in good)
+        bad = [position for position, key in enumerate(keys) if key in failed]
+        return Pixels(
+            images=self._open(kept),
+            rows=wanted[good],
+            keys=kept,
+            skipped=tuple(Skipped(paths[position], failed[keys[position]]) for position in bad),
+        )
+
+    def _open(self, keys: Sequence[str]) -> PixelRows:
+        stored = np.asarray(self._rows.open(), dtype=np.uint8)
+        positions = self._rows.positions(keys)
+        if not len(positions):
+            return np.empty((0, *self._rows.shape), np.uint8)
+        if np.all(np.diff(positions) == 1):
+            return stored[positions[0] : positions[-1] + 1]
+        if len(positions) * self._rows.row_bytes <= COPY_BYTES:
+            return stored[positions]
+        return StoredRows(stored, positions)
+
+
+def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
+    key, path = item
+    data = read_content(path, key)
+    if isinstance(data, Failure):
+        return data
+    try:
+        return decode(data, geometry)
+    except UnreadableImageError as error:
+        return undecodable(error)

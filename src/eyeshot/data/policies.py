@@ -1,0 +1,130 @@
+"""Policies: many decisions at once, by a rule that is data, with a guard for small classes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.core import InputError
+from eyeshot.data.decisions import Decision, Decisions, Kind, decide
+from eyeshot.data.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do with every copy group of a sort.
+
+    Attributes:
+        name: on the command line.
+        kind: of the decisions that it makes.
+        groups: which copy groups it is for: those under one label, or those under several.
+        description: in words.
+    """
+
+    name: str
+    kind: Kind
+    groups: Literal["one label", "several labels", "any"]
+    description: str
+
+
+POLICIES = (
+    Policy("keep-one", "keep-one", "one label", "of copies under one label, the largest stays (pixels, then bytes)"),
+    Policy("drop-both", "drop-both", "several labels", "copies under several labels go, since no label is sure"),
+    Policy("group", "group", "any", "copies stay, and stay together in every split"),
+)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A group that a policy left alone, since a class would have become too small.
+
+    Attributes:
+        names: ids of its images.
+        label: the class.
+        left: how many images the class would have kept.
+    """
+
+    names: tuple[str, ...]
+    label: str
+    left: int
+
+
+def find_policy(name: str) -> Policy:
+    """A policy by its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    for policy in POLICIES:
+        if policy.name == name:
+            return policy
+    known = ", ".join(policy.name for policy in POLICIES)
+    raise InputError(f"--policy must be one of {known}, got {name!r}.")
+
+
+def apply_policy(
+    policy: Policy,
+    manifest: Manifest,
+    groups: NDArray[np.int64],
+    *,
+    min_per_class: int,
+    known: Decisions | None = None,
+    author: str | None = None,
+) -> tuple[list[Decision], list[Stopped]]:
+    """The decisions of a policy; nothing is stored.
+
+    Args:
+        manifest: what is left so far, so that a policy applied twice decides nothing new.
+        groups: int64 (N,), equal for copies among the images of the manifest.
+        known: decisions that there are already; the same ones are not made again.
+        min_per_class: no class may get fewer images than this by the policy; one that has fewer loses none.
+
+    Returns:
+        decisions, and the groups that `min_per_class` stopped, both in an order that follows from content.
+
+    Raises:
+        InputError: `min_per_class` is below 1.
+    """
+    if min_per_class < 1:
+        raise InputError(f"--min-per-class must be at least 1, got {min_per_class}.")
+    table = manifest.table
+    frame, contents, ids = table.frame, table.contents, table.ids
+    labels: list[str | None] = frame["label"].to_list()
+    pixels = (frame["width"] * frame["height"]).to_list()
+    sizes = frame["bytes"].to_list()
+    counts = Counter(label for label in labels if label is not None)
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups.tolist()):
+        members[group].append(row)
+    several = [rows for rows in members.values() if len(rows) > 1]
+    active = known.active if known is not None else ()
+    already = {(decision.kind, frozenset(decision.images)) for decision in active}
+    decisions, stopped = [], []
+    command = f"{policy.name} --min-per-class {min_per_class}"
+    for rows in sorted(several, key=lambda rows: min(contents[row] for row in rows)):
+        group_labels = {labels[row] for row in rows}
+        if (policy.groups == "one label" and len(group_labels) > 1) or (
+            policy.groups == "several labels" and len(group_labels) == 1
+        ):
+            continue
+        rows = sorted(rows, key=lambda row: (-pixels[row], -sizes[row], contents[row], ids[row]))
+        lost = {"keep-one": rows[1:], "drop-both": rows}.get(policy.kind, [])
+        lost_of_class = Counter(label for label in (labels[row] for row in lost) if label is not None)
+        too_small = [
+            name for name, count in lost_of_class.items() if name is not None and counts[name] - count < min_per_class
+        ]
+        names = tuple(ids[row] for row in rows)
+        if too_small:
+            stopped += [Stopped(names, name, counts[name] - lost_of_class[name]) for name in sorted(too_small)]
+            continue
+        images = tuple(dict.fromkeys(contents[row] for row in rows))
+        if policy.kind == "group" and (len(images) < 2 or (policy.kind, frozenset(images)) in already):
+            continue  # equal bytes stay together anyway
+        keep = images[0] if policy.kind == "keep-one" else None
+        decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=command, author=author))
+        counts.subtract(lost_of_class)
+    return decisions, stopped

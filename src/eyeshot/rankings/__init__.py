@@ -1,0 +1,5 @@
+"""Which model, augmentation or optimizer fits: candidates, scores, intervals, recommendation."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

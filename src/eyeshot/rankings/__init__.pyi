@@ -1,0 +1,13 @@
+from .augmentations.cover import cover as cover
+from .augmentations.estimate import estimate as estimate
+from .augmentations.models_compared import compare_models as compare_models
+from .augmentations.plan import Plan as Plan
+from .augmentations.plan import prepare as prepare
+from .augmentations.report import Candidate as Candidate
+from .augmentations.report import CoverReport as CoverReport
+from .augmentations.report import ModelRow as ModelRow
+from .augmentations.result import Cover as Cover
+from .augmentations.result import CoverMap as CoverMap
+from .augmentations.settings import TRAIN_OPTIONS as TRAIN_OPTIONS
+from .augmentations.settings import CoverSettings as CoverSettings
+from .augmentations.settings import check_settings as check_settings

@@ -1,0 +1,174 @@
+"""Everything that can be checked before the long work: folders, model, candidates, budget."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
+from eyeshot.core import SILENT, InputError, Progress, describe_hardware, find_workspace
+from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
+from eyeshot.rankings.augmentations.data import Tables, check_folders, read_tables
+from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
+from eyeshot.rankings.augmentations.kept_costs import KeptCosts
+from eyeshot.rankings.augmentations.measure import draws_of
+from eyeshot.rankings.augmentations.settings import CoverSettings
+from eyeshot.rankings.augmentations.short_run_costs import check_budget, probe_costs
+from eyeshot.training import TrainSettings, default_settings
+
+ASPECT_PERCENTILES = (5, 95)
+SCRATCH_RATE = 0.25
+"""Of the learning rate of a training from scratch: short runs go on from a network that is trained already."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run that is ready to start: folders read, model loaded, candidates chosen, nothing decoded.
+
+    Attributes:
+        base: the pipeline before every candidate; empty or one.
+        run_settings: of the short runs.
+        costs: of a step and a reading of these on this machine; None where nothing will be trained.
+    """
+
+    settings: CoverSettings
+    tables: Tables
+    backbone: Backbone
+    device: str
+    candidates: tuple[Augmentation, ...]
+    base: tuple[Augmentation, ...]
+    run_settings: TrainSettings
+    costs: Costs | None
+    cache: Path
+    notes: list[str]
+
+    @property
+    def views(self) -> int:
+        """Augmented images that will go through the model, held-out views included."""
+        held_out = len(self.tables.val)
+        draws = [draws_of((*self.base, one), self.settings.draws) for one in self.candidates]
+        return sum(draw * len(self.tables.sources) + held_out for draw in draws)
+
+
+@gpu_errors_told()
+def prepare(
+    train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None
+) -> Plan:
+    """Check everything that can be checked before the long work.
+
+    Raises:
+        InputError: a folder, option or candidate cannot be used, or the budget holds not one step of each.
+        ModelError: the model or its weights cannot be had.
+    """
+    cache = cache or find_workspace().cache
+    device, device_reason = choose_device(settings.device)
+    check_folders(Path(train), settings)
+    augmentations(*settings.candidates)  # an unknown name fails before folders are read
+    if settings.map:
+        augmentations(*settings.map)
+    base = _base(settings.base)
+    model, reason = (
+        (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
+    )
+    backbone = load_backbone(
+        model,
+        weights=settings.weights,
+        from_scratch=settings.from_scratch,
+        size=settings.size,
+        mean=settings.mean,
+        std=settings.std,
+        interpolation=settings.interpolation,
+        fit=settings.fit,
+    )
+    for one in (*base, *augmentations(*settings.candidates)):
+        check_augmentation(one, backbone.geometry.size)
+    progress = progress or SILENT
+    tables = read_tables(Path(train), settings, cache=cache, progress=progress)
+    candidates, left_out = _choose_candidates(settings, tables, base)
+    notes = [
+        *tables.notes,
+        f"model: {backbone.name}{reason}; {backbone.reason}",
+        f"device: {device} ({device_reason})",
+        *left_out,
+    ]
+    run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
+    costs = None
+    if settings.budget_s or settings.confirm:
+        trained = [one for one in candidates if one.family != "control"]
+        read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
+        kept = KeptCosts(
+            cache, backbone.fingerprint, [one.fingerprint for one in (*base, *trained)], len(tables.train.classes),
+            read, run_settings, str(device), settings.batch_size, settings.budget_s,
+            platform.node(), describe_hardware(device),
+        )  # fmt: skip
+        known = kept.load()
+        if known is None:
+            progress(0, 0, "timing a step")
+        costs, batch_size = known or probe_costs(
+            backbone,
+            trained,
+            base=base,
+            class_count=len(tables.train.classes),
+            read_images=read,
+            settings=run_settings,
+            device=str(device),
+            batch_size=settings.batch_size,
+        )
+        if batch_size < run_settings.batch_size:
+            notes.append(f"short runs: batches of {batch_size}, since {device} has no room for more.")
+            run_settings = run_settings.model_copy(update={"batch_size": batch_size})
+        # From pretrained weights, heads on features come first, and four of each list must go on.
+        least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
+        if known is None:
+            if settings.budget_s:
+                check_budget(settings.budget_s, least, costs)
+            kept.keep(costs, batch_size)
+    return Plan(
+        settings=settings,
+        tables=tables,
+        backbone=backbone,
+        device=str(device),
+        candidates=candidates,
+        base=base,
+        run_settings=run_settings,
+        costs=costs,
+        cache=cache,
+        notes=notes,
+    )
+
+
+def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainSettings:
+    """Settings of a whole training, with a smaller learning rate where that would start untrained."""
+    settings, _ = default_settings(backbone, n_train, seed=seed)
+    if backbone.pretrained:
+        return settings
+    return settings.model_copy(update={"learning_rate": settings.learning_rate * SCRATCH_RATE})
+
+
+def _base(name: str | None) -> tuple[Augmentation, ...]:
+    if name is None:
+        return ()
+    base = augmentation(name)
+    if base.mixes:
+        raise InputError(
+            f"--base must leave each image its one label, got {name}, which mixes labels. Leave it out here, and add "
+            "it to the training afterwards."
+        )
+    return (base,)
+
+
+def _choose_candidates(
+    settings: CoverSettings, tables: Tables, base: tuple[Augmentation, ...]
+) -> tuple[tuple[Augmentation, ...], list[str]]:
+    """The asked ones but the base itself, and the controls in every run."""
+    ratios = (tables.train.frame["width"] / tables.train.frame["height"]).to_numpy()
+    low, high = np.percentile(ratios, ASPECT_PERCENTILES)
+    asked = augmentations(*settings.candidates, aspect_ratios=(float(low), float(high)))
+    controls = augmentations("control")
+    names = {one.name for one in base}
+    chosen = tuple(one for one in asked if one.family != "control" and one.name not in names)
+    notes = [f"{one.name} is the base: no candidate." for one in asked if one.name in names]
+    return (*chosen, *controls), notes

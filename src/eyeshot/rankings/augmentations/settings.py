@@ -1,0 +1,119 @@
+"""What the main job is told to do, typed and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eyeshot.core import InputError, refused_option
+
+SAMPLE = 600
+DRAWS = 3
+BASELINE_CAP_S = 120.0
+BUDGET_S = 600.0
+TRAIN_OPTIONS = (
+    "weights",
+    "from_scratch",
+    "size",
+    "mean",
+    "std",
+    "interpolation",
+    "fit",
+    "labels",
+    "path_column",
+    "label_column",
+    "image_root",
+    "val",
+    "val_share",
+    "seed",
+    "device",
+)
+"""Settings of `CoverSettings` that a training on the same images needs too, beside the model."""
+
+
+class CoverSettings(BaseModel):
+    """Settings of `eyeshot cover`.
+
+    Attributes:
+        test: folder of unlabelled images to be covered; without one the validation images are the target.
+        val: class folders of held-out images of the user's own.
+        val_share: share of the training images held out where there is no `val`.
+        labels: CSV file with paths and labels, in the place of class folders.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        model: timm tag, or "package.module:factory".
+        weights: local file with the model's weights.
+        from_scratch: train a baseline of the architecture in place, on clean images.
+        mean, std, interpolation: how to prepare images for a model of the user's own.
+        size: side of the images in pixels; the model's own where not given.
+        fit: crop or pad to the square.
+        sample: images of each kind (source, held-out, target) at most.
+        draws: views of each source image per candidate; one where every view would be the same.
+        batch_size: images at once in the model.
+        workers: threads that decode.
+        candidates: names, wildcards or families; all where empty.
+        generated: class folders of made images: one more candidate.
+        map: candidates on the map, beside the winner; chosen where empty.
+        projections: which maps to draw; none skips the map.
+        images: small pictures on the page.
+        seed: of every random choice.
+        device: cuda, mps or cpu; found where not given.
+        base: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
+        budget_s: seconds for short runs; 0 ranks by cover alone.
+        decisions: file of decisions that the training images are cleaned by.
+        split: file of `eyeshot split`; `val` goes before it, and it before `val_share`.
+        fold: of the split, the fold that validates.
+        rules: what is stated about the use of test images; for the report.
+        confirm: how many of the first are trained to the end, with clean and TrivialAugment.
+        baseline_cap_s: no epoch of the baseline begins after so many seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: Path | None = None
+    val: Path | None = None
+    val_share: float = 0.2
+    labels: Path | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    image_root: Path | None = None
+    model: str | None = None
+    weights: Path | None = None
+    from_scratch: bool = False
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None
+    size: int | None = Field(default=None, ge=8)
+    fit: Literal["crop", "pad"] = "crop"
+    sample: int = Field(default=SAMPLE, ge=20)
+    draws: int = Field(default=DRAWS, ge=1, le=64)
+    batch_size: int = Field(default=64, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    candidates: tuple[str, ...] = ()
+    generated: Path | None = None
+    map: tuple[str, ...] = ()
+    projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
+    images: bool = True
+    seed: int = Field(default=0, ge=0)
+    device: str | None = None
+    base: str | None = None
+    budget_s: float = Field(default=BUDGET_S, ge=0)
+    confirm: int = Field(default=0, ge=0)
+    decisions: Path | None = None
+    split: Path | None = None
+    fold: int | None = Field(default=None, ge=0)
+    rules: str = ""
+    baseline_cap_s: float = Field(default=BASELINE_CAP_S, gt=0)
+
+
+def check_settings(**values: object) -> CoverSettings:
+    """Settings from loose values.
+
+    Raises:
+        InputError: a value is out of its range, or its name is unknown.
+    """
+    try:
+        return CoverSettings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(refused_option(error, "cover")) from error

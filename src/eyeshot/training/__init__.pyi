@@ -1,0 +1,16 @@
+from .baseline import train_baseline as train_baseline
+from .batches import joined as joined
+from .classifier import read_images_with as read_images_with
+from .classifier import start_state as start_state
+from .folders import TrainPlan as TrainPlan
+from .folders import plan_training as plan_training
+from .folders import train_folder as train_folder
+from .loop import train as train
+from .result import Accuracy as Accuracy
+from .result import TrainResult as TrainResult
+from .result import discard_damaged as discard_damaged
+from .result import read_validation as read_validation
+from .settings import TrainSettings as TrainSettings
+from .settings import default_settings as default_settings
+from .steps import State as State
+from .steps import train_steps as train_steps

@@ -1,0 +1,96 @@
+"""What people decided is used: the manifest, the team's split, and copies of the target in training are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
+
+from eyeshot.core.errors import InputError
+from eyeshot.data import DecisionLog, Split, decide, read_images
+
+
+def split_of(folder: Path, file: Path, *, validate: int = 3, skip: int = 0) -> Path:
+    """Every image whose number divides by `validate` is in part "val"."""
+    table = read_images(folder)
+    parts = {
+        content: "val" if int(Path(name).stem) % validate == 0 else 0
+        for name, content in zip(table.ids, table.contents, strict=True)
+    }
+    for content in list(parts)[:skip]:
+        del parts[content]
+    Split(seed=0, folds=0, val=0.3, parts=parts).write(file)
+    return file
+
+
+def test_images_that_were_left_out_or_relabelled_are_so_in_the_run(train, test, tmp_path: Path):  # noqa: F811
+    table = read_images(train)
+    contents = dict(zip(table.ids, table.contents, strict=True))
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.append([
+        decide("drop", [contents["a/0.png"], contents["a/3.png"]], author="ann"),
+        decide("merge-classes", classes=["b", "c"], label="bc", author="ann"),
+    ])  # fmt: skip
+    tables = read(train, tmp_path, test=test, decisions=log.file)
+    assert tables.n_train + tables.n_val == 118
+    assert tables.train.classes == ("a", "bc")
+    assert not {contents["a/0.png"], contents["a/3.png"]} & {*tables.train.contents}
+    assert any("2 of 120 images left out, 80 under another label (2 decisions)" in note for note in tables.notes)
+
+
+def test_decisions_that_leave_one_class_are_told(train, test, tmp_path: Path):  # noqa: F811
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    log.append([decide("merge-classes", classes=["a", "b", "c"], label="all", author="ann")])
+    with pytest.raises(InputError, match="--no-manifest"):
+        read(train, tmp_path, test=test, decisions=log.file)
+
+
+def test_the_split_of_the_team_validates_and_a_folder_of_ones_own_goes_before_it(train, test, tmp_path: Path):  # noqa: F811
+    split = split_of(train, tmp_path / "split.json")
+    tables = read(train, tmp_path, test=test, split=split)
+    assert (tables.n_train, tables.n_val) == (80, 40)
+    assert all(int(Path(name).stem) % 3 == 0 for name in tables.val.ids)
+    used = [*tables.sources, *tables.more]
+    assert all(int(Path(tables.train.ids[row]).stem) % 3 for row in used)
+    for number in range(30):
+        write(picture(5000 + number), tmp_path / "own" / "abc"[number % 3] / f"{number}.png")
+    own = read(train, tmp_path, test=test, split=split, val=tmp_path / "own")
+    assert (own.n_train, own.n_val) == (120, 30)
+
+
+def test_images_that_came_after_the_split_are_told_and_not_used(train, test, tmp_path: Path):  # noqa: F811
+    tables = read(train, tmp_path, test=test, split=split_of(train, tmp_path / "split.json", skip=10))
+    assert tables.n_train + tables.n_val == 110
+    assert any(note.startswith("10 images came after the split") for note in tables.notes)
+
+
+def test_the_split_of_other_images_is_not_used(train, test, tmp_path: Path):  # noqa: F811
+    tables = read(train, tmp_path, test=test, split=split_of(train, tmp_path / "split.json", skip=70))
+    assert (tables.n_train, tables.n_val) == (96, 24)
+    assert any("split.json knows 50 of 120 images and is not used" in note for note in tables.notes)
+
+
+def test_a_split_without_validation_images_is_refused(train, test, tmp_path: Path):  # noqa: F811
+    split = split_of(train, tmp_path / "split.json", validate=10**6)
+    Split.model_validate_json(split.read_text("utf-8")).model_copy(update={"val": 0.0, "folds": 2}).write(split)
+    with pytest.raises(InputError, match="to train and 0 to validate"):
+        read(train, tmp_path, test=test, split=split, fold=1)
+
+
+def test_target_images_that_are_in_training_are_told_flipped_ones_too(train, test, tmp_path: Path):  # noqa: F811
+    for number in range(120):
+        if number % 30 == 0:
+            write(np.fliplr(picture(number)), test / f"leak{number}.png")
+    _, data = read_and_decode(train, tmp_path, test=test, val_share=0.1)
+    used = {Path(name).stem for part in (data.sources, data.more) for name in part.ids}
+    leaking = {name for name in data.target.ids if name.startswith("leak") and name[4:-4] in used}
+    (note,) = [note for note in data.notes if "target images are copies" in note]
+    assert note.startswith(f"{len(leaking)} of 44 target images")
+    assert len(leaking) >= 2
+
+
+def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F811
+    _, data = read_and_decode(train, tmp_path, test=test)
+    assert not any("target images are copies" in note for note in data.notes)
