@@ -11,6 +11,7 @@ from eyeshot.auditing.importance_weights import (
     judge_likeness,
     order_by_weight,
 )
+from eyeshot.core import auc_half_width
 from eyeshot.core.errors import InputError
 from eyeshot.data import hold_out
 
