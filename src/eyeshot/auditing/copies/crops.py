@@ -7,6 +7,7 @@ map beyond what a crop of 8 % a side or a turn of 8 degrees needs is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,12 @@ def find_crops(
         known: int64 (p,), `Pairs.keys` of pairs that are copies anyway.
         workers, progress: as everywhere.
     """
-    whole = whiten(standardised(view_thumbnails(grey, WHOLE)))
+    small, *seen = view_thumbnails(grey, (WHOLE, *VIEWS))
+    whole = whiten(standardised(small))
     met_in: list[Pairs] = []
-    for number, view in enumerate(VIEWS):
+    for number, view in enumerate(seen):
         progress(number, len(VIEWS), "searching for crops and turns")
-        met = search_exact(whole, whiten(standardised(view_thumbnails(grey, view))), least=LEAST_COSINE)
+        met = search_exact(whole, whiten(standardised(view)), least=LEAST_COSINE)
         # The view is kept with the orientation, so that the best of both together is chosen.
         met_in.append(Pairs(met.first, met.second, met.orientation + 8 * number, met.score))
     progress(len(VIEWS), len(VIEWS), "searching for crops and turns")
@@ -169,9 +171,9 @@ VIEWS = (
 )  # fmt: skip
 
 
-def view_thumbnails(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-    """Thumbnails float32 (n, 16, 16) of a view of pictures uint8 (n, 64, 64)."""
-    from scipy.sparse import csr_array  # here and below: a search for whole pictures needs none of it
+def view_thumbnails(grey: NDArray[np.uint8], views: Sequence[View]) -> NDArray[np.float32]:
+    """Thumbnails float32 (v, n, 16, 16) of v views of pictures uint8 (n, 64, 64)."""
+    from scipy.sparse import csr_array, vstack  # here and below: a search for whole pictures needs none of it
 
     side = grey.shape[1]
     step = side // SIDE
@@ -179,12 +181,13 @@ def view_thumbnails(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
     cell = (place[:, None] * SIDE + place[None, :]).ravel()
     ones = np.full(side * side, 1.0 / step**2, np.float32)
     means = csr_array((ones, (cell, np.arange(side * side))), shape=(SIDE * SIDE, side * side))
-    weights = (means @ _sampling(view.map(), side)).tocsr()
-    seen = np.empty((len(grey), SIDE * SIDE), np.float32)
+    weights = vstack([means @ _sampling(view.map(), side) for view in views], format="csr")
+    seen = np.empty((len(views), len(grey), SIDE * SIDE), np.float32)
     for start in range(0, len(grey), ALIGNED_AT_ONCE):
         block = np.ascontiguousarray(grey[start : start + ALIGNED_AT_ONCE].reshape(-1, side * side).T, np.float32)
-        seen[start : start + ALIGNED_AT_ONCE] = (weights @ block).T
-    return seen.reshape(len(grey), SIDE, SIDE)
+        sums = (weights @ block).reshape(len(views), SIDE * SIDE, -1)
+        seen[:, start : start + ALIGNED_AT_ONCE] = sums.transpose(0, 2, 1)
+    return seen.reshape(len(views), len(grey), SIDE, SIDE)
 
 
 def _sampling(matrix: NDArray[np.float64], side: int) -> csr_array:
