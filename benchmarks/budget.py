@@ -1,7 +1,7 @@
 """What ten minutes of short runs buy: PACS photographs with drawings as target, 64 px, the whole catalogue.
 
 `python -m benchmarks.budget scratch` (a small network from scratch) or `squeezenet` (with its weights).
-`--budget SECONDS` gives another budget; the page and cover.json go to --out, by default a temporary folder.
+`--budget SECONDS` gives another budget; the page and augmentations.json go to --out, by default a temporary folder.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import cover
-from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.rankings import rank_augmentations
+from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if __name__ == "__main__":
     kind = sys.argv[1]
@@ -26,13 +26,13 @@ if __name__ == "__main__":
         {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)
     ) | {"size": 64, "budget_s": float(option("--budget", "600"))}
     begun: list[float] = []
-    result = cover(
+    result = rank_augmentations(
         folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
         ranked_by_cover=lambda _: begun.append(time.perf_counter()), **options,
     )  # fmt: skip
     result.save(out)
-    write_cover_page(result, out / "cover.html")
-    write_cover_picture(result, out / "cover.svg")
+    write_ranking_page(result, out / "augmentations.html")
+    write_ranking_picture(result, out / "augmentations.svg")
     report = result.report
     assert report.budget is not None
     assert report.order is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.common import keep, option, said
 from eyeshot.cli.demo import check_answer, demo_settings
 from eyeshot.data.digits import write_digits
-from eyeshot.rankings import cover
+from eyeshot.rankings import rank_augmentations
 
 SEEDS = 10
 
@@ -27,7 +27,7 @@ if __name__ == "__main__":
         print(f"== seed {seed}", file=sys.stderr)
         train, test = write_digits(folder / f"digits-{seed}", seed=seed)
         settings = demo_settings(test, seed, budget_s=budget_s) | {"images": False, "projections": ()}
-        report = cover(train, cache=folder / "cache", progress=said(), **settings).report
+        report = rank_augmentations(train, cache=folder / "cache", progress=said(), **settings).report
         checks = dict(check_answer(report))
         score = {one.name: one.score or 0.0 for one in report.candidates}
         first_two = {one.name for one in report.of("ranked")[:2]}

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.main_job scratch` (a small network from scratch, 64 px) or `squeezenet` (with its weights,
 128 px).
-The page and cover.json go to --out, by default a temporary folder.
+The page and augmentations.json go to --out, by default a temporary folder.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import cover
-from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.rankings import rank_augmentations
+from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if __name__ == "__main__":
     kind = sys.argv[1]
@@ -27,12 +27,12 @@ if __name__ == "__main__":
         if kind == "scratch"
         else {**squeezenet(folder), "size": 128}
     )
-    result = cover(
+    result = rank_augmentations(
         folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target, budget_s=0, **options
     )
     result.save(out)
-    write_cover_page(result, out / "cover.html")
-    write_cover_picture(result, out / "cover.svg")
+    write_ranking_page(result, out / "augmentations.html")
+    write_ranking_picture(result, out / "augmentations.svg")
     report = result.report
     keep(
         f"main_job_{kind}",
@@ -47,6 +47,6 @@ if __name__ == "__main__":
             "answer": report.answer,
             "ranking": [[one.name, one.score, one.interval, one.tie_group] for one in report.of("ranked")],
             "destroyers": [one.name for one in report.of("destroyer")],
-            "page_bytes": (out / "cover.html").stat().st_size,
+            "page_bytes": (out / "augmentations.html").stat().st_size,
         },
     )

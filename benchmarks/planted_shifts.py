@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from benchmarks.common import hash_of, keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import Cover, cover
+from eyeshot.rankings import AugmentationRanking, rank_augmentations
 
 Pixels = NDArray[np.uint8]
 TARGETS = 500
@@ -92,7 +92,7 @@ def plant(folder: Path, data: Path) -> Path:
     return train
 
 
-def judge(result: Cover, family: str) -> dict[str, object]:
+def judge(result: AugmentationRanking, family: str) -> dict[str, object]:
     """Whether the answer is right, and why."""
     report = result.report
     ranked = report.of("ranked")
@@ -122,7 +122,7 @@ if __name__ == "__main__":
     for name in shifts:
         family = SHIFTS[name][1]
         print(f"== {name}", file=sys.stderr)
-        result = cover(
+        result = rank_augmentations(
             train,
             cache=folder / "cache",
             progress=said(),

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.common import flat, keep, option, said, shared, squeezenet
 from eyeshot.core import spearman
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import cover
+from eyeshot.rankings import rank_augmentations
 
 SETTINGS = [(600, 6), (600, 3), (600, 2), (600, 1), (300, 3), (150, 3)]
 
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     for sample, draws in SETTINGS:
         for seed in (0, 1):
             print(f"== {sample} sources, {draws} draws, seed {seed}", file=sys.stderr)
-            report = cover(
+            report = rank_augmentations(
                 data / "data" / "pacs" / "photo",
                 cache=out / "cache",
                 progress=said(),

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_key_of_cover_json_is_documented() -> None:
-    text = (ROOT / "docs" / "cover-json.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "augmentations-json.md").read_text(encoding="utf-8")
     words = set(re.findall(r"`([a-z_0-9]+)`", text))
     records = [one for one in vars(report).values() if isinstance(one, type) and issubclass(one, report.Record)]
     fields = {name for record in records for name in record.model_fields}
@@ -82,6 +82,6 @@ def test_links_lead_to_files_of_the_project(name: str) -> None:
 
 
 def test_records_of_the_report_forbid_unknown_keys() -> None:
-    assert issubclass(report.CoverReport, BaseModel)
+    assert issubclass(report.RankingReport, BaseModel)
     with pytest.raises(ValueError, match="extra"):
         report.Scores.model_validate({"reachh": 1.0})

@@ -41,7 +41,7 @@ def product_gain(rows: Sequence[ScoreRow]) -> Values:
 
 
 def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
-    """Every single score of `cover.json`, and of the baselines those that the scores' run measured."""
+    """Every single score of `augmentations.json`, and of the baselines those that the scores' run measured."""
     found = {}
     for name in (*SINGLE, "cover_after_run", "validation", *BASELINES):
         sign = -1.0 if name in LESS_IS_BETTER else 1.0

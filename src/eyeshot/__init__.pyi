@@ -6,8 +6,8 @@ from .augment.user import custom_augmentation as custom_augmentation
 from .core.errors import EyeshotError as EyeshotError
 from .data.finding import read_images as read_images
 from .data.table import ImageTable as ImageTable
-from .rankings.augmentations.cover import cover as cover
-from .rankings.augmentations.result import Cover as Cover
-from .reports.cover_page import write_cover_page as write_cover_page
+from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
+from .rankings.augmentations.run import rank_augmentations as rank_augmentations
+from .reports.cover_page import write_ranking_page as write_ranking_page
 
 __version__: str

@@ -15,7 +15,7 @@ import pytest
 from command_line import MODEL, Digits, Done, Eyeshot, tree
 
 from eyeshot.augment import augmentation, compose_lines
-from eyeshot.rankings import CoverReport
+from eyeshot.rankings import RankingReport
 from eyeshot.rankings.augmentations.short_runs import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
@@ -41,8 +41,8 @@ def cover(eyeshot: Eyeshot, digits: Digits, *more: object) -> Done:
     return eyeshot("cover", digits.train, "--test", digits.test, *MODEL, *FEW, *budget, *more)
 
 
-def written(folder: Path = Path("eyeshot-out/cover")) -> CoverReport:
-    return CoverReport.model_validate_json((folder / "cover.json").read_text("utf-8"))
+def written(folder: Path = Path("eyeshot-out/augmentations")) -> RankingReport:
+    return RankingReport.model_validate_json((folder / "augmentations.json").read_text("utf-8"))
 
 
 def next_words(done: Done) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyesh
     assert report.answer[0].startswith("The base black.py:transform destroys labels itself: ")
     assert report.base.destroys[0] in report.answer[0]
     assert report.answer[0] in done.out
-    page = Path("eyeshot-out/cover/cover.html").read_text("utf-8")
+    page = Path("eyeshot-out/augmentations/augmentations.html").read_text("utf-8")
     assert "destroys labels itself" in page
 
 
@@ -215,7 +215,7 @@ def models(eyeshot: Eyeshot, digits: Digits, *more: object) -> Done:
 def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyeshot, digits: Digits):
     done = models(eyeshot, digits)
     assert done.code == 0, done.err
-    folders = {MODEL[1]: Path("eyeshot-out/cover"), OTHER: Path("eyeshot-out/cover") / OTHER}
+    folders = {MODEL[1]: Path("eyeshot-out/augmentations"), OTHER: Path("eyeshot-out/augmentations") / OTHER}
     for name, folder in folders.items():
         report = written(folder)
         assert report.models[0].name == name
@@ -224,9 +224,9 @@ def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyesh
         assert {row.name for row in table.rows if "ranked" in row.roles.values()} == {
             one.name for model in folders.values() for one in written(model).of("ranked")
         }
-        page = (folder / "cover.html").read_text("utf-8")
+        page = (folder / "augmentations.html").read_text("utf-8")
         for model, place in table.pages.items():
-            assert (folder / place).resolve() == (folders[model] / "cover.html").resolve()
+            assert (folder / place).resolve() == (folders[model] / "augmentations.html").resolve()
             if model != name:
                 assert f'href="{place}"' in page
         assert table.words in " ".join(done.out.split())
@@ -235,7 +235,7 @@ def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyesh
         [MODEL[1], OTHER],
     ]
     found = models(eyeshot, digits, "--json")
-    assert [CoverReport.model_validate(one).models[0].name for one in json.loads(found.out)] == [MODEL[1], OTHER]
+    assert [RankingReport.model_validate(one).models[0].name for one in json.loads(found.out)] == [MODEL[1], OTHER]
 
 
 def test_a_dry_run_of_several_models_plans_each_and_halves_the_budget(eyeshot: Eyeshot, digits: Digits):
@@ -274,7 +274,7 @@ def test_the_page_is_opened_or_its_place_is_told(eyeshot: Eyeshot, digits: Digit
     monkeypatch.setattr(webbrowser, "open", open_)
     done = cover(eyeshot, digits, "--open")
     assert done.code == 0
-    page = Path("eyeshot-out/cover/cover.html").resolve()
+    page = Path("eyeshot-out/augmentations/augmentations.html").resolve()
     assert opened == [page.as_uri()]
     assert ("No browser was found" in done.out) is not there
     if not there:

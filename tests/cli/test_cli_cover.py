@@ -9,7 +9,7 @@ import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
 
 from eyeshot.augment import augmentations
-from eyeshot.rankings import CoverReport
+from eyeshot.rankings import RankingReport
 
 MIXING = [one.name for one in augmentations("mixing")]
 FEW = ("--candidates", "invert", "--candidates", "mixing", "--sample", "40", "--draws", "1", "--no-images")
@@ -24,14 +24,14 @@ def cover(eyeshot: Eyeshot, digits: Digits, *more: object):
 def test_the_command_prints_the_ranking_and_writes_its_files(eyeshot: Eyeshot, digits: Digits):
     done = cover(eyeshot, digits)
     assert done.code == 0
-    out = Path("eyeshot-out/cover").resolve()
+    out = Path("eyeshot-out/augmentations").resolve()
     assert sorted(path.name for path in out.iterdir()) == [
-        "cover.html",
-        "cover.json",
-        "cover.svg",
+        "augmentations.html",
+        "augmentations.json",
+        "augmentations.svg",
         "uncovered.csv",
     ]
-    report = CoverReport.model_validate_json((out / "cover.json").read_text("utf-8"))
+    report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
     assert report.command == shlex.join(
         ["eyeshot", "cover", str(digits.train), "--test", str(digits.test), *MODEL, *FEW]
     )
@@ -42,13 +42,13 @@ def test_the_command_prints_the_ranking_and_writes_its_files(eyeshot: Eyeshot, d
     assert f"{100 * best.scores.label_consistent_coverage:.0f} %" in row
     assert "v2.RandomInvert(p=0.5)," in done.out
     assert re.search(rf"harder, not wider .*: {', '.join(MIXING)}", done.out)
-    for name in ("cover.html", "cover.json", "uncovered.csv"):
+    for name in ("augmentations.html", "augmentations.json", "uncovered.csv"):
         assert str(out / name) in done.out
     assert str(Path("eyeshot-out/cache").resolve()) in done.out
     assert "eyeshot cache clear" in done.out
     assert f"Next: eyeshot train {digits.train} --model test_resnet.r160_in1k" in done.out
     assert "--augment invert" in done.out
-    page = (out / "cover.html").read_text("utf-8")
+    page = (out / "augmentations.html").read_text("utf-8")
     assert "invert" in page
     assert len(page) < 15e6
 
@@ -66,8 +66,8 @@ def test_the_next_command_that_is_printed_can_be_run(eyeshot: Eyeshot, digits: D
 def test_json_is_all_that_stands_on_standard_output(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
     done = cover(eyeshot, digits, "--json", "--out", tmp_path / "out")
     assert done.code == 0
-    printed = CoverReport.model_validate_json(done.out)
-    assert printed == CoverReport.model_validate_json((tmp_path / "out" / "cover.json").read_text("utf-8"))
+    printed = RankingReport.model_validate_json(done.out)
+    assert printed == RankingReport.model_validate_json((tmp_path / "out" / "augmentations.json").read_text("utf-8"))
     assert "measuring candidates" in done.err
 
 
@@ -99,7 +99,7 @@ def test_a_dry_run_can_be_read_by_machines(eyeshot: Eyeshot, digits: Digits):
     assert plan["candidates"] == ["invert", *MIXING, "clean", "no-op", "shuffled-pixels"]
     assert (plan["n_train"], plan["n_val"], plan["n_target"], plan["sources"]) == (103, 27, 50, 40)
     assert min(plan[f"estimated_{what}"] for what in ("seconds", "memory_bytes", "disk_bytes")) > 0
-    assert Path(plan["out"]) == Path("eyeshot-out/cover").resolve()
+    assert Path(plan["out"]) == Path("eyeshot-out/augmentations").resolve()
 
 
 @pytest.mark.usefixtures("quick")
@@ -109,7 +109,7 @@ def test_results_lie_in_the_project_of_the_nearest_settings_file(eyeshot: Eyesho
     (here / "notebooks").mkdir()
     monkeypatch.chdir(here / "notebooks")
     assert cover(eyeshot, digits).code == 0
-    assert (here / "eyeshot-out" / "cover" / "cover.json").is_file()
+    assert (here / "eyeshot-out" / "cover" / "augmentations.json").is_file()
     assert not (here / "notebooks" / "eyeshot-out").exists()
 
 
@@ -151,7 +151,7 @@ def test_an_option_that_cannot_be_used_is_told_with_its_value_and_a_way_on(
     assert len(message) == 1
     for word in words:
         assert word in done.err
-    assert not Path("eyeshot-out/cover").exists()
+    assert not Path("eyeshot-out/augmentations").exists()
 
 
 def test_a_training_folder_that_is_not_there_is_told(eyeshot: Eyeshot):
@@ -204,7 +204,7 @@ def test_a_disk_that_fills_up_at_the_end_is_told_and_leaves_no_half_file(
     usual = os.replace
 
     def full(source, target):
-        if str(target).endswith("cover.json"):
+        if str(target).endswith("augmentations.json"):
             raise OSError(28, "No space left on device")
         usual(source, target)
 

@@ -31,7 +31,7 @@ def run_both(eyeshot: Eyeshot, digits: Digits) -> list[Any]:
     audited = eyeshot("audit", digits.train, "--test", digits.test, "--no-images")
     covered = eyeshot("cover", digits.train, "--test", digits.test, *MODEL, *COVER)
     assert (audited.code, covered.code) == (0, 0), audited.out + covered.out
-    files = [Path("eyeshot-out/audit/audit.json"), Path("eyeshot-out/cover/cover.json")]
+    files = [Path("eyeshot-out/audit/audit.json"), Path("eyeshot-out/augmentations/augmentations.json")]
     return [lasting(json.loads(file.read_text("utf-8"))) for file in files]
 
 

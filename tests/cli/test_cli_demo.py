@@ -95,7 +95,7 @@ def test_the_demo_ends_by_saying_whether_the_answer_was_found(eyeshot: Eyeshot, 
     statements = [line.split(maxsplit=1)[0] for line in done.out.splitlines() if line.startswith(("  yes", "  NO"))]
     assert len(statements) == 5
     assert done.out.rstrip().splitlines()[-1] == ("NOT FOUND" if "NO" in statements else "FOUND")
-    assert {"cover.json", "cover.html"} <= {path.name for path in Path("eyeshot-out/demo").iterdir()}
+    assert {"augmentations.json", "augmentations.html"} <= {path.name for path in Path("eyeshot-out/demo").iterdir()}
     silent = eyeshot("demo", "--seed", 3, "--json")
     assert json.loads(silent.out)["seed"] == 3
 

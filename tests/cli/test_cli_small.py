@@ -36,7 +36,7 @@ def test_a_cache_that_is_not_there_is_empty(eyeshot: Eyeshot):
 
 def test_clearing_the_cache_keeps_the_results(eyeshot: Eyeshot):
     place = some_cache(Path("eyeshot-out/cache"))
-    result = Path("eyeshot-out/cover/cover.json")
+    result = Path("eyeshot-out/augmentations/augmentations.json")
     result.parent.mkdir()
     result.touch()
     done = eyeshot("cache", "clear")

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 from synthetic_cover import make_cover
 
-from eyeshot.rankings.augmentations.result import Cover
-from eyeshot.reports import write_cover_page
+from eyeshot.rankings.augmentations.result import AugmentationRanking
+from eyeshot.reports import write_ranking_page
 
 
 @pytest.fixture(scope="session")
-def cover() -> Cover:
+def cover() -> AugmentationRanking:
     return make_cover()
 
 
 @pytest.fixture(scope="session")
-def page_path(cover: Cover, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cover_page(cover, tmp_path_factory.mktemp("page") / "cover.html")
+def page_path(cover: AugmentationRanking, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ranking_page(cover, tmp_path_factory.mktemp("page") / "augmentations.html")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A seeded result of `cover()` that was never measured: photographs of shapes, and drawings of them as target."""
+"""A seeded result of `rank_augmentations()`, not measured: photographs of shapes, drawings as target."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from eyeshot.rankings.augmentations.report import (
     Candidate,
     ClassScores,
-    CoverReport,
     MixedClasses,
     ModelInfo,
     ProjectionInfo,
+    RankingReport,
     Scores,
     Shift,
     SkippedFile,
     ValidationCheck,
 )
-from eyeshot.rankings.augmentations.result import Cover, CoverMap, Pictures, Projection
+from eyeshot.rankings.augmentations.result import AugmentationRanking, JointMap, Pictures, Projection
 
 CLASSES = ["arrow", "cross", "house", "kite", "ring", "star", "tree"]
 RANKED = [
@@ -196,7 +196,7 @@ def _candidate(
     )
 
 
-def make_report(classes: list[str] | None = None, **changes: object) -> CoverReport:
+def make_report(classes: list[str] | None = None, **changes: object) -> RankingReport:
     """The report alone."""
     classes = CLASSES if classes is None else classes
     candidates = [
@@ -208,7 +208,7 @@ def make_report(classes: list[str] | None = None, **changes: object) -> CoverRep
             _candidate(name, family, role, 0.0 if name == "no-op" else None, None, classes, 100 + number)
             for number, (name, family) in enumerate(entries)
         ]
-    report = CoverReport(
+    report = RankingReport(
         answer=[
             "Train with pencil-sketch: with it the training cloud covers 55 % of the target, clean images cover 41 %.",
             "Its neighbours agree on one class for 14.2 points more of the target than those of the no-op.",
@@ -306,7 +306,7 @@ def make_map(
     target: int = 400,
     validation: int = 200,
     views: int = 180,
-) -> CoverMap:
+) -> JointMap:
     """A joint map: islands of classes, the target apart, sketches between."""
     random = np.random.default_rng(seed)
     steps = {"train": 0.0, "validation": 0.05, "target": 1.0, "pencil-sketch": 0.8, "sobel-edges": 0.7}
@@ -356,7 +356,7 @@ def make_map(
     report = make_report(classes)
     labels = np.where(is_target, -1, truth).astype(np.int64)
     ids = np.where(is_target, np.array([f"sketch/n{n:05d}.png" for n in range(count)]), source)
-    return CoverMap(
+    return JointMap(
         cloud=cloud,
         label=labels,
         ids=ids,
@@ -372,7 +372,7 @@ def make_map(
     )
 
 
-def make_pictures(report: CoverReport, *, seed: int = 0, side: int = 64) -> Pictures:
+def make_pictures(report: RankingReport, *, seed: int = 0, side: int = 64) -> Pictures:
     """Views of the same six images by every candidate, and some drawings that nothing reaches."""
     random = np.random.default_rng(seed)
     originals = [photograph(number, random, side) for number in range(6)]
@@ -384,7 +384,7 @@ def make_pictures(report: CoverReport, *, seed: int = 0, side: int = 64) -> Pict
     return Pictures(samples=samples, uncovered=uncovered, uncovered_ids=report.uncovered[:24])
 
 
-def make_cover(classes: list[str] | None = None, **changes: object) -> Cover:
+def make_cover(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
     """The whole result."""
     report = make_report(classes, **changes)
-    return Cover(report=report, map=make_map(report.classes), pictures=make_pictures(report))
+    return AugmentationRanking(report=report, map=make_map(report.classes), pictures=make_pictures(report))

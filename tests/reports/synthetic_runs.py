@@ -10,16 +10,16 @@ from eyeshot.rankings.augmentations.report import (
     Budget,
     Candidate,
     Confirmed,
-    CoverReport,
     ModelPair,
     ModelRow,
     ModelTable,
     Order,
     Part,
+    RankingReport,
     Round,
     ShortRun,
 )
-from eyeshot.rankings.augmentations.result import Cover
+from eyeshot.rankings.augmentations.result import AugmentationRanking
 
 WEIGHT = 0.59
 SPREAD, HARDER_SPREAD = 0.015, 0.05
@@ -81,7 +81,7 @@ def _mix(candidates: list[Candidate], values: dict[str, list[float]]) -> None:
         candidate.tie_group = 1 + int((best - (candidate.combined or 0.0)) // 2.1)
 
 
-def make_full_report(classes: list[str] | None = None, **changes: object) -> CoverReport:
+def make_full_report(classes: list[str] | None = None, **changes: object) -> RankingReport:
     """The report with everything that a budget and several models bring."""
     report = make_report(classes)
     random = np.random.default_rng(7)
@@ -186,7 +186,7 @@ def _models(candidates: list[Candidate], random: np.random.Generator) -> ModelTa
             row.ranks[model] = None if own is None else 1 + sum(other is not None and other > own for other in same)
     return ModelTable(
         models=MODELS,
-        pages={name: f"../{name.split('.')[0]}/cover.html" for name in MODELS[1:]},
+        pages={name: f"../{name.split('.')[0]}/augmentations.html" for name in MODELS[1:]},
         advice=dict(zip(MODELS, ("pencil-sketch", "trivial-augment-wide", "grey"), strict=True)),
         rows=rows,
         pairs=[
@@ -198,8 +198,8 @@ def _models(candidates: list[Candidate], random: np.random.Generator) -> ModelTa
     )
 
 
-def make_full_cover(classes: list[str] | None = None, **changes: object) -> Cover:
+def make_full_cover(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
     """The whole result."""
     report = make_full_report(classes, **changes)
     points = make_map(report.classes)
-    return Cover(report=report, map=points, pictures=make_pictures(report))
+    return AugmentationRanking(report=report, map=points, pictures=make_pictures(report))

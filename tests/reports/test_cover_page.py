@@ -11,8 +11,8 @@ from synthetic_cover import make_cover, make_map, make_pictures, make_report
 
 from eyeshot.core.errors import StorageError
 from eyeshot.rankings.augmentations.report import SkippedFile
-from eyeshot.rankings.augmentations.result import Cover, Pictures
-from eyeshot.reports import write_cover_page
+from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
+from eyeshot.reports import write_ranking_page
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -31,8 +31,8 @@ def own_part(page: str) -> str:
     return page if start < 0 else page[:start] + page[page.index("</script>", start) :]
 
 
-def written(cover: Cover, folder: Path, *, images: bool = True) -> str:
-    return write_cover_page(cover, folder / "cover.html", images=images).read_text(encoding="utf-8")
+def written(cover: AugmentationRanking, folder: Path, *, images: bool = True) -> str:
+    return write_ranking_page(cover, folder / "augmentations.html", images=images).read_text(encoding="utf-8")
 
 
 def test_the_page_is_well_formed(page_text: str) -> None:
@@ -68,7 +68,7 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page_text: str) -> 
     )
 
 
-def test_the_answer_stands_at_the_top(cover: Cover, page_text: str) -> None:
+def test_the_answer_stands_at_the_top(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     report = cover.report
     assert text.index(report.answer[0]) < text.index("The ranking")
@@ -80,10 +80,10 @@ def test_the_answer_stands_at_the_top(cover: Cover, page_text: str) -> None:
 def test_what_the_answer_says_of_the_shift_is_said_once(tmp_path: Path) -> None:
     report = make_report()
     report.answer.append(report.shift.words)
-    assert Outline(written(Cover(report, None, Pictures()), tmp_path)).text.count(report.shift.words) == 1
+    assert Outline(written(AugmentationRanking(report, None, Pictures()), tmp_path)).text.count(report.shift.words) == 1
 
 
-def test_every_candidate_has_its_place(cover: Cover, page_text: str) -> None:
+def test_every_candidate_has_its_place(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     places = [
         text.index(title)
@@ -100,7 +100,7 @@ def test_the_first_tie_group_is_marked(page_text: str) -> None:
     assert page_text.count('<tr class="first-group') == 3
 
 
-def test_a_gain_that_could_be_chance_is_hollow(cover: Cover, page_text: str) -> None:
+def test_a_gain_that_could_be_chance_is_hollow(cover: AugmentationRanking, page_text: str) -> None:
     ranking = page_text[page_text.index('<table class="ranking">') : page_text.index("</table>")]
     hollow = sum(1 for one in cover.report.of("ranked") if one.interval and one.interval[0] <= 0)
     assert 0 < hollow < len(cover.report.of("ranked"))
@@ -111,7 +111,7 @@ def test_why_a_score_is_missing_is_said(page_text: str) -> None:
     assert "labels are mixed" in Outline(page_text).text
 
 
-def test_how_it_was_made_is_told(cover: Cover, page_text: str) -> None:
+def test_how_it_was_made_is_told(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     for said in (cover.report.command, cover.report.hardware, "2 skipped files", "hidden file of macOS", "4 min 1 s"):
         assert said in text
@@ -128,7 +128,7 @@ def test_nothing_of_the_user_becomes_markup(tmp_path: Path) -> None:
     points = make_map(report.classes)
     points.candidates[0] = HOSTILE[0]
     points.cloud[:] = np.where(points.cloud == "pencil-sketch", HOSTILE[0], points.cloud)
-    page = written(Cover(report, points, make_pictures(report)), tmp_path)
+    page = written(AugmentationRanking(report, points, make_pictures(report)), tmp_path)
     outline = Outline(page)
     assert outline.faults == []
     assert len(outline.all("script")) == len(Outline(plain).all("script"))
@@ -149,7 +149,7 @@ def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None
     assert Outline(written(cover, tmp_path)).faults == []
 
 
-def test_without_images_no_picture_is_on_the_page(cover: Cover, tmp_path: Path) -> None:
+def test_without_images_no_picture_is_on_the_page(cover: AugmentationRanking, tmp_path: Path) -> None:
     page = written(cover, tmp_path, images=False)
     assert "data:image" not in own_part(page)
     assert '"sprite"' not in page
@@ -158,7 +158,7 @@ def test_without_images_no_picture_is_on_the_page(cover: Cover, tmp_path: Path) 
 
 
 def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
-    page = written(Cover(make_report(), None, Pictures()), tmp_path)
+    page = written(AugmentationRanking(make_report(), None, Pictures()), tmp_path)
     assert "No map was drawn" in page
     assert "Bokeh" not in page
     assert len(page) < 400_000
@@ -176,12 +176,16 @@ def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
     ids=["no candidates", "hardly anything", "by distance", "validation is the target"],
 )
 def test_odd_results_give_a_page_too(changes: dict[str, object], tmp_path: Path) -> None:
-    cover = Cover(make_report(**changes), make_map(["a", "b"], train=9, target=9, validation=9, views=9), Pictures())
+    cover = AugmentationRanking(
+        make_report(**changes), make_map(["a", "b"], train=9, target=9, validation=9, views=9), Pictures()
+    )
     assert Outline(written(cover, tmp_path)).faults == []
 
 
 def test_distances_are_named_where_they_rank(tmp_path: Path) -> None:
-    text = Outline(written(Cover(make_report(ranked_by="nearest_distance"), None, Pictures()), tmp_path)).text
+    text = Outline(
+        written(AugmentationRanking(make_report(ranked_by="nearest_distance"), None, Pictures()), tmp_path)
+    ).text
     assert "under 5 %, so distances rank" in text
     assert "+0.14" in text
 
@@ -190,14 +194,14 @@ def test_a_hundred_classes_and_many_files_stay_small(tmp_path: Path) -> None:
     classes = [f"class number {n} with a rather long name of its own" for n in range(100)]
     report = make_report(classes, skipped=[SkippedFile(path=f"{n}.jpg", reason="broken") for n in range(30_000)])
     points = make_map(classes, train=20, target=20, validation=20, views=5)
-    page = written(Cover(report, points, make_pictures(report)), tmp_path)
+    page = written(AugmentationRanking(report, points, make_pictures(report)), tmp_path)
     assert len(page.encode()) < 4_000_000
     assert "30,000 skipped files" in page
     assert page.count("broken</td>") == 200
 
 
 def test_pictures_give_way_before_the_page_grows_too_large(
-    cover: Cover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cover: AugmentationRanking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eyeshot.reports.cover_page.MOST_BYTES", 1_900_000)
     page = written(cover, tmp_path)
@@ -209,10 +213,10 @@ def test_with_all_images_the_page_is_far_under_its_limit(page_path: Path) -> Non
     assert page_path.stat().st_size < 5_000_000
 
 
-def test_the_page_is_whole_or_not_there(cover: Cover, tmp_path: Path) -> None:
+def test_the_page_is_whole_or_not_there(cover: AugmentationRanking, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="taken"):
-        write_cover_page(cover, tmp_path / "taken" / "cover.html")
+        write_ranking_page(cover, tmp_path / "taken" / "augmentations.html")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-    write_cover_page(cover, tmp_path / "new" / "cover.html", images=False)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["cover.html"]
+    write_ranking_page(cover, tmp_path / "new" / "augmentations.html", images=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["augmentations.html"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from synthetic_cover import make_map, make_pictures, make_report
 
-from eyeshot.rankings.augmentations.result import Cover, Pictures
-from eyeshot.reports import write_cover_page
+from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
+from eyeshot.reports import write_ranking_page
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 400)
@@ -125,7 +125,7 @@ def test_points_outside_of_the_frame_are_counted(chromium: Any, tmp_path: Path) 
     points = make_map(report.classes, train=60, target=60, validation=60, views=20)
     for projection in points.projections:
         projection.xy[(points.cloud == "no-op").nonzero()[0][:3]] = 1e4
-    path = write_cover_page(Cover(report, points, Pictures()), tmp_path / "cover.html")
+    path = write_ranking_page(AugmentationRanking(report, points, Pictures()), tmp_path / "augmentations.html")
     for site in opened(chromium, path, 1280):
         assert not site.page.locator("#outside").is_visible()
         site.page.locator("input[name=cloud][value=cloud-5]").check()
@@ -134,7 +134,7 @@ def test_points_outside_of_the_frame_are_counted(chromium: Any, tmp_path: Path) 
         assert not site.page.locator("#outside").is_visible()
 
 
-def test_target_points_that_are_not_covered_change_their_shape(wide: Opened, cover: Cover) -> None:
+def test_target_points_that_are_not_covered_change_their_shape(wide: Opened, cover: AugmentationRanking) -> None:
     points = cover.map
     assert points is not None
     assert set(wide.map("shapes('target')")) == {"triangle"}
@@ -147,7 +147,7 @@ def test_target_points_that_are_not_covered_change_their_shape(wide: Opened, cov
     assert set(wide.map("shapes('target')")) == {"triangle"}
 
 
-def test_wrong_validation_images_change_their_shape(wide: Opened, cover: Cover) -> None:
+def test_wrong_validation_images_change_their_shape(wide: Opened, cover: AugmentationRanking) -> None:
     points = cover.map
     assert points is not None
     wide.page.get_by_label("right against wrong").check()
@@ -159,7 +159,7 @@ def test_wrong_validation_images_change_their_shape(wide: Opened, cover: Cover) 
     assert "outside 69.7 %" in said
 
 
-def test_pointing_at_a_point_shows_its_image_and_class(site: Opened, cover: Cover) -> None:
+def test_pointing_at_a_point_shows_its_image_and_class(site: Opened, cover: AugmentationRanking) -> None:
     points = cover.map
     assert points is not None
     x, y = (column[7] for column in site.map("places('target')"))
@@ -181,7 +181,7 @@ def test_pointing_at_a_point_shows_its_image_and_class(site: Opened, cover: Cove
     assert max(abs(shown[band] - int(points.thumbnails[number, 16, 16, band])) for band in range(3)) < 60
 
 
-def test_the_keyboard_walks_from_point_to_point(site: Opened, cover: Cover) -> None:
+def test_the_keyboard_walks_from_point_to_point(site: Opened, cover: AugmentationRanking) -> None:
     assert cover.map is not None
     site.page.get_by_label("step through").select_option(label="no-op")
     site.page.get_by_label("Next point").focus()
@@ -238,7 +238,7 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, page_pat
         assert site.page.evaluate(paper) == light
 
 
-def test_the_lines_to_paste_are_copied(chromium: Any, page_path: Path, cover: Cover) -> None:
+def test_the_lines_to_paste_are_copied(chromium: Any, page_path: Path, cover: AugmentationRanking) -> None:
     for site in opened(chromium, page_path, 1280, permissions=["clipboard-read", "clipboard-write"]):
         site.page.locator("button[data-copy=recipe]").click()
         site.page.wait_for_function("document.querySelector('button[data-copy=recipe]').textContent === 'Copied'")
@@ -270,7 +270,9 @@ def test_hostile_and_long_names_break_neither_page_nor_layout(chromium: Any, tmp
     points.candidates[0] = report.advice
     points = type(points)(**{**points.__dict__, "cloud": points.cloud.astype("U400"), "ids": points.ids.astype("U900")})
     points.cloud[points.cloud == "pencil-sketch"] = report.advice
-    path = write_cover_page(Cover(report, points, make_pictures(report)), tmp_path / "cover.html")
+    path = write_ranking_page(
+        AugmentationRanking(report, points, make_pictures(report)), tmp_path / "augmentations.html"
+    )
     for width in WIDTHS:
         for site in opened(chromium, path, width):
             assert site.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -280,8 +282,8 @@ def test_hostile_and_long_names_break_neither_page_nor_layout(chromium: Any, tmp
             assert site.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_without_images_the_map_still_works(chromium: Any, cover: Cover, tmp_path: Path) -> None:
-    path = write_cover_page(cover, tmp_path / "cover.html", images=False)
+def test_without_images_the_map_still_works(chromium: Any, cover: AugmentationRanking, tmp_path: Path) -> None:
+    path = write_ranking_page(cover, tmp_path / "augmentations.html", images=False)
     for site in opened(chromium, path, 400):
         site.page.get_by_label("Next point").click()
         assert "target image" in site.page.locator("#point-text").inner_text()

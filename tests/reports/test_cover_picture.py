@@ -15,19 +15,19 @@ from synthetic_cover import make_cover, make_report
 from synthetic_runs import make_full_cover
 
 from eyeshot.core.errors import InputError
-from eyeshot.rankings.augmentations.result import Cover, Pictures
-from eyeshot.reports import write_cover_picture
+from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
+from eyeshot.reports import write_ranking_picture
 from eyeshot.reports.cover_picture import MOST_ROWS, STYLE, draw_cover
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def drawn(cover: Cover, folder: Path) -> ElementTree.Element:
-    return ElementTree.fromstring(write_cover_picture(cover, folder / "picture.svg").read_text(encoding="utf-8"))
+def drawn(cover: AugmentationRanking, folder: Path) -> ElementTree.Element:
+    return ElementTree.fromstring(write_ranking_picture(cover, folder / "picture.svg").read_text(encoding="utf-8"))
 
 
-def test_the_picture_shows_the_map_the_ranking_and_images(cover: Cover, tmp_path: Path) -> None:
+def test_the_picture_shows_the_map_the_ranking_and_images(cover: AugmentationRanking, tmp_path: Path) -> None:
     picture = drawn(cover, tmp_path)
     texts = [element.text for element in picture.iter(f"{SVG}text")]
     assert "pencil-sketch" in texts
@@ -36,7 +36,7 @@ def test_the_picture_shows_the_map_the_ranking_and_images(cover: Cover, tmp_path
     assert len(list(picture.iter(f"{SVG}image"))) == 3
 
 
-def test_it_needs_nothing_from_outside_and_runs_nothing(cover: Cover, tmp_path: Path) -> None:
+def test_it_needs_nothing_from_outside_and_runs_nothing(cover: AugmentationRanking, tmp_path: Path) -> None:
     picture = drawn(cover, tmp_path)
     links = [link for element in picture.iter() for name in ("href", LINK) if (link := element.get(name))]
     assert len(links) > 800
@@ -50,7 +50,9 @@ def test_trivial_augment_is_shown_even_far_down(tmp_path: Path) -> None:
     policy = next(one for one in report.candidates if one.family == "policy")
     report.candidates.remove(policy)
     report.candidates.insert(20, policy)
-    texts = [element.text for element in drawn(Cover(report, None, Pictures()), tmp_path).iter(f"{SVG}text")]
+    texts = [
+        element.text for element in drawn(AugmentationRanking(report, None, Pictures()), tmp_path).iter(f"{SVG}text")
+    ]
     assert policy.name in texts
     assert sum(one.name in texts for one in report.of("ranked")) == MOST_ROWS
 
@@ -63,19 +65,19 @@ def test_names_stand_there_as_they_are(name: str, tmp_path: Path) -> None:
     assert name in texts
 
 
-def test_the_answer_is_its_title(cover: Cover, tmp_path: Path) -> None:
+def test_the_answer_is_its_title(cover: AugmentationRanking, tmp_path: Path) -> None:
     assert drawn(cover, tmp_path).findtext(f"{SVG}title") == cover.report.answer[0]
 
 
 def test_the_same_result_gives_the_same_file(tmp_path: Path) -> None:
     """The solver of the layout gives other last digits now and then, so twice would not show it."""
-    assert len({write_cover_picture(make_cover(), tmp_path / "again.svg").read_bytes() for _ in range(8)}) == 1
+    assert len({write_ranking_picture(make_cover(), tmp_path / "again.svg").read_bytes() for _ in range(8)}) == 1
 
 
-def test_the_users_own_style_is_neither_used_nor_changed(cover: Cover, tmp_path: Path) -> None:
-    plain = write_cover_picture(cover, tmp_path / "plain.svg").read_bytes()
+def test_the_users_own_style_is_neither_used_nor_changed(cover: AugmentationRanking, tmp_path: Path) -> None:
+    plain = write_ranking_picture(cover, tmp_path / "plain.svg").read_bytes()
     with matplotlib.rc_context({"font.size": 40.0, "svg.fonttype": "path"}):
-        assert write_cover_picture(cover, tmp_path / "styled.svg").read_bytes() == plain
+        assert write_ranking_picture(cover, tmp_path / "styled.svg").read_bytes() == plain
         assert matplotlib.rcParams["font.size"] == 40.0
 
 
@@ -84,7 +86,7 @@ def test_all_text_lies_inside_the_picture_and_on_no_other_text(tmp_path: Path) -
         "reach": make_cover(),
         "all": make_full_cover(),
         "distance": make_cover(ranked_by="nearest_distance"),
-        "no map": Cover(make_report(), None, Pictures()),
+        "no map": AugmentationRanking(make_report(), None, Pictures()),
     }
     for kind, cover in covers.items():
         cover.report.candidates[3].name = "a-long-name-" * 4
@@ -103,9 +105,9 @@ def test_all_text_lies_inside_the_picture_and_on_no_other_text(tmp_path: Path) -
 
 
 def test_without_candidates_there_is_still_a_picture(tmp_path: Path) -> None:
-    assert len(drawn(Cover(make_report(candidates=[]), None, Pictures()), tmp_path)) > 0
+    assert len(drawn(AugmentationRanking(make_report(candidates=[]), None, Pictures()), tmp_path)) > 0
 
 
-def test_another_kind_of_file_is_refused(cover: Cover, tmp_path: Path) -> None:
+def test_another_kind_of_file_is_refused(cover: AugmentationRanking, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.svg"):
-        write_cover_picture(cover, tmp_path / "picture.png")
+        write_ranking_picture(cover, tmp_path / "picture.png")

@@ -11,8 +11,8 @@ from synthetic_cover import make_cover, make_report
 from synthetic_runs import MODELS, make_full_cover, make_full_report
 
 from eyeshot.rankings.augmentations.report import ClassScores, ModelRow, ModelTable
-from eyeshot.rankings.augmentations.result import Cover, Pictures
-from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
+from eyeshot.reports import write_ranking_page, write_ranking_picture
 from eyeshot.reports.class_bars import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
 from eyeshot.reports.model_table import correlation_text, model_lines
 from eyeshot.reports.ranking import ALL_PARTS, DISTANCE, REACH, ranked_by
@@ -24,12 +24,14 @@ NEW += ("Candidate by model", "On top of", "All short runs", "Short run")
 
 @pytest.fixture(scope="module")
 def full_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = write_cover_page(make_full_cover(), tmp_path_factory.mktemp("full") / "cover.html")
+    path = write_ranking_page(make_full_cover(), tmp_path_factory.mktemp("full") / "augmentations.html")
     return path.read_text(encoding="utf-8")
 
 
 def page_of(report: object, folder: Path) -> str:
-    return write_cover_page(Cover(report, None, Pictures()), folder / "cover.html").read_text(encoding="utf-8")  # type: ignore[arg-type]
+    return write_ranking_page(AugmentationRanking(report, None, Pictures()), folder / "augmentations.html").read_text(
+        encoding="utf-8"
+    )  # type: ignore[arg-type]
 
 
 def table_after(page: str, heading: str) -> str:
@@ -216,11 +218,11 @@ def test_a_correlation_carries_its_interval_and_count() -> None:
 
 
 def test_the_picture_shows_what_ranks(tmp_path: Path) -> None:
-    full = write_cover_picture(make_full_cover(), tmp_path / "full.svg").read_text(encoding="utf-8")
+    full = write_ranking_picture(make_full_cover(), tmp_path / "full.svg").read_text(encoding="utf-8")
     first = make_full_report().of("ranked")[0]
     assert "Gain over clean, in robust spreads" in full
     assert f">+{first.combined:.2f}</text>" in full
-    plain = write_cover_picture(make_cover(), tmp_path / "plain.svg").read_text(encoding="utf-8")
+    plain = write_ranking_picture(make_cover(), tmp_path / "plain.svg").read_text(encoding="utf-8")
     assert "Reach: points of the target gained" in plain
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from synthetic_runs import make_full_cover
 
-from eyeshot.reports import write_cover_page
+from eyeshot.reports import write_ranking_page
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def full_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cover_page(make_full_cover(), tmp_path_factory.mktemp("full") / "cover.html")
+    return write_ranking_page(make_full_cover(), tmp_path_factory.mktemp("full") / "augmentations.html")
 
 
 @pytest.fixture(params=[1280, 400])

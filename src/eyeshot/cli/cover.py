@@ -69,20 +69,22 @@ def run(
     baseline_cap: Annotated[float, typer.Option(help="Seconds after which no epoch of the baseline begins.")] = 120.0,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/cover.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/augmentations.")
+    ] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
     manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
     split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
     fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
     json_: Annotated[
-        bool, typer.Option("--json", help="Print cover.json (an array for several models), nothing else.")
+        bool, typer.Option("--json", help="Print augmentations.json (an array for several models), nothing else.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, with time, memory and disk.")] = False,
 ) -> None:
     """Which augmentation lets the training images cover the test images, for this model?
 
-    Writes cover.html, cover.svg, cover.json and uncovered.csv. The same command continues a run that was cut off.
+    Writes augmentations.html, .svg, .json and uncovered.csv. The same command continues a run that was cut off.
     """
     import shlex
     import sys
@@ -130,7 +132,7 @@ def run(
         images=images,
     )
     workspace = find_workspace()
-    folder = out or workspace.results("cover")
+    folder = out or workspace.results("augmentations")
     several = [settings.model_copy(update={"model": one}) for one in models] or [settings]
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     results = cover_models(
@@ -144,4 +146,4 @@ def run(
         for (place, result), each in zip(results, several, strict=True):
             print_cover(result, place, workspace.cache, train=folder_of_train, settings=each)
     if open_:
-        open_page(results[0][0] / "cover.html", quiet=json_)
+        open_page(results[0][0] / "augmentations.html", quiet=json_)

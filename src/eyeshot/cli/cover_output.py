@@ -12,7 +12,7 @@ import typer
 
 from eyeshot.cli.cover_tables import print_confirmed, print_models, print_ranking
 from eyeshot.core import folder_bytes, megabytes
-from eyeshot.rankings import TRAIN_OPTIONS, Cover, CoverReport, CoverSettings, Plan, estimate
+from eyeshot.rankings import TRAIN_OPTIONS, AugmentationRanking, Plan, RankingReport, RankingSettings, estimate
 
 
 def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
@@ -62,14 +62,16 @@ def _print_plan(plan: Plan, folder: Path) -> None:
     )
 
 
-def print_by_cover(report: CoverReport) -> None:
+def print_by_cover(report: RankingReport) -> None:
     """The ranking by cover, before the budget is spent."""
     typer.echo("\nBy cover, before short runs:")
     _print_answer(report)
     typer.echo("")
 
 
-def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settings: CoverSettings) -> None:
+def print_cover(
+    result: AugmentationRanking, folder: Path, cache: Path, *, train: Path, settings: RankingSettings
+) -> None:
     """Print the ranking, the winner's lines, where things lie, and the next command."""
     report = result.report
     typer.echo("")
@@ -88,7 +90,8 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settin
         typer.echo(f"    {line}")
     typer.echo(f"\n{report.trust}")
     typer.echo(
-        f"Page: {folder / 'cover.html'}   data: {folder / 'cover.json'}   not reached: {folder / 'uncovered.csv'}"
+        f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
+        f"not reached: {folder / 'uncovered.csv'}"
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
@@ -97,7 +100,7 @@ def print_cover(result: Cover, folder: Path, cache: Path, *, train: Path, settin
         typer.echo(f"Next: {shlex.join([*command, *before, '--augment', report.advice])}")
 
 
-def print_json(results: Sequence[Cover]) -> None:
+def print_json(results: Sequence[AugmentationRanking]) -> None:
     """One report as it is, several as an array."""
     if len(results) == 1:
         sys.stdout.write(results[0].report.model_dump_json(indent=2) + "\n")
@@ -106,19 +109,19 @@ def print_json(results: Sequence[Cover]) -> None:
     sys.stdout.write(f"[{reports}]\n")
 
 
-def _print_answer(report: CoverReport) -> None:
+def _print_answer(report: RankingReport) -> None:
     for sentence in report.answer:
         typer.echo(sentence)
     typer.echo("")
     print_ranking(report)
 
 
-def _typed_again(settings: CoverSettings) -> list[str]:
+def _typed_again(settings: RankingSettings) -> list[str]:
     """The options of `eyeshot cover` that `eyeshot train` must be given too, where they were given."""
     words = []
     for name in TRAIN_OPTIONS:
         value = getattr(settings, name)
-        if value == CoverSettings.model_fields[name].default:
+        if value == RankingSettings.model_fields[name].default:
             continue
         words.append("--" + name.replace("_", "-"))
         if value is not True:

@@ -14,23 +14,23 @@ from eyeshot.cli.console import progress_shown
 from eyeshot.cli.cover_output import print_by_cover, print_plans
 from eyeshot.cli.scratch import workspace_for
 from eyeshot.core import InputError, Workspace, make_folder
-from eyeshot.rankings import Cover, CoverSettings, compare_models, cover, prepare
-from eyeshot.reports import write_cover_page, write_cover_picture
+from eyeshot.rankings import AugmentationRanking, RankingSettings, compare_models, prepare, rank_augmentations
+from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import CoverReport
+    from eyeshot.rankings import RankingReport
 
 
 def cover_models(
     train: Path,
-    several: Sequence[CoverSettings],
+    several: Sequence[RankingSettings],
     *,
     folder: Path,
     workspace: Workspace,
     command: str,
     dry_run: bool,
     json: bool,
-) -> list[tuple[Path, Cover]]:
+) -> list[tuple[Path, AugmentationRanking]]:
     """Run each model and write its page; the first one's lies in `folder`, the others' in folders of it.
 
     Raises:
@@ -55,11 +55,11 @@ def cover_models(
                 typer.echo(f"- {note}")
         with progress_shown() as progress:
 
-            def show(report: CoverReport) -> None:
+            def show(report: RankingReport) -> None:
                 with progress.paused():
                     print_by_cover(report)
 
-            result = cover(
+            result = rank_augmentations(
                 train, plan=plan, cache=workspace.cache, progress=progress,
                 ranked_by_cover=None if json else show, command=command,
             )  # fmt: skip
@@ -76,20 +76,20 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name)
 
 
-def _compare(results: Sequence[tuple[Path, Cover]], *, images: bool) -> None:
+def _compare(results: Sequence[tuple[Path, AugmentationRanking]], *, images: bool) -> None:
     first = results[0][0]
     reports = {result.report.models[0].name: result.report for _, result in results}
     for place, result in results:
         up = "" if place == first else "../"
         pages = {
-            name: f"{up}{'' if other == first else f'{other.name}/'}cover.html"
+            name: f"{up}{'' if other == first else f'{other.name}/'}augmentations.html"
             for name, (other, _) in zip(reports, results, strict=True)
         }
         result.report.model_table = compare_models(reports, pages)
         _write(result, place, images=images)
 
 
-def _write(result: Cover, folder: Path, *, images: bool) -> None:
+def _write(result: AugmentationRanking, folder: Path, *, images: bool) -> None:
     result.save(folder)
-    write_cover_page(result, folder / "cover.html", images=images)
-    write_cover_picture(result, folder / "cover.svg")
+    write_ranking_page(result, folder / "augmentations.html", images=images)
+    write_ranking_picture(result, folder / "augmentations.svg")

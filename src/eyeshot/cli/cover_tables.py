@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyeshot.rankings import Candidate, CoverReport, ModelRow
+from eyeshot.rankings import Candidate, ModelRow, RankingReport
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,7 +14,7 @@ SHOWN = 12
 NARROW = 100
 
 
-def print_ranking(report: CoverReport) -> None:
+def print_ranking(report: RankingReport) -> None:
     """The ranking as a table; harder candidates, label destroyers and controls below it."""
     from rich.console import Console
 
@@ -42,7 +42,7 @@ def print_ranking(report: CoverReport) -> None:
     _harder(console, report)
 
 
-def print_confirmed(report: CoverReport) -> None:
+def print_confirmed(report: RankingReport) -> None:
     """What training to the end brought."""
     from rich.console import Console
 
@@ -56,7 +56,7 @@ def print_confirmed(report: CoverReport) -> None:
     Console().print(table)
 
 
-def print_models(report: CoverReport) -> None:
+def print_models(report: RankingReport) -> None:
     """How alike the models rank."""
     from rich.console import Console
 
@@ -92,7 +92,7 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _legend(console: Console, report: CoverReport) -> None:
+def _legend(console: Console, report: RankingReport) -> None:
     what = (
         "points of the target reached by neighbours that agree"
         if report.ranked_by == "reach"
@@ -108,7 +108,7 @@ def _legend(console: Console, report: CoverReport) -> None:
     console.print(words, style="dim", highlight=False)
 
 
-def _harder(console: Console, report: CoverReport) -> None:
+def _harder(console: Console, report: RankingReport) -> None:
     harder = report.of("harder")
     if not harder:
         return

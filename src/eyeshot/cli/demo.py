@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, RankingReport
 
 MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
@@ -21,7 +21,9 @@ def run(
     budget: Annotated[
         str, typer.Option(help="Time for short runs after the ranking by cover, for instance 2m; 0 for none.")
     ] = "0",
-    json_: Annotated[bool, typer.Option("--json", help="Print cover.json on standard output, nothing else.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print augmentations.json on standard output, nothing else.")
+    ] = False,
 ) -> None:
     """Run the main job on handwritten digits; ends by saying whether the ranking found the known answer."""
     from eyeshot.cli.console import progress_shown
@@ -29,8 +31,8 @@ def run(
     from eyeshot.cli.numbers import duration
     from eyeshot.core import find_workspace, make_folder
     from eyeshot.data import write_digits
-    from eyeshot.rankings import check_settings, cover
-    from eyeshot.reports import write_cover_page
+    from eyeshot.rankings import check_settings, rank_augmentations
+    from eyeshot.reports import write_ranking_page
 
     budget_s = duration(budget, "--budget")
     workspace = find_workspace()
@@ -43,7 +45,7 @@ def run(
             f"Model: {MODEL.partition('.')[0]}, trained from scratch on half of the training images."
         )
     with progress_shown() as progress:
-        result = cover(
+        result = rank_augmentations(
             train,
             cache=workspace.cache,
             progress=progress,
@@ -52,7 +54,7 @@ def run(
         )
         progress(0, 0, "writing the page")
         result.save(folder)
-        write_cover_page(result, folder / "cover.html")
+        write_ranking_page(result, folder / "augmentations.html")
     settings = check_settings(**demo_settings(test, seed, budget_s=budget_s))
     if json_:
         print_json([result])
@@ -66,7 +68,7 @@ def run(
 
 
 def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, Any]:
-    """Settings of the demo, fields of `CoverSettings`."""
+    """Settings of the demo, fields of `RankingSettings`."""
     return {
         "test": test,
         "model": MODEL,
@@ -79,7 +81,7 @@ def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, 
     }
 
 
-def check_answer(report: CoverReport) -> list[tuple[str, bool]]:
+def check_answer(report: RankingReport) -> list[tuple[str, bool]]:
     """Statements that must hold on the digits, and whether each does; noise is allowed for as in the ranking."""
     score = {candidate.name: candidate.score or 0.0 for candidate in report.candidates}
     small = report.candidate("rotate-15")

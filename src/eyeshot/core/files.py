@@ -36,7 +36,7 @@ class Workspace:
         return self.root.parent
 
     def results(self, command: str) -> Path:
-        """Default place for the results of `command`, for instance `eyeshot-out/cover`."""
+        """Default place for the results of `command`, for instance `eyeshot-out/augmentations`."""
         return self.root / command
 
 

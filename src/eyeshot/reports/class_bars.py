@@ -9,7 +9,7 @@ from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.wording import percent, points, shortened, signed
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, RankingReport
 
 MOST_CLASSES = 30
 MOST_CANDIDATES = 10
@@ -43,7 +43,7 @@ class ClassBars:
     more_candidates: int
 
 
-def make_class_bars(report: CoverReport) -> ClassBars | None:
+def make_class_bars(report: RankingReport) -> ClassBars | None:
     """The best of the ranking and TrivialAugment; None where no class is reached beyond the no-op by any of them."""
     measured = [one for one in report.of("ranked") if any(s.reached is not None for s in one.per_class.values())]
     policy = [one for one in measured[MOST_CANDIDATES:] if one.family == "policy"][:1]

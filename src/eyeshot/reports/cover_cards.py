@@ -10,7 +10,7 @@ from eyeshot.reports.run_parts import RUN_SCORES
 from eyeshot.reports.wording import COVER_SCORES, LABEL_SCORES, ScoreWords
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Candidate, Cover, CoverReport
+    from eyeshot.rankings import AugmentationRanking, Candidate, RankingReport
 
 Role = Literal["ranked", "harder", "destroyer", "control"]
 
@@ -62,12 +62,12 @@ class Card:
     more_harmed: int
 
 
-def in_order(report: CoverReport) -> list[Candidate]:
+def in_order(report: RankingReport) -> list[Candidate]:
     """All candidates: ranked, harder, destroyers, controls."""
     return [one for role in ROLES for one in report.of(role)]
 
 
-def make_strips(cover: Cover, most_bytes: int) -> dict[str, str]:
+def make_strips(cover: AugmentationRanking, most_bytes: int) -> dict[str, str]:
     """The views of each candidate in one row, and those of "clean", as good as fits into `most_bytes`."""
     samples = {name: images for name, images in cover.pictures.samples.items() if len(images)}
     for side, quality in ((STRIP_SIDE, 82), (64, 75), (48, 60), (32, 50)):
@@ -77,7 +77,7 @@ def make_strips(cover: Cover, most_bytes: int) -> dict[str, str]:
     return {}
 
 
-def make_gallery(cover: Cover, most_bytes: int) -> list[tuple[str, str]]:
+def make_gallery(cover: AugmentationRanking, most_bytes: int) -> list[tuple[str, str]]:
     """Id and data address of pictures of target images that no candidate reaches."""
     gallery: list[tuple[str, str]] = []
     for name, image in zip(cover.pictures.uncovered_ids, resized(cover.pictures.uncovered, STRIP_SIDE), strict=False):
@@ -89,7 +89,7 @@ def make_gallery(cover: Cover, most_bytes: int) -> list[tuple[str, str]]:
     return gallery
 
 
-def make_cards(cover: Cover, strips: dict[str, str]) -> list[Card]:
+def make_cards(cover: AugmentationRanking, strips: dict[str, str]) -> list[Card]:
     """The cards of all candidates, in the order of the page."""
     cards = []
     for number, candidate in enumerate(in_order(cover.report), start=1):

@@ -1,4 +1,4 @@
-"""`cover.html`: the answer, the ranking, the joint map and every candidate on one self-contained page."""
+"""`augmentations.html`: the answer, the ranking, the joint map and every candidate on one self-contained page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, hidden_axis, make
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, shortened
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Cover, CoverReport
+    from eyeshot.rankings import AugmentationRanking, RankingReport
 
 MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000
@@ -29,11 +29,11 @@ MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
 
 
-def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
+def write_ranking_page(cover: AugmentationRanking, path: Path, *, images: bool = True) -> Path:
     """Write the page of `cover` to `path`: one file under 15 MB that needs no network.
 
     Args:
-        cover: what `eyeshot.cover()` gave.
+        cover: what `eyeshot.rank_augmentations()` gave.
         path: the file to write; its folder is made where it is missing.
         images: without them no picture of the user's is on the page, neither samples nor thumbnails.
 
@@ -48,7 +48,7 @@ def write_cover_page(cover: Cover, path: Path, *, images: bool = True) -> Path:
     return write_text(path, page)
 
 
-def _context(cover: Cover, share: float) -> dict[str, Any]:
+def _context(cover: AugmentationRanking, share: float) -> dict[str, Any]:
     report = cover.report
     # The heading over it says these words already.
     trust = report.trust.removeprefix("How far to trust this: ")
@@ -83,7 +83,7 @@ def _context(cover: Cover, share: float) -> dict[str, Any]:
     }
 
 
-def _runs(report: CoverReport) -> dict[str, Any]:
+def _runs(report: RankingReport) -> dict[str, Any]:
     """What short runs and trainings to the end brought."""
     harder = report.of("harder")
     harder_by = ranked_by(report, "harder")
@@ -102,7 +102,7 @@ def _runs(report: CoverReport) -> dict[str, Any]:
     }
 
 
-def _map(cover: Cover, most_sprite_bytes: int) -> dict[str, Any] | None:
+def _map(cover: AugmentationRanking, most_sprite_bytes: int) -> dict[str, Any] | None:
     drawn = cover.map
     if drawn is None or not len(drawn.cloud) or not drawn.projections:
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eyeshot.rankings import Candidate, Cover, CoverMap, CoverReport
+    from eyeshot.rankings import AugmentationRanking, Candidate, JointMap, RankingReport
 
 UNITS = 72  # per inch, so that sizes of text are in the units of the picture
 WIDTH, MARGIN = 1200, 32
@@ -51,11 +51,11 @@ STYLE = {
 }
 
 
-def write_cover_picture(cover: Cover, path: Path) -> Path:
+def write_ranking_picture(cover: AugmentationRanking, path: Path) -> Path:
     """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, nothing from outside.
 
     Args:
-        cover: what `eyeshot.cover()` gave.
+        cover: what `eyeshot.rank_augmentations()` gave.
         path: the file to write, ending in .svg.
 
     Raises:
@@ -77,7 +77,7 @@ def write_cover_picture(cover: Cover, path: Path) -> Path:
     return write_text(path, picture.getvalue())
 
 
-def draw_cover(cover: Cover) -> Figure:
+def draw_cover(cover: AugmentationRanking) -> Figure:
     """The figure: the headline above, the map on the left, the ranking and strips of images on the right."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -129,7 +129,7 @@ def _fix_layout(figure: Figure) -> None:
         axes.set_position((left, bottom, width, height))
 
 
-def shown_candidates(report: CoverReport) -> list[Candidate]:
+def shown_candidates(report: RankingReport) -> list[Candidate]:
     """The best, and TrivialAugment where it is ranked further down."""
     ranked = report.of("ranked")
     shown = ranked[:MOST_ROWS]
@@ -137,11 +137,11 @@ def shown_candidates(report: CoverReport) -> list[Candidate]:
     return [*shown[: MOST_ROWS - len(missing[:1])], *missing[:1]]
 
 
-def _headline(report: CoverReport) -> str:
+def _headline(report: RankingReport) -> str:
     return report.answer[0] if report.answer else report.advice
 
 
-def _draw_map(axes: Axes, points: CoverMap, report: CoverReport) -> None:
+def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
     """Train below, then target and the winner's views by turns."""
     random = np.random.default_rng(0)
     number = best_projection(points)
@@ -179,7 +179,7 @@ def _draw_map(axes: Axes, points: CoverMap, report: CoverReport) -> None:
     axes.set_xlabel(words, loc="left", color=SOFT, fontsize=13)
 
 
-def _draw_ranking(axes: Axes, shown: list[Candidate], report: CoverReport) -> None:
+def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> None:
     """A row for each candidate: its name, its interval and its number; the first tie group in blue on a band."""
     by = ranked_by(report)
     scale = by.axis(report.of("ranked"))
@@ -213,7 +213,7 @@ def _draw_ranking(axes: Axes, shown: list[Candidate], report: CoverReport) -> No
     axes.set_xlabel(note, color=SOFT, fontsize=13, loc="left")
 
 
-def _strips(cover: Cover) -> list[tuple[str, NDArray[np.uint8]]]:
+def _strips(cover: AugmentationRanking) -> list[tuple[str, NDArray[np.uint8]]]:
     """The same training images as they are and by the winner, and some of the target; each uint8 (n, s, s, 3)."""
     report = cover.report
     strips = []

@@ -13,7 +13,7 @@ from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_m
 from eyeshot.reports.wording import shortened
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Cover, CoverMap
+    from eyeshot.rankings import AugmentationRanking, JointMap
 
 LONGEST_ID = 160
 LINE = 0.8
@@ -49,7 +49,7 @@ class CloudOnMap:
         return self.dash is not None
 
 
-def clouds_on_map(points: CoverMap, target: str) -> list[CloudOnMap]:
+def clouds_on_map(points: JointMap, target: str) -> list[CloudOnMap]:
     """Train, target, validation and the mapped candidates; at first train, target and the winner are on."""
     words = {"train": "train (clean)", "target": f"target ({target})", "validation": "validation"}
     marks = {"train": TRAIN, "target": TARGET, "validation": VALIDATION}
@@ -93,19 +93,19 @@ def square_frame(xy: NDArray[np.float32]) -> Frame:
     return (across - half, across + half, up - half, up + half)
 
 
-def frames_of(points: CoverMap) -> list[Frame]:
+def frames_of(points: JointMap) -> list[Frame]:
     """The frame of each projection: around train, target and the first candidate, whatever is switched on later."""
     first = np.isin(points.cloud, ["train", "target", *points.candidates[:1]])
     return [square_frame(np.asarray(projection.xy)[first]) for projection in points.projections]
 
 
-def best_projection(points: CoverMap) -> int:
+def best_projection(points: JointMap) -> int:
     """Position of the projection in which cover can be seen best; the first where that is not known."""
     agreement = [projection.info.agreement for projection in points.projections]
     return int(np.argmax(np.nan_to_num(agreement, nan=-1.0)))
 
 
-def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
+def figure_json(points: JointMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
     """The figure for `Bokeh.embed.embed_item`; ranges are fixed, so that a switch moves nothing."""
     from bokeh.embed import json_item
     from bokeh.events import MouseMove, Tap
@@ -198,7 +198,9 @@ def figure_json(points: CoverMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
     return item
 
 
-def point_lists(cover: Cover, points: CoverMap, clouds: list[CloudOnMap], *, sprites: bool) -> dict[str, Any]:
+def point_lists(
+    cover: AugmentationRanking, points: JointMap, clouds: list[CloudOnMap], *, sprites: bool
+) -> dict[str, Any]:
     """What the page says about each point, cloud by cloud, in plain lists."""
 
     def entry(cloud: CloudOnMap) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyeshot.reports.wording import number
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import CoverReport
+    from eyeshot.rankings import RankingReport
 
 UNRANKED = {"destroyer": "label destroyer", "control": "control", "ranked": "–", "harder": "–"}
 
@@ -41,7 +41,7 @@ class ModelLine:
     cells: list[ModelCell]
 
 
-def model_lines(report: CoverReport) -> list[ModelLine]:
+def model_lines(report: RankingReport) -> list[ModelLine]:
     """The rows of the report's table in the order of the mean rank; harder ones after, the unranked last."""
     table = report.model_table
     if table is None:

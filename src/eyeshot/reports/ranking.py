@@ -9,7 +9,7 @@ from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.wording import signed
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, RankingReport
 
 Interval = tuple[float, float]
 
@@ -100,13 +100,13 @@ DISTANCE = RankedBy(
 )
 
 
-def ranked_by(report: CoverReport, role: Literal["ranked", "harder"] = "ranked") -> RankedBy:
+def ranked_by(report: RankingReport, role: Literal["ranked", "harder"] = "ranked") -> RankedBy:
     """By what this list of the report is ranked: all parts where short runs were made."""
     if any(candidate.combined is not None for candidate in report.of(role)):
         return ALL_PARTS
     return by_cover_alone(report)
 
 
-def by_cover_alone(report: CoverReport) -> RankedBy:
+def by_cover_alone(report: RankingReport) -> RankedBy:
     """What `score` is in this report."""
     return REACH if report.ranked_by == "reach" else DISTANCE

@@ -9,7 +9,7 @@ from eyeshot.reports.interval_plot import Axis, make_axis
 from eyeshot.reports.wording import ScoreWords, points, signed
 
 if TYPE_CHECKING:
-    from eyeshot.rankings import Candidate, CoverReport
+    from eyeshot.rankings import Candidate, RankingReport
 
 RUN_SCORES = (
     ScoreWords("accuracy", "accuracy", "On validation images after the short run, mean over starts.", "percent"),
@@ -101,7 +101,7 @@ class Parts:
     axis: Axis
 
 
-def make_parts(report: CoverReport) -> Parts | None:
+def make_parts(report: RankingReport) -> Parts | None:
     """The parts of the ranked candidates; None without short runs."""
     ranked = report.of("ranked")
     reach = (

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from eyeshot.data.digits import large_digits
-from eyeshot.rankings import Cover, cover
+from eyeshot.rankings import AugmentationRanking, rank_augmentations
 from eyeshot.training import baseline
 
 DIGITS = (0, 1, 4, 7)
@@ -73,13 +73,13 @@ def few_epochs() -> Iterator[None]:
         yield
 
 
-def run(world: World, cache: Path, **changes: Any) -> Cover:
+def run(world: World, cache: Path, **changes: Any) -> AugmentationRanking:
     with few_epochs():
-        return cover(world.train, cache=cache, **(SETTINGS | {"test": world.test} | changes))
+        return rank_augmentations(world.train, cache=cache, **(SETTINGS | {"test": world.test} | changes))
 
 
-def numbers(result: Cover) -> dict[str, Any]:
-    """All of `cover.json` that must repeat."""
+def numbers(result: AugmentationRanking) -> dict[str, Any]:
+    """All of `augmentations.json` that must repeat."""
     return result.report.model_dump(mode="json", exclude={"seconds", "command"})
 
 

@@ -18,13 +18,13 @@ from small_run import SETTINGS, World, numbers, run, write
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import InputError, ModelError
 from eyeshot.models import feature_bank
-from eyeshot.rankings import Cover, CoverReport, estimate, prepare
+from eyeshot.rankings import AugmentationRanking, RankingReport, estimate, prepare
 from eyeshot.rankings.augmentations.settings import check_settings
 
 CONTROLS = {"clean", "no-op", "shuffled-pixels"}
 
 
-def scores_of(result: Cover) -> dict[str, object]:
+def scores_of(result: AugmentationRanking) -> dict[str, object]:
     return {
         one.name: (one.role, one.rank, one.tie_group, one.score, one.interval, one.scores.model_dump(), one.per_class)
         for one in result.report.candidates
@@ -45,7 +45,7 @@ def forwarded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_inverted_digits_are_reached_by_invert_and_by_nothing_else(first: Cover):
+def test_inverted_digits_are_reached_by_invert_and_by_nothing_else(first: AugmentationRanking):
     report = first.report
     assert report.advice == "invert"
     assert [one.name for one in report.of("ranked") if one.tie_group == 1] == ["invert"]
@@ -55,7 +55,7 @@ def test_inverted_digits_are_reached_by_invert_and_by_nothing_else(first: Cover)
     assert report.shift.ratio < 0.6
 
 
-def test_the_report_counts_what_was_used(first: Cover):
+def test_the_report_counts_what_was_used(first: AugmentationRanking):
     report = first.report
     assert (report.n_train + report.n_val, report.n_target) == (210, 90)
     assert report.n_val == pytest.approx(42, abs=4)
@@ -70,7 +70,7 @@ def test_the_report_counts_what_was_used(first: Cover):
     assert set(report.seconds) >= {"read", "decode", "augment", "forward", "scores", "map", "baseline", "total"}
 
 
-def test_controls_are_in_every_run_beside_the_asked_candidates(first: Cover):
+def test_controls_are_in_every_run_beside_the_asked_candidates(first: AugmentationRanking):
     assert {one.name for one in first.report.candidates} == CONTROLS | {"invert", "mirror", "mixup", "edges"}
     views = {one.name: (one.draws, one.views + one.left_out) for one in first.report.candidates}
     assert views["invert"] == views["clean"] == views["edges"] == (1, 60)  # every draw would be the same
@@ -78,7 +78,7 @@ def test_controls_are_in_every_run_beside_the_asked_candidates(first: Cover):
 
 
 @pytest.mark.parametrize("target", ["test", "validation"])
-def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: Cover, rerun, target: str):
+def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: AugmentationRanking, rerun, target: str):
     report = first.report if target == "test" else rerun(test=None).report
     clean = report.candidate("clean").scores
     assert (clean.coverage > 0.5) == (target == "validation")
@@ -87,7 +87,7 @@ def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: Co
         assert one.scores.nearest_distance <= clean.nearest_distance + 1e-4, one.name
 
 
-def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: Cover):
+def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: AugmentationRanking):
     report = first.report
     shuffled = report.candidate("shuffled-pixels")
     assert (shuffled.role, shuffled.rank) == ("destroyer", None)
@@ -97,7 +97,7 @@ def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: Cover)
     assert report.candidate("no-op").score == 0
 
 
-def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: Cover, rerun, monkeypatch):
+def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: AugmentationRanking, rerun, monkeypatch):
     module = import_module("eyeshot.rankings.augmentations.set_up")
     seen: list[float] = []
     usual = module.fit_clean_head
@@ -113,29 +113,29 @@ def test_affinity_is_that_of_the_network_that_was_trained(world: World, first: C
     assert first.report.candidate("clean").scores.affinity == 1
 
 
-def test_mixtures_have_null_label_consistent_coverage_with_a_reason(first: Cover):
+def test_mixtures_have_null_label_consistent_coverage_with_a_reason(first: AugmentationRanking):
     mixup = first.report.candidate("mixup")
     assert mixup.scores.label_consistent_coverage is None
     assert "labels are mixed" in mixup.missing["label_consistent_coverage"]
     assert 0 <= mixup.scores.coverage <= 1
 
 
-def test_every_null_score_has_a_reason(first: Cover):
+def test_every_null_score_has_a_reason(first: AugmentationRanking):
     for one in first.report.candidates:
         assert {name for name, value in one.scores.model_dump().items() if value is None} == set(one.missing)
 
 
-def test_images_that_no_candidate_reaches_are_listed(first: Cover):
+def test_images_that_no_candidate_reaches_are_listed(first: AugmentationRanking):
     report = first.report
     reached = [one.scores.label_consistent_coverage for one in report.of("ranked")]
     assert 0 < len(report.uncovered) <= round((1 - max(reached)) * 60)
     assert set(report.uncovered) <= {f"{path}" for path in first.map.ids}
 
 
-def test_the_files_hold_the_report_and_read_back_as_it(first: Cover, tmp_path: Path):
+def test_the_files_hold_the_report_and_read_back_as_it(first: AugmentationRanking, tmp_path: Path):
     folder = tmp_path / "results"  # made where it is missing
     path = first.save(folder)
-    assert CoverReport.model_validate_json(path.read_text("utf-8")) == first.report
+    assert RankingReport.model_validate_json(path.read_text("utf-8")) == first.report
     raw = json.loads(path.read_text("utf-8"))
     assert raw["version"] == 2
     asked = ("n_train", "n_val", "n_target", "classes", "models", "size", "neighbours", "seed", "seconds", "versions")
@@ -144,10 +144,10 @@ def test_the_files_hold_the_report_and_read_back_as_it(first: Cover, tmp_path: P
     of_candidate = ("name", "family", "model", "rank", "tie_group", "score", "interval", "scores", "reasons")
     assert set(of_candidate) | {"per_class", "warnings"} <= set(raw["candidates"][0])
     assert pl.read_csv(folder / "uncovered.csv")["id"].to_list() == first.report.uncovered
-    assert sorted(file.name for file in folder.iterdir()) == ["cover.json", "uncovered.csv"]
+    assert sorted(file.name for file in folder.iterdir()) == ["augmentations.json", "uncovered.csv"]
 
 
-def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(first: Cover):
+def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(first: AugmentationRanking):
     frame = first.to_frame()
     assert frame["name"].to_list() == [one.name for one in first.report.candidates]
     assert frame.row(0, named=True)["reach"] == first.report.candidates[0].scores.reach
@@ -156,13 +156,13 @@ def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(firs
     assert frame.row(0, named=True)["high"] == high
 
 
-def test_the_table_for_notebooks_names_every_candidate(first: Cover):
+def test_the_table_for_notebooks_names_every_candidate(first: AugmentationRanking):
     html = first._repr_html_()
     assert html.count("<tr>") == len(first.report.candidates) + 1
     assert all(f"<td>{one.name}</td>" in html for one in first.report.candidates)
 
 
-def test_the_points_of_the_map_belong_together(first: Cover):
+def test_the_points_of_the_map_belong_together(first: AugmentationRanking):
     drawn = first.map
     count = len(drawn.cloud)
     assert {len(drawn.label), len(drawn.ids), len(drawn.thumbnails), len(drawn.predicted), count} == {count}
@@ -179,7 +179,7 @@ def test_the_points_of_the_map_belong_together(first: Cover):
     assert set(drawn.covered_by_clean[~(target | val)]) == {-1}
 
 
-def test_validation_is_judged_inside_and_outside_of_the_cover(first: Cover):
+def test_validation_is_judged_inside_and_outside_of_the_cover(first: AugmentationRanking):
     check = first.report.validation_check
     val = first.map.cloud == "validation"
     inside = first.map.covered_by_clean[val] == 1
@@ -189,17 +189,17 @@ def test_validation_is_judged_inside_and_outside_of_the_cover(first: Cover):
     assert (check.accuracy_outside is None) == (check.outside == 0)
 
 
-def test_the_same_seed_gives_the_same_numbers_from_nothing(world: World, first: Cover, tmp_path: Path):
+def test_the_same_seed_gives_the_same_numbers_from_nothing(world: World, first: AugmentationRanking, tmp_path: Path):
     again = run(world, tmp_path / "cache")
     assert numbers(again) == numbers(first)
     np.testing.assert_array_equal(again.map.projections[0].xy, first.map.projections[0].xy)
 
 
-def test_another_seed_gives_other_numbers(first: Cover, rerun: Callable[..., Cover]):
+def test_another_seed_gives_other_numbers(first: AugmentationRanking, rerun: Callable[..., AugmentationRanking]):
     assert scores_of(rerun(seed=1)) != scores_of(first)
 
 
-def test_a_second_run_sends_nothing_through_the_model(first: Cover, rerun, forwarded: list[int]):
+def test_a_second_run_sends_nothing_through_the_model(first: AugmentationRanking, rerun, forwarded: list[int]):
     again = rerun()
     assert numbers(again) == numbers(first)
     assert forwarded == []
@@ -207,7 +207,7 @@ def test_a_second_run_sends_nothing_through_the_model(first: Cover, rerun, forwa
     assert again.report.seconds["augment"] == 0
 
 
-def test_one_more_candidate_computes_just_its_own_views(rerun, forwarded: list[int], first: Cover):
+def test_one_more_candidate_computes_just_its_own_views(rerun, forwarded: list[int], first: AugmentationRanking):
     more = rerun(candidates=(*SETTINGS["candidates"], "grey"))
     assert sum(forwarded) == 60 + more.report.n_val_used
     assert scores_of(more)["mixup"] == scores_of(first)["mixup"]
@@ -232,7 +232,9 @@ def test_one_new_target_image_computes_just_what_depends_on_it(
     assert sum(forwarded) == before
 
 
-def test_batch_size_and_workers_move_no_score_by_more_than_two_target_points(world, first: Cover, tmp_path: Path):
+def test_batch_size_and_workers_move_no_score_by_more_than_two_target_points(
+    world, first: AugmentationRanking, tmp_path: Path
+):
     other = run(world, tmp_path / "cache", batch_size=7, workers=3)
     for one in first.report.candidates:
         same = other.report.candidate(one.name)
@@ -243,7 +245,9 @@ def test_batch_size_and_workers_move_no_score_by_more_than_two_target_points(wor
     assert other.report.of("ranked")[0].name == "invert"
 
 
-def test_names_and_order_of_the_target_files_change_no_number(world: World, first: Cover, rerun, tmp_path: Path):
+def test_names_and_order_of_the_target_files_change_no_number(
+    world: World, first: AugmentationRanking, rerun, tmp_path: Path
+):
     names = list(world.truth)
     random.Random(0).shuffle(names)
     (tmp_path / "test").mkdir()
@@ -255,7 +259,7 @@ def test_names_and_order_of_the_target_files_change_no_number(world: World, firs
 
 
 @pytest.mark.parametrize("lie", [False, True])
-def test_labels_of_the_target_are_not_read(world: World, first: Cover, rerun, tmp_path: Path, lie: bool):
+def test_labels_of_the_target_are_not_read(world: World, first: AugmentationRanking, rerun, tmp_path: Path, lie: bool):
     """Class folders and classes in the names, true or false, give what the flat folder gives."""
     classes = sorted(set(world.truth.values()))
     for name, label in world.truth.items():
@@ -311,7 +315,7 @@ def test_a_model_of_the_users_own_needs_no_baseline(rerun, tmp_path: Path, monke
     assert report.of("ranked")[0].name == "invert"
 
 
-def test_pictures_show_every_candidate_on_the_same_images_and_can_be_left_out(first: Cover, rerun):
+def test_pictures_show_every_candidate_on_the_same_images_and_can_be_left_out(first: AugmentationRanking, rerun):
     assert first.pictures.samples == {}
     assert first.map.thumbnails.shape[1:] == (1, 1, 3)
     seen = rerun(images=True)
@@ -335,7 +339,9 @@ def test_candidates_for_the_map_can_be_named(rerun):
     assert (drawn.cloud == "edges").sum() == rerun().report.candidate("edges").views
 
 
-def test_files_that_cannot_be_read_are_counted_and_end_nothing(world: World, rerun, first: Cover, tmp_path: Path):
+def test_files_that_cannot_be_read_are_counted_and_end_nothing(
+    world: World, rerun, first: AugmentationRanking, tmp_path: Path
+):
     shutil.copytree(world.test, tmp_path / "test")
     (tmp_path / "test" / "empty.png").touch()
     (tmp_path / "test" / "page.jpg").write_text("<html>not found</html>", encoding="utf-8")

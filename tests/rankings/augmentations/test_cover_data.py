@@ -11,7 +11,7 @@ from PIL import Image
 from eyeshot.core.errors import InputError
 from eyeshot.data import Geometry
 from eyeshot.rankings.augmentations.data import Data, Tables, check_folders, decode_tables, read_tables
-from eyeshot.rankings.augmentations.settings import CoverSettings
+from eyeshot.rankings.augmentations.settings import RankingSettings
 
 SIDE = 12
 
@@ -35,11 +35,11 @@ def write_many(folder: Path, count: int, *, first: int = 0, classes: tuple[str, 
 
 
 def read(train: Path, cache: Path, **settings: Any) -> Tables:
-    return read_tables(train, CoverSettings(**settings), cache=cache)
+    return read_tables(train, RankingSettings(**settings), cache=cache)
 
 
 def read_and_decode(train: Path, cache: Path, **settings: Any) -> tuple[Tables, Data]:
-    chosen = CoverSettings(**settings)
+    chosen = RankingSettings(**settings)
     tables = read_tables(train, chosen, cache=cache)
     return tables, decode_tables(tables, Geometry(size=SIDE), chosen, cache=cache)
 
@@ -186,9 +186,9 @@ def test_a_validation_class_that_training_does_not_know_is_refused(train: Path, 
 def test_a_folder_inside_the_training_folder_is_refused(train: Path, tmp_path: Path, option: str):
     inside = write_many(train / "inside", 30, first=500, classes=("a",) if option == "val" else ())
     with pytest.raises(InputError, match="inside"):
-        check_folders(train, CoverSettings(**{option: inside}))
+        check_folders(train, RankingSettings(**{option: inside}))
     with pytest.raises(InputError, match="inside"):
-        check_folders(inside, CoverSettings(**{option: train}))
+        check_folders(inside, RankingSettings(**{option: train}))
 
 
 @pytest.mark.parametrize("count", [0, 5, 11])
@@ -235,13 +235,13 @@ def test_one_class_alone_is_refused(test: Path, tmp_path: Path):
 def test_folders_that_do_not_exist_are_refused_and_named(train: Path, test: Path, tmp_path: Path):
     nowhere = tmp_path / "nowhere"
     for name, folder, settings in (
-        ("TRAIN", nowhere, CoverSettings(test=test)),
-        ("--test", train, CoverSettings(test=nowhere)),
-        ("--val", train, CoverSettings(test=test, val=nowhere)),
+        ("TRAIN", nowhere, RankingSettings(test=test)),
+        ("--test", train, RankingSettings(test=nowhere)),
+        ("--val", train, RankingSettings(test=test, val=nowhere)),
     ):
         with pytest.raises(InputError, match=f"{name} must be a folder .*nowhere"):
             check_folders(folder, settings)
-    check_folders(train, CoverSettings(test=test))
+    check_folders(train, RankingSettings(test=test))
 
 
 def test_labels_can_come_from_a_csv(train: Path, test: Path, tmp_path: Path):

@@ -12,10 +12,10 @@ from small_run import SETTINGS, World, run
 
 from eyeshot.core.errors import ModelError
 from eyeshot.models import feature_bank
-from eyeshot.rankings import Cover, cover, prepare
+from eyeshot.rankings import AugmentationRanking, prepare, rank_augmentations
 from eyeshot.rankings.augmentations import short_run_costs, short_runs
 from eyeshot.rankings.augmentations.settings import check_settings
-from eyeshot.reports import write_cover_page
+from eyeshot.reports import write_ranking_page
 from eyeshot.training import plan_training, train_folder
 
 FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -41,7 +41,7 @@ def failing(name: str, error: Exception, *, monkeypatch: pytest.MonkeyPatch) -> 
     [(FULL, "ran out of memory"), (DIVERGED, "loss is nan")],
 )
 def test_a_candidate_whose_training_fails_says_so_and_the_others_go_on(
-    rerun: Callable[..., Cover], monkeypatch, error: Exception, words: str
+    rerun: Callable[..., AugmentationRanking], monkeypatch, error: Exception, words: str
 ):
     failing("mirror", error, monkeypatch=monkeypatch)
     with counted_clock() as calls:
@@ -68,7 +68,7 @@ def test_a_candidate_whose_training_fails_says_so_and_the_others_go_on(
 
 @pytest.mark.parametrize("error", [FULL, DIVERGED])
 def test_where_clean_training_fails_the_ranking_by_cover_stands(
-    rerun: Callable[..., Cover], first: Cover, monkeypatch, tmp_path: Path, error: Exception
+    rerun: Callable[..., AugmentationRanking], first: AugmentationRanking, monkeypatch, tmp_path: Path, error: Exception
 ):
     failing("clean", error, monkeypatch=monkeypatch)
     with counted_clock() as calls:
@@ -80,11 +80,11 @@ def test_where_clean_training_fails_the_ranking_by_cover_stands(
     assert report.order is None
     assert report.candidates == first.report.candidates
     assert report.advice == first.report.advice
-    write_cover_page(result, tmp_path / "cover.html")
-    assert "clean training failed" in (tmp_path / "cover.html").read_text("utf-8")
+    write_ranking_page(result, tmp_path / "augmentations.html")
+    assert "clean training failed" in (tmp_path / "augmentations.html").read_text("utf-8")
 
 
-def test_a_lost_gpu_in_short_runs_is_no_matter_of_one_candidate(rerun: Callable[..., Cover], monkeypatch):
+def test_a_lost_gpu_in_short_runs_is_no_matter_of_one_candidate(rerun: Callable[..., AugmentationRanking], monkeypatch):
     failing("mirror", RuntimeError(LOST), monkeypatch=monkeypatch)
     with counted_clock(), pytest.raises(ModelError, match="The GPU stopped answering"):
         rerun(budget_s=BUDGET_S)
@@ -95,7 +95,7 @@ def test_a_lost_gpu_in_short_runs_is_no_matter_of_one_candidate(rerun: Callable[
 
 
 def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
-    world: World, first: Cover, tmp_path: Path, monkeypatch
+    world: World, first: AugmentationRanking, tmp_path: Path, monkeypatch
 ):
     usual, calls = feature_bank.extract, []
 
@@ -123,7 +123,9 @@ def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
         train_folder(plan)
 
 
-def test_features_in_smaller_batches_are_told_in_a_note(world: World, first: Cover, tmp_path: Path, monkeypatch):
+def test_features_in_smaller_batches_are_told_in_a_note(
+    world: World, first: AugmentationRanking, tmp_path: Path, monkeypatch
+):
     usual = feature_bank.extract
 
     def narrow(*arguments, batch_size: int, **options):
@@ -139,7 +141,7 @@ def test_features_in_smaller_batches_are_told_in_a_note(world: World, first: Cov
 
 
 def test_readings_are_in_the_batches_that_features_fitted_in(
-    rerun: Callable[..., Cover], world: World, tmp_path: Path, monkeypatch
+    rerun: Callable[..., AugmentationRanking], world: World, tmp_path: Path, monkeypatch
 ):
     usual, sizes = feature_bank.extract, []
 
@@ -185,11 +187,11 @@ def test_no_room_for_two_images_is_told_before_the_long_work(world: World, tmp_p
 
     monkeypatch.setattr(short_run_costs, "train_steps", full)
     with pytest.raises(ModelError, match="must hold 2 images at once"):
-        cover(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
+        rank_augmentations(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
     assert not (tmp_path / "pixels").exists()
 
 
-def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[..., Cover], tmp_path: Path):
+def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[..., AugmentationRanking], tmp_path: Path):
     (tmp_path / "black.py").write_text("def black(image):\n    return image * 0\n", encoding="utf-8")
     with counted_clock() as calls:
         report = rerun(candidates=(f"{tmp_path / 'black.py'}:black",), budget_s=BUDGET_S).report
@@ -200,7 +202,7 @@ def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[...,
     assert "Short runs: no candidate is left that keeps labels." in report.notes
 
 
-def test_a_budget_buys_steps_by_their_costs(rerun: Callable[..., Cover]):
+def test_a_budget_buys_steps_by_their_costs(rerun: Callable[..., AugmentationRanking]):
     """A check of the clock that these tests use: steps and readings sum up to the seconds used."""
     with counted_clock() as calls:
         report = rerun(budget_s=BUDGET_S).report

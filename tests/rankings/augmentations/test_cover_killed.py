@@ -12,7 +12,7 @@ from small_run import World, numbers, run
 
 from eyeshot.core import CallbackProgress
 from eyeshot.models import FeatureBank
-from eyeshot.rankings import Cover, CoverReport
+from eyeshot.rankings import AugmentationRanking, RankingReport
 
 
 def start(world: World, cache: Path, out: Path) -> subprocess.Popen[str]:
@@ -32,7 +32,9 @@ def start(world: World, cache: Path, out: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_and_continued_ends_in_the_same_report(world: World, first: Cover, tmp_path: Path):
+def test_a_run_killed_at_random_and_continued_ends_in_the_same_report(
+    world: World, first: AugmentationRanking, tmp_path: Path
+):
     """Killed twice, each time at another moment of a run of about two seconds, then left to end."""
     cache, out = tmp_path / "cache", tmp_path / "out"
     out.mkdir()
@@ -48,7 +50,7 @@ def test_a_run_killed_at_random_and_continued_ends_in_the_same_report(world: Wor
     process = start(world, cache, out)
     rest, _ = process.communicate(timeout=200)
     assert (process.returncode, rest) == (0, "done\n")
-    report = CoverReport.model_validate_json((out / "cover.json").read_text("utf-8"))
+    report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
     assert report.model_dump(mode="json", exclude={"seconds", "command"}) == numbers(first)
 
 
@@ -57,7 +59,9 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize("stage", range(5))
-def test_a_run_that_breaks_off_in_any_stage_is_continued(world: World, first: Cover, tmp_path: Path, stage: int):
+def test_a_run_that_breaks_off_in_any_stage_is_continued(
+    world: World, first: AugmentationRanking, tmp_path: Path, stage: int
+):
     """In each part of the run: decoding, the baseline, clean features, candidates, the map."""
     part = ("decoding test images", "training the baseline", "features of target", "measuring", "drawing")[stage]
     heard = 0
@@ -74,18 +78,22 @@ def test_a_run_that_breaks_off_in_any_stage_is_continued(world: World, first: Co
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_cache_at_once_both_end_in_the_same_report(world: World, first: Cover, tmp_path: Path):
+def test_two_runs_on_one_cache_at_once_both_end_in_the_same_report(
+    world: World, first: AugmentationRanking, tmp_path: Path
+):
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
         out.mkdir()
     processes = [start(world, tmp_path / "cache", out) for out in outs]
     assert [process.communicate(timeout=200)[0] for process in processes] == ["done\n", "done\n"]
     for out in outs:
-        report = CoverReport.model_validate_json((out / "cover.json").read_text("utf-8"))
+        report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
         assert report.model_dump(mode="json", exclude={"seconds", "command"}) == numbers(first)
 
 
-def test_features_of_a_killed_run_are_not_computed_again(world: World, first: Cover, tmp_path: Path, monkeypatch):
+def test_features_of_a_killed_run_are_not_computed_again(
+    world: World, first: AugmentationRanking, tmp_path: Path, monkeypatch
+):
     computed: list[int] = []
     usual = FeatureBank._append
 
@@ -105,7 +113,7 @@ def test_features_of_a_killed_run_are_not_computed_again(world: World, first: Co
     assert sum(computed) == rows_of(first)
 
 
-def rows_of(result: Cover) -> int:
+def rows_of(result: AugmentationRanking) -> int:
     """How many features a whole run computes: of clean images, and of views of sources and held-out images."""
     report = result.report
     clean = report.n_sources + report.n_target_used + report.n_val_used

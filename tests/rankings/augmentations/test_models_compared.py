@@ -5,12 +5,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from eyeshot.rankings import compare_models
-from eyeshot.rankings.augmentations.report import Candidate, CoverReport, ModelInfo, Role, Shift, ValidationCheck
+from eyeshot.rankings.augmentations.report import Candidate, ModelInfo, RankingReport, Role, Shift, ValidationCheck
 
 NAMES = ["invert", "mirror", "grey", "jitter", "rotate-15", "solarize", "jpeg", "edges"]
 
 
-def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Role) -> CoverReport:
+def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Role) -> RankingReport:
     """Candidates by their combined gain; `roles` of those that are not ranked, `_` for `-`."""
     told = {name.replace("_", "-"): role for name, role in roles.items()}
     order = sorted((name for name in values if name not in told), key=lambda name: -values[name])
@@ -26,7 +26,7 @@ def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Rol
         )
         for name, value in values.items()
     ]
-    return CoverReport(
+    return RankingReport(
         answer=[], advice=order[0] if order else "clean", recipe=[], trust="", n_train=9, n_val=9, n_target=9,
         n_sources=9, n_target_used=9, n_val_used=9, target="test", classes=["a", "b"],
         models=[ModelInfo(name=model, pretrained=True, size=size, feature_count=2, fingerprint="", reason="")],
@@ -47,9 +47,9 @@ def gains(seed: int, names=NAMES) -> dict[str, float]:
     return dict(zip(names, np.random.default_rng(seed).normal(0, 1, len(names)).tolist(), strict=True))
 
 
-def compare(*reports: CoverReport):
+def compare(*reports: RankingReport):
     names = {one.models[0].name: one for one in reports}
-    return compare_models(names, {name: f"{name}/cover.html" for name in names})
+    return compare_models(names, {name: f"{name}/augmentations.html" for name in names})
 
 
 def test_the_same_ranking_twice_correlates_fully_and_the_advice_is_one():
@@ -63,7 +63,7 @@ def test_the_same_ranking_twice_correlates_fully_and_the_advice_is_one():
     assert "The advice is the same for all 2 models" in table.words
     assert "says nothing sure" not in table.words
     assert table.models == ["one", "two"]
-    assert table.pages == {"one": "one/cover.html", "two": "two/cover.html"}
+    assert table.pages == {"one": "one/augmentations.html", "two": "two/augmentations.html"}
 
 
 def test_shuffled_gains_say_nothing_and_the_words_say_so():

@@ -14,7 +14,7 @@ from small_run import SETTINGS, World, few_epochs
 from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
-from eyeshot.rankings import Cover
+from eyeshot.rankings import AugmentationRanking
 from eyeshot.rankings.augmentations import short_runs, spend_budget
 from eyeshot.rankings.augmentations.candidates import Judged, judge
 from eyeshot.rankings.augmentations.data import Data, decode_tables
@@ -238,7 +238,7 @@ def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(wor
     assert order.agreement is None
 
 
-def test_a_frame_holds_the_ranking_of_all(outcome, first: Cover):
+def test_a_frame_holds_the_ranking_of_all(outcome, first: AugmentationRanking):
     judged = outcome[0]
     shown = replace(first, report=first.report.model_copy(update={"candidates": judged.candidates}))
     rows = {row["name"]: row for row in shown.to_frame().to_dicts()}

@@ -16,7 +16,7 @@ import pytest
 from counted_clock import READ_S, counted_clock
 from small_run import World, run
 
-from eyeshot.rankings import Cover, CoverReport
+from eyeshot.rankings import AugmentationRanking, RankingReport
 from eyeshot.rankings.augmentations import short_runs
 from eyeshot.rankings.augmentations.halving import RESERVE
 from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
@@ -71,7 +71,7 @@ def left_over(cache: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_short_runs_killed_at_random_keep_what_was_read_and_the_budget(
-    world: World, first: Cover, first_cache: Path, tmp_path: Path
+    world: World, first: AugmentationRanking, first_cache: Path, tmp_path: Path
 ):
     """Killed twice, each time at another moment of the short runs, then left to end."""
     cache, out = tmp_path / "cache", tmp_path / "out"
@@ -92,7 +92,7 @@ def test_short_runs_killed_at_random_keep_what_was_read_and_the_budget(
     process = start(world, cache, out)
     rest, _ = process.communicate(timeout=200)
     assert (process.returncode, rest) == (0, "done\n")
-    report = CoverReport.model_validate_json((out / "cover.json").read_text("utf-8"))
+    report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
     after = readings(cache)
     assert {name: after.get(name) for name in before} == before
     assert len({name.partition("/")[0] for name in after}) == 1
@@ -126,13 +126,13 @@ def breaking(patch: pytest.MonkeyPatch, what: str, number: int) -> None:
     patch.setattr(place, what, broken)
 
 
-def decided(report: CoverReport) -> dict[str, object]:
+def decided(report: RankingReport) -> dict[str, object]:
     """All that short runs decide."""
     return report.model_dump(include={"candidates", "order", "advice", "answer"}) | {"steps": report.budget.steps}
 
 
 @pytest.fixture(scope="module")
-def whole(world: World, first: Cover, first_cache: Path, tmp_path_factory: pytest.TempPathFactory):
+def whole(world: World, first: AugmentationRanking, first_cache: Path, tmp_path_factory: pytest.TempPathFactory):
     """A run that nothing broke off, on a clock that counts; and how often each part was called."""
     cache = tmp_path_factory.mktemp("whole") / "cache"
     shutil.copytree(first_cache, cache)

@@ -1,4 +1,4 @@
-"""From measurements to the candidates of `cover.json`: roles, ranks, ties, reasons."""
+"""From measurements to the candidates of `augmentations.json`: roles, ranks, ties, reasons."""
 
 from __future__ import annotations
 

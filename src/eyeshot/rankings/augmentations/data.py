@@ -26,7 +26,7 @@ from eyeshot.data import (
     use_split,
 )
 from eyeshot.rankings.augmentations.clouds import NEIGHBOURS
-from eyeshot.rankings.augmentations.settings import CoverSettings
+from eyeshot.rankings.augmentations.settings import RankingSettings
 
 BASELINE_IMAGES = 20_000
 MOST_TRAINING = 4
@@ -109,7 +109,7 @@ class Data:
     notes: list[str]
 
 
-def check_folders(train: Path, settings: CoverSettings) -> None:
+def check_folders(train: Path, settings: RankingSettings) -> None:
     """Find wrong folders at once, before a model is loaded.
 
     Raises:
@@ -123,7 +123,7 @@ def check_folders(train: Path, settings: CoverSettings) -> None:
             check_apart(train, other)
 
 
-def read_tables(train: Path, settings: CoverSettings, *, cache: Path, progress: Progress = SILENT) -> Tables:
+def read_tables(train: Path, settings: RankingSettings, *, cache: Path, progress: Progress = SILENT) -> Tables:
     """Read the folders and choose the images.
 
     Raises:
@@ -234,7 +234,7 @@ def _by_content(table: ImageTable) -> ImageTable:
 def decode_tables(
     tables: Tables,
     geometry: Geometry,
-    settings: CoverSettings,
+    settings: RankingSettings,
     *,
     cache: Path,
     progress: Progress = SILENT,

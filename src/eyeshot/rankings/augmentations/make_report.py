@@ -1,4 +1,4 @@
-"""What `cover()` found, put into the report."""
+"""What `rank_augmentations()` found, put into the report."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from eyeshot.rankings.augmentations.plan import Plan
 from eyeshot.rankings.augmentations.report import (
     Base,
     Budget,
-    CoverReport,
     ModelInfo,
     Order,
+    RankingReport,
     Shift,
     SkippedFile,
     ValidationCheck,
@@ -48,7 +48,7 @@ class Facts:
 
 def make_report(
     facts: Facts, judged: Judged, *, order: Order | None = None, budget: Budget | None = None
-) -> CoverReport:
+) -> RankingReport:
     """The report as far as it goes: `order` and `budget` come with short runs."""
     plan, data, backbone, base, shift = facts.plan, facts.data, facts.backbone, facts.base, facts.shift
     target: Literal["test", "validation"] = "validation" if plan.tables.target_is_validation else "test"
@@ -69,7 +69,7 @@ def make_report(
         reason=backbone.reason,
         baseline_accuracy=facts.baseline_accuracy,
     )
-    return CoverReport(
+    return RankingReport(
         answer=[*warning, *found, shift.words],
         advice=advice,
         recipe=_recipe(advice, judged),

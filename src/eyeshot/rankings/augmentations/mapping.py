@@ -12,7 +12,7 @@ from eyeshot.core import Progress
 from eyeshot.rankings.augmentations.candidates import Judged
 from eyeshot.rankings.augmentations.measure import Bench, Measured
 from eyeshot.rankings.augmentations.projection import project
-from eyeshot.rankings.augmentations.result import CoverMap, Pictures
+from eyeshot.rankings.augmentations.result import JointMap, Pictures
 from eyeshot.rankings.augmentations.thumbnails import shrink
 from eyeshot.rankings.augmentations.words import CONTROL_ADVICE
 
@@ -34,7 +34,7 @@ def draw_map(
     shown: Sequence[str],
     images: bool,
     progress: Progress,
-) -> tuple[CoverMap | None, list[str]]:
+) -> tuple[JointMap | None, list[str]]:
     """One joint map of clean training, target, validation and up to eight candidates, at most 300 points each."""
     if not shown:
         return None, []
@@ -82,7 +82,7 @@ def draw_map(
         points, cloud, scales=bench.space.scales, names=shown, seed=bench.seed, progress=progress
     )
     return (
-        CoverMap(
+        JointMap(
             cloud=cloud,
             label=np.concatenate([part[2] for part in parts]).astype(np.int64),
             ids=np.array(ids, dtype=np.str_),

@@ -9,12 +9,12 @@ from itertools import combinations
 import numpy as np
 
 from eyeshot.core import listing, spearman, spearman_interval
-from eyeshot.rankings.augmentations.report import Candidate, CoverReport, ModelPair, ModelRow, ModelTable, Role
+from eyeshot.rankings.augmentations.report import Candidate, ModelPair, ModelRow, ModelTable, RankingReport, Role
 
 FEWEST = 4
 
 
-def compare_models(reports: Mapping[str, CoverReport], pages: Mapping[str, str]) -> ModelTable:
+def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str]) -> ModelTable:
     """The table of all candidates under every model, and how alike the models rank them.
 
     Args:
@@ -51,7 +51,7 @@ def worth(candidate: Candidate) -> float | None:
     return candidate.score if candidate.combined is None else candidate.combined
 
 
-def _pair(one: str, other: str, reports: Mapping[str, CoverReport]) -> ModelPair:
+def _pair(one: str, other: str, reports: Mapping[str, RankingReport]) -> ModelPair:
     values = [{each.name: worth(each) for each in reports[model].of("ranked")} for model in (one, other)]
     both = [name for name in values[0] if name in values[1]]
     first, second = (np.array([value[name] or 0.0 for name in both]) for value in values)
@@ -61,7 +61,7 @@ def _pair(one: str, other: str, reports: Mapping[str, CoverReport]) -> ModelPair
     return ModelPair(first=one, second=other, spearman=found, interval=spearman_interval(found, len(both)), n=len(both))
 
 
-def _words(reports: Mapping[str, CoverReport], advice: Mapping[str, str], pairs: Sequence[ModelPair]) -> str:
+def _words(reports: Mapping[str, RankingReport], advice: Mapping[str, str], pairs: Sequence[ModelPair]) -> str:
     found = []
     if len(set(advice.values())) == 1:
         found.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")

@@ -15,7 +15,7 @@ from eyeshot.rankings.augmentations.data import Tables, check_folders, read_tabl
 from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
 from eyeshot.rankings.augmentations.kept_costs import KeptCosts
 from eyeshot.rankings.augmentations.measure import draws_of
-from eyeshot.rankings.augmentations.settings import CoverSettings
+from eyeshot.rankings.augmentations.settings import RankingSettings
 from eyeshot.rankings.augmentations.short_run_costs import check_budget, probe_costs
 from eyeshot.training import TrainSettings, default_settings
 
@@ -34,7 +34,7 @@ class Plan:
         costs: of a step and a reading of these on this machine; None where nothing will be trained.
     """
 
-    settings: CoverSettings
+    settings: RankingSettings
     tables: Tables
     backbone: Backbone
     device: str
@@ -55,7 +55,7 @@ class Plan:
 
 @gpu_errors_told()
 def prepare(
-    train: str | Path, settings: CoverSettings, *, cache: Path | None = None, progress: Progress | None = None
+    train: str | Path, settings: RankingSettings, *, cache: Path | None = None, progress: Progress | None = None
 ) -> Plan:
     """Check everything that can be checked before the long work.
 
@@ -161,7 +161,7 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
 
 
 def _choose_candidates(
-    settings: CoverSettings, tables: Tables, base: tuple[Augmentation, ...]
+    settings: RankingSettings, tables: Tables, base: tuple[Augmentation, ...]
 ) -> tuple[tuple[Augmentation, ...], list[str]]:
     """The asked ones but the base itself, and the controls in every run."""
     ratios = (tables.train.frame["width"] / tables.train.frame["height"]).to_numpy()

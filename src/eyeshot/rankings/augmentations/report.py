@@ -1,4 +1,4 @@
-"""What `eyeshot cover` found: the contents of `cover.json`; keys are only added until version 1.0."""
+"""What `eyeshot cover` found: the contents of `augmentations.json`; keys are only added until version 1.0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Interval = tuple[float, float]
 
 
 class Record(BaseModel):
-    """A part of `cover.json`."""
+    """A part of `augmentations.json`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -304,8 +304,8 @@ class Base(Record):
     """Its own gain over a no-op without it, as `score` of a candidate."""
 
 
-class CoverReport(Record):
-    """All of `cover.json`."""
+class RankingReport(Record):
+    """All of `augmentations.json`."""
 
     version: int = 2
     answer: list[str]

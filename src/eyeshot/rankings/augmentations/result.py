@@ -1,4 +1,4 @@
-"""The result of `cover()`: the report, and the arrays that only the page needs."""
+"""The result of `rank_augmentations()`: the report, and the arrays that only the page needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import make_folder, replacing
-from eyeshot.rankings.augmentations.report import CoverReport, ProjectionInfo
+from eyeshot.rankings.augmentations.report import ProjectionInfo, RankingReport
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +26,7 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class CoverMap:
+class JointMap:
     """The points of the joint map; P points, the same for all projections.
 
     Attributes:
@@ -68,11 +68,11 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Cover:
-    """The result of `cover()`: the report, and what only pictures need."""
+class AugmentationRanking:
+    """The result of `rank_augmentations()`: the report, and what only pictures need."""
 
-    report: CoverReport
-    map: CoverMap | None
+    report: RankingReport
+    map: JointMap | None
     pictures: Pictures
 
     def to_frame(self) -> pl.DataFrame:
@@ -103,14 +103,14 @@ class Cover:
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def save(self, folder: Path) -> Path:
-        """Write `cover.json` and `uncovered.csv` into `folder`; returns the path of `cover.json`.
+        """Write `augmentations.json` and `uncovered.csv` into `folder`; returns the path of `augmentations.json`.
 
         Raises:
             StorageError: the folder cannot be made or written.
         """
         import polars as pl
 
-        path = make_folder(folder) / "cover.json"
+        path = make_folder(folder) / "augmentations.json"
         with replacing(path) as temporary:
             temporary.write_text(self.report.model_dump_json(indent=2), encoding="utf-8")
         with replacing(folder / "uncovered.csv") as temporary:

@@ -30,10 +30,10 @@ TRAIN_OPTIONS = (
     "seed",
     "device",
 )
-"""Settings of `CoverSettings` that a training on the same images needs too, beside the model."""
+"""Settings of `RankingSettings` that a training on the same images needs too, beside the model."""
 
 
-class CoverSettings(BaseModel):
+class RankingSettings(BaseModel):
     """Settings of `eyeshot cover`.
 
     Attributes:
@@ -107,13 +107,13 @@ class CoverSettings(BaseModel):
     baseline_cap_s: float = Field(default=BASELINE_CAP_S, gt=0)
 
 
-def check_settings(**values: object) -> CoverSettings:
+def check_settings(**values: object) -> RankingSettings:
     """Settings from loose values.
 
     Raises:
         InputError: a value is out of its range, or its name is unknown.
     """
     try:
-        return CoverSettings.model_validate(values)
+        return RankingSettings.model_validate(values)
     except ValidationError as error:
         raise InputError(refused_option(error, "cover")) from error

@@ -1,4 +1,4 @@
-"""The short runs of `cover()`: what they train on, who takes part, and what the budget bought."""
+"""The short runs of `rank_augmentations()`: what they train on, who takes part, and what the budget bought."""
 
 from __future__ import annotations
 

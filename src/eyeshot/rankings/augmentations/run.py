@@ -18,8 +18,8 @@ from eyeshot.rankings.augmentations.mapping import draw_map, take_pictures
 from eyeshot.rankings.augmentations.measure import Bench, Measured, measure, measure_generated
 from eyeshot.rankings.augmentations.plan import Plan, prepare
 from eyeshot.rankings.augmentations.rank_all import make_ranker, rank_all
-from eyeshot.rankings.augmentations.report import Base, CoverReport
-from eyeshot.rankings.augmentations.result import Cover, Pictures
+from eyeshot.rankings.augmentations.report import Base, RankingReport
+from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.rankings.augmentations.set_up import set_up, trained_backbone
 from eyeshot.rankings.augmentations.settings import check_settings
 from eyeshot.rankings.augmentations.shift import measure_shift
@@ -27,16 +27,16 @@ from eyeshot.rankings.augmentations.spend_budget import spend_budget
 
 
 @gpu_errors_told()
-def cover(
+def rank_augmentations(
     train: str | Path,
     *,
     plan: Plan | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
-    ranked_by_cover: Callable[[CoverReport], None] | None = None,
+    ranked_by_cover: Callable[[RankingReport], None] | None = None,
     command: str = "",
     **settings: object,
-) -> Cover:
+) -> AugmentationRanking:
     """Rank augmentations by what of the target training can see with them, and by short runs.
 
     Args:
@@ -46,7 +46,7 @@ def cover(
         progress: told how far it is; None: nobody.
         ranked_by_cover: called with the report as far as it goes, before the budget is spent on short runs.
         command: recorded in the report.
-        **settings: fields of `CoverSettings`, for instance `test`, `model`, `from_scratch`, `candidates`, `budget_s`.
+        **settings: fields of `RankingSettings`, for instance `test`, `model`, `from_scratch`, `candidates`, `budget_s`.
 
     Returns:
         the report with ranking and scores, and the arrays of the page.
@@ -138,7 +138,7 @@ def cover(
     found.projections = [] if drawn is None else [projection.info for projection in drawn.projections]
     found.notes = [*notes, *map_notes]
     found.seconds = seconds | {"total": round(time.perf_counter() - begin, 2)}
-    return Cover(found, drawn, pictures)
+    return AugmentationRanking(found, drawn, pictures)
 
 
 def _measure_all(plan: Plan, bench: Bench, progress: Progress) -> list[Measured]:
