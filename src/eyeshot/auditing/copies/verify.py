@@ -23,8 +23,7 @@ from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
 from eyeshot.images import UnreadableImageError, decode_upright, default_workers, in_parallel, strict_pillow
 
-COARSE = 64  # pixels
-FINE = 96
+FINE = 96  # pixels
 FULL = 224
 PAIRS_AT_ONCE = 128
 MOST_KEPT = 30_000  # pictures at a time, a quarter of a gigabyte of detail at half the resolution
