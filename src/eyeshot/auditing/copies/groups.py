@@ -1,7 +1,7 @@
 """Copies of every kind, as groups and findings: identical files and pixels, near copies, conflicts, leaks.
 
-Images are told by two numbers: their position among all images and, of those with equal pixels once for all, the
-number of their picture. Only different pictures are compared.
+Two numbers name an image here: its position among all images, and the number of its picture, which files with identical
+pixels share. Only different pictures are compared with each other.
 """
 
 from __future__ import annotations

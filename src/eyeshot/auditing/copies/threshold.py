@@ -46,7 +46,7 @@ def choose_cut_off(
     """
     facts = {"thorough": thorough, "exact": exact}
     if crosses is None:
-        return _told(scores, BASE, f"{BASE_REASON}; without labels it is not moved", None, None, NO_LABELS, facts)
+        return _cut_off(scores, BASE, f"{BASE_REASON}; without labels it is not moved", None, None, NO_LABELS, facts)
     certain = scores >= CERTAIN
     known, torn = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
     noise = torn / known if known >= FEWEST_CERTAIN else 0.0
@@ -56,7 +56,7 @@ def choose_cut_off(
             f"not estimated: only {int(below.sum())} pairs of look-alikes lie just below the cut-off, "
             f"{int(crosses[below].sum())} of them across classes"
         )
-        return _told(scores, BASE, BASE_REASON, None, None, basis, facts)
+        return _cut_off(scores, BASE, BASE_REASON, None, None, basis, facts)
     rate = float(crosses[below].mean())
     chosen, reason = BASE, BASE_REASON
     for cut in np.arange(BASE, HIGHEST, STEP):
@@ -71,7 +71,7 @@ def choose_cut_off(
     above = scores >= chosen
     if above.sum() < FEWEST_ABOVE:
         basis = f"not estimated: only {int(above.sum())} near pairs with labels were found"
-        return _told(scores, chosen, reason, None, None, basis, facts)
+        return _cut_off(scores, chosen, reason, None, None, basis, facts)
     low, high = wilson(int(crosses[above].sum()), int(above.sum()))
     precision = _precision(crosses[above], rate, noise)
     interval = (max(0.0, 1 - max(0.0, high - noise) / rate), min(1.0, 1 - max(0.0, low - noise) / rate))
@@ -81,7 +81,7 @@ def choose_cut_off(
     )
     if noise:
         basis += f"; {torn} of {known} pairs that are surely copies do, which was taken off"
-    return _told(scores, chosen, reason, precision, interval, basis, facts)
+    return _cut_off(scores, chosen, reason, precision, interval, basis, facts)
 
 
 NO_LABELS = "not estimated: there are no labels, so pairs across classes cannot be counted"
@@ -91,7 +91,7 @@ def _precision(crosses: NDArray[np.bool_], rate: float, noise: float) -> float:
     return float(np.clip(1 - max(0.0, float(crosses.mean()) - noise) / rate, 0, 1))
 
 
-def _told(
+def _cut_off(
     scores: NDArray[np.float32],
     cut: float,
     reason: str,

@@ -24,7 +24,7 @@ from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT
 from eyeshot.core import SILENT, Progress, default_workers, in_parallel
 from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
 
-FINE = 96
+FINE = 96  # pixels
 FULL = 224
 PAIRS_AT_ONCE = 128
 MOST_KEPT = 30_000  # pictures at a time, a quarter of a gigabyte of detail at half the resolution
