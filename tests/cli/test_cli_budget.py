@@ -58,7 +58,7 @@ def error_of(done: Done) -> str:
 
 
 def refuse_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyeshot.cli.cover_run.cover", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("eyeshot.cli.cover_run.rank_augmentations", lambda *_, **__: pytest.fail("the work began"))
 
 
 def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_the_same(
