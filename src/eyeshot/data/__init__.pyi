@@ -3,6 +3,10 @@ from .contradictions import Contradiction as Contradiction
 from .contradictions import Winner as Winner
 from .contradictions import find_contradictions as find_contradictions
 from .contradictions import settle as settle
+from .dataset import DataConfig as DataConfig
+from .dataset import Dataset as Dataset
+from .dataset import check_data as check_data
+from .dataset import load_dataset as load_dataset
 from .decisions import DECISIONS_FILE as DECISIONS_FILE
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
@@ -18,7 +22,9 @@ from .decoding import decode as decode
 from .decoding import os_reason as os_reason
 from .decoding import strict_pillow as strict_pillow
 from .digits import write_digits as write_digits
+from .duplicate_groups import find_duplicate_groups as find_duplicate_groups
 from .duplicate_groups import find_groups as find_groups
+from .duplicate_groups import load_small as load_small
 from .duplicate_groups import merge_copy_groups as merge_copy_groups
 from .duplicates import copy_groups as copy_groups
 from .export import write_csv as write_csv
@@ -52,11 +58,10 @@ from .split import Leakage as Leakage
 from .split import LikeTest as LikeTest
 from .split import Part as Part
 from .split import Split as Split
+from .split import check_shares as check_shares
 from .split import count_parts as count_parts
 from .split import divide as divide
 from .split import read_split as read_split
 from .table import ImageTable as ImageTable
 from .upright import UprightImage as UprightImage
 from .upright import decode_upright as decode_upright
-from .using import use_decisions as use_decisions
-from .using import use_split as use_split

@@ -21,14 +21,36 @@ Rows = NDArray[np.int64]
 SIDE = 64  # pixels; copies are compared as much smaller thumbnails
 
 
-def find_groups(table: ImageTable, *, cache: Path, progress: Progress = SILENT) -> tuple[Rows, Pixels]:
+def load_small(table: ImageTable, *, cache: Path, workers: int | None = None, progress: Progress = SILENT) -> Pixels:
+    """The images of a table, 64 pixels a side: decoded once, then read from the cache."""
+    store = PixelStore(cache, Geometry(SIDE))
+    return store.load(table, np.arange(len(table)), workers=workers, progress=progress)
+
+
+def find_groups(
+    table: ImageTable, *, cache: Path, workers: int | None = None, progress: Progress = SILENT
+) -> tuple[Rows, Pixels]:
     """Copies by equal bytes, equal pixels, flips, quarter turns, resizing and encoding again.
 
     Returns:
         int64 (N,), the first row of each image's group, and the decoded images, 64 pixels a side.
     """
-    pixels = PixelStore(cache, Geometry(SIDE)).load(table, np.arange(len(table)), progress=progress)
+    pixels = load_small(table, cache=cache, workers=workers, progress=progress)
     return copy_groups(table, pixels), pixels
+
+
+def find_duplicate_groups(
+    table: ImageTable,
+    decisions: Decisions,
+    *,
+    cache: Path,
+    more: Iterable[Sequence[str]] = (),
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Rows, Pixels]:
+    """The groups of `find_groups` with what people know: see `merge_copy_groups`."""
+    groups, pixels = find_groups(table, cache=cache, workers=workers, progress=progress)
+    return merge_copy_groups(table, groups, decisions, more=more), pixels
 
 
 def merge_copy_groups(

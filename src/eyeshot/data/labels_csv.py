@@ -62,9 +62,7 @@ def read_labels(
         InputError: the file is no CSV, a column is not there or cannot be guessed, or no row names a file.
     """
     table = read_csv(file)
-    for option, name in (("--path-column", path_column), ("--label-column", label_column)):
-        if name is not None and name not in table.columns:
-            raise InputError(f"{option} must be a column of {file.name!r}, got {name!r}. {_columns(table)}")
+    check_columns(table, file, path_column, label_column)
     lookup = Lookup(listing)
     roots = [image_root.absolute()] if image_root is not None else _roots(file, listing)
     result = LabelledFiles()
@@ -87,6 +85,17 @@ def read_labels(
     _collect(table, column, labels, lookup, rule, file.name, result)
     result.notes.extend(_unlisted(listing, result, file.name))
     return result
+
+
+def check_columns(table: CsvRows, file: Path, path_column: str | None, label_column: str | None) -> None:
+    """Make sure that the columns that were named are there.
+
+    Raises:
+        InputError: one is not.
+    """
+    for option, name in (("--path-column", path_column), ("--label-column", label_column)):
+        if name is not None and name not in table.columns:
+            raise InputError(f"{option} must be a column of {file.name!r}, got {name!r}. {_columns(table)}")
 
 
 def _collect(

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, make_folder, replacing
 from eyeshot.data.folds import ALWAYS_TRAIN, make_folds
-from eyeshot.data.holdout import hold_out
+from eyeshot.data.holdout import LARGEST_SHARE, hold_out
 from eyeshot.data.table import ImageTable
 
 SPLIT_FILE = "split.json"
-FOLDS = 5
+LEAST_SKILL = 0.05
+"""Of the way from the most frequent class to no error at all; readers below it say nothing about copies."""
 Part = Literal["val", "train"] | Annotated[int, Field(ge=0)]
 
 
@@ -29,6 +30,7 @@ class Leakage(BaseModel):
         images: how many were judged, each once in either split.
         copies: how many images have a copy among these.
         straddling: how many images have, in the plain split, a copy on the side that trains.
+        chance: share of right answers of the most frequent class alone.
         plain, grouped: share of right answers.
         gap_points: plain less grouped, in percentage points, with its 95 % interval.
     """
@@ -39,21 +41,49 @@ class Leakage(BaseModel):
     images: int
     copies: int
     straddling: int
+    chance: float
     plain: float
     grouped: float
     gap_points: float
     gap_low: float
     gap_high: float
 
+    @property
+    def bound_points(self) -> float:
+        """Points that copies can add at most: each image that has one in training answered right because of it."""
+        return 100 * self.straddling / self.images if self.images else 0.0
+
+    @property
+    def reader_tells(self) -> bool:
+        """The reader is clearly better than the most frequent class: one that learns nothing flatters nothing."""
+        return max(self.plain, self.grouped) - self.chance >= LEAST_SKILL * (1 - self.chance)
+
     def words(self) -> str:
-        """The figures in one sentence."""
-        sure = "" if self.gap_low > 0 or self.gap_high < 0 else ": cannot be told from none"
+        """The figures in one sentence, and what they say."""
         return (
-            f"Plain random split {100 * self.plain:.1f} %, copy groups whole {100 * self.grouped:.1f} %; leakage "
-            f"{self.gap_points:+.1f} points (95 % interval {self.gap_low:+.1f} to {self.gap_high:+.1f}){sure}. "
-            f"{self.straddling} of {self.images} images have a copy in training under the plain split. "
-            f"Read by {self.reader}."
+            f"Plain random split {100 * self.plain:.1f} %, copy groups whole {100 * self.grouped:.1f} %. "
+            f"{self._verdict()} Read by {self.reader}."
         )
+
+    def _verdict(self) -> str:
+        measured = f"{self.gap_points:+.1f} points (95 % interval {self.gap_low:+.1f} to {self.gap_high:+.1f})"
+        straddling = f"{self.straddling} of {self.images} images have a copy in training under the plain split"
+        if not self.straddling:
+            return f"No leakage: no image of {self.images} has a copy in training under the plain split."
+        at_most = f"{straddling}, so leakage is at most {_points(self.bound_points)} points"
+        if not self.reader_tells:
+            return (
+                f"How much leakage there is cannot be told: the reader is hardly better than the most frequent class "
+                f"({100 * self.chance:.1f} %). {at_most}."
+            )
+        if abs(self.gap_points) > self.bound_points:
+            return f"{at_most}; the measured difference of {measured} is beyond that, and therefore noise."
+        sure = "" if self.gap_low > 0 or self.gap_high < 0 else ", which cannot be told from none"
+        return f"Leakage {measured}{sure}. {at_most}."
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}" if value >= 0.1 else f"{value:.2g}"
 
 
 class LikeTest(BaseModel):
@@ -108,6 +138,18 @@ class Split(BaseModel):
         """The part of each image of a table; None for images that came after the split was made."""
         return [self.parts.get(content) for content in table.contents]
 
+    def check_fold(self, fold: int | None) -> None:
+        """Make sure that a fold is there; None: the part that is held out of all folds.
+
+        Raises:
+            InputError: it is not.
+        """
+        if fold is None and not self.val:
+            raise InputError(f"This split has {self.folds} folds and no part for validation alone. Use --fold 0.")
+        if fold is not None and not 0 <= fold < self.folds:
+            way = f"lie in 0 to {self.folds - 1}" if self.folds else "be left out for a split without folds"
+            raise InputError(f"--fold must {way}, got {fold}.")
+
     def rows(self, table: ImageTable, *, fold: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Training and validation rows.
 
@@ -118,10 +160,7 @@ class Split(BaseModel):
         Raises:
             InputError: there is no such fold, or no part "val".
         """
-        if fold is None and not self.val:
-            raise InputError(f"This split has {self.folds} folds and no part for validation alone. Use --fold 0.")
-        if fold is not None and not 0 <= fold < self.folds:
-            raise InputError(f"--fold must lie in 0 to {self.folds - 1}, got {fold}.")
+        self.check_fold(fold)
         parts = self.of(table)
         held = "val" if fold is None else fold
         validation = [row for row, part in enumerate(parts) if part == held]
@@ -181,10 +220,7 @@ def divide(
     Raises:
         InputError: neither folds nor a share, or an impossible demand, with the numbers.
     """
-    if not folds and not val:
-        raise InputError("A split needs --folds 5, --val 0.2 or both, got 0 for both.")
-    if folds and folds < 2:
-        raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
+    check_shares(folds, val)
     parts: list[Part] = ["train"] * len(table)
     rest = np.arange(len(table), dtype=np.int64)
     if val:
@@ -198,6 +234,22 @@ def divide(
             if fold != ALWAYS_TRAIN:
                 parts[row] = fold
     return parts
+
+
+def check_shares(folds: int, val: float) -> None:
+    """Make sure that there is something to divide into.
+
+    Raises:
+        InputError: neither folds nor a share, or one that is out of range.
+    """
+    if not folds and not val:
+        raise InputError("A split needs --folds 5, --val 0.2 or both, got 0 for both.")
+    if folds and folds < 2:
+        raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
+    if val and not 0 < val <= LARGEST_SHARE:
+        raise InputError(
+            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {val}. Use --val 0.2."
+        )
 
 
 def count_parts(table: ImageTable, parts: Sequence[Part | None]) -> dict[str, int]:
