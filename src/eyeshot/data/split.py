@@ -73,8 +73,8 @@ class Leakage(BaseModel):
         at_most = f"{straddling}, so leakage is at most {_points(self.bound_points)} points"
         if not self.reader_tells:
             return (
-                f"How much leakage there is cannot be told: the reader is hardly better than the most frequent class "
-                f"({100 * self.chance:.1f} %). {at_most}."
+                f"How much leakage there is cannot be told: this reader is hardly better than naming the most "
+                f"frequent class ({100 * self.chance:.1f} %). {at_most}."
             )
         if abs(self.gap_points) > self.bound_points:
             return f"{at_most}; the measured difference of {measured} is beyond that, and therefore noise."
@@ -83,7 +83,7 @@ class Leakage(BaseModel):
 
 
 def _points(value: float) -> str:
-    return f"{value:.1f}" if value >= 0.1 else f"{value:.2g}"
+    return f"{value:.1f}" if value >= 0.05 else f"{value:.1g}"
 
 
 class LikeTest(BaseModel):
