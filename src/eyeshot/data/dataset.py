@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import SILENT, InputError, Progress
-from eyeshot.data.csvfile import read_csv
 from eyeshot.data.decisions import DecisionLog, Decisions
-from eyeshot.data.duplicate_groups import find_duplicate_groups
-from eyeshot.data.finding import read_images
-from eyeshot.data.holdout import LARGEST_SHARE, hold_out
-from eyeshot.data.labels_csv import check_columns
-from eyeshot.data.listing import check_apart
+from eyeshot.data.duplicates import find_duplicate_groups
+from eyeshot.data.labels_csv import check_columns, read_csv
+from eyeshot.data.listing import Skipped, check_apart
 from eyeshot.data.manifest import compute_manifest
-from eyeshot.data.skipped import Skipped
-from eyeshot.data.split import Split, read_split
-from eyeshot.data.table import ImageTable
+from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
+from eyeshot.data.table import ImageTable, read_images
 
 Rows = NDArray[np.int64]
 LEAST_KNOWN = 0.5
@@ -193,7 +189,7 @@ def load_dataset(
             f"{len(pixels.skipped)} images cannot be decoded and are in no part, as {broken.path}: {broken.reason}."
         )
         skipped += pixels.skipped
-    images, in_train, groups = images.take(pixels.rows), in_train[pixels.rows], first_of_group(groups[pixels.rows])
+    images, in_train, groups = images.take(pixels.rows), in_train[pixels.rows], _renumbered(groups[pixels.rows])
     images = images.with_classes(_classes_left(images.take(np.flatnonzero(in_train)), config))
     train_rows, val_rows, sentences = _roles(images, in_train, groups, config)
     notes += sentences
@@ -207,12 +203,6 @@ def load_dataset(
         skipped=tuple(dict.fromkeys(skipped)),
         notes=tuple([*notes, *(test.notes if test is not None else ())]),
     )
-
-
-def first_of_group(groups: Rows) -> Rows:
-    """Groups named by the position of their first image, int64 (N,), from any numbers that are equal within a group."""
-    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-    return first[which].astype(np.int64)
 
 
 def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None) -> tuple[ImageTable, list[str]]:
@@ -323,3 +313,9 @@ def _fold(split: Split, fold: int | None) -> int | None:
 
 def _positions(chosen: NDArray[np.bool_]) -> Rows:
     return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _renumbered(groups: Rows) -> Rows:
+    """Groups named by the position of their first image, from any numbers that are equal within a group."""
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    return first[which].astype(np.int64)
