@@ -15,7 +15,7 @@ from benchmarks.augmentation_truth.tasks import Decoded, Labelled
 from eyeshot.augment import Augmentation
 from eyeshot.core import CallbackProgress
 from eyeshot.models import Backbone
-from eyeshot.training import TrainSettings, joined, read_images_with, train
+from eyeshot.training import TrainConfig, joined, read_images_with, train
 from eyeshot.training.result import WEIGHTS_FILE
 
 Probabilities = dict[str, NDArray[np.float32]]
@@ -25,7 +25,7 @@ def train_and_read(
     backbone: Backbone,
     data: Decoded,
     candidate: Augmentation,
-    settings: TrainSettings,
+    settings: TrainConfig,
     *,
     folder: Path,
     device: torch.device | str = "cpu",

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from eyeshot.core import StorageError, replacing, wilson
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
-from eyeshot.training.settings import TrainSettings
+from eyeshot.training.config import TrainConfig
 
 RESULT_FILE = "result.json"
 VALIDATION_FILE = "validation.npz"
@@ -68,7 +68,7 @@ class TrainResult(BaseModel):
         seconds: of training, all sittings together.
         ended_early: why fewer epochs were done than planned; null where none is missing.
         alarms: what looks wrong, in sentences.
-        failed_views: how many training images an augmentation failed on; these were used without it.
+        failed_samples: how many training images an augmentation failed on; these were used without it.
         history: one record an epoch.
         command: what was typed.
     """
@@ -81,7 +81,7 @@ class TrainResult(BaseModel):
     pretrained: bool
     classes: tuple[str, ...]
     augmentations: tuple[str, ...]
-    settings: TrainSettings
+    settings: TrainConfig
     n_train: int
     n_val: int
     accuracy: Accuracy
@@ -91,7 +91,7 @@ class TrainResult(BaseModel):
     seconds: float
     ended_early: str | None
     alarms: tuple[str, ...]
-    failed_views: int
+    failed_samples: int
     history: tuple[EpochRecord, ...]
     hardware: str
     versions: dict[str, str]
