@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,29 @@ def test_a_dry_run_writes_nothing(eyeshot: Eyeshot, digits: Digits, tmp_path: Pa
     done = train(eyeshot, digits, "--dry-run")
     assert done.code == 0
     assert tree(tmp_path) == before
-    assert "Would train test_resnet.r160_in1k on 130 images with clean images" in done.out
+    assert "Would train test_resnet.r160_in1k on 130 images with clean images: 2 epochs, batches of 32" in done.out
+    assert re.search(r"About .* \(6 steps of .* s\), .* of memory and .* of disk\.", done.out)
+
+
+def test_a_dry_run_that_finds_what_would_fail_says_so_and_answers(
+    eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch
+):
+    from eyeshot.core import ModelError
+    from eyeshot.training import TrainingRun
+
+    def full(*_: object, **__: object) -> None:
+        raise ModelError("The device is out of memory. Give a smaller --batch-size.")
+
+    monkeypatch.setattr(TrainingRun, "advance", full)
+    done = train(eyeshot, digits, "--dry-run")
+    assert done.code == 0
+    assert "It would fail: The device is out of memory. Give a smaller --batch-size." in done.out
+
+
+def test_the_settings_that_were_given_are_the_ones_that_are_said(eyeshot: Eyeshot, digits: Digits):
+    done = train(eyeshot, digits)
+    assert "- settings: 2 epochs, batches of 32, learning rate up to " in done.out
+    assert "(as given: epochs, batch size)" in done.out
 
 
 def test_validation_images_of_ones_own_are_used(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):

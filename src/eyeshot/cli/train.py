@@ -51,7 +51,7 @@ def run(
     split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
     fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and time, memory and disk.")] = False,
 ) -> None:
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import shlex
@@ -59,11 +59,11 @@ def run(
 
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple, values_checked
-    from eyeshot.cli.project_data import chosen_images, read_train
+    from eyeshot.cli.project_data import chosen_images, project_files, read_train
     from eyeshot.cli.scratch import workspace_for
-    from eyeshot.core import find_project
+    from eyeshot.core import ModelError, find_project
     from eyeshot.data import check_apart
-    from eyeshot.training import plan_training, train_folder
+    from eyeshot.training import estimate_training, plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
@@ -76,6 +76,8 @@ def run(
             cache=workspace.cache, progress=progress,
         )  # fmt: skip
         chosen, held_out, used = chosen_images(table, manifest=manifest, split=split and val is None, fold=fold)
+        files = project_files(manifest=manifest, split=split and val is None)
+        decisions, divided = (None if file is None else file.as_posix() for file in files)
         plan = plan_training(
             chosen,
             model=model,
@@ -96,6 +98,14 @@ def run(
             device=device,
             out=out,
             workspace=workspace,
+            data={
+                "train": folder.as_posix(),
+                "labels": None if labels is None else labels.as_posix(),
+                "decisions": decisions,
+                "split": None if held_out is None else divided,
+                "fold": fold,
+                "notes": list(used),
+            },
             progress=progress,
         )
     if not json_ or dry_run:
@@ -103,7 +113,12 @@ def run(
             typer.echo(f"- {note}", err=json_)
     if dry_run:
         names = ", ".join(one.name for one in plan.augmentations) or "clean images"
-        typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {names}: {plan.settings}")
+        typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {names}: {plan.settings.words}.")
+        try:
+            with progress_shown() as progress:
+                typer.echo(estimate_training(plan, progress=progress).words)
+        except ModelError as error:
+            typer.echo(f"It would fail: {error}")
         typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
         return
     with progress_shown() as progress:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
@@ -33,6 +34,7 @@ class TrainPlan:
         train, val: image tables; `val` is None where validation images are held out of `train`.
         val_share, seed: how they are held out.
         folder: where the run goes.
+        data: which images these are, for the result.
         notes: what was chosen, and why.
     """
 
@@ -45,6 +47,7 @@ class TrainPlan:
     folder: Path
     device: str
     cache: Path
+    data: dict[str, JsonValue]
     notes: list[str]
 
 
@@ -73,12 +76,14 @@ def plan_training(
     device: str | None = None,
     out: Path | None = None,
     workspace: Workspace | None = None,
+    data: Mapping[str, JsonValue] | None = None,
     progress: Progress | None = None,
 ) -> TrainPlan:
     """Check everything that can be checked before the long work.
 
     Args:
         train, val: folders, or tables of images that were chosen already.
+        data: what the result says of tables that were chosen already: their folder, `decisions`, `split`, `fold`.
 
     Raises:
         InputError: a folder, an option or a candidate cannot be used.
@@ -120,12 +125,26 @@ def plan_training(
             check_apart(train, val)
         held_out = read_images(val, minimum_classes=1, cache=workspace.cache).with_classes(table.classes)
     settings, reason = default_settings(backbone, len(table), seed=seed)
-    changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    settings = TrainConfig.model_validate(
-        settings.model_dump() | {name: value for name, value in changed.items() if value is not None}
-    )
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changed = {name: value for name, value in given.items() if value is not None}
+    settings = TrainConfig.model_validate(settings.model_dump() | changed)
+    why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
+    used: dict[str, JsonValue] = {
+        "train": train.as_posix() if isinstance(train, Path) else None,
+        "labels": None if labels is None else labels.as_posix(),
+        "val": val.as_posix() if isinstance(val, Path) else None,
+        "val_share": val_share if held_out is None else None,
+        "decisions": None,
+        "split": None,
+        "fold": None,
+    }
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
-    notes = [*table.notes, backbone.reason, f"settings: {reason}", f"device: {chosen_device} ({device_reason})"]
+    notes = [
+        *table.notes,
+        backbone.reason,
+        f"settings: {settings.words} ({why})",
+        f"device: {chosen_device} ({device_reason})",
+    ]
     return TrainPlan(
         backbone=backbone,
         settings=settings,
@@ -136,6 +155,7 @@ def plan_training(
         folder=out or workspace.results("runs") / name,
         device=str(chosen_device),
         cache=workspace.cache,
+        data=used | dict(data or {}),
         notes=[note for note in notes if note],
     )
 
@@ -195,5 +215,6 @@ def train_folder(
         device=plan.device,
         progress=steps.sub("training"),
         command=command,
+        data=plan.data,
     )
     return result, skipped
