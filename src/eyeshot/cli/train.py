@@ -143,5 +143,5 @@ def run(
     typer.echo(
         "Next: the same command with another --augment, to compare."
         if others
-        else f"Next: eyeshot cover {shlex.quote(str(folder))} --test TEST, to find an augmentation."
+        else f"Next: eyeshot rank augmentations {shlex.quote(str(folder))} --test TEST, to find an augmentation."
     )
