@@ -51,7 +51,7 @@ def run(
     split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
     fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and time, memory and disk.")] = False,
 ) -> None:
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import shlex
@@ -61,7 +61,8 @@ def run(
     from eyeshot.cli.numbers import triple, values_checked
     from eyeshot.cli.project_data import data_config
     from eyeshot.cli.scratch import workspace_for
-    from eyeshot.training import plan_training, train_folder
+    from eyeshot.core import ModelError
+    from eyeshot.training import estimate_training, plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
@@ -95,7 +96,12 @@ def run(
     if dry_run:
         names = ", ".join(one.name for one in plan.augmentations) or "clean images"
         data_words = f"{len(plan.dataset.train_rows)} images, {len(plan.dataset.val_rows)} validate"
-        typer.echo(f"Would train {plan.backbone.name} on {data_words}, with {names}: {plan.settings}")
+        typer.echo(f"Would train {plan.backbone.name} on {data_words}, with {names}: {plan.settings.words}.")
+        try:
+            with progress_shown() as progress:
+                typer.echo(estimate_training(plan, progress=progress).words)
+        except ModelError as error:
+            typer.echo(f"It would fail: {error}")
         typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
         return
     with progress_shown() as progress:
@@ -111,8 +117,8 @@ def run(
         )
     for alarm in result.alarms:
         typer.echo(f"alarm: {alarm}")
-    if result.failed_views:
-        typer.echo(f"An augmentation failed on {result.failed_views} images, which were used without it.")
+    if result.failed_samples:
+        typer.echo(f"An augmentation failed on {result.failed_samples} images, which were used without it.")
     if skipped:
         typer.echo(f"Skipped {len(skipped)} files, for instance {skipped[0].path}: {skipped[0].reason}.")
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
@@ -120,5 +126,5 @@ def run(
     typer.echo(
         "Next: the same command with another --augment, to compare."
         if others
-        else f"Next: eyeshot cover {shlex.quote(str(data.train))} --test TEST, to find an augmentation."
+        else f"Next: eyeshot rank augmentations {shlex.quote(str(data.train))} --test TEST, to find an augmentation."
     )

@@ -13,9 +13,9 @@ from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
 from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, load_dataset
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
-from eyeshot.training.loop import train
+from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
-from eyeshot.training.settings import TrainSettings, default_settings
+from eyeshot.training.run import train
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
@@ -34,7 +34,7 @@ class TrainPlan:
     """
 
     backbone: Backbone
-    settings: TrainSettings
+    settings: TrainConfig
     augmentations: tuple[Augmentation, ...]
     dataset: Dataset
     folder: Path
@@ -94,14 +94,20 @@ def plan_training(
     changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     changed = {name: value for name, value in changed.items() if value is not None}
     # A wrong value is refused here: the defaults depend on the images, but what is allowed does not.
-    TrainSettings.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
+    TrainConfig.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, cache=workspace.cache, progress=progress)
     if not len(dataset.val_rows):
         raise InputError("A training needs images to validate on, got none. Use --val-share 0.2 or --val DIR.")
     settings, reason = default_settings(backbone, len(dataset.train_rows), seed=seed)
-    settings = TrainSettings.model_validate(settings.model_dump() | changed)
+    settings = TrainConfig.model_validate(settings.model_dump() | changed)
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
-    notes = [*dataset.notes, backbone.reason, f"settings: {reason}", f"device: {chosen_device} ({device_reason})"]
+    why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
+    notes = [
+        *dataset.notes,
+        backbone.reason,
+        f"settings: {settings.words} ({why})",
+        f"device: {chosen_device} ({device_reason})",
+    ]
     return TrainPlan(
         backbone=backbone,
         settings=settings,
@@ -148,5 +154,6 @@ def train_folder(
         device=plan.device,
         progress=steps.sub("training"),
         command=command,
+        data=plan.dataset.config.model_dump(mode="json"),
     )
     return result, [*dataset.skipped, *pixels.skipped]
