@@ -108,7 +108,7 @@ def test_without_a_model_the_page_says_what_is_needed(result: Audit, tmp_path: P
     findings = [one for one in result.report.findings if one.kind not in ("label-issue", "outlier")]
     counts = {kind: count for kind, count in result.report.counts.items() if kind not in ("label-issue", "outlier")}
     gone = {"label_issues": None, "adversarial_features": None, "findings": findings, "counts": counts}
-    plain = Audit(result.report.model_copy(update=gone), result.sources)
+    plain = Audit(result.report.model_copy(update=gone), result.images)
     words = words_of(write_audit_page(plain, tmp_path / "a.html"))
     assert "Label issues were not looked for" in words
 

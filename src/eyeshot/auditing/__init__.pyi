@@ -8,9 +8,9 @@ from .findings import ImageRef as ImageRef
 from .findings import LabelPair as LabelPair
 from .findings import read_groups as read_groups
 from .findings import read_report as read_report
-from .images import Sources as Sources
-from .images import is_flat as is_flat
-from .images import read_sources as read_sources
+from .images import AuditImages as AuditImages
+from .images import has_no_class_folders as has_no_class_folders
+from .images import read_audit_images as read_audit_images
 from .new_split import SplitRequest as SplitRequest
 from .new_split import make_split as make_split
 from .run import Audit as Audit

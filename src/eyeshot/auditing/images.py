@@ -161,9 +161,3 @@ def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[Ima
     label = unicodedata.normalize("NFC", folder) if slash and not flat and path.is_relative_to(base) else None
     # The same few words for the same trouble: "two labels in x.csv" names its file, which is no reason of its own.
     return ImageRef(split=side, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)
-
-
-# The names that the pages and commands still use.
-Sources = AuditImages
-read_sources = read_audit_images
-is_flat = has_no_class_folders

@@ -45,11 +45,11 @@ class Audit:
 
     Attributes:
         report: the contents of `audit.json`.
-        sources: the images, for pages that show them.
+        images: the images, for pages that show them.
     """
 
     report: AuditReport
-    sources: AuditImages
+    images: AuditImages
 
     def save(self, folder: Path) -> None:
         """Write `audit.json` and `findings.csv`, each whole or not at all.

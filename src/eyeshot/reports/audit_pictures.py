@@ -35,9 +35,9 @@ class Gallery:
     _paths: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        sources = self.audit.sources
-        for position, (name, path) in enumerate(zip(sources.ids, sources.paths, strict=True)):
-            self._paths["test" if sources.in_test[position] else "train", name] = path
+        images = self.audit.images
+        for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True)):
+            self._paths["test" if images.in_test[position] else "train", name] = path
 
     def show(self, ref: ImageRef, caption: str = "") -> Shown:
         """The picture of an image, its ratio kept."""
