@@ -1,11 +1,13 @@
 from .copies.crops import align as align
 from .findings import NAMES as NAMES
+from .findings import OF_CLASSES as OF_CLASSES
 from .findings import AuditReport as AuditReport
 from .findings import CopyGroup as CopyGroup
 from .findings import Distribution as Distribution
 from .findings import Finding as Finding
 from .findings import ImageRef as ImageRef
 from .findings import LabelPair as LabelPair
+from .findings import advice as advice
 from .findings import read_groups as read_groups
 from .findings import read_report as read_report
 from .images import AuditImages as AuditImages

@@ -26,6 +26,7 @@ from .export import write_decisions as write_decisions
 from .export import write_links as write_links
 from .failures import read_content as read_content
 from .failures import undecodable as undecodable
+from .finding import class_notes as class_notes
 from .finding import read_images as read_images
 from .folds import ALWAYS_TRAIN as ALWAYS_TRAIN
 from .folds import make_folds as make_folds

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from eyeshot.auditing import OF_CLASSES
 from eyeshot.core import InputError, Project
 from eyeshot.data import REVIEW_OF, Decision, decide
 from eyeshot.web.image_index import ImageIndex
-from eyeshot.web.queue import OF_CLASSES, Item
+from eyeshot.web.queue import Item
 
 Action = Literal["keep", "keep-all", "drop", "drop-all", "keep-one", "relabel", "not-copy", "group"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -95,7 +96,9 @@ def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Made
 def _together(press: Press, positions: list[int], index: ImageIndex) -> Made:
     """One decision about all images of a finding."""
     if len({index.contents[row] for row in positions}) < 2:
-        raise InputError(f"{press.action} needs images with different bytes, got one and the same: they are copies.")
+        raise InputError(
+            f"{press.action} needs images with different bytes, got exact duplicates."
+        )
     return [(press.action, positions, {})]
 
 
@@ -105,7 +108,7 @@ def _one_kept(press: Press, positions: list[int], training: list[int], index: Im
     kept = press.images[0] if press.images else training[0]
     if kept not in positions:
         raise InputError("keep-one keeps an image of the finding, got another one. Choose one with the arrows.")
-    if index.in_test[kept]:  # the copy in the test set stays anyway: those in training go
+    if index.in_test[kept]:  # the duplicate in the test set stays anyway: those in training go
         return _by_label(Press(press.id, "drop", ()), training, index)
     return [("keep-one", training, {"keep": index.contents[kept], "label": index.labels[kept]})]
 

@@ -18,7 +18,6 @@ CONFLICT = "conflict"
 # The most harmful first; kinds that are not named come last but for images without a label, as the audit orders them.
 WORTH = (CONFLICT, "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
 COPIES = frozenset({CONFLICT, "leak", "near-copy", "identical"})
-OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 Mask = NDArray[np.bool_]
 
 

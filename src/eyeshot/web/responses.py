@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from eyeshot.auditing import Finding
+from eyeshot.auditing import OF_CLASSES, Finding
 from eyeshot.core import USES
 from eyeshot.data import Decision, DecisionState
 from eyeshot.web.actions import Press
 from eyeshot.web.image_index import NOT_HERE
-from eyeshot.web.queue import COPIES, OF_CLASSES, UNLABELLED, Filters, Item, name_of
+from eyeshot.web.queue import COPIES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review
 
 MOST_IMAGES = 60
@@ -25,7 +25,7 @@ DONE = {
     "drop-all": "all dropped",
     "keep-one": "one kept, the others dropped",
     "relabel": "relabelled",
-    "not-copy": "no copies",
+    "not-copy": "not duplicates",
     "group": "kept on one side of every split",
 }
 # The press that does what a finding suggests.
@@ -230,7 +230,7 @@ def _names(made: Sequence[Decision]) -> str:
 def _suggested(item: Item) -> str:
     if item.finding is None:
         return "relabel"
-    # Of a leak the copies in training go, which may be several.
+    # Of a leak the duplicates in training go, which may be several.
     return "drop-all" if item.kind == "leak" else SUGGESTED.get(item.finding.suggestion, "")
 
 
@@ -242,7 +242,7 @@ def _reference(item: Item) -> int:
 
 
 def _captions(item: Item) -> dict[str, str]:
-    """What was done to each copy, by the id that the audit knew it under."""
+    """What was done to each duplicate, by the id that the audit knew it under."""
     told = item.finding.evidence.get("transforms", []) if item.finding is not None else []
     parts = (text.rpartition(": ") for text in told) if isinstance(told, list) else ()
     return {name: words for name, _, words in parts}

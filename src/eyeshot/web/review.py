@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eyeshot.auditing import AuditImages, AuditReport
+from eyeshot.auditing import OF_CLASSES, AuditImages, AuditReport
 from eyeshot.core import InputError, Project
 from eyeshot.data import Decision, DecisionLog, DecisionState, default_author, undo_of
 from eyeshot.web.actions import Press, decisions_of
 from eyeshot.web.image_index import ImageIndex
-from eyeshot.web.queue import CONFLICT, COPIES, OF_CLASSES, UNLABELLED, Filters, Item, Queue
+from eyeshot.web.queue import CONFLICT, COPIES, UNLABELLED, Filters, Item, Queue
 
 WHOLE = frozenset({"drop-both", "keep-one", "group", "not-copy"})
 MOST_NAMED = 4
