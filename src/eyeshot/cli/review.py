@@ -31,7 +31,7 @@ def run(
     image_root: ImageRoot = None,
     decisions: DecisionsFile = None,
 ) -> None:
-    """Look at the findings by worth and decide: keep, drop, relabel, not a copy; by keyboard, in your browser.
+    """Look at the findings by worth and decide: keep, drop, relabel, not duplicates; by keyboard, in your browser.
 
     Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
     """

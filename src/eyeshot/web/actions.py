@@ -96,9 +96,7 @@ def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Made
 def _together(press: Press, positions: list[int], index: ImageIndex) -> Made:
     """One decision about all images of a finding."""
     if len({index.contents[row] for row in positions}) < 2:
-        raise InputError(
-            f"{press.action} needs images with different bytes, got exact duplicates."
-        )
+        raise InputError(f"{press.action} needs images with different bytes, got exact duplicates.")
     return [(press.action, positions, {})]
 
 

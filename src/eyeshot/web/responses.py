@@ -13,7 +13,7 @@ from eyeshot.core import USES
 from eyeshot.data import Decision, DecisionState
 from eyeshot.web.actions import Press
 from eyeshot.web.image_index import NOT_HERE
-from eyeshot.web.queue import COPIES, UNLABELLED, Filters, Item, name_of
+from eyeshot.web.queue import CONFLICT, COPIES, UNLABELLED, Filters, Item, name_of
 from eyeshot.web.review import Review
 
 MOST_IMAGES = 60
@@ -170,12 +170,13 @@ class Responses:
 
     def _short(self, number: int) -> JsonObject:
         item = self._review.queue.items[number]
-        words = item.finding.words if item.finding is not None else "Nobody has said yet what this is."
+        words = item.finding.words if item.finding is not None else "This image has no label yet."
         different = self._review.still_different(item)
         return {
             "number": number,
             "kind": item.kind,
             "name": name_of(item.kind),
+            "title": _title(item) or words,
             "words": f"{words} {different}" if different else words,
             "count": len(item.positions),
             "first": next(iter(item.here), None),
@@ -225,6 +226,15 @@ def _labels_given(state: DecisionState) -> set[str]:
 def _names(made: Sequence[Decision]) -> str:
     names = list(dict.fromkeys(name for one in made for name in one.names))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _title(item: Item) -> str:
+    """The question that a finding asks about labels; empty where it asks none."""
+    evidence = item.finding.evidence if item.finding is not None else {}
+    if item.kind == "label-issue":
+        return f"{evidence.get('given', '')} → {evidence.get('proposed', '')}?"
+    labels = evidence.get("labels")
+    return f"{' or '.join(labels)}?" if item.kind == CONFLICT and isinstance(labels, list) else ""
 
 
 def _suggested(item: Item) -> str:
