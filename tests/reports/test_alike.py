@@ -59,3 +59,18 @@ def test_the_difference_is_grey_where_nothing_differs_whatever_the_brightness() 
     ImageDraw.Draw(marked).rectangle((100, 80, 130, 100), fill=(255, 255, 255))
     seen = np.abs(np.asarray(difference(image, marked), np.float64) - 128).max(axis=2)
     assert seen[85:95, 105:125].mean() > 5 * seen[:60, :60].mean()
+
+
+def test_a_faint_difference_is_amplified_and_a_strong_one_is_not() -> None:
+    image = drawing()
+    faint, strong = image.copy(), image.copy()
+    pixels = np.asarray(image, np.int16)
+    for target, change in ((faint, 8), (strong, 120)):
+        box = (80, 60, 160, 120)
+        part = np.where(pixels[60:120, 80:160] > 127, -change, change) + pixels[60:120, 80:160]
+        target.paste(Image.fromarray(np.clip(part, 0, 255).astype(np.uint8)), box)
+    seen = [np.abs(np.asarray(difference(image, each), np.float64) - 128) for each in (faint, strong)]
+    inside = [values[70:110, 90:150].mean() for values in seen]
+    assert min(inside) > 15  # 8 levels of 255, not amplified, would be 4
+    assert inside[1] < 8 * inside[0]
+    assert seen[0][:40].mean() < 0.3 * inside[0]

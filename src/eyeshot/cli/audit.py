@@ -51,7 +51,7 @@ def run(
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print audit.json, nothing else.")] = False,
 ) -> None:
-    """What is in the data? Broken files, copies, one picture under two labels, leaks, train against test.
+    """What is in the data? Broken files, duplicates, pictures with two labels, leaks, train against test.
 
     Writes audit.html, audit.json and findings.csv; files are only read. Further runs read only what changed.
     """

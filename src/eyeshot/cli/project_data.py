@@ -66,7 +66,7 @@ def read_train(
     flat_too: bool = False,
 ) -> ImageTable:
     """The training images that were named, or those of the project; with `flat_too` also a folder without labels."""
-    from eyeshot.auditing import is_flat
+    from eyeshot.auditing import has_no_class_folders
     from eyeshot.cli.console import progress_shown
     from eyeshot.core import find_workspace
     from eyeshot.data import read_images
@@ -79,7 +79,7 @@ def read_train(
         return read_images(
             folder,
             labels=labels,
-            labelled=not (flat_too and labels is None and is_flat(folder)),
+            labelled=not (flat_too and labels is None and has_no_class_folders(folder)),
             path_column=own.value("path_column", path_column),
             label_column=own.value("label_column", label_column),
             image_root=own.value("image_root", image_root),

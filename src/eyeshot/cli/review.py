@@ -31,14 +31,14 @@ def run(
     image_root: ImageRoot = None,
     decisions: DecisionsFile = None,
 ) -> None:
-    """Look at the findings by worth and decide: keep, drop, relabel, not a copy; by keyboard, in your browser.
+    """Look at the findings by worth and decide: keep, drop, relabel, not duplicates; by keyboard, in your browser.
 
     Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
     """
     import secrets
     import shlex
 
-    from eyeshot.auditing import read_report, read_sources
+    from eyeshot.auditing import read_audit_images, read_report
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import as_typed, find_log, read_decisions
     from eyeshot.core import InputError, find_project, find_workspace
@@ -62,12 +62,12 @@ def run(
     read_decisions(log)
     socket = open_socket(port)
     with progress_shown() as progress:
-        sources = read_sources(
+        images = read_audit_images(
             folder, test, **{name: own.value(name, value) for name, value in given.items()},
             cache=workspace.cache, workers=None, progress=progress,
         )  # fmt: skip
         progress(0, 0, "sorting the findings")
-        review = Review(report, sources, log.file, project=project, author=author)
+        review = Review(report, images, log.file, project=project, author=author)
     if review.missing:
         typer.echo(
             f"- {review.missing} findings are about images that are not here any more. Look again: eyeshot audit."

@@ -64,4 +64,5 @@ from .split import make_folds as make_folds
 from .split import read_split as read_split
 from .split import sample_rows as sample_rows
 from .table import ImageTable as ImageTable
+from .table import class_notes as class_notes
 from .table import read_images as read_images

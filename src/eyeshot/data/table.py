@@ -171,7 +171,7 @@ def read_images(
     if labels is not None or labelled:
         if len(classes) < minimum_classes:
             raise InputError(_few_classes(root, listing, classes, minimum_classes, skipped))
-        notes += _class_notes(frame, [] if labels is not None else _class_folders(listing))
+        notes += class_notes(frame, [] if labels is not None else _class_folders(listing))
     return ImageTable(frame, classes, tuple(skipped), tuple(notes))
 
 
@@ -199,7 +199,8 @@ def _class_folders(listing: Listing) -> list[str]:
     return [unicodedata.normalize("NFC", folder) for folder in listing.folders if "/" not in folder]
 
 
-def _class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
+def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
+    """What a person should know about the classes of a table, and about class `folders` that are not in it."""
     counts = dict(frame["label"].value_counts().iter_rows())
     notes = [f"Class folder {folder!r} has no usable image." for folder in folders if folder not in counts]
     single = sorted(label for label, count in counts.items() if count == 1)

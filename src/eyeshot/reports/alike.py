@@ -1,4 +1,4 @@
-"""Two copies shown alike: the second turned, flipped and cropped like the first, and where they differ."""
+"""Two duplicates shown alike: the second turned, flipped and cropped like the first, and where they differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from PIL import Image
 from eyeshot.auditing import align
 
 SIDE = 64  # pixels; what `align` works at
-LEVELS = 24  # of grey for one standard deviation of difference
+LEVELS = 24  # of grey for one standard deviation of difference, at least
+MOST_LEVELS = 192  # at most: beyond it only the noise of the encoding would be seen
+WANTED = 100  # levels that the strongest difference is brought to
+ROUNDING = 1.5  # levels of 255 by which equal pictures may differ after rounding
+STRONGEST = 0.995  # quantile; single pixels at edges do not count
 # From here the alignment finds its way: it follows slopes, a few pixels far.
 STARTS = [(0.0, 0.0)] + [(zoom, turn) for zoom in (-0.1, 0.0, 0.1) for turn in (-4.0, 0.0, 4.0) if zoom or turn]
 BETTER = 0.9  # of the error of a plain turn; a smaller gain than this is noise
@@ -31,9 +35,17 @@ def turned_like(first: Image.Image, second: Image.Image) -> Image.Image:
 
 
 def difference(first: Image.Image, second: Image.Image) -> Image.Image:
-    """Where two pictures of one size differ: grey where they are equal; brightness and contrast are no difference."""
-    one, other = (_even(np.asarray(image.convert("L"), np.float32)) for image in (first, second))
-    return Image.fromarray(np.clip(128 + LEVELS * (one - other), 0, 255).astype(np.uint8)).convert("RGB")
+    """Where two pictures of one size differ, amplified: mid-grey where they are equal.
+
+    Brightness and contrast are no difference. Small differences are amplified up to eight times, so that they are seen.
+    """
+    values = [np.asarray(image.convert("L"), np.float32) for image in (first, second)]
+    apart = _even(values[0]) - _even(values[1])
+    rounding = ROUNDING / max(min(float(value.std()) for value in values), 1.0)
+    apart = np.sign(apart) * np.maximum(np.abs(apart) - rounding, 0)
+    strongest = max(float(np.quantile(np.abs(apart), STRONGEST)), 1e-6)
+    levels = float(np.clip(WANTED / strongest, LEVELS, MOST_LEVELS))
+    return Image.fromarray(np.clip(128 + levels * apart, 0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _turns(picture: Image.Image) -> list[Image.Image]:

@@ -64,7 +64,7 @@ def read_press(body: bytes, review: Review) -> Press:
         HTTPException: it is none, or about images or items that there are not.
     """
     found = _read(_Decide, body)
-    if any(row >= len(review.shown) for row in found.images):
+    if any(row >= len(review.index) for row in found.images):
         raise HTTPException(404, "There is no image under this number.")
     if found.item is not None and found.item >= len(review.queue):
         raise HTTPException(404, "There is nothing under this number.")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from eyeshot.auditing import ImageRef, Sources
+from eyeshot.auditing import AuditImages, ImageRef
 
 NOT_HERE = -1
 
 
-class Shown:
+class ImageIndex:
     """Images by their position: training first, then test. Positions are all that an address ever holds.
 
     Args:
-        sources: the images as `eyeshot audit` reads them.
+        images: the images as `eyeshot audit` reads them.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self.ids, self.paths, self.contents = sources.ids, sources.paths, sources.contents
-        self.in_test: list[bool] = sources.in_test.tolist()
-        self.classes = sources.train.classes
+    def __init__(self, images: AuditImages) -> None:
+        self.ids, self.paths, self.contents = images.ids, images.paths, images.contents
+        self.in_test: list[bool] = images.in_test.tolist()
+        self.classes = images.train.classes
         self.labels: list[str | None] = [
-            None if number < 0 else self.classes[number] for number in sources.labels.tolist()
+            None if number < 0 else self.classes[number] for number in images.labels.tolist()
         ]
         self.rows_of: defaultdict[str, list[int]] = defaultdict(list)
         self._by_id: dict[tuple[bool, str], int] = {}
