@@ -10,7 +10,7 @@ from typing import Any
 from eyeshot.auditing import NAMES, Audit, Distribution, Finding, ImageRef
 from eyeshot.reports.audit_labels import view_labels
 from eyeshot.reports.audit_pictures import Gallery, Shown
-from eyeshot.reports.interval_plot import Axis, make_axis
+from eyeshot.reports.marks import Axis, make_axis
 from eyeshot.reports.page import render, write_text
 
 MOST_BYTES = 15_000_000

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_cover import make_map, make_pictures, make_report
+from synthetic_ranking import make_map, make_pictures, make_report
 
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.reports import write_ranking_page

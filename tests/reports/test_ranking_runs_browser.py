@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_runs import make_full_cover
+from synthetic_runs import make_full_ranking
 
 from eyeshot.reports import write_ranking_page
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def full_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_ranking_page(make_full_cover(), tmp_path_factory.mktemp("full") / "augmentations.html")
+    return write_ranking_page(make_full_ranking(), tmp_path_factory.mktemp("full") / "augmentations.html")
 
 
 @pytest.fixture(params=[1280, 400])
