@@ -45,7 +45,7 @@ def test_sprites_get_worse_before_they_get_too_large() -> None:
     third = sum(map(len, best["sheets"])) // 3
     less = make_sprites(noise, most_bytes=third)
     assert less is not None
-    assert sum(map(len, less.sheets)) <= third
+    assert sum(map(len, less["sheets"])) <= third
     assert make_sprites(noise, most_bytes=100) is None
 
 

@@ -202,10 +202,8 @@ def test_models_are_ordered_by_mean_rank_and_label_breaking_ones_come_last() -> 
     assert len(lines) == len(report.model_table.rows)  # type: ignore[union-attr]
     harder = [any(cell["regulariser"] for cell in line["cells"]) for line in lines]
     ranked = [line for line, is_harder in zip(lines, harder, strict=True) if not is_harder and line["cells"][0]["rank"]]
-    means = [
-        sum(c["rank"] for c in line["cells"] if c["rank"]) / sum(c["rank"] is not None for c in line["cells"])
-        for line in ranked
-    ]
+    ranks = [[cell["rank"] for cell in line["cells"] if cell["rank"]] for line in ranked]
+    means = [sum(row) / len(row) for row in ranks]
     assert means == sorted(means)
     assert all(cell["why"] == "label-breaking" for cell in lines[-1]["cells"])
     invert = next(line for line in lines if line["name"] == "invert")
