@@ -86,13 +86,21 @@ def test_without_a_headline_the_first_sentence_of_the_answer_stands_in_for_it(tm
     assert text.rindex(report.answer[0]) < text.index("The answer in full")
 
 
-def test_no_winner_is_named_where_the_headline_names_none(tmp_path: Path) -> None:
-    report = make_report(headline="No clear winner.", next_step="Train on clean images.", advice="trivial-augment-wide")
+@pytest.mark.parametrize(
+    ("headline", "advice"),
+    [
+        ("No clear winner: nothing beats clean images by more than noise.", "clean"),
+        ("No clear winner: trivial-augment-wide is the usual choice then.", "trivial-augment-wide"),
+        ("No augmentation stands out.", "pencil-sketch"),
+    ],
+)
+def test_no_winner_is_named_where_the_headline_names_none(headline: str, advice: str, tmp_path: Path) -> None:
+    report = make_report(headline=headline, next_step="Train on clean images.", advice=advice)
     page = written(AugmentationRanking(report, None, Pictures()), tmp_path)
     text = Outline(page).text
     assert "Train with" not in text
     assert 'class="tag"' not in page
-    assert text.index("No clear winner.") < text.index("Train on clean images.") < text.index("What to do now")
+    assert text.index(headline) < text.index("Train on clean images.") < text.index("What to do now")
 
 
 def test_only_the_first_five_candidates_are_unfolded(cover: AugmentationRanking, page_text: str) -> None:

@@ -219,7 +219,7 @@ def point_lists(
             lists["sprite"] = chosen.tolist()
         if cloud.kind in ("target", "validation"):
             lists["byClean"] = points.covered_by_clean[chosen].tolist()
-        if cloud.kind == "target":
+        if cloud.kind == "target" and ranking.report.advice != "clean":
             lists["byBest"] = points.covered_by_best[chosen].tolist()
         if cloud.kind == "validation":
             lists["predicted"] = points.predicted[chosen].tolist()
