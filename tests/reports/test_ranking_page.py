@@ -278,6 +278,12 @@ def test_with_all_images_the_page_is_far_under_its_limit(page_path: Path) -> Non
     assert page_path.stat().st_size < 5_000_000
 
 
+def test_the_file_may_be_named_by_text(cover: AugmentationRanking, tmp_path: Path) -> None:
+    path = write_ranking_page(cover, str(tmp_path / "augmentations.html"), images=False)
+    assert path == tmp_path / "augmentations.html"
+    assert path.is_file()
+
+
 def test_the_page_is_whole_or_not_there(cover: AugmentationRanking, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="taken"):

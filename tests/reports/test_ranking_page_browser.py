@@ -314,7 +314,7 @@ def test_hostile_and_long_names_break_neither_page_nor_layout(chromium: Any, tmp
     report = make_report(classes)
     report.candidates[0].name = report.advice = "generated:" + "y" * 300
     report.recipe[0] = "z" * 500
-    report.answer[0] = "w" * 300
+    report.headline = report.next_step = report.answer[0] = "w" * 300
     points = make_map(classes, train=60, target=60, validation=60, views=10)
     points.candidates[0] = report.advice
     points = type(points)(**{**points.__dict__, "cloud": points.cloud.astype("U400"), "ids": points.ids.astype("U900")})

@@ -55,7 +55,7 @@ GLOSSARY = (
 )
 
 
-def write_ranking_page(ranking: AugmentationRanking, path: Path, *, images: bool = True) -> Path:
+def write_ranking_page(ranking: AugmentationRanking, path: Path | str, *, images: bool = True) -> Path:
     """Write the page of `ranking` to `path`: one file under 15 MB that needs no network.
 
     Args:
@@ -71,7 +71,7 @@ def write_ranking_page(ranking: AugmentationRanking, path: Path, *, images: bool
         page = render("ranking.html.j2", _context(ranking, share))
         if len(page.encode("utf-8", "replace")) < MOST_BYTES:
             break
-    return write_text(path, page)
+    return write_text(Path(path), page)
 
 
 def headline_of(report: RankingReport) -> str:

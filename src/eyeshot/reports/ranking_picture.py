@@ -51,7 +51,7 @@ STYLE = {
 }
 
 
-def write_ranking_picture(ranking: AugmentationRanking, path: Path) -> Path:
+def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Path:
     """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, nothing from outside.
 
     Args:
@@ -62,6 +62,7 @@ def write_ranking_picture(ranking: AugmentationRanking, path: Path) -> Path:
         InputError: `path` does not end in .svg.
         StorageError: the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() != ".svg":
         raise InputError(f"The picture is an SVG, so its name must end in .svg, got {path.name!r}.")
     from matplotlib import style
