@@ -8,6 +8,6 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .rankings.augmentations.run import rank_augmentations as rank_augmentations
-from .reports.cover_page import write_ranking_page as write_ranking_page
+from .reports.ranking_page import write_ranking_page as write_ranking_page
 
 __version__: str

@@ -11,13 +11,13 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from synthetic_cover import make_cover, make_report
-from synthetic_runs import make_full_cover
+from synthetic_ranking import make_ranking, make_report
+from synthetic_runs import make_full_ranking
 
 from eyeshot.core.errors import InputError
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.reports import write_ranking_picture
-from eyeshot.reports.cover_picture import MOST_ROWS, STYLE, draw_cover
+from eyeshot.reports.ranking_picture import MOST_ROWS, STYLE, draw_ranking
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -59,19 +59,19 @@ def test_trivial_augment_is_shown_even_far_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["<b>&bold", "costs $5 or $6_x^2$", "鉛筆 スケッチ"])
 def test_names_stand_there_as_they_are(name: str, tmp_path: Path) -> None:
-    cover = make_cover()
+    cover = make_ranking()
     cover.report.candidates[0].name = name
     texts = [element.text for element in drawn(cover, tmp_path).iter(f"{SVG}text")]
     assert name in texts
 
 
 def test_the_answer_is_its_title(cover: AugmentationRanking, tmp_path: Path) -> None:
-    assert drawn(cover, tmp_path).findtext(f"{SVG}title") == cover.report.answer[0]
+    assert drawn(cover, tmp_path).findtext(f"{SVG}title") == cover.report.headline
 
 
 def test_the_same_result_gives_the_same_file(tmp_path: Path) -> None:
     """The solver of the layout gives other last digits now and then, so twice would not show it."""
-    assert len({write_ranking_picture(make_cover(), tmp_path / "again.svg").read_bytes() for _ in range(8)}) == 1
+    assert len({write_ranking_picture(make_ranking(), tmp_path / "again.svg").read_bytes() for _ in range(8)}) == 1
 
 
 def test_the_users_own_style_is_neither_used_nor_changed(cover: AugmentationRanking, tmp_path: Path) -> None:
@@ -83,15 +83,15 @@ def test_the_users_own_style_is_neither_used_nor_changed(cover: AugmentationRank
 
 def test_all_text_lies_inside_the_picture_and_on_no_other_text(tmp_path: Path) -> None:
     covers = {
-        "reach": make_cover(),
-        "all": make_full_cover(),
-        "distance": make_cover(ranked_by="nearest_distance"),
+        "coverage gain": make_ranking(),
+        "all": make_full_ranking(),
+        "distance": make_ranking(ranked_by="nearest_distance"),
         "no map": AugmentationRanking(make_report(), None, Pictures()),
     }
     for kind, cover in covers.items():
         cover.report.candidates[3].name = "a-long-name-" * 4
         with style.context(["default", STYLE]):
-            figure = draw_cover(cover)
+            figure = draw_ranking(cover)
             canvas = FigureCanvasAgg(figure)
             canvas.draw()
             texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]

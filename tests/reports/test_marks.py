@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from eyeshot.reports.interval_plot import make_axis, round_step
+from eyeshot.reports.marks import make_axis, round_step
 
 
 def test_an_axis_holds_zero_and_all_values() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_cover import make_map, make_pictures, make_report
+from synthetic_ranking import make_map, make_pictures, make_report
 
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.reports import write_ranking_page
@@ -17,8 +17,8 @@ WIDTHS = (1280, 400)
 class Opened:
     """A page in the browser, with what it complained about and what it asked the network for."""
 
-    def __init__(self, chromium: Any, path: Path, width: int, **options: Any) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+    def __init__(self, chromium: Any, path: Path, width: int, *, height: int = 900, **options: Any) -> None:
+        self.context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         self.context.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.page = self.context.new_page()
         self.complaints: list[str] = []
@@ -35,10 +35,10 @@ class Opened:
 
 
 def opened(chromium: Any, path: Path, width: int, **options: Any) -> Iterator[Opened]:
-    one = Opened(chromium, path, width, **options)
-    yield one
-    complaints = one.complaints
-    one.context.close()
+    site = Opened(chromium, path, width, **options)
+    yield site
+    complaints = site.complaints
+    site.context.close()
     assert complaints == []
 
 
@@ -62,6 +62,55 @@ def test_the_body_never_scrolls_sideways(site: Opened) -> None:
     for details in site.page.locator("details").all():
         details.evaluate("one => { one.open = true; }")
     assert site.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def bottom(site: Opened, selector: str) -> float:
+    box = site.page.locator(selector).last.bounding_box()
+    return float(box["y"] + box["height"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_answer_the_map_five_rows_and_the_trust_are_seen_without_scrolling(
+    chromium: Any, page_path: Path, cover: AugmentationRanking, scheme: str
+) -> None:
+    for site in opened(chromium, page_path, 1280, height=800, color_scheme=scheme):
+        assert site.page.locator("h1").inner_text() == cover.report.headline
+        rows = site.page.locator(".opening .ranking tbody tr")
+        assert rows.count() == 5
+        assert [rows.nth(place).locator("th a").inner_text() for place in range(5)] == [
+            candidate.name for candidate in cover.report.of("ranked")[:5]
+        ]
+        for selector in ("h1", ".next-step", "#map-figure", ".opening .ranking tbody tr", ".trust-line"):
+            assert site.page.locator(selector).last.is_visible()
+            assert bottom(site, selector) <= 800, selector
+        assert site.page.locator("#map-figure").bounding_box()["width"] >= 440
+
+
+def test_a_headline_of_twenty_long_words_still_fits(chromium: Any, tmp_path: Path) -> None:
+    report = make_report(headline=" ".join(["augmentation"] * 20))
+    points = make_map(report.classes, train=60, target=60, validation=60, views=10)
+    path = write_ranking_page(AugmentationRanking(report, points, Pictures()), tmp_path / "augmentations.html")
+    for site in opened(chromium, path, 1280, height=800):
+        assert max(bottom(site, selector) for selector in ("#map-figure", ".opening .ranking", ".trust-line")) <= 800
+
+
+def test_no_text_is_smaller_than_twelve_and_a_half_pixels(site: Opened) -> None:
+    for details in site.page.locator("details").all():
+        details.evaluate("fold => { fold.open = true; }")
+    small = site.page.evaluate(
+        "[...document.querySelectorAll('.sheet *')]"
+        ".filter((part) => [...part.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))"
+        ".filter((part) => part.checkVisibility() && parseFloat(getComputedStyle(part).fontSize) < 12.5)"
+        ".map((part) => `${part.className}: ${part.textContent.slice(0, 30)}`)"
+    )
+    assert small == []
+
+
+def test_a_link_to_a_folded_candidate_opens_it(wide: Opened) -> None:
+    fold = wide.page.locator("details.folded").last
+    assert fold.get_attribute("open") is None
+    wide.page.evaluate("location.hash = [...document.querySelectorAll('details.folded')].at(-1).id")
+    wide.page.wait_for_function("[...document.querySelectorAll('details.folded')].at(-1).open")
 
 
 def test_at_first_train_target_and_the_winner_are_on(site: Opened) -> None:
@@ -156,7 +205,7 @@ def test_wrong_validation_images_change_their_shape(wide: Opened, cover: Augment
     assert wide.map("shapes('validation')") == ["square_x" if one else "square" for one in wrong]
     said = wide.page.locator("#validation-key").inner_text().replace("\u202f", " ")
     assert "93.7 % are right" in said
-    assert "outside 69.7 %" in said
+    assert "of the others, 69.7 %" in said
 
 
 def test_pointing_at_a_point_shows_its_image_and_class(site: Opened, cover: AugmentationRanking) -> None:
@@ -188,7 +237,7 @@ def test_the_keyboard_walks_from_point_to_point(site: Opened, cover: Augmentatio
     site.page.keyboard.press("Enter")
     assert site.map("chosen()") == ["no-op", 0]
     text = site.page.locator("#point-text").inner_text()
-    assert "view by no-op" in text
+    assert "augmented by no-op" in text
     first = cover.map.label[cover.map.cloud == "no-op"][0]
     assert cover.report.classes[first] in text
     assert site.page.locator("#point-source").is_visible()
@@ -265,7 +314,7 @@ def test_hostile_and_long_names_break_neither_page_nor_layout(chromium: Any, tmp
     report = make_report(classes)
     report.candidates[0].name = report.advice = "generated:" + "y" * 300
     report.recipe[0] = "z" * 500
-    report.answer[0] = "w" * 300
+    report.headline = report.next_step = report.answer[0] = "w" * 300
     points = make_map(classes, train=60, target=60, validation=60, views=10)
     points.candidates[0] = report.advice
     points = type(points)(**{**points.__dict__, "cloud": points.cloud.astype("U400"), "ids": points.ids.astype("U900")})

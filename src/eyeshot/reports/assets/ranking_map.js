@@ -85,7 +85,7 @@
     const data = source(cloud.model).data;
     const each = cloud.label.map((_, place) => (special && special[place]) || [cloud.shape, own, own, 0.8]);
     source(cloud.model).data = {
-      ...data, shape: each.map((one) => one[0]), fill: each.map((one) => one[1]), line: each.map((one) => one[2]), width: each.map((one) => one[3]),
+      ...data, shape: each.map((look) => look[0]), fill: each.map((look) => look[1]), line: each.map((look) => look[2]), width: each.map((look) => look[3]),
     };
   };
 
@@ -153,7 +153,7 @@
     ring();
     const lines = [];
     const kinds = { train: "training image", target: "target image", validation: "validation image" };
-    lines.push(["what", kinds[cloud.kind] || `view by ${cloud.cloud}`]);
+    lines.push(["what", kinds[cloud.kind] || `augmented by ${cloud.cloud}`]);
     const label = className(cloud.label[place]);
     if (label !== null) lines.push(["class", label]);
     if (cloud.predicted && cloud.predicted[place] >= 0) {
@@ -163,9 +163,9 @@
     const words = { 0: "not covered", 1: "covered" };
     const clean = cloud.byClean && words[cloud.byClean[place]];
     const best = cloud.byBest && words[cloud.byBest[place]];
-    if (clean) lines.push(["by clean", clean]);
+    if (clean) lines.push(["clean", clean]);
     if (best) lines.push([`with ${points.advice}`, best]);
-    lines.push([cloud.kind === "views" ? "of" : "id", cloud.ids[place]]);
+    lines.push([cloud.kind === "samples" ? "of" : "id", cloud.ids[place]]);
     const list = byId("point-text");
     list.replaceChildren(...lines.map(([word, text]) => {
       const row = document.createElement("div");
@@ -177,7 +177,7 @@
       return row;
     }));
     const canvas = byId("point-picture");
-    const from = cloud.kind === "views" && paint ? sources.get(cloud.ids[place]) : undefined;
+    const from = cloud.kind === "samples" && paint ? sources.get(cloud.ids[place]) : undefined;
     byId("point-source-box").hidden = from === undefined;
     if (paint) {
       paint(canvas, cloud.sprite[place]);

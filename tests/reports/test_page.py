@@ -1,4 +1,4 @@
-from eyeshot.reports.wording import count, number, percent, points, sentence, shortened, signed, visible
+from eyeshot.reports.page import count, number, percent, points, sentence, shortened, signed, visible
 
 
 def test_control_characters_of_file_names_are_seen() -> None:

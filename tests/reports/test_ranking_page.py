@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from outline import Outline
-from synthetic_cover import make_cover, make_map, make_pictures, make_report
+from synthetic_ranking import make_map, make_pictures, make_ranking, make_report
 
 from eyeshot.core.errors import StorageError
 from eyeshot.rankings.augmentations.report import SkippedFile
@@ -71,10 +71,68 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page_text: str) -> 
 def test_the_answer_stands_at_the_top(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     report = cover.report
-    assert text.index(report.answer[0]) < text.index("The ranking")
-    for said in (report.shift.words, report.recipe[4].strip(), "Not yet measured. It is by cover"):
-        assert 0 <= text.index(said) < text.index("The ranking")
+    places = [text.index(words) for words in (report.headline, report.next_step, "On 29 comparable tasks")]
+    assert places == sorted(places)
+    assert places[-1] < text.index("The answer in full")
+    for words in (*report.answer, report.shift.words, report.recipe[4].strip()):
+        assert text.index("The answer in full") < text.index(words) < text.index("The ranking Dot")
     assert "3,929 unlabelled test images, 1,000 used" in text
+
+
+def test_without_a_headline_the_first_sentence_of_the_answer_stands_in_for_it(tmp_path: Path) -> None:
+    report = make_report(headline="")
+    text = Outline(written(AugmentationRanking(report, None, Pictures()), tmp_path)).text
+    assert text.count(report.answer[0]) == 2  # title and heading
+    assert text.rindex(report.answer[0]) < text.index("The answer in full")
+
+
+@pytest.mark.parametrize(
+    ("headline", "advice"),
+    [
+        ("No clear winner: nothing beats clean images by more than noise.", "clean"),
+        ("No clear winner: trivial-augment-wide is the usual choice then.", "trivial-augment-wide"),
+        ("No augmentation stands out.", "pencil-sketch"),
+    ],
+)
+def test_no_winner_is_named_where_the_headline_names_none(headline: str, advice: str, tmp_path: Path) -> None:
+    report = make_report(headline=headline, next_step="Train on clean images.", advice=advice)
+    page = written(AugmentationRanking(report, None, Pictures()), tmp_path)
+    text = Outline(page).text
+    assert "Train with" not in text
+    assert 'class="tag"' not in page
+    assert text.index(headline) < text.index("Train on clean images.") < text.index("What to do now")
+
+
+def test_only_the_first_five_candidates_are_unfolded(cover: AugmentationRanking, page_text: str) -> None:
+    page = own_part(page_text)
+    assert page.count('<tr class="first-group') == 3 + 3  # beside the map and in the whole ranking
+    first, whole = re.findall(r'<table class="ranking.*?</table>', page, re.S)
+    assert first.count("<tr") == 1 + 5
+    assert whole.count("<tr") == 1 + len(cover.report.of("ranked"))
+    assert page.index('<details class="whole-ranking">') < page.index(whole)
+    assert len(re.findall(r'<details class="folded"', page)) == len(cover.report.candidates) - 5
+
+
+def test_indistinguishable_groups_stand_in_one_piece(tmp_path: Path) -> None:
+    report = make_report()
+    report.candidates[3].tie_group, report.candidates[2].tie_group = 1, 2
+    page = written(AugmentationRanking(report, None, Pictures()), tmp_path)
+    for table in re.findall(r'<table class="ranking.*?</table>', page, re.S):
+        groups = re.findall(r'class="number soft group">(\d+)', table)
+        assert groups == sorted(groups)
+        assert groups[:4] == ["1", "1", "1", "2"]
+
+
+def test_notes_stand_once(tmp_path: Path) -> None:
+    report = make_report()
+    report.notes += [report.notes[0], report.answer[1], report.shift.words]
+    text = Outline(written(AugmentationRanking(report, None, Pictures()), tmp_path)).text
+    assert [text.count(note) for note in report.notes] == [1] * len(report.notes)
+
+
+def test_the_glossary_is_short_and_defines_each_word_once(page_text: str) -> None:
+    terms = re.findall(r"<dt>([^<]*)</dt>", page_text[page_text.index('<dl class="glossary">') :].partition("</dl>")[0])
+    assert 0 < len(terms) == len(set(terms)) <= 12
 
 
 def test_what_the_answer_says_of_the_shift_is_said_once(tmp_path: Path) -> None:
@@ -87,7 +145,7 @@ def test_every_candidate_has_its_place(cover: AugmentationRanking, page_text: st
     text = Outline(page_text).text
     places = [
         text.index(title)
-        for title in ("The ranking", "Label destroyers After", "Harder, not wider (", "Controls What", "All scores")
+        for title in ("The ranking Dot", "Label-breaking After", "Regularisers (", "Controls These", "All scores")
     ]
     parts = [text[start:end] for start, end in pairwise(places)]
     for role, part in zip(("ranked", "destroyer", "harder", "control"), parts, strict=True):
@@ -96,12 +154,9 @@ def test_every_candidate_has_its_place(cover: AugmentationRanking, page_text: st
     assert len(re.findall(r'<article class="card"', page_text)) == len(cover.report.candidates)
 
 
-def test_the_first_tie_group_is_marked(page_text: str) -> None:
-    assert page_text.count('<tr class="first-group') == 3
-
-
 def test_a_gain_that_could_be_chance_is_hollow(cover: AugmentationRanking, page_text: str) -> None:
-    ranking = page_text[page_text.index('<table class="ranking">') : page_text.index("</table>")]
+    start = page_text.index('<table class="ranking whole">')
+    ranking = page_text[start : page_text.index("</table>", start)]
     hollow = sum(1 for one in cover.report.of("ranked") if one.interval and one.interval[0] <= 0)
     assert 0 < hollow < len(cover.report.of("ranked"))
     assert ranking.count('class="dot open"') == hollow
@@ -118,11 +173,13 @@ def test_how_it_was_made_is_told(cover: AugmentationRanking, page_text: str) -> 
 
 
 def test_nothing_of_the_user_becomes_markup(tmp_path: Path) -> None:
-    plain = written(make_cover(), tmp_path)
+    plain = written(make_ranking(), tmp_path)
     report = make_report(list(HOSTILE))
     report.candidates[0].name = report.advice = HOSTILE[0]
     report.candidates[1].warnings = [HOSTILE[1]]
-    report.answer[0] = report.command = report.notes[0] = report.recipe[0] = HOSTILE[1]
+    report.headline = report.next_step = report.answer[0] = report.command = report.notes[0] = report.recipe[0] = (
+        HOSTILE[1]
+    )
     report.uncovered[:3] = HOSTILE[:3]
     report.skipped[0] = SkippedFile(path=HOSTILE[2], reason=HOSTILE[0])
     points = make_map(report.classes)
@@ -141,7 +198,7 @@ def test_nothing_of_the_user_becomes_markup(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
-    cover = make_cover()
+    cover = make_ranking()
     assert cover.map is not None
     strange = b"caf\xe9.png".decode("utf-8", "surrogateescape")
     cover.pictures.uncovered_ids[0] = strange
@@ -169,8 +226,16 @@ def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
     "changes",
     [
         {"candidates": []},
-        {"answer": [], "recipe": [], "uncovered": [], "validation_check": None, "models": []},
-        {"ranked_by": "nearest_distance"},
+        {
+            "headline": "",
+            "next_step": "",
+            "answer": [],
+            "recipe": [],
+            "uncovered": [],
+            "validation_check": None,
+            "models": [],
+        },
+        {"ranked_by": "nearest_distance", "validation_check": None},
         {"target": "validation", "notes": [], "skipped": [], "seconds": {}, "versions": {}},
     ],
     ids=["no candidates", "hardly anything", "by distance", "validation is the target"],
@@ -186,7 +251,7 @@ def test_distances_are_named_where_they_rank(tmp_path: Path) -> None:
     text = Outline(
         written(AugmentationRanking(make_report(ranked_by="nearest_distance"), None, Pictures()), tmp_path)
     ).text
-    assert "under 5 %, so distances rank" in text
+    assert "below 5 %, so candidates are ranked by distance" in text
     assert "+0.14" in text
 
 
@@ -203,7 +268,7 @@ def test_a_hundred_classes_and_many_files_stay_small(tmp_path: Path) -> None:
 def test_pictures_give_way_before_the_page_grows_too_large(
     cover: AugmentationRanking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eyeshot.reports.cover_page.MOST_BYTES", 1_900_000)
+    monkeypatch.setattr("eyeshot.reports.ranking_page.MOST_BYTES", 1_900_000)
     page = written(cover, tmp_path)
     assert len(page.encode()) < 1_900_000
     assert "data:image" not in own_part(page)
@@ -211,6 +276,12 @@ def test_pictures_give_way_before_the_page_grows_too_large(
 
 def test_with_all_images_the_page_is_far_under_its_limit(page_path: Path) -> None:
     assert page_path.stat().st_size < 5_000_000
+
+
+def test_the_file_may_be_named_by_text(cover: AugmentationRanking, tmp_path: Path) -> None:
+    path = write_ranking_page(cover, str(tmp_path / "augmentations.html"), images=False)
+    assert path == tmp_path / "augmentations.html"
+    assert path.is_file()
 
 
 def test_the_page_is_whole_or_not_there(cover: AugmentationRanking, tmp_path: Path) -> None:

@@ -168,9 +168,9 @@ def _candidate(
         scores=scores,
         missing={"label_consistent_coverage": "labels are mixed", "reach": "labels are mixed"} if mixing else {},
         reasons=[
-            f"reaches {100 * reach:.1f} points more of the target than the no-op"
+            f"covers {100 * reach:.1f} points more of the target than the identity control"
             if not destroyed
-            else "a head trained on its views tells their classes in 31 % of cases, halfway to chance is 55 %"
+            else "a linear probe trained on its samples gets 31 % of their classes right; half-way to chance is 55 %"
         ],
         per_class={
             label: ClassScores(
@@ -187,7 +187,7 @@ def _candidate(
         ]
         if destroyed and len(classes) > 1
         else [],
-        warnings=["The operation failed on 37 of 1,000 views (empty edge map)."] if name == "canny-edges" else [],
+        warnings=["The operation failed on 37 of 1,000 samples (empty edge map)."] if name == "canny-edges" else [],
         left_out=37 if name == "canny-edges" else 0,
         views=4000,
         draws=4,
@@ -209,11 +209,13 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
             for number, (name, family) in enumerate(entries)
         ]
     report = RankingReport(
+        headline="Train with pencil-sketch: it covers 14 points more of the test images than no augmentation.",
+        next_step="Add the lines below to the training transform and train as usual.",
         answer=[
-            "Train with pencil-sketch: with it the training cloud covers 55 % of the target, clean images cover 41 %.",
-            "Its neighbours agree on one class for 14.2 points more of the target than those of the no-op.",
-            "sobel-edges and canny-edges cannot be told from it.",
-            "18 % of the target is reached by no candidate.",
+            "With pencil-sketch, training covers 55 % of the target; clean images cover 41 %.",
+            "Its coverage gain is 14.2 points over the identity control.",
+            "sobel-edges and canny-edges are indistinguishable from it.",
+            "No candidate covers 18 % of the target.",
         ],
         advice="pencil-sketch",
         recipe=[
@@ -224,8 +226,8 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
             '    v2.RandomApply([eyeshot.augmentation("pencil-sketch").as_transform()], p=0.5),',
             "])",
         ],
-        trust="How far to trust this: not yet measured. It is by cover alone and provisional; tables of real "
-        "training do not exist yet.",
+        trust="How far to trust this: on 29 comparable tasks the first suggestion lost 0.3 points against the best "
+        "augmentation; always using TrivialAugment lost 7.8.",
         n_train=1336,
         n_val=334,
         n_target=3929,
@@ -261,8 +263,8 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
             weight=0.59,
             domain_auc=0.998,
             count=334,
-            words="The target lies far from training: clean images cover 39 % of it, and 96 % of held-out training "
-            "images at equal counts.",
+            words="The target lies far from training: clean images cover 39 % of it and 96 % of held-out training "
+            "images, at equal counts.",
         ),
         validation_check=ValidationCheck(
             inside=301,
@@ -279,13 +281,13 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
                 name="PCA",
                 trustworthiness=0.71,
                 agreement=0.58,
-                warning="Cover seen in this picture says little about cover in feature space: "
-                "they agree on 58 % of the target points, 50 % is chance.",
+                warning="Coverage on this map says little about coverage in feature space: "
+                "they agree on 58 % of the target points; 50 % is chance.",
             ),
             ProjectionInfo(name="t-SNE", trustworthiness=0.96, agreement=0.83, warning=None),
             ProjectionInfo(name="UMAP", trustworthiness=0.93, agreement=0.79, warning=None),
         ],
-        notes=["Labels are the names of the class folders.", "Half of the training images gave views."],
+        notes=["Labels are the names of the class folders.", "Half of the training images were augmented."],
         skipped=[
             SkippedFile(path="photo/dog/._056_0001.jpg", reason="hidden file of macOS"),
             SkippedFile(path="photo/house/broken.jpg", reason="truncated: the image ends after 3,120 bytes"),
@@ -293,7 +295,7 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         seconds={"read": 0.8, "decode": 6.1, "augment": 88.2, "forward": 241.0, "scores": 22.4, "map": 41.7},
         versions={"eyeshot": "0.1.0", "python": "3.12.3", "torch": "2.8.0", "timm": "1.0.20"},
         hardware="2 cores, x86-64, 7.8 GiB, no GPU",
-        command="eyeshot cover photo --test sketch --model squeezenet1_1.tv_in1k --size 128",
+        command="eyeshot rank augmentations photo --test sketch --model squeezenet1_1.tv_in1k --size 128",
     )
     return report.model_copy(update=changes)
 
@@ -384,7 +386,7 @@ def make_pictures(report: RankingReport, *, seed: int = 0, side: int = 64) -> Pi
     return Pictures(samples=samples, uncovered=uncovered, uncovered_ids=report.uncovered[:24])
 
 
-def make_cover(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
+def make_ranking(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
     """The whole result."""
     report = make_report(classes, **changes)
     return AugmentationRanking(report=report, map=make_map(report.classes), pictures=make_pictures(report))

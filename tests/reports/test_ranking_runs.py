@@ -7,24 +7,31 @@ from pathlib import Path
 
 import pytest
 from outline import Outline
-from synthetic_cover import make_cover, make_report
-from synthetic_runs import MODELS, make_full_cover, make_full_report
+from synthetic_ranking import make_ranking, make_report
+from synthetic_runs import MODELS, make_full_ranking, make_full_report
 
 from eyeshot.rankings.augmentations.report import ClassScores, ModelRow, ModelTable
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.reports import write_ranking_page, write_ranking_picture
-from eyeshot.reports.class_bars import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
-from eyeshot.reports.model_table import correlation_text, model_lines
-from eyeshot.reports.ranking import ALL_PARTS, DISTANCE, REACH, ranked_by
-from eyeshot.reports.run_parts import hidden_axis, make_parts
+from eyeshot.reports.marks import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
+from eyeshot.reports.ranking_page import correlation_text, make_model_rows
+from eyeshot.reports.score_breakdown import (
+    COMBINED,
+    COVERAGE_GAIN,
+    DISTANCE,
+    make_breakdown,
+    masked_axis,
+    part_text,
+    ranked_by,
+)
 
-NEW = ("Trained to the end", "What the ranking is made of", "What the budget bought")
-NEW += ("Candidate by model", "On top of", "All short runs", "Short run")
+NEW = ("Fully trained", "What the score is made of", "What the budget bought")
+NEW += ("Candidates by model", "on top of", "All short runs", "Short run")
 
 
 @pytest.fixture(scope="module")
 def full_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = write_ranking_page(make_full_cover(), tmp_path_factory.mktemp("full") / "augmentations.html")
+    path = write_ranking_page(make_full_ranking(), tmp_path_factory.mktemp("full") / "augmentations.html")
     return path.read_text(encoding="utf-8")
 
 
@@ -35,7 +42,7 @@ def page_of(report: object, folder: Path) -> str:
 
 
 def table_after(page: str, heading: str) -> str:
-    start = page.index("<table", page.index(f"<h3>{heading}</h3>"))
+    start = page.index("<table", page.index(f">{heading}</"))
     return page[start : page.index("</table>", start)]
 
 
@@ -53,14 +60,14 @@ def test_the_full_page_is_well_formed_and_its_links_lead_somewhere(full_page: st
 def test_without_a_budget_nothing_of_the_short_runs_is_there(page_text: str) -> None:
     text = Outline(page_text).text
     assert [word for word in NEW if word in text] == []
-    assert "Harder, not wider (unranked)" in text
-    assert "reach: points of the target gained over the no-op" in text
+    assert "Regularisers (unranked)" in text
+    assert "coverage gain over the identity control, in points" in text
 
 
 def test_each_section_is_left_out_where_its_field_is_empty(tmp_path: Path) -> None:
     empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "base": None}
     text = Outline(page_of(make_full_report(**empty), tmp_path)).text
-    assert [word for word in NEW if word in text] == ["What the ranking is made of", "All short runs", "Short run"]
+    assert [word for word in NEW if word in text] == ["What the score is made of", "All short runs", "Short run"]
     assert Outline(page_of(make_full_report(**empty), tmp_path)).faults == []
 
 
@@ -73,12 +80,12 @@ def test_all_that_the_issue_of_the_run_says_is_written_out(full_page: str) -> No
     assert report.base is not None
     said = [report.order.words, report.order.weight_words, report.budget.words, report.model_table.words]
     said += [report.base.name, "0.61 (0.28 to 0.81), n = 21"]
-    said += ["meaningless where its classes are uneven", "ended early: the loss was not finite"]
+    said += ["means nothing where its classes are uneven", "ended early: the loss was not finite"]
     assert [words for words in said if words not in text] == []
-    assert text.index(report.base.destroys[0]) < text.index("The ranking")
+    assert text.index(report.base.destroys[0]) < text.index("The ranking Dot")
 
 
-def test_the_ranking_of_all_shows_the_combined_gain_and_its_interval(full_page: str) -> None:
+def test_the_ranking_by_combined_score_shows_the_score_and_its_interval(full_page: str) -> None:
     first = make_full_report().of("ranked")[0]
     row = re.search(r'<tr class="first-group">.*?</tr>', full_page, re.S)
     assert row is not None
@@ -88,22 +95,22 @@ def test_the_ranking_of_all_shows_the_combined_gain_and_its_interval(full_page: 
     assert f"+{first.combined_interval[0]:.2f} to +{first.combined_interval[1]:.2f}" in row[0]
 
 
-def test_every_part_is_shown_by_value_spreads_and_rank(full_page: str) -> None:
-    table = table_after(full_page, "What the ranking is made of")
+def test_every_part_is_shown_by_value_mad_units_and_rank(full_page: str) -> None:
+    table = table_after(full_page, "What the score is made of")
     for candidate in make_full_report().of("ranked"):
-        (row,) = (one for one in table.split("<tr") if f">{candidate.name}</a>" in one)
-        cells = re.findall(r'<td class="number(?: soft)?">([^<]*)</td>', row)
-        reach = candidate.parts["reach"]
-        place, *shown = [text.replace("−", "-") for text in cells]
-        assert place == str(candidate.rank)
-        assert float(shown[0]) == pytest.approx(100 * (reach.value or 0), abs=0.05)
-        assert float(shown[1]) == pytest.approx(reach.standardised, abs=0.051)
-        assert shown[2] == str(reach.rank)
+        (row,) = (row for row in table.split("<tr") if f">{candidate.name}</a>" in row)
+        values = [text.replace("−", "-") for text in re.findall(r'<span class="number value">([^<]*)</span>', row)]
+        standings = re.findall(r'<span class="number soft">([^<]*) MAD, rank (\d+)</span>', row)
+        gain = candidate.parts["reach"]
+        assert re.search(r'data-label="rank">(\d+)<', row)[1] == str(candidate.rank)  # type: ignore[index]
+        assert float(values[0]) == pytest.approx(100 * (gain.value or 0), abs=0.05)
+        assert float(standings[0][0].replace("−", "-")) == pytest.approx(gain.standardised, abs=0.051)
+        assert standings[0][1] == str(gain.rank)
     assert table.count("not measured") == 1
 
 
-def test_the_harder_list_is_ranked_with_accuracy_before_and_after(full_page: str) -> None:
-    table = table_after(full_page, "Harder, not wider")
+def test_regularisers_are_ranked_with_accuracy_before_and_after(full_page: str) -> None:
+    table = table_after(full_page, "Regularisers")
     harder = make_full_report().of("harder")
     assert [table.index(f">{one.name}</a>") for one in harder] == sorted(
         table.index(f">{one.name}</a>") for one in harder
@@ -113,24 +120,24 @@ def test_the_harder_list_is_ranked_with_accuracy_before_and_after(full_page: str
         assert f"58.0\u202f% before, {100 * (one.run.hidden_after or 0):.1f}\u202f% after" in table
 
 
-def test_what_was_confirmed_stands_with_its_rank_and_paired_gain(full_page: str) -> None:
-    table = table_after(full_page, "Trained to the end")
+def test_what_was_fully_trained_stands_with_its_rank_and_paired_gain(full_page: str) -> None:
+    table = table_after(full_page, "Fully trained")
     rows = table.split("<tr")[2:]
     assert ["+1.2" in rows[1], "−0.6" in rows[2]] == [True, True]
-    assert re.search(r'<td class="number">–</td>', rows[0])  # clean has no rank
+    assert re.search(r'data-label="rank here">–</td>', rows[0])  # clean has no rank
     assert ">1</td>" in rows[1]
 
 
 def test_what_ranks_follows_the_report() -> None:
-    assert ranked_by(make_full_report()) is ALL_PARTS
-    assert ranked_by(make_full_report(), "harder") is ALL_PARTS
-    assert ranked_by(make_report()) is REACH
+    assert ranked_by(make_full_report()) is COMBINED
+    assert ranked_by(make_full_report(), "harder") is COMBINED
+    assert ranked_by(make_report()) is COVERAGE_GAIN
     assert ranked_by(make_report(ranked_by="nearest_distance")) is DISTANCE
 
 
 def test_the_axis_holds_every_gain_and_interval() -> None:
     ranked = make_full_report().of("ranked")
-    axis = ALL_PARTS.axis(ranked)
+    axis = COMBINED.axis(ranked)
     for one in ranked:
         assert one.combined_interval is not None
         assert axis.low < one.combined_interval[0] < one.combined_interval[1] < axis.high
@@ -138,41 +145,42 @@ def test_the_axis_holds_every_gain_and_interval() -> None:
 
 def test_a_gain_that_may_be_nothing_is_told_from_one_that_is_something() -> None:
     first, *_, last = make_full_report().of("ranked")
-    assert not ALL_PARTS.perhaps_nothing(first)
-    assert ALL_PARTS.perhaps_nothing(last)
-    assert ALL_PARTS.perhaps_nothing(first.model_copy(update={"combined_interval": None}))
+    assert not COMBINED.perhaps_nothing(first)
+    assert COMBINED.perhaps_nothing(last)
+    assert COMBINED.perhaps_nothing(first.model_copy(update={"combined_interval": None}))
 
 
 def test_parts_are_named_after_what_was_measured() -> None:
-    parts = make_parts(make_full_report())
-    assert parts is not None
-    names = [column.name for column in parts.columns]
-    assert names == ["reach", "cover after the run", "validation, head", "validation"]
-    by_distance = make_parts(make_full_report(ranked_by="nearest_distance"))
+    breakdown = make_breakdown(make_full_report())
+    assert breakdown is not None
+    names = [column["name"] for column in breakdown["columns"]]
+    assert names == ["coverage gain", "post-training coverage", "validation, linear probe", "validation"]
+    assert {column["mad"] for column in breakdown["columns"]} == {"1.5"}
+    by_distance = make_breakdown(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
-    assert by_distance.columns[0].text(0.25) == "+0.250"
-    assert make_parts(make_report()) is None
+    assert part_text(0.25, by_distance["columns"][0]["unit"]) == "+0.250"
+    assert make_breakdown(make_report()) is None
 
 
-def test_the_axis_of_hidden_images_holds_before_and_after() -> None:
-    axis = hidden_axis(make_full_report().of("harder"))
+def test_the_axis_of_masked_images_holds_before_and_after() -> None:
+    axis = masked_axis(make_full_report().of("harder"))
     assert (axis.low, axis.high) == (50, 80)
-    assert (hidden_axis([]).low, hidden_axis([]).high) == (0, 100)
+    assert (masked_axis([]).low, masked_axis([]).high) == (0, 100)
 
 
-def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> None:
+def test_classes_that_gain_most_come_first_and_the_rest_is_counted() -> None:
     report = make_report([f"class {n}" for n in range(100)])
     bars = make_class_bars(report)
     assert bars is not None
-    assert (len(bars.rows), bars.left_out) == (MOST_CLASSES, 100 - MOST_CLASSES)
-    assert len(bars.candidates) == MOST_CANDIDATES
-    heights = [max(abs(bar.reached or 0) for bar in row) for _, row in bars.rows]
+    assert (len(bars["rows"]), bars["left_out"]) == (MOST_CLASSES, 100 - MOST_CLASSES)
+    assert len(bars["candidates"]) == MOST_CANDIDATES
+    heights = [max(abs(bar["value"] or 0) for bar in row) for _, row in bars["rows"]]
     assert heights == sorted(heights, reverse=True)
-    assert all(bars.axis.low <= (bar.reached or 0) <= bars.axis.high for _, row in bars.rows for bar in row)
+    assert all(bars["axis"].low <= (bar["value"] or 0) <= bars["axis"].high for _, row in bars["rows"] for bar in row)
     best = report.of("ranked")[0]
-    (_, row), *_ = bars.rows
-    assert row[0].reached == best.per_class[bars.rows[0][0]].reached
-    assert "retention" in row[0].says
+    (_, row), *_ = bars["rows"]
+    assert row[0]["value"] == best.per_class[bars["rows"][0][0]].reached
+    assert "retention" in row[0]["description"]
 
 
 def test_a_policy_far_down_is_among_the_classes_all_the_same() -> None:
@@ -182,23 +190,24 @@ def test_a_policy_far_down_is_among_the_classes_all_the_same() -> None:
     report.candidates.insert(20, policy)
     bars = make_class_bars(report)
     assert bars is not None
-    assert bars.candidates[-1] == policy.name
+    assert bars["candidates"][-1] == policy.name
     for one in report.candidates:
         one.per_class = {name: ClassScores(reached=0) for name in report.classes}
     assert make_class_bars(report) is None
 
 
-def test_models_are_ordered_by_mean_rank_and_destroyers_come_last() -> None:
+def test_models_are_ordered_by_mean_rank_and_label_breaking_ones_come_last() -> None:
     report = make_full_report()
-    lines = model_lines(report)
+    lines = make_model_rows(report)
     assert len(lines) == len(report.model_table.rows)  # type: ignore[union-attr]
-    harder = [any(cell.harder for cell in line.cells) for line in lines]
-    ranked = [line for line, is_harder in zip(lines, harder, strict=True) if not is_harder and line.cells[0].rank]
-    means = [sum(c.rank for c in line.cells if c.rank) / sum(c.rank is not None for c in line.cells) for line in ranked]
+    harder = [any(cell["regulariser"] for cell in line["cells"]) for line in lines]
+    ranked = [line for line, is_harder in zip(lines, harder, strict=True) if not is_harder and line["cells"][0]["rank"]]
+    ranks = [[cell["rank"] for cell in line["cells"] if cell["rank"]] for line in ranked]
+    means = [sum(row) / len(row) for row in ranks]
     assert means == sorted(means)
-    assert all(cell.why == "label destroyer" for cell in lines[-1].cells)
-    invert = next(line for line in lines if line.name == "invert")
-    assert [cell.rank is None for cell in invert.cells] == [False, True, False]
+    assert all(cell["why"] == "label-breaking" for cell in lines[-1]["cells"])
+    invert = next(line for line in lines if line["name"] == "invert")
+    assert [cell["rank"] is None for cell in invert["cells"]] == [False, True, False]
 
 
 def test_shades_run_from_the_first_to_the_last_of_a_list() -> None:
@@ -207,9 +216,9 @@ def test_shades_run_from_the_first_to_the_last_of_a_list() -> None:
         for n in (1, 2, 3)
     ]
     table = ModelTable(models=["m"], pages={}, advice={}, rows=rows, pairs=[], words="")
-    lines = model_lines(make_report(model_table=table))
-    assert [line.cells[0].shade for line in lines] == [1.0, 0.5, 0.0]
-    assert model_lines(make_report()) == []
+    lines = make_model_rows(make_report(model_table=table))
+    assert [line["cells"][0]["shade"] for line in lines] == [1.0, 0.5, 0.0]
+    assert make_model_rows(make_report()) == []
 
 
 def test_a_correlation_carries_its_interval_and_count() -> None:
@@ -218,12 +227,12 @@ def test_a_correlation_carries_its_interval_and_count() -> None:
 
 
 def test_the_picture_shows_what_ranks(tmp_path: Path) -> None:
-    full = write_ranking_picture(make_full_cover(), tmp_path / "full.svg").read_text(encoding="utf-8")
+    full = write_ranking_picture(make_full_ranking(), tmp_path / "full.svg").read_text(encoding="utf-8")
     first = make_full_report().of("ranked")[0]
-    assert "Gain over clean, in robust spreads" in full
+    assert "Combined score, in MAD units" in full
     assert f">+{first.combined:.2f}</text>" in full
-    plain = write_ranking_picture(make_cover(), tmp_path / "plain.svg").read_text(encoding="utf-8")
-    assert "Reach: points of the target gained" in plain
+    plain = write_ranking_picture(make_ranking(), tmp_path / "plain.svg").read_text(encoding="utf-8")
+    assert "Coverage gain over the identity control" in plain
 
 
 def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> None:

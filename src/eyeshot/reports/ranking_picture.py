@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from eyeshot.core import InputError
 from eyeshot.reports.joint_map import best_projection, frames_of
-from eyeshot.reports.markers import CANDIDATES, TARGET, TRAIN, Mark
-from eyeshot.reports.page import write_text
+from eyeshot.reports.marks import CANDIDATES, TARGET, TRAIN, Mark
+from eyeshot.reports.page import MINUS, shortened, visible, write_text
 from eyeshot.reports.pictures import resized
-from eyeshot.reports.ranking import ranked_by
-from eyeshot.reports.wording import MINUS, shortened, visible
+from eyeshot.reports.ranking_page import headline_of
+from eyeshot.reports.score_breakdown import in_groups, ranked_by
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,8 @@ LAYERS = 30
 """Clouds that lie over one another are drawn in so many turns, so that neither hides the other."""
 
 PAPER, INK, SOFT, RULE = "#fdfdfb", "#1d2025", "#575c65", "#dbd8cf"
-VIEWS = CANDIDATES[0]
-MARKERS = {TRAIN.shape: "o", TARGET.shape: "^", VIEWS.shape: "d"}
+SAMPLES = CANDIDATES[0]
+MARKERS = {TRAIN.shape: "o", TARGET.shape: "^", SAMPLES.shape: "d"}
 STYLE = {
     "font.size": 15,
     "text.color": INK,
@@ -51,17 +51,18 @@ STYLE = {
 }
 
 
-def write_ranking_picture(cover: AugmentationRanking, path: Path) -> Path:
+def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Path:
     """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, nothing from outside.
 
     Args:
-        cover: what `eyeshot.rank_augmentations()` gave.
+        ranking: what `eyeshot.rank_augmentations()` returned.
         path: the file to write, ending in .svg.
 
     Raises:
         InputError: `path` does not end in .svg.
         StorageError: the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() != ".svg":
         raise InputError(f"The picture is an SVG, so its name must end in .svg, got {path.name!r}.")
     from matplotlib import style
@@ -71,24 +72,24 @@ def write_ranking_picture(cover: AugmentationRanking, path: Path) -> Path:
     with style.context(["default", STYLE]), warnings.catch_warnings():
         # Text stays text: the reader's fonts may have what the font that measures here has not.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure = draw_cover(cover)
-        title = visible(_headline(cover.report))
+        figure = draw_ranking(ranking)
+        title = visible(headline_of(ranking.report))
         figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": "eyeshot", "Title": title})
     return write_text(path, picture.getvalue())
 
 
-def draw_cover(cover: AugmentationRanking) -> Figure:
+def draw_ranking(ranking: AugmentationRanking) -> Figure:
     """The figure: the headline above, the map on the left, the ranking and strips of images on the right."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    report = cover.report
-    title = textwrap.wrap(visible(_headline(report)), 84, max_lines=2, placeholder="…")
+    report = ranking.report
+    title = textwrap.wrap(visible(headline_of(report)), 84, max_lines=2, placeholder="…")
     shown = shown_candidates(report)
-    strips = _strips(cover)
+    strips = _strips(ranking)
     head = MARGIN + 36 + HEAD_LINE * len(title)
     ranking_height = 126 + ROW * max(1, len(shown))
-    body = max(MAP_SIDE + 80 if cover.map is not None else 0, ranking_height + STRIP * len(strips))
+    body = max(MAP_SIDE + 80 if ranking.map is not None else 0, ranking_height + STRIP * len(strips))
     height = head + body + 20
     layout = ConstrainedLayoutEngine(
         rect=(20 / WIDTH, 12 / height, 1 - 40 / WIDTH, (body + 8) / height), h_pad=0.05, w_pad=0.12, hspace=0, wspace=0
@@ -104,11 +105,11 @@ def draw_cover(cover: AugmentationRanking) -> Figure:
     )
     figure.text(MARGIN / WIDTH, 1 - (42 + HEAD_LINE * len(title)) / height, subtitle, color=SOFT)
 
-    columns = 1 if cover.map is None else 2
-    ratios = [1.0] if cover.map is None else [1.0, 1.06]
+    columns = 1 if ranking.map is None else 2
+    ratios = [1.0] if ranking.map is None else [1.0, 1.06]
     grid = figure.add_gridspec(1, columns, width_ratios=ratios)
-    if cover.map is not None:
-        _draw_map(figure.add_subplot(grid[0, 0]), cover.map, report)
+    if ranking.map is not None:
+        _draw_map(figure.add_subplot(grid[0, 0]), ranking.map, report)
     rest = body - ranking_height - STRIP * len(strips)
     right = grid[0, columns - 1].subgridspec(
         len(strips) + 2, 1, height_ratios=[ranking_height, *([STRIP] * len(strips)), max(rest, 1)]
@@ -131,18 +132,14 @@ def _fix_layout(figure: Figure) -> None:
 
 def shown_candidates(report: RankingReport) -> list[Candidate]:
     """The best, and TrivialAugment where it is ranked further down."""
-    ranked = report.of("ranked")
+    ranked = in_groups(report.of("ranked"))
     shown = ranked[:MOST_ROWS]
     missing = [candidate for candidate in ranked[MOST_ROWS:] if candidate.family == "policy"]
     return [*shown[: MOST_ROWS - len(missing[:1])], *missing[:1]]
 
 
-def _headline(report: RankingReport) -> str:
-    return report.answer[0] if report.answer else report.advice
-
-
 def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
-    """Train below, then target and the winner's views by turns."""
+    """Train below, then target and the samples of the advised candidate by turns."""
     random = np.random.default_rng(0)
     number = best_projection(points)
     projection = points.projections[number]
@@ -150,7 +147,7 @@ def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
     advised = report.advice if report.advice in points.candidates else next(iter(points.candidates), None)
     clouds: list[tuple[str, Mark, str]] = [("train", TRAIN, "train"), ("target", TARGET, "target")]
     if advised is not None:
-        clouds.append((advised, VIEWS, f"train by {shortened(advised, 28)}"))
+        clouds.append((advised, SAMPLES, f"augmented by {shortened(advised, 24)}"))
     for cloud, mark, label in clouds:
         chosen = np.flatnonzero(points.cloud == cloud)
         x, y = projection.xy[chosen].T
@@ -180,7 +177,7 @@ def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
 
 
 def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> None:
-    """A row for each candidate: its name, its interval and its number; the first tie group in blue on a band."""
+    """A row for each candidate: its name, interval and number; the first indistinguishable group in blue on a band."""
     by = ranked_by(report)
     scale = by.axis(report.of("ranked"))
     for row, candidate in enumerate(shown):
@@ -209,24 +206,24 @@ def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> 
     axes.spines[:].set_visible(False)
     name = textwrap.fill(f"{by.axis_name[:1].upper()}{by.axis_name[1:]}", 40)
     axes.set_title(name, fontsize=14, fontweight="bold", loc="left")
-    note = "Bars: intervals from half-samples.\nBlue: cannot be told from the best."
+    note = "Bars: intervals from half-samples.\nBlue: indistinguishable from the best."
     axes.set_xlabel(note, color=SOFT, fontsize=13, loc="left")
 
 
-def _strips(cover: AugmentationRanking) -> list[tuple[str, NDArray[np.uint8]]]:
+def _strips(ranking: AugmentationRanking) -> list[tuple[str, NDArray[np.uint8]]]:
     """The same training images as they are and by the winner, and some of the target; each uint8 (n, s, s, 3)."""
-    report = cover.report
+    report = ranking.report
     strips = []
-    samples = cover.pictures.samples
-    for name, label in (("clean", "train"), (report.advice, f"train by\n{shortened(report.advice, 18)}")):
+    samples = ranking.pictures.samples
+    for name, label in (("clean", "train"), (report.advice, f"augmented by\n{shortened(report.advice, 18)}")):
         images = samples.get(name)
         if images is not None and len(images):
             strips.append((label, images[:STRIP_COUNT]))
-    if strips and cover.map is not None:
-        inside = np.flatnonzero((cover.map.cloud == "target") & (cover.map.covered_by_best == 1))
+    if strips and ranking.map is not None:
+        inside = np.flatnonzero((ranking.map.cloud == "target") & (ranking.map.covered_by_best == 1))
         spread = inside[np.linspace(0, len(inside) - 1, min(STRIP_COUNT, len(inside))).astype(int)]
         if len(spread):
-            strips.append(("target images\nnow covered", cover.map.thumbnails[spread]))
+            strips.append(("target images\nnow covered", ranking.map.thumbnails[spread]))
     return strips
 
 

@@ -1,4 +1,4 @@
-"""The full page in Chromium at both widths: contours, the view along the shift, narrow tables, paper."""
+"""The full page in Chromium at both widths: contours, tables that fit, paper."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_runs import make_full_cover
+from synthetic_runs import make_full_ranking
 
 from eyeshot.reports import write_ranking_page
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def full_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_ranking_page(make_full_cover(), tmp_path_factory.mktemp("full") / "augmentations.html")
+    return write_ranking_page(make_full_ranking(), tmp_path_factory.mktemp("full") / "augmentations.html")
 
 
 @pytest.fixture(params=[1280, 400])
@@ -39,20 +39,49 @@ def lines(page: Any, name: str) -> int:
 
 
 def test_the_full_page_does_not_scroll_sideways(page: Any) -> None:
-    for details in page.locator("details").all():
-        details.evaluate("one => { one.open = true; }")
+    unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def unfold(page: Any) -> None:
+    for details in page.locator("details").all():
+        details.evaluate("fold => { fold.open = true; }")
+
+
+def test_no_table_is_wider_than_the_page(page: Any) -> None:
+    unfold(page)
+    wide = page.evaluate(
+        "[...document.querySelectorAll('table')].filter((table) => "
+        "table.getBoundingClientRect().right > document.querySelector('.sheet').getBoundingClientRect().right"
+        " || (table.closest('.box')?.scrollWidth ?? 0) > (table.closest('.box')?.clientWidth ?? 0) + 1)"
+        ".map((table) => table.className)"
+    )
+    assert wide == []
 
 
 def test_no_word_of_a_table_is_broken_into_letters(page: Any) -> None:
     """A column that is pressed below a word's width stands as a tower of letters."""
+    unfold(page)
     narrow = page.evaluate(
-        "[...document.querySelectorAll('.confirmed, .harder, .rounds, .part-table, .models')]"
-        ".flatMap((part) => [...part.querySelectorAll('th')])"
+        "[...document.querySelectorAll('.plain th, .plain td')]"
+        ".filter((cell) => cell.checkVisibility() && cell.closest('thead')?.getBoundingClientRect().width !== 1)"
         ".filter((cell) => cell.innerText.trim().length > 3 && cell.getBoundingClientRect().width < 24)"
         ".map((cell) => cell.innerText)"
     )
     assert narrow == []
+
+
+def test_the_rows_of_narrow_tables_are_blocks_in_which_each_value_has_a_label(page: Any) -> None:
+    unfold(page)
+    stacked = page.viewport_size["width"] == 400
+    cells = page.evaluate(
+        "[...document.querySelectorAll('table.plain tbody td')].filter((cell) => cell.innerText.trim())"
+        ".map((cell) => [getComputedStyle(cell, '::before').content, cell.getBoundingClientRect().width])"
+    )
+    assert len(cells) > 300
+    assert all((label not in ("none", "normal", '""')) == stacked for label, _ in cells)
+    if stacked:
+        assert min(width for _, width in cells) > 300
 
 
 def test_contours_are_switched_and_follow_clouds_and_projections(page: Any) -> None:
