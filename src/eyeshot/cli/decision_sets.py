@@ -98,10 +98,10 @@ def compare(
     found = read_decisions(find_log(decisions))
     chosen = [one_that_fits(found, start) for start in ids or ()] or list(found.active)
     chosen = [one for one in chosen if one.policy.split(" ")[0] == policy or not policy]
+    backbone = None if model is None else load_backbone(model, weights=weights)
     table = read_train(
         find_project(), train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
-    backbone = None if model is None else load_backbone(model, weights=weights)
     cache = find_workspace().cache
     with progress_shown() as progress:
         near = find_workspace().results("audit") / "audit.json"

@@ -10,8 +10,8 @@ import pytest
 from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
 from eyeshot.core import SILENT
-from eyeshot.core.errors import InputError
-from eyeshot.data import DecisionLog, Split, decide, read_images
+from eyeshot.core.errors import EyeshotError, InputError
+from eyeshot.data import DecisionLog, Split, decide, load_dataset, read_images
 from eyeshot.rankings import prepare
 from eyeshot.rankings.augmentations.confirm import confirm
 from eyeshot.rankings.augmentations.halving import Costs
@@ -136,3 +136,37 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
     assert validates == {*plan.tables.val.contents}
     rows = [*plan.tables.sources, *plan.tables.more, *plan.tables.baseline]
     assert {plan.tables.train.contents[row] for row in rows} <= trains
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"test": Path("nowhere")}, "--test must be a folder"),
+        ({"val": Path("nowhere")}, "--val must be a folder"),
+        ({"generated": Path("nowhere")}, "--generated must be an existing folder"),
+        ({"fold": 1}, "--fold 1 needs a split"),
+        ({"val_share": 0.95}, "at most 0.9, got 0.95"),
+        ({"candidates": ("no-such",)}, "no-such"),
+        ({"base": "mixup"}, "--base must leave each image its one label"),
+        ({"model": "test_resnet", "weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_image_is_read(train, tmp_path: Path, monkeypatch, wrong, words):  # noqa: F811
+    def unread(*arguments, **options):
+        raise AssertionError("an image was read")
+
+    monkeypatch.setattr("eyeshot.rankings.augmentations.plan.load_dataset", unread)
+    usual = {"model": "test_resnet", "from_scratch": "weights" not in wrong, "size": 32}
+    with pytest.raises(EyeshotError, match=words):
+        prepare(train, RankingSettings(**(usual | wrong)), cache=tmp_path / "cache")
+
+
+def test_a_dataset_can_be_ranked_on_as_it_is(train, test, tmp_path: Path):  # noqa: F811
+    settings = RankingSettings(
+        test=test, model="test_resnet", from_scratch=True, size=32, candidates=("invert",), budget_s=0
+    )
+    dataset = load_dataset(settings.data(train), cache=tmp_path / "cache")
+    plans = [prepare(given, settings, cache=tmp_path / "cache") for given in (dataset, train)]
+    assert plans[0].tables.dataset is dataset
+    for name in ("sources", "more", "baseline"):
+        assert getattr(plans[0].tables, name).tolist() == getattr(plans[1].tables, name).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, describe_hardware, find_workspace
-from eyeshot.data import Dataset, check_data, load_dataset
+from eyeshot.data import Dataset, check_data, check_folder, load_dataset
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
@@ -78,6 +78,8 @@ def prepare(
     device, device_reason = choose_device(settings.device)
     if not isinstance(train, Dataset):
         check_data(settings.data(Path(train)))
+    if settings.generated is not None:
+        check_folder(settings.generated, what="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.map:
         augmentations(*settings.map)
