@@ -18,7 +18,7 @@ from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_to
 from eyeshot.training.batches import joined
 from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
-from eyeshot.training.run import train
+from eyeshot.training.run import check_folder, train
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
@@ -105,6 +105,11 @@ def plan_training(
     )
     for one in chosen:
         check_augmentation(one, backbone.geometry.size)
+    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
+    folder = out or workspace.results("runs") / name
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changed = {name: value for name, value in given.items() if value is not None}
+    check_folder(folder, backbone.name, [candidate.name for candidate in chosen], changed | {"seed": seed})
     if isinstance(train, ImageTable):
         table = train
     else:
@@ -125,8 +130,6 @@ def plan_training(
             check_apart(train, val)
         held_out = read_images(val, minimum_classes=1, cache=workspace.cache).with_classes(table.classes)
     settings, reason = default_settings(backbone, len(table), seed=seed)
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    changed = {name: value for name, value in given.items() if value is not None}
     settings = TrainConfig.model_validate(settings.model_dump() | changed)
     why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
     used: dict[str, JsonValue] = {
@@ -138,7 +141,6 @@ def plan_training(
         "split": None,
         "fold": None,
     }
-    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     notes = [
         *table.notes,
         backbone.reason,
@@ -152,7 +154,7 @@ def plan_training(
         train=table,
         val=held_out,
         val_share=val_share,
-        folder=out or workspace.results("runs") / name,
+        folder=folder,
         device=str(chosen_device),
         cache=workspace.cache,
         data=used | dict(data or {}),

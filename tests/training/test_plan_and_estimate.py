@@ -7,7 +7,7 @@ from PIL import Image
 
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress, Workspace
-from eyeshot.core.errors import ModelError
+from eyeshot.core.errors import InputError, ModelError
 from eyeshot.training import batches, estimate_training, plan_training, train_folder
 
 from .helpers import tiny_backbone
@@ -112,3 +112,25 @@ def test_what_would_fail_is_found_by_the_estimate(photos, tmp_path):
     plan = dataclasses.replace(make_plan(photos, tmp_path), backbone=tiny_backbone(Broken(), features=3))
     with pytest.raises(ModelError, match="diverged"):
         estimate_training(plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 2}, "epochs"),
+        ({"augment": ["mirror"]}, "augmentations"),
+        ({"model": "test_vit.r160_in1k", "batch_size": 4}, "batch size and model"),
+        ({"seed": 3}, "seed"),
+    ],
+)
+def test_a_folder_that_holds_another_run_is_said_before_any_image_is_read(photos, tmp_path, monkeypatch, change, words):
+    train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    monkeypatch.setattr("eyeshot.training.folders.read_images", lambda *_, **__: pytest.fail("read the images"))
+    with pytest.raises(InputError, match=rf"holds another run, which differs in {words}\. Choose another"):
+        make_plan(photos, tmp_path, **({"epochs": 1, "out": tmp_path / "run"} | change))
+
+
+def test_a_folder_that_holds_the_same_run_is_planned_again(photos, tmp_path):
+    first, _ = train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    again, _ = train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    assert again == first
