@@ -8,6 +8,7 @@ from PIL import Image
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress, Workspace
 from eyeshot.core.errors import InputError, ModelError
+from eyeshot.data import DataConfig
 from eyeshot.training import batches, estimate_training, plan_training, train_folder
 
 from .helpers import tiny_backbone
@@ -30,7 +31,8 @@ def photos(tmp_path_factory):
 
 def make_plan(photos, tmp_path, **options):
     arguments = {"model": TAG, "from_scratch": True, "size": 32, "device": "cpu", "epochs": 3, "batch_size": 8}
-    return plan_training(photos, workspace=Workspace(tmp_path, tmp_path / "cache"), **(arguments | options))
+    data = DataConfig(train=photos, seed=4)
+    return plan_training(data, workspace=Workspace(tmp_path, tmp_path / "cache"), **(arguments | options))
 
 
 def test_the_settings_that_are_used_are_said_and_which_of_them_were_given(photos, tmp_path):
@@ -50,12 +52,11 @@ def test_settings_that_were_chosen_are_said_with_the_reason(photos, tmp_path):
 
 
 def test_a_plan_and_its_result_say_which_images_were_used(photos, tmp_path):
-    plan = make_plan(photos, tmp_path, epochs=1, data={"split": "split.json", "fold": 1})
+    plan = make_plan(photos, tmp_path, epochs=1)
     result, _ = train_folder(plan, command="eyeshot train photos")
-    assert result.data == {
-        "train": photos.as_posix(), "labels": None, "val": None, "val_share": 0.2,
-        "decisions": None, "split": "split.json", "fold": 1,
-    }  # fmt: skip
+    used = dict(result.data)
+    assert used.pop("notes") == list(plan.dataset.notes)
+    assert DataConfig.model_validate(used) == plan.dataset.config
     assert (result.size, result.interpolation, result.fit) == (32, plan.backbone.geometry.interpolation, "crop")
 
 
@@ -125,7 +126,7 @@ def test_what_would_fail_is_found_by_the_estimate(photos, tmp_path):
 )
 def test_a_folder_that_holds_another_run_is_said_before_any_image_is_read(photos, tmp_path, monkeypatch, change, words):
     train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
-    monkeypatch.setattr("eyeshot.training.folders.read_images", lambda *_, **__: pytest.fail("read the images"))
+    monkeypatch.setattr("eyeshot.training.folders.load_dataset", lambda *_, **__: pytest.fail("read the images"))
     with pytest.raises(InputError, match=rf"holds another run, which differs in {words}\. Choose another"):
         make_plan(photos, tmp_path, **({"epochs": 1, "out": tmp_path / "run"} | change))
 

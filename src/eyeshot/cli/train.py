@@ -59,27 +59,19 @@ def run(
 
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple, values_checked
-    from eyeshot.cli.project_data import chosen_images, project_files, read_train
+    from eyeshot.cli.project_data import data_config
     from eyeshot.cli.scratch import workspace_for
-    from eyeshot.core import ModelError, find_project
-    from eyeshot.data import check_apart
+    from eyeshot.core import ModelError
     from eyeshot.training import estimate_training, plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
-        project = find_project()
-        folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
-        if val is not None:
-            check_apart(folder, val)
-        table = read_train(
-            project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
-            cache=workspace.cache, progress=progress,
+        data = data_config(
+            train, manifest=manifest, split=split, fold=fold, val=val, val_share=val_share, seed=seed,
+            labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
         )  # fmt: skip
-        chosen, held_out, used = chosen_images(table, manifest=manifest, split=split and val is None, fold=fold)
-        files = project_files(manifest=manifest, split=split and val is None)
-        decisions, divided = (None if file is None else file.as_posix() for file in files)
         plan = plan_training(
-            chosen,
+            data,
             model=model,
             weights=weights,
             from_scratch=from_scratch,
@@ -89,8 +81,6 @@ def run(
             interpolation=interpolation,  # type: ignore[arg-type]
             fit=fit,  # type: ignore[arg-type]
             augment=tuple(augment or ()),
-            val=val if held_out is None else held_out,
-            val_share=val_share,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -98,22 +88,15 @@ def run(
             device=device,
             out=out,
             workspace=workspace,
-            data={
-                "train": folder.as_posix(),
-                "labels": None if labels is None else labels.as_posix(),
-                "decisions": decisions,
-                "split": None if held_out is None else divided,
-                "fold": fold,
-                "notes": list(used),
-            },
             progress=progress,
         )
     if not json_ or dry_run:
-        for note in (*used, *plan.notes):
+        for note in plan.notes:
             typer.echo(f"- {note}", err=json_)
     if dry_run:
         names = ", ".join(one.name for one in plan.augmentations) or "clean images"
-        typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {names}: {plan.settings.words}.")
+        data_words = f"{len(plan.dataset.train_rows)} images, {len(plan.dataset.val_rows)} validate"
+        typer.echo(f"Would train {plan.backbone.name} on {data_words}, with {names}: {plan.settings.words}.")
         try:
             with progress_shown() as progress:
                 typer.echo(estimate_training(plan, progress=progress).words)
@@ -143,5 +126,5 @@ def run(
     typer.echo(
         "Next: the same command with another --augment, to compare."
         if others
-        else f"Next: eyeshot rank augmentations {shlex.quote(str(folder))} --test TEST, to find an augmentation."
+        else f"Next: eyeshot rank augmentations {shlex.quote(str(data.train))} --test TEST, to find an augmentation."
     )

@@ -69,18 +69,17 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
     Raises:
         ModelError: the device has no room for a step.
     """
-    backbone, config, table = plan.backbone, plan.settings, plan.train
+    backbone, config, dataset = plan.backbone, plan.settings, plan.dataset
     side, device = backbone.geometry.size, torch.device(plan.device)
-    n_val = len(plan.val) if plan.val is not None else round(plan.val_share * len(table))
-    n_train = max(2, len(table) - (0 if plan.val is not None else n_val))
+    n_train, n_val, class_count = len(dataset.train_rows), len(dataset.val_rows), len(dataset.classes)
     random = np.random.default_rng(0)
     count = min(config.batch_size, n_train)
     images = random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     pool = Pool(images, [f"{number:032x}" for number in range(count)])
-    labels = np.arange(count, dtype=np.int64) % len(table.classes)
+    labels = np.arange(count, dtype=np.int64) % class_count
     run = TrainingRun(
         backbone, pool, labels,
-        class_count=len(table.classes), config=config, augmentations=plan.augmentations, device=device,
+        class_count=class_count, config=config, augmentations=plan.augmentations, device=device,
     )  # fmt: skip
     gentle = warm_up_cosine(1e-6, TIMED_STEPS + 1, warm_up_share=0)
     tell = (progress or SILENT).sub("timing a few steps")
@@ -97,7 +96,7 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
     train_s = steps * step_s + passed * read_s
     if config.time_cap_s is not None:
         train_s = min(train_s, config.time_cap_s)
-    stored = len(table) + (len(plan.val) if plan.val is not None else 0)
+    stored = n_train + n_val
     pixel_bytes = stored * side * side * 3
     weight_bytes = sum(value.numel() * value.element_size() for value in run.weights().values())
     return TrainingEstimate(
@@ -112,7 +111,8 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
 
 def _decoding_s(plan: TrainPlan) -> float:
     """Seconds to decode one file on one processor."""
-    files = [Path(path) for path in plan.train.paths[:: max(1, len(plan.train) // TIMED_FILES)]]
+    paths = plan.dataset.images.paths
+    files = [Path(path) for path in paths[:: max(1, len(paths) // TIMED_FILES)]]
     begin = time.perf_counter()
     for file in files:
         try:
