@@ -69,17 +69,17 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
     Raises:
         ModelError: the device has no room for a step.
     """
-    backbone, config = plan.backbone, plan.settings
+    backbone, config, dataset = plan.backbone, plan.settings, plan.dataset
     side, device = backbone.geometry.size, torch.device(plan.device)
-    n_train, n_val = len(plan.dataset.train_rows), len(plan.dataset.val_rows)
+    n_train, n_val, class_count = len(dataset.train_rows), len(dataset.val_rows), len(dataset.classes)
     random = np.random.default_rng(0)
     count = min(config.batch_size, n_train)
     images = random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     pool = Pool(images, [f"{number:032x}" for number in range(count)])
-    labels = np.arange(count, dtype=np.int64) % len(plan.dataset.classes)
+    labels = np.arange(count, dtype=np.int64) % class_count
     run = TrainingRun(
         backbone, pool, labels,
-        class_count=len(plan.dataset.classes), config=config, augmentations=plan.augmentations, device=device,
+        class_count=class_count, config=config, augmentations=plan.augmentations, device=device,
     )  # fmt: skip
     gentle = warm_up_cosine(1e-6, TIMED_STEPS + 1, warm_up_share=0)
     tell = (progress or SILENT).sub("timing a few steps")
@@ -111,7 +111,8 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
 
 def _decoding_s(plan: TrainPlan) -> float:
     """Seconds to decode one file on one processor."""
-    files = [Path(path) for path in plan.dataset.images.paths[:: max(1, len(plan.dataset.images) // TIMED_FILES)]]
+    paths = plan.dataset.images.paths
+    files = [Path(path) for path in paths[:: max(1, len(paths) // TIMED_FILES)]]
     begin = time.perf_counter()
     for file in files:
         try:

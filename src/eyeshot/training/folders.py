@@ -15,7 +15,7 @@ from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, l
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
-from eyeshot.training.run import train
+from eyeshot.training.run import check_folder, train
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
@@ -91,29 +91,27 @@ def plan_training(
     )
     for one in chosen:
         check_augmentation(one, backbone.geometry.size)
-    changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    changed = {name: value for name, value in changed.items() if value is not None}
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changed = {name: value for name, value in given.items() if value is not None}
     # A wrong value is refused here: the defaults depend on the images, but what is allowed does not.
     TrainConfig.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
+    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
+    folder = out or workspace.results("runs") / name
+    check_folder(folder, backbone.name, [candidate.name for candidate in chosen], changed | {"seed": seed})
     dataset = data if isinstance(data, Dataset) else load_dataset(data, cache=workspace.cache, progress=progress)
     if not len(dataset.val_rows):
         raise InputError("A training needs images to validate on, got none. Use --val-share 0.2 or --val DIR.")
     settings, reason = default_settings(backbone, len(dataset.train_rows), seed=seed)
     settings = TrainConfig.model_validate(settings.model_dump() | changed)
-    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
-    notes = [
-        *dataset.notes,
-        backbone.reason,
-        f"settings: {settings.words} ({why})",
-        f"device: {chosen_device} ({device_reason})",
-    ]
+    used = [f"settings: {settings.words} ({why})", f"device: {chosen_device} ({device_reason})"]
+    notes = [*dataset.notes, backbone.reason, *used]
     return TrainPlan(
         backbone=backbone,
         settings=settings,
         augmentations=chosen,
         dataset=dataset,
-        folder=out or workspace.results("runs") / name,
+        folder=folder,
         device=str(chosen_device),
         cache=workspace.cache,
         notes=[note for note in notes if note],
@@ -154,6 +152,6 @@ def train_folder(
         device=plan.device,
         progress=steps.sub("training"),
         command=command,
-        data=plan.dataset.config.model_dump(mode="json"),
+        data=dataset.config.model_dump(mode="json", exclude={"test"}) | {"notes": list(dataset.notes)},
     )
     return result, [*dataset.skipped, *pixels.skipped]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress, Workspace
-from eyeshot.core.errors import ModelError
+from eyeshot.core.errors import InputError, ModelError
 from eyeshot.data import DataConfig
 from eyeshot.training import batches, estimate_training, plan_training, train_folder
 
@@ -31,9 +31,8 @@ def photos(tmp_path_factory):
 
 def make_plan(photos, tmp_path, **options):
     arguments = {"model": TAG, "from_scratch": True, "size": 32, "device": "cpu", "epochs": 3, "batch_size": 8}
-    return plan_training(
-        DataConfig(train=photos), workspace=Workspace(tmp_path, tmp_path / "cache"), **(arguments | options)
-    )
+    data = DataConfig(train=photos, seed=4)
+    return plan_training(data, workspace=Workspace(tmp_path, tmp_path / "cache"), **(arguments | options))
 
 
 def test_the_settings_that_are_used_are_said_and_which_of_them_were_given(photos, tmp_path):
@@ -55,8 +54,9 @@ def test_settings_that_were_chosen_are_said_with_the_reason(photos, tmp_path):
 def test_a_plan_and_its_result_say_which_images_were_used(photos, tmp_path):
     plan = make_plan(photos, tmp_path, epochs=1)
     result, _ = train_folder(plan, command="eyeshot train photos")
-    assert result.data == plan.dataset.config.model_dump(mode="json")
-    assert (result.data["train"], result.data["val_share"], result.data["split"]) == (str(photos), 0.2, None)
+    used = dict(result.data)
+    assert used.pop("notes") == list(plan.dataset.notes)
+    assert DataConfig.model_validate(used) == plan.dataset.config
     assert (result.size, result.interpolation, result.fit) == (32, plan.backbone.geometry.interpolation, "crop")
 
 
@@ -69,7 +69,7 @@ def test_an_estimate_counts_the_steps_that_the_training_then_takes(photos, tmp_p
     assert cost.steps == result.steps == 12
     assert cost.seconds > cost.steps * cost.step_s > 0
     written = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
-    assert 40 * 32 * 32 * 3 <= written <= cost.disk_bytes + 2**20  # and the small pictures of the search for duplicates
+    assert 40 * 32 * 32 * 3 <= written <= cost.disk_bytes + 2**20
     assert cost.memory_bytes > 50 * 2**20
 
 
@@ -113,3 +113,25 @@ def test_what_would_fail_is_found_by_the_estimate(photos, tmp_path):
     plan = dataclasses.replace(make_plan(photos, tmp_path), backbone=tiny_backbone(Broken(), features=3))
     with pytest.raises(ModelError, match="diverged"):
         estimate_training(plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 2}, "epochs"),
+        ({"augment": ["mirror"]}, "augmentations"),
+        ({"model": "test_vit.r160_in1k", "batch_size": 4}, "batch size and model"),
+        ({"seed": 3}, "seed"),
+    ],
+)
+def test_a_folder_that_holds_another_run_is_said_before_any_image_is_read(photos, tmp_path, monkeypatch, change, words):
+    train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    monkeypatch.setattr("eyeshot.training.folders.load_dataset", lambda *_, **__: pytest.fail("read the images"))
+    with pytest.raises(InputError, match=rf"holds another run, which differs in {words}\. Choose another"):
+        make_plan(photos, tmp_path, **({"epochs": 1, "out": tmp_path / "run"} | change))
+
+
+def test_a_folder_that_holds_the_same_run_is_planned_again(photos, tmp_path):
+    first, _ = train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    again, _ = train_folder(make_plan(photos, tmp_path, epochs=1, out=tmp_path / "run"))
+    assert again == first
