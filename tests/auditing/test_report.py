@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decisions_made import key
 
+from decisions_made import key
 from eyeshot.auditing import AuditReport, CopyGroup, Finding, ImageRef, read_groups
 from eyeshot.auditing.findings import LabelIssues, count_duplicates, first_things_to_do, make_finding
 from eyeshot.core.errors import InputError

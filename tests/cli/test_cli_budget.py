@@ -58,7 +58,7 @@ def error_of(done: Done) -> str:
 
 
 def refuse_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyeshot.cli.cover_run.cover", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("eyeshot.cli.cover_run.rank_augmentations", lambda *_, **__: pytest.fail("the work began"))
 
 
 def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_the_same(
@@ -289,7 +289,7 @@ def test_the_page_is_opened_or_its_place_is_told(eyeshot: Eyeshot, digits: Digit
 def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
     eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ):
-    from eyeshot.training import folders, loop
+    from eyeshot.training import TrainingRun, folders
 
     usual, trained = folders.default_settings, []
 
@@ -297,14 +297,14 @@ def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
         settings, reason = usual(*arguments, **options)
         return settings.model_copy(update={"epochs": 3}), reason
 
-    step = loop.train_step
+    step = TrainingRun._do_step
 
     def counted(*arguments: Any, **options: Any) -> Any:
         trained.append(1)
         return step(*arguments, **options)
 
     monkeypatch.setattr(folders, "default_settings", few)
-    monkeypatch.setattr(loop, "train_step", counted)
+    monkeypatch.setattr(TrainingRun, "_do_step", counted)
     options = ("--candidates", "trivial-augment", "--confirm", "1")
     done = cover(eyeshot, digits, *options)
     assert done.code == 0, done.err

@@ -172,7 +172,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_long_work(
 ):
     (tmp_path / "file").touch()
     if option == "--out":
-        monkeypatch.setattr("eyeshot.cli.cover_run.cover", lambda *arguments, **options: pytest.fail("the work began"))
+        monkeypatch.setattr(
+            "eyeshot.cli.cover_run.rank_augmentations", lambda *arguments, **options: pytest.fail("the work began")
+        )
         done = cover(eyeshot, digits, "--out", tmp_path / "file" / "out")
     else:
         monkeypatch.setenv("EYESHOT_CACHE", str(tmp_path / "file" / "cache"))

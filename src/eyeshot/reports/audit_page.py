@@ -10,9 +10,8 @@ from typing import Any, Literal
 from eyeshot.auditing import NAMES, OF_CLASSES, Audit, Distribution, Finding, ImageRef, advice
 from eyeshot.reports.audit_labels import view_labels
 from eyeshot.reports.audit_pictures import Gallery, Shown
-from eyeshot.reports.interval_plot import make_axis
-from eyeshot.reports.page import render, write_text
-from eyeshot.reports.wording import number, percent, shortened
+from eyeshot.reports.marks import make_axis
+from eyeshot.reports.page import number, percent, render, shortened, write_text
 
 MOST_BYTES = 15_000_000
 MOST_PICTURES = 600

@@ -18,7 +18,7 @@ from eyeshot.rankings.augmentations.halving import RESERVE, Costs
 from eyeshot.rankings.augmentations.reading import Reading
 from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
 from eyeshot.rankings.augmentations.short_runs import CLEAN_FAILED, NO_TURN, CandidateRun, ShortRuns, run_short
-from eyeshot.training import TrainSettings
+from eyeshot.training import TrainConfig
 
 NAMES = [one.name for one in augmentations() if one.family in ("geometric", "colour")][:16]
 STEP_S, READ_S = 0.1, 0.3
@@ -79,7 +79,7 @@ class World:
         by_name = {one.name: one for one in augmentations()}
         training = SimpleNamespace(
             pool=None, labels=None, state={"steps": torch.tensor(0.0), "gap": torch.tensor(0.0)},
-            settings=TrainSettings(), base=(),
+            settings=TrainConfig(), base=(),
         )  # fmt: skip
         desk = SimpleNamespace(backbone=None, class_count=2, device="cpu")
         lists = {"ranked": [by_name[name] for name in names]}
