@@ -469,7 +469,7 @@ def _sentences(report: AuditReport) -> list[str]:
         often = f", most often {report.conflicts[0].first} and {report.conflicts[0].second}" if report.conflicts else ""
         sentences.append(
             f"{conflicts:,} {_plural(conflicts, 'picture carries', 'pictures carry')} two labels{often}. "
-            "Drop all their files, unless you know the right label."
+            f"Drop all {_plural(conflicts, 'its', 'their')} files, unless you know the right label."
         )
     if duplicates.across.groups:
         tests, trains = duplicates.across.test_images, duplicates.across.train_images
@@ -528,8 +528,10 @@ def _groups(count: DuplicateCount) -> str:
 
 
 def _reasons(report: AuditReport) -> str:
-    """Why files are broken, each reason once with its count."""
+    """Why files are broken: the reason, or several with their counts."""
     reasons = Counter(str(finding.evidence["reason"]) for finding in report.findings if finding.kind == "unreadable")
+    if len(reasons) == 1:
+        return next(iter(reasons))
     parts = [f"{number:,} {reason}" for reason, number in reasons.most_common(REASONS)]
     rest = reasons.total() - sum(number for _, number in reasons.most_common(REASONS))
     return ", ".join([*parts, f"{rest:,} other"] if rest else parts)

@@ -121,7 +121,7 @@ def audit(
 
             given = open_probabilities(probabilities, images.train.classes)
         stats = stats_cache.get(images.contents, images.paths, workers=workers, progress=progress)
-    with clock("copies"):
+    with clock("duplicates"):
         copies = find_copies(images, stats, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(images)) if row not in stats.failed], np.int64)
     checks: ModelChecks | None = None

@@ -1,5 +1,5 @@
-from .alike import difference as difference
-from .alike import turned_like as turned_like
+from .align_pair import difference as difference
+from .align_pair import turned_like as turned_like
 from .audit_page import write_audit_page as write_audit_page
 from .page import asset as asset
 from .page import stylesheet as stylesheet

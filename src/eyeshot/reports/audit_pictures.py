@@ -10,7 +10,7 @@ from PIL import Image
 
 from eyeshot.auditing import Audit, ImageRef
 from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
-from eyeshot.reports.alike import difference, turned_like
+from eyeshot.reports.align_pair import difference, turned_like
 from eyeshot.reports.pictures import data_address
 
 SIDE = 112  # pixels
