@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from decisions_made import key, table_of
 
+from decisions_made import key, table_of
 from eyeshot.auditing import compare_decisions
 from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.core.errors import InputError

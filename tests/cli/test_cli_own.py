@@ -69,8 +69,8 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
         "model": MODEL[1],
         "from_scratch": True,
         "size": 32,
-        "sample": 40,
-        "draws": 1,
+        "max_images": 40,
+        "samples_per_image": 1,
         "budget_s": 0,
         "projections": (),
     }

@@ -44,7 +44,7 @@ RANKED = [
     ("motion-blur", "blur and noise", -0.011),
     ("gaussian-blur", "blur and noise", -0.016),
 ]
-HARDER = [("mixup", "mixing"), ("cutmix", "mixing"), ("erasing", "masking"), ("patch-mask", "masking")]
+REGULARISER = [("mixup", "mixing"), ("cutmix", "mixing"), ("erasing", "masking"), ("patch-mask", "masking")]
 DESTROYERS = [
     ("shuffled-pixels", "control"),
     ("rotate-180", "geometric"),
@@ -138,16 +138,16 @@ def _candidate(
     random = np.random.default_rng(seed)
     reach = score if score is not None else float(random.normal(0, 0.01))
     width = 0.018 + 0.1 * abs(reach)
-    destroyed = role == "destroyer"
+    destroyed = role == "label-breaking"
     mixing = family == "mixing"
     scores = Scores(
         coverage=0.41 + reach * 1.1,
         density=0.52 + 2 * reach,
         nearest_distance=1.31 - 2 * reach,
-        label_consistent_coverage=None if mixing else 0.33 + reach,
-        coverage_gain=reach * 1.1,
-        reach=None if mixing else reach,
-        only_reached=max(0, int(reach * 120)),
+        consistent_coverage=None if mixing else 0.33 + reach,
+        raw_coverage_gain=reach * 1.1,
+        coverage_gain=None if mixing else reach,
+        only_covered=max(0, int(reach * 120)),
         affinity=0.42 if destroyed else 0.97 - 2 * abs(reach),
         affinity_worst_class=0.05 if destroyed else 0.71,
         relearnability=None if mixing else 0.31 if destroyed else 0.92,
@@ -162,11 +162,11 @@ def _candidate(
         model="squeezenet1_1.tv_in1k",
         role=role,
         rank=rank,
-        tie_group=None if rank is None else 1 if rank <= 3 else 2 + (rank - 4) // 7,
+        group=None if rank is None else 1 if rank <= 3 else 2 + (rank - 4) // 7,
         score=score,
         interval=None if score is None else (score - width, score + width * 0.9),
         scores=scores,
-        missing={"label_consistent_coverage": "labels are mixed", "reach": "labels are mixed"} if mixing else {},
+        missing={"consistent_coverage": "labels are mixed", "coverage_gain": "labels are mixed"} if mixing else {},
         reasons=[
             f"reaches {100 * reach:.1f} points more of the target than the no-op"
             if not destroyed
@@ -203,7 +203,7 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         _candidate(name, family, "ranked", score, rank, classes, rank)
         for rank, (name, family, score) in enumerate(RANKED, start=1)
     ]
-    for role, entries in (("harder", HARDER), ("destroyer", DESTROYERS), ("control", CONTROLS)):
+    for role, entries in (("regulariser", REGULARISER), ("label-breaking", DESTROYERS), ("control", CONTROLS)):
         candidates += [
             _candidate(name, family, role, 0.0 if name == "no-op" else None, None, classes, 100 + number)
             for number, (name, family) in enumerate(entries)
@@ -251,13 +251,13 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         draws=4,
         sample=1000,
         seed=0,
-        ranked_by="reach",
+        ranked_by="coverage_gain",
         shift=Shift(
             target_coverage=0.39,
             held_out_coverage=0.96,
             ratio=0.41,
-            target_reached=0.28,
-            held_out_reached=0.68,
+            target_consistent=0.28,
+            held_out_consistent=0.68,
             weight=0.59,
             domain_auc=0.998,
             count=334,

@@ -90,7 +90,7 @@ def test_every_candidate_has_its_place(cover: AugmentationRanking, page_text: st
         for title in ("The ranking", "Label destroyers After", "Harder, not wider (", "Controls What", "All scores")
     ]
     parts = [text[start:end] for start, end in pairwise(places)]
-    for role, part in zip(("ranked", "destroyer", "harder", "control"), parts, strict=True):
+    for role, part in zip(("ranked", "label-breaking", "regulariser", "control"), parts, strict=True):
         assert all(candidate.name in part for candidate in cover.report.of(role))  # type: ignore[arg-type]
     assert "arrow → tree (44 %)" in parts[1]
     assert len(re.findall(r'<article class="card"', page_text)) == len(cover.report.candidates)

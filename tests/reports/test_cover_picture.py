@@ -83,7 +83,7 @@ def test_the_users_own_style_is_neither_used_nor_changed(cover: AugmentationRank
 
 def test_all_text_lies_inside_the_picture_and_on_no_other_text(tmp_path: Path) -> None:
     covers = {
-        "reach": make_cover(),
+        "coverage_gain": make_cover(),
         "all": make_full_cover(),
         "distance": make_cover(ranked_by="nearest_distance"),
         "no map": AugmentationRanking(make_report(), None, Pictures()),

@@ -16,7 +16,7 @@ from eyeshot.reports import write_ranking_page, write_ranking_picture
 from eyeshot.reports.class_bars import MOST_CANDIDATES, MOST_CLASSES, make_class_bars
 from eyeshot.reports.model_table import correlation_text, model_lines
 from eyeshot.reports.ranking import ALL_PARTS, DISTANCE, REACH, ranked_by
-from eyeshot.reports.run_parts import hidden_axis, make_parts
+from eyeshot.reports.run_parts import half_masked_axis, make_parts
 
 NEW = ("Trained to the end", "What the ranking is made of", "What the budget bought")
 NEW += ("Candidate by model", "On top of", "All short runs", "Short run")
@@ -58,7 +58,7 @@ def test_without_a_budget_nothing_of_the_short_runs_is_there(page_text: str) -> 
 
 
 def test_each_section_is_left_out_where_its_field_is_empty(tmp_path: Path) -> None:
-    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "base": None}
+    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "baseline_aug": None}
     text = Outline(page_of(make_full_report(**empty), tmp_path)).text
     assert [word for word in NEW if word in text] == ["What the ranking is made of", "All short runs", "Short run"]
     assert Outline(page_of(make_full_report(**empty), tmp_path)).faults == []
@@ -70,12 +70,12 @@ def test_all_that_the_issue_of_the_run_says_is_written_out(full_page: str) -> No
     assert report.order is not None
     assert report.budget is not None
     assert report.model_table is not None
-    assert report.base is not None
+    assert report.baseline_augmentation is not None
     said = [report.order.words, report.order.weight_words, report.budget.words, report.model_table.words]
-    said += [report.base.name, "0.61 (0.28 to 0.81), n = 21"]
+    said += [report.baseline_augmentation.name, "0.61 (0.28 to 0.81), n = 21"]
     said += ["meaningless where its classes are uneven", "ended early: the loss was not finite"]
     assert [words for words in said if words not in text] == []
-    assert text.index(report.base.destroys[0]) < text.index("The ranking")
+    assert text.index(report.baseline_augmentation.label_breaking[0]) < text.index("The ranking")
 
 
 def test_the_ranking_of_all_shows_the_combined_gain_and_its_interval(full_page: str) -> None:
@@ -93,7 +93,7 @@ def test_every_part_is_shown_by_value_spreads_and_rank(full_page: str) -> None:
     for candidate in make_full_report().of("ranked"):
         (row,) = (one for one in table.split("<tr") if f">{candidate.name}</a>" in one)
         cells = re.findall(r'<td class="number(?: soft)?">([^<]*)</td>', row)
-        reach = candidate.parts["reach"]
+        reach = candidate.parts["coverage_gain"]
         place, *shown = [text.replace("−", "-") for text in cells]
         assert place == str(candidate.rank)
         assert float(shown[0]) == pytest.approx(100 * (reach.value or 0), abs=0.05)
@@ -104,13 +104,13 @@ def test_every_part_is_shown_by_value_spreads_and_rank(full_page: str) -> None:
 
 def test_the_harder_list_is_ranked_with_accuracy_before_and_after(full_page: str) -> None:
     table = table_after(full_page, "Harder, not wider")
-    harder = make_full_report().of("harder")
-    assert [table.index(f">{one.name}</a>") for one in harder] == sorted(
-        table.index(f">{one.name}</a>") for one in harder
+    regularisers = make_full_report().of("regulariser")
+    assert [table.index(f">{one.name}</a>") for one in regularisers] == sorted(
+        table.index(f">{one.name}</a>") for one in regularisers
     )
-    for one in harder:
+    for one in regularisers:
         assert one.run is not None
-        assert f"58.0\u202f% before, {100 * (one.run.hidden_after or 0):.1f}\u202f% after" in table
+        assert f"58.0\u202f% before, {100 * (one.run.half_masked_after or 0):.1f}\u202f% after" in table
 
 
 def test_what_was_confirmed_stands_with_its_rank_and_paired_gain(full_page: str) -> None:
@@ -123,7 +123,7 @@ def test_what_was_confirmed_stands_with_its_rank_and_paired_gain(full_page: str)
 
 def test_what_ranks_follows_the_report() -> None:
     assert ranked_by(make_full_report()) is ALL_PARTS
-    assert ranked_by(make_full_report(), "harder") is ALL_PARTS
+    assert ranked_by(make_full_report(), "regulariser") is ALL_PARTS
     assert ranked_by(make_report()) is REACH
     assert ranked_by(make_report(ranked_by="nearest_distance")) is DISTANCE
 
@@ -147,7 +147,7 @@ def test_parts_are_named_after_what_was_measured() -> None:
     parts = make_parts(make_full_report())
     assert parts is not None
     names = [column.name for column in parts.columns]
-    assert names == ["reach", "cover after the run", "validation, head", "validation"]
+    assert names == ["coverage_gain", "cover after the run", "validation, head", "validation"]
     by_distance = make_parts(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
     assert by_distance.columns[0].text(0.25) == "+0.250"
@@ -155,9 +155,9 @@ def test_parts_are_named_after_what_was_measured() -> None:
 
 
 def test_the_axis_of_hidden_images_holds_before_and_after() -> None:
-    axis = hidden_axis(make_full_report().of("harder"))
+    axis = half_masked_axis(make_full_report().of("regulariser"))
     assert (axis.low, axis.high) == (50, 80)
-    assert (hidden_axis([]).low, hidden_axis([]).high) == (0, 100)
+    assert (half_masked_axis([]).low, half_masked_axis([]).high) == (0, 100)
 
 
 def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> None:
@@ -192,8 +192,8 @@ def test_models_are_ordered_by_mean_rank_and_destroyers_come_last() -> None:
     report = make_full_report()
     lines = model_lines(report)
     assert len(lines) == len(report.model_table.rows)  # type: ignore[union-attr]
-    harder = [any(cell.harder for cell in line.cells) for line in lines]
-    ranked = [line for line, is_harder in zip(lines, harder, strict=True) if not is_harder and line.cells[0].rank]
+    regularisers = [any(cell.regulariser for cell in line.cells) for line in lines]
+    ranked = [line for line, is_harder in zip(lines, regularisers, strict=True) if not is_harder and line.cells[0].rank]
     means = [sum(c.rank for c in line.cells if c.rank) / sum(c.rank is not None for c in line.cells) for line in ranked]
     assert means == sorted(means)
     assert all(cell.why == "label destroyer" for cell in lines[-1].cells)
@@ -231,9 +231,11 @@ def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> N
     report = make_full_report([bad, "a\nb", *(f"class {n}" for n in range(5))])
     assert report.order is not None
     assert report.model_table is not None
-    assert report.base is not None
-    report.order.words = report.order.by_cover[0] = report.confirmed[0].name = bad
-    report.base.name = report.base.destroys[0] = report.model_table.rows[0].name = bad
+    assert report.baseline_augmentation is not None
+    report.order.words = report.order.by_coverage[0] = report.full_training[0].name = bad
+    report.baseline_augmentation.name = report.baseline_augmentation.label_breaking[0] = report.model_table.rows[
+        0
+    ].name = bad
     report.model_table = ModelTable(
         models=[bad, *MODELS[1:]],
         pages={bad: bad},

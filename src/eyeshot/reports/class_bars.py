@@ -17,9 +17,9 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class ClassBar:
-    """One class under one candidate: target images reached beyond the no-op, and what a pointer shows."""
+    """One class under one candidate: target images covered beyond the no-op, and what a pointer shows."""
 
-    reached: int | None
+    covered: int | None
     text: str
     says: str
 
@@ -44,23 +44,23 @@ class ClassBars:
 
 
 def make_class_bars(report: RankingReport) -> ClassBars | None:
-    """The best of the ranking and TrivialAugment; None where no class is reached beyond the no-op by any of them."""
-    measured = [one for one in report.of("ranked") if any(s.reached is not None for s in one.per_class.values())]
+    """The best of the ranking and TrivialAugment; None where no class is covered beyond the no-op by any of them."""
+    measured = [one for one in report.of("ranked") if any(s.covered is not None for s in one.per_class.values())]
     policy = [one for one in measured[MOST_CANDIDATES:] if one.family == "policy"][:1]
     shown = [*measured[: MOST_CANDIDATES - len(policy)], *policy]
 
-    def reached(name: str) -> list[int]:
-        return [one.per_class[name].reached or 0 for one in shown if name in one.per_class]
+    def covered(name: str) -> list[int]:
+        return [one.per_class[name].covered or 0 for one in shown if name in one.per_class]
 
-    names = [name for name in report.classes if reached(name)]
-    names.sort(key=lambda name: -max(map(abs, reached(name))))
+    names = [name for name in report.classes if covered(name)]
+    names.sort(key=lambda name: -max(map(abs, covered(name))))
     chosen = names[:MOST_CLASSES]
-    if not any(any(reached(name)) for name in chosen):
+    if not any(any(covered(name)) for name in chosen):
         return None
     return ClassBars(
         candidates=[one.name for one in shown],
         rows=[(name, [_bar(one, name) for one in shown]) for name in chosen],
-        axis=make_axis((value for name in chosen for value in reached(name)), ticks=3, least_span=1.0),
+        axis=make_axis((value for name in chosen for value in covered(name)), ticks=3, least_span=1.0),
         left_out=len(names) - len(chosen),
         more_candidates=len(measured) - len(shown),
     )
@@ -68,13 +68,13 @@ def make_class_bars(report: RankingReport) -> ClassBars | None:
 
 def _bar(candidate: Candidate, name: str) -> ClassBar:
     scores = candidate.per_class.get(name)
-    if scores is None or scores.reached is None:
+    if scores is None or scores.covered is None:
         return ClassBar(None, "–", f"{shortened(name, 40)}: not measured")
     says = [
         f"{shortened(name, 40)} under {shortened(candidate.name, 40)}: "
-        f"{signed(scores.reached, 0)} target images reached beyond the no-op",
+        f"{signed(scores.covered, 0)} target images covered beyond the no-op",
         f"affinity {percent(scores.affinity)}",
         f"relearnability {percent(scores.relearnability)}",
         f"retention {points(scores.retention)} points",
     ]
-    return ClassBar(scores.reached, signed(scores.reached, 0), "; ".join(says))
+    return ClassBar(scores.covered, signed(scores.covered, 0), "; ".join(says))

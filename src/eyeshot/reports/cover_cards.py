@@ -12,14 +12,14 @@ from eyeshot.reports.wording import COVER_SCORES, LABEL_SCORES, ScoreWords
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, Candidate, RankingReport
 
-Role = Literal["ranked", "harder", "destroyer", "control"]
+Role = Literal["ranked", "regulariser", "label-breaking", "control"]
 
-ROLES: tuple[Role, ...] = ("ranked", "harder", "destroyer", "control")
+ROLES: tuple[Role, ...] = ("ranked", "regulariser", "label-breaking", "control")
 MOST_CLASSES = 6
 LEAST_LOSS = 0.02
 """A class that loses less than 2 points of its accuracy is not called harmed."""
 STRIP_SIDE = 96
-SHOWN_FIRST = ("reach", "coverage", "label_consistent_coverage")
+SHOWN_FIRST = ("coverage_gain", "coverage", "consistent_coverage")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def make_cards(cover: AugmentationRanking, strips: dict[str, str]) -> list[Card]
     """The cards of all candidates, in the order of the page."""
     cards = []
     for number, candidate in enumerate(in_order(cover.report), start=1):
-        helped = [(name, one.reached) for name, one in candidate.per_class.items() if (one.reached or 0) > 0]
+        helped = [(name, one.covered) for name, one in candidate.per_class.items() if (one.covered or 0) > 0]
         harmed = [
             (name, one.retention)
             for name, one in candidate.per_class.items()

@@ -16,7 +16,7 @@ from eyeshot.reports.model_table import correlation_text, model_lines
 from eyeshot.reports.page import render, write_text
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking import by_cover_alone, ranked_by
-from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, hidden_axis, make_parts, run_interval
+from eyeshot.reports.run_parts import RUN_MEANING, RUN_SCORES, half_masked_axis, make_parts, run_interval
 from eyeshot.reports.wording import COVER_SCORES, GLOSSARY, LABEL_SCORES, shortened
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
 
 
-def write_ranking_page(cover: AugmentationRanking, path: Path, *, images: bool = True) -> Path:
+def write_ranking_page(cover: AugmentationRanking, path: str | Path, *, images: bool = True) -> Path:
     """Write the page of `cover` to `path`: one file under 15 MB that needs no network.
 
     Args:
@@ -45,20 +45,19 @@ def write_ranking_page(cover: AugmentationRanking, path: Path, *, images: bool =
         page = render("cover.html.j2", _context(cover, share))
         if len(page.encode("utf-8", "replace")) < MOST_BYTES:
             break
-    return write_text(path, page)
+    return write_text(Path(path), page)
 
 
 def _context(cover: AugmentationRanking, share: float) -> dict[str, Any]:
     report = cover.report
     # The heading over it says these words already.
-    trust = report.trust.removeprefix("How far to trust this: ")
     strips = make_strips(cover, int(share * MOST_STRIP_BYTES)) if share else {}
     cards = make_cards(cover, strips)
     by = ranked_by(report)
     return {
         "report": report,
-        "lead": [said for said in report.answer[1:] if said != report.shift.words],
-        "trust": trust[:1].upper() + trust[1:],
+        "lead": [report.next_step, *(sentence for sentence in report.answer if sentence != report.shift.words)],
+        "trust": report.trust,
         "cards": cards,
         "anchors": {card.candidate.name: card.anchor for card in cards},
         "roles": {role: report.of(role) for role in ROLES},
@@ -85,13 +84,13 @@ def _context(cover: AugmentationRanking, share: float) -> dict[str, Any]:
 
 def _runs(report: RankingReport) -> dict[str, Any]:
     """What short runs and trainings to the end brought."""
-    harder = report.of("harder")
-    harder_by = ranked_by(report, "harder")
-    gains = [(one.gain, *(one.gain_interval or ())) for one in report.confirmed if one.gain is not None]
+    regularisers = report.of("regulariser")
+    regulariser_by = ranked_by(report, "regulariser")
+    gains = [(one.gain, *(one.gain_interval or ())) for one in report.full_training if one.gain is not None]
     return {
-        "harder_by": harder_by,
-        "harder_axis": harder_by.axis(harder),
-        "hidden_axis": hidden_axis(harder),
+        "regulariser_by": regulariser_by,
+        "regulariser_axis": regulariser_by.axis(regularisers),
+        "half_masked_axis": half_masked_axis(regularisers),
         "run_parts": make_parts(report),
         "run_scores": RUN_SCORES,
         "run_meaning": RUN_MEANING,

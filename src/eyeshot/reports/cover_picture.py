@@ -51,7 +51,7 @@ STYLE = {
 }
 
 
-def write_ranking_picture(cover: AugmentationRanking, path: Path) -> Path:
+def write_ranking_picture(cover: AugmentationRanking, path: str | Path) -> Path:
     """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, nothing from outside.
 
     Args:
@@ -62,6 +62,7 @@ def write_ranking_picture(cover: AugmentationRanking, path: Path) -> Path:
         InputError: `path` does not end in .svg.
         StorageError: the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() != ".svg":
         raise InputError(f"The picture is an SVG, so its name must end in .svg, got {path.name!r}.")
     from matplotlib import style
@@ -138,7 +139,7 @@ def shown_candidates(report: RankingReport) -> list[Candidate]:
 
 
 def _headline(report: RankingReport) -> str:
-    return report.answer[0] if report.answer else report.advice
+    return report.headline
 
 
 def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
@@ -184,7 +185,7 @@ def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> 
     by = ranked_by(report)
     scale = by.axis(report.of("ranked"))
     for row, candidate in enumerate(shown):
-        first = candidate.tie_group == 1
+        first = candidate.group == 1
         colour = TRAIN.colour if first else SOFT
         if first:
             axes.axhspan(row - 0.5, row + 0.5, facecolor=(TRAIN.colour, 0.09), linewidth=0, zorder=0)

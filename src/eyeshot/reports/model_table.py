@@ -10,7 +10,7 @@ from eyeshot.reports.wording import number
 if TYPE_CHECKING:
     from eyeshot.rankings import RankingReport
 
-UNRANKED = {"destroyer": "label destroyer", "control": "control", "ranked": "–", "harder": "–"}
+UNRANKED = {"label-breaking": "label-breaking", "control": "control", "ranked": "–", "regulariser": "–"}
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class ModelCell:
         score: as the model's page shows it, None where it has none.
         why: stands in the place of a rank.
         shade: 0 to 1, 1 for the best of the list; None without a rank.
-        harder: ranked in the list of the harder ones.
+        regulariser: ranked among the regularisers.
     """
 
     rank: int | None
     score: float | None
     why: str
     shade: float | None
-    harder: bool
+    regulariser: bool
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class ModelLine:
 
 
 def model_lines(report: RankingReport) -> list[ModelLine]:
-    """The rows of the report's table in the order of the mean rank; harder ones after, the unranked last."""
+    """The rows of the report's table in the order of the mean rank; regularisers after, the unranked last."""
     table = report.model_table
     if table is None:
         return []
     longest = {
         (model, role): max([1, *(row.ranks.get(model) or 0 for row in table.rows if row.roles.get(model) == role)])
         for model in table.models
-        for role in ("ranked", "harder")
+        for role in ("ranked", "regulariser")
     }
     lines = []
     for row in table.rows:
@@ -63,14 +63,14 @@ def model_lines(report: RankingReport) -> list[ModelLine]:
                     score=row.scores.get(model),
                     why="" if rank is not None else UNRANKED.get(role or "ranked", "–"),
                     shade=None if rank is None else 1 - (rank - 1) / max(1, length - 1),
-                    harder=role == "harder",
+                    regulariser=role == "regulariser",
                 )
             )
         lines.append(ModelLine(row.name, row.family, cells))
 
     def place(line: ModelLine) -> tuple[int, float]:
         ranks = [cell.rank for cell in line.cells if cell.rank is not None]
-        kind = 2 if not ranks else int(all(cell.harder for cell in line.cells if cell.rank is not None))
+        kind = 2 if not ranks else int(all(cell.regulariser for cell in line.cells if cell.rank is not None))
         return kind, sum(ranks) / len(ranks) if ranks else 0.0
 
     return sorted(lines, key=place)

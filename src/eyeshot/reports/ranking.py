@@ -84,9 +84,9 @@ REACH = RankedBy(
     all_parts=False,
     factor=100.0,
     digits=1,
-    column="reach",
-    axis_name="reach: points of the target gained over the no-op",
-    what="reach",
+    column="coverage gain",
+    axis_name="coverage gain, in points of the target",
+    what="coverage gain",
     zero="the no-op, as many views that change nothing",
 )
 DISTANCE = RankedBy(
@@ -100,7 +100,7 @@ DISTANCE = RankedBy(
 )
 
 
-def ranked_by(report: RankingReport, role: Literal["ranked", "harder"] = "ranked") -> RankedBy:
+def ranked_by(report: RankingReport, role: Literal["ranked", "regulariser"] = "ranked") -> RankedBy:
     """By what this list of the report is ranked: all parts where short runs were made."""
     if any(candidate.combined is not None for candidate in report.of(role)):
         return ALL_PARTS
@@ -109,4 +109,4 @@ def ranked_by(report: RankingReport, role: Literal["ranked", "harder"] = "ranked
 
 def by_cover_alone(report: RankingReport) -> RankedBy:
     """What `score` is in this report."""
-    return REACH if report.ranked_by == "reach" else DISTANCE
+    return REACH if report.ranked_by == "coverage_gain" else DISTANCE

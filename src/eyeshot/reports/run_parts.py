@@ -29,13 +29,13 @@ RUN_SCORES = (
         "gain",
     ),
     ScoreWords(
-        "cover_after_run",
+        "post_training_coverage",
         "cover after the run",
         "Label-consistent coverage of the target by clean training images, in the space of the model so trained.",
         "share",
     ),
     ScoreWords(
-        "cover_after_run_gain",
+        "post_training_coverage_gain",
         "gain of cover after the run",
         "Cover after the run less that of clean after as many steps, in points.",
         "points",
@@ -54,14 +54,14 @@ RUN_SCORES = (
         "number",
     ),
     ScoreWords(
-        "hidden_before",
+        "half_masked_before",
         "half hidden, before",
         "Accuracy on half hidden validation images of the starts, before the run.",
         "percent",
     ),
-    ScoreWords("hidden_after", "half hidden, after", "The same after the run.", "percent"),
+    ScoreWords("half_masked_after", "half hidden, after", "The same after the run.", "percent"),
     ScoreWords(
-        "hidden_gain",
+        "half_masked_gain",
         "half hidden, gain",
         "Half hidden after the run less that of clean after as many steps, in points.",
         "points",
@@ -105,14 +105,29 @@ def make_parts(report: RankingReport) -> Parts | None:
     """The parts of the ranked candidates; None without short runs."""
     ranked = report.of("ranked")
     reach = (
-        PartColumn("reach", "reach", "points", "Label-consistent coverage by its cloud, less that of the no-op.")
-        if report.ranked_by == "reach"
-        else PartColumn("reach", "nearer by", "radii", "How much nearer the target its cloud comes than the no-op's.")
+        PartColumn(
+            "coverage_gain",
+            "coverage gain",
+            "points",
+            "Label-consistent coverage by its cloud, less that of the identity control.",
+        )
+        if report.ranked_by == "coverage_gain"
+        else PartColumn(
+            "coverage_gain",
+            "nearer by",
+            "radii",
+            "How much nearer the target its cloud comes than that of the identity control.",
+        )
     )
     columns = [
         reach,
-        PartColumn("cover_after_run", "cover after the run", "points", RUN_MEANING["cover_after_run_gain"]),
-        PartColumn("head", "validation, head", "points", HEAD),
+        PartColumn(
+            "post_training_coverage",
+            "post-training coverage",
+            "points",
+            RUN_MEANING["post_training_coverage_gain"],
+        ),
+        PartColumn("probe_validation", "validation, head", "points", HEAD),
         PartColumn("validation", "validation", "points", SURE),
     ]
     found = [
@@ -140,17 +155,20 @@ def run_interval(candidate: Candidate, words: ScoreWords) -> str:
     run = candidate.run
     if run is None:
         return ""
-    ends = {"log_loss_gain": run.log_loss_interval, "cover_after_run_gain": run.cover_after_run_interval}.get(words.key)
+    ends = {
+        "log_loss_gain": run.log_loss_interval,
+        "post_training_coverage_gain": run.post_training_coverage_interval,
+    }.get(words.key)
     return "" if ends is None else " to ".join(words.text(end) for end in ends)
 
 
-def hidden_axis(candidates: list[Candidate]) -> Axis:
+def half_masked_axis(candidates: list[Candidate]) -> Axis:
     """Percent axis of the accuracy on half hidden images, before and after; it need not hold zero."""
     shares = [
         100 * share
         for one in candidates
         if one.run is not None
-        for share in (one.run.hidden_before, one.run.hidden_after)
+        for share in (one.run.half_masked_before, one.run.half_masked_after)
         if share is not None
     ]
     low, high = (min(shares), max(shares)) if shares else (0.0, 100.0)

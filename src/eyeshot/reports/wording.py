@@ -92,8 +92,8 @@ class ScoreWords:
 
 COVER_SCORES = (
     ScoreWords(
-        "reach",
-        "reach",
+        "coverage_gain",
+        "coverage gain",
         "How much more of the target, in points, is covered with neighbours that agree on one class than by a "
         "no-op with as many views. This ranks.",
         "points",
@@ -105,9 +105,9 @@ COVER_SCORES = (
         "the candidate's cloud: a clean image or a view.",
         "share",
     ),
-    ScoreWords("coverage_gain", "gain of coverage", "Coverage less that of the no-op, in points.", "points"),
+    ScoreWords("raw_coverage_gain", "gain of coverage", "Coverage less that of the no-op, in points.", "points"),
     ScoreWords(
-        "label_consistent_coverage",
+        "consistent_coverage",
         "label-consistent coverage",
         "Share of target images that are covered and whose 5 nearest training images agree on one class, at least 4 "
         "of 5. Agreement is not correctness: nobody knows the target's labels.",
@@ -125,7 +125,7 @@ COVER_SCORES = (
         "Median distance from a target image to the cloud, in units of its own neighbour radius; under 1 is inside.",
         "number",
     ),
-    ScoreWords("only_reached", "only this one", "Target images that this candidate reaches and no other.", "images"),
+    ScoreWords("only_covered", "only this one", "Target images that this candidate reaches and no other.", "images"),
 )
 LABEL_SCORES = (
     ScoreWords(
