@@ -76,7 +76,14 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
     # A ranking before the budget is spent, and another one after it, with other columns.
     tables = [line.split() for line in done.out.splitlines() if re.match(r"\s+candidate\s", line)]
     assert [words[1] for words in tables] == ["gain", "all", "all"]
-    for words in (report.order.weight_words, report.budget.words, *report.answer):
+    for words in (
+        report.order.weight_words,
+        report.budget.words,
+        report.headline,
+        report.next_step,
+        report.trust,
+        *report.answer,
+    ):
         assert words in done.out
     for one in report.of("ranked"):
         assert set(one.parts) == {"coverage_gain", "post_training_coverage", "validation"}
@@ -177,7 +184,7 @@ def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyesh
     assert done.code == 0, done.err
     report = written()
     assert report.baseline_augmentation.label_breaking
-    assert report.answer[0].startswith("The base black.py:transform destroys labels itself: ")
+    assert report.answer[0].startswith("The baseline augmentation black.py:transform breaks labels itself: ")
     assert report.baseline_augmentation.label_breaking[0] in report.answer[0]
     assert report.answer[0] in done.out
     page = Path("eyeshot-out/augmentations/augmentations.html").read_text("utf-8")
@@ -325,4 +332,4 @@ def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
     trained.clear()
     again = json.loads(cover(eyeshot, digits, *options, "--json").out)
     assert trained == []
-    assert again["confirmed"] == json.loads(report.model_dump_json())["confirmed"]
+    assert again["full_training"] == json.loads(report.model_dump_json())["full_training"]

@@ -74,7 +74,7 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
         "budget_s": 0,
         "projections": (),
     }
-    report = package.rank_augmentations("train", test="test", candidates=names, base=names[0], **options).report
+    report = package.rank_augmentations("train", test="test", candidates=names, baseline_aug=names[0], **options).report
     (haze,) = (one for one in report.candidates if one.name == names[1])
     assert haze.family == "custom"
     assert haze.recipe == ["# from my_aug import haze", "haze.as_transform(),"]

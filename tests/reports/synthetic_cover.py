@@ -174,7 +174,7 @@ def _candidate(
         ],
         per_class={
             label: ClassScores(
-                reached=int(random.integers(-2, 4) + reach * 80),
+                covered=int(random.integers(-2, 4) + reach * 80),
                 affinity=float(random.uniform(0.6, 1)),
                 relearnability=float(random.uniform(0.7, 1)),
                 retention=float(random.normal(-0.01, 0.03)),
@@ -189,8 +189,8 @@ def _candidate(
         else [],
         warnings=["The operation failed on 37 of 1,000 views (empty edge map)."] if name == "canny-edges" else [],
         left_out=37 if name == "canny-edges" else 0,
-        views=4000,
-        draws=4,
+        samples=4000,
+        samples_per_image=4,
         description=f"{name.replace('-', ' ')}, as in the catalogue",
         recipe=lines,
     )
@@ -209,6 +209,8 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
             for number, (name, family) in enumerate(entries)
         ]
     report = RankingReport(
+        headline="Train with pencil-sketch: it covers 55 % of the test images, 14 points more than clean.",
+        next_step="Train with pencil-sketch, and compare with clean images on the same validation images.",
         answer=[
             "Train with pencil-sketch: with it the training cloud covers 55 % of the target, clean images cover 41 %.",
             "Its neighbours agree on one class for 14.2 points more of the target than those of the no-op.",
@@ -224,8 +226,7 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
             '    v2.RandomApply([eyeshot.augmentation("pencil-sketch").as_transform()], p=0.5),',
             "])",
         ],
-        trust="How far to trust this: not yet measured. It is by cover alone and provisional; tables of real "
-        "training do not exist yet.",
+        trust="On 29 comparable tasks the first suggestion lost 0.3 points against the best.",
         n_train=1336,
         n_val=334,
         n_target=3929,
@@ -248,8 +249,8 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         size=128,
         fit="crop",
         neighbours=5,
-        draws=4,
-        sample=1000,
+        samples_per_image=4,
+        max_images=1000,
         seed=0,
         ranked_by="coverage_gain",
         shift=Shift(

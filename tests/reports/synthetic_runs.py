@@ -121,8 +121,9 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
         update={
             "candidates": [*ranked, *regularisers, *rest],
             "advice": advice,
+            "headline": f"Train with {advice}: coverage and short runs together put it clearly ahead of clean images.",
             "answer": [f"Train with {advice}: it stands first by cover, and validation does not speak against it."],
-            "baseline_aug": BaselineAugmentation(
+            "baseline_augmentation": BaselineAugmentation(
                 name="train.py:transform",
                 label_breaking=["Its half turns make arrow and tree alike: a head tells them apart in 31 % of cases."],
                 score=0.018,
@@ -152,7 +153,7 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
                 words="The two orders disagree: what helps on the target costs a little on images like training. "
                 "Validation holds no drawings, so it cannot see what sketches bring.",
             ),
-            "confirmed": [
+            "full_training": [
                 FullTraining(
                     name=name,
                     epochs=30,

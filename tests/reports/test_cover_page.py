@@ -71,8 +71,8 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page_text: str) -> 
 def test_the_answer_stands_at_the_top(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     report = cover.report
-    assert text.index(report.answer[0]) < text.index("The ranking")
-    for said in (report.shift.words, report.recipe[4].strip(), "Not yet measured. It is by cover"):
+    assert text.index(report.headline) < text.index("The ranking")
+    for said in (report.shift.words, report.recipe[4].strip(), report.trust):
         assert 0 <= text.index(said) < text.index("The ranking")
     assert "3,929 unlabelled test images, 1,000 used" in text
 
@@ -122,7 +122,7 @@ def test_nothing_of_the_user_becomes_markup(tmp_path: Path) -> None:
     report = make_report(list(HOSTILE))
     report.candidates[0].name = report.advice = HOSTILE[0]
     report.candidates[1].warnings = [HOSTILE[1]]
-    report.answer[0] = report.command = report.notes[0] = report.recipe[0] = HOSTILE[1]
+    report.headline = report.answer[0] = report.command = report.notes[0] = report.recipe[0] = HOSTILE[1]
     report.uncovered[:3] = HOSTILE[:3]
     report.skipped[0] = SkippedFile(path=HOSTILE[2], reason=HOSTILE[0])
     points = make_map(report.classes)

@@ -54,11 +54,11 @@ def test_without_a_budget_nothing_of_the_short_runs_is_there(page_text: str) -> 
     text = Outline(page_text).text
     assert [word for word in NEW if word in text] == []
     assert "Harder, not wider (unranked)" in text
-    assert "reach: points of the target gained over the no-op" in text
+    assert "coverage gain, in points of the target" in text
 
 
 def test_each_section_is_left_out_where_its_field_is_empty(tmp_path: Path) -> None:
-    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "baseline_aug": None}
+    empty = {"full_training": [], "order": None, "budget": None, "model_table": None, "baseline_augmentation": None}
     text = Outline(page_of(make_full_report(**empty), tmp_path)).text
     assert [word for word in NEW if word in text] == ["What the ranking is made of", "All short runs", "Short run"]
     assert Outline(page_of(make_full_report(**empty), tmp_path)).faults == []
@@ -147,7 +147,7 @@ def test_parts_are_named_after_what_was_measured() -> None:
     parts = make_parts(make_full_report())
     assert parts is not None
     names = [column.name for column in parts.columns]
-    assert names == ["coverage_gain", "cover after the run", "validation, head", "validation"]
+    assert names == ["coverage gain", "post-training coverage", "validation, head", "validation"]
     by_distance = make_parts(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
     assert by_distance.columns[0].text(0.25) == "+0.250"
@@ -166,12 +166,12 @@ def test_classes_that_are_reached_most_come_first_and_the_rest_is_counted() -> N
     assert bars is not None
     assert (len(bars.rows), bars.left_out) == (MOST_CLASSES, 100 - MOST_CLASSES)
     assert len(bars.candidates) == MOST_CANDIDATES
-    heights = [max(abs(bar.reached or 0) for bar in row) for _, row in bars.rows]
+    heights = [max(abs(bar.covered or 0) for bar in row) for _, row in bars.rows]
     assert heights == sorted(heights, reverse=True)
-    assert all(bars.axis.low <= (bar.reached or 0) <= bars.axis.high for _, row in bars.rows for bar in row)
+    assert all(bars.axis.low <= (bar.covered or 0) <= bars.axis.high for _, row in bars.rows for bar in row)
     best = report.of("ranked")[0]
     (_, row), *_ = bars.rows
-    assert row[0].reached == best.per_class[bars.rows[0][0]].reached
+    assert row[0].covered == best.per_class[bars.rows[0][0]].covered
     assert "retention" in row[0].says
 
 
@@ -184,7 +184,7 @@ def test_a_policy_far_down_is_among_the_classes_all_the_same() -> None:
     assert bars is not None
     assert bars.candidates[-1] == policy.name
     for one in report.candidates:
-        one.per_class = {name: ClassScores(reached=0) for name in report.classes}
+        one.per_class = {name: ClassScores(covered=0) for name in report.classes}
     assert make_class_bars(report) is None
 
 
@@ -196,7 +196,7 @@ def test_models_are_ordered_by_mean_rank_and_destroyers_come_last() -> None:
     ranked = [line for line, is_harder in zip(lines, regularisers, strict=True) if not is_harder and line.cells[0].rank]
     means = [sum(c.rank for c in line.cells if c.rank) / sum(c.rank is not None for c in line.cells) for line in ranked]
     assert means == sorted(means)
-    assert all(cell.why == "label destroyer" for cell in lines[-1].cells)
+    assert all(cell.why == "label-breaking" for cell in lines[-1].cells)
     invert = next(line for line in lines if line.name == "invert")
     assert [cell.rank is None for cell in invert.cells] == [False, True, False]
 
@@ -223,7 +223,7 @@ def test_the_picture_shows_what_ranks(tmp_path: Path) -> None:
     assert "Gain over clean, in robust spreads" in full
     assert f">+{first.combined:.2f}</text>" in full
     plain = write_ranking_picture(make_cover(), tmp_path / "plain.svg").read_text(encoding="utf-8")
-    assert "Reach: points of the target gained" in plain
+    assert "Coverage gain, in points of the target" in plain
 
 
 def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> None:
