@@ -28,7 +28,7 @@ if __name__ == "__main__":
     begun: list[float] = []
     result = rank_augmentations(
         folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
-        ranked_by_cover=lambda _: begun.append(time.perf_counter()), **options,
+        ranked_by_coverage=lambda _: begun.append(time.perf_counter()), **options,
     )  # fmt: skip
     result.save(out)
     write_ranking_page(result, out / "augmentations.html")
@@ -42,12 +42,14 @@ if __name__ == "__main__":
             "budget": report.budget.model_dump(),
             "wall_s_from_the_ranking_by_cover_to_that_of_all": report.seconds["short runs"],
             "over_budget": report.seconds["short runs"] / report.budget.budget_s - 1,
-            "candidates": len(report.of("ranked")) + len(report.of("harder")),
+            "candidates": len(report.of("ranked")) + len(report.of("regulariser")),
             "n_train": report.n_train,
             "seconds": report.seconds,
             "answer": report.answer,
             "order": report.order.model_dump(),
-            "ranking": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("ranked")],
-            "harder": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("harder")],
+            "ranking": [[one.name, one.combined, one.combined_interval, one.group] for one in report.of("ranked")],
+            "regulariser": [
+                [one.name, one.combined, one.combined_interval, one.group] for one in report.of("regulariser")
+            ],
         },
     )

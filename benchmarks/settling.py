@@ -34,8 +34,8 @@ if __name__ == "__main__":
                 progress=said(),
                 test=target,
                 size=64,
-                sample=sample,
-                draws=draws,
+                max_images=sample,
+                samples_per_image=draws,
                 seed=seed,
                 images=False,
                 projections=(),
@@ -53,7 +53,7 @@ if __name__ == "__main__":
     rows = [
         {
             "sources": sample,
-            "draws": draws,
+            "samples_per_image": draws,
             "spearman_with_largest": agreement((sample, draws, 0), (*SETTINGS[0], 0)),
             "spearman_with_other_seed": agreement((sample, draws, 0), (sample, draws, 1)),
         }

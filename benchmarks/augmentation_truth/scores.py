@@ -25,7 +25,7 @@ from eyeshot.rankings.augmentations.settings import check_settings
 SCORE_SEED = 1000
 SINGLE = tuple(Scores.model_fields)
 BEFORE = ("source", "target", "model", "seed", "budget_s", "candidate", "family", "role", "rank", "advice")
-AFTER = ("score", "combined", "cover_after_run", "validation", *SINGLE, "frechet", "one_epoch", "equal_cost")
+AFTER = ("score", "combined", "post_training_coverage", "validation", *SINGLE, "frechet", "one_epoch", "equal_cost")
 COLUMNS = (*BEFORE, *AFTER, "equal_cost_epochs", "shift_weight", "seconds", "commit")
 NUMBERS = {*AFTER, "rank", "advice", "seed", "budget_s", "equal_cost_epochs", "shift_weight", "seconds"}
 ScoreRow = dict[str, Any]
@@ -129,7 +129,7 @@ def _row(
         "advice": int(report.advice == one.name),
         "score": one.score,
         "combined": one.combined,
-        "cover_after_run": None if run is None else run.cover_after_run_gain,
+        "post_training_coverage": None if run is None else run.post_training_coverage_gain,
         "validation": None if run is None else run.log_loss_gain,
         **one.scores.model_dump(),
         "frechet": distances.get(one.name),

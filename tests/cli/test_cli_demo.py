@@ -29,7 +29,7 @@ def told(
     pairs = [MixedClasses(true=true, taken_for=other, share=0.5) for true, other in mixes]
     interval = (score - 0.05 if low is None else low, score + 0.05)
     return Candidate(
-        name=name, family="colour", model="net", role=role, tie_group=tie, score=score, interval=interval, mixes=pairs
+        name=name, family="colour", model="net", role=role, group=tie, score=score, interval=interval, mixes=pairs
     )
 
 
@@ -48,16 +48,16 @@ KNOWN = {
     "dilation": told("dilation", 0.28, tie=1),
     "rotate-15": told("rotate-15", 0.1),
     "mirror": told("mirror", -0.1),
-    "half-turns": told("half-turns", -0.2, role="destroyer", mixes=(("9", "6"),)),
+    "half-turns": told("half-turns", -0.2, role="label-breaking", mixes=(("9", "6"),)),
 }
 MISTAKES = {
     "dilation lies behind": told("dilation", 0.1, tie=3),
     "small turns do not help for sure": told("rotate-15", 0.1, low=-0.01),
     "mirror helps": told("mirror", 0.09, low=0.01),
     "mirror is above small turns": told("mirror", 0.12, low=-0.3),
-    "half turns help": told("half-turns", 0.06, low=0.01, role="destroyer", mixes=(("9", "6"),)),
+    "half turns help": told("half-turns", 0.06, low=0.01, role="label-breaking", mixes=(("9", "6"),)),
     "half turns are no destroyer": told("half-turns", -0.2, mixes=(("9", "6"),)),
-    "half turns mix others": told("half-turns", -0.2, role="destroyer", mixes=(("1", "7"),)),
+    "half turns mix others": told("half-turns", -0.2, role="label-breaking", mixes=(("1", "7"),)),
 }
 
 
@@ -88,7 +88,7 @@ def test_another_advice_is_seen():
 @pytest.mark.usefixtures("quick")
 def test_the_demo_ends_by_saying_whether_the_answer_was_found(eyeshot: Eyeshot, monkeypatch):
     usual = demo.demo_settings
-    few = {"candidates": tuple(KNOWN), "sample": 60, "draws": 1}
+    few = {"candidates": tuple(KNOWN), "max_images": 60, "samples_per_image": 1}
     monkeypatch.setattr(demo, "demo_settings", lambda *told, **options: usual(*told, **options) | few)
     done = eyeshot("demo", "--seed", 3)
     assert done.code == 0

@@ -63,8 +63,8 @@ def _print_plan(plan: Plan, folder: Path) -> None:
 
 
 def print_by_cover(report: RankingReport) -> None:
-    """The ranking by cover, before the budget is spent."""
-    typer.echo("\nBy cover, before short runs:")
+    """The ranking by coverage, before the budget is spent."""
+    typer.echo("\nBy coverage, before short runs:")
     _print_answer(report)
     typer.echo("")
 
@@ -85,19 +85,20 @@ def print_cover(
             f"Skipped {len(report.skipped)} files, for instance {report.skipped[0].path}: {report.skipped[0].reason}."
         )
     print_models(report)
-    typer.echo(f"\nLines for your pipeline ({report.advice}):")
-    for line in report.recipe:
-        typer.echo(f"    {line}")
-    typer.echo(f"\n{report.trust}")
+    if report.advice != "clean":
+        typer.echo(f"\nLines for your pipeline ({report.advice}):")
+        for line in report.recipe:
+            typer.echo(f"    {line}")
     typer.echo(
         f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
-        f"not reached: {folder / 'uncovered.csv'}"
+        f"not covered: {folder / 'uncovered.csv'}"
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
         command = ["eyeshot", "train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
-        before = ["--augment", settings.base] if settings.base else []
-        typer.echo(f"Next: {shlex.join([*command, *before, '--augment', report.advice])}")
+        before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
+        advised = [] if report.advice == "clean" else ["--augment", report.advice]
+        typer.echo(f"Next: {shlex.join([*command, *before, *advised])}")
 
 
 def print_json(results: Sequence[AugmentationRanking]) -> None:
@@ -110,7 +111,7 @@ def print_json(results: Sequence[AugmentationRanking]) -> None:
 
 
 def _print_answer(report: RankingReport) -> None:
-    for sentence in report.answer:
+    for sentence in (report.headline, report.next_step, report.trust, *report.answer):
         typer.echo(sentence)
     typer.echo("")
     print_ranking(report)

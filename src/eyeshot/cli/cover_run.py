@@ -61,7 +61,7 @@ def cover_models(
 
             result = rank_augmentations(
                 train, plan=plan, cache=workspace.cache, progress=progress,
-                ranked_by_cover=None if json else show, command=command,
+                ranked_by_coverage=None if json else show, command=command,
             )  # fmt: skip
             progress(0, 0, "writing the page")
             _write(result, place, images=plan.settings.images)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
-BASELINE_CAP_S = 75.0
+SCRATCH_TIME_S = 75.0
 
 
 def run(
@@ -76,7 +76,7 @@ def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, 
         "size": 32,
         "val_share": VAL_SHARE,
         "seed": seed,
-        "baseline_cap_s": BASELINE_CAP_S,
+        "scratch_time_s": SCRATCH_TIME_S,
         "budget_s": budget_s,
     }
 
@@ -88,7 +88,7 @@ def check_answer(report: RankingReport) -> list[tuple[str, bool]]:
     half = report.candidate("half-turns")
     mirror = report.candidate("mirror")
     dilation = report.candidate("dilation")
-    ahead = {one.name for one in report.of("ranked") if (one.tie_group or 0) < (dilation.tie_group or 0)}
+    ahead = {one.name for one in report.of("ranked") if (one.group or 0) < (dilation.group or 0)}
     mixed = {frozenset((pair.true, pair.taken_for)) for pair in half.mixes}
     return [
         (
@@ -100,7 +100,7 @@ def check_answer(report: RankingReport) -> list[tuple[str, bool]]:
         ("mirror is below small turns and not above the no-op", _below(mirror, score["rotate-15"])),
         (
             "half turns are flagged as mixing 6 with 9",
-            half.role == "destroyer" and frozenset(("6", "9")) in mixed,
+            half.role == "label-breaking" and frozenset(("6", "9")) in mixed,
         ),
     ]
 

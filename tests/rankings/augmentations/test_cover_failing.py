@@ -197,8 +197,8 @@ def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[...,
     (tmp_path / "black.py").write_text("def black(image):\n    return image * 0\n", encoding="utf-8")
     with counted_clock() as calls:
         report = rerun(candidates=(f"{tmp_path / 'black.py'}:black",), budget_s=BUDGET_S).report
-    assert "custom" in [one.family for one in report.of("destroyer")]
-    assert report.of("ranked") == report.of("harder") == []
+    assert "custom" in [one.family for one in report.of("label-breaking")]
+    assert report.of("ranked") == report.of("regulariser") == []
     assert calls == []
     assert report.order is None
     assert "Short runs: no candidate is left that keeps labels." in report.notes

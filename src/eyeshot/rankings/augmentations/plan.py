@@ -15,8 +15,7 @@ from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
 from eyeshot.rankings.augmentations.kept_costs import KeptCosts
-from eyeshot.rankings.augmentations.measure import draws_of
-from eyeshot.rankings.augmentations.settings import RankingSettings
+from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
 from eyeshot.rankings.augmentations.short_run_costs import check_budget, probe_costs
 from eyeshot.training import TrainConfig, default_settings
 
@@ -50,7 +49,7 @@ class Plan:
     def views(self) -> int:
         """Augmented images that will go through the model, held-out views included."""
         held_out = len(self.tables.val)
-        draws = [draws_of((*self.base, one), self.settings.draws) for one in self.candidates]
+        draws = [samples_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
@@ -81,9 +80,9 @@ def prepare(
     if settings.generated is not None:
         check_folder(settings.generated, what="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
-    if settings.map:
-        augmentations(*settings.map)
-    base = _base(settings.base)
+    if settings.plot:
+        augmentations(*settings.plot)
+    base = _base(settings.baseline_aug)
     model, reason = (
         (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
     )
@@ -115,7 +114,7 @@ def prepare(
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
-    if settings.budget_s or settings.confirm:
+    if settings.budget_s or settings.full_train:
         trained = [one for one in candidates if one.family != "control"]
         read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
         kept = KeptCosts(

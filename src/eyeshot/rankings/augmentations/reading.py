@@ -13,8 +13,7 @@ from scipy.optimize import minimize_scalar
 from eyeshot.augment import Pool
 from eyeshot.core import HalfSamples, ModelError, replacing
 from eyeshot.models import Backbone
-from eyeshot.rankings.augmentations.clouds import cover_by_cloud, make_target
-from eyeshot.rankings.augmentations.reference_space import fit_reference_space
+from eyeshot.rankings.augmentations.coverage import fit_reference_space, make_target, measure_coverage
 from eyeshot.training import State, read_images_with
 
 GREY = 128
@@ -115,7 +114,7 @@ def read_state(desk: Desk, state: State, *, hidden: bool) -> Reading:
         raise ModelError("Features or probabilities are not finite after the run.")
     sources, target, clean = read[:3]
     space = fit_reference_space(sources.features, target.features, seed=desk.seed)
-    cover = cover_by_cloud(
+    cover = measure_coverage(
         make_target(space.transform(target.features), halves=desk.halves),
         space.transform(sources.features)[:, None],
         desk.source_labels,
@@ -125,7 +124,7 @@ def read_state(desk: Desk, state: State, *, hidden: bool) -> Reading:
         scaled_log_loss(clean.probabilities, labels),
         clean.probabilities.argmax(1) == labels,
         read[3].probabilities.argmax(1) == labels if hidden else np.empty(0, bool),
-        cover.label_consistent_coverage,
+        cover.consistent_coverage,
         cover.half_consistent,
         balance_of(target.probabilities),
         float(target.probabilities.max(axis=1).mean()),

@@ -24,7 +24,7 @@ from eyeshot.rankings.augmentations.halving import (
     survivors,
 )
 from eyeshot.rankings.augmentations.reading import Desk, Reading, read_state
-from eyeshot.rankings.augmentations.report import Round
+from eyeshot.rankings.augmentations.report import Rung
 from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
 from eyeshot.training import State, TrainConfig, train_steps
 
@@ -75,7 +75,7 @@ class ShortRuns:
 
     runs: dict[str, CandidateRun] = field(default_factory=dict)
     before: tuple[Reading, ...] = ()
-    rounds: list[Round] = field(default_factory=list)
+    rounds: list[Rung] = field(default_factory=list)
     steps: int = 0
     starts: int = 0
     used_s: float = 0.0
@@ -120,8 +120,8 @@ def run_short(
     Args:
         desk: what every state is read with.
         training: what all runs train with.
-        lists: candidates by list, first to last as known so far; each list is halved on its own. Those of "harder"
-            are read on partly hidden images too.
+        lists: candidates by list, first to last as known so far; each list is halved on its own. Those of
+            "regulariser" are read on partly hidden images too.
         order: called with (list, names, runs so far), gives these names from first to last.
         budget_s: seconds, those of earlier sittings in `store` included; no step begins in the last 4 %.
         costs: of a step and a reading; later rounds go by what earlier ones took.
@@ -189,7 +189,7 @@ class _Halving:
                     self._run_round(plan, number, first=done, steps=steps)
                 finally:
                     took = self._moment(f"end of round {number}") - begin
-                    self.found.rounds.append(Round(stage="network", candidates=going, steps=steps, seconds=took))
+                    self.found.rounds.append(Rung(stage="network", candidates=going, steps=steps, seconds=took))
                 done += steps
                 number += 1
                 self._halve(plan)
@@ -322,8 +322,8 @@ class _Halving:
         return tuple(readings)
 
     def _hidden(self, name: str) -> bool:
-        harder = self.alive.get("harder", [])
-        return name in harder or (name == CLEAN and bool(harder))
+        regularisers = self.alive.get("regulariser", [])
+        return name in regularisers or (name == CLEAN and bool(regularisers))
 
     def _train(
         self, state: State, augmentations: tuple[Augmentation, ...], start: int, *, first: int, steps: int

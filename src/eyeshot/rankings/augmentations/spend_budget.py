@@ -8,15 +8,14 @@ import numpy as np
 
 from eyeshot.augment import Augmentation
 from eyeshot.core import InputError, Progress, key_of
-from eyeshot.rankings.augmentations.candidates import Judged
+from eyeshot.rankings.augmentations.combined import RANKED, REGULARISER, Scoreboard
+from eyeshot.rankings.augmentations.context import EvalContext
 from eyeshot.rankings.augmentations.data import Data
 from eyeshot.rankings.augmentations.halving import LEAST_STEPS, STARTS, Costs, plan_halving, survivors
-from eyeshot.rankings.augmentations.measure import Bench
 from eyeshot.rankings.augmentations.plan import Plan
-from eyeshot.rankings.augmentations.rank_all import HARDER, RANKED, Ranker
 from eyeshot.rankings.augmentations.reading import Desk
-from eyeshot.rankings.augmentations.report import Budget, Round
-from eyeshot.rankings.augmentations.run_words import budget_words
+from eyeshot.rankings.augmentations.recommendation import budget_words
+from eyeshot.rankings.augmentations.report import Budget, Candidate, Rung
 from eyeshot.rankings.augmentations.short_run_store import ShortRunStore, open_store
 from eyeshot.rankings.augmentations.short_runs import ShortRuns, Training, run_short
 from eyeshot.training import State, joined, start_state
@@ -31,9 +30,9 @@ Lists = dict[str, list[Augmentation]]
 def spend_budget(
     plan: Plan,
     data: Data,
-    bench: Bench,
-    judged: Judged,
-    ranker: Ranker,
+    context: EvalContext,
+    candidates: Sequence[Candidate],
+    board: Scoreboard,
     *,
     budget_s: float,
     progress: Progress,
@@ -50,15 +49,15 @@ def spend_budget(
     if costs is None:
         raise ValueError("plan.costs must be measured before a budget is spent")
     parts = [data.sources, data.more, *([data.baseline] if data.baseline is not None else [])]
-    state = _first_state(bench, data)
+    state = _first_state(context, data)
     pool = joined([part.pool for part in parts])
     labels = np.concatenate([part.labels for part in parts if len(part)])
     training = Training(pool, labels, state, plan.run_settings, plan.base)
-    halves = bench.target.halves
+    halves = context.target.halves
     if halves is None:
         raise ValueError("the target must have half-samples")
     desk = Desk(
-        backbone=bench.bank.backbone,
+        backbone=context.bank.backbone,
         sources=data.sources.pool,
         source_labels=data.sources.labels,
         target=data.target.pool,
@@ -67,22 +66,22 @@ def spend_budget(
         halves=halves,
         class_count=len(data.classes),
         device=plan.device,
-        batch_size=bench.bank.batch_size,
+        batch_size=context.bank.batch_size,
         seed=plan.settings.seed,
     )
-    lists = _lists(judged, {one.name: one for one in plan.candidates})
+    lists = _lists(candidates, {one.name: one for one in plan.candidates})
     everyone = sum(map(len, lists.values()))
-    head_stage = ranker.clean_loss is not None
+    head_stage = board.clean_loss is not None
     entering: Lists = {}
     if lists:
         folder = plan.cache / "short-runs" / _key(plan, desk, training, lists, budget_s)
         with open_store(folder, wait_s=LEAST_WAIT_S + 2 * budget_s) as store:
             entering, notes = _entering(
-                store, lists, ranker, costs=costs, budget_s=budget_s, head_stage=head_stage, state=state
+                store, lists, board, costs=costs, budget_s=budget_s, head_stage=head_stage, state=state
             )
             found = run_short(
                 desk, training, entering,
-                order=ranker.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
+                order=board.order, budget_s=budget_s, costs=costs, store=store, progress=progress,
             )  # fmt: skip
     else:
         found, notes = ShortRuns(), ["Short runs: no candidate is left that keeps labels."]
@@ -90,16 +89,16 @@ def spend_budget(
         notes.append(found.ended)
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
     share = found.steps / (FULL_EPOCHS * each * (1 + everyone))
-    head = [Round(stage="head", candidates=everyone, steps=0, seconds=None)] if head_stage else []
+    head = [Rung(stage="probe", candidates=everyone, steps=0, seconds=None)] if head_stage else []
     budget = Budget(
         budget_s=budget_s,
         used_s=round(found.used_s, 2),
-        starts=found.starts,
-        rounds=[*head, *found.rounds],
+        seeds=found.starts,
+        rungs=[*head, *found.rounds],
         steps=found.steps,
         share_of_full=share,
         words=budget_words(
-            found.rounds, budget_s=budget_s, used_s=found.used_s, steps=found.steps, starts=found.starts, share=share
+            found.rounds, budget_s=budget_s, used_s=found.used_s, steps=found.steps, seeds=found.starts, share=share
         ),
     )  # fmt: skip
     return found, budget, notes
@@ -108,7 +107,7 @@ def spend_budget(
 def _entering(
     store: ShortRunStore,
     lists: Lists,
-    ranker: Ranker,
+    board: Scoreboard,
     *,
     costs: Costs,
     budget_s: float,
@@ -120,7 +119,7 @@ def _entering(
     if kept is None:
         chosen, notes = choose_entering(
             lists,
-            order=lambda kind, names: ranker.order(kind, names, {}),
+            order=lambda kind, names: board.order(kind, names, {}),
             budget_s=budget_s,
             costs=costs,
             head_stage=head_stage,
@@ -178,23 +177,23 @@ def _enough(lists: Lists, budget_s: float, costs: Costs) -> bool:
     return plan.starts == STARTS and min(one.steps for one in plan.rounds) >= LEAST_STEPS
 
 
-def _lists(judged: Judged, augmentations: Mapping[str, Augmentation]) -> Lists:
-    """Ranked and harder candidates; generated images have no short run."""
+def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
+    """Ranked candidates and regularisers; generated images have no short run."""
     found: Lists = {}
-    for kind in (RANKED, HARDER):
-        names = [one.name for one in judged.candidates if one.role == kind]
+    for kind in (RANKED, REGULARISER):
+        names = [one.name for one in candidates if one.role == kind]
         some = [augmentations[name] for name in names if name in augmentations]
         if some:
             found[kind] = some
     return found
 
 
-def _first_state(bench: Bench, data: Data) -> State:
+def _first_state(context: EvalContext, data: Data) -> State:
     """The trained backbone with the best head on clean features; these lie in the bank already."""
     parts = [part for part in (data.sources, data.more) if len(part)]
-    features = np.concatenate([bench.bank.clean(part.pool, np.arange(len(part))) for part in parts])
+    features = np.concatenate([context.bank.clean(part.pool, np.arange(len(part))) for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    return start_state(bench.bank.backbone, features, labels, class_count=len(data.classes))
+    return start_state(context.bank.backbone, features, labels, class_count=len(data.classes))
 
 
 def _key(plan: Plan, desk: Desk, training: Training, lists: Lists, budget_s: float) -> str:

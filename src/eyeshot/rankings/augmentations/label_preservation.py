@@ -1,4 +1,4 @@
-"""Are the labels still right after an augmentation? Affinity, relearnability, retention, and label destroyers.
+"""Are the labels still right after an augmentation? Affinity, relearnability, retention; label-breaking candidates.
 
 Affinity: Gontijo-Lopes et al., "Tradeoffs in data augmentation: an empirical study", ICLR 2021, section 3.
 """
@@ -14,16 +14,21 @@ from scipy.stats import binom
 
 from eyeshot.core import percent, wilson
 from eyeshot.models import Head, fit_head
+from eyeshot.rankings.augmentations.report import Candidate, MixedClasses
 
 FALL = 0.10
 SIGNIFICANCE = 0.05
 RARE = 10  # judged images; classes with fewer are pooled
 FOLDS = 3
+LEAST_HARM = 0.05
+LEAST_COVERED = 10  # newly covered target images, before classes are named
+HELPED_SHARE = 0.2
+CONFUSED_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class CleanHead:
-    """What a head trained on clean sources knows; the yardstick of kept labels.
+class CleanProbe:
+    """A linear probe on clean sources, and what it predicts; label preservation is measured against it.
 
     Attributes:
         sources: float32 (n, d) clean source images in the reference space.
@@ -68,9 +73,24 @@ class CleanHead:
         """Share of the largest class among the held-out images."""
         return float(np.bincount(self.held_out_labels).max() / len(self.held_out_labels))
 
+    @property
+    def at_chance(self) -> bool:
+        """Whether it predicts the judged images' classes no better than a guess with the same class frequencies.
+
+        The agreement expected by chance is that of Cohen's kappa (Educational and Psychological Measurement 20 (1960),
+        p. 37), so a probe that always names the largest class is at chance. Tested by the binomial distribution, 5 %.
+        """
+        count = len(self.judged_labels)
+        true, predicted = (
+            np.bincount(classes, minlength=self.class_count) / count
+            for classes in (self.judged_labels, self.judged_predicted)
+        )
+        right = int((self.judged_labels == self.judged_predicted).sum())
+        return bool(binom.sf(right - 1, count, float(true @ predicted)) > SIGNIFICANCE)
+
 
 @dataclass(frozen=True, eq=False)
-class KeptLabels:
+class LabelPreservation:
     """Scores of one candidate; per class NaN where a class has no held-out image.
 
     Attributes:
@@ -95,7 +115,7 @@ class KeptLabels:
     relearn_predicted: NDArray[np.int64]
 
 
-def fit_clean_head(
+def fit_clean_probe(
     sources: NDArray[np.float32],
     labels: NDArray[np.int64],
     held_out: NDArray[np.float32],
@@ -105,17 +125,17 @@ def fit_clean_head(
     clean_model: Callable[[NDArray[np.floating]], NDArray[np.int64]] | None,
     transform: Callable[[NDArray[np.floating]], NDArray[np.float32]],
     held_out_features: NDArray[np.floating],
-) -> CleanHead:
-    """Fit the yardstick. Without a `clean_model` of its own the head itself stands for it."""
+) -> CleanProbe:
+    """Fit the probe on clean images. Without a `clean_model` the probe itself stands for it."""
     head = fit_head(sources, labels, class_count=class_count)
-    predict = clean_model or (lambda features: classes_of(head, transform(features)))
+    predict = clean_model or (lambda features: head.predict(transform(features)))
     model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
     probabilities = head.predict_proba(held_out)
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     crossed = np.empty(len(sources), np.int64)
     for fold in folds_of(len(sources)):
-        crossed[fold] = classes_of(fit_head(sources[~fold], labels[~fold], class_count=class_count), sources[fold])
-    return CleanHead(
+        crossed[fold] = fit_head(sources[~fold], labels[~fold], class_count=class_count).predict(sources[fold])
+    return CleanProbe(
         sources=sources,
         labels=labels,
         held_out=held_out,
@@ -135,8 +155,8 @@ def folds_of(count: int) -> list[NDArray[np.bool_]]:
     return [np.arange(count) % FOLDS == fold for fold in range(FOLDS)]
 
 
-def measure_kept_labels(
-    clean: CleanHead,
+def measure_label_preservation(
+    clean: CleanProbe,
     views: NDArray[np.float32],
     view_labels: NDArray[np.floating] | NDArray[np.int64],
     *,
@@ -144,11 +164,11 @@ def measure_kept_labels(
     held_out_views: NDArray[np.float32],
     held_out_view_features: NDArray[np.floating],
     held_out_view_labels: NDArray[np.int64],
-) -> KeptLabels:
+) -> LabelPreservation:
     """Score one candidate.
 
     Args:
-        clean: the yardstick.
+        clean: the probe on clean images.
         views: float32 (m, d), views of the sources in the reference space, all draws.
         view_labels: int64 (m,), or float (m, C) where labels are mixed.
         owners: int64 (m,), the source that each view was made of; -1 for made images, which have none.
@@ -164,16 +184,16 @@ def measure_kept_labels(
     crossed = np.empty(len(clean.sources), np.int64)
     for fold in folds_of(len(clean.sources)):
         kept = (owners < 0) | ~fold[owners]
-        crossed[fold] = classes_of(_fit_both(clean, ~fold, views[kept], soft[kept]), clean.sources[fold])
+        crossed[fold] = _fit_both(clean, ~fold, views[kept], soft[kept]).predict(clean.sources[fold])
     predicted_after = np.concatenate([probabilities_after.argmax(axis=1).astype(np.int64), crossed])
     right_after = predicted_after == clean.judged_labels
     right_before = clean.judged_predicted == clean.judged_labels
-    relearn = classes_of(alone, held_out_views)
+    relearn = alone.predict(held_out_views)
     relearn_right = relearn == held_out_view_labels
     affine_right = clean.predict_views(held_out_view_features) == held_out_view_labels
     before = by_class(right_before, clean.judged_labels, count)
     judged = len(held_out_views)
-    return KeptLabels(
+    return LabelPreservation(
         affinity=float(affine_right.mean() / clean.clean_model_accuracy)
         if judged and clean.clean_model_accuracy > 0
         else None,
@@ -191,7 +211,7 @@ def measure_kept_labels(
 
 
 def _fit_both(
-    clean: CleanHead, chosen: NDArray[np.bool_], views: NDArray[np.float32], view_labels: NDArray[np.float32]
+    clean: CleanProbe, chosen: NDArray[np.bool_], views: NDArray[np.float32], view_labels: NDArray[np.float32]
 ) -> Head:
     """A head on clean sources and views; both weigh the same, however many draws: training sees either as often."""
     sources = clean.sources[chosen]
@@ -206,8 +226,10 @@ def _fit_both(
     )
 
 
-def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Sequence[bool]) -> list[list[str]]:
-    """For each candidate the reasons why it destroys labels; none for one that does not.
+def find_label_breaking(
+    clean: CleanProbe, kept: Sequence[LabelPreservation], *, mixing: Sequence[bool]
+) -> list[list[str]]:
+    """For each candidate the reasons why it is label-breaking; none for one that is not.
 
     Relearnability whose upper bound (Wilson, 95 %) lies below halfway from the majority rate to clean; or a fall
     of retention by at least 10 points, overall or in a class, with McNemar's exact test below 5 % after Holm's
@@ -223,7 +245,7 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
             upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned)[1]
             if upper < halfway:
                 reasons[number].append(
-                    f"a head trained on its views tells their classes in {percent(scores.relearnability)} of cases "
+                    f"a linear probe trained on its samples gets {percent(scores.relearnability)} of them right "
                     f"(clean {percent(clean.accuracy)})"
                 )
         for name, member in groups.items():
@@ -239,7 +261,7 @@ def find_destroyers(clean: CleanHead, kept: Sequence[KeptLabels], *, mixing: Seq
     return reasons
 
 
-def fall_of_accuracy(clean: CleanHead, kept: KeptLabels, member: NDArray[np.bool_]) -> tuple[float, float]:
+def fall_of_accuracy(clean: CleanProbe, kept: LabelPreservation, member: NDArray[np.bool_]) -> tuple[float, float]:
     """How much accuracy on clean held-out images falls, and the one-sided p-value of McNemar's exact test."""
     before = (clean.judged_predicted == clean.judged_labels)[member]
     after = (kept.predicted_after == clean.judged_labels)[member]
@@ -264,19 +286,20 @@ def class_groups(labels: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     return groups | ({"rare classes together": rare} if rare.any() else {})
 
 
-def classes_of(head: Head, features: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Most likely class of each row: int64 (n,)."""
-    if not len(features):
-        return np.empty(0, np.int64)
-    found: NDArray[np.int64] = head.predict_proba(features).argmax(axis=1).astype(np.int64)
-    return found
-
-
 def one_hot(labels: NDArray[np.floating] | NDArray[np.int64], count: int) -> NDArray[np.float32]:
     """Class numbers (n,) or mixtures (n, C) as float32 (n, C)."""
     if labels.ndim == 2:
         return labels.astype(np.float32)
     return np.eye(count, dtype=np.float32)[labels.astype(np.int64)]
+
+
+def mixed_labels(
+    labels: NDArray[np.int64], partners: NDArray[np.int64], weights: NDArray[np.float32], class_count: int
+) -> NDArray[np.float32]:
+    """Label shares of mixtures: float32 (n, C), rows sum to 1."""
+    hot = one_hot(labels, class_count)
+    mixed: NDArray[np.float32] = np.einsum("np,npc->nc", weights, hot[partners]).astype(np.float32)
+    return mixed
 
 
 def by_class(right: NDArray[np.bool_], labels: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -285,3 +308,50 @@ def by_class(right: NDArray[np.bool_], labels: NDArray[np.int64], count: int) ->
     hits = np.bincount(labels, weights=right, minlength=count)
     share: NDArray[np.float64] = np.divide(hits, total, out=np.full(count, np.nan), where=total > 0)
     return share
+
+
+def helped_classes(candidate: Candidate) -> list[str]:
+    """Classes to which most of the newly covered target images are near."""
+    total = sum(scores.covered or 0 for scores in candidate.per_class.values())
+    helped = [
+        (scores.covered or 0, name)
+        for name, scores in candidate.per_class.items()
+        if total >= LEAST_COVERED and (scores.covered or 0) >= HELPED_SHARE * total
+    ]
+    return [name for _, name in sorted(helped, reverse=True)[:3]]
+
+
+def harmed_classes(kept: LabelPreservation, clean: CleanProbe, classes: Sequence[str]) -> list[str]:
+    """Classes whose clean accuracy falls by 5 points or more, beyond noise (McNemar, 5 %, each class alone)."""
+    harmed = []
+    for number, name in enumerate(classes):
+        member = clean.judged_labels == number
+        if not member.any():
+            continue
+        fall, p_value = fall_of_accuracy(clean, kept, member)
+        if fall >= LEAST_HARM and p_value < SIGNIFICANCE:
+            harmed.append((fall, name))
+    return [name for _, name in sorted(harmed, reverse=True)[:3]]
+
+
+def confused_classes(kept: LabelPreservation, clean: CleanProbe, classes: Sequence[str]) -> list[MixedClasses]:
+    """Pairs of classes that are taken for each other more often than before."""
+    count = len(classes)
+
+    def confusion(true: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.float64]:
+        table = np.bincount(true * count + predicted, minlength=count * count).reshape(count, count).astype(float)
+        shares: NDArray[np.float64] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        return shares
+
+    before = confusion(clean.judged_labels, clean.judged_predicted)
+    after = confusion(clean.judged_labels, kept.predicted_after)
+    if kept.relearnability is not None and kept.relearnability < (clean.majority + clean.accuracy) / 2:
+        after = np.maximum(after, confusion(kept.relearn_true, kept.relearn_predicted))
+    more = after - before
+    np.fill_diagonal(more, 0)
+    order = np.argsort(-more, axis=None)[:4]
+    return [
+        MixedClasses(true=classes[cell // count], taken_for=classes[cell % count], share=float(more.flat[cell]))
+        for cell in order
+        if more.flat[cell] >= CONFUSED_SHARE
+    ]

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import MissingExtraError
-from eyeshot.rankings.augmentations import projection
-from eyeshot.rankings.augmentations.projection import balanced_agreement, project
+from eyeshot.rankings.augmentations import maps
+from eyeshot.rankings.augmentations.maps import balanced_agreement, project, shrink
 
 
 def points_of(width: int = 10, *, apart: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +60,7 @@ def test_a_map_that_hides_the_gap_is_warned_of():
     points[60:, 2:] += 9 / np.sqrt(60)
     info = pca_of(points, np.repeat(np.array(["train", "target"]), 60)).info
     assert info.agreement < 0.7
-    assert "Do not read cover from this PCA map" in info.warning
+    assert "Do not read coverage from this PCA map" in info.warning
     assert "in feature space it is" in info.warning
 
 
@@ -76,7 +77,7 @@ def test_a_missing_extra_is_a_note_that_says_what_to_install(monkeypatch):
     def missing(name, *, extra):
         raise MissingExtraError(f'{name} is not installed. Install it with: pip install "eyeshot[{extra}]".')
 
-    monkeypatch.setattr(projection, "require", missing)
+    monkeypatch.setattr(maps, "require", missing)
     points, cloud = points_of()
     found, notes = project(points, cloud, scales=np.ones(10, np.float32), seed=0)
     assert [one.info.name for one in found] == ["PCA"]
@@ -112,3 +113,23 @@ def test_the_very_few_points_of_a_small_run_can_be_mapped():
     found, notes = project(points[48:72], cloud, scales=np.ones(3, np.float32), seed=0)
     assert len(found) == 3
     assert notes == []
+
+
+def test_images_are_shrunk_without_aliasing_as_pillow_does():
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    found = shrink(images, 16)
+    assert found.shape == (3, 16, 16, 3)
+    assert found.dtype == np.uint8
+    expected = np.array(Image.fromarray(images[1]).resize((16, 16), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(found[1].astype(int) - expected).max() <= 2
+
+
+def test_small_images_are_enlarged_in_plain_squares():
+    images = np.array([[[0, 255], [255, 0]]], np.uint8)[..., None].repeat(3, axis=3)
+    found = shrink(images, 8)
+    assert (found[0, :4, :4] == 0).all()
+    assert (found[0, :4, 4:] == 255).all()
+
+
+def test_no_images_are_no_thumbnails():
+    assert shrink(np.empty((0, 64, 64, 3), np.uint8), 32).shape == (0, 32, 32, 3)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from eyeshot.rankings.augmentations.kept_labels import (
-    CleanHead,
-    KeptLabels,
+from eyeshot.rankings.augmentations.label_preservation import (
+    CleanProbe,
+    LabelPreservation,
     by_class,
     class_groups,
     fall_of_accuracy,
-    find_destroyers,
-    fit_clean_head,
+    find_label_breaking,
+    fit_clean_probe,
     folds_of,
     mcnemar,
-    measure_kept_labels,
+    measure_label_preservation,
     one_hot,
 )
 
@@ -33,10 +33,10 @@ def images(count: int, seed: int, *, width: int = WIDTH) -> tuple[np.ndarray, np
     return (points + random.normal(size=points.shape)).astype(np.float32), labels.astype(np.int64)
 
 
-def clean_head(count: int = 160, held_out: int = 120) -> CleanHead:
+def clean_head(count: int = 160, held_out: int = 120) -> CleanProbe:
     sources, labels = images(count, 0)
     held, held_labels = images(held_out, 1)
-    return fit_clean_head(
+    return fit_clean_probe(
         sources,
         labels,
         held,
@@ -48,11 +48,11 @@ def clean_head(count: int = 160, held_out: int = 120) -> CleanHead:
     )
 
 
-def kept_by(clean: CleanHead, change, *, draws: int = 1) -> KeptLabels:
+def kept_by(clean: CleanProbe, change, *, draws: int = 1) -> LabelPreservation:
     """Kept labels of the candidate that makes `change(points, labels)` of clean images."""
     views = np.concatenate([change(clean.sources, clean.labels) for _ in range(draws)])
     held_out = change(clean.held_out, clean.held_out_labels)
-    return measure_kept_labels(
+    return measure_label_preservation(
         clean,
         views,
         np.tile(clean.labels, draws),
@@ -63,8 +63,8 @@ def kept_by(clean: CleanHead, change, *, draws: int = 1) -> KeptLabels:
     )
 
 
-def reasons_against(clean: CleanHead, kept: KeptLabels, *, mixing: bool = False) -> str:
-    (found,) = find_destroyers(clean, [kept], mixing=[mixing])
+def reasons_against(clean: CleanProbe, kept: LabelPreservation, *, mixing: bool = False) -> str:
+    (found,) = find_label_breaking(clean, [kept], mixing=[mixing])
     return "; ".join(found)
 
 
@@ -80,7 +80,7 @@ def test_the_yardstick_knows_its_images():
 def test_a_model_of_its_own_speaks_for_affinity_in_its_own_space():
     sources, labels = images(80, 0)
     held, held_labels = images(40, 1)
-    clean = fit_clean_head(
+    clean = fit_clean_probe(
         sources,
         labels,
         held,
@@ -96,18 +96,18 @@ def test_a_model_of_its_own_speaks_for_affinity_in_its_own_space():
     assert kept_by(wrong, lambda points, labels: points).affinity == pytest.approx(0.25 / 0.5)
 
 
-def test_views_that_hold_no_class_any_more_are_a_destroyer():
+def test_samples_that_hold_no_class_any_more_are_label_breaking():
     clean, random = clean_head(), np.random.default_rng(2)
     kept = kept_by(clean, lambda points, labels: random.normal(size=points.shape).astype(np.float32))
     assert kept.relearnability < 0.45
     assert kept.affinity < 0.5
-    assert "tells their classes" in reasons_against(clean, kept)
+    assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
 def test_views_whose_classes_are_shuffled_are_a_destroyer():
     clean, random = clean_head(), np.random.default_rng(3)
     kept = kept_by(clean, lambda points, labels: random.permutation(points))
-    assert "tells their classes" in reasons_against(clean, kept)
+    assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
 def test_harmless_views_are_no_destroyer():
@@ -176,9 +176,9 @@ def test_soft_labels_count_by_their_shares():
         "held_out_view_features": clean.held_out,
         "held_out_view_labels": clean.held_out_labels,
     }
-    hard = measure_kept_labels(clean, clean.sources, clean.labels, **options)
-    as_soft = measure_kept_labels(clean, clean.sources, soft, **options)
-    blurred = measure_kept_labels(clean, clean.sources, 0 * soft + 0.25, **options)
+    hard = measure_label_preservation(clean, clean.sources, clean.labels, **options)
+    as_soft = measure_label_preservation(clean, clean.sources, soft, **options)
+    blurred = measure_label_preservation(clean, clean.sources, 0 * soft + 0.25, **options)
     assert hard.relearnability == as_soft.relearnability
     assert hard.predicted_after.tolist() == as_soft.predicted_after.tolist()
     assert blurred.relearnability < 0.5
@@ -208,7 +208,7 @@ def test_no_source_is_judged_by_a_head_that_saw_it_or_a_view_of_it():
     random = np.random.default_rng(6)
     sources = random.normal(size=(90, 200)).astype(np.float32)
     labels, held = random.integers(0, CLASSES, 90), random.normal(size=(30, 200)).astype(np.float32)
-    clean = fit_clean_head(
+    clean = fit_clean_probe(
         sources,
         labels,
         held,
@@ -226,7 +226,7 @@ def test_no_source_is_judged_by_a_head_that_saw_it_or_a_view_of_it():
 
 def test_without_held_out_views_affinity_and_relearnability_are_not_defined():
     clean = clean_head()
-    kept = measure_kept_labels(
+    kept = measure_label_preservation(
         clean,
         clean.sources,
         clean.labels,
@@ -250,16 +250,16 @@ def made_up(random: np.random.Generator, changed: float, count: int = 300, class
     return labels, before, after
 
 
-def yardstick_of(labels: np.ndarray, said: np.ndarray, classes: int = 5) -> CleanHead:
+def yardstick_of(labels: np.ndarray, said: np.ndarray, classes: int = 5) -> CleanProbe:
     empty = np.empty((0, 2), np.float32)
     sure = np.eye(classes, dtype=np.float32)[said]
-    return CleanHead(empty, labels[:0], empty, labels, classes, said, sure, labels, said, lambda rows: labels, 0.8)
+    return CleanProbe(empty, labels[:0], empty, labels, classes, said, sure, labels, said, lambda rows: labels, 0.8)
 
 
-def kept_of(after: np.ndarray, *, relearnability: float | None = 0.8, classes: int = 5) -> KeptLabels:
+def kept_of(after: np.ndarray, *, relearnability: float | None = 0.8, classes: int = 5) -> LabelPreservation:
     nothing, none = np.full(classes, np.nan), np.empty(0, np.int64)
     sure = np.eye(classes, dtype=np.float32)[after]
-    return KeptLabels(1.0, relearnability, 0.0, nothing, nothing, nothing, 300, sure, after, none, none)
+    return LabelPreservation(1.0, relearnability, 0.0, nothing, nothing, nothing, 300, sure, after, none, none)
 
 
 def test_under_the_null_retention_flags_a_candidate_in_at_most_one_run_of_twenty():
@@ -273,7 +273,7 @@ def test_under_the_null_retention_flags_a_candidate_in_at_most_one_run_of_twenty
         labels, before, _ = made_up(random, 0)
         redrawn = [np.where(random.random(300) < 0.8, labels, (labels + 1) % 5) for _ in range(30)]
         kept = [kept_of(np.where(random.random(300) < 0.5, one, before)) for one in redrawn]
-        false += any(find_destroyers(yardstick_of(labels, before), kept, mixing=[False] * 30))
+        false += any(find_label_breaking(yardstick_of(labels, before), kept, mixing=[False] * 30))
     assert false / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
 
 
@@ -282,7 +282,7 @@ def test_one_real_fall_among_thirty_candidates_is_found():
     labels, before, _ = made_up(random, 0)
     kept = [kept_of(before) for _ in range(30)]
     kept[7] = kept_of(np.where((labels == 3) & (random.random(300) < 0.7), 0, before))
-    found = find_destroyers(yardstick_of(labels, before), kept, mixing=[False] * 30)
+    found = find_label_breaking(yardstick_of(labels, before), kept, mixing=[False] * 30)
     assert [number for number, why in enumerate(found) if why] == [7]
     assert any(why.endswith("in class 3") for why in found[7])
 
@@ -339,3 +339,21 @@ def test_mcnemars_test_counts_coins():
     assert mcnemar(5, 0) == pytest.approx(1 / 32)
     assert mcnemar(2, 1) == pytest.approx(4 / 8)
     assert mcnemar(0, 7) == 1.0
+
+
+def test_a_probe_that_always_names_one_class_or_guesses_is_at_chance_and_a_good_one_is_not():
+    clean = clean_head()
+    assert not clean.at_chance
+    assert replace(clean, judged_predicted=np.zeros_like(clean.judged_predicted)).at_chance
+    guessed = np.random.default_rng(0).integers(0, CLASSES, len(clean.judged_labels))
+    assert replace(clean, judged_predicted=guessed).at_chance
+    # Of 280 images, 60 more right than by chance.
+    better = np.where(np.arange(280) % 4 == 0, clean.judged_labels, guessed)
+    assert not replace(clean, judged_predicted=better).at_chance
+
+
+def test_a_probe_that_names_the_larger_class_too_often_is_at_chance_though_it_is_mostly_right():
+    clean = clean_head()
+    labels = (np.arange(200) % 20 == 0).astype(np.int64)
+    assert replace(clean, judged_labels=labels, judged_predicted=np.zeros(200, np.int64)).at_chance
+    assert not replace(clean, judged_labels=labels, judged_predicted=labels).at_chance

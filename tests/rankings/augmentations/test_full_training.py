@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from eyeshot.augment import augmentation
-from eyeshot.rankings.augmentations.confirm import chosen_names
+from eyeshot.rankings.augmentations.full_training import trained_names
 
 
-def judged(*names: str, role: str = "ranked"):
-    return SimpleNamespace(candidates=[SimpleNamespace(name=name, role=role) for name in names])
+def candidates(*names: str, role: str = "ranked"):
+    return [SimpleNamespace(name=name, role=role) for name in names]
 
 
 def known(*names: str):
@@ -28,9 +28,9 @@ def known(*names: str):
     ],
 )
 def test_clean_the_first_and_the_control_are_trained_each_once(ranked, count, chosen):
-    assert chosen_names(judged(*ranked), known(*ranked), count) == chosen
+    assert trained_names(candidates(*ranked), known(*ranked), count) == chosen
 
 
 def test_generated_images_and_those_that_are_not_ranked_are_left_out():
-    assert chosen_names(judged("generated", "invert"), known("invert"), 1) == ["clean", "invert"]
-    assert chosen_names(judged("half-turns", role="destroyer"), known("half-turns"), 1) == ["clean"]
+    assert trained_names(candidates("generated", "invert"), known("invert"), 1) == ["clean", "invert"]
+    assert trained_names(candidates("half-turns", role="label-breaking"), known("half-turns"), 1) == ["clean"]

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyeshot.rankings.augmentations.one_ranking import (
+from eyeshot.rankings.augmentations.combined import (
     Gains,
     agreement,
-    mix,
+    combine,
+    mad_units,
     order_by,
     ranks,
     robust_spread,
@@ -27,8 +28,8 @@ def gains(values, *, error: float = 0.01, resolution: float = 1e-6, is_share: bo
 
 def shift(weight: float | None, *, reached: float = 0.4) -> Shift:
     return Shift(
-        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, target_reached=0.1,
-        held_out_reached=reached, weight=weight,
+        target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, target_consistent=0.1,
+        held_out_consistent=reached, weight=weight,
         domain_auc=None, count=100, words="",
     )  # fmt: skip
 
@@ -54,12 +55,14 @@ def test_a_clear_gain_in_one_part_is_not_outvoted_by_a_crowd_of_small_ones_in_th
     random = np.random.default_rng(0)
     reach = np.append(random.normal(0, 0.01, 20), 0.25)
     after = np.append(np.linspace(0.01, 0.1, 20), 0.0)
-    mixed = mix({"reach": gains(reach), "after": gains(after)}, [(0.5, ["reach"]), (0.5, ["after"])])
-    assert mixed.combined.argmax() == 20
+    combined, _, _ = combine(
+        {"coverage_gain": gains(reach), "after": gains(after)}, [(0.5, ["coverage_gain"]), (0.5, ["after"])]
+    )
+    assert combined.argmax() == 20
     by_deviation = reach / reach.std() + after / after.std()
     by_rank = reach.argsort().argsort() + after.argsort().argsort()
     assert by_rank.argmax() != 20
-    assert mixed.combined[20] / mixed.combined[19] > by_deviation[20] / by_deviation[19]
+    assert combined[20] / combined[19] > by_deviation[20] / by_deviation[19]
 
 
 @given(
@@ -73,44 +76,47 @@ def test_the_unit_of_a_distance_does_not_matter_nor_that_of_all_shares_and_clean
 
     distance, share = gains(values, is_share=False), gains(np.arange(len(values)) / 10)
     terms = [(weight, ["a"]), (1 - weight, ["b"])]
-    first = mix({"a": distance, "b": share}, terms)
-    for second in (mix({"a": scaled(distance), "b": share}, terms), mix({"a": distance, "b": scaled(share)}, terms)):
-        np.testing.assert_allclose(first.combined, second.combined, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(first.over_halves, second.over_halves, rtol=1e-6, atol=1e-6)
+    first, first_halves, _ = combine({"a": distance, "b": share}, terms)
+    for parts in ({"a": scaled(distance), "b": share}, {"a": distance, "b": scaled(share)}):
+        second, second_halves, _ = combine(parts, terms)
+        np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(first_halves, second_halves, rtol=1e-6, atol=1e-6)
     nothing = Gains(np.zeros(3), np.zeros((HALVES, 3)), 0.01)
-    assert (mix({"a": nothing, "b": nothing}, terms).combined == 0).all()
+    assert (combine({"a": nothing, "b": nothing}, terms)[0] == 0).all()
 
 
 def test_a_part_where_all_are_alike_is_not_blown_up_against_another_share():
     """As measured: validation of 0.99 for everyone, its spread mere noise, outvoted 20 points of the target."""
     cover = np.array([0.2, 0.1, 0.04, 0.0, -0.03, 0.03])
     validation = np.array([-0.02, 0.0, 0.001, -0.001, 0.002, -0.001])
-    mixed = mix({"cover": gains(cover), "val": gains(validation, error=1e-4)}, [(0.5, ["cover"]), (0.5, ["val"])])
-    assert mixed.combined.argmax() == 0
-    assert mixed.spreads["cover"] == mixed.spreads["val"]
-    apart = mix(
+    parts = {"cover": gains(cover), "val": gains(validation, error=1e-4)}
+    combined, _, _ = combine(parts, [(0.5, ["cover"]), (0.5, ["val"])])
+    assert combined.argmax() == 0
+    units = mad_units(parts)
+    assert units["cover"] == units["val"]
+    apart, _, _ = combine(
         {"cover": gains(cover), "val": gains(validation, error=1e-4, is_share=False)},
         [(0.5, ["cover"]), (0.5, ["val"])],
     )
-    assert apart.combined.argmax() != 0
+    assert apart.argmax() != 0
 
 
 def test_of_two_parts_the_larger_counts_with_its_own_halves():
     one, other = gains([0.3, 0.0, np.nan, np.nan]), gains([0.1, 0.2, 0.1, np.nan], error=0.02)
-    mixed = mix({"one": one, "other": other}, [(1.0, ["one", "other"])])
-    unit = mixed.spreads["one"]
-    np.testing.assert_allclose(mixed.combined, np.array([0.3, 0.2, 0.1, 0.0]) / unit)
-    np.testing.assert_allclose(mixed.over_halves[:, 0], one.over_halves[:, 0] / unit)
-    np.testing.assert_allclose(mixed.over_halves[:, 1:3], other.over_halves[:, 1:3] / unit)
-    assert (mixed.over_halves[:, 3] == 0).all()
+    combined, over_halves, _ = combine({"one": one, "other": other}, [(1.0, ["one", "other"])])
+    unit = mad_units({"one": one, "other": other})["one"]
+    np.testing.assert_allclose(combined, np.array([0.3, 0.2, 0.1, 0.0]) / unit)
+    np.testing.assert_allclose(over_halves[:, 0], one.over_halves[:, 0] / unit)
+    np.testing.assert_allclose(over_halves[:, 1:3], other.over_halves[:, 1:3] / unit)
+    assert (over_halves[:, 3] == 0).all()
 
 
 def test_the_weight_follows_from_the_measured_shift_and_says_so():
     weight, why = shift_weight(shift(0.75), target_is_validation=False)
     assert weight == 0.75
-    assert "cover counts 75 %, validation 25 %" in why
+    assert "coverage counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
-    assert "reaches 10 % of the target" in why
+    assert "covers 10 % of the target with consistent labels" in why
     rare = shift_weight(shift(0.75, reached=0.02), target_is_validation=False)[1]
     assert "covers 20 % of the target" in rare
     assert "hardly ever agree" in rare

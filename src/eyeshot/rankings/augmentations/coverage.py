@@ -1,9 +1,9 @@
-"""Does a cloud cover the target? Coverage, density, distance, and cover with neighbours that agree on a class.
+"""Does a cloud cover the target? The space that all clouds share; coverage, density, distance, and label consistency.
 
 Coverage and density are those of Naeem et al., "Reliable fidelity and diversity metrics for generative models",
 ICML 2020, section 3, with the target in the place of the real images. The cloud of a candidate is what training
-sees: clean images and draws of views of them. Of each source image only the view nearest to a target point counts,
-so that a point's neighbours are different images.
+sees: clean images and several augmented samples of each. Of each source image only the sample nearest to a target
+point counts, so that a point's neighbours are different images.
 """
 
 from __future__ import annotations
@@ -13,13 +13,91 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
-from eyeshot.core import HalfSamples
+from eyeshot.core import HalfSamples, ModelError
 from eyeshot.models import distance_blocks, first_in_halves, nearest_sorted, radii, radii_in_halves
 
 NEIGHBOURS = 5
 AGREEING = 4
+DIMENSIONS = 64
+SAME_FEATURES = 1e-12
+"""Share of the mean square of the features that their variance must exceed: below it they are rounding errors."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSpace:
+    """Centring, projection to principal components and whitening, fitted once on clean images.
+
+    Attributes:
+        centre: float64 (D,)
+        directions: float64 (D, d), principal directions divided by their shrunk standard deviations.
+        scales: float32 (d,), those standard deviations: times them, whitening is undone.
+        shrinkage: share of the mean variance mixed into every variance, 0-1.
+    """
+
+    centre: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    scales: NDArray[np.float32]
+    shrinkage: float
+
+    def transform(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """`features` (n, D) -> float32 (n, d)."""
+        moved = (np.asarray(features, np.float64) - self.centre) @ self.directions
+        return moved.astype(np.float32)
+
+
+def fit_reference_space(
+    train: NDArray[np.floating],
+    target: NDArray[np.floating],
+    *,
+    seed: int,
+    dimensions: int = DIMENSIONS,
+) -> ReferenceSpace:
+    """Fit on equal numbers of clean training and target images, never on augmented ones.
+
+    The shrinkage is that of Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+    matrices", J. Multivariate Analysis 88 (2004): without it, directions of almost no variance would be blown up
+    by the whitening. Costs O(n D min(n, D)).
+
+    Args:
+        train: (n, D) features of clean training images.
+        target: (M, D) features of the target.
+        seed: chooses which images make the numbers equal.
+        dimensions: d, at most; fewer where there are fewer images or features.
+
+    Raises:
+        ModelError: the features are the same for all images.
+    """
+    random = np.random.default_rng(seed)
+    count = min(len(train), len(target))
+    rows = np.concatenate(
+        [
+            np.asarray(cloud, np.float64)[np.sort(random.choice(len(cloud), count, replace=False))]
+            for cloud in (train, target)
+        ]
+    )
+    centre = rows.mean(axis=0)
+    mean_square = float(np.square(rows).mean())
+    rows = rows - centre
+    if float(np.square(rows).mean()) <= SAME_FEATURES * mean_square:
+        raise ModelError(
+            f"This model gives the same features for all {len(rows)} images, so it cannot tell anything apart and "
+            "nothing can be ranked with it. Check its weights and the preprocessing (--mean, --std, --size), or choose "
+            "another model with --model."
+        )
+    shrinkage = float(ledoit_wolf_shrinkage(rows, assume_centered=True))
+    _, singular, directions = np.linalg.svd(rows, full_matrices=False)
+    variances = singular**2 / len(rows)
+    mean_variance = variances.sum() / rows.shape[1]
+    kept = min(dimensions, int((variances > 1e-12 * max(variances[0], 1e-30)).sum()))
+    shrunk = (1 - shrinkage) * variances[:kept] + shrinkage * mean_variance
+    chosen = directions[:kept]
+    # A singular vector's sign is arbitrary: the largest entry is made positive, so that maps repeat.
+    signs = np.sign(chosen[np.arange(kept), np.abs(chosen).argmax(axis=1)])
+    scales = np.sqrt(shrunk)
+    return ReferenceSpace(centre, (chosen * signs[:, None]).T / scales, scales.astype(np.float32), shrinkage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +118,7 @@ class Target:
 
 
 @dataclass(frozen=True, eq=False)
-class CloudCover:
+class CoverageScores:
     """How a cloud covers the target.
 
     Attributes:
@@ -60,8 +138,8 @@ class CloudCover:
     half_distance: NDArray[np.float64]
 
     @property
-    def reached(self) -> NDArray[np.bool_]:
-        """Covered, and the neighbours agree on one class."""
+    def consistent(self) -> NDArray[np.bool_]:
+        """bool (M,), covered, and the nearest images agree on one class."""
         return self.covered & (self.agreed_class >= 0)
 
     @property
@@ -70,9 +148,9 @@ class CloudCover:
         return float(self.covered.mean())
 
     @property
-    def label_consistent_coverage(self) -> float:
+    def consistent_coverage(self) -> float:
         """Share of target points that are covered by neighbours that agree."""
-        return float(self.reached.mean())
+        return float(self.consistent.mean())
 
     @property
     def nearest_distance(self) -> float:
@@ -88,7 +166,7 @@ def make_target(
     return Target(points, radii(points, neighbours), halves, half_radii)
 
 
-def cover_by_cloud(
+def measure_coverage(
     target: Target,
     clouds: NDArray[np.float32],
     labels: NDArray[np.int64],
@@ -96,14 +174,14 @@ def cover_by_cloud(
     present: NDArray[np.bool_] | None = None,
     halves: HalfSamples | None = None,
     neighbours: int = NEIGHBOURS,
-) -> CloudCover:
+) -> CoverageScores:
     """Measure one cloud.
 
     Args:
         target: the points to be covered.
         clouds: float32 (n, L, d): the L images that training sees of each of n sources, the clean one first.
         labels: int64 (n,), class of each source.
-        present: bool (n, L), False for views left out; the clean image must be present.
+        present: bool (n, L), False for samples left out; the clean image must be present.
         halves: in the place of the target's own, where the cloud has more sources.
         neighbours: k of the density.
 
@@ -111,7 +189,7 @@ def cover_by_cloud(
     """
     count, layers, width = clouds.shape
     points = torch.from_numpy(target.points)
-    views = torch.from_numpy(np.ascontiguousarray(clouds).reshape(count * layers, width))
+    samples = torch.from_numpy(np.ascontiguousarray(clouds).reshape(count * layers, width))
     absent = None if present is None or present.all() else torch.from_numpy(~present)
     balls = torch.from_numpy(target.radii)
     classes = torch.from_numpy(labels)
@@ -122,11 +200,11 @@ def cover_by_cloud(
     half_distance: list[Tensor] = []
     half_agreed: list[Tensor] = []
     inside = 0
-    for rows, squared in distance_blocks(points, views, columns_per_other=2):
-        nearest_view = squared.view(-1, count, layers)
+    for rows, squared in distance_blocks(points, samples, columns_per_other=2):
+        nearest_sample = squared.view(-1, count, layers)
         if absent is not None:
-            nearest_view = nearest_view.masked_fill(absent, torch.inf)
-        per_source = nearest_view.amin(dim=2) if layers > 1 else nearest_view[:, :, 0]
+            nearest_sample = nearest_sample.masked_fill(absent, torch.inf)
+        per_source = nearest_sample.amin(dim=2) if layers > 1 else nearest_sample[:, :, 0]
         ball = balls[rows].square()
         inside += int((per_source <= ball[:, None]).sum())
         nearest, order = nearest_sorted(per_source, chosen, used)
@@ -142,7 +220,7 @@ def cover_by_cloud(
     over_halves = (empty, empty, empty)
     if halves is not None and target.half_radii is not None:
         over_halves = _over_halves(torch.cat(half_distance, 1), torch.cat(half_agreed, 1), target, halves)
-    return CloudCover(
+    return CoverageScores(
         torch.cat(covered).numpy(),
         torch.cat(agreed).numpy(),
         torch.cat(distance).numpy(),
