@@ -12,7 +12,7 @@ from benchmarks.augmentation_truth.tasks import Task
 from benchmarks.common import SQUEEZENET, shared
 from eyeshot.augment import Augmentation, augmentations
 from eyeshot.models import Backbone, load_backbone
-from eyeshot.training import TrainSettings, default_settings
+from eyeshot.training import TrainConfig, default_settings
 
 CONTROLS = ("clean", "no-op", "shuffled-pixels")
 CANDIDATES = (
@@ -65,7 +65,7 @@ class Model:
             options["weights"] = shared() / "weights" / options["weights"]
         return load_backbone(size=self.size_for(source), seed=seed, **options)
 
-    def settings(self, backbone: Backbone, image_count: int, *, seed: int) -> TrainSettings:
+    def settings(self, backbone: Backbone, image_count: int, *, seed: int) -> TrainConfig:
         """The product's own settings, with this recipe's number of epochs."""
         settings, _ = default_settings(backbone, image_count, seed=seed)
         return settings.model_copy(update={"epochs": self.epochs or self.times * settings.epochs})
@@ -100,7 +100,7 @@ def users_model(tag: str, *, from_scratch: bool, weights: Path | None, size: int
     return Model(tag, tuple(options.items()), size=size or 64, digits_size=size or 32, epochs=epochs)
 
 
-def recipe_fingerprint(model: Model, task: Task, settings: TrainSettings | None) -> str:
+def recipe_fingerprint(model: Model, task: Task, settings: TrainConfig | None) -> str:
     """Changes when images or recipe do: rows with another one belong to another table.
 
     `settings` are of the training, None for a head on frozen features.

@@ -289,7 +289,7 @@ def test_the_page_is_opened_or_its_place_is_told(eyeshot: Eyeshot, digits: Digit
 def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
     eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ):
-    from eyeshot.training import folders, loop
+    from eyeshot.training import TrainingRun, folders
 
     usual, trained = folders.default_settings, []
 
@@ -297,14 +297,14 @@ def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
         settings, reason = usual(*arguments, **options)
         return settings.model_copy(update={"epochs": 3}), reason
 
-    step = loop.train_step
+    step = TrainingRun._do_step
 
     def counted(*arguments: Any, **options: Any) -> Any:
         trained.append(1)
         return step(*arguments, **options)
 
     monkeypatch.setattr(folders, "default_settings", few)
-    monkeypatch.setattr(loop, "train_step", counted)
+    monkeypatch.setattr(TrainingRun, "_do_step", counted)
     options = ("--candidates", "trivial-augment", "--confirm", "1")
     done = cover(eyeshot, digits, *options)
     assert done.code == 0, done.err

@@ -51,10 +51,10 @@ def test_the_same_command_takes_the_finished_run_and_leaves_it(eyeshot: Eyeshot,
 def test_a_training_that_was_interrupted_is_continued_by_the_same_command(
     eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch
 ):
-    from eyeshot.training import loop
+    from eyeshot.training import run
 
     whole = json.loads(train(eyeshot, digits, "--out", tmp_path / "whole", "--json").out)
-    usual = loop.save_run
+    usual = run._save
     saved: list[int] = []
 
     def interrupted(*arguments):
@@ -62,11 +62,11 @@ def test_a_training_that_was_interrupted_is_continued_by_the_same_command(
         saved.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "save_run", interrupted)
+    monkeypatch.setattr(run, "_save", interrupted)
     assert train(eyeshot, digits, "--out", tmp_path / "cut").code == 130
     assert saved == [1]
     assert not (tmp_path / "cut" / "result.json").exists()
-    monkeypatch.setattr(loop, "save_run", usual)
+    monkeypatch.setattr(run, "_save", usual)
     continued = json.loads(train(eyeshot, digits, "--out", tmp_path / "cut", "--json").out)
     for same in (whole, continued):
         for key in ("seconds", "command"):

@@ -13,7 +13,7 @@ from eyeshot.augment import Pool
 from eyeshot.data import Geometry
 from eyeshot.models import Backbone
 from eyeshot.models.backbone import fingerprint_of
-from eyeshot.training import TrainResult, TrainSettings, train
+from eyeshot.training import TrainConfig, TrainResult, train
 
 HALF = (0.5, 0.5, 0.5)
 CLASSES = ("dark", "middle", "bright")
@@ -52,13 +52,14 @@ def make_pool(count: int = 60, size: int = 16) -> tuple[Pool, np.ndarray]:
     return Pool(images.clip(0, 255).astype(np.uint8), [f"{number:032x}" for number in range(count)]), labels
 
 
-SETTINGS = TrainSettings(epochs=6, batch_size=8, learning_rate=0.01)
+SETTINGS = TrainConfig(epochs=6, batch_size=8, learning_rate=0.01)
 
 
-def run(folder: Path, settings: TrainSettings = SETTINGS, **options: Any) -> TrainResult:
+def run(folder: Path, settings: TrainConfig = SETTINGS, **options: Any) -> TrainResult:
     """Train the tiny network on 42 images, 18 for validation."""
     pool, labels = options.pop("data", None) or make_pool()
     backbone = options.pop("backbone", None) or tiny_backbone()
     rows = np.arange(len(pool))
     arguments = {"classes": CLASSES, "settings": settings, "folder": folder} | options
+    arguments["data"] = arguments.pop("data_used", None)
     return train(backbone, pool, labels, rows[:42], rows[42:], **arguments)

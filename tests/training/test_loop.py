@@ -1,191 +1,133 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
-from eyeshot.core.errors import InputError, ModelError
-from eyeshot.training import loop
+from eyeshot.core.errors import ModelError
+from eyeshot.training import TrainingRun, warm_up_cosine
+from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 
-from .helpers import SETTINGS, make_pool, run, tiny_backbone
+from .helpers import SETTINGS, make_pool, tiny_backbone
+
+SCHEDULE = warm_up_cosine(0.01, 20, warm_up_share=0.1)
+AUGMENTATIONS = [augmentation("crop-mild"), augmentation("cutmix")]
 
 
-def weights(folder):
-    return load_file(folder / "weights.safetensors")
+def make_run(**options):
+    pool, labels = make_pool()
+    arguments = {"class_count": 3, "config": SETTINGS, "augmentations": AUGMENTATIONS} | options
+    return TrainingRun(tiny_backbone(), pool, labels, **arguments)
 
 
 def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_an_easy_task_is_learned(tmp_path):
-    result = run(tmp_path, SETTINGS.model_copy(update={"epochs": 30}))
-    assert result.accuracy.value == 1.0
-    assert result.history[-1].loss < result.history[0].loss
-    assert result.alarms == ()
-    assert (result.epochs, result.steps, result.n_train) == (30, 150, 42)
+def twenty_steps(**options):
+    run = make_run(**options)
+    run.advance(20, schedule=SCHEDULE)
+    return run
 
 
-def test_two_runs_end_in_the_same_weights_bit_for_bit(tmp_path):
-    run(tmp_path / "a", augmentations=[augmentation("rotate-15")])
+@pytest.mark.parametrize("first", [1, 8, 14])
+def test_a_short_run_that_is_saved_and_loaded_ends_in_the_same_weights(tmp_path, first):
+    begun = make_run()
+    begun.advance(first, schedule=SCHEDULE)
+    save_checkpoint(tmp_path, {"run": begun.state_dict()})
     torch.manual_seed(99)
-    run(tmp_path / "b", augmentations=[augmentation("rotate-15")])
-    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    continued = make_run()
+    continued.load_state_dict(load_checkpoint(tmp_path)["run"])
+    assert continued.step == first
+    continued.advance(20, schedule=SCHEDULE)
+    assert same(continued.weights(), twenty_steps().weights())
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"weight_decay": 0.5}, {"label_smoothing": 0.1}])
-def test_each_setting_matters(tmp_path, change):
-    run(tmp_path / "a")
-    run(tmp_path / "b", SETTINGS.model_copy(update=change))
-    assert not same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+def test_a_run_that_loses_its_optimizer_state_ends_in_other_weights():
+    begun = make_run()
+    begun.advance(8, schedule=SCHEDULE)
+    continued = make_run(start=begun.weights())
+    continued.step = 8
+    continued.advance(20, schedule=SCHEDULE)
+    assert not same(continued.weights(), twenty_steps().weights())
 
 
-def test_training_leaves_the_given_backbone_and_the_global_generator_alone(tmp_path):
-    backbone = tiny_backbone()
-    before = {key: value.clone() for key, value in backbone.module.state_dict().items()}
-    torch.manual_seed(5)
-    wanted = torch.rand(3)
-    torch.manual_seed(5)
-    run(tmp_path, backbone=backbone)
-    assert torch.equal(torch.rand(3), wanted)
-    assert same(before, backbone.module.state_dict())
+def test_a_state_is_a_copy_that_later_steps_leave_alone():
+    run = make_run()
+    run.advance(3, schedule=SCHEDULE)
+    state = run.state_dict()
+    weights = {name: value.clone() for name, value in state["model"].items()}
+    average = state["optimizer"]["state"][0]["exp_avg"].clone()
+    run.advance(6, schedule=SCHEDULE)
+    assert same(weights, state["model"])
+    assert torch.equal(average, state["optimizer"]["state"][0]["exp_avg"])
+    assert state["step"] == 3
 
 
-def test_labels_of_the_validation_images_do_not_change_the_training(tmp_path):
-    pool, labels = make_pool()
-    run(tmp_path / "a")
-    other = labels.copy()
-    other[42:] = 0
-    run(tmp_path / "b", data=(pool, other))
-    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+def test_a_state_in_another_memory_layout_is_brought_into_that_of_the_weights():
+    run = make_run()
+    run.advance(4, schedule=SCHEDULE)
+    state = run.state_dict()
+    for averages in state["optimizer"]["state"].values():
+        averages["exp_avg"] = averages["exp_avg"].contiguous()  # as a safetensors file gives it back
+    continued = make_run()
+    continued.load_state_dict(state)
+    for parameter, averages in continued.optimizer.state.items():
+        assert averages["exp_avg"].stride() == parameter.stride()
 
 
-def test_a_finished_run_is_not_done_again(tmp_path, monkeypatch):
-    first = run(tmp_path)
-    monkeypatch.setattr(loop, "start_run", lambda *_, **__: pytest.fail("trained again"))
-    assert run(tmp_path) == first
+def test_a_run_that_is_stopped_stays_where_it_is_and_can_go_on():
+    run = make_run()
+    totals = run.advance(20, schedule=SCHEDULE, stop=lambda: run.step == 7)
+    assert (run.step, totals.seen) == (7, 56)
+    run.advance(20, schedule=SCHEDULE)
+    assert same(run.weights(), twenty_steps().weights())
 
 
-def test_nothing_of_an_unfinished_run_is_left_in_the_folder_of_a_finished_one(tmp_path):
-    run(tmp_path)
-    names = {file.name for file in tmp_path.iterdir()} - {"lock"}
-    assert names == {"result.json", "validation.npz", "weights.safetensors"}
+def test_steps_that_are_done_are_not_done_again():
+    run = make_run()
+    run.advance(5, schedule=SCHEDULE)
+    before = run.weights()
+    totals = run.advance(5, schedule=SCHEDULE)
+    assert totals.seen == 0
+    assert np.isnan(totals.loss)
+    assert same(run.weights(), before)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"settings": SETTINGS.model_copy(update={"seed": 4})}, {"augmentations": [augmentation("mirror")]}],
-)
-def test_a_folder_that_holds_another_run_is_an_input_error(tmp_path, change):
-    run(tmp_path)
-    with pytest.raises(InputError, match="holds another run"):
-        run(tmp_path, **change)
-
-
-def test_a_loss_that_is_not_finite_is_a_model_error_with_the_next_step(tmp_path):
-    class Explodes(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.scale = torch.nn.Parameter(torch.tensor(1e38))
-
-        def forward(self, images):
-            return images.mean((2, 3)) * self.scale * 1e10
-
-    backbone = tiny_backbone(Explodes(), features=3)
-    with pytest.raises(ModelError, match=r"tiny diverged: .* at step 1 of 30. Give a learning rate smaller than 0.01"):
-        run(tmp_path, backbone=backbone)
-
-
-def test_after_a_loss_that_is_not_finite_the_folder_takes_other_settings(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0)
-    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warm_up_share": 0.5})
-    with pytest.raises(ModelError, match="diverged"):
-        run(tmp_path, settings)
-    assert run(tmp_path).epochs == 6
-
-
-def test_an_alarm_is_raised_where_training_stays_at_chance(tmp_path):
-    pool, labels = make_pool()
-    pool.images[:] = 100  # nothing to learn
-    result = run(tmp_path, data=(pool, labels))
-    assert "stayed at chance" in result.alarms[0]
-    assert "33.3%" in result.alarms[0]
-
-
-def test_failed_views_are_counted_in_the_result(tmp_path):
-    pool, labels = make_pool()
-    pool.images[:] = 100
-    assert run(tmp_path, data=(pool, labels), augmentations=[augmentation("edges")]).failed_views > 20
-
-
-def test_augmentations_are_named_in_the_result_in_their_order(tmp_path):
-    steps = [augmentation("mirror"), augmentation("mixup")]
-    assert run(tmp_path, augmentations=steps).augmentations == ("mirror", "mixup")
-
-
-def test_progress_goes_up_to_all_steps(tmp_path):
+def test_progress_counts_all_steps_of_the_run():
     seen = []
-    run(tmp_path, progress=CallbackProgress(lambda *said: seen.append(said)))
-    assert [done for done, _, _ in seen] == list(range(1, 31))
-    assert seen[-1][1] == 30
-    assert seen[-1][2].startswith("epoch 6, loss ")
+    run = make_run()
+    run.advance(2, schedule=SCHEDULE)
+    run.advance(5, schedule=SCHEDULE, progress=CallbackProgress(lambda *said: seen.append(said)))
+    assert [(done, total) for done, total, _ in seen] == [(3, 5), (4, 5), (5, 5)]
+    assert seen[0][2].startswith("loss ")
 
 
-def test_a_time_cap_stops_between_epochs_and_the_result_says_so(tmp_path):
-    result = run(tmp_path, SETTINGS.model_copy(update={"time_cap_s": 1e-6}))
-    assert result.epochs == 1
-    assert "after 1 of 6 epochs" in result.ended_early
-    assert result.accuracy.n == 18
+def test_runs_with_other_augmentations_see_the_same_images_in_the_same_order():
+    rows = []
+    for augmentations in ([], AUGMENTATIONS):
+        run = make_run(augmentations=augmentations)
+        seen = []
+        for _ in range(10):
+            seen.append(run._rows())
+            run.step += 1
+        rows.append(np.stack(seen))
+    assert (rows[0] == rows[1]).all()
 
 
-def test_the_same_time_cap_again_changes_nothing(tmp_path):
-    settings = SETTINGS.model_copy(update={"time_cap_s": 1e-6})
-    assert run(tmp_path, settings) == run(tmp_path, settings)
+def test_an_objective_of_ones_own_is_trained():
+    def score_sum(model, images, targets):
+        scores = model(images)
+        return scores.sum(), torch.zeros(())
+
+    run = make_run(objective=score_sum)
+    first = run.advance(1, schedule=lambda step: 0.1)
+    last = run.advance(6, schedule=lambda step: 0.1)
+    assert last.loss < first.loss
+    assert last.right == 0
 
 
-def test_more_time_continues_a_capped_run_to_the_weights_of_one_without_a_cap(tmp_path):
-    run(tmp_path / "capped", SETTINGS.model_copy(update={"time_cap_s": 1e-6}))
-    result = run(tmp_path / "capped", SETTINGS.model_copy(update={"time_cap_s": 1000}))
-    run(tmp_path / "whole")
-    assert result.ended_early is None
-    assert same(weights(tmp_path / "capped"), weights(tmp_path / "whole"))
-
-
-def test_fewer_than_two_images_are_an_input_error(tmp_path):
-    pool, labels = make_pool()
-    with pytest.raises(InputError, match="at least 2 images, got 1"):
-        loop.train(
-            tiny_backbone(), pool, labels, np.array([0]), np.array([1]),
-            classes=("a", "b", "c"), settings=SETTINGS, folder=tmp_path,
-        )  # fmt: skip
-
-
-def test_an_unlabelled_training_image_is_an_input_error(tmp_path):
-    pool, labels = make_pool()
-    labels[3] = -1
-    with pytest.raises(InputError, match="labels 0 to 2, got -1"):
-        run(tmp_path, data=(pool, labels))
-
-
-def test_without_validation_images_there_is_no_accuracy_but_a_result(tmp_path):
-    pool, labels = make_pool(42)
-    result = run(tmp_path, data=(pool, labels))
-    assert result.n_val == 0
-    assert result.accuracy.value is None
-
-
-def test_parameters_that_the_architecture_exempts_get_no_weight_decay():
-    class Asks(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.table = torch.nn.Parameter(torch.ones(4, 4))
-            self.other = torch.nn.Linear(4, 4)
-
-        def no_weight_decay(self):
-            return {"table"}
-
-    backbone = dataclasses.replace(tiny_backbone(), module=Asks(), feature_count=4)
-    assert loop.Classifier(backbone, 2).no_weight_decay() == {"backbone.table"}
+def test_weights_that_are_not_finite_are_a_model_error():
+    run = make_run()
+    with pytest.raises(ModelError, match="tiny diverged: weights are not finite after 1 steps"):
+        run.advance(1, schedule=lambda step: float("inf"))

@@ -3,27 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from eyeshot.core import describe_hardware, describe_versions, wilson
+from eyeshot.core import describe_hardware, describe_versions
 from eyeshot.core.errors import StorageError
-from eyeshot.training.result import Accuracy, read_result
+from eyeshot.training.result import read_result
 
 from .helpers import run
-
-
-def test_an_accuracy_carries_the_interval_of_its_share():
-    accuracy = Accuracy.of_counts(3, 10)
-    assert (accuracy.n, accuracy.value, accuracy.interval) == (10, 0.3, wilson(3, 10))
-
-
-def test_no_images_have_no_accuracy():
-    assert Accuracy.of_counts(0, 0).model_dump() == {"n": 0, "value": None, "low": None, "high": None}
-    assert Accuracy.of_counts(0, 0).interval is None
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path):
     result = run(tmp_path)
     assert read_result(tmp_path) == result
-    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["version"] == 1
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["version"] == 2
 
 
 def test_no_result_is_none(tmp_path):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import StorageError
-from eyeshot.training import loop
+from eyeshot.training import run as run_module
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 
 from .helpers import SETTINGS, run
@@ -21,10 +21,10 @@ LONG = SETTINGS.model_copy(update={"epochs": 60})
 SCRIPT = """
 import sys, pathlib
 from eyeshot.augment import augmentation
-from eyeshot.training import loop
+from eyeshot.training import run as run_module
 from tests.training.helpers import run
 from tests.training.test_resume import LONG
-loop.CHECKPOINT_EVERY_S = 0
+run_module.CHECKPOINT_EVERY_S = 0
 print("ready", flush=True)
 run(pathlib.Path(sys.argv[1]), LONG, augmentations=[augmentation("rotate-15"), augmentation("mixup")])
 """
@@ -36,7 +36,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("step", [1, 7, 16, 29])
 def test_a_run_that_breaks_off_at_any_step_ends_in_the_same_weights(tmp_path, monkeypatch, step):
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0)
+    monkeypatch.setattr(run_module, "CHECKPOINT_EVERY_S", 0)
     steps = [augmentation("crop-mild"), augmentation("cutmix")]
     whole = run(tmp_path / "whole", augmentations=steps)
 

@@ -119,8 +119,8 @@ def run(
         )
     for alarm in result.alarms:
         typer.echo(f"alarm: {alarm}")
-    if result.failed_views:
-        typer.echo(f"An augmentation failed on {result.failed_views} images, which were used without it.")
+    if result.failed_samples:
+        typer.echo(f"An augmentation failed on {result.failed_samples} images, which were used without it.")
     if skipped:
         typer.echo(f"Skipped {len(skipped)} files, for instance {skipped[0].path}: {skipped[0].reason}.")
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")

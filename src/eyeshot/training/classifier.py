@@ -16,6 +16,9 @@ from eyeshot.models import Backbone, Head, extract, fit_head, normalise, place, 
 
 HEAD_IMAGES = 5000
 
+State = dict[str, Tensor]
+"""Weights of a `Classifier` by name."""
+
 
 class Classifier(nn.Module):
     """A backbone with a linear head on its standardised features: float (n, 3, S, S) -> class scores (n, C).
@@ -123,7 +126,7 @@ def set_head(model: Classifier, features: NDArray[np.floating], head: Head) -> N
 
 def start_state(
     backbone: Backbone, features: NDArray[np.floating], labels: NDArray[np.int64], *, class_count: int
-) -> dict[str, Tensor]:
+) -> State:
     """State of a classifier whose head is the best linear one on `features` (n, D) of clean images.
 
     Args:
@@ -146,7 +149,7 @@ class Outputs(NamedTuple):
 
 def read_images_with(
     backbone: Backbone,
-    state: dict[str, Tensor],
+    state: State,
     images: Sequence[NDArray[np.uint8]],
     *,
     class_count: int,

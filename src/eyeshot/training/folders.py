@@ -15,9 +15,9 @@ from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
 from eyeshot.data import ImageTable, PixelStore, Skipped, check_apart, copy_groups, hold_out, read_images
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.training.batches import joined
-from eyeshot.training.loop import train
+from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
-from eyeshot.training.settings import TrainSettings, default_settings
+from eyeshot.training.run import train
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
 
@@ -37,7 +37,7 @@ class TrainPlan:
     """
 
     backbone: Backbone
-    settings: TrainSettings
+    settings: TrainConfig
     augmentations: tuple[Augmentation, ...]
     train: ImageTable
     val: ImageTable | None
@@ -121,7 +121,7 @@ def plan_training(
         held_out = read_images(val, minimum_classes=1, cache=workspace.cache).with_classes(table.classes)
     settings, reason = default_settings(backbone, len(table), seed=seed)
     changed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    settings = TrainSettings.model_validate(
+    settings = TrainConfig.model_validate(
         settings.model_dump() | {name: value for name, value in changed.items() if value is not None}
     )
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)

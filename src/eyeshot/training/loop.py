@@ -1,241 +1,179 @@
-"""The one training loop: the baseline and `eyeshot train` go through it."""
+"""The one training loop: full trainings, baselines and short runs go through it."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import filelock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.core import (
-    SILENT,
-    InputError,
-    ModelError,
-    Progress,
-    StorageError,
-    describe_hardware,
-    describe_versions,
-    make_folder,
-    replacing,
-)
-from eyeshot.models import Backbone
-from eyeshot.training.alarms import alarms
-from eyeshot.training.batches import epoch_batches, part_of, steps_per_epoch
-from eyeshot.training.checkpoints import CHECKPOINT_FILE
-from eyeshot.training.classifier import Classifier, predict, start_head
-from eyeshot.training.result import WEIGHTS_FILE, Accuracy, EpochRecord, TrainResult, read_result, write_validation
-from eyeshot.training.run import Run, resume_run, run_key, save_run, start_run
-from eyeshot.training.settings import TrainSettings
-from eyeshot.training.steps import train_step
-
-CHECKPOINT_EVERY_S = 2.0
-LOCK_TIMEOUT_S = 3600.0
+from eyeshot.core import SILENT, ModelError, Progress
+from eyeshot.models import Backbone, normalise, place
+from eyeshot.training.batches import epoch_batches, make_batch, steps_per_epoch
+from eyeshot.training.classifier import Classifier, State
+from eyeshot.training.config import TrainConfig
+from eyeshot.training.objectives import Classification, Objective
+from eyeshot.training.optimizers import load_optimizer, make_optimizer
+from eyeshot.training.schedules import Schedule
 
 
-def train(
-    backbone: Backbone,
-    pool: Pool,
-    labels: NDArray[np.int64],
-    train_rows: NDArray[np.int64],
-    val_rows: NDArray[np.int64],
-    *,
-    classes: Sequence[str],
-    settings: TrainSettings,
-    folder: Path,
-    augmentations: Sequence[Augmentation] = (),
-    ids: Sequence[str] | None = None,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    command: str | None = None,
-) -> TrainResult:
-    """Train a copy of `backbone` with a new linear head.
+class StepTotals(NamedTuple):
+    """What some steps saw: mean loss (NaN after no step), images predicted right, images, failed augmentations."""
 
-    The same call continues a run that was cut off, and on a CPU ends in the same weights bit for bit as one
-    that was not: all that is random follows from (seed, epoch). A finished run is not done again.
+    loss: float
+    right: int
+    seen: int
+    failed: int
 
-    Args:
-        backbone: where to start from, pretrained or not; it is not changed.
-        pool: the images; mixing takes its partners from `train_rows` only.
-        labels: int64 (N,), class numbers of the pool.
-        train_rows, val_rows: int64, positions in the pool.
-        classes: names of the C classes.
-        settings: see TrainSettings; `default_settings` chooses some.
-        folder: gets result.json, validation.npz, weights.safetensors; checkpoint.pt until it is finished.
-        augmentations: applied in order, each with its own probability; none trains on clean images.
-        ids: N names of the pool's images for validation.npz; None takes their content keys.
-        device: where to compute.
-        progress: told after each step; None: nobody.
-        command: what was typed, for the result; None takes this process's own.
 
-    Raises:
-        InputError: too few images, or `folder` holds another run.
-        ModelError: the loss is not finite.
-        StorageError: the folder cannot be written.
+class TrainingRun:
+    """A training under way: a classifier, its optimizer and how many steps they have done.
+
+    Batches, augmentation parameters and dropout follow from (seed, step) or (seed, epoch) alone. So a run that was
+    saved and loaded goes on as if it had not been (on a CPU bit for bit), and two runs that differ in their
+    augmentations see the same images in the same order.
+
+    Attributes:
+        model: the classifier, on `device`.
+        optimizer: of its weights.
+        step: how many steps are done.
+        epoch_steps: steps of one pass over the images.
+        pool, labels, backbone, config, augmentations, device: as given.
     """
-    device = torch.device(device)
-    _check(labels, train_rows, classes)
-    key = run_key(backbone, pool, labels, (train_rows, val_rows), classes, augmentations, settings)
-    make_folder(folder)
-    try:
-        with filelock.FileLock(folder / "lock", timeout=LOCK_TIMEOUT_S):
-            done = read_result(folder)
-            if done is not None and done.key == key and _is_finished(done, settings):
-                return done
-            run = start_run(
-                backbone,
-                part_of(pool, train_rows),
-                labels[train_rows],
-                class_count=len(classes),
-                settings=settings,
-                augmentations=augmentations,
-                device=device,
-                folder=folder,
-                progress=progress or SILENT,
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        pool: Pool,
+        labels: NDArray[np.int64],
+        *,
+        class_count: int,
+        config: TrainConfig,
+        augmentations: Sequence[Augmentation] = (),
+        device: torch.device | str = "cpu",
+        start: State | None = None,
+        objective: Objective | None = None,
+    ) -> None:
+        """Prepare a run before its first step.
+
+        Args:
+            backbone: what is trained; it is copied.
+            pool, labels: the N training images alone, and int64 (N,) their class numbers.
+            class_count: C.
+            config: batch size, optimizer, seed; `epochs` and the learning rate are the schedule's business.
+            augmentations: applied in order, each with its own probability.
+            device: where to compute.
+            start: weights of a `Classifier` to begin at; None takes the backbone's with a new head.
+            objective: None: classification with the label smoothing of `config`.
+        """
+        self.backbone, self.pool, self.config = backbone, pool, config
+        self.augmentations = tuple(augmentations)
+        self.device = torch.device(device)
+        self.labels = torch.from_numpy(labels).to(self.device)
+        self.step = 0
+        self.epoch_steps = steps_per_epoch(len(pool), config.batch_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            classifier = Classifier(backbone, class_count)
+        if start is not None:
+            classifier.load_state_dict(start)
+        self.model, self._layout = place(classifier, self.device)
+        self.optimizer = make_optimizer(self.model, config)
+        self._objective = objective or Classification(config.label_smoothing)
+        self._class_count = class_count
+        self._batches: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+
+    def advance(
+        self,
+        to_step: int,
+        *,
+        schedule: Schedule,
+        stop: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> StepTotals:
+        """Train until `to_step` steps are done in all.
+
+        Args:
+            to_step: counted from the beginning of the run; nothing happens where as many are done.
+            schedule: learning rate of each step.
+            stop: asked before each step; True ends it there, so `step` stays below `to_step`.
+            progress: told the steps that are done, of `to_step`.
+
+        Raises:
+            ModelError: the loss or a weight is not finite; the run is not to be used further.
+        """
+        tell = progress or SILENT
+        losses, right, seen, failed = 0.0, 0, 0, 0
+        self.model.train()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            while self.step < to_step and not (stop is not None and stop()):
+                rows = self._rows()
+                loss, hits, missed = self._do_step(rows, schedule(self.step))
+                self.step += 1
+                losses, right, seen, failed = losses + loss * len(rows), right + hits, seen + len(rows), failed + missed
+                tell(self.step, to_step, f"loss {losses / seen:.2f}")
+        if seen and self.step == to_step and not self._is_finite():
+            raise ModelError(
+                f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps."
             )
-            if not resume_run(run, key, done) and backbone.pretrained:
-                start_head(
-                    run.model,
-                    backbone,
-                    run.pool,
-                    labels[train_rows],
-                    class_count=len(classes),
-                    device=device,
-                    batch_size=settings.batch_size,
-                    seed=settings.seed,
-                )
-            ended_early = _run_epochs(run, key)
-            probabilities = predict(
-                run.model, backbone, pool, val_rows,
-                class_count=len(classes), device=device, batch_size=settings.batch_size,
-            )  # fmt: skip
-            names = pool.keys if ids is None else ids
-            write_validation(
-                folder,
-                ids=[names[row] for row in val_rows.tolist()],
-                labels=labels[val_rows],
-                probabilities=probabilities,
-                classes=classes,
+        return StepTotals(losses / seen if seen else float("nan"), right, seen, failed)
+
+    def weights(self) -> State:
+        """The classifier's weights: copies on the CPU, for `start` of another run or `read_images_with`."""
+        return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on: `step`, `model` and `optimizer`; tensors are copies on the CPU."""
+        return {"step": self.step, "model": self.weights(), "optimizer": _copied(self.optimizer.state_dict())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the run that gave `state` stood."""
+        self.model.load_state_dict(state["model"])
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.step = int(state["step"])
+
+    def _rows(self) -> NDArray[np.int64]:
+        epoch, number = divmod(self.step, self.epoch_steps)
+        if self._batches[0] != epoch:
+            size, seed = self.config.batch_size, self.config.seed
+            self._batches = epoch, epoch_batches(len(self.pool), size, seed=seed, epoch=epoch)
+        return self._batches[1][number]
+
+    def _do_step(self, rows: NDArray[np.int64], learning_rate: float) -> tuple[float, int, int]:
+        """Loss, images predicted right, failed augmentations."""
+        seed, epoch = self.config.seed, self.step // self.epoch_steps
+        torch.manual_seed(int(np.random.default_rng([seed, self.step, 2]).integers(2**62)))  # for dropout
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        batch = make_batch(
+            self.pool, self.labels, rows, self.augmentations,
+            class_count=self._class_count, seed=seed, epoch=epoch, device=self.device,
+        )  # fmt: skip
+        images = normalise(batch.images, self.backbone, device=self.device, layout=self._layout)
+        loss, right = self._objective(self.model, images, batch.targets)
+        value = loss.item()
+        if not np.isfinite(value):
+            raise ModelError(
+                f"Training of {self.backbone.name} diverged: the loss is {value} at step {self.step + 1}, in epoch "
+                f"{epoch + 1}. Give a learning rate smaller than {self.config.learning_rate:g}."
             )
-            _save_weights(run.model, folder)
-            result = _result(run, key, classes, labels[val_rows], probabilities, ended_early, command)
-            result.write(folder)
-            if ended_early is None:
-                (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-            return result
-    except filelock.Timeout as error:
-        raise StorageError(
-            f"Another run has been training in {str(folder)!r} for {LOCK_TIMEOUT_S / 60:.0f} minutes. "
-            "Wait for it, or choose another folder."
-        ) from error
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return value, int(right), batch.failed
+
+    def _is_finite(self) -> bool:
+        values = self.model.state_dict().values()
+        return all(bool(torch.isfinite(value).all()) for value in values if value.is_floating_point())
 
 
-def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:
-    if len(train_rows) < 2:
-        raise InputError(f"Training needs at least 2 images, got {len(train_rows)}.")
-    seen = labels[train_rows]
-    if seen.min() < 0 or seen.max() >= len(classes):
-        raise InputError(f"Training images must have labels 0 to {len(classes) - 1}, got {seen.min()} to {seen.max()}.")
-
-
-def _is_finished(done: TrainResult, settings: TrainSettings) -> bool:
-    cap = settings.time_cap_s
-    planned_cap = done.settings.time_cap_s
-    # A run that its time cap ended goes on when it is given more time.
-    return done.ended_early is None or (cap is not None and planned_cap is not None and cap <= planned_cap)
-
-
-def _run_epochs(run: Run, key: str) -> str | None:
-    """Train until the end or the time cap; says why it ended early."""
-    settings, saved_at = run.settings, time.monotonic()
-    for epoch in range(len(run.history), settings.epochs):
-        cap = settings.time_cap_s
-        if cap is not None and epoch and run.seconds * (epoch + 1) / epoch > cap:
-            save_run(run, key)
-            return (
-                f"The time cap of {cap:.0f} s ended it after {epoch} of {settings.epochs} epochs, while the "
-                "learning rate was still high. Give it more time, fewer epochs or a smaller --size."
-            )
-        begin = time.perf_counter()
-        run.history.append(_train_epoch(run, epoch))
-        run.seconds += time.perf_counter() - begin
-        if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S or epoch + 1 == settings.epochs:
-            save_run(run, key)
-            saved_at = time.monotonic()
-    return None
-
-
-def _train_epoch(run: Run, epoch: int) -> EpochRecord:
-    settings, device = run.settings, run.device
-    batches = epoch_batches(len(run.pool), settings.batch_size, seed=settings.seed, epoch=epoch)
-    losses, right, seen = 0.0, 0, 0
-    run.model.train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        # Dropout follows from (seed, epoch) too: a run that continues needs no saved generator.
-        torch.manual_seed(int(np.random.default_rng([settings.seed, epoch, 1]).integers(2**62)))
-        for number, rows in enumerate(batches):
-            step = epoch * len(batches) + number
-            try:
-                rate = settings.learning_rate_at(step, run.total_steps)
-                place = f"step {step + 1} of {run.total_steps}"
-                found = train_step(run, rows, draw=epoch, learning_rate=rate, place=place)
-            except ModelError:
-                # So that the same folder can take the run with other settings.
-                (run.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-                raise
-            losses += found.loss * len(rows)
-            right += found.right
-            seen += len(rows)
-            run.failed_views += found.failed
-            run.progress(step + 1, run.total_steps, f"epoch {epoch + 1}, loss {losses / seen:.2f}")
-    return EpochRecord(loss=losses / seen, train_accuracy=right / seen)
-
-
-def _save_weights(model: Classifier, folder: Path) -> None:
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
-
-
-def _result(
-    run: Run,
-    key: str,
-    classes: Sequence[str],
-    val_labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    ended_early: str | None,
-    command: str | None,
-) -> TrainResult:
-    right = probabilities.argmax(1) == val_labels
-    return TrainResult(
-        key=key,
-        model=run.backbone.name,
-        pretrained=run.backbone.pretrained,
-        classes=tuple(classes),
-        augmentations=tuple(augmentation.name for augmentation in run.augmentations),
-        settings=run.settings,
-        n_train=len(run.pool),
-        n_val=len(val_labels),
-        accuracy=Accuracy.of_counts(int(right.sum()), len(val_labels)),
-        per_class={
-            name: Accuracy.of_counts(int(right[val_labels == number].sum()), int((val_labels == number).sum()))
-            for number, name in enumerate(classes)
-        },
-        epochs=len(run.history),
-        steps=len(run.history) * steps_per_epoch(len(run.pool), run.settings.batch_size),
-        seconds=run.seconds,
-        ended_early=ended_early,
-        alarms=alarms(run),
-        failed_views=run.failed_views,
-        history=tuple(run.history),
-        hardware=describe_hardware(run.device),
-        versions=describe_versions(),
-        command=shlex.join(sys.argv) if command is None else command,
-    )
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value

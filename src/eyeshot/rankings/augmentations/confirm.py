@@ -48,7 +48,7 @@ def confirm(train: str | Path, plan: Plan, judged: Judged, *, progress: Progress
         discard_damaged(one.folder)
         result, _ = train_folder(one, command=command, progress=step)
         validation = read_validation(one.folder)
-        right = validation.probabilities.argmax(1) == validation.labels
+        right = validation.right
         if clean_right is None:
             clean_right = right
         found.append(_confirmed(name, result, right, None if name == CLEAN else clean_right))

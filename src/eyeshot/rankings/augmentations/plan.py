@@ -17,7 +17,7 @@ from eyeshot.rankings.augmentations.kept_costs import KeptCosts
 from eyeshot.rankings.augmentations.measure import draws_of
 from eyeshot.rankings.augmentations.settings import RankingSettings
 from eyeshot.rankings.augmentations.short_run_costs import check_budget, probe_costs
-from eyeshot.training import TrainSettings, default_settings
+from eyeshot.training import TrainConfig, default_settings
 
 ASPECT_PERCENTILES = (5, 95)
 SCRATCH_RATE = 0.25
@@ -40,7 +40,7 @@ class Plan:
     device: str
     candidates: tuple[Augmentation, ...]
     base: tuple[Augmentation, ...]
-    run_settings: TrainSettings
+    run_settings: TrainConfig
     costs: Costs | None
     cache: Path
     notes: list[str]
@@ -140,7 +140,7 @@ def prepare(
     )
 
 
-def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainSettings:
+def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainConfig:
     """Settings of a whole training, with a smaller learning rate where that would start untrained."""
     settings, _ = default_settings(backbone, n_train, seed=seed)
     if backbone.pretrained:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.models import Backbone, smaller_batches
 from eyeshot.rankings.augmentations.halving import Costs, least_budget, too_small
-from eyeshot.training import State, TrainSettings, read_images_with, start_state, train_steps
+from eyeshot.training import State, TrainConfig, read_images_with, start_state, train_steps
 
 PROBED_ON_CPU = 16
 QUICK_S = 1.0
@@ -28,7 +28,7 @@ def probe_costs(
     base: Sequence[Augmentation],
     class_count: int,
     read_images: int,
-    settings: TrainSettings,
+    settings: TrainConfig,
     device: str,
     batch_size: int,
 ) -> tuple[Costs, int]:

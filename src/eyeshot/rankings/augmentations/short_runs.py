@@ -26,7 +26,7 @@ from eyeshot.rankings.augmentations.halving import (
 from eyeshot.rankings.augmentations.reading import Desk, Reading, read_state
 from eyeshot.rankings.augmentations.report import Round
 from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
-from eyeshot.training import State, TrainSettings, train_steps
+from eyeshot.training import State, TrainConfig, train_steps
 
 CLEAN = "clean"
 LAST_ROUND_RESERVE = 0.1
@@ -96,7 +96,7 @@ class Training:
     pool: Pool
     labels: NDArray[np.int64]
     state: State
-    settings: TrainSettings
+    settings: TrainConfig
     base: tuple[Augmentation, ...] = ()
 
 

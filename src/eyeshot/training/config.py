@@ -15,7 +15,7 @@ SCRATCH_STEPS = (400, 3000)
 SCRATCH_MOST_EPOCHS = 200
 
 
-class TrainSettings(BaseModel):
+class TrainConfig(BaseModel):
     """Settings of one run; all of them but the time cap decide its numbers.
 
     Attributes:
@@ -42,20 +42,13 @@ class TrainSettings(BaseModel):
     optimizer: Literal["adamw"] = "adamw"
     time_cap_s: float | None = Field(default=None, gt=0)
 
-    def learning_rate_at(self, step: int, total: int) -> float:
-        """Learning rate of step 0 to total - 1."""
-        rising = self.warm_up_share * total
-        if step < rising:
-            return self.learning_rate * (step + 1) / (math.floor(rising) + 1)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (total - rising)))
-
 
 def default_settings(
     backbone: Backbone, image_count: int, *, seed: int = 0, time_cap_s: float | None = None
-) -> tuple[TrainSettings, str]:
+) -> tuple[TrainConfig, str]:
     """Settings for a backbone and a number of training images, with the reason."""
     if backbone.pretrained:
-        settings = TrainSettings(epochs=20, learning_rate=5e-5, seed=seed, time_cap_s=time_cap_s)
+        settings = TrainConfig(epochs=20, learning_rate=5e-5, seed=seed, time_cap_s=time_cap_s)
         return settings, "20 epochs of small steps from the best linear head, since the weights are trained already"
     # 30 epochs, but 400 to 3,000 steps. On 668 photographs of 64 px (test_resnet, 334 or 1,002 held out)
     # 200 steps fit the training images, and 200 to 900 steps, learning rates of 2e-3 to 1e-2 and weight decay of
@@ -63,7 +56,7 @@ def default_settings(
     steps = max(1, image_count // SCRATCH_BATCH)
     wanted = min(max(SCRATCH_EPOCHS * steps, SCRATCH_STEPS[0]), SCRATCH_STEPS[1])
     epochs = min(math.ceil(wanted / steps), SCRATCH_MOST_EPOCHS)
-    settings = TrainSettings(
+    settings = TrainConfig(
         epochs=epochs, batch_size=SCRATCH_BATCH, learning_rate=4e-3, seed=seed, time_cap_s=time_cap_s
     )
     return settings, f"{epochs} epochs of {steps} steps, since the weights start untrained"
