@@ -16,7 +16,7 @@ from command_line import MODEL, Digits, Done, Eyeshot, tree
 
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.rankings import RankingReport
-from eyeshot.rankings.augmentations.short_runs import NO_TURN
+from eyeshot.sweep import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 

@@ -147,7 +147,8 @@ class _Outcome(NamedTuple):
 class _Work:
     """The task of a sweep: it trains and evaluates one item, and stores what it has at once.
 
-    `say` is called with the name of a trial, at its begin and before each step; it cannot be sent to other processes.
+    `say` is called with the name of a trial before each step, and `count` where a state was stored, so that its seconds
+    are counted even if this process is killed while it evaluates. They cannot be sent to other processes.
     """
 
     train: Train
@@ -157,6 +158,7 @@ class _Work:
     budget: Budget
     closed: bool
     say: Callable[[str], None] | None = None
+    count: Callable[[], None] | None = None
 
     def __call__(self, item: _Item) -> _Outcome:
         trial, seed, history = item
@@ -211,6 +213,8 @@ class _Work:
             return None, None
         step_s = (self.budget.clock() - begin) / history[-1]
         self.store.keep_state(trial, seed, history, state)
+        if self.count is not None:
+            self.count()
         return state, step_s
 
 
@@ -235,7 +239,7 @@ class _Sweep:
         self.history: History = ()
         self.place = ""
         if executor.workers == 1:
-            work.say = self._say
+            work.say, work.count = self._say, self._count
 
     def spend(self) -> SweepResult:
         result, trials = self.result, self.result.trials.values()

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from eyeshot.core import draw_half_samples, half_sample_interval
 from eyeshot.rankings.augmentations import run_words
 from eyeshot.rankings.augmentations.candidates import Judged, gain_of, place_in_report
+from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
 from eyeshot.rankings.augmentations.kept_labels import CleanHead
 from eyeshot.rankings.augmentations.measure import Measured
 from eyeshot.rankings.augmentations.one_ranking import Gains, Mixed, agreement, mix, order_by, ranks, shift_weight
 from eyeshot.rankings.augmentations.ranking import rank_gains
-from eyeshot.rankings.augmentations.reading import Reading, scaled_log_loss
 from eyeshot.rankings.augmentations.report import Candidate, Order, Part, Shift, ShortRun
 from eyeshot.rankings.augmentations.run_gains import RunGains, gains_of_runs
-from eyeshot.rankings.augmentations.short_runs import CandidateRun, ShortRuns
+from eyeshot.sweep import SweepResult, Trial
 
 RANKED, HARDER = "ranked", "harder"
 
@@ -52,7 +52,7 @@ class Ranker:
         """M, number of target images."""
         return len(next(iter(self.measured.values())).cover.covered)
 
-    def run_gains(self, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> RunGains:
+    def run_gains(self, names: Sequence[str], runs: Mapping[str, Trial]) -> RunGains:
         """Gains of short runs, or of heads where the network was not trained."""
         return gains_of_runs(
             [runs.get(name) for name in names],
@@ -88,7 +88,7 @@ class Ranker:
             return mix(parts, [(0.5, validation), (0.5, ["hidden"])])
         return mix(parts, [(self.weight, ["reach", "cover_after_run"]), (1 - self.weight, validation)])
 
-    def order(self, kind: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
+    def order(self, kind: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
         """The candidates of one list, first to last."""
         if not names:
             return []
@@ -133,7 +133,7 @@ def make_ranker(
     )
 
 
-def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, Order]:
+def rank_all(judged: Judged, ranker: Ranker, short: SweepResult) -> tuple[Judged, Order]:
     """Candidates with their short runs, parts and places in the ranking of all; roles stay."""
     found: dict[str, Candidate] = {}
     order: Order | None = None
@@ -143,7 +143,7 @@ def rank_all(judged: Judged, ranker: Ranker, short: ShortRuns) -> tuple[Judged, 
         if not everyone:
             continue
         names = [one.name for one in everyone]
-        gains = ranker.run_gains(names, short.runs)
+        gains = ranker.run_gains(names, short.trials)
         for number, one in enumerate(everyone):
             run = _short_run(one.name, number, gains, ranker, short)
             reasons = [*one.reasons, *run_words.run_reasons(run)]
@@ -220,15 +220,15 @@ def _order(names: list[str], parts: Mapping[str, Gains], mixed: Mixed | None, ra
     )
 
 
-def _short_run(name: str, number: int, gains: RunGains, ranker: Ranker, short: ShortRuns) -> ShortRun | None:
+def _short_run(name: str, number: int, gains: RunGains, ranker: Ranker, short: SweepResult) -> ShortRun | None:
     """The record of one candidate, whose gains stand in column `number`."""
-    run = short.runs.get(name)
+    run = short.trials.get(name)
     ended = None if run is None else run.ended
-    if run is not None and run.readings:
+    if run is not None and run.evaluations:
         return _network_run(run, number, gains, short)
     loss = ranker.head_losses.get(name)
     if loss is None:
-        return ShortRun(stage="network", starts=short.starts, steps=0, rounds=0, ended=ended) if ended else None
+        return ShortRun(stage="network", starts=short.seeds, steps=0, rounds=0, ended=ended) if ended else None
     gain, ends = gains.log_loss.of(number)
     head = ranker.head
     accuracy = float((ranker.measured[name].kept.probabilities_after.argmax(1) == head.held_out_labels).mean())
@@ -246,20 +246,20 @@ def _short_run(name: str, number: int, gains: RunGains, ranker: Ranker, short: S
     )
 
 
-def _network_run(run: CandidateRun, number: int, gains: RunGains, short: ShortRuns) -> ShortRun:
-    def mean(name: str, readings: Sequence[Reading] = run.readings) -> float:
-        return float(np.mean([np.mean(getattr(one, name)) for one in readings]))
+def _network_run(run: Trial, number: int, gains: RunGains, short: SweepResult) -> ShortRun:
+    def mean(name: str, evaluations: Sequence[Evaluation] = run.evaluations) -> float:
+        return float(np.mean([np.mean(getattr(one, name)) for one in evaluations]))
 
-    hidden = bool(len(run.readings[0].hidden_right))
+    hidden = bool(len(run.evaluations[0].hidden_right))
     loss, loss_ends = gains.log_loss.of(number)
     after, after_ends = gains.cover.of(number)
     return ShortRun(
         stage="network",
-        starts=len(run.readings),
+        starts=len(run.evaluations),
         steps=run.steps,
-        rounds=run.rounds,
+        rounds=run.rung,
         accuracy=mean("right"),
-        accuracy_gain=mean("right") - mean("right", run.clean),
+        accuracy_gain=mean("right") - mean("right", run.reference),
         log_loss=mean("log_loss"),
         log_loss_gain=loss,
         log_loss_interval=loss_ends,

@@ -23,7 +23,7 @@ from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.rankings.augmentations.set_up import set_up, trained_backbone
 from eyeshot.rankings.augmentations.settings import check_settings
 from eyeshot.rankings.augmentations.shift import measure_shift
-from eyeshot.rankings.augmentations.spend_budget import spend_budget
+from eyeshot.rankings.augmentations.short_runs import spend_budget
 
 
 @gpu_errors_told()
@@ -113,10 +113,10 @@ def rank_augmentations(
             plan, data, bench, judged, ranker, budget_s=chosen.budget_s, progress=progress
         )
         order = None
-        if backbone.pretrained or any(run.readings for run in short.runs.values()):
+        if backbone.pretrained or any(trial.evaluations for trial in short.trials.values()):
             judged, order = rank_all(judged, ranker, short)
         else:
-            run_notes.append("No short run came to a reading: the ranking by cover stands.")
+            run_notes.append("No short run came to an evaluation: the ranking by cover stands.")
         notes += run_notes
         found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)

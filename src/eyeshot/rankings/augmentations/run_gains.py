@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.rankings.augmentations.one_ranking import Gains
-from eyeshot.rankings.augmentations.short_runs import CandidateRun
+from eyeshot.sweep import Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class RunGains:
 
 
 def gains_of_runs(
-    runs: Sequence[CandidateRun | None],
+    runs: Sequence[Trial | None],
     head_losses: Sequence[NDArray[np.float64] | None],
     clean_loss: NDArray[np.float64] | None,
     *,
@@ -45,7 +45,7 @@ def gains_of_runs(
     would have brought is in the interval too; with one start it is not.
 
     Args:
-        runs: K, None or without readings where the network was not trained.
+        runs: K, None or without evaluations where the network was not trained.
         head_losses: K float64 (n_val,), log loss of a head on clean images and views; None without a head stage.
         clean_loss: float64 (n_val,), of a head on clean images; None where there is no head stage.
         val_halves: bool (B, n_val)
@@ -59,8 +59,8 @@ def gains_of_runs(
     for number, (run, head_loss) in enumerate(zip(runs, head_losses, strict=True)):
         if head_loss is not None and clean_loss is not None:
             _put(found["head"], number, *_image_gain((np.exp(-head_loss) - np.exp(-clean_loss))[None], val_halves))
-        if run is not None and run.readings:
-            pairs = list(zip(run.readings, run.clean, strict=True))
+        if run is not None and run.evaluations:
+            pairs = list(zip(run.evaluations, run.reference, strict=True))
             losses = np.stack([clean.log_loss - one.log_loss for one, clean in pairs])
             _put(found["loss"], number, *_image_gain(losses, val_halves))
             sure = np.stack([np.exp(-one.log_loss) - np.exp(-clean.log_loss) for one, clean in pairs])
@@ -68,7 +68,7 @@ def gains_of_runs(
             covers = np.stack([one.cover_halves - clean.cover_halves for one, clean in pairs])
             value = float(np.mean([one.cover - clean.cover for one, clean in pairs]))
             _put(found["cover"], number, value, covers[chosen_starts(len(pairs), halves), np.arange(halves)])
-            if len(run.readings[0].hidden_right):
+            if len(run.evaluations[0].hidden_right):
                 hidden = np.stack([1.0 * one.hidden_right - clean.hidden_right for one, clean in pairs])
                 _put(found["hidden"], number, *_image_gain(hidden, val_halves))
         elif head_loss is not None and clean_loss is not None:
