@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictures
 
 from eyeshot.auditing import AuditReport, audit
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import InputError
+from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictures
 
 CLASSES = sorted(COLOURS)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 from PIL import Image, ImageOps
 
 from eyeshot.auditing import AuditReport, Finding, audit
 from eyeshot.core.errors import InputError
 from eyeshot.models import linear_probe
+from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 
 
 def looked_at(train: Path, test: Path | None = None, **options: object) -> AuditReport:

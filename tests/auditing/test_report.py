@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from decisions_made import key
 
+from decisions_made import key
 from eyeshot.auditing import AuditReport, CopyGroup, ImageRef, read_groups
 from eyeshot.core.errors import InputError
 

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
-from decisions_made import LABELS, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisions_made import LABELS, key, table_of
 from eyeshot.core.errors import InputError
 from eyeshot.data import (
     POLICIES,

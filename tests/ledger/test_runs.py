@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,9 +68,9 @@ def test_a_run_that_is_not_there_or_not_the_only_one_is_told(tmp_path: Path) -> 
     with pytest.raises(InputError, match="There are no runs yet"):
         find_run(tmp_path, "2026")
     first, second = create(tmp_path), create(tmp_path, 60)
-    with pytest.raises(InputError, match=f"Several runs begin with '2026': {first.name} and {second.name}"):
+    with pytest.raises(InputError, match=re.escape(f"Several runs begin with '2026': {first.name} and {second.name}")):
         find_run(tmp_path, "2026")
-    with pytest.raises(InputError, match=f"called '2027'. The latest: {second.name} and {first.name}"):
+    with pytest.raises(InputError, match=re.escape(f"called '2027'. The latest: {second.name} and {first.name}")):
         find_run(tmp_path, "2027")
 
 

@@ -1,4 +1,4 @@
-"""From a folder and decisions to a split, with what it is worth."""
+"""From a dataset to a split, with what it is worth."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split_quality import measure_leakage
 from eyeshot.core import SILENT, InputError, Progress
-from eyeshot.data import Decisions, ImageTable, LikeTest, Part, Split, divide, find_groups, merge_copy_groups
+from eyeshot.data import Dataset, ImageTable, LikeTest, Part, Split, check_shares, divide, load_small
 from eyeshot.models import Backbone, image_features, name_reader
 
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
@@ -38,62 +37,45 @@ class SplitRequest:
 
 
 def make_split(
-    table: ImageTable,
-    decisions: Decisions,
+    dataset: Dataset,
     request: SplitRequest,
     *,
     cache: Path,
-    audit: Path | None = None,
-    like: ImageTable | None = None,
+    basis: str = COPIES,
     backbone: Backbone | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
     command: str = "",
-) -> tuple[Split, ImageTable, list[str]]:
-    """Divide the images of a manifest.
+) -> Split:
+    """Divide all images of a dataset, whatever their roles were, duplicate groups whole.
 
     Args:
-        table: the labelled images of the manifest.
-        decisions: what people know about copies.
+        dataset: the images and their groups; where it has test images, the part "val" should resemble these.
         request: what is wanted.
         cache: folder of decoded images and features.
-        audit: an `audit.json` whose near copies stay together too.
-        like: test images that the part "val" should resemble.
+        basis: what counts as copies, for the record.
         backbone: whose features are read for leakage and likeness; None: thumbnails.
         device: where it runs.
         progress: told how far it is; None: nobody.
         command: what was typed.
 
-    Returns:
-        the split, the images that it divides (those that can be decoded), and sentences to print.
-
     Raises:
         InputError: an impossible demand, with its numbers.
     """
-    if like is not None and not request.val:
-        raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
+    check_request(request, like_test=dataset.test is not None)
     progress = progress or SILENT
-    groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding training images"))
-    more = read_groups(audit) if audit is not None else []
-    groups = merge_copy_groups(table, groups, decisions, more=more)
-    notes = []
-    if pixels.skipped:
-        one = pixels.skipped[0]
-        notes.append(f"{len(pixels.skipped)} images cannot be decoded and have no part, as {one.path}: {one.reason}.")
-    table, groups = table.take(pixels.rows), groups[pixels.rows]
-    basis = COPIES
-    if audit is not None:
-        basis += f", near copies of {audit.name} ({len(more)} groups)"
+    table, groups = dataset.images, dataset.groups
     reader = name_reader(backbone)
     features: NDArray[np.generic] | None = None
-    if request.leakage or like is not None:
+    if request.leakage or dataset.test is not None:
+        pixels = load_small(table, cache=cache, progress=progress.sub("reading images"))
         features = image_features(table, pixels, backbone, cache=cache, device=device, progress=progress)
-    found: LikeTest | None = None
-    if like is None:
+    likeness: LikeTest | None = None
+    if dataset.test is None:
         parts = _divide(table, groups, request)
     else:
         assert features is not None
-        parts, found = _like_test(table, groups, features, like, request, backbone, cache, device, progress)
+        parts, likeness = _like_test(table, groups, features, dataset.test, request, backbone, cache, device, progress)
     leakage = None
     if request.leakage:
         assert features is not None
@@ -101,11 +83,21 @@ def make_split(
             table, features, groups, folds=request.folds or round(1 / request.val), seed=request.seed, reader=reader,
             progress=progress.sub("heads on both splits"),
         )  # fmt: skip
-    split = Split(
-        command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=found, basis=basis,
+    return Split(
+        command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=likeness, basis=basis,
         leakage=leakage, parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
-    return split, table, notes
+
+
+def check_request(request: SplitRequest, *, like_test: bool) -> None:
+    """Refuse what no images can give, before any is read.
+
+    Raises:
+        InputError: neither folds nor a share, one that is out of range, or test images without a share.
+    """
+    if like_test and not request.val:
+        raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
+    check_shares(request.folds, request.val)
 
 
 def _divide(
@@ -128,7 +120,7 @@ def _like_test(
     device: str,
     progress: Progress,
 ) -> tuple[list[Part], LikeTest]:
-    pixels = find_groups(like, cache=cache, progress=progress.sub("decoding test images"))[1]
+    pixels = load_small(like, cache=cache, progress=progress.sub("decoding test images"))
     test = image_features(like.take(pixels.rows), pixels, backbone, cache=cache, device=device, progress=progress)
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
     weights, effective = density_ratio(train, target, groups, seed=request.seed)

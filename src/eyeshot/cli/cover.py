@@ -93,19 +93,20 @@ def run(
     from eyeshot.cli.cover_output import print_cover, print_json
     from eyeshot.cli.cover_run import cover_models
     from eyeshot.cli.numbers import duration, triple
-    from eyeshot.cli.project_data import cover_data
+    from eyeshot.cli.project_data import data_config
     from eyeshot.core import InputError, find_workspace
     from eyeshot.rankings import check_settings
 
     models = tuple(model or ())
     if weights is not None and len(models) > 1:
         raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
-    folder_of_train, data = cover_data(
-        train, test, manifest=manifest, split=split, fold=fold, labels=labels, path_column=path_column,
-        label_column=label_column, image_root=image_root,
+    data = data_config(
+        train, test, use_test=True, manifest=manifest, split=split, fold=fold, val=val, val_share=val_share, seed=seed,
+        labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
     )  # fmt: skip
+    folder_of_train = data.train
     settings = check_settings(
-        **data,
+        **data.model_dump(exclude={"train"}),
         model=models[0] if models else None,
         weights=weights,
         from_scratch=from_scratch,
@@ -114,8 +115,6 @@ def run(
         interpolation=interpolation,
         size=size,
         fit=fit,
-        val=val,
-        val_share=val_share,
         generated=generated,
         candidates=tuple(candidates or ()),
         map=tuple(map_ or ()),
@@ -127,7 +126,6 @@ def run(
         base=base,
         budget_s=duration(budget, "--budget") / max(1, len(models)),
         confirm=confirm,
-        seed=seed,
         device=device,
         images=images,
     )

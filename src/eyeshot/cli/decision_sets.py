@@ -42,7 +42,7 @@ def apply(
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
     from eyeshot.core import find_project, find_workspace
-    from eyeshot.data import apply_policy, find_groups, find_policy, merge_copy_groups
+    from eyeshot.data import apply_policy, find_duplicate_groups, find_policy
 
     chosen = find_policy(policy)
     log = find_log(decisions)
@@ -52,9 +52,10 @@ def apply(
     )
     manifest = read_manifest(table, found)
     with progress_shown() as progress:
-        groups, _ = find_groups(manifest.table, cache=find_workspace().cache, progress=progress.sub("decoding"))
-    more = read_groups(audit) if audit is not None else []
-    groups = merge_copy_groups(manifest.table, groups, found, more=more)
+        groups, _ = find_duplicate_groups(
+            manifest.table, found, cache=find_workspace().cache, more=read_groups(audit) if audit is not None else (),
+            progress=progress.sub("decoding"),
+        )  # fmt: skip
     made, stopped = apply_policy(chosen, manifest, groups, min_per_class=min_per_class, known=found, author=author)
     for one in stopped:
         typer.echo(f"stopped: {one.label!r} would keep {one.left} images: {', '.join(one.names[:4])}")
@@ -91,7 +92,7 @@ def compare(
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.project_data import find_log, read_decisions, read_train
     from eyeshot.core import find_project, find_workspace
-    from eyeshot.data import find_groups, merge_copy_groups
+    from eyeshot.data import find_duplicate_groups
     from eyeshot.models import choose_device, image_features, load_backbone, name_reader
 
     found = read_decisions(find_log(decisions))
@@ -103,11 +104,12 @@ def compare(
     backbone = None if model is None else load_backbone(model, weights=weights)
     cache = find_workspace().cache
     with progress_shown() as progress:
-        groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding"))
         near = find_workspace().results("audit") / "audit.json"
-        more = read_groups(near) if near.is_file() else []
-        groups = merge_copy_groups(table, groups, found, more=more)[pixels.rows]
-        table = table.take(pixels.rows)
+        groups, pixels = find_duplicate_groups(
+            table, found, cache=cache, more=read_groups(near) if near.is_file() else (),
+            progress=progress.sub("decoding"),
+        )  # fmt: skip
+        table, groups = table.take(pixels.rows), groups[pixels.rows]
         features = image_features(
             table, pixels, backbone, cache=cache, device=str(choose_device(device)[0]),
             progress=progress,

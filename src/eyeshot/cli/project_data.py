@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from eyeshot.core import Progress, Project
-    from eyeshot.data import DecisionLog, Decisions, ImageTable, Manifest
+    from eyeshot.data import DataConfig, DecisionLog, Decisions, ImageTable, Manifest
 
 Train = Annotated[
     Path | None, typer.Argument(help="Folder of labelled images. Default: what eyeshot.toml says.", show_default=False)
@@ -99,29 +99,6 @@ def project_files(*, manifest: bool = True, split: bool = True) -> tuple[Path | 
     return decisions, divided
 
 
-def chosen_images(
-    table: ImageTable, *, manifest: bool, split: bool, fold: int | None
-) -> tuple[ImageTable, ImageTable | None, list[str]]:
-    """Training images and, where there is a split, those that validate; and what was used, in sentences."""
-    from eyeshot.core import InputError
-    from eyeshot.data import use_decisions, use_split
-
-    decisions, divided = project_files(manifest=manifest, split=split)
-    if fold is not None and divided is None:
-        raise InputError(f"--fold {fold} needs a split. Make one: eyeshot split.")
-    notes: list[str] = []
-    if decisions is not None:
-        table, done = use_decisions(table, decisions)
-        notes += done
-    if divided is None:
-        return table, None, notes
-    rows, done = use_split(table, divided, fold=fold)
-    notes += done
-    if rows is None:
-        return table, None, notes
-    return table.take(rows[0]), table.take(rows[1]), notes
-
-
 def read_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     """The images after decisions; what a person should know goes to standard error."""
     from eyeshot.data import compute_manifest
@@ -132,38 +109,52 @@ def read_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     return manifest
 
 
-def cover_data(
+def data_config(
     train: Path | None,
-    test: Path | None,
+    test: Path | None = None,
     *,
-    manifest: bool,
-    split: bool,
-    fold: int | None,
-    labels: Path | None,
-    path_column: str | None,
-    label_column: str | None,
-    image_root: Path | None,
-) -> tuple[Path, dict[str, Any]]:
-    """The training folder, and the settings of `eyeshot cover` that say which images it is about.
+    use_test: bool = False,
+    manifest: bool = True,
+    decisions: Path | None = None,
+    split: bool = True,
+    fold: int | None = None,
+    val: Path | None = None,
+    val_share: float | None = 0.2,
+    seed: int = 0,
+    labels: Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: Path | None = None,
+) -> DataConfig:
+    """Which images a command is about: what was typed and, where nothing was, what the project says.
+
+    Args:
+        train, test: folders that were typed.
+        use_test: the command reads test images: those of the project where none were typed.
+        manifest, split: use the project's decisions and split, where they are there.
+        decisions: a file of decisions in the place of the project's.
 
     Raises:
         InputError: no training images, or a use of test images that the rules do not allow.
     """
-    from eyeshot.core import InputError, Project, find_project
+    from eyeshot.core import Project, find_project
+    from eyeshot.data import DataConfig
 
     project = find_project()
     folder: Path = project.value("train", train, needed="TRAIN must be a folder of labelled images")
+    # A folder of another kind than the project's must not be read with the project's CSV.
     own = project if train is None else Project()
-    rules = project.rules() if project.file is not None else ""
+    rules = project.rules() if use_test and project.file is not None else ""
     if test is not None:
         project.check_use("features", "--test")
-    elif project.test_images == "nothing" and own.data.get("test") is not None:
+    elif use_test and project.test_images == "nothing" and own.data.get("test") is not None:
         rules += " The target is the validation images."
-    else:
+    elif use_test:
         test = own.data.get("test")
-    decisions, divided = project_files(manifest=manifest, split=split)
-    if fold is not None and divided is None:
-        raise InputError(f"--fold {fold} needs a split. Make one: eyeshot split.")
-    given = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
-    data: dict[str, Any] = {name: own.value(name, value) for name, value in given.items()}
-    return folder, {**data, "test": test, "decisions": decisions, "split": divided, "fold": fold, "rules": rules}
+    own_decisions, divided = project_files(manifest=manifest, split=split)
+    return DataConfig(
+        train=folder, test=test, val=val, val_share=val_share, decisions=decisions or own_decisions,
+        split=None if val is not None else divided, fold=fold, seed=seed, rules=rules,
+        labels=own.value("labels", labels), path_column=own.value("path_column", path_column),
+        label_column=own.value("label_column", label_column), image_root=own.value("image_root", image_root),
+    )  # fmt: skip

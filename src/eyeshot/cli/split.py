@@ -43,11 +43,11 @@ def run(
     import shlex
     import sys
 
-    from eyeshot.auditing import SplitRequest, make_split
+    from eyeshot.auditing import COPIES, SplitRequest, check_request, make_split, read_groups
     from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
+    from eyeshot.cli.project_data import data_config
     from eyeshot.core import InputError, find_project, find_workspace
-    from eyeshot.data import SPLIT_FILE, check_apart, count_parts, read_images
+    from eyeshot.data import SPLIT_FILE, check_data, count_parts, load_dataset
     from eyeshot.models import choose_device, load_backbone
 
     if small not in ("refuse", "train"):
@@ -56,36 +56,40 @@ def run(
         folds=folds if folds is not None else (0 if val else 5), val=val, seed=seed, small=small == "train",
         leakage=leakage,
     )  # fmt: skip
+    check_request(request, like_test=like_test is not None)
     project, workspace = find_project(), find_workspace()
     if like_test is not None:
         project.check_use("features", "--like-test")
-        check_apart(project.value("train", train, needed="TRAIN must be a folder of labelled images"), like_test)
-    found = read_decisions(find_log(decisions))
-    table = read_train(
-        project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
-    )
-    manifest = read_manifest(table, found)
-    like = None if like_test is None else read_images(like_test, labelled=False, cache=workspace.cache)
+    data = data_config(
+        train, like_test, decisions=decisions, split=False, val_share=None, seed=seed, labels=labels,
+        path_column=path_column, label_column=label_column, image_root=image_root,
+    )  # fmt: skip
+    check_data(data)
     own_audit = workspace.results("audit") / "audit.json"
     if audit is None and own_audit.is_file():
         audit = own_audit
+    near = read_groups(audit) if audit is not None else []
+    basis = COPIES if audit is None else f"{COPIES}, near copies of {audit.name} ({len(near)} groups)"
     backbone = None if model is None else load_backbone(model, weights=weights)
     with progress_shown() as progress:
-        split, divided, notes = make_split(
-            manifest.table, found, request, cache=workspace.cache, audit=audit, like=like, backbone=backbone,
+        dataset = load_dataset(data, cache=workspace.cache, progress=progress, near_duplicates=near)
+        split = make_split(
+            dataset, request, cache=workspace.cache, basis=basis, backbone=backbone,
             device=str(choose_device(device)[0]), progress=progress, command=shlex.join(["eyeshot", *sys.argv[1:]]),
         )  # fmt: skip
     file = out or workspace.project / SPLIT_FILE
     split.write(file)
-    for note in (*table.notes, *notes):
+    for note in dataset.notes:
         typer.echo(f"- {note}")
     typer.echo(f"Copies stay together by {split.basis}.")
     if audit is None:
         typer.echo(
             "Near copies (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
         )
-    counts = ", ".join(f"{name}: {count}" for name, count in count_parts(divided, split.of(divided)).items())
-    typer.echo(f"{len(divided)} images in {len(divided.classes)} classes: {counts}.")
+    counts = ", ".join(
+        f"{name}: {count}" for name, count in count_parts(dataset.images, split.of(dataset.images)).items()
+    )
+    typer.echo(f"{len(dataset.images)} images in {len(dataset.classes)} classes: {counts}.")
     if split.like_test is not None:
         typer.echo(split.like_test.words())
         typer.echo(project.rules())

@@ -45,13 +45,13 @@ def run(
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED.")
+        Path | None, typer.Option(help="Folder of the run. Default: one in eyeshot-out/runs, named by time and model.")
     ] = None,
     manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
     split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
     fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and time, memory and disk.")] = False,
 ) -> None:
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import shlex
@@ -59,25 +59,20 @@ def run(
 
     from eyeshot.cli.console import progress_shown
     from eyeshot.cli.numbers import triple, values_checked
-    from eyeshot.cli.project_data import chosen_images, read_train
+    from eyeshot.cli.project_data import data_config
     from eyeshot.cli.scratch import workspace_for
-    from eyeshot.core import find_project
-    from eyeshot.data import check_apart
-    from eyeshot.training import plan_training, train_folder
+    from eyeshot.core import ModelError
+    from eyeshot.ledger import place_training
+    from eyeshot.training import estimate_training, plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
     with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
-        project = find_project()
-        folder = project.value("train", train, needed="TRAIN must be a folder of labelled images")
-        if val is not None:
-            check_apart(folder, val)
-        table = read_train(
-            project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
-            cache=workspace.cache, progress=progress,
+        data = data_config(
+            train, manifest=manifest, split=split, fold=fold, val=val, val_share=val_share, seed=seed,
+            labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
         )  # fmt: skip
-        chosen, held_out, used = chosen_images(table, manifest=manifest, split=split and val is None, fold=fold)
         plan = plan_training(
-            chosen,
+            data,
             model=model,
             weights=weights,
             from_scratch=from_scratch,
@@ -87,8 +82,6 @@ def run(
             interpolation=interpolation,  # type: ignore[arg-type]
             fit=fit,  # type: ignore[arg-type]
             augment=tuple(augment or ()),
-            val=val if held_out is None else held_out,
-            val_share=val_share,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -98,12 +91,20 @@ def run(
             workspace=workspace,
             progress=progress,
         )
+        if out is None:
+            plan = place_training(plan, workspace.results("runs"), command=command, dry_run=dry_run)
     if not json_ or dry_run:
-        for note in (*used, *plan.notes):
+        for note in plan.notes:
             typer.echo(f"- {note}", err=json_)
     if dry_run:
         names = ", ".join(one.name for one in plan.augmentations) or "clean images"
-        typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {names}: {plan.settings}")
+        data_words = f"{len(plan.dataset.train_rows)} images, {len(plan.dataset.val_rows)} validate"
+        typer.echo(f"Would train {plan.backbone.name} on {data_words}, with {names}: {plan.settings.words}.")
+        try:
+            with progress_shown() as progress:
+                typer.echo(estimate_training(plan, progress=progress).words)
+        except ModelError as error:
+            typer.echo(f"It would fail: {error}")
         typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
         return
     with progress_shown() as progress:
@@ -128,5 +129,5 @@ def run(
     typer.echo(
         "Next: the same command with another --augment, to compare."
         if others
-        else f"Next: eyeshot cover {shlex.quote(str(folder))} --test TEST, to find an augmentation."
+        else f"Next: eyeshot rank augmentations {shlex.quote(str(data.train))} --test TEST, to find an augmentation."
     )

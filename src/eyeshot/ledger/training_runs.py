@@ -37,12 +37,12 @@ def place_training(plan: TrainPlan, runs: Path, *, command: str = "", dry_run: b
 
 def training_key(plan: TrainPlan) -> str:
     """Key of all that decides a training and is known before images are decoded."""
-    tables = [table for table in (plan.train, plan.val) if table is not None]
+    dataset = plan.dataset
     return key_of(
         plan.backbone.fingerprint,
         plan.settings.model_dump(exclude={"time_cap_s"}),
         [(augmentation.fingerprint, augmentation.probability) for augmentation in plan.augmentations],
-        [(table.contents, table.labels, table.classes) for table in tables],
-        plan.val_share,
+        (dataset.images.contents, dataset.images.labels, dataset.classes),
+        (dataset.train_rows, dataset.val_rows),
         plan.device,
     )

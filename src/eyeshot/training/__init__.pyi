@@ -5,6 +5,7 @@ from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
 from .config import default_settings as default_settings
+from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder

@@ -42,7 +42,7 @@ def test_after_linear_probes_the_better_ones_get_eight_steps_from_two_seeds() ->
     # 2 x 41 x 2 x (8 x 0.6 + 2) = 1115 s for all, and a reserve.
     assert note == (
         "Short runs: 20 of 40 candidates, the first ones by linear probes on features, since --budget 10m holds no "
-        "more; all 40 take about --budget 20m here, or --budget 5m with --size 112."
+        "more; training all of them takes about --budget 20m here, or --budget 5m with --size 112."
     )
 
 
@@ -60,14 +60,14 @@ def test_a_budget_that_holds_no_step_trains_nobody_and_says_what_would_do(head_s
     chosen, notes = choose(5, head_stage=head_stage)
     assert chosen == {}
     assert notes == [
-        f"Short runs: --budget 5s holds none, so {words}; all 40 take about --budget 20m here, or --budget 2m with "
-        "--size 56."
+        f"Short runs: --budget 5s holds none, so {words}; training all of them takes about --budget 20m here, or "
+        "--budget 2m with --size 56."
     ]
 
 
 def test_at_a_small_size_no_smaller_one_is_named() -> None:
     _, (note,) = choose(5, size=32)
-    assert note.endswith("all 40 take about --budget 20m here.")
+    assert note.endswith("training all of them takes about --budget 20m here.")
 
 
 def test_where_the_disk_is_short_fewer_are_trained() -> None:
@@ -89,4 +89,4 @@ def test_a_ranking_with_hardly_any_budget_is_the_ranking_by_coverage_and_says_so
         candidate.rank for candidate in first.report.candidates
     ]
     (note,) = [note for note in report.notes if note.startswith("Short runs: --budget 0.5s holds none")]
-    assert "so coverage ranks alone; all 4 take about --budget" in note
+    assert "so coverage ranks alone; training all of them takes about --budget" in note

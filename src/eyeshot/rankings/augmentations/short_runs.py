@@ -300,7 +300,7 @@ def _is_enough(counts: Sequence[int], budget_s: float, costs: Costs, head_stage:
 
 def _what_all_take(counts: Sequence[int], budget_s: float, costs: Costs, size: int) -> str:
     """Which budget trains all candidates at this size, and which at a smaller one."""
-    words = f"all {sum(counts)} take about --budget {_budget_text(budget_for(counts, costs))} here"
+    words = f"training all of them takes about --budget {_budget_text(budget_for(counts, costs))} here"
     side = size // 2
     if side < SMALLEST_SIDE:
         return words

@@ -13,7 +13,7 @@ from PIL import Image
 from eyeshot.core import CallbackProgress
 from eyeshot.data import Geometry, ImageTable, PixelStore, decode, read_images
 from eyeshot.data import pixel_store as pixels
-from eyeshot.data.skipped import count_reasons
+from eyeshot.data.listing import count_reasons
 
 GEOMETRY = Geometry(16)
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from decisions_made import LABELS, START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisions_made import LABELS, START, decision_lists, key, table_of
 from eyeshot.data import (
     Contradiction,
     Decision,

@@ -8,7 +8,7 @@ import pytest
 
 from eyeshot.core.errors import InputError
 from eyeshot.data import ImageTable, read_images
-from eyeshot.data.skipped import count_reasons
+from eyeshot.data.listing import count_reasons
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_splitting import images, plain, seeds, table_of
+from test_split_holdout import images, plain, seeds, table_of
 
 from eyeshot.core.errors import InputError
 from eyeshot.data import copy_groups, make_folds

@@ -4,10 +4,10 @@ from datetime import timedelta
 from itertools import combinations
 
 import numpy as np
-from decisions_made import START, decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisions_made import START, decision_lists, key, table_of
 from eyeshot.data import ImageTable, copy_groups, decide, merge_copy_groups
 from eyeshot.data.decisions import Decision, Decisions, ordered
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from eyeshot.core.errors import InputError
 from eyeshot.data import ImageTable, read_images
-from eyeshot.data.skipped import count_reasons
+from eyeshot.data.listing import count_reasons
 
 
 def test_class_folders_become_labels_and_ids_are_paths_below_the_root(pets: Path) -> None:
