@@ -5,7 +5,6 @@ from .executor import Executor as Executor
 from .local import InProcess as InProcess
 from .local import Processes as Processes
 from .run import NO_TURN as NO_TURN
-from .run import Rung as Rung
 from .run import SweepResult as SweepResult
 from .run import run_sweep as run_sweep
 from .rungs import FEWEST_LEFT as FEWEST_LEFT
