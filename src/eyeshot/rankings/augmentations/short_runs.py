@@ -183,7 +183,7 @@ def spend_budget(
                 progress=progress.sub("seconds of short runs"),
             )
     else:
-        result, notes = SweepResult({}), ["Short runs: no candidate is left that keeps labels."]
+        result, names, notes = SweepResult({}), [], ["Short runs: no candidate is left that keeps labels."]
     if result.ended:
         notes.append(f"Short runs ended, since clean training failed: {result.ended}")
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
@@ -192,6 +192,11 @@ def spend_budget(
         Round(stage="network", candidates=rung.trials, steps=rung.steps, seconds=rung.seconds) for rung in result.rungs
     ]
     head = [Round(stage="head", candidates=everyone, steps=0, seconds=None)] if head_stage else []
+    words = budget_words(
+        rounds, budget_s=budget_s, used_s=result.used_s, steps=result.steps, starts=result.seeds, share=share
+    )
+    if lists and not names:
+        words = notes[0]  # why nobody was trained, and what would do
     record = BudgetRecord(
         budget_s=budget_s,
         used_s=round(result.used_s, 2),
@@ -199,9 +204,7 @@ def spend_budget(
         rounds=[*head, *rounds],
         steps=result.steps,
         share_of_full=share,
-        words=budget_words(
-            rounds, budget_s=budget_s, used_s=result.used_s, steps=result.steps, starts=result.seeds, share=share
-        ),
+        words=words,
     )  # fmt: skip
     return result, record, notes
 
