@@ -16,7 +16,7 @@ from command_line import MODEL, Digits, Done, Eyeshot, tree
 
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.rankings import RankingReport
-from eyeshot.rankings.augmentations.short_runs import NO_TURN
+from eyeshot.sweep import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 
@@ -118,21 +118,23 @@ def test_a_budget_that_is_no_time_is_told_before_anything(eyeshot: Eyeshot, digi
     assert tree(tmp_path) == before
 
 
-def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_images_are_decoded(
-    eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_budget_that_is_too_small_for_a_step_ranks_by_coverage_and_says_what_would_do(
+    eyeshot: Eyeshot, digits: Digits
 ):
-    monkeypatch.setenv("EYESHOT_CACHE", str(tmp_path / "cache"))
-    refuse_to_decode(monkeypatch)
-    message = error_of(cover(eyeshot, digits, "--budget", "0.01s"))
-    found = re.search(
-        r"--budget must be enough for one step of each of 1 candidates and of clean: about (\d+) s here, got 0.01 s\. "
-        r"Give --budget (\d+)m, fewer --candidates, or --budget 0",
-        message,
+    done = cover(eyeshot, digits, "--budget", "0.01s")
+    assert done.code == 0, done.err
+    report = written()
+    (note,) = [note for note in report.notes if note.startswith("Short runs: ")]
+    found = re.fullmatch(
+        r"Short runs: --budget 0\.01s holds none, so coverage ranks alone; "
+        r"training all of them takes about --budget \d+[smh] here\.",
+        note,
     )
-    least, better = map(int, found.groups())
-    assert 1 <= least <= 60 * better
-    assert {path.parts[0] for path in map(Path, tree(tmp_path / "cache"))} == {"headers"}
-    assert cover(eyeshot, digits, "--budget", f"{better}m", "--dry-run").code == 0
+    assert found, note
+    assert note in " ".join(done.out.split())
+    assert report.of("ranked")[0].score is not None
+    assert report.budget.steps == 0
+    assert cover(eyeshot, digits, "--budget", "0.01s", "--dry-run").code == 0
 
 
 def test_a_dry_run_counts_the_budget_and_spends_none_of_it(eyeshot: Eyeshot, digits: Digits):

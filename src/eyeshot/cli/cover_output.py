@@ -78,6 +78,7 @@ def print_cover(
     _print_answer(report)
     if report.order is not None and report.budget is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
+    if report.budget is not None:
         typer.echo(report.budget.words)
     print_confirmed(report)
     if report.skipped:

@@ -45,7 +45,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED.")
+        Path | None, typer.Option(help="Folder of the run. Default: one in eyeshot-out/runs, named by time and model.")
     ] = None,
     manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
     split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
@@ -62,6 +62,7 @@ def run(
     from eyeshot.cli.project_data import data_config
     from eyeshot.cli.scratch import workspace_for
     from eyeshot.core import ModelError
+    from eyeshot.ledger import place_training
     from eyeshot.training import estimate_training, plan_training, train_folder
 
     command = shlex.join(["eyeshot", *sys.argv[1:]])
@@ -90,6 +91,8 @@ def run(
             workspace=workspace,
             progress=progress,
         )
+        if out is None:
+            plan = place_training(plan, workspace.results("runs"), command=command, dry_run=dry_run)
     if not json_ or dry_run:
         for note in plan.notes:
             typer.echo(f"- {note}", err=json_)

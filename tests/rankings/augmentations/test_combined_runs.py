@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counted_clock import counted_clock
 from small_run import SETTINGS, World, few_epochs
 
 from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations import short_runs, spend_budget
 from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
-from eyeshot.rankings.augmentations.halving import Costs
 from eyeshot.rankings.augmentations.plan import Plan, prepare
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.report import Candidate, RankedBy, Shift
 from eyeshot.rankings.augmentations.scores import AugmentationScores, measure, unranked_records
 from eyeshot.rankings.augmentations.settings import check_settings
-from eyeshot.rankings.augmentations.short_runs import NO_TURN, CandidateRun, ShortRuns
+from eyeshot.rankings.augmentations.short_runs import spend_budget
+from eyeshot.sweep import NO_TURN, Costs, SweepResult, Trial
 
 Spend = Callable[..., Any]
-STEP_S, READ_S, BUDGET_S = 0.2, 0.5, 60.0
+STEP_S, EVALUATE_S, BUDGET_S = 0.2, 0.5, 60.0
 SHIFT = Shift(
     target_coverage=0.2, held_out_coverage=1.0, ratio=0.2, target_consistent=0.1, held_out_consistent=0.5, weight=0.8,
     domain_auc=None, count=40, words="A shift.",
@@ -57,7 +57,7 @@ def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> 
     # An hour: this machine is timed here, and a busy one would refuse a minute. What is spent goes by the clock below.
     settings = check_settings(**(SETTINGS | {"test": world.test, "budget_s": 3600.0} | changes))
     plan = prepare(world.train, settings, cache=cache)
-    plan = replace(plan, costs=Costs(STEP_S, READ_S), candidates=(*plan.candidates, *more))
+    plan = replace(plan, costs=Costs(STEP_S, EVALUATE_S), candidates=(*plan.candidates, *more))
     data = decode_tables(plan.tables, plan.backbone.geometry, settings, cache=cache)
     if shuffled:
         random = np.random.default_rng(5)
@@ -78,26 +78,11 @@ def lay(world: World, cache: Path, *more, shuffled: bool = False, **changes) -> 
 
 @pytest.fixture(scope="module")
 def spend() -> Spend:
-    """Spends a budget on a clock that counts steps and readings, so that it buys the same everywhere."""
-    now = 0.0
-    train, read, usual = short_runs.train_steps, short_runs.read_state, short_runs.run_short
-
-    def training(*arguments, count, **options):
-        nonlocal now
-        now += STEP_S * count
-        return train(*arguments, count=count, **options)
-
-    def reading(*arguments, **options):
-        nonlocal now
-        now += READ_S
-        return read(*arguments, **options)
+    """Spends a budget on a clock that counts steps and evaluations, so that it buys the same everywhere."""
 
     def spent(table: Table, board: Scoreboard):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(short_runs, "train_steps", training)
-            patch.setattr(short_runs, "read_state", reading)
-            patch.setattr(spend_budget, "run_short", lambda *given, **more: usual(*given, clock=lambda: now, **more))
-            return spend_budget.spend_budget(
+        with counted_clock(step_s=STEP_S, evaluate_s=EVALUATE_S):
+            return spend_budget(
                 table.plan, table.data, table.context, table.candidates, board, budget_s=BUDGET_S, progress=SILENT
             )
 
@@ -109,7 +94,7 @@ def outcome(world: World, spend: Spend, tmp_path_factory: pytest.TempPathFactory
     """The small run, its candidates twice under other names, and two that do nothing."""
     more = [named("rotate-one", like="rotate-15"), named("rotate-two", like="rotate-15")]
     more += [named("nothing", like="clean"), named("noise", like="no-op")]
-    table = lay(world, tmp_path_factory.mktemp("cache"), *more)
+    table = lay(world, tmp_path_factory.mktemp("cache"), *more, max_images=90)
     board = table.board()
     short, budget, notes = spend(table, board)
     return (*rank_combined(table.candidates, board, short), budget, notes)
@@ -227,7 +212,7 @@ def test_gains_on_top_of_a_base_are_zero_for_doing_nothing_more(world: World, tm
 def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(world: World, tmp_path: Path):
     """The budget was over before anyone's turn: reach alone is known."""
     table = lay(world, tmp_path)
-    nobody = ShortRuns(runs={one.name: CandidateRun(ended=NO_TURN) for one in table.candidates})
+    nobody = SweepResult({one.name: Trial(one.name, one.name, ended=NO_TURN) for one in table.candidates})
     candidates, order = rank_combined(table.candidates, table.board(), nobody)
     regularisers = [one for one in candidates if one.role == "regulariser"]
     assert regularisers

@@ -17,13 +17,13 @@ from scipy.stats import rankdata
 from eyeshot.core import draw_half_samples, half_sample_error, half_sample_interval, percent, spearman
 from eyeshot.rankings.augmentations import recommendation
 from eyeshot.rankings.augmentations.context import IDENTITY
+from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
 from eyeshot.rankings.augmentations.label_preservation import CleanProbe
 from eyeshot.rankings.augmentations.ranking import place_in_report, rank_gains
-from eyeshot.rankings.augmentations.reading import Reading, scaled_log_loss
 from eyeshot.rankings.augmentations.report import Candidate, Order, Part, RankedBy, Role, Shift, ShortRun
 from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 from eyeshot.rankings.augmentations.shift import LEAST_CONSISTENT
-from eyeshot.rankings.augmentations.short_runs import CandidateRun, ShortRuns
+from eyeshot.sweep import SweepResult, Trial
 
 RANKED: Role = "ranked"
 REGULARISER: Role = "regulariser"
@@ -83,7 +83,7 @@ class Scoreboard:
     sample_losses: Mapping[str, Array]
     val_halves: NDArray[np.bool_]
 
-    def run_gains(self, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> dict[str, Gains]:
+    def run_gains(self, names: Sequence[str], runs: Mapping[str, Trial]) -> dict[str, Gains]:
         """Gains of short runs, or of probes where the network was not trained; see `gains_of_runs`."""
         return gains_of_runs(
             [runs.get(name) for name in names],
@@ -124,7 +124,7 @@ class Scoreboard:
             parts, [(self.weight, ["coverage_gain", "post_training_coverage"]), (1 - self.weight, validation)]
         )
 
-    def order(self, role: str, names: Sequence[str], runs: Mapping[str, CandidateRun]) -> list[str]:
+    def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
         """The candidates of a role, first to last."""
         if not names:
             return []
@@ -171,7 +171,7 @@ def make_scoreboard(
 
 
 def rank_combined(
-    candidates: Sequence[Candidate], board: Scoreboard, short: ShortRuns
+    candidates: Sequence[Candidate], board: Scoreboard, short: SweepResult
 ) -> tuple[list[Candidate], Order]:
     """Candidates with their short runs, parts and ranks by the combined score; roles stay."""
     updated: dict[str, Candidate] = {}
@@ -182,7 +182,7 @@ def rank_combined(
         if not everyone:
             continue
         names = [candidate.name for candidate in everyone]
-        run_gains = board.run_gains(names, short.runs)
+        run_gains = board.run_gains(names, short.trials)
         for number, candidate in enumerate(everyone):
             run = _short_run(candidate.name, number, run_gains, board, short)
             reasons = [*candidate.reasons, *recommendation.run_reasons(run)]
@@ -250,16 +250,16 @@ def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | No
 
 
 def _short_run(
-    name: str, number: int, gains: Mapping[str, Gains], board: Scoreboard, short: ShortRuns
+    name: str, number: int, gains: Mapping[str, Gains], board: Scoreboard, short: SweepResult
 ) -> ShortRun | None:
     """The record of a candidate, whose gains stand in column `number`."""
-    run = short.runs.get(name)
+    run = short.trials.get(name)
     ended = None if run is None else run.ended
-    if run is not None and run.readings:
+    if run is not None and run.evaluations:
         return _network_run(run, number, gains, short)
     loss = board.sample_losses.get(name)
     if loss is None:
-        return ShortRun(stage="network", seeds=short.starts, steps=0, rungs=0, ended=ended) if ended else None
+        return ShortRun(stage="network", seeds=short.seeds, steps=0, rungs=0, ended=ended) if ended else None
     gain, ends = gains["log_loss"].of(number)
     probe = board.probe
     predicted = board.measured[name].labels.probabilities_after.argmax(1)
@@ -278,20 +278,20 @@ def _short_run(
     )
 
 
-def _network_run(run: CandidateRun, number: int, gains: Mapping[str, Gains], short: ShortRuns) -> ShortRun:
-    def mean(name: str, readings: Sequence[Reading] = run.readings) -> float:
-        return float(np.mean([np.mean(getattr(reading, name)) for reading in readings]))
+def _network_run(run: Trial, number: int, gains: Mapping[str, Gains], short: SweepResult) -> ShortRun:
+    def mean(name: str, evaluations: Sequence[Evaluation] = run.evaluations) -> float:
+        return float(np.mean([np.mean(getattr(evaluation, name)) for evaluation in evaluations]))
 
-    half_masked = bool(len(run.readings[0].hidden_right))
+    half_masked = bool(len(run.evaluations[0].hidden_right))
     loss, loss_ends = gains["log_loss"].of(number)
     after, after_ends = gains["post_training_coverage"].of(number)
     return ShortRun(
         stage="network",
-        seeds=len(run.readings),
+        seeds=len(run.evaluations),
         steps=run.steps,
-        rungs=run.rounds,
+        rungs=run.rung,
         accuracy=mean("right"),
-        accuracy_gain=mean("right") - mean("right", run.clean),
+        accuracy_gain=mean("right") - mean("right", run.reference),
         log_loss=mean("log_loss"),
         log_loss_gain=loss,
         log_loss_interval=loss_ends,
@@ -308,7 +308,7 @@ def _network_run(run: CandidateRun, number: int, gains: Mapping[str, Gains], sho
 
 
 def gains_of_runs(
-    runs: Sequence[CandidateRun | None],
+    runs: Sequence[Trial | None],
     sample_losses: Sequence[Array | None],
     clean_loss: Array | None,
     *,
@@ -321,7 +321,7 @@ def gains_of_runs(
     would have brought is in the interval too; with one seed it is not.
 
     Args:
-        runs: K, None or without readings where the network was not trained.
+        runs: K, None or without evaluations where the network was not trained.
         sample_losses: K float64 (n_val,), log loss of a probe on clean images and samples; None without a probe stage.
         clean_loss: float64 (n_val,), of a probe on clean images; None where there is no probe stage.
         val_halves: bool (B, n_val)
@@ -343,14 +343,14 @@ def gains_of_runs(
         values[number], over_halves[:, number] = gain
 
     for number, (run, loss) in enumerate(zip(runs, sample_losses, strict=True)):
-        trained = run is not None and bool(run.readings)
+        trained = run is not None and bool(run.evaluations)
         if loss is not None and clean_loss is not None:
             put("probe_validation", number, _image_gain((np.exp(-loss) - np.exp(-clean_loss))[None], val_halves))
             if not trained:
                 put("log_loss", number, _image_gain((clean_loss - loss)[None], val_halves))
         if run is None or not trained:
             continue
-        pairs = list(zip(run.readings, run.clean, strict=True))
+        pairs = list(zip(run.evaluations, run.reference, strict=True))
         losses = np.stack([clean.log_loss - reading.log_loss for reading, clean in pairs])
         put("log_loss", number, _image_gain(losses, val_halves))
         probabilities = np.stack([np.exp(-reading.log_loss) - np.exp(-clean.log_loss) for reading, clean in pairs])
@@ -359,7 +359,7 @@ def gains_of_runs(
         over_halves = np.stack([reading.cover_halves - clean.cover_halves for reading, clean in pairs])
         chosen = over_halves[seed_of_halves(len(pairs), halves), np.arange(halves)]
         put("post_training_coverage", number, (coverage, chosen))
-        if len(run.readings[0].hidden_right):
+        if len(run.evaluations[0].hidden_right):
             masked = np.stack([1.0 * reading.hidden_right - clean.hidden_right for reading, clean in pairs])
             put("half_masked", number, _image_gain(masked, val_halves))
     image, target = 1 / max(1, val_halves.shape[1]), 1 / max(1, targets)

@@ -60,7 +60,7 @@ def estimate(plan: Plan) -> Cost:
     if settings.full_train and plan.costs is not None:
         whole, _ = default_settings(backbone, tables.n_train, seed=settings.seed)
         steps = whole.epochs * max(1, tables.n_train // whole.batch_size)
-        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.views_s)
+        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.extra_s)
     seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s + settings.budget_s + confirm_s
     words = f"augment {augment_s:.0f} s, forward {forward_s:.0f} s, decode {decode_s:.0f} s, "
     words += f"scores {score_s:.0f} s, map {MAP_S:.0f} s"

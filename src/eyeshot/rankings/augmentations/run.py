@@ -47,7 +47,7 @@ from eyeshot.rankings.augmentations.scores import (
 )
 from eyeshot.rankings.augmentations.settings import RankingSettings, check_settings
 from eyeshot.rankings.augmentations.shift import measure_shift
-from eyeshot.rankings.augmentations.spend_budget import spend_budget
+from eyeshot.rankings.augmentations.short_runs import spend_budget
 
 
 @gpu_errors_told()
@@ -231,7 +231,7 @@ def rank_augmentations(
         short, more["budget"], run_notes = spend_budget(
             plan, data, context, ranking, board, budget_s=chosen.budget_s, progress=progress
         )
-        if backbone.pretrained or any(run.readings for run in short.runs.values()):
+        if backbone.pretrained or any(trial.evaluations for trial in short.trials.values()):
             ranking, more["order"] = rank_combined(ranking, board, short)
         else:
             run_notes.append("No short run came to an evaluation: the ranking by coverage stands.")

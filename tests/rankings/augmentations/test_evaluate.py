@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from eyeshot.rankings.augmentations.reading import (
+from eyeshot.rankings.augmentations.evaluate import (
     GREY,
-    Reading,
+    Evaluation,
+    EvaluationFormat,
     balance_of,
     fit_temperature,
     hide_half,
-    load_reading,
     scaled_log_loss,
 )
 
@@ -91,11 +91,12 @@ def test_balance_is_one_for_even_predictions_and_zero_for_one_class():
     assert balance_of(half) == pytest.approx(np.log(2) / np.log(4))
 
 
-def test_a_reading_comes_back_as_it_was_stored(tmp_path):
+def test_an_evaluation_comes_back_from_its_bytes():
     random = np.random.default_rng(0)
-    one = Reading(random.random(5), random.random(5) > 0.5, np.empty(0, bool), 0.25, random.random(7), 0.5, 0.75)
-    one.save(tmp_path / "one.npz")
-    back = load_reading(tmp_path / "one.npz")
+    evaluation = Evaluation(
+        random.random(5), random.random(5) > 0.5, np.empty(0, bool), 0.25, random.random(7), 0.5, 0.75
+    )
+    back = EvaluationFormat().loads(EvaluationFormat().dumps(evaluation))
     for name in ("log_loss", "right", "hidden_right", "cover_halves"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(one, name))
+        np.testing.assert_array_equal(getattr(back, name), getattr(evaluation, name))
     assert (back.cover, back.balance, back.confidence) == (0.25, 0.5, 0.75)
