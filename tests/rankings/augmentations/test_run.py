@@ -501,5 +501,5 @@ def test_a_target_of_duplicates_alone_is_refused_with_what_it_needs(world: World
     (tmp_path / "test").mkdir()
     for number in range(40):
         shutil.copy(copied, tmp_path / "test" / f"{number}.png")
-    with pytest.raises(InputError, match="at least 12 different target images .* got 1 among 40 files"):
+    with pytest.raises(InputError, match=r"at least 12 different target images .* got 1 among 40 files"):
         rerun(test=tmp_path / "test")
