@@ -75,7 +75,7 @@ class World:
             0.5, np.full(4, 0.5), 1.0, 1.0,
         )  # fmt: skip
 
-    def spend_budget(self, folder, budget_s: float, names=NAMES, regularisers=()) -> ShortRuns:
+    def spend_budget(self, folder, budget_s: float, names=NAMES, harder=()) -> ShortRuns:
         by_name = {one.name: one for one in augmentations()}
         training = SimpleNamespace(
             pool=None, labels=None, state={"steps": torch.tensor(0.0), "gap": torch.tensor(0.0)},
@@ -83,8 +83,8 @@ class World:
         )  # fmt: skip
         desk = SimpleNamespace(backbone=None, class_count=2, device="cpu")
         lists = {"ranked": [by_name[name] for name in names]}
-        if regularisers:
-            lists["regulariser"] = [by_name[name] for name in regularisers]
+        if harder:
+            lists["regulariser"] = [by_name[name] for name in harder]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(short_runs, "train_steps", self.train_steps)
             patch.setattr(short_runs, "read_state", self.read_state)
@@ -96,7 +96,7 @@ class World:
 
 
 def told(found: ShortRuns) -> dict[str, tuple]:
-    return {name: (run.steps, run.rungs, run.ended, len(run.readings)) for name, run in found.runs.items()}
+    return {name: (run.steps, run.rounds, run.ended, len(run.readings)) for name, run in found.runs.items()}
 
 
 def by_loss(kind: str, names, runs) -> list[str]:
@@ -124,7 +124,7 @@ def test_the_best_curve_gets_the_most_steps_and_losers_the_fewest(tmp_path_facto
     order = sorted(NAMES, key=final.get)
     steps = [found.runs[name].steps for name in order]
     assert steps == sorted(steps, reverse=True)
-    assert all(run.rungs >= 1 and run.ended is None for run in found.runs.values())
+    assert all(run.rounds >= 1 and run.ended is None for run in found.runs.values())
     for before, after in zip(found.rounds, found.rounds[1:], strict=False):
         assert after.candidates in (max(4, -(-before.candidates // 2)), max(4, -(-before.candidates // 4)), 4)
 
@@ -134,7 +134,7 @@ def test_the_best_curve_gets_the_most_steps_and_losers_the_fewest(tmp_path_facto
 def test_clean_and_candidate_are_read_after_as_many_steps_from_as_many_starts(tmp_path_factory, seed, budget_s):
     found = World(dict.fromkeys(NAMES, 1.0)).spend_budget(tmp_path_factory.mktemp("runs"), budget_s)
     for run in found.runs.values():
-        assert len(run.readings) == len(run.clean) == found.seeds
+        assert len(run.readings) == len(run.clean) == found.starts
         # A candidate that learns as clean does shows no gain at all.
         for one, clean in zip(run.readings, run.clean, strict=True):
             assert (one.log_loss == clean.log_loss).all()
@@ -174,7 +174,7 @@ def test_a_run_that_is_killed_and_continued_ends_as_one_that_was_not(tmp_path_fa
     assert [(one.candidates, one.steps) for one in found.rounds][:1] == [
         (one.candidates, one.steps) for one in whole.rounds
     ][:1]
-    first = min(run.rungs for run in whole.runs.values())
+    first = min(run.rounds for run in whole.runs.values())
     for name in NAMES:
         if whole.runs[name].rounds == first == found.runs[name].rounds:
             assert found.runs[name].steps == whole.runs[name].steps
@@ -215,8 +215,8 @@ def test_a_candidate_that_diverges_in_a_later_round_keeps_what_it_had(tmp_path):
 
     found = Later(final).spend_budget(tmp_path, 200)
     assert found.runs[best].ended == f"{best} diverged"
-    assert 1 <= found.runs[best].rounds < max(run.rungs for run in found.runs.values())
-    assert len(found.runs[best].readings) == len(found.runs[best].clean) == found.seeds
+    assert 1 <= found.runs[best].rounds < max(run.rounds for run in found.runs.values())
+    assert len(found.runs[best].readings) == len(found.runs[best].clean) == found.starts
     again = World(final)
     assert told(again.spend_budget(tmp_path, 200)) == told(found)
     assert not again.calls
@@ -243,13 +243,13 @@ def test_where_the_machine_stalls_in_the_first_round_those_without_a_turn_say_so
 
 
 def test_each_list_is_halved_on_its_own_and_only_the_harder_one_is_read_half_hidden(tmp_path):
-    regularisers = [one.name for one in augmentations("masking")][:6]
-    # All of the regularisers ones are worse than all others, and four of them go on all the same.
-    final = curves(0) | {name: 3.0 + number for number, name in enumerate(regularisers)}
-    found = World(final).spend_budget(tmp_path, 600, regularisers=regularisers)
-    left = max(run.rungs for run in found.runs.values())
-    assert sum(found.runs[name].rounds == left for name in regularisers) == 4
+    harder = [one.name for one in augmentations("masking")][:6]
+    # All of the harder ones are worse than all others, and four of them go on all the same.
+    final = curves(0) | {name: 3.0 + number for number, name in enumerate(harder)}
+    found = World(final).spend_budget(tmp_path, 600, harder=harder)
+    left = max(run.rounds for run in found.runs.values())
+    assert sum(found.runs[name].rounds == left for name in harder) == 4
     assert sum(found.runs[name].rounds == left for name in NAMES) == 4
-    assert all(len(found.runs[name].readings[0].hidden_right) for name in regularisers)
+    assert all(len(found.runs[name].readings[0].hidden_right) for name in harder)
     assert not any(len(found.runs[name].readings[0].hidden_right) for name in NAMES)
     assert all(len(one.hidden_right) for one in found.before)
