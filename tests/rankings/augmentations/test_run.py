@@ -494,3 +494,12 @@ def test_of_a_few_images_no_winner_is_named(world: World, tmp_path: Path):
     assert report.advice == "clean"
     for one in report.candidates:
         assert one.interval is None or (one.interval[0] >= -1 and one.interval[1] <= 1)
+
+
+def test_a_target_of_duplicates_alone_is_refused_with_what_it_needs(world: World, rerun, tmp_path: Path):
+    copied = sorted(world.test.iterdir())[0]
+    (tmp_path / "test").mkdir()
+    for number in range(40):
+        shutil.copy(copied, tmp_path / "test" / f"{number}.png")
+    with pytest.raises(InputError, match=r"at least 12 different target images .* got 1 among 40 files"):
+        rerun(test=tmp_path / "test")

@@ -262,7 +262,7 @@ def _enough(sources: Part, val: Part, target: Part) -> None:
         if len(part) < needed:
             raise InputError(
                 f"Cover needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got {len(part)}. "
-                "Add images, or raise --sample or --val-share."
+                "Add images, or raise --max-images or --val-share."
             )
     if len(np.unique(sources.labels)) < 2:
         raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")
