@@ -9,10 +9,8 @@ from .findings import LabelPair as LabelPair
 from .findings import read_groups as read_groups
 from .findings import read_report as read_report
 from .images import Sources as Sources
-from .images import is_flat as is_flat
 from .images import read_sources as read_sources
 from .new_split import SplitRequest as SplitRequest
 from .new_split import make_split as make_split
 from .run import Audit as Audit
 from .run import audit as audit
-from .split_quality import compare_decisions as compare_decisions

@@ -1,9 +1,11 @@
-"""From a folder and decisions to a split, with what it is worth."""
+"""`split()`: from a folder and decisions to folds and a validation set, with what they are worth."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,131 @@ from numpy.typing import NDArray
 from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split_quality import measure_leakage
-from eyeshot.core import SILENT, InputError, Progress
-from eyeshot.data import Decisions, ImageTable, LikeTest, Part, Split, divide, find_groups, merge_copy_groups
-from eyeshot.models import Backbone, image_features, name_reader
+from eyeshot.core import (
+    SILENT,
+    InputError,
+    Progress,
+    audit_file,
+    find_project,
+    find_workspace,
+    project_file,
+    shown_progress,
+)
+from eyeshot.data import (
+    DECISIONS_FILE,
+    DecisionLog,
+    Decisions,
+    ImageTable,
+    LikeTest,
+    Part,
+    Split,
+    bad_lines,
+    check_apart,
+    check_folder,
+    check_request,
+    compute_manifest,
+    count_parts,
+    divide,
+    find_groups,
+    merge_copy_groups,
+    read_images,
+    read_labelled,
+)
+from eyeshot.models import Backbone, choose_device, image_features, name_reader, named_backbone
 
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
+
+
+def split(
+    train: str | Path | None = None,
+    *,
+    folds: int | None = None,
+    val_share: float = 0.0,
+    match_test: str | Path | None = None,
+    small_classes: Literal["refuse", "train"] = "refuse",
+    leakage: bool = True,
+    audit: str | Path | None = None,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    decisions: bool | str | Path = True,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+    device: str | None = None,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    progress: Progress | bool | None = None,
+    command: str = "",
+) -> Split:
+    """Divide labelled images into folds and a validation set: each class evenly, and duplicates never apart.
+
+    Nothing is written: `Split.write` does that, and the file split.json of a project is used by trainings and rankings.
+
+    Args:
+        train: folder of labelled images; None: what eyeshot.toml says.
+        folds: how many; 0 for none. None: 5, or none where `val_share` is given.
+        val_share: share held out of all folds, for validation alone.
+        match_test: folder of test images that the held-out ones should resemble.
+        small_classes: classes with fewer duplicate groups than folds are refused, or train in every fold.
+        leakage: measure what duplicates across a plain random split would add to the accuracy.
+        audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        decisions: apply the project's decisions.jsonl where there is one, or those of a file.
+        model: timm tag or "package.module:factory" whose features measure leakage; None: thumbnails.
+        weights: local file with its weights.
+        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
+        device: where the model runs: cuda, mps or cpu; found where not given.
+        seed: another seed, another split.
+        cache: folder of decoded images and features; the project's where not given.
+        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        command: what was typed, for the file.
+
+    Raises:
+        InputError: a folder or option cannot be used, or an impossible demand, with its numbers.
+        ModelError: the model cannot be had.
+        StorageError: the cache cannot be written.
+    """
+    if small_classes not in ("refuse", "train"):
+        raise InputError(f"--small-classes must be refuse or train, got {small_classes!r}.")
+    request = SplitRequest(
+        folds=folds if folds is not None else (0 if val_share else 5), val=val_share, seed=seed,
+        small=small_classes == "train", leakage=leakage,
+    )  # fmt: skip
+    check_request(folds=request.folds, val=request.val)
+    project = find_project()
+    sources = project.sources(
+        train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    if match_test is not None:
+        project.check_use("features", "--match-test")
+        check_apart(sources["train"], Path(match_test))
+        check_folder(Path(match_test), what="--match-test")
+    known = project_file(decisions, DECISIONS_FILE)
+    near = audit_file(audit)
+    backbone = named_backbone(
+        model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
+    )
+    place = str(choose_device(device)[0])
+    folder = find_workspace().cache if cache is None else Path(cache)
+    with shown_progress(progress) as shown:
+        table = read_labelled(sources, cache=folder, progress=shown)
+        found = Decisions() if known is None else DecisionLog(known).read()
+        manifest = compute_manifest(table, found)
+        like = None
+        if match_test is not None:
+            like = read_images(Path(match_test), labelled=False, cache=folder, progress=shown.sub("reading test files"))
+        result = make_split(
+            manifest.table, found, request, cache=folder, audit=near, like=like, backbone=backbone, device=place,
+            progress=shown, command=command,
+        )  # fmt: skip
+    return result.model_copy(update={"notes": [*bad_lines(found), *manifest.notes, *result.notes]})
 
 
 @dataclass(frozen=True)
@@ -49,7 +171,7 @@ def make_split(
     device: str = "cpu",
     progress: Progress | None = None,
     command: str = "",
-) -> tuple[Split, ImageTable, list[str]]:
+) -> Split:
     """Divide the images of a manifest.
 
     Args:
@@ -65,18 +187,20 @@ def make_split(
         command: what was typed.
 
     Returns:
-        the split, the images that it divides (those that can be decoded), and sentences to print.
+        the split of the images that can be decoded; others are in its notes.
 
     Raises:
         InputError: an impossible demand, with its numbers.
     """
     if like is not None and not request.val:
-        raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
+        raise InputError(
+            "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
+        )
     progress = progress or SILENT
     groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding training images"))
     more = read_groups(audit) if audit is not None else []
     groups = merge_copy_groups(table, groups, decisions, more=more)
-    notes = []
+    notes = list(table.notes)
     if pixels.skipped:
         one = pixels.skipped[0]
         notes.append(f"{len(pixels.skipped)} images cannot be decoded and have no part, as {one.path}: {one.reason}.")
@@ -101,11 +225,11 @@ def make_split(
             table, features, groups, folds=request.folds or round(1 / request.val), seed=request.seed, reader=reader,
             progress=progress.sub("heads on both splits"),
         )  # fmt: skip
-    split = Split(
+    return Split(
         command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=found, basis=basis,
-        leakage=leakage, parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
+        leakage=leakage, counts=count_parts(table, parts), notes=notes,
+        parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
-    return split, table, notes
 
 
 def _divide(

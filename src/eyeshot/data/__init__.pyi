@@ -3,6 +3,9 @@ from .contradictions import Contradiction as Contradiction
 from .contradictions import Winner as Winner
 from .contradictions import find_contradictions as find_contradictions
 from .contradictions import settle as settle
+from .decision_edits import bad_lines as bad_lines
+from .decision_edits import find_decision as find_decision
+from .decision_edits import find_log as find_log
 from .decisions import DECISIONS_FILE as DECISIONS_FILE
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
@@ -27,6 +30,7 @@ from .export import write_links as write_links
 from .failures import read_content as read_content
 from .failures import undecodable as undecodable
 from .finding import read_images as read_images
+from .finding import read_labelled as read_labelled
 from .folds import ALWAYS_TRAIN as ALWAYS_TRAIN
 from .folds import make_folds as make_folds
 from .geometry import Geometry as Geometry
@@ -37,6 +41,7 @@ from .holdout import hold_out as hold_out
 from .holdout import sample_rows as sample_rows
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder
+from .listing import has_no_class_folders as has_no_class_folders
 from .manifest import DecisionState as DecisionState
 from .manifest import Manifest as Manifest
 from .manifest import compute_manifest as compute_manifest
@@ -44,7 +49,8 @@ from .pixel_store import PixelRows as PixelRows
 from .pixel_store import Pixels as Pixels
 from .pixel_store import PixelStore as PixelStore
 from .policies import POLICIES as POLICIES
-from .policies import apply_policy as apply_policy
+from .policies import Stopped as Stopped
+from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
 from .skipped import Skipped as Skipped
 from .split import SPLIT_FILE as SPLIT_FILE
@@ -52,6 +58,7 @@ from .split import Leakage as Leakage
 from .split import LikeTest as LikeTest
 from .split import Part as Part
 from .split import Split as Split
+from .split import check_request as check_request
 from .split import count_parts as count_parts
 from .split import divide as divide
 from .split import read_split as read_split

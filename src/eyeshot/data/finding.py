@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from eyeshot.core import SILENT, InputError, Progress
 from eyeshot.data.headers import Keep, Look, read_headers
 from eyeshot.data.labels_csv import read_labels
-from eyeshot.data.listing import FoundFile, Listing, check_folder, list_images
+from eyeshot.data.listing import FoundFile, Listing, check_folder, has_no_class_folders, list_images
 from eyeshot.data.skipped import Skipped, say_reasons
 from eyeshot.data.table import COLUMNS, ImageTable
 
@@ -100,6 +101,31 @@ def read_images(
             raise InputError(_few_classes(root, listing, classes, minimum_classes, skipped))
         notes += _class_notes(frame, [] if labels is not None else _class_folders(listing))
     return ImageTable(frame, classes, tuple(skipped), tuple(notes))
+
+
+def read_labelled(sources: Mapping[str, Any], *, cache: Path, progress: Progress, flat_too: bool = False) -> ImageTable:
+    """The training images of `Project.sources`.
+
+    Args:
+        sources: see there.
+        cache: folder that keeps hashes and headers.
+        progress: told how many files are read.
+        flat_too: take a folder without class folders and without a CSV for unlabelled images.
+
+    Raises:
+        InputError: as `read_images`.
+    """
+    folder, labels = sources["train"], sources["labels"]
+    return read_images(
+        folder,
+        labels=labels,
+        path_column=sources["path_column"],
+        label_column=sources["label_column"],
+        image_root=sources["image_root"],
+        labelled=not (flat_too and labels is None and has_no_class_folders(folder)),
+        cache=cache,
+        progress=progress.sub("reading training files"),
+    )
 
 
 def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:

@@ -101,7 +101,7 @@ def _too_few(table: ImageTable, groups_of: dict[int, set[int]], folds: int) -> s
     )
     most = few[0][0]
     ways = [f"--folds {most}"] if most >= 2 else []
-    ways.append("--small train, which keeps such classes in training in every fold")
+    ways.append("--small-classes train, which keeps such classes in training in every fold")
     return (
         f"{folds} folds need at least {folds} images of every class that are no copies of each other; "
         f"{len(few)} of {len(groups_of)} classes have fewer: {listed}{', …' if len(few) > 5 else ''}. "

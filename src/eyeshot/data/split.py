@@ -89,7 +89,9 @@ class Split(BaseModel):
     Attributes:
         parts: of each content key: "val" (held out of everything), the number of the fold that it validates in, or
             "train" (trains in every fold).
-        basis: what counts as copies.
+        basis: what counts as duplicates.
+        counts: how many images each part has, by its name.
+        notes: sentences about images that have no part.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +104,8 @@ class Split(BaseModel):
     like_test: LikeTest | None = None
     basis: str = ""
     leakage: Leakage | None = None
+    counts: dict[str, int] = {}
+    notes: list[str] = []
     parts: dict[str, Part]
 
     def of(self, table: ImageTable) -> list[Part | None]:
@@ -181,10 +185,7 @@ def divide(
     Raises:
         InputError: neither folds nor a share, or an impossible demand, with the numbers.
     """
-    if not folds and not val:
-        raise InputError("A split needs --folds 5, --val 0.2 or both, got 0 for both.")
-    if folds and folds < 2:
-        raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
+    check_request(folds=folds, val=val)
     parts: list[Part] = ["train"] * len(table)
     rest = np.arange(len(table), dtype=np.int64)
     if val:
@@ -198,6 +199,20 @@ def divide(
             if fold != ALWAYS_TRAIN:
                 parts[row] = fold
     return parts
+
+
+def check_request(*, folds: int, val: float) -> None:
+    """Refuse a split that cannot be, before any image is read.
+
+    Raises:
+        InputError: neither folds nor a share, a single fold, or a share that is none.
+    """
+    if not folds and not val:
+        raise InputError("A split needs --folds 5, --val-share 0.2 or both, got 0 for both.")
+    if folds and folds < 2:
+        raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
+    if not 0 <= val < 1:
+        raise InputError(f"--val-share must lie between 0 and 1, got {val}. For instance --val-share 0.2.")
 
 
 def count_parts(table: ImageTable, parts: Sequence[Part | None]) -> dict[str, int]:

@@ -35,7 +35,7 @@ def use_decisions(table: ImageTable, file: Path) -> tuple[ImageTable, list[str]]
         raise InputError(
             f"Training images need at least 2 classes, but decisions of {str(file)!r} leave "
             f"{len(manifest.table)} images in {len(manifest.table.classes)}. See eyeshot decisions list, or use "
-            "--no-manifest."
+            "--no-decisions."
         )
     return manifest.table, [*notes, *manifest.notes]
 

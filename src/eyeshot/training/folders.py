@@ -51,6 +51,7 @@ class TrainPlan:
 def plan_training(
     train: Path | ImageTable,
     *,
+    backbone: Backbone | None = None,
     model: str | None = None,
     weights: Path | None = None,
     from_scratch: bool = False,
@@ -79,6 +80,7 @@ def plan_training(
 
     Args:
         train, val: folders, or tables of images that were chosen already.
+        backbone: a model that is loaded already, in the place of what says which and how.
 
     Raises:
         InputError: a folder, an option or a candidate cannot be used.
@@ -87,7 +89,7 @@ def plan_training(
     workspace = workspace or find_workspace()
     chosen_device, device_reason = choose_device(device)
     chosen = tuple(augmentation(name) for name in augment)
-    backbone = load_backbone(
+    backbone = backbone or load_backbone(
         model or DEFAULT_MODEL,
         weights=weights,
         from_scratch=from_scratch,
@@ -124,7 +126,6 @@ def plan_training(
     settings = TrainConfig.model_validate(
         settings.model_dump() | {name: value for name, value in changed.items() if value is not None}
     )
-    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     notes = [*table.notes, backbone.reason, f"settings: {reason}", f"device: {chosen_device} ({device_reason})"]
     return TrainPlan(
         backbone=backbone,
@@ -133,11 +134,17 @@ def plan_training(
         train=table,
         val=held_out,
         val_share=val_share,
-        folder=out or workspace.results("runs") / name,
+        folder=out or run_folder(workspace, backbone, augment, seed),
         device=str(chosen_device),
         cache=workspace.cache,
         notes=[note for note in notes if note],
     )
+
+
+def run_folder(workspace: Workspace, backbone: Backbone, augment: Sequence[str], seed: int) -> Path:
+    """Where a run goes whose folder nobody named."""
+    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"])
+    return workspace.results("runs") / name.translate(_NO_FOLDERS)
 
 
 @gpu_errors_told()

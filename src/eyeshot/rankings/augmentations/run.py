@@ -27,7 +27,7 @@ from eyeshot.rankings.augmentations.spend_budget import spend_budget
 
 
 @gpu_errors_told()
-def rank_augmentations(
+def run_ranking(
     train: str | Path,
     *,
     plan: Plan | None = None,
