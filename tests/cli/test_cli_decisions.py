@@ -88,7 +88,7 @@ def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path)
     assert eyeshot("decisions", "undo", "--last", "2").code == 0
     assert decided(eyeshot) == []
     assert "22 of 22 images stay, 0 under another label" in eyeshot("manifest", "export", "--csv", "clean.csv").out
-    undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out.splitlines()[0])
+    undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out)[0]
     refused = eyeshot("decisions", "undo", undo["id"])
     assert (refused.code, "Give the decision that it took back again" in refused.err) == (2, True)
     assert decided(eyeshot) == []
@@ -278,7 +278,7 @@ def test_like_test_follows_the_rules_and_is_refused_where_nothing_is_alike(
     assert "got an effective number of" in done.err
     assert not Path("split.json").exists()
     done = eyeshot("split", "--folds", "2", "--match-test", tmp_path / "test")
-    assert "--val 0.2" in done.err
+    assert "--val-share 0.2" in done.err
 
 
 def test_a_validation_set_like_the_test_images_is_chosen_and_judged(eyeshot: Eyeshot, digits: Digits):

@@ -116,6 +116,10 @@ def split(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
     if match_test is not None:
+        if not val_share:
+            raise InputError(
+                "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
+            )
         project.check_use("features", "--match-test")
         check_apart(sources["train"], Path(match_test))
         check_folder(Path(match_test), what="--match-test")
@@ -192,10 +196,6 @@ def make_split(
     Raises:
         InputError: an impossible demand, with its numbers.
     """
-    if like is not None and not request.val:
-        raise InputError(
-            "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
-        )
     progress = progress or SILENT
     groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding training images"))
     more = read_groups(audit) if audit is not None else []

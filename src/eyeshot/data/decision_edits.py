@@ -52,7 +52,10 @@ def bad_lines(decisions: Decisions, *, most: int = 10) -> list[str]:
 
 
 def list_decisions(*, decisions_file: str | Path | None = None) -> Decisions:
-    """The decisions of the project, or of a file; `active` are those that count, `bad` lines that cannot be used.
+    """The decisions of people; `active` are those that count, `bad` lines that cannot be used.
+
+    Args:
+        decisions_file: decisions.jsonl of the project where not given.
 
     Raises:
         InputError: the file cannot be read.
@@ -204,7 +207,11 @@ def merge_decisions(
 
 
 def export_decisions(file: str | Path, *, decisions_file: str | Path | None = None) -> int:
-    """Write all decisions in the order of their times: .jsonl to merge elsewhere, .csv to read in a table.
+    """Write all decisions in the order of their times.
+
+    Args:
+        file: .jsonl to merge elsewhere, .csv to read in a table.
+        decisions_file: whose decisions; decisions.jsonl of the project where not given.
 
     Returns:
         how many; lines that cannot be used are left out.

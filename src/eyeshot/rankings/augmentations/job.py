@@ -133,6 +133,9 @@ def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, Ra
         sources["test"] = None
     decisions = project_file(options.pop("decisions", True), DECISIONS_FILE)
     split = project_file(options.pop("split", True), SPLIT_FILE)
+    share = options.get("val_share", 0.2)
+    if not 0 < share < 1:
+        raise InputError(f"--val-share must lie between 0 and 1, got {share}. Use --val-share 0.2.")
     if options.get("fold") is not None and split is None:
         raise InputError(f"--fold {options['fold']} needs a split. Make one: eyeshot split.")
     for name in ("candidates", "map", "projections"):
