@@ -69,12 +69,12 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
         "model": MODEL[1],
         "from_scratch": True,
         "size": 32,
-        "sample": 40,
-        "draws": 1,
+        "max_images": 40,
+        "samples_per_image": 1,
         "budget_s": 0,
         "projections": (),
     }
-    report = package.rank_augmentations("train", test="test", candidates=names, base=names[0], **options).report
+    report = package.rank_augmentations("train", test="test", candidates=names, baseline_aug=names[0], **options).report
     (haze,) = (one for one in report.candidates if one.name == names[1])
     assert haze.family == "custom"
     assert haze.recipe == ["# from my_aug import haze", "haze.as_transform(),"]

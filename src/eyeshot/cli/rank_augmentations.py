@@ -81,10 +81,9 @@ def run(
     candidates: Annotated[
         list[str] | None, option(panel=RANKING, text="Names, wildcards or families; repeat. Default: all.")
     ] = None,
-    base: Annotated[
+    baseline_aug: Annotated[
         str | None,
         option(
-            "--baseline-aug",
             panel=RANKING,
             text="What you train with already, a name or module:compose: gains are on top of it.",
         ),
@@ -93,24 +92,20 @@ def run(
         str,
         option(panel=RANKING, text="Time for short trainings after the ranking by coverage: 90s, 10m, 1h; 0."),
     ] = "10m",
-    confirm: Annotated[
+    full_train: Annotated[
         int,
-        option(
-            "--full-train", panel=RANKING, text="Train so many of the first to the end, and clean and trivial-augment."
-        ),
+        option(panel=RANKING, text="Train so many of the first to the end, and clean and trivial-augment."),
     ] = 0,
-    sample: Annotated[
-        int, option("--max-images", panel=RANKING, text="Images of each kind (source, held-out, target) at most.")
+    max_images: Annotated[
+        int, option(panel=RANKING, text="Images of each kind (source, held-out, target) at most.")
     ] = 600,
-    draws: Annotated[
-        int, option("--samples-per-image", panel=RANKING, text="Augmented samples per image and candidate.")
-    ] = 3,
+    samples_per_image: Annotated[int, option(panel=RANKING, text="Augmented samples per image and candidate.")] = 3,
     scratch_time: Annotated[
         str, option(panel=RANKING, text="With --from-scratch: no epoch of the baseline begins after so long.")
     ] = "2m",
-    map_: Annotated[
+    plot: Annotated[
         list[str] | None,
-        option("--plot", panel=OUTPUT, text="Candidates on the joint map beside the winner; repeat."),
+        option(panel=OUTPUT, text="Candidates on the joint map beside the winner; repeat."),
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -139,9 +134,11 @@ def run(
         val=val, val_share=val_share, decisions=decisions, split=split, fold=fold, generated=generated,
         model=models[0] if models else None, weights=weights, from_scratch=from_scratch,
         **preparation(size, mean, std, interpolation, fit), device=device, batch_size=batch_size,
-        candidates=candidates or (), base=base, budget_s=seconds_of(budget, "--budget") / max(1, len(models)),
-        confirm=confirm, sample=sample, draws=draws, baseline_cap_s=seconds_of(scratch_time, "--scratch-time"),
-        map=map_ or (), images=images, seed=seed, workers=workers,
+        candidates=candidates or (), baseline_aug=baseline_aug,
+        budget_s=seconds_of(budget, "--budget") / max(1, len(models)),
+        full_train=full_train, max_images=max_images, samples_per_image=samples_per_image,
+        scratch_time_s=seconds_of(scratch_time, "--scratch-time"),
+        plot=plot or (), images=images, seed=seed, workers=workers,
     )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()

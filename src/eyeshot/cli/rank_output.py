@@ -109,7 +109,7 @@ def print_result(
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
         command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
-        before = ["--augment", settings.base] if settings.base else []
+        before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
         say_next(*command, *before, "--augment", report.advice)
 
 

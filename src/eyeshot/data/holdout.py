@@ -102,7 +102,7 @@ def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
         InputError: `count` is below 1.
     """
     if count < 1:
-        raise InputError(f"A sample must hold at least 1 image, got {count}. Use --sample 600.")
+        raise InputError(f"A sample must hold at least 1 image, got {count}. Use --max-images 600.")
     if count >= len(table):
         return np.arange(len(table), dtype=np.int64)
     labels = table.labels

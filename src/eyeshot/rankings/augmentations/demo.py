@@ -13,8 +13,8 @@ from eyeshot.rankings.augmentations.result import AugmentationRanking
 
 MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
-BASELINE_CAP_S = 75.0
-PLANTED = {"inverted": "invert", "thicker strokes": "dilation", "turned by up to 30°": "rotate-15"}
+SCRATCH_TIME_S = 75.0
+PLANTED = {"inverted": "invert", "with thicker strokes": "dilation", "turned by up to 30°": "rotate-15"}
 """What was done to a third of the target each, and the augmentation of that name."""
 NOT_PLANTED = ("mirror", "half-turns")
 
@@ -70,7 +70,7 @@ def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, 
         "size": 32,
         "val_share": VAL_SHARE,
         "seed": seed,
-        "baseline_cap_s": BASELINE_CAP_S,
+        "scratch_time_s": SCRATCH_TIME_S,
         "budget_s": budget_s,
     }
 

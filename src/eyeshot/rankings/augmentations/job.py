@@ -12,10 +12,10 @@ from eyeshot.rankings.augmentations.plan import prepare
 from eyeshot.rankings.augmentations.result import AugmentationRanking
 from eyeshot.rankings.augmentations.run import run_ranking
 from eyeshot.rankings.augmentations.settings import (
-    BASELINE_CAP_S,
     BUDGET_S,
-    DRAWS,
-    SAMPLE,
+    MAX_IMAGES,
+    SAMPLES_PER_IMAGE,
+    SCRATCH_TIME_S,
     RankingSettings,
     check_settings,
 )
@@ -47,13 +47,13 @@ def rank_augmentations(
     batch_size: int = 64,
     workers: int | None = None,
     candidates: Sequence[str] = (),
-    base: str | None = None,
+    baseline_aug: str | None = None,
     budget_s: float = BUDGET_S,
-    confirm: int = 0,
-    sample: int = SAMPLE,
-    draws: int = DRAWS,
-    baseline_cap_s: float = BASELINE_CAP_S,
-    map: Sequence[str] = (),
+    full_train: int = 0,
+    max_images: int = MAX_IMAGES,
+    samples_per_image: int = SAMPLES_PER_IMAGE,
+    scratch_time_s: float = SCRATCH_TIME_S,
+    plot: Sequence[str] = (),
     projections: Sequence[Literal["PCA", "t-SNE", "UMAP"]] = ("PCA", "t-SNE", "UMAP"),
     images: bool = True,
     seed: int = 0,
@@ -82,13 +82,13 @@ def rank_augmentations(
         batch_size: images at once in the model.
         workers: threads that decode; one per processor where not given.
         candidates: names, wildcards or families, or the user's own as "module:attribute"; all where empty.
-        base: what is trained with already: gains are on top of it.
+        baseline_aug: what is trained with already: gains are on top of it.
         budget_s: seconds for short trainings after the ranking by coverage; 0 for none.
-        confirm: how many of the first are trained to the end, with clean and trivial-augment.
-        sample: images of each kind (source, held-out, target) at most.
-        draws: augmented samples per image and candidate.
-        baseline_cap_s: no epoch of the baseline begins after so many seconds.
-        map: candidates on the joint map beside the winner; chosen where empty.
+        full_train: how many of the first are trained to the end, with clean and trivial-augment.
+        max_images: images of each kind (source, held-out, target) at most.
+        samples_per_image: augmented samples per image and candidate.
+        scratch_time_s: no epoch of the baseline begins after so many seconds.
+        plot: candidates on the joint map beside the winner; chosen where empty.
         projections: which maps to draw; none skips the map.
         images: small pictures for the page.
         seed: of every random choice.
@@ -138,7 +138,7 @@ def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, Ra
         raise InputError(f"--val-share must lie between 0 and 1, got {share}. Use --val-share 0.2.")
     if options.get("fold") is not None and split is None:
         raise InputError(f"--fold {options['fold']} needs a split. Make one: eyeshot split.")
-    for name in ("candidates", "map", "projections"):
+    for name in ("candidates", "plot", "projections"):
         if name in options:
             options[name] = tuple(options[name])
     folder: Path = sources.pop("train")

@@ -49,7 +49,7 @@ class Plan:
     def views(self) -> int:
         """Augmented images that will go through the model, held-out views included."""
         held_out = len(self.tables.val)
-        draws = [draws_of((*self.base, one), self.settings.draws) for one in self.candidates]
+        draws = [draws_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
@@ -67,9 +67,9 @@ def prepare(
     device, device_reason = choose_device(settings.device)
     check_folders(Path(train), settings)
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
-    if settings.map:
-        augmentations(*settings.map)
-    base = _base(settings.base)
+    if settings.plot:
+        augmentations(*settings.plot)
+    base = _base(settings.baseline_aug)
     model, reason = (
         (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
     )
@@ -96,7 +96,7 @@ def prepare(
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
-    if settings.budget_s or settings.confirm:
+    if settings.budget_s or settings.full_train:
         trained = [one for one in candidates if one.family != "control"]
         read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
         kept = KeptCosts(
@@ -154,8 +154,8 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
     base = augmentation(name)
     if base.mixes:
         raise InputError(
-            f"--base must leave each image its one label, got {name}, which mixes labels. Leave it out here, and add "
-            "it to the training afterwards."
+            f"--baseline-aug must leave each image its one label, got {name}, which mixes labels. Leave it out here, "
+            "and add it to the training afterwards."
         )
     return (base,)
 

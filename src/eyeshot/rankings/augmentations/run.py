@@ -120,7 +120,7 @@ def run_ranking(
         notes += run_notes
         found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)
-    if chosen.confirm:
+    if chosen.full_train:
         found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
         mark = lap("confirm", mark)
     drawn, map_notes = draw_map(
@@ -128,7 +128,7 @@ def run_ranking(
         measured,
         judged,
         advice=found.advice,
-        wanted=chosen.map,
+        wanted=chosen.plot,
         shown=chosen.projections,
         images=chosen.images,
         progress=progress,
