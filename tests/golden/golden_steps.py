@@ -79,7 +79,7 @@ STEPS = (
     Step(
         "rank-augmentations",
         (*RANK, *MODEL, *SMALL_RANKING, *PLAIN, "--out", "rank"),
-        ("rank/cover.json", "rank/uncovered.csv"),
+        ("rank/augmentations.json", "rank/uncovered.csv"),
     ),
     Step(
         "rank-augmentations-own-model",

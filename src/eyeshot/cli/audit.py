@@ -129,6 +129,7 @@ def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None
     if report.counts:
         console = Console(highlight=False, markup=False)
         table = plain_table("kind", "findings", "images", left=("kind",), no_wrap=True)
+        table.columns[0].min_width = max(len(NAMES[kind]) for kind in report.counts)
         wide = console.width >= WIDE
         if wide:
             table.add_column("for instance", no_wrap=True, overflow="ellipsis")

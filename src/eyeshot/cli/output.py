@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -53,13 +53,19 @@ def say_next(*words: str) -> None:
     typer.echo(f"Next: {shlex.join(['eyeshot', *words])}")
 
 
-def plain_table(*headings: str, left: tuple[str, ...] = (), **column: object) -> Table:
-    """A table without lines; `left` are the headings of columns of words."""
+def plain_table(
+    *headings: str,
+    left: tuple[str, ...] = (),
+    no_wrap: bool = False,
+    overflow: Literal["fold", "crop", "ellipsis", "ignore"] = "ellipsis",
+) -> Table:
+    """A table without lines, whose headings are never cut; `left` are the headings of columns of words."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right", **column)  # type: ignore[arg-type]
+        justify: Literal["left", "right"] = "left" if heading in left else "right"
+        table.add_column(heading, justify=justify, min_width=len(heading), no_wrap=no_wrap, overflow=overflow)
     return table
 
 
