@@ -25,7 +25,7 @@ import polars as pl
 
 from benchmarks.common import keep, shared
 from benchmarks.decisions import key, milliseconds
-from eyeshot.auditing import AuditReport, Finding, ImageRef, Sources
+from eyeshot.auditing import AuditImages, AuditReport, Finding, ImageRef
 from eyeshot.data import Decision, DecisionLog, ImageTable, decide
 from eyeshot.web import Review, make_app, open_socket, serve
 
@@ -34,7 +34,7 @@ TIMES = 200
 OPENED = 10
 
 
-def sources_of(count: int, folder: Path) -> Sources:
+def images_of(count: int, folder: Path) -> AuditImages:
     """A table of `count` images of 500 classes; their pictures are those of a folder, over and over."""
     files = sorted(map(str, (folder / "data" / "pacs" / "photo").rglob("*.jpg")))
     labels = [f"class {row % 500:03d}" for row in range(count)]
@@ -44,15 +44,15 @@ def sources_of(count: int, folder: Path) -> Sources:
         "label": labels,
         "content": [key(row) for row in range(count)],
     })  # fmt: skip
-    return Sources(ImageTable(frame, tuple(sorted(set(labels)))), None, (folder, None), (), ())
+    return AuditImages(ImageTable(frame, tuple(sorted(set(labels)))), None, (folder, None), (), ())
 
 
-def findings_of(sources: Sources) -> list[Finding]:
+def findings_of(images: AuditImages) -> list[Finding]:
     """As many findings as images: each image and the next of its class are copies."""
-    count = len(sources)
+    count = len(images)
     refs = [
         ImageRef(split="train", id=name, label=name.partition("/")[0], content=content)
-        for name, content in zip(sources.ids, sources.contents, strict=True)
+        for name, content in zip(images.ids, images.contents, strict=True)
     ]
     return [
         Finding(
@@ -71,10 +71,10 @@ def findings_of(sources: Sources) -> list[Finding]:
 
 def answer(folder: Path, file: Path, count: int, told: Any) -> None:
     """The server; tells its port, and how long it took to be ready."""
-    sources = sources_of(count, folder)
-    findings = findings_of(sources)
+    images = images_of(count, folder)
+    findings = findings_of(images)
     begin = time.perf_counter()
-    review = Review(AuditReport.model_construct(findings=findings), sources, file, author="benchmark")
+    review = Review(AuditReport.model_construct(findings=findings), images, file, author="benchmark")
     own = open_socket()
     port = own.getsockname()[1]
     told.put((port, time.perf_counter() - begin))

@@ -202,7 +202,7 @@ def test_the_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
         names = archive.namelist()
         archive.extractall(tmp_path / "installed")
     assert "eyeshot/py.typed" in names
-    assert any(name.endswith("cover.html.j2") for name in names)
+    assert any(name.endswith("ranking.html.j2") for name in names)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     code = "import eyeshot; print(eyeshot.__file__); print(len(eyeshot.augmentations())); eyeshot.rank_augmentations"
     done = subprocess.run(

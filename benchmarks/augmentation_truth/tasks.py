@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.augmentation_truth.sources import BUILT_IN, OWN, VERSION, write_built_in, write_users
 from eyeshot.augment import Pool
 from eyeshot.core.errors import InputError
-from eyeshot.data import Geometry, ImageTable, PixelStore, read_images
+from eyeshot.data import DataConfig, Geometry, ImageTable, PixelStore, load_dataset, read_images
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,18 @@ def _task(name: str, folder: Path, version: str) -> Task:
 def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:
     """Decode the training, validation and truth images at one size; kept in the product's pixel store."""
     store = PixelStore(cache, geometry)
-    train = read_images(task.folder / "train", cache=cache)
+    # The roles are those of a ranking on the same folders.
+    dataset = load_dataset(DataConfig(train=task.folder / "train", val=task.folder / "val"), cache=cache)
+    train = dataset.images.take(dataset.train_rows)
     low, high = np.percentile((train.frame["width"] / train.frame["height"]).to_numpy(), (5, 95))
     return Decoded(
-        train.classes,
+        dataset.classes,
         _load(store, train),
-        _load(store, read_images(task.folder / "val", cache=cache).with_classes(train.classes)),
+        _load(store, dataset.images.take(dataset.val_rows)),
         {
             name: _load(
                 store,
-                read_images(task.folder / "targets" / name / "truth", cache=cache).with_classes(train.classes),
+                read_images(task.folder / "targets" / name / "truth", cache=cache).with_classes(dataset.classes),
             )
             for name in task.targets
         },

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from benchmarks.augmentation_truth.tasks import Decoded, Labelled
 from eyeshot.augment import Augmentation
 from eyeshot.core import CallbackProgress
 from eyeshot.models import Backbone
-from eyeshot.training import TrainConfig, joined, read_images_with, train
-from eyeshot.training.result import WEIGHTS_FILE
+from eyeshot.training import TrainConfig, joined, load_classifier, read_images_with, train
 
 Probabilities = dict[str, NDArray[np.float32]]
 
@@ -55,7 +53,7 @@ def train_and_read(
     images = {name: np.asarray(target.pool.images[:]) for name, target in data.targets.items()}
     readings = read_images_with(
         backbone,
-        load_file(folder / WEIGHTS_FILE),
+        load_classifier(backbone, folder, len(data.classes)),
         list(images.values()),
         class_count=len(data.classes),
         device=device,

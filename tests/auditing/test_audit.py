@@ -68,6 +68,42 @@ def test_a_turned_copy_in_test_is_a_leak(data, tmp_path: Path) -> None:
     assert kinds(report)["leak"] == [{"train/dog/5.jpg", "test/z.png"}]
 
 
+def test_near_duplicates_come_in_training_first_and_by_certainty(data, tmp_path: Path) -> None:
+    train, test = data
+    Image.open(test / "0.jpg").transpose(Image.Transpose.ROTATE_90).save(test / "turned.png")
+    for number, quality in ((4, 8), (5, 60), (6, 25)):
+        (train / "dog" / f"again{number}.jpg").write_bytes(as_jpeg(photograph(number), quality))
+    report = audit(train, test, cache=tmp_path / "cache").report
+    near = [one for one in report.findings if one.kind == "near-copy"]
+    assert [one.images[0].split for one in near] == ["train", "train", "train", "test"]
+    scores = [float(str(one.evidence["score"])) for one in near[:3]]
+    assert scores == sorted(scores, reverse=True)
+    assert report.duplicates.train.train_images == 6
+    assert report.duplicates.test.test_images == 2
+    assert report.duplicates.across.groups == 0
+
+
+def test_files_that_cannot_be_decoded_are_broken_files_and_no_training_images(data, tmp_path: Path) -> None:
+    train, test = data
+    for number in range(3):
+        (train / "dog" / f"torn{number}.jpg").write_bytes(as_jpeg(photograph(90 + number), 92)[:3000])
+    (train / "dog" / "empty.jpg").write_bytes(b"")
+    report = audit(train, test, cache=tmp_path / "cache").report
+    assert (report.n_train, report.n_test, report.n_files) == (8, 3, 15)
+    assert "4 broken files" in report.answer[0]
+    assert "4 files cannot be read (3 truncated, 1 empty file (0 bytes))" in report.answer[1]
+
+
+def test_what_is_a_finding_is_no_note_too(data, tmp_path: Path) -> None:
+    train, test = data
+    shutil.copy(train / "cat" / "0.jpg", train / "dog" / "x.jpg")
+    (train / "eel").mkdir()
+    (train / "eel" / "9.jpg").write_bytes(as_jpeg(photograph(9), 92))
+    (train / "fox").mkdir()
+    report = audit(train, test, cache=tmp_path / "cache").report
+    assert report.notes == ["Class folder 'fox' has no usable image."]
+
+
 def test_a_second_run_decodes_nothing_and_finds_the_same(data, tmp_path: Path) -> None:
     first = audit(*data, cache=tmp_path / "cache").report
     second = audit(*data, cache=tmp_path / "cache").report

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictures
 
 from eyeshot.auditing import AuditReport, audit
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import InputError
+from labelled_pictures import COLOURS, PER_CLASS, move, sees_colour, write_pictures
 
 CLASSES = sorted(COLOURS)
 
@@ -63,7 +63,7 @@ def test_with_a_model_too_the_nearest_images_vote_and_outliers_are_looked_for(tr
     (issue,) = [one for one in report.findings if one.kind == "label-issue"]
     assert issue.confidence == pytest.approx(0.95)
     assert report.label_issues is not None
-    assert "p.csv and the nearest images by features of mean-colour" in report.label_issues.reader
+    assert "p.csv and a vote of nearest neighbours on features of mean-colour" in report.label_issues.reader
 
 
 def test_order_of_rows_and_columns_kinds_of_paths_and_rounding_do_not_matter(train: Path) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from decisions_made import table_of
 
+from decisions_made import table_of
 from eyeshot.auditing.importance_weights import (
     auc_between,
     check_effective,

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from decisions_made import table_of
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
+from decisions_made import table_of
 from eyeshot.auditing.label_issues import (
     CLEAR,
     confident_class,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 from PIL import Image, ImageOps
 
 from eyeshot.auditing import AuditReport, Finding, audit
 from eyeshot.core.errors import InputError
 from eyeshot.models import linear_probe
+from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
 
 
 def looked_at(train: Path, test: Path | None = None, **options: object) -> AuditReport:
@@ -44,7 +44,7 @@ def test_right_labels_give_no_issue(train: Path) -> None:
     report = looked_at(train)
     assert of_kind(report, "label-issue") == []
     assert report.label_issues is not None
-    assert "No label is contradicted" in report.label_issues.words
+    assert "No label looks wrong" in report.label_issues.words
 
 
 def test_nearest_images_are_of_their_class_no_copies_and_no_suspects(train: Path) -> None:
@@ -126,7 +126,7 @@ def test_small_classes_are_left_out_and_said(train: Path) -> None:
     report = looked_at(train)
     assert report.label_issues is not None
     assert report.label_issues.judged == 90
-    assert any("labels of 3 images were not looked at" in note for note in report.notes)
+    assert any("labels of 3 images were not checked" in note for note in report.notes)
 
 
 def test_one_class_alone_and_unlabelled_images_end_no_run(train: Path, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_folds_that_cannot_be_made_end_no_run_and_are_said(train: Path, monkeypa
     monkeypatch.setattr(linear_probe, "make_folds", refuse)
     report = looked_at(train)
     assert report.label_issues is None
-    assert any("not looked at: Copies tie" in note for note in report.notes)
+    assert any("not checked: Copies tie" in note for note in report.notes)
 
 
 def test_without_a_model_nothing_is_said_about_labels(train: Path) -> None:

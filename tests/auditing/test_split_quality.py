@@ -6,7 +6,7 @@ import pytest
 from decisions_made import key, table_of
 from eyeshot.auditing.split_quality import compare_on_features, measure_leakage
 from eyeshot.core.errors import InputError
-from eyeshot.data import Decision, copy_groups, decide
+from eyeshot.data import Decision, Leakage, copy_groups, decide
 from eyeshot.data.decisions import ordered
 
 
@@ -125,7 +125,53 @@ def test_without_copies_both_splits_are_the_same_and_nothing_leaks() -> None:
     table, features, groups = planted(copies=1)
     found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
     assert (found.copies, found.straddling, found.gap_points) == (0, 0, 0.0)
-    assert "cannot be told from none" in found.words()
+    assert "No leakage: no image of" in found.words()
+
+
+def leakage(**changes) -> Leakage:
+    usual = {
+        "reader": "a test", "images": 2040, "copies": 4, "straddling": 2, "chance": 0.2, "plain": 0.614, "grouped": 0.6,
+        "gap_points": 1.4, "gap_low": 0.2, "gap_high": 2.6,
+    }  # fmt: skip
+    return Leakage.model_validate(usual | changes)
+
+
+def test_two_copies_among_two_thousand_images_cannot_leak_more_than_a_tenth_of_a_point() -> None:
+    words = leakage().words()
+    assert "2 of 2040 images have a copy in training under the plain split, so leakage is at most 0.1 points" in words
+    assert (
+        "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is beyond that, and therefore noise"
+        in words
+    )
+    assert "Leakage +1.4" not in words
+    assert "at most 0.05 points" in leakage(straddling=1).words()
+    assert "at most 0.002 points" in leakage(straddling=1, images=50000).words()
+
+
+def test_a_gap_within_what_copies_can_add_is_leakage_and_the_bound_is_in_the_sentence() -> None:
+    words = leakage(straddling=200).words()
+    assert "Leakage +1.4 points (95 % interval +0.2 to +2.6). 200 of 2040 images have a copy" in words
+    assert "at most 9.8 points" in words
+    assert "noise" not in words
+    unsure = leakage(straddling=200, gap_low=-0.3).words()
+    assert "which cannot be told from none" in unsure
+
+
+@pytest.mark.parametrize(("chance", "plain", "tells"), [(0.5, 0.52, False), (0.5, 0.6, True), (0.002, 0.015, False)])
+def test_a_reader_that_is_hardly_better_than_chance_says_that_it_cannot_tell(chance, plain, tells) -> None:
+    report = leakage(chance=chance, plain=plain, grouped=plain - 0.014, straddling=200)
+    assert report.reader_tells == tells
+    assert ("cannot be told: this reader is hardly better" in report.words()) != tells
+    assert ("Leakage +1.4" in report.words()) == tells
+    assert "at most 9.8 points" in report.words()
+
+
+def test_features_that_say_nothing_cannot_tell_how_much_copies_leak() -> None:
+    table, _, groups = planted(copies=3)
+    report = measure_leakage(table, np.zeros((360, 4)), groups, folds=5, seed=0, reader="a test")
+    assert report.chance == pytest.approx(1 / 3)
+    assert not report.reader_tells
+    assert "hardly better" in report.words()
 
 
 def test_equal_bytes_are_dealt_out_by_chance_in_the_plain_split() -> None:

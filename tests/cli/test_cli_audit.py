@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_line import Digits, Eyeshot
 
 from eyeshot.auditing import AuditReport
@@ -16,7 +19,7 @@ from eyeshot.auditing import AuditReport
 def test_an_audit_prints_what_to_do_first_and_one_next_step(eyeshot: Eyeshot, digits: Digits) -> None:
     done = eyeshot("audit", digits.train, "--test", digits.test)
     assert done.code == 0
-    assert "images, 180 read now" in done.out
+    assert "180 were decoded now" in done.out
     assert "\n1. " in done.out
     assert done.out.count("Next: ") == 1
     folder = Path("eyeshot-out/audit")
@@ -29,7 +32,54 @@ def test_an_audit_prints_what_to_do_first_and_one_next_step(eyeshot: Eyeshot, di
     assert report.adversarial is not None
     assert report.adversarial.auc > 0.95
     assert "brightness" in " ".join(one.name for one in report.distributions[:3]) + str(report.distributions[:3])
-    assert "130 training and 50 test images, 0 read now" in eyeshot("audit", digits.train, "--test", digits.test).out
+    assert (
+        "130 training and 50 test images; 0 were decoded now"
+        in eyeshot("audit", digits.train, "--test", digits.test).out
+    )
+
+
+def test_the_table_fits_80_columns_with_whole_headings_and_one_line_for_each_kind(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = tmp_path / "train"
+    shutil.copytree(digits.train, train)
+    for number in range(420):
+        (train / "0" / f"torn{number}.png").write_bytes(b"no picture")
+    shutil.copy(next((train / "1").iterdir()), train / "7" / "twice.png")
+    for columns in ("80", "100", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = eyeshot("audit", train, "--test", digits.test).out.splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith("finding "))
+        assert lines[start].split() == ["finding", "count", "images", "what", "to", "do"]
+        (broken,) = [line for line in lines[start:] if line.startswith("broken files")]
+        assert broken.split()[2:] == ["420", "420", "drop"]
+        assert all(len(line) <= 80 for line in lines[start : lines.index(broken) + 1])
+    assert not any("torn" in line for line in lines)
+
+
+def test_terminal_page_and_json_give_the_same_answer_first(eyeshot: Eyeshot, digits: Digits, tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    shutil.copytree(digits.train, train)
+    shutil.copytree(digits.test, test)
+    first, second, third = sorted((train / "1").iterdir())[:3]
+    shutil.copy(first, train / "7" / "twice.png")
+    shutil.copy(second, train / "1" / "again.png")
+    shutil.copy(third, test / "leak.png")
+    (train / "1" / "empty.png").write_bytes(b"")
+    out = eyeshot("audit", train, "--test", test).out
+    report = AuditReport.model_validate_json(Path("eyeshot-out/audit/audit.json").read_text("utf-8"))
+    page = Path("eyeshot-out/audit/audit.html").read_text("utf-8")
+    assert out.splitlines()[0] == report.answer[0]
+    places = [page.index(f">{html.escape(sentence)}<") for sentence in report.answer]
+    assert places == sorted(places)
+    for number, sentence in enumerate(report.answer[1:], 1):
+        assert f"{number}. {sentence}\n" in out
+        assert out.count(sentence) == 1
+    for part in ("1 picture with two labels", "1 test image that is also in training", "1 broken file"):
+        assert part in report.answer[0]
+    counted = report.duplicates.train
+    assert f"{counted.train_images} duplicate training images" in report.answer[0]
+    assert f">{counted.train_images} images in {counted.groups} groups<" in page
 
 
 def test_no_network_library_is_loaded(digits: Digits, tmp_path: Path) -> None:
@@ -65,6 +115,9 @@ def test_a_folder_that_is_not_there_is_refused(eyeshot: Eyeshot) -> None:
     done = eyeshot("audit", "nowhere")
     assert done.code == 2
     assert "nothing is there" in done.err
+    error = json.loads(eyeshot("audit", "nowhere", "--json").out)
+    assert (error["kind"], error["exit_code"]) == ("InputError", 2)
+    assert "nothing is there" in error["error"]
 
 
 def test_values_out_of_range_are_refused(eyeshot: Eyeshot, digits: Digits) -> None:

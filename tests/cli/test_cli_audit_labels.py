@@ -63,7 +63,7 @@ def test_with_a_model_label_issues_are_a_row_of_the_table_and_first_in_the_file(
     assert (rows[0]["label"], rows[0]["proposed"]) == ("0", "7")
     page = (FOLDER / "audit.html").read_text("utf-8")
     assert 'id="label-issues"' in page
-    assert "0 read now" in eyeshot("audit", train, "--test", digits.test, *model).out
+    assert "; 0 were decoded now" in eyeshot("audit", train, "--test", digits.test, *model).out
 
 
 def test_own_probabilities_need_no_model(eyeshot: Eyeshot, planted: tuple[Path, str], tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_own_probabilities_need_no_model(eyeshot: Eyeshot, planted: tuple[Path, 
 
 def test_without_either_it_is_said_what_they_need(eyeshot: Eyeshot, digits: Digits) -> None:
     done = eyeshot("audit", digits.train)
-    assert "not looked for. They need --model TAG, or --probabilities FILE" in done.out
+    assert "were not looked for: add --model TAG or --probabilities FILE" in done.out
     assert read().label_issues is None
 
 

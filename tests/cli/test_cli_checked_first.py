@@ -78,8 +78,7 @@ def test_a_folder_with_another_run_is_told_before_any_image_is_read(
 ) -> None:
     run = ("train", digits.train, *MODEL, "--epochs", "1", "--out", tmp_path / "run")
     assert eyeshot(*run).code == 0
-    monkeypatch.setattr("eyeshot.data.headers.read_headers", lambda *_, **__: pytest.fail("an image was read"))
-    monkeypatch.setattr("eyeshot.data.finding.read_headers", lambda *_, **__: pytest.fail("an image was read"))
+    monkeypatch.setattr("eyeshot.data.table.read_headers", lambda *_, **__: pytest.fail("an image was read"))
     for other in (("--augment", "invert"), ("--seed", "1"), ("--learning-rate", "0.1")):
         done = eyeshot(*run, *other)
         assert done.code == 2

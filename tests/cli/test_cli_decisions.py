@@ -339,7 +339,7 @@ def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: D
         assert trained.code == 0
         assert words in trained.out
     plain = eyeshot("train", *TINY, "--dry-run", "--no-split", "--no-decisions")
-    assert "on 130 images" in plain.out
+    assert "on 103 images, 27 validate" in plain.out
     assert eyeshot("train", *TINY, "--dry-run", "--fold", "7").code == 2
     assert eyeshot("train", *TINY, "--dry-run", "--fold", "0", "--no-split").code == 2
     result = eyeshot("train", *TINY, "--epochs", "1", "--batch-size", "32", "--json")

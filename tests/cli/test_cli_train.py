@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
+from PIL import Image, ImageChops
 
 from eyeshot.training import TrainResult
 
@@ -94,19 +96,46 @@ def test_a_dry_run_writes_nothing(eyeshot: Eyeshot, digits: Digits, tmp_path: Pa
     done = train(eyeshot, digits, "--dry-run")
     assert done.code == 0
     assert tree(tmp_path) == before
-    assert "Would train test_resnet.r160_in1k on 130 images with clean images" in done.out
+    assert (
+        "Would train test_resnet.r160_in1k on 103 images, 27 validate, with clean images: 2 epochs, batches of 32"
+        in done.out
+    )
+    assert re.search(r"About .* \(6 steps of .* s\), .* of memory and .* of disk\.", done.out)
 
 
-def test_validation_images_of_ones_own_are_used(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
-    import shutil
+def test_a_dry_run_that_finds_what_would_fail_says_so_and_answers(
+    eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch
+):
+    from eyeshot.core import ModelError
+    from eyeshot.training import TrainingRun
 
-    for path in list(digits.train.glob("*/*.png"))[::10]:
+    def full(*_: object, **__: object) -> None:
+        raise ModelError("The device is out of memory. Give a smaller --batch-size.")
+
+    monkeypatch.setattr(TrainingRun, "advance", full)
+    done = train(eyeshot, digits, "--dry-run")
+    assert done.code == 0
+    assert "It would fail: The device is out of memory. Give a smaller --batch-size." in done.out
+
+
+def test_the_settings_that_were_given_are_the_ones_that_are_said(eyeshot: Eyeshot, digits: Digits):
+    done = train(eyeshot, digits)
+    assert "- settings: 2 epochs, batches of 32, learning rate up to " in done.out
+    assert "(as given: epochs, batch size)" in done.out
+
+
+def test_validation_images_of_ones_own_are_used_but_for_those_that_train(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path
+):
+    chosen = sorted(digits.train.glob("*/*.png"))[::10]
+    for number, path in enumerate(chosen):
         (tmp_path / "val" / path.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, tmp_path / "val" / path.parent.name)
-        path = tmp_path / "val" / path.parent.name / path.name
-        path.write_bytes(path.read_bytes() + b" ")  # other bytes, the same picture
+        picture = Image.open(path)
+        # The first three are the same pictures, turned; the others differ from all that train.
+        picture = picture.transpose(Image.Transpose.ROTATE_90) if number < 3 else ImageChops.offset(picture, 9, 5)
+        picture.save(tmp_path / "val" / path.parent.name / path.name)
     result = TrainResult.model_validate_json(train(eyeshot, digits, "--val", tmp_path / "val", "--json").out)
-    assert (result.n_train, result.n_val) == (130, 13)
+    assert (result.n_train, result.n_val) == (130, 10)
 
 
 @pytest.mark.parametrize(

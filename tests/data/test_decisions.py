@@ -11,10 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from decisions_made import decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisions_made import decision_lists, key, table_of
 from eyeshot.core.errors import InputError, StorageError
 from eyeshot.data import decisions
 from eyeshot.data.decisions import Decision, DecisionLog, Decisions, decide, ordered, undo_of

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decisions_made import decision_lists, key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from decisions_made import decision_lists, key, table_of
 from eyeshot.core.errors import InputError, StorageError
 from eyeshot.data import (
     DecisionLog,

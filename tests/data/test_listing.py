@@ -7,7 +7,7 @@ import pytest
 
 from eyeshot.core.errors import InputError
 from eyeshot.data import check_apart, read_images
-from eyeshot.data.skipped import count_reasons
+from eyeshot.data.listing import count_reasons
 
 
 def link(path: Path, target: Path) -> None:

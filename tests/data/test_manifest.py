@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decisions_made import decision_lists, key, table_of, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from decisions_made import decision_lists, key, table_of, tables
 from eyeshot.data import ImageTable, read_images
 from eyeshot.data.decisions import Decision, DecisionLog, decide, ordered, undo_of
 from eyeshot.data.manifest import DecisionState, Manifest, compute_manifest, similar_classes

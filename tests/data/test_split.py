@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decisions_made import key, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisions_made import key, table_of
 from eyeshot.core.errors import InputError
 from eyeshot.data import Split, copy_groups, read_split
 from eyeshot.data.split import divide

@@ -195,3 +195,133 @@ def test_squeezenet_with_real_weights_knows_elephants(shared):
 def test_the_safetensors_file_is_that_of_torchvisions_whole_network(shared):
     keys = set(load_file(shared / "weights" / FILE))
     assert keys == set(torchvision.models.squeezenet1_0(weights=None).state_dict())
+
+
+class Maps(torch.nn.Module):
+    """A patch embedding whose map has its channels last or first; square places, or a strip."""
+
+    def __init__(self, channels, *, last, stride=4, num_features=None):
+        super().__init__()
+        self.patch = torch.nn.Conv2d(3, channels, 4, stride)
+        self.last = last
+        if num_features is not None:
+            self.num_features = num_features
+
+    def forward_features(self, images):
+        found = self.patch(images)
+        return found.permute(0, 2, 3, 1) if self.last else found
+
+    def forward(self, images):
+        return self.forward_features(images)
+
+
+def pooled_features(network, images, channels=()):
+    module, _ = take_features(network, find_classifier(network))
+    return PooledFeatures(module, name="maps", channels=channels)(images)
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("channels", [2, 5, 48])
+def test_a_map_is_averaged_over_its_places_wherever_its_channels_are(last, channels):
+    torch.manual_seed(0)
+    network, images = Maps(channels, last=last), torch.randn(3, 3, 32, 32)
+    wanted = network.patch(images).mean((2, 3))
+    assert torch.allclose(pooled_features(network, images), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_map_that_is_not_square_is_averaged_by_the_number_of_channels_that_the_network_names(last):
+    torch.manual_seed(0)
+    network, images = Maps(5, last=last, stride=(4, 8)), torch.randn(3, 3, 32, 32)
+    wanted = network.patch(images).mean((2, 3))
+    assert torch.allclose(pooled_features(network, images, channels=[5]), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "named", "stride"), [(8, [8], 4), (8, [], 4), (5, [], (4, 8)), (5, [7], (4, 8))])
+def test_a_map_whose_axes_cannot_be_told_apart_is_a_model_error_with_the_next_step(channels, named, stride):
+    with pytest.raises(
+        ModelError, match=r"which axis holds channels\. Give another --size, or let the network average"
+    ):
+        pooled_features(Maps(channels, last=True, stride=stride), torch.randn(2, 3, 32, 32), channels=named)
+
+
+def test_a_map_of_one_place_and_one_channel_needs_no_telling():
+    assert pooled_features(Maps(1, last=True, stride=32), torch.randn(2, 3, 32, 32)).shape == (2, 1)
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_tokens_are_averaged_over_places_wherever_the_channels_are(transposed):
+    tokens = torch.randn(2, 16, 6)
+    given = tokens.transpose(1, 2) if transposed else tokens
+
+    class Tokens(torch.nn.Module):
+        def forward(self, images):
+            return given
+
+    found = PooledFeatures(Tokens(), name="tokens", channels=[6])(torch.zeros(2, 3, 8, 8))
+    assert torch.equal(found, tokens.mean(1))
+
+
+SWIN_LIKE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(3, 48, 4, 4)
+        self.norm = nn.LayerNorm(48)
+        self.cls = nn.Linear(48, 2)
+    def forward_features(self, images):
+        return self.norm(self.patch(images).permute(0, 2, 3, 1))
+    def forward(self, images):
+        return self.cls(self.forward_features(images).mean((1, 2)))
+
+class Dead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(3, 8, 3)
+    def forward(self, images):
+        return self.patch(images).mean((2, 3)) * 0 + 1
+
+def make():
+    torch.manual_seed(0)
+    return Net()
+
+def dead():
+    torch.manual_seed(0)
+    return Dead()
+"""
+
+
+@pytest.fixture
+def swin_like(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swin_like.py").write_text(SWIN_LIKE, encoding="utf-8")
+    yield
+    sys.modules.pop("swin_like", None)
+
+
+def different_images(count, size=32):
+    levels = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    return levels.repeat(size // 4, axis=1).repeat(size // 4, axis=2)
+
+
+def test_channels_last_features_of_an_own_network_differ_between_images(swin_like):
+    backbone = load_backbone("swin_like:make", size=32)
+    features = extract(backbone, different_images(20))
+    assert features.shape == (20, 48)
+    assert features.std(0).max() > 0.05
+
+
+def test_features_that_are_the_same_for_all_images_are_a_model_error(swin_like):
+    backbone = load_backbone("swin_like:dead", size=32)
+    with pytest.raises(ModelError, match=r"swin_like:dead gave the same ones for all of 16 images\. Check its weights"):
+        extract(backbone, different_images(16))
+
+
+def test_a_few_images_or_the_same_ones_may_have_the_same_features(swin_like):
+    dead = load_backbone("swin_like:dead", size=32)
+    assert extract(dead, different_images(15)).std(0).max() == 0
+    alive = load_backbone("swin_like:make", size=32)
+    assert extract(alive, different_images(1).repeat(16, axis=0)).shape == (16, 48)

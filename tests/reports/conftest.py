@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic_cover import make_cover
+from synthetic_ranking import make_ranking
 
 from eyeshot.rankings.augmentations.result import AugmentationRanking
 from eyeshot.reports import write_ranking_page
@@ -11,7 +11,7 @@ from eyeshot.reports import write_ranking_page
 
 @pytest.fixture(scope="session")
 def cover() -> AugmentationRanking:
-    return make_cover()
+    return make_ranking()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
-"""Short runs, models and a base for the made-up report of `synthetic_cover`; nothing here was measured."""
+"""Short runs, models and a base for the made-up report of `synthetic_ranking`; nothing here was measured."""
 
 from __future__ import annotations
 
 import numpy as np
-from synthetic_cover import make_map, make_pictures, make_report
+from synthetic_ranking import make_map, make_pictures, make_report
 
 from eyeshot.rankings.augmentations.report import (
     Base,
@@ -116,7 +116,8 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
         update={
             "candidates": [*ranked, *harder, *rest],
             "advice": advice,
-            "answer": [f"Train with {advice}: it stands first by cover, and validation does not speak against it."],
+            "headline": f"Train with {advice}: it has the highest score, and validation does not contradict it.",
+            "answer": [f"{advice} has the largest coverage gain, and its validation log loss is no worse."],
             "base": Base(
                 name="train.py:transform",
                 destroys=["Its half turns make arrow and tree alike: a head tells them apart in 31 % of cases."],
@@ -198,7 +199,7 @@ def _models(candidates: list[Candidate], random: np.random.Generator) -> ModelTa
     )
 
 
-def make_full_cover(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
+def make_full_ranking(classes: list[str] | None = None, **changes: object) -> AugmentationRanking:
     """The whole result."""
     report = make_full_report(classes, **changes)
     points = make_map(report.classes)

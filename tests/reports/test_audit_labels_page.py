@@ -74,11 +74,11 @@ def test_classes_taken_for_each_other_are_shown_once_and_the_rest_as_a_queue(pat
     summary = result.report.label_issues
     assert summary is not None
     assert [one.confusable for one in summary.pairs] == [True, False]
-    assert "Classes that are taken for each other" in words
+    assert "Classes that are confused with each other" in words
     assert "4 labelled" in words or "5 labelled" in words
     # One card for the image of class 0, none for the nine of the pair.
     assert path.read_text("utf-8").count(">the image</p>") == 1 <= MOST_CARDS
-    assert "Precision: not measured on these images" in words
+    assert "precision not measured on these images" in words
 
 
 def test_nearest_images_of_both_classes_stand_beside_the_image(path: Path) -> None:
@@ -93,22 +93,22 @@ def test_outliers_are_capped_by_class_and_counted_in_full(path: Path, result: Au
     labels = [one.images[0].label for one in shown]
     assert max(labels.count(label) for label in labels) == MOST_OF_CLASS
     words = words_of(path)
-    assert f"{len(found)} images lie farther" in words
+    assert f"{len(found)} images are unusually far" in words
     assert f"At most {MOST_OF_CLASS} of a class are shown" in words
 
 
 def test_train_against_test_by_features_has_both_ends(path: Path, result: Audit) -> None:
     assert result.report.adversarial_features is not None
     words = words_of(path)
-    assert "training images, the surest" in words
-    assert "test images, the surest" in words
+    assert "training images least like test" in words
+    assert "test images least like training" in words
 
 
 def test_without_a_model_the_page_says_what_is_needed(result: Audit, tmp_path: Path) -> None:
     findings = [one for one in result.report.findings if one.kind not in ("label-issue", "outlier")]
     counts = {kind: count for kind, count in result.report.counts.items() if kind not in ("label-issue", "outlier")}
     gone = {"label_issues": None, "adversarial_features": None, "findings": findings, "counts": counts}
-    plain = Audit(result.report.model_copy(update=gone), result.sources)
+    plain = Audit(result.report.model_copy(update=gone), result.images)
     words = words_of(write_audit_page(plain, tmp_path / "a.html"))
     assert "Label issues were not looked for" in words
 

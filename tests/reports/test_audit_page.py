@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from eyeshot.auditing import Audit, audit
 from eyeshot.reports import write_audit_page
+from eyeshot.reports.audit_page import MOST_LISTED
 
 HOSTILE = ("<script>alert(1)</script>", "two\nlines", "{{ 7 * 7 }}", '"><svg onload=alert(3)>', "고양이 🐈")
 
@@ -35,6 +36,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     shutil.copy(first, folder / "train" / classes[1] / "copy.png")
     ImageOps.mirror(picture(1)).save(folder / "train" / classes[1] / "mirrored.png")
     (folder / "train" / classes[0] / "empty.jpg").write_bytes(b"")
+    for number in range(300):
+        (folder / "train" / classes[0] / f"torn{number}.jpg").write_bytes(b"no picture")
     (folder / "test").mkdir()
     for number in range(30):
         Image.fromarray(np.asarray(picture(100 + number)) // 2).save(folder / "test" / f"{number}.png")
@@ -77,6 +80,33 @@ def test_the_page_says_what_the_report_says(path: Path, result: Audit) -> None:
     assert report.distributions[0].name in words
 
 
+def test_many_files_with_one_fault_are_one_line_and_a_folded_list(path: Path) -> None:
+    text = path.read_text("utf-8")
+    heading = text.index('Broken files <span class="soft number">301</span>')
+    section = text[heading : text.index("<h3>", heading + 1)]
+    folded = section.index("<details>")
+    assert "300 not an image" in section[:folded]
+    assert "torn0.jpg" not in section[:folded]
+    assert section.count("<li>") == MOST_LISTED
+    assert "All 301 are in" in section
+
+
+def test_duplicates_are_counted_in_training_in_test_and_across(path: Path, result: Audit) -> None:
+    counts = result.report.duplicates
+    assert counts.train.train_images >= 4
+    words = " ".join(" ".join(Outline(path.read_text("utf-8")).words).split())
+    across = counts.across.train_images + counts.across.test_images
+    assert f"duplicates in training {counts.train.train_images} images in {counts.train.groups} groups" in words
+    assert "duplicates in test 0 images" in words
+    assert f"across training and test {across} images in {counts.across.groups} group" in words
+
+
+def test_properties_have_units(path: Path) -> None:
+    words = " ".join(" ".join(Outline(path.read_text("utf-8")).words).split())
+    for property_ in ("brightness , 0 to 255", "file size , kB", "image area , megapixels"):
+        assert property_ in words
+
+
 def test_without_images_no_picture_is_on_the_page(result: Audit, tmp_path: Path) -> None:
     text = write_audit_page(result, tmp_path / "a.html", images=False).read_text("utf-8")
     assert "data:image" not in text
@@ -92,6 +122,52 @@ def test_the_page_fits_the_window_and_complains_of_nothing(chromium: Any, path: 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(path.as_uri())
     wide = page.evaluate("document.documentElement.scrollWidth")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    tables = page.evaluate(
+        "[...document.querySelectorAll('table')].map((one) => one.scrollWidth - one.parentElement.clientWidth)"
+    )
+    rows = page.evaluate("[...document.querySelectorAll('tbody tr')].map((one) => getComputedStyle(one).display)")
+    letters = page.evaluate(
+        "[...document.querySelectorAll('th, td, figcaption, figcaption span, .axis, button')]"
+        ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    narrow = page.evaluate(
+        "[...document.querySelectorAll('tbody th')].filter((one) => one.checkVisibility())"
+        ".filter((one) => one.clientWidth < 80).length"
+    )
     context.close()
     assert complaints == []
     assert wide <= width
+    assert tables
+    assert max(tables) <= 1
+    assert set(rows) == {"block" if width == 400 else "table-row"}
+    assert min(letters) >= 12.5
+    assert narrow == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_paper(chromium: Any, path: Path, scheme: str) -> None:
+    """WCAG 2.2, contrast of at least 4.5 to 1, against the background of the page."""
+    context = chromium.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    colours = page.evaluate(
+        "[...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() && one.innerText)"
+        ".map((one) => getComputedStyle(one).color)"
+    )
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+    assert min(contrast(colour, paper) for colour in set(colours)) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio of two colours, "rgb(…)"."""
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

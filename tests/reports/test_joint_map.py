@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic_cover import make_cover, make_map
+from synthetic_ranking import make_map, make_ranking
 
 from eyeshot.reports.joint_map import best_projection, clouds_on_map, figure_json, frames_of, point_lists, square_frame
 
@@ -38,7 +38,7 @@ def test_what_is_switched_on_later_does_not_change_the_frames() -> None:
 
 
 def test_every_point_is_in_one_cloud_and_keeps_its_data() -> None:
-    cover = make_cover(["a", "b"])
+    cover = make_ranking(["a", "b"])
     points = cover.map
     assert points is not None
     clouds = clouds_on_map(points, "test")

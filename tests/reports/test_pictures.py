@@ -29,11 +29,11 @@ def test_every_sprite_lies_where_the_page_looks_for_it() -> None:
     levels = [(7 * n) % 256 for n in range(4100)]
     sprites = make_sprites(flat(levels, 8), most_bytes=10_000_000)
     assert sprites is not None
-    assert len(sprites.sheets) == 2
-    each = sprites.columns * sprites.rows
+    assert len(sprites["sheets"]) == 2
+    each = sprites["columns"] * sprites["rows"]
     for n in (0, 63, 64, 4095, 4096, 4099):
-        sheet = np.asarray(opened(sprites.sheets[n // each]).convert("RGB"))
-        row, column = divmod(n % each, sprites.columns)
+        sheet = np.asarray(opened(sprites["sheets"][n // each]).convert("RGB"))
+        row, column = divmod(n % each, sprites["columns"])
         middle = sheet[row * 8 + 4, column * 8 + 4, 0]
         assert abs(int(middle) - levels[n]) <= 8
 
@@ -42,10 +42,10 @@ def test_sprites_get_worse_before_they_get_too_large() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
     best = make_sprites(noise, most_bytes=10_000_000)
     assert best is not None
-    third = sum(map(len, best.sheets)) // 3
+    third = sum(map(len, best["sheets"])) // 3
     less = make_sprites(noise, most_bytes=third)
     assert less is not None
-    assert sum(map(len, less.sheets)) <= third
+    assert sum(map(len, less["sheets"])) <= third
     assert make_sprites(noise, most_bytes=100) is None
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from eyeshot.reports.markers import CANDIDATES, PATHS, TARGET, TRAIN, VALIDATION
+from eyeshot.reports.marks import CANDIDATES, PATHS, TARGET, TRAIN, VALIDATION
 from eyeshot.reports.page import asset
 
 MARKS = (TRAIN, TARGET, VALIDATION, *CANDIDATES)

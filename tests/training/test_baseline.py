@@ -88,5 +88,5 @@ def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_p
     arguments = {"val_rows": ROWS[42:], "classes": CLASSES, "cache": tmp_path, "settings": settings}
     trained = train_baseline(backbone, pool, labels, ROWS[:42], **arguments).backbone
     loaded = load_backbone(tag, weights=next(tmp_path.rglob("weights.safetensors")), size=16)
-    assert "prefix 'backbone.' taken off" in loaded.reason
+    assert "classifier left out: fc.bias, fc.weight" in loaded.reason
     assert loaded.fingerprint == trained.fingerprint

@@ -1,29 +1,22 @@
 import json
+import re
 
 import numpy as np
 import pytest
 
-from eyeshot.core import describe_hardware, describe_versions, wilson
+from eyeshot.core import describe_hardware, describe_versions
 from eyeshot.core.errors import StorageError
-from eyeshot.training.result import Accuracy, read_result
+from eyeshot.predictions import Accuracy
+from eyeshot.training import TrainConfig, TrainResult, discard_damaged
+from eyeshot.training.result import EpochRecord, read_result
 
 from .helpers import run
-
-
-def test_an_accuracy_carries_the_interval_of_its_share():
-    accuracy = Accuracy.of_counts(3, 10)
-    assert (accuracy.n, accuracy.value, accuracy.interval) == (10, 0.3, wilson(3, 10))
-
-
-def test_no_images_have_no_accuracy():
-    assert Accuracy.of_counts(0, 0).model_dump() == {"n": 0, "value": None, "low": None, "high": None}
-    assert Accuracy.of_counts(0, 0).interval is None
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path):
     result = run(tmp_path)
     assert read_result(tmp_path) == result
-    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["version"] == 1
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["version"] == 2
 
 
 def test_no_result_is_none(tmp_path):
@@ -61,3 +54,23 @@ def test_accuracies_of_the_classes_add_up(tmp_path):
     counted = sum(round(one.value * one.n) for one in result.per_class.values())
     assert sum(one.n for one in result.per_class.values()) == result.accuracy.n == 18
     assert counted == round(result.accuracy.value * 18)
+
+
+def test_every_key_of_a_result_is_documented(tmp_path, request):
+    text = (request.config.rootpath / "docs" / "runs.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([a-z_0-9]+)`", text))
+    result = run(tmp_path)
+    with np.load(tmp_path / "validation.npz") as kept:
+        names = {*kept.files, "fold"}
+    names |= {name for record in (TrainResult, TrainConfig, EpochRecord, Accuracy) for name in record.model_fields}
+    assert names | set(result.weights) <= words
+
+
+def test_the_files_of_a_damaged_run_are_thrown_away_and_those_of_a_whole_one_are_kept(tmp_path):
+    run(tmp_path)
+    discard_damaged(tmp_path)
+    assert read_result(tmp_path) is not None
+    (tmp_path / "validation.npz").write_bytes(b"PK\x03\x04")
+    discard_damaged(tmp_path)
+    assert read_result(tmp_path) is None
+    assert {file.name for file in tmp_path.iterdir()} == {"lock", "weights.safetensors"}

@@ -9,6 +9,8 @@ from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import InputError, ModelError
 from eyeshot.training import run as run_module
+from eyeshot.training.classifier import Classifier
+from eyeshot.training.result import read_validation
 
 from .helpers import SETTINGS, make_pool, run, tiny_backbone
 
@@ -172,11 +174,36 @@ def test_an_unlabelled_training_image_is_an_input_error(tmp_path):
         run(tmp_path, data=(pool, labels))
 
 
+def test_accuracy_after_each_epoch_ends_at_that_of_the_result(tmp_path):
+    result = run(tmp_path)
+    assert result.epoch_val_images == 18
+    assert all(0 <= record.val_accuracy <= 1 for record in result.history)
+    assert result.history[-1].val_accuracy == result.accuracy.value
+
+
+def test_of_many_validation_images_some_are_judged_after_each_epoch_and_the_result_says_how_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "EPOCH_VAL_IMAGES", 5)
+    result = run(tmp_path / "some")
+    assert (result.epoch_val_images, result.n_val) == (5, 18)
+    assert all(round(5 * record.val_accuracy) == pytest.approx(5 * record.val_accuracy) for record in result.history)
+    monkeypatch.undo()
+    run(tmp_path / "all")
+    assert same(weights(tmp_path / "some"), weights(tmp_path / "all"))
+
+
+def test_which_images_were_used_is_kept_in_the_result_and_the_fold_in_the_predictions(tmp_path):
+    used = {"decisions": "decisions.jsonl", "split": "split.json", "fold": 2, "val_share": None}
+    assert run(tmp_path / "folded", data_used=used).data == used
+    predictions = read_validation(tmp_path / "folded")
+    assert (predictions.fold, predictions.run, predictions.split) == (2, "folded", "validation")
+
+
 def test_without_validation_images_there_is_no_accuracy_but_a_result(tmp_path):
     pool, labels = make_pool(42)
     result = run(tmp_path, data=(pool, labels))
     assert result.n_val == 0
     assert result.accuracy.value is None
+    assert result.history[-1].val_accuracy is None
 
 
 def test_parameters_that_the_architecture_exempts_get_no_weight_decay():
@@ -190,4 +217,4 @@ def test_parameters_that_the_architecture_exempts_get_no_weight_decay():
             return {"table"}
 
     backbone = dataclasses.replace(tiny_backbone(), module=Asks(), feature_count=4)
-    assert run_module.Classifier(backbone, 2).no_weight_decay() == {"backbone.table"}
+    assert Classifier(backbone, 2).no_weight_decay() == {"backbone.table"}

@@ -30,7 +30,7 @@ def test_the_table_of_the_readme_is_computed_from_the_committed_tables(judgement
 
 
 def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgement) -> None:
-    file = ROOT / "src" / "eyeshot" / "coverage" / "trust.json"
+    file = ROOT / "src" / "eyeshot" / "rankings" / "augmentations" / "trust.json"
     trainings = count_trainings(HERE / "tables")
     assert json.loads(file.read_text(encoding="utf-8")) == trust_of(judgement.judged, trainings=trainings)
     assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")

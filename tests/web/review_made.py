@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 from PIL import Image, ImageDraw
 
-from eyeshot.auditing import Finding, ImageRef, audit, read_report, read_sources
+from eyeshot.auditing import Finding, ImageRef, audit, read_audit_images, read_report
 from eyeshot.core import SILENT
 from eyeshot.core.config import Project
 from eyeshot.web import Review, make_app, open_socket
@@ -83,13 +83,13 @@ def make_review(
     more: Sequence[Finding] = (),
 ) -> Review:
     """A review of `make_project`."""
-    sources = read_sources(
+    images = read_audit_images(
         folder / "train", folder / "test", labels=None, path_column=None, label_column=None, image_root=None,
         cache=folder / "cache", workers=1, progress=SILENT,
     )  # fmt: skip
     report = read_report(folder / "audit" / "audit.json")
     report.findings.extend(more)
-    return Review(report, sources, decisions or folder / "decisions.jsonl", project=project, author=author)
+    return Review(report, images, decisions or folder / "decisions.jsonl", project=project, author=author)
 
 
 @dataclass
@@ -163,7 +163,7 @@ def number_of(review: Review, kind: str) -> int:
 
 def position_of(review: Review, name: str) -> int:
     """The image of a name."""
-    return review.shown.ids.index(name)
+    return review.index.ids.index(name)
 
 
 def doubted(folder: Path) -> Finding:

@@ -39,7 +39,7 @@ def test_the_worst_comes_first_and_is_decided_by_one_key(window: Window, folder:
     assert "same picture, different labels" in window.text("#kicker")
     assert window.text("#suggested") == "Drop both"
     window.stored("D", "cat/0.jpg, dog/same.jpg: all dropped")
-    assert "copies of test images" in window.text("#kicker")
+    assert "duplicates across training and test" in window.text("#kicker")
     assert kinds(folder) == ["drop-both"]
     window.press("p")  # decided ones are passed over
     window.wait("Nothing open", "#title")
@@ -51,14 +51,47 @@ def test_the_worst_comes_first_and_is_decided_by_one_key(window: Window, folder:
 
 def test_keep_drop_and_several_at_once(window: Window, folder: Path) -> None:
     window.only("near-copy")
-    window.stored("d", f"{window.text('.image .name >> nth=0')}: dropped")
-    assert window.count(".image.out") == 1
-    window.press("Space", "ArrowLeft", "Space")
+    first = window.text(".image .name >> nth=0")
+    window.stored("d", f"{first}: dropped")
+    window.wait("Nothing open", "#title")
+    window.stored("u", "undone")
+    window.wait("near-duplicates", "#kicker")
+    window.press("Space", "ArrowRight", "Space")
     window.wait("2 selected")
     assert window.count(".image[aria-selected=true]") == 2
     window.stored("k", "cat/")
-    assert kinds(folder) == ["drop", "keep"]
-    assert len(DecisionLog(folder / "decisions.jsonl").read().stored[1].images) == 2
+    assert kinds(folder) == ["drop", "undo", "keep"]
+    assert len(DecisionLog(folder / "decisions.jsonl").read().stored[2].images) == 2
+
+
+@pytest.mark.parametrize("key", ["k", "d", "D", "K", "1"])
+def test_every_decision_moves_to_the_next_finding_and_undo_shows_it_and_stays(
+    wide: Window, folder: Path, key: str
+) -> None:
+    title = wide.text("#title")
+    wide.press("Space")
+    wide.wait("1 selected")
+    wide.press(key)
+    wide.wait("duplicates across training and test", "#kicker")
+    assert wide.count(".image[aria-selected=true]") == 0
+    assert len(kinds(folder)) == (2 if key == "K" else 1)  # images are kept under their own labels
+    wide.press("u")
+    wide.wait("Stored: undone")
+    wide.wait("same picture, different labels", "#kicker")
+    assert wide.text("#title") == title
+    assert wide.count(".image.out, .image[aria-selected=true]") == 0
+    wide.press("?")
+    assert "A decision moves to the next finding" in wide.text("#help")
+
+
+def test_on_a_contact_sheet_a_decision_moves_to_the_next_image_and_clears_the_selection(wide: Window) -> None:
+    wide.press("c")
+    wide.wait("Class", "#title")
+    wide.press("Space", "ArrowRight", "Space")
+    wide.wait("2 selected")
+    wide.stored("d", "cat/")
+    assert wide.count(".image[aria-selected=true]") == 0
+    assert wide.page.locator(".image[aria-current=true]").get_attribute("data-place") == "2"
 
 
 def test_copies_laid_alike_over_each_other_and_in_turn(window: Window) -> None:
@@ -137,6 +170,9 @@ def test_a_doubted_label_is_shown_beside_its_nearest_and_the_proposed_one_is_two
     with served(make_review(folder, more=[doubted(folder)])) as site:
         window = Window(chromium, site, width)
         window.only("label-issue")
+        assert window.text("#title") == "cat → dog?"
+        assert window.text("#words").startswith("cat/3.jpg is labelled cat")
+        assert "cat → dog?" in window.text("#queue")
         assert window.page.locator("#near h2").all_inner_texts() == ["Nearest of cat", "Nearest of dog"]
         alike = window.page.locator("#near img").evaluate_all("(all) => all.map((one) => one.title)")
         assert alike == ["cat/4.jpg", "dog/4.jpg", "dog/5.jpg"]
@@ -226,7 +262,7 @@ def test_a_screen_reader_hears_images_and_what_a_key_did(wide: Window) -> None:
     options = wide.page.get_by_role("option", name="class cat, train image cat/0.jpg")
     assert options.count() == 1
     wide.press("n")
-    wide.wait("copies of test images in training, 2 of")  # unseen, in the live region
+    wide.wait("duplicates across training and test, 2 of")  # unseen, in the live region
     outline = wide.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert wide.page.evaluate("document.activeElement.getAttribute('role')") == "option"
     assert outline == "solid"
@@ -258,7 +294,7 @@ def test_a_picture_that_is_gone_since_the_audit_is_said(chromium: Any, site: Sit
 
 def test_a_broken_file_has_nothing_to_decide_about(wide: Window, folder: Path) -> None:
     wide.only("unreadable")
-    wide.wait("broken.jpg cannot be used", "#title")
+    wide.wait("broken.jpg cannot be read", "#title")
     assert wide.page.locator("#nothing").is_visible()
     assert wide.count("[data-do=drop]:visible, [data-do=keep-all]:visible, [data-do=zoom]:visible") == 0
     wide.press("d")
@@ -306,20 +342,23 @@ def test_a_server_that_is_gone_is_said(chromium: Any, folder: Path) -> None:
 def test_two_windows_see_and_lose_nothing_of_each_other(chromium: Any, site: Site, folder: Path) -> None:
     one, other = Window(chromium, site), Window(chromium, site)
     one.stored("D", "cat/0.jpg, dog/same.jpg")
-    one.wait("copies of test images", "#kicker")
+    one.wait("duplicates across training and test", "#kicker")
     one.stored("D", "cat/1.jpg: all dropped")
     other.press("n")  # what the first window decided is passed over
-    other.wait("near copies", "#kicker")
+    other.wait("near-duplicates", "#kicker")
     assert "decided" in other.page.locator("#queue li").first.inner_text() or other.text("#left").startswith("4 of 6")
     other.press("c")
     other.wait("Class", "#title")
-    one.only("near-copy")
+    one.press("c")
+    one.wait("Class", "#title")
+    for window in (one, other):
+        window.press("ArrowRight", "ArrowRight")  # past those that are dropped already
     for window in (one, other, one, other):
         window.press("d")
-    one.page.wait_for_function("() => document.querySelectorAll('.image.out').length === 2")
-    other.page.wait_for_function("() => document.querySelectorAll('.image.out').length >= 2")
+    for window in (one, other):
+        window.page.wait_for_function("() => document.querySelectorAll('.image.out').length === 4")
     give_up = time.monotonic() + 20
-    while len(kinds(folder)) < 6 and time.monotonic() < give_up:  # the second window may see two out before its own
+    while len(kinds(folder)) < 6 and time.monotonic() < give_up:
         time.sleep(0.05)
     assert sorted(kinds(folder)) == ["drop"] * 5 + ["drop-both"]
     for window in (one, other):
@@ -350,7 +389,7 @@ def test_images_without_a_label_get_one_by_hand_where_the_rules_allow_it(chromiu
         assert site.review is not None
         leak = number_of(site.review, "leak")
         window.page.locator(f'#queue [data-item="{leak}"]').click()
-        window.wait("copies of test images", "#kicker")
+        window.wait("duplicates across training and test", "#kicker")
         window.page.locator(".image", has_text="leaked.jpg").click()
         window.press("r", "c", "a", "t", "Enter")
         window.wait("line 2", "#wrong")

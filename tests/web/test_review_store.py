@@ -68,8 +68,8 @@ def test_every_action_means_what_it_says(folder: Path) -> None:
     manifest = compute_manifest(table, DecisionLog(folder / "decisions.jsonl").read())
     out = set(manifest.left_out["id"])
     assert out == {"cat/turned.jpg", "cat/0.jpg", "dog/same.jpg", "dog/3.jpg", "dog/again.jpg"}
-    for row, name in enumerate(review.shown.ids):
-        if not review.shown.in_test[row]:
+    for row, name in enumerate(review.index.ids):
+        if not review.index.in_test[row]:
             assert (review.refresh().standing(row).left_out is not None) == (name in out), name
 
 
@@ -148,7 +148,7 @@ def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path
         assert site.post("decide", action="drop-all", item=leak)[0] == 200
         assert site.post("decide", action="drop", images=[leaked, copy], item=leak)[0] == 200
     assert [one.images for one in DecisionLog(folder / "decisions.jsonl").read().stored] == [
-        (review.shown.contents[copy],)
+        (review.index.contents[copy],)
     ] * 2
     assert not review.refresh().standing(leaked).left_out
 
@@ -201,7 +201,7 @@ def test_two_people_merge_their_files_by_id(folder: Path) -> None:
 def test_what_other_programs_decide_is_seen(site: Site, folder: Path) -> None:
     assert site.review is not None
     conflict = site.review.queue.items[0]
-    contents = [site.review.shown.contents[row] for row in conflict.here]
+    contents = [site.review.index.contents[row] for row in conflict.here]
     DecisionLog(folder / "decisions.jsonl").append([decide("drop-both", contents, policy="drop-both")])
     assert site.get("item/0")["item"]["decided"]
     (folder / "decisions.jsonl").unlink()

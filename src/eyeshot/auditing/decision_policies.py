@@ -15,10 +15,9 @@ from eyeshot.data import (
     compute_manifest,
     decide_by_policy,
     find_decision,
-    find_groups,
+    find_duplicate_groups,
     find_log,
     find_policy,
-    merge_copy_groups,
     read_labelled,
 )
 from eyeshot.models import choose_device, image_features, name_reader, named_backbone
@@ -75,8 +74,7 @@ def apply_policy(
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         manifest = compute_manifest(read_labelled(sources, cache=cache, progress=shown), known)
-        groups, _ = find_groups(manifest.table, cache=cache, progress=shown.sub("decoding"))
-    groups = merge_copy_groups(manifest.table, groups, known, more=more)
+        groups, _ = find_duplicate_groups(manifest.table, known, cache=cache, more=more, progress=shown.sub("decoding"))
     decisions, stopped = decide_by_policy(
         chosen, manifest, groups, min_per_class=min_per_class, known=known, author=author
     )
@@ -144,9 +142,8 @@ def compare_decisions(
     place, cache = str(choose_device(device)[0]), find_workspace().cache
     with shown_progress(progress) as shown:
         table = read_labelled(sources, cache=cache, progress=shown)
-        groups, pixels = find_groups(table, cache=cache, progress=shown.sub("decoding"))
-        groups = merge_copy_groups(table, groups, known, more=more)[pixels.rows]
-        table = table.take(pixels.rows)
+        groups, pixels = find_duplicate_groups(table, known, cache=cache, more=more, progress=shown.sub("decoding"))
+        table, groups = table.take(pixels.rows), groups[pixels.rows]
         features = image_features(table, pixels, backbone, cache=cache, device=place, progress=shown)
         return compare_on_features(
             table, features, groups, known, [decision.id for decision in chosen], folds=folds, seed=seed,

@@ -47,25 +47,44 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAMES: dict[str, str] = {
     "conflict": "same picture, different labels",
-    "leak": "copies of test images in training",
+    "leak": "duplicates across training and test",
     "label-issue": "label issues",
-    "unreadable": "cannot be used",
-    "identical": "identical",
-    "near-copy": "near copies",
+    "unreadable": "broken files",
+    "identical": "exact duplicates",
+    "near-copy": "near-duplicates",
     "two-labels": "two labels in the CSV",
     "outlier": "far from their class",
     "one-colour": "one colour",
     "almost-blank": "almost blank",
     "tiny": "tiny",
-    "extreme-ratio": "extreme ratio",
-    "wrong-extension": "wrong extension",
+    "extreme-ratio": "extreme aspect ratio",
+    "wrong-extension": "wrong file extension",
     "animated": "several pictures in a file",
     "exif-orientation": "turned by EXIF",
     "metadata-junk": "metadata and junk",
-    "class-names-alike": "class names alike",
+    "class-names-alike": "similar class names",
     "small-class": "small classes",
 }
-TO_DO = 3
+"""How each kind is called in the terminal and on pages."""
+
+ADVICE: dict[Suggestion, str] = {
+    "drop-both": "drop all of them",
+    "keep-one": "keep one of each",
+    "drop": "drop",
+    "group": "keep on one side of a split",
+    "relabel": "relabel",
+    "merge-classes": "merge the classes",
+    "look": "look",
+    "none": "nothing, good to know",
+}
+"""What each suggestion means, in a few words."""
+
+OF_CLASSES = frozenset({"small-class", "class-names-alike"})
+"""Kinds that are about classes: their images are only examples."""
+
+TO_DO = 5  # sentences behind the headline; more would not be read
+IN_HEADLINE = 5  # things that one sentence can list
+REASONS = 3  # why files are broken
 
 
 class Record(BaseModel):
@@ -101,7 +120,7 @@ class Finding(Record):
 
 
 class CopyGroup(Record):
-    """Images that are all copies of one of them, the medoid."""
+    """Images that are all duplicates of one of them, the medoid."""
 
     images: list[ImageRef]
     medoid: int
@@ -113,14 +132,33 @@ class CopyGroup(Record):
     findings: list[str]
 
 
+class DuplicateCount(Record):
+    """Duplicate groups of one sort, and how many of their images lie on each side."""
+
+    groups: int = 0
+    train_images: int = 0
+    test_images: int = 0
+
+
+class Duplicates(Record):
+    """Exact and near-duplicates by where they lie; a group may count in all three."""
+
+    train: DuplicateCount = DuplicateCount()
+    """Groups with at least two training images, and these images."""
+    test: DuplicateCount = DuplicateCount()
+    """Groups with at least two test images, and these images."""
+    across: DuplicateCount = DuplicateCount()
+    """Groups with images of training and of test, and all images of them."""
+
+
 class CutOff(Record):
-    """From which score on a pair counts as a near copy, and how sure that is."""
+    """From which score on a pair counts as near-duplicates, and how sure that is."""
 
     score: float
     """Scores run to 1; identical pictures have 1."""
     reason: str
     precision: float | None
-    """Estimated share of true copies among the reported near pairs; null where it cannot be estimated."""
+    """Estimated share of true duplicates among the reported near pairs; null where it cannot be estimated."""
     precision_interval: Interval | None
     basis: str
     """What the estimate rests on."""
@@ -169,7 +207,7 @@ class Distribution(Record):
     """How far train and test lie apart, from 0 (alike) to 1 (no overlap): Kolmogorov-Smirnov distance for numbers,
     total variation distance for categories. Null without test images."""
     interval: Interval | None
-    """95 %, by bootstrap over images (copy groups whole)."""
+    """95 %, by bootstrap over images (duplicate groups whole)."""
     noise: float | None
     """The effect that two random halves of all these images have (95 % quantile): below it nothing is said."""
     apart: bool
@@ -243,7 +281,7 @@ class ClassCount(Record):
     label: str
     images: int
     different: int
-    """After identical and near copies are counted once."""
+    """After exact and near-duplicates are counted once."""
 
 
 class AuditReport(Record):
@@ -251,18 +289,21 @@ class AuditReport(Record):
 
     version: int = 1
     answer: list[str] = []
-    """The three things to do first, in sentences."""
+    """The headline in one sentence, then what to do first: a sentence each, the most important first."""
     train: str
     test: str | None
     n_train: int
+    """Training images that can be decoded."""
     n_test: int
     n_files: int
+    """All image files of both folders, those that cannot be used too."""
     counts: dict[str, int] = {}
     """Findings by kind, in the order of the table."""
     images_by_kind: dict[str, int] = {}
     """Images that the findings of each kind are about."""
     findings: list[Finding] = []
     groups: list[CopyGroup] = []
+    duplicates: Duplicates = Duplicates()
     cut_off: CutOff | None = None
     conflicts: list[ClassPair] = []
     classes: list[ClassCount] = []
@@ -297,7 +338,7 @@ def read_report(file: Path) -> AuditReport:
 
 
 def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The copy groups of an `audit.json`, near copies too, as content keys of training images.
+    """The duplicate groups of an `audit.json`, near-duplicates too, as content keys of training images.
 
     Raises:
         InputError: the file is no result of `eyeshot audit`.
@@ -357,57 +398,151 @@ def with_unique_ids(findings: list[Finding]) -> list[Finding]:
     return unique
 
 
-def first_things_to_do(report: AuditReport, *, skipped: int) -> list[str]:
-    """The three things to do first, the most important first."""
+def advice(finding: Finding) -> str:
+    """What to do about a finding, in a few words."""
+    return "drop from training" if finding.kind == "leak" else ADVICE[finding.suggestion]
+
+
+def count_duplicates(groups: Sequence[CopyGroup]) -> Duplicates:
+    """Count groups and images of training, of test and of both apart."""
+    sums = {name: [0, 0, 0] for name in ("train", "test", "across")}
+    for group in groups:
+        sides = Counter(image.split for image in group.images)
+        train, test = sides["train"], sides["test"]
+        for name, counts, here in (
+            ("train", (1, train, 0), train > 1),
+            ("test", (1, 0, test), test > 1),
+            ("across", (1, train, test), train > 0 and test > 0),
+        ):
+            if here:
+                sums[name] = [total + more for total, more in zip(sums[name], counts, strict=True)]
+    return Duplicates(
+        **{
+            name: DuplicateCount(groups=groups, train_images=train, test_images=test)
+            for name, (groups, train, test) in sums.items()
+        }
+    )
+
+
+def first_things_to_do(report: AuditReport) -> list[str]:
+    """The answer of an audit: a headline that counts what to look at, then at most five sentences with what to do.
+
+    The terminal, the page and `audit.json` show these same sentences.
+    """
+    return [_headline(report), *_sentences(report)[:TO_DO]]
+
+
+def _headline(report: AuditReport) -> str:
+    count, duplicates = report.counts, report.duplicates
+    flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
+    parts = [
+        f"{number:,} {single if number == 1 else many}"
+        for number, single, many in (
+            (count.get("conflict", 0), "picture with two labels", "pictures with two labels"),
+            (
+                duplicates.across.test_images,
+                "test image that is also in training",
+                "test images that are also in training",
+            ),
+            (count.get("label-issue", 0), "doubtful label", "doubtful labels"),
+            (count.get("unreadable", 0), "broken file", "broken files"),
+            (count.get("two-labels", 0), "path with two labels in the CSV", "paths with two labels in the CSV"),
+            (duplicates.train.train_images, "duplicate training image", "duplicate training images"),
+            (duplicates.test.test_images, "duplicate test image", "duplicate test images"),
+            (count.get("class-names-alike", 0), "group of similar class names", "groups of similar class names"),
+            (flat, "blank image", "blank images"),
+        )
+        if number
+    ][:IN_HEADLINE]
+    if parts:
+        listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return f"Before training, look at {listed}."
+    nothing = "Nothing needs fixing before training: no conflicting labels, no duplicates, no broken files"
+    return f"{nothing}; but test images differ from training images." if _tells_apart(report) else f"{nothing}."
+
+
+def _sentences(report: AuditReport) -> list[str]:
+    """What to do, the most harmful first."""
     sentences = []
-    count, images = report.counts, report.images_by_kind
-    if report.conflicts:
-        worst = report.conflicts[0]
-        pictures = sum(conflict.pictures for conflict in report.conflicts)
+    count, duplicates = report.counts, report.duplicates
+    if conflicts := count.get("conflict"):
+        often = f", most often {report.conflicts[0].first} and {report.conflicts[0].second}" if report.conflicts else ""
         sentences.append(
-            f"{pictures} {_plural(pictures, 'picture stands', 'pictures stand')} under two labels, most often "
-            f"{worst.first} and {worst.second} ({worst.pictures}): drop both copies, unless you know which label is "
-            "right."
+            f"{conflicts:,} {_plural(conflicts, 'picture carries', 'pictures carry')} two labels{often}. "
+            f"Drop all {_plural(conflicts, 'its', 'their')} files, unless you know the right label."
         )
-    if count.get("leak"):
+    if duplicates.across.groups:
+        tests, trains = duplicates.across.test_images, duplicates.across.train_images
         sentences.append(
-            f"{count['leak']} {_plural(count['leak'], 'picture is', 'pictures are')} in training and in test: keep "
-            "them out of training, or out of what you measure."
-        )
-    if count.get("two-labels"):
-        sentences.append(
-            f"{count['two-labels']} paths stand under two labels in the CSV and were left out: correct it."
-        )
-    if count.get("class-names-alike"):
-        alike = next(finding for finding in report.findings if finding.kind == "class-names-alike")
-        sentences.append(f"{alike.words} Merge them if they are one class.")
-    copies = count.get("identical", 0) + count.get("near-copy", 0)
-    if copies:
-        number = images.get("identical", 0) + images.get("near-copy", 0)
-        sentences.append(
-            f"{number} images are copies of each other, in {copies} {_plural(copies, 'group', 'groups')}: make splits "
-            "that keep groups whole, or a random split will leak."
+            f"{tests:,} test {_plural(tests, 'image duplicates', 'images duplicate')} {trains:,} training "
+            f"{_plural(trains, 'image', 'images')} ({_groups(duplicates.across)}). Leave "
+            f"{_plural(trains, 'it', 'them')} out of training, or the test score is too good."
         )
     if report.label_issues is not None and count.get("label-issue"):
         sentences.append(report.label_issues.words)
-    if skipped:
-        sentences.append(f"{skipped} {_plural(skipped, 'file', 'files')} cannot be used: see why, and replace them.")
-    if report.adversarial is not None and report.adversarial.interval[0] > 0.5:
-        sentences.append(report.adversarial.words)
-    if report.adversarial_features is not None and report.adversarial_features.interval[0] > 0.5:
-        sentences.append(report.adversarial_features.words)
-    flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
-    if flat:
-        sentences.append(f"{flat} {_plural(flat, 'image shows', 'images show')} next to nothing: drop them.")
-    if count.get("small-class"):
-        small = count["small-class"]
+    if broken := count.get("unreadable"):
         sentences.append(
-            f"{small} {_plural(small, 'class has', 'classes have')} under {report.small_class} images: collect more, "
-            "and let no cleaning empty them."
+            f"{broken:,} {_plural(broken, 'file', 'files')} cannot be read ({_reasons(report)}). Replace or delete "
+            f"{_plural(broken, 'it', 'them')}."
         )
-    if not sentences:
-        sentences.append("Nothing was found that has to be done first: no conflicts, no copies, no broken files.")
-    return sentences[:TO_DO]
+    if paths := count.get("two-labels"):
+        sentences.append(
+            f"{paths:,} {_plural(paths, 'path has', 'paths have')} two labels in the CSV and "
+            f"{_plural(paths, 'was', 'were')} left out. Correct the CSV."
+        )
+    if sentence := _duplicates_within(duplicates):
+        sentences.append(sentence)
+    if count.get("class-names-alike"):
+        alike = next(finding for finding in report.findings if finding.kind == "class-names-alike")
+        sentences.append(f"{alike.words} Merge them if they are one class.")
+    if flat := count.get("one-colour", 0) + count.get("almost-blank", 0):
+        shows = _plural(flat, "image shows", "images show")
+        sentences.append(f"{flat:,} {shows} next to nothing. Drop {_plural(flat, 'it', 'them')}.")
+    sentences += [told.words for told in (report.adversarial, report.adversarial_features) if told and _apart(told)]
+    if small := count.get("small-class"):
+        sentences.append(
+            f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} images. Collect "
+            "more, and take care that cleaning does not empty them."
+        )
+    return sentences
+
+
+def _duplicates_within(duplicates: Duplicates) -> str:
+    train, test = duplicates.train, duplicates.test
+    if not train.groups:
+        if not test.groups:
+            return ""
+        return (
+            f"{test.test_images:,} test images are duplicates of each other ({_groups(test)}). Count each group once "
+            "in the test score."
+        )
+    also = f", and {test.test_images:,} test images are ({_groups(test)})" if test.groups else ""
+    return (
+        f"{train.train_images:,} training images are duplicates of each other ({_groups(train)}){also}. Split by "
+        "duplicate group, or a random split leaks."
+    )
+
+
+def _groups(count: DuplicateCount) -> str:
+    return f"{count.groups:,} {_plural(count.groups, 'group', 'groups')}"
+
+
+def _reasons(report: AuditReport) -> str:
+    """Why files are broken: the reason, or several with their counts."""
+    reasons = Counter(str(finding.evidence["reason"]) for finding in report.findings if finding.kind == "unreadable")
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    parts = [f"{number:,} {reason}" for reason, number in reasons.most_common(REASONS)]
+    rest = reasons.total() - sum(number for _, number in reasons.most_common(REASONS))
+    return ", ".join([*parts, f"{rest:,} other"] if rest else parts)
+
+
+def _tells_apart(report: AuditReport) -> bool:
+    return any(told is not None and _apart(told) for told in (report.adversarial, report.adversarial_features))
+
+
+def _apart(told: Adversarial | AdversarialFeatures) -> bool:
+    return told.interval[0] > 0.5
 
 
 def _plural(count: int, single: str, many: str) -> str:

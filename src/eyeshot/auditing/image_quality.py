@@ -44,13 +44,13 @@ def _check_unusable(images: AuditImages, stats: ImageStats) -> list[Finding]:
     findings = []
     for ref, reason in unusable_files(images, stats):
         if reason.startswith("two labels"):
-            words = f"{ref.id} stands under two labels in the CSV; which one is right cannot be told."
+            words = f"{ref.id} has two labels in the CSV and was left out."
             findings.append(make_finding("two-labels", [ref], words, suggestion="relabel", evidence={"reason": reason}))
         elif reason.startswith("smaller than"):
             words = f"{ref.id} is {reason}."
             findings.append(make_finding("tiny", [ref], words, suggestion="drop", evidence={"reason": reason}))
         else:
-            words = f"{ref.id} cannot be used: {reason}."
+            words = f"{ref.id} cannot be read: {reason}."
             findings.append(make_finding("unreadable", [ref], words, suggestion="drop", evidence={"reason": reason}))
     return findings
 
@@ -67,7 +67,7 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
         width, height = seen["width"], seen["height"]
         if seen["range"] <= FLAT_RANGE:
             colour = "#" + "".join(f"{round(seen[f'border_{name}']):02x}" for name in ("red", "green", "blue"))
-            words = f"{ref.id} is of one colour, {colour}."
+            words = f"{ref.id} has only one colour, {colour}."
             evidence: Evidence = {"colour": colour, "range": seen["range"]}
             findings.append(make_finding("one-colour", [ref], words, suggestion="drop", evidence=evidence))
         elif seen["contrast"] < BLANK_CONTRAST:
@@ -99,7 +99,7 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
         actual = SAME_FORMAT.get(formats[position], formats[position])
         if expected and expected != actual:
             ending = os.path.splitext(ref.id)[1]
-            words = f"{ref.id} is named {ending} and is a {actual} file. It was read all the same."
+            words = f"{ref.id} ends in {ending} but is a {actual} file. It can be read."
             findings.append(
                 make_finding(
                     "wrong-extension", [ref], words, suggestion="none", evidence={"format": actual, "ending": ending}
@@ -113,7 +113,7 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
         if seen["orientation"] != 1:
             words = (
                 f"{ref.id} is turned by its EXIF orientation ({seen['orientation']:.0f}): programs that ignore the tag "
-                "see it turned or mirrored. eyeshot shows it upright."
+                "show it turned or mirrored. eyeshot shows it upright."
             )
             findings.append(
                 make_finding(
@@ -152,7 +152,7 @@ def check_classes(images: AuditImages, *, small: int) -> list[Finding]:
     for numbers in alike.values():
         if len(numbers) > 1:
             names = [classes[number] for number in numbers]
-            words = f"Classes {', '.join(map(repr, names))} differ by case, spaces or signs only."
+            words = f"Classes {', '.join(map(repr, names))} differ only by case, spaces or punctuation."
             refs = [images.ref(_first_row_of(images, number)) for number in numbers]
             findings.append(
                 make_finding(

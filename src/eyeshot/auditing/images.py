@@ -21,6 +21,7 @@ from eyeshot.data import (
     Skipped,
     check_apart,
     check_folder,
+    class_notes,
     has_no_class_folders,
     read_images,
 )
@@ -131,7 +132,9 @@ def read_audit_images(
         look=look,
         keep=keep,
     )
-    notes = list(table.notes)
+    # Labels that disagree and single images are findings of the audit: a note would say them twice.
+    doubled = set() if flat else set(class_notes(table.frame, []))
+    notes = [note for note in table.notes if note not in doubled]
     if flat:
         notes.append(f"{train.name!r} has no class folders: its images are taken for unlabelled.")
     test_table = None
@@ -160,8 +163,3 @@ def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[Ima
     label = unicodedata.normalize("NFC", folder) if slash and not flat and path.is_relative_to(base) else None
     # The same few words for the same trouble: "two labels in x.csv" names its file, which is no reason of its own.
     return ImageRef(split=side, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)
-
-
-# The names that the pages and commands still use.
-Sources = AuditImages
-read_sources = read_audit_images

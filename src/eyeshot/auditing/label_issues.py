@@ -78,8 +78,8 @@ def find_label_issues(
         label = int(given[row])
         sure, own = float(probabilities[row, proposed]), float(probabilities[row, label])
         words = (
-            f"{ref.id} is labelled {classes[label]!r}; {reader} says {classes[proposed]!r} "
-            f"(probability {sure:.2f}, of the given label {own:.2f})."
+            f"{ref.id} is labelled {classes[label]!r} (probability {own:.2f}) but looks like {classes[proposed]!r} "
+            f"({sure:.2f})."
         )
         findings.append(
             make_finding(
@@ -137,10 +137,10 @@ def _summary(
     agreed = float((np.asarray(probabilities).argmax(axis=1) == given).mean()) if len(given) else 0.0
     count = len(ranking)
     words = (
-        f"{count:,} of {len(given):,} labels {'is' if count == 1 else 'are'} contradicted by {reader} (precision "
-        f"{NOT_MEASURED}): look at them from the top, and stop where they are right. {ranking.reason}"
+        f"{count:,} of {len(given):,} labels {'looks' if count == 1 else 'look'} wrong to {reader} (precision "
+        f"{NOT_MEASURED}). Review them from the top and stop where labels are right. {ranking.reason}"
         if count
-        else f"No label is contradicted by {reader}."
+        else f"No label looks wrong to {reader}."
     )
     return LabelIssues(
         reader=reader, judged=len(given), agreed=agreed, precision=NOT_MEASURED, pairs=pairs, words=words
@@ -254,11 +254,12 @@ def issue_score(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np
         given: int64 (n,), 0 to C - 1.
     """
     if unevenness(probabilities, given) >= EVEN:
-        return margin(probabilities, given), "Ranked by the margin: contradicted labels go to particular classes."
+        reason = "They are ranked by the margin, because they concentrate on particular pairs of classes."
+        return margin(probabilities, given), reason
     own = probabilities[np.arange(len(given)), given].astype(np.float64)
     other = margin(probabilities, given) + own
     odds = np.log(np.maximum(other, SMALLEST)) - np.log(np.maximum(own, SMALLEST))
-    return odds, "Ranked by the odds: contradicted labels are spread evenly over classes."
+    return odds, "They are ranked by the odds, because they are spread evenly over classes."
 
 
 def contradicted(probabilities: Probabilities, given: Labels) -> NDArray[np.bool_]:

@@ -102,7 +102,7 @@ def run_model_checks(
     labelled = rows[images.labels[rows] >= 0]
     judged: _Judged | None = None
     if len(np.unique(images.labels[labelled])) < 2:
-        checks.notes.append("Labels were not looked at: that needs images of at least two classes.")
+        checks.notes.append("Labels were not checked: that needs images of at least two classes.")
     elif probabilities is not None:
         given, checks.notes = probabilities.of(images, labelled)
         checks.notes += warn_of_fitted(given, images.labels[labelled])
@@ -114,7 +114,9 @@ def run_model_checks(
         return checks
     seen, features = _read_features(images, rows, backbone, cache=cache, device=device, progress=progress)
     if len(seen) < len(rows):
-        checks.notes.append(f"{len(rows) - len(seen)} images cannot be decoded at the model's size: not looked at.")
+        checks.notes.append(
+            f"{len(rows) - len(seen)} images cannot be decoded at the model's size and were not checked."
+        )
     checks.adversarial = classify_by_features(images, seen, features, groups[seen], model=backbone.name)
     own = np.flatnonzero(images.labels[seen] >= 0)
     if not len(own):
@@ -148,9 +150,9 @@ class _Judged:
 
     def with_votes(self, votes: NDArray[np.float32], model: str) -> _Judged:
         """The mean of both: they err in different places, see `benchmarks/label_issues.py`."""
-        reader = f"{self.reader} and the nearest images"
+        reader = f"{self.reader} and a vote of nearest neighbours"
         if model not in self.reader:
-            reader += f" by features of {model}"
+            reader += f" on features of {model}"
         return _Judged(self.rows, np.asarray((self.probabilities + votes) / 2, np.float32), reader)
 
 
@@ -178,17 +180,17 @@ def _from_head(
             progress=progress.sub("heads out of fold"),
         )  # fmt: skip
     except InputError as error:
-        checks.notes.append(f"Labels were not looked at: {error}")
+        checks.notes.append(f"Labels were not checked: {error}")
         return None
     left = int((~cross_fitted.judged).sum())
     if left:
         checks.notes.append(
-            f"The labels of {left} images were not looked at: their classes have under 5 different images, too few for "
-            "a head that has not seen them."
+            f"The labels of {left} images were not checked: their classes have fewer than 5 different images, too few "
+            "for cross-validation."
         )
     if not cross_fitted.judged.any():
         return None
-    judged = _Judged(rows, cross_fitted.probabilities, f"a linear head on features of {model}")
+    judged = _Judged(rows, cross_fitted.probabilities, f"a linear probe on features of {model}")
     return judged.take(cross_fitted.judged)
 
 
@@ -224,8 +226,8 @@ def find_outliers(
         ref = images.ref(position)
         distance, median = float(distances[place]), float(usual[place])
         words = (
-            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest, where {median:.2f} is "
-            f"usual (robust z-score {score:.1f}, features of {model}). Rare is not wrong."
+            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest neighbours, where "
+            f"{median:.2f} is usual (robust z-score {score:.1f}, features of {model}). Rare is not wrong."
         )
         evidence: Evidence = {
             "class": ref.label or "", "distance": round(distance, 4), "usual": round(median, 4),

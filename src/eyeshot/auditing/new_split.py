@@ -1,4 +1,4 @@
-"""`split()`: from a folder and decisions to folds and a validation set, with what they are worth."""
+"""`split()`: from a dataset to folds and a validation set, with what they are worth."""
 
 from __future__ import annotations
 
@@ -13,35 +13,19 @@ from numpy.typing import NDArray
 from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split_quality import measure_leakage
-from eyeshot.core import (
-    SILENT,
-    InputError,
-    Progress,
-    audit_file,
-    find_project,
-    find_workspace,
-    project_file,
-    shown_progress,
-)
+from eyeshot.core import SILENT, InputError, Progress, audit_file, find_workspace, shown_progress
 from eyeshot.data import (
-    DECISIONS_FILE,
-    DecisionLog,
-    Decisions,
+    Dataset,
     ImageTable,
     LikeTest,
     Part,
     Split,
-    bad_lines,
-    check_apart,
-    check_folder,
-    check_request,
-    compute_manifest,
+    check_shares,
     count_parts,
     divide,
-    find_groups,
-    merge_copy_groups,
-    read_images,
-    read_labelled,
+    load_dataset,
+    load_small,
+    project_data,
 )
 from eyeshot.models import Backbone, choose_device, image_features, name_reader, named_backbone
 
@@ -110,38 +94,25 @@ def split(
         folds=folds if folds is not None else (0 if val_share else 5), val=val_share, seed=seed,
         small=small_classes == "train", leakage=leakage,
     )  # fmt: skip
-    check_request(folds=request.folds, val=request.val)
-    project = find_project()
-    sources = project.sources(
-        train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
-    )
-    if match_test is not None:
-        if not val_share:
-            raise InputError(
-                "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
-            )
-        project.check_use("features", "--match-test")
-        check_apart(sources["train"], Path(match_test))
-        check_folder(Path(match_test), what="--match-test")
-    known = project_file(decisions, DECISIONS_FILE)
+    check_request(request, match_test=match_test is not None)
+    data = project_data(
+        train, match_test, decisions=decisions, split=False, val_share=None, seed=seed, labels=labels,
+        path_column=path_column, label_column=label_column, image_root=image_root,
+    )  # fmt: skip
     near = audit_file(audit)
     backbone = named_backbone(
         model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
     )
     place = str(choose_device(device)[0])
     folder = find_workspace().cache if cache is None else Path(cache)
+    groups = [] if near is None else read_groups(near)
+    basis = COPIES if near is None else f"{COPIES}, near copies of {near.name} ({len(groups)} groups)"
     with shown_progress(progress) as shown:
-        table = read_labelled(sources, cache=folder, progress=shown)
-        found = Decisions() if known is None else DecisionLog(known).read()
-        manifest = compute_manifest(table, found)
-        like = None
-        if match_test is not None:
-            like = read_images(Path(match_test), labelled=False, cache=folder, progress=shown.sub("reading test files"))
-        result = make_split(
-            manifest.table, found, request, cache=folder, audit=near, like=like, backbone=backbone, device=place,
-            progress=shown, command=command,
+        dataset = load_dataset(data, cache=folder, progress=shown, near_duplicates=groups)
+        return make_split(
+            dataset, request, cache=folder, basis=basis, backbone=backbone, device=place, progress=shown,
+            command=command,
         )  # fmt: skip
-    return result.model_copy(update={"notes": [*bad_lines(found), *manifest.notes, *result.notes]})
 
 
 @dataclass(frozen=True)
@@ -164,60 +135,45 @@ class SplitRequest:
 
 
 def make_split(
-    table: ImageTable,
-    decisions: Decisions,
+    dataset: Dataset,
     request: SplitRequest,
     *,
     cache: Path,
-    audit: Path | None = None,
-    like: ImageTable | None = None,
+    basis: str = COPIES,
     backbone: Backbone | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
     command: str = "",
 ) -> Split:
-    """Divide the images of a manifest.
+    """Divide all images of a dataset, whatever their roles were, duplicate groups whole.
 
     Args:
-        table: the labelled images of the manifest.
-        decisions: what people know about copies.
+        dataset: the images and their groups; where it has test images, the part "val" should resemble these.
         request: what is wanted.
         cache: folder of decoded images and features.
-        audit: an `audit.json` whose near copies stay together too.
-        like: test images that the part "val" should resemble.
+        basis: what counts as copies, for the record.
         backbone: whose features are read for leakage and likeness; None: thumbnails.
         device: where it runs.
         progress: told how far it is; None: nobody.
         command: what was typed.
 
-    Returns:
-        the split of the images that can be decoded; others are in its notes.
-
     Raises:
         InputError: an impossible demand, with its numbers.
     """
+    check_request(request, match_test=dataset.test is not None)
     progress = progress or SILENT
-    groups, pixels = find_groups(table, cache=cache, progress=progress.sub("decoding training images"))
-    more = read_groups(audit) if audit is not None else []
-    groups = merge_copy_groups(table, groups, decisions, more=more)
-    notes = list(table.notes)
-    if pixels.skipped:
-        one = pixels.skipped[0]
-        notes.append(f"{len(pixels.skipped)} images cannot be decoded and have no part, as {one.path}: {one.reason}.")
-    table, groups = table.take(pixels.rows), groups[pixels.rows]
-    basis = COPIES
-    if audit is not None:
-        basis += f", near copies of {audit.name} ({len(more)} groups)"
+    table, groups = dataset.images, dataset.groups
     reader = name_reader(backbone)
     features: NDArray[np.generic] | None = None
-    if request.leakage or like is not None:
+    if request.leakage or dataset.test is not None:
+        pixels = load_small(table, cache=cache, progress=progress.sub("reading images"))
         features = image_features(table, pixels, backbone, cache=cache, device=device, progress=progress)
-    found: LikeTest | None = None
-    if like is None:
+    likeness: LikeTest | None = None
+    if dataset.test is None:
         parts = _divide(table, groups, request)
     else:
         assert features is not None
-        parts, found = _like_test(table, groups, features, like, request, backbone, cache, device, progress)
+        parts, likeness = _like_test(table, groups, features, dataset.test, request, backbone, cache, device, progress)
     leakage = None
     if request.leakage:
         assert features is not None
@@ -226,10 +182,23 @@ def make_split(
             progress=progress.sub("heads on both splits"),
         )  # fmt: skip
     return Split(
-        command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=found, basis=basis,
-        leakage=leakage, counts=count_parts(table, parts), notes=notes,
+        command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=likeness, basis=basis,
+        leakage=leakage, counts=count_parts(table, parts), notes=list(dataset.notes),
         parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
+
+
+def check_request(request: SplitRequest, *, match_test: bool) -> None:
+    """Refuse what no images can give, before any is read.
+
+    Raises:
+        InputError: neither folds nor a share, one that is out of range, or test images without a share.
+    """
+    if match_test and not request.val:
+        raise InputError(
+            "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
+        )
+    check_shares(request.folds, request.val)
 
 
 def _divide(
@@ -252,7 +221,7 @@ def _like_test(
     device: str,
     progress: Progress,
 ) -> tuple[list[Part], LikeTest]:
-    pixels = find_groups(like, cache=cache, progress=progress.sub("decoding test images"))[1]
+    pixels = load_small(like, cache=cache, progress=progress.sub("decoding test images"))
     test = image_features(like.take(pixels.rows), pixels, backbone, cache=cache, device=device, progress=progress)
     train, target = np.asarray(features, np.float32), np.asarray(test, np.float32)
     weights, effective = density_ratio(train, target, groups, seed=request.seed)

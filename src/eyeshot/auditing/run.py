@@ -23,10 +23,11 @@ from eyeshot.auditing.findings import (
     ClassCount,
     Distribution,
     Finding,
+    count_duplicates,
     first_things_to_do,
     with_unique_ids,
 )
-from eyeshot.auditing.image_quality import check_classes, check_files, unusable_files
+from eyeshot.auditing.image_quality import check_classes, check_files
 from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
 from eyeshot.auditing.images import AuditImages, read_audit_images
 from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
@@ -54,11 +55,11 @@ class Audit:
 
     Attributes:
         report: the contents of `audit.json`.
-        sources: the images, for pages that show them.
+        images: the images, for pages that show them.
     """
 
     report: AuditReport
-    sources: AuditImages
+    images: AuditImages
 
     def save(self, folder: Path) -> None:
         """Write `audit.json` and `findings.csv`, each whole or not at all.
@@ -193,7 +194,7 @@ def _audit(
 
             given = open_probabilities(probabilities, images.train.classes)
         stats = stats_cache.get(images.contents, images.paths, workers=workers, progress=progress)
-    with clock("copies"):
+    with clock("duplicates"):
         copies = find_copies(images, stats, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(images)) if row not in stats.failed], np.int64)
     checks: ModelChecks | None = None
@@ -224,11 +225,12 @@ def _audit(
     report = AuditReport(
         train=str(train),
         test=None if test is None else str(test),
-        n_train=len(images.train),
-        n_test=0 if images.test is None else len(images.test),
+        n_train=int((~images.in_test[usable]).sum()),
+        n_test=int(images.in_test[usable].sum()),
         n_files=len(images) + len(images.unusable),
         findings=findings,
         groups=copies.groups,
+        duplicates=count_duplicates(copies.groups),
         cut_off=copies.cut_off,
         conflicts=copies.conflicts,
         classes=_classes(images, stats, copies),
@@ -237,7 +239,7 @@ def _audit(
         adversarial=adversarial,
         adversarial_features=checks.adversarial if checks else None,
         label_issues=checks.label_issues if checks else None,
-        notes=[*images.notes, *(checks.notes if checks else ())],
+        notes=list(dict.fromkeys([*images.notes, *(checks.notes if checks else ())])),
         read=stats.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,
@@ -246,14 +248,21 @@ def _audit(
         counts=_in_order(Counter(finding.kind for finding in findings)),
         images_by_kind=_in_order(image_counts),
     )
-    report.answer = first_things_to_do(report, skipped=len(unusable_files(images, stats)))
+    report.answer = first_things_to_do(report)
     return Audit(report, images)
 
 
-def _place(finding: Finding) -> tuple[int, int, float, str]:
-    """By kind and size; what has a rank of its own keeps it."""
-    rank = finding.evidence.get("rank", 0.0)
-    return KINDS.index(finding.kind), -len(finding.images), rank if isinstance(rank, float) else 0.0, finding.id
+def _place(finding: Finding) -> tuple[int, bool, float, int, float, str]:
+    """By kind, those in training before those in test alone, the surest first, then by size.
+
+    What has a rank of its own keeps it. Near-duplicates of one audit share an estimated precision: their scores differ.
+    """
+    rank, score = finding.evidence.get("rank", 0.0), finding.evidence.get("score", 1.0)
+    ranked = isinstance(rank, float) and rank > 0
+    sure = score if isinstance(score, float) and not ranked else 1.0
+    in_test = all(image.split == "test" for image in finding.images)
+    place = rank if isinstance(rank, float) else 0.0
+    return KINDS.index(finding.kind), in_test, -sure, -len(finding.images), place, finding.id
 
 
 class _Clock:

@@ -86,6 +86,7 @@ def measure_leakage(
         images=int(judged.sum()),
         copies=int((sizes[2][sizes[1]][judged] > 1).sum()),
         straddling=int(_straddles(splits[0], groups)[judged].sum()),
+        chance=float(np.bincount(table.labels[judged], minlength=1).max() / max(1, judged.sum())),
         plain=float(right[0][judged].mean()),
         grouped=float(right[1][judged].mean()),
         gap_points=100 * mean,

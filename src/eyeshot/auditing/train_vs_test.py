@@ -142,23 +142,24 @@ def _words(compared: Distribution, prop: Property) -> str:
         return f"{name}: no farther apart than two random halves would be ({numbers})."
     if compared.kind == "number":
         before, after = compared.train[3], compared.test[3]
-        unit = f" {compared.unit}" if compared.unit else ""
+        # A unit of one word follows its number; a scale ("0 to 255") is said at the end.
+        unit, scale = (f" {compared.unit}", "") if compared.unit.isalpha() else ("", f" ({compared.unit})")
         if _short(before) == _short(after):
             spread = (
                 "more widely spread"
                 if compared.test[5] - compared.test[1] > compared.train[5] - compared.train[1]
                 else "less spread"
             )
-            return f"{name}: test images are {spread} around the same median, {_short(after)}{unit} ({numbers})."
+            return f"{name}: test images are {spread} around the same median, {_short(after)}{unit}{scale}; {numbers}."
         how = prop.more if after > before else prop.less
         return (
-            f"{name}: test images are {how}, median {_short(after)} against {_short(before)}{unit} of training "
-            f"({numbers})."
+            f"{name}: test images are {how}, median {_short(after)} against {_short(before)}{unit} in training{scale}; "
+            f"{numbers}."
         )
     most = max(compared.shares, key=lambda share: abs(share.test - share.train))
     return (
-        f"{name}: {most.value} in {100 * most.test:.0f} % of test and {100 * most.train:.0f} % of training images "
-        f"({numbers})."
+        f"{name}: {most.value} in {100 * most.test:.0f} % of test and {100 * most.train:.0f} % of training images; "
+        f"{numbers}."
     )
 
 
@@ -198,7 +199,7 @@ class Property:
 
     Attributes:
         name: in the report.
-        unit: of the numbers; empty for categories.
+        unit: of the numbers, or their scale ("0 to 255"); empty for categories.
         numbers: float64 (n,), or None.
         values: n texts, or None.
         logarithmic: a classifier had better see the logarithm.
@@ -228,17 +229,17 @@ def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np
     formats, modes = (np.array(stats.text(name))[rows] for name in ("format", "mode"))
     sizes = np.array([f"{int(w)} × {int(h)}" for w, h in zip(width, height, strict=True)])
     properties = [
-        Property("area", "megapixels", width * height / 1e6, logarithmic=True, more="larger", less="smaller"),
-        Property("ratio of width to height", "", width / height, logarithmic=True, more="wider", less="taller"),
-        Property("size", values=sizes),
-        Property("brightness", "levels", of("brightness"), more="brighter", less="darker"),
-        Property("contrast", "levels", of("contrast"), more="more contrast", less="less contrast"),
-        Property("colourfulness", "levels", colour, logarithmic=True, more="more colour", less="less colour"),
+        Property("image area", "megapixels", width * height / 1e6, logarithmic=True, more="larger", less="smaller"),
+        Property("aspect ratio", "width / height", width / height, logarithmic=True, more="wider", less="taller"),
+        Property("image size", values=sizes),
+        Property("brightness", "0 to 255", of("brightness"), more="brighter", less="darker"),
+        Property("contrast", "0 to 255", of("contrast"), more="higher in contrast", less="lower in contrast"),
+        Property("colourfulness", "0 to 255", colour, logarithmic=True, more="more colourful", less="less colourful"),
         Property("colour or grey", values=np.where(colour < GREY, "grey", "colour")),
         Property("border", values=border),
-        Property("brightness of the border", "levels", of("border_brightness"), more="brighter", less="darker"),
+        Property("border brightness", "0 to 255", of("border_brightness"), more="brighter", less="darker"),
         Property(
-            "background polarity", "levels", polarity,
+            "border less centre brightness", "-255 to 255", polarity,
             more="dark on a lighter background", less="light on a darker background",
         ),
         Property(
@@ -246,10 +247,10 @@ def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np
         ),
         Property("file format", values=formats),
         Property("colour mode", values=modes),
-        Property("bytes of the file", "kB", images.bytes[rows] / 1e3, logarithmic=True, more="larger", less="smaller"),
+        Property("file size", "kB", images.bytes[rows] / 1e3, logarithmic=True, more="larger", less="smaller"),
     ]  # fmt: skip
     if (quality > 0).all():
-        properties.append(Property("JPEG quality", "", quality, more="better", less="worse"))
+        properties.append(Property("JPEG quality", "1 to 100", quality, more="better", less="worse"))
     elif (quality > 0).any():
         bands = np.where(
             quality <= 0,
@@ -302,10 +303,10 @@ def classify_by_properties(
     order = sorted(range(len(properties)), key=lambda number: -lost[number])
     gives = [(properties[number].name, round(lost[number], 4)) for number in order if lost[number] > 0.001]
     names = [name for name, _ in gives[:2]]
-    why = f"; {' and '.join(names)} {'gives' if len(names) == 1 else 'give'} it away" if names else ""
+    why = f", mostly by {' and '.join(names)}" if names else ""
     return Adversarial(
         auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()), gives_away=gives,
-        words=_auc_in_words(auc, interval, by="By these properties a classifier", why=why),
+        words=_auc_in_words(auc, interval, by="From these properties a classifier", why=why),
     )  # fmt: skip
 
 
@@ -343,9 +344,7 @@ def classify_by_features(
     auc = float(roc_auc_score(truth, scores))
     interval = _auc_interval(truth, scores, groups[chosen], random)
     order = np.argsort(scores, kind="stable")
-    words = _auc_in_words(
-        auc, interval, by=f"By features of {model} a linear classifier", why=": look at the images that it is surest of"
-    )
+    words = _auc_in_words(auc, interval, by=f"From features of {model} a linear classifier", why="")
     low, high = order[~truth[order]][:SUREST], order[::-1][truth[order[::-1]]][:SUREST]
     return AdversarialFeatures(
         model=model, auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()),
@@ -361,7 +360,7 @@ def _sample_sides(in_test: NDArray[np.bool_], random: np.random.Generator) -> ND
 
 def _auc_in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
     """Whether training and test can be told apart, as a sentence that begins with `by`; `why` ends it if they can."""
-    numbers = f"area under the curve {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
+    numbers = f"AUC {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
     if interval[0] <= 0.5:
         return f"{by} cannot tell test from training ({numbers})."
     how = "easily" if auc > 0.9 else "often" if auc > 0.7 else "a little better than by chance"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,6 @@ from eyeshot.cli.options import (
 from eyeshot.cli.output import (
     as_typed,
     open_page,
-    plain_table,
     print_json,
     progress_shown,
     say,
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from eyeshot.auditing import AuditReport
 
 SHOWN_PAIRS = 5
-WIDE = 100  # columns of the terminal
+SHOWN_PROPERTIES = 3
+MOST_COLUMNS = 80  # of a table, on however wide a terminal
 
 
 def run(
@@ -86,7 +87,7 @@ def run(
     open_: Open = False,
     json: Json = False,
 ) -> None:
-    """What is in the data? Broken files, duplicates, one picture under two labels, leaks, train against test.
+    """What is in the data? Broken files, duplicates, pictures with two labels, leaks, train against test.
 
     With --model or --probabilities also label issues and outliers. Writes audit.html, audit.json and findings.csv;
     files are only read. Further runs read only what changed.
@@ -117,53 +118,27 @@ def run(
 
 def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
     """Print a report as a person reads it; `again` names the same training images in the next command."""
-    from rich.console import Console
-
-    from eyeshot.auditing import NAMES
-
-    say(report.notes)
+    for number, sentence in enumerate(report.answer):
+        typer.echo(f"{number}. {sentence}" if number else sentence)
     sides = f"{report.n_train:,} training" + (f" and {report.n_test:,} test" if report.test else "")
-    typer.echo(f"\n{sides} images, {report.read:,} read now, the rest known already. First:")
-    for number, said in enumerate(report.answer, 1):
-        typer.echo(f"{number}. {said}")
+    typer.echo(f"\nChecked {sides} images; {report.read:,} were decoded now.")
+    say(report.notes)
     if report.counts:
-        console = Console(highlight=False, markup=False)
-        table = plain_table("kind", "findings", "images", left=("kind",), no_wrap=True)
-        table.columns[0].min_width = max(len(NAMES[kind]) for kind in report.counts)
-        wide = console.width >= WIDE
-        if wide:
-            table.add_column("for instance", no_wrap=True, overflow="ellipsis")
-        for kind, count in report.counts.items():
-            first = next(finding for finding in report.findings if finding.kind == kind)
-            cells = [NAMES[kind], f"{count:,}", f"{report.images_by_kind[kind]:,}"]
-            table.add_row(*cells, *([first.words] if wide else []))
         typer.echo("")
-        console.print(table)
-    for pair in report.conflicts[:SHOWN_PAIRS]:
-        typer.echo(f"same picture, different labels: {pair.first} and {pair.second}, {pair.pictures} pictures")
-    if report.distributions:
-        apart = [distribution for distribution in report.distributions[:3] if distribution.apart]
-        typer.echo(
-            "\nTrain and test differ most in:" if apart else "\nTrain and test differ in no property that was measured."
-        )
-        say(distribution.words for distribution in apart)
-        if report.adversarial is not None:
-            typer.echo(report.adversarial.words)
-        if report.adversarial_features is not None:
-            typer.echo(report.adversarial_features.words)
-    if report.label_issues is not None:
-        typer.echo(f"\n{report.label_issues.words}")
-        for classes in [pair for pair in report.label_issues.pairs if pair.confusable][:SHOWN_PAIRS]:
-            both = classes.first_as_second + classes.second_as_first
-            typer.echo(f"taken for each other: {classes.first} and {classes.second}, {both} images")
-    elif len(report.classes) > 1:
-        typer.echo("\nLabel issues and outliers: not looked for. They need --model TAG, or --probabilities FILE.")
+        _print_findings(report)
+    if report.conflicts:
+        pairs = [f"{pair.first} and {pair.second} ({pair.pictures:,})" for pair in report.conflicts]
+        typer.echo(f"Same picture, different labels: {_listed(pairs)}.")
+    _print_train_against_test(report)
+    _print_labels(report)
     if report.cut_off is not None and report.cut_off.pairs:
         cut = report.cut_off
-        how = "not estimated" if cut.precision is None else f"{100 * cut.precision:.1f} %"
-        basis = cut.basis.removeprefix("not estimated: ")
-        typer.echo(f"\nNear copies from a score of {cut.score:.2f} on; precision {how}: {basis}.")
-    typer.echo(f"\nPage: {folder / 'audit.html'}   data: {folder / 'audit.json'}   findings: {folder / 'findings.csv'}")
+        precision = "" if cut.precision is None else f"estimated precision {100 * cut.precision:.1f} %: "
+        basis = f"precision {cut.basis}" if cut.precision is None else cut.basis
+        typer.echo(f"\nNear-duplicates have a score of at least {cut.score:.2f}; {precision}{basis}.")
+    typer.echo("")
+    for name, file in (("Page", "audit.html"), ("Data", "audit.json"), ("Findings", "findings.csv")):
+        typer.echo(f"{name + ':':<9} {folder / file}")
     split = ["split", *again, "--audit", str(folder)]
     if report.classes and not report.findings:
         say_next(*split)
@@ -173,3 +148,62 @@ def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None
         typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
     else:
         typer.echo(f"or, with labels: {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
+
+
+def _print_findings(report: AuditReport) -> None:
+    """One line for each kind; single findings are in findings.csv."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from eyeshot.auditing import NAMES, OF_CLASSES, advice
+
+    console = Console(highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("finding", overflow="fold")
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("what to do", overflow="fold")
+    to_do: dict[str, str] = {}
+    for finding in report.findings:
+        to_do.setdefault(finding.kind, advice(finding))
+    for kind, words in to_do.items():
+        images = "" if kind in OF_CLASSES else f"{report.images_by_kind[kind]:,}"
+        table.add_row(NAMES[kind], f"{report.counts[kind]:,}", images, words)
+    console.print(table, width=min(console.width, MOST_COLUMNS))
+
+
+def _print_train_against_test(report: AuditReport) -> None:
+    if not report.distributions:
+        return
+    apart = [distribution for distribution in report.distributions[:SHOWN_PROPERTIES] if distribution.apart]
+    typer.echo(
+        "\nTraining and test images differ most in:"
+        if apart
+        else "\nTraining and test images differ in no measured property."
+    )
+    for distribution in apart:
+        typer.echo(f"- {distribution.words}")
+    for classifier in (report.adversarial, report.adversarial_features):
+        if classifier is not None and classifier.words not in report.answer:
+            typer.echo(classifier.words)
+
+
+def _print_labels(report: AuditReport) -> None:
+    if report.label_issues is None:
+        if len(report.classes) > 1:
+            typer.echo("\nLabel issues and outliers were not looked for: add --model TAG or --probabilities FILE.")
+        return
+    if report.label_issues.words not in report.answer:
+        typer.echo(f"\n{report.label_issues.words}")
+    confused = [
+        f"{pair.first} and {pair.second} ({pair.first_as_second + pair.second_as_first:,})"
+        for pair in report.label_issues.pairs
+        if pair.confusable
+    ]
+    if confused:
+        typer.echo(f"\nClasses that are confused with each other: {_listed(confused)}.")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - SHOWN_PAIRS} more" if len(texts) > SHOWN_PAIRS else ""
+    return ", ".join(texts[:SHOWN_PAIRS]) + more

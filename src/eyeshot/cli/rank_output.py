@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 NARROW = 100
+DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val_share", "fold")
+"""Options of the images that a training on the same ones needs too, beside the folder."""
 
 
 def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
@@ -131,7 +133,7 @@ def _print_answer(report: RankingReport) -> None:
 def _typed_again(settings: RankingSettings) -> list[str]:
     """The options of the ranking that `eyeshot train` must be given too, where they were given."""
     words = []
-    for name in TRAIN_OPTIONS:
+    for name in (*TRAIN_OPTIONS, *DATA_TYPED):
         value = getattr(settings, name)
         if value == RankingSettings.model_fields[name].default:
             continue

@@ -39,7 +39,7 @@ def run(
     open_: Annotated[bool, option("--open/--no-open", panel=OUTPUT, text="Open the page in a browser.")] = True,
     json: Json = False,
 ) -> None:
-    """Look at the findings by worth and decide: keep, drop, relabel, not a copy; by keyboard, in your browser.
+    """Look at the findings by worth and decide: keep, drop, relabel, not duplicates; by keyboard, in your browser.
 
     Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
     """

@@ -40,6 +40,7 @@ from eyeshot.cli.options import (
 from eyeshot.cli.output import print_json, progress_shown, say, say_next, typed_command
 
 if TYPE_CHECKING:
+    from eyeshot.core import ProgressDisplay
     from eyeshot.training import TrainPlan
 
 
@@ -94,10 +95,10 @@ def run(
         def planned(plan: TrainPlan) -> None:
             plans.append(plan)
             shown.extend(plan.notes)
+            if dry_run:
+                _print_estimate(plan, progress, json=json)
+                raise typer.Exit
             with progress.paused():
-                if dry_run:
-                    _print_estimate(plan, json=json)
-                    raise typer.Exit
                 say(plan.notes, warning=json)
 
         result = eyeshot.train(
@@ -142,19 +143,34 @@ def _passing_cache(stack: ExitStack) -> Path:
     return Path(stack.enter_context(TemporaryDirectory(prefix="eyeshot-")))
 
 
-def _print_estimate(plan: TrainPlan, *, json: bool) -> None:
-    """What would be trained."""
+def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> None:
+    """What would be trained, with time, memory and disk, or why it would fail."""
+    from dataclasses import asdict
+
+    from eyeshot.core import ModelError
+    from eyeshot.training import estimate_training
+
     names = [augmentation.name for augmentation in plan.augmentations]
-    if json:
-        print_json(
-            {
-                "model": plan.backbone.name, "augmentations": names, "n_train": len(plan.train),
-                "settings": plan.settings.model_dump(), "out": str(plan.folder), "notes": plan.notes,
-            }
-        )  # fmt: skip
-        return
-    say(plan.notes)
-    words = ", ".join(names) or "clean images"
-    typer.echo(f"Would train {plan.backbone.name} on {len(plan.train)} images with {words}: {plan.settings}")
-    typer.echo(f"Results would go to {plan.folder}.")
-    typer.echo("Next: the same command without --dry-run.")
+    train, val = len(plan.dataset.train_rows), len(plan.dataset.val_rows)
+    try:
+        cost = estimate_training(plan, progress=progress)
+        estimate, words = asdict(cost), cost.words
+    except ModelError as error:
+        estimate, words = {}, f"It would fail: {error}"
+    with progress.paused():
+        if json:
+            print_json(
+                {
+                    "model": plan.backbone.name, "augmentations": names, "n_train": train, "n_val": val,
+                    "settings": plan.settings.model_dump(), "estimate": estimate, "words": words,
+                    "out": str(plan.folder), "notes": plan.notes,
+                }
+            )  # fmt: skip
+            return
+        say(plan.notes)
+        typer.echo(
+            f"Would train {plan.backbone.name} on {train} images, {val} validate, with "
+            f"{', '.join(names) or 'clean images'}: {plan.settings.words}."
+        )
+        typer.echo(words)
+        typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")

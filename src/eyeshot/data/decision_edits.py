@@ -11,7 +11,6 @@ import xxhash
 from pydantic import ValidationError
 
 from eyeshot.core import InputError, find_project, find_workspace
-from eyeshot.data.contradictions import Contradiction, Winner, find_contradictions, settle
 from eyeshot.data.decisions import (
     DECISIONS_FILE,
     KINDS,
@@ -25,6 +24,7 @@ from eyeshot.data.decisions import (
 )
 from eyeshot.data.decoding import os_reason
 from eyeshot.data.export import write_decisions
+from eyeshot.data.manifest import Contradiction, Winner, find_contradictions, settle
 
 SHORTEST_ID = 4
 

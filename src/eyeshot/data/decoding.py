@@ -1,26 +1,28 @@
-"""Decode one file to the RGB square that a model sees. Pillow is the judge of what is broken.
-
-The colours are those that a plain viewer shows. ICC profiles are not applied: training pipelines built on
-Pillow do not apply them either, and the model should be asked about the pixels that it will be trained on.
-"""
+"""Decode images: how they are fitted to a square, what is read of each format, and why a file cannot be read."""
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, get_args
 
 import numpy as np
+import PIL
+import xxhash
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from eyeshot.core import InputError
-from eyeshot.data.geometry import Geometry
+from eyeshot.core import Failure, InputError
 
+Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
+Fit = Literal["crop", "pad"]
+DECODING_VERSION = 1  # part of the fingerprint: raise it when decode() gives other pixels for the same file
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,6 +44,52 @@ USUAL = ("JPEG", "PNG", "GIF", "BMP")  # of those that Pillow loads first
 # Not pictures of pixels: drawings that an outside program would have to render, films, science data that
 # Pillow knows by name only.
 NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
+JPEG_LUMINANCE_50 = 57.625  # mean of the luminance table of Annex K at quality 50
+DEEP_MODES = ("I", "F")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Size and fit of the decoded images. The ratio of the sides is always kept.
+
+    Attributes:
+        size: side of the square, in pixels.
+        crop_share: share of the resized short side that the centre crop shows (timm calls it `crop_pct`).
+        interpolation: how pixels are resampled.
+        fit: `crop` fills the square and loses what lies beyond it; `pad` shows the whole image and fills
+            the rest with the colour of its border. `pad` has no use for `crop_share`.
+
+    Raises:
+        InputError: a value outside its range.
+    """
+
+    size: int
+    crop_share: float = 1.0
+    interpolation: Interpolation = "bicubic"
+    fit: Fit = "crop"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 4096:
+            raise InputError(f"The size must lie between 1 and 4096 pixels, got {self.size}. Use --size 224.")
+        if not 0 < self.crop_share <= 1:
+            raise InputError(f"The share of the crop must lie in (0, 1], got {self.crop_share}. Use 1.0.")
+        if self.interpolation not in get_args(Interpolation):
+            known = ", ".join(get_args(Interpolation))
+            raise InputError(f"Interpolation must be one of {known}, got {self.interpolation!r}.")
+        if self.fit not in get_args(Fit):
+            raise InputError(f"The fit must be crop or pad, got {self.fit!r}.")
+
+    @property
+    def short_side(self) -> int:
+        """Length that the short side is resized to before the crop; rounded down, as timm does."""
+        return math.floor(self.size / self.crop_share)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the decoded pixels may: name of the folder that they are stored in."""
+        share = f"{self.crop_share:.6g}" if self.fit == "crop" else "1"
+        decoder = f"pillow{PIL.__version__}-v{DECODING_VERSION}"
+        return f"{self.size}px-{self.fit}-{share}-{self.interpolation}-{decoder}"
 
 
 class UnreadableImageError(InputError):
@@ -255,3 +303,111 @@ def broken_reason(error: Exception, *, start: bytes) -> str:
     if "truncated" in text or "not enough image data" in text or isinstance(error, EOFError):
         return "truncated"
     return f"broken ({type(error).__name__})"
+
+
+@dataclass(frozen=True)
+class UprightImage:
+    """A decoded image.
+
+    Attributes:
+        rgb: what a viewer shows: mode RGB, turned by the EXIF orientation; what shines through is white.
+        layers: the values as they are stored, turned, in a mode that says all about them: RGB, RGBA, or a deep
+            grey. Two images are equal when mode, size and bytes of `layers` are.
+        format: Pillow's name of the file format, whatever the file is called.
+        mode: Pillow's mode of the file.
+        frames: how many pictures the file holds.
+        orientation: the EXIF orientation, 1 to 8.
+        quality: estimated quality of a JPEG, 1 to 100; 0 for other formats.
+        metadata_bytes: bytes of EXIF, ICC, XMP and comments.
+        trailing_bytes: bytes behind the end of the picture; only told for JPEG and PNG.
+    """
+
+    rgb: Image.Image
+    layers: Image.Image
+    format: str
+    mode: str
+    frames: int
+    orientation: int
+    quality: int
+    metadata_bytes: int
+    trailing_bytes: int
+
+
+def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightImage:
+    """Decode all of a file's first picture.
+
+    Args:
+        data: the file's bytes.
+        opened: what `open_image` made of them, if somebody did already.
+
+    Raises:
+        UnreadableImageError: the file is truncated, not an image, or too large; `reason` says which.
+    """
+    try:
+        image = opened or open_image(io.BytesIO(data))
+        frames = int(getattr(image, "n_frames", 1))
+        quality = _jpeg_quality(image)
+        mode, name = image.mode, str(image.format)
+        image.load()
+        turned = orientation(image)
+        metadata = _metadata_bytes(image)
+        rgb = to_rgb(image)
+        layers = rgb if rgb is image else _layers(image, rgb)
+        if turned in TURNS:
+            same = layers is rgb
+            rgb = rgb.transpose(TURNS[turned])
+            layers = rgb if same else layers.transpose(TURNS[turned])
+        return UprightImage(rgb, layers, name, mode, frames, turned, quality, metadata, _trailing(data, name))
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(broken_reason(error, start=data[:512])) from error
+
+
+def _layers(image: Image.Image, rgb: Image.Image) -> Image.Image:
+    if image.mode.startswith(DEEP_MODES):
+        return image
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+        return image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+    return rgb
+
+
+def _jpeg_quality(image: Image.Image) -> int:
+    """From the mean of the luminance table, by the scaling that libjpeg's `jpeg_quality_scaling` uses."""
+    tables = getattr(image, "quantization", None)
+    if not tables:
+        return 0
+    scale = 100.0 * (sum(tables[min(tables)]) / 64) / JPEG_LUMINANCE_50
+    quality = (200 - scale) / 2 if scale <= 100 else 5000 / scale
+    return int(min(100, max(1, round(quality))))
+
+
+def _metadata_bytes(image: Image.Image) -> int:
+    parts = ("exif", "icc_profile", "xmp", "comment", "photoshop", "XML:com.adobe.xmp")
+    return sum(len(value) for key in parts if isinstance(value := image.info.get(key), bytes | str))
+
+
+def _trailing(data: bytes, name: str) -> int:
+    """Bytes behind the end marker; several pictures in one JPEG (MPO) are no junk, nor is padding with zeros."""
+    marker = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(name)
+    if marker is None:
+        return 0
+    trimmed = data.rstrip(b"\x00")
+    end = trimmed.rfind(marker)
+    return 0 if end < 0 else len(trimmed) - end - len(marker)
+
+
+def undecodable(error: UnreadableImageError) -> Failure:
+    """What decoding said."""
+    return Failure(error.reason, lasting="memory" not in error.reason)
+
+
+def read_content(path: str, content: str) -> bytes | Failure:
+    """The bytes of a file, if they still are those of that content key: what is made of them is kept under it."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return Failure(os_reason(error), lasting=False)
+    if xxhash.xxh3_128_hexdigest(data) != content:
+        return Failure("changed while it was being read", lasting=False)
+    return data

@@ -1,22 +1,26 @@
-"""Labels from a CSV file: its columns and its image root are guessed, and what was guessed is told."""
+"""Labels from a CSV file: its columns and its image root are guessed, and what was guessed is said."""
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import os
 import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eyeshot.core import InputError
-from eyeshot.data.csvfile import CsvRows, read_csv
-from eyeshot.data.listing import FoundFile, Listing
-from eyeshot.data.lookup import Lookup, Rule
-from eyeshot.data.skipped import Skipped
+from eyeshot.data.decoding import os_reason
+from eyeshot.data.listing import FoundFile, Listing, Skipped, describe_file, image_endings
 
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+PROBED_ROWS = 50
+COMMON_ENDINGS = (".jpg", ".jpeg", ".png", ".JPEG", ".JPG", ".PNG", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 PATH_NAMES = (
     "path", "imagepath", "imgpath", "filepath", "file", "filename", "imagefile", "imagefilename",
     "image", "img", "imagename", "imgname", "imageid", "imgid", "id", "name",
@@ -28,6 +32,172 @@ LABEL_NAMES = (
 PROBED_CELLS = 40
 MOST_ROOTS = 50
 MOST_DROPPED = 8
+
+
+@dataclass(frozen=True)
+class CsvRows:
+    """The cells of a CSV file.
+
+    Attributes:
+        columns: names of the first line, or `column 1`, `column 2`, … where it has none.
+        rows: the cells of each line, as many as there are columns; missing ones are empty.
+        lines: number of each row's line in the file.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    lines: list[int]
+
+    def without_header(self) -> CsvRows:
+        """The same file, its first line taken for data."""
+        names = tuple(f"column {number + 1}" for number in range(len(self.columns)))
+        return CsvRows(names, [self.columns, *self.rows], [1, *self.lines])
+
+    def column(self, name: str) -> list[str]:
+        """The cells of one column, without spaces around them."""
+        position = self.columns.index(name)
+        return [row[position].strip() for row in self.rows]
+
+
+def read_csv(file: Path) -> CsvRows:
+    """All cells of `file`; the delimiter is the one that gives every line the same number of cells.
+
+    Raises:
+        InputError: no such file, not text, or fewer than two columns.
+    """
+    text = _read_text(file)
+    delimiter = max(DELIMITERS, key=lambda candidate: _score(text, candidate))
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        found = [(reader.line_num, tuple(cells)) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise InputError(f"The labels must be a CSV file, got {str(file)!r}: {error}.") from error
+    if not found:
+        raise InputError(f"The labels must be a CSV file with rows, got {str(file)!r}: it is empty.")
+    header = found[0][1]
+    columns = tuple(cell.strip() or f"column {number + 1}" for number, cell in enumerate(header))
+    if len(columns) < 2:
+        raise InputError(
+            "The labels need a column with paths and a column with labels, got one column "
+            f"({columns[0][:60]!r}) in {str(file)!r}. Columns are told apart by comma, semicolon, tab or bar."
+        )
+    width = len(columns)
+    rows = [(cells + ("",) * width)[:width] for _, cells in found[1:]]
+    return CsvRows(columns, rows, [line for line, _ in found[1:]])
+
+
+def _read_text(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except IsADirectoryError as error:
+        raise InputError(f"The labels must be a CSV file, got the folder {str(file)!r}.") from error
+    except OSError as error:
+        raise InputError(
+            f"The labels must be a CSV file that can be read, got {str(file)!r}: {os_reason(error)}."
+        ) from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"The labels must be text in UTF-8, got {str(file)!r}: byte {error.start} is something else. "
+            "Save it again as CSV UTF-8."
+        ) from error
+
+
+def _score(text: str, delimiter: str) -> tuple[bool, float, int]:
+    """How well a delimiter fits: more than one column, all rows alike, then the number of columns."""
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        widths = [len(cells) for cells, _ in zip(reader, range(PROBED_ROWS), strict=False) if cells]
+    except csv.Error:
+        return False, 0.0, 0
+    if not widths:
+        return False, 0.0, 0
+    alike = sum(width == widths[0] for width in widths) / len(widths)
+    return widths[0] > 1, alike, widths[0]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How cells become paths; the same for every row of a CSV, so that no row finds a stranger's file.
+
+    Attributes:
+        root: folder that the paths are relative to.
+        dropped: how many leading folders of each cell are cut off.
+        by_name: the cell is just a name, wherever below the root the file lies.
+    """
+
+    root: Path
+    dropped: int = 0
+    by_name: bool = False
+
+    def describe(self) -> str:
+        """The rule in words."""
+        where = f"image root {str(self.root)!r}"
+        if self.by_name:
+            return f"{where}, files found by their names in any subfolder"
+        if self.dropped:
+            return f"{where}, the first {self.dropped} folders of each path cut off"
+        return where
+
+
+class Lookup:
+    """Finds files among those of a listing, and beyond it on the disk."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._root = listing.root
+        self._endings = image_endings()
+        self._by_path = {_normal(file.path): file for file in listing.files}
+        self._by_bare = _unique((self._bare(_normal(file.path)), file) for file in listing.files)
+        names = [(_normal(file.id.rpartition("/")[2]), file) for file in listing.files]
+        self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
+
+    def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
+        """The file that `cell` means, or why there is none."""
+        text = "/".join(cell.replace("\\", "/").removeprefix("./").split("/")[rule.dropped :])
+        if not text:
+            return Skipped(cell, "not found")
+        if rule.by_name:
+            found = self._by_name.get(_normal(text), Skipped(cell, "not found"))
+        else:
+            found = self._find_path(cell, os.path.normpath(os.path.join(rule.root, text)))
+        if found is None:
+            return Skipped(cell, "name fits several files")
+        return found
+
+    def _find_path(self, cell: str, path: str) -> FoundFile | Skipped | None:
+        normal = _normal(path)
+        if normal in self._by_path:
+            return self._by_path[normal]
+        if normal in self._by_bare:
+            return self._by_bare[normal]
+        if os.path.lexists(path) and not os.path.isdir(path):
+            return describe_file(path, path)
+        # An id without an ending; below the listed folder the listing has answered already.
+        if not Path(path).is_relative_to(self._root) and os.path.splitext(path)[1] not in self._endings:
+            for ending in COMMON_ENDINGS:
+                if os.path.isfile(path + ending):
+                    return describe_file(path + ending, path + ending)
+        return Skipped(cell, "not found")
+
+    def _bare(self, path: str) -> str:
+        """The path without the ending of an image; other dots belong to the name."""
+        stem, ending = os.path.splitext(path)
+        return stem if ending.lower() in self._endings else path
+
+
+def _normal(path: str) -> str:
+    """One spelling per path: letters composed (macOS stores Korean decomposed), the system's case."""
+    return os.path.normcase(unicodedata.normalize("NFC", path))
+
+
+def _unique(pairs: Iterable[tuple[str, FoundFile]]) -> dict[str, FoundFile | None]:
+    """The file of each key; None where several files have it."""
+    found: dict[str, FoundFile | None] = {}
+    for key, file in pairs:
+        found[key] = file if found.get(key, file) == file else None
+    return found
 
 
 @dataclass
@@ -62,9 +232,7 @@ def read_labels(
         InputError: the file is no CSV, a column is not there or cannot be guessed, or no row names a file.
     """
     table = read_csv(file)
-    for option, name in (("--path-column", path_column), ("--label-column", label_column)):
-        if name is not None and name not in table.columns:
-            raise InputError(f"{option} must be a column of {file.name!r}, got {name!r}. {_columns(table)}")
+    check_columns(table, file, path_column, label_column)
     lookup = Lookup(listing)
     roots = [image_root.absolute()] if image_root is not None else _roots(file, listing)
     result = LabelledFiles()
@@ -87,6 +255,17 @@ def read_labels(
     _collect(table, column, labels, lookup, rule, file.name, result)
     result.notes.extend(_unlisted(listing, result, file.name))
     return result
+
+
+def check_columns(table: CsvRows, file: Path, path_column: str | None, label_column: str | None) -> None:
+    """Make sure that the columns that were named are there.
+
+    Raises:
+        InputError: one is not.
+    """
+    for option, name in (("--path-column", path_column), ("--label-column", label_column)):
+        if name is not None and name not in table.columns:
+            raise InputError(f"{option} must be a column of {file.name!r}, got {name!r}. {_columns(table)}")
 
 
 def _collect(

@@ -1,10 +1,11 @@
-"""Find the image files below a folder."""
+"""Find the image files below a folder, and name those that cannot be used with a reason: one bad file ends no run."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,39 @@ from PIL import Image
 
 from eyeshot.core import InputError
 from eyeshot.data.decoding import formats, os_reason
-from eyeshot.data.skipped import Skipped, printable
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
 # Endings of images that Pillow may not open: such files are counted as skipped, not passed over.
 FOREIGN_ENDINGS = frozenset({".heic", ".heif", ".avif", ".jxl"})
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out.
+
+    Attributes:
+        path: the file, or what the labels CSV said where there is no such file.
+        reason: why, in a few words that are the same for all files with the same trouble.
+    """
+
+    path: str
+    reason: str
+
+
+def printable(path: str) -> str:
+    """The path with bytes that are no Unicode written out, so that it can go into any text file."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """How many files were left out for each reason, the most frequent first."""
+    return dict(Counter(one.reason for one in skipped).most_common())
+
+
+def say_reasons(skipped: Iterable[Skipped]) -> str:
+    """The counts as one phrase, for messages: `3 empty file, 1 truncated`."""
+    return ", ".join(f"{count} × {reason}" for reason, count in count_reasons(skipped).items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from eyeshot.core import InputError, Progress, find_project, find_workspace, pro
 from eyeshot.data.decision_edits import bad_lines
 from eyeshot.data.decisions import DECISIONS_FILE, DecisionLog, Decisions
 from eyeshot.data.export import write_csv, write_links
-from eyeshot.data.finding import read_labelled
 from eyeshot.data.manifest import Manifest, compute_manifest
+from eyeshot.data.project_data import read_labelled
 from eyeshot.data.split import SPLIT_FILE, read_split
 
 

@@ -14,9 +14,8 @@ from eyeshot.core import (
     shown_progress,
     write_project,
 )
-from eyeshot.data.finding import read_images
 from eyeshot.data.listing import check_apart
-from eyeshot.data.table import ImageTable
+from eyeshot.data.table import ImageTable, read_images
 
 
 def init(

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import SILENT, ArrayCache, Failure, Progress, default_workers, in_parallel
-from eyeshot.data.decoding import UnreadableImageError, decode, strict_pillow
-from eyeshot.data.failures import read_content, undecodable
-from eyeshot.data.geometry import Geometry
-from eyeshot.data.skipped import Skipped
+from eyeshot.data.decoding import Geometry, UnreadableImageError, decode, read_content, strict_pillow, undecodable
+from eyeshot.data.listing import Skipped
 from eyeshot.data.table import ImageTable
 
 Item = TypeVar("Item")

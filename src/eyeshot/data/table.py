@@ -1,17 +1,22 @@
-"""The image table: one row per usable image."""
+"""The image table, one row per usable image, and how it is read: class folders, a labels CSV, or no labels at all."""
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from eyeshot.core import InputError
-from eyeshot.data.skipped import Skipped
+from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.data.headers import Keep, Look, read_headers
+from eyeshot.data.labels_csv import read_labels
+from eyeshot.data.listing import FoundFile, Listing, Skipped, check_folder, list_images, say_reasons
 
 COLUMNS: dict[str, type[pl.DataType]] = {
     "id": pl.String,  # path relative to the root, with forward slashes
@@ -23,6 +28,8 @@ COLUMNS: dict[str, type[pl.DataType]] = {
     "mode": pl.String,  # Pillow's name of the colour mode
     "content": pl.String,  # xxh3_128 of the file's bytes, 32 hexadecimal digits
 }
+CSV_ENDINGS = (".csv", ".tsv", ".txt")
+Chosen = list[tuple[FoundFile, str | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +91,163 @@ class ImageTable:
                 f"The classes are {', '.join(map(repr, classes[:5]))}{', …' if len(classes) > 5 else ''}."
             )
         return replace(self, classes=tuple(classes))
+
+
+def read_images(
+    source: Path,
+    *,
+    labels: Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: Path | None = None,
+    labelled: bool = True,
+    minimum_classes: int = 2,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    look: Look | None = None,
+    keep: Keep | None = None,
+) -> ImageTable:
+    """Find the images below a folder, hash their bytes and read their headers; nothing is decoded.
+
+    Args:
+        source: the folder. With class folders the first folder below it names the class.
+        labels: a CSV file that names the images and their labels, instead of class folders.
+        path_column: its column with paths or ids; guessed when not given.
+        label_column: its column with labels; guessed when not given.
+        image_root: the folder that its paths are relative to; guessed when not given.
+        labelled: False: a folder without labels, flat or nested.
+        minimum_classes: fewest classes that make a labelled folder useful.
+        cache: folder that keeps hashes and headers, so that a second run reads only what has changed.
+        workers: threads that read; one per processor by default.
+        progress: told how many files are read; None: nobody.
+        look, keep: see `read_headers`.
+
+    Returns:
+        The usable images, sorted by id; files that cannot be used are in `skipped`.
+
+    Raises:
+        InputError: no folder, no image, too few classes, or a CSV that cannot be understood.
+    """
+    root = check_folder(source, what="The image folder")
+    if image_root is not None:
+        image_root = check_folder(image_root, what="The image root")
+        if labels is not None and not root.is_relative_to(image_root):
+            root = image_root
+    listing = list_images(root)
+    skipped, notes = list(listing.skipped), listing.notes()
+    chosen: Chosen
+    if labels is not None:
+        named = read_labels(
+            labels,
+            listing=listing,
+            path_column=path_column,
+            label_column=label_column,
+            image_root=image_root,
+        )
+        chosen = [(file, label) for file, label in named.files]
+        skipped += named.skipped
+        notes += named.notes
+    elif labelled:
+        chosen, beside = _by_folder(listing)
+        skipped += beside
+    else:
+        chosen = [(file, None) for file in listing.files]
+    headers = read_headers(
+        [file for file, _ in chosen],
+        root=root, cache=cache, workers=workers, progress=progress or SILENT, look=look, keep=keep,
+    )  # fmt: skip
+    rows = []
+    for (file, label), found in zip(chosen, headers, strict=True):
+        if found.reason:
+            skipped.append(Skipped(file.path, found.reason))
+            continue
+        size = (file.size, found.width, found.height)
+        rows.append((file.id, file.path, label, *size, found.mode, found.content))
+    if not rows:
+        raise InputError(_no_image(root, listing, skipped))
+    frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    classes = tuple(sorted(set(frame["label"].drop_nulls())))
+    if labels is not None or labelled:
+        if len(classes) < minimum_classes:
+            raise InputError(_few_classes(root, listing, classes, minimum_classes, skipped))
+        notes += class_notes(frame, [] if labels is not None else _class_folders(listing))
+    return ImageTable(frame, classes, tuple(skipped), tuple(notes))
+
+
+def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:
+    """Files with the class folder they lie in, and those that lie in none."""
+    chosen: Chosen = []
+    beside = []
+    for file in listing.files:
+        folder, slash, _ = file.id.partition("/")
+        if slash:
+            # One spelling: macOS stores Korean and accented names decomposed, other systems composed.
+            chosen.append((file, unicodedata.normalize("NFC", folder)))
+        else:
+            beside.append(Skipped(file.path, "lies in no class folder"))
+    if beside and not chosen:
+        raise InputError(
+            f"A training folder must hold one folder per class, got images ({len(beside)}) that lie "
+            f"directly in {str(listing.root)!r}. Sort them into class folders, or give their labels: "
+            f"--labels {_some_csv(listing.root) or 'FILE.csv'}."
+        )
+    return chosen, beside
+
+
+def _class_folders(listing: Listing) -> list[str]:
+    return [unicodedata.normalize("NFC", folder) for folder in listing.folders if "/" not in folder]
+
+
+def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
+    """What a person should know about the classes of a table, and about class `folders` that are not in it."""
+    counts = dict(frame["label"].value_counts().iter_rows())
+    notes = [f"Class folder {folder!r} has no usable image." for folder in folders if folder not in counts]
+    single = sorted(label for label, count in counts.items() if count == 1)
+    if single:
+        names = ", ".join(map(repr, single[:5])) + (", …" if len(single) > 5 else "")
+        notes.append(f"{len(single)} of {len(counts)} classes have a single image: {names}.")
+    torn = frame.group_by("content").agg(pl.col("label").n_unique().alias("labels"), pl.len().alias("files"))
+    torn = torn.filter(pl.col("labels") > 1)
+    if torn.height:
+        files = torn["files"].sum()
+        notes.append(f"{files} files stand under another label too, byte for byte ({torn.height} different).")
+    return notes
+
+
+def _no_image(root: Path, listing: Listing, skipped: Sequence[Skipped]) -> str:
+    if skipped:
+        found = f"none of its files can be used: {say_reasons(skipped)}"
+    elif listing.others:
+        found = f"its {listing.others.total()} files end in {', '.join(sorted(listing.others)[:5])}"
+    else:
+        found = "it holds no file" + (" that is not hidden" if listing.hidden else "")
+    return f"The image folder must hold images, got {str(root)!r}: {found}. Check the path."
+
+
+def _few_classes(root: Path, listing: Listing, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]) -> str:
+    names = ", ".join(map(repr, classes)) or "none"
+    message = f"Training images need at least {minimum} classes, got {names} in {str(root)!r}"
+    if skipped:
+        message += f" (left out: {say_reasons(skipped)})"
+    inner = sorted(
+        {folder.split("/")[1] for folder in listing.folders if folder.count("/") == 1}
+        if len(_class_folders(listing)) == 1
+        else ()
+    )
+    if len(inner) >= minimum:
+        folder = listing.folders[0].split("/")[0]
+        return f"{message}. {folder!r} holds {len(inner)} folders of its own: give {str(root / folder)!r}."
+    return f"{message}. Give the folder that holds the class folders."
+
+
+def _some_csv(root: Path) -> str:
+    """A CSV file near the images, to name in a message."""
+    for folder in (root, root.parent):
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.lower().endswith(CSV_ENDINGS[:2]))
+        except OSError:
+            continue
+        if names:
+            return str(folder / names[0])
+    return ""

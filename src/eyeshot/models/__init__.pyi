@@ -24,6 +24,8 @@ from .neighbours import nearest_neighbours as nearest_neighbours
 from .neighbours import nearest_sorted as nearest_sorted
 from .neighbours import radii as radii
 from .neighbours import radii_in_halves as radii_in_halves
+from .own_models import is_factory as is_factory
 from .probe_features import image_features as image_features
 from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader
+from .timm_models import network_with_classifier as network_with_classifier

@@ -26,6 +26,8 @@ class Backbone:
         pretrained: whether its weights come from a training; False for a fresh initialisation.
         fingerprint: 32 hexadecimal digits, of the weights and of how images are prepared.
         reason: what was chosen or found on the way, in sentences to print.
+        head: name of the linear classifier in the plain network (timm's, or the user's own) that reads just these
+            features; None where there is none. `own_prefix` of the module is what stands before the other names.
     """
 
     name: str
@@ -37,6 +39,12 @@ class Backbone:
     pretrained: bool
     fingerprint: str
     reason: str
+    head: str | None = None
+
+    @property
+    def own_prefix(self) -> str:
+        """What stands in the module's names before those of the plain network; empty for timm's."""
+        return str(getattr(self.module, "own_prefix", ""))
 
     def with_module(self, module: nn.Module, *, pretrained: bool, reason: str) -> Backbone:
         """The same preparation of images in front of other weights, for instance trained ones."""

@@ -17,6 +17,10 @@ Module = TypeVar("Module", bound=nn.Module)
 # Pixels of a batch whose feature maps still fit into a CPU's caches: 16 images of 128 px, 64 of 64 px.
 CACHED_PIXELS = 1 << 18
 FEWEST = 8
+JUDGED = 16
+"""Images from which on features that are the same for all are the model's fault."""
+LEAST_SPREAD = 1e-6
+"""Of features between images, relative to the largest: below it lies only the rounding of float32."""
 
 
 def place(module: Module, device: torch.device) -> tuple[Module, torch.memory_format]:
@@ -76,7 +80,7 @@ def extract(
         float32 (N, D).
 
     Raises:
-        ModelError: some features are NaN or infinite.
+        ModelError: some features are NaN or infinite, or they are the same for 16 or more images that are not.
     """
     device = torch.device(device)
     module, layout = place(backbone.module, device)
@@ -95,4 +99,18 @@ def extract(
             f"Features must be finite, but {backbone.name} gave NaN or infinite ones for {unusable} of "
             f"{len(images)} images. Check its weights, and --mean and --std."
         )
+    if len(features) >= JUDGED and _is_constant(features) and _differ(images):
+        raise ModelError(
+            f"Features must differ between images, but {backbone.name} gave the same ones for all of {len(images)} "
+            "images. Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
+            "choose another --model."
+        )
     return features
+
+
+def _differ(images: Tensor | NDArray[np.uint8]) -> bool:
+    return any(bool((image != images[0]).any()) for image in images[1:])
+
+
+def _is_constant(features: NDArray[np.float32]) -> bool:
+    return bool(np.ptp(features, axis=0).max() <= LEAST_SPREAD * np.abs(features).max())

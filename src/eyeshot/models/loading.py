@@ -61,9 +61,12 @@ def load_backbone(
     if size is not None and size < 1:
         raise InputError(f"`size` must be at least 1 pixel, got {size}.")
     own: int | None
+    module: nn.Module
     if is_factory(model):
         name = model
-        module, pretrained, notes = load_own(model, weights=weights, from_scratch=from_scratch, seed=seed)
+        module, pretrained, head, notes = load_own(
+            model, weights=weights, from_scratch=from_scratch, size=size or OWN_SIZE, seed=seed
+        )
         own, crop_share, mode = None, 1.0, "bilinear"
         own_mean, own_std = IMAGENET_MEAN, IMAGENET_STD
         notes += _assumed(size=size, mean=mean, std=std, interpolation=interpolation)
@@ -74,7 +77,7 @@ def load_backbone(
             name, config, weights=weights, from_scratch=from_scratch, size=size, seed=seed
         )
         notes += more
-        pretrained = not from_scratch
+        pretrained, head = not from_scratch, timm_models.classifier_name(config)
         found = timm_models.preparation(module)
         timm_models.check_patches(name, module, size or own, own)
         crop_share, mode = float(found["crop_pct"]), str(found["interpolation"])
@@ -100,6 +103,7 @@ def load_backbone(
         pretrained=pretrained,
         fingerprint=fingerprint_of(module, name, geometry, means, stds),
         reason=" ".join(notes),
+        head=head,
     )
 
 

@@ -58,6 +58,21 @@ def load_timm(
     return _pretrained(name, config, size, seed, arguments)
 
 
+def network_with_classifier(name: str, size: int, class_count: int) -> tuple[nn.Module, str]:
+    """timm's plain network with a fresh classifier, and the line of Python that makes it."""
+    config = timm.get_pretrained_cfg(name)
+    arguments = _size_arguments(name, config, size)
+    network = _build(name, size, config, 0, arguments | {"pretrained": False, "num_classes": class_count})
+    given = "".join(f", {key}={value}" for key, value in arguments.items())
+    return network, f"timm.create_model({name!r}, num_classes={class_count}{given})"
+
+
+def classifier_name(config: Any) -> str | None:
+    """The one layer that classifies; None where timm names none or several."""
+    names = _classifiers(config)
+    return names[0] if len(names) == 1 else None
+
+
 def preparation(module: nn.Module) -> dict[str, Any]:
     """timm's own size, crop, mean, std and interpolation for the weights of `module`."""
     return dict(resolve_data_config({}, model=module))

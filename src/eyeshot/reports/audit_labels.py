@@ -61,14 +61,14 @@ class LabelView:
 
 def view_labels(report: AuditReport, gallery: Gallery) -> LabelView:
     """The part of a report that is about labels and outliers, with pictures."""
-    issues = [one for one in report.findings if one.kind == "label-issue"]
+    issues = [finding for finding in report.findings if finding.kind == "label-issue"]
     pairs = [] if report.label_issues is None else report.label_issues.pairs
     confusable = {frozenset((one.first, one.second)) for one in pairs if one.confusable}
     alone = [one for one in issues if _classes(one) not in confusable]
     cards = [_card(one, gallery) for one in alone[:MOST_CARDS]]
     merged = [_pair(one, issues, gallery) for one in pairs if one.confusable][:MOST_PAIRS]
     hidden = len(issues) - len(cards) - sum(len(one.shown) + one.more for one in merged)
-    outliers = [one for one in report.findings if one.kind == "outlier"]
+    outliers = [finding for finding in report.findings if finding.kind == "outlier"]
     shown = [
         gallery.show(one.images[0], f"{one.evidence['distance']:.2f}, usual {one.evidence['usual']:.2f}")
         for one in a_few_of_each(outliers)

@@ -1,17 +1,17 @@
-"""`audit.html`: what to do first, pictures under two labels, train against test, copies, broken files."""
+"""`audit.html`: the answer, findings by kind, two labels, duplicates, broken files, train against test."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from eyeshot.auditing import NAMES, Audit, Distribution, Finding, ImageRef
+from eyeshot.auditing import NAMES, OF_CLASSES, Audit, Distribution, Finding, ImageRef, advice
 from eyeshot.reports.audit_labels import view_labels
 from eyeshot.reports.audit_pictures import Gallery, Shown
-from eyeshot.reports.interval_plot import Axis, make_axis
-from eyeshot.reports.page import render, write_text
+from eyeshot.reports.marks import make_axis
+from eyeshot.reports.page import number, percent, render, shortened, write_text
 
 MOST_BYTES = 15_000_000
 MOST_PICTURES = 600
@@ -19,18 +19,49 @@ MOST_CARDS = 24
 MOST_IN_CARD = 6
 MOST_LISTED = 200
 MOST_ODD = 12
+MOST_SHARES = 3  # values of a category
+MOST_ENDS = 5
 COPY_KINDS = ("conflict", "leak", "near-copy", "identical")
 OWN_SECTION = (*COPY_KINDS, "label-issue", "outlier")
 
 
 @dataclass
 class Card:
-    """A finding about copies, with pictures."""
+    """A finding about duplicates, with pictures."""
 
     finding: Finding
     shown: list[Shown]
     more: int
     difference: str
+
+
+@dataclass
+class Fault:
+    """All findings of one kind of broken or odd files or classes: one line with a count, and a folded list.
+
+    Attributes:
+        name: of the kind.
+        total: how many findings there are.
+        reasons: why, with counts, the most frequent first; of broken files alone.
+        shots: pictures of the first.
+        listed: the first findings.
+    """
+
+    name: str
+    total: int
+    reasons: list[tuple[str, int]]
+    shots: list[Shown]
+    listed: list[Finding]
+
+
+@dataclass
+class Ends:
+    """A property in which training and test differ, with images from both ends."""
+
+    title: str
+    words: str
+    low: list[Shown]
+    high: list[Shown]
 
 
 def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
@@ -56,53 +87,55 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
     report = audit.report
     gallery = Gallery(audit, most)
     by_kind: defaultdict[str, list[Finding]] = defaultdict(list)
-    for one in report.findings:
-        by_kind[one.kind].append(one)
-    labels = view_labels(report, gallery)  # before copies, which may use up all pictures
-    cards = {kind: _cards(by_kind[kind], gallery) for kind in COPY_KINDS}
+    for finding in report.findings:
+        by_kind[finding.kind].append(finding)
+    labels = view_labels(report, gallery)  # before duplicates, which may use up all pictures
+    cards = {kind: _cards(by_kind.get(kind, []), gallery) for kind in COPY_KINDS}
     seen = report.adversarial_features
-    effects = [value for one in report.distributions if one.interval for value in (*one.interval, one.effect or 0.0)]
+    effects = [value for row in report.distributions if row.interval for value in (*row.interval, row.effect or 0.0)]
     return {
         "report": report,
         "names": NAMES,
+        "of_classes": OF_CLASSES,
+        "to_do": {kind: advice(findings[0]) for kind, findings in by_kind.items()},
         "cards": cards,
         "labels": labels,
         "feature_ends": [[gallery.show(ref) for ref in end] for end in ((seen.low, seen.high) if seen else ())],
         "odd": [
-            (NAMES[kind], [(one, gallery.show(one.images[0])) for one in found[:MOST_ODD]], found[:MOST_LISTED], found)
-            for kind, found in by_kind.items()
-            if kind not in OWN_SECTION
+            _fault(kind, findings, gallery)
+            for kind, findings in by_kind.items()
+            if findings and kind not in OWN_SECTION
         ],
-        "ends": [_ends(one, gallery) for one in report.distributions[:3] if one.apart],
+        "ends": [_ends(row, gallery) for row in report.distributions[:3] if row.apart],
+        "values_of": _values_of,
         "effects_axis": make_axis([0.0, *effects]) if effects else None,
-        "auc_axis": Axis(0.5, 1.0, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
-        "class_axis": make_axis([0.0, *(float(one.images) for one in report.classes)]),
+        "class_axis": make_axis([0.0, *(float(row.images) for row in report.classes)]),
         "most_listed": MOST_LISTED,
-        "suggestions": _suggestions(report.findings),
         "pictures": bool(most),
     }
 
 
 def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
-    made = []
-    for one in findings[:MOST_CARDS]:
-        transforms = dict(_named(text) for text in one.evidence.get("transforms", []) if isinstance(text, str))  # type: ignore[union-attr]
-        first = _spread(one, str(one.evidence.get("reference", "")))
+    cards = []
+    for finding in findings[:MOST_CARDS]:
+        named = finding.evidence.get("transforms", [])
+        transforms = dict(map(_named, named)) if isinstance(named, list) else {}
+        first = _spread(finding, str(finding.evidence.get("reference", "")))
         shown = [gallery.show(ref, transforms.get(ref.id, "")) for ref in first]
         difference = ""
-        if one.evidence.get("same") == "near" and len(first) > 1:
+        if finding.evidence.get("same") == "near" and len(first) > 1:
             other = next((ref for ref in first[1:] if ref.id in transforms), first[1])
             difference = gallery.difference(first[0], other)
-        made.append(Card(one, shown, len(one.images) - len(shown), difference))
-    return made
+        cards.append(Card(finding, shown, len(finding.images) - len(shown), difference))
+    return cards
 
 
-def _spread(one: Finding, reference: str) -> list[ImageRef]:
-    """A few images of a finding: what the others are described from, then one of each label and split first."""
+def _spread(finding: Finding, reference: str) -> list[ImageRef]:
+    """A few images of a finding: what the others are described from, then the first of each label and split."""
     seen: set[tuple[str, str | None]] = set()
     first: list[ImageRef] = []
     rest: list[ImageRef] = []
-    for ref in sorted(one.images, key=lambda ref: ref.id != reference):
+    for ref in sorted(finding.images, key=lambda ref: ref.id != reference):
         new = (ref.split, ref.label) not in seen
         seen.add((ref.split, ref.label))
         (first if new else rest).append(ref)
@@ -114,19 +147,32 @@ def _named(text: str) -> tuple[str, str]:
     return name, words
 
 
-def _ends(one: Distribution, gallery: Gallery) -> tuple[Distribution, list[Shown], list[Shown]]:
-    return one, [gallery.show(ref) for ref in one.low[:5]], [gallery.show(ref) for ref in one.high[:5]]
+def _fault(kind: str, findings: list[Finding], gallery: Gallery) -> Fault:
+    reasons = Counter(str(finding.evidence["reason"]) for finding in findings if kind == "unreadable")
+    shots = [gallery.show(finding.images[0]) for finding in findings[:MOST_ODD]]
+    return Fault(
+        name=NAMES[kind],
+        total=len(findings),
+        reasons=reasons.most_common(),
+        shots=[shown for shown in shots if shown.picture],
+        listed=findings[:MOST_LISTED],
+    )
 
 
-def _suggestions(findings: list[Finding]) -> dict[str, str]:
-    words = {
-        "drop-both": "drop both",
-        "keep-one": "keep one",
-        "drop": "drop",
-        "group": "keep on one side of every split",
-        "relabel": "give it its label",
-        "merge-classes": "merge",
-        "look": "look",
-        "none": "nothing, good to know",
-    }
-    return {one.kind: words[one.suggestion] for one in findings}
+def _ends(row: Distribution, gallery: Gallery) -> Ends:
+    words = row.words.removeprefix(f"{row.name}: ")
+    low, high = ([gallery.show(ref) for ref in end[:MOST_ENDS]] for end in (row.low, row.high))
+    return Ends(_capital(row.name), _capital(words), low, high)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _values_of(row: Distribution, side: Literal["train", "test"]) -> str:
+    """What a property is like on one side: median and the middle 90 %, or the most frequent values."""
+    if row.kind == "number":
+        quantiles = row.train if side == "train" else row.test
+        return f"{number(quantiles[3], 1)} ({number(quantiles[1], 1)} to {number(quantiles[5], 1)})"
+    shares = [(share.value, share.train if side == "train" else share.test) for share in row.shares[:MOST_SHARES]]
+    return ", ".join(f"{shortened(value, 18)} {percent(share)}" for value, share in shares)

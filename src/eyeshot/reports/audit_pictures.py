@@ -1,4 +1,4 @@
-"""Pictures on the page of `eyeshot audit`: small, upright, copies turned alike, with their difference."""
+"""Pictures on the page of `eyeshot audit`: small, upright, duplicates turned alike, with their difference."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from PIL import Image
 
 from eyeshot.auditing import Audit, ImageRef
 from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
-from eyeshot.reports.alike import difference, turned_like
+from eyeshot.reports.align_pair import difference, turned_like
 from eyeshot.reports.pictures import data_address
 
 SIDE = 112  # pixels
 QUALITY = 72
+SEEN = 24  # levels from mid-grey; a difference picture that stays below shows nothing
 
 
 @dataclass
@@ -35,9 +36,9 @@ class Gallery:
     _paths: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        sources = self.audit.sources
-        for position, (name, path) in enumerate(zip(sources.ids, sources.paths, strict=True)):
-            self._paths["test" if sources.in_test[position] else "train", name] = path
+        images = self.audit.images
+        for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True)):
+            self._paths["test" if images.in_test[position] else "train", name] = path
 
     def show(self, ref: ImageRef, caption: str = "") -> Shown:
         """The picture of an image, its ratio kept."""
@@ -48,13 +49,16 @@ class Gallery:
         return Shown(ref, data_address(np.asarray(image), quality=QUALITY), caption)
 
     def difference(self, one: ImageRef, other: ImageRef) -> str:
-        """Where two copies differ, the second one laid like the first: a grey picture, mid-grey where equal."""
+        """Where two duplicates differ, laid alike: mid-grey where they are equal; empty if nothing would be seen."""
         first, second = self._open(one), self._open(other)
         if first is None or second is None:
             return ""
         for image in (first, second):
             image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
-        return data_address(np.asarray(difference(first, turned_like(first, second))), quality=QUALITY)
+        picture = np.asarray(difference(first, turned_like(first, second)))
+        if np.quantile(np.abs(picture.astype(np.int16) - 128), 0.995) < SEEN:
+            return ""
+        return data_address(picture, quality=QUALITY)
 
     def _open(self, ref: ImageRef) -> Image.Image | None:
         path = self._paths.get((ref.split, ref.id))

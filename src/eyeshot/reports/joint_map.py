@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.reports.density import Frame, density_contours
-from eyeshot.reports.markers import TARGET, TRAIN, VALIDATION, Mark, candidate_mark
-from eyeshot.reports.wording import shortened
+from eyeshot.reports.marks import TARGET, TRAIN, VALIDATION, Mark, candidate_mark
+from eyeshot.reports.page import shortened
 
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, JointMap
@@ -50,16 +50,16 @@ class CloudOnMap:
 
 
 def clouds_on_map(points: JointMap, target: str) -> list[CloudOnMap]:
-    """Train, target, validation and the mapped candidates; at first train, target and the winner are on."""
+    """Train, target, validation and the mapped candidates; train, target and the first candidate are on at first."""
     words = {"train": "train (clean)", "target": f"target ({target})", "validation": "validation"}
     marks = {"train": TRAIN, "target": TARGET, "validation": VALIDATION}
     clouds = []
     for name, mark in marks.items():
         clouds.append((name, words[name], name, mark))
-    clouds += [(name, name, "views", candidate_mark(place)) for place, name in enumerate(points.candidates)]
+    clouds += [(name, name, "samples", candidate_mark(place)) for place, name in enumerate(points.candidates)]
     shown = {"train", "target", *points.candidates[:1]}
     dashes = dict.fromkeys(points.candidates[:1], "2 3") | {"train": "none", "target": "7 3"}
-    found = [
+    all_clouds = [
         CloudOnMap(
             model=f"cloud-{place}",
             cloud=name,
@@ -72,7 +72,7 @@ def clouds_on_map(points: JointMap, target: str) -> list[CloudOnMap]:
         )
         for place, (name, label, kind, mark) in enumerate(clouds)
     ]
-    return [cloud for cloud in found if len(cloud.points)]
+    return [cloud for cloud in all_clouds if len(cloud.points)]
 
 
 def square_frame(xy: NDArray[np.float32]) -> Frame:
@@ -100,7 +100,7 @@ def frames_of(points: JointMap) -> list[Frame]:
 
 
 def best_projection(points: JointMap) -> int:
-    """Position of the projection in which cover can be seen best; the first where that is not known."""
+    """Position of the projection that shows coverage best; the first where that is not known."""
     agreement = [projection.info.agreement for projection in points.projections]
     return int(np.argmax(np.nan_to_num(agreement, nan=-1.0)))
 
@@ -199,7 +199,7 @@ def figure_json(points: JointMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
 
 
 def point_lists(
-    cover: AugmentationRanking, points: JointMap, clouds: list[CloudOnMap], *, sprites: bool
+    ranking: AugmentationRanking, points: JointMap, clouds: list[CloudOnMap], *, sprites: bool
 ) -> dict[str, Any]:
     """What the page says about each point, cloud by cloud, in plain lists."""
 
@@ -219,7 +219,7 @@ def point_lists(
             lists["sprite"] = chosen.tolist()
         if cloud.kind in ("target", "validation"):
             lists["byClean"] = points.covered_by_clean[chosen].tolist()
-        if cloud.kind == "target":
+        if cloud.kind == "target" and ranking.report.advice != "clean":
             lists["byBest"] = points.covered_by_best[chosen].tolist()
         if cloud.kind == "validation":
             lists["predicted"] = points.predicted[chosen].tolist()
@@ -232,8 +232,8 @@ def point_lists(
 
     frames = frames_of(points)
     return {
-        "classes": [shortened(name, LONGEST_ID) for name in cover.report.classes],
-        "advice": shortened(cover.report.advice, LONGEST_ID),
+        "classes": [shortened(name, LONGEST_ID) for name in ranking.report.classes],
+        "advice": shortened(ranking.report.advice, LONGEST_ID),
         "ranges": frames,
         "clouds": [entry(cloud) for cloud in clouds],
     }

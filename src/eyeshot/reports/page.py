@@ -1,9 +1,10 @@
-"""What every page shares: the templates, how text and data are made safe, and how the file is written."""
+"""What every page shares: templates, how numbers and names are written, how text is made safe, writing the file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,10 +13,71 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from eyeshot.core import make_folder, replacing
-from eyeshot.reports.wording import FILTERS
+from eyeshot.core import NOTHING, duration, make_folder, replacing
+from eyeshot.core import percent as plain_percent
+from eyeshot.core import shortened as plain_shortened
 
 ASSETS = files("eyeshot.reports") / "assets"
+MINUS = "−"
+
+
+def visible(text: object) -> str:
+    """`text` with control characters shown by their pictures, so that a newline in a file name is seen."""
+    return "".join(
+        chr(0x2400 + ord(sign)) if ord(sign) < 0x20 else "␡" if sign == "\x7f" else sign for sign in str(text)
+    )
+
+
+def shortened(text: object, length: int = 60) -> str:
+    """`text`, made visible, with its middle left out where it is longer than `length`."""
+    return plain_shortened(visible(text), length)
+
+
+def sentence(parts: Sequence[str]) -> str:
+    """Fragments as one sentence: joined by semicolons, a capital first, a stop at the end."""
+    text = visible("; ".join(part.strip().rstrip(".") for part in parts if part.strip()))
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share from 0 to 1 as "61 %", typeset: a narrow space that does not break, and a minus sign."""
+    return plain_percent(share, digits).replace(" ", "\u202f").replace("-", MINUS)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A plain number: "0.83"."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A difference: "+0.83", "0.00"."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{value:+,.{digits}f}"
+    return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
+
+
+def points(difference: float | None, digits: int = 1) -> str:
+    """A difference of shares in percentage points: "+12.3"."""
+    return signed(None if difference is None else 100 * difference, digits)
+
+
+def count(value: int | None) -> str:
+    """A count: "12,000"."""
+    return NOTHING if value is None else f"{value:,}".replace("-", MINUS)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "visible": visible,
+    "shortened": shortened,
+    "sentence": sentence,
+    "percent": percent,
+    "points": points,
+    "number": number,
+    "signed": signed,
+    "count": count,
+    "seconds": duration,
+}
 
 
 def asset(name: str) -> str:

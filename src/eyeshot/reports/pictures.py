@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,25 +48,17 @@ def strip(images: NDArray[np.uint8], *, quality: int = 80) -> str:
     return data_address(tiled(images, len(images)), quality=quality)
 
 
-@dataclass(frozen=True)
-class Sprites:
-    """Many small pictures in few files.
+def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> dict[str, Any] | None:
+    """Many small pictures in few files, as good as fits into `most_bytes`.
 
-    Attributes:
-        side: pixels of a picture.
-        columns: pictures in a row of a sheet.
-        rows: rows of a full sheet; picture n lies on sheet n // (columns * rows).
-        sheets: data addresses.
+    Args:
+        images: uint8 (n, s, s, 3), RGB.
+        most_bytes: of all sheets.
+
+    Returns:
+        `side` of a picture in pixels, `columns` and `rows` of a full sheet, and `sheets` as data addresses; picture n
+        lies on sheet n // (columns * rows). None where nothing fits.
     """
-
-    side: int
-    columns: int
-    rows: int
-    sheets: list[str]
-
-
-def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> Sprites | None:
-    """Sheets of `images`: uint8 (n, s, s, 3), RGB, as good as fits into `most_bytes`; None where nothing does."""
     own = images.shape[1]
     if not len(images) or own < LEAST_SIDE:
         return None
@@ -81,5 +72,5 @@ def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> Sprites | Non
             if sum(map(len, sheets)) > most_bytes:
                 break
         else:
-            return Sprites(side=side, columns=COLUMNS, rows=ROWS, sheets=sheets)
+            return {"side": side, "columns": COLUMNS, "rows": ROWS, "sheets": sheets}
     return None

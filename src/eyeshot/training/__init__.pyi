@@ -5,14 +5,15 @@ from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
 from .config import default_settings as default_settings
+from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
 from .loop import TrainingRun as TrainingRun
-from .result import Accuracy as Accuracy
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
 from .result import read_validation as read_validation
 from .run import train as train
 from .schedules import warm_up_cosine as warm_up_cosine
 from .steps import train_steps as train_steps
+from .weights_file import load_classifier as load_classifier

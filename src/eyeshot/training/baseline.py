@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from eyeshot.augment import Pool
 from eyeshot.core import SILENT, Progress
 from eyeshot.models import Backbone, Head
 from eyeshot.training.classifier import Classifier
 from eyeshot.training.config import TrainConfig, default_settings
-from eyeshot.training.result import WEIGHTS_FILE, TrainResult, discard_damaged
+from eyeshot.training.result import TrainResult, discard_damaged
 from eyeshot.training.run import run_key, train
+from eyeshot.training.weights_file import load_classifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Baseline:
 def load_trained(backbone: Backbone, folder: Path, result: TrainResult) -> Baseline:
     """The network that `train` left in `folder`; `backbone` is the one that it was given."""
     model = Classifier(backbone, len(result.classes))
-    model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    model.load_state_dict(load_classifier(backbone, folder, len(result.classes)))
     with_what = ", ".join(result.augmentations) or "clean images"
     reason = f"Trained here for {result.epochs} epochs on {result.n_train} images ({with_what})."
     return Baseline(

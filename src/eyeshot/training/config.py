@@ -1,4 +1,4 @@
-"""What a training run is told to do."""
+"""The settings of a training, and which ones fit a backbone and a number of images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from eyeshot.core import duration, plural
 from eyeshot.models import Backbone
 
 SCRATCH_BATCH = 64
@@ -41,6 +42,21 @@ class TrainConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     optimizer: Literal["adamw"] = "adamw"
     time_cap_s: float | None = Field(default=None, gt=0)
+
+    @property
+    def words(self) -> str:
+        """The settings in one line."""
+        parts = [
+            f"{self.epochs} {plural(self.epochs, 'epoch')}",
+            f"batches of {self.batch_size}",
+            f"learning rate up to {self.learning_rate:g}",
+            f"weight decay {self.weight_decay:g}",
+            *([f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []),
+            self.optimizer,
+            f"seed {self.seed}",
+            *([f"at most {duration(self.time_cap_s)}"] if self.time_cap_s is not None else []),
+        ]
+        return ", ".join(parts)
 
 
 def default_settings(

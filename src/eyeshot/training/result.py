@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pydantic
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from eyeshot.core import StorageError, replacing, wilson
+from eyeshot.core import StorageError, replacing
+from eyeshot.predictions import Accuracy, Predictions, load_predictions
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.weights_file import WEIGHTS_FILE
 
 RESULT_FILE = "result.json"
 VALIDATION_FILE = "validation.npz"
-WEIGHTS_FILE = "weights.safetensors"
-
-
-class Accuracy(BaseModel):
-    """A share of right answers with its 95 % interval; null where n is 0."""
-
-    model_config = ConfigDict(frozen=True)
-
-    n: int
-    value: float | None
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def of_counts(cls, right: int, n: int) -> Accuracy:
-        """Share of `right` among `n` answers, with the interval of Wilson."""
-        if n == 0:
-            return cls(n=0, value=None, low=None, high=None)
-        low, high = wilson(right, n)
-        return cls(n=n, value=right / n, low=low, high=high)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Low and high; None where n is 0."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class EpochRecord(BaseModel):
-    """One epoch: mean loss, and share of right answers on the training batches as they were seen."""
+    """One epoch: mean loss, share of right answers on the training batches as they were seen, and on clean validation.
+
+    `val_accuracy` is of `epoch_val_images` images, null where there are none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     loss: float
     train_accuracy: float
+    val_accuracy: float | None = None
 
 
 class TrainResult(BaseModel):
     """One run; `result.json` holds just this. Keys are only added until 1.0.
 
     Attributes:
+        version: 2 since the file says how images were prepared and which of them were used.
         key: hash of all that decides the numbers: weights, images, labels, augmentations, settings.
         accuracy: on the validation images, clean.
         per_class: the same for each class.
+        size, fit, interpolation, mean, std: how images were prepared: the side in pixels, crop or pad, the resampling,
+            and mean and standard deviation per channel of images in 0-1.
+        data: which images were used: folders, label file, decisions, split, fold, share held out, as far as known.
+        epoch_val_images: on how many validation images `history` gives the accuracy of an epoch.
+        weights: layout and head of `weights.safetensors`, and how to make a network that takes it.
         epochs: how many were done; `settings.epochs` says how many were planned.
         seconds: of training, all sittings together.
         ended_early: why fewer epochs were done than planned; null where none is missing.
@@ -75,15 +56,22 @@ class TrainResult(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = 1
+    version: int = 2
     key: str
     model: str
     pretrained: bool
     classes: tuple[str, ...]
     augmentations: tuple[str, ...]
     settings: TrainConfig
+    size: int
+    fit: str
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    data: dict[str, JsonValue]
     n_train: int
     n_val: int
+    epoch_val_images: int
     accuracy: Accuracy
     per_class: dict[str, Accuracy]
     epochs: int
@@ -95,6 +83,7 @@ class TrainResult(BaseModel):
     history: tuple[EpochRecord, ...]
     hardware: str
     versions: dict[str, str]
+    weights: dict[str, str]
     command: str
 
     def write(self, folder: Path) -> None:
@@ -132,44 +121,13 @@ def discard_damaged(folder: Path) -> None:
         try:
             if (folder / name).exists():
                 read()
-        except (StorageError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, SafetensorError):
+        except (StorageError, OSError, SafetensorError):
             (folder / name).unlink(missing_ok=True)
             (folder / RESULT_FILE).unlink(missing_ok=True)
     if not all((folder / name).exists() for name in (VALIDATION_FILE, WEIGHTS_FILE)):
         (folder / RESULT_FILE).unlink(missing_ok=True)
 
 
-class Validation(NamedTuple):
-    """What `validation.npz` holds: ids, labels int64 (n,), probabilities float32 (n, C)."""
-
-    ids: tuple[str, ...]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-
-
-def read_validation(folder: Path) -> Validation:
-    """What a finished run in `folder` says of its validation images."""
-    with np.load(folder / VALIDATION_FILE) as stored:
-        return Validation(tuple(map(str, stored["ids"])), stored["labels"], stored["probabilities"])
-
-
-def write_validation(
-    folder: Path,
-    *,
-    ids: Sequence[str],
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    classes: Sequence[str],
-) -> None:
-    """Write `validation.npz`: ids (n,), labels int64 (n,), probabilities float32 (n, C), classes (C,).
-
-    Read it with numpy.load; nothing in it is pickled.
-    """
-    with replacing(folder / VALIDATION_FILE) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            ids=np.asarray(ids, np.str_),
-            labels=labels,
-            probabilities=probabilities,
-            classes=np.asarray(classes, np.str_),
-        )
+def read_validation(folder: Path) -> Predictions:
+    """What the finished run in `folder` says of its validation images."""
+    return load_predictions(folder / VALIDATION_FILE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import filelock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from pydantic import JsonValue
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import (
@@ -27,21 +27,25 @@ from eyeshot.core import (
     describe_hardware,
     describe_versions,
     key_of,
+    listing,
     make_folder,
-    replacing,
     wilson,
 )
 from eyeshot.models import Backbone
+from eyeshot.predictions import Predictions
 from eyeshot.training.batches import part_of
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from eyeshot.training.classifier import Classifier, predict, start_head
+from eyeshot.training.classifier import predict, start_head
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import TrainingRun
-from eyeshot.training.result import WEIGHTS_FILE, Accuracy, EpochRecord, TrainResult, read_result, write_validation
+from eyeshot.training.result import VALIDATION_FILE, EpochRecord, TrainResult, read_result
 from eyeshot.training.schedules import warm_up_cosine
+from eyeshot.training.weights_file import save_weights
 
 CHECKPOINT_EVERY_S = 2.0
 LOCK_TIMEOUT_S = 3600.0
+EPOCH_VAL_IMAGES = 2000
+"""Accuracy after each epoch is of at most so many validation images, and of no more than there are training images."""
 LOOP_VERSION = 2
 """Raised whenever the same settings would end in other weights."""
 
@@ -70,6 +74,7 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
     command: str | None = None,
+    data: Mapping[str, JsonValue] | None = None,
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 
@@ -89,6 +94,7 @@ def train(
         device: where to compute.
         progress: told after each step; None: nobody.
         command: what was typed, for the result; None takes this process's own.
+        data: which images these are, for the result: folders, decisions, split, `fold` and the like.
 
     Raises:
         InputError: too few images, or `folder` holds another run.
@@ -125,21 +131,52 @@ def train(
                     batch_size=settings.batch_size,
                     seed=settings.seed,
                 )
-            ended_early = _run_epochs(run, log, folder, key, progress or SILENT)
-            probabilities = predict(
-                run.model, backbone, pool, val_rows,
-                class_count=len(classes), device=device, batch_size=settings.batch_size,
-            )  # fmt: skip
+            judged = _some(val_rows, min(EPOCH_VAL_IMAGES, len(train_rows)), settings.seed)
+            validate = partial(_accuracy, run, pool, labels, judged) if len(judged) else None
+            ended_early = _run_epochs(run, log, folder, key, progress or SILENT, validate)
             names = pool.keys if ids is None else ids
-            write_validation(
-                folder,
-                ids=[names[row] for row in val_rows.tolist()],
+            known = dict(data or {})
+            fold = known.get("fold")
+            predictions = Predictions(
+                ids=tuple(names[row] for row in val_rows.tolist()),
+                probabilities=_predict(run, pool, val_rows),
+                classes=tuple(classes),
                 labels=labels[val_rows],
-                probabilities=probabilities,
-                classes=classes,
+                run=folder.resolve().name,
+                fold=fold if isinstance(fold, int) else None,
             )
-            _save_weights(run.model, folder)
-            result = _result(run, log, key, classes, labels[val_rows], probabilities, ended_early, command)
+            predictions.save(folder / VALIDATION_FILE)
+            weights = save_weights(run.model, backbone, classes, folder)
+            result = TrainResult(
+                key=key,
+                model=backbone.name,
+                pretrained=backbone.pretrained,
+                classes=predictions.classes,
+                augmentations=tuple(augmentation.name for augmentation in augmentations),
+                settings=settings,
+                size=backbone.geometry.size,
+                fit=backbone.geometry.fit,
+                interpolation=backbone.geometry.interpolation,
+                mean=backbone.mean,
+                std=backbone.std,
+                data=known,
+                n_train=len(train_rows),
+                n_val=len(predictions),
+                epoch_val_images=len(judged),
+                accuracy=predictions.accuracy(),
+                per_class=predictions.class_accuracies(),
+                epochs=len(log.history),
+                steps=run.step,
+                seconds=log.seconds,
+                ended_early=ended_early,
+                alarms=_alarms(run, log),
+                failed_samples=log.failed_samples,
+                history=tuple(log.history),
+                hardware=describe_hardware(device),
+                versions=describe_versions(),
+                weights=weights,
+                command=shlex.join(sys.argv) if command is None else command,
+            )
             result.write(folder)
             if ended_early is None:
                 (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -149,6 +186,36 @@ def train(
             f"Another run has been training in {str(folder)!r} for {LOCK_TIMEOUT_S / 60:.0f} minutes. "
             "Wait for it, or choose another folder."
         ) from error
+
+
+def check_folder(folder: Path, model: str, augmentations: Sequence[str], settings: Mapping[str, object]) -> None:
+    """Say before any image is read that a folder holds another finished run, as far as its result shows.
+
+    Args:
+        folder: of the run.
+        model: its name.
+        augmentations: their names, in order.
+        settings: those that are known already, by the names of `TrainConfig`.
+
+    Raises:
+        InputError: it does.
+        StorageError: its result cannot be read.
+    """
+    done = read_result(folder)
+    if done is None:
+        return
+    differing = [name for name, value in settings.items() if getattr(done.settings, name) != value]
+    differing += ["model"] if done.model != model else []
+    differing += ["augmentations"] if done.augmentations != tuple(augmentations) else []
+    if differing:
+        raise _another_run(folder, listing([name.replace("_", " ") for name in differing]))
+
+
+def _another_run(folder: Path, differing: str) -> InputError:
+    return InputError(
+        f"{str(folder)!r} holds another run, which differs in {differing}. Choose another folder with --out, or delete "
+        "this one."
+    )
 
 
 def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -166,7 +233,9 @@ def _is_finished(done: TrainResult, settings: TrainConfig) -> bool:
     return done.ended_early is None or (cap is not None and planned_cap is not None and cap <= planned_cap)
 
 
-def _run_epochs(run: TrainingRun, log: _Log, folder: Path, key: str, progress: Progress) -> str | None:
+def _run_epochs(
+    run: TrainingRun, log: _Log, folder: Path, key: str, progress: Progress, validate: Callable[[], float] | None
+) -> str | None:
     """Train until the end or the time cap; says why it ended early."""
     config, saved_at = run.config, time.monotonic()
     cap = config.time_cap_s
@@ -187,13 +256,35 @@ def _run_epochs(run: TrainingRun, log: _Log, folder: Path, key: str, progress: P
             # So that the same folder can take the run with other settings.
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
             raise
-        log.history.append(EpochRecord(loss=totals.loss, train_accuracy=totals.right / totals.seen))
+        log.history.append(
+            EpochRecord(
+                loss=totals.loss,
+                train_accuracy=totals.right / totals.seen,
+                val_accuracy=None if validate is None else validate(),
+            )
+        )
         log.failed_samples += totals.failed
         log.seconds += time.perf_counter() - begin
         if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S or epoch + 1 == config.epochs:
             _save(run, log, folder, key)
             saved_at = time.monotonic()
     return None
+
+
+def _some(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, the same ones for each epoch."""
+    return rows if len(rows) <= most else np.sort(np.random.default_rng([seed, 3]).permutation(rows)[:most])
+
+
+def _predict(run: TrainingRun, pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    return predict(
+        run.model, run.backbone, pool, rows,
+        class_count=run.model.head.out_features, device=run.device, batch_size=run.config.batch_size,
+    )  # fmt: skip
+
+
+def _accuracy(run: TrainingRun, pool: Pool, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    return float((_predict(run, pool, rows).argmax(1) == labels[rows]).mean())
 
 
 def _tell(progress: Progress, total: int, epoch: int, done: int, _: int, text: str) -> None:
@@ -210,10 +301,7 @@ def _resume(run: TrainingRun, folder: Path, key: str, done: TrainResult | None) 
     if state is None and (done is None or done.key == key):
         return _Log()
     if state is None or state["key"] != key:
-        raise InputError(
-            f"{str(folder)!r} holds another run: its images, labels, model, augmentations or settings "
-            "differ. Choose another folder with --out, or delete this one."
-        )
+        raise _another_run(folder, "images, labels, model, augmentations or settings")
     run.load_state_dict(state["run"])
     history = [EpochRecord.model_validate(record) for record in state["history"]]
     return _Log(history, state["failed_samples"], state["seconds"])
@@ -263,48 +351,4 @@ def _alarms(run: TrainingRun, log: _Log) -> tuple[str, ...]:
         f"Training accuracy stayed at chance: {accuracy:.1%} in the last epoch; always naming the largest "
         f"class gives {largest:.1%}. Check labels, augmentations and the learning rate "
         f"({run.config.learning_rate:g}).",
-    )
-
-
-def _save_weights(model: Classifier, folder: Path) -> None:
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
-
-
-def _result(
-    run: TrainingRun,
-    log: _Log,
-    key: str,
-    classes: Sequence[str],
-    val_labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    ended_early: str | None,
-    command: str | None,
-) -> TrainResult:
-    right = probabilities.argmax(1) == val_labels
-    return TrainResult(
-        key=key,
-        model=run.backbone.name,
-        pretrained=run.backbone.pretrained,
-        classes=tuple(classes),
-        augmentations=tuple(augmentation.name for augmentation in run.augmentations),
-        settings=run.config,
-        n_train=len(run.pool),
-        n_val=len(val_labels),
-        accuracy=Accuracy.of_counts(int(right.sum()), len(val_labels)),
-        per_class={
-            name: Accuracy.of_counts(int(right[val_labels == number].sum()), int((val_labels == number).sum()))
-            for number, name in enumerate(classes)
-        },
-        epochs=len(log.history),
-        steps=run.step,
-        seconds=log.seconds,
-        ended_early=ended_early,
-        alarms=_alarms(run, log),
-        failed_samples=log.failed_samples,
-        history=tuple(log.history),
-        hardware=describe_hardware(run.device),
-        versions=describe_versions(),
-        command=shlex.join(sys.argv) if command is None else command,
     )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from eyeshot.auditing import OF_CLASSES
 from eyeshot.core import InputError, Project
 from eyeshot.data import REVIEW_OF, Decision, decide
-from eyeshot.web.queue import OF_CLASSES, Item
-from eyeshot.web.shown import Shown
+from eyeshot.web.image_index import ImageIndex
+from eyeshot.web.queue import Item
 
 Action = Literal["keep", "keep-all", "drop", "drop-all", "keep-one", "relabel", "not-copy", "group"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -36,7 +37,7 @@ class Press:
     label: str = ""
 
 
-def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> list[Decision]:
+def decisions_of(press: Press, index: ImageIndex, project: Project, author: str) -> list[Decision]:
     """The decisions that a press makes; nothing is stored.
 
     Raises:
@@ -51,24 +52,24 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
     if not positions:
         raise InputError("A decision needs an image that can be read, got none: its file is gone, broken or left out.")
     if press.action == "relabel":
-        _check_label(press, positions, shown, project)
-    training = [row for row in positions if not shown.in_test[row]]
+        _check_label(press, positions, index, project)
+    training = [row for row in positions if not index.in_test[row]]
     if press.action in ("drop", "drop-all") and not training:
         raise InputError("Test images are in no training set to be dropped from. k says that you looked at it.")
     if press.action in ("not-copy", "group"):
-        made = _together(press, positions, shown)
+        made = _together(press, positions, index)
     elif press.action == "keep-one":
-        made = _one_kept(press, positions, training, shown)
+        made = _one_kept(press, positions, training, index)
     elif press.action == "drop-all" and item is not None and item.kind == "conflict":
         made = [("drop-both", training, {})]
     else:
-        made = _by_label(press, training if press.action in ("drop", "drop-all") else positions, shown)
+        made = _by_label(press, training if press.action in ("drop", "drop-all") else positions, index)
     reason = f"{REVIEW_OF}{item.id}" if item is not None else ""
     return [
         decide(
             KINDS.get(kind, kind),
-            tuple(dict.fromkeys(shown.contents[row] for row in rows)),
-            names=[shown.ids[row] for row in rows[:20]],
+            tuple(dict.fromkeys(index.contents[row] for row in rows)),
+            names=[index.ids[row] for row in rows[:20]],
             reason=reason,
             author=author,
             **fields,
@@ -80,48 +81,48 @@ def decisions_of(press: Press, shown: Shown, project: Project, author: str) -> l
 Made = list[tuple[str, list[int], dict[str, Any]]]
 
 
-def _by_label(press: Press, positions: Sequence[int], shown: Shown) -> Made:
+def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Made:
     """One decision for each label: equal bytes may lie under two, and only these files are meant."""
     by_label: dict[str | None, list[int]] = {}
     for row in positions:
-        label = shown.labels[row]
+        label = index.labels[row]
         if label is None and press.action not in ("keep", "keep-all"):
-            _check_alone(row, shown)
+            _check_alone(row, index)
         by_label.setdefault(label, []).append(row)
     new = {"label": press.label} if press.action == "relabel" else {}
     return [(press.action, rows, {"given": label, **new}) for label, rows in by_label.items()]
 
 
-def _together(press: Press, positions: list[int], shown: Shown) -> Made:
+def _together(press: Press, positions: list[int], index: ImageIndex) -> Made:
     """One decision about all images of a finding."""
-    if len({shown.contents[row] for row in positions}) < 2:
-        raise InputError(f"{press.action} needs images with different bytes, got one and the same: they are copies.")
+    if len({index.contents[row] for row in positions}) < 2:
+        raise InputError(f"{press.action} needs images with different bytes, got exact duplicates.")
     return [(press.action, positions, {})]
 
 
-def _one_kept(press: Press, positions: list[int], training: list[int], shown: Shown) -> Made:
+def _one_kept(press: Press, positions: list[int], training: list[int], index: ImageIndex) -> Made:
     if not training:
         raise InputError("keep-one is about training images, got test images alone. Skip it: n.")
     kept = press.images[0] if press.images else training[0]
     if kept not in positions:
         raise InputError("keep-one keeps an image of the finding, got another one. Choose one with the arrows.")
-    if shown.in_test[kept]:  # the copy in the test set stays anyway: those in training go
-        return _by_label(Press(press.id, "drop", ()), training, shown)
-    return [("keep-one", training, {"keep": shown.contents[kept], "label": shown.labels[kept]})]
+    if index.in_test[kept]:  # the duplicate in the test set stays anyway: those in training go
+        return _by_label(Press(press.id, "drop", ()), training, index)
+    return [("keep-one", training, {"keep": index.contents[kept], "label": index.labels[kept]})]
 
 
-def _check_label(press: Press, positions: Sequence[int], shown: Shown, project: Project) -> None:
+def _check_label(press: Press, positions: Sequence[int], index: ImageIndex, project: Project) -> None:
     if not press.label.strip():
         raise InputError("relabel needs a label, got none. Type one and press Enter.")
-    if any(shown.in_test[row] for row in positions):
+    if any(index.in_test[row] for row in positions):
         project.check_use("hand-labels", "A label for test images")
 
 
-def _check_alone(row: int, shown: Shown) -> None:
+def _check_alone(row: int, index: ImageIndex) -> None:
     """Decisions go by content: one about an unlabelled file must not change an equal file that has a label."""
-    labelled = next((other for other in shown.rows_of[shown.contents[row]] if shown.labels[other] is not None), None)
+    labelled = next((other for other in index.rows_of[index.contents[row]] if index.labels[other] is not None), None)
     if labelled is not None:
         raise InputError(
-            f"This decision would change {shown.ids[labelled]!r} of training too, which is the same file, byte for "
+            f"This decision would change {index.ids[labelled]!r} of training too, which is the same file, byte for "
             "byte. Choose that image instead."
         )

@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from eyeshot.core import EyeshotError, InputError
 from eyeshot.reports import asset, stylesheet
-from eyeshot.web.answers import Answers
-from eyeshot.web.asking import page_of, read_body, read_filters, read_names, read_press, step_of
 from eyeshot.web.guard import Guard
 from eyeshot.web.pictures import Pictures
+from eyeshot.web.requests import page_of, read_body, read_filters, read_names, read_press, step_of
+from eyeshot.web.responses import Responses
 from eyeshot.web.review import Review
 
 ASSETS = files("eyeshot.web") / "assets"
@@ -37,11 +37,11 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         token: the first part of every address.
         port: the port that it is served at.
     """
-    answers, pictures = Answers(review), Pictures(review.shown)
+    responses, pictures = Responses(review), Pictures(review.index)
 
     def picture(make: Callable[..., bytes], *names: str) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
-            numbers = [_number(request, name, len(review.shown)) for name in names]
+            numbers = [_number(request, name, len(review.index)) for name in names]
             return Response(make(*numbers), media_type="image/jpeg", headers=KEPT)
 
         return answer
@@ -54,10 +54,10 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         return answer
 
     def item(request: Request) -> dict[str, Any]:
-        return answers.item(_number(request, "number", len(review.queue)), read_filters(request))
+        return responses.item(_number(request, "number", len(review.queue)), read_filters(request))
 
     def queue(request: Request) -> dict[str, Any]:
-        return answers.page(read_filters(request), *page_of(request), around=step_of(request)[0])
+        return responses.page(read_filters(request), *page_of(request), around=step_of(request)[0])
 
     def press(make: Callable[[bytes], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -73,7 +73,7 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
 
     def decide(body: bytes) -> dict[str, Any]:
         read = read_press(body, review)
-        return answers.stored(review.store(read), read)
+        return responses.stored(review.store(read), read)
 
     def static(name: str, kind: str, text: Callable[[], str]) -> Route:
         return Route(name, lambda request: Response(text(), media_type=kind, headers=FRESH))
@@ -84,13 +84,13 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         static("/style.css", "text/css", _style),
         static("/page.js", "text/javascript", lambda: asset("page.js")),
         *(static(f"/{name}.js", "text/javascript", partial(_own, f"{name}.js")) for name in MODULES),
-        Route("/api/start", told(lambda request: answers.start())),
+        Route("/api/start", told(lambda request: responses.start())),
         Route("/api/queue", told(queue)),
         Route("/api/item/{number}", told(item)),
-        Route("/api/step", told(lambda request: answers.step(read_filters(request), *step_of(request)))),
-        Route("/api/sheet", told(lambda request: answers.sheet(read_filters(request), *page_of(request)))),
+        Route("/api/step", told(lambda request: responses.step(read_filters(request), *step_of(request)))),
+        Route("/api/sheet", told(lambda request: responses.sheet(read_filters(request), *page_of(request)))),
         Route("/api/decide", press(decide), methods=["POST"]),
-        Route("/api/undo", press(lambda body: answers.undone(review.undo(*read_names(body)))), methods=["POST"]),
+        Route("/api/undo", press(lambda body: responses.undone(review.undo(*read_names(body)))), methods=["POST"]),
         Route("/small/{one}", picture(pictures.small, "one")),
         Route("/large/{one}", picture(pictures.large, "one")),
         Route("/aligned/{one}/{other}", picture(pictures.aligned, "one", "other")),

@@ -13,7 +13,7 @@ from PIL import Image
 from eyeshot.core import InputError
 from eyeshot.data import UnreadableImageError, decode_upright
 from eyeshot.reports import difference, turned_like
-from eyeshot.web.shown import Shown
+from eyeshot.web.image_index import ImageIndex
 
 SMALL_SIDE = 384  # pixels
 LARGE_SIDE = 2048
@@ -26,12 +26,12 @@ class Pictures:
     """JPEG files of the images of a table.
 
     Args:
-        shown: the images.
+        index: the images.
         cache_bytes: the oldest pictures are forgotten beyond it.
     """
 
-    def __init__(self, shown: Shown, *, cache_bytes: int = CACHE_BYTES) -> None:
-        self._shown = shown
+    def __init__(self, index: ImageIndex, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self._index = index
         self._cache_bytes = cache_bytes
         self._held = 0
         self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
@@ -68,12 +68,12 @@ class Pictures:
         Raises:
             InputError: the file is gone or broken since the table was read.
         """
-        path = Path(self._shown.paths[position])
+        path = Path(self._index.paths[position])
         try:
             image = decode_upright(path.read_bytes()).rgb
         except (OSError, UnreadableImageError) as error:
             raise InputError(
-                f"{self._shown.ids[position]!r} cannot be read any more. Start the review again."
+                f"{self._index.ids[position]!r} cannot be read any more. Start the review again."
             ) from error
         image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
         return image

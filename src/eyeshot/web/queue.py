@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing import NAMES, Finding
-from eyeshot.web.shown import NOT_HERE, Shown
+from eyeshot.web.image_index import NOT_HERE, ImageIndex
 
 UNLABELLED = "unlabelled"
 CONFLICT = "conflict"
 # The most harmful first; kinds that are not named come last but for images without a label, as the audit orders them.
 WORTH = (CONFLICT, "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
 COPIES = frozenset({CONFLICT, "leak", "near-copy", "identical"})
-OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 Mask = NDArray[np.bool_]
 
 
@@ -66,15 +65,15 @@ class Queue:
 
     Args:
         findings: of the report.
-        shown: the images.
+        index: the images.
         unlabelled: positions of the images that a person may label.
     """
 
-    def __init__(self, findings: Sequence[Finding], shown: Shown, unlabelled: Sequence[int]) -> None:
+    def __init__(self, findings: Sequence[Finding], index: ImageIndex, unlabelled: Sequence[int]) -> None:
         self.items = [
-            Item(one.id, one.kind, tuple(map(shown.find, one.images)), one)
+            Item(one.id, one.kind, tuple(map(index.find, one.images)), one)
             for one in sorted(findings, key=_worth)  # stable: within a kind as the audit ordered them
-        ] + [Item(f"{UNLABELLED}-{shown.contents[row]}", UNLABELLED, (row,)) for row in unlabelled]
+        ] + [Item(f"{UNLABELLED}-{index.contents[row]}", UNLABELLED, (row,)) for row in unlabelled]
         self.decided: Mask = np.zeros(len(self.items), np.bool_)
         self.number_of = {item.id: number for number, item in enumerate(self.items)}
         self.holding: defaultdict[str, list[int]] = defaultdict(list)
@@ -85,9 +84,9 @@ class Queue:
             for label in {ref.label for ref in refs if ref.label is not None}:
                 sets["label"][label].append(number)
             splits: set[str] = {ref.split for ref in refs}
-            for split in splits or {shown.split(item.positions[0])}:
+            for split in splits or {index.split(item.positions[0])}:
                 sets["split"][split].append(number)
-            for content in {shown.contents[position] for position in item.here}:
+            for content in {index.contents[position] for position in item.here}:
                 self.holding[content].append(number)
         self._sets = {
             name: {value: np.array(numbers, np.int64) for value, numbers in found.items()}

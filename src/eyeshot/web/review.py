@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eyeshot.auditing import AuditReport, Sources
+from eyeshot.auditing import OF_CLASSES, AuditImages, AuditReport
 from eyeshot.core import InputError, Project
 from eyeshot.data import Decision, DecisionLog, DecisionState, default_author, undo_of
 from eyeshot.web.actions import Press, decisions_of
-from eyeshot.web.queue import CONFLICT, COPIES, OF_CLASSES, UNLABELLED, Filters, Item, Queue
-from eyeshot.web.shown import Shown
+from eyeshot.web.image_index import ImageIndex
+from eyeshot.web.queue import CONFLICT, COPIES, UNLABELLED, Filters, Item, Queue
 
 WHOLE = frozenset({"drop-both", "keep-one", "group", "not-copy"})
 MOST_NAMED = 4
@@ -24,7 +24,7 @@ class Review:
 
     Args:
         report: of `eyeshot audit`.
-        sources: its images, read again.
+        images: its images, read again.
         file: where decisions go; it need not exist yet.
         project: whose rules hold.
         author: who decides.
@@ -36,7 +36,7 @@ class Review:
     def __init__(
         self,
         report: AuditReport,
-        sources: Sources,
+        images: AuditImages,
         file: Path,
         *,
         project: Project | None = None,
@@ -44,8 +44,8 @@ class Review:
     ) -> None:
         self.project = project or Project()
         self.author = author or default_author()
-        self.shown = Shown(sources)
-        self.queue = Queue(report.findings, self.shown, self._without_label())
+        self.index = ImageIndex(images)
+        self.queue = Queue(report.findings, self.index, self._without_label())
         self.missing = sum(len(item.positions) != len(item.here) for item in self.queue.items if item.kind in COPIES)
         self.made = 0
         self._log = DecisionLog(file)
@@ -57,19 +57,19 @@ class Review:
         """Images that may get a first label by hand; those of test only where the rules allow it."""
         # Without rules nobody said that test images may be looked at one by one: they are not put in the queue.
         allowed = self.project.file is not None and self.project.test_images == "hand-labels"
-        shown = self.shown
+        index = self.index
         return [
             row
-            for row in range(len(shown))
-            if shown.labels[row] is None
-            and (allowed or not shown.in_test[row])
+            for row in range(len(index))
+            if index.labels[row] is None
+            and (allowed or not index.in_test[row])
             # An equal file with a label is a finding of its own: a leak.
-            and all(shown.labels[other] is None for other in shown.rows_of[shown.contents[row]])
+            and all(index.labels[other] is None for other in index.rows_of[index.contents[row]])
         ]
 
     def _nothing_decided(self) -> DecisionState:
         self.queue.decided[:] = False
-        return DecisionState(self.shown.contents, self.shown.labels, self.shown.in_test)
+        return DecisionState(self.index.contents, self.index.labels, self.index.in_test)
 
     def refresh(self) -> DecisionState:
         """Take over what this and other programs stored meanwhile; returns how everything stands.
@@ -106,21 +106,21 @@ class Review:
         standing = self._state.standing(item.here[0])
         if item.kind == UNLABELLED:
             return standing.left_out is not None or standing.label is not None
-        label = self.shown.labels[item.here[0]]
+        label = self.index.labels[item.here[0]]
         return standing.left_out is not None or standing.kept or standing.label != label
 
     def _is_decided_whole(self, item: Item) -> bool:
         """Whether one decision is about all training images of an item."""
-        training = {self.shown.contents[row] for row in item.here if not self.shown.in_test[row]}
-        about = self._state.about(self.shown.contents[item.here[0]]) if item.here else []
+        training = {self.index.contents[row] for row in item.here if not self.index.in_test[row]}
+        about = self._state.about(self.index.contents[item.here[0]]) if item.here else []
         return any(decision.kind in WHOLE and training <= set(decision.images) for decision in about)
 
     def _is_touched(self, item: Item) -> bool:
         """Whether a decision counts that is about an item, about one of its images, or about their classes."""
         state = self._state
-        if state.of_finding(item.id) or any(state.about(self.shown.contents[row]) for row in item.here):
+        if state.of_finding(item.id) or any(state.about(self.index.contents[row]) for row in item.here):
             return True
-        return any(state.standing(row).label != self.shown.labels[row] for row in item.here)
+        return any(state.standing(row).label != self.index.labels[row] for row in item.here)
 
     def _different(self, item: Item) -> list[tuple[int, str]]:
         """Images of a conflict that still stand under different labels; none where a person kept all of them."""
@@ -137,7 +137,7 @@ class Review:
         """Of a conflict that somebody decided about and that is open: what its images are labelled now; else empty."""
         if item.kind != CONFLICT or not self._is_touched(item) or self._is_decided(item):
             return ""
-        different = [f"{self.shown.ids[row]} is {label}" for row, label in self._different(item)]
+        different = [f"{self.index.ids[row]} is {label}" for row, label in self._different(item)]
         more = len(different) - MOST_NAMED
         return "Still different: " + ", ".join(different[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "") + "."
 
@@ -152,7 +152,7 @@ class Review:
             before = self._stored(press.id)
             if before:
                 return before
-            return self._append(decisions_of(press, self.shown, self.project, self.author))
+            return self._append(decisions_of(press, self.index, self.project, self.author))
 
     def undo(self, press: str, names: Sequence[str]) -> tuple[Decision, ...]:
         """Take decisions back; those that are undone already stay so.

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from eyeshot.auditing import read_report, read_sources
+from eyeshot.auditing import read_audit_images, read_report
 from eyeshot.core import InputError, Progress, audit_file, find_project, find_workspace, shown_progress
 from eyeshot.data import bad_lines, find_log
 from eyeshot.web.app import make_app
@@ -69,7 +69,7 @@ def review(
     notes = bad_lines(log.read())
     socket = open_socket(port)
     with shown_progress(progress) as shown:
-        images = read_sources(**sources, cache=workspace.cache, workers=None, progress=shown)
+        images = read_audit_images(**sources, cache=workspace.cache, workers=None, progress=shown)
         shown(0, 0, "sorting the findings")
         page = Review(report, images, log.file, project=project, author=author)
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
-from eyeshot.core.errors import InputError
-from eyeshot.data import DecisionLog, Split, decide, read_images
+from eyeshot.core import SILENT
+from eyeshot.core.errors import EyeshotError, InputError
+from eyeshot.data import DecisionLog, Split, decide, load_dataset, read_images
+from eyeshot.rankings import prepare
+from eyeshot.rankings.augmentations.confirm import confirm
+from eyeshot.rankings.augmentations.halving import Costs
+from eyeshot.rankings.augmentations.settings import RankingSettings
 
 
 def split_of(folder: Path, file: Path, *, validate: int = 3, skip: int = 0) -> Path:
@@ -94,3 +100,73 @@ def test_target_images_that_are_in_training_are_told_flipped_ones_too(train, tes
 def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F811
     _, data = read_and_decode(train, tmp_path, test=test)
     assert not any("target images are copies" in note for note in data.notes)
+
+
+def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test, tmp_path: Path, monkeypatch):  # noqa: F811
+    """Once 70 of 210 files were dropped, and all 210 were trained on and validated with."""
+    table = read_images(train)
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    dropped = [key for name, key in zip(table.ids, table.contents, strict=True) if int(Path(name).stem) < 40]
+    log.append([decide("drop", [key], author="ann") for key in dropped])
+    settings = RankingSettings(
+        test=test, decisions=log.file, split=split_of(train, tmp_path / "split.json"), model="test_resnet",
+        from_scratch=True, size=32, candidates=("invert",), budget_s=0, confirm=1,
+    )  # fmt: skip
+    monkeypatch.setattr("eyeshot.rankings.augmentations.plan.probe_costs", lambda *_, **__: (Costs(1.0, 1.0), 8))
+    plan = prepare(train, settings, cache=tmp_path / "cache")
+    trained: list[tuple[set[str], set[str], int]] = []
+
+    class Trained(Exception):
+        pass
+
+    def first_training(backbone, pool, labels, train_rows, val_rows, **options):
+        keys = np.array(pool.keys)
+        trained.append((set(keys[train_rows]), set(keys[val_rows]), len(pool)))
+        raise Trained
+
+    monkeypatch.setattr("eyeshot.training.folders.train", first_training)
+    judged = SimpleNamespace(candidates=[SimpleNamespace(name="invert", role="ranked")])
+    with pytest.raises(Trained):
+        confirm(plan, judged, progress=SILENT, command="")  # type: ignore[arg-type]
+    ((trains, validates, count),) = trained
+    kept = {Path(name).stem: key for name, key in zip(table.ids, table.contents, strict=True) if key not in dropped}
+    assert validates == {key for stem, key in kept.items() if int(stem) % 3 == 0}
+    assert trains == {key for stem, key in kept.items() if int(stem) % 3}
+    assert count == 80
+    assert validates == {*plan.tables.val.contents}
+    rows = [*plan.tables.sources, *plan.tables.more, *plan.tables.baseline]
+    assert {plan.tables.train.contents[row] for row in rows} <= trains
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"test": Path("nowhere")}, "--test must be a folder"),
+        ({"val": Path("nowhere")}, "--val must be a folder"),
+        ({"generated": Path("nowhere")}, "--generated must be an existing folder"),
+        ({"fold": 1}, "--fold 1 needs a split"),
+        ({"val_share": 0.95}, "at most 0.9, got 0.95"),
+        ({"candidates": ("no-such",)}, "no-such"),
+        ({"base": "mixup"}, "--base must leave each image its one label"),
+        ({"model": "test_resnet", "weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_image_is_read(train, tmp_path: Path, monkeypatch, wrong, words):  # noqa: F811
+    def unread(*arguments, **options):
+        raise AssertionError("an image was read")
+
+    monkeypatch.setattr("eyeshot.rankings.augmentations.plan.load_dataset", unread)
+    usual = {"model": "test_resnet", "from_scratch": "weights" not in wrong, "size": 32}
+    with pytest.raises(EyeshotError, match=words):
+        prepare(train, RankingSettings(**(usual | wrong)), cache=tmp_path / "cache")
+
+
+def test_a_dataset_can_be_ranked_on_as_it_is(train, test, tmp_path: Path):  # noqa: F811
+    settings = RankingSettings(
+        test=test, model="test_resnet", from_scratch=True, size=32, candidates=("invert",), budget_s=0
+    )
+    dataset = load_dataset(settings.data(train), cache=tmp_path / "cache")
+    plans = [prepare(given, settings, cache=tmp_path / "cache") for given in (dataset, train)]
+    assert plans[0].tables.dataset is dataset
+    for name in ("sources", "more", "baseline"):
+        assert getattr(plans[0].tables, name).tolist() == getattr(plans[1].tables, name).tolist()

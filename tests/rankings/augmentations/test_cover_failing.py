@@ -11,6 +11,7 @@ from counted_clock import READ_S, STEP_S, counted_clock
 from small_run import SETTINGS, World, run
 
 from eyeshot.core.errors import ModelError
+from eyeshot.data import DataConfig, Geometry
 from eyeshot.models import feature_bank
 from eyeshot.rankings import AugmentationRanking, prepare, rank_augmentations
 from eyeshot.rankings.augmentations import short_run_costs, short_runs
@@ -113,7 +114,7 @@ def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
     assert before == 6
     assert whole.report.candidates == first.report.candidates
     settings = {"model": SETTINGS["model"], "from_scratch": True, "size": 32}
-    plan = plan_training(world.train, **settings, out=tmp_path / "run")
+    plan = plan_training(DataConfig(train=world.train), **settings, out=tmp_path / "run")
 
     def broken(*arguments, **options):
         raise RuntimeError(LOST)
@@ -188,7 +189,8 @@ def test_no_room_for_two_images_is_told_before_the_long_work(world: World, tmp_p
     monkeypatch.setattr(short_run_costs, "train_steps", full)
     with pytest.raises(ModelError, match="must hold 2 images at once"):
         rank_augmentations(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
-    assert not (tmp_path / "pixels").exists()
+    # Only the small pictures that duplicates are looked for in.
+    assert [folder.name for folder in (tmp_path / "pixels").iterdir()] == [Geometry(64).fingerprint]
 
 
 def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[..., AugmentationRanking], tmp_path: Path):

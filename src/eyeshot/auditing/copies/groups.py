@@ -1,4 +1,4 @@
-"""Copies of every kind, as groups and findings: identical files and pixels, near copies, conflicts, leaks.
+"""Duplicates of every kind, as groups and findings: identical files and pixels, near-duplicates, conflicts, leaks.
 
 Two numbers name an image here: its position among all images, and the number of its picture, which files with identical
 pixels share. Only different pictures are compared with each other.
@@ -207,7 +207,7 @@ def _findings(
     transforms: tuple[str, list[str]] | None,
     cut_off: CutOff,
 ) -> list[Finding]:
-    """What a group is: a conflict, a leak, both or, where it is neither, copies.
+    """What a group is: a conflict, a leak, both or, where it is neither, duplicates.
 
     `transforms` are those of a near group; None of identical pixels.
     """
@@ -225,10 +225,10 @@ def _findings(
     if transforms is not None:
         evidence["score"] = round(min(group.scores), 4)
         evidence["reference"], evidence["transforms"] = transforms
-        # Where the precision cannot be estimated, a near copy is only as sure as its score.
+        # Where the precision cannot be estimated, a near-duplicate is only as sure as its score.
         basis = "estimated"
         confidence = round(min(group.scores) if cut_off.precision is None else cut_off.precision, 3)
-    how = {"near": "near copies", "pixels": "files with identical pixels", "bytes": "files with identical bytes"}
+    how = {"near": "near-duplicates", "pixels": "files with identical pixels", "bytes": "byte-identical files"}
     what = f"{len(positions)} {how[str(evidence['same'])]}"
 
     def about(kind: Kind, words: str, suggestion: Suggestion, more: Evidence) -> Finding:
@@ -238,13 +238,13 @@ def _findings(
 
     findings = []
     if len(labels) > 1:
-        words = f"{what} stand under {len(labels)} labels: {', '.join(labels)}."
+        words = f"{what} carry {len(labels)} labels: {', '.join(labels)}."
         findings.append(about("conflict", words, "drop-both", {"labels": labels}))
     if 0 < tests < len(positions):
-        words = f"{len(positions) - tests} of training and {tests} of test: {what}."
+        words = f"{what}: {len(positions) - tests} in training, {tests} in test."
         findings.append(about("leak", words, "drop", {}))
     if not findings:
-        words = f"{what}{f' in {labels[0]}' if labels else ''}."
+        words = f"{what}{f' in class {labels[0]}' if labels else ''}."
         findings.append(
             about("identical", words, "keep-one", {}) if transforms is None else about("near-copy", words, "group", {})
         )

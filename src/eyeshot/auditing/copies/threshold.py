@@ -65,7 +65,7 @@ def choose_cut_off(
         least = wilson(int(crosses[above].sum()), int(above.sum()))[0] if above.any() else 0.0
         if least - noise <= (1 - WANTED) * rate:
             if cut > BASE:
-                reason = f"raised from {BASE} until pairs above it no longer crossed classes more often than copies do"
+                reason = f"raised from {BASE} until pairs above it crossed classes no more often than duplicates do"
             chosen = float(cut)
             break
     above = scores >= chosen
@@ -80,7 +80,7 @@ def choose_cut_off(
         f"{int(crosses[below].sum())} of {int(below.sum())} just below it"
     )
     if noise:
-        basis += f"; {torn} of {known} pairs that are surely copies do, which was taken off"
+        basis += f"; {torn} of {known} pairs that are certain duplicates do, which was subtracted"
     return _cut_off(scores, chosen, reason, precision, interval, basis, facts)
 
 

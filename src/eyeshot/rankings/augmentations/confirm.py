@@ -21,8 +21,8 @@ from eyeshot.training import TrainPlan, TrainResult, discard_damaged, plan_train
 CLEAN = "clean"
 
 
-def confirm(train: str | Path, plan: Plan, judged: Judged, *, progress: Progress, command: str) -> list[Confirmed]:
-    """Train on all training images, each with the same seed, order of images and validation images.
+def confirm(plan: Plan, judged: Judged, *, progress: Progress, command: str) -> list[Confirmed]:
+    """Train on all images that train in the plan's dataset, each with the same seed, order and validation images.
 
     The same call continues a training that was cut off, and trains nothing twice.
 
@@ -32,7 +32,7 @@ def confirm(train: str | Path, plan: Plan, judged: Judged, *, progress: Progress
     """
     settings = plan.settings
     first = plan_training(
-        Path(train),
+        plan.tables.dataset,
         model=plan.backbone.name,
         **{name: getattr(settings, name) for name in TRAIN_OPTIONS},
         workspace=Workspace(root=plan.cache, cache=plan.cache),
@@ -48,7 +48,7 @@ def confirm(train: str | Path, plan: Plan, judged: Judged, *, progress: Progress
         discard_damaged(one.folder)
         result, _ = train_folder(one, command=command, progress=step)
         validation = read_validation(one.folder)
-        right = validation.probabilities.argmax(1) == validation.labels
+        right = validation.right
         if clean_right is None:
             clean_right = right
         found.append(_confirmed(name, result, right, None if name == CLEAN else clean_right))
@@ -79,13 +79,13 @@ def _confirmed(name: str, result: TrainResult, right: NDArray[np.bool_], clean: 
 
 def _folder(plan: TrainPlan, steps: Sequence[Augmentation]) -> Path:
     """One folder for each training, named by all that decides it."""
-    tables = [table for table in (plan.train, plan.val) if table is not None]
+    images = plan.dataset.images
+    parts = [images.take(rows) for rows in (plan.dataset.train_rows, plan.dataset.val_rows)]
     key = key_of(
         plan.backbone.fingerprint,
         plan.settings,
         [(step.fingerprint, step.probability) for step in steps],
-        [(table.contents, table.labels) for table in tables],
-        plan.val_share,
+        [(part.contents, part.labels) for part in parts],
         plan.device,
     )
     return plan.cache / "confirmed" / key

@@ -1,4 +1,4 @@
-"""From folders to the images of a run: which train the baseline, which are sources, held out, target, generated."""
+"""The images of a ranking: which train the baseline, which are sources, held out, target, generated."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 from eyeshot.augment import Pool
 from eyeshot.core import SILENT, InputError, Progress
 from eyeshot.data import (
+    Dataset,
     Geometry,
     ImageTable,
     Pixels,
     PixelStore,
-    check_apart,
     copy_groups,
     hold_out,
     read_images,
     sample_rows,
-    use_decisions,
-    use_split,
 )
 from eyeshot.rankings.augmentations.clouds import NEIGHBOURS
 from eyeshot.rankings.augmentations.settings import RankingSettings
@@ -58,30 +56,53 @@ class Part:
         return Part(pool, self.labels[rows], [self.ids[row] for row in rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
-    """What lies in the folders, before anything is decoded.
+    """The images of a dataset that a ranking uses, before they are decoded at the size of the model.
 
     Attributes:
-        train, val, target: image tables; `target` is `val` where there is no test folder.
-        baseline: rows of `train` that train the baseline; empty for a pretrained model.
-        sources: rows of `train` that views are made of.
-        more: further rows of `train` that short runs train on, beside the sources.
+        dataset: all images in their roles.
+        val, target: image tables; `target` is `val` where there are no test images.
+        baseline: rows of the dataset's images that train the baseline; empty for a pretrained model.
+        sources: rows of its images that views are made of.
+        more: further rows of its images that short runs train on, beside the sources.
         generated: made images, or None.
+        notes: of the dataset, and what was left out.
     """
 
-    train: ImageTable
+    dataset: Dataset
     val: ImageTable
     target: ImageTable
     baseline: NDArray[np.int64]
     sources: NDArray[np.int64]
     more: NDArray[np.int64]
     generated: ImageTable | None
-    target_is_validation: bool
-    n_train: int
-    n_val: int
-    n_target: int
     notes: list[str]
+
+    @property
+    def train(self) -> ImageTable:
+        """The table that the rows are positions in."""
+        return self.dataset.images
+
+    @property
+    def target_is_validation(self) -> bool:
+        """There are no test images."""
+        return self.dataset.test is None
+
+    @property
+    def n_train(self) -> int:
+        """How many images may train."""
+        return len(self.dataset.train_rows)
+
+    @property
+    def n_val(self) -> int:
+        """How many images validate."""
+        return len(self.dataset.val_rows)
+
+    @property
+    def n_target(self) -> int:
+        """How many images are to be covered."""
+        return self.n_val if self.dataset.test is None else len(self.dataset.test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,120 +130,51 @@ class Data:
     notes: list[str]
 
 
-def check_folders(train: Path, settings: RankingSettings) -> None:
-    """Find wrong folders at once, before a model is loaded.
+def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -> Tables:
+    """Choose the images of a ranking among those that train, those that validate and those to be covered.
 
     Raises:
-        InputError: a folder is missing, or the target lies inside the training folder or the reverse.
+        InputError: no generated image can be used.
     """
-    for name, folder in (("TRAIN", train), ("--test", settings.test), ("--val", settings.val)):
-        if folder is not None and not folder.is_dir():
-            raise InputError(f"{name} must be a folder of images, got {str(folder)!r}, which is none. Check the path.")
-    for other in (settings.test, settings.val):
-        if other is not None:
-            check_apart(train, other)
-
-
-def read_tables(train: Path, settings: RankingSettings, *, cache: Path, progress: Progress = SILENT) -> Tables:
-    """Read the folders and choose the images.
-
-    Raises:
-        InputError: a folder cannot be used, or too few images are left.
-    """
-    notes: list[str] = []
-    table = read_images(
-        train,
-        labels=settings.labels,
-        path_column=settings.path_column,
-        label_column=settings.label_column,
-        image_root=settings.image_root,
-        cache=cache,
-        workers=settings.workers,
-        progress=progress.sub("reading training files"),
-    )
-    notes += table.notes
-    notes += [settings.rules] if settings.rules else []
-    divided = None
-    if settings.decisions is not None:
-        table, done = use_decisions(table, settings.decisions)
-        notes += done
-    if settings.split is not None and settings.val is None:
-        divided, done = use_split(table, settings.split, fold=settings.fold)
-        notes += done
-    if settings.val is not None:
-        val_table = read_images(
-            settings.val,
-            minimum_classes=1,
-            cache=cache,
-            workers=settings.workers,
-            progress=progress.sub("reading validation files"),
-        ).with_classes(table.classes)
-        notes += val_table.notes
-        train_rows = np.arange(len(table), dtype=np.int64)
-        known = set(table.contents)
-        fresh = np.array([row for row, key in enumerate(val_table.contents) if key not in known], np.int64)
-        if len(fresh) < len(val_table):
-            notes.append(f"{len(val_table) - len(fresh)} validation images are also training images: left out.")
-            val_table = val_table.take(fresh)
-        val_rows = np.arange(len(val_table), dtype=np.int64)
-    elif divided is not None:
-        val_table = table
-        train_rows, val_rows = divided
-    else:
-        val_table = table
-        train_rows, val_rows = hold_out(table, share=settings.val_share, seed=settings.seed)
-    val = val_table.take(val_rows)
-    target = val
-    if settings.test is not None:
-        target = read_images(
-            settings.test,
-            labelled=False,
-            cache=cache,
-            workers=settings.workers,
-            progress=progress.sub("reading test files"),
-        )
-        notes += target.notes
-    n_target = len(target)
-    chosen_val = val.take(sample_rows(val, settings.max_images, seed=settings.seed))
+    notes = [*dataset.notes]
+    images, seed = dataset.images, settings.seed
+    val = images.take(dataset.val_rows)
+    chosen_val = val.take(sample_rows(val, settings.max_images, seed=seed))
     chosen_target = chosen_val
-    if settings.test is not None:
-        chosen_target = target.take(sample_rows(target, settings.max_images, seed=settings.seed))
+    if dataset.test is not None:
+        chosen_target = dataset.test.take(sample_rows(dataset.test, settings.max_images, seed=seed))
     baseline = np.empty(0, np.int64)
-    source_rows = train_rows
+    source_rows = dataset.train_rows
     if settings.from_scratch:
-        kept = table.take(train_rows)
-        for_sources, for_baseline = hold_out(kept, share=0.5, seed=settings.seed + 1)
-        source_rows, baseline = train_rows[for_sources], train_rows[for_baseline]
+        groups = dataset.groups[source_rows]
+        for_sources, for_baseline = hold_out(images.take(source_rows), groups, share=0.5, seed=seed + 1)
+        source_rows, baseline = source_rows[for_sources], source_rows[for_baseline]
         if len(baseline) > BASELINE_IMAGES:
-            few = sample_rows(table.take(baseline), BASELINE_IMAGES, seed=settings.seed)
+            few = sample_rows(images.take(baseline), BASELINE_IMAGES, seed=seed)
             notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
             baseline = baseline[few]
     # Never more sources than target images: cover would saturate and tell nothing apart.
     count = min(settings.max_images, len(chosen_target), len(source_rows))
-    sources = source_rows[sample_rows(table.take(source_rows), count, seed=settings.seed)]
+    sources = source_rows[sample_rows(images.take(source_rows), count, seed=seed)]
     rest = np.setdiff1d(source_rows, sources)
     wanted = min(len(rest), (MOST_TRAINING - 1) * count)
-    more = rest[sample_rows(table.take(rest), wanted, seed=settings.seed)] if wanted else np.empty(0, np.int64)
+    more = rest[sample_rows(images.take(rest), wanted, seed=seed)] if wanted else np.empty(0, np.int64)
     generated = None
     if settings.generated is not None:
         generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
-        generated = generated.with_classes(table.classes)
-        generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=settings.seed))
+        generated = generated.with_classes(dataset.classes)
+        generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=seed))
     # Half-samples and the order of training go by position, and a file's new name must not move its image.
-    order = np.argsort(np.argsort(np.array(table.contents), kind="stable"))
+    order = np.argsort(np.argsort(np.array(images.contents), kind="stable"))
     sources, more, baseline = (rows[np.argsort(order[rows])] for rows in (sources, more, baseline))
     return Tables(
-        train=table,
+        dataset=dataset,
         val=_by_content(chosen_val),
         target=_by_content(chosen_target),
         baseline=baseline,
         sources=sources,
         more=more,
         generated=None if generated is None else _by_content(generated),
-        target_is_validation=settings.test is None,
-        n_train=len(train_rows),
-        n_val=len(val_rows),
-        n_target=n_target,
         notes=notes,
     )
 
@@ -246,7 +198,7 @@ def decode_tables(
         StorageError: the disk is full.
     """
     store = PixelStore(cache, geometry)
-    skipped = [(item.path, item.reason) for table in (tables.train, tables.target) for item in table.skipped]
+    skipped = [(item.path, item.reason) for item in tables.dataset.skipped]
     random = np.random.default_rng([settings.seed, 3])
 
     def load(table: ImageTable, words: str) -> Part:
@@ -262,9 +214,6 @@ def decode_tables(
     target = val if tables.target_is_validation else load(tables.target, "decoding test images")
     generated = load(tables.generated, "decoding generated images") if tables.generated is not None else None
     notes = list(tables.notes)
-    if settings.val is None or tables.target_is_validation:
-        val = _without_copies(val, [part for part in (sources, more, baseline) if part is not None], notes)
-        target = val if tables.target_is_validation else target
     if not tables.target_is_validation:
         leaks = _leaks(target, [part for part in (sources, more, baseline) if part is not None])
         if leaks:
@@ -282,18 +231,6 @@ def decode_tables(
         sorted(set(skipped)),
         notes,
     )
-
-
-def _without_copies(val: Part, others: Sequence[Part], notes: list[str]) -> Part:
-    """Leave out held-out images whose pixels, flipped or turned or not, are also in training."""
-    copy_of = _copies_in(val, others)
-    fresh = np.array([row for row in range(len(val)) if row not in copy_of], np.int64)
-    if len(fresh) == len(val):
-        return val
-    notes.append(
-        f"{len(val) - len(fresh)} held-out images are copies (also flipped or turned) of training images: left out."
-    )
-    return val.take(fresh)
 
 
 def _leaks(target: Part, training: Sequence[Part]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from eyeshot.core import InputError, Progress, find_project, find_workspace, project_file, shown_progress
-from eyeshot.data import DECISIONS_FILE, SPLIT_FILE
+from eyeshot.core import Progress, find_workspace, shown_progress
+from eyeshot.data import project_data
 from eyeshot.rankings.augmentations.plan import prepare
 from eyeshot.rankings.augmentations.result import AugmentationRanking
 from eyeshot.rankings.augmentations.run import run_ranking
@@ -121,25 +121,12 @@ def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, Ra
     Raises:
         InputError: no training images, a value out of range, or a use of test images that the rules do not allow.
     """
-    project = find_project()
-    names = ("labels", "path_column", "label_column", "image_root")
-    test = options.pop("test", None)
-    sources = project.sources(train, test, **{name: options.pop(name, None) for name in names})
-    rules = project.rules() if project.file is not None else ""
-    if test is not None:
-        project.check_use("features", "--test")
-    elif project.test_images == "nothing" and sources["test"] is not None:
-        rules += " The target is the validation images."
-        sources["test"] = None
-    decisions = project_file(options.pop("decisions", True), DECISIONS_FILE)
-    split = project_file(options.pop("split", True), SPLIT_FILE)
-    share = options.get("val_share", 0.2)
-    if not 0 < share < 1:
-        raise InputError(f"--val-share must lie between 0 and 1, got {share}. Use --val-share 0.2.")
-    if options.get("fold") is not None and split is None:
-        raise InputError(f"--fold {options['fold']} needs a split. Make one: eyeshot split.")
+    names = ("test", "labels", "path_column", "label_column", "image_root", "val", "decisions", "split", "fold")
+    given = {name: options.pop(name) for name in names if name in options}
+    shares = {name: options[name] for name in ("val_share", "seed") if name in options}
     for name in ("candidates", "plot", "projections"):
         if name in options:
             options[name] = tuple(options[name])
-    folder: Path = sources.pop("train")
-    return folder, check_settings(**sources, **options, decisions=decisions, split=split, rules=rules)
+    settings = check_settings(**options)
+    data = project_data(train, use_test=True, **given, **shares)
+    return data.train, settings.model_copy(update=data.model_dump(exclude={"train"}))

@@ -10,6 +10,7 @@ import numpy as np
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.core import describe_hardware, describe_versions
 from eyeshot.models import Backbone
+from eyeshot.predictions import Accuracy
 from eyeshot.rankings.augmentations import words
 from eyeshot.rankings.augmentations.advice import choose_advice
 from eyeshot.rankings.augmentations.candidates import Judged
@@ -29,7 +30,6 @@ from eyeshot.rankings.augmentations.report import (
 )
 from eyeshot.rankings.augmentations.run_words import finding_of_all
 from eyeshot.rankings.augmentations.trust import trust_words
-from eyeshot.training import Accuracy
 
 
 @dataclass(frozen=True, eq=False)

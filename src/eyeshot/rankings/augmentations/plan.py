@@ -10,8 +10,9 @@ import numpy as np
 
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, describe_hardware, find_workspace
+from eyeshot.data import Dataset, check_data, check_folder, load_dataset
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
-from eyeshot.rankings.augmentations.data import Tables, check_folders, read_tables
+from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
 from eyeshot.rankings.augmentations.kept_costs import KeptCosts
 from eyeshot.rankings.augmentations.measure import draws_of
@@ -55,9 +56,19 @@ class Plan:
 
 @gpu_errors_told()
 def prepare(
-    train: str | Path, settings: RankingSettings, *, cache: Path | None = None, progress: Progress | None = None
+    train: str | Path | Dataset,
+    settings: RankingSettings,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """Check everything that can be checked before the long work.
+
+    Args:
+        train: folder of the training images, read by `settings`; or images in their roles.
+        settings: of the ranking.
+        cache: folder of all caches.
+        progress: told how far it is; None: nobody.
 
     Raises:
         InputError: a folder, option or candidate cannot be used, or the budget holds not one step of each.
@@ -65,7 +76,10 @@ def prepare(
     """
     cache = cache or find_workspace().cache
     device, device_reason = choose_device(settings.device)
-    check_folders(Path(train), settings)
+    if not isinstance(train, Dataset):
+        check_data(settings.data(Path(train)))
+    if settings.generated is not None:
+        check_folder(settings.generated, what="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)
@@ -86,7 +100,12 @@ def prepare(
     for one in (*base, *augmentations(*settings.candidates)):
         check_augmentation(one, backbone.geometry.size)
     progress = progress or SILENT
-    tables = read_tables(Path(train), settings, cache=cache, progress=progress)
+    dataset = (
+        train
+        if isinstance(train, Dataset)
+        else load_dataset(settings.data(Path(train)), cache=cache, workers=settings.workers, progress=progress)
+    )
+    tables = sample_tables(dataset, settings, cache=cache)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
         *tables.notes,
@@ -164,7 +183,10 @@ def _choose_candidates(
     settings: RankingSettings, tables: Tables, base: tuple[Augmentation, ...]
 ) -> tuple[tuple[Augmentation, ...], list[str]]:
     """The asked ones but the base itself, and the controls in every run."""
-    ratios = (tables.train.frame["width"] / tables.train.frame["height"]).to_numpy()
+    dataset = tables.dataset
+    own = dataset.train_rows if settings.val is not None else np.concatenate([dataset.train_rows, dataset.val_rows])
+    frame = dataset.images.take(own).frame
+    ratios = (frame["width"] / frame["height"]).to_numpy()
     low, high = np.percentile(ratios, ASPECT_PERCENTILES)
     asked = augmentations(*settings.candidates, aspect_ratios=(float(low), float(high)))
     controls = augmentations("control")

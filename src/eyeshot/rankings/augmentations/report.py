@@ -310,6 +310,10 @@ class RankingReport(Record):
     version: int = 2
     answer: list[str]
     """What was found, in sentences, the most important first."""
+    headline: str = ""
+    """The answer in at most 20 words."""
+    next_step: str = ""
+    """What to do now, in one sentence."""
     advice: str
     """Name of the candidate to train with."""
     recipe: list[str]

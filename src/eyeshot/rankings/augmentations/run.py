@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eyeshot.core import SILENT, Progress
+from eyeshot.data import Dataset
 from eyeshot.models import FeatureBank, gpu_errors_told
 from eyeshot.rankings.augmentations.candidates import Judged, gain_of, judge
 from eyeshot.rankings.augmentations.confirm import confirm
@@ -28,7 +29,7 @@ from eyeshot.rankings.augmentations.spend_budget import spend_budget
 
 @gpu_errors_told()
 def run_ranking(
-    train: str | Path,
+    train: str | Path | Dataset,
     *,
     plan: Plan | None = None,
     cache: Path | None = None,
@@ -40,7 +41,7 @@ def run_ranking(
     """Rank augmentations by what of the target training can see with them, and by short runs.
 
     Args:
-        train: class folders of labelled images (or the root of a `labels` CSV).
+        train: class folders of labelled images (or the root of a `labels` CSV); or images in their roles.
         plan: what `prepare` gave for the same arguments.
         cache: where pixels, features, short runs and the baseline are kept.
         progress: told how far it is; None: nobody.
@@ -57,7 +58,7 @@ def run_ranking(
         StorageError: the cache cannot be written.
 
     Costs one forward pass per view, sources × draws × candidates, and then the budget; all else is small and does
-    not grow with the number of training images beyond reading their headers. The same call continues where a killed
+    not grow with the number of training images beyond what `load_dataset` costs. The same call continues where a killed
     one stopped.
     """
     begin = time.perf_counter()
@@ -121,7 +122,7 @@ def run_ranking(
         found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)
     if chosen.full_train:
-        found.confirmed = confirm(train, plan, judged, progress=progress, command=command)
+        found.confirmed = confirm(plan, judged, progress=progress, command=command)
         mark = lap("confirm", mark)
     drawn, map_notes = draw_map(
         bench,

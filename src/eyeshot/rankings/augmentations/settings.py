@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, refused_option
+from eyeshot.data import DataConfig
 
 MAX_IMAGES = 600
 SAMPLES_PER_IMAGE = 3
@@ -21,16 +22,12 @@ TRAIN_OPTIONS = (
     "std",
     "interpolation",
     "fit",
-    "labels",
-    "path_column",
-    "label_column",
-    "image_root",
-    "val",
-    "val_share",
     "seed",
     "device",
 )
-"""Settings of `RankingSettings` that a training on the same images needs too, beside the model."""
+"""Settings of `RankingSettings` that a training of the same model needs too, beside its name."""
+DATA_OPTIONS = tuple(name for name in DataConfig.model_fields if name != "train")
+"""Settings of `RankingSettings` that say which images it is about."""
 
 
 class RankingSettings(BaseModel):
@@ -105,6 +102,10 @@ class RankingSettings(BaseModel):
     fold: int | None = Field(default=None, ge=0)
     rules: str = ""
     scratch_time_s: float = Field(default=SCRATCH_TIME_S, gt=0)
+
+    def data(self, train: Path) -> DataConfig:
+        """Which images it is about, with the folder of the training images."""
+        return DataConfig(train=train, **{name: getattr(self, name) for name in DATA_OPTIONS})
 
 
 def check_settings(**values: object) -> RankingSettings:

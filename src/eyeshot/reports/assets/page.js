@@ -31,6 +31,13 @@
     }
     system.addEventListener("change", tell);
     tell();
+    // A link to something that is folded opens it.
+    const unfold = () => {
+      let fold = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+      for (; fold; fold = fold.parentElement) if (fold.tagName === "DETAILS") fold.open = true;
+    };
+    addEventListener("hashchange", unfold);
+    unfold();
     for (const copy of document.querySelectorAll("button[data-copy]")) {
       copy.hidden = false;
       copy.addEventListener("click", async () => {

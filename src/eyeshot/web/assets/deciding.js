@@ -30,11 +30,12 @@ export const decide = async (action, typed = () => "") => {
   remember();
   if (label) learn(label);
   const words = `Stored: ${told.words}`;
-  const several = now.marked.size > 1;
+  const last = Math.max(now.chosen, ...now.marked);
   now.marked.clear();
   restate(told);
-  if (now.item && (WHOLE.has(action) || now.images.every((one) => one.image === null || images.includes(one.image)))) return step(1, words);
-  if (!several) choose(Math.min(now.chosen + 1, now.images.length - 1));
+  // One rule: a decision moves on, to the next finding or, on a contact sheet, to the next image.
+  if (now.item) return step(1, words);
+  choose(Math.min(last + 1, now.images.length - 1));
   return tell(words);
 };
 
@@ -53,6 +54,7 @@ export const undo = async () => {
   stack.pop();
   remember();
   const words = `Stored: ${told.words}`;
+  now.marked.clear();
   restate(told);
   if (told.item !== null && !now.sheet) await open(told.item, words);
   else tell(words);

@@ -1,4 +1,4 @@
-// Looking closer: two copies laid alike, over each other or in turn, and the zoom.
+// Looking closer: two duplicates laid alike, over each other or in turn, and the zoom.
 import { by, now, said, tell } from "./view.js";
 
 const TURN_MS = 600; // slow enough for eyes that flashes harm: under one flash a second
@@ -19,7 +19,7 @@ const words = (one, other) => ({
   first: `First: ${said(one)}`,
   second: `Second, laid like the first: ${said(other)}`,
   overlay: `Both laid over each other: ${one.name} and ${other.name}`,
-  difference: `Where they differ, laid alike; grey where they are equal: ${one.name} and ${other.name}`,
+  difference: `Where they differ, amplified; grey where they are equal: ${one.name} and ${other.name}`,
 });
 
 const draw = () => {

@@ -63,12 +63,14 @@ const drawItem = async (told, before) => {
   if (item) {
     const sure = item.confidence === null ? "" : `, confidence ${item.confidence.toFixed(2)}`;
     by("kicker").textContent = `${item.name}, ${count(told.place)} of ${count(told.places)}${sure}${item.decided ? ", decided" : ""}`;
-    by("title").textContent = item.words;
+    by("title").textContent = item.title;
+    by("words").textContent = item.words;
     by("more").textContent = `and ${count(item.more)} more images; what is done to all is done to them too`;
   } else {
     by("kicker").textContent = "Nothing more";
     by("title").textContent = `Nothing ${by("decided").checked ? "" : "open "}comes here under these filters. Previous goes back.`;
   }
+  by("words").hidden = !item || item.words === item.title;
   drawImages();
   drawButtons();
   settle();
@@ -110,6 +112,7 @@ const showSheet = async (from, back) => {
   by("title").textContent = by("class").value ? `Class ${by("class").value}` : by("kind").value === "unlabelled" ? "Images without a label" : "All classes";
   by("images").classList.add("sheet-of");
   by("more").hidden = true;
+  by("words").hidden = true;
   drawImages();
   drawButtons();
   settle();

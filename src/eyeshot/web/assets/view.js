@@ -58,7 +58,7 @@ export const neighbours = ({ label, images }) => make("section", { "aria-label":
 export const entry = (item, current) => make("li", {}, make("button",
   { type: "button", "data-item": item.number, "aria-current": String(item.number === current) },
   item.first === null ? make("span", { class: "blank" }) : make("img", { src: `small/${item.first}`, alt: "", loading: "lazy", decoding: "async" }),
-  make("span", { class: "what" }, make("b", {}, item.name), item.decided ? make("span", { class: "badge kept" }, "decided") : null, " ", item.words)));
+  make("span", { class: "what" }, make("b", {}, item.name), item.decided ? make("span", { class: "badge kept" }, "decided") : null, " ", item.title)));
 
 export const options = (select, list) => {
   for (const [value, words] of list) select.append(make("option", { value }, words));

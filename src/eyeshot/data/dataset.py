@@ -1,0 +1,321 @@
+"""Which images train and which validate: the one place where decisions, split, duplicate groups and roles are applied.
+
+The ranking of augmentations, training, full training and the split take a `Dataset`, so for the same arguments and seed
+they all see the same images. Nothing depends on the names of the files or on their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.data.decisions import DecisionLog, Decisions
+from eyeshot.data.duplicates import find_duplicate_groups
+from eyeshot.data.labels_csv import check_columns, read_csv
+from eyeshot.data.listing import Skipped, check_apart
+from eyeshot.data.manifest import compute_manifest
+from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
+from eyeshot.data.table import ImageTable, read_images
+
+Rows = NDArray[np.int64]
+LEAST_KNOWN = 0.5
+"""A split that knows a smaller share of the images is of another data set, and is not used."""
+
+
+class DataConfig(BaseModel):
+    """Where the images lie, and which of them validate.
+
+    Attributes:
+        train: class folders, or the root of `labels`.
+        test: folder of test images without labels.
+        labels: CSV file with paths and labels, in the place of class folders.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        val: class folders of validation images; goes before `split`.
+        val_share: share of the training images to hold out where there is neither `val` nor `split`; None: all train.
+        decisions: file of decisions that the images are cleaned by.
+        split: file of `eyeshot split`.
+        fold: fold of the split that validates; None: the part held out of all folds or, where there is none, fold 0.
+        seed: of the hold-out.
+        rules: what is stated about the use of test images; one of the notes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: Path
+    test: Path | None = None
+    labels: Path | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    image_root: Path | None = None
+    val: Path | None = None
+    val_share: float | None = 0.2
+    decisions: Path | None = None
+    split: Path | None = None
+    fold: int | None = None
+    seed: int = 0
+    rules: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The images of a project in their roles.
+
+    Attributes:
+        config: what they were loaded by.
+        images: N labelled images after decisions, all of which can be decoded; those of a `val` folder come last.
+        train_rows: int64, ascending, positions in `images` of those that train.
+        val_rows: int64, ascending, positions of those that validate; no duplicate of a training image is among them.
+        groups: int64 (N,), the position of the first image of each image's duplicate group.
+        test: the test images; None without any. Their duplicates are not looked for.
+        skipped: files that are in no part, with reasons.
+        notes: what was done and passed over, in sentences to print.
+    """
+
+    config: DataConfig
+    images: ImageTable
+    train_rows: Rows
+    val_rows: Rows
+    groups: Rows
+    test: ImageTable | None
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C classes, sorted."""
+        return self.images.classes
+
+
+def check_data(config: DataConfig) -> None:
+    """Find wrong arguments at once, before any image is read.
+
+    Raises:
+        InputError: a folder, the CSV, one of its columns or the split cannot be used, folders lie in each other, or
+            a share or fold is out of range.
+    """
+    for name, folder in (("TRAIN", config.train), ("--test", config.test), ("--val", config.val)):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{name} must be a folder of images, got {str(folder)!r}, which is none. Check the path.")
+    for other in (config.test, config.val):
+        if other is not None:
+            check_apart(config.train, other)
+    if config.labels is not None:
+        check_columns(read_csv(config.labels), config.labels, config.path_column, config.label_column)
+    if config.fold is not None and config.val is not None:
+        raise InputError(
+            f"--fold {config.fold} is of the split, and --val goes before the split. Leave one of them out."
+        )
+    if config.fold is not None and config.split is None:
+        raise InputError(f"--fold {config.fold} needs a split. Make one: eyeshot split.")
+    if config.split is not None and config.val is None:
+        split = read_split(config.split)
+        split.check_fold(_fold(split, config.fold))
+    if config.val is None and config.val_share is not None and not 0 < config.val_share <= LARGEST_SHARE:
+        raise InputError(
+            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {config.val_share}. "
+            "Use --val-share 0.2."
+        )
+
+
+def load_dataset(
+    config: DataConfig,
+    *,
+    cache: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    near_duplicates: Iterable[Sequence[str]] = (),
+) -> Dataset:
+    """Read the folders, apply decisions, find duplicates, and give each image its role.
+
+    Costs the headers of N files and, the first time, decoding each of them to 64 pixels (0.3 ms to 10 ms of a core by
+    the size of the file; kept by content in `cache`). The search for duplicates takes about a second for 15,000 images,
+    and grows hardly faster than N.
+
+    Args:
+        config: which images.
+        cache: folder of all caches.
+        workers: threads that read and decode; one per processor by default.
+        progress: told how far it is; None: nobody.
+        near_duplicates: further duplicate groups, as content keys, for instance crops that an audit found.
+
+    Raises:
+        InputError: an argument cannot be used, or no image is left to train or to validate on.
+        StorageError: the cache cannot be written.
+    """
+    check_data(config)
+    progress = progress or SILENT
+    decisions = Decisions() if config.decisions is None else DecisionLog(config.decisions).read()
+    train = read_images(
+        config.train,
+        labels=config.labels,
+        path_column=config.path_column,
+        label_column=config.label_column,
+        image_root=config.image_root,
+        cache=cache,
+        workers=workers,
+        progress=progress.sub("reading training files"),
+    )
+    notes = [*train.notes, *([config.rules] if config.rules else [])]
+    skipped = [*train.skipped]
+    images, sentences = _apply_decisions(train, decisions, config.decisions)
+    notes += sentences
+    from_folder = 0
+    if config.val is not None:
+        val, sentences = _read_val(config.val, images, decisions, cache, workers, progress)
+        notes += sentences
+        skipped += val.skipped
+        from_folder = len(val)
+        images = replace(images, frame=pl.concat([images.frame, val.frame]))
+    test = None
+    if config.test is not None:
+        test = read_images(
+            config.test, labelled=False, cache=cache, workers=workers, progress=progress.sub("reading test files")
+        )
+        skipped += test.skipped
+    in_train = np.arange(len(images)) < len(images) - from_folder
+    groups, pixels = find_duplicate_groups(
+        images, decisions, cache=cache, more=near_duplicates, workers=workers, progress=progress.sub("decoding images")
+    )
+    if pixels.skipped:
+        broken = pixels.skipped[0]
+        notes.append(
+            f"{len(pixels.skipped)} images cannot be decoded and are in no part, as {broken.path}: {broken.reason}."
+        )
+        skipped += pixels.skipped
+    images, in_train, groups = images.take(pixels.rows), in_train[pixels.rows], _renumbered(groups[pixels.rows])
+    images = images.with_classes(_classes_left(images.take(np.flatnonzero(in_train)), config))
+    train_rows, val_rows, sentences = _roles(images, in_train, groups, config)
+    notes += sentences
+    return Dataset(
+        config=config,
+        images=images,
+        train_rows=train_rows,
+        val_rows=val_rows,
+        groups=groups,
+        test=test,
+        skipped=tuple(dict.fromkeys(skipped)),
+        notes=tuple([*notes, *(test.notes if test is not None else ())]),
+    )
+
+
+def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None) -> tuple[ImageTable, list[str]]:
+    """The table after decisions, and what they changed, in sentences."""
+    if file is None:
+        return table, []
+    manifest = compute_manifest(table, decisions)
+    notes = [f"{bad}; this line is passed over, the rest counts." for bad in decisions.bad[:5]]
+    if decisions.active:
+        notes.append(
+            f"Decisions of {file.name}: {manifest.left_out.height} of {len(table)} images left out, "
+            f"{manifest.relabelled} under another label ({len(decisions.active)} decisions)."
+        )
+    if len(manifest.table.classes) < 2:
+        raise InputError(
+            f"Training images need at least 2 classes, but decisions of {str(file)!r} leave "
+            f"{len(manifest.table)} images in {len(manifest.table.classes)}. See eyeshot decisions list, or use "
+            "--no-decisions."
+        )
+    return manifest.table, [*notes, *manifest.notes]
+
+
+def _read_val(
+    folder: Path, train: ImageTable, decisions: Decisions, cache: Path, workers: int | None, progress: Progress
+) -> tuple[ImageTable, list[str]]:
+    """The images of a validation folder after decisions, by the classes of training."""
+    table = read_images(
+        folder, minimum_classes=1, cache=cache, workers=workers, progress=progress.sub("reading validation files")
+    )
+    # A decision is about a picture wherever it lies: a wrong label is wrong here too.
+    manifest = compute_manifest(table, decisions)
+    notes = [*table.notes]
+    if manifest.left_out.height or manifest.relabelled:
+        notes.append(
+            f"Decisions about images of {folder.name!r}: {manifest.left_out.height} of {len(table)} left out, "
+            f"{manifest.relabelled} under another label."
+        )
+    return manifest.table.with_classes(train.classes), notes
+
+
+def _classes_left(train: ImageTable, config: DataConfig) -> tuple[str, ...]:
+    """Classes of which a training image can be decoded."""
+    classes = tuple(sorted(set(train.frame["label"])))
+    if len(classes) < 2:
+        raise InputError(
+            f"Training images need at least 2 classes, but of {str(config.train)!r} only {len(train)} images in "
+            f"{len(classes)} can be decoded. See eyeshot audit."
+        )
+    return classes
+
+
+def _roles(
+    images: ImageTable, in_train: NDArray[np.bool_], groups: Rows, config: DataConfig
+) -> tuple[Rows, Rows, list[str]]:
+    """Rows that train and rows that validate, and how they were chosen, in sentences."""
+    split: Split | None = None
+    notes: list[str] = []
+    if config.val is None and config.split is not None:
+        split = read_split(config.split)
+        known = sum(part is not None for part in split.of(images))
+        if known < LEAST_KNOWN * len(images):
+            notes.append(
+                f"{config.split.name} knows {known} of {len(images)} images and is not used. "
+                "Make it again: eyeshot split."
+            )
+            split = None
+    if config.val is not None:
+        train_rows, val_rows = _positions(in_train), _positions(~in_train)
+    elif split is not None:
+        train_rows, val_rows = split.rows(images, fold=_fold(split, config.fold))
+    elif config.val_share is None:
+        train_rows, val_rows = _positions(in_train), np.empty(0, np.int64)
+    else:
+        train_rows, val_rows = hold_out(images, groups, share=config.val_share, seed=config.seed)
+    known_to_train = np.isin(groups[val_rows], groups[train_rows])
+    fresh = val_rows[~known_to_train]
+    repeated = int(known_to_train.sum())
+    if config.val is not None:
+        if repeated:
+            notes.append(f"{repeated} validation images are also training images (flipped or turned too): left out.")
+        if not len(fresh):
+            raise InputError("Validation images must not be training images, and all of --val are. Give others.")
+    elif split is not None:
+        fold = _fold(split, config.fold)
+        part = "the part held out of all folds" if fold is None else f"fold {fold}"
+        if not len(train_rows) or not len(fresh):
+            raise InputError(
+                f"A split must leave images on both sides, got {len(train_rows)} to train and {len(fresh)} to "
+                f"validate on ({part} of {str(config.split)!r}). Make it again: eyeshot split."
+            )
+        name = "split" if config.split is None else config.split.name
+        notes.append(f"Split of {name}: {len(train_rows)} images train, {len(fresh)} validate ({part}).")
+        if repeated:
+            notes.append(
+                f"{repeated} images that would validate are duplicates of images that train: left out. "
+                "Make the split again: eyeshot split."
+            )
+        new = sum(part is None for part in split.of(images))
+        if new:
+            notes.append(f"{new} images came after the split and are not used. Make it again: eyeshot split.")
+    return train_rows, fresh, notes
+
+
+def _fold(split: Split, fold: int | None) -> int | None:
+    """The fold that validates; None: the part that is held out of all folds."""
+    return 0 if fold is None and not split.val else fold
+
+
+def _positions(chosen: NDArray[np.bool_]) -> Rows:
+    return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _renumbered(groups: Rows) -> Rows:
+    """Groups named by the position of their first image, from any numbers that are equal within a group."""
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    return first[which].astype(np.int64)

@@ -1,0 +1,154 @@
+"""Probabilities of one run on one set of images: the file that runs leave and everything after training reads."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import InputError, StorageError, replacing, wilson
+
+
+class Accuracy(BaseModel):
+    """A share of right answers with its 95 % interval; null where n is 0."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of_counts(cls, right: int, n: int) -> Accuracy:
+        """Share of `right` among `n` answers, with the interval of Wilson."""
+        if n == 0:
+            return cls(n=0, value=None, low=None, high=None)
+        low, high = wilson(right, n)
+        return cls(n=n, value=right / n, low=low, high=high)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Low and high; None where n is 0."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a run says about n images.
+
+    Attributes:
+        ids: n names of the images, as in the image table.
+        probabilities: float32 (n, C).
+        classes: names of the C classes, in the order of the columns.
+        labels: int64 (n,), class numbers, -1 where an image has no known label; None where none has.
+        run: id of the run that predicts; empty for probabilities from elsewhere.
+        fold: of the split that these images validate in; None without folds.
+        split: what the images are: "validation", "test" or a name of one's own.
+
+    Raises:
+        InputError: lengths do not fit together, or a label is no class number.
+    """
+
+    ids: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64] | None = None
+    run: str = ""
+    fold: int | None = None
+    split: str = "validation"
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.ids), len(self.classes))
+        if self.probabilities.shape != wanted:
+            raise InputError(
+                f"Probabilities must have one row an image and one column a class, {wanted}, got "
+                f"{self.probabilities.shape}."
+            )
+        if self.labels is None:
+            return
+        if self.labels.shape != (len(self.ids),):
+            raise InputError(f"There must be {len(self.ids)} labels, one an image, got shape {self.labels.shape}.")
+        if len(self.labels) and not -1 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise InputError(
+                f"Labels must be -1 to {len(self.classes) - 1}, got {self.labels.min()} to {self.labels.max()}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """bool (n,): whether the most probable class is the label; False where there is no label."""
+        if self.labels is None:
+            return np.zeros(len(self), np.bool_)
+        return np.asarray((self.probabilities.argmax(1) == self.labels) & (self.labels >= 0))
+
+    def accuracy(self) -> Accuracy:
+        """Share of labelled images whose most probable class is right."""
+        labelled = 0 if self.labels is None else int((self.labels >= 0).sum())
+        return Accuracy.of_counts(int(self.right.sum()), labelled)
+
+    def class_accuracies(self) -> dict[str, Accuracy]:
+        """The same among the images of each class: its recall."""
+        labels = np.full(len(self), -1) if self.labels is None else self.labels
+        right = self.right
+        return {
+            name: Accuracy.of_counts(int(right[labels == number].sum()), int((labels == number).sum()))
+            for number, name in enumerate(self.classes)
+        }
+
+    def save(self, file: Path) -> None:
+        """Write an npz file that `numpy.load` reads: nothing in it is pickled.
+
+        It holds ids (n,), probabilities float32 (n, C), classes (C,), run and split (text of shape ()), and, where
+        they are known, labels int64 (n,) and fold (a number of shape ()).
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written; a file before it is kept.
+        """
+        arrays = {
+            "ids": np.asarray(self.ids, np.str_),
+            "probabilities": self.probabilities.astype(np.float32),
+            "classes": np.asarray(self.classes, np.str_),
+            "run": np.asarray(self.run),
+            "split": np.asarray(self.split),
+        }
+        if self.labels is not None:
+            arrays["labels"] = self.labels
+        if self.fold is not None:
+            arrays["fold"] = np.asarray(self.fold)
+        with replacing(file) as temporary, open(temporary, "wb") as opened:
+            np.savez_compressed(opened, allow_pickle=False, **arrays)
+
+
+def load_predictions(file: Path) -> Predictions:
+    """Read what `Predictions.save` wrote.
+
+    Raises:
+        InputError: there is no such file.
+        StorageError: it is damaged or holds something else.
+    """
+    if not file.is_file():
+        raise InputError(f"Predictions must be a file that a run wrote, got {str(file)!r}, which is no file.")
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return Predictions(
+                ids=tuple(map(str, stored["ids"])),
+                probabilities=stored["probabilities"],
+                classes=tuple(map(str, stored["classes"])),
+                labels=stored.get("labels"),
+                run=str(stored["run"]),
+                fold=int(stored["fold"]) if "fold" in stored else None,
+                split=str(stored["split"]),
+            )
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, InputError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise StorageError(
+            f"{str(file)!r} holds no predictions that can be read ({why}). Delete it and run the training again."
+        ) from error
