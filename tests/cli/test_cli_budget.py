@@ -113,7 +113,7 @@ def test_a_budget_that_is_no_time_is_told_before_anything(eyeshot: Eyeshot, digi
     assert tree(tmp_path) == before
 
 
-def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_images_are_decoded(
+def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_the_long_work(
     eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("EYESHOT_CACHE", str(tmp_path / "cache"))
@@ -126,8 +126,12 @@ def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_images_are
     )
     least, better = map(int, found.groups())
     assert 1 <= least <= 60 * better
-    assert {path.parts[0] for path in map(Path, tree(tmp_path / "cache"))} == {"headers"}
+    assert {path.parts[0] for path in map(Path, tree(tmp_path / "cache"))} <= {"headers", "pixels"}
     assert cover(eyeshot, digits, "--budget", f"{better}m", "--dry-run").code == 0
+    dry = cover(eyeshot, digits, "--budget", "0.01s", "--dry-run")
+    assert dry.code == 0
+    assert "It would be refused: --budget must be enough" in dry.out
+    assert "Estimate: " in dry.out
 
 
 def test_a_dry_run_counts_the_budget_and_spends_none_of_it(eyeshot: Eyeshot, digits: Digits):

@@ -79,7 +79,7 @@ def test_every_error_has_its_exit_code_and_one_message(eyeshot: Eyeshot, monkeyp
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("eyeshot.rankings.prepare", fail)
+    monkeypatch.setattr("eyeshot.rankings.ranking_settings", fail)
     assert eyeshot("rank", "augmentations", "TRAIN") == (code, "", "error: It broke.\n")
     done = eyeshot("rank", "augmentations", "TRAIN", "--json")
     assert json.loads(done.out) == {"error": "It broke.", "kind": type(error).__name__, "exit_code": code}
@@ -90,7 +90,7 @@ def test_an_interrupted_run_says_that_it_can_be_continued(eyeshot: Eyeshot, monk
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyeshot.rankings.prepare", interrupt)
+    monkeypatch.setattr("eyeshot.rankings.ranking_settings", interrupt)
     done = eyeshot("rank", "augmentations", "TRAIN")
     assert done.code == 130
     assert "continues where it stopped" in done.err

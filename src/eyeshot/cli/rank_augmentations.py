@@ -173,7 +173,7 @@ def _plans(
     cache = find_workspace().cache
     with TemporaryDirectory(prefix="eyeshot-") as passing, progress_shown() as progress:
         plans = [
-            prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress)
+            prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress, dry_run=dry_run)
             for settings in several
         ]
     names = [plan.backbone.name for plan in plans]

@@ -61,6 +61,7 @@ def prepare(
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> Plan:
     """Check everything that can be checked before the long work.
 
@@ -69,6 +70,7 @@ def prepare(
         settings: of the ranking.
         cache: folder of all caches.
         progress: told how far it is; None: nobody.
+        dry_run: a budget that is too small is a note instead of an error.
 
     Raises:
         InputError: a folder, option or candidate cannot be used, or the budget holds not one step of each.
@@ -143,7 +145,12 @@ def prepare(
         least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
         if known is None:
             if settings.budget_s:
-                check_budget(settings.budget_s, least, costs)
+                try:
+                    check_budget(settings.budget_s, least, costs)
+                except InputError as error:
+                    if not dry_run:
+                        raise
+                    notes.append(f"It would be refused: {error}")
             kept.keep(costs, batch_size)
     return Plan(
         settings=settings,
