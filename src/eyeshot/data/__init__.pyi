@@ -5,7 +5,6 @@ from .dataset import load_dataset as load_dataset
 from .decision_edits import bad_lines as bad_lines
 from .decision_edits import find_decision as find_decision
 from .decision_edits import find_log as find_log
-from .decisions import DECISIONS_FILE as DECISIONS_FILE
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
 from .decisions import Decision as Decision
@@ -20,7 +19,6 @@ from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import UprightImage as UprightImage
 from .decoding import decode as decode
 from .decoding import decode_upright as decode_upright
-from .decoding import os_reason as os_reason
 from .decoding import read_content as read_content
 from .decoding import strict_pillow as strict_pillow
 from .decoding import undecodable as undecodable
@@ -54,8 +52,8 @@ from .policies import POLICIES as POLICIES
 from .policies import Stopped as Stopped
 from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
-from .project_data import project_data as project_data
-from .project_data import read_labelled as read_labelled
+from .project_images import project_data as project_data
+from .project_images import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage

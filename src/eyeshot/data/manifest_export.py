@@ -10,7 +10,7 @@ from eyeshot.data.decision_edits import bad_lines
 from eyeshot.data.decisions import DECISIONS_FILE, DecisionLog, Decisions
 from eyeshot.data.export import write_csv, write_links
 from eyeshot.data.manifest import Manifest, compute_manifest
-from eyeshot.data.project_data import read_labelled
+from eyeshot.data.project_images import read_labelled
 from eyeshot.data.split import SPLIT_FILE, read_split
 
 
