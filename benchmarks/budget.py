@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import rank_augmentations
+from eyeshot.rankings import check_settings, prepare, run_ranking
 from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if __name__ == "__main__":
@@ -26,10 +26,9 @@ if __name__ == "__main__":
         {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)
     ) | {"size": 64, "budget_s": float(option("--budget", "600"))}
     begun: list[float] = []
-    result = rank_augmentations(
-        folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
-        ranked_by_coverage=lambda _: begun.append(time.perf_counter()), **options,
-    )  # fmt: skip
+    settings = check_settings(test=target, **options)
+    plan = prepare(folder / "data" / "pacs" / "photo", settings, cache=out / "cache", progress=said())
+    result = run_ranking(plan, progress=said(), ranked_by_coverage=lambda _: begun.append(time.perf_counter()))
     result.save(out)
     write_ranking_page(result, out / "augmentations.html")
     write_ranking_picture(result, out / "augmentations.svg")

@@ -386,7 +386,7 @@ def test_a_setting_that_does_not_exist_is_an_input_error(tmp_path: Path):
     ("name", "value"), [("max_images", 3), ("samples_per_image", 0), ("size", 2), ("scratch_time_s", 0)]
 )
 def test_a_setting_out_of_range_names_its_option_and_the_value(name: str, value: int):
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: .*got {value}"):
+    with pytest.raises(InputError, match=f"--{name.removesuffix('_s').replace('_', '-')}: .*got {value}"):
         check_settings(**{name: value})
 
 

@@ -158,8 +158,8 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
     base = augmentation(name)
     if base.mixes:
         raise InputError(
-            f"--base must leave each image its one label, got {name}, which mixes labels. Leave it out here, and add "
-            "it to the training afterwards."
+            f"--baseline-aug must leave each image its one label, got {name}, which mixes labels. Leave it out here, "
+            "and add it to the training afterwards."
         )
     return (base,)
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
-from eyeshot.data import Dataset
 from eyeshot.models import Backbone, FeatureBank, gpu_errors_told
 from eyeshot.predictions import Accuracy
-from eyeshot.rankings.augmentations import settings as defaults
 from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone, without_repeats
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
@@ -24,7 +21,7 @@ from eyeshot.rankings.augmentations.data import decode_tables
 from eyeshot.rankings.augmentations.full_training import train_fully
 from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
 from eyeshot.rankings.augmentations.maps import draw_map, take_pictures
-from eyeshot.rankings.augmentations.plan import Plan, prepare
+from eyeshot.rankings.augmentations.plan import Plan
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
 from eyeshot.rankings.augmentations.report import (
@@ -45,51 +42,14 @@ from eyeshot.rankings.augmentations.scores import (
     measure_generated,
     unranked_records,
 )
-from eyeshot.rankings.augmentations.settings import RankingSettings, check_settings
 from eyeshot.rankings.augmentations.shift import measure_shift
 from eyeshot.rankings.augmentations.short_runs import spend_budget
 
 
 @gpu_errors_told()
-def rank_augmentations(
-    train: str | Path | Dataset,
+def run_ranking(
+    plan: Plan,
     *,
-    test: str | Path | None = None,
-    val: str | Path | None = None,
-    val_share: float = 0.2,
-    labels: str | Path | None = None,
-    path_column: str | None = None,
-    label_column: str | None = None,
-    image_root: str | Path | None = None,
-    decisions: str | Path | None = None,
-    split: str | Path | None = None,
-    fold: int | None = None,
-    model: str | None = None,
-    weights: str | Path | None = None,
-    from_scratch: bool = False,
-    scratch_time_s: float = defaults.SCRATCH_TIME_S,
-    size: int | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
-    fit: Literal["crop", "pad"] = "crop",
-    candidates: str | Sequence[str] = (),
-    baseline_aug: str | None = None,
-    generated: str | Path | None = None,
-    max_images: int = defaults.MAX_IMAGES,
-    samples_per_image: int = defaults.SAMPLES_PER_IMAGE,
-    budget_s: float = defaults.BUDGET_S,
-    full_train: int = 0,
-    plot: str | Sequence[str] = (),
-    projections: Sequence[Literal["PCA", "t-SNE", "UMAP"]] = ("PCA", "t-SNE", "UMAP"),
-    images: bool = True,
-    rules: str = "",
-    seed: int = 0,
-    device: str | None = None,
-    batch_size: int = 64,
-    workers: int | None = None,
-    plan: Plan | None = None,
-    cache: str | Path | None = None,
     progress: Progress | None = None,
     ranked_by_coverage: Callable[[RankingReport], None] | None = None,
     command: str = "",
@@ -97,36 +57,8 @@ def rank_augmentations(
     """Rank augmentations by what of the target the training images cover with them, and by short runs.
 
     Args:
-        train: class folders of labelled images (or the root of a `labels` CSV); or a dataset, with its own roles.
-        test: folder of unlabelled images to be covered; without one the validation images are the target.
-        val: class folders of validation images; without them and without a `split`, `val_share` of `train` is held out.
-        val_share: share of the training images that is held out.
-        labels: CSV file with paths and labels, in the place of class folders.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        decisions: file of decisions that the training images are cleaned by.
-        split, fold: file of `eyeshot split`, and its fold that validates.
-        model: timm tag, or "package.module:factory"; a default with a reason where not given.
-        weights: local file with the model's weights.
-        from_scratch: train the architecture from random weights, on clean images, for `scratch_time_s` seconds at most.
-        size, mean, std, interpolation, fit: preprocessing; the model's own where not given. `size` is in pixels.
-        candidates: names, wildcards or families of augmentations, for instance "geometric"; all where empty.
-        baseline_aug: an augmentation that is in the pipeline already: gains are on top of it.
-        generated: class folders of generated images: one more candidate.
-        max_images: images of each kind (source, validation, target) at most.
-        samples_per_image: augmented samples of each source image per candidate.
-        budget_s: seconds for short runs; 0 ranks by coverage alone.
-        full_train: how many of the first are trained to the end, with clean images and TrivialAugment.
-        plot: candidates on the joint map, with the winner; chosen where empty.
-        projections: which maps to draw; none skips the map.
-        images: whether small pictures are kept for the page.
-        rules: what is stated about the use of test images; for the report.
-        seed: of every random choice.
-        device: "cuda", "mps" or "cpu"; found where not given.
-        batch_size: images at once in the model.
-        workers: threads that decode.
-        plan: what `prepare` gave for the same settings, which are then taken from it.
-        cache: folder for pixels, features, short runs and the baseline; that of the project where not given.
-        progress: reports how far it is; None reports to nobody.
+        plan: of `prepare`.
+        progress: told how far it is; None: nobody.
         ranked_by_coverage: called with the report as far as it goes, before the budget is spent on short runs.
         command: recorded in the report.
 
@@ -134,20 +66,17 @@ def rank_augmentations(
         the report with the answer, the ranking and all scores, and the arrays of the page.
 
     Raises:
-        InputError: an argument cannot be used.
-        ModelError: the model cannot be had, gives the same features for all images or features that are not finite, or
-            the GPU is lost or full.
+        InputError: too few images can be used.
+        ModelError: the model gives the same features for all images or features that are not finite, or the GPU is
+            lost or full.
         StorageError: the cache cannot be written.
 
     Costs one forward pass per augmented sample, sources x samples x candidates, and then the budget; all else is small
     and does not grow with the number of training images beyond what `load_dataset` costs. The same call continues where
     a killed one stopped.
     """
-    given = {name: value for name, value in locals().items() if name in RankingSettings.model_fields}
     begin = time.perf_counter()
     progress = progress or SILENT
-    if plan is None:
-        plan = prepare(train, check_settings(**given), cache=None if cache is None else Path(cache), progress=progress)
     chosen = plan.settings
     seconds: dict[str, float] = {}
 
