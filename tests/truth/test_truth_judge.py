@@ -60,7 +60,7 @@ def made_up(
                     | {"source": source, "target": target, "model": "small-cnn", "seed": 1000, "budget_s": 0.0}
                     | {"candidate": name, "family": augmentation(name).family, "rank": places.get(name)}
                     | {"role": "control" if name in CONTROLS else "ranked", "advice": int(places.get(name) == 1)}
-                    | {"score": float(score[row]), "reach": float(score[row]), "seconds": 10.0}
+                    | {"score": float(score[row]), "coverage_gain": float(score[row]), "seconds": 10.0}
                 )
             if shuffled:
                 true[target] = dict(zip(names, random.permutation(values), strict=True))
@@ -171,12 +171,12 @@ def test_a_static_ranking_is_learned_on_the_other_sources_alone(tmp_path: Path) 
     assert judge_task(truth, found.scores, [truth, *copies]).rankings[STATIC].spearman == pytest.approx(1)
 
 
-def test_destroyers_stand_below_all_and_harder_ones_nowhere() -> None:
+def test_label_breaking_ones_stand_below_all_and_regularisers_nowhere() -> None:
     rows = [
         {"candidate": "a", "role": "ranked", "rank": 2.0},
         {"candidate": "b", "role": "ranked", "rank": 1.0},
-        {"candidate": "c", "role": "destroyer", "rank": None},
-        {"candidate": "d", "role": "harder", "rank": 1.0},
+        {"candidate": "c", "role": "label-breaking", "rank": None},
+        {"candidate": "d", "role": "regulariser", "rank": 1.0},
         {"candidate": "clean", "role": "control", "rank": None},
     ]
     assert product_ranking(rows) == {"b": -1, "a": -2, "c": -3}
