@@ -92,14 +92,14 @@ def test_target_images_that_are_in_training_are_reported_flipped_ones_too(train,
     _, data = read_and_decode(train, tmp_path, test=test, val_share=0.1)
     used = {Path(name).stem for part in (data.sources, data.more) for name in part.ids}
     leaking = {name for name in data.target.ids if name.startswith("leak") and name[4:-4] in used}
-    (note,) = [note for note in data.notes if "target images are copies" in note]
+    (note,) = [note for note in data.notes if "target images are duplicates" in note]
     assert note.startswith(f"{len(leaking)} of 44 target images")
     assert len(leaking) >= 2
 
 
 def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F811
     _, data = read_and_decode(train, tmp_path, test=test)
-    assert not any("target images are copies" in note for note in data.notes)
+    assert not any("target images are duplicates" in note for note in data.notes)
 
 
 def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test, tmp_path: Path, monkeypatch):  # noqa: F811

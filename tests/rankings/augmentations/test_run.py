@@ -405,11 +405,11 @@ def test_an_estimate_has_time_memory_and_disk_and_keeps_no_feature(world: World,
     plan = prepare(world.train, check_settings(**(SETTINGS | {"test": world.test})), cache=tmp_path / "cache")
     cost = estimate(plan)
     forward = int(re.search(r"forward (\d+) s", cost.words)[1])
-    assert cost.seconds > forward > 0.02 * plan.views
+    assert cost.seconds > forward > 0.02 * plan.n_samples
     assert cost.memory_bytes > 2**28
-    assert cost.disk_bytes > plan.views * 2 * 96
+    assert cost.disk_bytes > plan.n_samples * 2 * 96
     held_out = len(plan.tables.val)
-    assert plan.views == 60 * (4 + 2 * 3) + 7 * held_out
+    assert plan.n_samples == 60 * (4 + 2 * 3) + 7 * held_out
     assert not (tmp_path / "cache" / "features").exists()
     assert not (tmp_path / "cache" / "baselines").exists()
 
