@@ -104,13 +104,13 @@ def test_samples_that_hold_no_class_any_more_are_label_breaking():
     assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
-def test_views_whose_classes_are_shuffled_are_a_destroyer():
+def test_samples_whose_classes_are_shuffled_are_label_breaking():
     clean, random = clean_head(), np.random.default_rng(3)
     kept = kept_by(clean, lambda points, labels: random.permutation(points))
     assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
-def test_harmless_views_are_no_destroyer():
+def test_harmless_samples_are_not_label_breaking():
     clean, random = clean_head(), np.random.default_rng(4)
     kept = kept_by(clean, lambda points, labels: points + random.normal(0, 0.2, points.shape).astype(np.float32))
     assert kept.affinity == pytest.approx(1, abs=0.05)

@@ -24,7 +24,7 @@ def gains_of(values: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def noise(random: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """What coverage is like: at most points no candidate differs from the identity control, and candidates are alike."""
+    """What coverage is like: at most points candidates are alike and like the identity control."""
     common = random.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(count, 1))
     own = random.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(count, width))
     return np.clip(common + own, -1, 1).astype(float)
