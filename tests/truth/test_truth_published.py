@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.augmentation_truth.evidence_table import BEGIN, END, evidence_table
 from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
-from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
 from benchmarks.augmentation_truth.table import read_table
 from benchmarks.augmentation_truth.trust_file import trust_of
 from benchmarks.augmentation_truth.truth import read_truths
@@ -22,10 +22,10 @@ def judgement() -> Judgement:
     return read_judgement(HERE / "tables", HERE / "scores", budget_s=0.0)
 
 
-def test_the_table_of_the_readme_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_table_of_the_evidence_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     shown = text.partition(BEGIN)[2].partition(END)[0].strip()
-    assert shown == readme_table(judgement.judged)
+    assert shown == evidence_table(judgement.judged)
     assert "| pretrained, shifted |" in shown
 
 
@@ -36,12 +36,12 @@ def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgemen
     assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_says_how_many_trainings_there_are_and_what_they_took() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_evidence_says_how_many_trainings_there_are_and_what_they_took() -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     assert f"{count_trainings(HERE / 'tables'):,} trainings, {hours(HERE / 'tables'):.1f} hours of one core" in text
 
 
-def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
+def test_the_evidence_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
     once, twice = (
         {(truth.source, truth.model, truth.target): truth.without_controls() for truth in read_truths(HERE / folder)[0]}
         for folder in ("tables", "doubled")
@@ -57,7 +57,7 @@ def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates()
         assert {row.epochs for row in read_table(HERE / folder / "photo-squeezenet-tuned.csv").rows} == {epochs}
     own = same.pop("own")
     said = f"{min(same.values()):.2f} to {max(same.values()):.2f} on shifted targets"
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     assert said in text
     assert f"({own:.2f} on own images)" in text
 
