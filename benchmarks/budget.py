@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import rank_augmentations
+from eyeshot.rankings import run_ranking
 from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if __name__ == "__main__":
@@ -26,7 +26,7 @@ if __name__ == "__main__":
         {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)
     ) | {"size": 64, "budget_s": float(option("--budget", "600"))}
     begun: list[float] = []
-    result = rank_augmentations(
+    result = run_ranking(
         folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
         ranked_by_cover=lambda _: begun.append(time.perf_counter()), **options,
     )  # fmt: skip

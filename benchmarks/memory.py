@@ -24,7 +24,7 @@ COUNTS = (1_000, 20_000)
 SIDE = 64
 COMMAND = [
     "--from-scratch", "--model", "test_resnet.r160_in1k", "--size", str(SIDE),
-    "--budget", "90s", "--baseline-cap", "60",
+    "--budget", "90s", "--scratch-time", "60",
     "--candidates", "invert", "--candidates", "mirror", "--candidates", "rotate-15", "--candidates", "mixup",
 ]  # fmt: skip
 

@@ -44,7 +44,7 @@ def frechet_distances(plan: Plan) -> dict[str, float]:
     bench = set_up(plan, data, bank, head, SILENT)
     found = {}
     for candidate in plan.candidates:
-        points, present, _ = views_of(bench, candidate, draws_of((candidate,), plan.settings.draws))
+        points, present, _ = views_of(bench, candidate, draws_of((candidate,), plan.settings.samples_per_image))
         found[candidate.name] = frechet(np.concatenate([bench.clean, points[present]]), bench.target.points)
     return found
 

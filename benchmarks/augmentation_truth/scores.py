@@ -18,7 +18,7 @@ from benchmarks.augmentation_truth.table import table_file
 from benchmarks.augmentation_truth.tasks import Task, decode
 from benchmarks.common import shared
 from eyeshot.core.files import make_folder, replacing
-from eyeshot.rankings import RankingReport, prepare, rank_augmentations
+from eyeshot.rankings import RankingReport, prepare, run_ranking
 from eyeshot.rankings.augmentations.report import Candidate, Scores
 from eyeshot.rankings.augmentations.settings import check_settings
 
@@ -79,7 +79,7 @@ def score_task(
         settings = cover_settings(task, model, target, candidates=candidates, budget_s=budget_s)
         begin = time.process_time()
         plan = prepare(task.folder / "train", check_settings(**settings), cache=work / "score-cache")
-        found = rank_augmentations(task.folder / "train", plan=plan, cache=work / "score-cache").report
+        found = run_ranking(task.folder / "train", plan=plan, cache=work / "score-cache").report
         costs.append(time.process_time() - begin)
         distances = frechet_distances(plan)
         rows += [_row(task, model, target, found, one, distances, budget_s, commit) for one in found.candidates]

@@ -1,13 +1,34 @@
+from .auditing.decision_policies import apply_policy as apply_policy
+from .auditing.decision_policies import compare_decisions as compare_decisions
+from .auditing.new_split import split as split
+from .auditing.run import Audit as Audit
+from .auditing.run import audit as audit
 from .augment.catalogue import augmentation as augmentation
 from .augment.catalogue import augmentations as augmentations
 from .augment.catalogue_entry import Augmentation as Augmentation
+from .augment.preview import preview as preview
 from .augment.user import check_augmentation as check_augmentation
 from .augment.user import custom_augmentation as custom_augmentation
 from .core.errors import EyeshotError as EyeshotError
+from .core.files import cache_size as cache_size
+from .core.files import clear_cache as clear_cache
+from .data.decision_edits import add_decision as add_decision
+from .data.decision_edits import export_decisions as export_decisions
+from .data.decision_edits import list_decisions as list_decisions
+from .data.decision_edits import merge_decisions as merge_decisions
+from .data.decision_edits import undo_decisions as undo_decisions
+from .data.manifest_export import export_manifest as export_manifest
+from .data.new_project import init as init
+from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
+from .rankings.augmentations.demo import demo as demo
+from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
-from .rankings.augmentations.run import rank_augmentations as rank_augmentations
+from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
+from .training.job import train as train
+from .training.result import TrainResult as TrainResult
+from .web.session import review as review
 
 __version__: str

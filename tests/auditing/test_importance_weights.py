@@ -81,12 +81,12 @@ def test_too_small_an_effective_sample_is_refused_with_the_number() -> None:
     _, train, test, groups = clouds(3.0)
     _, effective = density_ratio(train, test, groups, seed=0)
     with pytest.raises(
-        InputError, match=rf"at least 120 for --val 0.2, got an effective number of {int(effective)} am"
+        InputError, match=rf"at least 120 for --val-share 0.2, got an effective number of {int(effective)} am"
     ):
         check_effective(effective, len(train), 120, 0.2)
     _, train, test, groups = clouds(1.0)
     _, effective = density_ratio(train, test, groups, seed=0)
-    with pytest.raises(InputError, match=r"Use --val 0\.\d+, or"):
+    with pytest.raises(InputError, match=r"Use --val-share 0\.\d+, or"):
         check_effective(effective, len(train), 360, 0.6)
 
 

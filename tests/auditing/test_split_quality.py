@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from decisions_made import key, table_of
-from eyeshot.auditing import compare_decisions
-from eyeshot.auditing.split_quality import measure_leakage
+from eyeshot.auditing.split_quality import compare_on_features, measure_leakage
 from eyeshot.core.errors import InputError
 from eyeshot.data import Decision, Leakage, copy_groups, decide
 from eyeshot.data.decisions import ordered
@@ -27,7 +26,7 @@ def wrong_labels(share: float, seed: int = 0):
 def compared(table, features, groups, made: list[Decision], chosen=None):
     decisions = ordered(made)
     ids = [one.id for one in decisions.active] if chosen is None else chosen
-    return compare_decisions(table, features, groups, decisions, ids, folds=5, seed=0, reader="a test")
+    return compare_on_features(table, features, groups, decisions, ids, folds=5, seed=0, reader="a test")
 
 
 def right_labels(wrong, truth) -> list[Decision]:

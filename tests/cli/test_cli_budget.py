@@ -20,7 +20,7 @@ from eyeshot.rankings.augmentations.short_runs import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 
-FEW = ("--sample", "40", "--draws", "1", "--no-images", "--candidates", "invert")
+FEW = ("--max-images", "40", "--samples-per-image", "1", "--no-images", "--candidates", "invert")
 OTHER = "test_efficientnet.r160_in1k"
 
 
@@ -38,7 +38,7 @@ def warm(eyeshot: Eyeshot, warm_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
 def cover(eyeshot: Eyeshot, digits: Digits, *more: object) -> Done:
     """With no budget, unless one is among `more`."""
     budget = () if "--budget" in more else ("--budget", "0")
-    return eyeshot("cover", digits.train, "--test", digits.test, *MODEL, *FEW, *budget, *more)
+    return eyeshot("rank", "augmentations", digits.train, "--test", digits.test, *MODEL, *FEW, *budget, *more)
 
 
 def written(folder: Path = Path("eyeshot-out/augmentations")) -> RankingReport:
@@ -58,7 +58,9 @@ def error_of(done: Done) -> str:
 
 
 def refuse_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyeshot.cli.cover_run.rank_augmentations", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr(
+        "eyeshot.rankings.augmentations.run.decode_tables", lambda *_, **__: pytest.fail("the work began")
+    )
 
 
 def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_the_same(
@@ -71,7 +73,7 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
     assert report.budget.budget_s == 10
     assert 5 < report.budget.used_s < 10.5
     assert report.budget.steps > 0
-    by_cover, both = done.out.index("By cover, before short runs:"), done.out.index(report.order.words)
+    by_cover, both = done.out.index("By coverage, before short trainings:"), done.out.index(report.order.words)
     assert by_cover < both
     # A ranking before the budget is spent, and another one after it, with other columns.
     tables = [line.split() for line in done.out.splitlines() if re.match(r"\s+candidate\s", line)]
@@ -111,7 +113,7 @@ def test_a_budget_that_is_no_time_is_told_before_anything(eyeshot: Eyeshot, digi
     assert tree(tmp_path) == before
 
 
-def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_images_are_decoded(
+def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_the_long_work(
     eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("EYESHOT_CACHE", str(tmp_path / "cache"))
@@ -124,8 +126,12 @@ def test_a_budget_that_is_too_small_is_told_with_what_would_do_before_images_are
     )
     least, better = map(int, found.groups())
     assert 1 <= least <= 60 * better
-    assert {path.parts[0] for path in map(Path, tree(tmp_path / "cache"))} == {"headers"}
+    assert {path.parts[0] for path in map(Path, tree(tmp_path / "cache"))} <= {"headers", "pixels"}
     assert cover(eyeshot, digits, "--budget", f"{better}m", "--dry-run").code == 0
+    dry = cover(eyeshot, digits, "--budget", "0.01s", "--dry-run")
+    assert dry.code == 0
+    assert "It would be refused: --budget must be enough" in dry.out
+    assert "Estimate: " in dry.out
 
 
 def test_a_dry_run_counts_the_budget_and_spends_none_of_it(eyeshot: Eyeshot, digits: Digits):
@@ -137,7 +143,7 @@ def test_a_dry_run_counts_the_budget_and_spends_none_of_it(eyeshot: Eyeshot, dig
 
 
 def test_gains_are_on_top_of_a_base_and_so_is_the_next_command(eyeshot: Eyeshot, digits: Digits):
-    done = cover(eyeshot, digits, "--base", "translate")
+    done = cover(eyeshot, digits, "--baseline-aug", "translate")
     assert done.code == 0, done.err
     report = written()
     assert report.base.name == "translate"
@@ -163,7 +169,7 @@ def test_a_base_of_ones_own_may_be_a_pipeline_in_a_file(eyeshot: Eyeshot, digits
         "transform = v2.Compose([v2.RandomRotation(8), v2.ColorJitter(0.2)])\n",
         encoding="utf-8",
     )
-    done = cover(eyeshot, digits, "--base", "mine.py:transform")
+    done = cover(eyeshot, digits, "--baseline-aug", "mine.py:transform")
     assert done.code == 0, done.err
     assert written().base.name == "mine.py:transform"
     words = next_words(done)
@@ -173,7 +179,7 @@ def test_a_base_of_ones_own_may_be_a_pipeline_in_a_file(eyeshot: Eyeshot, digits
 
 def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyeshot, digits: Digits):
     Path("black.py").write_text("def transform(image):\n    return image * 0\n", encoding="utf-8")
-    done = cover(eyeshot, digits, "--base", "black.py:transform", "--budget", "20s")
+    done = cover(eyeshot, digits, "--baseline-aug", "black.py:transform", "--budget", "20s")
     assert done.code == 0, done.err
     report = written()
     assert report.base.destroys
@@ -187,7 +193,7 @@ def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyesh
 @pytest.mark.parametrize(
     ("base", "words"),
     [
-        ("mixup", "--base must leave each image its one label, got mixup, which mixes labels."),
+        ("mixup", "--baseline-aug must leave each image its one label, got mixup, which mixes labels."),
         ("miror", "No augmentation is called 'miror'. Nearest: mirror"),
         ("none.py:transform", "none.py"),
     ],
@@ -196,11 +202,13 @@ def test_a_base_that_cannot_be_used_is_told_before_images_are_decoded(
     eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch, base: str, words: str
 ):
     refuse_to_decode(monkeypatch)
-    assert words in error_of(cover(eyeshot, digits, "--base", base))
+    assert words in error_of(cover(eyeshot, digits, "--baseline-aug", base))
 
 
 def test_the_base_itself_is_no_candidate(eyeshot: Eyeshot, digits: Digits):
-    plan = json.loads(cover(eyeshot, digits, "--candidates", "mirror", "--base", "mirror", "--dry-run", "--json").out)
+    plan = json.loads(
+        cover(eyeshot, digits, "--candidates", "mirror", "--baseline-aug", "mirror", "--dry-run", "--json").out
+    )
     assert plan["candidates"] == ["invert", "clean", "no-op", "shuffled-pixels"]
     assert "mirror is the base: no candidate." in plan["notes"]
 
@@ -209,7 +217,7 @@ def models(eyeshot: Eyeshot, digits: Digits, *more: object) -> Done:
     budget = () if "--budget" in more else ("--budget", "0")
     names = ("--model", MODEL[1], "--model", OTHER, *MODEL[2:])
     few = (*FEW, *(word for name in ("mirror", "grey", "rotate-15") for word in ("--candidates", name)))
-    return eyeshot("cover", digits.train, "--test", digits.test, *names, *few, *budget, *more)
+    return eyeshot("rank", "augmentations", digits.train, "--test", digits.test, *names, *few, *budget, *more)
 
 
 def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyeshot, digits: Digits):
@@ -240,7 +248,7 @@ def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyesh
 
 def test_a_dry_run_of_several_models_plans_each_and_halves_the_budget(eyeshot: Eyeshot, digits: Digits):
     plans = json.loads(models(eyeshot, digits, "--budget", "1h", "--dry-run", "--json").out)
-    assert [Path(plan["out"]).name for plan in plans] == ["cover", OTHER]
+    assert [Path(plan["out"]).name for plan in plans] == ["augmentations", OTHER]
     assert all(1800 <= plan["estimated_seconds"] <= 2100 for plan in plans)
     done = models(eyeshot, digits, "--dry-run")
     assert done.out.count("Estimate: ") == 2
@@ -305,7 +313,7 @@ def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
 
     monkeypatch.setattr(folders, "default_settings", few)
     monkeypatch.setattr(TrainingRun, "_do_step", counted)
-    options = ("--candidates", "trivial-augment", "--confirm", "1")
+    options = ("--candidates", "trivial-augment", "--full-train", "1")
     done = cover(eyeshot, digits, *options)
     assert done.code == 0, done.err
     report = written()

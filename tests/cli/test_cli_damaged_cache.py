@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from command_line import MODEL, Digits, Eyeshot
 
-COVER = ("--candidates", "invert", "--sample", "40", "--draws", "1", "--no-images", "--budget", "0", "--json")
+COVER = (
+    "--candidates",
+    "invert",
+    "--max-images",
+    "40",
+    "--samples-per-image",
+    "1",
+    "--no-images",
+    "--budget",
+    "0",
+    "--json",
+)
 VARY = {"seconds", "cpu_seconds", "read", "command", "created", "cache_bytes"}
 DAMAGES = {
     "empty": lambda content: b"",
@@ -29,7 +40,7 @@ def lasting(value: Any) -> Any:
 
 def run_both(eyeshot: Eyeshot, digits: Digits) -> list[Any]:
     audited = eyeshot("audit", digits.train, "--test", digits.test, "--no-images")
-    covered = eyeshot("cover", digits.train, "--test", digits.test, *MODEL, *COVER)
+    covered = eyeshot("rank", "augmentations", digits.train, "--test", digits.test, *MODEL, *COVER, "--json")
     assert (audited.code, covered.code) == (0, 0), audited.out + covered.out
     files = [Path("eyeshot-out/audit/audit.json"), Path("eyeshot-out/augmentations/augmentations.json")]
     return [lasting(json.loads(file.read_text("utf-8"))) for file in files]

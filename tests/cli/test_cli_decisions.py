@@ -36,7 +36,7 @@ def pets(tmp_path: Path) -> Path:
 
 
 def decided(eyeshot: Eyeshot) -> list[dict]:
-    return [json.loads(line) for line in eyeshot("decisions", "list", "--json").out.splitlines()]
+    return json.loads(eyeshot("decisions", "list", "--json").out)
 
 
 def test_after_init_commands_need_no_arguments(eyeshot: Eyeshot, pets: Path):
@@ -54,7 +54,7 @@ def test_after_init_commands_need_no_arguments(eyeshot: Eyeshot, pets: Path):
 
 def test_without_init_every_command_takes_the_folder(eyeshot: Eyeshot, pets: Path):
     for command in (
-        ("cover",),
+        ("rank", "augmentations"),
         ("train",),
         ("split",),
         ("manifest", "export", "--csv", "x.csv"),
@@ -88,7 +88,7 @@ def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path)
     assert eyeshot("decisions", "undo", "--last", "2").code == 0
     assert decided(eyeshot) == []
     assert "22 of 22 images stay, 0 under another label" in eyeshot("manifest", "export", "--csv", "clean.csv").out
-    undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out.splitlines()[0])
+    undo = json.loads(eyeshot("decisions", "list", "--all", "--json", "--last", "3").out)[0]
     refused = eyeshot("decisions", "undo", undo["id"])
     assert (refused.code, "Give the decision that it took back again" in refused.err) == (2, True)
     assert decided(eyeshot) == []
@@ -139,13 +139,13 @@ def test_a_policy_decides_its_guard_is_listed_and_all_of_it_is_taken_back(eyesho
 
 
 def test_two_people_merge_and_export(eyeshot: Eyeshot, pets: Path):
-    eyeshot("decisions", "add", "drop", pets / "cat" / "1.png", "--author", "ann", "--decisions", "ann.jsonl")
-    eyeshot("decisions", "add", "drop", pets / "cat" / "2.png", "--author", "ben", "--decisions", "ben.jsonl")
+    eyeshot("decisions", "add", "drop", pets / "cat" / "1.png", "--author", "ann", "--decisions-file", "ann.jsonl")
+    eyeshot("decisions", "add", "drop", pets / "cat" / "2.png", "--author", "ben", "--decisions-file", "ben.jsonl")
     assert "2 new decisions; 2 count now" in eyeshot("decisions", "merge", "ann.jsonl", "ben.jsonl").out
     assert "0 new decisions" in eyeshot("decisions", "merge", "ben.jsonl", "ann.jsonl").out
-    eyeshot("decisions", "merge", "ben.jsonl", "ann.jsonl", "--decisions", "other.jsonl")
+    eyeshot("decisions", "merge", "ben.jsonl", "ann.jsonl", "--decisions-file", "other.jsonl")
     eyeshot("decisions", "export", "one.jsonl")
-    eyeshot("decisions", "export", "two.jsonl", "--decisions", "other.jsonl")
+    eyeshot("decisions", "export", "two.jsonl", "--decisions-file", "other.jsonl")
     assert Path("one.jsonl").read_bytes() == Path("two.jsonl").read_bytes()
     eyeshot("decisions", "export", "table.csv")
     assert len(Path("table.csv").read_text("utf-8").splitlines()) == 3
@@ -157,7 +157,7 @@ def contradict(eyeshot: Eyeshot, pets: Path) -> tuple[bytes, bytes]:
     for number, label in ((1, "dog"), (3, "dog")):
         eyeshot(
             "decisions", "add", "relabel", pets / "cat" / f"{number}.png", "--label", label, "--author", "ben",
-            "--decisions", "ben.jsonl",
+            "--decisions-file", "ben.jsonl",
         )  # fmt: skip
     return Path("decisions.jsonl").read_bytes(), Path("ben.jsonl").read_bytes()
 
@@ -246,17 +246,17 @@ def test_copies_stay_together_unless_somebody_says_that_they_are_none(eyeshot: E
 
 
 def test_a_split_reports_both_figures_and_refuses_what_cannot_be(eyeshot: Eyeshot, pets: Path):
-    done = eyeshot("split", pets, "--folds", "3", "--val", "0.2")
+    done = eyeshot("split", pets, "--folds", "3", "--val-share", "0.2")
     for words in ("Plain random split", "copy groups whole", "leakage", "points", "val: "):
         assert words in done.out
     split = json.loads(Path("split.json").read_text("utf-8"))
     assert len(split["parts"]) == 21  # equal bytes count once
-    assert eyeshot("split", pets, "--folds", "3", "--val", "0.2", "--out", "again.json").code == 0
+    assert eyeshot("split", pets, "--folds", "3", "--val-share", "0.2", "--out", "again.json").code == 0
     assert json.loads(Path("again.json").read_text("utf-8"))["parts"] == split["parts"]
     refused = eyeshot("split", pets, "--folds", "30")
     assert refused.code == 2
     assert "30 folds need at least 30" in refused.err
-    assert eyeshot("split", pets, "--small", "some").code == 2
+    assert eyeshot("split", pets, "--small-classes", "some").code == 2
 
 
 def test_like_test_follows_the_rules_and_is_refused_where_nothing_is_alike(
@@ -268,17 +268,17 @@ def test_like_test_follows_the_rules_and_is_refused_where_nothing_is_alike(
     for file in pets.glob("n*.png"):
         file.rename(tmp_path / "test" / file.name)
     eyeshot("init", pets, "--test", tmp_path / "test", "--test-images", "nothing")
-    done = eyeshot("split", "--val", "0.2", "--like-test", tmp_path / "test")
+    done = eyeshot("split", "--val-share", "0.2", "--match-test", tmp_path / "test")
     assert done.code == 2
     assert 'change that line to test_images = "features"' in done.err
     text = Path("eyeshot.toml").read_text("utf-8").replace('test_images = "nothing"', 'test_images = "features"')
     Path("eyeshot.toml").write_text(text, "utf-8")
-    done = eyeshot("split", "--val", "0.2", "--like-test", tmp_path / "test")
+    done = eyeshot("split", "--val-share", "0.2", "--match-test", tmp_path / "test")
     assert done.code == 2
     assert "got an effective number of" in done.err
     assert not Path("split.json").exists()
-    done = eyeshot("split", "--folds", "2", "--like-test", tmp_path / "test")
-    assert "--val 0.2" in done.err
+    done = eyeshot("split", "--folds", "2", "--match-test", tmp_path / "test")
+    assert "--val-share 0.2" in done.err
 
 
 def test_a_validation_set_like_the_test_images_is_chosen_and_judged(eyeshot: Eyeshot, digits: Digits):
@@ -287,7 +287,7 @@ def test_a_validation_set_like_the_test_images_is_chosen_and_judged(eyeshot: Eye
     for number, file in enumerate(sorted(Path("train").rglob("*.png"))):
         if number % 3 == 0:
             file.rename(Path("test") / f"{number}.png")
-    done = eyeshot("split", "train", "--val", "0.2", "--like-test", "test", "--no-leakage")
+    done = eyeshot("split", "train", "--val-share", "0.2", "--match-test", "test", "--no-leakage")
     assert done.code == 0
     assert "Like the test images: an effective number of" in done.out
     split = json.loads(Path("split.json").read_text("utf-8"))
@@ -308,16 +308,16 @@ TINY = ("--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32")
 
 def test_a_project_tells_cover_its_folders_and_its_rules(eyeshot: Eyeshot, digits: Digits):
     eyeshot("init", digits.train, "--test", digits.test)
-    done = eyeshot("cover", *TINY, "--dry-run")
+    done = eyeshot("rank", "augmentations", *TINY, "--dry-run")
     assert done.code == 0
     assert "103 training, 27 held-out and 50 target images" in done.out
     assert 'Rules for test images: "features"' in done.out
     text = Path("eyeshot.toml").read_text("utf-8").replace('test_images = "features"', 'test_images = "nothing"')
     Path("eyeshot.toml").write_text(text, "utf-8")
-    without = eyeshot("cover", *TINY, "--dry-run")
+    without = eyeshot("rank", "augmentations", *TINY, "--dry-run")
     assert "27 target images" in without.out
     assert "The target is the validation images" in without.out
-    typed = eyeshot("cover", "--test", digits.test, *TINY, "--dry-run")
+    typed = eyeshot("rank", "augmentations", "--test", digits.test, *TINY, "--dry-run")
     assert typed.code == 2
     assert '--test needs test_images = "features"' in typed.err
     assert "change that line" in typed.err
@@ -327,8 +327,8 @@ def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: D
     eyeshot("init", digits.train, "--test", digits.test)
     dropped = sorted((digits.train / "0").iterdir())[:2]
     eyeshot("decisions", "add", "drop", *dropped)
-    eyeshot("split", "--val", "0.3", "--folds", "2", "--no-leakage")
-    done = eyeshot("cover", *TINY, "--dry-run")
+    eyeshot("split", "--val-share", "0.3", "--folds", "2", "--no-leakage")
+    done = eyeshot("rank", "augmentations", *TINY, "--dry-run")
     assert "2 of 130 images left out" in done.out
     assert "89 training, 39 held-out and 50 target images" in done.out
     for arguments, words in (
@@ -338,7 +338,7 @@ def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: D
         trained = eyeshot("train", *TINY, "--dry-run", *arguments)
         assert trained.code == 0
         assert words in trained.out
-    plain = eyeshot("train", *TINY, "--dry-run", "--no-split", "--no-manifest")
+    plain = eyeshot("train", *TINY, "--dry-run", "--no-split", "--no-decisions")
     assert "on 103 images, 27 validate" in plain.out
     assert eyeshot("train", *TINY, "--dry-run", "--fold", "7").code == 2
     assert eyeshot("train", *TINY, "--dry-run", "--fold", "0", "--no-split").code == 2

@@ -11,7 +11,10 @@ from command_line import Eyeshot
 from eyeshot import __version__
 from eyeshot.core import errors
 
-COMMANDS = ("cover", "demo", "train", "augmentations", "preview", "cache", "cache show", "cache clear")
+COMMANDS = (
+    "rank", "demo", "train", "list", "preview", "cache", "rank augmentations", "list augmentations", "cache show",
+    "cache clear",
+)  # fmt: skip
 
 
 def test_help_answers_in_a_process_of_its_own():
@@ -49,10 +52,12 @@ def test_the_version_is_printed(eyeshot: Eyeshot):
 def test_without_a_command_the_help_is_shown(eyeshot: Eyeshot):
     done = eyeshot()
     assert "Usage: " in done.out + done.err
-    assert "cover" in done.out + done.err
+    assert "rank" in done.out + done.err
 
 
-@pytest.mark.parametrize("arguments", [("covr",), ("preview",), ("cover", "TRAIN", "--no-such-option"), ("cache", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("rnk",), ("preview",), ("rank", "augmentations", "TRAIN", "--no-such-option"), ("cache", "x")]
+)
 def test_what_cannot_be_parsed_has_exit_code_2(eyeshot: Eyeshot, arguments: tuple[str, ...]):
     done = eyeshot(*arguments)
     assert done.code == 2
@@ -74,9 +79,9 @@ def test_every_error_has_its_exit_code_and_one_message(eyeshot: Eyeshot, monkeyp
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("eyeshot.cli.cover_run.prepare", fail)
-    assert eyeshot("cover", "TRAIN") == (code, "", "error: It broke.\n")
-    done = eyeshot("cover", "TRAIN", "--json")
+    monkeypatch.setattr("eyeshot.rankings.ranking_settings", fail)
+    assert eyeshot("rank", "augmentations", "TRAIN") == (code, "", "error: It broke.\n")
+    done = eyeshot("rank", "augmentations", "TRAIN", "--json")
     assert json.loads(done.out) == {"error": "It broke.", "kind": type(error).__name__, "exit_code": code}
     assert done.code == code
 
@@ -85,7 +90,7 @@ def test_an_interrupted_run_says_that_it_can_be_continued(eyeshot: Eyeshot, monk
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyeshot.cli.cover_run.prepare", interrupt)
-    done = eyeshot("cover", "TRAIN")
+    monkeypatch.setattr("eyeshot.rankings.ranking_settings", interrupt)
+    done = eyeshot("rank", "augmentations", "TRAIN")
     assert done.code == 130
     assert "continues where it stopped" in done.err

@@ -42,12 +42,12 @@ def own(eyeshot: Eyeshot, digits: Digits) -> Eyeshot:
 
 def test_the_readme_lists_and_previews_its_own(own: Eyeshot):
     listing, preview = COMMANDS[:2]
-    assert (listing[0], preview[0]) == ("augmentations", "preview")
+    assert (listing[:2], preview[0]) == (["list", "augmentations"], "preview")
     listed = json.loads(own(*listing, "--json").out)
-    assert [one["name"] for one in listed] == listing[1:]
+    assert [one["name"] for one in listed] == listing[2:]
     assert {one["family"] for one in listed} == {"custom"}
     done = own(*listing)
-    assert all(name in done.out for name in listing[1:])
+    assert all(name in done.out for name in listing[2:])
     done = own(*preview)
     assert done.code == 0, done.err
     rows = np.asarray(Image.open("preview.png").convert("RGB"))
@@ -62,19 +62,19 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
     assert run.name == "test_resnet.r160_in1k+my_aug.train_transform+my_aug.darker+seed0"
     result = json.loads((run / "result.json").read_text("utf-8"))
     assert result["augmentations"] == ["my_aug:train_transform", "my_aug:darker"]
-    (covering,) = (words for words in COMMANDS if words[0] == "cover")
+    (covering,) = (words for words in COMMANDS if words[0] == "rank")
     names = [word for word in covering if word.startswith("my_aug")]
     assert own(*covering, *MODEL, "--dry-run").code == 0
     options = {
         "model": MODEL[1],
         "from_scratch": True,
         "size": 32,
-        "sample": 40,
-        "draws": 1,
+        "max_images": 40,
+        "samples_per_image": 1,
         "budget_s": 0,
         "projections": (),
     }
-    report = package.rank_augmentations("train", test="test", candidates=names, base=names[0], **options).report
+    report = package.rank_augmentations("train", test="test", candidates=names, baseline_aug=names[0], **options).report
     (haze,) = (one for one in report.candidates if one.name == names[1])
     assert haze.family == "custom"
     assert haze.recipe == ["# from my_aug import haze", "haze.as_transform(),"]

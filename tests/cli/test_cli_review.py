@@ -13,7 +13,7 @@ from eyeshot.auditing import read_report
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Reviews that would have been served; nobody waits for Ctrl+C."""
-    import eyeshot.web
+    import eyeshot.web.session
 
     apps: list[Any] = []
 
@@ -21,7 +21,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         apps.append(app)
         own.close()
 
-    monkeypatch.setattr(eyeshot.web, "serve", serve)
+    monkeypatch.setattr(eyeshot.web.session, "serve", serve)
     return apps
 
 

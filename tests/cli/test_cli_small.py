@@ -67,7 +67,7 @@ def test_a_cache_that_cannot_be_emptied_is_told(eyeshot: Eyeshot, monkeypatch):
 
 
 def test_the_catalogue_is_listed_with_what_each_may_destroy(eyeshot: Eyeshot):
-    done = eyeshot("augmentations")
+    done = eyeshot("list", "augmentations")
     assert done.code == 0
     for one in package.augmentations():
         assert f"\n{one.name} " in done.out
@@ -86,7 +86,7 @@ def test_the_catalogue_is_listed_with_what_each_may_destroy(eyeshot: Eyeshot):
     ],
 )
 def test_names_wildcards_and_families_choose(eyeshot: Eyeshot, patterns: tuple[str, ...], names: list[str]):
-    listed = json.loads(eyeshot("augmentations", *patterns, "--json").out)
+    listed = json.loads(eyeshot("list", "augmentations", *patterns, "--json").out)
     assert sorted(one["name"] for one in listed) == sorted(names)
     assert set(listed[0]) == {
         "name", "family", "strength", "probability", "description", "may_destroy", "source",
@@ -94,7 +94,7 @@ def test_names_wildcards_and_families_choose(eyeshot: Eyeshot, patterns: tuple[s
 
 
 def test_an_unknown_pattern_suggests_names(eyeshot: Eyeshot):
-    for command in (("augmentations", "miror"), ("preview", "image.png", "miror")):
+    for command in (("list", "augmentations", "miror"), ("preview", "image.png", "miror")):
         done = eyeshot(*command)
         assert done.code == 2
         assert "mirror" in done.err

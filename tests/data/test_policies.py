@@ -13,9 +13,9 @@ from eyeshot.core.errors import InputError
 from eyeshot.data import (
     POLICIES,
     ImageTable,
-    apply_policy,
     compute_manifest,
     copy_groups,
+    decide_by_policy,
     find_policy,
     merge_copy_groups,
 )
@@ -27,7 +27,7 @@ tables = st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 6)), min_siz
 def applied(table: ImageTable, name: str, least: int = 1, groups: np.ndarray | None = None):
     manifest = compute_manifest(table, ordered([]))
     groups = copy_groups(table) if groups is None else groups
-    made, stopped = apply_policy(find_policy(name), manifest, groups, min_per_class=least, author="ann")
+    made, stopped = decide_by_policy(find_policy(name), manifest, groups, min_per_class=least, author="ann")
     return compute_manifest(table, ordered(made)), made, stopped
 
 
@@ -60,7 +60,7 @@ def test_no_policy_leaves_a_class_under_the_least_and_what_was_stopped_is_listed
 def test_a_policy_applied_again_decides_nothing_new(table, least: int, name: str) -> None:
     manifest, made, stopped = applied(table, name, least)
     groups = merge_copy_groups(manifest.table, copy_groups(manifest.table), ordered(made))
-    again, still = apply_policy(find_policy(name), manifest, groups, min_per_class=least)
+    again, still = decide_by_policy(find_policy(name), manifest, groups, min_per_class=least)
     assert again == []
     # The same groups, though what was decided since may have made further classes of theirs too small.
     assert {one.names for one in still} == {one.names for one in stopped}
@@ -69,7 +69,7 @@ def test_a_policy_applied_again_decides_nothing_new(table, least: int, name: str
 def test_a_group_that_was_stopped_for_one_class_may_be_stopped_for_another_one_later() -> None:
     table = table_of([("ant", 0), ("ant", 1), ("ant", 2), ("bee", 0), ("bee", 0), ("bee", 1), ("cat", 2)])
     manifest, made, stopped = applied(table, "drop-both", 2)
-    again, still = apply_policy(
+    again, still = decide_by_policy(
         find_policy("drop-both"),
         manifest,
         merge_copy_groups(manifest.table, copy_groups(manifest.table), ordered(made)),
@@ -106,7 +106,7 @@ def test_copies_that_a_group_decision_holds_are_not_decided_twice() -> None:
     _, made, _ = applied(table, "group", groups=np.zeros(2, dtype=np.int64))
     assert [(one.kind, set(one.images)) for one in made] == [("group", {key(1), key(2)})]
     manifest, groups = compute_manifest(table, ordered(made)), np.zeros(2, dtype=np.int64)
-    assert apply_policy(find_policy("group"), manifest, groups, min_per_class=1, known=ordered(made))[0] == []
+    assert decide_by_policy(find_policy("group"), manifest, groups, min_per_class=1, known=ordered(made))[0] == []
 
 
 def test_the_guard_names_the_class_and_what_it_would_keep() -> None:

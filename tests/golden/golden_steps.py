@@ -12,8 +12,8 @@ OWN_MODEL = (
     "--device", "cpu",
 )  # fmt: skip
 AUDIT = ("audit",)
-RANK = ("cover",)
-LIST = ("augmentations",)
+RANK = ("rank", "augmentations")
+LIST = ("list", "augmentations")
 CANDIDATES = (
     "invert",
     "mirror",
@@ -27,11 +27,11 @@ CANDIDATES = (
     "trivial-augment",
 )
 SMALL_RANKING = (
-    "--budget", "0", "--sample", "60", "--draws", "2", "--no-images",
+    "--budget", "0", "--max-images", "60", "--samples-per-image", "2", "--no-images",
     *(word for name in CANDIDATES for word in ("--candidates", name)),
 )  # fmt: skip
 SHORT = ("--epochs", "2", "--batch-size", "32", "--learning-rate", "0.0001")
-PLAIN = ("--no-manifest", "--no-split")
+PLAIN = ("--no-decisions", "--no-split")
 
 
 class Step(NamedTuple):
@@ -79,11 +79,11 @@ STEPS = (
     Step(
         "rank-augmentations",
         (*RANK, *MODEL, *SMALL_RANKING, *PLAIN, "--out", "rank"),
-        ("rank/cover.json", "rank/uncovered.csv"),
+        ("rank/augmentations.json", "rank/uncovered.csv"),
     ),
     Step(
         "rank-augmentations-own-model",
-        (*RANK, *OWN_MODEL, *SMALL_RANKING, *PLAIN, "--base", "mirror", "--out", "rank-own", "--json"),
+        (*RANK, *OWN_MODEL, *SMALL_RANKING, *PLAIN, "--baseline-aug", "mirror", "--out", "rank-own", "--json"),
         prints="json",
     ),
     Step(
@@ -100,7 +100,7 @@ STEPS = (
     ),
     Step(
         "rank-augmentations-confirmed",
-        (*RANK, *MODEL, *SMALL_RANKING, *PLAIN, "--confirm", "1", "--out", "rank-confirmed"),
+        (*RANK, *MODEL, *SMALL_RANKING, *PLAIN, "--full-train", "1", "--out", "rank-confirmed"),
     ),
     Step("rank-augmentations-dry-run", (*RANK, *MODEL, *SMALL_RANKING, *PLAIN, "--dry-run")),
     Step("rank-augmentations-unknown", (*RANK, *MODEL, "--candidates", "no-such", "--json"), prints="json", code=2),
@@ -109,7 +109,7 @@ STEPS = (
     Step("preview", ("preview", "test/leak.bmp", "invert", "mirror", "--size", "32", "--out", "preview.png")),
     Step(
         "split-val",
-        ("split", "--val", "0.25", "--like-test", "flat", "--out", "split-val.json"),
+        ("split", "--val-share", "0.25", "--match-test", "flat", "--out", "split-val.json"),
         ("split-val.json",),
     ),
     Step("decisions-relabel", ("decisions", "add", "relabel", "train/0/0010.bmp", "--given", "0", "--label", "7")),
@@ -118,13 +118,17 @@ STEPS = (
     Step("decisions-apply-dry-run", ("decisions", "apply", "--policy", "keep-one", "--dry-run")),
     Step("decisions-apply", ("decisions", "apply", "--policy", "keep-one"), ("decisions.jsonl",)),
     Step("decisions-undo", ("decisions", "undo", "--last", "1")),
-    Step("decisions-list", ("decisions", "list", "--all", "--json"), prints="jsonl"),
+    Step("decisions-list", ("decisions", "list", "--all", "--json"), prints="json"),
     Step("decisions-table", ("decisions", "list")),
     Step("decisions-compare", ("decisions", "compare", "--folds", "3")),
     Step("decisions-export", ("decisions", "export", "theirs.csv"), ("theirs.csv",)),
     Step("decisions-export-lines", ("decisions", "export", "theirs.jsonl"), ("theirs.jsonl",)),
-    Step("decisions-merge", ("decisions", "merge", "theirs.jsonl", "--decisions", "merged.jsonl"), ("merged.jsonl",)),
-    Step("split", ("split", "--folds", "3", "--small", "train", *MODEL[:4]), ("split.json",)),
+    Step(
+        "decisions-merge",
+        ("decisions", "merge", "theirs.jsonl", "--decisions-file", "merged.jsonl"),
+        ("merged.jsonl",),
+    ),
+    Step("split", ("split", "--folds", "3", "--small-classes", "train", *MODEL[:4]), ("split.json",)),
     Step("manifest", ("manifest", "export", "--csv", "clean.csv"), ("clean.csv",)),
     Step(
         "rank-augmentations-decided",
@@ -150,7 +154,9 @@ STEPS = (
 HELP = (
     (),
     AUDIT,
+    RANK[:1],
     RANK,
+    LIST[:1],
     LIST,
     ("cache",),
     ("cache", "clear"),

@@ -11,12 +11,8 @@ from .findings import advice as advice
 from .findings import read_groups as read_groups
 from .findings import read_report as read_report
 from .images import AuditImages as AuditImages
-from .images import has_no_class_folders as has_no_class_folders
 from .images import read_audit_images as read_audit_images
-from .new_split import COPIES as COPIES
 from .new_split import SplitRequest as SplitRequest
-from .new_split import check_request as check_request
 from .new_split import make_split as make_split
 from .run import Audit as Audit
 from .run import audit as audit
-from .split_quality import compare_decisions as compare_decisions

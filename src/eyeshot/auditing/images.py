@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -15,7 +14,17 @@ from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import ImageRef, Side
 from eyeshot.core import Progress
-from eyeshot.data import ImageTable, Keep, Look, Skipped, check_apart, check_folder, class_notes, read_images
+from eyeshot.data import (
+    ImageTable,
+    Keep,
+    Look,
+    Skipped,
+    check_apart,
+    check_folder,
+    class_notes,
+    has_no_class_folders,
+    read_images,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,15 +153,6 @@ def read_audit_images(
     if test_table is not None and test is not None:
         unusable += [_unusable(skipped, "test", test, True) for skipped in test_table.skipped]
     return AuditImages(table, test_table, (train, test), tuple(unusable), tuple(notes))
-
-
-def has_no_class_folders(folder: Path) -> bool:
-    """Whether there are no class folders in it: no folder that is not hidden. Other trouble is for others to say."""
-    try:
-        with os.scandir(folder) as entries:
-            return not any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
-    except OSError:
-        return False
 
 
 def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[ImageRef, str]:

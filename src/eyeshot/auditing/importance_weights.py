@@ -69,12 +69,14 @@ def check_effective(effective_number: float, images: int, wanted: int, share: fl
     effective = int(effective_number)
     if effective >= max(wanted, FEWEST):
         return
-    way = "Use the split without --like-test; what validation says then may not hold on the test set."
+    way = "Use the split without --match-test; what validation says then may not hold on the test set."
     if effective >= FEWEST:
-        way = f"Use --val {np.floor(100 * share * effective / wanted) / 100:g}, or the split without --like-test."
+        way = (
+            f"Use --val-share {np.floor(100 * share * effective / wanted) / 100:g}, or the split without --match-test."
+        )
     raise InputError(
-        f"--like-test needs training images that resemble the test images: at least {max(wanted, FEWEST)} "
-        f"for --val {share:g}, got an effective number of {effective} among {images}. {way}"
+        f"--match-test needs training images that resemble the test images: at least {max(wanted, FEWEST)} "
+        f"for --val-share {share:g}, got an effective number of {effective} among {images}. {way}"
     )
 
 

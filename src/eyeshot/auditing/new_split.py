@@ -1,20 +1,118 @@
-"""From a dataset to a split, with what it is worth."""
+"""`split()`: from a dataset to folds and a validation set, with what they are worth."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split_quality import measure_leakage
-from eyeshot.core import SILENT, InputError, Progress
-from eyeshot.data import Dataset, ImageTable, LikeTest, Part, Split, check_shares, divide, load_small
-from eyeshot.models import Backbone, image_features, name_reader
+from eyeshot.core import SILENT, InputError, Progress, audit_file, find_workspace, shown_progress
+from eyeshot.data import (
+    Dataset,
+    ImageTable,
+    LikeTest,
+    Part,
+    Split,
+    check_shares,
+    count_parts,
+    divide,
+    load_dataset,
+    load_small,
+    project_data,
+)
+from eyeshot.models import Backbone, choose_device, image_features, name_reader, named_backbone
 
 COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
+
+
+def split(
+    train: str | Path | None = None,
+    *,
+    folds: int | None = None,
+    val_share: float = 0.0,
+    match_test: str | Path | None = None,
+    small_classes: Literal["refuse", "train"] = "refuse",
+    leakage: bool = True,
+    audit: str | Path | None = None,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    decisions: bool | str | Path = True,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+    device: str | None = None,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    progress: Progress | bool | None = None,
+    command: str = "",
+) -> Split:
+    """Divide labelled images into folds and a validation set: each class evenly, and duplicates never apart.
+
+    Nothing is written: `Split.write` does that, and the file split.json of a project is used by trainings and rankings.
+
+    Args:
+        train: folder of labelled images; None: what eyeshot.toml says.
+        folds: how many; 0 for none. None: 5, or none where `val_share` is given.
+        val_share: share held out of all folds, for validation alone.
+        match_test: folder of test images that the held-out ones should resemble.
+        small_classes: classes with fewer duplicate groups than folds are refused, or train in every fold.
+        leakage: measure what duplicates across a plain random split would add to the accuracy.
+        audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        decisions: apply the project's decisions.jsonl where there is one, or those of a file.
+        model: timm tag or "package.module:factory" whose features measure leakage; None: thumbnails.
+        weights: local file with its weights.
+        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
+        device: where the model runs: cuda, mps or cpu; found where not given.
+        seed: another seed, another split.
+        cache: folder of decoded images and features; the project's where not given.
+        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        command: what was typed, for the file.
+
+    Raises:
+        InputError: a folder or option cannot be used, or an impossible demand, with its numbers.
+        ModelError: the model cannot be had.
+        StorageError: the cache cannot be written.
+    """
+    if small_classes not in ("refuse", "train"):
+        raise InputError(f"--small-classes must be refuse or train, got {small_classes!r}.")
+    request = SplitRequest(
+        folds=folds if folds is not None else (0 if val_share else 5), val=val_share, seed=seed,
+        small=small_classes == "train", leakage=leakage,
+    )  # fmt: skip
+    check_request(request, match_test=match_test is not None)
+    data = project_data(
+        train, match_test, decisions=decisions, split=False, val_share=None, seed=seed, labels=labels,
+        path_column=path_column, label_column=label_column, image_root=image_root,
+    )  # fmt: skip
+    near = audit_file(audit)
+    backbone = named_backbone(
+        model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
+    )
+    place = str(choose_device(device)[0])
+    folder = find_workspace().cache if cache is None else Path(cache)
+    groups = [] if near is None else read_groups(near)
+    basis = COPIES if near is None else f"{COPIES}, near copies of {near.name} ({len(groups)} groups)"
+    with shown_progress(progress) as shown:
+        dataset = load_dataset(data, cache=folder, progress=shown, near_duplicates=groups)
+        return make_split(
+            dataset, request, cache=folder, basis=basis, backbone=backbone, device=place, progress=shown,
+            command=command,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +160,7 @@ def make_split(
     Raises:
         InputError: an impossible demand, with its numbers.
     """
-    check_request(request, like_test=dataset.test is not None)
+    check_request(request, match_test=dataset.test is not None)
     progress = progress or SILENT
     table, groups = dataset.images, dataset.groups
     reader = name_reader(backbone)
@@ -85,18 +183,21 @@ def make_split(
         )  # fmt: skip
     return Split(
         command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=likeness, basis=basis,
-        leakage=leakage, parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
+        leakage=leakage, counts=count_parts(table, parts), notes=list(dataset.notes),
+        parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
 
 
-def check_request(request: SplitRequest, *, like_test: bool) -> None:
+def check_request(request: SplitRequest, *, match_test: bool) -> None:
     """Refuse what no images can give, before any is read.
 
     Raises:
         InputError: neither folds nor a share, one that is out of range, or test images without a share.
     """
-    if like_test and not request.val:
-        raise InputError("--like-test chooses the part that is held out: give its share too, for instance --val 0.2.")
+    if match_test and not request.val:
+        raise InputError(
+            "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
+        )
     check_shares(request.folds, request.val)
 
 

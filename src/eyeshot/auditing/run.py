@@ -7,12 +7,12 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -31,7 +31,16 @@ from eyeshot.auditing.image_quality import check_classes, check_files
 from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
 from eyeshot.auditing.images import AuditImages, read_audit_images
 from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
-from eyeshot.core import SILENT, Progress, make_folder, replacing
+from eyeshot.core import (
+    InputError,
+    Progress,
+    check_file,
+    find_project,
+    find_workspace,
+    make_folder,
+    replacing,
+    shown_progress,
+)
 
 if TYPE_CHECKING:
     from eyeshot.auditing.model_checks import ModelChecks
@@ -66,46 +75,110 @@ class Audit:
 
 
 def audit(
-    train: Path,
-    test: Path | None = None,
+    train: str | Path | None = None,
+    test: str | Path | None = None,
     *,
-    labels: Path | None = None,
+    labels: str | Path | None = None,
     path_column: str | None = None,
     label_column: str | None = None,
-    image_root: Path | None = None,
+    image_root: str | Path | None = None,
     small_class: int = SMALL_CLASS,
     thorough: bool | None = None,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    fit: Literal["crop", "pad"] = "crop",
     backbone: Backbone | None = None,
-    probabilities: Path | None = None,
-    device: str = "cpu",
-    cache: Path,
+    probabilities: str | Path | None = None,
+    device: str | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    cache: str | Path | None = None,
+    progress: Progress | bool | None = None,
     command: str = "",
 ) -> Audit:
     """Look at training images, and at test images beside them. Files are only read, never touched.
 
     Args:
-        train: folder with one folder per class, or the root of `labels`, or just images.
+        train: folder with one folder per class, or the root of `labels`, or just images; None: what eyeshot.toml says.
         test: unlabelled folder.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read it; guessed where not given.
         small_class: classes with fewer images are named.
         thorough: search for crops and small turns too; None: up to 2,000 pictures.
-        backbone: whose features are read for label issues, outliers, and train against test; None: none of these.
+        model: timm tag or "package.module:factory", whose features are read for label issues, outliers, and train
+            against test; None: none of these.
+        weights: local file with its weights.
+        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
+        backbone: a model that is loaded already, in the place of `model`.
         probabilities: CSV with the user's own out-of-fold probabilities, for label issues.
-        device: where the model runs.
-        cache: folder of all caches; what it knows by content is not decoded again.
+        device: where the model runs: cuda, mps or cpu; found where not given.
         workers: threads that read; one per processor by default.
-        progress: told how far it is; None: nobody.
+        cache: folder of all caches, the project's where not given; what it knows by content is not decoded again.
+        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
         command: what was typed, for the report.
 
+    Returns:
+        the report, and the images for pages; `save` writes audit.json and findings.csv.
+
     Raises:
-        InputError: a folder, the CSV or the probabilities cannot be used.
-        ModelError: the model's features are not finite.
+        InputError: a folder, an option, the CSV or the probabilities cannot be used.
+        ModelError: the model cannot be had, or its features are not finite.
         StorageError: the cache cannot be written.
     """
-    progress = progress or SILENT
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
+    if small_class < 0:
+        raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
+    project = find_project()
+    sources = project.sources(
+        train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    if sources["test"] is not None:
+        project.check_use("features", "eyeshot audit with test images")
+    for option, file in (("--labels", sources["labels"]), ("--probabilities", probabilities)):
+        if file is not None:
+            check_file(file, option)
+    place = "cpu"
+    if backbone is None and (model, weights, size, mean, std, interpolation) != (None,) * 6:
+        from eyeshot.models import named_backbone
+
+        backbone = named_backbone(
+            model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
+        )
+    if backbone is not None:
+        from eyeshot.models import choose_device
+
+        place = str(choose_device(device)[0])
+    with shown_progress(progress) as shown:
+        return _audit(
+            **sources, small_class=small_class, thorough=thorough, backbone=backbone,
+            probabilities=None if probabilities is None else Path(probabilities), device=place,
+            cache=find_workspace().cache if cache is None else Path(cache), workers=workers, progress=shown,
+            command=command,
+        )  # fmt: skip
+
+
+def _audit(
+    train: Path,
+    test: Path | None,
+    *,
+    labels: Path | None,
+    path_column: str | None,
+    label_column: str | None,
+    image_root: Path | None,
+    small_class: int,
+    thorough: bool | None,
+    backbone: Backbone | None,
+    probabilities: Path | None,
+    device: str,
+    cache: Path,
+    workers: int | None,
+    progress: Progress,
+    command: str,
+) -> Audit:
     clock = _Clock()
     with clock("images"):
         stats_cache = ImageStatsCache(cache)

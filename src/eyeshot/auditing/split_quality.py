@@ -174,7 +174,7 @@ class Comparison:
         )
 
 
-def compare_decisions(
+def compare_on_features(
     table: ImageTable,
     features: NDArray[np.generic],
     groups: NDArray[np.int64],

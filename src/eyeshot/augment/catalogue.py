@@ -94,4 +94,4 @@ def _unknown(pattern: str, catalogue: tuple[Augmentation, ...]) -> str:
     hint = f"Nearest: {', '.join(nearest)}." if nearest else f"Families: {', '.join(families)}."
     if "." in pattern:  # no name of the catalogue has a dot
         hint = "Your augmentations are named package.module:attribute or path/to/file.py:attribute."
-    return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot augmentations"
+    return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot list augmentations"

@@ -10,9 +10,10 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from eyeshot.augment.catalogue import augmentations
 from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.samples import Pool, make_samples
-from eyeshot.core import InputError
+from eyeshot.core import InputError, make_folder, replacing
 from eyeshot.data import Geometry, UnreadableImageError, decode
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -21,9 +22,42 @@ _CAPTION_WIDTH = 190
 _ROWS = 12  # more augmentations stand in two columns
 
 
+def preview(
+    image: str | Path,
+    *patterns: str,
+    samples: int = 4,
+    size: int = 128,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> PIL.Image.Image:
+    """Draw augmentations on one image: a labelled grid with the original and a few augmented samples of each.
+
+    Args:
+        image: the image.
+        patterns: names, wildcards, families, or the user's own as "module:attribute"; none: the whole catalogue.
+        samples: how many of each; augmentations without anything random show one.
+        size: side of the pictures in pixels.
+        seed: of the samples.
+        out: picture to write; None writes none.
+
+    Raises:
+        InputError: an unknown augmentation, or an image that cannot be read.
+        StorageError: the picture cannot be written.
+    """
+    chosen = augmentations(*patterns)
+    if size < 1:
+        raise InputError(f"--size must be at least 1 pixel, got {size}.")
+    grid = preview_grid(Path(image), chosen, samples=samples, size=size, seed=seed)
+    if out is not None:
+        make_folder(Path(out).parent)
+        with replacing(Path(out)) as temporary:
+            grid.save(temporary, format="PNG")
+    return grid
+
+
 def preview_grid(
     image_path: Path,
-    augmentations: Sequence[Augmentation],
+    chosen: Sequence[Augmentation],
     *,
     samples: int = 4,
     size: int = 128,
@@ -34,7 +68,7 @@ def preview_grid(
 
     Args:
         image_path: the image to change.
-        augmentations: what to show.
+        chosen: the augmentations to show.
         samples: how many of each; augmentations without anything random show one.
         size: side of the pictures in pixels; the image's centre is cut out, its ratio kept.
         seed: of the samples.
@@ -44,10 +78,10 @@ def preview_grid(
         InputError: there are no augmentations, or `samples` is below 1.
         UnreadableImageError: the image, or one of `partners`, cannot be read.
     """
-    if not augmentations or samples < 1:
+    if not chosen or samples < 1:
         raise InputError(
-            f"A preview needs at least one augmentation and one sample, got {len(augmentations)} and {samples}. "
-            "List augmentations with: eyeshot augmentations"
+            f"A preview needs at least one augmentation and one sample, got {len(chosen)} and {samples}. "
+            "List augmentations with: eyeshot list augmentations"
         )
     geometry = Geometry(size=size)
     pixels = [decode(image_path, geometry)]
@@ -60,7 +94,7 @@ def preview_grid(
     if len(pixels) == 1:
         pixels.append(np.ascontiguousarray(pixels[0][:, ::-1]))
     pool = Pool(np.stack(pixels), [f"preview {number}" for number in range(len(pixels))])
-    return _draw_grid(pool, augmentations, samples=samples, seed=seed)
+    return _draw_grid(pool, chosen, samples=samples, seed=seed)
 
 
 def _draw_grid(pool: Pool, augmentations: Sequence[Augmentation], *, samples: int, seed: int) -> PIL.Image.Image:

@@ -2,40 +2,66 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from eyeshot.cli import (
     audit,
-    augmentations,
     cache,
-    cover,
     decisions,
     demo,
     init,
+    list_augmentations,
     manifest,
     preview,
+    rank_augmentations,
     review,
     split,
     train,
 )
 from eyeshot.core import EyeshotError
 
+INTERRUPTED = 130
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights cannot be had; "
+    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues). "
+    "With --json an error is one object on standard output too: error, kind, exit_code."
+)
+
 
 class Commands(TyperGroup):
-    """All commands; typer would end an interrupted one without a word."""
+    """All commands; whatever goes wrong becomes one message, an exit code and, with --json, one object."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
-        """Run the command that was typed."""
+        """Run the command that was typed; typer would end an interrupted one without a word."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print("interrupted; the same command continues where it stopped", file=sys.stderr)
-            sys.exit(130)
+            _end("interrupted; the same command continues where it stopped", "Interrupted", INTERRUPTED)
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run; what cannot be parsed is one object too where JSON is wanted."""
+        if "--json" not in sys.argv:
+            return super().main(*arguments, **options)
+        try:
+            code = super().main(*arguments, **(options | {"standalone_mode": False}))
+        except TyperException as error:
+            _end(
+                f"error: {error.format_message()}",
+                type(error).__name__,
+                error.exit_code,
+                message=error.format_message(),
+            )
+        except typer.Abort:
+            _end("aborted", "Abort", 1)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 app = typer.Typer(
@@ -44,24 +70,40 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Which augmentation fits this model on this data? "
-    "Does the augmented training cloud cover the test cloud?\n\n"
-    "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights cannot be had; "
-    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues).",
+    rich_markup_mode="rich",
+    help="Which augmentation fits this model on this data? A workbench for image classification: look at the data, "
+    f"decide, split, rank, train.\n\n{EXIT_CODES}",
 )
-app.command("audit")(audit.run)
-app.command("review")(review.run)
-app.command("cover")(cover.run)
-app.command("demo")(demo.run)
-app.command("train")(train.run)
-app.command("init")(init.run)
-app.command("split")(split.run)
-app.command("augmentations")(augmentations.run)
-app.command("preview")(preview.run)
-app.add_typer(decisions.app, name="decisions")
-app.add_typer(manifest.app, name="manifest")
-app.add_typer(cache.app, name="cache")
+START, DATA, MODELS, MORE = "Start here", "Data", "Rank and train", "More"
+app.command("demo", rich_help_panel=START)(demo.run)
+app.command("init", rich_help_panel=START)(init.run)
+app.command("audit", rich_help_panel=DATA)(audit.run)
+app.command("review", rich_help_panel=DATA)(review.run)
+app.add_typer(decisions.app, name="decisions", rich_help_panel=DATA)
+app.command("split", rich_help_panel=DATA)(split.run)
+app.add_typer(manifest.app, name="manifest", rich_help_panel=DATA)
+rank = typer.Typer(no_args_is_help=True, help="Rank augmentations for your model on your images.")
+rank.command("augmentations")(rank_augmentations.run)
+app.add_typer(rank, name="rank", rich_help_panel=MODELS)
+app.command("train", rich_help_panel=MODELS)(train.run)
+catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
+catalogue.command("augmentations")(list_augmentations.run)
+app.add_typer(catalogue, name="list", rich_help_panel=MORE)
+app.command("preview", rich_help_panel=MORE)(preview.run)
+app.add_typer(cache.app, name="cache", rich_help_panel=MORE)
+
+
+def _unwrap(group: typer.Typer) -> None:
+    """Paragraphs of docstrings become lines, which the help wraps to the terminal's width."""
+    for command in group.registered_commands:
+        paragraphs = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs.split("\n\n"))
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _unwrap(inner.typer_instance)
+
+
+_unwrap(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -85,7 +127,15 @@ def main() -> None:
     try:
         app()
     except EyeshotError as error:
-        if "--json" in sys.argv:
-            print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(f"error: {error}", type(error).__name__, error.exit_code, message=str(error))
+
+
+def _end(line: str, kind: str, code: int, *, message: str = "") -> NoReturn:
+    _print_error(message or line, kind, code)
+    print(line, file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_error(message: str, kind: str, code: int) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message, "kind": kind, "exit_code": code}, ensure_ascii=False))

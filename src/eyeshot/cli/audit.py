@@ -2,119 +2,208 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eyeshot.cli.project_data import ImageRoot, LabelColumn, Labels, PathColumn
+from eyeshot.cli.options import (
+    AUDIT,
+    OUTPUT,
+    Device,
+    Fit,
+    ImageRoot,
+    Images,
+    Interpolation,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    Model,
+    Open,
+    PathColumn,
+    Size,
+    Std,
+    Test,
+    Train,
+    Weights,
+    Workers,
+    option,
+    preparation,
+)
+from eyeshot.cli.output import (
+    as_typed,
+    open_page,
+    print_json,
+    progress_shown,
+    say,
+    say_next,
+    typed_command,
+)
+
+if TYPE_CHECKING:
+    from eyeshot.auditing import AuditReport
+
+SHOWN_PAIRS = 5
+SHOWN_PROPERTIES = 3
+MOST_COLUMNS = 80  # of a table, on however wide a terminal
 
 
 def run(
-    train: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder with one folder of images per class (or the root of --labels, or just images). "
-            "Default: what eyeshot.toml says.",
-            show_default=False,
-        ),
-    ] = None,
-    test: Annotated[Path | None, typer.Option(help="Unlabelled test folder, flat or nested.")] = None,
+    train: Train = None,
+    test: Test = None,
     labels: Labels = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
-    small_class: Annotated[int, typer.Option(help="Classes with fewer images are named.")] = 20,
+    model: Model = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
+    fit: Fit = "crop",
+    device: Device = None,
+    small_class: Annotated[int, option(panel=AUDIT, text="Classes with fewer images are named.")] = 20,
     thorough: Annotated[
         bool | None,
-        typer.Option("--thorough/--quick", help="Search for crops and small turns too. Default: up to 2,000 pictures."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="timm tag, or package.module:factory: label issues, outliers, and train against test by its features."
+        option(
+            "--thorough/--quick",
+            panel=AUDIT,
+            text="Search for crops and small turns too. Default: up to 2,000 pictures.",
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Local weights of the model.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of its images in pixels. Default: the model's own.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Mean per channel, 0.485,0.456,0.406 (own models).")] = None,
-    std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
-    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     probabilities: Annotated[
         Path | None,
-        typer.Option(help="CSV with your own out-of-fold probabilities: a path, then a column for each class."),
+        option(panel=AUDIT, text="CSV with your own out-of-fold probabilities: a path, then a column for each class."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read. Default: the cores.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: eyeshot-out/audit.")] = None,
-    images: Annotated[bool, typer.Option("--images/--no-images", help="Small pictures on the page.")] = True,
-    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser at the end.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print audit.json, nothing else.")] = False,
+    workers: Workers = None,
+    out: Annotated[
+        Path | None, option(panel=OUTPUT, text="Folder for the results. Default: eyeshot-out/audit.")
+    ] = None,
+    images: Images = True,
+    open_: Open = False,
+    json: Json = False,
 ) -> None:
     """What is in the data? Broken files, duplicates, pictures with two labels, leaks, train against test.
 
-    Writes audit.html, audit.json and findings.csv; files are only read. Further runs read only what changed.
+    With --model or --probabilities also label issues and outliers. Writes audit.html, audit.json and findings.csv;
+    files are only read. Further runs read only what changed.
     """
-    import shlex
-    import sys
+    import eyeshot
+    from eyeshot.core import find_workspace, keep_freed_memory, make_folder
 
-    from eyeshot.auditing import audit
-    from eyeshot.cli.audit_output import print_audit
-    from eyeshot.cli.browser import open_page
-    from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.numbers import triple
-    from eyeshot.cli.project_data import as_typed
-    from eyeshot.core import InputError, find_project, find_workspace, keep_freed_memory, make_folder
-    from eyeshot.reports import write_audit_page
-
-    if workers is not None and workers < 1:
-        raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
-    if small_class < 0:
-        raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
-    own_settings = {
-        "--weights": weights,
-        "--size": size,
-        "--mean": mean,
-        "--std": std,
-        "--interpolation": interpolation,
-    }
-    for option, value in own_settings.items():
-        if value is not None and model is None:
-            raise InputError(f"{option} belongs to a model, got {str(value)!r} without one. Add --model TAG.")
-    workspace, project = find_workspace(), find_project()
     again = as_typed(train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root)
-    # A folder of another kind than the project's must not be read with the project's CSV, nor beside its test images.
-    own = project if train is None else type(project)()
-    train = project.value("train", train, needed="TRAIN must be a folder of images")
-    test = own.value("test", test)
-    if test is not None:
-        project.check_use("features", "eyeshot audit with test images")
-    columns = {"path_column": path_column, "label_column": label_column, "image_root": image_root}
-    folder = make_folder(out or workspace.results("audit"))
-    backbone, place = None, "cpu"
-    if model is not None:
-        from eyeshot.models import choose_device, load_backbone
-
-        place = str(choose_device(device)[0])
-        backbone = load_backbone(
-            model, weights=weights, size=size, mean=triple(mean, "--mean"), std=triple(std, "--std"),
-            interpolation=interpolation,
-        )  # fmt: skip
+    folder = make_folder(out or find_workspace().results("audit"))
     keep_freed_memory()
     with progress_shown() as progress:
-        result = audit(
-            train, test, labels=own.value("labels", labels),
-            **{name: own.value(name, given) for name, given in columns.items()},
-            small_class=small_class, thorough=thorough, backbone=backbone, probabilities=probabilities,
-            device=place, cache=workspace.cache, workers=workers, progress=progress,
-            command=shlex.join(["eyeshot", *sys.argv[1:]]),
+        result = eyeshot.audit(
+            train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
+            model=model, weights=weights, **preparation(size, mean, std, interpolation, fit), device=device,
+            small_class=small_class, thorough=thorough, probabilities=probabilities, workers=workers,
+            progress=progress, command=typed_command(),
         )  # fmt: skip
         progress(0, 0, "writing the page")
         result.save(folder)
-        write_audit_page(result, folder / "audit.html", images=images)
-    if json_:
-        sys.stdout.write(result.report.model_dump_json(indent=2) + "\n")
+        eyeshot.write_audit_page(result, folder / "audit.html", images=images)
+    if json:
+        print_json(result.report)
     else:
-        print_audit(result.report, folder, again=again)
+        _print_audit(result.report, folder, again=again)
     if open_:
-        open_page(folder / "audit.html", quiet=json_)
+        open_page(folder / "audit.html", quiet=json)
+
+
+def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
+    """Print a report as a person reads it; `again` names the same training images in the next command."""
+    for number, sentence in enumerate(report.answer):
+        typer.echo(f"{number}. {sentence}" if number else sentence)
+    sides = f"{report.n_train:,} training" + (f" and {report.n_test:,} test" if report.test else "")
+    typer.echo(f"\nChecked {sides} images; {report.read:,} were decoded now.")
+    say(report.notes)
+    if report.counts:
+        typer.echo("")
+        _print_findings(report)
+    if report.conflicts:
+        pairs = [f"{pair.first} and {pair.second} ({pair.pictures:,})" for pair in report.conflicts]
+        typer.echo(f"Same picture, different labels: {_listed(pairs)}.")
+    _print_train_against_test(report)
+    _print_labels(report)
+    if report.cut_off is not None and report.cut_off.pairs:
+        cut = report.cut_off
+        precision = "" if cut.precision is None else f"estimated precision {100 * cut.precision:.1f} %: "
+        basis = f"precision {cut.basis}" if cut.precision is None else cut.basis
+        typer.echo(f"\nNear-duplicates have a score of at least {cut.score:.2f}; {precision}{basis}.")
+    typer.echo("")
+    for name, file in (("Page", "audit.html"), ("Data", "audit.json"), ("Findings", "findings.csv")):
+        typer.echo(f"{name + ':':<9} {folder / file}")
+    split = ["split", *again, "--audit", str(folder)]
+    if report.classes and not report.findings:
+        say_next(*split)
+        return
+    say_next("review", *again, "--audit", str(folder))
+    if report.classes:
+        typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
+    else:
+        typer.echo(f"or, with labels: {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
+
+
+def _print_findings(report: AuditReport) -> None:
+    """One line for each kind; single findings are in findings.csv."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from eyeshot.auditing import NAMES, OF_CLASSES, advice
+
+    console = Console(highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("finding", overflow="fold")
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("what to do", overflow="fold")
+    to_do: dict[str, str] = {}
+    for finding in report.findings:
+        to_do.setdefault(finding.kind, advice(finding))
+    for kind, words in to_do.items():
+        images = "" if kind in OF_CLASSES else f"{report.images_by_kind[kind]:,}"
+        table.add_row(NAMES[kind], f"{report.counts[kind]:,}", images, words)
+    console.print(table, width=min(console.width, MOST_COLUMNS))
+
+
+def _print_train_against_test(report: AuditReport) -> None:
+    if not report.distributions:
+        return
+    apart = [distribution for distribution in report.distributions[:SHOWN_PROPERTIES] if distribution.apart]
+    typer.echo(
+        "\nTraining and test images differ most in:"
+        if apart
+        else "\nTraining and test images differ in no measured property."
+    )
+    for distribution in apart:
+        typer.echo(f"- {distribution.words}")
+    for classifier in (report.adversarial, report.adversarial_features):
+        if classifier is not None and classifier.words not in report.answer:
+            typer.echo(classifier.words)
+
+
+def _print_labels(report: AuditReport) -> None:
+    if report.label_issues is None:
+        if len(report.classes) > 1:
+            typer.echo("\nLabel issues and outliers were not looked for: add --model TAG or --probabilities FILE.")
+        return
+    if report.label_issues.words not in report.answer:
+        typer.echo(f"\n{report.label_issues.words}")
+    confused = [
+        f"{pair.first} and {pair.second} ({pair.first_as_second + pair.second_as_first:,})"
+        for pair in report.label_issues.pairs
+        if pair.confusable
+    ]
+    if confused:
+        typer.echo(f"\nClasses that are confused with each other: {_listed(confused)}.")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - SHOWN_PAIRS} more" if len(texts) > SHOWN_PAIRS else ""
+    return ", ".join(texts[:SHOWN_PAIRS]) + more

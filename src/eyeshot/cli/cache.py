@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import typer
 
+from eyeshot.cli.options import Json
+from eyeshot.cli.output import print_json
+
 app = typer.Typer(no_args_is_help=True, help="Show or empty the cache of decoded pixels, features and baselines.")
 
 
 @app.command("show")
-def show() -> None:
+def show(json: Json = False) -> None:
     """Print the place and size of the cache."""
-    from eyeshot.core import find_workspace, folder_bytes, megabytes
+    import eyeshot
+    from eyeshot.core import find_workspace, megabytes
 
-    cache = find_workspace().cache
-    typer.echo(f"{cache}: {megabytes(folder_bytes(cache))}. Empty it with: eyeshot cache clear")
+    place, size = find_workspace().cache, eyeshot.cache_size()
+    if json:
+        print_json({"cache": str(place), "bytes": size})
+    else:
+        typer.echo(f"{place}: {megabytes(size)}. Empty it with: eyeshot cache clear")
 
 
 @app.command("clear")
-def clear() -> None:
+def clear(json: Json = False) -> None:
     """Delete the cache; the next run computes anew. Results are kept."""
-    from eyeshot.core import clear_folder, find_workspace, megabytes
+    import eyeshot
+    from eyeshot.core import find_workspace, megabytes
 
-    cache = find_workspace().cache
-    typer.echo(f"Emptied {cache}: freed {megabytes(clear_folder(cache))}.")
+    place, freed = find_workspace().cache, eyeshot.clear_cache()
+    if json:
+        print_json({"cache": str(place), "freed_bytes": freed})
+    else:
+        typer.echo(f"Emptied {place}: freed {megabytes(freed)}.")

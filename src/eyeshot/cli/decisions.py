@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eyeshot.cli.decision_sets import Author, apply, compare, one_that_fits
-from eyeshot.cli.project_data import DecisionsFile
+from eyeshot.cli.options import (
+    DECISIONS,
+    OUTPUT,
+    AuditFile,
+    Author,
+    DecisionsFile,
+    Device,
+    Fit,
+    ImageRoot,
+    Interpolation,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    Model,
+    PathColumn,
+    Seed,
+    Size,
+    Std,
+    Train,
+    Weights,
+    option,
+    preparation,
+)
+from eyeshot.cli.output import plain_table, print_json, progress_shown, say
 
 if TYPE_CHECKING:
     from eyeshot.data import Contradiction, Decision, Winner
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
-app.command("apply")(apply)
-app.command("compare")(compare)
+SHOWN = 10
 
 
 @app.command("list")
 def show(
-    all_: Annotated[bool, typer.Option("--all", help="Undone ones and undos too.")] = False,
-    last: Annotated[int, typer.Option(help="Only so many, the latest; 0 for all.")] = 0,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    decisions: DecisionsFile = None,
+    all_: Annotated[bool, option("--all", panel=OUTPUT, text="Undone ones and undos too.")] = False,
+    last: Annotated[int, option(panel=OUTPUT, text="Only so many, the latest; 0 for all.")] = 0,
+    decisions_file: DecisionsFile = None,
+    json: Json = False,
 ) -> None:
     """List decisions, the latest last."""
-    from eyeshot.cli.project_data import find_log, read_decisions
+    import eyeshot
+    from eyeshot.data import bad_lines, find_log
 
-    log = find_log(decisions)
-    found = read_decisions(log)
-    shown = (found.stored if all_ else found.active)[-last if last else 0 :]
-    if json_:
-        for one in shown:
-            typer.echo(one.line())
+    known = eyeshot.list_decisions(decisions_file=decisions_file)
+    say(bad_lines(known), warning=True)
+    shown = (known.stored if all_ else known.active)[-last if last else 0 :]
+    if json:
+        print_json([_facts(decision) | {"undone": decision.id in known.undone} for decision in shown])
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("id", "time (UTC)", "author", "kind", "what"):
-        table.add_column(heading, overflow="fold")
-    for one in shown:
-        state = " (undone)" if one.id in found.undone else ""
-        table.add_row(one.id[:8], f"{one.time:%Y-%m-%d %H:%M}", one.author, one.kind + state, one.words())
+    words = ("id", "time (UTC)", "author", "kind", "what")
+    table = plain_table(*words, left=words, overflow="fold")
+    for decision in shown:
+        state = " (undone)" if decision.id in known.undone else ""
+        table.add_row(
+            decision.id[:8], f"{decision.time:%Y-%m-%d %H:%M}", decision.author, decision.kind + state, decision.words()
+        )
     Console().print(table)
-    typer.echo(f"{len(found.active)} decisions count, {len(found) - len(found.active)} are undone or undo; {log.file}")
+    file = find_log(decisions_file).file
+    typer.echo(f"{len(known.active)} decisions count, {len(known) - len(known.active)} are undone or undo; {file}")
 
 
 @app.command("add")
@@ -57,82 +79,50 @@ def add(
     images: Annotated[
         list[Path] | None, typer.Argument(help="The files; what is stored is their content. keep-one: the first stays.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="The new label (relabel, merge-classes).")] = None,
-    given: Annotated[str | None, typer.Option(help="Only where the file lies under this label.")] = None,
-    class_: Annotated[list[str] | None, typer.Option("--class", help="A class to merge; repeat.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, in words.")] = "",
+    label: Annotated[str | None, option(panel=DECISIONS, text="The new label (relabel, merge-classes).")] = None,
+    given: Annotated[str | None, option(panel=DECISIONS, text="Only where the file lies under this label.")] = None,
+    classes: Annotated[list[str] | None, option("--class", panel=DECISIONS, text="A class to merge; repeat.")] = None,
+    reason: Annotated[str, option(panel=DECISIONS, text="Why, in words.")] = "",
     author: Author = None,
-    decisions: DecisionsFile = None,
+    decisions_file: DecisionsFile = None,
+    json: Json = False,
 ) -> None:
     """Decide about images by their files."""
-    import xxhash
+    import eyeshot
 
-    from eyeshot.cli.project_data import find_log
-    from eyeshot.core import InputError, find_project
-    from eyeshot.data import KINDS, decide, os_reason
-
-    if kind not in KINDS or kind == "undo":
-        raise InputError(f"KIND must be one of {', '.join(name for name in KINDS if name != 'undo')}, got {kind!r}.")
-    files = list(images or ())
-    test = find_project().value("test", None)
-    if kind == "relabel" and test is not None and any(file.resolve().is_relative_to(test.resolve()) for file in files):
-        find_project().check_use("hand-labels", "A label for test images")
-    contents = []
-    for file in files:
-        try:
-            contents.append(xxhash.xxh3_128_hexdigest(file.read_bytes()))
-        except OSError as error:
-            raise InputError(
-                f"An image must be a file that can be read, got {str(file)!r}: {os_reason(error)}."
-            ) from error
-    try:
-        one = decide(
-            kind,
-            tuple(dict.fromkeys(contents)),
-            keep=contents[0] if kind == "keep-one" and contents else None,
-            author=author, given=given, label=label, classes=tuple(class_ or ()), reason=reason,
-            names=tuple(map(str, files)),
-        )  # fmt: skip
-    except ValueError as error:
-        raise InputError(f"{kind}: {_first(error)}. See `eyeshot decisions add --help`.") from error
-    log = find_log(decisions)
-    log.append([one])
-    typer.echo(f"{one.id[:8]}: {one.kind} {one.words()}. Take it back: eyeshot decisions undo {one.id[:8]}")
+    decision = eyeshot.add_decision(
+        kind,  # type: ignore[arg-type]  # checked there
+        images or (), label=label, given=given, classes=classes or (), reason=reason, author=author,
+        decisions_file=decisions_file,
+    )  # fmt: skip
+    if json:
+        print_json(_facts(decision))
+        return
+    start = decision.id[:8]
+    typer.echo(f"{start}: {decision.kind} {decision.words()}. Take it back: eyeshot decisions undo {start}")
 
 
 @app.command("undo")
 def undo(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids, or how they begin.")] = None,
-    last: Annotated[int, typer.Option(help="Undo so many of the latest that count.")] = 0,
-    policy: Annotated[bool, typer.Option("--policy", help="Undo all that the latest policy decided.")] = False,
+    last: Annotated[int, option(panel=DECISIONS, text="Undo so many of the latest that count.")] = 0,
+    policy: Annotated[
+        bool, option("--policy", panel=DECISIONS, text="Undo all that the latest policy decided.")
+    ] = False,
     author: Author = None,
-    decisions: DecisionsFile = None,
+    decisions_file: DecisionsFile = None,
+    json: Json = False,
 ) -> None:
     """Take decisions back. An undo cannot be undone: give the decision again."""
-    from eyeshot.cli.project_data import find_log, read_decisions
-    from eyeshot.core import InputError
-    from eyeshot.data import undo_of
+    import eyeshot
 
-    log = find_log(decisions)
-    found = read_decisions(log)
-    wanted = []
-    for start in ids or ():
-        one = one_that_fits(found, start)
-        if one.id in found.undone:
-            raise InputError(f"{start!r} is undone already. See `eyeshot decisions list --all`.")
-        wanted.append(one)
-    if last > 0:
-        wanted += found.active[-last:]
-    if policy:
-        latest = next((one.policy for one in reversed(found.active) if one.policy), "")
-        wanted += [one for one in found.active if latest and one.policy == latest]
-    if not wanted:
-        raise InputError("Nothing to undo: give an id, --last 1 or --policy. See `eyeshot decisions list`.")
-    unique = list({one.id: one for one in wanted}.values())
-    log.append([undo_of(one, author=author) for one in unique])
-    for one in unique[:10]:
-        typer.echo(f"undone: {one.id[:8]} {one.kind} {one.words()}")
-    typer.echo(f"{len(unique)} undone.")
+    undone = eyeshot.undo_decisions(ids or (), last=last, policy=policy, author=author, decisions_file=decisions_file)
+    if json:
+        print_json({"undone": [_facts(decision) for decision in undone]})
+        return
+    for decision in undone[:SHOWN]:
+        typer.echo(f"undone: {decision.id[:8]} {decision.kind} {decision.words()}")
+    typer.echo(f"{len(undone)} undone.")
 
 
 @app.command("merge")
@@ -140,12 +130,15 @@ def merge(
     files: Annotated[list[Path], typer.Argument(help="Files of decisions of other people.")],
     on_conflict: Annotated[
         str | None,
-        typer.Option(
-            metavar="mine|theirs|newer", help="Which counts where two contradict each other. Default: asked for each."
+        option(
+            panel=DECISIONS,
+            text="Which counts where two contradict each other. Default: asked for each.",
+            metavar="mine|theirs|newer",
         ),
     ] = None,
     author: Author = None,
-    decisions: DecisionsFile = None,
+    decisions_file: DecisionsFile = None,
+    json: Json = False,
 ) -> None:
     """Take over other people's decisions; by id, so that merging twice or in another order changes nothing.
 
@@ -154,70 +147,166 @@ def merge(
     """
     import sys
 
-    from eyeshot.cli.project_data import find_log, read_decisions
+    import eyeshot
     from eyeshot.core import InputError
-    from eyeshot.data import WINNERS, DecisionLog, find_contradictions, ordered, settle
+    from eyeshot.data import WINNERS, find_log
 
     rule: Winner | None = next((winner for winner in WINNERS if winner == on_conflict), None)
     if on_conflict is not None and rule is None:
         raise InputError(f"--on-conflict must be one of {', '.join(WINNERS)}, got {on_conflict!r}.")
-    log = find_log(decisions)
-    mine, others = read_decisions(log), [read_decisions(DecisionLog(file), needed=True) for file in files]
-    contradictions: list[Contradiction] = []
-    settled: list[Decision] = []
-    counts: Counter[str] = Counter()
-    for theirs in others:
-        if rule is None and not sys.stdin.isatty():
-            contradictions += find_contradictions(mine, theirs)
-        else:
-            made, won = settle(mine, theirs, lambda one: _winner(one, rule), author=author)
-            settled += made
-            counts.update(won)
-        mine = ordered([*mine.stored, *theirs.stored, *settled])
-    if contradictions:
-        listed = "\n".join(f"  {one.words()}" for one in contradictions)
-        raise InputError(
-            f"{len(contradictions)} decisions of theirs contradict yours, and nothing was stored:\n{listed}\nSay which "
-            "count: --on-conflict mine, theirs or newer; or merge in a terminal to be asked for each."
-        )
-    count = log.merge(files, settled=settled)
-    if settled:
-        typer.echo(f"Contradictions: yours count {counts['mine']} times, theirs {counts['theirs']} times.")
-    typer.echo(f"{count} new decisions; {len(read_decisions(log).active)} count now in {log.file}.")
-
-
-def _winner(contradiction: Contradiction, rule: Winner | None) -> Winner:
-    """The side that counts: by the rule, or as the user says in the terminal."""
-    from eyeshot.data import WINNERS
-
-    typer.echo(contradiction.words())
-    while rule is None:
-        try:
-            typed = typer.prompt(f"Which counts: {', '.join(WINNERS)}? (Ctrl+C: nothing is stored)")
-        except typer.Abort:
-            raise KeyboardInterrupt from None
-        rule = next((winner for winner in WINNERS if winner == typed.strip().lower()), None)
-    return rule
+    ask = rule is None and sys.stdin.isatty() and not json
+    done = eyeshot.merge_decisions(
+        files, on_conflict=_ask_winner if ask else rule, author=author, decisions_file=decisions_file
+    )
+    file = find_log(decisions_file).file
+    if json:
+        print_json({"new": done.new, "won": done.won, "active": done.active, "file": str(file)})
+        return
+    if done.won:
+        mine, theirs = (done.won.get(side, 0) for side in ("mine", "theirs"))
+        typer.echo(f"Contradictions: yours count {mine} times, theirs {theirs} times.")
+    typer.echo(f"{done.new} new decisions; {done.active} count now in {file}.")
 
 
 @app.command("export")
 def export(
     file: Annotated[Path, typer.Argument(help="File to write: .jsonl to merge elsewhere, .csv to read in a table.")],
-    decisions: DecisionsFile = None,
+    decisions_file: DecisionsFile = None,
+    json: Json = False,
 ) -> None:
     """Write all decisions to a file, in the order of their times; lines that cannot be used are left out."""
-    from eyeshot.cli.project_data import find_log, read_decisions
-    from eyeshot.data import write_decisions
+    import eyeshot
 
-    found = read_decisions(find_log(decisions))
-    write_decisions(found, file)
-    typer.echo(f"Wrote {len(found)} decisions to {file}.")
+    count = eyeshot.export_decisions(file, decisions_file=decisions_file)
+    if json:
+        print_json({"file": str(file), "decisions": count})
+    else:
+        typer.echo(f"Wrote {count} decisions to {file}.")
 
 
-def _first(error: ValueError) -> str:
-    from pydantic import ValidationError
+@app.command("apply")
+def apply(
+    train: Train = None,
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    image_root: ImageRoot = None,
+    audit: Annotated[
+        Path | None,
+        option(
+            panel=DECISIONS,
+            text="Folder of an audit, or its audit.json, whose near-duplicates count too. Default: only exact, turned "
+            "and resized ones.",
+            metavar="DIR|FILE",
+        ),
+    ] = None,
+    policy: Annotated[str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.")] = "",
+    min_per_class: Annotated[
+        int, option(panel=DECISIONS, text="Never leave a class under so many images; what this stops is listed.")
+    ] = 5,
+    author: Author = None,
+    decisions_file: DecisionsFile = None,
+    dry_run: Annotated[
+        bool, option("--dry-run", panel=OUTPUT, text="Say what would be decided; store nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Decide about all duplicate groups by a policy.
 
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return str(first["msg"]).removeprefix("Value error, ")
-    return str(error)
+    keep-one: of duplicates under one label the largest stays. drop-both: duplicates under several labels go. group:
+    duplicates stay, and stay together in every split.
+    """
+    import eyeshot
+    from eyeshot.data import find_log
+
+    with progress_shown() as progress:
+        done = eyeshot.apply_policy(
+            policy, train, min_per_class=min_per_class, audit=audit, labels=labels, path_column=path_column,
+            label_column=label_column, image_root=image_root, author=author, decisions_file=decisions_file,
+            dry_run=dry_run, progress=progress,
+        )  # fmt: skip
+    if json:
+        stopped = [{"label": group.label, "left": group.left, "images": list(group.names)} for group in done.stopped]
+        print_json({"stored": not dry_run, "decisions": [_facts(one) for one in done.decisions], "stopped": stopped})
+        return
+    for group in done.stopped:
+        typer.echo(f"stopped: {group.label!r} would keep {group.left} images: {', '.join(group.names[:4])}")
+    if done.stopped:
+        typer.echo(f"{len(done.stopped)} groups left as they are, so that no class gets under {min_per_class} images.")
+    if dry_run:
+        for decision in done.decisions[: 2 * SHOWN]:
+            typer.echo(f"would: {decision.kind} {decision.words()}")
+        typer.echo(f"{len(done.decisions)} decisions would be stored. Next: the same command without --dry-run.")
+        return
+    file = find_log(decisions_file).file
+    typer.echo(f"{len(done.decisions)} decisions stored in {file}. Take them back: eyeshot decisions undo --policy")
+
+
+@app.command("compare")
+def compare(
+    train: Train = None,
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    image_root: ImageRoot = None,
+    audit: AuditFile = None,
+    ids: Annotated[
+        list[str] | None,
+        option("--id", panel=DECISIONS, text="Only these decisions; repeat. Default: all that count."),
+    ] = None,
+    policy: Annotated[str, option(panel=DECISIONS, text="Only what this policy decided, for instance keep-one.")] = "",
+    folds: Annotated[int, option(panel=DECISIONS, text="Folds of the cross-validation.")] = 5,
+    decisions_file: DecisionsFile = None,
+    model: Model = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
+    fit: Fit = "crop",
+    device: Device = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Try it: cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
+
+    It reads the features of --model, or thumbnails.
+    """
+    from dataclasses import asdict
+
+    import eyeshot
+
+    with progress_shown() as progress:
+        result = eyeshot.compare_decisions(
+            train, ids=ids or (), policy=policy, folds=folds, audit=audit, labels=labels, path_column=path_column,
+            label_column=label_column, image_root=image_root, decisions_file=decisions_file, model=model,
+            weights=weights, **preparation(size, mean, std, interpolation, fit), device=device, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    if json:
+        print_json(asdict(result) | {"words": result.words()})
+    else:
+        typer.echo(result.words())
+
+
+def _facts(decision: Decision) -> dict[str, object]:
+    """A decision as its line in the file says it."""
+    import json
+
+    facts: dict[str, object] = json.loads(decision.line())
+    return facts
+
+
+def _ask_winner(contradiction: Contradiction) -> Winner:
+    """The side that counts, as the user says in the terminal."""
+    from eyeshot.data import WINNERS
+
+    typer.echo(contradiction.words())
+    while True:
+        try:
+            typed = typer.prompt(f"Which counts: {', '.join(WINNERS)}? (Ctrl+C: nothing is stored)")
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        for winner in WINNERS:
+            if winner == typed.strip().lower():
+                return winner

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.project_data import DecisionsFile, ImageRoot, LabelColumn, Labels, PathColumn, Train
+from eyeshot.cli.options import (
+    OUTPUT,
+    DecisionsFile,
+    ImageRoot,
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    Train,
+    UseDecisions,
+    option,
+)
+from eyeshot.cli.output import print_json, progress_shown, say
 
 app = typer.Typer(no_args_is_help=True, help="The images that are left after decisions, under their labels.")
 
@@ -15,43 +27,45 @@ app = typer.Typer(no_args_is_help=True, help="The images that are left after dec
 @app.command("export")
 def export(
     train: Train = None,
-    csv: Annotated[Path | None, typer.Option(help="Write path, label, id and content to a CSV file.")] = None,
-    links: Annotated[Path | None, typer.Option(help="Make a folder of links by class; originals stay.")] = None,
-    copies: Annotated[bool, typer.Option("--copies", help="With --links: copy the files instead.")] = False,
     labels: Labels = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
-    decisions: DecisionsFile = None,
+    decisions: UseDecisions = True,
+    decisions_file: DecisionsFile = None,
+    split: Annotated[
+        bool, option("--split/--no-split", panel=OUTPUT, text="Write the parts of the project's split.json too.")
+    ] = True,
+    csv: Annotated[Path | None, option(panel=OUTPUT, text="Write path, label, id and content to a CSV file.")] = None,
+    links: Annotated[Path | None, option(panel=OUTPUT, text="Make a folder of links by class; originals stay.")] = None,
+    copies: Annotated[bool, option("--copies", panel=OUTPUT, text="With --links: copy the files instead.")] = False,
+    json: Json = False,
 ) -> None:
     """Give the cleaned set to another program: a CSV file, or a folder of links or copies."""
-    from eyeshot.cli.project_data import find_log, read_decisions, read_manifest, read_train
-    from eyeshot.core import InputError, find_project, find_workspace
-    from eyeshot.data import SPLIT_FILE, read_split, write_csv, write_links
+    import eyeshot
 
-    if csv is None and links is None:
-        raise InputError("Nothing to write: give --csv FILE, --links DIR or both.")
-    if copies and links is None:
-        raise InputError("--copies says how --links DIR is made: give that too.")
-    project = find_project()
-    found = read_decisions(find_log(decisions))
-    table = read_train(
-        project, train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
-        flat_too=True,
-    )  # fmt: skip
-    manifest = read_manifest(table, found)
+    with progress_shown() as progress:
+        done = eyeshot.export_manifest(
+            train, csv=csv, links=links, copies=copies, labels=labels, path_column=path_column,
+            label_column=label_column, image_root=image_root, decisions=decisions_file or decisions, split=split,
+            progress=progress,
+        )  # fmt: skip
+    table, relabelled = done.manifest.table, done.manifest.relabelled
+    if json:
+        print_json(
+            {
+                "images": done.n_images, "stay": len(table), "relabelled": relabelled, "classes": list(table.classes),
+                "decisions": done.n_decisions, "csv": csv and str(csv), "split": done.split and str(done.split),
+                "links": links and str(links), "made": done.linked, "notes": list(done.notes),
+            }
+        )  # fmt: skip
+        return
+    say(done.notes, warning=True)
     typer.echo(
-        f"{len(manifest.table)} of {len(table)} images stay, {manifest.relabelled} under another label, "
-        f"in {len(manifest.table.classes)} classes ({len(found.active)} decisions)."
+        f"{len(table)} of {done.n_images} images stay, {relabelled} under another label, in {len(table.classes)} "
+        f"classes ({done.n_decisions} decisions)."
     )
     if csv is not None:
-        file = find_workspace().project / SPLIT_FILE
-        parts = None
-        if file.is_file():
-            parts = [None if part is None else str(part) for part in read_split(file).of(manifest.table)]
-        write_csv(manifest, csv, parts=parts)
-        typer.echo(f"Wrote {csv}" + ("" if parts is None else f", with the split of {file}"))
+        typer.echo(f"Wrote {csv}" + ("" if done.split is None else f", with the split of {done.split}"))
     if links is not None:
-        source = project.value("train", train)
-        made = write_links(manifest, links, sources=(source,), copies=copies)
-        typer.echo(f"Made {links}: a folder of {made}; no original was touched.")
+        typer.echo(f"Made {links}: a folder of {done.linked}; no original was touched.")

@@ -7,23 +7,27 @@ from typing import Annotated
 
 import typer
 
+from eyeshot.cli.options import OUTPUT, Json, Seed, option
+from eyeshot.cli.output import print_json
+
 
 def run(
-    image: Annotated[Path, typer.Argument(help="An image.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image.")],
     patterns: Annotated[
         list[str] | None,
         typer.Argument(help="Names, wildcards, families, or your own as module:attribute. Default: all."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("preview.png"),
-    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.", min=1)] = 128,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    samples: Annotated[int, option(panel=OUTPUT, text="Augmented samples of each.", min=1)] = 4,
+    size: Annotated[int, option(panel=OUTPUT, text="Side of the pictures in pixels.", min=1)] = 128,
+    seed: Seed = 0,
+    out: Annotated[Path, option(panel=OUTPUT, text="Picture to write.")] = Path("preview.png"),
+    json: Json = False,
 ) -> None:
-    """Draw a labelled grid: the original, and a few draws of each augmentation."""
-    from eyeshot.augment import augmentations, preview_grid
-    from eyeshot.core import make_folder, replacing
+    """Draw a labelled grid: the original, and a few augmented samples of each augmentation."""
+    import eyeshot
 
-    grid = preview_grid(image, augmentations(*(patterns or ())), size=size, seed=seed)
-    make_folder(out.parent)
-    with replacing(out) as temporary:
-        grid.save(temporary, format="PNG")
-    typer.echo(f"Wrote {out}. Next: eyeshot cover TRAIN --test TEST")
+    grid = eyeshot.preview(image, *(patterns or ()), samples=samples, size=size, seed=seed, out=out)
+    if json:
+        print_json({"out": str(out), "width": grid.width, "height": grid.height})
+    else:
+        typer.echo(f"Wrote {out}. Rank them on your images: eyeshot rank augmentations TRAIN --test TEST")

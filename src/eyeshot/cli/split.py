@@ -1,4 +1,4 @@
-"""`eyeshot split`: folds and a validation set that copies do not flatter."""
+"""`eyeshot split`: folds and a validation set that duplicates do not flatter."""
 
 from __future__ import annotations
 
@@ -7,92 +7,108 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.project_data import DecisionsFile, ImageRoot, LabelColumn, Labels, PathColumn, Train
+from eyeshot.cli.options import (
+    OUTPUT,
+    SPLIT,
+    AuditFile,
+    DecisionsFile,
+    Device,
+    Fit,
+    ImageRoot,
+    Interpolation,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    Model,
+    PathColumn,
+    Seed,
+    Size,
+    Std,
+    Train,
+    UseDecisions,
+    Weights,
+    option,
+    preparation,
+)
+from eyeshot.cli.output import print_json, progress_shown, say, say_next, typed_command
 
 
 def run(
     train: Train = None,
-    folds: Annotated[
-        int | None, typer.Option(help="Folds; 0 for none. Default: 5, or none where --val is given alone.")
-    ] = None,
-    val: Annotated[float, typer.Option(help="Share held out of all folds, for validation alone.")] = 0.0,
-    like_test: Annotated[
-        Path | None, typer.Option(help="Hold out images that resemble the test images of this folder.")
-    ] = None,
-    small: Annotated[
-        str, typer.Option(help="Classes with fewer copy groups than folds: refuse, or train (in every fold).")
-    ] = "refuse",
-    model: Annotated[
-        str | None, typer.Option(help="Read leakage on features of this timm tag. Default: on thumbnails.")
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Local weights of the model.")] = None,
-    leakage: Annotated[bool, typer.Option("--leakage/--no-leakage", help="Measure a plain split beside it.")] = True,
-    audit: Annotated[
-        Path | None, typer.Option(help="audit.json whose near copies stay together. Default: that of the project.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="File to write. Default: split.json of the project.")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
     labels: Labels = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
-    decisions: DecisionsFile = None,
+    decisions: UseDecisions = True,
+    decisions_file: DecisionsFile = None,
+    audit: AuditFile = None,
+    folds: Annotated[
+        int | None, option(panel=SPLIT, text="Folds; 0 for none. Default: 5, or none where --val-share is given alone.")
+    ] = None,
+    val_share: Annotated[
+        float, option(panel=SPLIT, text="Share of the training images that is held out for validation.")
+    ] = 0.0,
+    match_test: Annotated[
+        Path | None, option(panel=SPLIT, text="Hold out images that resemble the test images of this folder.")
+    ] = None,
+    small_classes: Annotated[
+        str,
+        option(panel=SPLIT, text="Classes with fewer duplicate groups than folds: refuse, or train in every fold."),
+    ] = "refuse",
+    leakage: Annotated[
+        bool,
+        option(
+            "--leakage/--no-leakage", panel=SPLIT, text="Measure what duplicates would add under a plain random split."
+        ),
+    ] = True,
+    model: Model = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
+    fit: Fit = "crop",
+    device: Device = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, option(panel=OUTPUT, text="File to write. Default: split.json of the project.")] = None,
+    json: Json = False,
 ) -> None:
-    """Divide the images, each class evenly and copies never apart; the file is the team's."""
-    import shlex
-    import sys
+    """Divide the images, each class evenly and duplicates never apart; the file is the team's.
 
-    from eyeshot.auditing import COPIES, SplitRequest, check_request, make_split, read_groups
-    from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.project_data import data_config
-    from eyeshot.core import InputError, find_project, find_workspace
-    from eyeshot.data import SPLIT_FILE, check_data, count_parts, load_dataset
-    from eyeshot.models import choose_device, load_backbone
+    Leakage is measured on the features of --model, or on thumbnails.
+    """
+    import eyeshot
+    from eyeshot.core import audit_file, find_project, find_workspace
+    from eyeshot.data import SPLIT_FILE
 
-    if small not in ("refuse", "train"):
-        raise InputError(f"--small must be refuse or train, got {small!r}.")
-    request = SplitRequest(
-        folds=folds if folds is not None else (0 if val else 5), val=val, seed=seed, small=small == "train",
-        leakage=leakage,
-    )  # fmt: skip
-    check_request(request, like_test=like_test is not None)
-    project, workspace = find_project(), find_workspace()
-    if like_test is not None:
-        project.check_use("features", "--like-test")
-    data = data_config(
-        train, like_test, decisions=decisions, split=False, val_share=None, seed=seed, labels=labels,
-        path_column=path_column, label_column=label_column, image_root=image_root,
-    )  # fmt: skip
-    check_data(data)
-    own_audit = workspace.results("audit") / "audit.json"
-    if audit is None and own_audit.is_file():
-        audit = own_audit
-    near = read_groups(audit) if audit is not None else []
-    basis = COPIES if audit is None else f"{COPIES}, near copies of {audit.name} ({len(near)} groups)"
-    backbone = None if model is None else load_backbone(model, weights=weights)
     with progress_shown() as progress:
-        dataset = load_dataset(data, cache=workspace.cache, progress=progress, near_duplicates=near)
-        split = make_split(
-            dataset, request, cache=workspace.cache, basis=basis, backbone=backbone,
-            device=str(choose_device(device)[0]), progress=progress, command=shlex.join(["eyeshot", *sys.argv[1:]]),
+        split = eyeshot.split(
+            train, folds=folds, val_share=val_share, match_test=match_test,
+            small_classes=small_classes,  # type: ignore[arg-type]  # checked there
+            leakage=leakage, audit=audit, labels=labels, path_column=path_column, label_column=label_column,
+            image_root=image_root, decisions=decisions_file or decisions, model=model, weights=weights,
+            **preparation(size, mean, std, interpolation, fit), device=device, seed=seed, progress=progress,
+            command=typed_command(),
         )  # fmt: skip
-    file = out or workspace.project / SPLIT_FILE
+    file = out or find_workspace().project / SPLIT_FILE
     split.write(file)
-    for note in dataset.notes:
-        typer.echo(f"- {note}")
-    typer.echo(f"Copies stay together by {split.basis}.")
-    if audit is None:
+    if json:
+        print_json(split)
+        return
+    say(split.notes)
+    typer.echo(f"Duplicates stay together by {split.basis}.")
+    if audit_file(audit) is None:
         typer.echo(
-            "Near copies (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
+            "Near-duplicates (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
         )
-    counts = ", ".join(
-        f"{name}: {count}" for name, count in count_parts(dataset.images, split.of(dataset.images)).items()
-    )
-    typer.echo(f"{len(dataset.images)} images in {len(dataset.classes)} classes: {counts}.")
+    counts = ", ".join(f"{name}: {count}" for name, count in split.counts.items())
+    typer.echo(f"{sum(split.counts.values())} images: {counts}.")
     if split.like_test is not None:
         typer.echo(split.like_test.words())
-        typer.echo(project.rules())
+        typer.echo(find_project().rules())
     if split.leakage is not None:
         typer.echo(split.leakage.words())
     typer.echo(f"Wrote {file}; the same images and seed give the same parts.")
+    if out is None:
+        say_next("rank", "augmentations", *([] if train is None else [str(train)]))

@@ -2,113 +2,117 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eyeshot.cli.options import (
+    OUTPUT,
+    TRAINING,
+    Device,
+    DryRun,
+    Fit,
+    Fold,
+    FromScratch,
+    ImageRoot,
+    Interpolation,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    Model,
+    PathColumn,
+    Seed,
+    Size,
+    Std,
+    Train,
+    UseDecisions,
+    UseSplit,
+    Val,
+    ValShare,
+    Weights,
+    option,
+    preparation,
+)
+from eyeshot.cli.output import print_json, progress_shown, say, say_next, typed_command
+
+if TYPE_CHECKING:
+    from eyeshot.core import ProgressDisplay
+    from eyeshot.training import TrainPlan
+
 
 def run(
-    train: Annotated[
-        Path | None,
-        typer.Argument(help="Folder with one folder of images per class (or the root of --labels); or eyeshot.toml's."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="timm tag (architecture.weights), or package.module:factory.")
-    ] = None,
+    train: Train = None,
+    labels: Labels = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    image_root: ImageRoot = None,
+    val: Val = None,
+    val_share: ValShare = 0.2,
+    decisions: UseDecisions = True,
+    split: UseSplit = True,
+    fold: Fold = None,
+    model: Model = None,
+    weights: Weights = None,
+    from_scratch: FromScratch = False,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
+    fit: Fit = "crop",
+    device: Device = None,
     augment: Annotated[
         list[str] | None,
-        typer.Option(help="A candidate's name, or your own as module:attribute; repeat: applied in order."),
+        option(panel=TRAINING, text="An augmentation's name, or your own as module:attribute; repeat: in order."),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Local weights: safetensors or a state dict.")] = None,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from untrained weights.")] = False,
-    size: Annotated[int | None, typer.Option(help="Side of the images in pixels. Default: the model's own.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Mean per channel (own models).")] = None,
-    std: Annotated[str | None, typer.Option(help="Standard deviation per channel (own models).")] = None,
-    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, nearest or lanczos.")] = None,
-    fit: Annotated[str, typer.Option(help="crop or pad to the square; the ratio is always kept.")] = "crop",
-    val: Annotated[Path | None, typer.Option(help="Class folders of held-out images of your own.")] = None,
-    val_share: Annotated[
-        float, typer.Option(help="Share of the training images held out, where there is no --val.")
-    ] = 0.2,
-    labels: Annotated[
-        Path | None, typer.Option(help="CSV with paths and labels, in the place of class folders.")
-    ] = None,
-    path_column: Annotated[str | None, typer.Option(help="Column with paths or ids. Default: guessed.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column with labels. Default: guessed.")] = None,
-    image_root: Annotated[Path | None, typer.Option(help="Folder that the paths start from. Default: guessed.")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images. Default: by model and data.")
+        int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: found.")] = None,
+    batch_size: Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")] = None,
+    learning_rate: Annotated[
+        float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
+    ] = None,
+    seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED.")
+        Path | None,
+        option(panel=OUTPUT, text="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED."),
     ] = None,
-    manifest: Annotated[bool, typer.Option(help="Use the project's decisions.jsonl where there is one.")] = True,
-    split: Annotated[bool, typer.Option(help="Use the project's split.json where there is one and no --val.")] = True,
-    fold: Annotated[int | None, typer.Option(help="The fold of the split that validates.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print result.json on standard output, nothing else.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and time, memory and disk.")] = False,
+    json: Json = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
-    import shlex
-    import sys
+    import eyeshot
+    from eyeshot.core import find_project
 
-    from eyeshot.cli.console import progress_shown
-    from eyeshot.cli.numbers import triple, values_checked
-    from eyeshot.cli.project_data import data_config
-    from eyeshot.cli.scratch import workspace_for
-    from eyeshot.core import ModelError
-    from eyeshot.training import estimate_training, plan_training, train_folder
+    plans: list[TrainPlan] = []
+    shown: list[str] = []
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_shown())
 
-    command = shlex.join(["eyeshot", *sys.argv[1:]])
-    with progress_shown() as progress, values_checked("train"), workspace_for(dry_run=dry_run) as workspace:
-        data = data_config(
-            train, manifest=manifest, split=split, fold=fold, val=val, val_share=val_share, seed=seed,
-            labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
+        def planned(plan: TrainPlan) -> None:
+            plans.append(plan)
+            shown.extend(plan.notes)
+            if dry_run:
+                _print_estimate(plan, progress, json=json)
+                raise typer.Exit
+            with progress.paused():
+                say(plan.notes, warning=json)
+
+        result = eyeshot.train(
+            train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
+            val_share=val_share, decisions=decisions, split=split, fold=fold, model=model, weights=weights,
+            from_scratch=from_scratch, **preparation(size, mean, std, interpolation, fit), device=device,
+            augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
+            out=out, cache=_passing_cache(stack) if dry_run else None, progress=progress, planned=planned,
+            command=typed_command(),
         )  # fmt: skip
-        plan = plan_training(
-            data,
-            model=model,
-            weights=weights,
-            from_scratch=from_scratch,
-            size=size,
-            mean=triple(mean, "--mean"),
-            std=triple(std, "--std"),
-            interpolation=interpolation,  # type: ignore[arg-type]
-            fit=fit,  # type: ignore[arg-type]
-            augment=tuple(augment or ()),
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            device=device,
-            out=out,
-            workspace=workspace,
-            progress=progress,
-        )
-    if not json_ or dry_run:
-        for note in plan.notes:
-            typer.echo(f"- {note}", err=json_)
-    if dry_run:
-        names = ", ".join(one.name for one in plan.augmentations) or "clean images"
-        data_words = f"{len(plan.dataset.train_rows)} images, {len(plan.dataset.val_rows)} validate"
-        typer.echo(f"Would train {plan.backbone.name} on {data_words}, with {names}: {plan.settings.words}.")
-        try:
-            with progress_shown() as progress:
-                typer.echo(estimate_training(plan, progress=progress).words)
-        except ModelError as error:
-            typer.echo(f"It would fail: {error}")
-        typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")
+    if json:
+        print_json(result)
         return
-    with progress_shown() as progress:
-        result, skipped = train_folder(plan, command=command, progress=progress)
-    if json_:
-        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
-        return
+    (plan,) = plans
     accuracy = result.accuracy
     if accuracy.value is not None:
         typer.echo(
@@ -119,12 +123,54 @@ def run(
         typer.echo(f"alarm: {alarm}")
     if result.failed_samples:
         typer.echo(f"An augmentation failed on {result.failed_samples} images, which were used without it.")
-    if skipped:
-        typer.echo(f"Skipped {len(skipped)} files, for instance {skipped[0].path}: {skipped[0].reason}.")
+    for note in plan.notes[len(shown) :]:
+        typer.echo(note)
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
-    others = " ".join(f"--augment {one.name}" for one in plan.augmentations)
-    typer.echo(
-        "Next: the same command with another --augment, to compare."
-        if others
-        else f"Next: eyeshot rank augmentations {shlex.quote(str(data.train))} --test TEST, to find an augmentation."
-    )
+    if result.augmentations:
+        typer.echo("Compare: the same command with another --augment.")
+    folder = [] if train is None else [str(train)]
+    test = find_project().value("test", None) if train is None else None
+    if test is not None or train is None:
+        say_next("rank", "augmentations", *folder)
+    else:
+        typer.echo(f"Next: eyeshot rank augmentations {shlex.quote(str(train))} --test TEST")
+
+
+def _passing_cache(stack: ExitStack) -> Path:
+    """A dry run writes nothing that lasts: what it must keep for a while lies in a temporary folder."""
+    from tempfile import TemporaryDirectory
+
+    return Path(stack.enter_context(TemporaryDirectory(prefix="eyeshot-")))
+
+
+def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> None:
+    """What would be trained, with time, memory and disk, or why it would fail."""
+    from dataclasses import asdict
+
+    from eyeshot.core import ModelError
+    from eyeshot.training import estimate_training
+
+    names = [augmentation.name for augmentation in plan.augmentations]
+    train, val = len(plan.dataset.train_rows), len(plan.dataset.val_rows)
+    try:
+        cost = estimate_training(plan, progress=progress)
+        estimate, words = asdict(cost), cost.words
+    except ModelError as error:
+        estimate, words = {}, f"It would fail: {error}"
+    with progress.paused():
+        if json:
+            print_json(
+                {
+                    "model": plan.backbone.name, "augmentations": names, "n_train": train, "n_val": val,
+                    "settings": plan.settings.model_dump(), "estimate": estimate, "words": words,
+                    "out": str(plan.folder), "notes": plan.notes,
+                }
+            )  # fmt: skip
+            return
+        say(plan.notes)
+        typer.echo(
+            f"Would train {plan.backbone.name} on {train} images, {val} validate, with "
+            f"{', '.join(names) or 'clean images'}: {plan.settings.words}."
+        )
+        typer.echo(words)
+        typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")

@@ -3,9 +3,11 @@ from .array_cache import Failure as Failure
 from .array_cache import read_description as read_description
 from .config import USES as USES
 from .config import Project as Project
+from .config import TestUse as TestUse
 from .config import find_project as find_project
 from .config import write_project as write_project
 from .display import ProgressDisplay as ProgressDisplay
+from .display import shown_progress as shown_progress
 from .environment import describe_hardware as describe_hardware
 from .environment import describe_versions as describe_versions
 from .errors import EyeshotError as EyeshotError
@@ -15,10 +17,12 @@ from .errors import ModelError as ModelError
 from .errors import StorageError as StorageError
 from .files import SETTINGS_FILE as SETTINGS_FILE
 from .files import Workspace as Workspace
-from .files import clear_folder as clear_folder
+from .files import audit_file as audit_file
+from .files import check_file as check_file
 from .files import find_workspace as find_workspace
 from .files import folder_bytes as folder_bytes
 from .files import make_folder as make_folder
+from .files import project_file as project_file
 from .files import replacing as replacing
 from .hashing import key_of as key_of
 from .optional import require as require
@@ -49,6 +53,7 @@ from .text import percent as percent
 from .text import plural as plural
 from .text import points as points
 from .text import refused_option as refused_option
+from .text import seconds_of as seconds_of
 from .text import shortened as shortened
 from .user_code import UserCode as UserCode
 from .user_code import importable as importable

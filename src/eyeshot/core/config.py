@@ -49,6 +49,38 @@ class Project:
             )
         return found
 
+    def sources(
+        self,
+        train: str | Path | None,
+        test: str | Path | None = None,
+        *,
+        labels: str | Path | None = None,
+        path_column: str | None = None,
+        label_column: str | None = None,
+        image_root: str | Path | None = None,
+    ) -> dict[str, Any]:
+        """Where the images of a command lie: what was typed or, where no training folder was, what the file says.
+
+        A folder of another kind than the project's is not read with the project's CSV, nor beside its test images.
+
+        Returns:
+            the entries of `DATA_KEYS`; places are paths, and None is what nobody named.
+
+        Raises:
+            InputError: nobody named the training images.
+        """
+        folder = self.value("train", train, needed="TRAIN must be a folder of images")
+        own = self if train is None else Project()
+        given = {
+            "test": test,
+            "labels": labels,
+            "path_column": path_column,
+            "label_column": label_column,
+            "image_root": image_root,
+        }
+        found = {"train": folder} | {name: own.value(name, value) for name, value in given.items()}
+        return {name: Path(value) if name in PATHS and value is not None else value for name, value in found.items()}
+
     def check_use(self, use: TestUse, what: str) -> None:
         """Refuse what the rules do not allow.
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TextIO
 
-from eyeshot.core.progress import joined_text
+from eyeshot.core.progress import SILENT, Progress, joined_text
 from eyeshot.core.text import duration, shortened
 
 WIDTH = 80
@@ -172,6 +172,23 @@ class _Step:
 
     def sub(self, text: str) -> _Step:
         return _Step(self._take, self._step, joined_text(self._detail, text))
+
+
+@contextmanager
+def shown_progress(progress: Progress | bool | None = None) -> Iterator[Progress]:
+    """What a public function tells how far it is.
+
+    Args:
+        progress: something that is told; True: a display; False: nobody; None: a display in a terminal and in a
+            notebook, nobody elsewhere.
+    """
+    if progress is None:
+        progress = _in_notebook() or sys.stderr.isatty()
+    if progress is True:
+        with ProgressDisplay() as display:
+            yield display
+    else:
+        yield SILENT if progress is False else progress
 
 
 def _in_notebook() -> bool:

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyeshot.core.errors import StorageError
+from eyeshot.core.errors import InputError, StorageError
 
 SETTINGS_FILE = "eyeshot.toml"
 DEFAULT_FOLDER = "eyeshot-out"
+AUDIT_FILE = "audit.json"
 CACHE_VARIABLE = "EYESHOT_CACHE"
 
 
@@ -110,3 +111,64 @@ def clear_folder(folder: Path) -> int:
     except OSError as error:
         raise StorageError(f"Cannot empty {str(folder)!r}: {error.strerror or error}.") from error
     return freed
+
+
+def cache_size() -> int:
+    """Bytes of the project's cache: decoded pixels, features and baselines. See `clear_cache`."""
+    return folder_bytes(find_workspace().cache)
+
+
+def clear_cache() -> int:
+    """Delete the project's cache, and return how many bytes that freed; the next run computes anew. Results are kept.
+
+    Raises:
+        StorageError: a file cannot be deleted.
+    """
+    return clear_folder(find_workspace().cache)
+
+
+def check_file(file: str | Path, option: str) -> Path:
+    """A file that must be there.
+
+    Raises:
+        InputError: it is not; the message names `option`.
+    """
+    if not Path(file).is_file():
+        raise InputError(f"{option} must be a file, got {str(file)!r}, which is none. Check the path.")
+    return Path(file)
+
+
+def audit_file(audit: str | Path | None) -> Path | None:
+    """`audit.json` of what `--audit` names (the folder of an audit, or the file), or else of the project.
+
+    Returns:
+        the file; None where nothing was named and the project has no audit.
+
+    Raises:
+        InputError: what was named holds no audit.
+    """
+    if audit is None:
+        own = find_workspace().results("audit") / AUDIT_FILE
+        return own if own.is_file() else None
+    file = Path(audit) / AUDIT_FILE if Path(audit).is_dir() else Path(audit)
+    if not file.is_file():
+        raise InputError(
+            f"--audit must be the folder of an audit or its {AUDIT_FILE}, got {str(audit)!r}. Run first: eyeshot audit."
+        )
+    return file
+
+
+def project_file(given: bool | str | Path, name: str) -> Path | None:
+    """A file of the project that counts where it is there: decisions, the split.
+
+    Args:
+        given: True: that of the project; False: none; a path: this file, which must be there.
+        name: of the project's file.
+
+    Raises:
+        InputError: the file that was named is not there.
+    """
+    if not isinstance(given, bool):
+        return check_file(given, f"--{name.partition('.')[0]}")
+    file = find_workspace().project / name
+    return file if given and file.is_file() else None

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from eyeshot.core.errors import InputError
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -46,6 +48,23 @@ def duration(seconds: float, digits: int = 1) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def seconds_of(text: str, option: str) -> float:
+    """Seconds from "90s", "10m", "1.5h" or "0"; a number alone is seconds.
+
+    Raises:
+        InputError: it is no time; the message names `option`.
+    """
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InputError(f"{option} takes a time such as 90s, 10m or 1h, or 0 for none, got {text!r}.")
+    return seconds
+
+
 def megabytes(size: int) -> str:
     """12345678 bytes as "12 MB"."""
     return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
@@ -67,7 +86,7 @@ def refused_option(error: ValidationError, command: str) -> str:
         command: of `eyeshot`, whose help says what the option takes.
     """
     first = error.errors()[0]
-    option = "--" + str(first["loc"][0]).replace("_", "-")
+    option = "--" + str(first["loc"][0]).removesuffix("_s").replace("_", "-")
     return (
         f"{option}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}. "
         f"See `eyeshot {command} --help` for what it takes."

@@ -2,7 +2,9 @@ from .dataset import DataConfig as DataConfig
 from .dataset import Dataset as Dataset
 from .dataset import check_data as check_data
 from .dataset import load_dataset as load_dataset
-from .decisions import DECISIONS_FILE as DECISIONS_FILE
+from .decision_edits import bad_lines as bad_lines
+from .decision_edits import find_decision as find_decision
+from .decision_edits import find_log as find_log
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
 from .decisions import Decision as Decision
@@ -17,7 +19,6 @@ from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import UprightImage as UprightImage
 from .decoding import decode as decode
 from .decoding import decode_upright as decode_upright
-from .decoding import os_reason as os_reason
 from .decoding import read_content as read_content
 from .decoding import strict_pillow as strict_pillow
 from .decoding import undecodable as undecodable
@@ -35,6 +36,7 @@ from .headers import Look as Look
 from .listing import Skipped as Skipped
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder
+from .listing import has_no_class_folders as has_no_class_folders
 from .manifest import WINNERS as WINNERS
 from .manifest import Contradiction as Contradiction
 from .manifest import DecisionState as DecisionState
@@ -47,8 +49,11 @@ from .pixel_store import PixelRows as PixelRows
 from .pixel_store import Pixels as Pixels
 from .pixel_store import PixelStore as PixelStore
 from .policies import POLICIES as POLICIES
-from .policies import apply_policy as apply_policy
+from .policies import Stopped as Stopped
+from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
+from .project_images import project_data as project_data
+from .project_images import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage

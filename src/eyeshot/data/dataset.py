@@ -220,7 +220,7 @@ def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None)
         raise InputError(
             f"Training images need at least 2 classes, but decisions of {str(file)!r} leave "
             f"{len(manifest.table)} images in {len(manifest.table.classes)}. See eyeshot decisions list, or use "
-            "--no-manifest."
+            "--no-decisions."
         )
     return manifest.table, [*notes, *manifest.notes]
 

@@ -121,6 +121,15 @@ def check_folder(folder: Path, *, what: str) -> Path:
     return folder.absolute()
 
 
+def has_no_class_folders(folder: Path) -> bool:
+    """Whether there are no class folders in it: no folder that is not hidden. Other trouble is for others to say."""
+    try:
+        with os.scandir(folder) as entries:
+            return not any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
+    except OSError:
+        return False
+
+
 def check_apart(training: Path, target: Path) -> None:
     """Make sure that neither folder holds the other: training images would count as target images.
 

@@ -66,7 +66,7 @@ def find_policy(name: str) -> Policy:
     raise InputError(f"--policy must be one of {known}, got {name!r}.")
 
 
-def apply_policy(
+def decide_by_policy(
     policy: Policy,
     manifest: Manifest,
     groups: NDArray[np.int64],

@@ -113,7 +113,7 @@ def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
         InputError: `count` is below 1.
     """
     if count < 1:
-        raise InputError(f"A sample must hold at least 1 image, got {count}. Use --sample 600.")
+        raise InputError(f"A sample must hold at least 1 image, got {count}. Use --max-images 600.")
     if count >= len(table):
         return np.arange(len(table), dtype=np.int64)
     labels = table.labels
@@ -218,7 +218,7 @@ def _too_few(table: ImageTable, groups_of: dict[int, set[int]], folds: int) -> s
     )
     most = few[0][0]
     ways = [f"--folds {most}"] if most >= 2 else []
-    ways.append("--small train, which keeps such classes in training in every fold")
+    ways.append("--small-classes train, which keeps such classes in training in every fold")
     return (
         f"{folds} folds need at least {folds} images of every class that are no copies of each other; "
         f"{len(few)} of {len(groups_of)} classes have fewer: {listed}{', …' if len(few) > 5 else ''}. "
@@ -323,7 +323,9 @@ class Split(BaseModel):
     Attributes:
         parts: of each content key: "val" (held out of everything), the number of the fold that it validates in, or
             "train" (trains in every fold).
-        basis: what counts as copies.
+        basis: what counts as duplicates.
+        counts: how many images each part has, by its name.
+        notes: sentences about images that have no part.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -336,6 +338,8 @@ class Split(BaseModel):
     like_test: LikeTest | None = None
     basis: str = ""
     leakage: Leakage | None = None
+    counts: dict[str, int] = {}
+    notes: list[str] = []
     parts: dict[str, Part]
 
     def of(self, table: ImageTable) -> list[Part | None]:
@@ -447,12 +451,12 @@ def check_shares(folds: int, val: float) -> None:
         InputError: neither folds nor a share, or one that is out of range.
     """
     if not folds and not val:
-        raise InputError("A split needs --folds 5, --val 0.2 or both, got 0 for both.")
+        raise InputError("A split needs --folds 5, --val-share 0.2 or both, got 0 for both.")
     if folds and folds < 2:
         raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
     if val and not 0 < val <= LARGEST_SHARE:
         raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {val}. Use --val 0.2."
+            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {val}. Use --val-share 0.2."
         )
 
 

@@ -15,6 +15,7 @@ from .linear_probe import out_of_fold as out_of_fold
 from .loading import DEFAULT_MODEL as DEFAULT_MODEL
 from .loading import DEFAULT_MODEL_REASON as DEFAULT_MODEL_REASON
 from .loading import load_backbone as load_backbone
+from .loading import named_backbone as named_backbone
 from .memory import out_of_memory as out_of_memory
 from .memory import smaller_batches as smaller_batches
 from .neighbours import distance_blocks as distance_blocks

@@ -107,6 +107,39 @@ def load_backbone(
     )
 
 
+def named_backbone(
+    model: str | None,
+    *,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: str | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+) -> Backbone | None:
+    """The model of a command that needs none: None without a name.
+
+    Raises:
+        InputError: something about a model was given without one, or as `load_backbone`.
+        ModelError: as `load_backbone`.
+    """
+    if model is None:
+        given = {"weights": weights, "size": size, "mean": mean, "std": std, "interpolation": interpolation}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"--{name} belongs to a model, got {str(value)!r} without one. Add --model TAG.")
+        return None
+    return load_backbone(
+        model,
+        weights=None if weights is None else Path(weights),
+        size=size,
+        mean=mean,
+        std=std,
+        interpolation=interpolation,
+        fit=fit,
+    )
+
+
 def _count(name: str, module: nn.Module, size: int, own: int | None) -> int:
     try:
         return count_features(module, size)

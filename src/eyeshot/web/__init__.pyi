@@ -1,5 +1,4 @@
 from .app import make_app as make_app
-from .queue import UNLABELLED as UNLABELLED
 from .review import Review as Review
 from .serving import open_socket as open_socket
 from .serving import serve as serve

@@ -214,7 +214,7 @@ def test_one_more_candidate_computes_just_its_own_views(rerun, forwarded: list[i
 
 
 def test_one_more_draw_computes_just_that_draw(rerun, forwarded: list[int]):
-    rerun(draws=3)
+    rerun(samples_per_image=3)
     drawn = ("mixup", "no-op", "shuffled-pixels")  # the others are the same in every draw
     assert sum(forwarded) == 60 * len(drawn)
 
@@ -224,11 +224,11 @@ def test_one_new_target_image_computes_just_what_depends_on_it(
 ):
     shutil.copytree(world.test, tmp_path / "test")
     write(np.asarray(Image.open(next(world.test.iterdir()))).T, tmp_path / "test" / "new.png")
-    again = rerun(test=tmp_path / "test", sample=90)
+    again = rerun(test=tmp_path / "test", max_images=90)
     assert again.report.n_target == 91
-    rerun(test=world.test, sample=90)
+    rerun(test=world.test, max_images=90)
     before = sum(forwarded)
-    rerun(test=tmp_path / "test", sample=90)
+    rerun(test=tmp_path / "test", max_images=90)
     assert sum(forwarded) == before
 
 
@@ -253,7 +253,7 @@ def test_names_and_order_of_the_target_files_change_no_number(
     (tmp_path / "test").mkdir()
     for place, name in enumerate(names):
         shutil.copy(world.test / name, tmp_path / "test" / f"{place:03d}.png")
-    again = rerun(test=tmp_path / "test", candidates=(*SETTINGS["candidates"],), sample=60)
+    again = rerun(test=tmp_path / "test", candidates=(*SETTINGS["candidates"],), max_images=60)
     assert scores_of(again) == scores_of(first)
     assert again.report.shift == first.report.shift
 
@@ -334,7 +334,7 @@ def test_without_projections_there_is_no_map(rerun):
 
 
 def test_candidates_for_the_map_can_be_named(rerun):
-    drawn = rerun(map=("edges",)).map
+    drawn = rerun(plot=("edges",)).map
     assert drawn.candidates == ["invert", "edges"]
     assert (drawn.cloud == "edges").sum() == rerun().report.candidate("edges").views
 
@@ -347,7 +347,7 @@ def test_files_that_cannot_be_read_are_counted_and_end_nothing(
     (tmp_path / "test" / "page.jpg").write_text("<html>not found</html>", encoding="utf-8")
     whole = next(world.test.iterdir()).read_bytes()
     (tmp_path / "test" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    report = rerun(test=tmp_path / "test", sample=120).report
+    report = rerun(test=tmp_path / "test", max_images=120).report
     reasons = {Path(item.path).name: item.reason for item in report.skipped}
     assert set(reasons) == {"empty.png", "page.jpg", "cut.png"}
     assert all(reasons.values())
@@ -372,9 +372,11 @@ def test_a_setting_that_does_not_exist_is_an_input_error(tmp_path: Path):
         run(World(tmp_path, tmp_path, {}), tmp_path, no_such_thing=1)
 
 
-@pytest.mark.parametrize(("name", "value"), [("sample", 3), ("draws", 0), ("size", 2), ("baseline_cap_s", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_images", 3), ("samples_per_image", 0), ("size", 2), ("scratch_time_s", 0)]
+)
 def test_a_setting_out_of_range_names_its_option_and_the_value(name: str, value: int):
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: .*got {value}"):
+    with pytest.raises(InputError, match=f"--{name.removesuffix('_s').replace('_', '-')}: .*got {value}"):
         check_settings(**{name: value})
 
 

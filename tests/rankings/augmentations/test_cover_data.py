@@ -62,19 +62,19 @@ def test_there_are_never_more_sources_than_target_images(train: Path, test: Path
 
 
 def test_there_are_never_more_of_a_kind_than_the_sample(train: Path, test: Path, tmp_path: Path):
-    tables = read(train, tmp_path, test=test, sample=20)
+    tables = read(train, tmp_path, test=test, max_images=20)
     assert (len(tables.sources), len(tables.val), len(tables.target)) == (20, 20, 20)
     assert len(tables.more) == 60  # short runs train on four times as many in all
     assert (tables.n_train, tables.n_val, tables.n_target) == (96, 24, 40)
 
 
 def test_sources_hold_the_classes_in_equal_shares(train: Path, test: Path, tmp_path: Path):
-    tables = read(train, tmp_path, test=test, sample=30)
+    tables = read(train, tmp_path, test=test, max_images=30)
     assert np.bincount(tables.train.labels[tables.sources]).tolist() == [10, 10, 10]
 
 
 def test_images_are_used_for_one_thing_alone(train: Path, test: Path, tmp_path: Path):
-    tables = read(train, tmp_path, test=test, sample=20, from_scratch=True)
+    tables = read(train, tmp_path, test=test, max_images=20, from_scratch=True)
     contents = np.array(tables.train.contents)
     parts = [set(contents[rows]) for rows in (tables.sources, tables.more, tables.baseline)]
     parts.append(set(tables.val.contents))
@@ -103,7 +103,7 @@ def test_a_large_training_set_does_not_make_the_baseline_long(train: Path, test:
 
 
 def test_the_same_seed_chooses_the_same_images_and_another_seed_others(train: Path, test: Path, tmp_path: Path):
-    first, again, other = (read(train, tmp_path, test=test, sample=20, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (read(train, tmp_path, test=test, max_images=20, seed=seed) for seed in (0, 0, 1))
     assert first.sources.tolist() == again.sources.tolist()
     assert first.val.ids == again.val.ids
     assert set(first.sources) != set(other.sources)
@@ -116,7 +116,7 @@ def test_new_names_choose_the_same_images_in_the_same_order(train: Path, test: P
             renamed = tmp_path / f"new {folder.name}" / path.parent.relative_to(folder) / f"{path.stem[::-1]}_x.png"
             renamed.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, renamed)
-    options: dict[str, Any] = {"sample": 20, "from_scratch": True}
+    options: dict[str, Any] = {"max_images": 20, "from_scratch": True}
     _, old = read_and_decode(train, tmp_path / "cache", test=test, **options)
     _, new = read_and_decode(tmp_path / "new train", tmp_path / "cache", test=tmp_path / "new test", **options)
     for part in ("sources", "more", "baseline", "val", "target"):
@@ -250,8 +250,8 @@ def test_labels_can_come_from_a_csv(train: Path, test: Path, tmp_path: Path):
         shutil.copy(path, flat / path.name)
         rows.append(f"{path.stem},{path.parent.name}")
     (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
-    by_csv = read(flat, tmp_path, test=test, labels=tmp_path / "labels.csv", sample=20)
-    by_folder = read(train, tmp_path, test=test, sample=20)
+    by_csv = read(flat, tmp_path, test=test, labels=tmp_path / "labels.csv", max_images=20)
+    by_folder = read(train, tmp_path, test=test, max_images=20)
     assert by_csv.train.classes == by_folder.train.classes
     assert [by_csv.train.contents[row] for row in by_csv.sources] == [
         by_folder.train.contents[row] for row in by_folder.sources
@@ -261,7 +261,7 @@ def test_labels_can_come_from_a_csv(train: Path, test: Path, tmp_path: Path):
 
 def test_generated_images_are_at_most_as_many_as_views(train: Path, test: Path, tmp_path: Path):
     made = write_many(tmp_path / "made", 100, first=2000, classes=("a", "b"))
-    tables = read(train, tmp_path, test=test, generated=made, sample=20, draws=3)
+    tables = read(train, tmp_path, test=test, generated=made, max_images=20, samples_per_image=3)
     assert len(tables.generated) == 60
     assert tables.generated.classes == ("a", "b", "c")
     assert set(tables.generated.labels) == {0, 1}
@@ -279,5 +279,5 @@ def test_only_what_the_run_needs_is_decoded(train: Path, test: Path, tmp_path: P
         return usual(self, table, rows, **options)
 
     monkeypatch.setattr(PixelStore, "load", counting)
-    read_and_decode(train, tmp_path, test=test, sample=20)
+    read_and_decode(train, tmp_path, test=test, max_images=20)
     assert sum(asked) == 20 + 60 + 20 + 20  # sources, more, held-out, target; not all 160

@@ -40,7 +40,7 @@ def confirm(plan: Plan, judged: Judged, *, progress: Progress, command: str) -> 
     by_name = {CONTROL_ADVICE: augmentation(CONTROL_ADVICE)} | {one.name: one for one in plan.candidates}
     found: list[Confirmed] = []
     clean_right: NDArray[np.bool_] | None = None
-    names = chosen_names(judged, by_name, settings.confirm)
+    names = chosen_names(judged, by_name, settings.full_train)
     for number, name in enumerate(names):
         steps = (*plan.base, *(() if name == CLEAN else (by_name[name],)))
         one = replace(first, augmentations=steps, folder=_folder(first, steps))

@@ -139,10 +139,10 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     notes = [*dataset.notes]
     images, seed = dataset.images, settings.seed
     val = images.take(dataset.val_rows)
-    chosen_val = val.take(sample_rows(val, settings.sample, seed=seed))
+    chosen_val = val.take(sample_rows(val, settings.max_images, seed=seed))
     chosen_target = chosen_val
     if dataset.test is not None:
-        chosen_target = dataset.test.take(sample_rows(dataset.test, settings.sample, seed=seed))
+        chosen_target = dataset.test.take(sample_rows(dataset.test, settings.max_images, seed=seed))
     baseline = np.empty(0, np.int64)
     source_rows = dataset.train_rows
     if settings.from_scratch:
@@ -154,7 +154,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
             notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
             baseline = baseline[few]
     # Never more sources than target images: cover would saturate and tell nothing apart.
-    count = min(settings.sample, len(chosen_target), len(source_rows))
+    count = min(settings.max_images, len(chosen_target), len(source_rows))
     sources = source_rows[sample_rows(images.take(source_rows), count, seed=seed)]
     rest = np.setdiff1d(source_rows, sources)
     wanted = min(len(rest), (MOST_TRAINING - 1) * count)
@@ -163,7 +163,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     if settings.generated is not None:
         generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
         generated = generated.with_classes(dataset.classes)
-        generated = generated.take(sample_rows(generated, settings.draws * count, seed=seed))
+        generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=seed))
     # Half-samples and the order of training go by position, and a file's new name must not move its image.
     order = np.argsort(np.argsort(np.array(images.contents), kind="stable"))
     sources, more, baseline = (rows[np.argsort(order[rows])] for rows in (sources, more, baseline))
@@ -262,7 +262,7 @@ def _enough(sources: Part, val: Part, target: Part) -> None:
         if len(part) < needed:
             raise InputError(
                 f"Cover needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got {len(part)}. "
-                "Add images, or raise --sample or --val-share."
+                "Add images, or raise --max-images or --val-share."
             )
     if len(np.unique(sources.labels)) < 2:
         raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")

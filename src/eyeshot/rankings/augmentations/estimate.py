@@ -46,19 +46,21 @@ def estimate(plan: Plan) -> Cost:
         begin = time.perf_counter()
         make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
-        draws = draws_of((*plan.base, candidate), settings.draws)
+        draws = draws_of((*plan.base, candidate), settings.samples_per_image)
         augment_s += each * (draws * len(tables.sources) + len(tables.val))
     stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
     passed = plan.views + stored - (0 if settings.budget_s else len(tables.more))
     forward_s = forward * passed
     decode_s = stored / DECODE_PER_S
-    score_s = 1e-8 * len(plan.candidates) * len(tables.target) * len(tables.sources) * (1 + settings.draws) + 10
-    baseline_s = settings.baseline_cap_s if len(tables.baseline) else 0.0
+    score_s = (
+        1e-8 * len(plan.candidates) * len(tables.target) * len(tables.sources) * (1 + settings.samples_per_image) + 10
+    )
+    baseline_s = settings.scratch_time_s if len(tables.baseline) else 0.0
     confirm_s = 0.0
-    if settings.confirm and plan.costs is not None:
+    if settings.full_train and plan.costs is not None:
         whole, _ = default_settings(backbone, tables.n_train, seed=settings.seed)
         steps = whole.epochs * max(1, tables.n_train // whole.batch_size)
-        confirm_s = (settings.confirm + 2) * steps * (plan.costs.step_s + plan.costs.views_s)
+        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.views_s)
     seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s + settings.budget_s + confirm_s
     words = f"augment {augment_s:.0f} s, forward {forward_s:.0f} s, decode {decode_s:.0f} s, "
     words += f"scores {score_s:.0f} s, map {MAP_S:.0f} s"

@@ -50,7 +50,7 @@ class Plan:
     def views(self) -> int:
         """Augmented images that will go through the model, held-out views included."""
         held_out = len(self.tables.val)
-        draws = [draws_of((*self.base, one), self.settings.draws) for one in self.candidates]
+        draws = [draws_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
@@ -61,6 +61,7 @@ def prepare(
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> Plan:
     """Check everything that can be checked before the long work.
 
@@ -69,6 +70,7 @@ def prepare(
         settings: of the ranking.
         cache: folder of all caches.
         progress: told how far it is; None: nobody.
+        dry_run: a budget that is too small is a note instead of an error.
 
     Raises:
         InputError: a folder, option or candidate cannot be used, or the budget holds not one step of each.
@@ -81,9 +83,9 @@ def prepare(
     if settings.generated is not None:
         check_folder(settings.generated, what="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
-    if settings.map:
-        augmentations(*settings.map)
-    base = _base(settings.base)
+    if settings.plot:
+        augmentations(*settings.plot)
+    base = _base(settings.baseline_aug)
     model, reason = (
         (settings.model, "") if settings.model else (DEFAULT_MODEL, f" (no --model given: {DEFAULT_MODEL_REASON})")
     )
@@ -115,7 +117,7 @@ def prepare(
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
-    if settings.budget_s or settings.confirm:
+    if settings.budget_s or settings.full_train:
         trained = [one for one in candidates if one.family != "control"]
         read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
         kept = KeptCosts(
@@ -143,7 +145,12 @@ def prepare(
         least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
         if known is None:
             if settings.budget_s:
-                check_budget(settings.budget_s, least, costs)
+                try:
+                    check_budget(settings.budget_s, least, costs)
+                except InputError as error:
+                    if not dry_run:
+                        raise
+                    notes.append(f"It would be refused: {error}")
             kept.keep(costs, batch_size)
     return Plan(
         settings=settings,
@@ -173,8 +180,8 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
     base = augmentation(name)
     if base.mixes:
         raise InputError(
-            f"--base must leave each image its one label, got {name}, which mixes labels. Leave it out here, and add "
-            "it to the training afterwards."
+            f"--baseline-aug must leave each image its one label, got {name}, which mixes labels. Leave it out here, "
+            "and add it to the training afterwards."
         )
     return (base,)
 

@@ -28,7 +28,7 @@ from eyeshot.rankings.augmentations.spend_budget import spend_budget
 
 
 @gpu_errors_told()
-def rank_augmentations(
+def run_ranking(
     train: str | Path | Dataset,
     *,
     plan: Plan | None = None,
@@ -121,7 +121,7 @@ def rank_augmentations(
         notes += run_notes
         found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)
-    if chosen.confirm:
+    if chosen.full_train:
         found.confirmed = confirm(plan, judged, progress=progress, command=command)
         mark = lap("confirm", mark)
     drawn, map_notes = draw_map(
@@ -129,7 +129,7 @@ def rank_augmentations(
         measured,
         judged,
         advice=found.advice,
-        wanted=chosen.map,
+        wanted=chosen.plot,
         shown=chosen.projections,
         images=chosen.images,
         progress=progress,

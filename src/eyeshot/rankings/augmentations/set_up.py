@@ -39,7 +39,7 @@ def trained_backbone(
         classes=data.classes,
         cache=plan.cache,
         seed=plan.settings.seed,
-        time_cap_s=plan.settings.baseline_cap_s,
+        time_cap_s=plan.settings.scratch_time_s,
         device=plan.device,
         progress=progress.sub("training the baseline"),
         command=command,
@@ -85,6 +85,6 @@ def set_up(plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None
         head.sources,
         head,
         seed,
-        plan.settings.draws,
+        plan.settings.samples_per_image,
         plan.base,
     )

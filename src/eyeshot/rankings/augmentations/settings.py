@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eyeshot.core import InputError, refused_option
 from eyeshot.data import DataConfig
 
-SAMPLE = 600
-DRAWS = 3
-BASELINE_CAP_S = 120.0
+MAX_IMAGES = 600
+SAMPLES_PER_IMAGE = 3
+SCRATCH_TIME_S = 120.0
 BUDGET_S = 600.0
 TRAIN_OPTIONS = (
     "weights",
@@ -31,7 +31,7 @@ DATA_OPTIONS = tuple(name for name in DataConfig.model_fields if name != "train"
 
 
 class RankingSettings(BaseModel):
-    """Settings of `eyeshot cover`.
+    """Settings of `eyeshot rank augmentations`.
 
     Attributes:
         test: folder of unlabelled images to be covered; without one the validation images are the target.
@@ -45,25 +45,25 @@ class RankingSettings(BaseModel):
         mean, std, interpolation: how to prepare images for a model of the user's own.
         size: side of the images in pixels; the model's own where not given.
         fit: crop or pad to the square.
-        sample: images of each kind (source, held-out, target) at most.
-        draws: views of each source image per candidate; one where every view would be the same.
+        max_images: images of each kind (source, held-out, target) at most.
+        samples_per_image: augmented samples of each source image per candidate; one where all would be the same.
         batch_size: images at once in the model.
         workers: threads that decode.
         candidates: names, wildcards or families; all where empty.
         generated: class folders of made images: one more candidate.
-        map: candidates on the map, beside the winner; chosen where empty.
+        plot: candidates on the map, beside the winner; chosen where empty.
         projections: which maps to draw; none skips the map.
         images: small pictures on the page.
         seed: of every random choice.
         device: cuda, mps or cpu; found where not given.
-        base: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
-        budget_s: seconds for short runs; 0 ranks by cover alone.
+        baseline_aug: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
+        budget_s: seconds for short runs; 0 ranks by coverage alone.
         decisions: file of decisions that the training images are cleaned by.
         split: file of `eyeshot split`; `val` goes before it, and it before `val_share`.
         fold: of the split, the fold that validates.
         rules: what is stated about the use of test images; for the report.
-        confirm: how many of the first are trained to the end, with clean and TrivialAugment.
-        baseline_cap_s: no epoch of the baseline begins after so many seconds.
+        full_train: how many of the first are trained to the end, with clean and TrivialAugment.
+        scratch_time_s: no epoch of the baseline begins after so many seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,25 +83,25 @@ class RankingSettings(BaseModel):
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None
     size: int | None = Field(default=None, ge=8)
     fit: Literal["crop", "pad"] = "crop"
-    sample: int = Field(default=SAMPLE, ge=20)
-    draws: int = Field(default=DRAWS, ge=1, le=64)
+    max_images: int = Field(default=MAX_IMAGES, ge=20)
+    samples_per_image: int = Field(default=SAMPLES_PER_IMAGE, ge=1, le=64)
     batch_size: int = Field(default=64, ge=1)
     workers: int | None = Field(default=None, ge=1)
     candidates: tuple[str, ...] = ()
     generated: Path | None = None
-    map: tuple[str, ...] = ()
+    plot: tuple[str, ...] = ()
     projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
     images: bool = True
     seed: int = Field(default=0, ge=0)
     device: str | None = None
-    base: str | None = None
+    baseline_aug: str | None = None
     budget_s: float = Field(default=BUDGET_S, ge=0)
-    confirm: int = Field(default=0, ge=0)
+    full_train: int = Field(default=0, ge=0)
     decisions: Path | None = None
     split: Path | None = None
     fold: int | None = Field(default=None, ge=0)
     rules: str = ""
-    baseline_cap_s: float = Field(default=BASELINE_CAP_S, gt=0)
+    scratch_time_s: float = Field(default=SCRATCH_TIME_S, gt=0)
 
     def data(self, train: Path) -> DataConfig:
         """Which images it is about, with the folder of the training images."""
@@ -117,4 +117,4 @@ def check_settings(**values: object) -> RankingSettings:
     try:
         return RankingSettings.model_validate(values)
     except ValidationError as error:
-        raise InputError(refused_option(error, "cover")) from error
+        raise InputError(refused_option(error, "rank augmentations")) from error

@@ -12,12 +12,22 @@ from eyeshot.augment import augmentations
 from eyeshot.rankings import RankingReport
 
 MIXING = [one.name for one in augmentations("mixing")]
-FEW = ("--candidates", "invert", "--candidates", "mixing", "--sample", "40", "--draws", "1", "--no-images")
+FEW = (
+    "--candidates",
+    "invert",
+    "--candidates",
+    "mixing",
+    "--max-images",
+    "40",
+    "--samples-per-image",
+    "1",
+    "--no-images",
+)
 FEW += ("--budget", "0")
 
 
 def cover(eyeshot: Eyeshot, digits: Digits, *more: object):
-    return eyeshot("cover", digits.train, "--test", digits.test, *MODEL, *FEW, *more)
+    return eyeshot("rank", "augmentations", digits.train, "--test", digits.test, *MODEL, *FEW, *more)
 
 
 @pytest.mark.usefixtures("quick")
@@ -33,7 +43,7 @@ def test_the_command_prints_the_ranking_and_writes_its_files(eyeshot: Eyeshot, d
     ]
     report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
     assert report.command == shlex.join(
-        ["eyeshot", "cover", str(digits.train), "--test", str(digits.test), *MODEL, *FEW]
+        ["eyeshot", "rank", "augmentations", str(digits.train), "--test", str(digits.test), *MODEL, *FEW]
     )
     assert report.answer[0] in done.out
     best = report.of("ranked")[0]
@@ -109,13 +119,13 @@ def test_results_lie_in_the_project_of_the_nearest_settings_file(eyeshot: Eyesho
     (here / "notebooks").mkdir()
     monkeypatch.chdir(here / "notebooks")
     assert cover(eyeshot, digits).code == 0
-    assert (here / "eyeshot-out" / "cover" / "augmentations.json").is_file()
+    assert (here / "eyeshot-out" / "augmentations" / "augmentations.json").is_file()
     assert not (here / "notebooks" / "eyeshot-out").exists()
 
 
 @pytest.mark.usefixtures("quick")
 def test_without_a_test_folder_the_command_works_too(eyeshot: Eyeshot, digits: Digits):
-    done = eyeshot("cover", digits.train, *MODEL, *FEW, "--json")
+    done = eyeshot("rank", "augmentations", digits.train, *MODEL, *FEW, "--json")
     assert json.loads(done.out)["target"] == "validation"
 
 
@@ -123,9 +133,9 @@ def test_without_a_test_folder_the_command_works_too(eyeshot: Eyeshot, digits: D
     ("more", "words"),
     [
         (("--candidates", "miror"), ("miror", "mirror")),
-        (("--map", "invertt"), ("invertt", "invert")),
-        (("--sample", "3"), ("--sample", "got 3", "20")),
-        (("--draws", "0"), ("--draws", "got 0")),
+        (("--plot", "invertt"), ("invertt", "invert")),
+        (("--max-images", "3"), ("--max-images", "got 3", "20")),
+        (("--samples-per-image", "0"), ("--samples-per-image", "got 0")),
         (("--val-share", "1.5"), ("1.5", "--val-share 0.2")),
         (("--seed", "-1"), ("--seed", "got -1")),
         (("--fit", "stretch"), ("--fit", "'stretch'", "crop")),
@@ -155,13 +165,13 @@ def test_an_option_that_cannot_be_used_is_told_with_its_value_and_a_way_on(
 
 
 def test_a_training_folder_that_is_not_there_is_told(eyeshot: Eyeshot):
-    done = eyeshot("cover", "no such folder", *MODEL)
+    done = eyeshot("rank", "augmentations", "no such folder", *MODEL)
     assert done.code == 2
     assert "no such folder" in done.err
 
 
 def test_a_test_folder_inside_of_training_is_told(eyeshot: Eyeshot, digits: Digits):
-    done = eyeshot("cover", digits.train, "--test", digits.train / "7", *MODEL)
+    done = eyeshot("rank", "augmentations", digits.train, "--test", digits.train / "7", *MODEL)
     assert done.code == 2
     assert "inside" in done.err
 
@@ -173,7 +183,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_long_work(
     (tmp_path / "file").touch()
     if option == "--out":
         monkeypatch.setattr(
-            "eyeshot.cli.cover_run.rank_augmentations", lambda *arguments, **options: pytest.fail("the work began")
+            "eyeshot.rankings.augmentations.run.decode_tables",
+            lambda *arguments, **options: pytest.fail("the work began"),
         )
         done = cover(eyeshot, digits, "--out", tmp_path / "file" / "out")
     else:
@@ -218,7 +229,7 @@ def test_a_disk_that_fills_up_at_the_end_is_told_and_leaves_no_half_file(
 
 
 def test_an_unknown_model_is_told_with_the_nearest_names(eyeshot: Eyeshot, digits: Digits):
-    done = eyeshot("cover", digits.train, "--model", "resnet81.a1_in1k", "--from-scratch")
+    done = eyeshot("rank", "augmentations", digits.train, "--model", "resnet81.a1_in1k", "--from-scratch")
     assert done.code in (2, 3)
     assert "resnet81" in done.err
     assert "resnet18" in done.err
@@ -226,7 +237,7 @@ def test_an_unknown_model_is_told_with_the_nearest_names(eyeshot: Eyeshot, digit
 
 def test_weights_that_would_need_a_network_name_the_three_ways_on(eyeshot: Eyeshot, digits: Digits, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    done = eyeshot("cover", digits.train, "--model", "resnet18.a1_in1k")
+    done = eyeshot("rank", "augmentations", digits.train, "--model", "resnet18.a1_in1k")
     assert done.code == 3
     for way in ("--weights", "--from-scratch", "cache"):
         assert way in done.err
@@ -237,7 +248,15 @@ def test_weights_of_another_architecture_are_told_with_their_keys(eyeshot: Eyesh
 
     torch.save({"stranger.weight": torch.zeros(3)}, tmp_path / "weights.pth")
     done = eyeshot(
-        "cover", digits.train, "--model", "test_resnet.r160_in1k", "--size", "32", "--weights", tmp_path / "weights.pth"
+        "rank",
+        "augmentations",
+        digits.train,
+        "--model",
+        "test_resnet.r160_in1k",
+        "--size",
+        "32",
+        "--weights",
+        tmp_path / "weights.pth",
     )
     assert done.code == 3
     assert "stranger.weight" in done.err
@@ -252,7 +271,7 @@ def test_features_that_are_no_numbers_are_a_model_error(eyeshot: Eyeshot, digits
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    done = eyeshot("cover", digits.train, "--model", "broken_net:Net", "--size", "32", *FEW)
+    done = eyeshot("rank", "augmentations", digits.train, "--model", "broken_net:Net", "--size", "32", *FEW)
     assert done.code == 3
     assert "broken_net:Net" in done.err
     assert re.search("NaN|finite", done.err)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from eyeshot.cli.console import progress_shown
-from eyeshot.cli.numbers import duration, triple
+from eyeshot.cli.options import triple
+from eyeshot.cli.output import progress_shown
+from eyeshot.core import seconds_of
 from eyeshot.core.errors import InputError
 
 
@@ -26,11 +27,11 @@ def test_three_numbers_are_read_and_anything_else_is_refused():
     [("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("45", 45), ("0", 0), ("0s", 0), ("1e2s", 100)],
 )
 def test_a_time_is_read_in_seconds(text: str, seconds: float):
-    assert duration(text, "--budget") == seconds
+    assert seconds_of(text, "--budget") == seconds
 
 
 @pytest.mark.parametrize("text", ["ten", "", "s", "m", "-1m", "1 day", "1d", "nan", "inf", "infh"])
 def test_what_is_no_time_is_refused_with_what_was_typed(text: str):
     with pytest.raises(InputError, match="--budget takes a time such as 90s") as told:
-        duration(text, "--budget")
+        seconds_of(text, "--budget")
     assert repr(text) in str(told.value)

@@ -1,10 +1,25 @@
-"""The rankings of `eyeshot cover` as tables on the terminal."""
+"""What `eyeshot rank augmentations` prints: the plan, the ranking as tables, the lines to paste, the next step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyeshot.rankings import Candidate, ModelRow, RankingReport
+import typer
+
+from eyeshot.cli.output import plain_table, print_json, say, say_next
+from eyeshot.core import folder_bytes, megabytes
+from eyeshot.rankings import (
+    TRAIN_OPTIONS,
+    AugmentationRanking,
+    Candidate,
+    ModelRow,
+    Plan,
+    RankingReport,
+    RankingSettings,
+    estimate,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,9 +27,123 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 NARROW = 100
+DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val_share", "fold")
+"""Options of the images that a training on the same ones needs too, beside the folder."""
 
 
-def print_ranking(report: RankingReport) -> None:
+def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
+    """Say what would run and where its results go; as JSON one plan as it is, several as an array."""
+    if json:
+        facts = [_facts(plan, folder) for plan, folder in plans]
+        print_json(facts if len(facts) > 1 else facts[0])
+        return
+    for plan, folder in plans:
+        _print_plan(plan, folder)
+    typer.echo("Next: the same command without --dry-run.")
+
+
+def _facts(plan: Plan, folder: Path) -> dict[str, object]:
+    """What would run, with estimated time, memory and disk."""
+    cost = estimate(plan)
+    tables = plan.tables
+    return {
+        "n_train": tables.n_train,
+        "n_val": tables.n_val,
+        "n_target": tables.n_target,
+        "sources": len(tables.sources),
+        "candidates": [candidate.name for candidate in plan.candidates],
+        "samples": plan.views,
+        "estimated_seconds": round(cost.seconds),
+        "estimated_memory_bytes": cost.memory_bytes,
+        "estimated_disk_bytes": cost.disk_bytes,
+        "out": str(folder),
+        "cache": str(plan.cache),
+        "notes": plan.notes,
+    }
+
+
+def _print_plan(plan: Plan, folder: Path) -> None:
+    cost = estimate(plan)
+    tables = plan.tables
+    say(plan.notes)
+    typer.echo(
+        f"{tables.n_train} training, {tables.n_val} held-out and {tables.n_target} target images, of which "
+        f"{len(tables.sources)} sources, {len(tables.val)} held-out and {len(tables.target)} target images are used."
+    )
+    typer.echo(f"{len(plan.candidates)} candidates, {plan.views:,} samples through the model on {plan.device}.")
+    typer.echo(
+        f"Estimate: {cost.seconds / 60:.1f} minutes ({cost.words}), {megabytes(cost.memory_bytes)} of memory, "
+        f"{megabytes(cost.disk_bytes)} of cache in {plan.cache}, results in {folder}."
+    )
+
+
+def print_by_coverage(report: RankingReport) -> None:
+    """The ranking by coverage, before the budget is spent."""
+    typer.echo("\nBy coverage, before short trainings:")
+    _print_answer(report)
+    typer.echo("")
+
+
+def print_result(
+    result: AugmentationRanking, folder: Path, cache: Path, *, train: Path, settings: RankingSettings
+) -> None:
+    """Print the ranking, the winner's lines, where things lie, and the next command."""
+    report = result.report
+    typer.echo("")
+    _print_answer(report)
+    if report.order is not None and report.budget is not None:
+        typer.echo(f"\n{report.order.weight_words} {report.order.words}")
+        typer.echo(report.budget.words)
+    _print_confirmed(report)
+    if report.skipped:
+        typer.echo(
+            f"Skipped {len(report.skipped)} files, for instance {report.skipped[0].path}: {report.skipped[0].reason}."
+        )
+    _print_models(report)
+    typer.echo(f"\nLines for your pipeline ({report.advice}):")
+    for line in report.recipe:
+        typer.echo(f"    {line}")
+    typer.echo(f"\n{report.trust}")
+    typer.echo(
+        f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
+        f"not covered: {folder / 'uncovered.csv'}"
+    )
+    typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
+    if report.advice != "generated":
+        command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
+        before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
+        say_next(*command, *before, "--augment", report.advice)
+
+
+def print_ranking_json(results: Sequence[AugmentationRanking]) -> None:
+    """One report as it is, several as an array."""
+    if len(results) == 1:
+        print_json(results[0].report)
+        return
+    typer.echo("[" + ",\n".join(result.report.model_dump_json(indent=2) for result in results) + "]")
+
+
+def _print_answer(report: RankingReport) -> None:
+    for sentence in report.answer:
+        typer.echo(sentence)
+    typer.echo("")
+    _print_ranking(report)
+
+
+def _typed_again(settings: RankingSettings) -> list[str]:
+    """The options of the ranking that `eyeshot train` must be given too, where they were given."""
+    words = []
+    for name in (*TRAIN_OPTIONS, *DATA_TYPED):
+        value = getattr(settings, name)
+        if value == RankingSettings.model_fields[name].default:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return words
+
+
+def _print_ranking(report: RankingReport) -> None:
     """The ranking as a table; harder candidates, label destroyers and controls below it."""
     from rich.console import Console
 
@@ -42,21 +171,23 @@ def print_ranking(report: RankingReport) -> None:
     _harder(console, report)
 
 
-def print_confirmed(report: RankingReport) -> None:
+def _print_confirmed(report: RankingReport) -> None:
     """What training to the end brought."""
     from rich.console import Console
 
     if not report.confirmed:
         return
     table = _table("trained to the end", "accuracy", "gain over clean", "95 % interval")
-    for one in report.confirmed:
-        low, high = one.gain_interval or (0.0, 0.0)
-        gain = ["", ""] if one.gain is None else [f"{100 * one.gain:+.1f}", f"{100 * low:+.1f} … {100 * high:+.1f}"]
-        table.add_row(one.name, f"{100 * one.accuracy:.1f} %", *gain)
+    for trained in report.confirmed:
+        low, high = trained.gain_interval or (0.0, 0.0)
+        gain = ["", ""]
+        if trained.gain is not None:
+            gain = [f"{100 * trained.gain:+.1f}", f"{100 * low:+.1f} … {100 * high:+.1f}"]
+        table.add_row(trained.name, f"{100 * trained.accuracy:.1f} %", *gain)
     Console().print(table)
 
 
-def print_models(report: RankingReport) -> None:
+def _print_models(report: RankingReport) -> None:
     """How alike the models rank."""
     from rich.console import Console
 
@@ -83,13 +214,7 @@ BY_COVER = ("gain", "95 % interval", "covers", "kept", "tie")
 
 
 def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        left = heading in ("candidate", "trained to the end")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    return table
+    return plain_table(*headings, left=("candidate", "trained to the end"), no_wrap=True)
 
 
 def _legend(console: Console, report: RankingReport) -> None:

@@ -1,0 +1,151 @@
+"""Many decisions at once by a policy, and whether decisions help: before and after them, in the same folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from eyeshot.auditing.findings import read_groups
+from eyeshot.auditing.split_quality import Comparison, compare_on_features
+from eyeshot.core import Progress, audit_file, find_project, find_workspace, shown_progress
+from eyeshot.data import (
+    Decision,
+    Stopped,
+    compute_manifest,
+    decide_by_policy,
+    find_decision,
+    find_duplicate_groups,
+    find_log,
+    find_policy,
+    read_labelled,
+)
+from eyeshot.models import choose_device, image_features, name_reader, named_backbone
+
+
+class PolicyResult(NamedTuple):
+    """What a policy decided, and the groups that `min_per_class` stopped."""
+
+    decisions: list[Decision]
+    stopped: list[Stopped]
+
+
+def apply_policy(
+    policy: str,
+    train: str | Path | None = None,
+    *,
+    min_per_class: int = 5,
+    audit: str | Path | None = None,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    author: str | None = None,
+    decisions_file: str | Path | None = None,
+    dry_run: bool = False,
+    progress: Progress | bool | None = None,
+) -> PolicyResult:
+    """Decide about all duplicate groups by a policy, and store it.
+
+    Args:
+        policy: "keep-one": of duplicates under one label the largest stays; "drop-both": duplicates under several
+            labels go; "group": duplicates stay, and stay together in every split.
+        train: folder of labelled images; None: what eyeshot.toml says.
+        min_per_class: no class gets under so many images; what this stops is listed.
+        audit: folder of an audit, or its audit.json, whose near-duplicates count too; None: only exact, turned
+            and resized ones.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        author: who decides; EYESHOT_AUTHOR or the name of the login where not given.
+        decisions_file: decisions.jsonl of the project where not given.
+        dry_run: store nothing.
+        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+
+    Raises:
+        InputError: no such policy, or a folder or file that cannot be used.
+        StorageError: the decisions cannot be stored.
+    """
+    chosen = find_policy(policy)
+    sources = find_project().sources(
+        train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    log, near = find_log(decisions_file), None if audit is None else audit_file(audit)
+    known, more = log.read(), [] if near is None else read_groups(near)
+    cache = find_workspace().cache
+    with shown_progress(progress) as shown:
+        manifest = compute_manifest(read_labelled(sources, cache=cache, progress=shown), known)
+        groups, _ = find_duplicate_groups(manifest.table, known, cache=cache, more=more, progress=shown.sub("decoding"))
+    decisions, stopped = decide_by_policy(
+        chosen, manifest, groups, min_per_class=min_per_class, known=known, author=author
+    )
+    if not dry_run:
+        log.append(decisions)
+    return PolicyResult(decisions, stopped)
+
+
+def compare_decisions(
+    train: str | Path | None = None,
+    *,
+    ids: Sequence[str] = (),
+    policy: str = "",
+    folds: int = 5,
+    audit: str | Path | None = None,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    decisions_file: str | Path | None = None,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+    device: str | None = None,
+    seed: int = 0,
+    progress: Progress | bool | None = None,
+) -> Comparison:
+    """Cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
+
+    Args:
+        train: folder of labelled images; None: what eyeshot.toml says.
+        ids: how the ids of the decisions begin; all that count where empty.
+        policy: only what this policy decided, for instance "keep-one".
+        folds: of the cross-validation.
+        audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read it; guessed where not given.
+        decisions_file: decisions.jsonl of the project where not given.
+        model: timm tag or "package.module:factory" whose features are read; None: thumbnails.
+        weights: local file with its weights.
+        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
+        device: where the model runs: cuda, mps or cpu; found where not given.
+        seed: of the folds.
+        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+
+    Raises:
+        InputError: no such decision, or a folder or file that cannot be used.
+        ModelError: the model cannot be had.
+    """
+    sources = find_project().sources(
+        train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    known = find_log(decisions_file).read()
+    chosen = [find_decision(known, start) for start in ids] or list(known.active)
+    chosen = [decision for decision in chosen if decision.policy.split(" ")[0] == policy or not policy]
+    near = audit_file(audit)
+    more = [] if near is None else read_groups(near)
+    backbone = named_backbone(
+        model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
+    )
+    place, cache = str(choose_device(device)[0]), find_workspace().cache
+    with shown_progress(progress) as shown:
+        table = read_labelled(sources, cache=cache, progress=shown)
+        groups, pixels = find_duplicate_groups(table, known, cache=cache, more=more, progress=shown.sub("decoding"))
+        table, groups = table.take(pixels.rows), groups[pixels.rows]
+        features = image_features(table, pixels, backbone, cache=cache, device=place, progress=shown)
+        return compare_on_features(
+            table, features, groups, known, [decision.id for decision in chosen], folds=folds, seed=seed,
+            reader=name_reader(backbone), progress=shown.sub("linear probes"),
+        )  # fmt: skip

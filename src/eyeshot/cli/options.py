@@ -1,0 +1,130 @@
+"""Options that several commands share: one definition each, so that a word means the same everywhere.
+
+The panels of `--help` are groups: Data, Model, Ranking, Training, Split, Decisions, Output.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DATA, MODEL, OUTPUT = "Data", "Model", "Output"
+RANKING, TRAINING, SPLIT, DECISIONS, AUDIT = "Ranking", "Training", "Split", "Decisions", "Audit"
+
+
+def option(*names: str, panel: str, text: str, **more: Any) -> Any:
+    """An option in a panel of the help."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+# Data ---------------------------------------------------------------------------------------------------------------
+Train = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="TRAIN",
+        help="Folder with one folder of images per class, or the root of --labels. Default: what eyeshot.toml says.",
+        show_default=False,
+    ),
+]
+Test = Annotated[Path | None, option(panel=DATA, text="Folder of unlabelled test images, flat or nested.")]
+Labels = Annotated[Path | None, option(panel=DATA, text="CSV with paths and labels, in the place of class folders.")]
+PathColumn = Annotated[str | None, option(panel=DATA, text="Its column with paths or ids. Default: guessed.")]
+LabelColumn = Annotated[str | None, option(panel=DATA, text="Its column with labels. Default: guessed.")]
+ImageRoot = Annotated[Path | None, option(panel=DATA, text="Folder that its paths start from. Default: guessed.")]
+Val = Annotated[Path | None, option(panel=DATA, text="Class folders of your own held-out images.")]
+ValShare = Annotated[float, option(panel=DATA, text="Share of the training images that is held out for validation.")]
+UseDecisions = Annotated[
+    bool,
+    option("--decisions/--no-decisions", panel=DATA, text="Apply the project's decisions.jsonl where there is one."),
+]
+UseSplit = Annotated[
+    bool,
+    option("--split/--no-split", panel=DATA, text="Use the project's split.json where there is one and no --val."),
+]
+Fold = Annotated[int | None, option(panel=DATA, text="The fold of the split that validates.")]
+AuditFile = Annotated[
+    Path | None,
+    option(
+        panel=DATA,
+        text="Folder of an audit, or its audit.json, for near-duplicates. Default: the project's audit.",
+        metavar="DIR|FILE",
+    ),
+]
+DecisionsFile = Annotated[
+    Path | None, option(panel=DATA, text="File of decisions. Default: decisions.jsonl of the project.")
+]
+Author = Annotated[
+    str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")
+]
+
+# Model --------------------------------------------------------------------------------------------------------------
+Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.weights), or package.module:factory.")]
+Weights = Annotated[Path | None, option(panel=MODEL, text="Local weights of the model: safetensors or a state dict.")]
+FromScratch = Annotated[bool, option("--from-scratch", panel=MODEL, text="Start from untrained weights.")]
+Size = Annotated[int | None, option(panel=MODEL, text="Side of its images in pixels. Default: the model's own.")]
+Mean = Annotated[
+    str | None, option(panel=MODEL, text="Mean per channel, as 0.485,0.456,0.406. Default: the model's own.")
+]
+Std = Annotated[str | None, option(panel=MODEL, text="Standard deviation per channel. Default: the model's own.")]
+Interpolation = Annotated[
+    str | None,
+    option(panel=MODEL, text="bilinear, bicubic, nearest or lanczos. Default: the model's own."),
+]
+Fit = Annotated[str, option(panel=MODEL, text="crop or pad to the square; the ratio is always kept.")]
+Device = Annotated[str | None, option(panel=MODEL, text="cuda, mps or cpu. Default: the fastest there is.")]
+
+# Output and the rest ------------------------------------------------------------------------------------------------
+Seed = Annotated[int, option(panel=OUTPUT, text="Of every random choice.")]
+Workers = Annotated[int | None, option(panel=OUTPUT, text="Threads that read. Default: one per core.")]
+Images = Annotated[bool, option("--images/--no-images", panel=OUTPUT, text="Small pictures on the page.")]
+Open = Annotated[bool, option("--open", panel=OUTPUT, text="Open the page in a browser at the end.")]
+Json = Annotated[bool, option("--json", panel=OUTPUT, text="Print one JSON object and nothing else; errors too.")]
+DryRun = Annotated[bool, option("--dry-run", panel=OUTPUT, text="Say what would run, with time, memory and disk.")]
+
+
+def triple(text: str | None, name: str) -> tuple[float, ...] | None:
+    """Three numbers from "0.5,0.5,0.5".
+
+    Raises:
+        InputError: they are none.
+    """
+    from eyeshot.core import InputError
+
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3:
+        raise InputError(f"{name} takes three numbers, got {text!r}. For instance {name} 0.485,0.456,0.406.")
+    return numbers
+
+
+def preparation(
+    size: int | None, mean: str | None, std: str | None, interpolation: str | None, fit: str
+) -> dict[str, Any]:
+    """How a model's images are prepared, as the public functions take it.
+
+    Raises:
+        InputError: a value that no model takes.
+    """
+    from eyeshot.core import InputError
+
+    if size is not None and size < 8:
+        raise InputError(f"--size must be at least 8 pixels, got {size}.")
+    for name, value, known in (
+        ("--interpolation", interpolation, ("bilinear", "bicubic", "nearest", "lanczos")),
+        ("--fit", fit, ("crop", "pad")),
+    ):
+        if value is not None and value not in known:
+            raise InputError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+    return {
+        "size": size,
+        "mean": triple(mean, "--mean"),
+        "std": triple(std, "--std"),
+        "interpolation": interpolation,
+        "fit": fit,
+    }

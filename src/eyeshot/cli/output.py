@@ -1,0 +1,77 @@
+"""How commands speak: results on standard output, progress and warnings on standard error, one next step at the end."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from eyeshot.core import ProgressDisplay
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def progress_shown() -> ProgressDisplay:
+    """A display on standard error, so that results can be piped; to be entered with `with`."""
+    return ProgressDisplay(sys.stderr)
+
+
+def typed_command() -> str:
+    """What was typed, for reports."""
+    return shlex.join(["eyeshot", *sys.argv[1:]])
+
+
+def as_typed(train: Path | None, **options: object) -> list[str]:
+    """The words that name the same images in the next command; none where the project file names them."""
+    words = [] if train is None else [str(train)]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output: plain data, or a report, which knows its own JSON."""
+    dump = getattr(value, "model_dump_json", None)
+    typer.echo(json_module.dumps(value, indent=2, ensure_ascii=False) if dump is None else dump(indent=2))
+
+
+def say(lines: Iterable[str], *, warning: bool = False) -> None:
+    """Notes, one a line; warnings go to standard error."""
+    for line in lines:
+        typer.echo(f"- {line}", err=warning)
+
+
+def say_next(*words: str) -> None:
+    """The one obvious next step, as a command that can be run as it stands."""
+    typer.echo(f"Next: {shlex.join(['eyeshot', *words])}")
+
+
+def plain_table(
+    *headings: str,
+    left: tuple[str, ...] = (),
+    no_wrap: bool = False,
+    overflow: Literal["fold", "crop", "ellipsis", "ignore"] = "ellipsis",
+) -> Table:
+    """A table without lines, whose headings are never cut; `left` are the headings of columns of words."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        justify: Literal["left", "right"] = "left" if heading in left else "right"
+        table.add_column(heading, justify=justify, min_width=len(heading), no_wrap=no_wrap, overflow=overflow)
+    return table
+
+
+def open_page(page: Path, *, quiet: bool) -> None:
+    """Show a page in the user's browser; say where it lies if there is none."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()) and not quiet:
+        typer.echo(f"No browser was found to open it: {page}")

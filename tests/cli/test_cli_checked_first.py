@@ -1,0 +1,86 @@
+"""What cannot be is told before any image is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import MODEL, Digits, Eyeshot
+
+TRAIN = ("train", "TRAIN", *MODEL)
+RANK = ("rank", "augmentations", "TRAIN", *MODEL)
+FACTORY = ("--model", "nowhere:factory")
+CASES = [
+    ((*TRAIN, "--augment", "inverted"), "invert"),
+    (("train", "TRAIN", "--model", "test_resnet.r160_in1k", "--weights", "none.pt"), "none.pt"),
+    ((*TRAIN, "--epochs", "0"), "--epochs"),
+    ((*TRAIN, "--val", "nowhere"), "nowhere"),
+    ((*TRAIN, "--val-share", "1.5"), "--val-share"),
+    ((*TRAIN, "--fold", "1"), "--fold 1 needs a split"),
+    ((*TRAIN, "--labels", "none.csv"), "none.csv"),
+    ((*RANK, "--candidates", "inverted"), "invert"),
+    ((*RANK, "--plot", "inverted"), "invert"),
+    ((*RANK, "--baseline-aug", "mixup"), "--baseline-aug"),
+    ((*RANK, "--test", "nowhere"), "nowhere"),
+    ((*RANK, "--val-share", "1.5"), "--val-share"),
+    ((*RANK, "--fit", "stretch"), "--fit"),
+    ((*RANK, "--fold", "1"), "--fold 1 needs a split"),
+    ((*RANK, "--labels", "none.csv"), "none.csv"),
+    (("rank", "augmentations", "TRAIN", "--model", "test_resnet.r160_in1k", "--weights", "none.pt"), "none.pt"),
+    (("audit", "TRAIN", "--test", "nowhere"), "nowhere"),
+    (("audit", "TRAIN", "--labels", "none.csv"), "none.csv"),
+    (("audit", "TRAIN", "--probabilities", "none.csv"), "none.csv"),
+    (("audit", "TRAIN", "--model", "test_resnet.r160_in1k", "--weights", "none.pt"), "none.pt"),
+    (("audit", "TRAIN", "--size", "32"), "--size belongs to a model"),
+    (("split", "TRAIN", "--folds", "1"), "--folds"),
+    (("split", "TRAIN", "--val-share", "2"), "--val-share"),
+    (("split", "TRAIN", "--small-classes", "maybe"), "--small-classes"),
+    (("split", "TRAIN", "--match-test", "nowhere"), "--val-share"),
+    (("split", "TRAIN", "--val-share", "0.2", "--match-test", "nowhere"), "nowhere"),
+    (("split", "TRAIN", "--audit", "nowhere"), "--audit"),
+    (("split", "TRAIN", "--decisions-file", "none.jsonl"), "none.jsonl"),
+    (("split", "TRAIN", "--model", "test_resnet.r160_in1k", "--weights", "none.pt"), "none.pt"),
+    (("decisions", "apply", "TRAIN", "--policy", "keep"), "keep-one"),
+    (("decisions", "apply", "TRAIN", "--policy", "group", "--audit", "nowhere"), "--audit"),
+    (("decisions", "compare", "TRAIN", "--id", "beef"), "exactly one decision"),
+    (("manifest", "export", "TRAIN"), "--csv"),
+    (("review", "TRAIN", "--audit", "nowhere"), "--audit"),
+]
+
+
+@pytest.fixture
+def no_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a header or decoding an image fails the test."""
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        pytest.fail("an image was read")
+
+    monkeypatch.setattr("eyeshot.data.headers.read_header", refuse)
+    monkeypatch.setattr("eyeshot.data.pixel_store._decode_one", refuse)
+
+
+@pytest.mark.usefixtures("no_reads")
+@pytest.mark.parametrize(("words", "named"), CASES, ids=[" ".join(words) for words, _ in CASES])
+def test_it_is_told_before_any_image_is_read(
+    eyeshot: Eyeshot, digits: Digits, words: tuple[str, ...], named: str
+) -> None:
+    done = eyeshot(*(digits.train if word == "TRAIN" else word for word in words))
+    assert done.code in (2, 3), done.err
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert named in line
+    assert done.err.splitlines()[0] == line, "progress was shown before the error"
+    assert done.out == ""
+
+
+def test_a_folder_with_another_run_is_told_before_any_image_is_read(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ("train", digits.train, *MODEL, "--epochs", "1", "--out", tmp_path / "run")
+    assert eyeshot(*run).code == 0
+    monkeypatch.setattr("eyeshot.data.table.read_headers", lambda *_, **__: pytest.fail("an image was read"))
+    for other in (("--augment", "invert"), ("--seed", "1"), ("--learning-rate", "0.1")):
+        done = eyeshot(*run, *other)
+        assert done.code == 2
+        assert "holds another run" in done.err
+        assert "--out" in done.err
