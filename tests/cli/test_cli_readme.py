@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Digits, Eyeshot
+from command_line import Eyeshot
+from PIL import ImageOps
+
+from labelled_pictures import COLOURS, picture, write_pictures
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -20,7 +23,7 @@ COMMANDS = [
 ]
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 MODEL = "resnet18.a1_in1k"
-PER_CLASS, TEST_IMAGES = 14, 20
+TEST_IMAGES = 20
 QUICK = {
     "rank": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
     "train": ("--size", "32", "--epochs", "1"),
@@ -47,24 +50,19 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(eyeshot: Eyeshot, digits: Digits, hub: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Eyeshot:
+def project(eyeshot: Eyeshot, hub: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Eyeshot:
     """The command line in a folder laid out as the README says: train/ with class folders, and test/."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
-    for label in digits.train.iterdir():
-        Path("train", label.name).mkdir(parents=True)
-        for file in sorted(label.iterdir())[:PER_CLASS]:
-            shutil.copy(file, Path("train", label.name))
+    write_pictures(Path("train"))
     Path("test").mkdir()
-    for file in sorted(digits.test.iterdir())[:TEST_IMAGES]:
-        shutil.copy(file, "test")
-    twin = next(Path("train").rglob("*.png"))
-    shutil.copy(twin, twin.with_name("twin.png"))
+    for number in range(TEST_IMAGES):
+        ImageOps.invert(picture(COLOURS["red"], 9000 + number)).save(Path("test", f"{number:02}.png"))
+    shutil.copy(Path("train", "red", "00.png"), Path("train", "red", "twin.png"))
     return eyeshot
 
 
-@pytest.mark.slow
 def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch: pytest.MonkeyPatch) -> None:
     import webbrowser
 
@@ -102,7 +100,6 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     assert trained["n_train"] + trained["n_val"] == report["n_train"] + report["n_val"] == left
 
 
-@pytest.mark.slow
 def test_the_python_example_runs_as_it_stands(project: Eyeshot) -> None:
     from torchvision.transforms import v2
 
