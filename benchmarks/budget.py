@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.common import flat as flat_links
 from benchmarks.common import keep, option, said, shared, squeezenet
 from eyeshot.core.files import make_folder
-from eyeshot.rankings import run_ranking
+from eyeshot.rankings import check_settings, prepare, run_ranking
 from eyeshot.reports import write_ranking_page, write_ranking_picture
 
 if __name__ == "__main__":
@@ -26,10 +26,9 @@ if __name__ == "__main__":
         {"model": "test_resnet.r160_in1k", "from_scratch": True} if kind == "scratch" else squeezenet(folder)
     ) | {"size": 64, "budget_s": float(option("--budget", "600"))}
     begun: list[float] = []
-    result = run_ranking(
-        folder / "data" / "pacs" / "photo", cache=out / "cache", progress=said(), test=target,
-        ranked_by_cover=lambda _: begun.append(time.perf_counter()), **options,
-    )  # fmt: skip
+    settings = check_settings(test=target, **options)
+    plan = prepare(folder / "data" / "pacs" / "photo", settings, cache=out / "cache", progress=said())
+    result = run_ranking(plan, progress=said(), ranked_by_coverage=lambda _: begun.append(time.perf_counter()))
     result.save(out)
     write_ranking_page(result, out / "augmentations.html")
     write_ranking_picture(result, out / "augmentations.svg")
@@ -42,12 +41,14 @@ if __name__ == "__main__":
             "budget": report.budget.model_dump(),
             "wall_s_from_the_ranking_by_cover_to_that_of_all": report.seconds["short runs"],
             "over_budget": report.seconds["short runs"] / report.budget.budget_s - 1,
-            "candidates": len(report.of("ranked")) + len(report.of("harder")),
+            "candidates": len(report.of("ranked")) + len(report.of("regulariser")),
             "n_train": report.n_train,
             "seconds": report.seconds,
             "answer": report.answer,
             "order": report.order.model_dump(),
-            "ranking": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("ranked")],
-            "harder": [[one.name, one.combined, one.combined_interval, one.tie_group] for one in report.of("harder")],
+            "ranking": [[one.name, one.combined, one.combined_interval, one.group] for one in report.of("ranked")],
+            "regulariser": [
+                [one.name, one.combined, one.combined_interval, one.group] for one in report.of("regulariser")
+            ],
         },
     )

@@ -20,7 +20,7 @@ SEEDS = 10
 def check_answer(report: RankingReport) -> dict[str, bool]:
     """Statements about what was planted, and whether each holds; noise is allowed for as in the ranking."""
     small, dilation = report.candidate("rotate-15"), report.candidate("dilation")
-    ahead = {other.name for other in report.of("ranked") if (other.tie_group or 0) < (dilation.tie_group or 0)}
+    ahead = {other.name for other in report.of("ranked") if (other.group or 0) < (dilation.group or 0)}
     return {
         "invert is first, and nothing else is clearly ahead of dilation": report.advice == "invert"
         and ahead <= {"invert"},

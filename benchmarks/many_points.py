@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from benchmarks.common import keep
-from eyeshot.rankings.augmentations.clouds import cover_by_cloud, make_target
+from eyeshot.rankings.augmentations.coverage import make_target, measure_coverage
 
 POINTS = 20_000
 
@@ -18,7 +18,7 @@ if __name__ == "__main__":
     labels = random.integers(0, 10, POINTS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     begin = time.perf_counter()
-    cover = cover_by_cloud(make_target(target), views[:, None], labels)
+    cover = measure_coverage(make_target(target), views[:, None], labels)
     seconds = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     keep(

@@ -96,8 +96,8 @@ def judge(result: AugmentationRanking, family: str) -> dict[str, object]:
     """Whether the answer is right, and why."""
     report = result.report
     ranked = report.of("ranked")
-    first = [one for one in ranked if one.tie_group == 1]
-    with_clean = report.candidate("no-op").tie_group == 1
+    first = [one for one in ranked if one.group == 1]
+    with_clean = report.candidate("no-op").group == 1
     ratio = report.shift.ratio or 0.0
     found = any(one.family == family for one in first) and not with_clean and 3 * len(first) <= len(report.candidates)
     return {

@@ -53,7 +53,7 @@ if __name__ == "__main__":
     rows = [
         {
             "sources": sample,
-            "draws": draws,
+            "samples_per_image": draws,
             "spearman_with_largest": agreement((sample, draws, 0), (*SETTINGS[0], 0)),
             "spearman_with_other_seed": agreement((sample, draws, 0), (sample, draws, 1)),
         }

@@ -20,17 +20,17 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     _be_nice()
     try:
-        return int(options.act(options, arguments))
+        return int(options.act(options))
     except EyeshotError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _run(options: argparse.Namespace, arguments: list[str]) -> int:
+def _run(options: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.augmentation_truth.recipes import MODELS, users_model
-    from benchmarks.augmentation_truth.runner import Runner, run, start_others
+    from benchmarks.augmentation_truth.runner import Runner, run
     from benchmarks.augmentation_truth.sources import BUILT_IN
     from benchmarks.augmentation_truth.work_list import work_list
 
@@ -60,15 +60,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         pause_while=options.pause_while,
         again=options.again,
         targets=tuple(options.target),
+        processes=options.processes,
     )
-    others = start_others(options.processes - 1, arguments) if options.processes > 1 else []
     done = run(wanted, models, runner, _say)
-    codes = [other.wait() for other in others]
-    _say(f"{done} trainings done by this process; tables in {runner.tables}")
-    return max(codes, default=0)
+    _say(f"{done} trainings done; tables in {runner.tables}")
+    return 0
 
 
-def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
+def _check_recipe(options: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, check_recipe
@@ -82,7 +81,7 @@ def _check_recipe(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
-def _judge(options: argparse.Namespace, _: list[str]) -> int:
+def _judge(options: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.augmentation_truth.judging import lines_of, publish, read_judgement, score_missing

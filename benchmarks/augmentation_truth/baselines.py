@@ -15,9 +15,9 @@ from eyeshot.augment import Augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import Plan
+from eyeshot.rankings.augmentations.context import make_context, trained_backbone, without_repeats
 from eyeshot.rankings.augmentations.data import decode_tables
-from eyeshot.rankings.augmentations.measure import draws_of, views_of
-from eyeshot.rankings.augmentations.set_up import set_up, trained_backbone
+from eyeshot.rankings.augmentations.settings import samples_of
 from eyeshot.training import joined, read_validation, train
 
 Array = NDArray[np.float64]
@@ -39,13 +39,15 @@ def frechet_distances(plan: Plan) -> dict[str, float]:
     Takes features and baseline from the cache that `cover` left.
     """
     data = decode_tables(plan.tables, plan.backbone.geometry, plan.settings, cache=plan.cache)
+    data, _ = without_repeats(data)
     backbone, head, _, _ = trained_backbone(plan, data, SILENT, "")
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=plan.settings.batch_size)
-    bench = set_up(plan, data, bank, head, SILENT)
+    context = make_context(plan, data, bank, head, SILENT)
     found = {}
     for candidate in plan.candidates:
-        points, present, _ = views_of(bench, candidate, draws_of((candidate,), plan.settings.samples_per_image))
-        found[candidate.name] = frechet(np.concatenate([bench.clean, points[present]]), bench.target.points)
+        samples = samples_of((candidate,), plan.settings.samples_per_image)
+        points, present, _ = context.source_samples(candidate, samples)
+        found[candidate.name] = frechet(np.concatenate([context.probe.sources, points[present]]), context.target.points)
     return found
 
 

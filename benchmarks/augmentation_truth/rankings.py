@@ -28,12 +28,12 @@ def product_ranking(rows: Sequence[ScoreRow]) -> Values:
     """The ranked candidates by what ranks them; label destroyers below all. Harder ones have no place in it."""
     placed = {row["candidate"]: -float(row["rank"]) for row in rows if row["role"] == "ranked" and row["rank"]}
     below = min(placed.values(), default=0.0) - 1
-    return placed | {row["candidate"]: below for row in rows if row["role"] == "destroyer"}
+    return placed | {row["candidate"]: below for row in rows if row["role"] == "label-breaking"}
 
 
 def product_gain(rows: Sequence[ScoreRow]) -> Values:
     """What the ranking is by, for signs and pictures: above 0 is better than clean."""
-    ranked = [row for row in rows if row["role"] in ("ranked", "destroyer") or row["candidate"] == CLEAN]
+    ranked = [row for row in rows if row["role"] in ("ranked", "label-breaking") or row["candidate"] == CLEAN]
     by = "combined" if any(row["combined"] is not None for row in ranked) else "score"
     found = {row["candidate"]: row[by] for row in ranked if row[by] is not None}
     # The gain is over the no-op: clean itself is no loss.
@@ -43,7 +43,7 @@ def product_gain(rows: Sequence[ScoreRow]) -> Values:
 def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
     """Every single score of `augmentations.json`, and of the baselines those that the scores' run measured."""
     found = {}
-    for name in (*SINGLE, "cover_after_run", "validation", *BASELINES):
+    for name in (*SINGLE, "post_training_coverage", "validation", *BASELINES):
         sign = -1.0 if name in LESS_IS_BETTER else 1.0
         values = {row["candidate"]: sign * float(row[name]) for row in rows if row[name] is not None}
         if len(set(values) - set(CONTROLS)) > 3:

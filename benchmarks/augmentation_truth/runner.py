@@ -1,21 +1,19 @@
-"""The runner: trains what is missing in the tables, one training after the other, and writes rows as they come.
+"""The runner: a sweep's executor trains what is missing in the tables, in one process or several, and rows are written
+as they come.
 
-Several processes share one work list: each takes the next training that nobody holds. A lock of the operating system
-marks a training as taken and is gone with its process, so that a killed one leaves nothing behind.
+Each training is a trial of a sweep's store: its rows are kept there the moment it is finished, and its lock marks it as
+taken, so that two commands may share one table and a kill leaves nothing half.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import filelock
-import xxhash
+from typing import NamedTuple
 
 from benchmarks.augmentation_truth.frozen_head import fit_and_read
 from benchmarks.augmentation_truth.progress import TimeLeft
@@ -31,17 +29,12 @@ from benchmarks.augmentation_truth.trained import Probabilities, accuracies, tra
 from benchmarks.augmentation_truth.work_list import Wanted
 from benchmarks.common import ROOT
 from eyeshot.augment import Augmentation
-from eyeshot.core import describe_hardware
-from eyeshot.core.errors import EyeshotError, ModelError
-from eyeshot.core.files import make_folder
+from eyeshot.core import describe_hardware, key_of
+from eyeshot.core.errors import ModelError
 from eyeshot.models import choose_device
+from eyeshot.sweep import InProcess, Processes, SweepStore, Trial
 
 PAUSE_S = 2.0
-PARENT = "EYESHOT_TRUTH_PARENT"
-
-
-class StoppedError(EyeshotError):
-    """Nobody waits for this process any more."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,7 @@ class Runner:
         pause_while: nothing is computed while this file exists.
         again: also train what the tables hold in a spoilt or outdated state.
         targets: folders of a user's own.
+        processes: trainings at the same time.
     """
 
     tables: Path
@@ -63,6 +57,7 @@ class Runner:
     pause_while: Path | None = None
     again: bool = False
     targets: tuple[Path, ...] = ()
+    processes: int = 1
 
     @property
     def cache(self) -> Path:
@@ -70,14 +65,7 @@ class Runner:
         return self.work / "cache"
 
     def wait(self) -> None:
-        """Return once the pause file is gone.
-
-        Raises:
-            StoppedError: the process that started this one was killed.
-        """
-        parent = os.environ.get(PARENT)
-        if parent is not None and hasattr(os, "getppid") and os.getppid() != int(parent):
-            raise StoppedError("The process that started this one is gone.")
+        """Return once the pause file is gone."""
         while self.pause_while is not None and self.pause_while.exists():
             time.sleep(PAUSE_S)
 
@@ -96,7 +84,7 @@ class Bench:
     @property
     def catalogue(self) -> dict[str, str]:
         """Fingerprints of the candidates."""
-        return {name: candidate_fingerprint(one) for name, one in self.candidates.items()}
+        return {name: candidate_fingerprint(augmentation) for name, augmentation in self.candidates.items()}
 
     def states(self, keys: list[Key]) -> dict[Key, str]:
         """How far each training is, as the table says now."""
@@ -104,37 +92,101 @@ class Bench:
             states(read_table(self.file), keys, targets=self.task.targets, recipe=self.recipe, catalogue=self.catalogue)
         )
 
+    def trial(self, key: Key) -> Trial:
+        """One training; two tables of the same training are two pieces of work."""
+        return Trial(id=key_of(str(self.file.resolve()), self.recipe, self.catalogue[key[0]], list(key)), name=key[0])
+
+
+class Item(NamedTuple):
+    """One training: its table, candidate and seed."""
+
+    wanted: Wanted
+    key: Key
+
+
+@dataclass(eq=False)
+class Training:
+    """The task of the executor: the rows of one training; None where they stand in the table or another process has it.
+
+    Images are decoded once in each process.
+    """
+
+    models: Mapping[str, Model]
+    runner: Runner
+    commit: str
+    _benches: dict[Wanted, Bench] = field(default_factory=dict)
+
+    def __call__(self, item: Item) -> list[Row] | None:
+        """Train, or take the rows of a training that was finished but not written.
+
+        Raises:
+            ModelError: the training diverged.
+        """
+        self.runner.wait()
+        bench = self.bench(item.wanted)
+        redo = ("missing", "stale", "spoilt") if self.runner.again else ("missing",)
+        if bench.states([item.key])[item.key] not in redo:
+            return None
+        store = SweepStore(self.runner.work / "trials", "truth", states=json_rows, evaluations=json_rows)
+        trial, seed = bench.trial(item.key), item.key[1]
+        with store.claim(trial) as is_mine:
+            # Another process may have finished it in between.
+            if not is_mine or bench.states([item.key])[item.key] not in redo:
+                return None
+            rows: list[Row] | None = store.evaluation(trial, seed, (0,))
+            if rows is None:
+                rows = train_rows(bench, item.key, self.runner, self.commit, store.trial_folder(trial) / "run")
+                store.keep_evaluation(trial, seed, (0,), rows)
+            add_training(bench.file, rows)
+        return rows
+
+    def bench(self, wanted: Wanted) -> Bench:
+        """What all trainings of a table share."""
+        if wanted not in self._benches:
+            self._benches[wanted] = open_bench(wanted, self.models[wanted.model], self.runner)
+        return self._benches[wanted]
+
+
+class _JsonRows:
+    """Rows as bytes, for the store."""
+
+    def dumps(self, rows: list[Row]) -> bytes:
+        return json.dumps([asdict(row) for row in rows]).encode()
+
+    def loads(self, content: bytes) -> list[Row]:
+        return [Row(**values) for values in json.loads(content)]
+
+
+json_rows = _JsonRows()
+
 
 def run(wanted: list[Wanted], models: Mapping[str, Model], runner: Runner, say: Callable[[str], None]) -> int:
-    """Train all that is missing; returns how many trainings this process did.
+    """Train all that is missing; returns how many trainings were done.
 
     Raises:
         InputError: folders, candidates or tables that cannot be used.
         StorageError: the disk is full; rows that were written stay, the same command goes on.
     """
     left = TimeLeft(wanted, runner.tables)
-    commit, done = commit_now(), 0
+    task, done = Training(models, runner, commit_now()), 0
+    executor = InProcess() if runner.processes == 1 else Processes(runner.processes)
     for table in wanted:
-        bench = open_bench(table, models[table.model], runner)
+        bench = task.bench(table)
         for problem in read_table(bench.file).problems:
             say(f"left out: {problem}")
-        redo = ("missing", "stale", "spoilt") if runner.again else ("missing",)
-        stale = [key for key, state in bench.states(table.keys).items() if state in ("stale", "spoilt")]
+        progress = bench.states(table.keys)
+        stale = [key for key, state in progress.items() if state in ("stale", "spoilt")]
         if stale:
             what = "trained again" if runner.again else "not trained again without --again"
             say(f"{bench.file.name}: {len(stale)} trainings are of another version or edited by hand; {what}.")
-        for key in table.keys:
-            runner.wait()
-            if bench.states([key])[key] not in redo:
-                continue
-            with _claim(runner.work, bench, key) as mine:
-                # Another process may have finished it while this one waited for nothing.
-                if not mine or bench.states([key])[key] not in redo:
-                    continue
-                rows = _train_one(bench, key, runner, commit, say)
-                if rows is None:
-                    continue
-                add_training(bench.file, rows)
+        items = [Item(table, key) for key in table.keys if progress[key] != "done"]
+        sent = task if runner.processes == 1 else Training(models, runner, task.commit)
+        for item, rows in executor.map(sent, items):
+            if isinstance(rows, ModelError):
+                say(f"{bench.file.name}: {item.key[0]}, seed {item.key[1]} has no row: {rows}")
+            elif isinstance(rows, BaseException):
+                raise rows
+            elif rows is not None:
                 done += 1
                 say(left.line(rows))
         say(f"{bench.file.name}: complete" if _complete(bench, table) else f"{bench.file.name}: not complete yet")
@@ -157,31 +209,26 @@ def open_bench(table: Wanted, model: Model, runner: Runner) -> Bench:
     )
 
 
-def _train_one(bench: Bench, key: Key, runner: Runner, commit: str, say: Callable[[str], None]) -> list[Row] | None:
+def train_rows(bench: Bench, key: Key, runner: Runner, commit: str, folder: Path) -> list[Row]:
+    """Train one candidate and read it on all targets; `folder` holds the run until it is finished."""
     name, seed = key
     candidate = bench.candidates[name]
     device = str(choose_device(runner.device)[0])
     clock = time.process_time if device == "cpu" else time.perf_counter
     begin = clock()
     backbone = bench.model.load(bench.task.name, seed=seed)
-    count = len(bench.data.train.labels)
     epochs = bench.model.draws
-    try:
-        if bench.model.frozen:
-            val, found = fit_and_read(
-                backbone, bench.data, candidate,
-                seed=seed, draws=epochs, cache=runner.cache, device=device, each_step=runner.wait,
-            )  # fmt: skip
-        else:
-            settings = bench.model.settings(backbone, count, seed=seed)
-            epochs = settings.epochs
-            val, found = train_and_read(
-                backbone, bench.data, candidate, settings,
-                folder=runner.work / "runs" / _name(bench, key), device=device, each_step=runner.wait,
-            )  # fmt: skip
-    except ModelError as error:
-        say(f"{bench.file.name}: {name}, seed {seed} has no row: {error}")
-        return None
+    if bench.model.frozen:
+        val, found = fit_and_read(
+            backbone, bench.data, candidate,
+            seed=seed, draws=epochs, cache=runner.cache, device=device, each_step=runner.wait,
+        )  # fmt: skip
+    else:
+        settings = bench.model.settings(backbone, len(bench.data.train.labels), seed=seed)
+        epochs = settings.epochs
+        val, found = train_and_read(
+            backbone, bench.data, candidate, settings, folder=folder, device=device, each_step=runner.wait
+        )
     return rows_of(bench, key, val, found, epochs=epochs, seconds=clock() - begin, device=device, commit=commit)
 
 
@@ -224,29 +271,6 @@ def rows_of(
     return rows
 
 
-class _claim:
-    """Hold a training while it is done; entering gives False where another process holds it."""
-
-    def __init__(self, work: Path, bench: Bench, key: Key) -> None:
-        self._lock = filelock.FileLock(make_folder(work / "claims") / f"{_name(bench, key)}.lock", timeout=0)
-
-    def __enter__(self) -> bool:
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            return False
-        return True
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release(force=True)
-
-
-def _name(bench: Bench, key: Key) -> str:
-    # The table's own path too: two tables of the same training are two pieces of work.
-    what = (str(bench.file.resolve()), bench.recipe, bench.catalogue[key[0]], key)
-    return xxhash.xxh3_128_hexdigest(repr(what).encode())
-
-
 def _complete(bench: Bench, table: Wanted) -> bool:
     return all(state == "done" for state in bench.states(table.keys).values())
 
@@ -258,10 +282,3 @@ def commit_now() -> str:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def start_others(count: int, arguments: list[str]) -> list[subprocess.Popen[bytes]]:
-    """Start `count` more processes of the same command; they end by themselves when this one is gone."""
-    command = [sys.executable, "-m", "benchmarks.augmentation_truth", *arguments, "--processes", "1"]
-    environment = {**os.environ, PARENT: str(os.getpid())}
-    return [subprocess.Popen(command, cwd=Path.cwd(), env=environment) for _ in range(count)]

@@ -25,7 +25,7 @@ from eyeshot.rankings.augmentations.settings import check_settings
 SCORE_SEED = 1000
 SINGLE = tuple(Scores.model_fields)
 BEFORE = ("source", "target", "model", "seed", "budget_s", "candidate", "family", "role", "rank", "advice")
-AFTER = ("score", "combined", "cover_after_run", "validation", *SINGLE, "frechet", "one_epoch", "equal_cost")
+AFTER = ("score", "combined", "post_training_coverage", "validation", *SINGLE, "frechet", "one_epoch", "equal_cost")
 COLUMNS = (*BEFORE, *AFTER, "equal_cost_epochs", "shift_weight", "seconds", "commit")
 NUMBERS = {*AFTER, "rank", "advice", "seed", "budget_s", "equal_cost_epochs", "shift_weight", "seconds"}
 ScoreRow = dict[str, Any]
@@ -79,7 +79,7 @@ def score_task(
         settings = cover_settings(task, model, target, candidates=candidates, budget_s=budget_s)
         begin = time.process_time()
         plan = prepare(task.folder / "train", check_settings(**settings), cache=work / "score-cache")
-        found = run_ranking(task.folder / "train", plan=plan, cache=work / "score-cache").report
+        found = run_ranking(plan).report
         costs.append(time.process_time() - begin)
         distances = frechet_distances(plan)
         rows += [_row(task, model, target, found, one, distances, budget_s, commit) for one in found.candidates]
@@ -129,7 +129,7 @@ def _row(
         "advice": int(report.advice == one.name),
         "score": one.score,
         "combined": one.combined,
-        "cover_after_run": None if run is None else run.cover_after_run_gain,
+        "post_training_coverage": None if run is None else run.post_training_coverage_gain,
         "validation": None if run is None else run.log_loss_gain,
         **one.scores.model_dump(),
         "frechet": distances.get(one.name),

@@ -22,12 +22,12 @@ from .data.new_project import init as init
 from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
+from .ledger.job import train as train
 from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
-from .training.job import train as train
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
 

@@ -40,7 +40,7 @@ def eyeshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A baseline of few epochs, and maps that take no time."""
-    from eyeshot.rankings.augmentations import projection
+    from eyeshot.rankings.augmentations import maps
     from eyeshot.training import baseline
 
     usual = baseline.default_settings
@@ -51,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(baseline, "default_settings", few)
     for name in ("_tsne", "_umap"):
-        monkeypatch.setattr(projection, name, lambda points, *_: projection._pca(points))
+        monkeypatch.setattr(maps, name, lambda points, *_: maps._pca(points))
 
 
 @pytest.fixture(scope="session")

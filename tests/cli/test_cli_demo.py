@@ -19,7 +19,7 @@ from eyeshot.rankings.augmentations.report import Role
 
 def ranked(name: str, score: float, *, low: float, role: Role = "ranked") -> Candidate:
     return Candidate(
-        name=name, family="colour", model="net", role=role, score=score, interval=(low, score + 0.05), tie_group=1
+        name=name, family="colour", model="net", role=role, score=score, interval=(low, score + 0.05), group=1
     )
 
 
@@ -37,7 +37,7 @@ def test_where_what_was_planted_came_is_said_with_its_figures() -> None:
             ranked("invert", 0.3, low=0.25),
             ranked("rotate-15", 0.1, low=0.05),
             ranked("mirror", 0.01, low=-0.02),
-            ranked("half-turns", -0.2, low=-0.3, role="destroyer"),
+            ranked("half-turns", -0.2, low=-0.3, role="label-breaking"),
         )
     )
     assert lines == [

@@ -45,13 +45,13 @@ def test_the_command_prints_the_ranking_and_writes_its_files(eyeshot: Eyeshot, d
     assert report.command == shlex.join(
         ["eyeshot", "rank", "augmentations", str(digits.train), "--test", str(digits.test), *MODEL, *FEW]
     )
-    assert report.answer[0] in done.out
+    assert report.headline in done.out
     best = report.of("ranked")[0]
     (row,) = [line for line in done.out.splitlines() if re.match(r"\s*1\s+invert\s", line)]
     assert f"{100 * best.score:+.1f}" in row
-    assert f"{100 * best.scores.label_consistent_coverage:.0f} %" in row
+    assert f"{100 * best.scores.consistent_coverage:.0f} %" in row
     assert "v2.RandomInvert(p=0.5)," in done.out
-    assert re.search(rf"harder, not wider .*: {', '.join(MIXING)}", done.out)
+    assert re.search(rf"regularisers .*: {', '.join(MIXING)}", done.out)
     for name in ("augmentations.html", "augmentations.json", "uncovered.csv"):
         assert str(out / name) in done.out
     assert str(Path("eyeshot-out/cache").resolve()) in done.out

@@ -22,7 +22,7 @@ def test_a_training_writes_its_result_with_probabilities_and_says_where(eyeshot:
     done = train(eyeshot, digits, "--augment", "invert", "--augment", "mixup")
     assert done.code == 0
     (folder,) = Path("eyeshot-out/runs").resolve().iterdir()
-    assert folder.name == "test_resnet.r160_in1k+invert+mixup+seed0"
+    assert re.fullmatch(r"\d{8}-\d{4}-test_resnet-invert\+mixup-s0", folder.name)
     assert str(folder) in done.out
     result = TrainResult.model_validate_json((folder / "result.json").read_text("utf-8"))
     assert result.augmentations == ("invert", "mixup")
@@ -39,7 +39,7 @@ def test_a_training_writes_its_result_with_probabilities_and_says_where(eyeshot:
 def test_the_order_of_augmentations_is_kept(eyeshot: Eyeshot, digits: Digits):
     done = train(eyeshot, digits, "--augment", "mirror", "--augment", "invert", "--dry-run")
     assert "mirror, invert" in done.out
-    assert "+mirror+invert+" in done.out
+    assert "-mirror+invert-s0" in done.out
 
 
 def test_the_same_command_takes_the_finished_run_and_leaves_it(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):

@@ -138,16 +138,16 @@ def _candidate(
     random = np.random.default_rng(seed)
     reach = score if score is not None else float(random.normal(0, 0.01))
     width = 0.018 + 0.1 * abs(reach)
-    destroyed = role == "destroyer"
+    destroyed = role == "label-breaking"
     mixing = family == "mixing"
     scores = Scores(
         coverage=0.41 + reach * 1.1,
         density=0.52 + 2 * reach,
         nearest_distance=1.31 - 2 * reach,
-        label_consistent_coverage=None if mixing else 0.33 + reach,
-        coverage_gain=reach * 1.1,
-        reach=None if mixing else reach,
-        only_reached=max(0, int(reach * 120)),
+        consistent_coverage=None if mixing else 0.33 + reach,
+        raw_coverage_gain=reach * 1.1,
+        coverage_gain=None if mixing else reach,
+        only_covered=max(0, int(reach * 120)),
         affinity=0.42 if destroyed else 0.97 - 2 * abs(reach),
         affinity_worst_class=0.05 if destroyed else 0.71,
         relearnability=None if mixing else 0.31 if destroyed else 0.92,
@@ -162,11 +162,11 @@ def _candidate(
         model="squeezenet1_1.tv_in1k",
         role=role,
         rank=rank,
-        tie_group=None if rank is None else 1 if rank <= 3 else 2 + (rank - 4) // 7,
+        group=None if rank is None else 1 if rank <= 3 else 2 + (rank - 4) // 7,
         score=score,
         interval=None if score is None else (score - width, score + width * 0.9),
         scores=scores,
-        missing={"label_consistent_coverage": "labels are mixed", "reach": "labels are mixed"} if mixing else {},
+        missing={"consistent_coverage": "labels are mixed", "coverage_gain": "labels are mixed"} if mixing else {},
         reasons=[
             f"covers {100 * reach:.1f} points more of the target than the identity control"
             if not destroyed
@@ -174,7 +174,7 @@ def _candidate(
         ],
         per_class={
             label: ClassScores(
-                reached=int(random.integers(-2, 4) + reach * 80),
+                covered=int(random.integers(-2, 4) + reach * 80),
                 affinity=float(random.uniform(0.6, 1)),
                 relearnability=float(random.uniform(0.7, 1)),
                 retention=float(random.normal(-0.01, 0.03)),
@@ -189,8 +189,8 @@ def _candidate(
         else [],
         warnings=["The operation failed on 37 of 1,000 samples (empty edge map)."] if name == "canny-edges" else [],
         left_out=37 if name == "canny-edges" else 0,
-        views=4000,
-        draws=4,
+        samples=4000,
+        samples_per_image=4,
         description=f"{name.replace('-', ' ')}, as in the catalogue",
         recipe=lines,
     )
@@ -203,7 +203,7 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         _candidate(name, family, "ranked", score, rank, classes, rank)
         for rank, (name, family, score) in enumerate(RANKED, start=1)
     ]
-    for role, entries in (("harder", HARDER), ("destroyer", DESTROYERS), ("control", CONTROLS)):
+    for role, entries in (("regulariser", HARDER), ("label-breaking", DESTROYERS), ("control", CONTROLS)):
         candidates += [
             _candidate(name, family, role, 0.0 if name == "no-op" else None, None, classes, 100 + number)
             for number, (name, family) in enumerate(entries)
@@ -250,16 +250,16 @@ def make_report(classes: list[str] | None = None, **changes: object) -> RankingR
         size=128,
         fit="crop",
         neighbours=5,
-        draws=4,
-        sample=1000,
+        samples_per_image=4,
+        max_images=1000,
         seed=0,
-        ranked_by="reach",
+        ranked_by="coverage_gain",
         shift=Shift(
             target_coverage=0.39,
             held_out_coverage=0.96,
             ratio=0.41,
-            target_reached=0.28,
-            held_out_reached=0.68,
+            target_consistent=0.28,
+            held_out_consistent=0.68,
             weight=0.59,
             domain_auc=0.998,
             count=334,
@@ -307,7 +307,7 @@ def make_map(
     train: int = 500,
     target: int = 400,
     validation: int = 200,
-    views: int = 180,
+    samples: int = 180,
 ) -> JointMap:
     """A joint map: islands of classes, the target apart, sketches between."""
     random = np.random.default_rng(seed)
@@ -319,16 +319,16 @@ def make_map(
         "posterize": 0.2,
         "trivial-augment-wide": 0.25,
     }
-    sizes = {"train": train, "target": target, "validation": validation} | dict.fromkeys(MAPPED, views)
+    sizes = {"train": train, "target": target, "validation": validation} | dict.fromkeys(MAPPED, samples)
     count = sum(sizes.values())
     cloud = np.repeat(list(sizes), list(sizes.values()))
     truth = random.integers(0, len(classes), count)
     # Views are of training images, point for point.
     for name in MAPPED:
-        truth[cloud == name] = truth[cloud == "train"][np.arange(views) % train]
+        truth[cloud == name] = truth[cloud == "train"][np.arange(samples) % train]
     source = np.array([f"photo/{classes[k]}/{n:04d}.jpg" for n, k in enumerate(truth)])
     for name in MAPPED:
-        source[cloud == name] = source[cloud == "train"][np.arange(views) % train]
+        source[cloud == name] = source[cloud == "train"][np.arange(samples) % train]
     step = np.array([steps.get(name, 0.03) for name in cloud]) + random.normal(0, 0.16, count)
     thumbnails = np.empty((count, 32, 32, 3), np.uint8)
     for point in range(count):

@@ -6,17 +6,17 @@ import numpy as np
 from synthetic_ranking import make_map, make_pictures, make_report
 
 from eyeshot.rankings.augmentations.report import (
-    Base,
+    BaselineAugmentation,
     Budget,
     Candidate,
-    Confirmed,
+    FullTraining,
     ModelPair,
     ModelRow,
     ModelTable,
     Order,
     Part,
     RankingReport,
-    Round,
+    Rung,
     ShortRun,
 )
 from eyeshot.rankings.augmentations.result import AugmentationRanking
@@ -30,28 +30,28 @@ PUSHED_UP = {"trivial-augment-wide": 0.08, "crop-strong": 0.06, "grey": 0.05, "m
 
 def _run(candidate: Candidate, random: np.random.Generator, position: int) -> ShortRun:
     network = position < 8
-    reach = candidate.scores.reach or 0.0
+    reach = candidate.scores.coverage_gain or 0.0
     gain = PULLED_DOWN.get(candidate.name, 0) + PUSHED_UP.get(candidate.name, 0) + float(random.normal(0, 0.01))
     accuracy = 0.4 * gain
-    harder = candidate.role == "harder"
+    harder = candidate.role == "regulariser"
     return ShortRun(
-        stage="network" if network else "head",
-        starts=2,
+        stage="network" if network else "probe",
+        seeds=2,
         steps=240 if network else 0,
-        rounds=2 if network else 1,
+        rungs=2 if network else 1,
         accuracy=0.871 + accuracy,
         accuracy_gain=accuracy,
         log_loss=0.412 - gain,
         log_loss_gain=gain,
         log_loss_interval=(gain - 0.028, gain + 0.026),
-        cover_after_run=0.36 + 0.6 * reach,
-        cover_after_run_gain=0.6 * reach + float(random.normal(0, 0.008)),
-        cover_after_run_interval=(0.6 * reach - 0.02, 0.6 * reach + 0.02),
+        post_training_coverage=0.36 + 0.6 * reach,
+        post_training_coverage_gain=0.6 * reach + float(random.normal(0, 0.008)),
+        post_training_coverage_interval=(0.6 * reach - 0.02, 0.6 * reach + 0.02),
         balance=0.87 + 0.3 * reach,
         confidence=0.61 + 0.5 * reach,
-        hidden_before=0.58 if harder else None,
-        hidden_after=0.66 + 0.03 * position if harder else None,
-        hidden_gain=0.02 + 0.03 * position if harder else None,
+        half_masked_before=0.58 if harder else None,
+        half_masked_after=0.66 + 0.03 * position if harder else None,
+        half_masked_gain=0.02 + 0.03 * position if harder else None,
         ended="the loss was not finite after 120 steps" if candidate.name == "motion-blur" else None,
     )
 
@@ -69,30 +69,30 @@ def _mix(candidates: list[Candidate], values: dict[str, list[float]]) -> None:
             for name, column in values.items()
         }
         gains = {name: part.standardised for name, part in candidate.parts.items()}
-        other = gains["hidden"] if "hidden" in gains else max(gains["reach"], gains["cover_after_run"])
+        other = gains["hidden"] if "hidden" in gains else max(gains["coverage_gain"], gains["post_training_coverage"])
         weight = 0.5 if "hidden" in gains else WEIGHT
-        validation = max(gains.get("head", gains["validation"]), gains["validation"])
+        validation = max(gains.get("probe_validation", gains["validation"]), gains["validation"])
         candidate.combined = weight * other + (1 - weight) * validation
         candidate.combined_interval = (candidate.combined - 1.1, candidate.combined + 1.0)
     candidates.sort(key=lambda one: -(one.combined or 0.0))
     best = candidates[0].combined or 0.0
     for rank, candidate in enumerate(candidates, start=1):
         candidate.rank = rank
-        candidate.tie_group = 1 + int((best - (candidate.combined or 0.0)) // 2.1)
+        candidate.group = 1 + int((best - (candidate.combined or 0.0)) // 2.1)
 
 
 def make_full_report(classes: list[str] | None = None, **changes: object) -> RankingReport:
     """The report with everything that a budget and several models bring."""
     report = make_report(classes)
     random = np.random.default_rng(7)
-    ranked, harder = report.of("ranked"), report.of("harder")
+    ranked, harder = report.of("ranked"), report.of("regulariser")
     for position, candidate in enumerate([*ranked, *harder]):
         candidate.run = _run(candidate, random, position if candidate.role == "ranked" else position - len(ranked))
     runs = {one.name: one.run for one in [*ranked, *harder] if one.run is not None}
     values = {
-        "reach": [one.scores.reach or 0.0 for one in ranked],
-        "cover_after_run": [runs[one.name].cover_after_run_gain or 0.0 for one in ranked],
-        "head": [0.3 * (runs[one.name].log_loss_gain or 0.0) for one in ranked],
+        "coverage_gain": [one.scores.coverage_gain or 0.0 for one in ranked],
+        "post_training_coverage": [runs[one.name].post_training_coverage_gain or 0.0 for one in ranked],
+        "probe_validation": [0.3 * (runs[one.name].log_loss_gain or 0.0) for one in ranked],
         "validation": [0.6 * (runs[one.name].log_loss_gain or 0.0) for one in ranked],
     }
     _mix(ranked, values)
@@ -100,16 +100,17 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
         harder,
         {
             "validation": [0.6 * (runs[one.name].log_loss_gain or 0.0) for one in harder],
-            "hidden": [runs[one.name].hidden_gain or 0.0 for one in harder],
+            "hidden": [runs[one.name].half_masked_gain or 0.0 for one in harder],
         },
     )
-    ranked[-1].parts["cover_after_run"] = Part(value=None, standardised=0, rank=None)
-    rest = [one for one in report.candidates if one.role in ("destroyer", "control")]
+    ranked[-1].parts["post_training_coverage"] = Part(value=None, standardised=0, rank=None)
+    rest = [one for one in report.candidates if one.role in ("label-breaking", "control")]
     by_cover = sorted(
-        ranked, key=lambda one: -max(one.parts["reach"].standardised, one.parts["cover_after_run"].standardised)
+        ranked,
+        key=lambda one: -max(one.parts["coverage_gain"].standardised, one.parts["post_training_coverage"].standardised),
     )
     by_validation = sorted(
-        ranked, key=lambda one: -max(one.parts["head"].standardised, one.parts["validation"].standardised)
+        ranked, key=lambda one: -max(one.parts["probe_validation"].standardised, one.parts["validation"].standardised)
     )
     advice = ranked[0].name
     return report.model_copy(
@@ -118,19 +119,19 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
             "advice": advice,
             "headline": f"Train with {advice}: it has the highest score, and validation does not contradict it.",
             "answer": [f"{advice} has the largest coverage gain, and its validation log loss is no worse."],
-            "base": Base(
+            "baseline_augmentation": BaselineAugmentation(
                 name="train.py:transform",
-                destroys=["Its half turns make arrow and tree alike: a head tells them apart in 31 % of cases."],
+                label_breaking=["Its half turns make arrow and tree alike: a head tells them apart in 31 % of cases."],
                 score=0.018,
             ),
             "budget": Budget(
                 budget_s=900,
                 used_s=874.2,
-                starts=2,
-                rounds=[
-                    Round(stage="head", candidates=26, steps=0, seconds=None),
-                    Round(stage="network", candidates=12, steps=120, seconds=402.5),
-                    Round(stage="network", candidates=6, steps=240, seconds=430.7),
+                seeds=2,
+                rungs=[
+                    Rung(stage="probe", candidates=26, steps=0, seconds=None),
+                    Rung(stage="network", candidates=12, steps=120, seconds=402.5),
+                    Rung(stage="network", candidates=6, steps=240, seconds=430.7),
                 ],
                 steps=6480,
                 share_of_full=0.0041,
@@ -141,15 +142,15 @@ def make_full_report(classes: list[str] | None = None, **changes: object) -> Ran
                 weight=WEIGHT,
                 weight_words="Clean training covers 39 % of the target where it covers 96 % of held-out training "
                 "images: cover counts 59 %, validation 41 %.",
-                spreads=dict.fromkeys(values, SPREAD),
+                units=dict.fromkeys(values, SPREAD),
                 agreement=0.14,
-                by_cover=[one.name for one in by_cover],
+                by_coverage=[one.name for one in by_cover],
                 by_validation=[one.name for one in by_validation],
                 words="The two orders disagree: what helps on the target costs a little on images like training. "
                 "Validation holds no drawings, so it cannot see what sketches bring.",
             ),
-            "confirmed": [
-                Confirmed(
+            "full_training": [
+                FullTraining(
                     name=name,
                     epochs=30,
                     n_train=1336,
@@ -177,7 +178,7 @@ def _models(candidates: list[Candidate], random: np.random.Generator) -> ModelTa
         }
         roles = dict.fromkeys(MODELS, candidate.role)
         if candidate.name == "invert":
-            roles[MODELS[1]] = "destroyer"
+            roles[MODELS[1]] = "label-breaking"
             scores[MODELS[1]] = None
         rows.append(ModelRow(name=candidate.name, family=candidate.family, ranks={}, scores=scores, roles=roles))
     for model in MODELS:

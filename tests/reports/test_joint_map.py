@@ -30,7 +30,7 @@ def test_odd_points_still_have_a_frame() -> None:
 
 
 def test_what_is_switched_on_later_does_not_change_the_frames() -> None:
-    points = make_map(["a", "b"], train=30, target=30, validation=30, views=10)
+    points = make_map(["a", "b"], train=30, target=30, validation=30, samples=10)
     before = frames_of(points)
     for projection in points.projections:
         projection.xy[points.cloud == "grey"] += 100
@@ -51,14 +51,14 @@ def test_every_point_is_in_one_cloud_and_keeps_its_data() -> None:
 
 
 def test_coordinates_travel_as_float32() -> None:
-    points = make_map(["a", "b"], train=30, target=30, validation=30, views=10)
+    points = make_map(["a", "b"], train=30, target=30, validation=30, samples=10)
     text = str(figure_json(points, clouds_on_map(points, "test")))
     assert "float32" in text
     assert "float64" not in text
 
 
 def test_the_first_map_is_the_one_that_agrees_most() -> None:
-    points = make_map(["a", "b"], train=9, target=9, validation=9, views=9)
+    points = make_map(["a", "b"], train=9, target=9, validation=9, samples=9)
     assert best_projection(points) == 1
     for projection in points.projections:
         projection.info.agreement = float("nan")

@@ -115,7 +115,7 @@ def test_only_the_first_five_candidates_are_unfolded(cover: AugmentationRanking,
 
 def test_indistinguishable_groups_stand_in_one_piece(tmp_path: Path) -> None:
     report = make_report()
-    report.candidates[3].tie_group, report.candidates[2].tie_group = 1, 2
+    report.candidates[3].group, report.candidates[2].group = 1, 2
     page = written(AugmentationRanking(report, None, Pictures()), tmp_path)
     for table in re.findall(r'<table class="ranking.*?</table>', page, re.S):
         groups = re.findall(r'class="number soft group">(\d+)', table)
@@ -148,7 +148,7 @@ def test_every_candidate_has_its_place(cover: AugmentationRanking, page_text: st
         for title in ("The ranking Dot", "Label-breaking After", "Regularisers (", "Controls These", "All scores")
     ]
     parts = [text[start:end] for start, end in pairwise(places)]
-    for role, part in zip(("ranked", "destroyer", "harder", "control"), parts, strict=True):
+    for role, part in zip(("ranked", "label-breaking", "regulariser", "control"), parts, strict=True):
         assert all(candidate.name in part for candidate in cover.report.of(role))  # type: ignore[arg-type]
     assert "arrow → tree (44 %)" in parts[1]
     assert len(re.findall(r'<article class="card"', page_text)) == len(cover.report.candidates)
@@ -242,7 +242,7 @@ def test_without_a_map_neither_map_nor_library_is_there(tmp_path: Path) -> None:
 )
 def test_odd_results_give_a_page_too(changes: dict[str, object], tmp_path: Path) -> None:
     cover = AugmentationRanking(
-        make_report(**changes), make_map(["a", "b"], train=9, target=9, validation=9, views=9), Pictures()
+        make_report(**changes), make_map(["a", "b"], train=9, target=9, validation=9, samples=9), Pictures()
     )
     assert Outline(written(cover, tmp_path)).faults == []
 
@@ -258,7 +258,7 @@ def test_distances_are_named_where_they_rank(tmp_path: Path) -> None:
 def test_a_hundred_classes_and_many_files_stay_small(tmp_path: Path) -> None:
     classes = [f"class number {n} with a rather long name of its own" for n in range(100)]
     report = make_report(classes, skipped=[SkippedFile(path=f"{n}.jpg", reason="broken") for n in range(30_000)])
-    points = make_map(classes, train=20, target=20, validation=20, views=5)
+    points = make_map(classes, train=20, target=20, validation=20, samples=5)
     page = written(AugmentationRanking(report, points, make_pictures(report)), tmp_path)
     assert len(page.encode()) < 4_000_000
     assert "30,000 skipped files" in page

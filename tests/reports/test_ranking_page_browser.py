@@ -88,7 +88,7 @@ def test_the_answer_the_map_five_rows_and_the_trust_are_seen_without_scrolling(
 
 def test_a_headline_of_twenty_long_words_still_fits(chromium: Any, tmp_path: Path) -> None:
     report = make_report(headline=" ".join(["augmentation"] * 20))
-    points = make_map(report.classes, train=60, target=60, validation=60, views=10)
+    points = make_map(report.classes, train=60, target=60, validation=60, samples=10)
     path = write_ranking_page(AugmentationRanking(report, points, Pictures()), tmp_path / "augmentations.html")
     for site in opened(chromium, path, 1280, height=800):
         assert max(bottom(site, selector) for selector in ("#map-figure", ".opening .ranking", ".trust-line")) <= 800
@@ -171,7 +171,7 @@ def test_nearly_all_points_lie_inside_of_the_frame(wide: Opened) -> None:
 
 def test_points_outside_of_the_frame_are_counted(chromium: Any, tmp_path: Path) -> None:
     report = make_report()
-    points = make_map(report.classes, train=60, target=60, validation=60, views=20)
+    points = make_map(report.classes, train=60, target=60, validation=60, samples=20)
     for projection in points.projections:
         projection.xy[(points.cloud == "no-op").nonzero()[0][:3]] = 1e4
     path = write_ranking_page(AugmentationRanking(report, points, Pictures()), tmp_path / "augmentations.html")
@@ -315,7 +315,7 @@ def test_hostile_and_long_names_break_neither_page_nor_layout(chromium: Any, tmp
     report.candidates[0].name = report.advice = "generated:" + "y" * 300
     report.recipe[0] = "z" * 500
     report.headline = report.next_step = report.answer[0] = "w" * 300
-    points = make_map(classes, train=60, target=60, validation=60, views=10)
+    points = make_map(classes, train=60, target=60, validation=60, samples=10)
     points.candidates[0] = report.advice
     points = type(points)(**{**points.__dict__, "cloud": points.cloud.astype("U400"), "ids": points.ids.astype("U900")})
     points.cloud[points.cloud == "pencil-sketch"] = report.advice

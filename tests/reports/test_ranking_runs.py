@@ -77,12 +77,12 @@ def test_all_that_the_issue_of_the_run_says_is_written_out(full_page: str) -> No
     assert report.order is not None
     assert report.budget is not None
     assert report.model_table is not None
-    assert report.base is not None
+    assert report.baseline_augmentation is not None
     said = [report.order.words, report.order.weight_words, report.budget.words, report.model_table.words]
-    said += [report.base.name, "0.61 (0.28 to 0.81), n = 21"]
+    said += [report.baseline_augmentation.name, "0.61 (0.28 to 0.81), n = 21"]
     said += ["means nothing where its classes are uneven", "ended early: the loss was not finite"]
     assert [words for words in said if words not in text] == []
-    assert text.index(report.base.destroys[0]) < text.index("The ranking Dot")
+    assert text.index(report.baseline_augmentation.label_breaking[0]) < text.index("The ranking Dot")
 
 
 def test_the_ranking_by_combined_score_shows_the_score_and_its_interval(full_page: str) -> None:
@@ -101,7 +101,7 @@ def test_every_part_is_shown_by_value_mad_units_and_rank(full_page: str) -> None
         (row,) = (row for row in table.split("<tr") if f">{candidate.name}</a>" in row)
         values = [text.replace("−", "-") for text in re.findall(r'<span class="number value">([^<]*)</span>', row)]
         standings = re.findall(r'<span class="number soft">([^<]*) MAD, rank (\d+)</span>', row)
-        gain = candidate.parts["reach"]
+        gain = candidate.parts["coverage_gain"]
         assert re.search(r'data-label="rank">(\d+)<', row)[1] == str(candidate.rank)  # type: ignore[index]
         assert float(values[0]) == pytest.approx(100 * (gain.value or 0), abs=0.05)
         assert float(standings[0][0].replace("−", "-")) == pytest.approx(gain.standardised, abs=0.051)
@@ -111,13 +111,13 @@ def test_every_part_is_shown_by_value_mad_units_and_rank(full_page: str) -> None
 
 def test_regularisers_are_ranked_with_accuracy_before_and_after(full_page: str) -> None:
     table = table_after(full_page, "Regularisers")
-    harder = make_full_report().of("harder")
+    harder = make_full_report().of("regulariser")
     assert [table.index(f">{one.name}</a>") for one in harder] == sorted(
         table.index(f">{one.name}</a>") for one in harder
     )
     for one in harder:
         assert one.run is not None
-        assert f"58.0\u202f% before, {100 * (one.run.hidden_after or 0):.1f}\u202f% after" in table
+        assert f"58.0\u202f% before, {100 * (one.run.half_masked_after or 0):.1f}\u202f% after" in table
 
 
 def test_what_was_fully_trained_stands_with_its_rank_and_paired_gain(full_page: str) -> None:
@@ -130,7 +130,7 @@ def test_what_was_fully_trained_stands_with_its_rank_and_paired_gain(full_page: 
 
 def test_what_ranks_follows_the_report() -> None:
     assert ranked_by(make_full_report()) is COMBINED
-    assert ranked_by(make_full_report(), "harder") is COMBINED
+    assert ranked_by(make_full_report(), "regulariser") is COMBINED
     assert ranked_by(make_report()) is COVERAGE_GAIN
     assert ranked_by(make_report(ranked_by="nearest_distance")) is DISTANCE
 
@@ -163,7 +163,7 @@ def test_parts_are_named_after_what_was_measured() -> None:
 
 
 def test_the_axis_of_masked_images_holds_before_and_after() -> None:
-    axis = masked_axis(make_full_report().of("harder"))
+    axis = masked_axis(make_full_report().of("regulariser"))
     assert (axis.low, axis.high) == (50, 80)
     assert (masked_axis([]).low, masked_axis([]).high) == (0, 100)
 
@@ -179,7 +179,7 @@ def test_classes_that_gain_most_come_first_and_the_rest_is_counted() -> None:
     assert all(bars["axis"].low <= (bar["value"] or 0) <= bars["axis"].high for _, row in bars["rows"] for bar in row)
     best = report.of("ranked")[0]
     (_, row), *_ = bars["rows"]
-    assert row[0]["value"] == best.per_class[bars["rows"][0][0]].reached
+    assert row[0]["value"] == best.per_class[bars["rows"][0][0]].covered
     assert "retention" in row[0]["description"]
 
 
@@ -192,7 +192,7 @@ def test_a_policy_far_down_is_among_the_classes_all_the_same() -> None:
     assert bars is not None
     assert bars["candidates"][-1] == policy.name
     for one in report.candidates:
-        one.per_class = {name: ClassScores(reached=0) for name in report.classes}
+        one.per_class = {name: ClassScores(covered=0) for name in report.classes}
     assert make_class_bars(report) is None
 
 
@@ -240,9 +240,11 @@ def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> N
     report = make_full_report([bad, "a\nb", *(f"class {n}" for n in range(5))])
     assert report.order is not None
     assert report.model_table is not None
-    assert report.base is not None
-    report.order.words = report.order.by_cover[0] = report.confirmed[0].name = bad
-    report.base.name = report.base.destroys[0] = report.model_table.rows[0].name = bad
+    assert report.baseline_augmentation is not None
+    report.order.words = report.order.by_coverage[0] = report.full_training[0].name = bad
+    report.baseline_augmentation.name = report.baseline_augmentation.label_breaking[0] = report.model_table.rows[
+        0
+    ].name = bad
     report.model_table = ModelTable(
         models=[bad, *MODELS[1:]],
         pages={bad: bad},

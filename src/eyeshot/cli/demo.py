@@ -52,17 +52,15 @@ def run(
 
 def _print_demo(report: RankingReport, folder: Path) -> None:
     """The first candidates, where what was planted came, the page, and the same for one's own images."""
-    from eyeshot.core import points
     from eyeshot.rankings import planted_lines
 
     ranked = report.of("ranked")
     names = ", ".join(f"{number}. {candidate.name}" for number, candidate in enumerate(ranked[:FIRST], 1))
+    typer.echo(f"\n{report.headline}")
+    typer.echo(report.next_step)
     typer.echo(f"\nOf {len(ranked)} augmentations, these let the training images cover most of the target:\n  {names}")
     typer.echo("What was changed, and where the augmentation that does the same came:")
     for line in planted_lines(report):
         typer.echo(f"  {line}")
-    best = ranked[0]
-    if report.advice == best.name and best.score is not None:
-        typer.echo(f"Train with {best.name}: {points(best.score)} more of the target is covered than without.")
     typer.echo(f"\nPage: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}")
     typer.echo("Next, with your own images: eyeshot rank augmentations TRAIN --test TEST")

@@ -145,7 +145,7 @@ def run(
     plans = _plans(folder_of_train, several, out or workspace.results("augmentations"), dry_run=dry_run, json=json)
     if dry_run:
         return
-    results = [_rank(folder_of_train, plan, place, json=json) for plan, place in plans]
+    results = [_rank(plan, place, json=json) for plan, place in plans]
     if len(results) > 1:
         _compare(results, images=images)
     if json:
@@ -173,7 +173,7 @@ def _plans(
     cache = find_workspace().cache
     with TemporaryDirectory(prefix="eyeshot-") as passing, progress_shown() as progress:
         plans = [
-            prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress, dry_run=dry_run)
+            prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress)
             for settings in several
         ]
     names = [plan.backbone.name for plan in plans]
@@ -185,7 +185,7 @@ def _plans(
     return list(zip(plans, places, strict=True))
 
 
-def _rank(train: Path, plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRanking]:
+def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRanking]:
     """Do the work of one plan and write its results."""
     from eyeshot.cli.rank_output import print_by_coverage
     from eyeshot.core import make_folder
@@ -201,9 +201,8 @@ def _rank(train: Path, plan: Plan, place: Path, *, json: bool) -> tuple[Path, Au
                 print_by_coverage(report)
 
         result = run_ranking(
-            train, plan=plan, cache=plan.cache, progress=progress, ranked_by_cover=None if json else show,
-            command=typed_command(),
-        )  # fmt: skip
+            plan, progress=progress, ranked_by_coverage=None if json else show, command=typed_command()
+        )
         progress(0, 0, "writing the page")
         _write(result, place, images=plan.settings.images)
     return place, result

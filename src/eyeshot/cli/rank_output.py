@@ -103,7 +103,6 @@ def print_result(
     typer.echo(f"\nLines for your pipeline ({report.advice}):")
     for line in report.recipe:
         typer.echo(f"    {line}")
-    typer.echo(f"\n{report.trust}")
     typer.echo(
         f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
         f"not covered: {folder / 'uncovered.csv'}"
@@ -124,10 +123,13 @@ def print_ranking_json(results: Sequence[AugmentationRanking]) -> None:
 
 
 def _print_answer(report: RankingReport) -> None:
-    for sentence in report.answer:
-        typer.echo(sentence)
+    """The answer first, what to do now and how far to trust it; then the ranking, and what else there is to say."""
+    typer.echo(report.headline)
+    typer.echo(report.next_step)
+    typer.echo(report.trust)
     typer.echo("")
     _print_ranking(report)
+    say(report.answer)
 
 
 def _typed_again(settings: RankingSettings) -> list[str]:
@@ -144,13 +146,13 @@ def _typed_again(settings: RankingSettings) -> list[str]:
 
 
 def _print_ranking(report: RankingReport) -> None:
-    """The ranking as a table; harder candidates, label destroyers and controls below it."""
+    """The ranking as a table; label-breaking candidates and regularisers below it."""
     from rich.console import Console
 
     console = Console()
     narrow = console.width < NARROW
     of_all = report.order is not None
-    headings = ("all", "95 % interval", "reach", "after run", "val.", "tie") if of_all else BY_COVER
+    headings = ("score", "95 % interval", "gain", "post-training", "val.", "group") if of_all else BY_COVERAGE
     table = _table("", "candidate", *headings)
     if not narrow:
         table.add_column("reason")
@@ -162,23 +164,23 @@ def _print_ranking(report: RankingReport) -> None:
     if len(ranked) > SHOWN:
         console.print(f"… and {len(ranked) - SHOWN} more on the page", highlight=False)
     _legend(console, report)
-    for candidate in report.of("destroyer"):
+    for candidate in report.of("label-breaking"):
         console.print(
-            f"label destroyer: {candidate.name}: {'; '.join(candidate.reasons)}{_mixed(candidate)}",
+            f"label-breaking: {candidate.name}: {'; '.join(candidate.reasons)}{_mixed(candidate)}",
             highlight=False,
             markup=False,
         )
-    _harder(console, report)
+    _regularisers(console, report)
 
 
 def _print_confirmed(report: RankingReport) -> None:
     """What training to the end brought."""
     from rich.console import Console
 
-    if not report.confirmed:
+    if not report.full_training:
         return
     table = _table("trained to the end", "accuracy", "gain over clean", "95 % interval")
-    for trained in report.confirmed:
+    for trained in report.full_training:
         low, high = trained.gain_interval or (0.0, 0.0)
         gain = ["", ""]
         if trained.gain is not None:
@@ -210,7 +212,7 @@ def _print_models(report: RankingReport) -> None:
     console.print(compared.words, highlight=False)
 
 
-BY_COVER = ("gain", "95 % interval", "covers", "kept", "tie")
+BY_COVERAGE = ("gain", "95 % interval", "covers", "retention", "group")
 
 
 def _table(*headings: str) -> Table:
@@ -219,33 +221,33 @@ def _table(*headings: str) -> Table:
 
 def _legend(console: Console, report: RankingReport) -> None:
     what = (
-        "points of the target reached by neighbours that agree"
-        if report.ranked_by == "reach"
+        "points of the target covered with consistent labels"
+        if report.ranked_by == "coverage_gain"
         else "neighbour radii nearer to the target"
     )
     if report.order is None:
-        words = f"gain: {what}, over a no-op with as many draws. kept: change of clean accuracy."
+        words = f"gain: {what}, over the identity control. retention: change of clean accuracy."
     else:
         words = (
-            f"all: parts in robust spreads, weighted; clean is 0. reach: {what}. after run: points of the target that "
-            "clean images cover then. val.: points of probability for the right class."
+            f"score: weighted sum in MAD units (no augmentation = 0). gain: {what}. post-training: coverage gained "
+            "after a short run, points. val.: points of probability for the right class."
         )
     console.print(words, style="dim", highlight=False)
 
 
-def _harder(console: Console, report: RankingReport) -> None:
-    harder = report.of("harder")
-    if not harder:
+def _regularisers(console: Console, report: RankingReport) -> None:
+    regularisers = report.of("regulariser")
+    if not regularisers:
         return
     if report.order is None:
-        names = ", ".join(candidate.name for candidate in harder)
-        console.print(f"harder, not wider (cover cannot rank them): {names}", highlight=False)
+        names = ", ".join(candidate.name for candidate in regularisers)
+        console.print(f"regularisers (masking/mixing; coverage cannot rank them): {names}", highlight=False)
         return
-    table = _table("", "candidate", "all", "95 % interval", "val.", "half hidden", "tie")
-    for candidate in harder:
+    table = _table("", "candidate", "score", "95 % interval", "val.", "half-masked", "group")
+    for candidate in regularisers:
         ends = candidate.combined_interval
         run = candidate.run
-        hidden = None if run is None else run.hidden_gain
+        hidden = None if run is None else run.half_masked_gain
         table.add_row(
             str(candidate.rank or ""),
             candidate.name,
@@ -253,9 +255,9 @@ def _harder(console: Console, report: RankingReport) -> None:
             "–" if ends is None else f"{ends[0]:+.1f} … {ends[1]:+.1f}",
             _signed(_validation(candidate), 1),
             _signed(None if hidden is None else 100 * hidden, 1),
-            str(candidate.tie_group or ""),
+            str(candidate.group or ""),
         )
-    console.print("harder, not wider: ranked by validation and by accuracy on half hidden images", highlight=False)
+    console.print("regularisers (masking/mixing): ranked by validation and by half-masked accuracy", highlight=False)
     console.print(table)
 
 
@@ -271,36 +273,34 @@ def _mixed(candidate: Candidate) -> str:
 
 def _row(candidate: Candidate) -> list[str]:
     scores = candidate.scores
-    low, high = candidate.interval or (0.0, 0.0)
     return [
-        str(candidate.rank),
+        str(candidate.rank or "–"),
         candidate.name,
         _signed(None if candidate.score is None else 100 * candidate.score, 1),
-        f"{100 * low:+.1f} … {100 * high:+.1f}",
-        "–" if scores.label_consistent_coverage is None else f"{100 * scores.label_consistent_coverage:.0f} %",
+        _interval(candidate.interval, 100, 1),
+        "–" if scores.consistent_coverage is None else f"{100 * scores.consistent_coverage:.0f} %",
         _signed(None if scores.retention is None else 100 * scores.retention, 1),
-        str(candidate.tie_group or ""),
+        str(candidate.group or ""),
     ]
 
 
 def _row_of_all(candidate: Candidate) -> list[str]:
-    low, high = candidate.combined_interval or (0.0, 0.0)
-    after = _part(candidate, "cover_after_run")
+    after = _part(candidate, "post_training_coverage")
     return [
-        str(candidate.rank),
+        str(candidate.rank or "–"),
         candidate.name,
         _signed(candidate.combined, 1),
-        f"{low:+.1f} … {high:+.1f}",
+        _interval(candidate.combined_interval, 1, 1),
         _signed(None if candidate.score is None else 100 * candidate.score, 1),
         _signed(None if after is None else 100 * after, 1),
         _signed(_validation(candidate), 1),
-        str(candidate.tie_group or ""),
+        str(candidate.group or ""),
     ]
 
 
 def _validation(candidate: Candidate) -> float | None:
     """In points: of the head or of the network, as the ranking takes it."""
-    known = [value for name in ("head", "validation") if (value := _part(candidate, name)) is not None]
+    known = [value for name in ("probe_validation", "validation") if (value := _part(candidate, name)) is not None]
     return 100 * max(known) if known else None
 
 
@@ -310,3 +310,7 @@ def _part(candidate: Candidate, name: str) -> float | None:
 
 def _signed(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:+.{digits}f}"
+
+
+def _interval(ends: tuple[float, float] | None, factor: float, digits: int) -> str:
+    return "–" if ends is None else " … ".join(f"{factor * end:+.{digits}f}" for end in ends)

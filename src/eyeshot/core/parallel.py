@@ -83,7 +83,7 @@ def in_parallel(
     """
     if workers >= 2 and (len(items) if files is None else files) >= MANY and sys.executable:
         processes = min(workers, MOST_PROCESSES)
-        with _started(work, processes) as executor:
+        with process_pool(work, processes) as executor:
             if executor is not None:
                 try:
                     yield from _in_order(executor, _do_work, items, processes)
@@ -114,8 +114,11 @@ def _in_order(
 
 
 @contextmanager
-def _started(work: Callable[[Any], Any], workers: int) -> Iterator[Executor | None]:
-    """Worker processes, which end with the context; None where the system does not let them start."""
+def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor | None]:
+    """Worker processes that do `work`, which end with the context; None where the system does not let them start.
+
+    `send_to_pool` gives them items. They end with the parent too, also where it is killed.
+    """
     from joblib.externals.loky import ProcessPoolExecutor
 
     executor: Any = None
@@ -170,6 +173,11 @@ def _end_with(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_CHECK_S)
     os._exit(1)
+
+
+def send_to_pool(pool: Executor, item: Any) -> Future[Any]:
+    """Have a worker of a `process_pool` do its work on one item."""
+    return pool.submit(_do_work, item)
 
 
 def _do_work(item: Any) -> Any:

@@ -14,3 +14,4 @@ from .augmentations.result import JointMap as JointMap
 from .augmentations.run import run_ranking as run_ranking
 from .augmentations.settings import TRAIN_OPTIONS as TRAIN_OPTIONS
 from .augmentations.settings import RankingSettings as RankingSettings
+from .augmentations.settings import check_settings as check_settings

@@ -137,24 +137,24 @@ def make_class_bars(report: RankingReport) -> dict[str, Any] | None:
     measured = [
         candidate
         for candidate in report.of("ranked")
-        if any(scores.reached is not None for scores in candidate.per_class.values())
+        if any(scores.covered is not None for scores in candidate.per_class.values())
     ]
     policy = [candidate for candidate in measured[MOST_CANDIDATES:] if candidate.family == "policy"][:1]
     shown = [*measured[: MOST_CANDIDATES - len(policy)], *policy]
 
     def gains(label: str) -> list[int]:
-        return [candidate.per_class[label].reached or 0 for candidate in shown if label in candidate.per_class]
+        return [candidate.per_class[label].covered or 0 for candidate in shown if label in candidate.per_class]
 
     def bar(candidate: Candidate, label: str) -> dict[str, Any]:
         scores = candidate.per_class.get(label)
-        if scores is None or scores.reached is None:
+        if scores is None or scores.covered is None:
             return {"value": None, "text": "–", "description": f"{shortened(label, 40)}: not measured"}
         description = (
-            f"{shortened(label, 40)} under {shortened(candidate.name, 40)}: {signed(scores.reached, 0)} target images "
+            f"{shortened(label, 40)} under {shortened(candidate.name, 40)}: {signed(scores.covered, 0)} target images "
             f"covered beyond the identity control; affinity {percent(scores.affinity)}; "
             f"relearnability {percent(scores.relearnability)}; retention {points(scores.retention)} points"
         )
-        return {"value": scores.reached, "text": signed(scores.reached, 0), "description": description}
+        return {"value": scores.covered, "text": signed(scores.covered, 0), "description": description}
 
     labels = [label for label in report.classes if gains(label)]
     labels.sort(key=lambda label: -max(map(abs, gains(label))))

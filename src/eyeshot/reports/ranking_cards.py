@@ -10,14 +10,14 @@ from eyeshot.reports.score_breakdown import COVERAGE_SCORES, LABEL_SCORES, RUN_S
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, Candidate
 
-Role = Literal["ranked", "harder", "destroyer", "control"]
+Role = Literal["ranked", "regulariser", "label-breaking", "control"]
 
-ROLES: tuple[Role, ...] = ("ranked", "harder", "destroyer", "control")
+ROLES: tuple[Role, ...] = ("ranked", "regulariser", "label-breaking", "control")
 MOST_CLASSES = 6
 LEAST_LOSS = 0.02
 """A class that loses less than 2 points of its accuracy is not called harmed."""
 STRIP_SIDE = 96
-SHOWN_FIRST = ("reach", "coverage", "label_consistent_coverage")
+SHOWN_FIRST = ("coverage_gain", "coverage", "consistent_coverage")
 
 
 def make_strips(ranking: AugmentationRanking, most_bytes: int) -> dict[str, str]:
@@ -60,7 +60,7 @@ def make_cards(ranking: AugmentationRanking, strips: dict[str, str]) -> list[dic
     rest = [words for words in COVERAGE_SCORES if words.key not in SHOWN_FIRST]
     candidates = [candidate for role in ROLES for candidate in in_groups(ranking.report.of(role))]
     for place, candidate in enumerate(candidates, start=1):
-        gains = [(label, scores.reached or 0) for label, scores in candidate.per_class.items()]
+        gains = [(label, scores.covered or 0) for label, scores in candidate.per_class.items()]
         helped = sorted(((label, gain) for label, gain in gains if gain > 0), key=lambda pair: -pair[1])
         losses = [(label, scores.retention or 0.0) for label, scores in candidate.per_class.items()]
         harmed = sorted(((label, loss) for label, loss in losses if loss <= -LEAST_LOSS), key=lambda pair: pair[1])

@@ -38,7 +38,12 @@ MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
 UNFOLDED = 5
 """Candidates that are seen at once; a reader opens the others."""
-ROLE_WORDS = {"ranked": "ranked", "harder": "regulariser", "destroyer": "label-breaking", "control": "control"}
+ROLE_WORDS = {
+    "ranked": "ranked",
+    "regulariser": "regulariser",
+    "label-breaking": "label-breaking",
+    "control": "control",
+}
 GLOSSARY = (
     ("target", "the images that training should cover: the unlabelled test images, or the validation images"),
     ("augmented sample", "one augmented version of one training image"),
@@ -131,9 +136,9 @@ def _context(ranking: AugmentationRanking, share: float) -> dict[str, Any]:
 
 def _runs(report: RankingReport) -> dict[str, Any]:
     """What short runs and full trainings add."""
-    regularisers = report.of("harder")
-    by = ranked_by(report, "harder")
-    gains = [(row.gain, *(row.gain_interval or ())) for row in report.confirmed if row.gain is not None]
+    regularisers = report.of("regulariser")
+    by = ranked_by(report, "regulariser")
+    gains = [(row.gain, *(row.gain_interval or ())) for row in report.full_training if row.gain is not None]
     return {
         "regulariser_by": by,
         "regulariser_axis": by.axis(regularisers),
@@ -181,11 +186,11 @@ def make_model_rows(report: RankingReport) -> list[dict[str, Any]]:
     table = report.model_table
     if table is None:
         return []
-    unranked = {"destroyer": "label-breaking", "control": "control"}
+    unranked = {"label-breaking": "label-breaking", "control": "control"}
     longest = {
         (model, role): max([1, *(row.ranks.get(model) or 0 for row in table.rows if row.roles.get(model) == role)])
         for model in table.models
-        for role in ("ranked", "harder")
+        for role in ("ranked", "regulariser")
     }
     rows = []
     for row in table.rows:
@@ -199,7 +204,7 @@ def make_model_rows(report: RankingReport) -> list[dict[str, Any]]:
                     "score": row.scores.get(model),
                     "why": "" if rank is not None else unranked.get(role or "", "–"),
                     "shade": None if rank is None else 1 - (rank - 1) / max(1, length - 1),
-                    "regulariser": role == "harder",
+                    "regulariser": role == "regulariser",
                 }
             )
         rows.append({"name": row.name, "family": row.family, "cells": cells})

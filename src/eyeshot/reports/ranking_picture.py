@@ -181,7 +181,7 @@ def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> 
     by = ranked_by(report)
     scale = by.axis(report.of("ranked"))
     for row, candidate in enumerate(shown):
-        first = candidate.tie_group == 1
+        first = candidate.group == 1
         colour = TRAIN.colour if first else SOFT
         if first:
             axes.axhspan(row - 0.5, row + 0.5, facecolor=(TRAIN.colour, 0.09), linewidth=0, zorder=0)

@@ -48,7 +48,7 @@ class ScoreWords:
 
 COVERAGE_SCORES = (
     ScoreWords(
-        "reach",
+        "coverage_gain",
         "coverage gain",
         "Label-consistent coverage of the target, less that of the identity control with as many augmented samples, "
         "in points.",
@@ -62,13 +62,13 @@ COVERAGE_SCORES = (
         "share",
     ),
     ScoreWords(
-        "coverage_gain",
+        "raw_coverage_gain",
         "gain, any label",
         "Coverage less that of the identity control, in points, whatever the labels.",
         "points",
     ),
     ScoreWords(
-        "label_consistent_coverage",
+        "consistent_coverage",
         "label-consistent coverage",
         "Share of target images that are covered and whose 5 nearest training images agree on one class (at least 4 "
         "of 5). Agreement does not mean that the class is right: the target has no labels.",
@@ -88,7 +88,7 @@ COVERAGE_SCORES = (
         "number",
     ),
     ScoreWords(
-        "only_reached", "covered by it alone", "Target images that this candidate covers and no other does.", "images"
+        "only_covered", "covered by it alone", "Target images that this candidate covers and no other does.", "images"
     ),
 )
 LABEL_SCORES = (
@@ -134,14 +134,14 @@ RUN_SCORES = (
         "gain",
     ),
     ScoreWords(
-        "cover_after_run",
+        "post_training_coverage",
         "post-training coverage",
         "Label-consistent coverage of the target by clean training images, in the features of the model after its "
         "short run.",
         "share",
     ),
     ScoreWords(
-        "cover_after_run_gain",
+        "post_training_coverage_gain",
         "post-training coverage gain",
         "Post-training coverage less that of no augmentation after as many steps, in points.",
         "points",
@@ -160,21 +160,28 @@ RUN_SCORES = (
         "number",
     ),
     ScoreWords(
-        "hidden_before",
+        "half_masked_before",
         "half-masked accuracy, before",
         "Accuracy on half-masked validation images before the short run.",
         "percent",
     ),
-    ScoreWords("hidden_after", "half-masked accuracy, after", "The same after the short run.", "percent"),
+    ScoreWords("half_masked_after", "half-masked accuracy, after", "The same after the short run.", "percent"),
     ScoreWords(
-        "hidden_gain",
+        "half_masked_gain",
         "half-masked gain",
         "Half-masked accuracy after the short run, less that of no augmentation after as many steps, in points.",
         "points",
     ),
 )
 RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
-RUN_TABLE = ("accuracy_gain", "log_loss_gain", "cover_after_run_gain", "hidden_gain", "balance", "confidence")
+RUN_TABLE = (
+    "accuracy_gain",
+    "log_loss_gain",
+    "post_training_coverage_gain",
+    "half_masked_gain",
+    "balance",
+    "confidence",
+)
 """Scores of short runs that stand in a table; the cards hold all of them."""
 
 
@@ -264,7 +271,7 @@ DISTANCE = RankedBy(
 )
 
 
-def ranked_by(report: RankingReport, role: Literal["ranked", "harder"] = "ranked") -> RankedBy:
+def ranked_by(report: RankingReport, role: Literal["ranked", "regulariser"] = "ranked") -> RankedBy:
     """By what this list of the report is ranked: the combined score where short runs were made."""
     if any(candidate.combined is not None for candidate in report.of(role)):
         return COMBINED
@@ -273,13 +280,13 @@ def ranked_by(report: RankingReport, role: Literal["ranked", "harder"] = "ranked
 
 def ranked_by_coverage(report: RankingReport) -> RankedBy:
     """What `score` is in this report."""
-    return COVERAGE_GAIN if report.ranked_by == "reach" else DISTANCE
+    return COVERAGE_GAIN if report.ranked_by == "coverage_gain" else DISTANCE
 
 
 def in_groups(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Candidates by indistinguishable group, then by rank: each group stands in one piece."""
     last = float("inf")
-    return sorted(candidates, key=lambda candidate: (candidate.tie_group or last, candidate.rank or last))
+    return sorted(candidates, key=lambda candidate: (candidate.group or last, candidate.rank or last))
 
 
 def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
@@ -291,15 +298,20 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
     """
     ranked = report.of("ranked")
     gain = (
-        ("reach", "coverage gain", "points", COVERAGE_SCORES[0].meaning)
-        if report.ranked_by == "reach"
-        else ("reach", "nearer by", "radii", "How much nearer to the target the samples lie than the control's.")
+        ("coverage_gain", "coverage gain", "points", COVERAGE_SCORES[0].meaning)
+        if report.ranked_by == "coverage_gain"
+        else (
+            "coverage_gain",
+            "nearer by",
+            "radii",
+            "How much nearer to the target the samples lie than the control's.",
+        )
     )
     parts = (
         gain,
-        ("cover_after_run", "post-training coverage", "points", RUN_MEANING["cover_after_run_gain"]),
+        ("post_training_coverage", "post-training coverage", "points", RUN_MEANING["post_training_coverage_gain"]),
         (
-            "head",
+            "probe_validation",
             "validation, linear probe",
             "points",
             "The same by a linear probe on frozen features of clean images and augmented samples, less that of one on "
@@ -341,7 +353,10 @@ def run_interval(candidate: Candidate, words: ScoreWords) -> str:
     run = candidate.run
     if run is None:
         return ""
-    ends = {"log_loss_gain": run.log_loss_interval, "cover_after_run_gain": run.cover_after_run_interval}.get(words.key)
+    ends = {
+        "log_loss_gain": run.log_loss_interval,
+        "post_training_coverage_gain": run.post_training_coverage_interval,
+    }.get(words.key)
     return "" if ends is None else " to ".join(words.text(end) for end in ends)
 
 
@@ -351,7 +366,7 @@ def masked_axis(candidates: list[Candidate]) -> Axis:
         100 * share
         for candidate in candidates
         if candidate.run is not None
-        for share in (candidate.run.hidden_before, candidate.run.hidden_after)
+        for share in (candidate.run.half_masked_before, candidate.run.half_masked_after)
         if share is not None
     ]
     low, high = (min(shares), max(shares)) if shares else (0.0, 100.0)

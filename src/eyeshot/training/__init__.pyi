@@ -15,5 +15,4 @@ from .result import discard_damaged as discard_damaged
 from .result import read_validation as read_validation
 from .run import train as train
 from .schedules import warm_up_cosine as warm_up_cosine
-from .steps import train_steps as train_steps
 from .weights_file import load_classifier as load_classifier

@@ -1,4 +1,4 @@
-"""Short runs on a clock that counts steps and readings, so that a budget buys the same on every machine."""
+"""Short runs on a clock that counts steps and evaluations, so that a budget buys the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from typing import Any
 
 import pytest
 
-from eyeshot.rankings.augmentations import plan, short_runs, spend_budget
-from eyeshot.rankings.augmentations.halving import Costs
+from eyeshot.rankings.augmentations import plan, short_runs
+from eyeshot.sweep import Budget, Costs
 
-STEP_S, READ_S = 0.25, 0.5
+STEP_S, EVALUATE_S = 0.25, 0.5
 
 
 @contextmanager
-def counted_clock(*, batch_size: int = 64) -> Iterator[list[str]]:
-    """Real training and reading; yields what was called, in order: "train" and "read"."""
+def counted_clock(
+    *, batch_size: int = 64, step_s: float = STEP_S, evaluate_s: float = EVALUATE_S
+) -> Iterator[list[str]]:
+    """Real training and evaluating; yields what was called, in order: "train" and "evaluate"."""
     now, calls = 0.0, []
-    train, read, run = short_runs.train_steps, short_runs.read_state, spend_budget.run_short
+    train, evaluate = short_runs.CandidateTraining.__call__, short_runs.evaluate_state
 
-    def training(*arguments: Any, count: int, **options: Any) -> Any:
+    def training(*arguments: Any, steps: int, **options: Any) -> Any:
         nonlocal now
         calls.append("train")
-        now += STEP_S * count
-        return train(*arguments, count=count, **options)
+        now += step_s * steps
+        return train(*arguments, steps=steps, **options)
 
-    def reading(*arguments: Any, **options: Any) -> Any:
+    def evaluating(*arguments: Any, **options: Any) -> Any:
         nonlocal now
-        calls.append("read")
-        now += READ_S
-        return read(*arguments, **options)
+        calls.append("evaluate")
+        now += evaluate_s
+        return evaluate(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "probe_costs", lambda *_, **__: (Costs(STEP_S, READ_S), batch_size))
-        patch.setattr(short_runs, "train_steps", training)
-        patch.setattr(short_runs, "read_state", reading)
-        patch.setattr(spend_budget, "run_short", lambda *given, **more: run(*given, clock=lambda: now, **more))
+        patch.setattr(plan, "probe_costs", lambda *_, **__: (Costs(step_s, evaluate_s), batch_size))
+        patch.setattr(short_runs.CandidateTraining, "__call__", training)
+        patch.setattr(short_runs, "evaluate_state", evaluating)
+        patch.setattr(short_runs, "Budget", lambda *given, **more: Budget(*given, clock=lambda: now, **more))
         yield calls

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import augmentation
 from eyeshot.core import draw_half_samples
-from eyeshot.rankings.augmentations.candidates import Judged, judge
-from eyeshot.rankings.augmentations.clouds import CloudCover
-from eyeshot.rankings.augmentations.kept_labels import CleanHead, KeptLabels
-from eyeshot.rankings.augmentations.measure import Measured
+from eyeshot.rankings.augmentations.coverage import CoverageScores
+from eyeshot.rankings.augmentations.label_preservation import CleanProbe, LabelPreservation
+from eyeshot.rankings.augmentations.ranking import rank_by_coverage
+from eyeshot.rankings.augmentations.report import Candidate
+from eyeshot.rankings.augmentations.scores import AugmentationScores, unranked_records
 
 TARGETS, HELD_OUT = 200, 90
 CLASSES = ("cat", "dog", "owl")
@@ -25,25 +26,25 @@ def first(count: int) -> NDArray[np.bool_]:
     return np.arange(TARGETS) < count
 
 
-def cloud_cover(reached: NDArray[np.bool_], *, agreed: int = 0, distance: float = 1.0) -> CloudCover:
-    """A cloud that reaches just these target images."""
-    distances = np.where(reached, 0.5, distance).astype(np.float32)
-    return CloudCover(
-        covered=reached,
+def cloud(consistent: NDArray[np.bool_], *, agreed: int = 0, distance: float = 1.0) -> CoverageScores:
+    """A cloud that covers just these target images, with a consistent label."""
+    distances = np.where(consistent, 0.5, distance).astype(np.float32)
+    return CoverageScores(
+        covered=consistent,
         agreed_class=np.full(TARGETS, agreed),
         distance=distances,
         density=0.5,
-        half_coverage=HALVES.astype(float) @ reached / (TARGETS // 2),
-        half_consistent=HALVES.astype(float) @ (reached & (agreed >= 0)) / (TARGETS // 2),
+        half_coverage=HALVES.astype(float) @ consistent / (TARGETS // 2),
+        half_consistent=HALVES.astype(float) @ (consistent & (agreed >= 0)) / (TARGETS // 2),
         half_distance=np.array([np.median(distances[half]) for half in HALVES], np.float64),
     )
 
 
-def kept_labels(after: NDArray[np.int64] = LABELS, *, relearned: NDArray[np.int64] | None = None) -> KeptLabels:
+def preserved(after: NDArray[np.int64] = LABELS, *, relearned: NDArray[np.int64] | None = None) -> LabelPreservation:
     said = LABELS if relearned is None else relearned
     right = np.array([(said[number == LABELS] == number).mean() for number in range(3)])
     fallen = np.array([(after[number == LABELS] == number).mean() - 1 for number in range(3)])
-    return KeptLabels(
+    return LabelPreservation(
         affinity=1.0,
         relearnability=float((said == LABELS).mean()),
         retention=float((after == LABELS).mean() - 1),
@@ -58,9 +59,9 @@ def kept_labels(after: NDArray[np.int64] = LABELS, *, relearned: NDArray[np.int6
     )
 
 
-def clean_head() -> CleanHead:
+def clean_probe() -> CleanProbe:
     nothing = np.empty((0, 2), np.float32)
-    return CleanHead(
+    return CleanProbe(
         sources=nothing,
         labels=LABELS[:0],
         held_out=nothing,
@@ -75,33 +76,34 @@ def clean_head() -> CleanHead:
     )
 
 
-def measured(name: str, cover: CloudCover, *, no_op: CloudCover, **changes: object) -> Measured:
-    """A candidate of the catalogue, or generated images."""
-    made = None if name == "generated" else augmentation(name)
-    one = Measured(
+def measured(name: str, of_cloud: CoverageScores, *, identity: CoverageScores, **changes: object) -> AugmentationScores:
+    """A candidate of the catalogue, or generated images; 50 sources with 3 samples each."""
+    entry = None if name == "generated" else augmentation(name)
+    scores = AugmentationScores(
         name=name,
-        family="generated" if made is None else made.family,
-        augmentation=made,
-        cover=cover,
-        yardstick=no_op,
-        kept=kept_labels(),
-        mixes=made is not None and made.mixes,
-        views=150,
-        draws=3,
-        left_out=0,
-        points=np.empty((0, 0, 2), np.float32),
-        present=np.empty((0, 0), bool),
+        family="generated" if entry is None else entry.family,
+        augmentation=entry,
+        cloud=of_cloud,
+        identity=identity,
+        labels=preserved(),
+        mixes=entry is not None and entry.mixes,
+        samples_per_image=3,
+        points=np.empty((50, 3, 2), np.float32),
+        present=np.ones((50, 3), bool),
     )
-    return replace(one, **changes)  # type: ignore[arg-type]
+    return replace(scores, **changes)  # type: ignore[arg-type]
 
 
-def judged(*candidates: Measured) -> Judged:
-    return judge(candidates, clean_head(), classes=CLASSES, model="net")
+def ranked(*candidates: AugmentationScores, at_chance: bool = False) -> tuple[list[Candidate], str]:
+    """The ranking by coverage, and what ranks."""
+    probe = clean_probe()
+    records = unranked_records(candidates, probe, classes=CLASSES, model="net")
+    return rank_by_coverage(records, candidates, probe, classes=CLASSES, at_chance=at_chance)
 
 
-def bench(clean: int = 40, **covers: CloudCover) -> list[Measured]:
-    """The controls, which reach the first `clean` target images, and candidates (`_` for `-` in their names)."""
-    no_op = cloud_cover(first(clean))
-    names = {"clean": no_op, "no-op": no_op, "shuffled-pixels": no_op}
-    names |= {name.replace("_", "-"): cover for name, cover in covers.items()}
-    return [measured(name, cover, no_op=no_op) for name, cover in names.items()]
+def candidates(clean: int = 40, **clouds: CoverageScores) -> list[AugmentationScores]:
+    """The controls, which cover the first `clean` target images, and candidates (`_` for `-` in their names)."""
+    identity = cloud(first(clean))
+    names = {"clean": identity, "no-op": identity, "shuffled-pixels": identity}
+    names |= {name.replace("_", "-"): of_cloud for name, of_cloud in clouds.items()}
+    return [measured(name, of_cloud, identity=identity) for name, of_cloud in names.items()]

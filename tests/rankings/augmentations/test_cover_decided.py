@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from eyeshot.rankings.augmentations.confirm import confirm
 from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
 from eyeshot.core import SILENT
 from eyeshot.core.errors import EyeshotError, InputError
 from eyeshot.data import DecisionLog, Split, decide, load_dataset, read_images
 from eyeshot.rankings import prepare
-from eyeshot.rankings.augmentations.confirm import confirm
-from eyeshot.rankings.augmentations.halving import Costs
 from eyeshot.rankings.augmentations.settings import RankingSettings
+from eyeshot.sweep import Costs
 
 
 def split_of(folder: Path, file: Path, *, validate: int = 3, skip: int = 0) -> Path:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from counted_clock import READ_S, STEP_S, counted_clock
+from counted_clock import EVALUATE_S, STEP_S, counted_clock
 from small_run import SETTINGS, World, run
 
 from eyeshot.core.errors import ModelError
 from eyeshot.data import DataConfig, Geometry
 from eyeshot.models import feature_bank
 from eyeshot.rankings import AugmentationRanking, prepare, rank_augmentations
-from eyeshot.rankings.augmentations import short_run_costs, short_runs
+from eyeshot.rankings.augmentations import evaluate, short_runs
 from eyeshot.rankings.augmentations.settings import check_settings
 from eyeshot.reports import write_ranking_page
 from eyeshot.training import plan_training, train_folder
@@ -27,14 +27,14 @@ BUDGET_S = 16.0
 
 def failing(name: str, error: Exception, *, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training with this candidate (`clean`: with none) fails."""
-    usual = short_runs.train_steps
+    usual = short_runs.CandidateTraining.__call__
 
-    def train(*arguments, augmentations, **options):
-        if [one.name for one in augmentations] == ([] if name == "clean" else [name]):
+    def train(training, trial, *arguments, **options):
+        if trial.name == name:
             raise error
-        return usual(*arguments, augmentations=augmentations, **options)
+        return usual(training, trial, *arguments, **options)
 
-    monkeypatch.setattr(short_runs, "train_steps", train)
+    monkeypatch.setattr(short_runs.CandidateTraining, "__call__", train)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_where_clean_training_fails_the_ranking_by_cover_stands(
     with counted_clock() as calls:
         result = rerun(budget_s=BUDGET_S)
     report = result.report
-    assert calls.count("read") == 0
+    assert calls.count("evaluate") == 0
     assert any("Short runs ended, since clean training failed" in note for note in report.notes)
     assert any("ranking by cover stands" in note for note in report.notes)
     assert report.order is None
@@ -151,29 +151,29 @@ def test_readings_are_in_the_batches_that_features_fitted_in(
             raise FULL
         return usual(*arguments, batch_size=batch_size, **options)
 
-    read = short_runs.read_state
+    evaluate_state = short_runs.evaluate_state
 
-    def reading(desk, *arguments, **options):
-        sizes.append(desk.batch_size)
-        return read(desk, *arguments, **options)
+    def evaluating(evaluator, *arguments, **options):
+        sizes.append(evaluator.batch_size)
+        return evaluate_state(evaluator, *arguments, **options)
 
     monkeypatch.setattr(feature_bank, "extract", narrow)
-    monkeypatch.setattr(short_runs, "read_state", reading)
+    monkeypatch.setattr(short_runs, "evaluate_state", evaluating)
     with counted_clock():
         run(world, tmp_path / "new", budget_s=BUDGET_S)
     assert set(sizes) == {16}
 
 
 def test_steps_in_smaller_batches_are_told_in_a_note(world: World, tmp_path: Path, monkeypatch):
-    usual, sizes = short_run_costs.train_steps, []
+    usual, sizes = evaluate.TrainingRun, []
 
-    def narrow(*arguments, settings, **options):
-        sizes.append(settings.batch_size)
-        if settings.batch_size > 12:
+    def narrow(*arguments, config, **options):
+        sizes.append(config.batch_size)
+        if config.batch_size > 12:
             raise FULL
-        return usual(*arguments, settings=settings, **options)
+        return usual(*arguments, config=config, **options)
 
-    monkeypatch.setattr(short_run_costs, "train_steps", narrow)
+    monkeypatch.setattr(evaluate, "TrainingRun", narrow)
     settings = check_settings(**(SETTINGS | {"test": world.test, "budget_s": 900.0}))
     plan = prepare(world.train, settings, cache=tmp_path)
     # On a CPU batches of 16 are timed in the place of larger ones.
@@ -186,7 +186,7 @@ def test_no_room_for_two_images_is_told_before_the_long_work(world: World, tmp_p
     def full(*arguments, **options):
         raise FULL
 
-    monkeypatch.setattr(short_run_costs, "train_steps", full)
+    monkeypatch.setattr(evaluate, "TrainingRun", full)
     with pytest.raises(ModelError, match="must hold 2 images at once"):
         rank_augmentations(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
     # Only the small pictures that duplicates are looked for in.
@@ -197,16 +197,16 @@ def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[...,
     (tmp_path / "black.py").write_text("def black(image):\n    return image * 0\n", encoding="utf-8")
     with counted_clock() as calls:
         report = rerun(candidates=(f"{tmp_path / 'black.py'}:black",), budget_s=BUDGET_S).report
-    assert "custom" in [one.family for one in report.of("destroyer")]
-    assert report.of("ranked") == report.of("harder") == []
+    assert "custom" in [one.family for one in report.of("label-breaking")]
+    assert report.of("ranked") == report.of("regulariser") == []
     assert calls == []
     assert report.order is None
     assert "Short runs: no candidate is left that keeps labels." in report.notes
 
 
 def test_a_budget_buys_steps_by_their_costs(rerun: Callable[..., AugmentationRanking]):
-    """A check of the clock that these tests use: steps and readings sum up to the seconds used."""
+    """A check of the clock that these tests use: steps and evaluations sum up to the seconds used."""
     with counted_clock() as calls:
         report = rerun(budget_s=BUDGET_S).report
-    readings = calls.count("read")
-    assert report.budget.used_s == pytest.approx(STEP_S * report.budget.steps + READ_S * readings)
+    evaluations = calls.count("evaluate")
+    assert report.budget.used_s == pytest.approx(STEP_S * report.budget.steps + EVALUATE_S * evaluations)

@@ -117,4 +117,4 @@ def rows_of(result: AugmentationRanking) -> int:
     """How many features a whole run computes: of clean images, and of views of sources and held-out images."""
     report = result.report
     clean = report.n_sources + report.n_target_used + report.n_val_used
-    return clean + sum(report.n_sources * one.draws + report.n_val_used for one in report.candidates)
+    return clean + sum(report.n_sources * one.samples_per_image + report.n_val_used for one in report.candidates)

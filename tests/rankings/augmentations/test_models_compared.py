@@ -20,20 +20,21 @@ def report(model: str, values: dict[str, float], *, size: int = 32, **roles: Rol
             family="colour",
             model=model,
             role=told.get(name, "ranked"),
-            rank=order.index(name) + 1 if name in order else 1 if told[name] == "harder" else None,
+            rank=order.index(name) + 1 if name in order else 1 if told[name] == "regulariser" else None,
             score=-value,  # the ranking of all goes before it
-            combined=None if told.get(name) == "destroyer" else value,
+            combined=None if told.get(name) == "label-breaking" else value,
         )
         for name, value in values.items()
     ]
     return RankingReport(
-        answer=[], advice=order[0] if order else "clean", recipe=[], trust="", n_train=9, n_val=9, n_target=9,
+        headline="", next_step="", answer=[],
+        advice=order[0] if order else "clean", recipe=[], trust="", n_train=9, n_val=9, n_target=9,
         n_sources=9, n_target_used=9, n_val_used=9, target="test", classes=["a", "b"],
         models=[ModelInfo(name=model, pretrained=True, size=size, feature_count=2, fingerprint="", reason="")],
-        size=size, fit="crop", neighbours=5, draws=1, sample=20, seed=0, ranked_by="reach",
+        size=size, fit="crop", neighbours=5, samples_per_image=1, max_images=20, seed=0, ranked_by="coverage_gain",
         shift=Shift(
-            target_coverage=0.5, held_out_coverage=1, ratio=0.5, target_reached=0.4,
-            held_out_reached=0.8, weight=0.5, domain_auc=None, count=9, words="",
+            target_coverage=0.5, held_out_coverage=1, ratio=0.5, target_consistent=0.4,
+            held_out_consistent=0.8, weight=0.5, domain_auc=None, count=9, words="",
         ),
         validation_check=ValidationCheck(
             inside=0, outside=0, accuracy_inside=None, accuracy_outside=None, interval_inside=None,
@@ -79,9 +80,9 @@ def test_shuffled_gains_say_nothing_and_the_words_say_so():
 
 
 def test_rows_stand_by_their_mean_place_and_harder_ones_behind():
-    one = report("one", {"invert": 3, "mirror": 2, "grey": 1, "mixup": 9, "half-turns": 8}, mixup="harder",
-                 half_turns="destroyer")  # fmt: skip
-    two = report("two", {"invert": 2, "mirror": 4, "grey": 3, "mixup": 9, "jpeg": 1}, mixup="harder")
+    one = report("one", {"invert": 3, "mirror": 2, "grey": 1, "mixup": 9, "half-turns": 8}, mixup="regulariser",
+                 half_turns="label-breaking")  # fmt: skip
+    two = report("two", {"invert": 2, "mirror": 4, "grey": 3, "mixup": 9, "jpeg": 1}, mixup="regulariser")
     table = compare(one, two)
     assert [row.name for row in table.rows] == ["mirror", "invert", "grey", "jpeg", "mixup", "half-turns"]
     rows = {row.name: row for row in table.rows}
@@ -89,7 +90,7 @@ def test_rows_stand_by_their_mean_place_and_harder_ones_behind():
     assert rows["grey"].scores == {"one": 1, "two": 3}
     assert rows["jpeg"].ranks == {"one": None, "two": 4}
     assert rows["jpeg"].roles == {"two": "ranked"}
-    assert rows["half-turns"].roles == {"one": "destroyer"}
+    assert rows["half-turns"].roles == {"one": "label-breaking"}
     # Only what both rank is compared: three are too few.
     assert (table.pairs[0].n, table.pairs[0].spearman) == (3, None)
 

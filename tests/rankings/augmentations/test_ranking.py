@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from eyeshot.core import draw_half_samples
-from eyeshot.rankings.augmentations.clouds import cover_by_cloud, make_target
+from eyeshot.rankings.augmentations.coverage import make_target, measure_coverage
 from eyeshot.rankings.augmentations.ranking import better_than_zero, critical_value, rank_gains, tied_with_best
+
+
+def ranking_of(gains: np.ndarray, halves: np.ndarray) -> SimpleNamespace:
+    order, groups, beats, clean_group = rank_gains(gains, halves)
+    return SimpleNamespace(order=order, groups=groups, beats=beats, clean_group=clean_group)
 
 
 def gains_of(values: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -58,22 +64,22 @@ def test_clouds_that_differ_by_chance_alone_beat_the_no_op_in_at_most_one_run_of
         def cloud(sources=sources, labels=labels, measured=measured, random=random):
             views = sources[:, None] + random.normal(0, 0.5, (50, 2, 6))
             points = np.concatenate([sources[:, None], views], axis=1).astype(np.float32)
-            return cover_by_cloud(measured, points, labels)
+            return measure_coverage(measured, points, labels)
 
         no_op, others = cloud(), [cloud() for _ in range(6)]
-        gains = np.array([one.label_consistent_coverage - no_op.label_consistent_coverage for one in others])
+        gains = np.array([one.consistent_coverage - no_op.consistent_coverage for one in others])
         halves = np.column_stack([one.half_consistent - no_op.half_consistent for one in others])
-        false += rank_gains(gains, halves).beats.any()
+        false += ranking_of(gains, halves).beats.any()
     assert no_more_often(false / runs, 0.05, runs)
 
 
 def test_a_clear_winner_stands_alone_and_clean_behind_it():
     values = noise(np.random.default_rng(2), 500, 6)
     values[:, 4] += 0.4
-    ranking = rank_gains(*gains_of(values))
+    ranking = ranking_of(*gains_of(values))
     assert ranking.order[0] == 4
     assert ranking.beats.tolist() == [False, False, False, False, True, False]
-    assert np.flatnonzero(ranking.tie_group == 1).tolist() == [4]
+    assert np.flatnonzero(ranking.groups == 1).tolist() == [4]
     assert ranking.clean_group == 2
 
 
@@ -81,9 +87,9 @@ def test_identical_candidates_share_a_group_and_tie_at_the_top():
     values = noise(np.random.default_rng(3), 500, 3)
     values[:, 0] += 0.4
     values = np.column_stack([values, values[:, 0]])
-    ranking = rank_gains(*gains_of(values))
-    assert ranking.tie_group[0] == ranking.tie_group[3] == 1
-    assert ranking.tie_group[1] > 1
+    ranking = ranking_of(*gains_of(values))
+    assert ranking.groups[0] == ranking.groups[3] == 1
+    assert ranking.groups[1] > 1
     assert ranking.order[:2].tolist() == [0, 3]
 
 
@@ -91,13 +97,13 @@ def test_what_differs_from_the_no_op_in_nothing_ties_with_clean():
     values = noise(np.random.default_rng(4), 500, 3)
     values[:, 1] = 0
     values[:, 2] += 0.4
-    ranking = rank_gains(*gains_of(values))
+    ranking = ranking_of(*gains_of(values))
     assert not ranking.beats[1]
-    assert ranking.tie_group[1] == ranking.clean_group > 1
+    assert ranking.groups[1] == ranking.clean_group > 1
 
 
 def test_where_nothing_beats_the_no_op_clean_is_among_the_best():
-    ranking = rank_gains(*gains_of(noise(np.random.default_rng(5), 500, 8)))
+    ranking = ranking_of(*gains_of(noise(np.random.default_rng(5), 500, 8)))
     assert not ranking.beats.any()
     assert ranking.clean_group == 1
 
@@ -105,9 +111,9 @@ def test_where_nothing_beats_the_no_op_clean_is_among_the_best():
 def test_what_loses_stands_in_a_group_behind_clean():
     values = noise(np.random.default_rng(6), 500, 3)
     values[:, 0] -= 0.4
-    ranking = rank_gains(*gains_of(values))
+    ranking = ranking_of(*gains_of(values))
     assert ranking.order[-1] == 0
-    assert ranking.tie_group[0] > ranking.clean_group
+    assert ranking.groups[0] > ranking.clean_group
 
 
 def test_the_first_group_never_holds_clean_when_something_beats_it():
@@ -115,10 +121,10 @@ def test_the_first_group_never_holds_clean_when_something_beats_it():
     for seed in range(20):
         random = np.random.default_rng(seed)
         values = np.column_stack([random.normal(0.2, 1, 500), random.normal(0.1, 4, 500), random.normal(0.1, 2, 500)])
-        ranking = rank_gains(*gains_of(values, seed=seed))
+        ranking = ranking_of(*gains_of(values, seed=seed))
         if ranking.beats.any():
             assert ranking.clean_group > 1
-            assert ranking.tie_group[ranking.order[0]] == 1
+            assert ranking.groups[ranking.order[0]] == 1
 
 
 def test_candidates_that_win_single_images_do_not_hide_a_clear_gain():
@@ -128,10 +134,10 @@ def test_candidates_that_win_single_images_do_not_hide_a_clear_gain():
     values[random.choice(500, 50, replace=False), 0] = 1
     for column in range(1, 30):
         values[random.integers(500), column] = random.choice([-1, 1])
-    ranking = rank_gains(*gains_of(values))
+    ranking = ranking_of(*gains_of(values))
     assert ranking.beats.tolist() == [True] + [False] * 29
-    assert ranking.tie_group[0] == 1
-    assert (ranking.tie_group[1:] > 1).all()
+    assert ranking.groups[0] == 1
+    assert (ranking.groups[1:] > 1).all()
 
 
 def test_clean_is_not_among_the_best_even_where_its_own_comparison_would_leave_it_there():
@@ -143,7 +149,7 @@ def test_clean_is_not_among_the_best_even_where_its_own_comparison_would_leave_i
         won, lost = critical_value(scaled), critical_value(-scaled)
         if won < lost:
             break
-    ranking = rank_gains(np.array([(won + lost) / 2 * halves.std(ddof=1)]), halves)
+    ranking = ranking_of(np.array([(won + lost) / 2 * halves.std(ddof=1)]), halves)
     assert ranking.beats.tolist() == [True]
     assert ranking.clean_group == 2
 
@@ -164,14 +170,14 @@ def test_a_candidate_of_rare_gains_does_not_hide_the_others():
     values = noise(np.random.default_rng(11), 300, 6)
     values[:, 5] = np.arange(300) == 7
     values[:, 2] += 0.12
-    ranking = rank_gains(*gains_of(values))
+    ranking = ranking_of(*gains_of(values))
     assert ranking.beats.tolist() == [False, False, True, False, False, False]
 
 
 def test_candidates_are_ordered_by_their_gain():
     random = np.random.default_rng(7)
     gains, halves = random.normal(size=20), random.normal(size=(100, 20))
-    ranking = rank_gains(gains, halves)
+    ranking = ranking_of(gains, halves)
     assert gains[ranking.order].tolist() == sorted(gains, reverse=True)
 
 
@@ -184,16 +190,16 @@ def test_the_largest_value_is_always_tied_with_the_best():
 
 def test_groups_count_up_without_a_gap():
     values = noise(np.random.default_rng(9), 500, 6) + np.array([0, 0.3, 0.6, 0.9, -0.3, 0])
-    ranking = rank_gains(*gains_of(values))
-    groups = {*ranking.tie_group.tolist(), ranking.clean_group}
+    ranking = ranking_of(*gains_of(values))
+    groups = {*ranking.groups.tolist(), ranking.clean_group}
     assert groups == set(range(1, len(groups) + 1))
     assert len(groups) == 5
 
 
 def test_no_candidates_and_one_candidate_can_be_ranked():
-    nothing = rank_gains(np.empty(0), np.empty((100, 0)))
+    nothing = ranking_of(np.empty(0), np.empty((100, 0)))
     assert (len(nothing.order), nothing.clean_group) == (0, 1)
-    one = rank_gains(*gains_of(noise(np.random.default_rng(10), 100, 1) + 0.5))
+    one = ranking_of(*gains_of(noise(np.random.default_rng(10), 100, 1) + 0.5))
     assert one.order.tolist() == [0]
     assert one.beats.tolist() == [True]
     assert one.clean_group == 2
@@ -205,6 +211,6 @@ def test_one_or_two_images_won_and_none_lost_are_no_clear_gain(won):
     values = np.zeros((200, 1))
     values[:won] = 1
     for seed in range(20):
-        ranking = rank_gains(*gains_of(values, seed=seed))
+        ranking = ranking_of(*gains_of(values, seed=seed))
         assert not ranking.beats[0]
         assert ranking.clean_group == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyeshot.rankings.augmentations.shift import measure_shift, tell_apart
+from eyeshot.rankings.augmentations.shift import domain_auc, measure_shift
 
 
 def cloud(count: int, seed: int, *, centre: float = 0) -> np.ndarray:
@@ -63,12 +63,12 @@ def test_the_weight_goes_by_cover_whose_neighbours_agree():
     target = random.normal(0, 0.5, (200, 2)).astype(np.float32)
     found = measure_shift(sources, labels, held_out, target, target_is_validation=False, seed=0)
     assert found.ratio > 0.9
-    assert found.target_reached < 0.6
-    assert found.held_out_reached > 0.9
-    assert found.weight == pytest.approx(1 - found.target_reached / found.held_out_reached)
+    assert found.target_consistent < 0.6
+    assert found.held_out_consistent > 0.9
+    assert found.weight == pytest.approx(1 - found.target_consistent / found.held_out_consistent)
     # One class alone agrees always; where hardly any neighbours agree, plain coverage is the ratio.
     rare = measure_shift(sources, np.arange(400), held_out, target, target_is_validation=False, seed=0)
-    assert (rare.held_out_reached, rare.weight) == (0, pytest.approx(1 - rare.ratio))
+    assert (rare.held_out_consistent, rare.weight) == (0, pytest.approx(1 - rare.ratio))
 
 
 def test_where_held_out_images_are_not_covered_there_is_no_ratio():
@@ -77,7 +77,7 @@ def test_where_held_out_images_are_not_covered_there_is_no_ratio():
     )
     assert found.ratio is None
     assert found.weight is None
-    assert "cannot tell" in found.words
+    assert "not informative" in found.words
 
 
 def test_validation_images_as_target_are_no_shift_by_construction():
@@ -100,4 +100,4 @@ def test_the_classifier_of_domains_is_judged_on_images_that_it_did_not_see():
     """With more features than images a fit is perfect; cross-fitted it stays at chance."""
     random = np.random.default_rng(0)
     train, target = random.normal(size=(2, 60, 300))
-    assert 0.3 < tell_apart(train, target, random) < 0.7
+    assert 0.3 < domain_auc(train, target, random) < 0.7

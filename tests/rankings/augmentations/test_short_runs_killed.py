@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -13,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counted_clock import READ_S, counted_clock
+from counted_clock import EVALUATE_S, counted_clock
 from small_run import World, run
 
 from eyeshot.rankings import AugmentationRanking, RankingReport
 from eyeshot.rankings.augmentations import short_runs
-from eyeshot.rankings.augmentations.halving import RESERVE
-from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
+from eyeshot.sweep import RESERVE, DecisionFile, SweepStore
 
 BUDGET_S = 8.0
 COUNTED: dict[str, Any] = {"budget_s": 36.0, "candidates": ("invert", "edges"), "projections": ()}
@@ -51,26 +51,26 @@ def start(world: World, cache: Path, out: Path) -> subprocess.Popen[str]:
     return process
 
 
-def readings(cache: Path) -> dict[str, str]:
-    """Hashes of all stored readings."""
+def evaluations(cache: Path) -> dict[str, str]:
+    """Hashes of all stored evaluations."""
     return {
         f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (cache / "short-runs").glob("*/*.npz")
+        for path in (cache / "short-runs").glob("trials/*/*.evaluation")
     }
 
 
 def left_over(cache: Path) -> list[str]:
-    """Half files, and states of candidates that will not go on."""
-    names = [path.name for path in (cache / "short-runs").rglob("*") if path.is_file()]
+    """Half files, and states that trials have gone on from."""
+    files = [path for path in (cache / "short-runs").rglob("*") if path.suffix in (".part", ".state")]
     return [
-        name
-        for name in names
-        if name.endswith(".part") or (name.endswith(".safetensors") and not name.startswith("start-"))
+        path.name
+        for path in files
+        if path.suffix == ".part" or (path.stem.count("-") > 1 and any(path.parent.glob(f"{path.stem}-*.state")))
     ]
 
 
 @pytest.mark.slow
-def test_short_runs_killed_at_random_keep_what_was_read_and_the_budget(
+def test_short_runs_killed_at_random_keep_what_was_evaluated_and_the_budget(
     world: World, first: AugmentationRanking, first_cache: Path, tmp_path: Path
 ):
     """Killed twice, each time at another moment of the short runs, then left to end."""
@@ -86,44 +86,53 @@ def test_short_runs_killed_at_random_keep_what_was_read_and_the_budget(
         time.sleep(chance.uniform(1, 0.6 * BUDGET_S))
         process.kill()
         process.wait()
-        now = readings(cache)
+        now = evaluations(cache)
         assert {name: now.get(name) for name in before} == before
         before = now
     process = start(world, cache, out)
     rest, _ = process.communicate(timeout=200)
     assert (process.returncode, rest) == (0, "done\n")
     report = RankingReport.model_validate_json((out / "augmentations.json").read_text("utf-8"))
-    after = readings(cache)
+    after = evaluations(cache)
     assert {name: after.get(name) for name in before} == before
-    assert len({name.partition("/")[0] for name in after}) == 1
     assert left_over(cache) == []
-    (folder,) = (cache / "short-runs").iterdir()
-    # No more than the budget and a reading is counted: what a kill lost is done again and counted once.
+    (sweep,) = (cache / "short-runs" / "sweeps").glob("*.json")
+    # No more than the budget and an evaluation is counted: what a kill lost is done again and counted once.
     assert 0 < report.budget.used_s <= BUDGET_S * 1.05 + 1.0
-    assert report.budget.used_s == pytest.approx(ShortRunStore(folder).seconds(), abs=0.01)
+    assert report.budget.used_s == pytest.approx(json.loads(sweep.read_text("utf-8"))["seconds"], abs=0.01)
     # The same again takes all of it from the disk.
     repeated = run(world, cache, budget_s=BUDGET_S).report
     untimed = {"seconds", "command"}
     assert repeated.model_dump(exclude=untimed) == report.model_dump(exclude=untimed)
-    assert readings(cache) == after
+    assert evaluations(cache) == after
 
 
 class Stop(Exception):
     pass
 
 
+PARTS = {
+    "train": (short_runs.CandidateTraining, "__call__"),
+    "evaluate": (short_runs, "evaluate_state"),
+    "keep a state": (SweepStore, "keep_state"),
+    "decide": (DecisionFile, "keep"),
+}
+
+
 def breaking(patch: pytest.MonkeyPatch, what: str, number: int) -> None:
     """The n-th call of a part raises, as a kill would end it."""
-    place = ShortRunStore if hasattr(ShortRunStore, what) else short_runs
-    usual, calls = getattr(place, what), []
+    place, name = PARTS[what]
+    usual, calls = getattr(place, name), []
 
     def broken(*arguments, **options):
-        calls.append(1)
+        # What a kill leaves uncounted is no decision.
+        if arguments[1:2] not in [("seconds",), ("name",)]:
+            calls.append(1)
         if len(calls) == number:
             raise Stop
         return usual(*arguments, **options)
 
-    patch.setattr(place, what, broken)
+    patch.setattr(place, name, broken)
 
 
 def decided(report: RankingReport) -> dict[str, object]:
@@ -138,15 +147,15 @@ def whole(world: World, first: AugmentationRanking, first_cache: Path, tmp_path_
     shutil.copytree(first_cache, cache)
     with counted_clock(batch_size=16) as calls:
         report = run(world, cache, **COUNTED).report
-    return report, readings(cache), {"train_steps": calls.count("train"), "read_state": calls.count("read")}
+    return report, evaluations(cache), {what: calls.count(what) for what in ("train", "evaluate")}
 
 
-@pytest.mark.parametrize("what", ["train_steps", "read_state", "keep_state", "decide"])
+@pytest.mark.parametrize("what", list(PARTS))
 def test_short_runs_that_break_off_at_a_call_are_continued_to_the_same_report(
     world: World, whole, first_cache: Path, tmp_path: Path, what: str
 ):
     report, stored, counts = whole
-    assert counts["train_steps"] >= 8
+    assert counts["train"] >= 8
     cache = tmp_path / "cache"
     shutil.copytree(first_cache, cache)
     # Each sitting gets further than the one before it, as what was done is not called again.
@@ -155,30 +164,12 @@ def test_short_runs_that_break_off_at_a_call_are_continued_to_the_same_report(
             breaking(patch, what, number)
             with pytest.raises(Stop):
                 run(world, cache, **COUNTED)
-        found = readings(cache)
+        found = evaluations(cache)
         assert found == {name: stored[name] for name in found}
     with counted_clock(batch_size=16) as calls:
         continued = run(world, cache, **COUNTED).report
     assert decided(continued) == decided(report)
-    assert readings(cache) == stored
+    assert evaluations(cache) == stored
     assert left_over(cache) == []
-    assert calls.count("read") < counts["read_state"]
-    assert continued.budget.used_s <= COUNTED["budget_s"] * (1 - RESERVE) + READ_S + 1e-6
-
-
-def test_half_files_of_a_killed_process_are_swept(world: World, whole, first_cache: Path, tmp_path: Path):
-    cache = tmp_path / "cache"
-    shutil.copytree(first_cache, cache)
-    with counted_clock(batch_size=16), pytest.MonkeyPatch.context() as patch:
-        breaking(patch, "read_state", 3)
-        with pytest.raises(Stop):
-            run(world, cache, **COUNTED)
-    (folder,) = (cache / "short-runs").iterdir()
-    (folder / ".invert-0.safetensors.4711-4711.part").write_bytes(b"half")
-    with (folder / "seconds.txt").open("a") as file:
-        file.write("123")  # a line that was never ended
-    with counted_clock(batch_size=16):
-        report = run(world, cache, **COUNTED).report
-    assert left_over(cache) == []
-    assert decided(report) == decided(whole[0])
-    assert report.budget.used_s <= COUNTED["budget_s"] + READ_S
+    assert calls.count("evaluate") < counts["evaluate"]
+    assert continued.budget.used_s <= COUNTED["budget_s"] * (1 - RESERVE) + EVALUATE_S + 1e-6

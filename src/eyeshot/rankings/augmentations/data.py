@@ -23,7 +23,7 @@ from eyeshot.data import (
     read_images,
     sample_rows,
 )
-from eyeshot.rankings.augmentations.clouds import NEIGHBOURS
+from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.settings import RankingSettings
 
 BASELINE_IMAGES = 20_000

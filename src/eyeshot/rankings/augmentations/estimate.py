@@ -10,8 +10,8 @@ import torch
 
 from eyeshot.augment import Pool, make_samples
 from eyeshot.models import extract
-from eyeshot.rankings.augmentations.measure import draws_of
 from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.settings import samples_of
 from eyeshot.training import default_settings
 
 PROBE_IMAGES = 32
@@ -46,7 +46,7 @@ def estimate(plan: Plan) -> Cost:
         begin = time.perf_counter()
         make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
-        draws = draws_of((*plan.base, candidate), settings.samples_per_image)
+        draws = samples_of((*plan.base, candidate), settings.samples_per_image)
         augment_s += each * (draws * len(tables.sources) + len(tables.val))
     stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
     passed = plan.views + stored - (0 if settings.budget_s else len(tables.more))
@@ -60,7 +60,7 @@ def estimate(plan: Plan) -> Cost:
     if settings.full_train and plan.costs is not None:
         whole, _ = default_settings(backbone, tables.n_train, seed=settings.seed)
         steps = whole.epochs * max(1, tables.n_train // whole.batch_size)
-        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.views_s)
+        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.extra_s)
     seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s + settings.budget_s + confirm_s
     words = f"augment {augment_s:.0f} s, forward {forward_s:.0f} s, decode {decode_s:.0f} s, "
     words += f"scores {score_s:.0f} s, map {MAP_S:.0f} s"

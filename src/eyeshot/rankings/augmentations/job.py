@@ -46,14 +46,14 @@ def rank_augmentations(
     device: str | None = None,
     batch_size: int = 64,
     workers: int | None = None,
-    candidates: Sequence[str] = (),
+    candidates: str | Sequence[str] = (),
     baseline_aug: str | None = None,
     budget_s: float = BUDGET_S,
     full_train: int = 0,
     max_images: int = MAX_IMAGES,
     samples_per_image: int = SAMPLES_PER_IMAGE,
     scratch_time_s: float = SCRATCH_TIME_S,
-    plot: Sequence[str] = (),
+    plot: str | Sequence[str] = (),
     projections: Sequence[Literal["PCA", "t-SNE", "UMAP"]] = ("PCA", "t-SNE", "UMAP"),
     images: bool = True,
     seed: int = 0,
@@ -112,7 +112,7 @@ def rank_augmentations(
     place = find_workspace().cache if cache is None else Path(cache)
     with shown_progress(progress) as shown:
         plan = prepare(folder, settings, cache=place, progress=shown)
-        return run_ranking(folder, plan=plan, progress=shown, command=command)
+        return run_ranking(plan, progress=shown, command=command)
 
 
 def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, RankingSettings]:
@@ -124,9 +124,6 @@ def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, Ra
     names = ("test", "labels", "path_column", "label_column", "image_root", "val", "decisions", "split", "fold")
     given = {name: options.pop(name) for name in names if name in options}
     shares = {name: options[name] for name in ("val_share", "seed") if name in options}
-    for name in ("candidates", "plot", "projections"):
-        if name in options:
-            options[name] = tuple(options[name])
     settings = check_settings(**options)
     data = project_data(train, use_test=True, **given, **shares)
     return data.train, settings.model_copy(update=data.model_dump(exclude={"train"}))

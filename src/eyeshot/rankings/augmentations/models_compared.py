@@ -1,4 +1,4 @@
-"""Candidate by model: a good augmentation for one model is not so for another."""
+"""Candidate by model: a good augmentation for one model may not be one for another."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str
         reports: by model, of the same data.
         pages: where each model's page lies.
     """
-    names = list(dict.fromkeys(one.name for report in reports.values() for one in report.candidates))
-    found = {model: {one.name: one for one in report.candidates} for model, report in reports.items()}
+    by_name = {
+        model: {candidate.name: candidate for candidate in report.candidates} for model, report in reports.items()
+    }
+    names = list(dict.fromkeys(name for candidates in by_name.values() for name in candidates))
     rows = []
     for name in names:
-        ones = {model: found[model][name] for model in reports if name in found[model]}
-        roles: dict[str, Role] = {model: one.role for model, one in ones.items()}
+        under = {model: by_name[model][name] for model in reports if name in by_name[model]}
+        roles: dict[str, Role] = {model: candidate.role for model, candidate in under.items()}
         rows.append(
             ModelRow(
                 name=name,
-                family=next(iter(ones.values())).family,
-                ranks={model: ones[model].rank if model in ones else None for model in reports},
-                scores={model: worth(ones[model]) if model in ones else None for model in reports},
+                family=next(iter(under.values())).family,
+                ranks={model: under[model].rank if model in under else None for model in reports},
+                scores={model: ranking_score(under[model]) if model in under else None for model in reports},
                 roles=roles,
             )
         )
-    # Best mean place first; harder ones have places of their own and stand behind, what no model ranks stands last.
-    rows.sort(key=lambda row: _mean_rank(row))
-    pairs = [_pair(one, other, reports) for one, other in combinations(reports, 2)]
+    # Best mean rank first; regularisers have ranks of their own and stand behind, what no model ranks stands last.
+    rows.sort(key=_mean_rank)
+    pairs = [_pair(first, second, reports) for first, second in combinations(reports, 2)]
     advice = {model: report.advice for model, report in reports.items()}
     return ModelTable(
         models=list(reports), pages=dict(pages), advice=advice, rows=rows, pairs=pairs,
@@ -46,40 +48,44 @@ def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str
     )  # fmt: skip
 
 
-def worth(candidate: Candidate) -> float | None:
-    """What ranks it: the ranking of all where there is one, else its score."""
+def ranking_score(candidate: Candidate) -> float | None:
+    """What ranks it: the combined score where there is one, else its coverage gain."""
     return candidate.score if candidate.combined is None else candidate.combined
 
 
-def _pair(one: str, other: str, reports: Mapping[str, RankingReport]) -> ModelPair:
-    values = [{each.name: worth(each) for each in reports[model].of("ranked")} for model in (one, other)]
+def _pair(first: str, second: str, reports: Mapping[str, RankingReport]) -> ModelPair:
+    values = [
+        {candidate.name: ranking_score(candidate) for candidate in reports[model].of("ranked")}
+        for model in (first, second)
+    ]
     both = [name for name in values[0] if name in values[1]]
-    first, second = (np.array([value[name] or 0.0 for name in both]) for value in values)
-    found = spearman(first, second) if len(both) >= FEWEST else None
-    if found is None:
-        return ModelPair(first=one, second=other, spearman=None, interval=None, n=len(both))
-    return ModelPair(first=one, second=other, spearman=found, interval=spearman_interval(found, len(both)), n=len(both))
+    of_first, of_second = (np.array([value[name] or 0.0 for name in both]) for value in values)
+    correlation = spearman(of_first, of_second) if len(both) >= FEWEST else None
+    interval = None if correlation is None else spearman_interval(correlation, len(both))
+    return ModelPair(first=first, second=second, spearman=correlation, interval=interval, n=len(both))
 
 
 def _words(reports: Mapping[str, RankingReport], advice: Mapping[str, str], pairs: Sequence[ModelPair]) -> str:
-    found = []
+    sentences = []
     if len(set(advice.values())) == 1:
-        found.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")
+        sentences.append(f"The advice is the same for all {len(reports)} models: {next(iter(advice.values()))}.")
     else:
-        found.append("The advice differs: " + "; ".join(f"{name} for {model}" for model, name in advice.items()) + ".")
+        sentences.append(
+            "The advice differs: " + "; ".join(f"{name} for {model}" for model, name in advice.items()) + "."
+        )
     for pair in pairs:
         if pair.interval is None or pair.interval[0] > 0:
             continue
-        said = "runs against" if pair.interval[1] < 0 else "says nothing sure about"
-        found.append(
-            f"The order for {pair.first} {said} that for {pair.second} (Spearman {pair.spearman:.2f}, 95 % interval "
-            f"{pair.interval[0]:.2f} to {pair.interval[1]:.2f})."
+        relation = "runs against" if pair.interval[1] < 0 else "says nothing sure about"
+        sentences.append(
+            f"The order for {pair.first} {relation} that for {pair.second} (Spearman {pair.spearman:.2f}, 95 % "
+            f"interval {pair.interval[0]:.2f} to {pair.interval[1]:.2f})."
         )
     sizes = {model: report.size for model, report in reports.items()}
     if len(set(sizes.values())) > 1:
         listed = listing([f"{model} {size} px" for model, size in sizes.items()])
-        found.append(f"Image sizes differ ({listed}), so differences are of model and size together.")
-    return " ".join(found)
+        sentences.append(f"Image sizes differ ({listed}), so differences are of model and size together.")
+    return " ".join(sentences)
 
 
 def _mean_rank(row: ModelRow) -> tuple[int, float]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
-from eyeshot.core import SILENT, InputError, Progress, describe_hardware, find_workspace
+from eyeshot.core import SILENT, InputError, Progress, find_workspace
 from eyeshot.data import Dataset, check_data, check_folder, load_dataset
 from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
-from eyeshot.rankings.augmentations.halving import FEWEST_LEFT, Costs
-from eyeshot.rankings.augmentations.kept_costs import KeptCosts
-from eyeshot.rankings.augmentations.measure import draws_of
-from eyeshot.rankings.augmentations.settings import RankingSettings
-from eyeshot.rankings.augmentations.short_run_costs import check_budget, probe_costs
+from eyeshot.rankings.augmentations.evaluate import probe_costs
+from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
+from eyeshot.sweep import Costs
 from eyeshot.training import TrainConfig, default_settings
 
 ASPECT_PERCENTILES = (5, 95)
@@ -32,7 +29,7 @@ class Plan:
     Attributes:
         base: the pipeline before every candidate; empty or one.
         run_settings: of the short runs.
-        costs: of a step and a reading of these on this machine; None where nothing will be trained.
+        costs: of a step and an evaluation of these on this machine; None where nothing will be trained.
     """
 
     settings: RankingSettings
@@ -50,7 +47,7 @@ class Plan:
     def views(self) -> int:
         """Augmented images that will go through the model, held-out views included."""
         held_out = len(self.tables.val)
-        draws = [draws_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
+        draws = [samples_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
         return sum(draw * len(self.tables.sources) + held_out for draw in draws)
 
 
@@ -61,7 +58,6 @@ def prepare(
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
-    dry_run: bool = False,
 ) -> Plan:
     """Check everything that can be checked before the long work.
 
@@ -70,10 +66,9 @@ def prepare(
         settings: of the ranking.
         cache: folder of all caches.
         progress: told how far it is; None: nobody.
-        dry_run: a budget that is too small is a note instead of an error.
 
     Raises:
-        InputError: a folder, option or candidate cannot be used, or the budget holds not one step of each.
+        InputError: a folder, option or candidate cannot be used.
         ModelError: the model or its weights cannot be had.
     """
     cache = cache or find_workspace().cache
@@ -120,38 +115,21 @@ def prepare(
     if settings.budget_s or settings.full_train:
         trained = [one for one in candidates if one.family != "control"]
         read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
-        kept = KeptCosts(
-            cache, backbone.fingerprint, [one.fingerprint for one in (*base, *trained)], len(tables.train.classes),
-            read, run_settings, str(device), settings.batch_size, settings.budget_s,
-            platform.node(), describe_hardware(device),
-        )  # fmt: skip
-        known = kept.load()
-        if known is None:
-            progress(0, 0, "timing a step")
-        costs, batch_size = known or probe_costs(
+        costs, batch_size = probe_costs(
             backbone,
             trained,
             base=base,
             class_count=len(tables.train.classes),
-            read_images=read,
+            evaluated_images=read,
             settings=run_settings,
             device=str(device),
             batch_size=settings.batch_size,
+            cache=cache,
+            progress=progress,
         )
         if batch_size < run_settings.batch_size:
             notes.append(f"short runs: batches of {batch_size}, since {device} has no room for more.")
             run_settings = run_settings.model_copy(update={"batch_size": batch_size})
-        # From pretrained weights, heads on features come first, and four of each list must go on.
-        least = min(len(trained), 2 * FEWEST_LEFT) if backbone.pretrained else len(trained)
-        if known is None:
-            if settings.budget_s:
-                try:
-                    check_budget(settings.budget_s, least, costs)
-                except InputError as error:
-                    if not dry_run:
-                        raise
-                    notes.append(f"It would be refused: {error}")
-            kept.keep(costs, batch_size)
     return Plan(
         settings=settings,
         tables=tables,

@@ -1,49 +1,110 @@
-"""Who is first, and who cannot be told from the first.
-
-Provisional until the truth tables exist: the score is reach, what does not beat the no-op ties with clean.
-"""
+"""The ranking by coverage gain, and which candidates cannot be told apart."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import half_sample_error
+from eyeshot.core import half_sample_error, half_sample_interval
+from eyeshot.rankings.augmentations import recommendation
+from eyeshot.rankings.augmentations.context import IDENTITY
+from eyeshot.rankings.augmentations.label_preservation import CleanProbe, harmed_classes, helped_classes
+from eyeshot.rankings.augmentations.report import Candidate, RankedBy, Role
+from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 
+LEAST_COVERAGE = 0.05
+"""Of the target, by the best ranked candidate: below it hardly any ball holds a point, and distances rank instead."""
 CONFIDENCE = 0.95
 NORMAL_DRAWS = 4000
+Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Order of K candidates by their gains over the no-op.
+def rank_by_coverage(
+    records: Sequence[Candidate],
+    measured: Sequence[AugmentationScores],
+    probe: CleanProbe,
+    *,
+    classes: Sequence[str],
+    at_chance: bool,
+) -> tuple[list[Candidate], RankedBy]:
+    """Give the candidates their ranks by coverage gain, groups and reasons.
 
-    Attributes:
-        order: int64 (K,), positions from first to last.
-        tie_group: int64 (K,); 1 holds those that cannot be told from the best.
-        beats: bool (K,), better than the no-op beyond noise, for all candidates at once.
-        clean_group: the tie group that clean belongs to.
-    """
-
-    order: NDArray[np.int64]
-    tie_group: NDArray[np.int64]
-    beats: NDArray[np.bool_]
-    clean_group: int
-
-
-def rank_gains(gains: NDArray[np.float64], over_halves: NDArray[np.float64]) -> Ranking:
-    """Rank candidates with clean, whose gain is 0, as one more competitor.
+    Where the best ranked candidate covers less than 5 % of the target, distances rank. Where the probe on clean images
+    is at chance, agreement of labels means nothing and nothing is ranked.
 
     Args:
-        gains: (K,), over the no-op with as many draws; larger is better.
+        records: candidates with roles and scores, in the order of `measured`.
+        measured: all candidates.
+        probe: on clean images.
+        classes: C names.
+        at_chance: whether the probe is no better than chance.
+
+    Returns:
+        ranked candidates first, in order, then regularisers, label-breaking ones and controls; what ranks.
+    """
+    ranked = [] if at_chance else [row for row, record in enumerate(records) if record.role == "ranked"]
+    best_coverage = max((measured[row].cloud.coverage for row in ranked), default=1.0)
+    by_distance = best_coverage < LEAST_COVERAGE
+    gains = [scores.gain(by_distance=by_distance) for scores in measured]
+    values = np.array([gains[row][0] for row in ranked])
+    halves = np.column_stack([gains[row][1] for row in ranked]) if ranked else np.empty((0, 0))
+    order, groups, beats, clean_group = rank_gains(values, halves)
+    places = {ranked[int(position)]: rank for rank, position in enumerate(order, start=1)}
+    candidates = []
+    for row, (record, scores) in enumerate(zip(records, measured, strict=True)):
+        candidate = record.model_copy()
+        value, over_halves = gains[row]
+        if not at_chance and (by_distance or not scores.mixes):
+            candidate.score = value
+            low, high = half_sample_interval(value, over_halves)
+            # No more images can be covered or lost than there are.
+            candidate.interval = (low, high) if by_distance else (max(low, -1.0), min(high, 1.0))
+        if row in places:
+            position = ranked.index(row)
+            candidate.rank = places[row]
+            candidate.group = int(groups[position])
+            candidate.beats_clean = bool(beats[position])
+        elif candidate.name in (CLEAN, IDENTITY) and not at_chance:
+            candidate.group = clean_group
+        candidate.reasons = (
+            list(candidate.warnings)
+            if candidate.role == "label-breaking"
+            else recommendation.reasons(
+                candidate,
+                by_distance=by_distance,
+                harmed=harmed_classes(scores.labels, probe, classes),
+                helped=helped_classes(candidate),
+            )
+        )
+        candidates.append(candidate)
+    return sorted(candidates, key=place_in_report), "nearest_distance" if by_distance else "coverage_gain"
+
+
+def place_in_report(candidate: Candidate) -> tuple[int, int]:
+    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls."""
+    return get_args(Role).index(candidate.role), candidate.rank or 0
+
+
+def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:
+    """Rank K candidates by their gains, with clean, whose gain is 0, as one more competitor.
+
+    Args:
+        gains: (K,), over the identity control with as many samples; larger is better.
         over_halves: (B, K), the same on the half-samples, paired.
+
+    Returns:
+        order: int64 (K,), positions from first to last.
+        groups: int64 (K,), of indistinguishable candidates; 1 holds those that may be the best.
+        beats: bool (K,), better than clean beyond noise, for all candidates at once.
+        clean_group: the group of clean.
     """
     count = len(gains)
     if count == 0:
         empty = np.empty(0, np.int64)
-        return Ranking(empty, empty, np.empty(0, bool), 1)
+        return empty, empty, np.empty(0, bool), 1
     beats = better_than_zero(gains, over_halves)
     everyone = np.append(gains, 0.0)
     halves = np.column_stack([over_halves, np.zeros(len(over_halves))])
@@ -53,11 +114,11 @@ def rank_gains(gains: NDArray[np.float64], over_halves: NDArray[np.float64]) -> 
         left = np.flatnonzero(groups == 0)
         tied = tied_with_best(everyone[left], halves[:, left])
         if number == 1 and beats.any():
-            tied &= left != count  # the no-op was beaten, so clean is not among the best
+            tied &= left != count  # clean was beaten, so it is not among the best
         groups[left[tied]] = number
         number += 1
     order = np.argsort(-gains, kind="stable")
-    return Ranking(order.astype(np.int64), groups[:count], beats, int(groups[count]))
+    return order.astype(np.int64), groups[:count], beats, int(groups[count])
 
 
 def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What `eyeshot cover` found: the contents of `augmentations.json`; keys are only added until version 1.0."""
+"""The contents of `augmentations.json`, what `eyeshot rank augmentations` reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Role = Literal["ranked", "harder", "destroyer", "control"]
+Role = Literal["ranked", "regulariser", "label-breaking", "control"]
+RankedBy = Literal["coverage_gain", "nearest_distance"]
 Interval = tuple[float, float]
 
 
@@ -19,41 +20,42 @@ class Record(BaseModel):
 class Scores(Record):
     """Scores of one candidate; null where `missing` of the candidate says why.
 
-    Cover scores are of the candidate's cloud (clean images and their augmented views), shares from 0 to 1.
+    Coverage is that of the candidate's cloud (clean images and their augmented samples), shares from 0 to 1.
     """
 
     coverage: float | None = None
     density: float | None = None
     nearest_distance: float | None = None
     """Median over target points: distance to the cloud in units of the point's own neighbour radius."""
-    label_consistent_coverage: float | None = None
+    consistent_coverage: float | None = None
+    """Label-consistent coverage: covered, and at least 4 of the 5 nearest source images share one class."""
     coverage_gain: float | None = None
-    """Coverage less that of the no-op with as many draws."""
-    reach: float | None = None
-    """Label-consistent coverage less that of the no-op with as many draws."""
-    only_reached: int | None = None
-    """Target images that this candidate reaches and no other does."""
+    """Label-consistent coverage less that of the identity control with as many samples per image."""
+    raw_coverage_gain: float | None = None
+    """The same difference of plain coverage."""
+    only_covered: int | None = None
+    """Target images that this candidate covers with a consistent label and no other candidate does."""
     affinity: float | None = None
     affinity_worst_class: float | None = None
     relearnability: float | None = None
     relearnability_worst_class: float | None = None
     retention: float | None = None
-    """Accuracy on clean held-out images kept by a head trained with the views: difference in accuracy."""
+    """Accuracy on clean held-out images of a linear probe trained with the samples, less that of one without."""
     retention_worst_class: float | None = None
 
 
 class ClassScores(Record):
     """One class under one candidate."""
 
-    reached: int | None = None
-    """Target images reached beyond the no-op whose neighbours agree on this class."""
+    covered: int | None = None
+    """Target images newly covered (beyond the identity control) whose nearest images agree on this class."""
     affinity: float | None = None
     relearnability: float | None = None
     retention: float | None = None
 
 
 class MixedClasses(Record):
-    """Two classes that a label destroyer makes alike."""
+    """Two classes that a label-breaking candidate makes alike."""
 
     true: str
     taken_for: str
@@ -62,52 +64,52 @@ class MixedClasses(Record):
 
 
 class ShortRun(Record):
-    """What a candidate's short run brought, against clean from the same starts, by the same batches."""
+    """What a candidate's short run brought, against clean images from the same seeds, by the same batches."""
 
-    stage: Literal["head", "network"]
-    """`head`: a linear head on frozen features of clean images and views; `network`: all weights were trained."""
-    starts: int
+    stage: Literal["probe", "network"]
+    """`probe`: a linear probe on frozen features of clean images and samples; `network`: all weights were trained."""
+    seeds: int
     steps: int
-    """Steps of the whole network from each start; 0 for the head."""
-    rounds: int
-    """Rounds of the halving that it took part in; the close ones took part in more."""
+    """Steps of the whole network from each seed; 0 for the probe."""
+    rungs: int
+    """Rungs that it took part in; the close ones took part in more."""
     accuracy: float | None = None
-    """On validation images, mean over starts."""
+    """On validation images, mean over seeds."""
     accuracy_gain: float | None = None
-    """Less that of clean after as many steps."""
+    """Less that of clean images after as many steps."""
     log_loss: float | None = None
     """On validation images, after temperature scaling (cross-fitted), in nats."""
     log_loss_gain: float | None = None
-    """That of clean after as many steps less this one; above 0 is better than clean."""
+    """That of clean images after as many steps less this one; above 0 is better than clean."""
     log_loss_interval: Interval | None = None
-    cover_after_run: float | None = None
+    post_training_coverage: float | None = None
     """Label-consistent coverage of the target by clean training images, in the space of the model so trained."""
-    cover_after_run_gain: float | None = None
-    """Less that of clean after as many steps."""
-    cover_after_run_interval: Interval | None = None
+    post_training_coverage_gain: float | None = None
+    """Less that of clean images after as many steps."""
+    post_training_coverage_interval: Interval | None = None
     balance: float | None = None
     """Entropy of the mean prediction on the target over its maximum: 1 where all classes are predicted alike."""
     confidence: float | None = None
     """Mean of the largest probability on the target."""
-    hidden_before: float | None = None
-    """Accuracy on half hidden validation images of the starts, before the run."""
-    hidden_after: float | None = None
+    half_masked_before: float | None = None
+    """Accuracy on half-masked validation images of the seeds, before the run."""
+    half_masked_after: float | None = None
     """The same after the run."""
-    hidden_gain: float | None = None
-    """`hidden_after` less that of clean after as many steps."""
+    half_masked_gain: float | None = None
+    """`half_masked_after` less that of clean images after as many steps."""
     ended: str | None = None
     """Why it ended early: it diverged, or the budget was over."""
 
 
 class Part(Record):
-    """One part of the ranking of all, for one candidate."""
+    """One part of the combined score, for one candidate."""
 
     value: float | None
-    """The gain over clean (over the no-op for reach), in its own unit; null where it was not measured."""
+    """The gain over clean images (the coverage gain: over the identity control); null where it was not measured."""
     standardised: float
-    """That gain in robust spreads over all candidates (`Order.spreads`); 0 where it was not measured."""
+    """That gain in MAD units (`Order.units`); 0 where it was not measured."""
     rank: int | None
-    """Place under this part alone."""
+    """Rank under this part alone."""
 
 
 class Candidate(Record):
@@ -118,16 +120,19 @@ class Candidate(Record):
     model: str
     role: Role
     rank: int | None = None
-    tie_group: int | None = None
-    """1 holds all that cannot be told from the best."""
+    group: int | None = None
+    """Indistinguishable candidates share a group; 1 holds all that may be the best."""
+    beats_clean: bool | None = None
+    """Better than clean images beyond noise, for all candidates at once; null where it has no rank."""
     score: float | None = None
-    """Reach, or how much nearer the cloud comes to the target, against the no-op; see `ranked_by`."""
+    """The coverage gain, or how much nearer the cloud comes to the target; see `ranked_by`."""
     interval: Interval | None = None
     combined: float | None = None
-    """The ranking of all: weighted parts, clean is 0; null without short runs."""
+    """Combined score: weighted parts, clean is 0; null without short runs."""
     combined_interval: Interval | None = None
     parts: dict[str, Part] = {}
-    """`reach`, `cover_after_run`, `head` (pretrained alone), `validation`; of harder ones the last two and `hidden`."""
+    """`coverage_gain`, `post_training_coverage`, `probe_validation` (pretrained models only), `validation`; of
+    regularisers the last two and `half_masked`."""
     run: ShortRun | None = None
     scores: Scores = Scores()
     missing: dict[str, str] = {}
@@ -136,9 +141,9 @@ class Candidate(Record):
     mixes: list[MixedClasses] = []
     warnings: list[str] = []
     left_out: int = 0
-    """Views left out because the operation failed on them (empty or full edge map)."""
-    views: int = 0
-    draws: int = 0
+    """Samples left out because the operation failed on them (empty or full edge map)."""
+    samples: int = 0
+    samples_per_image: int = 0
     description: str = ""
     recipe: list[str] = []
 
@@ -164,11 +169,12 @@ class Shift(Record):
     """Coverage of held-out training images by the same clean images, at equal counts."""
     ratio: float | None
     """The first over the second, clipped to 0-1; 1 means no shift that the model can see."""
-    target_reached: float
-    held_out_reached: float | None
+    target_consistent: float
+    held_out_consistent: float | None
     """Label-consistent coverage of both, likewise."""
     weight: float | None
-    """One minus the ratio of these two, as reach goes by them; `1 - ratio` where neighbours hardly ever agree."""
+    """One minus the ratio of these two, of coverage in the combined score; `1 - ratio` where neighbours hardly ever
+    agree."""
     domain_auc: float | None
     """Cross-fitted area under the curve of a classifier that tells training from target; 0.5 means alike."""
     count: int
@@ -176,7 +182,7 @@ class Shift(Record):
 
 
 class ValidationCheck(Record):
-    """Does cover tell where the model is right? Validation images inside and outside of the clean cover."""
+    """Does coverage tell where the model is right? Validation images that clean training covers, and the others."""
 
     inside: int
     outside: int
@@ -199,20 +205,20 @@ class ProjectionInfo(Record):
     name: str
     trustworthiness: float
     agreement: float
-    """Share of shown target points on which cover seen in two dimensions and in feature space agree,
+    """Share of shown target points on which coverage in two dimensions and in feature space agree,
     balanced over covered and not covered; 0.5 is chance."""
     warning: str | None
 
 
-class Round(Record):
-    """One round of the halving of short runs."""
+class Rung(Record):
+    """One rung of the short runs."""
 
-    stage: Literal["head", "network"]
+    stage: Literal["probe", "network"]
     candidates: int
     steps: int
-    """Steps of each candidate from each start in this round."""
+    """Steps of each candidate from each seed on this rung."""
     seconds: float | None
-    """Null for the head, which is fitted with the scores."""
+    """Null for the probe, which is fitted with the scores."""
 
 
 class Budget(Record):
@@ -220,32 +226,32 @@ class Budget(Record):
 
     budget_s: float
     used_s: float
-    starts: int
-    rounds: list[Round]
+    seeds: int
+    rungs: list[Rung]
     steps: int
-    """Steps of the whole network in all, clean and all starts counted."""
+    """Steps of the whole network in all, clean and all seeds counted."""
     share_of_full: float
     """Over the steps of training all candidates for 30 epochs."""
     words: str
 
 
 class Order(Record):
-    """How the parts were mixed, and where their orders differ."""
+    """How the parts make the combined score, and where their orders differ."""
 
     weight: float
-    """Of the larger of reach and cover after the run; the rest is validation's, the larger of both."""
+    """Of coverage (the larger of before and after training); validation (of probe or network) has the rest."""
     weight_words: str
-    spreads: dict[str, float]
-    """The unit of `standardised`, by part: the widest robust spread of all that are shares; distance has its own."""
+    units: dict[str, float]
+    """MAD unit of each part: the widest of all that are shares of images; distance has its own."""
     agreement: float | None
-    """Spearman correlation of the order by cover (the larger of both) with that by validation."""
-    by_cover: list[str]
+    """Spearman correlation of the order by coverage with that by validation."""
+    by_coverage: list[str]
     by_validation: list[str]
     words: str
     """What it means where the two orders disagree."""
 
 
-class Confirmed(Record):
+class FullTraining(Record):
     """A candidate that was trained to the end."""
 
     name: str
@@ -283,7 +289,7 @@ class ModelRow(Record):
 
 
 class ModelTable(Record):
-    """Candidate by model: a good augmentation for one model is not so for another."""
+    """Candidate by model: a good augmentation for one model may not be one for another."""
 
     models: list[str]
     pages: dict[str, str]
@@ -294,30 +300,31 @@ class ModelTable(Record):
     words: str
 
 
-class Base(Record):
-    """The pipeline that the user trains with already; gains are on top of it."""
+class BaselineAugmentation(Record):
+    """The augmentation that is in the pipeline already; gains are on top of it."""
 
     name: str
-    destroys: list[str] = []
-    """Why it destroys labels itself, if it does."""
+    label_breaking: list[str] = []
+    """Why it breaks labels itself, if it does."""
     score: float | None = None
-    """Its own gain over a no-op without it, as `score` of a candidate."""
+    """Its own gain over the identity control without it, as `score` of a candidate."""
 
 
 class RankingReport(Record):
     """All of `augmentations.json`."""
 
     version: int = 2
-    answer: list[str]
-    """What was found, in sentences, the most important first."""
-    headline: str = ""
-    """The answer in at most 20 words."""
-    next_step: str = ""
-    """What to do now, in one sentence."""
-    advice: str
-    """Name of the candidate to train with."""
-    recipe: list[str]
+    headline: str
+    """The answer: one plain sentence of at most 20 words."""
+    next_step: str
+    """What to do now: one sentence."""
     trust: str
+    """How far to trust the answer, from real trainings in comparable situations: one sentence."""
+    answer: list[str]
+    """Further sentences, the most important first."""
+    advice: str
+    """Name of the candidate to train with; "clean" for no augmentation."""
+    recipe: list[str]
     n_train: int
     n_val: int
     n_target: int
@@ -330,22 +337,22 @@ class RankingReport(Record):
     size: int
     fit: str
     neighbours: int
-    draws: int
-    sample: int
+    samples_per_image: int
+    max_images: int
     seed: int
-    ranked_by: Literal["reach", "nearest_distance"]
-    """What `score` is, and the part `reach` of the ranking of all."""
+    ranked_by: RankedBy
+    """What `score` is, and the part `coverage_gain` of the combined score."""
     shift: Shift
     validation_check: ValidationCheck | None
     candidates: list[Candidate]
     uncovered: list[str]
-    """Ids of the target images (of those used) that no candidate reaches."""
+    """Ids of the target images (of those used) that no ranked candidate covers with a consistent label."""
     projections: list[ProjectionInfo] = []
-    base: Base | None = None
+    baseline_augmentation: BaselineAugmentation | None = None
     budget: Budget | None = None
     """Null where no time was given to short runs; then `score` ranks alone."""
     order: Order | None = None
-    confirmed: list[Confirmed] = []
+    full_training: list[FullTraining] = []
     model_table: ModelTable | None = None
     notes: list[str] = []
     skipped: list[SkippedFile] = []
@@ -355,7 +362,7 @@ class RankingReport(Record):
     command: str = ""
 
     def of(self, role: Role) -> list[Candidate]:
-        """Candidates of one role, in order of rank."""
+        """Candidates of a role, in order of rank."""
         return [candidate for candidate in self.candidates if candidate.role == role]
 
     def candidate(self, name: str) -> Candidate:

@@ -32,7 +32,7 @@ class JointMap:
     Attributes:
         cloud: (P,) name of the point's cloud: "train", "target", "validation", or a candidate's name.
         label: (P,) class number, -1 for target points.
-        ids: (P,) id of the image (for a view: of its source image).
+        ids: (P,) id of the image (for an augmented sample: of its source image).
         thumbnails: uint8 (P, 32, 32, 3), RGB.
         covered_by_clean: (P,) 1 or 0 for target and validation points, -1 elsewhere.
         covered_by_best: (P,) 1 or 0 for target points (by the cloud of the advised candidate), -1 elsewhere.
@@ -57,8 +57,8 @@ class Pictures:
     """Small pictures for the page; empty with --no-images.
 
     Attributes:
-        samples: per candidate, uint8 (n, s, s, 3) views of the same n source images; "clean" holds the originals.
-        uncovered: uint8 (n, s, s, 3) target images that no candidate reaches.
+        samples: per candidate, uint8 (n, s, s, 3) samples of the same n source images; "clean" holds the originals.
+        uncovered: uint8 (n, s, s, 3) target images that no candidate covers with a consistent label.
         uncovered_ids: their ids.
     """
 
@@ -76,7 +76,7 @@ class AugmentationRanking:
     pictures: Pictures
 
     def to_frame(self) -> pl.DataFrame:
-        """One row per candidate: name, family, role, rank, tie group, score and combined with intervals, all scores."""
+        """One row per candidate: name, family, role, rank, group, score and combined with intervals, all scores."""
         import polars as pl
 
         rows = []
@@ -90,7 +90,7 @@ class AugmentationRanking:
                     "model": candidate.model,
                     "role": candidate.role,
                     "rank": candidate.rank,
-                    "tie_group": candidate.tie_group,
+                    "group": candidate.group,
                     "score": candidate.score,
                     "low": low,
                     "high": high,
@@ -102,7 +102,7 @@ class AugmentationRanking:
             )
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: str | Path) -> Path:
         """Write `augmentations.json` and `uncovered.csv` into `folder`; returns the path of `augmentations.json`.
 
         Raises:
@@ -110,7 +110,8 @@ class AugmentationRanking:
         """
         import polars as pl
 
-        path = make_folder(folder) / "augmentations.json"
+        folder = make_folder(Path(folder))
+        path = folder / "augmentations.json"
         with replacing(path) as temporary:
             temporary.write_text(self.report.model_dump_json(indent=2), encoding="utf-8")
         with replacing(folder / "uncovered.csv") as temporary:
@@ -129,6 +130,7 @@ class AugmentationRanking:
             for candidate in self.report.candidates
         )
         return (
-            f"<p>{escape(' '.join(self.report.answer))}</p><table><tr><th>rank</th><th>candidate</th><th>role</th>"
-            f"<th>score</th><th>all</th><th>reason</th></tr>{rows}</table>"
+            f"<p><b>{escape(self.report.headline)}</b> {escape(self.report.next_step)}</p>"
+            f"<p>{escape(self.report.trust)}</p><table><tr><th>rank</th><th>candidate</th><th>role</th>"
+            f"<th>score</th><th>combined</th><th>reason</th></tr>{rows}</table>"
         )

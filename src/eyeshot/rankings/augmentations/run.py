@@ -1,71 +1,84 @@
-"""The main job: does the augmented training cloud cover the target, for this model?"""
+"""The ranking of augmentations: does the augmented training cloud cover the target, with the labels still right?"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
-from eyeshot.core import SILENT, Progress
-from eyeshot.data import Dataset
-from eyeshot.models import FeatureBank, gpu_errors_told
-from eyeshot.rankings.augmentations.candidates import Judged, gain_of, judge
-from eyeshot.rankings.augmentations.confirm import confirm
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.augment import augmentation, compose_lines
+from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
+from eyeshot.models import Backbone, FeatureBank, gpu_errors_told
+from eyeshot.predictions import Accuracy
+from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined
+from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone, without_repeats
+from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
-from eyeshot.rankings.augmentations.kept_labels import find_destroyers
-from eyeshot.rankings.augmentations.make_report import Facts, check_validation, make_report
-from eyeshot.rankings.augmentations.mapping import draw_map, take_pictures
-from eyeshot.rankings.augmentations.measure import Bench, Measured, measure, measure_generated
-from eyeshot.rankings.augmentations.plan import Plan, prepare
-from eyeshot.rankings.augmentations.rank_all import make_ranker, rank_all
-from eyeshot.rankings.augmentations.report import Base, RankingReport
+from eyeshot.rankings.augmentations.full_training import train_fully
+from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
+from eyeshot.rankings.augmentations.maps import draw_map, take_pictures
+from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.ranking import rank_by_coverage
+from eyeshot.rankings.augmentations.recommendation import recommend, too_few
+from eyeshot.rankings.augmentations.report import (
+    BaselineAugmentation,
+    Candidate,
+    ModelInfo,
+    RankedBy,
+    RankingReport,
+    SkippedFile,
+    ValidationCheck,
+)
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
-from eyeshot.rankings.augmentations.set_up import set_up, trained_backbone
-from eyeshot.rankings.augmentations.settings import check_settings
+from eyeshot.rankings.augmentations.scores import (
+    GENERATED,
+    AugmentationScores,
+    covered_counts,
+    measure,
+    measure_generated,
+    unranked_records,
+)
 from eyeshot.rankings.augmentations.shift import measure_shift
-from eyeshot.rankings.augmentations.spend_budget import spend_budget
+from eyeshot.rankings.augmentations.short_runs import spend_budget
 
 
 @gpu_errors_told()
 def run_ranking(
-    train: str | Path | Dataset,
+    plan: Plan,
     *,
-    plan: Plan | None = None,
-    cache: Path | None = None,
     progress: Progress | None = None,
-    ranked_by_cover: Callable[[RankingReport], None] | None = None,
+    ranked_by_coverage: Callable[[RankingReport], None] | None = None,
     command: str = "",
-    **settings: object,
 ) -> AugmentationRanking:
-    """Rank augmentations by what of the target training can see with them, and by short runs.
+    """Rank augmentations by what of the target the training images cover with them, and by short runs.
 
     Args:
-        train: class folders of labelled images (or the root of a `labels` CSV); or images in their roles.
-        plan: what `prepare` gave for the same arguments.
-        cache: where pixels, features, short runs and the baseline are kept.
+        plan: of `prepare`.
         progress: told how far it is; None: nobody.
-        ranked_by_cover: called with the report as far as it goes, before the budget is spent on short runs.
+        ranked_by_coverage: called with the report as far as it goes, before the budget is spent on short runs.
         command: recorded in the report.
-        **settings: fields of `RankingSettings`, for instance `test`, `model`, `from_scratch`, `candidates`, `budget_s`.
 
     Returns:
-        the report with ranking and scores, and the arrays of the page.
+        the report with the answer, the ranking and all scores, and the arrays of the page.
 
     Raises:
-        InputError: an argument cannot be used.
-        ModelError: the model cannot be had, or gives features that are not finite, or the GPU is lost or full.
+        InputError: too few images can be used.
+        ModelError: the model gives the same features for all images or features that are not finite, or the GPU is
+            lost or full.
         StorageError: the cache cannot be written.
 
-    Costs one forward pass per view, sources × draws × candidates, and then the budget; all else is small and does
-    not grow with the number of training images beyond what `load_dataset` costs. The same call continues where a killed
-    one stopped.
+    Costs one forward pass per augmented sample, sources x samples x candidates, and then the budget; all else is small
+    and does not grow with the number of training images beyond what `load_dataset` costs. The same call continues where
+    a killed one stopped.
     """
     begin = time.perf_counter()
-    seconds: dict[str, float] = {}
     progress = progress or SILENT
-    plan = plan or prepare(train, check_settings(**settings), cache=cache, progress=progress)
     chosen = plan.settings
+    seconds: dict[str, float] = {}
 
     def lap(part: str, since: float) -> float:
         now = time.perf_counter()
@@ -74,96 +87,191 @@ def run_ranking(
 
     mark = lap("read", begin)
     data = decode_tables(plan.tables, plan.backbone.geometry, chosen, cache=plan.cache, progress=progress)
+    data, repeats = without_repeats(data)
     mark = lap("decode", mark)
-    backbone, baseline_head, baseline_accuracy, baseline_note = trained_backbone(plan, data, progress, command)
-    notes = [*plan.notes, *data.notes, *baseline_note]
+    backbone, baseline_head, baseline_accuracy, baseline_notes = trained_backbone(plan, data, progress, command)
+    notes = [*plan.notes, *data.notes, *repeats, *baseline_notes]
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
-    bench = set_up(plan, data, bank, baseline_head, progress)
-    measured = _measure_all(plan, bench, progress)
+    context = make_context(plan, data, bank, baseline_head, progress)
+    measured = _measure_all(plan, context, progress)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
         notes.append(f"features: batches of {bank.batch_size}, since {plan.device} has no room for more.")
-    judged = judge(measured, bench.head, classes=data.classes, model=backbone.name)
-    of_validation = plan.tables.target_is_validation
+    probe, of_validation = context.probe, plan.tables.target_is_validation
+    few = too_few(len(data.target), len(data.val))
+    # Of too few images a good probe cannot be told from chance: then this is said, and what there is is ranked.
+    at_chance = probe.at_chance and not few
+    records = unranked_records(measured, probe, classes=data.classes, model=backbone.name)
+    uncovered = covered_counts(measured, [record.role for record in records]) == 0
+    ranking, ranked_by = rank_by_coverage(records, measured, probe, classes=data.classes, at_chance=at_chance)
     shift = measure_shift(
-        bench.clean,
-        bench.labels,
-        bench.head.held_out,
-        bench.target.points,
+        probe.sources,
+        context.labels,
+        probe.held_out,
+        context.target.points,
         target_is_validation=of_validation,
         seed=chosen.seed,
     )
-    base = _measure_base(bench, judged)
+    baseline = _measure_baseline(context, ranked_by)
     mark = lap("scores", mark)
-    seconds["scores"] = round(seconds["scores"] + bench.score_s, 2)
+    seconds["scores"] = round(seconds["scores"] + context.score_s, 2)
 
-    facts = Facts(plan, data, backbone, baseline_accuracy, shift, check_validation(bench), base, command)
-    found = make_report(facts, judged)
-    found.notes = notes
-    if chosen.budget_s and plan.costs is not None:
-        if ranked_by_cover is not None:
-            ranked_by_cover(found)
-            mark = time.perf_counter()
-        ranker = make_ranker(
-            measured, judged, bench.head,
-            shift=shift, target_is_validation=of_validation, head_stage=backbone.pretrained, seed=chosen.seed,
-        )  # fmt: skip
-        short, budget, run_notes = spend_budget(
-            plan, data, bench, judged, ranker, budget_s=chosen.budget_s, progress=progress
+    def report(ranking: list[Candidate], **more: Any) -> RankingReport:
+        answer = recommend(
+            ranking,
+            ranked_by=ranked_by,
+            order=more.get("order"),
+            shift=shift,
+            baseline=baseline,
+            pretrained=plan.backbone.pretrained,
+            at_chance=at_chance,
+            target="validation" if of_validation else "test",
+            n_target=len(data.target),
+            n_val=len(data.val),
         )
-        order = None
-        if backbone.pretrained or any(run.readings for run in short.runs.values()):
-            judged, order = rank_all(judged, ranker, short)
+        return RankingReport(
+            **answer,
+            **_report_of_data(plan, context, uncovered),
+            recipe=_recipe(answer["advice"], ranking),
+            models=[_model_info(plan, backbone, baseline_accuracy)],
+            ranked_by=ranked_by,
+            shift=shift,
+            validation_check=_check_validation(context),
+            candidates=ranking,
+            baseline_augmentation=baseline,
+            command=command,
+            **more,
+        )
+
+    more: dict[str, Any] = {}
+    if chosen.budget_s and plan.costs is not None and at_chance:
+        notes.append("No short runs: they would start from a linear probe that is no better than chance.")
+    elif chosen.budget_s and plan.costs is not None:
+        if ranked_by_coverage is not None:
+            ranked_by_coverage(report(ranking, notes=notes))
+            mark = time.perf_counter()
+        board = make_scoreboard(
+            measured, probe,
+            ranked_by=ranked_by, shift=shift, target_is_validation=of_validation, probe_stage=backbone.pretrained,
+            seed=chosen.seed,
+        )  # fmt: skip
+        short, more["budget"], run_notes = spend_budget(
+            plan, data, context, ranking, board, budget_s=chosen.budget_s, progress=progress
+        )
+        if backbone.pretrained or any(trial.evaluations for trial in short.trials.values()):
+            ranking, more["order"] = rank_combined(ranking, board, short)
         else:
-            run_notes.append("No short run came to a reading: the ranking by cover stands.")
+            run_notes.append("No short run came to an evaluation: the ranking by coverage stands.")
         notes += run_notes
-        found = make_report(facts, judged, order=order, budget=budget)
         mark = lap("short runs", mark)
     if chosen.full_train:
-        found.confirmed = confirm(plan, judged, progress=progress, command=command)
-        mark = lap("confirm", mark)
+        more["full_training"] = train_fully(plan, ranking, progress=progress, command=command)
+        mark = lap("full training", mark)
+    found = report(ranking, **more)
     drawn, map_notes = draw_map(
-        bench,
+        context,
         measured,
-        judged,
+        ranking,
         advice=found.advice,
         wanted=chosen.plot,
         shown=chosen.projections,
         images=chosen.images,
         progress=progress,
     )
-    pictures = take_pictures(bench, plan.candidates, judged) if chosen.images else Pictures()
+    pictures = take_pictures(context, plan.candidates, uncovered) if chosen.images else Pictures()
     lap("map", mark)
-    found.projections = [] if drawn is None else [projection.info for projection in drawn.projections]
-    found.notes = [*notes, *map_notes]
-    found.seconds = seconds | {"total": round(time.perf_counter() - begin, 2)}
+    found = found.model_copy(
+        update={
+            "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
+            "notes": [*notes, *map_notes],
+            "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
+        }
+    )
     return AugmentationRanking(found, drawn, pictures)
 
 
-def _measure_all(plan: Plan, bench: Bench, progress: Progress) -> list[Measured]:
+def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:
     measured = []
     total = len(plan.candidates)
     step = progress.sub("measuring candidates")
     for number, candidate in enumerate(plan.candidates):
         step(number, total, candidate.name)
-        measured.append(measure(bench, candidate))
-    if bench.data.generated is not None:
-        measured.append(measure_generated(bench, bench.data.generated))
+        measured.append(measure(context, candidate))
+    if context.data.generated is not None:
+        measured.append(measure_generated(context, context.data.generated))
     step(total, total)
     return measured
 
 
-def _measure_base(bench: Bench, judged: Judged) -> Base | None:
-    """The base on its own, against a no-op without it."""
-    if not bench.base:
+def _measure_baseline(context: EvalContext, ranked_by: RankedBy) -> BaselineAugmentation | None:
+    """The baseline augmentation alone, against the identity control without it."""
+    if not context.before:
         return None
-    alone = replace(bench, base=(), _no_op={})
-    one = measure(alone, bench.base[0])
-    gain, _ = gain_of(one, judged.ranked_by == "nearest_distance")
-    return Base(
-        name=one.name,
-        destroys=find_destroyers(bench.head, [one.kept], mixing=[one.mixes])[0],
+    scores = measure(replace(context, before=()), context.before[0])
+    gain, _ = scores.gain(by_distance=ranked_by == "nearest_distance")
+    return BaselineAugmentation(
+        name=scores.name,
+        label_breaking=find_label_breaking(context.probe, [scores.labels], mixing=[scores.mixes])[0],
         score=gain,
     )
+
+
+def _report_of_data(plan: Plan, context: EvalContext, uncovered: NDArray[np.bool_]) -> dict[str, Any]:
+    """Fields of the report that say what was used."""
+    data, geometry = context.data, plan.backbone.geometry
+    return {
+        "n_train": plan.tables.n_train,
+        "n_val": plan.tables.n_val,
+        "n_target": plan.tables.n_target,
+        "n_sources": len(data.sources),
+        "n_target_used": len(data.target),
+        "n_val_used": len(data.val),
+        "target": "validation" if plan.tables.target_is_validation else "test",
+        "classes": data.classes,
+        "size": geometry.size,
+        "fit": geometry.fit,
+        "neighbours": NEIGHBOURS,
+        "samples_per_image": plan.settings.samples_per_image,
+        "max_images": plan.settings.max_images,
+        "seed": plan.settings.seed,
+        "uncovered": sorted(data.target.ids[row] for row in np.flatnonzero(uncovered)),
+        "skipped": [SkippedFile(path=path, reason=reason) for path, reason in data.skipped],
+        "versions": describe_versions(),
+        "hardware": describe_hardware(plan.device),
+    }
+
+
+def _model_info(plan: Plan, backbone: Backbone, baseline_accuracy: float | None) -> ModelInfo:
+    return ModelInfo(
+        name=backbone.name,
+        pretrained=plan.backbone.pretrained,
+        size=backbone.geometry.size,
+        feature_count=backbone.feature_count,
+        fingerprint=backbone.fingerprint,
+        reason=backbone.reason,
+        baseline_accuracy=baseline_accuracy,
+    )
+
+
+def _check_validation(context: EvalContext) -> ValidationCheck:
+    """Is the model right more often where clean training covers?"""
+    covered, right = context.held_out_covered, context.probe.correct
+    inside = Accuracy.of_counts(int(right[covered].sum()), int(covered.sum()))
+    outside = Accuracy.of_counts(int(right[~covered].sum()), int((~covered).sum()))
+    return ValidationCheck(
+        inside=inside.n,
+        outside=outside.n,
+        accuracy_inside=inside.value,
+        accuracy_outside=outside.value,
+        interval_inside=inside.interval,
+        interval_outside=outside.interval,
+    )
+
+
+def _recipe(advice: str, ranking: Sequence[Candidate]) -> list[str]:
+    if advice == GENERATED:
+        return ["# add the generated images to the training folder, class by class"]
+    recipe = next((candidate.recipe for candidate in ranking if candidate.name == advice), None)
+    return recipe if recipe is not None else list(compose_lines(augmentation(advice)))

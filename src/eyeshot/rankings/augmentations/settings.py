@@ -1,12 +1,13 @@
-"""What the main job is told to do, typed and checked."""
+"""Settings of the ranking of augmentations, typed and checked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from eyeshot.augment import Augmentation
 from eyeshot.core import InputError, refused_option
 from eyeshot.data import DataConfig
 
@@ -35,34 +36,34 @@ class RankingSettings(BaseModel):
 
     Attributes:
         test: folder of unlabelled images to be covered; without one the validation images are the target.
-        val: class folders of held-out images of the user's own.
+        val: class folders of validation images.
         val_share: share of the training images held out where there is no `val`.
         labels: CSV file with paths and labels, in the place of class folders.
         path_column, label_column, image_root: how to read it; guessed where not given.
         model: timm tag, or "package.module:factory".
         weights: local file with the model's weights.
         from_scratch: train a baseline of the architecture in place, on clean images.
-        mean, std, interpolation: how to prepare images for a model of the user's own.
+        mean, std, interpolation: preprocessing of a custom model.
         size: side of the images in pixels; the model's own where not given.
         fit: crop or pad to the square.
         max_images: images of each kind (source, held-out, target) at most.
         samples_per_image: augmented samples of each source image per candidate; one where all would be the same.
         batch_size: images at once in the model.
         workers: threads that decode.
-        candidates: names, wildcards or families; all where empty.
-        generated: class folders of made images: one more candidate.
-        plot: candidates on the map, beside the winner; chosen where empty.
+        candidates: names, wildcards or families (one as a plain string); all where empty.
+        generated: class folders of generated images: one more candidate.
+        plot: candidates on the map, with the winner; chosen where empty.
         projections: which maps to draw; none skips the map.
         images: small pictures on the page.
         seed: of every random choice.
         device: cuda, mps or cpu; found where not given.
-        baseline_aug: a candidate or the user's own pipeline, that goes before every candidate: gains are on top of it.
+        baseline_aug: an augmentation that is in the pipeline already, before every candidate: gains are on top of it.
         budget_s: seconds for short runs; 0 ranks by coverage alone.
         decisions: file of decisions that the training images are cleaned by.
         split: file of `eyeshot split`; `val` goes before it, and it before `val_share`.
         fold: of the split, the fold that validates.
         rules: what is stated about the use of test images; for the report.
-        full_train: how many of the first are trained to the end, with clean and TrivialAugment.
+        full_train: how many of the first are trained to the end, with clean images and TrivialAugment.
         scratch_time_s: no epoch of the baseline begins after so many seconds.
     """
 
@@ -103,6 +104,11 @@ class RankingSettings(BaseModel):
     rules: str = ""
     scratch_time_s: float = Field(default=SCRATCH_TIME_S, gt=0)
 
+    @field_validator("candidates", "plot", "projections", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
     def data(self, train: Path) -> DataConfig:
         """Which images it is about, with the folder of the training images."""
         return DataConfig(train=train, **{name: getattr(self, name) for name in DATA_OPTIONS})
@@ -118,3 +124,10 @@ def check_settings(**values: object) -> RankingSettings:
         return RankingSettings.model_validate(values)
     except ValidationError as error:
         raise InputError(refused_option(error, "rank augmentations")) from error
+
+
+def samples_of(steps: tuple[Augmentation, ...], samples_per_image: int) -> int:
+    """Augmented samples of each image by a pipeline; one where every sample would be the same."""
+    *before, last = steps
+    same = last.deterministic and all(step.deterministic and step.probability >= 1 for step in before)
+    return 1 if same else samples_per_image

@@ -1,390 +1,412 @@
-"""Short paired runs under a budget: every candidate from the same starts, then the better half goes on."""
+"""Short paired runs of candidates: a sweep whose reference is clean training, under a budget of seconds.
+
+The candidates that fit are trained from the same starts on the same images in the
+same order as clean ones, and evaluated on validation images and on the target. Where the budget holds not one step of
+each, nothing is trained, and a sentence says what would do.
+"""
 
 from __future__ import annotations
 
-import time
+import io
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.core import SILENT, ModelError, Progress
-from eyeshot.models import out_of_memory
-from eyeshot.rankings.augmentations.halving import (
-    FEWEST_LEFT,
-    LEAST_STEPS,
-    RESERVE,
-    Costs,
-    HalvingPlan,
-    RoundPlan,
-    plan_halving,
-    steps_within,
-    survivors,
+from eyeshot.core import Progress, key_of
+from eyeshot.models import Backbone, out_of_memory
+from eyeshot.rankings.augmentations.combined import RANKED, REGULARISER, Scoreboard
+from eyeshot.rankings.augmentations.context import EvalContext
+from eyeshot.rankings.augmentations.data import Data
+from eyeshot.rankings.augmentations.evaluate import (
+    SHORT_RUNS,
+    Evaluation,
+    EvaluationFormat,
+    Evaluator,
+    evaluate_state,
 )
-from eyeshot.rankings.augmentations.reading import Desk, Reading, read_state
-from eyeshot.rankings.augmentations.report import Round
-from eyeshot.rankings.augmentations.short_run_store import ShortRunStore
-from eyeshot.training import State, TrainConfig, train_steps
+from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.recommendation import budget_words
+from eyeshot.rankings.augmentations.report import Budget as BudgetRecord
+from eyeshot.rankings.augmentations.report import Candidate, Rung
+from eyeshot.sweep import (
+    LEAST_STEPS,
+    SEEDS,
+    Budget,
+    Costs,
+    SweepResult,
+    SweepStore,
+    Trial,
+    budget_for,
+    open_store,
+    plan_rungs,
+    promote,
+    run_sweep,
+)
+from eyeshot.training import State, TrainConfig, TrainingRun, joined, start_state, warm_up_cosine
 
 CLEAN = "clean"
-LAST_ROUND_RESERVE = 0.1
-"""Of the time that is left: no later round makes up for slow steps of the last one."""
-ONLY_ROUND_RESERVE = 0.25
-"""The same where the first is the last: steps were only estimated, and everyone should get a turn."""
-BEFORE = -1
-"""The round before the first."""
-NO_TURN = "the budget was over before its turn"
-CLEAN_FAILED = "training on clean images failed"
-END_OF_CLEAN = "end of clean training"
+HIDDEN = "hidden"
+"""What an evaluation measures beside the rest, of candidates that are regularisers."""
+FULL_EPOCHS = 30
+LEAST_WAIT_S = 600.0
+"""For another process with the same short runs."""
+SHARE_OF_DISK = 0.5
+STATE_COPIES = 3
+"""Weights, and two moments of each in the optimizer."""
+SMALLEST_SIDE = 32
+VERSION = 1
+"""Raised whenever the same candidate would come out with other numbers."""
+Lists = dict[str, list[Augmentation]]
 
 
 @dataclass(frozen=True, eq=False)
-class CandidateRun:
-    """What a candidate's short runs brought.
+class CandidateTraining:
+    """Trains candidates further, for a sweep; a trial's payload is what it trains with.
 
     Attributes:
-        readings: its latest, one a start; empty where it never came to one.
-        clean: those of clean after as many steps from the same starts.
-        steps: from each start, without those of the start itself.
-        rounds: that it took part in.
-        ended: why it ended early, or None.
-    """
-
-    readings: tuple[Reading, ...] = ()
-    clean: tuple[Reading, ...] = ()
-    steps: int = 0
-    rounds: int = 0
-    ended: str | None = None
-
-
-@dataclass(eq=False)
-class ShortRuns:
-    """All short runs.
-
-    Attributes:
-        runs: by candidate.
-        before: readings of the starts, with hidden images.
-        rounds: what was done.
-        steps: of the network in all, clean and all starts counted.
-        starts: how many.
-        used_s: seconds.
-        ended: why all of them ended, where training on clean images failed.
-    """
-
-    runs: dict[str, CandidateRun] = field(default_factory=dict)
-    before: tuple[Reading, ...] = ()
-    rounds: list[Round] = field(default_factory=list)
-    steps: int = 0
-    starts: int = 0
-    used_s: float = 0.0
-    ended: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Training:
-    """What short runs train with.
-
-    Attributes:
+        backbone: the architecture.
         pool, labels: N training images and int64 (N,) their classes.
-        state: of a classifier, where the starts begin.
-        settings: batch size, learning rate, weight decay, seed.
-        base: what goes before every candidate.
+        start: weights of a classifier, where all begin.
+        config: batch size, learning rate, weight decay, seed.
+        class_count: C.
+        device: where to compute.
     """
 
+    backbone: Backbone
     pool: Pool
     labels: NDArray[np.int64]
-    state: State
-    settings: TrainConfig
-    base: tuple[Augmentation, ...] = ()
+    start: State
+    config: TrainConfig
+    class_count: int
+    device: str
+
+    def __call__(
+        self, trial: Trial, seed: int, state: Any | None, *, first: int, steps: int, stop: Callable[[], bool]
+    ) -> Any | None:
+        """See `eyeshot.sweep.run.Train`; the learning rate rises and falls within these steps."""
+        config = self.config.model_copy(update={"seed": self.config.seed + seed})
+        run = TrainingRun(
+            self.backbone, self.pool, self.labels,
+            class_count=self.class_count, config=config, augmentations=trial.payload, device=self.device,
+            start=self.start if state is None else None,
+        )  # fmt: skip
+        if state is not None:
+            run.load_state_dict(state)
+        rates = warm_up_cosine(config.learning_rate, steps, warm_up_share=config.warm_up_share, first=first)
+        run.advance(first + steps, schedule=rates, stop=stop)
+        return run.state_dict() if run.step == first + steps else None
 
 
-Order = Callable[[str, Sequence[str], Mapping[str, CandidateRun]], list[str]]
+@dataclass(frozen=True, eq=False)
+class CandidateEvaluation:
+    """Evaluates what `CandidateTraining` gave."""
+
+    evaluator: Evaluator
+
+    def __call__(self, trial: Trial, state: Any) -> Evaluation:
+        """On validation images, partly hidden ones too where the trial asks for it, and on the target."""
+        return evaluate_state(self.evaluator, state["model"], hidden=trial.measures == HIDDEN)
 
 
-def run_short(
-    desk: Desk,
-    training: Training,
-    lists: Mapping[str, Sequence[Augmentation]],
+class StateFormat:
+    """States of training as bytes, as a sweep's store takes them."""
+
+    def dumps(self, state: Any) -> bytes:
+        """The bytes of a state: tensors, numbers, strings, and lists and dicts of these."""
+        stream = io.BytesIO()
+        torch.save(state, stream)
+        return stream.getvalue()
+
+    def loads(self, content: bytes) -> Any:
+        """The state of bytes that `dumps` gave, on the CPU."""
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def spend_budget(
+    plan: Plan,
+    data: Data,
+    context: EvalContext,
+    candidates: Sequence[Candidate],
+    board: Scoreboard,
     *,
-    order: Order,
     budget_s: float,
-    costs: Costs,
-    store: ShortRunStore,
-    progress: Progress = SILENT,
-    clock: Callable[[], float] = time.monotonic,
-) -> ShortRuns:
-    """Spend the budget.
+    progress: Progress,
+) -> tuple[SweepResult, BudgetRecord, list[str]]:
+    """Short runs of all candidates that keep labels, or of the better ones where that is all that fits, or of none.
 
-    Args:
-        desk: what every state is read with.
-        training: what all runs train with.
-        lists: candidates by list, first to last as known so far; each list is halved on its own. Those of "harder"
-            are read on partly hidden images too.
-        order: called with (list, names, runs so far), gives these names from first to last.
-        budget_s: seconds, those of earlier sittings in `store` included; no step begins in the last 4 %.
-        costs: of a step and a reading; later rounds go by what earlier ones took.
-        store: where everything is kept, so that the same call continues; no other process may use it meanwhile.
-        progress: told the seconds used, and the budget.
-        clock: seconds.
+    Returns:
+        the trials, what they cost, and notes.
 
     Raises:
-        InputError: not one step of every candidate fits into the budget.
-        StorageError: the disk is full.
+        StorageError: the disk is full, or another process does the same.
     """
-    return _Halving(desk, training, lists, order, budget_s, costs, store, progress, clock).spend()
+    costs = plan.costs
+    if costs is None:
+        raise ValueError("plan.costs must be measured before a budget is spent")
+    training, evaluator = _training(plan, data, context), _evaluator(plan, data, context)
+    lists = _lists(candidates, {candidate.name: candidate for candidate in plan.candidates})
+    everyone = sum(map(len, lists.values()))
+    head_stage = board.clean_loss is not None
+    if lists:
+        reference, trials = _trials(plan, training, evaluator, lists)
+        sweep = key_of(reference.id, [(trial.group, trial.id) for trial in trials.values()], budget_s, head_stage)
+        with open_store(
+            plan.cache / SHORT_RUNS, sweep,
+            states=StateFormat(), evaluations=EvaluationFormat(), wait_s=LEAST_WAIT_S + 2 * budget_s,
+        ) as store:  # fmt: skip
+            names, notes = _entering(
+                store,
+                lists,
+                board,
+                costs=costs,
+                budget_s=budget_s,
+                head_stage=head_stage,
+                plan=plan,
+                training=training,
+            )
+            result = run_sweep(
+                [trials[name] for name in names],
+                reference=reference,
+                train=training,
+                evaluate=CandidateEvaluation(evaluator),
+                order=board.order,
+                budget=Budget(budget_s, costs, spent_s=store.seconds),
+                store=store,
+                passing_failure=_passing_failure,
+                progress=progress.sub("seconds of short runs"),
+            )
+    else:
+        result, names, notes = SweepResult({}), [], ["Short runs: no candidate is left that keeps labels."]
+    if result.ended:
+        notes.append(f"Short runs ended, since clean training failed: {result.ended}")
+    each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
+    share = result.steps / (FULL_EPOCHS * each * (1 + everyone))
+    rungs = [
+        Rung(stage="network", candidates=rung.trials, steps=rung.steps, seconds=rung.seconds) for rung in result.rungs
+    ]
+    head = [Rung(stage="probe", candidates=everyone, steps=0, seconds=None)] if head_stage else []
+    words = budget_words(
+        rungs, budget_s=budget_s, used_s=result.used_s, steps=result.steps, seeds=result.seeds, share=share
+    )
+    if lists and not names:
+        words = notes[0]  # why nobody was trained, and what would do
+    record = BudgetRecord(
+        budget_s=budget_s,
+        used_s=round(result.used_s, 2),
+        seeds=result.seeds,
+        rungs=[*head, *rungs],
+        steps=result.steps,
+        share_of_full=share,
+        words=words,
+    )  # fmt: skip
+    return result, record, notes
 
 
-class _Over(Exception):
-    """The budget is spent."""
+def _entering(
+    store: SweepStore,
+    lists: Lists,
+    board: Scoreboard,
+    *,
+    costs: Costs,
+    budget_s: float,
+    head_stage: bool,
+    plan: Plan,
+    training: CandidateTraining,
+) -> tuple[list[str], list[str]]:
+    """Who is trained, first to last, and notes; as it was decided before, where the same command was given."""
+    kept = store.decisions.get("entering")
+    if kept is None:
+        chosen, notes = choose_entering(
+            {kind: [candidate.name for candidate in candidates] for kind, candidates in lists.items()},
+            order=lambda kind, names: board.order(kind, names, {}),
+            budget_s=budget_s,
+            costs=costs,
+            head_stage=head_stage,
+            size=plan.backbone.geometry.size,
+            state_bytes=STATE_COPIES * sum(value.numel() * value.element_size() for value in training.start.values()),
+            free_bytes=store.free_bytes(),
+        )
+        kept = [[name for names in chosen.values() for name in names], notes]
+        store.decisions.keep("entering", kept)
+    return list(kept[0]), list(kept[1])
 
 
-class _Halving:
-    """One pass over the budget: its clock, and what is alive."""
+def choose_entering(
+    lists: Mapping[str, Sequence[str]],
+    *,
+    order: Callable[[str, Sequence[str]], list[str]],
+    budget_s: float,
+    costs: Costs,
+    head_stage: bool,
+    size: int,
+    state_bytes: int,
+    free_bytes: int,
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Who is trained: all, in order, or the better half, a quarter … of each list, or nobody.
 
-    def __init__(
-        self,
-        desk: Desk,
-        training: Training,
-        lists: Mapping[str, Sequence[Augmentation]],
-        order: Order,
-        budget_s: float,
-        costs: Costs,
-        store: ShortRunStore,
-        progress: Progress,
-        clock: Callable[[], float],
-    ) -> None:
-        self.desk, self.training, self.order, self.store = desk, training, order, store
-        self.progress = progress.sub("seconds of short runs")
-        self.budget_s, self.costs = budget_s, costs
-        self.clock, self.before_s, self.begin = clock, store.seconds(), clock()
-        self.counted = self.begin
-        self.alive = {name: [one.name for one in some] for name, some in lists.items()}
-        self.augmentations = {one.name: one for some in lists.values() for one in some}
-        self.found = ShortRuns()
-        self.starts: list[State] = []
-        self.clean_s: list[float] = []
-        self.step_s: list[float] = []
-        self.read_s: list[float] = []
+    The list is cut until each of those left gets a step, after a head stage 8 steps from two seeds; and until their
+    states fit into half of the free disk. Where not even four of each list get a step, nobody is trained.
 
-    @property
-    def used_s(self) -> float:
-        return self.before_s + self.clock() - self.begin
+    Args:
+        lists: names of candidates, by list.
+        order: called with (list, names), gives these names from first to last.
+        budget_s: seconds.
+        costs: on this machine.
+        head_stage: whether linear probes on features have ranked all of them already.
+        size: side of the images in pixels.
+        state_bytes: of one training.
+        free_bytes: of the disk.
 
-    def over(self) -> bool:
-        return self.used_s >= self.budget_s * (1 - RESERVE)
-
-    def spend(self) -> ShortRuns:
-        plan = self._plan()
-        self.found.starts = plan.starts
-        self.found.ended = self.store.decision(END_OF_CLEAN)
-        try:
-            self._make_starts(plan)
-            done, number = plan.start_steps, 0
-            while steps := self._steps_of(plan, number):
-                going = sum(map(len, self.alive.values()))
-                begin = self._moment(f"begin of round {number}")
-                try:
-                    self._run_round(plan, number, first=done, steps=steps)
-                finally:
-                    took = self._moment(f"end of round {number}") - begin
-                    self.found.rounds.append(Round(stage="network", candidates=going, steps=steps, seconds=took))
-                done += steps
-                number += 1
-                self._halve(plan)
-        except _Over:
-            pass
-        except (ModelError, RuntimeError) as error:
-            self.found.ended = f"Short runs ended, since clean training failed: {_failure(error)}"
-            self.store.decide(END_OF_CLEAN, self.found.ended)
-        for name in self.augmentations:
-            self.found.runs.setdefault(name, CandidateRun(ended=CLEAN_FAILED if self.found.ended else NO_TURN))
-        if not self.store.decision("finished"):
-            self._count()
-            self.store.decide("finished", True)
-        self.store.drop_states([CLEAN, *self.augmentations], plan.starts)
-        self.found.used_s = self.store.seconds()
-        return self.found
-
-    def _moment(self, name: str) -> float:
-        """Seconds used at a moment that is kept, so that the same call again says the same."""
-        kept = self.store.decision(name)
-        if kept is None:
-            kept = self.used_s
-            self.store.decide(name, kept)
-        return float(kept)
-
-    def _plan(self) -> HalvingPlan:
-        stored = self.store.decision("plan")
-        if stored is None:
-            plan = plan_halving([len(names) for names in self.alive.values()], self.budget_s, self.costs)
-            stored = {
-                "starts": plan.starts,
-                "start_steps": plan.start_steps,
-                "rounds": [[one.candidates, one.steps] for one in plan.rounds],
-            }
-            self.store.decide("plan", stored)
-        rounds = tuple(RoundPlan(*one) for one in stored["rounds"])
-        return HalvingPlan(stored["starts"], stored["start_steps"], rounds)
-
-    def _steps_of(self, plan: HalvingPlan, number: int) -> int:
-        """Steps of a round, from what the rounds before it took; after the planned ones, what time is left for.
-
-        Where that is too little for all that are left, it goes to the better half of them.
-        """
-        name = f"steps and halvings of round {number}"
-        stored = self.store.decision(name)
-        if stored is None:
-            left = self.budget_s * (1 - RESERVE) - self.used_s
-            share = left / max(1, len(plan.rounds) - number)
-            if number + 1 >= len(plan.rounds):
-                share *= 1 - (LAST_ROUND_RESERVE if number else ONLY_ROUND_RESERVE)
-            alive = [len(names) for names in self._ordered().values()]
-            steps, halvings = self._steps_for(share, alive, plan.starts), 0
-            while number >= len(plan.rounds) and steps < LEAST_STEPS and max(alive, default=0) > FEWEST_LEFT:
-                alive = [len(survivors([""] * count)) for count in alive]
-                steps, halvings = self._steps_for(share, alive, plan.starts), halvings + 1
-            if number == 0:
-                steps = max(1, steps)
-            elif number >= len(plan.rounds) and steps < LEAST_STEPS:
-                steps, halvings = 0, 0
-            stored = [steps, halvings]
-            self.store.decide(name, stored)
-        for _ in range(stored[1]):
-            self._halve(plan)
-        return int(stored[0])
-
-    def _steps_for(self, share_s: float, alive: Sequence[int], starts: int) -> int:
-        count = sum(alive)
-        return max(0, steps_within(share_s, count, starts, self._costs_so_far())) if count else 0
-
-    def _costs_so_far(self) -> Costs:
-        """What was measured; before the first round only clean steps were, so views are scaled as these."""
-        costs = self.costs
-        read_s = float(np.mean(self.read_s)) if self.read_s else costs.read_s
-        if self.step_s:
-            return Costs(float(np.mean(self.step_s)), read_s)
-        slower = float(np.mean(self.clean_s)) / costs.step_s if self.clean_s else 1.0
-        return Costs(costs.step_s * slower, read_s, costs.views_s * slower)
-
-    def _make_starts(self, plan: HalvingPlan) -> None:
-        """States that all runs begin at, the same images in another order for each; read as they are."""
-        before = []
-        for start in range(plan.starts):
-            self._say(f"start {start + 1} of {plan.starts}")
-            kept = self.store.state("start", start)
-            if kept is None:
-                state = self._train(self.training.state, (), start, first=0, steps=plan.start_steps)
-                self.store.keep_state("start", start, BEFORE, state)
-                self._count()
-            else:
-                state = kept[0]
-            self.starts.append(state)
-            self.found.steps += plan.start_steps
-            before.append(self._read("start", start, BEFORE, state, hidden=self._hidden(CLEAN)))
-        self.found.before = tuple(before)
-
-    def _run_round(self, plan: HalvingPlan, number: int, *, first: int, steps: int) -> None:
-        clean = self._run(CLEAN, plan, number, first=first, steps=steps)
-        ordered = [name for names in self._ordered().values() for name in names]
-        for place, name in enumerate(ordered):
-            self._say(f"round {number + 1}, {place + 1} of {len(ordered)}: {name}")
-            before = self.found.runs.get(name, CandidateRun())
-            end = f"end of {name} in round {number}"
-            ended = self.store.decision(end)
-            try:
-                readings = () if ended else self._run(name, plan, number, first=first, steps=steps)
-            except (ModelError, RuntimeError) as error:
-                ended = _failure(error)
-                self.store.decide(end, ended)
-            if ended:
-                self.found.runs[name] = replace(before, ended=ended)
-                continue
-            trained = first + steps - plan.start_steps
-            self.found.runs[name] = CandidateRun(readings, clean, trained, number + 1)
-
-    def _run(self, name: str, plan: HalvingPlan, number: int, *, first: int, steps: int) -> tuple[Reading, ...]:
-        """One candidate through one round, from every start."""
-        readings = []
-        for start in range(plan.starts):
-            stored = self.store.reading(name, start, number)
-            if stored is None:
-                latest = self.store.state(name, start) or (self.starts[start], BEFORE)
-                state = latest[0]
-                if latest[1] != number:  # else it was killed between training and reading
-                    augmentations = () if name == CLEAN else (self.augmentations[name],)
-                    state = self._train(state, augmentations, start, first=first, steps=steps)
-                    self.store.keep_state(name, start, number, state)
-                stored = self._read(name, start, number, state, hidden=self._hidden(name))
-            self.found.steps += steps
-            readings.append(stored)
-        return tuple(readings)
-
-    def _hidden(self, name: str) -> bool:
-        harder = self.alive.get("harder", [])
-        return name in harder or (name == CLEAN and bool(harder))
-
-    def _train(
-        self, state: State, augmentations: tuple[Augmentation, ...], start: int, *, first: int, steps: int
-    ) -> State:
-        if self.store.decision("finished"):
-            raise _Over
-        training = self.training
-        begin = self.clock()
-        found = train_steps(
-            self.desk.backbone, training.pool, training.labels, state,
-            class_count=self.desk.class_count,
-            augmentations=(*training.base, *augmentations),
-            settings=training.settings.model_copy(update={"seed": training.settings.seed + start}),
-            first=first, count=steps, device=self.desk.device, stop=self.over,
-        )  # fmt: skip
-        if found is None:
-            raise _Over
-        (self.step_s if augmentations else self.clean_s).append((self.clock() - begin) / steps)
-        return found
-
-    def _read(self, name: str, start: int, number: int, state: State, *, hidden: bool) -> Reading:
-        stored = self.store.reading(name, start, number)
-        if stored is not None:
-            return stored
-        cost = max(self.read_s[-1:], default=self.costs.read_s)
-        if self.store.decision("finished") or self.used_s + cost > self.budget_s * (1 - RESERVE / 2):
-            raise _Over
-        begin = self.clock()
-        reading = read_state(self.desk, state, hidden=hidden)
-        self.read_s.append(self.clock() - begin)
-        self.store.keep_reading(name, start, number, reading)
-        self._count()
-        return reading
-
-    def _halve(self, plan: HalvingPlan) -> None:
-        for name, names in self._ordered().items():
-            left = survivors(names)
-            self.store.drop_states([one for one in names if one not in left], plan.starts)
-            self.alive[name] = left
-
-    def _ordered(self) -> dict[str, list[str]]:
-        """Candidates that go on, first to last."""
-        found = {}
-        for name, names in self.alive.items():
-            going = [one for one in names if self.found.runs.get(one, CandidateRun()).ended is None]
-            found[name] = self.order(name, going, self.found.runs) if self.found.runs else going
-        return found
-
-    def _count(self) -> None:
-        now = self.clock()
-        self.store.add_seconds(now - self.counted)
-        self.counted = now
-
-    def _say(self, what: str) -> None:
-        self.progress(int(self.used_s), int(self.budget_s), what)
+    Returns:
+        names by list, first to last, and notes: what the budget did not hold, and what would.
+    """
+    left = {kind: order(kind, names) for kind, names in lists.items()}
+    counts = [len(names) for names in lists.values()]
+    everyone, is_cut_by_disk = sum(counts), False
+    while True:
+        fits_disk = SEEDS * (1 + sum(map(len, left.values()))) * state_bytes <= SHARE_OF_DISK * free_bytes
+        fits = fits_disk and _is_enough([len(names) for names in left.values()], budget_s, costs, head_stage)
+        cut = {kind: promote(names) for kind, names in left.items()}
+        if fits or cut == left:
+            break
+        left, is_cut_by_disk = cut, is_cut_by_disk or not fits_disk
+    trained = sum(map(len, left.values()))
+    basis = "linear probes on features" if head_stage else "coverage"
+    if not plan_rungs([len(names) for names in left.values()], budget_s, costs).rungs:
+        rank = "rank" if head_stage else "ranks"
+        return {}, [
+            f"Short runs: --budget {_given_text(budget_s)} holds none, so {basis} {rank} alone; "
+            f"{_what_all_take(counts, budget_s, costs, size)}."
+        ]
+    if trained == everyone:
+        return left, []
+    first = f"Short runs: {trained} of {everyone} candidates, the first ones by {basis}, "
+    if is_cut_by_disk:
+        return left, [f"{first}since disk space is short."]
+    why = f"since --budget {_given_text(budget_s)} holds no more; {_what_all_take(counts, budget_s, costs, size)}."
+    return left, [first + why]
 
 
-def _failure(error: Exception) -> str:
-    """What made a training fail; errors that say nothing about it are raised again."""
-    if isinstance(error, ModelError):
-        return str(error)
-    if out_of_memory(error):
-        return "the device ran out of memory"
-    raise error
+def _is_enough(counts: Sequence[int], budget_s: float, costs: Costs, head_stage: bool) -> bool:
+    plan = plan_rungs(counts, budget_s, costs)
+    if not head_stage:
+        return bool(plan.rungs)
+    return bool(plan.rungs) and plan.seeds == SEEDS and min(steps for _, steps in plan.rungs) >= LEAST_STEPS
+
+
+def _what_all_take(counts: Sequence[int], budget_s: float, costs: Costs, size: int) -> str:
+    """Which budget trains all candidates at this size, and which at a smaller one."""
+    words = f"training all of them takes about --budget {_budget_text(budget_for(counts, costs))} here"
+    side = size // 2
+    if side < SMALLEST_SIDE:
+        return words
+    while True:
+        share = (side / size) ** 2
+        smaller = Costs(costs.step_s * share, costs.evaluate_s * share, costs.extra_s * share)
+        needed_s = budget_for(counts, smaller)
+        if needed_s <= budget_s or side // 2 < SMALLEST_SIDE:
+            return f"{words}, or --budget {_budget_text(needed_s)} with --size {side}"
+        side //= 2
+
+
+def _budget_text(seconds: float) -> str:
+    """As `--budget` takes it, rounded up."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)}s"
+    return f"{math.ceil(seconds / 60)}m" if seconds <= 5400 else f"{math.ceil(seconds / 3600)}h"
+
+
+def _given_text(seconds: float) -> str:
+    """A budget as it was given."""
+    return f"{seconds / 60:.0f}m" if seconds and seconds % 60 == 0 else f"{seconds:g}s"
+
+
+def _passing_failure(error: Exception) -> str | None:
+    """Why a training failed that may go well another time."""
+    return "the device ran out of memory" if out_of_memory(error) else None
+
+
+def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
+    """Ranked candidates and regularisers; generated images have no short run."""
+    lists: Lists = {}
+    for kind in (RANKED, REGULARISER):
+        names = [candidate.name for candidate in candidates if candidate.role == kind]
+        known = [augmentations[name] for name in names if name in augmentations]
+        if known:
+            lists[kind] = known
+    return lists
+
+
+def _training(plan: Plan, data: Data, context: EvalContext) -> CandidateTraining:
+    """All start at the trained backbone with the best head on clean features; these lie in the bank already."""
+    parts = [data.sources, data.more, *([data.baseline] if data.baseline is not None else [])]
+    known = [part for part in (data.sources, data.more) if len(part)]
+    features = np.concatenate([context.bank.clean(part.pool, np.arange(len(part))) for part in known])
+    labels = np.concatenate([part.labels for part in known])
+    class_count = len(data.classes)
+    return CandidateTraining(
+        backbone=context.bank.backbone,
+        pool=joined([part.pool for part in parts]),
+        labels=np.concatenate([part.labels for part in parts if len(part)]),
+        start=start_state(context.bank.backbone, features, labels, class_count=class_count),
+        config=plan.run_settings,
+        class_count=class_count,
+        device=plan.device,
+    )
+
+
+def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
+    halves = context.target.halves
+    if halves is None:
+        raise ValueError("the target must have half-samples")
+    return Evaluator(
+        backbone=context.bank.backbone,
+        sources=data.sources.pool,
+        source_labels=data.sources.labels,
+        target=data.target.pool,
+        val=data.val.pool,
+        val_labels=data.val.labels,
+        halves=halves,
+        class_count=len(data.classes),
+        device=plan.device,
+        batch_size=context.bank.batch_size,
+        seed=plan.settings.seed,
+    )
+
+
+def _trials(
+    plan: Plan, training: CandidateTraining, evaluator: Evaluator, lists: Lists
+) -> tuple[Trial, dict[str, Trial]]:
+    """Clean training, and the candidates by name; the key of each is of all that decides its own numbers."""
+    shared = key_of(
+        VERSION,
+        training.backbone.fingerprint,
+        training.config,
+        training.class_count,
+        training.device,
+        evaluator.seed,
+        (training.pool.keys, training.labels),
+        (evaluator.sources.keys, evaluator.source_labels),
+        (evaluator.val.keys, evaluator.val_labels),
+        evaluator.target.keys,
+    )
+
+    def trial_of(name: str, kind: str, *more: Augmentation, hidden: bool) -> Trial:
+        augmentations = (*plan.base, *more)
+        decisive = [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations]
+        return Trial(
+            id=key_of(shared, decisive), name=name, group=kind, payload=augmentations, measures=HIDDEN if hidden else ""
+        )
+
+    trials = {
+        candidate.name: trial_of(candidate.name, kind, candidate, hidden=kind == REGULARISER)
+        for kind, candidates in sorted(lists.items())
+        for candidate in sorted(candidates, key=lambda candidate: candidate.name)
+    }
+    return trial_of(CLEAN, "", hidden=REGULARISER in lists), trials

@@ -1,0 +1,5 @@
+"""Which runs there are: a folder for each, with a record of what is in it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,130 @@
+"""Run folders: `runs/<id>/` with `run.json`, which says what is in it, beside what the run itself writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eyeshot.core import InputError, listing, make_folder, replacing
+
+RECORD_FILE = "run.json"
+LONGEST_ID = 100
+
+
+class RunRecord(BaseModel):
+    """Contents of `run.json`.
+
+    Attributes:
+        id: name of the folder; ids sort by time.
+        created: when, in UTC.
+        kind: what was done: "train".
+        key: of all that decides the numbers of the run; the same key is the same run.
+        model: name of the network.
+        augmentations: names, in the order in which they are applied.
+        config: settings of the run.
+        command: what was typed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    created: datetime
+    kind: str
+    key: str
+    model: str
+    augmentations: tuple[str, ...] = ()
+    config: dict[str, Any] = Field(default_factory=dict)
+    command: str = ""
+
+
+def new_run_id(model: str, augmentations: Sequence[str], seed: int, *, runs: Path, now: datetime | None = None) -> str:
+    """An id that sorts by time, can be read, and is free: "20261129-1432-resnet18-clean-s0".
+
+    Args:
+        model: name of the network; its tag after the first dot is left out.
+        augmentations: names; none is "clean".
+        seed: of the run.
+        runs: folder of all runs.
+        now: None: this moment. The time in the id is local.
+    """
+    words = [model.partition(".")[0], "+".join(augmentations) or "clean", f"s{seed}"]
+    text = "-".join(re.sub(r"[^A-Za-z0-9+_]+", "-", word).strip("-") for word in words)
+    stem = f"{(now or datetime.now()).strftime('%Y%m%d-%H%M')}-{text}"[:LONGEST_ID].rstrip("-+")
+    number, run_id = 1, stem
+    while (runs / run_id).exists():
+        number += 1
+        run_id = f"{stem}-{number}"
+    return run_id
+
+
+def create_run(
+    runs: Path,
+    *,
+    kind: str,
+    key: str,
+    model: str,
+    augmentations: Sequence[str],
+    seed: int,
+    config: dict[str, Any],
+    command: str = "",
+    now: datetime | None = None,
+) -> Path:
+    """Make the folder of a new run, with its record; see `RunRecord` for the arguments.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    moment = now or datetime.now(UTC)
+    run_id = new_run_id(model, augmentations, seed, runs=runs, now=moment.astimezone())
+    record = RunRecord(
+        id=run_id, created=moment.astimezone(UTC), kind=kind, key=key, model=model,
+        augmentations=tuple(augmentations), config=config, command=command,
+    )  # fmt: skip
+    folder = make_folder(runs / run_id)
+    with replacing(folder / RECORD_FILE) as temporary:
+        temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def list_runs(runs: Path) -> list[RunRecord]:
+    """Records of all runs in a folder, the latest last; folders without a record that can be read are left out."""
+    records = []
+    for file in sorted(runs.glob(f"*/{RECORD_FILE}")):
+        try:
+            record = RunRecord.model_validate_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, ValidationError):  # being written, damaged, or of another version
+            continue
+        # A folder may have been renamed: where it lies is what counts.
+        records.append(record.model_copy(update={"id": file.parent.name}))
+    return sorted(records, key=lambda record: (record.created, record.id))
+
+
+def find_run(runs: Path, text: str | Path) -> Path:
+    """The folder of a run, by its id, the beginning of its id, or its path.
+
+    Raises:
+        InputError: there is none, or several begin so.
+    """
+    if (runs / text / RECORD_FILE).is_file():
+        return runs / text
+    if (Path(text) / RECORD_FILE).is_file():
+        return Path(text)
+    ids = [record.id for record in list_runs(runs)]
+    fitting = [run_id for run_id in ids if run_id.startswith(str(text))]
+    if len(fitting) == 1:
+        return runs / fitting[0]
+    if fitting:
+        raise InputError(f"Several runs begin with {str(text)!r}: {listing(fitting)}. Give more of the id.")
+    known = f"The latest: {listing(ids[::-1])}." if ids else "There are no runs yet."
+    raise InputError(f"No run in {str(runs)!r} is called {str(text)!r}. {known}")
+
+
+def find_run_by_key(runs: Path, key: str) -> Path | None:
+    """The folder of the latest run with this key, finished or not, or None."""
+    fitting = [record.id for record in list_runs(runs) if record.key == key]
+    return runs / fitting[-1] if fitting else None

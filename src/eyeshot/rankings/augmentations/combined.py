@@ -1,0 +1,492 @@
+"""The combined score: coverage before and after short runs, and their validation, weighted by the measured shift.
+
+Every part is a gain over clean images. Parts that are shares of images are divided by the widest median absolute
+deviation (MAD) over candidates, so one large effect is not drowned by many small ones. The weight of coverage is one
+minus the coverage of the target over that of held-out training images: more shift, more weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from eyeshot.core import draw_half_samples, half_sample_error, half_sample_interval, percent, spearman
+from eyeshot.rankings.augmentations import recommendation
+from eyeshot.rankings.augmentations.context import IDENTITY
+from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
+from eyeshot.rankings.augmentations.label_preservation import CleanProbe
+from eyeshot.rankings.augmentations.ranking import place_in_report, rank_gains
+from eyeshot.rankings.augmentations.report import Candidate, Order, Part, RankedBy, Role, Shift, ShortRun
+from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
+from eyeshot.rankings.augmentations.shift import LEAST_CONSISTENT
+from eyeshot.sweep import SweepResult, Trial
+
+RANKED: Role = "ranked"
+REGULARISER: Role = "regulariser"
+MAD_TO_SD = 1.4826
+UNKNOWN_WEIGHT = 0.5
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """One part for K candidates: gains over clean, 0 being clean itself; larger is better.
+
+    Attributes:
+        values: float64 (K,), NaN where it was not measured.
+        over_halves: float64 (B, K), the same on half-samples, paired; NaN where it was not measured.
+        resolution: the smallest difference that the part can show: that of a single image.
+        is_share: whether it is a share of images, to be compared with other shares as it is.
+    """
+
+    values: Array
+    over_halves: Array
+    resolution: float
+    is_share: bool = True
+
+    def take(self, chosen: NDArray[np.bool_]) -> Gains:
+        """Some of the candidates."""
+        return Gains(self.values[chosen], self.over_halves[:, chosen], self.resolution, self.is_share)
+
+    def of(self, number: int) -> tuple[float, tuple[float, float]]:
+        """The gain of a candidate, with its 95 % interval, which for shares stays within -1 and 1."""
+        value = float(self.values[number])
+        low, high = half_sample_interval(value, self.over_halves[:, number])
+        return value, (max(low, -1.0), min(high, 1.0)) if self.is_share else (low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Scoreboard:
+    """What the combined score is made of, the same before, between and after the rungs.
+
+    Attributes:
+        measured: by name.
+        by_distance: whether distance stands in the place of the coverage gain.
+        weight: of coverage, the larger of before and after training; validation has the rest.
+        weight_words: where it comes from.
+        probe: on clean images.
+        clean_loss: float64 (n_val,), of that probe; None without a probe stage.
+        sample_losses: the same for probes on clean images and samples, by name; empty without a probe stage.
+        val_halves: bool (B, n_val)
+    """
+
+    measured: Mapping[str, AugmentationScores]
+    by_distance: bool
+    weight: float
+    weight_words: str
+    probe: CleanProbe
+    clean_loss: Array | None
+    sample_losses: Mapping[str, Array]
+    val_halves: NDArray[np.bool_]
+
+    def run_gains(self, names: Sequence[str], runs: Mapping[str, Trial]) -> dict[str, Gains]:
+        """Gains of short runs, or of probes where the network was not trained; see `gains_of_runs`."""
+        return gains_of_runs(
+            [runs.get(name) for name in names],
+            [self.sample_losses.get(name) for name in names],
+            self.clean_loss,
+            val_halves=self.val_halves,
+            targets=len(next(iter(self.measured.values())).cloud.covered),
+        )
+
+    def parts(self, role: str, names: Sequence[str], run_gains: Mapping[str, Gains]) -> dict[str, Gains]:
+        """Gains of the candidates of a role, by part."""
+        validation = ["validation"] if self.clean_loss is None else ["probe_validation", "validation"]
+        if role == REGULARISER:
+            return {part: run_gains[part] for part in (*validation, "half_masked")}
+        gains = [self.measured[name].gain(by_distance=self.by_distance) for name in names]
+        coverage_gain = Gains(
+            np.array([value for value, _ in gains]),
+            np.column_stack([halves for _, halves in gains]),
+            run_gains["post_training_coverage"].resolution,
+            is_share=not self.by_distance,
+        )
+        return {"coverage_gain": coverage_gain} | {
+            part: run_gains[part] for part in ("post_training_coverage", *validation)
+        }
+
+    def combine(self, role: str, parts: Mapping[str, Gains]) -> tuple[Array, Array, list[Array]]:
+        """The combined score of the candidates of a role; see `combine`.
+
+        Coverage before and after training are shares of the same images, so their sum would count images twice: the
+        larger of the two counts. The first misses augmentations that help indirectly, the second what so few steps
+        have not taught yet. Likewise a network fine-tuned for a few steps can score below its own linear probe, so of
+        the two validations the larger counts.
+        """
+        validation = validations(parts)
+        if role == REGULARISER:
+            return combine(parts, [(0.5, validation), (0.5, ["half_masked"])])
+        return combine(
+            parts, [(self.weight, ["coverage_gain", "post_training_coverage"]), (1 - self.weight, validation)]
+        )
+
+    def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
+        """The candidates of a role, first to last."""
+        if not names:
+            return []
+        combined, _, _ = self.combine(role, self.parts(role, names, self.run_gains(names, runs)))
+        return order_by(names, combined)
+
+
+def make_scoreboard(
+    measured: Sequence[AugmentationScores],
+    probe: CleanProbe,
+    *,
+    ranked_by: RankedBy,
+    shift: Shift,
+    target_is_validation: bool,
+    probe_stage: bool,
+    seed: int,
+) -> Scoreboard:
+    """Fix the weight and the half-samples of validation images.
+
+    Args:
+        measured: all candidates.
+        probe: on clean images.
+        ranked_by: what `score` is.
+        shift: where the weight comes from.
+        target_is_validation: no shift by construction.
+        probe_stage: whether probes on frozen features are a first stage of the runs, as for pretrained weights.
+        seed: of the half-samples.
+    """
+    weight, why = shift_weight(shift, target_is_validation=target_is_validation)
+    labels = probe.held_out_labels
+    losses = {}
+    if probe_stage:
+        losses = {scores.name: scaled_log_loss(scores.labels.probabilities_after, labels) for scores in measured}
+    return Scoreboard(
+        measured={scores.name: scores for scores in measured},
+        by_distance=ranked_by == "nearest_distance",
+        weight=weight,
+        weight_words=why,
+        probe=probe,
+        clean_loss=scaled_log_loss(probe.probabilities, labels) if probe_stage else None,
+        sample_losses=losses,
+        val_halves=draw_half_samples(len(labels), 2, seed=seed + 1).target,
+    )
+
+
+def rank_combined(
+    candidates: Sequence[Candidate], board: Scoreboard, short: SweepResult
+) -> tuple[list[Candidate], Order]:
+    """Candidates with their short runs, parts and ranks by the combined score; roles stay."""
+    updated: dict[str, Candidate] = {}
+    order = _order([], {}, None, board)
+    clean_group = next((candidate.group for candidate in candidates if candidate.name == CLEAN), None)
+    for role in (RANKED, REGULARISER):
+        everyone = [candidate for candidate in candidates if candidate.role == role]
+        if not everyone:
+            continue
+        names = [candidate.name for candidate in everyone]
+        run_gains = board.run_gains(names, short.trials)
+        for number, candidate in enumerate(everyone):
+            run = _short_run(candidate.name, number, run_gains, board, short)
+            reasons = [*candidate.reasons, *recommendation.run_reasons(run)]
+            updated[candidate.name] = candidate.model_copy(update={"run": run, "reasons": reasons})
+        parts = board.parts(role, names, run_gains)
+        # A candidate of which no part is known has no rank.
+        known: NDArray[np.bool_] = np.any([np.isfinite(part.values) for part in parts.values()], axis=0)
+        if not known.any():
+            continue
+        parts = {name: part.take(known) for name, part in parts.items()}
+        names = [name for name, is_known in zip(names, known, strict=True) if is_known]
+        combined = board.combine(role, parts)
+        positions, groups, beats, group_of_clean = rank_gains(combined[0], combined[1])
+        places = {int(position): place for place, position in enumerate(positions, start=1)}
+        units = mad_units(parts)
+        place_by_part = {name: ranks(part.values) for name, part in parts.items()}
+        for number, name in enumerate(names):
+            of_candidate = {
+                part: Part(
+                    value=_known(gains.values[number]),
+                    standardised=float(np.nan_to_num(gains.values[number] / units[part])),
+                    rank=place_by_part[part][number],
+                )
+                for part, gains in parts.items()
+            }
+            score = float(combined[0][number])
+            updated[name] = updated[name].model_copy(
+                update={
+                    "rank": places[number],
+                    "group": int(groups[number]),
+                    "beats_clean": bool(beats[number]),
+                    "combined": score,
+                    "combined_interval": half_sample_interval(score, combined[1][:, number]),
+                    "parts": of_candidate,
+                    "reasons": [*updated[name].reasons, *recommendation.probe_reasons(of_candidate)],
+                }
+            )
+        if role == RANKED:
+            order = _order(names, parts, combined[2], board)
+            clean_group = group_of_clean
+    for candidate in candidates:
+        if candidate.name in (CLEAN, IDENTITY):
+            updated[candidate.name] = candidate.model_copy(update={"group": clean_group, "combined": 0.0})
+    return sorted((updated.get(one.name, one) for one in candidates), key=place_in_report), order
+
+
+def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard) -> Order:
+    by_coverage = by_validation = np.empty(0)
+    if terms is not None:
+        by_coverage = terms[0]
+        # Without a run there is no place in this order: 0 would be one.
+        measured = [np.isfinite(parts[name].values) for name in validations(parts)]
+        by_validation = np.where(np.any(measured, axis=0), terms[1], np.nan)
+    alike = agreement(by_coverage, by_validation)
+    first, second = order_by(names, by_coverage), order_by(names, by_validation)
+    return Order(
+        weight=board.weight,
+        weight_words=board.weight_words,
+        units=mad_units(parts),
+        agreement=alike,
+        by_coverage=first,
+        by_validation=second,
+        words=recommendation.two_orders(first, second, agreement=alike, weight=board.weight),
+    )
+
+
+def _short_run(
+    name: str, number: int, gains: Mapping[str, Gains], board: Scoreboard, short: SweepResult
+) -> ShortRun | None:
+    """The record of a candidate, whose gains stand in column `number`."""
+    run = short.trials.get(name)
+    ended = None if run is None else run.ended
+    if run is not None and run.evaluations:
+        return _network_run(run, number, gains, short)
+    loss = board.sample_losses.get(name)
+    if loss is None:
+        return ShortRun(stage="network", seeds=short.seeds, steps=0, rungs=0, ended=ended) if ended else None
+    gain, ends = gains["log_loss"].of(number)
+    probe = board.probe
+    predicted = board.measured[name].labels.probabilities_after.argmax(1)
+    accuracy = float((predicted == probe.held_out_labels).mean())
+    return ShortRun(
+        stage="probe",
+        seeds=1,
+        steps=0,
+        rungs=0,
+        accuracy=accuracy,
+        accuracy_gain=accuracy - probe.accuracy,
+        log_loss=float(loss.mean()),
+        log_loss_gain=gain,
+        log_loss_interval=ends,
+        ended=ended,
+    )
+
+
+def _network_run(run: Trial, number: int, gains: Mapping[str, Gains], short: SweepResult) -> ShortRun:
+    def mean(name: str, evaluations: Sequence[Evaluation] = run.evaluations) -> float:
+        return float(np.mean([np.mean(getattr(evaluation, name)) for evaluation in evaluations]))
+
+    half_masked = bool(len(run.evaluations[0].hidden_right))
+    loss, loss_ends = gains["log_loss"].of(number)
+    after, after_ends = gains["post_training_coverage"].of(number)
+    return ShortRun(
+        stage="network",
+        seeds=len(run.evaluations),
+        steps=run.steps,
+        rungs=run.rung,
+        accuracy=mean("right"),
+        accuracy_gain=mean("right") - mean("right", run.reference),
+        log_loss=mean("log_loss"),
+        log_loss_gain=loss,
+        log_loss_interval=loss_ends,
+        post_training_coverage=mean("cover"),
+        post_training_coverage_gain=after,
+        post_training_coverage_interval=after_ends,
+        balance=mean("balance"),
+        confidence=mean("confidence"),
+        half_masked_before=mean("hidden_right", short.before) if half_masked else None,
+        half_masked_after=mean("hidden_right") if half_masked else None,
+        half_masked_gain=gains["half_masked"].of(number)[0] if half_masked else None,
+        ended=run.ended,
+    )
+
+
+def gains_of_runs(
+    runs: Sequence[Trial | None],
+    sample_losses: Sequence[Array | None],
+    clean_loss: Array | None,
+    *,
+    val_halves: NDArray[np.bool_],
+    targets: int,
+) -> dict[str, Gains]:
+    """Gains over clean images after as many steps from the same seeds.
+
+    Each half-sample holds a half of the validation images and of the seeds, so that what another order of images
+    would have brought is in the interval too; with one seed it is not.
+
+    Args:
+        runs: K, None or without evaluations where the network was not trained.
+        sample_losses: K float64 (n_val,), log loss of a probe on clean images and samples; None without a probe stage.
+        clean_loss: float64 (n_val,), of a probe on clean images; None where there is no probe stage.
+        val_halves: bool (B, n_val)
+        targets: M, number of target images.
+
+    Returns:
+        `probe_validation` and `validation` (mean probability of the right class of validation images, by a probe on
+        frozen features and by the trained network), `log_loss` (in nats, of the network or, where it was not trained,
+        of the probe; shown only), `post_training_coverage` (share of the target), `half_masked` (accuracy).
+    """
+    count, halves = len(runs), len(val_halves)
+    tables = {
+        name: (np.full(count, np.nan), np.full((halves, count), np.nan))
+        for name in ("probe_validation", "validation", "log_loss", "post_training_coverage", "half_masked")
+    }
+
+    def put(name: str, number: int, gain: tuple[float, Array]) -> None:
+        values, over_halves = tables[name]
+        values[number], over_halves[:, number] = gain
+
+    for number, (run, loss) in enumerate(zip(runs, sample_losses, strict=True)):
+        trained = run is not None and bool(run.evaluations)
+        if loss is not None and clean_loss is not None:
+            put("probe_validation", number, _image_gain((np.exp(-loss) - np.exp(-clean_loss))[None], val_halves))
+            if not trained:
+                put("log_loss", number, _image_gain((clean_loss - loss)[None], val_halves))
+        if run is None or not trained:
+            continue
+        pairs = list(zip(run.evaluations, run.reference, strict=True))
+        losses = np.stack([clean.log_loss - reading.log_loss for reading, clean in pairs])
+        put("log_loss", number, _image_gain(losses, val_halves))
+        probabilities = np.stack([np.exp(-reading.log_loss) - np.exp(-clean.log_loss) for reading, clean in pairs])
+        put("validation", number, _image_gain(probabilities, val_halves))
+        coverage = float(np.mean([reading.cover - clean.cover for reading, clean in pairs]))
+        over_halves = np.stack([reading.cover_halves - clean.cover_halves for reading, clean in pairs])
+        chosen = over_halves[seed_of_halves(len(pairs), halves), np.arange(halves)]
+        put("post_training_coverage", number, (coverage, chosen))
+        if len(run.evaluations[0].hidden_right):
+            masked = np.stack([1.0 * reading.hidden_right - clean.hidden_right for reading, clean in pairs])
+            put("half_masked", number, _image_gain(masked, val_halves))
+    image, target = 1 / max(1, val_halves.shape[1]), 1 / max(1, targets)
+    return {
+        name: Gains(
+            values,
+            over_halves,
+            target if name == "post_training_coverage" else image,
+            is_share=name != "log_loss",  # its resolution is one nat in one image
+        )
+        for name, (values, over_halves) in tables.items()
+    }
+
+
+def seed_of_halves(seeds: int, halves: int) -> NDArray[np.int64]:
+    """Which seed each half-sample reads: by turns."""
+    return np.arange(halves) % seeds
+
+
+def _image_gain(gains: Array, halves: NDArray[np.bool_]) -> tuple[float, Array]:
+    """Mean over seeds and images of gains (S, n), and over each half's images from its seed."""
+    by_seed = gains @ halves.T.astype(np.float64) / halves.sum(axis=1)
+    return float(gains.mean()), by_seed[seed_of_halves(len(gains), len(halves)), np.arange(len(halves))]
+
+
+def validations(parts: Mapping[str, Gains]) -> list[str]:
+    """Parts of which the larger counts as validation."""
+    return [name for name in ("probe_validation", "validation") if name in parts]
+
+
+def robust_spread(values: Array, errors: Array, resolution: float) -> float:
+    """Median absolute deviation times 1.4826, at least the median standard error and what one image makes.
+
+    Half of the candidates do next to nothing, so the spread is that of the crowd and a clear gain is many spreads.
+    A standard deviation grows with the clear gain itself, and ranks throw its size away: both let a crowd of small
+    differences in another part outvote it. Where most gains are exactly 0 the noise is the unit.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return resolution
+    spread = MAD_TO_SD * float(np.median(np.abs(known - np.median(known))))
+    noise = float(np.median(errors[np.isfinite(errors)])) if np.isfinite(errors).any() else 0.0
+    return max(spread, noise, resolution)
+
+
+def mad_units(parts: Mapping[str, Gains]) -> dict[str, float]:
+    """The MAD unit of each part: its robust spread, and for shares of images the widest of them all.
+
+    A part in which all candidates are nearly alike, such as validation where nearly all is right, would else be blown
+    up until its noise outvotes a gain of twenty points in another.
+    """
+    spreads = {}
+    for name, part in parts.items():
+        errors = np.array([half_sample_error(part.over_halves[:, number]) for number in range(len(part.values))])
+        spreads[name] = robust_spread(part.values, errors, part.resolution)
+    widest = max((spreads[name] for name, part in parts.items() if part.is_share), default=0.0)
+    return {name: widest if part.is_share else spreads[name] for name, part in parts.items()}
+
+
+def combine(
+    parts: Mapping[str, Gains], terms: Sequence[tuple[float, Sequence[str]]]
+) -> tuple[Array, Array, list[Array]]:
+    """Weighted sum of terms, each the largest of the standardised gains of its parts.
+
+    Args:
+        parts: gains of the same K candidates.
+        terms: weight and names of parts. Of parts that were not measured the others count; without any, it is clean's.
+
+    Returns:
+        float64 (K,) combined; (B, K) on half-samples; the terms (K,) without their weights, in the order given.
+    """
+    units = mad_units(parts)
+    count, halves = next(iter(parts.values())).over_halves.shape[::-1]
+    everyone = np.arange(count)
+    combined, over_halves, values_of_terms = np.zeros(count), np.zeros((halves, count)), []
+    for weight, names in terms:
+        values = np.stack([parts[name].values / units[name] for name in names])
+        # Which part speaks for a candidate is settled on all images, so that its interval is that of this part.
+        chosen = np.nan_to_num(values, nan=-np.inf).argmax(axis=0)
+        over = np.stack([parts[name].over_halves / units[name] for name in names])
+        values_of_terms.append(np.nan_to_num(values[chosen, everyone]))
+        combined = combined + weight * values_of_terms[-1]
+        over_halves = over_halves + weight * np.nan_to_num(over[chosen, :, everyone].T)
+    return combined, over_halves, values_of_terms
+
+
+def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
+    """Weight of coverage against validation in the combined score, with the reason."""
+    if target_is_validation:
+        return 0.0, "The target is the validation images themselves, so validation of the short runs ranks alone."
+    if shift.weight is None:
+        return UNKNOWN_WEIGHT, (
+            "Even held-out training images are not covered, so the shift is unknown: coverage and validation count the "
+            "same."
+        )
+    counts = f"coverage counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
+        return shift.weight, (
+            f"Clean training covers {percent(shift.target_coverage)} of the target and "
+            f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
+            f"class: {counts}"
+        )
+    return shift.weight, (
+        f"Clean training covers {percent(shift.target_consistent)} of the target with consistent labels, and "
+        f"{percent(shift.held_out_consistent)} of held-out training images: {counts}"
+    )
+
+
+def ranks(values: Array) -> list[int | None]:
+    """Rank of each value, 1 is the largest, equal ones share the better rank; None where it is NaN."""
+    places = np.full(len(values), 0)
+    known = np.isfinite(values)
+    places[known] = rankdata(-values[known], method="min")
+    return [int(place) or None for place in places]
+
+
+def order_by(names: Sequence[str], values: Array) -> list[str]:
+    """Names from the largest value to the least; NaN last."""
+    return [names[number] for number in np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")]
+
+
+def agreement(first: Array, second: Array) -> float | None:
+    """Spearman correlation of two parts; None where one of them does not vary."""
+    known = np.isfinite(first) & np.isfinite(second)
+    first, second = first[known], second[known]
+    return None if len(first) < 3 else spearman(first, second)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

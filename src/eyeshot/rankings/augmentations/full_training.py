@@ -1,0 +1,91 @@
+"""Was the ranking right? The first candidates, clean images and TrivialAugment trained to the end, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.augment import Augmentation, augmentation
+from eyeshot.core import Progress, Workspace, key_of, paired_difference
+from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.recommendation import CLEAN, CONTROL_ADVICE
+from eyeshot.rankings.augmentations.report import Candidate, FullTraining
+from eyeshot.rankings.augmentations.settings import TRAIN_OPTIONS
+from eyeshot.training import TrainPlan, TrainResult, discard_damaged, plan_training, read_validation, train_folder
+
+
+def train_fully(plan: Plan, candidates: Sequence[Candidate], *, progress: Progress, command: str) -> list[FullTraining]:
+    """Train on all images that train in the plan's dataset, each with the same seed, order and validation images.
+
+    The same call continues a training that was cut off, and trains nothing twice.
+
+    Raises:
+        ModelError: a loss is not finite.
+        StorageError: the cache cannot be written.
+    """
+    settings = plan.settings
+    first = plan_training(
+        plan.tables.dataset,
+        model=plan.backbone.name,
+        **{name: getattr(settings, name) for name in TRAIN_OPTIONS},
+        workspace=Workspace(root=plan.cache, cache=plan.cache),
+    )
+    by_name = {CONTROL_ADVICE: augmentation(CONTROL_ADVICE)} | {
+        candidate.name: candidate for candidate in plan.candidates
+    }
+    records: list[FullTraining] = []
+    clean_right: NDArray[np.bool_] | None = None
+    names = trained_names(candidates, by_name, settings.full_train)
+    for number, name in enumerate(names):
+        steps = (*plan.base, *(() if name == CLEAN else (by_name[name],)))
+        training = replace(first, augmentations=steps, folder=_folder(first, steps))
+        step = progress.sub(f"training {name} to the end ({number + 1} of {len(names)})")
+        discard_damaged(training.folder)
+        result, _ = train_folder(training, command=command, progress=step)
+        right = read_validation(training.folder).right
+        if clean_right is None:
+            clean_right = right
+        records.append(_record(name, result, right, None if name == CLEAN else clean_right))
+    return records
+
+
+def trained_names(candidates: Sequence[Candidate], known: dict[str, Augmentation], count: int) -> list[str]:
+    """Clean first, then the first `count` ranked candidates, and TrivialAugment unless it is among them."""
+    ranked = [candidate.name for candidate in candidates if candidate.role == "ranked" and candidate.name in known][
+        :count
+    ]
+    control = [CONTROL_ADVICE] if CONTROL_ADVICE in known else []
+    return list(dict.fromkeys([CLEAN, *ranked, *control]))
+
+
+def _record(name: str, result: TrainResult, right: NDArray[np.bool_], clean: NDArray[np.bool_] | None) -> FullTraining:
+    gain, ends = (None, None) if clean is None else paired_difference(right, clean)
+    return FullTraining(
+        name=name,
+        epochs=result.epochs,
+        n_train=result.n_train,
+        n_val=result.n_val,
+        accuracy=float(right.mean()),
+        interval=result.accuracy.interval,
+        gain=gain,
+        gain_interval=None if ends is None else (max(ends[0], -1.0), min(ends[1], 1.0)),
+        seconds=result.seconds,
+    )
+
+
+def _folder(plan: TrainPlan, steps: Sequence[Augmentation]) -> Path:
+    """One folder for each training, named by all that decides it."""
+    images = plan.dataset.images
+    parts = [images.take(rows) for rows in (plan.dataset.train_rows, plan.dataset.val_rows)]
+    key = key_of(
+        plan.backbone.fingerprint,
+        plan.settings,
+        [(step.fingerprint, step.probability) for step in steps],
+        [(part.contents, part.labels) for part in parts],
+        plan.device,
+    )
+    return plan.cache / "full-training" / key

@@ -1,0 +1,380 @@
+"""The answer: headline, next step, advice, how far to trust it, and what the numbers mean in sentences.
+
+`trust.json`, in this folder, is written by `python -m benchmarks.augmentation_truth judge --trust FILE`: what real
+trainings said of the ranking in four situations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal
+
+from eyeshot.core import listing, percent, plural, points
+from eyeshot.rankings.augmentations.report import (
+    BaselineAugmentation,
+    Candidate,
+    Order,
+    Part,
+    RankedBy,
+    Rung,
+    Shift,
+    ShortRun,
+)
+
+CLEAN = "clean"
+CONTROL_ADVICE = "trivial-augment"
+FILE = "trust.json"
+HARDLY_ANY = 0.9
+"""From this ratio on `shift` says "hardly any shift"."""
+LEAST_TARGETS, LEAST_VALIDATION = 40, 20
+"""Images below which no winner is named: one target image is 2.5 points of the score, and a 95 % interval of a share
+is up to 15 points wide on either side; accuracy on 20 validation images is known within 22 points."""
+LEAST_STEPS = 8
+"""Steps of a short run below which its validation says nothing: the learning rate has not risen and fallen."""
+HALF = 0.5
+AGREE = 0.5
+Target = Literal["test", "validation"]
+
+
+def recommend(
+    candidates: Sequence[Candidate],
+    *,
+    ranked_by: RankedBy,
+    order: Order | None,
+    shift: Shift,
+    baseline: BaselineAugmentation | None,
+    pretrained: bool,
+    at_chance: bool,
+    target: Target,
+    n_target: int,
+    n_val: int,
+) -> dict[str, Any]:
+    """The answer, as fields of `RankingReport`: headline, next_step, trust, answer, advice.
+
+    A winner is named where it beats clean images beyond noise, unless real trainings in the same situation say that
+    clean images are better: with pretrained weights and without a shift they lost nothing against the best.
+
+    Args:
+        candidates: with ranks, ranked ones first and in order.
+        ranked_by: what `score` is.
+        order: of the combined score; None without short runs.
+        shift: of the target, for this model; one that is unknown counts as a shift.
+        baseline: what every candidate comes on top of.
+        pretrained: whether the model's weights come from a training elsewhere.
+        at_chance: whether the probe on clean images is no better than chance.
+        target: what is covered.
+        n_target, n_val: images used.
+    """
+    ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
+    best = ranked[0] if ranked else None
+    shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
+    advice, why = choose_advice(candidates, ranked_by=ranked_by, order=order)
+    clear = best is not None and bool(best.beats_clean)
+    answer: list[str] = []
+    if at_chance:
+        advice = CLEAN
+        headline = "This model's features cannot tell the classes apart here, so nothing is ranked."
+        next_step = (
+            "Check the weights and the preprocessing (--mean, --std, --size), or choose another model with --model."
+        )
+        answer.append(
+            "A linear probe on clean features classifies held-out images no better than chance, so label-consistent "
+            "coverage and label preservation mean nothing."
+        )
+    elif too_few(n_target, n_val):
+        advice = CLEAN
+        few = f"{n_target} {target}" if n_target < LEAST_TARGETS else f"{n_val} validation"
+        least = LEAST_TARGETS if n_target < LEAST_TARGETS else LEAST_VALIDATION
+        headline = f"Too few images to say: {few} images were used, and a winner needs at least {least}."
+        next_step = (
+            f"Add images until there are at least {LEAST_TARGETS} target and {LEAST_VALIDATION} validation images, and "
+            "train on clean images until then."
+        )
+        answer.append(f"With so few images, one image is {points(1 / max(1, min(n_target, n_val)))}.")
+    elif best is None:
+        advice = CLEAN
+        headline = "No candidate was ranked, so there is no winner."
+        next_step = "Name candidates with --candidates, or leave the option out to rank all of them."
+    elif pretrained and not shifted:
+        advice = CLEAN
+        headline = (
+            "Train on clean images: without a shift, augmentation did not help pretrained models."
+            if clear
+            else "No clear winner: without a shift, a pretrained model does best on clean images."
+        )
+        next_step = "Train on clean images, and keep an augmentation only if it beats that run on validation images."
+        if clear:
+            answer.append(f"By coverage {_why_first(best, ranked_by, target)}, but there is hardly any shift to close.")
+            answer += _indistinguishable(ranked)
+    elif clear and not why:
+        headline = _headline(best, ranked_by, order, target)
+        next_step = f"Train with {best.name}, and compare with clean images on the same validation images."
+        answer += _indistinguishable(ranked) + _because(best, ranked_by, order, target)
+    else:
+        what = "on clean images" if advice == CLEAN else f"with {advice}"
+        headline = f"No clear winner: nothing beats clean images by more than noise; train {what}."
+        if clear:
+            headline = f"No clear winner: no candidate covers {target} images; train {what}."
+        next_step = (
+            "Train on clean images, and keep an augmentation only if it beats that run on validation images."
+            if advice == CLEAN
+            else f"Train once with {advice} and once on clean images, and keep what validates better."
+        )
+        answer += [why] if why else []
+        if ranked_by == "nearest_distance":
+            most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
+            answer.append(f"With the best candidate, {percent(most)} of the {target} images are covered.")
+            answer.append(f"So distances rank instead of coverage: {best.name} comes nearest.")
+        if clear:
+            answer += _indistinguishable(ranked)
+    if baseline is not None:
+        answer.insert(0, _of_baseline(baseline))
+    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None)
+    if at_chance or too_few(n_target, n_val):
+        trust, details = "Nothing is suggested here, so no comparison with real trainings applies.", []
+    return {
+        "headline": headline,
+        "next_step": next_step,
+        "trust": trust,
+        "answer": [*answer, shift.words, *details],
+        "advice": advice,
+    }
+
+
+def too_few(n_target: int, n_val: int) -> bool:
+    """Whether there are too few images used to name a winner."""
+    return n_target < LEAST_TARGETS or n_val < LEAST_VALIDATION
+
+
+def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
+    """The first of the ranking where it clearly beats clean; else the control, and the sentence that says so.
+
+    If no candidate covers any target image, distance alone is not enough to recommend one: only coverage after
+    training is.
+    """
+    best = next((candidate for candidate in candidates if candidate.role == "ranked"), None)
+    if best is not None and best.beats_clean:
+        after = None if best.run is None else best.run.post_training_coverage_interval
+        weight = 1.0 if order is None else order.weight
+        if ranked_by == "coverage_gain" or weight < HALF or (after is not None and after[0] > 0):
+            return best.name, ""
+    control = next((candidate for candidate in candidates if candidate.name == CONTROL_ADVICE), None)
+    if control is not None and control.role == "label-breaking":
+        return CLEAN, f"{CONTROL_ADVICE}, the usual default then, breaks labels here."
+    if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
+        return CLEAN, f"{CONTROL_ADVICE}, the usual default then, is worse than clean images here."
+    return CONTROL_ADVICE, f"{CONTROL_ADVICE} is the safest default when nothing in the catalogue matches the shift."
+
+
+def _headline(best: Candidate, ranked_by: RankedBy, order: Order | None, target: Target) -> str:
+    if ranked_by == "coverage_gain" and best.interval is not None and best.interval[0] > 0:
+        return (
+            f"Train with {best.name}: it covers {percent(best.scores.consistent_coverage)} of the {target} images with "
+            f"consistent labels, {points(best.score, 0)} more than clean."
+        )
+    if order is None:
+        return f"Train with {best.name}: it brings training closer to the {target} images than clean images are."
+    return f"Train with {best.name}: coverage and short runs together put it clearly ahead of clean images."
+
+
+def _why_first(best: Candidate, ranked_by: RankedBy, target: Target) -> str:
+    if ranked_by == "coverage_gain":
+        return f"{best.name} is first, with {points(best.score)} more of the {target} images covered than without"
+    return f"{best.name} comes nearest to the {target} images"
+
+
+def _because(best: Candidate, ranked_by: RankedBy, order: Order | None, target: Target) -> list[str]:
+    """Further facts about the first candidate."""
+    facts = run_reasons(best.run) if order is not None else []
+    if ranked_by == "nearest_distance" and best.interval is not None and best.interval[0] > 0:
+        facts.insert(0, f"its samples come nearer to the {target} images than clean ones")
+    return [f"{best.name}: {'; '.join(facts)}."] if facts else []
+
+
+def _indistinguishable(ranked: Sequence[Candidate]) -> list[str]:
+    """The sentence that names what cannot be told from the first, if there is any."""
+    names = [candidate.name for candidate in ranked[1:] if candidate.group == 1]
+    return [f"It cannot be told from {listing(names)}."] if names else []
+
+
+def _of_baseline(baseline: BaselineAugmentation) -> str:
+    """What the baseline augmentation does to the gains; one that breaks labels spoils all of them."""
+    if baseline.label_breaking:
+        why = "; ".join(baseline.label_breaking)
+        return f"The baseline augmentation {baseline.name} breaks labels itself: {why}. Gains on top of it mean little."
+    return f"All gains are on top of {baseline.name}."
+
+
+def trust_words(
+    shift: Shift, *, pretrained: bool, budget: bool, measured: Mapping[str, Any] | None = None
+) -> tuple[str, list[str]]:
+    """How far to trust the advice in the situation at hand, in one sentence, and details.
+
+    Args:
+        shift: of the target, for this model; one that is unknown counts as a shift.
+        pretrained: whether the model's weights come from a training elsewhere.
+        budget: whether short runs went into the ranking; the real trainings judged the ranking by coverage alone.
+        measured: what the file holds; None reads it.
+    """
+    known = json.loads((files(__package__) / FILE).read_text(encoding="utf-8")) if measured is None else measured
+    shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
+    situation = f"{'pretrained' if pretrained else 'from scratch'}, {'shifted' if shifted else 'not shifted'}"
+    figures = known["situations"].get(situation)
+    if figures is None:
+        others = "; ".join(known["situations"])
+        return f"This was not compared with real trainings for a model {situation}; only for {others}.", []
+    tasks, trivial = figures["tasks"], f"always TrivialAugment lost {_lost(figures['regret_of_trivial_augment'])}"
+    if pretrained and not shifted:
+        lost = f"clean images lost {_points(figures['regret_of_clean'])} against the best; {trivial}."
+    else:
+        lost = f"the first suggestion lost {_points(figures['regret_of_advice'])} against the best; {trivial}."
+    spearman = figures["spearman"]
+    details = [
+        f"Those tasks ({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
+        f"{listing(figures['models'])}) are part of {known['trainings']:,} trainings to the end: clean images lost "
+        f"{_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of real training "
+        f"by a Spearman correlation of {_correlation(spearman)}."
+    ]
+    by_pretrained = figures.get("by_pretrained_model")
+    if by_pretrained is not None:
+        details.append(_by_pretrained(by_pretrained, figures.get("without_cure")))
+    if budget:
+        details.append("These figures are of the ranking by coverage; with short runs it was not compared.")
+    return f"On {tasks} comparable {plural(tasks, 'task')} {lost}", details
+
+
+def _by_pretrained(lost: Mapping[str, Any], without_match: Mapping[str, Any] | None) -> str:
+    """Another model may rank better for one from scratch, and then worse where nothing in the catalogue matches."""
+    words = (
+        f"Ranked by a pretrained model's features the first candidate lost {_points(lost['regret'])}, by its own "
+        f"{_points(lost['regret_of_own'])}"
+    )
+    if without_match is not None:
+        words += (
+            f"; with the matching augmentation left out of the catalogue {_points(without_match['regret'])} and "
+            f"{_points(without_match['regret_of_own'])}"
+        )
+    return f"{words}. Where you have weights, look at their ranking too: --model TAG --weights FILE."
+
+
+def _correlation(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None:
+        return "unknown size"
+    interval = "" if low is None or high is None else f" ({max(low, -1):.2f} to {min(high, 1):.2f})"
+    return f"{value:.2f}{interval}".replace("-", "−")
+
+
+def _lost(estimate: Mapping[str, float | None]) -> str:
+    # Below 0 where the best candidate was the best by luck: it was chosen on other seeds.
+    return "an unknown number" if estimate["value"] is None else f"{max(0.0, estimate['value']):.1f}"
+
+
+def _points(estimate: Mapping[str, float | None]) -> str:
+    return f"{_lost(estimate)}{' of' if estimate['value'] is None else ''} points"
+
+
+def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helped: list[str]) -> list[str]:
+    """Why the candidate stands where it stands; the first sentence is for the table."""
+    scores = candidate.scores
+    sentences = []
+    if candidate.role == "control":
+        sentences.append("a control: shows what counts as nothing, or what a broken label looks like")
+    elif candidate.role == "regulariser":
+        sentences.append("a regulariser (masking/mixing): coverage cannot measure it; see validation")
+    elif candidate.rank is None:
+        sentences.append("not ranked: the features cannot tell the classes apart")
+    elif by_distance:
+        nearer = "nearer to the target than" if candidate.beats_clean else "not nearer to the target than"
+        sentences.append(f"its samples are {nearer} clean ones; hardly any target image is covered")
+    elif candidate.beats_clean:
+        sentences.append(f"covers {points(scores.coverage_gain)} more of the target with consistent labels")
+    elif candidate.interval and candidate.interval[1] < 0:
+        sentences.append(f"covers {points(-(candidate.score or 0))} less of the target: neighbours agree less")
+    else:
+        sentences.append("cannot be told from clean images")
+    if helped:
+        sentences.append(f"covers target images near {listing(helped)}")
+    if harmed:
+        sentences.append(f"costs clean accuracy on {listing(harmed)}")
+    if scores.only_covered:
+        verb = plural(scores.only_covered, "target image is", "target images are")
+        sentences.append(f"{scores.only_covered} {verb} covered by it alone")
+    if candidate.left_out:
+        sentences.append(f"{candidate.left_out} samples left out, where it failed")
+    return sentences
+
+
+def run_reasons(run: ShortRun | None) -> list[str]:
+    """What a candidate's short run says of it."""
+    if run is None:
+        return []
+    if run.log_loss_gain is None:
+        return [f"no short run: {run.ended}"] if run.ended else []
+    if run.stage == "network" and run.steps < LEAST_STEPS:
+        return [f"its short run had {run.steps} {plural(run.steps, 'step')}: too few to say"]
+    when = "with a linear probe on its samples" if run.stage == "probe" else f"after {run.steps} steps with it"
+    low, high = run.log_loss_interval or (0.0, 0.0)
+    difference = "no different from clean's beyond noise"
+    if low > 0 or high < 0:
+        difference = f"{abs(run.log_loss_gain):.3f} {'better' if low > 0 else 'worse'} than clean's"
+    sentences = [f"{when} validation log loss is {difference}"]
+    if run.post_training_coverage_gain is not None and run.post_training_coverage_interval is not None:
+        low, high = run.post_training_coverage_interval
+        if low > 0 or high < 0:
+            gain = points(abs(run.post_training_coverage_gain))
+            sentences.append(
+                f"after its run clean training covers {gain} {'more' if low > 0 else 'less'} of the target"
+            )
+    if run.ended:
+        sentences.append(f"its run ended early: {run.ended}")
+    return sentences
+
+
+def probe_reasons(parts: Mapping[str, Part]) -> list[str]:
+    """Why a candidate stands well though its network has fallen behind."""
+    probe, network = parts.get("probe_validation"), parts.get("validation")
+    if probe is None or network is None or probe.value is None or network.value is None or probe.value <= network.value:
+        return []
+    return [
+        f"validation counts as a linear probe on its samples has it, {_more(probe.value)}; its network, after so few "
+        f"steps, is at {_more(network.value)}"
+    ]
+
+
+def _more(gain: float) -> str:
+    return f"{points(abs(gain))} of probability {'less' if gain < 0 else 'more'} than clean for the right class"
+
+
+def two_orders(
+    by_coverage: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
+) -> str:
+    """What it means where the order by coverage and that by validation differ."""
+    if agreement is None:
+        return "The orders by coverage and by validation cannot be compared: one of them tells no candidates apart."
+    if agreement >= AGREE:
+        return f"The orders by coverage and by validation agree (Spearman {agreement:.2f})."
+    weighs = f"Here coverage counts {percent(weight)} and validation {percent(1 - weight)}"
+    trust = "trust coverage" if weight > AGREE else "trust validation"
+    return (
+        f"The orders disagree (Spearman {agreement:.2f}): by coverage {by_coverage[0]} is first, by validation "
+        f"{by_validation[0]}. Validation images look like training images: they say what helps on more of the same. "
+        f"Coverage says what brings training nearer to the target. {weighs}: {trust} where they differ."
+    )
+
+
+def budget_words(rungs: Sequence[Rung], *, budget_s: float, used_s: float, steps: int, seeds: int, share: float) -> str:
+    """What the budget bought: steps of a candidate on each rung of the network, and their share of whole trainings."""
+    trained = [rung for rung in rungs if rung.stage == "network"]
+    of_all = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+    each = [
+        f"{rung.steps} {'more ' if number else ''}{plural(rung.steps, 'step')} for each of {rung.candidates} candidates"
+        for number, rung in enumerate(trained)
+    ]
+    return (
+        f"Short runs took {used_s:.0f} of {budget_s:.0f} s, with {seeds} {plural(seeds, 'seed')}: "
+        f"{', then '.join(each) or 'no candidate had a turn'}. {steps:,} steps in all, {of_all} of training all "
+        "candidates for 30 epochs."
+    )

@@ -1,0 +1,305 @@
+"""The answer is what was measured, and what real trainings said in the situation at hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from made_up import LABELS, candidates, cloud, first, preserved, ranked
+
+from eyeshot.rankings.augmentations.recommendation import (
+    Target,
+    budget_words,
+    probe_reasons,
+    recommend,
+    run_reasons,
+    trust_words,
+    two_orders,
+)
+from eyeshot.rankings.augmentations.report import BaselineAugmentation, Order, Part, Rung, Shift, ShortRun
+from eyeshot.rankings.augmentations.scores import AugmentationScores
+
+ORDER = Order(weight=0.8, weight_words="", units={}, agreement=None, by_coverage=[], by_validation=[], words="")
+
+
+def shift(ratio: float | None) -> Shift:
+    return Shift(
+        target_coverage=0.5,
+        held_out_coverage=0.5,
+        ratio=ratio,
+        target_consistent=0.5,
+        held_out_consistent=0.5,
+        weight=None,
+        domain_auc=None,
+        count=10,
+        words="",
+    )
+
+
+def answer_of(*scores, target: Target = "test", at_chance: bool = False, **changes: Any) -> dict[str, Any]:
+    candidates, ranked_by = ranked(*scores, at_chance=at_chance)
+    settings: dict[str, Any] = {
+        "ranked_by": ranked_by, "order": None, "shift": shift(0.2), "baseline": None, "pretrained": True,
+        "at_chance": at_chance, "target": target, "n_target": 200, "n_val": 90,
+    }  # fmt: skip
+    return recommend(candidates, **settings | changes)
+
+
+def winner() -> list[AugmentationScores]:
+    return candidates(40, invert=cloud(first(120)), mirror=cloud(first(42)))
+
+
+def nothing_clear() -> list[AugmentationScores]:
+    return candidates(40, mirror=cloud(first(41)))
+
+
+def test_a_clear_winner_is_named_with_what_it_covers():
+    answer = answer_of(*winner())
+    assert answer["headline"] == (
+        "Train with invert: it covers 60 % of the test images with consistent labels, 40 points more than clean."
+    )
+    assert answer["advice"] == "invert"
+    assert answer["next_step"].startswith("Train with invert, and compare with clean images")
+    assert answer["trust"] == (
+        "On 29 comparable tasks the first suggestion lost 0.3 points against the best; always TrivialAugment lost 7.8."
+    )
+
+
+def test_what_cannot_be_told_from_the_winner_is_named():
+    answer = answer_of(*candidates(40, invert=cloud(first(120)), grey=cloud(first(120))))
+    assert answer["answer"][0] == "It cannot be told from grey."
+
+
+def test_where_no_gain_is_clear_there_is_no_winner_and_the_advice_is_the_control():
+    answer = answer_of(*nothing_clear())
+    assert answer["headline"] == (
+        "No clear winner: nothing beats clean images by more than noise; train with trivial-augment."
+    )
+    assert answer["advice"] == "trivial-augment"
+    assert answer["next_step"].startswith("Train once with trivial-augment and once on clean images")
+
+
+def test_from_scratch_without_a_shift_the_control_is_the_advice_where_nothing_is_clear():
+    answer = answer_of(*nothing_clear(), pretrained=False, shift=shift(1.0))
+    assert answer["advice"] == "trivial-augment"
+    assert answer["headline"].startswith("No clear winner")
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_without_a_shift_and_with_pretrained_weights_the_advice_is_clean_images(clear: bool):
+    answer = answer_of(*(winner() if clear else nothing_clear()), shift=shift(0.95))
+    assert answer["advice"] == "clean"
+    assert answer["headline"].startswith("Train on clean images" if clear else "No clear winner")
+    assert "clean images" in answer["headline"]
+    assert answer["trust"] == (
+        "On 5 comparable tasks clean images lost 0.0 points against the best; always TrivialAugment lost 3.3."
+    )
+    assert any("invert is first" in sentence for sentence in answer["answer"]) == clear
+
+
+def test_a_ranking_by_distance_names_no_winner():
+    answer = answer_of(*candidates(0, invert=cloud(first(4), distance=0.2)), target="validation")
+    assert answer["headline"].startswith("No clear winner")
+    assert answer["advice"] == "trivial-augment"
+    assert "With the best candidate, 2 % of the validation images are covered." in answer["answer"]
+    assert "So distances rank instead of coverage: invert comes nearest." in answer["answer"]
+
+
+def test_a_control_that_breaks_labels_is_not_the_advice():
+    scores = candidates(40, trivial_augment=cloud(first(41)), mirror=cloud(first(41)))
+    broken = preserved(relearned=0 * LABELS)
+    scores = [replace(one, labels=broken) if one.name == "trivial-augment" else one for one in scores]
+    answer = answer_of(*scores)
+    assert answer["advice"] == "clean"
+    assert answer["headline"].endswith("train on clean images.")
+    assert "trivial-augment, the usual default then, breaks labels here." in answer["answer"]
+
+
+@pytest.mark.parametrize(("n_target", "n_val", "few"), [(39, 90, "39 test"), (200, 19, "19 validation")])
+def test_of_too_few_images_no_winner_is_named(n_target: int, n_val: int, few: str):
+    answer = answer_of(*winner(), n_target=n_target, n_val=n_val)
+    assert answer["headline"].startswith(f"Too few images to say: {few} images")
+    assert answer["advice"] == "clean"
+    assert "at least 40 target and 20 validation images" in answer["next_step"]
+    assert answer_of(*winner(), n_target=40, n_val=20)["advice"] == "invert"
+
+
+def test_a_probe_at_chance_is_the_headline():
+    answer = answer_of(*winner(), at_chance=True)
+    assert answer["headline"].startswith("This model's features cannot tell the classes apart here")
+    assert answer["advice"] == "clean"
+    assert "--model" in answer["next_step"]
+    assert "lost" not in answer["trust"]
+
+
+def test_a_run_without_ranked_candidates_says_what_to_do():
+    answer = answer_of(*candidates())
+    assert "no winner" in answer["headline"]
+    assert "--candidates" in answer["next_step"]
+
+
+def test_every_headline_is_a_sentence_of_at_most_twenty_words():
+    by_distance = candidates(0, invert=cloud(first(4), distance=0.2))
+    answers = [
+        answer_of(
+            *scores, pretrained=pretrained, shift=shift(ratio), at_chance=at_chance, n_target=n_target, order=order
+        )
+        for scores in (winner(), nothing_clear(), by_distance, candidates())
+        for pretrained in (True, False)
+        for ratio in (0.2, 1.0, None)
+        for at_chance in (True, False)
+        for n_target in (10, 200)
+        for order in (None, ORDER)
+    ]
+    for answer in answers:
+        for name in ("headline", "next_step", "trust"):
+            assert answer[name].endswith(".")
+            assert answer[name][0].isupper()
+        assert len(answer["headline"].split()) <= 20, answer["headline"]
+        assert answer["answer"]
+    assert len({answer["headline"] for answer in answers}) >= 8
+
+
+def test_a_baseline_that_breaks_labels_is_said_first():
+    baseline = BaselineAugmentation(name="half-turns", label_breaking=["6 and 9 are one"])
+    answer = answer_of(*winner(), baseline=baseline)["answer"][0]
+    assert "half-turns breaks labels itself: 6 and 9 are one" in answer
+    assert answer_of(*winner(), baseline=BaselineAugmentation(name="mirror"))["answer"][0] == (
+        "All gains are on top of mirror."
+    )
+
+
+def test_what_the_budget_bought_is_said_by_rung():
+    rungs = [Rung(stage="probe", candidates=50, steps=0, seconds=None)]
+    rungs += [Rung(stage="network", candidates=40, steps=12, seconds=1.0)]
+    rungs += [Rung(stage="network", candidates=20, steps=30, seconds=1.0)]
+    sentence = budget_words(rungs, budget_s=600, used_s=571.6, steps=2412, seeds=2, share=0.0816)
+    assert sentence == (
+        "Short runs took 572 of 600 s, with 2 seeds: 12 steps for each of 40 candidates, then 30 more steps for "
+        "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
+    )
+    assert "no candidate had a turn" in budget_words([], budget_s=5, used_s=5, steps=9, seeds=1, share=0.0001)
+
+
+def test_a_run_says_what_is_beyond_noise_and_nothing_more():
+    run = ShortRun(
+        stage="network", seeds=2, steps=40, rungs=1, log_loss_gain=0.05, log_loss_interval=(0.01, 0.09),
+        post_training_coverage_gain=0.08, post_training_coverage_interval=(-0.01, 0.17),
+    )  # fmt: skip
+    assert run_reasons(run) == ["after 40 steps with it validation log loss is 0.050 better than clean's"]
+    run = run.model_copy(update={"log_loss_interval": (-0.01, 0.1), "post_training_coverage_interval": (0.01, 0.15)})
+    assert run_reasons(run) == [
+        "after 40 steps with it validation log loss is no different from clean's beyond noise",
+        "after its run clean training covers 8.0 points more of the target",
+    ]
+    assert run_reasons(None) == []
+
+
+def test_a_run_of_a_few_steps_says_that_it_says_nothing():
+    run = ShortRun(stage="network", seeds=1, steps=3, rungs=1, log_loss_gain=0.5, log_loss_interval=(0.1, 0.9))
+    assert run_reasons(run) == ["its short run had 3 steps: too few to say"]
+
+
+def test_where_the_orders_disagree_it_is_said_which_to_trust():
+    differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, weight=0.9)
+    assert "by coverage invert is first, by validation grey" in differing
+    assert "trust coverage" in differing
+    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
+    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
+    assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)
+
+
+def test_why_a_candidate_stands_well_though_its_network_fell_behind():
+    def parts(head: float | None, network: float | None) -> dict[str, Part]:
+        return {
+            "probe_validation": Part(value=head, standardised=0, rank=None),
+            "validation": Part(value=network, standardised=0, rank=None),
+        }
+
+    (words,) = probe_reasons(parts(0.019, -0.199))
+    assert "1.9 points of probability more than clean" in words
+    assert "19.9 points of probability less than clean" in words
+    assert probe_reasons(parts(0.01, 0.02)) == probe_reasons(parts(0.01, None)) == probe_reasons({}) == []
+
+
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+MEASURED: dict[str, Any] = {
+    "version": 1,
+    "trainings": 1234,
+    "situations": {
+        "from scratch, shifted": {
+            "models": ["small-cnn", "small-vit"],
+            "tasks": 11,
+            "sources": 3,
+            "spearman": estimate(-0.123, -1.4, 0.9),
+            "regret_of_advice": estimate(3.21),
+            "regret_of_trivial_augment": estimate(6.54),
+            "regret_of_clean": estimate(9.87),
+        }
+    },
+}
+
+
+def sentences(ratio: float | None, *, pretrained: bool = False, budget: bool = False, **measured: Any) -> str:
+    trust, details = trust_words(shift(ratio), pretrained=pretrained, budget=budget, **measured)
+    return " ".join([trust, *details])
+
+
+@pytest.mark.parametrize("ratio", [0.2, None])
+def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
+    trust, details = trust_words(shift(ratio), pretrained=False, budget=False, measured=MEASURED)
+    assert trust == (
+        "On 11 comparable tasks the first suggestion lost 3.2 points against the best; always TrivialAugment lost 6.5."
+    )
+    for figure in (
+        "from scratch, shifted",
+        "3 sources",
+        "1,234",
+        "small-cnn and small-vit",
+        "−0.12 (−1.00 to 0.90)",
+        "clean images lost 9.9 points",
+    ):
+        assert figure in details[0]
+    assert "short runs" not in sentences(ratio, measured=MEASURED)
+
+
+@pytest.mark.parametrize(("ratio", "pretrained"), [(0.95, False), (0.2, True)])
+def test_another_situation_is_said_not_to_be_compared(ratio: float, pretrained: bool) -> None:
+    trust, details = trust_words(shift(ratio), pretrained=pretrained, budget=False, measured=MEASURED)
+    assert "not compared with real trainings for a model" in trust
+    assert details == []
+
+
+def test_what_a_pretrained_model_ranks_better_and_worse_is_said() -> None:
+    situation = MEASURED["situations"]["from scratch, shifted"] | {
+        "by_pretrained_model": {"regret": estimate(1.26), "regret_of_own": estimate(4.32)}
+    }
+    measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
+    words = sentences(0.2, measured=measured)
+    assert (
+        "Ranked by a pretrained model's features the first candidate lost 1.3 points, by its own 4.3 points." in words
+    )
+    assert "--weights" in words
+    situation["without_cure"] = {"regret": estimate(31.9), "regret_of_own": estimate(17.9)}
+    words = sentences(0.2, measured=measured)
+    assert "with the matching augmentation left out of the catalogue 31.9 points and 17.9 points." in words
+
+
+def test_short_runs_were_not_compared() -> None:
+    assert "with short runs it was not compared" in sentences(0.2, budget=True, measured=MEASURED)
+
+
+def test_advice_that_beat_the_best_by_luck_lost_nothing() -> None:
+    situation = MEASURED["situations"]["from scratch, shifted"] | {"regret_of_advice": estimate(-0.4)}
+    measured = MEASURED | {"situations": {"from scratch, shifted": situation}}
+    assert "the first suggestion lost 0.0 points" in sentences(0.2, measured=measured)
+
+
+def test_the_file_that_ships_holds_every_situation() -> None:
+    for pretrained in (False, True):
+        for ratio in (0.2, 1.0):
+            assert sentences(ratio, pretrained=pretrained).startswith("On ")
