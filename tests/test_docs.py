@@ -51,6 +51,14 @@ def test_every_key_and_kind_of_audit_json_is_documented() -> None:
     assert {*get_args(audit_report.Kind), *get_args(audit_report.Suggestion)} - words == set()
 
 
+def test_every_key_of_a_run_is_documented() -> None:
+    from eyeshot.ledger import RunRecord
+    from eyeshot.training import TrainResult
+
+    words = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")))
+    assert {*RunRecord.model_fields, *TrainResult.model_fields} - words == set()
+
+
 def shown_lines(name: str) -> list[str]:
     """Command lines in the fenced blocks of a document that are not Python."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

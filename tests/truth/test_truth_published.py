@@ -41,6 +41,26 @@ def test_the_evidence_says_how_many_trainings_there_are_and_what_they_took() -> 
     assert f"{count_trainings(HERE / 'tables'):,} trainings, {hours(HERE / 'tables'):.1f} hours of one core" in text
 
 
+def test_what_the_readme_says_of_trust_stands_in_the_table(judgement: Judgement) -> None:
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    header, _, *rows = [line.strip("| ").split(" | ") for line in evidence_table(judgement.judged).splitlines()]
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    first, trivial = "regret, points: first", "TrivialAugment"
+    pretrained, scratch = table["pretrained, shifted"], table["from scratch, shifted"]
+    unmatched = table["pretrained, shifted, cure left out"]
+    order = pretrained["Spearman"].replace(" (", ", 95 % interval ").rstrip(")")
+    for said in (
+        f"compared with {count_trainings(HERE / 'tables'):,} real trainings",
+        f"On {pretrained['tasks'].split()[0]} tasks with a pretrained model",
+        f"suggestion lost {pretrained[first]} points of accuracy against the best one",
+        f"always TrivialAugment lost {pretrained[trivial]}, no augmentation {pretrained['clean']}",
+        f"from scratch the first suggestion lost {scratch[first]} points (TrivialAugment {scratch[trivial]})",
+        f"matches the shift it lost {unmatched[first]} (TrivialAugment {unmatched[trivial]})",
+        f"Spearman correlation {order}, pretrained",
+    ):
+        assert said in words
+
+
 def test_the_evidence_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
     once, twice = (
         {(truth.source, truth.model, truth.target): truth.without_controls() for truth in read_truths(HERE / folder)[0]}
