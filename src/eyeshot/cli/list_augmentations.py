@@ -30,6 +30,7 @@ def run(
 
     words = ("name", "family", "p", "what it does", "may destroy")
     table = plain_table(*words, left=words, overflow="fold")
+    table.columns[0].no_wrap = True  # a name is what the next command takes
     for augmentation in listed:
         table.add_row(
             augmentation.name,

@@ -41,7 +41,7 @@ from eyeshot.cli.options import (
     option,
     preparation,
 )
-from eyeshot.cli.output import open_page, progress_shown, say, typed_command
+from eyeshot.cli.output import left_out, open_page, progress_shown, say, typed_command
 
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, Plan, RankingReport, RankingSettings
@@ -148,11 +148,12 @@ def run(
     results = [_rank(plan, place, json=json) for plan, place in plans]
     if len(results) > 1:
         _compare(results, images=images)
+    switches = left_out(decisions=decisions, split=split)
     if json:
         print_ranking_json([result for _, result in results])
     else:
         for (place, result), settings in zip(results, several, strict=True):
-            print_result(result, place, workspace.cache, train=folder_of_train, settings=settings)
+            print_result(result, place, workspace.cache, train=folder_of_train, settings=settings, switches=switches)
     if open_:
         open_page(results[0][0] / "augmentations.html", quiet=json)
 

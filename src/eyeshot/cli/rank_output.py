@@ -78,21 +78,36 @@ def _print_plan(plan: Plan, folder: Path) -> None:
 
 
 def print_by_coverage(report: RankingReport) -> None:
-    """The ranking by coverage, before the budget is spent."""
+    """The ranking by coverage, before the budget is spent; the answer comes after it."""
     typer.echo("\nBy coverage, before short trainings:")
-    _print_answer(report)
-    typer.echo("")
+    _print_ranking(report)
 
 
 def print_result(
-    result: AugmentationRanking, folder: Path, cache: Path, *, train: Path, settings: RankingSettings
+    result: AugmentationRanking,
+    folder: Path,
+    cache: Path,
+    *,
+    train: Path,
+    settings: RankingSettings,
+    switches: Sequence[str] = (),
 ) -> None:
-    """Print the ranking, the winner's lines, where things lie, and the next command."""
+    """Print the answer, the ranking, the winner's lines, where things lie, and the next command.
+
+    Args:
+        result: of one model.
+        folder: where its files are.
+        cache: the folder of all caches.
+        train: the folder of the training images, for the next command.
+        settings: of the ranking; the next command repeats what says which images and which model.
+        switches: what was typed to leave decisions or the split out, which settings no longer show.
+    """
     report = result.report
     typer.echo("")
     _print_answer(report)
-    if report.order is not None and report.budget is not None:
+    if report.order is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
+    if report.budget is not None:
         typer.echo(report.budget.words)
     _print_confirmed(report)
     if report.skipped:
@@ -109,7 +124,7 @@ def print_result(
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
-        command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
+        command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
         before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
         say_next(*command, *before, "--augment", report.advice)
 
@@ -127,8 +142,10 @@ def _print_answer(report: RankingReport) -> None:
     typer.echo(report.headline)
     typer.echo(report.next_step)
     typer.echo(report.trust)
-    typer.echo("")
-    _print_ranking(report)
+    # Short runs that came to nothing leave the ranking by coverage as it was printed before them.
+    if report.order is not None or report.budget is None:
+        typer.echo("")
+        _print_ranking(report)
     say(report.answer)
 
 
