@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eyeshot.cli.options import Json
-from eyeshot.cli.output import plain_table, print_json
+from eyeshot.cli.output import plain_table, print_json, progress_shown
 
 FIELDS = ("name", "family", "strength", "probability", "description", "may_destroy", "source")
 
@@ -22,7 +22,8 @@ def run(
     """List the augmentations: family, strength, probability, what they may destroy, source."""
     import eyeshot
 
-    listed = eyeshot.augmentations(*(patterns or ()))
+    with progress_shown():
+        listed = eyeshot.augmentations(*(patterns or ()))
     if json:
         print_json([{field: getattr(augmentation, field) for field in FIELDS} for augmentation in listed])
         return

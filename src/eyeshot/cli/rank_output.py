@@ -14,11 +14,11 @@ from eyeshot.rankings import (
     TRAIN_OPTIONS,
     AugmentationRanking,
     Candidate,
+    Cost,
     ModelRow,
     Plan,
     RankingReport,
     RankingSettings,
-    estimate,
 )
 
 if TYPE_CHECKING:
@@ -31,20 +31,19 @@ DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val
 """Options of the images that a training on the same ones needs too, beside the folder."""
 
 
-def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
-    """Say what would run and where its results go; as JSON one plan as it is, several as an array."""
+def print_plans(plans: Sequence[tuple[Plan, Cost, Path]], *, json: bool) -> None:
+    """Say what would run, its cost and where its results go; as JSON one plan as it is, several as an array."""
     if json:
-        facts = [_facts(plan, folder) for plan, folder in plans]
+        facts = [_facts(plan, cost, folder) for plan, cost, folder in plans]
         print_json(facts if len(facts) > 1 else facts[0])
         return
-    for plan, folder in plans:
-        _print_plan(plan, folder)
+    for plan, cost, folder in plans:
+        _print_plan(plan, cost, folder)
     typer.echo("Next: the same command without --dry-run.")
 
 
-def _facts(plan: Plan, folder: Path) -> dict[str, object]:
+def _facts(plan: Plan, cost: Cost, folder: Path) -> dict[str, object]:
     """What would run, with estimated time, memory and disk."""
-    cost = estimate(plan)
     tables = plan.tables
     return {
         "n_train": tables.n_train,
@@ -62,8 +61,7 @@ def _facts(plan: Plan, folder: Path) -> dict[str, object]:
     }
 
 
-def _print_plan(plan: Plan, folder: Path) -> None:
-    cost = estimate(plan)
+def _print_plan(plan: Plan, cost: Cost, folder: Path) -> None:
     tables = plan.tables
     say(plan.notes)
     typer.echo(
