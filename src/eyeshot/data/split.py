@@ -325,6 +325,7 @@ class Split(BaseModel):
             "train" (trains in every fold).
         basis: what counts as duplicates.
         counts: how many images each part has, by its name.
+        n_classes: how many classes they are of.
         notes: sentences about images that have no part.
     """
 
@@ -339,6 +340,7 @@ class Split(BaseModel):
     basis: str = ""
     leakage: Leakage | None = None
     counts: dict[str, int] = {}
+    n_classes: int = 0
     notes: list[str] = []
     parts: dict[str, Part]
 
