@@ -64,11 +64,11 @@ class Ends:
     high: list[Shown]
 
 
-def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
+def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> Path:
     """Write the page of `audit` to `path`: one file under 15 MB that needs no network.
 
     Args:
-        audit: what `eyeshot.auditing.audit()` gave.
+        audit: what `eyeshot.audit()` gave.
         path: the file to write; its folder is made where it is missing.
         images: without them no picture of the user's is on the page.
 
@@ -80,7 +80,7 @@ def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
         page = render("audit.html.j2", _context(audit, most))
         if len(page.encode("utf-8", "replace")) < MOST_BYTES:
             break
-    return write_text(path, page)
+    return write_text(Path(path), page)
 
 
 def _context(audit: Audit, most: int) -> dict[str, Any]:

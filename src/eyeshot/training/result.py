@@ -86,9 +86,9 @@ class TrainResult(BaseModel):
     weights: dict[str, str]
     command: str
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path | str) -> None:
         """Write `result.json` into `folder`."""
-        with replacing(folder / RESULT_FILE) as temporary:
+        with replacing(Path(folder) / RESULT_FILE) as temporary:
             temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from scipy.stats import norm
 
 from eyeshot.core import draw_half_samples
 from eyeshot.rankings.augmentations.coverage import make_target, measure_coverage
-from eyeshot.rankings.augmentations.ranking import better_than_zero, critical_value, rank_gains, tied_with_best
+from eyeshot.rankings.augmentations.ranking import (
+    better_than_zero,
+    critical_value,
+    place_in_report,
+    rank_gains,
+    tied_with_best,
+)
+from eyeshot.rankings.augmentations.report import Candidate
 
 
 def ranking_of(gains: np.ndarray, halves: np.ndarray) -> SimpleNamespace:
@@ -187,6 +195,15 @@ def test_candidates_are_ordered_by_group_and_within_a_group_by_their_gain():
         assert ordered[groups == group].tolist() == sorted(ordered[groups == group], reverse=True)
     assert ordered[0] == gains.max()
     assert ordered.tolist() != sorted(gains, reverse=True)
+
+
+def test_what_had_no_short_run_comes_after_what_was_ranked():
+    roles = [("regulariser", None), ("regulariser", 2), ("ranked", None), ("regulariser", 1), ("ranked", 1)]
+    candidates = [cast("Candidate", SimpleNamespace(role=role, rank=rank)) for role, rank in roles]
+    ordered = sorted(candidates, key=place_in_report)
+    assert [(candidate.role, candidate.rank) for candidate in ordered] == [
+        ("ranked", 1), ("ranked", None), ("regulariser", 1), ("regulariser", 2), ("regulariser", None)
+    ]  # fmt: skip
 
 
 def test_the_largest_value_is_always_tied_with_the_best():

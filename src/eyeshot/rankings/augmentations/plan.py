@@ -106,7 +106,7 @@ def prepare(
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
         *tables.notes,
-        f"model: {backbone.name}{reason}; {backbone.reason}",
+        f"model: {backbone.name}{reason}" + (f"; {backbone.reason}" if backbone.reason else ""),
         f"device: {device} ({device_reason})",
         *left_out,
     ]

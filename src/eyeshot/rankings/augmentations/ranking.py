@@ -83,9 +83,12 @@ def rank_by_coverage(
     return sorted(candidates, key=place_in_report), "nearest_distance" if by_distance else "coverage_gain"
 
 
-def place_in_report(candidate: Candidate) -> tuple[int, int]:
-    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls."""
-    return get_args(Role).index(candidate.role), candidate.rank or 0
+def place_in_report(candidate: Candidate) -> tuple[int, bool, int]:
+    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls.
+
+    Those without a rank come last in their role: they had no short run.
+    """
+    return get_args(Role).index(candidate.role), candidate.rank is None, candidate.rank or 0
 
 
 def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:

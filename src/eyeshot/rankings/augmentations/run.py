@@ -90,7 +90,8 @@ def run_ranking(
     data, repeats = without_repeats(data)
     mark = lap("decode", mark)
     backbone, baseline_head, baseline_accuracy, baseline_notes = trained_backbone(plan, data, progress, command)
-    notes = [*plan.notes, *data.notes, *repeats, *baseline_notes]
+    # Both the plan and its images carry the notes of the dataset.
+    notes = list(dict.fromkeys([*plan.notes, *data.notes, *repeats, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
     context = make_context(plan, data, bank, baseline_head, progress)
