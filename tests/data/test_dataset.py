@@ -195,7 +195,7 @@ def test_audit_split_ranking_and_trainings_see_the_same_images(cache: Path, worl
         looked = audit(config.train, cache=cache, thorough=False)
         broken = {ref.content for one in looked.report.findings if one.kind == "unreadable" for ref in one.images}
         assert len(broken) == world.broken
-        manifest = compute_manifest(looked.sources.train, decisions)
+        manifest = compute_manifest(looked.images.train, decisions)
         kept = manifest.table
         dropped = {*manifest.left_out["content"]} - {*kept.contents}
         assert not (dropped | broken) & {*dataset.images.contents}
