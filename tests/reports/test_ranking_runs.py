@@ -65,7 +65,7 @@ def test_without_a_budget_nothing_of_the_short_runs_is_there(page_text: str) -> 
 
 
 def test_each_section_is_left_out_where_its_field_is_empty(tmp_path: Path) -> None:
-    empty = {"confirmed": [], "order": None, "budget": None, "model_table": None, "base": None}
+    empty = {"full_training": [], "order": None, "budget": None, "model_table": None, "baseline_augmentation": None}
     text = Outline(page_of(make_full_report(**empty), tmp_path)).text
     assert [word for word in NEW if word in text] == ["What the score is made of", "All short runs", "Short run"]
     assert Outline(page_of(make_full_report(**empty), tmp_path)).faults == []

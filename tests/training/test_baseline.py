@@ -21,17 +21,17 @@ def make_baseline(cache, **options):
 
 def test_the_backbone_and_head_of_a_baseline_give_the_probabilities_that_were_kept(tmp_path):
     pool, _ = make_pool()
-    found = make_baseline(tmp_path)
+    backbone, head, _ = make_baseline(tmp_path)
     kept = next(tmp_path.rglob("validation.npz"))
     with np.load(kept) as validation:
-        wanted = validation["probabilities"]
-    features = extract(found.backbone, pool.images[42:])
-    assert np.allclose(found.head.predict_proba(features), wanted, atol=1e-4)
+        expected = validation["probabilities"]
+    features = extract(backbone, pool.images[42:])
+    assert np.allclose(head.predict_proba(features), expected, atol=1e-4)
 
 
 def test_a_baseline_has_another_fingerprint_than_the_untrained_network(tmp_path):
     before = tiny_backbone()
-    after = make_baseline(tmp_path, backbone=before).backbone
+    after, _, _ = make_baseline(tmp_path, backbone=before)
     assert after.fingerprint != before.fingerprint
     assert not after.pretrained
     assert "Trained here for 6 epochs on 42 images (clean images)" in after.reason
@@ -39,11 +39,13 @@ def test_a_baseline_has_another_fingerprint_than_the_untrained_network(tmp_path)
 
 def test_a_baseline_that_is_in_the_cache_is_taken_from_there(tmp_path):
     steps = []
-    first = make_baseline(tmp_path, progress=CallbackProgress(lambda *_: steps.append(1)))
-    again = make_baseline(tmp_path, progress=CallbackProgress(lambda *_: pytest.fail("trained again")))
+    first, _, first_result = make_baseline(tmp_path, progress=CallbackProgress(lambda *_: steps.append(1)))
+    again, _, second_result = make_baseline(
+        tmp_path, progress=CallbackProgress(lambda *_: pytest.fail("trained again"))
+    )
     assert len(steps) == 30
-    assert again.backbone.fingerprint == first.backbone.fingerprint
-    assert again.result == first.result
+    assert again.fingerprint == first.fingerprint
+    assert second_result == first_result
 
 
 def test_another_seed_is_another_baseline_beside_the_first(tmp_path):
@@ -53,12 +55,12 @@ def test_another_seed_is_another_baseline_beside_the_first(tmp_path):
 
 
 def test_a_time_cap_is_told_in_the_result(tmp_path):
-    assert "time cap" in make_baseline(tmp_path, time_cap_s=1e-6).result.ended_early
+    assert "time cap" in make_baseline(tmp_path, time_cap_s=1e-6)[2].ended_early
 
 
 def test_without_settings_the_defaults_are_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "default_settings", lambda *_, seed: (SETTINGS.model_copy(update={"seed": seed}), ""))
-    assert make_baseline(tmp_path, settings=None, seed=7).result.settings.seed == 7
+    assert make_baseline(tmp_path, settings=None, seed=7)[2].settings.seed == 7
 
 
 @pytest.mark.slow
@@ -73,11 +75,11 @@ def test_a_small_timm_network_learns_the_digits_of_scikit_learn(tmp_path):
     backbone = load_backbone("test_resnet.r160_in1k", from_scratch=True, size=32)
     settings = SETTINGS.model_copy(update={"epochs": 8, "batch_size": 50, "learning_rate": 4e-3})
     torch.manual_seed(0)
-    found = train_baseline(
+    _, _, result = train_baseline(
         backbone, pool, digits.target[:700].astype(np.int64), np.arange(500), val_rows=np.arange(500, 700),
         classes=[str(digit) for digit in range(10)], cache=tmp_path, settings=settings,
     )  # fmt: skip
-    assert found.result.accuracy.value > 0.85
+    assert result.accuracy.value > 0.85
 
 
 def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_path):
@@ -86,7 +88,7 @@ def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_p
     backbone = load_backbone(tag, from_scratch=True, size=16)
     settings = SETTINGS.model_copy(update={"epochs": 1})
     arguments = {"val_rows": ROWS[42:], "classes": CLASSES, "cache": tmp_path, "settings": settings}
-    trained = train_baseline(backbone, pool, labels, ROWS[:42], **arguments).backbone
+    trained, _, _ = train_baseline(backbone, pool, labels, ROWS[:42], **arguments)
     loaded = load_backbone(tag, weights=next(tmp_path.rglob("weights.safetensors")), size=16)
     assert "classifier left out: fc.bias, fc.weight" in loaded.reason
     assert loaded.fingerprint == trained.fingerprint

@@ -112,12 +112,12 @@ def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_p
     result = train(
         backbone, pool, labels, rows[:8], rows[8:], classes=CLASSES, settings=settings, folder=tmp_path, command=""
     )
-    trained = load_trained(backbone, tmp_path, result)
+    trained, head = load_trained(backbone, tmp_path, result)
     loaded = load_backbone(tag, weights=tmp_path / "weights.safetensors", size=size)
     assert "classifier left out" in loaded.reason or "outside of it, left out" in loaded.reason
-    assert loaded.fingerprint == trained.backbone.fingerprint
-    features = extract(trained.backbone, pool.images[8:])
-    assert np.allclose(trained.head.predict_proba(features), read_validation(tmp_path).probabilities, atol=1e-4)
+    assert loaded.fingerprint == trained.fingerprint
+    features = extract(trained, pool.images[8:])
+    assert np.allclose(head.predict_proba(features), read_validation(tmp_path).probabilities, atol=1e-4)
 
 
 def test_a_network_of_ones_own_keeps_its_names_where_its_head_reads_the_features(own_networks):
@@ -136,7 +136,7 @@ def test_a_network_of_ones_own_keeps_its_names_where_its_head_reads_the_features
     kept = read_validation(own_networks / "run").probabilities
     assert np.allclose(probabilities(network, backbone), kept, atol=1e-4)
     loaded = load_backbone("trained_networks:make", weights=own_networks / "run" / "weights.safetensors", size=16)
-    assert loaded.fingerprint == load_trained(backbone, own_networks / "run", result).backbone.fingerprint
+    assert loaded.fingerprint == load_trained(backbone, own_networks / "run", result)[0].fingerprint
 
 
 def test_a_network_whose_head_cannot_be_named_is_kept_as_backbone_and_head(own_networks):
@@ -148,7 +148,7 @@ def test_a_network_whose_head_cannot_be_named_is_kept_as_backbone_and_head(own_n
     assert state["head.weight"].shape == (3, 6)
     file = own_networks / "run" / "weights.safetensors"
     loaded = load_backbone("trained_networks:normed", weights=file, size=16)
-    assert loaded.fingerprint == load_trained(backbone, own_networks / "run", result).backbone.fingerprint
+    assert loaded.fingerprint == load_trained(backbone, own_networks / "run", result)[0].fingerprint
 
 
 def test_the_file_says_what_it_is_and_how_images_are_prepared(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,32 +19,20 @@ from eyeshot.training.run import run_key, train
 from eyeshot.training.weights_file import load_classifier
 
 
-@dataclass(frozen=True, eq=False)
-class Baseline:
-    """A trained network in parts.
+def load_trained(backbone: Backbone, folder: Path, result: TrainResult) -> tuple[Backbone, Head]:
+    """The network that `train` left in `folder`: the backbone with trained weights, and its linear head.
 
-    Attributes:
-        backbone: with the trained weights, without the head.
-        head: the linear head that was trained with it.
-        result: how the training went.
+    Args:
+        backbone: the one that `train` was given.
+        folder: of the run.
+        result: of the run.
     """
-
-    backbone: Backbone
-    head: Head
-    result: TrainResult
-
-
-def load_trained(backbone: Backbone, folder: Path, result: TrainResult) -> Baseline:
-    """The network that `train` left in `folder`; `backbone` is the one that it was given."""
     model = Classifier(backbone, len(result.classes))
     model.load_state_dict(load_classifier(backbone, folder, len(result.classes)))
     with_what = ", ".join(result.augmentations) or "clean images"
     reason = f"Trained here for {result.epochs} epochs on {result.n_train} images ({with_what})."
-    return Baseline(
-        backbone.with_module(model.backbone.eval(), pretrained=backbone.pretrained, reason=reason),
-        model.linear_head(),
-        result,
-    )
+    trained = backbone.with_module(model.backbone.eval(), pretrained=backbone.pretrained, reason=reason)
+    return trained, model.linear_head()
 
 
 def train_baseline(
@@ -63,7 +50,7 @@ def train_baseline(
     device: torch.device | str = "cpu",
     progress: Progress = SILENT,
     command: str | None = None,
-) -> Baseline:
+) -> tuple[Backbone, Head, TrainResult]:
     """Train a backbone on the clean images of `rows`, or load it from the cache if it was trained before.
 
     Args:
@@ -79,6 +66,9 @@ def train_baseline(
         device: where to compute.
         progress: called after each step.
         command: what was typed, for the result.
+
+    Returns:
+        the backbone with trained weights, the linear head that was trained with it, and the result of the training.
     """
     chosen = settings or default_settings(backbone, len(rows), seed=seed)[0]
     chosen = chosen.model_copy(update={"time_cap_s": time_cap_s or chosen.time_cap_s})
@@ -89,4 +79,4 @@ def train_baseline(
         backbone, pool, labels, rows, val_rows,
         classes=classes, settings=chosen, folder=folder, device=device, progress=progress, command=command,
     )  # fmt: skip
-    return load_trained(backbone, folder, result)
+    return *load_trained(backbone, folder, result), result

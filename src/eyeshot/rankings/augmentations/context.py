@@ -121,7 +121,7 @@ def trained_backbone(
         return plan.backbone, None, None, []
     part, val = data.baseline, data.val
     pool = joined([part.pool, val.pool])
-    baseline = train_baseline(
+    backbone, head, result = train_baseline(
         plan.backbone,
         pool,
         np.concatenate([part.labels, val.labels]),
@@ -135,12 +135,12 @@ def trained_backbone(
         progress=progress.sub("training the baseline"),
         command=command,
     )
-    accuracy = baseline.result.accuracy.value
-    notes = [f"Baseline: {baseline.backbone.reason} Accuracy {accuracy:.3f} on {len(val)} held-out images."]
-    if baseline.result.ended_early:
-        notes.append(f"Baseline: {baseline.result.ended_early}")
-    notes += baseline.result.alarms
-    return baseline.backbone, baseline.head, accuracy, notes
+    accuracy = result.accuracy.value
+    notes = [f"Baseline: {backbone.reason} Accuracy {accuracy:.3f} on {len(val)} held-out images."]
+    if result.ended_early:
+        notes.append(f"Baseline: {result.ended_early}")
+    notes += result.alarms
+    return backbone, head, accuracy, notes
 
 
 def without_repeats(data: Data) -> tuple[Data, list[str]]:
