@@ -59,7 +59,7 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
     done = own(*training, *MODEL, "--epochs", "1")
     assert done.code == 0, done.err
     (run,) = Path("eyeshot-out/runs").iterdir()
-    assert run.name == "test_resnet.r160_in1k+my_aug.train_transform+my_aug.darker+seed0"
+    assert re.fullmatch(r"\d{8}-\d{4}-test_resnet-my_aug-train_transform\+my_aug-darker-s0", run.name)
     result = json.loads((run / "result.json").read_text("utf-8"))
     assert result["augmentations"] == ["my_aug:train_transform", "my_aug:darker"]
     (covering,) = (words for words in COMMANDS if words[0] == "rank")
