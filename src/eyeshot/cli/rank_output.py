@@ -51,7 +51,7 @@ def _facts(plan: Plan, cost: Cost, folder: Path) -> dict[str, object]:
         "n_target": tables.n_target,
         "sources": len(tables.sources),
         "candidates": [candidate.name for candidate in plan.candidates],
-        "samples": plan.views,
+        "samples": plan.n_samples,
         "estimated_seconds": round(cost.seconds),
         "estimated_memory_bytes": cost.memory_bytes,
         "estimated_disk_bytes": cost.disk_bytes,
@@ -68,7 +68,7 @@ def _print_plan(plan: Plan, cost: Cost, folder: Path) -> None:
         f"{tables.n_train} training, {tables.n_val} held-out and {tables.n_target} target images, of which "
         f"{len(tables.sources)} sources, {len(tables.val)} held-out and {len(tables.target)} target images are used."
     )
-    typer.echo(f"{len(plan.candidates)} candidates, {plan.views:,} samples through the model on {plan.device}.")
+    typer.echo(f"{len(plan.candidates)} candidates, {plan.n_samples:,} samples through the model on {plan.device}.")
     typer.echo(
         f"Estimate: {cost.seconds / 60:.1f} minutes ({cost.words}), {megabytes(cost.memory_bytes)} of memory, "
         f"{megabytes(cost.disk_bytes)} of cache in {plan.cache}, results in {folder}."

@@ -377,12 +377,13 @@ class Split(BaseModel):
         training = [row for row, part in enumerate(parts) if part not in (None, "val", held)]
         return np.array(training, dtype=np.int64), np.array(validation, dtype=np.int64)
 
-    def write(self, file: Path) -> None:
+    def write(self, file: Path | str) -> None:
         """Write the split; the same split gives the same bytes.
 
         Raises:
             StorageError: the file cannot be written.
         """
+        file = Path(file)
         make_folder(file.absolute().parent)
         with replacing(file) as temporary:
             temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
