@@ -80,7 +80,7 @@ def run(
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        option(panel=OUTPUT, text="Folder of the run. Default: eyeshot-out/runs/MODEL+AUGMENT+SEED."),
+        option(panel=OUTPUT, text="Folder of the run. Default: eyeshot-out/runs/DATE-MODEL-AUGMENT-SEED."),
     ] = None,
     json: Json = False,
     dry_run: DryRun = False,
