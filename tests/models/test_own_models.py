@@ -112,7 +112,7 @@ def test_what_was_assumed_is_told_and_what_was_given_is_not(here):
 
 
 def test_a_factory_with_untrained_weights_is_a_model_error(here):
-    with pytest.raises(ModelError, match=r"two calls give different ones.*--weights FILE.*--from-scratch"):
+    with pytest.raises(ModelError, match=r"two calls gave different weights.*--weights FILE.*--from-scratch"):
         load_backbone("my_network:fresh", size=16)
 
 
@@ -144,9 +144,9 @@ def test_weights_of_the_whole_network_with_another_head_are_taken(here):
     [
         ("my_network:freesh", r"my_network\.py\) has nothing called 'freesh'\. Nearest: fresh"),
         ("my_netwrok:fresh", "cannot be imported"),
-        ("my_network:torch", "must be a function that makes a network, got module"),
-        ("my_network.py:no_network", "must give a torch.nn.Module, got int"),
-        ("my_network:no_network", "must give a torch.nn.Module, got int"),
+        ("my_network:torch", "must be a function that returns a network, got module"),
+        ("my_network.py:no_network", "must return a torch.nn.Module, got int"),
+        ("my_network:no_network", "must return a torch.nn.Module, got int"),
     ],
 )
 def test_a_factory_that_is_none_is_an_input_error(here, model, match):

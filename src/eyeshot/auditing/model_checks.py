@@ -175,23 +175,22 @@ def _from_head(
     progress: Progress,
 ) -> _Judged | None:
     try:
-        cross_fitted = out_of_fold(
+        probabilities, judged, _ = out_of_fold(
             images.train.take(rows), features, groups[rows],
             progress=progress.sub("heads out of fold"),
         )  # fmt: skip
     except InputError as error:
         checks.notes.append(f"Labels were not checked: {error}")
         return None
-    left = int((~cross_fitted.judged).sum())
-    if left:
+    unjudged = int((~judged).sum())
+    if unjudged:
         checks.notes.append(
-            f"The labels of {left} images were not checked: their classes have fewer than 5 different images, too few "
-            "for cross-validation."
+            f"The labels of {unjudged} images were not checked: their classes have fewer than 5 different images, too "
+            "few for cross-validation."
         )
-    if not cross_fitted.judged.any():
+    if not judged.any():
         return None
-    judged = _Judged(rows, cross_fitted.probabilities, f"a linear probe on features of {model}")
-    return judged.take(cross_fitted.judged)
+    return _Judged(rows, probabilities, f"a linear probe on features of {model}").take(judged)
 
 
 def find_outliers(

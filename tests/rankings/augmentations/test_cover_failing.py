@@ -120,7 +120,7 @@ def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
         raise RuntimeError(LOST)
 
     monkeypatch.setattr("eyeshot.training.folders.train", broken)
-    with pytest.raises(ModelError, match="give the same command again, or --device cpu"):
+    with pytest.raises(ModelError, match="run the same command again, or --device cpu"):
         train_folder(plan)
 
 
