@@ -133,7 +133,7 @@ def test_preparation_that_is_given_replaces_the_models_own():
 
 
 def test_weights_and_from_scratch_together_are_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="not both"):
+    with pytest.raises(InputError, match="exclude each other"):
         load_backbone("test_resnet", weights=tmp_path / "w.pt", from_scratch=True)
 
 

@@ -116,7 +116,7 @@ def read_audit_images(
     what = "reading headers" if look is None else "reading images"
     if test is not None:
         check_apart(train, test)
-        check_folder(test, what="The image folder")  # training may take long
+        check_folder(test, role="The image folder")  # training may take long
     flat = labels is None and has_no_class_folders(train)
     table = read_images(
         train,

@@ -100,7 +100,7 @@ def extract(
     if len(features) >= CONSTANT_CHECK_IMAGES and _is_constant(features) and _differ(images):
         raise ModelError(
             f"Features must differ between images, but {backbone.name} gave the same for all {len(images)} images. "
-            " Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
+            "Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
             "choose another --model."
         )
     return features

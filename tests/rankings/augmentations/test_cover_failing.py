@@ -187,7 +187,7 @@ def test_no_room_for_two_images_is_told_before_the_long_work(world: World, tmp_p
         raise FULL
 
     monkeypatch.setattr(evaluate, "TrainingRun", full)
-    with pytest.raises(ModelError, match="must hold 2 images at once"):
+    with pytest.raises(ModelError, match="must have memory for 2 images at once"):
         rank_augmentations(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
     # Only the small pictures that duplicates are looked for in.
     assert [folder.name for folder in (tmp_path / "pixels").iterdir()] == [Geometry(64).fingerprint]

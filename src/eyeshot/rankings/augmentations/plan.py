@@ -83,7 +83,7 @@ def prepare(
     if not isinstance(train, Dataset):
         check_data(settings.data(Path(train)))
     if settings.generated is not None:
-        check_folder(settings.generated, what="--generated")
+        check_folder(settings.generated, role="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)
