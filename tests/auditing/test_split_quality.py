@@ -140,10 +140,7 @@ def test_two_copies_among_two_thousand_images_cannot_leak_more_than_a_tenth_of_a
     words = leakage().words()
     straddling = "2 of 2040 images have a duplicate in training under the plain split"
     assert f"{straddling}, so leakage is at most 0.1 points" in words
-    assert (
-        "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is larger, so it is noise"
-        in words
-    )
+    assert "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is larger, so it is noise" in words
     assert "Leakage +1.4" not in words
     assert "at most 0.05 points" in leakage(straddling=1).words()
     assert "at most 0.002 points" in leakage(straddling=1, images=50000).words()

@@ -29,7 +29,7 @@ def review(
     port: int = 0,
     progress: Progress | bool | None = None,
     served: Callable[[str, list[str]], object] | None = None,
-) -> int:
+) -> tuple[int, int]:
     """Serve the review page of an audit until Ctrl+C. Every key press is stored at once; image files are never changed.
 
     Args:
@@ -45,7 +45,7 @@ def review(
         served: called with the page's address and notes once the page can be opened; None prints them.
 
     Returns:
-        the number of decisions that were stored.
+        the number of decisions that were stored, and the number of findings that are still open.
 
     Raises:
         InputError: no audit, images that cannot be read, a port that cannot be opened, or what the rules for test
@@ -75,7 +75,7 @@ def review(
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", [*notes, *_sentences(page)])
     serve(make_app(page, token=token, port=number), socket)
-    return page.stored_count
+    return page.stored_count, page.open_findings
 
 
 def _sentences(page: Review) -> list[str]:
