@@ -103,25 +103,25 @@ def one_seed(
     given, rows = plant(table.labels, share, taken_for, np.random.default_rng([seed, int(1000 * share)]))
     wrong = np.zeros(len(given), bool)
     wrong[rows] = True
-    found = out_of_fold(relabelled(table, given), features, groups, seed=seed)
-    assert found.judged.all()
+    head, judged, penalty = out_of_fold(relabelled(table, given), features, groups, seed=seed)
+    assert judged.all()
     votes = neighbours_vote(directions(features), given, groups, len(table.classes))
-    mixed = ((found.probabilities + votes) / 2).astype(np.float32)
+    mixed = ((head + votes) / 2).astype(np.float32)
     usual = usual_head(features, given, len(table.classes), seed)
     made = {
         "ours": float(average_precision_score(wrong, issue_score(mixed, given)[0])),
         # As with the user's own probabilities and no model.
-        "ours, head alone": float(average_precision_score(wrong, issue_score(found.probabilities, given)[0])),
+        "ours, head alone": float(average_precision_score(wrong, issue_score(head, given)[0])),
         "ours, usual head alone": float(average_precision_score(wrong, issue_score(usual, given)[0])),
     }
-    for name, probabilities in (("head", found.probabilities), ("mean", mixed), ("usual head", usual)):
+    for name, probabilities in (("head", head), ("mean", mixed), ("usual head", usual)):
         for method in METHODS:
             scores = cleanlab_scores(given, probabilities, method)
             made[f"cleanlab, {name}, {method}"] = float(average_precision_score(wrong, scores))
     suspects = rank_label_issues(mixed, given)
     theirs = np.flatnonzero(find_label_issues(given, mixed, filter_by="confident_learning", n_jobs=1))
     made |= {
-        "penalty": found.penalty,
+        "penalty": penalty,
         "findings": len(suspects),
         "precision": float(wrong[suspects.rows].mean()),
         "recall": float(wrong[suspects.rows].sum() / wrong.sum()),
@@ -139,7 +139,7 @@ def one_seed(
 
 
 def labels_of(name: str, table: ImageTable, features: NDArray[np.float32], groups: Rows, seeds: int) -> dict[str, Any]:
-    clean = out_of_fold(table, features, groups, seed=999).probabilities.astype(np.float64)
+    clean = out_of_fold(table, features, groups, seed=999)[0].astype(np.float64)
     confusion = np.zeros((len(table.classes),) * 2)
     np.add.at(confusion, table.labels, clean)
     np.fill_diagonal(confusion, 0)

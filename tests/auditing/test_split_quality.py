@@ -125,7 +125,7 @@ def test_without_copies_both_splits_are_the_same_and_nothing_leaks() -> None:
     table, features, groups = planted(copies=1)
     found = measure_leakage(table, features, groups, folds=5, seed=0, reader="a test")
     assert (found.copies, found.straddling, found.gap_points) == (0, 0, 0.0)
-    assert "No leakage: no image of" in found.words()
+    assert "No leakage: none of" in found.words()
 
 
 def leakage(**changes) -> Leakage:
@@ -138,11 +138,9 @@ def leakage(**changes) -> Leakage:
 
 def test_two_copies_among_two_thousand_images_cannot_leak_more_than_a_tenth_of_a_point() -> None:
     words = leakage().words()
-    assert "2 of 2040 images have a copy in training under the plain split, so leakage is at most 0.1 points" in words
-    assert (
-        "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is beyond that, and therefore noise"
-        in words
-    )
+    straddling = "2 of 2040 images have a duplicate in training under the plain split"
+    assert f"{straddling}, so leakage is at most 0.1 points" in words
+    assert "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is larger, so it is noise" in words
     assert "Leakage +1.4" not in words
     assert "at most 0.05 points" in leakage(straddling=1).words()
     assert "at most 0.002 points" in leakage(straddling=1, images=50000).words()
@@ -154,14 +152,14 @@ def test_a_gap_within_what_copies_can_add_is_leakage_and_the_bound_is_in_the_sen
     assert "at most 9.8 points" in words
     assert "noise" not in words
     unsure = leakage(straddling=200, gap_low=-0.3).words()
-    assert "which cannot be told from none" in unsure
+    assert "not distinguishable from none" in unsure
 
 
 @pytest.mark.parametrize(("chance", "plain", "tells"), [(0.5, 0.52, False), (0.5, 0.6, True), (0.002, 0.015, False)])
 def test_a_reader_that_is_hardly_better_than_chance_says_that_it_cannot_tell(chance, plain, tells) -> None:
     report = leakage(chance=chance, plain=plain, grouped=plain - 0.014, straddling=200)
     assert report.reader_tells == tells
-    assert ("cannot be told: this reader is hardly better" in report.words()) != tells
+    assert ("could not be measured: this classifier is hardly better" in report.words()) != tells
     assert ("Leakage +1.4" in report.words()) == tells
     assert "at most 9.8 points" in report.words()
 

@@ -114,10 +114,10 @@ def test_json_is_the_report_and_nothing_else(eyeshot: Eyeshot, digits: Digits) -
 def test_a_folder_that_is_not_there_is_refused(eyeshot: Eyeshot) -> None:
     done = eyeshot("audit", "nowhere")
     assert done.code == 2
-    assert "nothing is there" in done.err
+    assert "which does not exist" in done.err
     error = json.loads(eyeshot("audit", "nowhere", "--json").out)
     assert (error["kind"], error["exit_code"]) == ("InputError", 2)
-    assert "nothing is there" in error["error"]
+    assert "which does not exist" in error["error"]
 
 
 def test_values_out_of_range_are_refused(eyeshot: Eyeshot, digits: Digits) -> None:

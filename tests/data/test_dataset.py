@@ -340,7 +340,7 @@ def test_new_images_and_broken_files_are_counted_apart(tmp_path: Path, cache: Pa
     before = load_dataset(config, cache=cache)
     assert not any("came after the split" in note for note in before.notes)
     (broken,) = [note for note in before.notes if "cannot be decoded" in note]
-    assert broken.startswith("2 images cannot be decoded and are in no part, as ")
+    assert broken.startswith("2 images cannot be decoded and are not used, for example ")
     assert sorted(Path(file.path).name for file in before.skipped) == ["broken0.png", "broken1.png"]
     picture(700).save(train / "a" / "700.png")
     after = load_dataset(config, cache=cache)
@@ -387,8 +387,8 @@ def wrong_configs(here: Path) -> dict[str, tuple[DataConfig, str]]:
         "no csv": (DataConfig(train=train, labels=here / "none.csv"), "CSV file that can be read"),
         "no split": (DataConfig(train=train, fold=1), "--fold 1 needs a split"),
         "no such fold": (DataConfig(train=train, split=split, fold=2), "--fold must lie in 0 to 1, got 2"),
-        "val and fold": (DataConfig(train=train, val=val, split=split, fold=0), "--val goes before the split"),
-        "broken split": (DataConfig(train=train, split=here / "broken.json"), "is no split"),
+        "val and fold": (DataConfig(train=train, val=val, split=split, fold=0), "--val replaces the split"),
+        "broken split": (DataConfig(train=train, split=here / "broken.json"), "is not a split"),
         "share": (DataConfig(train=train, val_share=1.5), "must be above 0 and at most 0.9, got 1.5"),
     }
 

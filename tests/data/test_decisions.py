@@ -50,9 +50,9 @@ def test_labels_are_kept_in_one_unicode_form() -> None:
 
 BAD_LINES = {
     b'{"id":"abcdefgh","time":"2026-11-01T00:00:00Z","author":"a","kind":"dr': "cut off",
-    b"hello": "no JSON",
-    b"\x00" * 50: "no JSON",
-    b"\xff\xfe{}": "no JSON",
+    b"hello": "not JSON",
+    b"\x00" * 50: "not JSON",
+    b"\xff\xfe{}": "not JSON",
     b"[]": "object",
     b"<<<<<<< HEAD": "merge conflict",
     b"=======": "merge conflict",
@@ -252,7 +252,7 @@ def test_a_merge_with_a_file_that_is_not_there_is_refused(tmp_path: Path) -> Non
 
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").mkdir()
-    with pytest.raises(InputError, match="can be read"):
+    with pytest.raises(InputError, match="readable file"):
         DecisionLog(tmp_path / "decisions.jsonl").read()
     with pytest.raises(StorageError, match="Nothing of this was stored"):
         DecisionLog(tmp_path / "decisions.jsonl").append([drop(1)])
@@ -378,7 +378,7 @@ def test_what_counts_is_what_a_simple_rule_says(made: list[Decision]) -> None:
 
 def test_an_undo_of_an_undo_is_refused_with_the_next_step() -> None:
     undo = undo_of(drop(1), author="ann")
-    with pytest.raises(InputError, match=r"cannot be undone.*Give the decision .* again.*eyeshot decisions add"):
+    with pytest.raises(InputError, match=r"cannot be undone.*Make the undone decision again.*eyeshot decisions add"):
         undo_of(undo)
 
 

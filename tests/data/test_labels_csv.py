@@ -137,7 +137,7 @@ def test_missing_files_and_empty_cells_are_counted(photos: Path) -> None:
 def test_repeated_rows_count_once(photos: Path) -> None:
     table = read_images(photos, labels=write(photos, "path,label\na1.png,x\na1.png,x\n./a1.png,x\nb1.png,y\n"))
     assert pairs(table) == {"a1.png": "x", "b1.png": "y"}
-    assert "Rows of train.csv that repeat an earlier one and count once: 2." in table.notes
+    assert "Rows of train.csv that repeat an earlier row and count once: 2." in table.notes
 
 
 def test_an_image_under_two_labels_is_left_out(photos: Path) -> None:

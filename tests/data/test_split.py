@@ -111,7 +111,7 @@ def test_a_split_without_validation_says_so() -> None:
 )
 def test_another_file_is_no_split(tmp_path: Path, text: str) -> None:
     (tmp_path / "split.json").write_text(text, "utf-8")
-    with pytest.raises(InputError, match=r"is no split: .*eyeshot split"):
+    with pytest.raises(InputError, match=r"is not a split: .*eyeshot split"):
         read_split(tmp_path / "split.json")
 
 

@@ -105,7 +105,7 @@ def test_copies_under_several_labels_that_tie_a_class_into_one_fold_are_refused(
     listed += [("c", 2), ("d", 2), *[("b", 2)] * 7]  # then fold 1
     listed += [("rare", 3), ("c", 3), ("d", 3)]  # fold 1 has half of c and half of d, fold 0 half of rare
     listed += [("a", 4), ("b", 5)]
-    with pytest.raises(InputError, match="tie all 2 images of 'rare' into fold 0"):
+    with pytest.raises(InputError, match="force all 2 images of 'rare' into fold 0"):
         make_folds(table_of(listed), folds=2, seed=0)
 
 

@@ -79,7 +79,7 @@ def test_groups_given_from_outside_stay_whole(listed, numbers: list[int], share:
 def test_every_class_gives_its_share(counts: dict[str, int], share: float, seed: int) -> None:
     table = plain(counts)
     if max(counts.values()) == 1:
-        with pytest.raises(InputError, match="at least two images that are not copies"):
+        with pytest.raises(InputError, match="at least two images that are not duplicates"):
             hold_out(table, share=share, seed=seed)
         return
     _, validation = hold_out(table, share=share, seed=seed)

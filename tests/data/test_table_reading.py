@@ -163,7 +163,7 @@ def test_an_unreadable_file_is_skipped_and_tried_again_next_time(pets: Path, tmp
 
 
 def test_no_folder_a_file_and_an_empty_folder_are_errors(tmp_path: Path, save) -> None:
-    with pytest.raises(InputError, match="nothing is there"):
+    with pytest.raises(InputError, match="which does not exist"):
         read_images(tmp_path / "missing")
     with pytest.raises(InputError, match="got the file"):
         read_images(save(tmp_path / "a.png"))
@@ -215,7 +215,7 @@ def test_an_empty_class_and_a_single_image_are_notes(pets: Path, save) -> None:
 
 def test_one_picture_under_two_labels_is_noted(pets: Path) -> None:
     shutil.copy(pets / "cat" / "0.png", pets / "dog" / "copy.png")
-    assert "2 files stand under another label too, byte for byte (1 different)." in read_images(pets).notes
+    assert "2 files also exist, byte for byte, under another label (1 different files)." in read_images(pets).notes
 
 
 def _parent(path: Path) -> Path:

@@ -25,7 +25,7 @@ def test_cuda_is_preferred_where_it_is_there(monkeypatch):
 def test_a_device_that_is_not_there_is_an_input_error_that_names_those_that_are(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"this machine has \(cpu\)"):
+    with pytest.raises(InputError, match=r"available on this machine \(cpu\)"):
         choose_device(device)
 
 

@@ -69,7 +69,7 @@ def test_nan_features_are_a_model_error_that_names_the_model_and_how_many():
             return torch.where(found > 0, torch.nan, found)
 
     pool, _ = make_pool(24)
-    with pytest.raises(ModelError, match="broken gave NaN or infinite ones for 8 of 24"):
+    with pytest.raises(ModelError, match="broken gave NaN or infinite values for 8 of 24"):
         extract(make_backbone(Broken(), features=3, name="broken"), pool.images)
 
 

@@ -158,26 +158,29 @@ def labelled_clouds(seed=0, count=200, apart=3.0):
 
 def test_every_image_is_judged_once_and_rows_sum_to_one():
     features, labels = labelled_clouds(apart=5.0)
-    found = out_of_fold(table(labels), features, np.arange(200))
-    assert found.judged.all()
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.95
-    assert found.penalty in PENALTIES
+    probabilities, judged, penalty = out_of_fold(table(labels), features, np.arange(200))
+    assert judged.all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.95
+    assert penalty in PENALTIES
 
 
-def test_an_image_says_nothing_about_itself_or_its_copies():
-    """Labels by chance: with a copy in training they would be known."""
+def test_an_image_says_nothing_about_itself_or_its_duplicates():
+    """Labels by chance: with a duplicate in training they would be known."""
     random = np.random.default_rng(0)
     pictures, labels = random.normal(size=(120, 200)), random.integers(0, 2, 120)
-    found = out_of_fold(table(np.tile(labels, 3)), np.tile(pictures, (3, 1)), np.tile(np.arange(120), 3))
-    assert (found.probabilities.argmax(axis=1) == np.tile(labels, 3)).mean() < 0.65
+    probabilities, _judged, _penalty = out_of_fold(
+        table(np.tile(labels, 3)), np.tile(pictures, (3, 1)), np.tile(np.arange(120), 3)
+    )
+    assert (probabilities.argmax(axis=1) == np.tile(labels, 3)).mean() < 0.65
 
 
 def test_wrong_labels_call_for_a_stronger_penalty_than_the_usual_one():
     features, labels = labelled_clouds(1, 400, 2.5)
     given = labels.copy()
     given[::5] = (labels[::5] + 1) % 4
-    assert out_of_fold(table(given), features, np.arange(400)).penalty >= 30
+    _, _, penalty = out_of_fold(table(given), features, np.arange(400))
+    assert penalty >= 30
 
 
 def test_the_strongest_penalty_within_one_standard_error_is_taken():
@@ -187,44 +190,44 @@ def test_the_strongest_penalty_within_one_standard_error_is_taken():
     fold = make_folds(table(given), np.arange(200), folds=5, seed=0, small=True)
     losses = {}
     for penalty in PENALTIES:
-        each = np.empty(200)
+        image_losses = np.empty(200)
         for number in range(5):
             held = fold == number
             head = fit_head(features[~held], given[~held], class_count=4, penalty=penalty)
-            each[held] = -np.log(head.predict_proba(features[held])[np.arange(held.sum()), given[held]])
-        losses[penalty] = each
+            image_losses[held] = -np.log(head.predict_proba(features[held])[np.arange(held.sum()), given[held]])
+        losses[penalty] = image_losses
     least = min(losses.values(), key=np.mean)
     expected = max(
         penalty for penalty in PENALTIES if losses[penalty].mean() <= least.mean() + least.std() / np.sqrt(200)
     )
-    found = out_of_fold(table(given), features, np.arange(200)).penalty
-    assert found == expected
-    assert losses[found].mean() > least.mean()
+    _, _, penalty = out_of_fold(table(given), features, np.arange(200))
+    assert penalty == expected
+    assert losses[penalty].mean() > least.mean()
 
 
 def test_the_penalty_is_not_so_strong_that_nothing_is_learnt():
     features, labels = labelled_clouds(2, 200, 8.0)
-    found = out_of_fold(table(labels), features, np.arange(200))
-    assert found.probabilities[np.arange(200), labels].min() > 0.5
-    assert found.penalty < max(PENALTIES)
+    probabilities, _judged, penalty = out_of_fold(table(labels), features, np.arange(200))
+    assert probabilities[np.arange(200), labels].min() > 0.5
+    assert penalty < max(PENALTIES)
 
 
 def test_the_same_images_in_another_order_get_the_same_probabilities():
     features, labels = labelled_clouds(3)
     order = np.random.default_rng(1).permutation(200)
     images = [(f"c{label}", number) for number, label in enumerate(labels.tolist())]
-    first = out_of_fold(table_of(images), features, np.arange(200))
-    other = out_of_fold(table_of([images[row] for row in order]), features[order], np.arange(200))
-    np.testing.assert_allclose(other.probabilities, first.probabilities[order], atol=0.01)
+    first, _, _ = out_of_fold(table_of(images), features, np.arange(200))
+    reordered, _, _ = out_of_fold(table_of([images[row] for row in order]), features[order], np.arange(200))
+    np.testing.assert_allclose(reordered, first[order], atol=0.01)
 
 
 def test_classes_of_a_few_images_are_not_judged_but_train():
     features, labels = labelled_clouds(4, 203)
     labels[200:] = 9
     features[200:] += 20.0
-    found = out_of_fold(table(labels), features, np.arange(203))
-    assert found.judged.tolist() == [True] * 200 + [False] * 3
-    assert found.probabilities.shape == (203, 5)
+    probabilities, judged, _penalty = out_of_fold(table(labels), features, np.arange(203))
+    assert judged.tolist() == [True] * 200 + [False] * 3
+    assert probabilities.shape == (203, 5)
 
 
 def test_many_images_are_sampled_to_choose_the_penalty_and_all_are_judged(monkeypatch):
@@ -232,6 +235,6 @@ def test_many_images_are_sampled_to_choose_the_penalty_and_all_are_judged(monkey
 
     features, labels = labelled_clouds(6, 400)
     monkeypatch.setattr(linear_probe, "MOST_CHOOSING", 100)
-    found = out_of_fold(table(labels), features, np.arange(400))
-    assert found.judged.all()
-    assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.9
+    probabilities, judged, _penalty = out_of_fold(table(labels), features, np.arange(400))
+    assert judged.all()
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.9

@@ -56,12 +56,12 @@ def test_a_tag_may_be_written_as_the_hub_does(prefix):
 
 
 def test_a_file_as_model_is_sent_to_weights():
-    with pytest.raises(ModelError, match="goes to --weights"):
+    with pytest.raises(ModelError, match="weights file with --weights"):
         load_backbone("runs/best.safetensors")
 
 
 def test_a_tag_like_nothing_else_is_a_model_error_too():
-    with pytest.raises(ModelError, match="None is near"):
+    with pytest.raises(ModelError, match="No tag is similar"):
         load_backbone("??????", from_scratch=True)
 
 
@@ -93,7 +93,7 @@ def test_an_architecture_of_fixed_size_names_its_size(monkeypatch):
         return create(name, **arguments)
 
     monkeypatch.setattr(timm, "create_model", fixed)
-    with pytest.raises(InputError, match="`size` must be 160 for test_vit"):
+    with pytest.raises(InputError, match="`size` must be 160, the fixed size of test_vit"):
         load_backbone("test_vit.r160_in1k", from_scratch=True, size=64)
 
 
@@ -112,7 +112,7 @@ def test_a_size_below_one_is_an_input_error(size):
     ("options", "match"),
     [
         ({"mean": [123.7, 116.3, 103.5]}, "Divide by 255"),
-        ({"mean": [0.5, 0.5]}, "one value or three"),
+        ({"mean": [0.5, 0.5]}, "one value or three values"),
         ({"std": [0.2, 0.0, 0.2]}, "above 0"),
         ({"interpolation": "cubic"}, "one of bilinear, bicubic, nearest, lanczos"),
     ],
@@ -133,7 +133,7 @@ def test_preparation_that_is_given_replaces_the_models_own():
 
 
 def test_weights_and_from_scratch_together_are_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="not both"):
+    with pytest.raises(InputError, match="exclude each other"):
         load_backbone("test_resnet", weights=tmp_path / "w.pt", from_scratch=True)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from eyeshot.augment import augmentation
 from eyeshot.core.errors import ModelError
-from eyeshot.models import FeatureBank, extract, gpu_errors_told, out_of_memory, smaller_batches
+from eyeshot.models import FeatureBank, extract, gpu_errors_explained, out_of_memory, smaller_batches
 from eyeshot.models import feature_bank as room
 
 from .helpers import make_pool, tiny_backbone
@@ -54,7 +54,7 @@ def test_where_all_fits_nothing_is_halved():
 @pytest.mark.parametrize(("first", "least", "sizes"), [(64, 1, [64, 32, 16, 8, 4, 2, 1]), (5, 2, [5, 2]), (2, 2, [2])])
 def test_at_the_least_batch_it_is_a_model_error_with_a_way_on(first: int, least: int, sizes: list[int]):
     tried: list[int] = []
-    with pytest.raises(ModelError, match=f"hold {least} images at once.*--device cpu") as told:
+    with pytest.raises(ModelError, match=f"have memory for {least} images at once.*--device cpu") as told:
         smaller_batches(room_for(0, FULL[0], tried), first, least=least)
     assert tried == sizes
     assert told.value.__cause__ is FULL[0]
@@ -105,14 +105,14 @@ def test_a_bank_without_room_for_one_image_is_a_model_error(tmp_path, monkeypatc
 
     monkeypatch.setattr(room, "extract", full)
     pool, _ = make_pool()
-    with pytest.raises(ModelError, match="out of memory with 1"):
+    with pytest.raises(ModelError, match="ran out with 1"):
         FeatureBank(tmp_path, tiny_backbone()).clean(pool, np.arange(4))
 
 
 @pytest.mark.parametrize("words", LOST)
 def test_a_lost_gpu_is_told_in_one_line_with_what_to_do(words: str):
     error = getattr(torch, "AcceleratorError", RuntimeError)(words)
-    with pytest.raises(ModelError, match="same command again, or --device cpu") as told, gpu_errors_told():
+    with pytest.raises(ModelError, match="same command again, or --device cpu") as told, gpu_errors_explained():
         raise error
     assert f"stopped answering ({words.splitlines()[0]})" in str(told.value)
     assert "\n" not in str(told.value)
@@ -121,12 +121,15 @@ def test_a_lost_gpu_is_told_in_one_line_with_what_to_do(words: str):
 
 @pytest.mark.parametrize("error", FULL, ids=str)
 def test_a_full_device_is_no_lost_one(error: Exception):
-    with pytest.raises(ModelError, match=r"room for the model and a batch.*smaller --batch-size"), gpu_errors_told():
+    with (
+        pytest.raises(ModelError, match=r"memory for the model and a batch.*smaller --batch-size"),
+        gpu_errors_explained(),
+    ):
         raise error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("size mismatch"), ValueError("CUDA error: "), KeyboardInterrupt()])
 def test_errors_of_other_kinds_pass(error: BaseException):
-    with pytest.raises(type(error)) as raised, gpu_errors_told():
+    with pytest.raises(type(error)) as raised, gpu_errors_explained():
         raise error
     assert raised.value is error

@@ -112,7 +112,7 @@ def test_what_was_assumed_is_told_and_what_was_given_is_not(here):
 
 
 def test_a_factory_with_untrained_weights_is_a_model_error(here):
-    with pytest.raises(ModelError, match=r"two calls give different ones.*--weights FILE.*--from-scratch"):
+    with pytest.raises(ModelError, match=r"two calls gave different weights.*--weights FILE.*--from-scratch"):
         load_backbone("my_network:fresh", size=16)
 
 
@@ -144,9 +144,9 @@ def test_weights_of_the_whole_network_with_another_head_are_taken(here):
     [
         ("my_network:freesh", r"my_network\.py\) has nothing called 'freesh'\. Nearest: fresh"),
         ("my_netwrok:fresh", "cannot be imported"),
-        ("my_network:torch", "must be a function that makes a network, got module"),
-        ("my_network.py:no_network", "must give a torch.nn.Module, got int"),
-        ("my_network:no_network", "must give a torch.nn.Module, got int"),
+        ("my_network:torch", "must be a function that returns a network, got module"),
+        ("my_network.py:no_network", "must return a torch.nn.Module, got int"),
+        ("my_network:no_network", "must return a torch.nn.Module, got int"),
     ],
 )
 def test_a_factory_that_is_none_is_an_input_error(here, model, match):
@@ -240,7 +240,7 @@ def test_a_map_that_is_not_square_is_averaged_by_the_number_of_channels_that_the
 @pytest.mark.parametrize(("channels", "named", "stride"), [(8, [8], 4), (8, [], 4), (5, [], (4, 8)), (5, [7], (4, 8))])
 def test_a_map_whose_axes_cannot_be_told_apart_is_a_model_error_with_the_next_step(channels, named, stride):
     with pytest.raises(
-        ModelError, match=r"which axis holds channels\. Give another --size, or let the network average"
+        ModelError, match=r"channel axis is ambiguous\. Give another --size, or let the network average"
     ):
         pooled_features(Maps(channels, last=True, stride=stride), torch.randn(2, 3, 32, 32), channels=named)
 
@@ -316,7 +316,7 @@ def test_channels_last_features_of_an_own_network_differ_between_images(swin_lik
 
 def test_features_that_are_the_same_for_all_images_are_a_model_error(swin_like):
     backbone = load_backbone("swin_like:dead", size=32)
-    with pytest.raises(ModelError, match=r"swin_like:dead gave the same ones for all of 16 images\. Check its weights"):
+    with pytest.raises(ModelError, match=r"swin_like:dead gave the same for all 16 images\. Check its weights"):
         extract(backbone, different_images(16))
 
 

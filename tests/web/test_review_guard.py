@@ -60,7 +60,7 @@ def test_a_foreign_origin_is_refused(site: Site, origin: str) -> None:
     assert site.ask("POST", f"/{TOKEN}/api/decide", body=body, **given)[0] == 403
     assert site.ask("GET", f"/{TOKEN}/small/0", Origin=origin)[0] == 403
     assert site.review is not None
-    assert site.review.made == 0
+    assert site.review.stored_count == 0
 
 
 def test_a_post_without_an_origin_or_from_another_site_is_refused(site: Site) -> None:
@@ -104,7 +104,7 @@ def test_presses_about_nothing_are_refused_and_not_stored(site: Site, sent: dict
     assert status in (404, 422)
     assert answer["error"]
     assert site.review is not None
-    assert site.review.made == 0
+    assert site.review.stored_count == 0
 
 
 def test_too_long_a_body_and_other_methods_are_refused(site: Site) -> None:

@@ -144,7 +144,7 @@ def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path
         leak = number_of(review, "leak")
         assert site.get(f"item/{leak}")["item"]["suggested"] == "drop-all"
         status, told = site.post("decide", action="drop", images=[leaked], item=leak)
-        assert (status, "no training set" in told["error"]) == (409, True)
+        assert (status, "Only training images" in told["error"]) == (409, True)
         assert site.post("decide", action="drop-all", item=leak)[0] == 200
         assert site.post("decide", action="drop", images=[leaked, copy], item=leak)[0] == 200
     assert [one.images for one in DecisionLog(folder / "decisions.jsonl").read().stored] == [
@@ -244,7 +244,7 @@ def test_what_makes_no_sense_is_refused_with_a_reason(site: Site) -> None:
     ):
         status, told = site.post("decide", **sent)  # type: ignore[arg-type]
         assert (status, told["error"] != "") == (409, True), sent
-    assert site.review.made == 0
+    assert site.review.stored_count == 0
 
 
 def test_the_example_of_a_class_is_not_taken_for_all_of_it(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Many decisions at once by a policy, and whether decisions help: before and after them, in the same folds."""
+"""Applies policies, and compares accuracy before and after decisions in the same folds."""
 
 from __future__ import annotations
 
@@ -50,33 +50,35 @@ def apply_policy(
     Args:
         policy: "keep-one": of duplicates under one label the largest stays; "drop-both": duplicates under several
             labels go; "group": duplicates stay, and stay together in every split.
-        train: folder of labelled images; None: what eyeshot.toml says.
+        train: folder of labelled images; None: the folder in eyeshot.toml.
         min_per_class: no class gets under so many images; what this stops is listed.
         audit: folder of an audit, or its audit.json, whose near-duplicates count too; None: only exact, turned
             and resized ones.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        author: who decides; EYESHOT_AUTHOR or the name of the login where not given.
-        decisions_file: decisions.jsonl of the project where not given.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        author: who decides; None: EYESHOT_AUTHOR, or the login name.
+        decisions_file: None: decisions.jsonl of the project.
         dry_run: store nothing.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
         InputError: no such policy, or a folder or file that cannot be used.
         StorageError: the decisions cannot be stored.
     """
-    chosen = find_policy(policy)
+    rule = find_policy(policy)
     sources = find_project().sources(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
     log, near = find_log(decisions_file), None if audit is None else audit_file(audit)
-    known, more = log.read(), [] if near is None else read_groups(near)
+    stored_decisions, more = log.read(), [] if near is None else read_groups(near)
     cache = find_workspace().cache
-    with shown_progress(progress) as shown:
-        manifest = compute_manifest(read_labelled(sources, cache=cache, progress=shown), known)
-        groups, _ = find_duplicate_groups(manifest.table, known, cache=cache, more=more, progress=shown.sub("decoding"))
+    with shown_progress(progress) as report_progress:
+        manifest = compute_manifest(read_labelled(sources, cache=cache, progress=report_progress), stored_decisions)
+        groups, _ = find_duplicate_groups(
+            manifest.table, stored_decisions, cache=cache, more=more, progress=report_progress.sub("decoding")
+        )
     decisions, stopped = decide_by_policy(
-        chosen, manifest, groups, min_per_class=min_per_class, known=known, author=author
+        rule, manifest, groups, min_per_class=min_per_class, known=stored_decisions, author=author
     )
     if not dry_run:
         log.append(decisions)
@@ -109,43 +111,45 @@ def compare_decisions(
     """Cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
 
     Args:
-        train: folder of labelled images; None: what eyeshot.toml says.
+        train: folder of labelled images; None: the folder in eyeshot.toml.
         ids: how the ids of the decisions begin; all that count where empty.
         policy: only what this policy decided, for instance "keep-one".
         folds: of the cross-validation.
         audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        decisions_file: decisions.jsonl of the project where not given.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        decisions_file: None: decisions.jsonl of the project.
         model: timm tag or "package.module:factory" whose features are read; None: thumbnails.
         weights: local file with its weights.
-        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
-        device: where the model runs: cuda, mps or cpu; found where not given.
+        size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
+        device: where the model runs: cuda, mps or cpu; None: chosen automatically.
         seed: of the folds.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
         InputError: no such decision, or a folder or file that cannot be used.
-        ModelError: the model cannot be had.
+        ModelError: the model is not available.
     """
     sources = find_project().sources(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
-    known = find_log(decisions_file).read()
-    chosen = [find_decision(known, start) for start in ids] or list(known.active)
-    chosen = [decision for decision in chosen if decision.policy.split(" ")[0] == policy or not policy]
+    stored_decisions = find_log(decisions_file).read()
+    compared = [find_decision(stored_decisions, start) for start in ids] or list(stored_decisions.active)
+    compared = [decision for decision in compared if decision.policy.split(" ")[0] == policy or not policy]
     near = audit_file(audit)
     more = [] if near is None else read_groups(near)
     backbone = named_backbone(
         model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation, fit=fit
     )
     place, cache = str(choose_device(device)[0]), find_workspace().cache
-    with shown_progress(progress) as shown:
-        table = read_labelled(sources, cache=cache, progress=shown)
-        groups, pixels = find_duplicate_groups(table, known, cache=cache, more=more, progress=shown.sub("decoding"))
+    with shown_progress(progress) as report_progress:
+        table = read_labelled(sources, cache=cache, progress=report_progress)
+        groups, pixels = find_duplicate_groups(
+            table, stored_decisions, cache=cache, more=more, progress=report_progress.sub("decoding")
+        )
         table, groups = table.take(pixels.rows), groups[pixels.rows]
-        features = image_features(table, pixels, backbone, cache=cache, device=place, progress=shown)
+        features = image_features(table, pixels, backbone, cache=cache, device=place, progress=report_progress)
         return compare_on_features(
-            table, features, groups, known, [decision.id for decision in chosen], folds=folds, seed=seed,
-            reader=name_reader(backbone), progress=shown.sub("linear probes"),
+            table, features, groups, stored_decisions, [decision.id for decision in compared], folds=folds, seed=seed,
+            reader=name_reader(backbone), progress=report_progress.sub("linear probes"),
         )  # fmt: skip

@@ -389,11 +389,11 @@ def make_finding(
 
 def with_unique_ids(findings: list[Finding]) -> list[Finding]:
     """The same findings; those about equal files in one class get numbers behind their ids."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     unique = []
     for finding in findings:
-        seen[finding.id] += 1
-        number = seen[finding.id]
+        counts[finding.id] += 1
+        number = counts[finding.id]
         unique.append(finding if number == 1 else finding.model_copy(update={"id": f"{finding.id}-{number}"}))
     return unique
 
@@ -498,7 +498,11 @@ def _sentences(report: AuditReport) -> list[str]:
     if flat := count.get("one-colour", 0) + count.get("almost-blank", 0):
         shows = _plural(flat, "image shows", "images show")
         sentences.append(f"{flat:,} {shows} next to nothing. Drop {_plural(flat, 'it', 'them')}.")
-    sentences += [told.words for told in (report.adversarial, report.adversarial_features) if told and _apart(told)]
+    sentences += [
+        classifier.words
+        for classifier in (report.adversarial, report.adversarial_features)
+        if classifier and _apart(classifier)
+    ]
     if small := count.get("small-class"):
         sentences.append(
             f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} images. Collect "
@@ -533,16 +537,19 @@ def _reasons(report: AuditReport) -> str:
     if len(reasons) == 1:
         return next(iter(reasons))
     parts = [f"{number:,} {reason}" for reason, number in reasons.most_common(REASONS)]
-    rest = reasons.total() - sum(number for _, number in reasons.most_common(REASONS))
-    return ", ".join([*parts, f"{rest:,} other"] if rest else parts)
+    other_count = reasons.total() - sum(number for _, number in reasons.most_common(REASONS))
+    return ", ".join([*parts, f"{other_count:,} other"] if other_count else parts)
 
 
 def _tells_apart(report: AuditReport) -> bool:
-    return any(told is not None and _apart(told) for told in (report.adversarial, report.adversarial_features))
+    return any(
+        classifier is not None and _apart(classifier)
+        for classifier in (report.adversarial, report.adversarial_features)
+    )
 
 
-def _apart(told: Adversarial | AdversarialFeatures) -> bool:
-    return told.interval[0] > 0.5
+def _apart(classifier: Adversarial | AdversarialFeatures) -> bool:
+    return classifier.interval[0] > 0.5
 
 
 def _plural(count: int, single: str, many: str) -> str:

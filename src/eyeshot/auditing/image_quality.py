@@ -63,15 +63,15 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
         if position in stats.failed:
             continue
         ref = images.ref(position)
-        seen = {name: float(values[position]) for name, values in number.items()}
-        width, height = seen["width"], seen["height"]
-        if seen["range"] <= FLAT_RANGE:
-            colour = "#" + "".join(f"{round(seen[f'border_{name}']):02x}" for name in ("red", "green", "blue"))
+        measured = {name: float(values[position]) for name, values in number.items()}
+        width, height = measured["width"], measured["height"]
+        if measured["range"] <= FLAT_RANGE:
+            colour = "#" + "".join(f"{round(measured[f'border_{name}']):02x}" for name in ("red", "green", "blue"))
             words = f"{ref.id} has only one colour, {colour}."
-            evidence: Evidence = {"colour": colour, "range": seen["range"]}
+            evidence: Evidence = {"colour": colour, "range": measured["range"]}
             findings.append(make_finding("one-colour", [ref], words, suggestion="drop", evidence=evidence))
-        elif seen["contrast"] < BLANK_CONTRAST:
-            words = f"{ref.id} is almost blank: its brightness varies by {seen['contrast']:.1f} of 255 levels."
+        elif measured["contrast"] < BLANK_CONTRAST:
+            words = f"{ref.id} is almost blank: its brightness varies by {measured['contrast']:.1f} of 255 levels."
             findings.append(
                 make_finding(
                     "almost-blank",
@@ -79,7 +79,7 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
                     words,
                     basis="rule",
                     suggestion="look",
-                    evidence={"contrast": seen["contrast"]},
+                    evidence={"contrast": measured["contrast"]},
                 )
             )
         if min(width, height) < TINY_SIDE:
@@ -105,30 +105,34 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
                     "wrong-extension", [ref], words, suggestion="none", evidence={"format": actual, "ending": ending}
                 )
             )
-        if seen["frames"] > 1 and formats[position] != "MPO":
-            words = f"{ref.id} holds {seen['frames']:.0f} pictures; only the first one is used."
+        if measured["frames"] > 1 and formats[position] != "MPO":
+            words = f"{ref.id} holds {measured['frames']:.0f} pictures; only the first one is used."
             findings.append(
-                make_finding("animated", [ref], words, suggestion="look", evidence={"frames": seen["frames"]})
+                make_finding("animated", [ref], words, suggestion="look", evidence={"frames": measured["frames"]})
             )
-        if seen["orientation"] != 1:
+        if measured["orientation"] != 1:
             words = (
-                f"{ref.id} is turned by its EXIF orientation ({seen['orientation']:.0f}): programs that ignore the tag "
-                "show it turned or mirrored. eyeshot shows it upright."
+                f"{ref.id} is turned by its EXIF orientation ({measured['orientation']:.0f}): programs that ignore the "
+                "tag show it turned or mirrored. eyeshot shows it upright."
             )
             findings.append(
                 make_finding(
-                    "exif-orientation", [ref], words, suggestion="none", evidence={"orientation": seen["orientation"]}
+                    "exif-orientation",
+                    [ref],
+                    words,
+                    suggestion="none",
+                    evidence={"orientation": measured["orientation"]},
                 )
             )
-        junk = seen["metadata_bytes"] + seen["trailing_bytes"]
-        if seen["trailing_bytes"] > JUNK_BYTES or (
+        junk = measured["metadata_bytes"] + measured["trailing_bytes"]
+        if measured["trailing_bytes"] > JUNK_BYTES or (
             junk > JUNK_SHARE * images.bytes[position] and junk > JUNK_BYTES // 4
         ):
             words = (
-                f"{ref.id} carries {seen['metadata_bytes']:,.0f} bytes of metadata and {seen['trailing_bytes']:,.0f} "
-                f"bytes behind the picture, of {images.bytes[position]:,} in all."
+                f"{ref.id} carries {measured['metadata_bytes']:,.0f} bytes of metadata and "
+                f"{measured['trailing_bytes']:,.0f} bytes behind the picture, of {images.bytes[position]:,} in all."
             )
-            evidence = {"metadata_bytes": seen["metadata_bytes"], "trailing_bytes": seen["trailing_bytes"]}
+            evidence = {"metadata_bytes": measured["metadata_bytes"], "trailing_bytes": measured["trailing_bytes"]}
             findings.append(
                 make_finding("metadata-junk", [ref], words, basis="rule", suggestion="none", evidence=evidence)
             )

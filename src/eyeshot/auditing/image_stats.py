@@ -128,7 +128,7 @@ class ImageStatsCache:
             contents: content keys.
             paths: a file with that content each.
             workers: threads that decode.
-            progress: told how far it is.
+            progress: called with the progress.
         """
         read = 0
 
@@ -145,9 +145,9 @@ class ImageStatsCache:
         good = [position for position, key in enumerate(contents) if key not in failed]
         records = np.zeros(len(contents), RECORD)
         for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
-            some = good[start : start + CHUNK]
-            stored = np.asarray(self._store.read([contents[position] for position in some]), np.uint8)
-            records[some] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
+            block = good[start : start + CHUNK]
+            stored = np.asarray(self._store.read([contents[position] for position in block]), np.uint8)
+            records[block] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
         bad = {position: failed[key] for position, key in enumerate(contents) if key in failed}
         return ImageStats(records, bad, len(self._seen) + read)
 
@@ -189,8 +189,8 @@ def measure(image: UprightImage) -> NDArray[Any]:
     small = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
     record["grey"] = np.asarray(small)
     # Colour varies less than brightness: some pixels tell it, and `complete` takes brightness from all of them.
-    some = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
-    record["colour"] = np.asarray(some.resize((COLOURS, COLOURS), Image.Resampling.BOX))
+    sample = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
+    record["colour"] = np.asarray(sample.resize((COLOURS, COLOURS), Image.Resampling.BOX))
     levels = np.asarray(luma)
     contrast, extent = _spread(rgb, luma, levels)
     numbers = {
@@ -237,17 +237,17 @@ def complete(records: NDArray[Any]) -> None:
 
 def _spread(rgb: Image.Image, luma: Image.Image, levels: NDArray[np.uint8]) -> tuple[float, int]:
     """Contrast and range."""
-    some = levels[:: max(1, len(levels) // LINES)].ravel()
-    extent = int(some.max()) - int(some.min())
-    flat = some.astype(np.float32)
+    sample = levels[:: max(1, len(levels) // LINES)].ravel()
+    extent = int(sample.max()) - int(sample.min())
+    flat = sample.astype(np.float32)
     flat -= flat.mean()
     contrast = float(flat @ flat / len(flat)) ** 0.5
     if extent >= SOME_RANGE and contrast >= PLAIN_CONTRAST:
         return contrast, extent
     counts = np.asarray(luma.histogram(), np.float64)
-    every = np.arange(256.0)
-    mean = counts @ every / counts.sum()
-    contrast = float(max(0.0, counts @ np.square(every - mean) / counts.sum())) ** 0.5
+    all_levels = np.arange(256.0)
+    mean = counts @ all_levels / counts.sum()
+    contrast = float(max(0.0, counts @ np.square(all_levels - mean) / counts.sum())) ** 0.5
     extent = _extent(counts)
     if extent < SOME_RANGE:
         extent = max(map(_extent, np.asarray(rgb.histogram()).reshape(3, 256)))

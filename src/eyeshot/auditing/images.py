@@ -113,10 +113,10 @@ def read_audit_images(
     Raises:
         InputError: no folder, no image, one folder inside the other, or a CSV that cannot be understood.
     """
-    what = "reading headers" if look is None else "reading images"
+    task = "reading headers" if look is None else "reading images"
     if test is not None:
         check_apart(train, test)
-        check_folder(test, what="The image folder")  # training may take long
+        check_folder(test, role="The image folder")  # training may take long
     flat = labels is None and has_no_class_folders(train)
     table = read_images(
         train,
@@ -128,7 +128,7 @@ def read_audit_images(
         minimum_classes=1,
         cache=cache,
         workers=workers,
-        progress=progress.sub(what),
+        progress=progress.sub(task),
         look=look,
         keep=keep,
     )
@@ -144,7 +144,7 @@ def read_audit_images(
             labelled=False,
             cache=cache,
             workers=workers,
-            progress=progress.sub(f"{what} of test"),
+            progress=progress.sub(f"{task} of test"),
             look=look,
             keep=keep,
         )

@@ -27,7 +27,7 @@ def density_ratio(train: Values, test: Values, groups: NDArray[np.int64], *, see
     Args:
         train: features (N, D).
         test: features (M, D).
-        groups: int64 (N,), equal for copies, which are never fitted and judged at once.
+        groups: int64 (N,), equal for duplicates, which are never fitted and judged at once.
         seed: of the folds.
 
     Returns:
@@ -49,33 +49,32 @@ def order_by_weight(table: ImageTable, groups: NDArray[np.int64], weights: Value
     Weighted sampling without replacement as a race of exponential times (Efraimidis and Spirakis 2006); the times
     follow from seed and content.
     """
-    which = np.unique(groups, return_inverse=True)[1]
-    of_group = np.bincount(which, weights=weights) / np.bincount(which)
+    group_index = np.unique(groups, return_inverse=True)[1]
+    of_group = np.bincount(group_index, weights=weights) / np.bincount(group_index)
     hashes = np.array(content_hashes(table.contents, seed), dtype=np.float64)
     least = np.full(len(of_group), np.inf)
-    np.minimum.at(least, which, hashes)
+    np.minimum.at(least, group_index, hashes)
     uniform = (least + 1.0) / 2.0**64
     # As logarithms: weights of images that look like no test image are as small as a float can be.
     race = np.log(-np.log(np.minimum(uniform, 1 - 1e-16))) - np.log(np.maximum(of_group, 1e-300))
-    return np.asarray(race[which], np.float64)
+    return np.asarray(race[group_index], np.float64)
 
 
-def check_effective(effective_number: float, images: int, wanted: int, share: float) -> None:
+def check_effective(effective_number: float, images: int, val_count: int, share: float) -> None:
     """Refuse a validation set larger than the training images that look like test images.
 
     Raises:
         InputError: with the effective number.
     """
     effective = int(effective_number)
-    if effective >= max(wanted, FEWEST):
+    if effective >= max(val_count, FEWEST):
         return
     way = "Use the split without --match-test; what validation says then may not hold on the test set."
     if effective >= FEWEST:
-        way = (
-            f"Use --val-share {np.floor(100 * share * effective / wanted) / 100:g}, or the split without --match-test."
-        )
+        smaller = np.floor(100 * share * effective / val_count) / 100
+        way = f"Use --val-share {smaller:g}, or the split without --match-test."
     raise InputError(
-        f"--match-test needs training images that resemble the test images: at least {max(wanted, FEWEST)} "
+        f"--match-test needs training images that resemble the test images: at least {max(val_count, FEWEST)} "
         f"for --val-share {share:g}, got an effective number of {effective} among {images}. {way}"
     )
 
@@ -122,8 +121,8 @@ def _calibrated(logits: Values, count: int) -> Values:
 def _cross_fitted(first: Values, second: Values, groups: NDArray[np.int64], seed: int) -> Values:
     """Logits of "from the second set" for both sets, each from a classifier that has not seen the image's group."""
     random = np.random.default_rng(seed)
-    which = np.unique(groups, return_inverse=True)[1]
-    fold_of_group = random.permutation(int(which.max()) + 1) % FOLDS
-    fold = np.concatenate([fold_of_group[which], random.permutation(len(second)) % FOLDS])
+    group_index = np.unique(groups, return_inverse=True)[1]
+    fold_of_group = random.permutation(int(group_index.max()) + 1) % FOLDS
+    fold = np.concatenate([fold_of_group[group_index], random.permutation(len(second)) % FOLDS])
     features = np.concatenate([first, second]).astype(np.float32)
     return domain_classifier(features, np.arange(len(features)) >= len(first), fold, tolerance=1e-4)

@@ -60,7 +60,7 @@ def find_label_issues(
         rows: int64 (n,), positions of labelled images in `images`.
         probabilities: out of fold, (n, C), rows sum to 1.
         vectors: float32 (n, d) of length 1, in which nearest images are found.
-        groups: int64 (n,), equal for copies: these are no neighbours of each other.
+        groups: int64 (n,), equal for duplicates: these are no neighbours of each other.
         reader: what the probabilities are, in words.
     """
     given = images.labels[rows]
@@ -110,8 +110,8 @@ def _nearest_names(
         among = np.flatnonzero((given == label) & trusted)
         places = np.flatnonzero(labels == label)
         nearest = nearest_in(vectors, suspects[places], among, groups, SHOWN_NEIGHBOURS)
-        for place, others in zip(places.tolist(), nearest, strict=True):
-            names[place] = [images.ids[rows[other]] for other in others.tolist()]
+        for place, neighbours in zip(places.tolist(), nearest, strict=True):
+            names[place] = [images.ids[rows[neighbour]] for neighbour in neighbours.tolist()]
     return names
 
 
@@ -237,8 +237,8 @@ def unevenness(probabilities: Probabilities, given: Labels) -> float:
     off = (confident >= 0) & (confident != given)
     counts = np.zeros((count, count))
     np.add.at(counts, (confident[off], given[off]), 1)
-    each = counts.sum(axis=1)
-    pairs = float((each * (each - 1)).sum())
+    class_totals = counts.sum(axis=1)
+    pairs = float((class_totals * (class_totals - 1)).sum())
     return float((counts * (counts - 1)).sum()) * (count - 1) / pairs if pairs else float("inf")
 
 
@@ -257,8 +257,8 @@ def issue_score(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np
         reason = "They are ranked by the margin, because they concentrate on particular pairs of classes."
         return margin(probabilities, given), reason
     own = probabilities[np.arange(len(given)), given].astype(np.float64)
-    other = margin(probabilities, given) + own
-    odds = np.log(np.maximum(other, SMALLEST)) - np.log(np.maximum(own, SMALLEST))
+    best_other = margin(probabilities, given) + own
+    odds = np.log(np.maximum(best_other, SMALLEST)) - np.log(np.maximum(own, SMALLEST))
     return odds, "They are ranked by the odds, because they are spread evenly over classes."
 
 
@@ -314,28 +314,30 @@ def directions(features: NDArray[np.generic]) -> Values:
 
 
 def one_of_each(rows: Rows, groups: Rows) -> Rows:
-    """The first of `rows` in each copy group, in order."""
+    """The first of `rows` in each duplicate group, in order."""
     _, first = np.unique(groups[rows], return_index=True)
     return np.asarray(rows[np.sort(first)], np.int64)
 
 
 def nearest_in(vectors: Values, rows: Rows, among: Rows, groups: Rows, count: int) -> list[Rows]:
-    """The nearest of some images to each of others, nearest first; no copies of it, and no two of each other.
+    """The nearest of some images to each of others, nearest first; no duplicates of it, and no two of each other.
 
     Args:
         vectors: of `directions`, (n, D).
         rows: int64 (m,), the images.
-        among: rows to choose from; of copies the first stands for all.
-        groups: int64 (n,), equal for copies.
+        among: rows to choose from; of duplicates the first stands for all.
+        groups: int64 (n,), equal for duplicates.
         count: how many at most.
     """
-    others = one_of_each(among, groups)
-    order, distances = nearest_neighbours(vectors[rows], vectors[others], count, groups=(groups[rows], groups[others]))
-    return [others[places[np.isfinite(near)]] for places, near in zip(order, distances, strict=True)]
+    candidates = one_of_each(among, groups)
+    order, distances = nearest_neighbours(
+        vectors[rows], vectors[candidates], count, groups=(groups[rows], groups[candidates])
+    )
+    return [candidates[places[np.isfinite(near)]] for places, near in zip(order, distances, strict=True)]
 
 
 def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: int) -> NDArray[np.float32]:
-    """Shares of the classes among the labels of the 20 nearest images, copies left out: float32 (n, C).
+    """Shares of the classes among the labels of the 20 nearest images, duplicates left out: float32 (n, C).
 
     An image has no vote about itself or its copies, so these are out-of-fold probabilities too (k nearest neighbours,
     left one out). Fewer vote where half a class is fewer, 3 at least.
@@ -343,7 +345,7 @@ def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: in
     Args:
         vectors: of `directions`, (n, D).
         labels: int64 (n,), 0 to C - 1.
-        groups: int64 (n,), equal for copies.
+        groups: int64 (n,), equal for duplicates.
         class_count: C.
     """
     sizes = np.bincount(labels, minlength=class_count)
@@ -409,9 +411,9 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
         )
     frame = _read_csv(file)
     columns = {_normalised(name): name for name in frame.columns[1:]}
-    wanted = [_normalised(name) for name in classes]
-    unknown = [name for name in columns if name not in set(wanted)]
-    missing = [name for name in wanted if name not in columns]
+    class_keys = [_normalised(name) for name in classes]
+    unknown = [name for name in columns if name not in set(class_keys)]
+    missing = [name for name in class_keys if name not in columns]
     if unknown or missing or len(columns) < frame.width - 1:
         raise InputError(
             f"--probabilities needs a column for each of the {len(classes)} classes behind the column of paths, and "
@@ -420,7 +422,7 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
             + (f"; missing: {_listed(missing)}" if missing else "")
             + ". Name the columns like the classes."
         )
-    return GivenProbabilities(file, frame, [columns[name] for name in wanted])
+    return GivenProbabilities(file, frame, [columns[name] for name in class_keys])
 
 
 def warn_of_fitted(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:

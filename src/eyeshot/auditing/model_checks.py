@@ -64,8 +64,8 @@ def _read_features(
         own = rows[(rows >= offset) & (rows < offset + len(table))] - offset
         if not len(own):
             continue
-        seen, values = model_features(table, own, backbone, cache=cache, device=device, progress=progress)
-        positions.append(seen + offset)
+        readable, values = model_features(table, own, backbone, cache=cache, device=device, progress=progress)
+        positions.append(readable + offset)
         features.append(values)
     return np.concatenate(positions), np.concatenate(features)
 
@@ -86,12 +86,12 @@ def run_model_checks(
     Args:
         images: all images.
         rows: int64 (n,), positions of those that can be decoded.
-        groups: int64 (N,), the copy group of every image in `images`.
+        groups: int64 (N,), the duplicate group of every image in `images`.
         backbone: whose features are read.
         probabilities: the user's own, in the place of a head's probabilities.
         device: where the model runs.
         cache: folder of all caches.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Raises:
         InputError: the probabilities cannot be used.
@@ -112,30 +112,32 @@ def run_model_checks(
             # Square roots have length 1, and their cosine is the overlap of two distributions (Bhattacharyya).
             _issues(checks, images, judged, np.sqrt(judged.probabilities), groups)
         return checks
-    seen, features = _read_features(images, rows, backbone, cache=cache, device=device, progress=progress)
-    if len(seen) < len(rows):
+    readable, features = _read_features(images, rows, backbone, cache=cache, device=device, progress=progress)
+    if len(readable) < len(rows):
         checks.notes.append(
-            f"{len(rows) - len(seen)} images cannot be decoded at the model's size and were not checked."
+            f"{len(rows) - len(readable)} images cannot be decoded at the model's size and were not checked."
         )
-    checks.adversarial = classify_by_features(images, seen, features, groups[seen], model=backbone.name)
-    own = np.flatnonzero(images.labels[seen] >= 0)
+    checks.adversarial = classify_by_features(images, readable, features, groups[readable], model=backbone.name)
+    own = np.flatnonzero(images.labels[readable] >= 0)
     if not len(own):
         return checks
-    seen, features = seen[own], features[own]
+    readable, features = readable[own], features[own]
     vectors = directions(features)
-    if judged is None and len(np.unique(images.labels[seen])) > 1:
-        judged = _from_head(checks, images, seen, features, groups, backbone.name, progress)
+    if judged is None and len(np.unique(images.labels[readable])) > 1:
+        judged = _from_head(checks, images, readable, features, groups, backbone.name, progress)
     elif judged is not None:
-        judged = judged.take(np.isin(judged.rows, seen))
+        judged = judged.take(np.isin(judged.rows, readable))
     passed_over: set[int] = set()
     if judged is not None:
         progress(0, 0, "nearest images")
-        own = np.searchsorted(seen, judged.rows)
-        votes = neighbours_vote(vectors, images.labels[seen], groups[seen], len(images.train.classes))[own]
+        own = np.searchsorted(readable, judged.rows)
+        votes = neighbours_vote(vectors, images.labels[readable], groups[readable], len(images.train.classes))[own]
         judged = judged.with_votes(votes, backbone.name)
         passed_over = _issues(checks, images, judged, vectors[own], groups)
     progress(0, 0, "distances within classes")
-    checks.findings += find_outliers(images, seen, vectors, groups[seen], passed_over=passed_over, model=backbone.name)
+    checks.findings += find_outliers(
+        images, readable, vectors, groups[readable], passed_over=passed_over, model=backbone.name
+    )
     return checks
 
 
@@ -175,23 +177,22 @@ def _from_head(
     progress: Progress,
 ) -> _Judged | None:
     try:
-        cross_fitted = out_of_fold(
+        probabilities, judged, _ = out_of_fold(
             images.train.take(rows), features, groups[rows],
             progress=progress.sub("heads out of fold"),
         )  # fmt: skip
     except InputError as error:
         checks.notes.append(f"Labels were not checked: {error}")
         return None
-    left = int((~cross_fitted.judged).sum())
-    if left:
+    unjudged = int((~judged).sum())
+    if unjudged:
         checks.notes.append(
-            f"The labels of {left} images were not checked: their classes have fewer than 5 different images, too few "
-            "for cross-validation."
+            f"The labels of {unjudged} images were not checked: their classes have fewer than 5 different images, too "
+            "few for cross-validation."
         )
-    if not cross_fitted.judged.any():
+    if not judged.any():
         return None
-    judged = _Judged(rows, cross_fitted.probabilities, f"a linear probe on features of {model}")
-    return judged.take(cross_fitted.judged)
+    return _Judged(rows, probabilities, f"a linear probe on features of {model}").take(judged)
 
 
 def find_outliers(
@@ -209,7 +210,7 @@ def find_outliers(
         images: where the images come from.
         rows: int64 (n,), positions of labelled images in `images`.
         vectors: of `directions`, float32 (n, d).
-        groups: int64 (n,), equal for copies.
+        groups: int64 (n,), equal for duplicates.
         passed_over: positions in `images` that have a label issue, which says more.
         model: whose features these are.
     """
@@ -249,10 +250,10 @@ def distances_within_classes(
     Args:
         vectors: of `directions`, (n, D).
         labels: int64 (n,); images with -1 belong to no class.
-        groups: int64 (n,), equal for copies.
+        groups: int64 (n,), equal for duplicates.
 
     Returns:
-        int64 (m,) rows, one of each copy group of each class that is large enough; float64 (m,) their mean distances
+        int64 (m,) rows, one per duplicate group of each class that is large enough; float64 (m,) their mean distances
         to the nearest of the class, the medians of these in the class, and the robust z-scores.
     """
     parts: list[tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []

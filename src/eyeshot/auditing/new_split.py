@@ -64,7 +64,7 @@ def split(
     Nothing is written: `Split.write` does that, and the file split.json of a project is used by trainings and rankings.
 
     Args:
-        train: folder of labelled images; None: what eyeshot.toml says.
+        train: folder of labelled images; None: the folder in eyeshot.toml.
         folds: how many; 0 for none. None: 5, or none where `val_share` is given.
         val_share: share held out of all folds, for validation alone.
         match_test: folder of test images that the held-out ones should resemble.
@@ -72,20 +72,20 @@ def split(
         leakage: measure what duplicates across a plain random split would add to the accuracy.
         audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
         decisions: apply the project's decisions.jsonl where there is one, or those of a file.
         model: timm tag or "package.module:factory" whose features measure leakage; None: thumbnails.
         weights: local file with its weights.
-        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
-        device: where the model runs: cuda, mps or cpu; found where not given.
+        size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
+        device: where the model runs: cuda, mps or cpu; None: chosen automatically.
         seed: another seed, another split.
         cache: folder of decoded images and features; the project's where not given.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the file.
 
     Raises:
         InputError: a folder or option cannot be used, or an impossible demand, with its numbers.
-        ModelError: the model cannot be had.
+        ModelError: the model is not available.
         StorageError: the cache cannot be written.
     """
     if small_classes not in ("refuse", "train"):
@@ -106,11 +106,11 @@ def split(
     place = str(choose_device(device)[0])
     folder = find_workspace().cache if cache is None else Path(cache)
     groups = [] if near is None else read_groups(near)
-    basis = COPIES if near is None else f"{COPIES}, near copies of {near.name} ({len(groups)} groups)"
-    with shown_progress(progress) as shown:
-        dataset = load_dataset(data, cache=folder, progress=shown, near_duplicates=groups)
+    basis = COPIES if near is None else f"{COPIES}, near-duplicates of {near.name} ({len(groups)} groups)"
+    with shown_progress(progress) as report_progress:
+        dataset = load_dataset(data, cache=folder, progress=report_progress, near_duplicates=groups)
         return make_split(
-            dataset, request, cache=folder, basis=basis, backbone=backbone, device=place, progress=shown,
+            dataset, request, cache=folder, basis=basis, backbone=backbone, device=place, progress=report_progress,
             command=command,
         )  # fmt: skip
 
@@ -151,10 +151,10 @@ def make_split(
         dataset: the images and their groups; where it has test images, the part "val" should resemble these.
         request: what is wanted.
         cache: folder of decoded images and features.
-        basis: what counts as copies, for the record.
+        basis: what counts as duplicates, for the record.
         backbone: whose features are read for leakage and likeness; None: thumbnails.
         device: where it runs.
-        progress: told how far it is; None: nobody.
+        progress: called with the progress; None: nobody.
         command: what was typed.
 
     Raises:
@@ -227,6 +227,6 @@ def _like_test(
     weights, effective = density_ratio(train, target, groups, seed=request.seed)
     check_effective(effective, len(table), round(request.val * len(table)), request.val)
     parts = _divide(table, groups, request, order_by_weight(table, groups, weights, seed=request.seed))
-    held = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
-    found = judge_likeness(table, groups, train, target, held, effective, share=request.val, seed=request.seed)
-    return parts, found
+    held_out = np.array([row for row, part in enumerate(parts) if part == "val"], dtype=np.int64)
+    likeness = judge_likeness(table, groups, train, target, held_out, effective, share=request.val, seed=request.seed)
+    return parts, likeness

@@ -102,22 +102,22 @@ def audit(
     """Look at training images, and at test images beside them. Files are only read, never touched.
 
     Args:
-        train: folder with one folder per class, or the root of `labels`, or just images; None: what eyeshot.toml says.
+        train: folder with one folder per class, or the root of `labels`, or images; None: that in eyeshot.toml.
         test: unlabelled folder.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
         small_class: classes with fewer images are named.
         thorough: search for crops and small turns too; None: up to 2,000 pictures.
         model: timm tag or "package.module:factory", whose features are read for label issues, outliers, and train
             against test; None: none of these.
         weights: local file with its weights.
-        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
+        size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
         backbone: a model that is loaded already, in the place of `model`.
         probabilities: CSV with the user's own out-of-fold probabilities, for label issues.
-        device: where the model runs: cuda, mps or cpu; found where not given.
+        device: where the model runs: cuda, mps or cpu; None: chosen automatically.
         workers: threads that read; one per processor by default.
         cache: folder of all caches, the project's where not given; what it knows by content is not decoded again.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the report.
 
     Returns:
@@ -125,7 +125,7 @@ def audit(
 
     Raises:
         InputError: a folder, an option, the CSV or the probabilities cannot be used.
-        ModelError: the model cannot be had, or its features are not finite.
+        ModelError: the model is not available, or its features are not finite.
         StorageError: the cache cannot be written.
     """
     if workers is not None and workers < 1:
@@ -152,11 +152,11 @@ def audit(
         from eyeshot.models import choose_device
 
         place = str(choose_device(device)[0])
-    with shown_progress(progress) as shown:
+    with shown_progress(progress) as report_progress:
         return _audit(
             **sources, small_class=small_class, thorough=thorough, backbone=backbone,
             probabilities=None if probabilities is None else Path(probabilities), device=place,
-            cache=find_workspace().cache if cache is None else Path(cache), workers=workers, progress=shown,
+            cache=find_workspace().cache if cache is None else Path(cache), workers=workers, progress=report_progress,
             command=command,
         )  # fmt: skip
 
@@ -188,22 +188,22 @@ def _audit(
             # The file of probabilities is checked first, against classes that only the headers tell.
             look=stats_cache.measurer() if probabilities is None else None, keep=stats_cache.keep,
         )  # fmt: skip
-        given = None
+        user_probabilities = None
         if probabilities is not None:
             from eyeshot.auditing.label_issues import open_probabilities
 
-            given = open_probabilities(probabilities, images.train.classes)
+            user_probabilities = open_probabilities(probabilities, images.train.classes)
         stats = stats_cache.get(images.contents, images.paths, workers=workers, progress=progress)
     with clock("duplicates"):
         copies = find_copies(images, stats, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(images)) if row not in stats.failed], np.int64)
     checks: ModelChecks | None = None
-    if backbone is not None or given is not None:
+    if backbone is not None or user_probabilities is not None:
         from eyeshot.auditing.model_checks import run_model_checks
 
         with clock("model"):
             checks = run_model_checks(
-                images, usable, copies.group_of, backbone=backbone, probabilities=given, device=device,
+                images, usable, copies.group_of, backbone=backbone, probabilities=user_probabilities, device=device,
                 cache=cache, progress=progress,
             )  # fmt: skip
     distributions: list[Distribution] = []

@@ -1,7 +1,7 @@
-"""Cross-validated twice on the same images: what copies across a split flatter, and whether decisions help.
+"""Paired cross-validation: what duplicates across a split add to the accuracy, and whether decisions help.
 
 A linear probe is fitted in two ways that differ in one thing, and each image is judged once in either, so that the
-difference is paired; its interval is that of a mean over copy groups.
+difference is paired; its interval is that of a mean over duplicate groups.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def measure_leakage(
     reader: str,
     progress: Progress = SILENT,
 ) -> Leakage:
-    """Accuracy of a linear head by cross-validation, once in folds that ignore copies and once with groups whole.
+    """Accuracy of a linear head by cross-validation, once in folds that ignore duplicates and once with groups whole.
 
-    Every image is judged once in either, so the gap is paired; its interval is that of a mean over copy groups
-    (linearisation of a ratio, Cochran 1977, section 2.11), since copies are no independent images.
+    Every image is judged once in either, so the gap is paired; its interval is that of a mean over duplicate groups
+    (linearisation of a ratio, Cochran 1977, section 2.11), because duplicates are not independent images.
 
     Args:
         table: N labelled images.
         features: (N, D).
-        groups: int64 (N,), equal for copies.
+        groups: int64 (N,), equal for duplicates.
         folds: 2 to 5 are used as they are; more are taken as 5, fewer as 2, which costs less and says the same.
         seed: of both splits.
         reader: what the features are, in words.
@@ -69,15 +69,17 @@ def measure_leakage(
     splits = (plain, make_folds(table, groups, folds=folds, seed=seed, small=True))
     judged = np.logical_and.reduce([split >= 0 for split in splits])
     right = np.zeros((2, len(table)), dtype=bool)
-    done = 0
-    for which, split in enumerate(splits):
+    fits_done = 0
+    for side, split in enumerate(splits):
         for fold in range(folds):
-            held = split == fold
-            if held.any() and not held.all():
-                head = fit_head(features[~held], table.labels[~held], class_count=len(table.classes), tolerance=COARSE)
-                right[which, held] = head.predict(features[held]) == table.labels[held]
-            done += 1
-            progress(done, 2 * folds)
+            held_out = split == fold
+            if held_out.any() and not held_out.all():
+                head = fit_head(
+                    features[~held_out], table.labels[~held_out], class_count=len(table.classes), tolerance=COARSE
+                )
+                right[side, held_out] = head.predict(features[held_out]) == table.labels[held_out]
+            fits_done += 1
+            progress(fits_done, 2 * folds)
     gap = right[0].astype(float) - right[1]
     mean, half = mean_over_groups(gap[judged], groups[judged])
     sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -97,12 +99,12 @@ def measure_leakage(
 
 def _all_different(table: ImageTable) -> ImageTable:
     """The table with another key for each repeated content: equal ones would be dealt out in turn, not by chance."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     keys = []
     for content in table.contents:
-        again = seen[content]
+        again = counts[content]
         keys.append(xxhash.xxh3_128_hexdigest(f"{content} {again}".encode("ascii")) if again else content)
-        seen[content] += 1
+        counts[content] += 1
     return replace(table, frame=table.frame.with_columns(pl.Series("content", keys, dtype=pl.String)))
 
 
@@ -113,14 +115,14 @@ def _sampled_rows(table: ImageTable, groups: NDArray[np.int64], seed: int) -> ND
     order = np.array(content_hashes(table.contents, seed), dtype=np.uint64)
     least = np.full(len(table), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(least, groups, order)
-    chosen = np.lexsort((order, least[groups]))[:MOST_IMAGES]
-    cut = groups[chosen[-1]]  # the last group may be cut in two: it is left out
-    whole = chosen[groups[chosen] != cut]
-    return np.sort(whole if (groups == cut).sum() > (groups[chosen] == cut).sum() else chosen)
+    sample = np.lexsort((order, least[groups]))[:MOST_IMAGES]
+    cut = groups[sample[-1]]  # the last group may be cut in two: it is left out
+    whole = sample[groups[sample] != cut]
+    return np.sort(whole if (groups == cut).sum() > (groups[sample] == cut).sum() else sample)
 
 
 def _straddles(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which images have a copy in another fold, so that it trains while they validate."""
+    """Which images have a duplicate in another fold, so that it trains while they validate."""
     pairs = np.unique(np.column_stack([groups, split]), axis=0)
     torn, counts = np.unique(pairs[:, 0], return_counts=True)
     return np.isin(groups, torn[counts > 1])
@@ -129,8 +131,8 @@ def _straddles(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[n
 def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
     """Mean of values, and half its 95 % interval where those of one group go together."""
     mean = float(values.mean())
-    _, which = np.unique(groups, return_inverse=True)
-    sums = np.bincount(which, weights=values - mean)
+    _, group_index = np.unique(groups, return_inverse=True)
+    sums = np.bincount(group_index, weights=values - mean)
     count = len(sums)
     if count < 2:
         return mean, float("inf")
@@ -166,7 +168,7 @@ class Comparison:
         return "hurts" if self.gain_high < 0 else "cannot be told"
 
     def words(self) -> str:
-        """The figures in one sentence."""
+        """The figures in a sentence."""
         return (
             f"{self.decisions} decisions: {self.verdict}. Right answers before {100 * self.before:.1f} %, after "
             f"{100 * self.after:.1f} %: {self.gain_points:+.1f} points (95 % interval {self.gain_low:+.1f} to "
@@ -186,7 +188,7 @@ def compare_on_features(
     reader: str,
     progress: Progress = SILENT,
 ) -> Comparison:
-    """Cross-validate a head with and without some decisions, in the same folds, copies never apart.
+    """Cross-validate a head with and without some decisions, in the same folds, duplicates kept together.
 
     Images that the decisions leave out or relabel train, but judge neither side: by which label would they be
     judged? Answers for merged classes count as one class on both sides.
@@ -194,7 +196,7 @@ def compare_on_features(
     Args:
         table: N images with their labels in the files.
         features: (N, D).
-        groups: int64 (N,), equal for copies.
+        groups: int64 (N,), equal for duplicates.
         decisions: all that are stored.
         chosen: ids of those to compare; the others count on both sides.
         folds: at least 2.
@@ -205,16 +207,16 @@ def compare_on_features(
     Raises:
         InputError: none of the chosen decisions counts, or too few images are left to judge on.
     """
-    wanted = set(chosen) & {decision.id for decision in decisions.active}
-    if not wanted:
+    compared = set(chosen) & {decision.id for decision in decisions.active}
+    if not compared:
         raise InputError("None of these decisions counts, so there is nothing to compare. See eyeshot decisions list.")
     without = ordered(
-        decision for decision in decisions.stored if decision.id not in wanted and decision.undoes not in wanted
+        decision for decision in decisions.stored if decision.id not in compared and decision.undoes not in compared
     )
     labels = [_labels(table, counted) for counted in (without, decisions)]
     merged = {
         name: decision.label for decision in decisions.active
-        if decision.id in wanted and decision.kind == "merge-classes" for name in decision.classes
+        if decision.id in compared and decision.kind == "merge-classes" for name in decision.classes
     }  # fmt: skip
     as_one = [[None if name is None else _follow(name, merged) for name in side] for side in labels]
     unchanged = np.array(
@@ -230,7 +232,7 @@ def compare_on_features(
             f"got {int(judged.sum())}."
         )
     right = np.zeros((2, len(table)), dtype=bool)
-    done = 0
+    fits_done = 0
     for side, names in enumerate(labels):
         classes = sorted({name for name in names if name is not None})
         number = {name: place for place, name in enumerate(classes)}
@@ -243,12 +245,12 @@ def compare_on_features(
             if judges.any():
                 head = fit_head(features[trains], own[trains], class_count=len(classes), tolerance=COARSE)
                 right[side, judges] = answers[head.predict(features[judges])] == truth[judges]
-            done += 1
-            progress(done, 2 * folds)
+            fits_done += 1
+            progress(fits_done, 2 * folds)
     gain = right[1][judged].astype(float) - right[0][judged]
     mean, half = mean_over_groups(gain, groups[judged])
     return Comparison(
-        decisions=len(wanted),
+        decisions=len(compared),
         judged=int(judged.sum()),
         before=float(right[0][judged].mean()),
         after=float(right[1][judged].mean()),
@@ -262,14 +264,14 @@ def compare_on_features(
 def _labels(table: ImageTable, decisions: Decisions) -> list[str | None]:
     """The label of each row after decisions; None where it is left out. Rows are told apart by id."""
     manifest = compute_manifest(table, decisions)
-    left = dict(zip(manifest.table.ids, manifest.table.frame["label"], strict=True))
-    return [left.get(name) for name in table.ids]
+    remaining = dict(zip(manifest.table.ids, manifest.table.frame["label"], strict=True))
+    return [remaining.get(name) for name in table.ids]
 
 
 def _follow(name: str, merged: dict[str, str | None]) -> str:
     """The class that a class ends up in; a ring of merges ends where it began."""
-    seen = {name}
-    while (after := merged.get(name)) is not None and after not in seen:
-        seen.add(after)
+    visited = {name}
+    while (after := merged.get(name)) is not None and after not in visited:
+        visited.add(after)
         name = after
     return name

@@ -1,9 +1,9 @@
 """Train against test: property by property, and by a classifier that tries to tell the two apart.
 
 Numbers are compared by the Kolmogorov-Smirnov distance, categories by total variation: both run from 0 (alike) to 1
-(no overlap) and need no unit. Copies count together: intervals are by bootstrap over copy groups. Then adversarial
-validation: can a classifier tell train from test by the measured properties, and what gives it away? By a model's
-features it may still see what the properties do not measure.
+(no overlap) and need no unit. Duplicates count together: intervals are by bootstrap over duplicate groups. Adversarial
+validation then asks whether a classifier can tell train from test by the measured properties, and which properties give
+it away. A classifier on a model's features may also see what the properties do not measure.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MOST_ENDS = 5
 PLAIN_BORDER = 12.0  # levels of spread up to which a border counts as plain
 GREY = 1.0  # mean distance of the channels from grey, levels
 FOLDS = 5
-MOST = 4000  # images of a side; more would only make the interval narrower than anyone needs
+MOST = 4000  # images per side; more would only make the interval narrower than needed
 FEWEST = 20
 MOST_VALUES = 8  # of a category get a column of their own
 SHUFFLES = 3
 SUREST = 8  # images of each end
-PENALTY = 100.0  # hundreds of features and a few hundred images: with 1 it only learns these by heart
+PENALTY = 100.0  # with hundreds of features and a few hundred images, a penalty of 1 only memorises the images
 
 Weights = NDArray[np.float64]
 
@@ -43,12 +43,12 @@ def compare_properties(
     *,
     seed: int = 0,
 ) -> list[Distribution]:
-    """Every property, train against test, the one that differs most first.
+    """Compare train and test by every property; the property that differs most comes first.
 
     Args:
         properties: of n images.
         in_test: bool (n,)
-        groups: int64 (n,), the copy group of each.
+        groups: int64 (n,), the duplicate group of each.
         refs: makes references of positions among the n.
         seed: of the bootstrap.
     """
@@ -56,7 +56,7 @@ def compare_properties(
     draws = [_resampled(in_test, groups, random) for _ in range(REPEATS)]
     halves = [_halves(in_test, groups, random) for _ in range(REPEATS)]
     distributions = [_compare(prop, in_test, draws, halves, refs) for prop in properties]
-    return sorted(distributions, key=lambda each: (-(each.effect or 0.0) if each.apart else 1.0, each.name))
+    return sorted(distributions, key=lambda result: (-(result.effect or 0.0) if result.apart else 1.0, result.name))
 
 
 def effect_of(codes: NDArray[np.int64], train: Weights, test: Weights, *, ordered: bool) -> float:
@@ -170,26 +170,26 @@ def _short(value: float) -> str:
 def _resampled(
     in_test: NDArray[np.bool_], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[Weights, Weights]:
-    """How often each image is drawn when copy groups are, on either side."""
-    both = []
+    """How often each image is drawn when duplicate groups are, on either side."""
+    side_weights = []
     for side in (~in_test, in_test):
         names, place = np.unique(groups[side], return_inverse=True)
         counts = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))
         weights = np.zeros(len(in_test))
         weights[side] = counts[place]
-        both.append(weights)
-    return both[0], both[1]
+        side_weights.append(weights)
+    return side_weights[0], side_weights[1]
 
 
 def _halves(
     in_test: NDArray[np.bool_], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[Weights, Weights]:
-    """A random division of all copy groups in the same proportion: what chance alone brings."""
+    """A random division of all duplicate groups in the same proportion: what chance alone brings."""
     names, place = np.unique(groups, return_inverse=True)
-    chosen = random.random(len(names)) < in_test.mean()
-    if chosen.all() or not chosen.any():
-        chosen[random.integers(len(names))] ^= True
-    as_test = chosen[place].astype(np.float64)
+    in_second_half = random.random(len(names)) < in_test.mean()
+    if in_second_half.all() or not in_second_half.any():
+        in_second_half[random.integers(len(names))] ^= True
+    as_test = in_second_half[place].astype(np.float64)
     return 1 - as_test, as_test
 
 
@@ -264,7 +264,7 @@ def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np
 def classify_by_properties(
     properties: list[Property], in_test: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0
 ) -> Adversarial | None:
-    """Cross-fitted area under the curve, copy groups whole; None with under 20 images on a side.
+    """Cross-fitted area under the curve, duplicate groups whole; None with under 20 images on a side.
 
     Boosted trees, as properties matter by thresholds and together. What gives it away is measured by permutation
     (Breiman 2001): how much of the area is lost when all columns of one property are shuffled among held-out images.
@@ -319,13 +319,13 @@ def classify_by_features(
     model: str,
     seed: int = 0,
 ) -> AdversarialFeatures | None:
-    """Cross-fitted area under the curve of a linear probe, copy groups whole; None with under 20 images on a side.
+    """Cross-fitted area under the curve of a linear probe, duplicate groups whole; None with under 20 images on a side.
 
     Args:
         images: where they come from.
         rows: int64 (n,), positions in `images`, of training and test images.
         features: (n, D).
-        groups: int64 (n,), equal for copies, also of a training and a test image.
+        groups: int64 (n,), equal for duplicates, also of a training and a test image.
         model: whose features these are.
         seed: of the choice of images and of the folds.
     """
@@ -335,27 +335,27 @@ def classify_by_features(
 
     in_test = images.in_test[rows]
     random = np.random.default_rng([seed, 15])
-    chosen = _sample_sides(in_test, random)
-    if chosen is None:
+    sample = _sample_sides(in_test, random)
+    if sample is None:
         return None
-    truth = in_test[chosen]
-    fold = domain_folds(truth, groups[chosen], folds=FOLDS, seed=seed)
-    scores = domain_classifier(features[chosen], truth, fold, balanced=True, penalty=PENALTY, tolerance=COARSE)
+    truth = in_test[sample]
+    fold = domain_folds(truth, groups[sample], folds=FOLDS, seed=seed)
+    scores = domain_classifier(features[sample], truth, fold, balanced=True, penalty=PENALTY, tolerance=COARSE)
     auc = float(roc_auc_score(truth, scores))
-    interval = _auc_interval(truth, scores, groups[chosen], random)
+    interval = _auc_interval(truth, scores, groups[sample], random)
     order = np.argsort(scores, kind="stable")
     words = _auc_in_words(auc, interval, by=f"From features of {model} a linear classifier", why="")
     low, high = order[~truth[order]][:SUREST], order[::-1][truth[order[::-1]]][:SUREST]
     return AdversarialFeatures(
         model=model, auc=auc, interval=interval, n_train=int((~truth).sum()), n_test=int(truth.sum()),
-        low=images.refs(rows[chosen[low]]), high=images.refs(rows[chosen[high]]), words=words,
+        low=images.refs(rows[sample[low]]), high=images.refs(rows[sample[high]]), words=words,
     )  # fmt: skip
 
 
 def _sample_sides(in_test: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.int64] | None:
     """Rows of at most 4,000 images of each side, in order; None with under 20 images on a side."""
-    chosen = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
-    return None if min(map(len, chosen)) < FEWEST else np.sort(np.concatenate(chosen))
+    samples = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
+    return None if min(map(len, samples)) < FEWEST else np.sort(np.concatenate(samples))
 
 
 def _auc_in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
@@ -385,7 +385,7 @@ def _columns(properties: list[Property], rows: NDArray[np.int64]) -> tuple[NDArr
 def _auc_interval(
     truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[float, float]:
-    """95 %, by bootstrap over copy groups."""
+    """95 %, by bootstrap over duplicate groups."""
     from sklearn.metrics import roc_auc_score
 
     names, place = np.unique(groups, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Images: find, decode and store them; decisions, duplicate groups, splits, and the dataset that follows from them."""
+"""Finds, decodes and stores images; applies decisions, duplicate groups and splits, and builds the dataset."""
 
 import lazy_loader
 

@@ -25,25 +25,25 @@ from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
 from eyeshot.data.table import ImageTable, read_images
 
 Rows = NDArray[np.int64]
-LEAST_KNOWN = 0.5
-"""A split that knows a smaller share of the images is of another data set, and is not used."""
+LEAST_KNOWN = 0.5  # a split that knows a smaller share of the images belongs to another data set and is not used
 
 
 class DataConfig(BaseModel):
-    """Where the images lie, and which of them validate.
+    """Where the images are, and which of them validate.
 
     Attributes:
         train: class folders, or the root of `labels`.
         test: folder of test images without labels.
-        labels: CSV file with paths and labels, in the place of class folders.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        val: class folders of validation images; goes before `split`.
-        val_share: share of the training images to hold out where there is neither `val` nor `split`; None: all train.
-        decisions: file of decisions that the images are cleaned by.
+        labels: CSV file with paths and labels, instead of class folders.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        val: class folders of validation images; takes precedence over `split`.
+        val_share: share of the training images to hold out if there is neither `val` nor `split`; None: all train.
+        decisions: decisions file to apply.
         split: file of `eyeshot split`.
-        fold: fold of the split that validates; None: the part held out of all folds or, where there is none, fold 0.
-        seed: of the hold-out.
-        rules: what is stated about the use of test images; one of the notes.
+        fold: fold of the split that validates; None: the part held out of all folds, or fold 0 if there is no
+            such part.
+        seed: seed of the hold-out.
+        rules: sentence on the rules for test images, for the notes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,14 +68,14 @@ class Dataset:
     """The images of a project in their roles.
 
     Attributes:
-        config: what they were loaded by.
-        images: N labelled images after decisions, all of which can be decoded; those of a `val` folder come last.
-        train_rows: int64, ascending, positions in `images` of those that train.
-        val_rows: int64, ascending, positions of those that validate; no duplicate of a training image is among them.
+        config: the configuration that it was loaded with.
+        images: N labelled images after decisions, all decodable; images of a `val` folder come last.
+        train_rows: int64, ascending, positions in `images` of the training images.
+        val_rows: int64, ascending, positions of the validation images; none is a duplicate of a training image.
         groups: int64 (N,), the position of the first image of each image's duplicate group.
-        test: the test images; None without any. Their duplicates are not looked for.
-        skipped: files that are in no part, with reasons.
-        notes: what was done and passed over, in sentences to print.
+        test: the test images; None if there are none. They are not searched for duplicates.
+        skipped: files that are not used, with reasons.
+        notes: what was done and what was skipped, in sentences to print.
     """
 
     config: DataConfig
@@ -94,23 +94,25 @@ class Dataset:
 
 
 def check_data(config: DataConfig) -> None:
-    """Find wrong arguments at once, before any image is read.
+    """Check the arguments before any image is read.
 
     Raises:
-        InputError: a folder, the CSV, one of its columns or the split cannot be used, folders lie in each other, or
-            a share or fold is out of range.
+        InputError: a folder, the CSV, one of its columns or the split cannot be used, one folder lies inside another,
+            or a share or fold is out of range.
     """
     for name, folder in (("TRAIN", config.train), ("--test", config.test), ("--val", config.val)):
         if folder is not None and not folder.is_dir():
-            raise InputError(f"{name} must be a folder of images, got {str(folder)!r}, which is none. Check the path.")
-    for other in (config.test, config.val):
-        if other is not None:
-            check_apart(config.train, other)
+            raise InputError(
+                f"{name} must be a folder of images, got {str(folder)!r}, which is not a folder. Check the path."
+            )
+    for held_out_folder in (config.test, config.val):
+        if held_out_folder is not None:
+            check_apart(config.train, held_out_folder)
     if config.labels is not None:
         check_columns(read_csv(config.labels), config.labels, config.path_column, config.label_column)
     if config.fold is not None and config.val is not None:
         raise InputError(
-            f"--fold {config.fold} is of the split, and --val goes before the split. Leave one of them out."
+            f"--fold {config.fold} selects a fold of the split, but --val replaces the split. Leave one of them out."
         )
     if config.fold is not None and config.split is None:
         raise InputError(f"--fold {config.fold} needs a split. Make one: eyeshot split.")
@@ -132,21 +134,21 @@ def load_dataset(
     progress: Progress | None = None,
     near_duplicates: Iterable[Sequence[str]] = (),
 ) -> Dataset:
-    """Read the folders, apply decisions, find duplicates, and give each image its role.
+    """Read the folders, apply decisions, find duplicates, and assign each image its role.
 
-    Costs the headers of N files and, the first time, decoding each of them to 64 pixels (0.3 ms to 10 ms of a core by
-    the size of the file; kept by content in `cache`). The search for duplicates takes about a second for 15,000 images,
-    and grows hardly faster than N.
+    The cost is reading N headers and, the first time, decoding each image to 64 pixels (0.3 to 10 ms of a core per
+    image, by file size; cached by content). The duplicate search takes about a second for 15,000 images and grows
+    almost linearly with N.
 
     Args:
-        config: which images.
+        config: the images and their roles.
         cache: folder of all caches.
-        workers: threads that read and decode; one per processor by default.
-        progress: told how far it is; None: nobody.
-        near_duplicates: further duplicate groups, as content keys, for instance crops that an audit found.
+        workers: threads that read and decode; None: one per processor.
+        progress: called with the progress; None: not shown.
+        near_duplicates: additional duplicate groups, as content keys, such as crops found by an audit.
 
     Raises:
-        InputError: an argument cannot be used, or no image is left to train or to validate on.
+        InputError: an argument cannot be used, or no image is left to train or validate on.
         StorageError: the cache cannot be written.
     """
     check_data(config)
@@ -186,7 +188,7 @@ def load_dataset(
     if pixels.skipped:
         broken = pixels.skipped[0]
         words = plural(len(pixels.skipped), "image cannot be decoded and is", "images cannot be decoded and are")
-        notes.append(f"{len(pixels.skipped)} {words} in no part, as {broken.path}: {broken.reason}.")
+        notes.append(f"{len(pixels.skipped)} {words} not used, for example {broken.path}: {broken.reason}.")
         skipped += pixels.skipped
     images, in_train, groups = images.take(pixels.rows), in_train[pixels.rows], _renumbered(groups[pixels.rows])
     images = images.with_classes(_classes_left(images.take(np.flatnonzero(in_train)), config))
@@ -205,11 +207,11 @@ def load_dataset(
 
 
 def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None) -> tuple[ImageTable, list[str]]:
-    """The table after decisions, and what they changed, in sentences."""
+    """The table after decisions, and notes on what they changed."""
     if file is None:
         return table, []
     manifest = compute_manifest(table, decisions)
-    notes = [f"{bad}; this line is passed over, the rest counts." for bad in decisions.bad[:5]]
+    notes = [f"{bad}; this line is skipped, the rest is used." for bad in decisions.bad[:5]]
     if decisions.active:
         notes.append(
             f"Decisions of {file.name}: {manifest.left_out.height} of {len(table)} images left out, "
@@ -227,11 +229,11 @@ def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None)
 def _read_val(
     folder: Path, train: ImageTable, decisions: Decisions, cache: Path, workers: int | None, progress: Progress
 ) -> tuple[ImageTable, list[str]]:
-    """The images of a validation folder after decisions, by the classes of training."""
+    """The images of a validation folder after decisions, with the classes of training."""
     table = read_images(
         folder, minimum_classes=1, cache=cache, workers=workers, progress=progress.sub("reading validation files")
     )
-    # A decision is about a picture wherever it lies: a wrong label is wrong here too.
+    # A decision applies to a picture in any folder: a wrong label is wrong here too.
     manifest = compute_manifest(table, decisions)
     notes = [*table.notes]
     if manifest.left_out.height or manifest.relabelled:
@@ -243,7 +245,7 @@ def _read_val(
 
 
 def _classes_left(train: ImageTable, config: DataConfig) -> tuple[str, ...]:
-    """Classes of which a training image can be decoded."""
+    """Classes that have a decodable training image."""
     classes = tuple(sorted(set(train.frame["label"])))
     if len(classes) < 2:
         raise InputError(
@@ -256,15 +258,15 @@ def _classes_left(train: ImageTable, config: DataConfig) -> tuple[str, ...]:
 def _roles(
     images: ImageTable, in_train: NDArray[np.bool_], groups: Rows, config: DataConfig
 ) -> tuple[Rows, Rows, list[str]]:
-    """Rows that train and rows that validate, and how they were chosen, in sentences."""
+    """Training rows, validation rows, and notes on how they were chosen."""
     split: Split | None = None
     notes: list[str] = []
     if config.val is None and config.split is not None:
         split = read_split(config.split)
-        known = sum(part is not None for part in split.of(images))
-        if known < LEAST_KNOWN * len(images):
+        known_count = sum(part is not None for part in split.of(images))
+        if known_count < LEAST_KNOWN * len(images):
             notes.append(
-                f"{config.split.name} knows {known} of {len(images)} images and is not used. "
+                f"{config.split.name} knows {known_count} of {len(images)} images and is not used. "
                 "Make it again: eyeshot split."
             )
             split = None
@@ -315,6 +317,6 @@ def _positions(chosen: NDArray[np.bool_]) -> Rows:
 
 
 def _renumbered(groups: Rows) -> Rows:
-    """Groups named by the position of their first image, from any numbers that are equal within a group."""
-    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-    return first[which].astype(np.int64)
+    """Groups as the position of their first image, from any numbers that are equal within a group."""
+    _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    return first[group_of].astype(np.int64)

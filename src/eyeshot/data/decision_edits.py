@@ -1,4 +1,4 @@
-"""Decisions from Python and from commands: add, take back, merge and export them, by content and reversibly."""
+"""Adds, undoes, merges and exports decisions. Decisions refer to content and are reversible."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORTEST_ID = 4
 
 
 class Merged(NamedTuple):
-    """What a merge did: decisions that are new here, how often each side counts, and all that count now."""
+    """The result of a merge: new decisions, how often each side won, and the number of active decisions."""
 
     new: int
     won: dict[Winner, int]
@@ -38,13 +38,13 @@ class Merged(NamedTuple):
 
 
 def find_log(decisions_file: str | Path | None = None) -> DecisionLog:
-    """The decisions of a file or, where none is named, those of the project."""
+    """The decisions file that is named; None: that of the project."""
     return DecisionLog(find_workspace().project / DECISIONS_FILE if decisions_file is None else Path(decisions_file))
 
 
 def bad_lines(decisions: Decisions, *, most: int = 10) -> list[str]:
-    """Which lines of a file of decisions cannot be used, in sentences; the others count."""
-    sentences = [f"{bad}; this line is passed over, the rest counts." for bad in decisions.bad[:most]]
+    """Sentences about the lines of a decisions file that cannot be used; all other lines are used."""
+    sentences = [f"{bad}; this line is skipped, the rest is used." for bad in decisions.bad[:most]]
     if len(decisions.bad) > most:
         sentences.append(f"{len(decisions.bad) - most} more lines of decisions cannot be used.")
     sentences += [f"Two different decisions have the id {name}; the later counts." for name in decisions.conflicting]
@@ -52,10 +52,10 @@ def bad_lines(decisions: Decisions, *, most: int = 10) -> list[str]:
 
 
 def list_decisions(*, decisions_file: str | Path | None = None) -> Decisions:
-    """The decisions of people; `active` are those that count, `bad` lines that cannot be used.
+    """The stored decisions; `active` are in effect, `bad` are lines that cannot be used.
 
     Args:
-        decisions_file: decisions.jsonl of the project where not given.
+        decisions_file: None: decisions.jsonl of the project.
 
     Raises:
         InputError: the file cannot be read.
@@ -74,20 +74,20 @@ def add_decision(
     author: str | None = None,
     decisions_file: str | Path | None = None,
 ) -> Decision:
-    """Decide about images by their files, and store it.
+    """Decide about images, given by their files, and store the decision.
 
     Args:
         kind: drop, drop-both, keep, keep-one, relabel, merge-classes, group or not-copy.
-        images: the files; what is stored is their content. With keep-one the first stays.
+        images: the files; their content keys are stored. With keep-one the first image stays.
         label: the new label (relabel, merge-classes).
-        given: only where the file lies under this label.
-        classes: which to merge (merge-classes).
-        reason: why, in words.
-        author: who decides; EYESHOT_AUTHOR or the name of the login where not given.
-        decisions_file: where it is stored; decisions.jsonl of the project where not given.
+        given: apply the decision only to files under this label.
+        classes: the classes to merge (merge-classes).
+        reason: free text.
+        author: who decides; None: EYESHOT_AUTHOR, or the login name.
+        decisions_file: where the decision is stored; None: decisions.jsonl of the project.
 
     Raises:
-        InputError: no such kind, a file that cannot be read, or what the rules for test images do not allow.
+        InputError: the kind is unknown, a file cannot be read, or the rules for test images forbid it.
         StorageError: the decision cannot be stored.
     """
     if kind not in KINDS or kind == "undo":
@@ -127,38 +127,38 @@ def undo_decisions(
     author: str | None = None,
     decisions_file: str | Path | None = None,
 ) -> list[Decision]:
-    """Take decisions back. An undo cannot be undone: give the decision again.
+    """Undo decisions. An undo cannot be undone; make the decision again instead.
 
     Args:
-        ids: how the ids begin, four characters at least.
-        last: so many of the latest that count.
-        policy: all that the latest policy decided.
-        author: who takes them back; EYESHOT_AUTHOR or the name of the login where not given.
-        decisions_file: decisions.jsonl of the project where not given.
+        ids: beginnings of the ids, at least four characters each.
+        last: undo this many of the latest active decisions.
+        policy: undo all decisions of the latest policy.
+        author: who undoes them; None: EYESHOT_AUTHOR, or the login name.
+        decisions_file: None: decisions.jsonl of the project.
 
     Returns:
-        the decisions that do not count any more.
+        the decisions that were undone.
 
     Raises:
-        InputError: nothing to undo, or an id that fits none, several, or one that is undone already.
+        InputError: there is nothing to undo, or an id matches none, several, or an already undone decision.
         StorageError: the undo cannot be stored.
     """
     log = find_log(decisions_file)
-    known = log.read()
-    chosen = []
+    stored = log.read()
+    undone = []
     for start in ids:
-        decision = find_decision(known, start)
-        if decision.id in known.undone:
+        decision = find_decision(stored, start)
+        if decision.id in stored.undone:
             raise InputError(f"{start!r} is undone already. See `eyeshot decisions list --all`.")
-        chosen.append(decision)
+        undone.append(decision)
     if last > 0:
-        chosen += known.active[-last:]
+        undone += stored.active[-last:]
     if policy:
-        latest = next((decision.policy for decision in reversed(known.active) if decision.policy), "")
-        chosen += [decision for decision in known.active if latest and decision.policy == latest]
-    if not chosen:
+        latest = next((decision.policy for decision in reversed(stored.active) if decision.policy), "")
+        undone += [decision for decision in stored.active if latest and decision.policy == latest]
+    if not undone:
         raise InputError("Nothing to undo: give an id, --last 1 or --policy. See `eyeshot decisions list`.")
-    unique = list({decision.id: decision for decision in chosen}.values())
+    unique = list({decision.id: decision for decision in undone}.values())
     log.append([undo_of(decision, author=author) for decision in unique])
     return unique
 
@@ -170,17 +170,17 @@ def merge_decisions(
     author: str | None = None,
     decisions_file: str | Path | None = None,
 ) -> Merged:
-    """Take over other people's decisions, by id, so that merging twice or in another order changes nothing.
+    """Merge other people's decisions by id. Merging twice, or in another order, changes nothing.
 
     Args:
-        files: of other people.
-        on_conflict: which counts where two contradict each other: "mine", "theirs" or "newer", or a function that says
-            it for each; None refuses.
-        author: of the decisions that settle contradictions.
-        decisions_file: one's own; decisions.jsonl of the project where not given.
+        files: decisions files of other people.
+        on_conflict: which decision wins a contradiction: "mine", "theirs" or "newer", or a function that chooses for
+            each; None: refuse to merge.
+        author: author of the decisions that settle contradictions.
+        decisions_file: the file to merge into; None: decisions.jsonl of the project.
 
     Raises:
-        InputError: a file is missing, or contradictions that nobody settles; each is named, and nothing is stored.
+        InputError: a file is missing, or contradictions are not settled; the message lists them; nothing is stored.
         StorageError: the decisions cannot be stored.
     """
     log = find_log(decisions_file)
@@ -199,50 +199,50 @@ def merge_decisions(
     if contradictions:
         listed = "\n".join(f"  {contradiction.words()}" for contradiction in contradictions)
         raise InputError(
-            f"{len(contradictions)} decisions of theirs contradict yours, and nothing was stored:\n{listed}\nSay which "
-            "count: --on-conflict mine, theirs or newer; or merge in a terminal to be asked for each."
+            f"{len(contradictions)} of their decisions contradict yours, and nothing was stored:\n{listed}\nChoose "
+            "which win: --on-conflict mine, theirs or newer; or merge in a terminal to be asked for each."
         )
     count = log.merge([Path(file) for file in files], settled=settled)
     return Merged(count, dict(won), len(log.read().active))
 
 
 def export_decisions(file: str | Path, *, decisions_file: str | Path | None = None) -> int:
-    """Write all decisions in the order of their times.
+    """Write all decisions in order of time.
 
     Args:
-        file: .jsonl to merge elsewhere, .csv to read in a table.
-        decisions_file: whose decisions; decisions.jsonl of the project where not given.
+        file: .jsonl to merge elsewhere, .csv to read as a table.
+        decisions_file: the file to export; None: decisions.jsonl of the project.
 
     Returns:
-        how many; lines that cannot be used are left out.
+        the number of decisions; lines that cannot be used are left out.
 
     Raises:
         InputError: another kind of file, or the decisions cannot be read.
         StorageError: the file cannot be written.
     """
-    known = find_log(decisions_file).read()
-    write_decisions(known, Path(file))
-    return len(known)
+    decisions = find_log(decisions_file).read()
+    write_decisions(decisions, Path(file))
+    return len(decisions)
 
 
-def find_decision(known: Decisions, start: str) -> Decision:
-    """The decision whose id begins so.
+def find_decision(decisions: Decisions, start: str) -> Decision:
+    """The decision whose id begins with `start`.
 
     Raises:
-        InputError: none does, several do, or `start` is too short.
+        InputError: no id or several ids begin with it, or it is too short.
     """
-    fitting = [decision for decision in known.stored if decision.id.startswith(start)]
-    if len(start) < SHORTEST_ID or len(fitting) != 1:
-        count = 0 if len(start) < SHORTEST_ID else len(fitting)
+    matches = [decision for decision in decisions.stored if decision.id.startswith(start)]
+    if len(start) < SHORTEST_ID or len(matches) != 1:
+        count = 0 if len(start) < SHORTEST_ID else len(matches)
         raise InputError(
-            f"An id must begin like exactly one decision ({SHORTEST_ID} characters at least), got {start!r}, which "
-            f"fits {count}. See `eyeshot decisions list --all`."
+            f"An id must be the beginning of exactly one decision id (at least {SHORTEST_ID} characters), got "
+            f"{start!r}, which matches {count}. See `eyeshot decisions list --all`."
         )
-    return fitting[0]
+    return matches[0]
 
 
 def _judge(on_conflict: Winner | Callable[[Contradiction], Winner]) -> Callable[[Contradiction], Winner]:
-    """A rule as a function."""
+    """`on_conflict` as a function."""
     return on_conflict if callable(on_conflict) else lambda _: on_conflict
 
 

@@ -1,8 +1,8 @@
-"""Decisions about images, and `decisions.jsonl`: one decision a line, only ever appended to.
+"""Decisions about images, and `decisions.jsonl`: one decision per line; lines are only appended.
 
-Images are named by the hash of their bytes, never by path: moved and renamed files keep their decisions. Writers take
-turns by a lock file and end every line before they say that it is stored. A kill leaves at most the beginning of one
-line, which nobody was told is stored; the next writer ends it, and readers name it.
+Images are identified by the hash of their bytes, never by path, so moved and renamed files keep their decisions. A
+lock file makes writers take turns, and a line is complete on disk before it is reported as stored. A kill leaves at
+most the beginning of one line, which was not reported as stored; the next writer ends it, and readers report it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from eyeshot.core import InputError, StorageError, make_folder
 Kind = Literal["drop", "drop-both", "keep", "keep-one", "relabel", "merge-classes", "group", "not-copy", "undo"]
 KINDS: dict[Kind, str] = {
     "drop": "leave images out",
-    "drop-both": "leave out all images of a group: one picture under two labels, and nobody knows which is right",
-    "keep": "images were looked at and are right; takes back what left them out before",
-    "keep-one": "of copies, leave all out but one",
+    "drop-both": "leave out all images of a group: one picture under two labels, and the right label is unknown",
+    "keep": "images were reviewed and are right; reverses an earlier drop",
+    "keep-one": "of duplicates, leave out all but one",
     "relabel": "give images another label, or a first one",
     "merge-classes": "classes become one",
-    "group": "images stay on one side of every split, and nothing else",
-    "not-copy": "images are no copies of each other, whatever they look like",
-    "undo": "an earlier decision counts no more; to bring it back, it is given again",
+    "group": "images stay on one side of every split; nothing else changes",
+    "not-copy": "images are not duplicates of each other, even if they look alike",
+    "undo": "an earlier decision no longer applies; to restore it, make it again",
 }
 DECISIONS_FILE = "decisions.jsonl"
 LOCK_TIMEOUT_S = 60.0
-TAIL_BYTES = 512  # of what was read before; where they have changed, the file was edited
+TAIL_BYTES = 512  # the end of what was read before; if these bytes changed, the file was edited
 REVIEW_OF = "review of "
 AUTHOR_VARIABLE = "EYESHOT_AUTHOR"
 FEWEST = {"drop": 1, "drop-both": 1, "keep": 1, "keep-one": 1, "relabel": 1, "group": 2, "not-copy": 2}
@@ -53,21 +53,21 @@ Label = Annotated[str, Field(min_length=1), AfterValidator(_composed)]
 
 
 class Decision(BaseModel):
-    """What a person or a policy decided; one line of `decisions.jsonl`. Keys are only added until 1.0.
+    """A decision of a person or a policy; one line of `decisions.jsonl`. Keys are only added until 1.0.
 
     Attributes:
-        id: unique over all files of all people.
-        time: in UTC.
+        id: unique across all files of all people.
+        time: UTC.
         author: who decided.
         kind: one of `KINDS`.
-        images: content keys (xxh3_128 of the bytes) of the images it is about.
-        given: only files that lie under this label are meant: equal bytes may lie under two.
-        keep: of `keep-one`, the image that stays.
-        label: the new label of `relabel` and `merge-classes`; of `keep-one`, the label that the kept file lies under.
-        classes: of `merge-classes`, the classes that are merged.
-        undoes: of `undo`, the id of the decision.
-        reason: in words; for people.
-        names: ids of the images when it was decided; for people, never used to find them.
+        images: content keys (xxh3_128 of the bytes) of the images it applies to.
+        given: applies only to files under this label, because identical files may lie under two labels.
+        keep: for `keep-one`, the image that stays.
+        label: for `relabel` and `merge-classes`, the new label; for `keep-one`, the label of the kept file.
+        classes: for `merge-classes`, the classes that are merged.
+        undoes: for `undo`, the id of the undone decision.
+        reason: free text for people.
+        names: ids of the images at the time of the decision; for people, never used for lookup.
         policy: the policy that decided, with its options; empty for a person.
     """
 
@@ -94,41 +94,41 @@ class Decision(BaseModel):
         if len(set(self.images)) < fewest:
             raise ValueError(f"{self.kind} needs at least {fewest} different images, got {len(set(self.images))}")
         if self.kind == "keep-one" and self.keep not in self.images:
-            raise ValueError("keep-one needs `keep`, one of its images")
+            raise ValueError("keep-one needs `keep`, which must be one of its images")
         if self.kind in ("relabel", "merge-classes") and self.label is None:
             raise ValueError(f"{self.kind} needs a `label`")
         if self.kind == "merge-classes" and not self.classes:
             raise ValueError("merge-classes needs `classes`")
         if (self.kind == "undo") != (self.undoes is not None):
-            raise ValueError("undo, and only undo, needs `undoes`")
+            raise ValueError("undo needs `undoes`, and no other kind may have it")
         return self
 
     def line(self) -> str:
-        """The decision as one line of JSON, without the end of the line; empty fields are left out."""
+        """The decision as one line of JSON without a line break; empty fields are left out."""
         return self.model_dump_json(exclude_defaults=True)
 
     def words(self) -> str:
-        """What it is about, in a few words for a list."""
+        """What the decision is about, in a few words for a list."""
         if self.undoes is not None:
             return f"of {self.undoes[:8]}" + (f": {self.names[0]}" if self.names else "")
         if self.kind == "merge-classes":
             return f"{', '.join(self.classes)} -> {self.label}"
-        shown = [*(self.names or self.images)[:3]]
+        names = [*(self.names or self.images)[:3]]
         if len(self.names or self.images) > 3:
-            shown.append(f"and {len(self.names or self.images) - 3} more")
-        text = ", ".join(shown)
+            names.append(f"and {len(self.names or self.images) - 3} more")
+        text = ", ".join(names)
         text += f" under {self.given}" if self.given else ""
         text += f" -> {self.label}" if self.label else ""
         return text + (f" ({self.reason})" if self.reason else "")
 
     @property
     def finding(self) -> str:
-        """Id of the finding that it was made about on the review page; empty for other decisions."""
+        """Id of the finding that it was made for on the review page; empty for other decisions."""
         return self.reason.removeprefix(REVIEW_OF) if self.reason.startswith(REVIEW_OF) else ""
 
     @property
     def order(self) -> tuple[datetime, str]:
-        """Decisions take effect in this order, in whichever order they lie in files."""
+        """Sort key: decisions take effect in this order, whatever their order in files."""
         return self.time, self.id
 
 
@@ -146,10 +146,10 @@ def decide(
     names: Sequence[str] = (),
     policy: str = "",
 ) -> Decision:
-    """A new decision, made now; nothing is stored. See `Decision` for the arguments.
+    """A new decision with the current time; nothing is stored. See `Decision` for the arguments.
 
     Raises:
-        ValueError: the arguments do not fit the kind.
+        ValueError: the arguments are wrong for the kind.
     """
     return Decision(
         id=uuid.uuid4().hex,
@@ -169,7 +169,7 @@ def decide(
 
 
 def default_author() -> str:
-    """Who decides where nobody is named: EYESHOT_AUTHOR, or the name of the login."""
+    """The author if none is given: EYESHOT_AUTHOR, or the login name."""
     named = os.environ.get(AUTHOR_VARIABLE, "").strip()
     if named:
         return named
@@ -184,9 +184,9 @@ class Decisions:
     """A set of decisions, in the order in which they take effect.
 
     Attributes:
-        stored: all of them, undone ones and undos too, each id once.
-        bad: lines that cannot be used: file, number from 1, and why.
-        conflicting: ids under which different decisions stand, which only an edit by hand can make: the latest counts.
+        stored: all decisions including undone ones and undos, each id once.
+        bad: lines that cannot be used: file, line number from 1, and reason.
+        conflicting: ids shared by different decisions, which only a manual edit can cause; the latest is used.
     """
 
     stored: tuple[Decision, ...] = ()
@@ -203,40 +203,40 @@ class Decisions:
 
     @cached_property
     def undone(self) -> frozenset[str]:
-        """Ids of the decisions that an undo names; an undo of an undo does nothing."""
+        """Ids of undone decisions; an undo of an undo does nothing."""
         named = {decision.undoes for decision in self.stored}
         return frozenset(decision.id for decision in self.stored if decision.kind != "undo" and decision.id in named)
 
     @cached_property
     def active(self) -> tuple[Decision, ...]:
-        """The decisions that count, without undos."""
+        """The decisions in effect, without undos."""
         return tuple(decision for decision in self.stored if decision.kind != "undo" and decision.id not in self.undone)
 
 
 def ordered(decisions: Iterable[Decision], bad: Iterable[str] = ()) -> Decisions:
-    """A set of decisions from any order; of two under one id the later counts, whichever came first."""
-    kept: dict[str, Decision] = {}
+    """Sort decisions; if two share an id, the later one is used, whatever the input order."""
+    by_id: dict[str, Decision] = {}
     conflicting: set[str] = set()
     for decision in decisions:
-        other = kept.get(decision.id)
-        if other is not None and other != decision:
+        previous = by_id.get(decision.id)
+        if previous is not None and previous != decision:
             conflicting.add(decision.id)
-        if other is None or (decision.time, decision.line()) > (other.time, other.line()):
-            kept[decision.id] = decision
-    stored = tuple(sorted(kept.values(), key=lambda decision: decision.order))
+        if previous is None or (decision.time, decision.line()) > (previous.time, previous.line()):
+            by_id[decision.id] = decision
+    stored = tuple(sorted(by_id.values(), key=lambda decision: decision.order))
     return Decisions(stored, tuple(bad), tuple(sorted(conflicting)))
 
 
 def undo_of(decision: Decision, *, author: str | None = None, reason: str = "") -> Decision:
-    """An undo of a decision, made now; nothing is stored.
+    """An undo of a decision, with the current time; nothing is stored.
 
     Raises:
-        InputError: it is an undo itself.
+        InputError: the decision is itself an undo.
     """
     if decision.kind == "undo":
         raise InputError(
-            f"An undo cannot be undone, got {decision.id[:8]!r}. Give the decision that it took back again: on the "
-            "review page, or by eyeshot decisions add (eyeshot decisions list --all shows it)."
+            f"An undo cannot be undone, got {decision.id[:8]!r}. Make the undone decision again: on the review "
+            "page, or with eyeshot decisions add (eyeshot decisions list --all shows it)."
         )
     return decide("undo", undoes=decision.id, names=decision.names, author=author, reason=reason)
 
@@ -254,10 +254,10 @@ class DecisionLog:
         self._tail = b""
 
     def read(self, *, needed: bool = False) -> Decisions:
-        """All decisions of the file as it is now; lines that cannot be used are named, the rest counts.
+        """All decisions in the file; lines that cannot be used are reported in `bad`, the rest is used.
 
         Args:
-            needed: the file must be there; else a missing one holds no decisions.
+            needed: raise if the file is missing; otherwise a missing file holds no decisions.
 
         Raises:
             InputError: the file is missing and needed, or cannot be read.
@@ -273,14 +273,14 @@ class DecisionLog:
         return ordered(*parse(data, file=self.file))
 
     def news(self) -> tuple[list[Decision], bool]:
-        """Decisions that were appended since the last call, by whomever; only these are read.
+        """Decisions appended since the last call by any program; only the new lines are read.
 
         Returns:
-            new decisions, and whether the file was edited in between: then these are all there are. A last line
-            without its end may come twice, for it is read again when it has one.
+            new decisions, and whether the file was edited in between; if so, these are all its decisions. A last line
+            without a line break may be returned twice, because it is read again once it is complete.
 
         Raises:
-            InputError: the file is there and cannot be read.
+            InputError: the file exists but cannot be read.
         """
         try:
             with open(self.file, "rb") as file:
@@ -304,34 +304,34 @@ class DecisionLog:
         return parse(data, file=self.file, first_line=first_line)[0], edited
 
     def append(self, decisions: Sequence[Decision]) -> None:
-        """Store decisions; when this returns they are on the disk. What is stored already is not read.
+        """Store decisions; they are on disk when this returns. Existing decisions are not read.
 
         Raises:
-            StorageError: the disk is full, the folder cannot be written, or another writer holds the file; nothing
-                of these decisions is stored then.
+            StorageError: the disk is full, the folder cannot be written, or another program holds the file; then none
+                of these decisions is stored.
         """
         if decisions:
             with self._locked():
                 self._write(decisions)
 
     def merge(self, others: Iterable[Path], *, settled: Sequence[Decision] = ()) -> int:
-        """Append what other files have and this one does not; returns how many decisions that were.
+        """Append the decisions of other files that this file lacks; returns their number.
 
-        They keep their ids and times, so that merging in any order gives the same decisions.
+        Decisions keep their ids and times, so merging in any order gives the same decisions.
 
         Args:
-            others: files of decisions.
-            settled: decisions that say which of contradicting ones count; stored before the others.
+            others: decisions files.
+            settled: decisions that settle contradictions; stored first.
 
         Raises:
             InputError: a file is missing.
             StorageError: as `append`.
         """
-        theirs = [decision for other in others for decision in DecisionLog(other).read(needed=True).stored]
+        theirs = [decision for file in others for decision in DecisionLog(file).read(needed=True).stored]
         with self._locked():
             own = self.read().by_id
-            # Of two decisions under one id, which only an edit by hand can make, `ordered` lets the same one
-            # count, here and in every other file.
+            # If two decisions share an id, which only a manual edit can cause, `ordered` chooses the same one here and
+            # in every other file.
             new = [
                 decision for decision in ordered([*own.values(), *theirs]).stored if own.get(decision.id) != decision
             ]
@@ -351,8 +351,8 @@ class DecisionLog:
             ) from error
         except OSError as error:
             raise StorageError(
-                f"Cannot store decisions in {str(self.file)!r}: {error.strerror or error}. Nothing of this was "
-                "stored; what was stored before is kept. Free some space, or name another file with --decisions."
+                f"Cannot store decisions in {str(self.file)!r}: {error.strerror or error}. None of these was "
+                "stored; earlier decisions are kept. Free some space, or name another file with --decisions."
             ) from error
 
     def _write(self, decisions: Iterable[Decision]) -> None:
@@ -362,17 +362,17 @@ class DecisionLog:
             try:
                 if size and not _ends_a_line(self.file):
                     data = b"\n" + data
-                left = memoryview(data)
-                while left:
-                    left = left[file.write(left) or 0 :]
+                unwritten = memoryview(data)
+                while unwritten:
+                    unwritten = unwritten[file.write(unwritten) or 0 :]
                 os.fsync(file.fileno())
             except OSError:
-                os.truncate(file.fileno(), size)  # half a batch on a full disk would count without its rest
+                os.truncate(file.fileno(), size)  # on a full disk, half a batch would take effect without the rest
                 raise
 
 
 def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decision], list[str]]:
-    """The decisions of some lines, and which lines are none, with file, number and why."""
+    """The decisions in some lines, and the lines that cannot be used: file, line number and reason."""
     good: list[Decision] = []
     bad: list[str] = []
     for number, line in enumerate(data.split(b"\n"), first_line):
@@ -382,17 +382,17 @@ def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decisio
         try:
             good.append(Decision.model_validate_json(text))
         except ValidationError as error:
-            bad.append(f"{file}, line {number}: {_what_is_wrong(text, error)}")
+            bad.append(f"{file}, line {number}: {_problem_of(text, error)}")
     return good, bad
 
 
-def _what_is_wrong(line: bytes, error: ValidationError) -> str:
+def _problem_of(line: bytes, error: ValidationError) -> str:
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>")):
-        return "mark of a merge conflict; keep the lines of both sides and delete the marks"
+        return "merge conflict marker; keep the lines of both sides and delete the markers"
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         cut = line.startswith(b"{") and not line.endswith(b"}")
-        return "cut off" if cut else "no JSON"
+        return "cut off" if cut else "not JSON"
     place = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
@@ -406,5 +406,5 @@ def _ends_a_line(path: Path) -> bool:
 
 def _cannot_read(file: Path, error: OSError) -> InputError:
     return InputError(
-        f"Decisions must lie in a file that can be read, got {str(file)!r}: {error.strerror or error}. Check the path."
+        f"Decisions must be in a readable file, got {str(file)!r}: {error.strerror or error}. Check the path."
     )

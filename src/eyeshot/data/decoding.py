@@ -1,4 +1,4 @@
-"""Decode images: how they are fitted to a square, what is read of each format, and why a file cannot be read."""
+"""Decodes images: fitting to a square, file formats, and the reasons why a file cannot be read."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ RESAMPLING = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 WHITE = (255, 255, 255, 255)
-USUAL = ("JPEG", "PNG", "GIF", "BMP")  # of those that Pillow loads first
-# Not pictures of pixels: drawings that an outside program would have to render, films, science data that
-# Pillow knows by name only.
+USUAL = ("JPEG", "PNG", "GIF", "BMP")  # formats that Pillow loads first
+# Not raster images: drawings that an external program would have to render, films, and science data that Pillow
+# knows by name only.
 NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 JPEG_LUMINANCE_50 = 57.625  # mean of the luminance table of Annex K at quality 50
 DEEP_MODES = ("I", "F")
@@ -56,8 +56,8 @@ class Geometry:
         size: side of the square, in pixels.
         crop_share: share of the resized short side that the centre crop shows (timm calls it `crop_pct`).
         interpolation: how pixels are resampled.
-        fit: `crop` fills the square and loses what lies beyond it; `pad` shows the whole image and fills
-            the rest with the colour of its border. `pad` has no use for `crop_share`.
+        fit: `crop` fills the square and cuts off the rest; `pad` shows the whole image and fills the margins with
+            the colour of its border. `pad` ignores `crop_share`.
 
     Raises:
         InputError: a value outside its range.
@@ -74,8 +74,8 @@ class Geometry:
         if not 0 < self.crop_share <= 1:
             raise InputError(f"The share of the crop must lie in (0, 1], got {self.crop_share}. Use 1.0.")
         if self.interpolation not in get_args(Interpolation):
-            known = ", ".join(get_args(Interpolation))
-            raise InputError(f"Interpolation must be one of {known}, got {self.interpolation!r}.")
+            allowed = ", ".join(get_args(Interpolation))
+            raise InputError(f"Interpolation must be one of {allowed}, got {self.interpolation!r}.")
         if self.fit not in get_args(Fit):
             raise InputError(f"The fit must be crop or pad, got {self.fit!r}.")
 
@@ -86,7 +86,7 @@ class Geometry:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the decoded pixels may: name of the folder that they are stored in."""
+        """Name of the folder of stored pixels; it changes whenever the decoded pixels may change."""
         share = f"{self.crop_share:.6g}" if self.fit == "crop" else "1"
         decoder = f"pillow{PIL.__version__}-v{DECODING_VERSION}"
         return f"{self.size}px-{self.fit}-{share}-{self.interpolation}-{decoder}"
@@ -107,9 +107,9 @@ class UnreadableImageError(InputError):
 
 @contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Pillow's settings while many files are read: truncated files fail, and files cause no warnings.
+    """Pillow's settings for reading many files: truncated files fail, and no file causes warnings.
 
-    Both settings belong to the whole process, so this is entered once around the threads, not within them.
+    Both settings apply to the whole process, so enter this once around the threads, not inside them.
     """
     tolerant = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -123,14 +123,14 @@ def strict_pillow() -> Iterator[None]:
 
 
 def formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that are read, the usual ones first."""
+    """Pillow's names of the formats that are read, the common formats first."""
     Image.init()
     return _formats(len(Image.ID))
 
 
 @lru_cache(maxsize=1)
 def _formats(_known: int) -> tuple[str, ...]:
-    """Asked for every unusual image, made again when a plugin has registered one more."""
+    """Cached, because it is needed for every unusual image; computed again when a plugin registers another format."""
     usual = [name for name in (*USUAL, "WEBP", "TIFF") if name in Image.ID]
     return tuple(dict.fromkeys([*usual, *(name for name in Image.ID if name not in NOT_PICTURES)]))
 
@@ -139,21 +139,21 @@ def open_image(file: IO[bytes]) -> Image.Image:
     """Open the header of an image file; nothing is decoded yet.
 
     Raises:
-        UnreadableImageError: not an image, or one so large that Pillow takes it for a decompression bomb.
+        UnreadableImageError: not an image, or so large that Pillow treats it as a decompression bomb.
     """
     try:
         image = _open(file)
-    except Exception as error:  # Pillow's readers raise what they like on broken files
+    except Exception as error:  # Pillow's readers raise errors of any class on broken files
         file.seek(0)
         raise UnreadableImageError(broken_reason(error, start=file.read(512))) from error
-    # Pillow only warns between its limit and twice its limit; a warning would let the decoding go on.
+    # Between its limit and twice its limit Pillow only warns, and decoding would continue.
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableImageError(_bomb_reason())
     return image
 
 
 def _open(file: IO[bytes]) -> Image.Image:
-    """Only what is none of the usual formats needs Pillow's other readers: they take 50 ms to load in each process."""
+    """Pillow's other readers are loaded only for uncommon formats, because loading takes 50 ms per process."""
     Image.preinit()
     try:
         return Image.open(file, formats=USUAL)
@@ -162,14 +162,14 @@ def _open(file: IO[bytes]) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (as stored) where the tag is missing or broken.
+    """The EXIF orientation, 1 to 8; 1 (as stored) if the tag is missing or broken.
 
-    Of a PNG whose tag stands behind the pixels it is known only after they are loaded.
+    If the tag of a PNG follows the pixels, it is known only after they are loaded.
     """
     try:
-        # Not image.getexif(): that of a PNG decodes the whole file to look for the tag.
+        # Not image.getexif(), because for a PNG that decodes the whole file to look for the tag.
         value = Image.Image.getexif(image).get(ORIENTATION, 1)
-    except Exception:  # a broken tag: viewers show such an image as it is stored
+    except Exception:  # a broken tag; viewers show such an image as stored
         return 1
     return value if value in TURNS else 1
 
@@ -192,10 +192,10 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         image = open_image(io.BytesIO(data))
         _draft(image, geometry)
         image.load()
-        # After load(): Pillow turns TIFF files by itself while it decodes them, and drops the tag.
+        # After load(), because Pillow itself turns TIFF files while decoding and drops the tag.
         turn = TURNS.get(orientation(image))
-        shown = to_rgb(image)
-        square = _fit(shown if turn is None else shown.transpose(turn), geometry)
+        rgb = to_rgb(image)
+        square = _fit(rgb if turn is None else rgb.transpose(turn), geometry)
         return np.array(square, dtype=np.uint8)
     except UnreadableImageError as error:
         raise UnreadableImageError(error.reason, path=path) from error
@@ -204,17 +204,17 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
 
 
 def _draft(image: Image.Image, geometry: Geometry) -> None:
-    """Let libjpeg decode a large JPEG at a half, a quarter or an eighth, never below twice what is needed."""
+    """Let libjpeg decode a large JPEG at 1/2, 1/4 or 1/8 of its size, never below twice the needed size."""
     decisive = min if geometry.fit == "crop" else max  # the side that the fit brings to a given length
     needed = 2 * (geometry.short_side if geometry.fit == "crop" else geometry.size)
     if decisive(image.size) > needed:
-        # Pillow keeps both sides at or above what it is asked for: ask for the decisive one alone.
+        # Pillow keeps both sides at or above the requested size, so only the decisive side is requested.
         along_width = decisive(image.size) == image.width
         image.draft(None, (needed, 1) if along_width else (1, needed))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The RGB of a viewer; what shines through is white."""
+    """The image as a viewer shows it, RGB; transparent areas are white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
@@ -226,10 +226,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _deep_to_bytes(image: Image.Image) -> NDArray[np.uint8]:
-    """More than 8 bits of grey, scaled (Pillow's own convert() clips at 255)."""
+    """Grey images of more than 8 bits, scaled to 0-255 (Pillow's own convert() clips at 255)."""
     values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
-    # 16-bit files, also those that Pillow opens as 32-bit integers, use the whole range of 16 bits.
+    # 16-bit files use the whole 16-bit range, also those that Pillow opens as 32-bit integers.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         low, high = 0.0, 65535.0
     elif low >= 0 and high <= 1 and image.mode == "F":
@@ -246,23 +246,23 @@ def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
     size, resampling = geometry.size, RESAMPLING[geometry.interpolation]
     width, height = image.size
     if geometry.fit == "crop":
-        # Resizing just the box of the centre crop spares the pixels that the crop would drop. The box lies
-        # exactly in the middle, where torchvision rounds to whole pixels: so a flipped or turned copy gets
-        # the same pixels, flipped or turned, and can be recognised.
+        # Only the box of the centre crop is resized, not the pixels outside it. The box is exactly centred, while
+        # torchvision rounds to whole pixels: so a flipped or turned duplicate gets the same pixels, flipped or turned,
+        # and can be recognised.
         side = min(width, height) * size / geometry.short_side
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (max(0.0, left), max(0.0, top), min(width, left + side), min(height, top + side))
+        box_left, box_top = (width - side) / 2, (height - side) / 2
+        box = (max(0.0, box_left), max(0.0, box_top), min(width, box_left + side), min(height, box_top + side))
         return image.resize((size, size), resampling, box=box)
-    shown = image.resize([_centred(size, side / max(width, height)) for side in (width, height)], resampling)
-    square = Image.new("RGB", (size, size), _border_colour(shown))
-    square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
+    resized = image.resize([_centred(size, side / max(width, height)) for side in (width, height)], resampling)
+    square = Image.new("RGB", (size, size), _border_colour(resized))
+    square.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
     return square
 
 
 def _centred(size: int, share: float) -> int:
-    """`share` of `size` in whole pixels, with equal margins on both sides: at most one pixel off the ratio.
+    """`share` of `size` in whole pixels with equal margins on both sides, at most one pixel off the exact ratio.
 
-    As for the crop, a flipped copy then gets flipped pixels.
+    With equal margins a flipped duplicate gets flipped pixels, as with the crop.
     """
     return max(2 - size % 2, size - 2 * round(size * (1 - share) / 2))
 
@@ -275,7 +275,7 @@ def _border_colour(image: Image.Image) -> tuple[int, int, int]:
 
 
 def os_reason(error: OSError) -> str:
-    """Why the system does not give a file."""
+    """Why a file cannot be read, in a few words."""
     if isinstance(error, PermissionError):
         return "unreadable (no permission)"
     if isinstance(error, FileNotFoundError):
@@ -288,7 +288,7 @@ def _bomb_reason() -> str:
 
 
 def broken_reason(error: Exception, *, start: bytes) -> str:
-    """The same few words for the same trouble, so that files can be counted by them."""
+    """The reason in a few words, the same for the same problem, so files can be counted by reason."""
     text = str(error).lower()
     if isinstance(error, Image.DecompressionBombError):
         return _bomb_reason()
@@ -310,16 +310,16 @@ class UprightImage:
     """A decoded image.
 
     Attributes:
-        rgb: what a viewer shows: mode RGB, turned by the EXIF orientation; what shines through is white.
-        layers: the values as they are stored, turned, in a mode that says all about them: RGB, RGBA, or a deep
-            grey. Two images are equal when mode, size and bytes of `layers` are.
-        format: Pillow's name of the file format, whatever the file is called.
+        rgb: the image as a viewer shows it: mode RGB, turned by the EXIF orientation; transparent areas are white.
+        layers: the stored values, turned, in a lossless mode: RGB, RGBA, or deep grey. Two images are equal if the
+            mode, size and bytes of `layers` are equal.
+        format: Pillow's name of the file format, whatever the file extension.
         mode: Pillow's mode of the file.
-        frames: how many pictures the file holds.
+        frames: number of pictures in the file.
         orientation: the EXIF orientation, 1 to 8.
         quality: estimated quality of a JPEG, 1 to 100; 0 for other formats.
         metadata_bytes: bytes of EXIF, ICC, XMP and comments.
-        trailing_bytes: bytes behind the end of the picture; only told for JPEG and PNG.
+        trailing_bytes: bytes after the end of the picture; only for JPEG and PNG, otherwise 0.
     """
 
     rgb: Image.Image
@@ -334,11 +334,11 @@ class UprightImage:
 
 
 def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightImage:
-    """Decode all of a file's first picture.
+    """Decode the first picture of a file completely.
 
     Args:
         data: the file's bytes.
-        opened: what `open_image` made of them, if somebody did already.
+        opened: the result of `open_image` on these bytes, if available.
 
     Raises:
         UnreadableImageError: the file is truncated, not an image, or too large; `reason` says which.
@@ -373,7 +373,7 @@ def _layers(image: Image.Image, rgb: Image.Image) -> Image.Image:
 
 
 def _jpeg_quality(image: Image.Image) -> int:
-    """From the mean of the luminance table, by the scaling that libjpeg's `jpeg_quality_scaling` uses."""
+    """Estimate the quality from the mean of the luminance table, scaled as in libjpeg's `jpeg_quality_scaling`."""
     tables = getattr(image, "quantization", None)
     if not tables:
         return 0
@@ -388,7 +388,7 @@ def _metadata_bytes(image: Image.Image) -> int:
 
 
 def _trailing(data: bytes, name: str) -> int:
-    """Bytes behind the end marker; several pictures in one JPEG (MPO) are no junk, nor is padding with zeros."""
+    """Bytes after the end marker; further pictures in a JPEG (MPO) and padding with zeros do not count."""
     marker = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(name)
     if marker is None:
         return 0
@@ -398,12 +398,12 @@ def _trailing(data: bytes, name: str) -> int:
 
 
 def undecodable(error: UnreadableImageError) -> Failure:
-    """What decoding said."""
+    """A decoding error as a `Failure`; running out of memory does not last."""
     return Failure(error.reason, lasting="memory" not in error.reason)
 
 
 def read_content(path: str, content: str) -> bytes | Failure:
-    """The bytes of a file, if they still are those of that content key: what is made of them is kept under it."""
+    """The bytes of a file if they still have this content key, under which derived data are cached."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

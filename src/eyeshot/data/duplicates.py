@@ -1,9 +1,9 @@
-"""Copies among images: equal bytes, equal pixels, and one picture flipped, turned or encoded again.
+"""Duplicate images: equal bytes, equal pixels, and pictures that were flipped, turned or re-encoded.
 
-Pictures are compared as thumbnails of 16 × 16 pixels, in all 8 orientations. Which pairs to compare is told
-by numbers that no flip or quarter turn changes: the means of the colours and, of a cosine transform, where
-flips change only signs and turns swap the axes, the larger and the smaller magnitude of each swapped pair.
-Two pictures are never farther apart in these numbers than as thumbnails, so no near pair is missed.
+Pictures are compared as thumbnails of 16 × 16 pixels in all 8 orientations. Candidate pairs are found by numbers that
+flips and quarter turns do not change: the colour means and, from a cosine transform, the larger and the smaller
+magnitude of each pair of coefficients that a turn swaps (flips only change signs). Two pictures are never farther
+apart in these numbers than as thumbnails, so no near pair is missed.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ Pairs = NDArray[np.int64]
 THUMBNAIL = 16
 FREQUENCIES = 4
 # Measured on PACS photographs (n = 1,670) and drawings (3,929) at 64 and 224 px: encoding again at JPEG
-# quality 75, mirroring, turning and halving the size move a thumbnail by at most 2.9 levels and 0.18 of its
+# quality 75, mirroring, turning and halving the size change a thumbnail by at most 2.9 levels and 0.18 of its
 # contrast; the nearest two different pictures are 5.8 levels and 0.16 of the contrast apart.
 MOST_LEVELS = 4.0
 MOST_OF_CONTRAST = 0.18
-LEAST_CONTRAST = 2.0  # levels; one-colour pictures look alike and are no copies unless their pixels are equal
+LEAST_CONTRAST = 2.0  # levels; flat pictures all look alike and are duplicates only if their pixels are equal
 NEIGHBOURS = 16
 BLOCK = 2048
-SIDE = 64  # pixels; copies are compared as much smaller thumbnails
+SIDE = 64  # pixels; enough, because pictures are compared as much smaller thumbnails
 
 
 def copy_groups(table: ImageTable, pixels: Pixels | None = None) -> Rows:
-    """Which images are copies of each other.
+    """Group images that are duplicates of each other.
 
     Args:
-        table: all images; equal bytes are found over all of them.
-        pixels: decoded images of the table; equal and near-equal pictures are found among these, also
-            flipped, turned by quarters, resized and encoded again, but not cropped.
+        table: all images; equal bytes are found among all of them.
+        pixels: decoded images of the table; equal and near-equal pictures are found among these, also if they were
+            flipped, turned by quarters, resized or re-encoded, but not if they were cropped.
 
     Returns:
-        int64 (N,): the first row of each image's group, so images without copies have their own row.
+        int64 (N,): the first row of each image's group; an image without duplicates has its own row.
     """
     _, codes = np.unique(np.array(table.contents, dtype=str), return_inverse=True)
     pairs = [_chain(codes, np.arange(len(table), dtype=np.int64))]
@@ -59,19 +59,19 @@ def copy_groups(table: ImageTable, pixels: Pixels | None = None) -> Rows:
 
 
 def _picture_pairs(images: PixelRows) -> Pairs:
-    """Pairs (m, 2) of positions in `images` that hold the same picture."""
+    """Pairs (m, 2) of positions in `images` that show the same picture."""
     hashes, thumbnails = _read(images)
     equal = _chain(hashes, np.arange(len(hashes), dtype=np.int64))
-    # Of equal pictures one is enough for the search, so that a thousand of them are no million pairs.
+    # Of equal pictures only the first is searched, so a thousand of them do not make a million pairs.
     _, first = np.unique(hashes, return_index=True)
     contrast = thumbnails.mean(axis=3).reshape(len(thumbnails), -1).std(axis=1)
-    seen = first[contrast[first] >= LEAST_CONTRAST]
-    if len(seen) < 2:
+    searched = first[contrast[first] >= LEAST_CONTRAST]
+    if len(searched) < 2:
         return equal
-    near = _near_pairs(_invariants(thumbnails[seen]))
-    allowed = np.minimum(MOST_LEVELS, MOST_OF_CONTRAST * contrast[seen])
-    kept = [pairs[_differences(thumbnails[seen], pairs) <= allowed[pairs].min(axis=1)] for pairs in near]
-    return np.concatenate([equal, *(seen[pairs] for pairs in kept)])
+    near = _near_pairs(_invariants(thumbnails[searched]))
+    allowed = np.minimum(MOST_LEVELS, MOST_OF_CONTRAST * contrast[searched])
+    near_pairs = [pairs[_differences(thumbnails[searched], pairs) <= allowed[pairs].min(axis=1)] for pairs in near]
+    return np.concatenate([equal, *(searched[pairs] for pairs in near_pairs)])
 
 
 def _read(images: PixelRows) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
@@ -89,17 +89,17 @@ def _read(images: PixelRows) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
 
 
 def _invariants(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Numbers (n, 18) that flips and quarter turns leave as they are, in levels of the thumbnail's rms."""
-    from scipy.fft import dct  # here and below: `eyeshot audit` reads tables of images without needing any of it
+    """Numbers (n, 18) that flips and quarter turns do not change, in levels of the thumbnail's rms."""
+    from scipy.fft import dct  # here and below: scipy is slow to import, and reading image tables does not need it
 
     values = thumbnails.astype(np.float64)
     means = values.mean(axis=(1, 2)) / np.sqrt(3.0)
     basis = dct(np.eye(THUMBNAIL), axis=0, norm="ortho")[:FREQUENCIES]
     waves = np.abs(basis @ values.mean(axis=3) @ basis.T) / THUMBNAIL
     rows, columns = np.triu_indices(FREQUENCIES, k=1)
-    one, other = waves[:, rows, columns], waves[:, columns, rows]
+    upper, lower = waves[:, rows, columns], waves[:, columns, rows]
     diagonal = waves[:, range(1, FREQUENCIES), range(1, FREQUENCIES)]
-    return np.hstack([means, np.maximum(one, other), np.minimum(one, other), diagonal])
+    return np.hstack([means, np.maximum(upper, lower), np.minimum(upper, lower), diagonal])
 
 
 def _near_pairs(points: NDArray[np.float64]) -> Iterator[Pairs]:
@@ -109,30 +109,30 @@ def _near_pairs(points: NDArray[np.float64]) -> Iterator[Pairs]:
     tree = cKDTree(points)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
-        _, found = tree.query(block, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=MOST_LEVELS + 1e-6)
-        others = np.asarray(found, dtype=np.int64)
-        own = np.broadcast_to(np.arange(start, start + len(block))[:, None], others.shape)
-        real = (others < len(points)) & (others != own)
-        yield np.column_stack([own[real], others[real]])
+        _, nearest = tree.query(block, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=MOST_LEVELS + 1e-6)
+        neighbours = np.asarray(nearest, dtype=np.int64)
+        own = np.broadcast_to(np.arange(start, start + len(block))[:, None], neighbours.shape)
+        real = (neighbours < len(points)) & (neighbours != own)
+        yield np.column_stack([own[real], neighbours[real]])
 
 
 def _differences(thumbnails: NDArray[np.uint8], pairs: Pairs) -> NDArray[np.float64]:
     """Root mean square difference, in levels, of each pair in its best of 8 orientations."""
     least = np.full(len(pairs), np.inf)
     for start in range(0, len(pairs), BLOCK):
-        some = slice(start, start + BLOCK)
-        one = thumbnails[pairs[some, 0]].astype(np.float32)
-        other = thumbnails[pairs[some, 1]].astype(np.float32)
+        block = slice(start, start + BLOCK)
+        first = thumbnails[pairs[block, 0]].astype(np.float32)
+        second = thumbnails[pairs[block, 1]].astype(np.float32)
         for turns in range(4):
-            turned = np.rot90(other, turns, axes=(1, 2))
+            turned = np.rot90(second, turns, axes=(1, 2))
             for view in (turned, turned[:, :, ::-1]):
-                rms = np.sqrt(np.square(one - view).mean(axis=(1, 2, 3)))
-                least[some] = np.minimum(least[some], rms)
+                rms = np.sqrt(np.square(first - view).mean(axis=(1, 2, 3)))
+                least[block] = np.minimum(least[block], rms)
     return least
 
 
 def _chain(codes: NDArray[np.generic], positions: Rows) -> Pairs:
-    """Pairs that link each position to the next one with the same code."""
+    """Pairs that link each position to the next position with the same code."""
     order = np.argsort(codes, kind="stable")
     same = codes[order][1:] == codes[order][:-1]
     return np.column_stack([positions[order][:-1][same], positions[order][1:][same]]).reshape(-1, 2)
@@ -157,7 +157,7 @@ def load_small(table: ImageTable, *, cache: Path, workers: int | None = None, pr
 def find_groups(
     table: ImageTable, *, cache: Path, workers: int | None = None, progress: Progress = SILENT
 ) -> tuple[Rows, Pixels]:
-    """Copies by equal bytes, equal pixels, flips, quarter turns, resizing and encoding again.
+    """Duplicates by equal bytes, equal pixels, flips, quarter turns, resizing and re-encoding.
 
     Returns:
         int64 (N,), the first row of each image's group, and the decoded images, 64 pixels a side.
@@ -175,7 +175,7 @@ def find_duplicate_groups(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Rows, Pixels]:
-    """The groups of `find_groups` with what people know: see `merge_copy_groups`."""
+    """The groups of `find_groups`, corrected by decisions: see `merge_copy_groups`."""
     groups, pixels = find_groups(table, cache=cache, workers=workers, progress=progress)
     return merge_copy_groups(table, groups, decisions, more=more), pixels
 
@@ -183,16 +183,16 @@ def find_duplicate_groups(
 def merge_copy_groups(
     table: ImageTable, groups: Rows, decisions: Decisions, *, more: Iterable[Sequence[str]] = ()
 ) -> Rows:
-    """Copy groups, with what people know: images that belong together, and images that are no copies.
+    """Correct duplicate groups by decisions: images that belong together, and images that are not duplicates.
 
-    In a group every image counts as a copy of every other. Of two decisions about a pair the later counts. Where a
-    pair is said to be no copies, both may still stay together through a third image that is a copy of both.
+    In a group every image is a duplicate of every other. Of two decisions about a pair the later wins. Two images that
+    are declared not duplicates may still share a group through a third image that is a duplicate of both.
 
     Args:
         table: N images.
-        groups: int64 (N,), equal for copies.
-        decisions: those that count and are "group" or "not-copy" are used.
-        more: further groups, as content keys; images that are not in the table are passed over.
+        groups: int64 (N,), equal for duplicates.
+        decisions: active decisions of kind "group" and "not-copy" are used.
+        more: additional groups, as content keys; images that are not in the table are ignored.
 
     Returns:
         int64 (N,), the first row of each image's group.
@@ -205,11 +205,11 @@ def merge_copy_groups(
     for content, row in first.items():
         cliques[int(groups[row])].append(content)
     together = [*cliques.values(), *(list(dict.fromkeys(group)) for group in more)]
-    # Equal bytes may lie in two of the groups that were given, where these are not made by `copy_groups`.
+    # If `groups` does not come from `copy_groups`, identical files may be in two groups.
     for row, content in enumerate(contents):
         if groups[row] != groups[first[content]]:
             together.append([content, *cliques[int(groups[row])]])
-    # Of each content, those that it is no copy of: a group of thousands may be said to belong together.
+    # Stored per content and not per pair, because a decision may group thousands of images.
     apart: dict[str, set[str]] = defaultdict(set)
     for decision in decisions.active:
         own = set(decision.images)
@@ -220,35 +220,30 @@ def merge_copy_groups(
         elif decision.kind == "not-copy":
             for content in own:
                 apart[content] |= own - {content}
-    union = _Union(len(table))
+    linked_to = list(range(len(table)))  # each row links to an earlier row of its set, or to itself
+
+    def join(row: int, other_row: int) -> None:
+        low, high = sorted((_first_linked(linked_to, row), _first_linked(linked_to, other_row)))
+        linked_to[high] = low
+
     for row, content in enumerate(contents):
-        union.join(row, first[content])
+        join(row, first[content])
     for clique in together:
         members = [content for content in clique if content in first]
         there = set(members)
         if not any(apart[content] & there for content in there & apart.keys()):
             for content in members[1:]:
-                union.join(first[members[0]], first[content])
+                join(first[members[0]], first[content])
             continue
-        for one_content, other in combinations(members, 2):
-            if other not in apart.get(one_content, ()):
-                union.join(first[one_content], first[other])
-    return np.array([union.first(row) for row in range(len(table))], dtype=np.int64)
+        for content_a, content_b in combinations(members, 2):
+            if content_b not in apart.get(content_a, ()):
+                join(first[content_a], first[content_b])
+    return np.array([_first_linked(linked_to, row) for row in range(len(table))], dtype=np.int64)
 
 
-class _Union:
-    """Sets of rows, each named by its first row (Galler and Fischer 1964)."""
-
-    def __init__(self, count: int) -> None:
-        self._above = list(range(count))
-
-    def first(self, row: int) -> int:
-        above = self._above
-        while above[row] != row:
-            above[row] = above[above[row]]
-            row = above[row]
-        return row
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.first(one), self.first(other)))
-        self._above[high] = low
+def _first_linked(linked_to: list[int], row: int) -> int:
+    """The first row of the set of a row (Galler and Fischer 1964); `linked_to` is shortened on the way."""
+    while linked_to[row] != row:
+        linked_to[row] = linked_to[linked_to[row]]
+        row = linked_to[row]
+    return row

@@ -1,4 +1,4 @@
-"""The manifest for other programs: a CSV file, or a folder of links or copies. Originals stay where they are."""
+"""Exports the manifest for other programs: a CSV file, or a folder of links or file copies. Originals stay in place."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from eyeshot.core import InputError, StorageError, make_folder, replacing
 from eyeshot.data.decisions import Decisions
 from eyeshot.data.manifest import Manifest
 
-# What no folder name may hold on one system or another, and names that Windows keeps for devices.
+# Characters that some system forbids in folder names, and names that Windows reserves for devices.
 FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*%]|[. ]$|^\.')
 DEVICES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 NO_LABEL = "unlabelled"
 
 
 def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None = None) -> None:
-    """Write path, label, id, label in the files, and content of each image that stays; `eyeshot` reads it as labels.
+    """Write path, label, id, original label and content key of each remaining image; `eyeshot` can read it as labels.
 
     Args:
-        manifest: what to write.
-        file: where to.
-        parts: the part of the split that each image belongs to, for a column `split`.
+        manifest: the images to write.
+        file: the CSV file.
+        parts: the part of the split of each image, for a column `split`.
 
     Raises:
         StorageError: the file cannot be written.
@@ -43,29 +43,31 @@ def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None 
 
 
 def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] = (), copies: bool = False) -> str:
-    """Make a folder with one folder per class, of links to the images that stay.
+    """Make a folder with one subfolder per class, with links to the remaining images.
 
     Args:
-        manifest: what to link to.
-        folder: must be new or empty, and lie in none of `sources`.
+        manifest: the images to link to.
+        folder: must be new or empty, and must not lie in one of `sources`.
         sources: folders of the originals.
-        copies: copy the files instead; so it is done too where the system allows no links.
+        copies: copy the files instead of linking; files are also copied if the system does not allow links.
 
     Returns:
-        "links" or "copies", as was done.
+        "links" or "copies", whichever was made.
 
     Raises:
-        InputError: the folder holds something, or lies among the originals.
+        InputError: the folder is not empty, or lies among the originals.
         StorageError: the disk is full, or the folder cannot be written; nothing is left behind.
     """
     target = folder.absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"--links needs a new or empty folder, got {str(folder)!r}, which holds something.")
+        raise InputError(
+            f"--links needs a new or empty folder, got {str(folder)!r}, which is not empty. Name another folder."
+        )
     for source in sources:
         if target.resolve().is_relative_to(source.resolve()):
             raise InputError(
-                f"--links must lie outside the images, got {str(folder)!r} in {str(source)!r}: the links would be "
-                "taken for images. Name a folder beside it."
+                f"--links must lie outside the images, got {str(folder)!r} in {str(source)!r}: the links would "
+                "count as images. Name a folder outside it."
             )
     make_folder(target.parent)
     try:
@@ -92,7 +94,7 @@ def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] =
 
 
 def write_decisions(decisions: Decisions, file: Path) -> None:
-    """Write all decisions in the order in which they take effect: JSON lines, or a table where the name ends in .csv.
+    """Write all decisions in the order in which they take effect: a table if the name ends in .csv, else JSON lines.
 
     Raises:
         StorageError: the file cannot be written.
@@ -117,13 +119,13 @@ def write_decisions(decisions: Decisions, file: Path) -> None:
 
 
 def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:
-    """Each image's real path, and its place `class/name` in a folder; no two the same, whatever the system's case."""
+    """The real path of each image, and its unique place `class/name`, also on systems that ignore case."""
     frame = manifest.table.frame
     labels = frame["label"].to_list()
     folders: dict[str | None, str] = {}
-    taken: set[str] = set()
+    used_names: set[str] = set()
     for label in sorted(set(labels), key=lambda label: (label is None, label or "")):
-        folders[label] = _free(safe_name(NO_LABEL if label is None else label), taken)
+        folders[label] = _free(safe_name(NO_LABEL if label is None else label), used_names)
     files: dict[str, set[str]] = {name: set() for name in folders.values()}
     for path, label in zip(frame["path"], labels, strict=True):
         name = folders[label]
@@ -131,24 +133,24 @@ def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:
 
 
 def safe_name(label: str) -> str:
-    """A label as a folder name on every system; what it may not hold is written as % and hexadecimal digits."""
+    """A label as a folder name valid on every system; forbidden characters become % and hexadecimal digits."""
     name = FORBIDDEN.sub(lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8")), label)
     return f"%{ord(name[0]):02X}{name[1:]}" if DEVICES.match(name) else name
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, used_names: set[str]) -> str:
     stem, ending = os.path.splitext(name)
     number, free = 1, name
-    while free.casefold() in taken:
+    while free.casefold() in used_names:
         number += 1
         free = f"{stem}-{number}{ending}"
-    taken.add(free.casefold())
+    used_names.add(free.casefold())
     return free
 
 
 def _links_allowed(folder: Path) -> bool:
     try:
         os.symlink(folder, folder / "link")
-    except (OSError, NotImplementedError):  # Windows without the right to make links, and some file systems
+    except (OSError, NotImplementedError):  # Windows without the right to create links, and some file systems
         return False
     return True

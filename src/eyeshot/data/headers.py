@@ -1,4 +1,4 @@
-"""Hash and header of every image file, kept so that a second run reads only what has changed."""
+"""Hash and header of every image file, cached so that a second run reads only changed files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from eyeshot.core import SILENT, Progress, default_workers, in_parallel, make_fo
 from eyeshot.data.decoding import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
 from eyeshot.data.listing import FoundFile
 
-MINIMUM_SIDE = 4  # pixels; smaller ones are tracking pixels and accidents
+MINIMUM_SIDE = 4  # pixels; smaller files are tracking pixels and accidents
 DIGEST_BYTES = 16  # a checksum, before the parquet file
-HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() finds other things
+HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() returns other values
 READ_BYTES = 1 << 20
 FILES_PER_TASK = 64
-LOOKED_AT_PER_TASK = 16  # decoding takes longer, and what a kill interrupts is lost
+LOOKED_AT_PER_TASK = 16  # fewer, because decoding takes longer and a kill loses the whole task
 SAVE_EVERY_S = 30.0
 
 Look = Callable[[str, bytes, Image.Image], Any]
@@ -33,15 +33,15 @@ Keep = Callable[[str, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image file without decoding it.
+    """The facts about an image file that are known without decoding it.
 
     Attributes:
-        content: xxh3_128 of the file's bytes, 32 hexadecimal digits; empty when the file cannot be read.
-        width: pixels, as shown (after the EXIF orientation).
-        height: pixels, as shown.
+        content: xxh3_128 of the file's bytes, 32 hexadecimal digits; empty if the file cannot be read.
+        width: pixels, after the EXIF orientation.
+        height: pixels, after the EXIF orientation.
         mode: Pillow's colour mode.
-        reason: why the image cannot be used; empty when it can.
-        lasting: the reason follows from the bytes alone and may be kept.
+        reason: why the image cannot be used; empty if it can.
+        lasting: the reason depends on the bytes only, so it may be cached.
     """
 
     content: str = ""
@@ -53,8 +53,8 @@ class Header:
 
 
 def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
-    """Hash the bytes of a file and read its image header; for `look` see `read_headers`, what it saw comes second."""
-    content, data, seen = "", b"", None
+    """Hash a file and read its image header; returns the header and the result of `look`, see `read_headers`."""
+    content, data, looked = "", b"", None
     try:
         with open(path, "rb") as opened:
             file: IO[bytes] = opened
@@ -73,11 +73,11 @@ def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
             if min(width, height) < MINIMUM_SIDE:
                 return Header(content, reason=f"smaller than {MINIMUM_SIDE} × {MINIMUM_SIDE} pixels"), None
             if look is not None:
-                seen = look(content, data, image)
-            # Pillow gives the size of a TIFF already turned. Asked after `look`: what it knows then, it keeps.
+                looked = look(content, data, image)
+            # Pillow gives a TIFF's size after turning. Read after `look`, which may decode the image and find the tag.
             if orientation(image) >= 5 and image.format != "TIFF":
                 width, height = height, width
-            return Header(content, width, height, mode), seen
+            return Header(content, width, height, mode), looked
     except UnreadableImageError as error:
         return Header(content, reason=error.reason), None
     except OSError as error:
@@ -94,43 +94,43 @@ def read_headers(
     look: Look | None = None,
     keep: Keep | None = None,
 ) -> list[Header]:
-    """The headers of `files`, in the same order; what `cache` knows of unchanged files is not read again.
+    """The headers of `files`, in the same order; unchanged files are taken from `cache`.
 
     Args:
         files: the files to read.
-        root: the folder they lie in; each has its own file in the cache.
-        cache: folder that keeps the headers.
+        root: their folder; each folder has its own file in the cache.
+        cache: folder of cached headers.
         workers: threads that read.
-        progress: told how many files are done.
-        look: called with (content, bytes, opened image) of each file that is read and whose header is good, in the
-            thread or process that reads it: who decodes them all anyway need not open them twice. It may decode the
-            image; as `work` of `in_parallel`.
-        keep: called here with (content, what `look` gave), unless that was None.
+        progress: called with the number of files done.
+        look: called with (content, bytes, opened image) for each file that is read and has a good header, in the
+            thread or process that reads it, so a caller that decodes all images opens them only once. It may decode
+            the image; same conditions as `work` of `in_parallel`.
+        keep: called in this process with (content, result of `look`), unless the result is None.
     """
     store = None if cache is None else _cache_file(cache, root)
-    known = {} if store is None else _load(store)
-    headers: list[Header | None] = [known.get((file.path, file.size, file.mtime_ns)) for file in files]
+    cached = {} if store is None else _load(store)
+    headers: list[Header | None] = [cached.get((file.path, file.size, file.mtime_ns)) for file in files]
     missing = [position for position, header in enumerate(headers) if header is None]
-    done = len(files) - len(missing)
-    progress(done, len(files))
+    done_count = len(files) - len(missing)
+    progress(done_count, len(files))
     saved = time.monotonic()
     new = False
-    for positions, found in _read_all(files, missing, workers or default_workers(), look):
-        for position, (header, seen) in zip(positions, found, strict=True):
+    for positions, results in _read_all(files, missing, workers or default_workers(), look):
+        for position, (header, looked) in zip(positions, results, strict=True):
             headers[position] = header
-            if keep is not None and seen is not None:
-                keep(header.content, seen)
+            if keep is not None and looked is not None:
+                keep(header.content, looked)
             if header.lasting:
                 file = files[position]
-                known[file.path, file.size, file.mtime_ns] = header
+                cached[file.path, file.size, file.mtime_ns] = header
                 new = True
-        done += len(positions)
-        progress(done, len(files))
+        done_count += len(positions)
+        progress(done_count, len(files))
         if store is not None and time.monotonic() - saved > SAVE_EVERY_S:
-            _save(store, known)
+            _save(store, cached)
             saved = time.monotonic()
     if store is not None and new:
-        _save(store, known)
+        _save(store, cached)
     return [header for header in headers if header is not None]
 
 
@@ -141,8 +141,8 @@ def _read_all(
     tasks = [missing[start : start + size] for start in range(0, len(missing), size)]
     paths = [[files[position].path for position in task] for task in tasks]
     with strict_pillow():
-        found = in_parallel(partial(_read_some, look), paths, workers, files=len(missing))
-        yield from zip(tasks, found, strict=True)
+        results = in_parallel(partial(_read_some, look), paths, workers, files=len(missing))
+        yield from zip(tasks, results, strict=True)
 
 
 def _read_some(look: Look | None, paths: list[str]) -> list[tuple[Header, Any]]:
@@ -159,22 +159,24 @@ def _load(store: Path) -> dict[tuple[str, int, int], Header]:
         data = store.read_bytes()
     except OSError:
         return {}
-    if data[:DIGEST_BYTES] != _digest(data[DIGEST_BYTES:]):  # damaged: only slow, while polars may panic or err
+    if data[:DIGEST_BYTES] != _digest(
+        data[DIGEST_BYTES:]
+    ):  # a damaged cache only costs time here, but polars might panic on it
         return {}
-    import polars as pl  # not where files are read: processes that start quickly do that
+    import polars as pl  # not at the top: the processes that read files must start quickly
 
     rows = pl.read_parquet(data[DIGEST_BYTES:]).iter_rows()
-    return {(path, size, mtime): Header(*rest) for path, size, mtime, *rest in rows}
+    return {(path, size, mtime): Header(*fields) for path, size, mtime, *fields in rows}
 
 
-def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
+def _save(store: Path, cached: dict[tuple[str, int, int], Header]) -> None:
     import polars as pl
 
-    newest = {path: (size, mtime, header) for (path, size, mtime), header in known.items()}
+    newest = {path: (size, mtime, header) for (path, size, mtime), header in cached.items()}
     frame = pl.DataFrame(
         [
-            (path, size, mtime, one.content, one.width, one.height, one.mode, one.reason)
-            for path, (size, mtime, one) in newest.items()
+            (path, size, mtime, header.content, header.width, header.height, header.mode, header.reason)
+            for path, (size, mtime, header) in newest.items()
         ],
         schema={
             "path": pl.String,
@@ -188,7 +190,7 @@ def _save(store: Path, known: dict[tuple[str, int, int], Header]) -> None:
         },
         orient="row",
     )
-    buffer = io.BytesIO()  # polars has errors of its own for a full disk
+    buffer = io.BytesIO()  # in memory first, because polars raises its own errors on a full disk
     frame.write_parquet(buffer)
     make_folder(store.parent)
     with replacing(store) as temporary:

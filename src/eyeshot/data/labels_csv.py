@@ -1,4 +1,4 @@
-"""Labels from a CSV file: its columns and its image root are guessed, and what was guessed is said."""
+"""Labels from a CSV file. Its columns and its image root are guessed, and the guess is reported in a note."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from eyeshot.core import InputError
@@ -39,9 +39,9 @@ class CsvRows:
     """The cells of a CSV file.
 
     Attributes:
-        columns: names of the first line, or `column 1`, `column 2`, … where it has none.
-        rows: the cells of each line, as many as there are columns; missing ones are empty.
-        lines: number of each row's line in the file.
+        columns: names in the first line, or `column 1`, `column 2`, … if there is no header.
+        rows: the cells of each line, one per column; missing cells are empty.
+        lines: line number of each row in the file.
     """
 
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ class CsvRows:
     lines: list[int]
 
     def without_header(self) -> CsvRows:
-        """The same file, its first line taken for data."""
+        """The same file with its first line as data."""
         names = tuple(f"column {number + 1}" for number in range(len(self.columns)))
         return CsvRows(names, [self.columns, *self.rows], [1, *self.lines])
 
@@ -60,30 +60,30 @@ class CsvRows:
 
 
 def read_csv(file: Path) -> CsvRows:
-    """All cells of `file`; the delimiter is the one that gives every line the same number of cells.
+    """All cells of `file`; the chosen delimiter gives every line the same number of cells.
 
     Raises:
-        InputError: no such file, not text, or fewer than two columns.
+        InputError: the file does not exist, is not text, or has fewer than two columns.
     """
     text = _read_text(file)
     delimiter = max(DELIMITERS, key=lambda candidate: _score(text, candidate))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        found = [(reader.line_num, tuple(cells)) for cells in reader if any(cell.strip() for cell in cells)]
+        lines = [(reader.line_num, tuple(cells)) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise InputError(f"The labels must be a CSV file, got {str(file)!r}: {error}.") from error
-    if not found:
+    if not lines:
         raise InputError(f"The labels must be a CSV file with rows, got {str(file)!r}: it is empty.")
-    header = found[0][1]
+    header = lines[0][1]
     columns = tuple(cell.strip() or f"column {number + 1}" for number, cell in enumerate(header))
     if len(columns) < 2:
         raise InputError(
             "The labels need a column with paths and a column with labels, got one column "
-            f"({columns[0][:60]!r}) in {str(file)!r}. Columns are told apart by comma, semicolon, tab or bar."
+            f"({columns[0][:60]!r}) in {str(file)!r}. Separate columns by comma, semicolon, tab or bar."
         )
     width = len(columns)
-    rows = [(cells + ("",) * width)[:width] for _, cells in found[1:]]
-    return CsvRows(columns, rows, [line for line, _ in found[1:]])
+    rows = [(cells + ("",) * width)[:width] for _, cells in lines[1:]]
+    return CsvRows(columns, rows, [line for line, _ in lines[1:]])
 
 
 def _read_text(file: Path) -> str:
@@ -100,13 +100,13 @@ def _read_text(file: Path) -> str:
         return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"The labels must be text in UTF-8, got {str(file)!r}: byte {error.start} is something else. "
+            f"The labels must be text in UTF-8, got {str(file)!r}: byte {error.start} is not UTF-8. "
             "Save it again as CSV UTF-8."
         ) from error
 
 
 def _score(text: str, delimiter: str) -> tuple[bool, float, int]:
-    """How well a delimiter fits: more than one column, all rows alike, then the number of columns."""
+    """How well a delimiter fits: more than one column, then equal rows, then the number of columns."""
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         widths = [len(cells) for cells, _ in zip(reader, range(PROBED_ROWS), strict=False) if cells]
@@ -120,12 +120,12 @@ def _score(text: str, delimiter: str) -> tuple[bool, float, int]:
 
 @dataclass(frozen=True)
 class Rule:
-    """How cells become paths; the same for every row of a CSV, so that no row finds a stranger's file.
+    """How cells become paths. One rule applies to all rows of a CSV, so that no row matches an unrelated file.
 
     Attributes:
         root: folder that the paths are relative to.
-        dropped: how many leading folders of each cell are cut off.
-        by_name: the cell is just a name, wherever below the root the file lies.
+        dropped: number of leading folders to remove from each cell.
+        by_name: the cell is only a file name, and the file may lie in any subfolder of the root.
     """
 
     root: Path
@@ -133,7 +133,7 @@ class Rule:
     by_name: bool = False
 
     def describe(self) -> str:
-        """The rule in words."""
+        """The rule in words, for notes."""
         where = f"image root {str(self.root)!r}"
         if self.by_name:
             return f"{where}, files found by their names in any subfolder"
@@ -143,7 +143,7 @@ class Rule:
 
 
 class Lookup:
-    """Finds files among those of a listing, and beyond it on the disk."""
+    """Looks up files in a listing and, outside its folder, on disk."""
 
     def __init__(self, listing: Listing) -> None:
         self._root = listing.root
@@ -154,17 +154,17 @@ class Lookup:
         self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
 
     def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
-        """The file that `cell` means, or why there is none."""
+        """The file that `cell` refers to, or why there is none."""
         text = "/".join(cell.replace("\\", "/").removeprefix("./").split("/")[rule.dropped :])
         if not text:
             return Skipped(cell, "not found")
         if rule.by_name:
-            found = self._by_name.get(_normal(text), Skipped(cell, "not found"))
+            match = self._by_name.get(_normal(text), Skipped(cell, "not found"))
         else:
-            found = self._find_path(cell, os.path.normpath(os.path.join(rule.root, text)))
-        if found is None:
+            match = self._find_path(cell, os.path.normpath(os.path.join(rule.root, text)))
+        if match is None:
             return Skipped(cell, "name fits several files")
-        return found
+        return match
 
     def _find_path(self, cell: str, path: str) -> FoundFile | Skipped | None:
         normal = _normal(path)
@@ -174,7 +174,7 @@ class Lookup:
             return self._by_bare[normal]
         if os.path.lexists(path) and not os.path.isdir(path):
             return describe_file(path, path)
-        # An id without an ending; below the listed folder the listing has answered already.
+        # An id without an extension. Inside the listed folder the listing has already answered.
         if not Path(path).is_relative_to(self._root) and os.path.splitext(path)[1] not in self._endings:
             for ending in COMMON_ENDINGS:
                 if os.path.isfile(path + ending):
@@ -182,37 +182,22 @@ class Lookup:
         return Skipped(cell, "not found")
 
     def _bare(self, path: str) -> str:
-        """The path without the ending of an image; other dots belong to the name."""
+        """The path without an image extension; other dots belong to the name."""
         stem, ending = os.path.splitext(path)
         return stem if ending.lower() in self._endings else path
 
 
 def _normal(path: str) -> str:
-    """One spelling per path: letters composed (macOS stores Korean decomposed), the system's case."""
+    """One spelling per path: composed letters (macOS stores Korean decomposed), and the system's case."""
     return os.path.normcase(unicodedata.normalize("NFC", path))
 
 
 def _unique(pairs: Iterable[tuple[str, FoundFile]]) -> dict[str, FoundFile | None]:
-    """The file of each key; None where several files have it."""
-    found: dict[str, FoundFile | None] = {}
+    """The file of each key; None if several files share the key."""
+    file_of: dict[str, FoundFile | None] = {}
     for key, file in pairs:
-        found[key] = file if found.get(key, file) == file else None
-    return found
-
-
-@dataclass
-class LabelledFiles:
-    """What a labels CSV says about the files on disk.
-
-    Attributes:
-        files: each file with its label.
-        skipped: rows that cannot be used.
-        notes: what was guessed or passed over.
-    """
-
-    files: list[tuple[FoundFile, str]] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+        file_of[key] = file if file_of.get(key, file) == file else None
+    return file_of
 
 
 def read_labels(
@@ -222,46 +207,52 @@ def read_labels(
     path_column: str | None = None,
     label_column: str | None = None,
     image_root: Path | None = None,
-) -> LabelledFiles:
-    """The files that `file` names, each with its label.
+) -> tuple[list[tuple[FoundFile, str]], list[Skipped], list[str]]:
+    """Read the labels of image files from a CSV.
 
-    An image under two labels is left out: nobody here knows which one is right. Rows that say the same
-    twice count once.
+    An image under two labels is left out, because the right label is unknown. Repeated rows count once.
+
+    Returns:
+        each file with its label; the rows that cannot be used; and notes on what was guessed or ignored.
 
     Raises:
-        InputError: the file is no CSV, a column is not there or cannot be guessed, or no row names a file.
+        InputError: the file is not a CSV, a column is missing or cannot be guessed, or no row names a file.
     """
     table = read_csv(file)
     check_columns(table, file, path_column, label_column)
     lookup = Lookup(listing)
     roots = [image_root.absolute()] if image_root is not None else _roots(file, listing)
-    result = LabelledFiles()
+    notes = []
     guess = _guess_paths(table, lookup, roots, path_column, label_column)
     headless = table.without_header()
     if path_column is None and label_column is None:
-        # Without a header the first line names a file as well: one more hit than with it.
-        other = _guess_paths(headless, lookup, roots, None, None)
-        if other and _names_file(table.columns[headless.columns.index(other[0])], lookup, other[1]):
-            table, guess = headless, other
-            result.notes.append(f"{file.name} has no header: its first line is taken for data.")
+        # Without a header the first line names a file too.
+        headless_guess = _guess_paths(headless, lookup, roots, None, None)
+        if headless_guess and _names_file(
+            table.columns[headless.columns.index(headless_guess[0])], lookup, headless_guess[1]
+        ):
+            table, guess = headless, headless_guess
+            notes.append(f"{file.name} has no header: its first line is used as data.")
     if guess is None:
         raise InputError(_nothing_found(file, table, roots, path_column))
     column, rule = guess
     labels = label_column or _guess_label(table, column, file)
     how = "as given" if path_column and label_column and image_root else "guessed"
-    result.notes.append(
+    notes.append(
         f"Labels from {file.name}: paths in column {column!r}, labels in column {labels!r}, {rule.describe()} ({how})."
     )
-    _collect(table, column, labels, lookup, rule, file.name, result)
-    result.notes.extend(_unlisted(listing, result, file.name))
-    return result
+    files, skipped, repeated = _collect(table, column, labels, lookup, rule, file.name)
+    if repeated:
+        notes.append(f"Rows of {file.name} that repeat an earlier row and count once: {repeated}.")
+    notes += _unlisted(listing, files, skipped, file.name)
+    return files, skipped, notes
 
 
 def check_columns(table: CsvRows, file: Path, path_column: str | None, label_column: str | None) -> None:
-    """Make sure that the columns that were named are there.
+    """Check that the named columns exist.
 
     Raises:
-        InputError: one is not.
+        InputError: a column is missing.
     """
     for option, name in (("--path-column", path_column), ("--label-column", label_column)):
         if name is not None and name not in table.columns:
@@ -269,32 +260,34 @@ def check_columns(table: CsvRows, file: Path, path_column: str | None, label_col
 
 
 def _collect(
-    table: CsvRows, column: str, labels: str, lookup: Lookup, rule: Rule, name: str, result: LabelledFiles
-) -> None:
+    table: CsvRows, column: str, labels: str, lookup: Lookup, rule: Rule, name: str
+) -> tuple[list[tuple[FoundFile, str]], list[Skipped], int]:
+    """Each file with its label, the rows that cannot be used, and the number of repeated rows."""
+    labelled: list[tuple[FoundFile, str]] = []
+    skipped: list[Skipped] = []
     files: dict[str, FoundFile] = {}
     named: dict[str, Counter[str]] = {}
     for line, cell, label in zip(table.lines, table.column(column), table.column(labels), strict=True):
         if not cell or not label:
-            what = "no path" if not cell else "no label"
-            result.skipped.append(Skipped(cell or f"{name}, line {line}", f"row with {what} in {name}"))
+            missing = "no path" if not cell else "no label"
+            skipped.append(Skipped(cell or f"{name}, line {line}", f"row with {missing} in {name}"))
             continue
-        found = lookup.find(cell, rule)
-        if isinstance(found, Skipped):
-            result.skipped.append(Skipped(found.path, f"{found.reason}, though named in {name}"))
+        match = lookup.find(cell, rule)
+        if isinstance(match, Skipped):
+            skipped.append(Skipped(match.path, f"{match.reason}, though named in {name}"))
             continue
-        key = os.path.normcase(found.path)
-        files.setdefault(key, found)
+        key = os.path.normcase(match.path)
+        files.setdefault(key, match)
         named.setdefault(key, Counter())[unicodedata.normalize("NFC", label)] += 1
     repeated = 0
     for key, counts in named.items():
         if len(counts) > 1:
-            result.skipped.append(Skipped(files[key].path, f"two labels in {name}"))
+            skipped.append(Skipped(files[key].path, f"two labels in {name}"))
             continue
         repeated += counts.total() - 1
-        result.files.append((_with_id(files[key], rule.root), next(iter(counts))))
-    result.files.sort(key=lambda pair: pair[0].id)
-    if repeated:
-        result.notes.append(f"Rows of {name} that repeat an earlier one and count once: {repeated}.")
+        labelled.append((_with_id(files[key], rule.root), next(iter(counts))))
+    labelled.sort(key=lambda pair: pair[0].id)
+    return labelled, skipped, repeated
 
 
 def _with_id(file: FoundFile, root: Path) -> FoundFile:
@@ -303,15 +296,17 @@ def _with_id(file: FoundFile, root: Path) -> FoundFile:
     return FoundFile(name, file.path, file.size, file.mtime_ns)
 
 
-def _unlisted(listing: Listing, result: LabelledFiles, name: str) -> list[str]:
-    listed = {os.path.normcase(file.path) for file, _ in result.files}
-    listed |= {os.path.normcase(one.path) for one in result.skipped}
+def _unlisted(
+    listing: Listing, files: Sequence[tuple[FoundFile, str]], skipped: Sequence[Skipped], name: str
+) -> list[str]:
+    listed = {os.path.normcase(file.path) for file, _ in files}
+    listed |= {os.path.normcase(row.path) for row in skipped}
     count = sum(os.path.normcase(file.path) not in listed for file in listing.files)
     return [f"Images below {listing.root.name!r} that are not in {name} and are left out: {count}."] if count else []
 
 
 def _roots(file: Path, listing: Listing) -> list[Path]:
-    """Folders that the paths may be relative to, the likeliest first."""
+    """Folders that the paths may be relative to, the most likely first."""
     source, beside = listing.root, file.absolute().parent
     below = [source / folder for folder in listing.folders if "/" not in folder]
     try:
@@ -324,7 +319,7 @@ def _roots(file: Path, listing: Listing) -> list[Path]:
 def _guess_paths(
     table: CsvRows, lookup: Lookup, roots: Sequence[Path], path_column: str | None, label_column: str | None
 ) -> tuple[str, Rule] | None:
-    """The column and the rule that find the most different files among some rows; None: none finds any."""
+    """The column and the rule that find the most different files in a sample of rows; None if none finds any."""
     if path_column is not None:
         columns = [path_column]
     else:
@@ -337,8 +332,8 @@ def _guess_paths(
     most = 0
     for rule in rules:
         for name in columns:
-            found = [lookup.find(cell, rule) for cell in cells[name]]
-            hits = len({file.path for file in found if isinstance(file, FoundFile)})
+            matches = [lookup.find(cell, rule) for cell in cells[name]]
+            hits = len({file.path for file in matches if isinstance(file, FoundFile)})
             if hits > most:
                 best, most = (name, rule), hits
         if best and most == len(set(cells[best[0]])):
@@ -347,7 +342,7 @@ def _guess_paths(
 
 
 def _probe(cells: Sequence[str]) -> Sequence[str]:
-    """Some cells by chance, always the same: every n-th would meet one class alone where rows take turns."""
+    """A fixed random sample of cells; every n-th cell might be of a single class if the rows alternate."""
     return random.Random(0).sample(cells, min(PROBED_CELLS, len(cells)))
 
 
@@ -366,12 +361,14 @@ def _path_likeness(name: str) -> int:
 
 
 def _guess_label(table: CsvRows, path_column: str, file: Path) -> str:
-    others = [name for name in table.columns if name != path_column]
-    known = sorted((LABEL_NAMES.index(_plain(name)), name) for name in others if _plain(name) in LABEL_NAMES)
-    if known:
-        return known[0][1]
-    alike = [name for name in others if "label" in name.lower() or "class" in name.lower()]
-    for candidates in (alike, others):
+    columns = [name for name in table.columns if name != path_column]
+    named_like_labels = sorted(
+        (LABEL_NAMES.index(_plain(name)), name) for name in columns if _plain(name) in LABEL_NAMES
+    )
+    if named_like_labels:
+        return named_like_labels[0][1]
+    similar = [name for name in columns if "label" in name.lower() or "class" in name.lower()]
+    for candidates in (similar, columns):
         if len(candidates) == 1:
             return candidates[0]
     raise InputError(

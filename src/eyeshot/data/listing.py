@@ -1,4 +1,4 @@
-"""Find the image files below a folder, and name those that cannot be used with a reason: one bad file ends no run."""
+"""Finds the image files below a folder. Unusable files are reported with a reason and never end a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eyeshot.data.decoding import formats, os_reason
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
-# Endings of images that Pillow may not open: such files are counted as skipped, not passed over.
+# Extensions of images that Pillow may not open: such files are reported as skipped, not ignored.
 FOREIGN_ENDINGS = frozenset({".heic", ".heif", ".avif", ".jxl"})
 
 
@@ -25,8 +25,8 @@ class Skipped:
     """A file that was left out.
 
     Attributes:
-        path: the file, or what the labels CSV said where there is no such file.
-        reason: why, in a few words that are the same for all files with the same trouble.
+        path: the file, or the text in the labels CSV if there is no such file.
+        reason: why, in a few words, the same for all files with the same problem.
     """
 
     path: str
@@ -34,27 +34,27 @@ class Skipped:
 
 
 def printable(path: str) -> str:
-    """The path with bytes that are no Unicode written out, so that it can go into any text file."""
+    """The path with bytes that are not valid Unicode escaped, so it can be written to any text file."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
-    """How many files were left out for each reason, the most frequent first."""
-    return dict(Counter(one.reason for one in skipped).most_common())
+    """Number of skipped files for each reason, the most frequent first."""
+    return dict(Counter(file.reason for file in skipped).most_common())
 
 
 def say_reasons(skipped: Iterable[Skipped]) -> str:
-    """The counts as one phrase, for messages: `3 empty file, 1 truncated`."""
+    """The counts as a phrase for messages: `3 × empty file, 1 × truncated`."""
     return ", ".join(f"{count} × {reason}" for reason, count in count_reasons(skipped).items())
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """One file that looks like an image by its name.
+    """A file that is an image by its name.
 
     Attributes:
         id: path relative to the folder, with forward slashes.
-        path: path that opens it.
+        path: path to open it.
         size: bytes.
         mtime_ns: time of the last change.
     """
@@ -67,15 +67,15 @@ class FoundFile:
 
 @dataclass
 class Listing:
-    """What lies below a folder.
+    """The files below a folder.
 
     Attributes:
         root: the folder.
         files: image files, sorted by id.
-        folders: ids of all folders that were entered, sorted.
+        folders: ids of all visited folders, sorted.
         skipped: files and folders that cannot be used.
-        hidden: how many hidden and system files and folders were passed over.
-        others: how many files have an ending that no image has, by ending.
+        hidden: number of hidden and system files and folders that were ignored.
+        others: number of files with an extension that is not an image's, by extension.
     """
 
     root: Path
@@ -86,43 +86,45 @@ class Listing:
     others: Counter[str] = field(default_factory=Counter)
 
     def notes(self) -> list[str]:
-        """What was passed over, in words."""
+        """Notes on what was ignored."""
         notes = []
         if self.hidden:
             notes.append(f"Hidden or system files and folders ignored in {self.root.name!r}: {self.hidden}.")
         if self.others:
             endings = ", ".join(f"{ending} ({count})" for ending, count in self.others.most_common(5))
-            notes.append(f"Files ignored in {self.root.name!r}, as their names do not end like an image: {endings}.")
+            notes.append(
+                f"Files ignored in {self.root.name!r}, because their extensions are not those of images: {endings}."
+            )
         return notes
 
 
 def image_endings() -> frozenset[str]:
-    """File endings that are taken for images, in lower case with the dot."""
+    """File extensions of images, in lower case with the dot."""
     read = set(formats())
     return FOREIGN_ENDINGS | {end for end, name in Image.registered_extensions().items() if name in read}
 
 
-def check_folder(folder: Path, *, what: str) -> Path:
+def check_folder(folder: Path, *, role: str) -> Path:
     """`folder` as an absolute path.
 
     Raises:
-        InputError: it does not exist, is no folder, or cannot be listed.
+        InputError: it does not exist, is not a folder, or cannot be listed.
     """
     if not folder.exists():
-        raise InputError(f"{what} must be an existing folder, got {str(folder)!r}: nothing is there.")
+        raise InputError(
+            f"{role} must be an existing folder, got {str(folder)!r}, which does not exist. Check the path."
+        )
     if not folder.is_dir():
-        raise InputError(f"{what} must be a folder, got the file {str(folder)!r}. Give the folder it lies in.")
+        raise InputError(f"{role} must be a folder, got the file {str(folder)!r}. Give the folder that contains it.")
     try:
         next(os.scandir(folder), None)
     except OSError as error:
-        raise InputError(
-            f"{what} must be a folder that can be read, got {str(folder)!r}: {os_reason(error)}."
-        ) from error
+        raise InputError(f"{role} must be a readable folder, got {str(folder)!r}: {os_reason(error)}.") from error
     return folder.absolute()
 
 
 def has_no_class_folders(folder: Path) -> bool:
-    """Whether there are no class folders in it: no folder that is not hidden. Other trouble is for others to say."""
+    """Whether the folder has no visible subfolder. False if it cannot be read; the caller reports that later."""
     try:
         with os.scandir(folder) as entries:
             return not any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
@@ -131,34 +133,34 @@ def has_no_class_folders(folder: Path) -> bool:
 
 
 def check_apart(training: Path, target: Path) -> None:
-    """Make sure that neither folder holds the other: training images would count as target images.
+    """Check that neither folder contains the other; otherwise training images would count as target images.
 
     Raises:
-        InputError: they are the same folder, or one lies inside the other.
+        InputError: they are the same folder, or one is inside the other.
     """
-    one, other = training.resolve(), target.resolve()
-    if _same(one, other):
+    training_path, target_path = training.resolve(), target.resolve()
+    if _same(training_path, target_path):
         raise InputError(f"Training and target must be different folders, got {str(target)!r} for both.")
     for inner, outer, words in (
-        (other, one, "the target lies inside the training folder"),
-        (one, other, "the training folder lies inside the target"),
+        (target_path, training_path, "the target lies inside the training folder"),
+        (training_path, target_path, "the training folder lies inside the target"),
     ):
         if any(_same(parent, outer) for parent in inner.parents):
             raise InputError(
                 f"Training and target must lie apart, but {words}: {str(inner)!r} in {str(outer)!r}. "
-                "Move one of them out, or give the folder beside it."
+                "Move one of them, or give another folder."
             )
 
 
 def list_images(root: Path) -> Listing:
-    """All image files below `root`, in subfolders too; links are followed, loops are not.
+    """All image files below `root`, also in subfolders; links are followed, loops are not.
 
-    Hidden and system files are passed over and counted; files without an ending are taken for images.
+    Hidden and system files are ignored and counted; files without an extension are treated as images.
     """
     listing = Listing(root)
     endings = image_endings()
     real_root = os.path.realpath(root)
-    # Each entry: the folder's id, its path, and the real folders above it, to see a link that goes back up.
+    # Each entry: the folder's id, its path, and the real folders above it, to detect a link that leads back up.
     waiting: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(root), (real_root,))]
     while waiting:
         prefix, folder, above = waiting.pop()
@@ -179,13 +181,13 @@ def list_images(root: Path) -> Listing:
                     _add_file(listing, entry, name, endings)
                     continue
                 real = plain = os.path.join(above[-1], entry.name)
-                if entry.is_symlink() or os.name == "nt":  # junctions of Windows do not say what they are
+                if entry.is_symlink() or os.name == "nt":  # Windows junctions are not reported as links
                     real = os.path.realpath(entry.path)
             except OSError as error:
                 reason = "broken link" if entry.is_symlink() else os_reason(error)
                 listing.skipped.append(Skipped(printable(entry.path), reason))
                 continue
-            # A link may lead back up, or into the tree: such a folder is read where it really lies, once.
+            # A link may lead back up or into the tree; such a folder is read only once, at its real place.
             strays = real != plain or not _inside(above[-1], real_root)
             if real in above or (strays and _inside(real, real_root)):
                 listing.skipped.append(Skipped(printable(entry.path), "link to a folder that is read anyway"))
@@ -194,7 +196,7 @@ def list_images(root: Path) -> Listing:
             waiting.append((name + "/", entry.path, (*above, real)))
     listing.files.sort(key=lambda file: file.id)
     listing.folders.sort()
-    listing.skipped.sort(key=lambda one: one.path)
+    listing.skipped.sort(key=lambda file: file.path)
     return listing
 
 
@@ -204,7 +206,7 @@ def describe_file(path: str, name: str) -> FoundFile | Skipped:
         state = os.stat(path)
     except OSError as error:
         return Skipped(printable(path), "broken link" if os.path.islink(path) else os_reason(error))
-    if not stat.S_ISREG(state.st_mode):  # opening a named pipe would wait for ever
+    if not stat.S_ISREG(state.st_mode):  # opening a named pipe would block forever
         return Skipped(printable(path), "not a regular file")
     try:
         path.encode("utf-8")
@@ -218,11 +220,11 @@ def _add_file(listing: Listing, entry: os.DirEntry[str], name: str, endings: fro
     if ending and ending not in endings:
         listing.others[printable(ending)] += 1
         return
-    found = describe_file(entry.path, name)
-    if isinstance(found, FoundFile):
-        listing.files.append(found)
+    file = describe_file(entry.path, name)
+    if isinstance(file, FoundFile):
+        listing.files.append(file)
     else:
-        listing.skipped.append(found)
+        listing.skipped.append(file)
 
 
 def _is_hidden(name: str) -> bool:
@@ -233,8 +235,8 @@ def _inside(path: str, folder: str) -> bool:
     return Path(path).is_relative_to(folder)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(first: Path, second: Path) -> bool:
     try:
-        return one.samefile(other)
+        return first.samefile(second)
     except OSError:
-        return one == other
+        return first == second

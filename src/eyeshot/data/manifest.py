@@ -1,7 +1,7 @@
-"""What decisions amount to: how each image stands, the manifest, and where decisions of two people contradict.
+"""The effect of decisions: the state of each image, the manifest, and contradictions between two people.
 
-The manifest is the image table after decisions. It is computed each time; no file of the user is touched. The review
-page asks for single images, by the same rules.
+The manifest is the image table after decisions. It is computed on demand, and no file of the user is changed. The
+review page looks up single images by the same rules.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from eyeshot.data.table import ImageTable
 
 Winner = Literal["mine", "theirs", "newer"]
 WINNERS: tuple[Winner, ...] = get_args(Winner)
-# One decision about many images is given again for those that nobody disagrees about.
+# When such a decision loses for some of its images, it is made again for the images without disagreement.
 BY_IMAGE = frozenset({"drop", "drop-both", "keep", "relabel"})
-# What these say about a pair of images.
-PAIRS = {"group": "copies", "keep-one": "copies", "not-copy": "no copies"}
+# What these kinds say about a pair of images.
+PAIRS = {"group": "duplicates", "keep-one": "duplicates", "not-copy": "not duplicates"}
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What is left of an image table, under which labels.
+    """An image table after decisions.
 
     Attributes:
-        table: the images that stay, sorted by id, with their labels after decisions.
-        given: the label that each of these has in the files; None where it has none.
-        left_out: the images that decisions leave out, as they lie in the files.
-        decided: id of the decision that left each of these out.
-        gone: active decisions of whose images none is in the table.
+        table: the remaining images, sorted by id, with their labels after decisions.
+        given: the label of each remaining image in the files; None without a label.
+        left_out: the images that decisions leave out, with their labels in the files.
+        decided: for each of these, the id of the decision that left it out.
+        gone: active decisions none of whose images is in the table.
         notes: what a person should know, in sentences.
     """
 
@@ -51,18 +51,18 @@ class Manifest:
 
     @property
     def relabelled(self) -> int:
-        """How many of the images that stay have another label than in the files."""
+        """Number of remaining images whose label differs from the files."""
         return sum(now != given for now, given in zip(self.table.frame["label"], self.given, strict=True))
 
 
 @dataclass(slots=True)
 class Standing:
-    """How an image stands after decisions.
+    """The state of an image after decisions.
 
     Attributes:
-        left_out: id of the decision that leaves it out; None where it stays.
-        label: its label now.
-        kept: a person looked and kept it.
+        left_out: id of the decision that leaves it out; None if it stays.
+        label: its current label.
+        kept: a person reviewed and kept it.
     """
 
     left_out: str | None
@@ -71,12 +71,12 @@ class Standing:
 
 
 class DecisionState:
-    """What decisions amount to for each image: they are taken one at a time, and looked up by image or finding.
+    """Applies decisions one at a time, and looks up the state by image or finding.
 
     Args:
-        contents: content key of each image, N.
-        labels: its label in the files; None where it has none.
-        in_test: it is a test image, of which a keep-one neither keeps nor leaves out any; None: all are of training.
+        contents: content key of each of N images.
+        labels: label of each image in the files; None without a label.
+        in_test: whether each image is a test image, which keep-one ignores; None: all are training images.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class DecisionState:
         self._kept_rows: dict[str, int | None] = {}
 
     def take(self, decisions: Iterable[Decision]) -> list[Decision]:
-        """Add decisions, those known already aside; returns those that changed something, of an undo what it undoes."""
+        """Add decisions that are not known yet; returns the decisions that took effect or, for an undo, lost it."""
         changed = []
         for decision in decisions:
             if decision.id in self.by_id:
@@ -115,15 +115,15 @@ class DecisionState:
         return changed
 
     def about(self, content: str) -> list[Decision]:
-        """The decisions about a content that count, in the order in which they take effect."""
+        """The active decisions about a content key, in the order in which they take effect."""
         return [decision for decision in self._about.get(content, ()) if decision.id not in self.undone]
 
     def of_finding(self, finding: str) -> list[Decision]:
-        """The decisions that count and were made on the review page about a finding."""
+        """The active decisions that were made about a finding on the review page."""
         return [decision for decision in self._of_finding.get(finding, ()) if decision.id not in self.undone]
 
     def rows_meant(self, decision: Decision) -> list[int]:
-        """The images that a decision is about."""
+        """The images that a decision applies to."""
         return [
             row
             for content in dict.fromkeys(decision.images)
@@ -132,7 +132,7 @@ class DecisionState:
         ]
 
     def standing(self, row: int) -> Standing:
-        """How an image stands. The last decision about it decides; classes are merged in the end."""
+        """The state of an image. The last decision about it wins; classes are merged at the end."""
         standing = Standing(None, self._labels[row], False)
         for decision in self.about(self._contents[row]):
             if not self._is_meant(row, decision):
@@ -158,7 +158,7 @@ class DecisionState:
         return self._in_test is not None and self._in_test[row]
 
     def _kept_row(self, decision: Decision) -> int | None:
-        """The file that a keep-one keeps; where it is gone the next of its images, so that no picture is lost."""
+        """The file that a keep-one keeps; if it is gone, the next of its images, so that no picture is lost."""
         if decision.id not in self._kept_rows:
             label, files = decision.label, list[int]()
             for content in (decision.keep or "", *decision.images):
@@ -173,14 +173,14 @@ class DecisionState:
 
 
 def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
-    """Apply the decisions that count to an image table.
+    """Apply the active decisions to an image table.
 
-    They take effect in the order of their times. The last one about an image decides whether it stays and which
-    label it has; merged classes are merged in the end, so that a label given later goes along.
+    Decisions take effect in order of time. The last decision about an image determines whether it stays and which
+    label it has. Classes are merged at the end, so a label assigned later is merged too.
 
     Args:
         table: all usable images, labelled or not.
-        decisions: of `DecisionLog.read`; those about images that are not in the table change nothing.
+        decisions: from `DecisionLog.read`; decisions about images that are not in the table change nothing.
     """
     given: list[str | None] = table.frame["label"].to_list()
     state = DecisionState(table.contents, given)
@@ -192,14 +192,14 @@ def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     labels = pl.Series("label", [standing.label for standing in standings], dtype=pl.String)
     frame = table.frame.with_columns(labels)[stay]
     classes = tuple(sorted(set(frame["label"].drop_nulls())))
-    left = ImageTable(frame, classes, table.skipped, table.notes)
+    remaining = ImageTable(frame, classes, table.skipped, table.notes)
     return Manifest(
-        table=left,
+        table=remaining,
         given=tuple(given[row] for row in stay),
         left_out=table.frame[leave],
         decided=tuple(standings[row].left_out or "" for row in leave),
         gone=tuple(gone),
-        notes=tuple(_notes(table, left, gone, decisions)),
+        notes=tuple(_notes(table, remaining, gone, decisions)),
     )
 
 
@@ -207,21 +207,21 @@ def _order(decision: Decision) -> tuple[datetime, str]:
     return decision.order
 
 
-def _notes(table: ImageTable, left: ImageTable, gone: Sequence[Decision], decisions: Decisions) -> list[str]:
+def _notes(table: ImageTable, remaining: ImageTable, gone: Sequence[Decision], decisions: Decisions) -> list[str]:
     notes = []
     if gone:
         notes.append(
-            f"{len(gone)} of {len(decisions.active)} decisions are about images that are not here (moved away or "
-            "changed); they are kept and count again when the images are back."
+            f"{len(gone)} of {len(decisions.active)} decisions are about images that are missing (moved or changed); "
+            "they are kept and apply again when the images are back."
         )
-    empty = [name for name in table.classes if name not in left.classes]
-    if empty and left.classes:
+    empty = [name for name in table.classes if name not in remaining.classes]
+    if empty and remaining.classes:
         names = ", ".join(map(repr, empty[:5])) + (", …" if len(empty) > 5 else "")
         notes.append(f"Classes without an image after decisions: {names}.")
-    for alike in similar_classes(left.classes):
+    for alike in similar_classes(remaining.classes):
         options = " ".join(f"--class {shlex.quote(name)}" for name in alike)
         notes.append(
-            f"Classes {', '.join(map(repr, alike))} differ only by case or Unicode form. If they are one: "
+            f"Classes {', '.join(map(repr, alike))} differ only by case or Unicode form. To merge them: "
             f"eyeshot decisions add merge-classes {options} --label {shlex.quote(alike[0])}"
         )
     return notes
@@ -237,12 +237,12 @@ def similar_classes(classes: Sequence[str]) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two decisions, of which only one can count.
+    """Two decisions that cannot both take effect.
 
     Attributes:
-        mine: the decision that is there.
-        theirs: the one that would be merged.
-        images: content keys of the images that both are about; of merge-classes none.
+        mine: the stored decision.
+        theirs: the decision to be merged.
+        images: content keys of the images that both apply to; empty for merge-classes.
     """
 
     mine: Decision
@@ -250,24 +250,24 @@ class Contradiction:
     images: tuple[str, ...]
 
     def words(self) -> str:
-        """Which images, what each side says, and who said it when."""
+        """The images, the decision of each side, its author and its time."""
         names = [_name(content, (self.mine, self.theirs)) for content in self.images[:3]]
         if not self.images:
             names = [f"class {name}" for name in self.mine.classes if name in self.theirs.classes]
         more = len(self.images) - 3
-        what = ", ".join(names) + (f" and {more} more" if more > 0 else "")
-        return f"{what}: mine {_verdict(self.mine)}; theirs {_verdict(self.theirs)}"
+        images = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+        return f"{images}: mine {_verdict(self.mine)}; theirs {_verdict(self.theirs)}"
 
 
 def find_contradictions(mine: Decisions, theirs: Decisions) -> list[Contradiction]:
-    """Pairs of decisions about the same images that cannot both count, in an order that follows from `mine`.
+    """Pairs of decisions about the same images that cannot both take effect, in the order of `mine`.
 
-    An image is left out by one side and stays by the other, it gets two labels, one side keeps its label and the
-    other gives it a new one, images are copies and no copies, or a class is merged into two.
+    One side leaves an image out and the other keeps it, the sides assign different labels, one side keeps the label
+    and the other changes it, images are duplicates and not duplicates, or a class is merged into two classes.
 
     Args:
-        mine: decisions that are there.
-        theirs: decisions that would be merged.
+        mine: stored decisions.
+        theirs: decisions to be merged.
     """
     images: dict[tuple[str, str], list[str]] = defaultdict(list)
     for content, mine_id, theirs_id in [*_about_images(mine, theirs), *_about_pairs(mine, theirs)]:
@@ -277,33 +277,33 @@ def find_contradictions(mine: Decisions, theirs: Decisions) -> list[Contradictio
         for second in _own(theirs, mine, {"merge-classes"}):
             if first.label != second.label and set(first.classes) & set(second.classes):
                 images[first.id, second.id] = []
-    found = [
+    contradictions = [
         Contradiction(mine.by_id[mine_id], theirs.by_id[theirs_id], tuple(contents))
         for (mine_id, theirs_id), contents in images.items()
     ]
-    return sorted(found, key=lambda contradiction: (contradiction.mine.order, contradiction.theirs.order))
+    return sorted(contradictions, key=lambda contradiction: (contradiction.mine.order, contradiction.theirs.order))
 
 
 def settle(
     mine: Decisions, theirs: Decisions, choose: Callable[[Contradiction], Winner], *, author: str | None = None
 ) -> tuple[list[Decision], Counter[Winner]]:
-    """The decisions that make one side of each contradiction count; nothing is stored.
+    """Decisions that settle each contradiction in favour of one side; nothing is stored.
 
-    The other side is undone. Where it is about further images one by one, it is given again for those, in the name of
-    its author and with its time.
+    The losing decision is undone. If it also applies to other images, it is made again for those, with its author and
+    time.
 
     Args:
-        mine: decisions that are there.
-        theirs: decisions that would be merged.
-        choose: which side counts; "newer" is the decision with the later time.
+        mine: stored decisions.
+        theirs: decisions to be merged.
+        choose: the winning side; "newer" is the decision with the later time.
         author: who settles.
 
     Returns:
-        undos and decisions given again, and how often "mine" and "theirs" count.
+        the undos and repeated decisions, and how often "mine" and "theirs" won.
     """
     settled: list[Decision] = []
     counts: Counter[Winner] = Counter()
-    # An image may have several decisions of one side: where the last is undone, the one before it is looked at.
+    # An image may have several decisions of one side: when the last is undone, the previous one is compared.
     while contradictions := find_contradictions(mine, theirs):
         lost: dict[str, tuple[Decision, Decision, set[str]]] = {}
         for contradiction in contradictions:
@@ -312,34 +312,34 @@ def settle(
                 winner = "mine" if contradiction.mine.order > contradiction.theirs.order else "theirs"
             counts[winner] += 1
             sides = (contradiction.theirs, contradiction.mine)
-            loser, kept = sides if winner == "mine" else sides[::-1]
-            lost.setdefault(loser.id, (loser, kept, set()))[2].update(contradiction.images)
-        made = []
-        for loser, kept, contents in lost.values():
-            reason = f"merge: {kept.id[:8]} of {kept.author} counts instead"
-            made.append(undo_of(loser, author=author, reason=reason))
-            rest = tuple(content for content in dict.fromkeys(loser.images) if content not in contents)
-            if loser.kind in BY_IMAGE and rest:
-                names = tuple(_name(content, (loser,)) for content in rest) if _named_one_by_one(loser) else ()
-                made.append(loser.model_copy(update={"id": uuid.uuid4().hex, "images": rest, "names": names}))
-        settled += made
-        mine, theirs = ordered([*mine.stored, *made]), ordered([*theirs.stored, *made])
+            loser, winner_decision = sides if winner == "mine" else sides[::-1]
+            lost.setdefault(loser.id, (loser, winner_decision, set()))[2].update(contradiction.images)
+        settling = []
+        for loser, winner_decision, contents in lost.values():
+            reason = f"merge: {winner_decision.id[:8]} of {winner_decision.author} counts instead"
+            settling.append(undo_of(loser, author=author, reason=reason))
+            undisputed = tuple(content for content in dict.fromkeys(loser.images) if content not in contents)
+            if loser.kind in BY_IMAGE and undisputed:
+                names = tuple(_name(content, (loser,)) for content in undisputed) if _named_one_by_one(loser) else ()
+                settling.append(loser.model_copy(update={"id": uuid.uuid4().hex, "images": undisputed, "names": names}))
+        settled += settling
+        mine, theirs = ordered([*mine.stored, *settling]), ordered([*theirs.stored, *settling])
     return settled, counts
 
 
-def _own(decisions: Decisions, other: Decisions, kinds: Iterable[str]) -> list[Decision]:
-    """Decisions that count and that the other side does not know."""
-    return [decision for decision in decisions.active if decision.kind in kinds and decision.id not in other.by_id]
+def _own(decisions: Decisions, other_side: Decisions, kinds: Iterable[str]) -> list[Decision]:
+    """Active decisions that the other side does not have."""
+    return [decision for decision in decisions.active if decision.kind in kinds and decision.id not in other_side.by_id]
 
 
 def _about_images(mine: Decisions, theirs: Decisions) -> Iterable[tuple[str, str, str]]:
-    """Content and the ids of both decisions, where an image stands otherwise for each side."""
+    """(content, id of mine, id of theirs) for each image whose state differs between the sides."""
     scopes: defaultdict[str, set[str]] = defaultdict(set)
     for decision in (*mine.active, *theirs.active):
         label = decision.given or (decision.label if decision.kind == "keep-one" else None)
         for content in decision.images:
             scopes[content].update([] if label is None else [label])
-    # Nobody reads the images here: they stand for the labels that decisions name, or for any label.
+    # The images are not read here. Each row stands for a label that decisions name, or for any label.
     no_label: list[str | None] = [None]
     rows = [(content, label) for content, named in scopes.items() for label in [*sorted(named)] or no_label]
     contents, labels = [content for content, _ in rows], [label for _, label in rows]
@@ -352,11 +352,11 @@ def _about_images(mine: Decisions, theirs: Decisions) -> Iterable[tuple[str, str
         standings = [state.standing(row) for state in states]
         if not _disagree(standings[0], standings[1], label):
             continue
-        said = [[decision for decision in state.about(content) if decision.given in (None, label)] for state in states]
-        first, second = (_saying(standing, decisions) for standing, decisions in zip(standings, said, strict=True))
+        about = [[decision for decision in state.about(content) if decision.given in (None, label)] for state in states]
+        first, second = (_saying(standing, decisions) for standing, decisions in zip(standings, about, strict=True))
         if first is None or second is None or first.id in theirs.by_id or second.id in mine.by_id:
             continue
-        # Of copies one was kept, whatever its label is.
+        # A keep-one keeps the image, whatever its label is, so the labels do not contradict.
         kept_alone = "keep-one" in (first.kind, second.kind)
         if not (kept_alone and all(standing.left_out is None for standing in standings)):
             yield content, first.id, second.id
@@ -372,7 +372,7 @@ def _disagree(mine: Standing, theirs: Standing, label: str | None) -> bool:
 
 
 def _saying(standing: Standing, decisions: Sequence[Decision]) -> Decision | None:
-    """The decision that an image stands as it does by: the last one about whether it stays, or about its label."""
+    """The decision that determines the state of an image: the last about keeping it, or about its label."""
     if standing.left_out is not None:
         return next((decision for decision in decisions if decision.id == standing.left_out), None)
     kinds = ("keep", "relabel") if any(d.kind in ("keep", "relabel") for d in decisions) else ("keep-one",)
@@ -380,17 +380,17 @@ def _saying(standing: Standing, decisions: Sequence[Decision]) -> Decision | Non
 
 
 def _about_pairs(mine: Decisions, theirs: Decisions) -> Iterable[tuple[str, str, str]]:
-    """Content and the ids of both decisions, where images are copies for one side and none for the other."""
-    others: defaultdict[str, list[Decision]] = defaultdict(list)
+    """(content, id of mine, id of theirs) for images that are duplicates for one side but not for the other."""
+    their_decisions: defaultdict[str, list[Decision]] = defaultdict(list)
     for decision in _own(theirs, mine, PAIRS):
         for content in dict.fromkeys(decision.images):
-            others[content].append(decision)
+            their_decisions[content].append(decision)
     for decision in _own(mine, theirs, PAIRS):
         shared: defaultdict[str, list[str]] = defaultdict(list)
         for content in dict.fromkeys(decision.images):
-            for other in others.get(content, ()):
-                if PAIRS[other.kind] != PAIRS[decision.kind]:
-                    shared[other.id].append(content)
+            for their_decision in their_decisions.get(content, ()):
+                if PAIRS[their_decision.kind] != PAIRS[decision.kind]:
+                    shared[their_decision.id].append(content)
         for name, contents in shared.items():
             if len(contents) > 1:
                 yield from ((content, decision.id, name) for content in contents)
@@ -401,7 +401,7 @@ def _named_one_by_one(decision: Decision) -> bool:
 
 
 def _name(content: str, decisions: Iterable[Decision]) -> str:
-    """What a file was called when somebody decided about it; the beginning of its content key where that is unknown."""
+    """The name of a file at the time of a decision; the beginning of its content key if the name is unknown."""
     for decision in decisions:
         if content in decision.images and _named_one_by_one(decision):
             return decision.names[decision.images.index(content)]

@@ -1,4 +1,4 @@
-"""`export_manifest()`: the images that are left after decisions, for any other program."""
+"""`export_manifest()`: exports the images that remain after decisions for other programs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from eyeshot.data.split import SPLIT_FILE, read_split
 
 @dataclass(frozen=True, eq=False)
 class ExportedManifest:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
-        manifest: the images that stay.
-        n_images: how many there were before decisions.
-        n_decisions: how many decisions count.
-        split: the file whose parts stand in the CSV; None where there is none.
-        linked: "links" or "copies", as was made; None where no folder was asked for.
+        manifest: the remaining images.
+        n_images: number of images before decisions.
+        n_decisions: number of active decisions.
+        split: the split file whose parts are in the CSV; None without a split.
+        linked: "links" or "copies", whichever was made; None if no folder was requested.
         notes: what a person should know, in sentences.
     """
 
@@ -49,50 +49,50 @@ def export_manifest(
     split: bool | str | Path = True,
     progress: Progress | bool | None = None,
 ) -> ExportedManifest:
-    """Give the cleaned set to another program: a CSV file, a folder of links or copies, or both.
+    """Export the cleaned images for another program: a CSV file, a folder of links or file copies, or both.
 
     Args:
-        train: folder of images; None: what eyeshot.toml says.
-        csv: file to write: path, label, id, label in the files, content and, where there is a split, the part.
-        links: new or empty folder that gets one folder of links per class; originals stay.
-        copies: copy the files there instead.
+        train: folder of images; None: the folder in eyeshot.toml.
+        csv: file to write: path, label, id, label in the files, content and, with a split, the part.
+        links: new or empty folder that gets one folder of links per class; originals stay in place.
+        copies: copy the files instead of linking.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        decisions: apply the project's decisions.jsonl where there is one, or those of a file.
-        split: write the parts of the project's split.json where there is one, or those of a file.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        decisions: True: apply the project's decisions.jsonl if it exists; or the file to apply.
+        split: True: write the parts of the project's split.json if it exists; or the file to use.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
-        InputError: nothing to write, or a folder or file that cannot be used.
-        StorageError: the disk is full, or a place cannot be written.
+        InputError: there is nothing to write, or a folder or file cannot be used.
+        StorageError: the disk is full, or a file cannot be written.
     """
     if csv is None and links is None:
         raise InputError("Nothing to write: give --csv FILE, --links DIR or both.")
     if copies and links is None:
-        raise InputError("--copies says how --links DIR is made: give that too.")
+        raise InputError("--copies needs --links DIR, got no --links. Add it.")
     sources = find_project().sources(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
     log, divided = project_file(decisions, DECISIONS_FILE), project_file(split, SPLIT_FILE)
     parts_of = None if divided is None or csv is None else read_split(divided)
-    with shown_progress(progress) as shown:
-        table = read_labelled(sources, cache=find_workspace().cache, progress=shown, flat_too=True)
-        known = Decisions() if log is None else DecisionLog(log).read()
-        manifest = compute_manifest(table, known)
+    with shown_progress(progress) as report_progress:
+        table = read_labelled(sources, cache=find_workspace().cache, progress=report_progress, flat_too=True)
+        stored_decisions = Decisions() if log is None else DecisionLog(log).read()
+        manifest = compute_manifest(table, stored_decisions)
         if csv is not None:
             parts = None
             if parts_of is not None:
                 parts = [None if part is None else str(part) for part in parts_of.of(manifest.table)]
             write_csv(manifest, Path(csv), parts=parts)
-        made = None
+        linked = None
         if links is not None:
-            shown(0, 0, "linking files")
-            made = write_links(manifest, Path(links), sources=(sources["train"],), copies=copies)
+            report_progress(0, 0, "linking files")
+            linked = write_links(manifest, Path(links), sources=(sources["train"],), copies=copies)
     return ExportedManifest(
         manifest=manifest,
         n_images=len(table),
-        n_decisions=len(known.active),
+        n_decisions=len(stored_decisions.active),
         split=None if parts_of is None else divided,
-        linked=made,
-        notes=(*bad_lines(known), *manifest.notes),
+        linked=linked,
+        notes=(*bad_lines(stored_decisions), *manifest.notes),
     )

@@ -1,4 +1,4 @@
-"""Decoded images, once, in a memory-mapped store keyed by content."""
+"""Images are decoded once and kept in a memory-mapped store, keyed by content."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from eyeshot.data.table import ImageTable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-COPY_BYTES = 1 << 30  # up to here rows are copied to memory, beyond they are read when asked for
+COPY_BYTES = 1 << 30  # up to this size rows are copied to memory; beyond it they are read on access
 
 
 class PixelRows(Protocol):
-    """What can be read like an array uint8 (n, S, S, 3): an array, a memory map, or rows of one."""
+    """Anything that reads like an array uint8 (n, S, S, 3): an array, a memory map, or rows of a memory map."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ class PixelRows(Protocol):
 
 
 class StoredRows:
-    """Rows of a memory map in an order of their own; only what is asked for is read."""
+    """Rows of a memory map in any order; only the accessed rows are read."""
 
     def __init__(self, stored: NDArray[np.uint8], positions: NDArray[np.int64]) -> None:
         self._stored = stored
@@ -61,11 +61,11 @@ class StoredRows:
         return len(self._positions)
 
     def __getitem__(self, index: Any, /) -> Any:
-        rows, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
-        chosen = np.asarray(self._stored[self._positions[rows]])
-        if not rest:
-            return chosen
-        return chosen[rest] if chosen.ndim < len(self.shape) else chosen[(slice(None), *rest)]
+        rows, inner_index = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
+        selected = np.asarray(self._stored[self._positions[rows]])
+        if not inner_index:
+            return selected
+        return selected[inner_index] if selected.ndim < len(self.shape) else selected[(slice(None), *inner_index)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self._stored[self._positions], dtype=dtype)
@@ -76,11 +76,11 @@ class Pixels:
     """Decoded images.
 
     Attributes:
-        images: uint8 (n, S, S, 3), RGB, 0-255, read by index. Neighbours in the store come as a view of the
-            memory map, up to 1 GiB as a copy, more as `StoredRows`, which read what is asked for.
-        rows: int64 (n,), which rows of the table they are.
+        images: uint8 (n, S, S, 3), RGB, 0-255, read by index. Consecutive rows of the store are a view of the
+            memory map; other rows are a copy up to 1 GiB, and `StoredRows`, read on access, beyond.
+        rows: int64 (n,), their rows in the table.
         keys: n content keys.
-        skipped: what could not be decoded.
+        skipped: images that cannot be decoded.
     """
 
     images: PixelRows
@@ -96,7 +96,7 @@ class PixelStore:
     """Decodes each image once, at one geometry, and keeps the pixels on disk.
 
     Args:
-        cache: folder of all caches; the pixels get their own below it.
+        cache: folder of all caches; the pixels get a subfolder.
         geometry: size and fit.
 
     Raises:
@@ -110,7 +110,7 @@ class PixelStore:
         self._rows = ArrayCache(self.folder, shape=(side, side, 3), dtype="uint8")
 
     def missing(self, table: ImageTable, rows: Sequence[int] | NDArray[np.int64]) -> int:
-        """How many images `load` would have to decode."""
+        """Number of images that `load` would have to decode."""
         return len(self._rows.to_compute([table.contents[row] for row in rows]))
 
     def load(
@@ -121,22 +121,22 @@ class PixelStore:
         workers: int | None = None,
         progress: Progress = SILENT,
     ) -> Pixels:
-        """The pixels of some rows of a table; what is not stored yet is decoded first.
+        """The pixels of some rows of a table; missing images are decoded first.
 
-        A killed run loses at most the last few seconds. Equal files share one stored row.
+        A killed run loses at most the last few seconds. Identical files share a stored row.
 
         Args:
             table: the images.
-            rows: positions in the table, in any order; the result keeps it.
+            rows: positions in the table, in any order; the result keeps the order.
             workers: threads that decode.
-            progress: told how many images are ready.
+            progress: called with the number of images that are ready.
 
         Raises:
             StorageError: the disk is full.
         """
-        wanted = np.asarray(rows, dtype=np.int64)
-        keys = [table.contents[row] for row in wanted]
-        paths = [table.paths[row] for row in wanted]
+        requested = np.asarray(rows, dtype=np.int64)
+        keys = [table.contents[row] for row in requested]
+        paths = [table.paths[row] for row in requested]
 
         def decode_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
             todo = [(keys[position], paths[position]) for position in positions]
@@ -145,12 +145,12 @@ class PixelStore:
 
         failed = self._rows.get_or_compute(keys, decode_missing, progress=progress)
         good = [position for position, key in enumerate(keys) if key not in failed]
-        kept = tuple(keys[position] for position in good)
+        good_keys = tuple(keys[position] for position in good)
         bad = [position for position, key in enumerate(keys) if key in failed]
         return Pixels(
-            images=self._open(kept),
-            rows=wanted[good],
-            keys=kept,
+            images=self._open(good_keys),
+            rows=requested[good],
+            keys=good_keys,
             skipped=tuple(Skipped(paths[position], failed[keys[position]]) for position in bad),
         )
 

@@ -1,4 +1,4 @@
-"""Policies: many decisions at once, by a rule that is data, with a guard for small classes."""
+"""Policies: rules, defined as data, that make many decisions at once, with a guard for small classes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from eyeshot.data.manifest import Manifest
 
 @dataclass(frozen=True)
 class Policy:
-    """What to do with every copy group of a sort.
+    """What to do with every duplicate group of one type.
 
     Attributes:
-        name: on the command line.
-        kind: of the decisions that it makes.
-        groups: which copy groups it is for: those under one label, or those under several.
-        description: in words.
+        name: name on the command line.
+        kind: kind of the decisions that it makes.
+        groups: the duplicate groups that it applies to, by the number of their labels.
+        description: one sentence for help texts.
     """
 
     name: str
@@ -32,20 +32,27 @@ class Policy:
 
 
 POLICIES = (
-    Policy("keep-one", "keep-one", "one label", "of copies under one label, the largest stays (pixels, then bytes)"),
-    Policy("drop-both", "drop-both", "several labels", "copies under several labels go, since no label is sure"),
-    Policy("group", "group", "any", "copies stay, and stay together in every split"),
+    Policy(
+        "keep-one", "keep-one", "one label", "of duplicates under one label, the largest stays (pixels, then bytes)"
+    ),
+    Policy(
+        "drop-both",
+        "drop-both",
+        "several labels",
+        "duplicates under several labels are dropped, because no label is certain",
+    ),
+    Policy("group", "group", "any", "duplicates stay, and stay together in every split"),
 )
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A group that a policy left alone, since a class would have become too small.
+    """A group that a policy did not touch, because a class would have become too small.
 
     Attributes:
         names: ids of its images.
         label: the class.
-        left: how many images the class would have kept.
+        left: number of images that the class would have kept.
     """
 
     names: tuple[str, ...]
@@ -57,13 +64,13 @@ def find_policy(name: str) -> Policy:
     """A policy by its name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such policy.
     """
     for policy in POLICIES:
         if policy.name == name:
             return policy
-    known = ", ".join(policy.name for policy in POLICIES)
-    raise InputError(f"--policy must be one of {known}, got {name!r}.")
+    names = ", ".join(policy.name for policy in POLICIES)
+    raise InputError(f"--policy must be one of {names}, got {name!r}.")
 
 
 def decide_by_policy(
@@ -78,13 +85,13 @@ def decide_by_policy(
     """The decisions of a policy; nothing is stored.
 
     Args:
-        manifest: what is left so far, so that a policy applied twice decides nothing new.
-        groups: int64 (N,), equal for copies among the images of the manifest.
-        known: decisions that there are already; the same ones are not made again.
-        min_per_class: no class may get fewer images than this by the policy; one that has fewer loses none.
+        manifest: the images after earlier decisions, so that applying a policy twice decides nothing new.
+        groups: int64 (N,), equal for duplicates among the images of the manifest.
+        known: existing decisions, which are not made again.
+        min_per_class: the policy leaves every class at least this many images; a smaller class loses none.
 
     Returns:
-        decisions, and the groups that `min_per_class` stopped, both in an order that follows from content.
+        decisions, and the groups that `min_per_class` stopped, both in an order that depends on content only.
 
     Raises:
         InputError: `min_per_class` is below 1.
@@ -123,7 +130,7 @@ def decide_by_policy(
             continue
         images = tuple(dict.fromkeys(contents[row] for row in rows))
         if policy.kind == "group" and (len(images) < 2 or (policy.kind, frozenset(images)) in already):
-            continue  # equal bytes stay together anyway
+            continue  # identical files always stay together
         keep = images[0] if policy.kind == "keep-one" else None
         decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=command, author=author))
         counts.subtract(lost_of_class)

@@ -1,4 +1,4 @@
-"""Which images a command or public function is about: what was given and, where nothing was, what the project says."""
+"""The images of a command or public function: its arguments, with the project's settings as defaults."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def project_data(
     seed: int = 0,
     **columns: Any,
 ) -> DataConfig:
-    """The images of a call in this project; everything about them that can be checked before a file is read, is.
+    """The data configuration of a call in this project, checked as far as possible without reading images.
 
     Args:
-        train, test: folders that were given.
-        use_test: test images are read: those of the project where none were given.
-        decisions, split: True: the project's file where there is one; False: none; a path: this file.
+        train, test: the folders of the call; None: those of the project.
+        use_test: read test images; None for `test` means those of the project.
+        decisions, split: True: the project's file if it exists; False: none; a path: this file.
         fold, val, val_share, seed: see `DataConfig`.
         **columns: `labels`, `path_column`, `label_column`, `image_root`.
 
     Raises:
-        InputError: no training images, a use of test images that the rules do not allow, or as `check_data`.
+        InputError: there are no training images, the rules forbid this use of test images, or as `check_data`.
     """
     project = find_project()
     sources = project.sources(train, test, **columns)
@@ -64,13 +64,13 @@ def project_data(
 
 
 def read_labelled(sources: Mapping[str, Any], *, cache: Path, progress: Progress, flat_too: bool = False) -> ImageTable:
-    """The training images of `Project.sources`, as they lie in the files: before decisions, without roles.
+    """The training images of `Project.sources` as they are in the files: before decisions, without roles.
 
     Args:
-        sources: see there.
-        cache: folder that keeps hashes and headers.
-        progress: told how many files are read.
-        flat_too: take a folder without class folders and without a CSV for unlabelled images.
+        sources: the result of `Project.sources`.
+        cache: folder of cached hashes and headers.
+        progress: called with the number of files read.
+        flat_too: accept a folder without class folders and without a CSV as unlabelled images.
 
     Raises:
         InputError: as `read_images`.

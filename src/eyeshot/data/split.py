@@ -1,6 +1,6 @@
-"""Hold out images, divide them into folds, and keep the parts of a whole team in one file.
+"""Holds out images, divides them into folds, and stores the split in a file that a team can share.
 
-All goes by the hash of the content and by duplicate groups: the same images for the same seed, whatever their names.
+Splits depend on content hashes and duplicate groups only: the same seed gives the same images, whatever their names.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Rows = NDArray[np.int64]
 LARGEST_SHARE = 0.9
 ALWAYS_TRAIN = -1
 SPLIT_FILE = "split.json"
+# As a share of the way from the accuracy of the most frequent class to 1. A classifier below it has learned too little
+# to show an effect of duplicates.
 LEAST_SKILL = 0.05
-"""Of the way from the most frequent class to no error at all; readers below it say nothing about copies."""
 Part = Literal["val", "train"] | Annotated[int, Field(ge=0)]
 
 
@@ -36,17 +37,17 @@ def hold_out(
     seed: int,
     order: Sequence[float] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Divide a table into training and validation images, by class, copy groups whole.
+    """Divide a table into training and validation images, class by class, with whole duplicate groups.
 
-    Of every class about `share` is held out, and at least one image where the class has two images that are
-    no copies. At least one image of every class stays in training.
+    About `share` of every class is held out, and at least one image if the class has two images that are not
+    duplicates. At least one image of every class stays in training.
 
     Args:
         table: the images.
-        groups: int64 (N,), the copy group of each image, of `copy_groups`; None: equal bytes only.
-        share: of the images, to hold out; above 0, at most 0.9.
-        seed: another seed, other images.
-        order: of each image; those with the smallest numbers are held out first. None: a hash of (seed, content).
+        groups: int64 (N,), the duplicate group of each image, from `copy_groups`; None: equal bytes only.
+        share: share of the images to hold out; above 0, at most 0.9.
+        seed: seed of the choice.
+        order: a number per image; the smallest are held out first. None: a hash of (seed, content).
 
     Returns:
         Training rows and validation rows, both ascending, int64.
@@ -63,48 +64,48 @@ def hold_out(
     for row, group in enumerate(copy_groups(table) if groups is None else groups):
         members[int(group)].append(row)
     order = content_hashes(table.contents, seed) if order is None else order
-    # A group's place follows from its first content: copies that come in later rarely move it.
+    # The place of a group depends on its smallest hash, so duplicates that are added later rarely move it.
     waiting = sorted(members.values(), key=lambda rows: min(order[row] for row in rows))
     total = dict(zip(*map(np.ndarray.tolist, np.unique(labels, return_counts=True)), strict=True))
-    wanted = {label: int(share * count + 0.5) for label, count in total.items()}
-    held: dict[int, int] = dict.fromkeys(total, 0)
+    target_count = {label: int(share * count + 0.5) for label, count in total.items()}
+    held_count: dict[int, int] = dict.fromkeys(total, 0)
     validation: list[int] = []
 
     def take(rows: list[int], *, over: bool) -> bool:
-        """Hold the group out if all classes in it have room; `over`: where a class has nothing yet."""
+        """Hold a group out if all its classes have room; `over`: only if one of them has nothing held out yet."""
         counts: dict[int, int] = defaultdict(int)
         for row in rows:
             counts[int(labels[row])] += 1
-        if any(held[label] + count >= total[label] for label, count in counts.items()):
+        if any(held_count[label] + count >= total[label] for label, count in counts.items()):
             return False
-        if over and not any(held[label] == 0 for label in counts):
+        if over and not any(held_count[label] == 0 for label in counts):
             return False
-        if not over and any(held[label] + count > wanted[label] for label, count in counts.items()):
+        if not over and any(held_count[label] + count > target_count[label] for label, count in counts.items()):
             return False
         for label, count in counts.items():
-            held[label] += count
+            held_count[label] += count
         validation.extend(rows)
         return True
 
-    left = [rows for rows in waiting if not take(rows, over=False)]
-    # Classes whose share is below one image or one group: the smallest group that training can spare.
-    for rows in sorted(left, key=len):
+    remaining = [rows for rows in waiting if not take(rows, over=False)]
+    # For classes whose share is below one image or one group, hold out the smallest group that training can spare.
+    for rows in sorted(remaining, key=len):
         take(rows, over=True)
     if not validation:
         raise InputError(
-            "Held-out images need a class with at least two images that are not copies of each other, got "
+            "Held-out images need a class with at least two images that are not duplicates of each other, got "
             f"{len(table)} images in {len(total)} classes without one. Add images or give --val DIR."
         )
-    chosen = np.zeros(len(table), dtype=bool)
-    chosen[validation] = True
-    return np.flatnonzero(~chosen).astype(np.int64), np.flatnonzero(chosen).astype(np.int64)
+    is_held_out = np.zeros(len(table), dtype=bool)
+    is_held_out[validation] = True
+    return np.flatnonzero(~is_held_out).astype(np.int64), np.flatnonzero(is_held_out).astype(np.int64)
 
 
 def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
-    """Choose `count` images, each class in its own share; one image more or less changes one of them.
+    """Choose `count` images, each class in proportion; one more or one fewer image changes only one choice.
 
-    Within a class the images with the smallest hash of (seed, content) are taken; the places are shared out
-    among classes by the divisor method of Sainte-Laguë (1910), whose shares never jump when a class grows.
+    Within a class the images with the smallest hash of (seed, content) are chosen. Places are divided among classes by
+    the divisor method of Sainte-Laguë (1910), whose shares never jump when a class grows.
 
     Returns:
         int64 (min(count, N),), ascending.
@@ -124,12 +125,12 @@ def sample_rows(table: ImageTable, count: int, *, seed: int) -> Rows:
         rows = np.flatnonzero(labels == label)
         ranked = sorted(rows.tolist(), key=lambda row: (order[row], ids[row]))
         rank[ranked] = (2.0 * np.arange(len(ranked)) + 1.0) / len(ranked)
-    chosen = np.lexsort((labels, rank))[:count]
-    return np.sort(chosen).astype(np.int64)
+    sample = np.lexsort((labels, rank))[:count]
+    return np.sort(sample).astype(np.int64)
 
 
 def content_hashes(contents: list[str], seed: int) -> list[int]:
-    """A number of each image that follows from the seed and its content alone; smaller ones are chosen first."""
+    """A number per image that depends only on the seed and its content; smaller numbers are chosen first."""
     return [xxhash.xxh3_64_intdigest(f"{seed}:{content}".encode("ascii")) for content in contents]
 
 
@@ -141,25 +142,24 @@ def make_folds(
     seed: int,
     small: bool = False,
 ) -> Rows:
-    """The fold of every image. Without copies each class differs by at most one image between two folds.
+    """Assign every image to a fold. Without duplicates, a class differs by at most one image between folds.
 
-    The largest copy groups are placed first, in the order of the hash of (seed, content), each into the fold that has
-    the fewest images of its classes. Names and order of the files do not matter.
+    The largest duplicate groups are placed first, then in the order of the hash of (seed, content), each into the fold
+    with the fewest images of its classes. Names and order of the files do not matter.
 
     Args:
         table: N images.
-        groups: int64 (N,), the copy group of each image, of `copy_groups`; None: equal bytes only.
-        folds: how many, at least 2.
-        seed: another seed, other folds.
-        small: classes with fewer groups than folds are allowed; their images train in every fold, and validate
-            in none.
+        groups: int64 (N,), the duplicate group of each image, from `copy_groups`; None: equal bytes only.
+        folds: number of folds, at least 2.
+        seed: seed of the assignment.
+        small: allow classes with fewer groups than folds; their images train in every fold and validate in none.
 
     Returns:
         int64 (N,), 0 to folds - 1; -1 for images that always train.
 
     Raises:
-        InputError: fewer than 2 folds, classes with fewer copy groups than folds, or copies under several labels
-            that tie a whole class into one fold.
+        InputError: fewer than 2 folds, classes with fewer duplicate groups than folds, or duplicates under several
+            labels that force a whole class into one fold.
     """
     if folds < 2:
         raise InputError(f"--folds must be at least 2, got {folds}.")
@@ -179,9 +179,9 @@ def make_folds(
     first = {group: min(order[row] for row in rows) for group, rows in members.items()}
     result = np.full(len(table), ALWAYS_TRAIN, dtype=np.int64)
     size_of = Counter(labels)
-    held: list[Counter[int]] = [Counter() for _ in range(folds)]
+    fold_counts: list[Counter[int]] = [Counter() for _ in range(folds)]
     total = [0] * folds
-    # Class by class: what does not divide evenly then goes to the folds that are smallest so far.
+    # Class by class, so that the remainder of a class goes to the folds that are smallest so far.
     label_of = {group: min(labels[row] for row in rows) for group, rows in members.items()}
     for group in sorted(members, key=lambda group: (-len(members[group]), label_of[group], first[group])):
         rows = members[group]
@@ -190,20 +190,20 @@ def make_folds(
             continue
 
         def load(fold: int, counts: Counter[int] = counts) -> tuple[float, int, int]:
-            # In shares of each class: where a group has two, the rare one decides.
-            own = sum(held[fold][label] / size_of[label] for label in sorted(counts))
+            # Measured in shares of each class, so in a group with two classes the rarer class decides.
+            own = sum(fold_counts[fold][label] / size_of[label] for label in sorted(counts))
             return own, total[fold], fold
 
         fold = min(range(folds), key=load)
         result[rows] = fold
-        held[fold].update(counts)
+        fold_counts[fold].update(counts)
         total[fold] += len(rows)
-    for fold, counts in enumerate(held):
+    for fold, counts in enumerate(fold_counts):
         for label, count in counts.items():
             if count == size_of[label] and label not in few:
                 raise InputError(
-                    f"Each fold must leave every class in training, but copies under several labels tie all {count} "
-                    f"images of {table.classes[label]!r} into fold {fold}. Try another --seed, or drop those copies: "
+                    f"Each fold must leave every class in training, but duplicates under several labels force all "
+                    f"{count} images of {table.classes[label]!r} into fold {fold}. Try another --seed, or drop them: "
                     "eyeshot decisions apply --policy drop-both."
                 )
     return result
@@ -220,22 +220,22 @@ def _too_few(table: ImageTable, groups_of: dict[int, set[int]], folds: int) -> s
     ways = [f"--folds {most}"] if most >= 2 else []
     ways.append("--small-classes train, which keeps such classes in training in every fold")
     return (
-        f"{folds} folds need at least {folds} images of every class that are no copies of each other; "
+        f"{folds} folds need at least {folds} images of every class that are not duplicates of each other; "
         f"{len(few)} of {len(groups_of)} classes have fewer: {listed}{', …' if len(few) > 5 else ''}. "
         f"Use {' or '.join(ways)}."
     )
 
 
 class Leakage(BaseModel):
-    """How much better a model seems in a plain random split than in this one.
+    """How much accuracy a plain random split adds because of duplicates.
 
     Attributes:
-        reader: what was read: "a linear head on ..." features or thumbnails.
-        images: how many were judged, each once in either split.
-        copies: how many images have a copy among these.
-        straddling: how many images have, in the plain split, a copy on the side that trains.
-        chance: share of right answers of the most frequent class alone.
-        plain, grouped: share of right answers.
+        reader: the classifier and its features: "a linear probe on ...".
+        images: number of judged images, each judged once in either split.
+        copies: number of images that have a duplicate among these.
+        straddling: number of images that have a duplicate in training under the plain split.
+        chance: accuracy of always answering the most frequent class.
+        plain, grouped: accuracy in the plain split, and with duplicate groups kept whole.
         gap_points: plain less grouped, in percentage points, with its 95 % interval.
     """
 
@@ -254,35 +254,35 @@ class Leakage(BaseModel):
 
     @property
     def bound_points(self) -> float:
-        """Points that copies can add at most: each image that has one in training answered right because of it."""
+        """Upper bound in points: every image with a duplicate in training is answered right because of it."""
         return 100 * self.straddling / self.images if self.images else 0.0
 
     @property
     def reader_tells(self) -> bool:
-        """The reader is clearly better than the most frequent class: one that learns nothing flatters nothing."""
+        """Whether the classifier clearly beats the most frequent class; otherwise it cannot show leakage."""
         return max(self.plain, self.grouped) - self.chance >= LEAST_SKILL * (1 - self.chance)
 
     def words(self) -> str:
-        """The figures in one sentence, and what they say."""
+        """The figures and what they mean, in sentences."""
         return (
-            f"Plain random split {100 * self.plain:.1f} %, copy groups whole {100 * self.grouped:.1f} %. "
-            f"{self._verdict()} Read by {self.reader}."
+            f"Plain random split {100 * self.plain:.1f} %, duplicate groups kept whole "
+            f"{100 * self.grouped:.1f} %. {self._verdict()} Measured with {self.reader}."
         )
 
     def _verdict(self) -> str:
         measured = f"{self.gap_points:+.1f} points (95 % interval {self.gap_low:+.1f} to {self.gap_high:+.1f})"
-        straddling = f"{self.straddling} of {self.images} images have a copy in training under the plain split"
+        straddling = f"{self.straddling} of {self.images} images have a duplicate in training under the plain split"
         if not self.straddling:
-            return f"No leakage: no image of {self.images} has a copy in training under the plain split."
+            return f"No leakage: none of {self.images} images has a duplicate in training under the plain split."
         at_most = f"{straddling}, so leakage is at most {_points(self.bound_points)} points"
         if not self.reader_tells:
             return (
-                f"How much leakage there is cannot be told: this reader is hardly better than naming the most "
+                f"Leakage could not be measured: this classifier is hardly better than always answering the most "
                 f"frequent class ({100 * self.chance:.1f} %). {at_most}."
             )
         if abs(self.gap_points) > self.bound_points:
-            return f"{at_most}; the measured difference of {measured} is beyond that, and therefore noise."
-        sure = "" if self.gap_low > 0 or self.gap_high < 0 else ", which cannot be told from none"
+            return f"{at_most}; the measured difference of {measured} is larger, so it is noise."
+        sure = "" if self.gap_low > 0 or self.gap_high < 0 else ", not distinguishable from none"
         return f"Leakage {measured}{sure}. {at_most}."
 
 
@@ -291,12 +291,12 @@ def _points(value: float) -> str:
 
 
 class LikeTest(BaseModel):
-    """How near a validation set that was chosen to resemble the test set comes to it.
+    """How well a validation set chosen to resemble the test set does resemble it.
 
     Attributes:
-        effective: effective number of training images under the weights of the test set.
-        auc_before: how well validation images chosen without regard to the test set are told from it; 0.5: not.
-        auc_after: the same for the chosen ones.
+        effective: effective number of training images under importance weights for the test set.
+        auc_before: AUC of a classifier between the test set and randomly chosen validation images; 0.5: alike.
+        auc_after: the same AUC for the chosen validation images.
         before_half, after_half: half of their 95 % intervals (Hanley and McNeil 1982).
     """
 
@@ -311,9 +311,9 @@ class LikeTest(BaseModel):
     def words(self) -> str:
         """The figures in one sentence."""
         return (
-            f"Like the test images: an effective number of {self.effective:.0f} training images; validation images are "
-            f"told from test images with an area of {self.auc_after:.2f} ± {self.after_half:.2f} (chosen by chance: "
-            f"{self.auc_before:.2f} ± {self.before_half:.2f}; 0.5 would be alike)."
+            f"Matched to the test images: effective number of training images {self.effective:.0f}; a classifier "
+            f"separates validation from test images with AUC {self.auc_after:.2f} ± {self.after_half:.2f} (chosen at "
+            f"random: {self.auc_before:.2f} ± {self.before_half:.2f}; 0.5: indistinguishable)."
         )
 
 
@@ -321,12 +321,12 @@ class Split(BaseModel):
     """`split.json`. Keys are only added until 1.0.
 
     Attributes:
-        parts: of each content key: "val" (held out of everything), the number of the fold that it validates in, or
+        parts: for each content key: "val" (held out of all folds), the number of the fold in which it validates, or
             "train" (trains in every fold).
         basis: what counts as duplicates.
-        counts: how many images each part has, by its name.
-        n_classes: how many classes they are of.
-        notes: sentences about images that have no part.
+        counts: number of images in each part.
+        n_classes: number of classes.
+        notes: sentences about images that are in no part.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -345,17 +345,17 @@ class Split(BaseModel):
     parts: dict[str, Part]
 
     def of(self, table: ImageTable) -> list[Part | None]:
-        """The part of each image of a table; None for images that came after the split was made."""
+        """The part of each image of a table; None for images added after the split."""
         return [self.parts.get(content) for content in table.contents]
 
     def check_fold(self, fold: int | None) -> None:
-        """Make sure that a fold is there; None: the part that is held out of all folds.
+        """Check that a fold exists; None stands for the part that is held out of all folds.
 
         Raises:
-            InputError: it is not.
+            InputError: it does not exist.
         """
         if fold is None and not self.val:
-            raise InputError(f"This split has {self.folds} folds and no part for validation alone. Use --fold 0.")
+            raise InputError(f"This split has {self.folds} folds and no held-out part. Use --fold 0.")
         if fold is not None and not 0 <= fold < self.folds:
             way = f"lie in 0 to {self.folds - 1}" if self.folds else "be left out for a split without folds"
             raise InputError(f"--fold must {way}, got {fold}.")
@@ -364,17 +364,17 @@ class Split(BaseModel):
         """Training and validation rows.
 
         Args:
-            table: the images; those that the split does not know are in neither.
-            fold: which fold validates; None: the part "val" does, and all folds train.
+            table: the images; images that are not in the split are in neither.
+            fold: the fold that validates; None: the part "val" validates and all folds train.
 
         Raises:
             InputError: there is no such fold, or no part "val".
         """
         self.check_fold(fold)
         parts = self.of(table)
-        held = "val" if fold is None else fold
-        validation = [row for row, part in enumerate(parts) if part == held]
-        training = [row for row, part in enumerate(parts) if part not in (None, "val", held)]
+        held_out = "val" if fold is None else fold
+        validation = [row for row, part in enumerate(parts) if part == held_out]
+        training = [row for row, part in enumerate(parts) if part not in (None, "val", held_out)]
         return np.array(training, dtype=np.int64), np.array(validation, dtype=np.int64)
 
     def write(self, file: Path | str) -> None:
@@ -390,10 +390,10 @@ class Split(BaseModel):
 
 
 def read_split(file: Path) -> Split:
-    """The split of a file.
+    """Read a split from a file.
 
     Raises:
-        InputError: it cannot be read, or is no split.
+        InputError: the file cannot be read, or is not a split.
     """
     try:
         return Split.model_validate_json(file.read_bytes())
@@ -403,7 +403,7 @@ def read_split(file: Path) -> Split:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(
-            f"{str(file)!r} is no split: {place}: {first['msg']}. Make it again: eyeshot split TRAIN."
+            f"{str(file)!r} is not a split: {place}: {first['msg']}. Make it again: eyeshot split TRAIN."
         ) from error
 
 
@@ -417,41 +417,41 @@ def divide(
     small: bool = False,
     order: Sequence[float] | None = None,
 ) -> list[Part]:
-    """The part of every image: first `val` of each class is held out, then the rest is divided into folds.
+    """Assign every image to a part: first `val` of each class is held out, then the rest is divided into folds.
 
     Args:
         table: N labelled images.
-        groups: int64 (N,), equal for copies, which stay together.
-        folds: 0 for none.
+        groups: int64 (N,), equal for duplicates, which stay together.
+        folds: number of folds; 0 for none.
         val: share to hold out; 0 for none.
-        seed: another seed, another split.
+        seed: seed of the split.
         small: classes with fewer groups than folds train in every fold.
-        order: of the images; the smallest numbers are held out first. None: a hash of (seed, content).
+        order: a number per image; the smallest are held out first. None: a hash of (seed, content).
 
     Raises:
-        InputError: neither folds nor a share, or an impossible demand, with the numbers.
+        InputError: neither folds nor a share is given, or the images cannot be divided like this.
     """
     check_shares(folds, val)
     parts: list[Part] = ["train"] * len(table)
-    rest = np.arange(len(table), dtype=np.int64)
+    fold_rows = np.arange(len(table), dtype=np.int64)
     if val:
-        rest, held = hold_out(table, groups, share=val, seed=seed, order=order)
-        for row in held.tolist():
+        fold_rows, held_out = hold_out(table, groups, share=val, seed=seed, order=order)
+        for row in held_out.tolist():
             parts[row] = "val"
     if folds:
-        # Another seed: in the order of the first the places just held out would be missing.
-        found = make_folds(table.take(rest), groups[rest], folds=folds, seed=seed, small=small)
-        for row, fold in zip(rest.tolist(), found.tolist(), strict=True):
+        # Another seed, because in the first order the images just held out would leave gaps.
+        fold_of = make_folds(table.take(fold_rows), groups[fold_rows], folds=folds, seed=seed, small=small)
+        for row, fold in zip(fold_rows.tolist(), fold_of.tolist(), strict=True):
             if fold != ALWAYS_TRAIN:
                 parts[row] = fold
     return parts
 
 
 def check_shares(folds: int, val: float) -> None:
-    """Make sure that there is something to divide into.
+    """Check the number of folds and the held-out share.
 
     Raises:
-        InputError: neither folds nor a share, or one that is out of range.
+        InputError: neither is given, or one is out of range.
     """
     if not folds and not val:
         raise InputError("A split needs --folds 5, --val-share 0.2 or both, got 0 for both.")
@@ -464,6 +464,6 @@ def check_shares(folds: int, val: float) -> None:
 
 
 def count_parts(table: ImageTable, parts: Sequence[Part | None]) -> dict[str, int]:
-    """How many images each part has, by its name."""
+    """Number of images in each part."""
     counts = Counter("new" if part is None else str(part) for part in parts)
     return {name: counts[name] for name in sorted(counts, key=lambda name: (not name.isdigit(), name))}

@@ -1,4 +1,4 @@
-"""The image table, one row per usable image, and how it is read: class folders, a labels CSV, or no labels at all."""
+"""The image table, one row per usable image, read from class folders, a labels CSV, or an unlabelled folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ImageTable:
         frame: one row per image, sorted by id, with the columns of `COLUMNS`.
         classes: the labels, sorted; empty when unlabelled.
         skipped: files that cannot be used, with reasons.
-        notes: what was guessed or passed over, in sentences to print.
+        notes: what was guessed or ignored, in sentences to print.
     """
 
     frame: pl.DataFrame
@@ -68,7 +68,7 @@ class ImageTable:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """int64 (N,), the number of each image's class in `classes`; -1 where there is no label."""
+        """int64 (N,), index of each image's class in `classes`; -1 without a label."""
         number = {name: position for position, name in enumerate(self.classes)}
         labels = [number.get(name, -1) for name in self.frame["label"]]
         return np.array(labels, dtype=np.int64)
@@ -78,10 +78,10 @@ class ImageTable:
         return replace(self, frame=self.frame[np.asarray(indices, dtype=np.int64)])
 
     def with_classes(self, classes: Sequence[str]) -> ImageTable:
-        """The same images, numbered by the classes of another table.
+        """The same images with the classes of another table.
 
         Raises:
-            InputError: an image has a label that is not among `classes`.
+            InputError: an image has a label that is not in `classes`.
         """
         unknown = sorted(set(self.frame["label"].drop_nulls()) - set(classes))
         if unknown:
@@ -113,57 +113,57 @@ def read_images(
     Args:
         source: the folder. With class folders the first folder below it names the class.
         labels: a CSV file that names the images and their labels, instead of class folders.
-        path_column: its column with paths or ids; guessed when not given.
-        label_column: its column with labels; guessed when not given.
-        image_root: the folder that its paths are relative to; guessed when not given.
+        path_column: its column with paths or ids; None: guessed.
+        label_column: its column with labels; None: guessed.
+        image_root: the folder that its paths are relative to; None: guessed.
         labelled: False: a folder without labels, flat or nested.
-        minimum_classes: fewest classes that make a labelled folder useful.
-        cache: folder that keeps hashes and headers, so that a second run reads only what has changed.
-        workers: threads that read; one per processor by default.
-        progress: told how many files are read; None: nobody.
+        minimum_classes: smallest number of classes that a labelled folder must have.
+        cache: folder of cached hashes and headers, so that a second run reads only changed files.
+        workers: threads that read; None: one per processor.
+        progress: called with the number of files read; None: not shown.
         look, keep: see `read_headers`.
 
     Returns:
         The usable images, sorted by id; files that cannot be used are in `skipped`.
 
     Raises:
-        InputError: no folder, no image, too few classes, or a CSV that cannot be understood.
+        InputError: there is no folder or no image, there are too few classes, or the CSV cannot be used.
     """
-    root = check_folder(source, what="The image folder")
+    root = check_folder(source, role="The image folder")
     if image_root is not None:
-        image_root = check_folder(image_root, what="The image root")
+        image_root = check_folder(image_root, role="The image root")
         if labels is not None and not root.is_relative_to(image_root):
             root = image_root
     listing = list_images(root)
     skipped, notes = list(listing.skipped), listing.notes()
-    chosen: Chosen
+    selected: Chosen
     if labels is not None:
-        named = read_labels(
+        labelled_files, unusable, csv_notes = read_labels(
             labels,
             listing=listing,
             path_column=path_column,
             label_column=label_column,
             image_root=image_root,
         )
-        chosen = [(file, label) for file, label in named.files]
-        skipped += named.skipped
-        notes += named.notes
+        selected = [*labelled_files]
+        skipped += unusable
+        notes += csv_notes
     elif labelled:
-        chosen, beside = _by_folder(listing)
+        selected, beside = _by_folder(listing)
         skipped += beside
     else:
-        chosen = [(file, None) for file in listing.files]
+        selected = [(file, None) for file in listing.files]
     headers = read_headers(
-        [file for file, _ in chosen],
+        [file for file, _ in selected],
         root=root, cache=cache, workers=workers, progress=progress or SILENT, look=look, keep=keep,
     )  # fmt: skip
     rows = []
-    for (file, label), found in zip(chosen, headers, strict=True):
-        if found.reason:
-            skipped.append(Skipped(file.path, found.reason))
+    for (file, label), header in zip(selected, headers, strict=True):
+        if header.reason:
+            skipped.append(Skipped(file.path, header.reason))
             continue
-        size = (file.size, found.width, found.height)
-        rows.append((file.id, file.path, label, *size, found.mode, found.content))
+        size = (file.size, header.width, header.height)
+        rows.append((file.id, file.path, label, *size, header.mode, header.content))
     if not rows:
         raise InputError(_no_image(root, listing, skipped))
     frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
@@ -176,23 +176,23 @@ def read_images(
 
 
 def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:
-    """Files with the class folder they lie in, and those that lie in none."""
-    chosen: Chosen = []
-    beside = []
+    """Files with their class folder, and files outside class folders."""
+    in_folders: Chosen = []
+    outside = []
     for file in listing.files:
         folder, slash, _ = file.id.partition("/")
         if slash:
-            # One spelling: macOS stores Korean and accented names decomposed, other systems composed.
-            chosen.append((file, unicodedata.normalize("NFC", folder)))
+            # Composed letters: macOS stores Korean and accented names decomposed, other systems composed.
+            in_folders.append((file, unicodedata.normalize("NFC", folder)))
         else:
-            beside.append(Skipped(file.path, "lies in no class folder"))
-    if beside and not chosen:
+            outside.append(Skipped(file.path, "lies in no class folder"))
+    if outside and not in_folders:
         raise InputError(
-            f"A training folder must hold one folder per class, got images ({len(beside)}) that lie "
+            f"A training folder must hold one folder per class, got images ({len(outside)}) that lie "
             f"directly in {str(listing.root)!r}. Sort them into class folders, or give their labels: "
             f"--labels {_some_csv(listing.root) or 'FILE.csv'}."
         )
-    return chosen, beside
+    return in_folders, outside
 
 
 def _class_folders(listing: Listing) -> list[str]:
@@ -200,7 +200,7 @@ def _class_folders(listing: Listing) -> list[str]:
 
 
 def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
-    """What a person should know about the classes of a table, and about class `folders` that are not in it."""
+    """Notes on the classes of a table, and on class `folders` that are not in it."""
     counts = dict(frame["label"].value_counts().iter_rows())
     notes = [f"Class folder {folder!r} has no usable image." for folder in folders if folder not in counts]
     single = sorted(label for label, count in counts.items() if count == 1)
@@ -211,18 +211,18 @@ def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
     torn = torn.filter(pl.col("labels") > 1)
     if torn.height:
         files = torn["files"].sum()
-        notes.append(f"{files} files stand under another label too, byte for byte ({torn.height} different).")
+        notes.append(f"{files} files also exist, byte for byte, under another label ({torn.height} different files).")
     return notes
 
 
 def _no_image(root: Path, listing: Listing, skipped: Sequence[Skipped]) -> str:
     if skipped:
-        found = f"none of its files can be used: {say_reasons(skipped)}"
+        problem = f"none of its files can be used: {say_reasons(skipped)}"
     elif listing.others:
-        found = f"its {listing.others.total()} files end in {', '.join(sorted(listing.others)[:5])}"
+        problem = f"its {listing.others.total()} files end in {', '.join(sorted(listing.others)[:5])}"
     else:
-        found = "it holds no file" + (" that is not hidden" if listing.hidden else "")
-    return f"The image folder must hold images, got {str(root)!r}: {found}. Check the path."
+        problem = "it holds no file" + (" that is not hidden" if listing.hidden else "")
+    return f"The image folder must hold images, got {str(root)!r}: {problem}. Check the path."
 
 
 def _few_classes(root: Path, listing: Listing, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]) -> str:
@@ -242,7 +242,7 @@ def _few_classes(root: Path, listing: Listing, classes: Sequence[str], minimum: 
 
 
 def _some_csv(root: Path) -> str:
-    """A CSV file near the images, to name in a message."""
+    """A CSV file near the images to name in a message; empty if there is none."""
     for folder in (root, root.parent):
         try:
             names = sorted(name for name in os.listdir(folder) if name.lower().endswith(CSV_ENDINGS[:2]))

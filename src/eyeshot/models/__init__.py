@@ -1,4 +1,4 @@
-"""Models without their classifiers, their features on disk, and what is fitted to these: probes and neighbours."""
+"""Backbones, their cached features, and what is fitted to features: linear probes and nearest neighbours."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
 from .backbone import Backbone as Backbone
 from .device import choose_device as choose_device
-from .device import gpu_errors_told as gpu_errors_told
+from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
 from .domain_probe import domain_folds as domain_folds
 from .feature_bank import FeatureBank as FeatureBank

@@ -1,4 +1,4 @@
-"""A model without its classifier, together with the pictures that it wants to see."""
+"""A model without its classifier, together with the image preparation that it needs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Backbone:
     Attributes:
         name: the timm tag or "package.module:factory".
         module: float (n, 3, S, S), normalised -> float (n, D).
-        geometry: the size, crop and interpolation that its images need.
+        geometry: size, crop and interpolation of its input images.
         mean, std: per channel of RGB, for images in 0-1.
         feature_count: D.
-        pretrained: whether its weights come from a training; False for a fresh initialisation.
-        fingerprint: 32 hexadecimal digits, of the weights and of how images are prepared.
-        reason: what was chosen or found on the way, in sentences to print.
-        head: name of the linear classifier in the plain network (timm's, or the user's own) that reads just these
-            features; None where there is none. `own_prefix` of the module is what stands before the other names.
+        pretrained: whether its weights are trained; False for a fresh initialisation.
+        fingerprint: hash of the weights and the image preparation, 32 hexadecimal digits.
+        reason: what was chosen automatically and why, in sentences to print.
+        head: name of the linear classifier in the plain network (timm's, or the user's own) that reads exactly these
+            features; None if there is none. `own_prefix` of the module is the prefix of the other names.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Backbone:
 
     @property
     def own_prefix(self) -> str:
-        """What stands in the module's names before those of the plain network; empty for timm's."""
+        """Prefix of the plain network's names in this module; empty for timm's models."""
         return str(getattr(self.module, "own_prefix", ""))
 
     def with_module(self, module: nn.Module, *, pretrained: bool, reason: str) -> Backbone:
-        """The same preparation of images in front of other weights, for instance trained ones."""
+        """The same image preparation with other weights, for instance trained weights."""
         fingerprint = fingerprint_of(module, self.name, self.geometry, self.mean, self.std)
         return replace(self, module=module, pretrained=pretrained, reason=reason, fingerprint=fingerprint)
 
@@ -55,27 +55,27 @@ class Backbone:
 def fingerprint_of(
     module: nn.Module, name: str, geometry: Geometry, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> str:
-    """Hash of weights and preparation: 32 hexadecimal digits that change when a feature could."""
+    """Hash of weights and preparation, 32 hexadecimal digits; it changes whenever a feature could change."""
     digest = xxhash.xxh3_128(repr((name, geometry.fingerprint, mean, std)).encode())
     for key, value in sorted(module.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        # Bytes, since numpy has no bfloat16.
+        # Viewed as bytes, because numpy has no bfloat16.
         data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(np.ascontiguousarray(data.numpy()).data)
     return digest.hexdigest()
 
 
 def count_features(module: nn.Module, size: int) -> int:
-    """D, from one black image.
+    """The number of features D, found by running one black image.
 
     Raises:
-        ModelError: the module gives something else than (n, D).
+        ModelError: the output does not have shape (n, D).
     """
     device = next((value.device for value in module.parameters()), torch.device("cpu"))
     module.eval()
     with torch.inference_mode():
-        found = module(torch.zeros(1, 3, size, size, device=device))
-    if not isinstance(found, Tensor) or found.ndim != 2:
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        features = module(torch.zeros(1, 3, size, size, device=device))
+    if not isinstance(features, Tensor) or features.ndim != 2:
+        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise ModelError(f"A model must give features of shape (n, D), got {shape} for one image.")
-    return found.shape[1]
+    return features.shape[1]

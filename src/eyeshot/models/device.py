@@ -1,4 +1,4 @@
-"""Which processor runs the model, and why."""
+"""The choice of the device that runs the model, and the reason for it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from eyeshot.models.memory import out_of_memory
 
 
 def choose_device(device: str | None = None) -> tuple[torch.device, str]:
-    """The device to compute on and the reason for it.
+    """Choose the device to compute on, and say why.
 
     Args:
-        device: "cuda", "cuda:1", "mps" or "cpu"; None takes the fastest that is there.
+        device: "cuda", "cuda:1", "mps" or "cpu"; None takes the fastest device available.
 
     Raises:
-        InputError: the device is unknown or this machine has none of it.
+        InputError: the device is unknown, or this machine does not have it.
     """
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
@@ -29,41 +29,46 @@ def choose_device(device: str | None = None) -> tuple[torch.device, str]:
         if mps:
             return torch.device("mps"), "MPS found: an Apple GPU"
         return torch.device("cpu"), "no CUDA or MPS device found"
-    there = ["cpu", *(["cuda"] if cuda else []), *(["mps"] if mps else [])]
+    available = ["cpu", *(["cuda"] if cuda else []), *(["mps"] if mps else [])]
     try:
-        chosen = torch.device(device)
+        chosen_device = torch.device(device)
     except RuntimeError as error:
-        raise InputError(f"`device` must be one of {', '.join(there)}, got {device!r}.") from error
-    if chosen.type not in there:
+        raise InputError(f"`device` must be one of {', '.join(available)}, got {device!r}.") from error
+    if chosen_device.type not in available:
         raise InputError(
-            f"`device` must be one that this machine has ({', '.join(there)}), got {device!r}. "
-            "Leave --device out to take the best one."
+            f"`device` must be available on this machine ({', '.join(available)}), got {device!r}. "
+            "Leave out --device to take the fastest."
         )
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"This machine has {torch.cuda.device_count()} CUDA devices, got {device!r}.")
-    return chosen, "chosen by --device"
+    if chosen_device.type == "cuda" and (chosen_device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"`device` must be one of the {torch.cuda.device_count()} CUDA devices of this machine (numbered from 0), "
+            f"got {device!r}. Leave out --device to take the first."
+        )
+    return chosen_device, "chosen by --device"
 
 
 @contextmanager
-def gpu_errors_told() -> Iterator[None]:
-    """Inside, a GPU that is lost or full is told as such. After a lost one, this process can use no GPU any more.
+def gpu_errors_explained() -> Iterator[None]:
+    """Turn GPU errors in the body into a `ModelError` with a next step.
+
+    After a lost GPU, this process cannot use any GPU again.
 
     Raises:
-        ModelError: the GPU stopped answering, or has no room for what is left to do.
+        ModelError: the GPU stopped answering, or is out of memory.
     """
     try:
         yield
     except RuntimeError as error:
-        what = str(error).strip().partition("\n")[0]
+        message = str(error).strip().partition("\n")[0]
         if out_of_memory(error):
             raise ModelError(
-                f"The device must have room for the model and a batch of images, and has not ({what}). What was "
-                "computed is kept: give the same command again with a smaller --batch-size, --size or model, or "
+                f"The device must have memory for the model and a batch of images, but it ran out ({message}). What "
+                "was computed is kept: run the same command again with a smaller --batch-size, --size or model, or "
                 "--device cpu."
             ) from error
-        if re.search(r"\b(CUDA|HIP) error: ", what):
+        if re.search(r"\b(CUDA|HIP) error: ", message):
             raise ModelError(
-                f"The GPU stopped answering ({what}). What was computed is kept: give the same command again, or "
+                f"The GPU stopped answering ({message}). What was computed is kept: run the same command again, or "
                 "--device cpu."
             ) from error
         raise

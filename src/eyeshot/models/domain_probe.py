@@ -1,4 +1,4 @@
-"""The train-against-test classifier: a linear probe that tells two sets apart, cross-fitted."""
+"""The train-against-test classifier: a cross-fitted linear probe that separates two sets of images."""
 
 from __future__ import annotations
 
@@ -19,46 +19,53 @@ def domain_classifier(
     penalty: float = 1.0,
     tolerance: float,
 ) -> NDArray[np.float64]:
-    """Logits of "from the target", float64 (n,), each from a probe fitted on the other folds.
+    """Out-of-fold logits of "from the target": each row is scored by a probe fitted on the other folds.
 
     Args:
         features: (n, D), of both sets together.
-        in_target: bool (n,), which rows are from the target.
-        fold: int (n,), the fold of each row, as of `domain_folds`; copies must share one.
-        balanced: both sets weigh the same in a fit, however many rows they have.
-        penalty, tolerance: as of `fit_head`.
+        in_target: bool (n,), True for rows of the target.
+        fold: int (n,), the fold of each row, as from `domain_folds`; duplicates must share a fold.
+        balanced: give both sets the same total weight, whatever their sizes.
+        penalty, tolerance: see `fit_head`.
+
+    Returns:
+        float64 (n,).
 
     Raises:
-        ModelError: features that are not finite.
+        ModelError: some features are not finite.
     """
     logits = np.zeros(len(features))
     for number in np.unique(fold):
-        held = fold == number
-        fitted = in_target[~held]
+        held_out = fold == number
+        fitted_target = in_target[~held_out]
+        weights = np.where(fitted_target, 1 / fitted_target.sum(), 1 / (~fitted_target).sum())
         head = fit_head(
-            features[~held], fitted.astype(np.int64), class_count=2, penalty=penalty, tolerance=tolerance,
-            sample_weights=np.where(fitted, 1 / fitted.sum(), 1 / (~fitted).sum()) if balanced else None,
+            features[~held_out], fitted_target.astype(np.int64), class_count=2, penalty=penalty, tolerance=tolerance,
+            sample_weights=weights if balanced else None,
         )  # fmt: skip
-        values = np.asarray(features[held], np.float32)
-        logits[held] = values @ (head.weight[1] - head.weight[0]) + (head.bias[1] - head.bias[0])
+        values = np.asarray(features[held_out], np.float32)
+        logits[held_out] = values @ (head.weight[1] - head.weight[0]) + (head.bias[1] - head.bias[0])
     return logits
 
 
 def domain_folds(
     in_target: NDArray[np.bool_], groups: NDArray[np.int64], *, folds: int = FOLDS, seed: int = 0
 ) -> NDArray[np.int64]:
-    """The fold of each row, int64 (n,), 0 to `folds` - 1: groups whole, both sets spread evenly.
+    """Assign each row to a fold; a group stays in one fold, and both sets are spread evenly.
 
     Args:
         in_target: bool (n,)
-        groups: int64 (n,), equal for copies, also of a row of either set.
-        folds: how many; there must be as many rows of each set.
-        seed: another seed, other folds.
+        groups: int64 (n,), equal for duplicates, within a set and between the sets.
+        folds: number of folds; each set needs at least as many rows.
+        seed: seed of the assignment.
+
+    Returns:
+        int64 (n,), 0 to `folds` - 1.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     fold = np.empty(len(in_target), np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for number, (_, held) in enumerate(splitter.split(in_target, in_target, groups)):
-        fold[held] = number
+    for number, (_, held_out) in enumerate(splitter.split(in_target, in_target, groups)):
+        fold[held_out] = number
     return fold

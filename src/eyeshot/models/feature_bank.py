@@ -1,4 +1,4 @@
-"""Features computed once and kept on disk, keyed by what they depend on."""
+"""Features are computed once and kept on disk, under keys of everything they depend on."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FLOAT16_LARGEST = 65504.0
 
 
 class ViewFeatures(NamedTuple):
-    """Features of one draw of views.
+    """Features of one augmented sample per image.
 
     Attributes:
-        features: float16 (n, D); float32 where the model's features do not fit into float16.
-        success: bool (n,); where False the operation failed and the features are those of the clean image.
+        features: float16 (n, D); float32 if the model's features do not fit into float16.
+        success: bool (n,); False where the operation failed, and the features are those of the clean image.
         sources: int64 (n, P), positions in the pool; the image itself first.
         weights: float32 (n, P), label weights of the sources; rows sum to 1.
     """
@@ -39,20 +39,20 @@ class ViewFeatures(NamedTuple):
 
 
 class FeatureBank:
-    """Features of clean images and of views for one backbone; only what is missing is computed.
+    """Features of clean images and of augmented samples for one backbone; only missing features are computed.
 
-    Rows are written in chunks, so that a kill loses one chunk at most; several processes may share a bank.
+    Rows are written in chunks, so a kill loses at most one chunk. Several processes may share a bank.
 
     Args:
-        cache: the cache folder; the bank lies in `features/<fingerprint of the backbone>` of it.
+        cache: the cache folder; the bank is its subfolder `features/<fingerprint of the backbone>`.
         backbone: the model.
-        device: where views are made and the model runs.
-        batch_size: images at once through the model.
+        device: where samples are augmented and the model runs.
+        batch_size: images per forward pass.
 
     Attributes:
-        augment_s, forward_s: seconds spent so far on making views, and on the model.
-        batch_size: images at once through the model; less than was given once the device had no room for them.
-        computed: rows that this object computed so far; the others came from disk.
+        augment_s, forward_s: seconds spent so far on augmentation and on forward passes.
+        batch_size: images per forward pass; reduced when the device ran out of memory.
+        computed: rows that this object computed so far; all other rows came from disk.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class FeatureBank:
         Args:
             pool: the images.
             rows: int64 (n,), positions in the pool.
-            progress: told how many of the missing ones are done, after each chunk.
+            progress: called after each chunk with the number of missing rows that are done.
 
         Returns:
-            float16 (n, D); float32 where the model's features do not fit into float16.
+            float16 (n, D); float32 if the model's features do not fit into float16.
         """
         keys = [pool.keys[row] for row in rows]
         missing = self._missing(keys)
         for part in self._chunks(missing):
             pixels = np.asarray(pool.images[rows[part]])
-            found = self._extract(pixels)
-            self._append([keys[position] for position in part], found, np.ones(len(part), bool))
+            features = self._extract(pixels)
+            self._append([keys[position] for position in part], features, np.ones(len(part), bool))
             progress(self._done(missing, part), len(missing))
         return self._read(keys)[0]
 
@@ -99,27 +99,27 @@ class FeatureBank:
         draw: int,
         progress: Progress = SILENT,
     ) -> ViewFeatures:
-        """Features of one draw of views, with what their labels follow from.
+        """Features of one augmented sample per image, and the sources and weights of their labels.
 
         Args:
-            augmentation: one, or several in order, of which the last is applied to every image; see `make_samples`.
-            pool: the images, also those that mixing takes its partners from.
+            augmentation: one augmentation, or several in order; the last is applied to every image. See `make_samples`.
+            pool: the images; mixing takes its partners from them too.
             rows: int64 (n,), positions in the pool.
-            seed, draw: which views.
-            progress: told how many of the missing ones are done, after each chunk.
+            seed, draw: choose the random parameters of the samples.
+            progress: called after each chunk with the number of missing rows that are done.
         """
         keys = sample_keys(augmentation, pool, rows, seed=seed, draw=draw)
         missing = self._missing(keys)
         for part in self._chunks(missing):
             begin = time.perf_counter()
             views = make_samples(augmentation, pool, rows[part], seed=seed, draw=draw, device=self.device)
-            success = views.success.cpu().numpy()  # waits for the device, so that its time is counted here
+            success = views.success.cpu().numpy()  # waits for the device, so its time is counted here
             self.augment_s += time.perf_counter() - begin
-            found = self._extract(views.images)
-            self._append([keys[position] for position in part], found, success)
+            computed = self._extract(views.images)
+            self._append([keys[position] for position in part], computed, success)
             progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
-        # Labels follow from the drawn parameters: no pixel is touched for them.
+        # Labels depend on the drawn parameters only, so no pixel is read for them.
         sources, weights = sample_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
 
@@ -133,12 +133,12 @@ class FeatureBank:
 
     def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         begin = time.perf_counter()
-        found, self.batch_size = smaller_batches(
+        features, self.batch_size = smaller_batches(
             lambda size: extract(self.backbone, images, device=self.device, batch_size=size),
             self.batch_size,
         )
         self.forward_s += time.perf_counter() - begin
-        return found
+        return features
 
     def _open(self) -> ArrayCache | None:
         if self._store is None and (description := read_description(self.folder)) is not None:
@@ -158,7 +158,8 @@ class FeatureBank:
             store = self._store = ArrayCache(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
-            # The type leaves room for four times the first chunk's largest feature; beyond it, far is far.
+            # `_fits_half` left room for four times the largest feature of the first chunk. A feature beyond that is an
+            # outlier, and clipping leaves it an outlier.
             rows = rows.clip(-FLOAT16_LARGEST, FLOAT16_LARGEST)
         store.append(keys, rows.astype(store.dtype))
         self.computed += len(keys)
@@ -167,13 +168,14 @@ class FeatureBank:
         store = self._open()
         if store is None:
             return np.empty((0, self.backbone.feature_count), np.float16), np.empty(0, np.bool_)
-        # A row holds the features and behind them whether the view succeeded.
+        # The last column of a row says whether the augmentation succeeded.
         rows: NDArray[np.floating] = store.open()  # type: ignore[assignment]
         positions = store.positions(keys)
         return np.asarray(rows[:, :-1][positions]), np.asarray(rows[:, -1][positions] > 0.5)
 
 
 def _fits_half(features: NDArray[np.float32]) -> bool:
+    """Whether float16 holds the features: no overflow, with a factor of 4 to spare, and no loss of small values."""
     size = np.abs(features)
     fits = size.max(initial=0.0) < FLOAT16_LARGEST / 4 and np.quantile(size, 0.95) > 1e-3
     return bool(fits or not size.any())

@@ -14,21 +14,18 @@ from eyeshot.models.backbone import Backbone
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# Pixels of a batch whose feature maps still fit into a CPU's caches: 16 images of 128 px, 64 of 64 px.
-CACHED_PIXELS = 1 << 18
-FEWEST = 8
-JUDGED = 16
-"""Images from which on features that are the same for all are the model's fault."""
-LEAST_SPREAD = 1e-6
-"""Of features between images, relative to the largest: below it lies only the rounding of float32."""
+CACHED_PIXELS = 1 << 18  # pixels of a batch whose feature maps fit into a CPU's caches: 16 images of 128 px
+FEWEST = 8  # images in a batch on a CPU, however large they are
+CONSTANT_CHECK_IMAGES = 16  # with fewer images, equal features may be chance and are not an error
+LEAST_SPREAD = 1e-6  # of features, relative to the largest feature; smaller differences are float32 rounding
 
 
 def place(module: Module, device: torch.device) -> tuple[Module, torch.memory_format]:
     """Move `module` to `device`, in the memory layout that is fast there.
 
     Convolutions on a CPU are up to three times faster with channels last (resnet18 at 224 px: 41 against 13
-    images a second on two cores; of eleven networks none lost more than a tenth). The choice follows from the
-    module alone and not from a timing, so that a run repeats.
+    images a second on two cores; of eleven networks none lost more than a tenth). The choice depends on
+    the module only, not on a timing, so a run is repeatable.
     """
     convolutions = sum(isinstance(part, nn.Conv2d) for part in module.modules())
     last = device.type == "cpu" and convolutions > 2
@@ -39,10 +36,10 @@ def place(module: Module, device: torch.device) -> tuple[Module, torch.memory_fo
 
 
 def to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
-    """uint8 (n, 3, S, S) from that or from an array (n, S, S, 3)."""
+    """A tensor uint8 (n, 3, S, S), from such a tensor or from an array (n, S, S, 3)."""
     if isinstance(images, Tensor):
         return images
-    # A copy, since a memory map is read-only and torch has no such tensors.
+    # Copied, because a memory map is read-only and torch has no read-only tensors.
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
 
 
@@ -53,7 +50,7 @@ def normalise(
     device: torch.device,
     layout: torch.memory_format = torch.contiguous_format,
 ) -> Tensor:
-    """uint8 (n, 3, S, S), 0-255 -> float32 of the same shape on `device`, as the model wants it."""
+    """uint8 (n, 3, S, S), 0-255 -> float32 of the same shape on `device`, with the mean and std of the model."""
     values = images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
     shift = torch.tensor(backbone.mean, device=device).mul(255).view(1, -1, 1, 1)
     scale = torch.tensor(backbone.std, device=device).mul(255).view(1, -1, 1, 1)
@@ -71,16 +68,17 @@ def extract(
 
     Args:
         backbone: the model; its module is moved to `device` and left in evaluation mode.
-        images: uint8 tensor (N, 3, S, S) or array (N, S, S, 3), RGB, 0-255, of the backbone's own size.
+        images: uint8 tensor (N, 3, S, S) or array (N, S, S, 3), RGB, 0-255, of the backbone's input size.
         device: where the forward pass runs.
-        batch_size: images at once at most; changes features only by rounding. On a CPU fewer are taken where
-            they are large: 16 of 128 px instead of 64 are a quarter faster, since feature maps stay in its caches.
+        batch_size: largest number of images per forward pass; features change only by rounding. On a CPU the batches
+            of large images are smaller: 16 images of 128 px instead of 64 are a quarter faster, because feature maps
+            stay in its caches.
 
     Returns:
         float32 (N, D).
 
     Raises:
-        ModelError: some features are NaN or infinite, or they are the same for 16 or more images that are not.
+        ModelError: some features are NaN or infinite, or 16 or more different images have the same features.
     """
     device = torch.device(device)
     module, layout = place(backbone.module, device)
@@ -96,13 +94,13 @@ def extract(
     unusable = int((~np.isfinite(features)).any(axis=1).sum())
     if unusable:
         raise ModelError(
-            f"Features must be finite, but {backbone.name} gave NaN or infinite ones for {unusable} of "
-            f"{len(images)} images. Check its weights, and --mean and --std."
+            f"Features must be finite, but {backbone.name} gave NaN or infinite values for {unusable} "
+            f"of {len(images)} images. Check its weights, and --mean and --std."
         )
-    if len(features) >= JUDGED and _is_constant(features) and _differ(images):
+    if len(features) >= CONSTANT_CHECK_IMAGES and _is_constant(features) and _differ(images):
         raise ModelError(
-            f"Features must differ between images, but {backbone.name} gave the same ones for all of {len(images)} "
-            "images. Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
+            f"Features must differ between images, but {backbone.name} gave the same for all {len(images)} images. "
+            "Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
             "choose another --model."
         )
     return features

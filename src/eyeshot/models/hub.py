@@ -1,4 +1,4 @@
-"""Weights from the hub: found in the local cache, or asked for without a long wait."""
+"""Weights from the hub: looked up in the local cache, or downloaded if the hub answers within a few seconds."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FILES = (
 
 
 def cached_file(config: Any) -> Path | None:
-    """The file of a timm configuration's weights where it is on this machine already.
+    """The weights file of a timm configuration if this machine already has it; otherwise None.
 
-    Both caches are looked at, the hub's and that of torch.hub, from which timm loads older weights.
+    Two caches are searched: the hub's, and that of torch.hub, which timm uses for older weights.
     """
     if config.hf_hub_id:
         repository, _, revision = str(config.hf_hub_id).partition("@")
         for name in (config.hf_hub_filename,) if config.hf_hub_filename else FILES:
-            found = huggingface_hub.try_to_load_from_cache(
+            cached = huggingface_hub.try_to_load_from_cache(
                 repository, name, cache_dir=constants.HF_HUB_CACHE, revision=revision or None
             )
-            if isinstance(found, str) and Path(found).is_file():
-                return Path(found)
+            if isinstance(cached, str) and Path(cached).is_file():
+                return Path(cached)
     if config.url:
         file = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rsplit("/", 1)[-1]
         if file.is_file():
@@ -45,10 +45,10 @@ def cached_file(config: Any) -> Path | None:
 
 
 def require_hub(model: str, config: Any) -> None:
-    """Return where the hub answers.
+    """Check that the hub answers.
 
     Raises:
-        ModelError: it does not; after a few seconds, with the ways on.
+        ModelError: it does not answer within a few seconds; the message names the alternatives.
     """
     if constants.HF_HUB_OFFLINE:
         raise ModelError(ways_on(model, config, "HF_HUB_OFFLINE is set"))
@@ -59,7 +59,7 @@ def require_hub(model: str, config: Any) -> None:
 
 
 def connection_failure(address: str, *, wait_s: float = WAIT_S) -> str:
-    """Why `address` does not answer; "" where it does. Proxies of the environment are used."""
+    """Why `address` does not answer; "" if it does. Proxies set in the environment are used."""
     outcome = [f"no answer in {wait_s:.0f} s"]
 
     def ask() -> None:
@@ -68,19 +68,19 @@ def connection_failure(address: str, *, wait_s: float = WAIT_S) -> str:
             with urllib.request.urlopen(request, timeout=wait_s):
                 outcome[0] = ""
         except urllib.error.HTTPError:
-            outcome[0] = ""  # An answer, even if not a kind one: the download itself will say more.
+            outcome[0] = ""  # An error status is still an answer; the download itself reports the details.
         except (OSError, ValueError) as error:
             outcome[0] = str(getattr(error, "reason", error)) or type(error).__name__
 
-    # In a thread, since a name server that is silent is waited for without any time limit.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(wait_s + 0.5)
+    # In a thread, because the wait for a silent name server has no time limit.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(wait_s + 0.5)
     return outcome[0]
 
 
 def ways_on(model: str, config: Any, why: str) -> str:
-    """What the user can do where weights cannot be downloaded."""
+    """The message for weights that cannot be downloaded, with the alternatives."""
     if config.hf_hub_id:
         source = f"https://huggingface.co/{config.hf_hub_id}"
         folder = constants.HF_HUB_CACHE

@@ -1,4 +1,4 @@
-"""Linear probes: multinomial logistic regression on cached features, fitted exactly, and out-of-fold probabilities."""
+"""Linear probes: exact multinomial logistic regression on cached features, and out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from scipy.optimize import minimize
 from eyeshot.core import SILENT, InputError, ModelError, Progress
 from eyeshot.data import ALWAYS_TRAIN, ImageTable, make_folds
 
-FLAT = 1e-6  # features that vary by less, relative to the widest one, tell nothing and are left out
+FLAT = 1e-6  # features with a smaller spread, relative to the largest spread, are constant and are left out
 STEPS = 500
-COARSE = 1e-3  # largest entry of the gradient at the end, where only accuracy or log loss is asked for
-SMALL = 2e7  # multiplications in one product, below which a second thread costs more than it brings
+COARSE = 1e-3  # tolerance of the gradient that is enough for accuracy or log loss
+SMALL = 2e7  # multiplications in one product; below this a second thread costs more than it saves
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Head:
     """Class probabilities are softmax(features @ weight.T + bias).
 
     Attributes:
-        weight: float32 (C, D), for features as they are; the standardisation is folded in.
+        weight: float32 (C, D), for raw features; the standardisation is folded in.
         bias: float32 (C,).
     """
 
@@ -67,44 +67,44 @@ def fit_head(
 
     Minimises the weighted mean cross entropy plus penalty / (2 n) times the squared weights, as
     LogisticRegression of scikit-learn does with C = 1 / penalty. The minimum is unique and
-    searched for from zero without random numbers, so there is no seed.
+    the search starts at zero without random numbers, so there is no seed.
 
     Args:
         features: (n, D), any float type.
         labels: int (n,) class numbers, or float (n, C) soft labels whose rows sum to 1.
-        class_count: C where `labels` are numbers; None takes the largest number plus one.
-        sample_weights: float (n,), how much each row counts; None counts all alike.
+        class_count: C if `labels` are numbers; None takes the largest number plus one.
+        sample_weights: float (n,), weight of each row; None weighs all rows equally.
         penalty: ridge on the weights, not on the bias.
         tolerance: largest entry of the gradient at the end.
-        start: a head of similar features to begin at, which saves steps and changes the result only within
+        start: a head fitted on similar features to start from; it saves steps and changes the result only within
             the tolerance.
 
     Raises:
-        InputError: no rows, or labels that do not fit the features.
-        ModelError: features that are not finite.
+        InputError: there are no rows, or labels and features do not match.
+        ModelError: some features are not finite.
     """
     values = np.asarray(features, np.float64)
     targets = _targets(labels, class_count)
     if not len(values) or len(values) != len(targets):
-        raise InputError(f"A head needs as many labels as features, got {len(targets)} and {len(values)}.")
+        raise InputError(f"A linear probe needs as many labels as feature rows, got {len(targets)} and {len(values)}.")
     if not np.isfinite(values).all():
-        raise ModelError("A head needs finite features; some are NaN or infinite.")
-    share = np.ones(len(values)) if sample_weights is None else np.asarray(sample_weights, np.float64)
-    if share.shape != (len(values),) or share.min() < 0 or share.sum() <= 0:
-        raise InputError("`sample_weights` must be one weight a row, none negative, not all zero.")
-    share = share / share.sum()
-    mean = share @ values
-    spread = np.sqrt(share @ np.square(values - mean))
+        raise ModelError("A linear probe needs finite features; some are NaN or infinite. Check the model's weights.")
+    row_weights = np.ones(len(values)) if sample_weights is None else np.asarray(sample_weights, np.float64)
+    if row_weights.shape != (len(values),) or row_weights.min() < 0 or row_weights.sum() <= 0:
+        raise InputError("`sample_weights` must hold one weight per row, none negative and not all zero.")
+    row_weights = row_weights / row_weights.sum()
+    mean = row_weights @ values
+    spread = np.sqrt(row_weights @ np.square(values - mean))
     usable = spread > FLAT * max(float(spread.max()), np.finfo(np.float64).tiny)
     scale = np.where(usable, spread, 1.0)
     values = np.where(usable, (values - mean) / scale, 0.0)
     ridge = penalty / len(values)
     count, width = targets.shape[1], values.shape[1]
-    # Classes along the first axis: sums over classes then run over long rows, three times as fast.
-    across, wanted = np.ascontiguousarray(values.T), np.ascontiguousarray(targets.T)
-    mass = share * wanted.sum(axis=0)
-    weighted = wanted * share
-    # The part of the gradient that does not change.
+    # Classes lie along the first axis: sums over classes then run over long rows, which is three times as fast.
+    across, target_rows = np.ascontiguousarray(values.T), np.ascontiguousarray(targets.T)
+    mass = row_weights * target_rows.sum(axis=0)
+    weighted = target_rows * row_weights
+    # The constant part of the gradient.
     pull, pull_bias = weighted @ values, weighted.sum(axis=1)
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -145,7 +145,7 @@ def _targets(labels: NDArray[np.generic], class_count: int | None) -> NDArray[np
 
 
 def _threads(multiplications: int) -> AbstractContextManager[object]:
-    # Waiting for each other, two threads took 280 ms for what one does in 12 when the machine was busy.
+    # On a busy machine two threads waited for each other and took 280 ms for what a single thread does in 12 ms.
     return nullcontext() if multiplications > SMALL else _pools().limit(limits=1, user_api="blas")
 
 
@@ -155,27 +155,12 @@ def _pools() -> threadpoolctl.ThreadpoolController:
 
 
 FOLDS = 5
-# Strongest first. With the usual penalty of 1 a head learns wrong labels by heart: `benchmarks/label_issues.py`.
+# Strongest first. With the usual penalty of 1 a probe memorises wrong labels: `benchmarks/label_issues.py`.
 PENALTIES = (10_000.0, 3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-MOST_CHOOSING = 4_000  # images by which the penalty is chosen, or 20 a class
+MOST_CHOOSING = 4_000  # images used to choose the penalty, or 20 per class if that is more
 SMALLEST = 1e-12
 
 Values = NDArray[np.generic]
-
-
-@dataclass(frozen=True, eq=False)
-class OutOfFold:
-    """Probabilities of a linear probe for images that it was not fitted on.
-
-    Attributes:
-        probabilities: float32 (N, C), rows sum to 1; zeros where not judged.
-        judged: bool (N,): False for images of classes with under five different images, which train in every fold.
-        penalty: ridge of the head that was chosen.
-    """
-
-    probabilities: NDArray[np.float32]
-    judged: NDArray[np.bool_]
-    penalty: float
 
 
 def out_of_fold(
@@ -185,35 +170,39 @@ def out_of_fold(
     *,
     seed: int = 0,
     progress: Progress = SILENT,
-) -> OutOfFold:
-    """Probabilities of a linear head (multinomial logistic regression), five-fold cross-fitted.
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """Out-of-fold class probabilities of a linear probe, with five folds.
 
-    The penalty is the strongest one whose log loss on held-out images is within one standard error of the least (the
+    The penalty is the strongest whose log loss on held-out images is within one standard error of the smallest (the
     one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984,
-    section 3.4.3): given labels that are wrong make weak penalties seem better than they are.
+    section 3.4.3). Without the rule, wrong labels would favour penalties that are too weak.
 
     Args:
         table: N labelled images.
         features: (N, D).
-        groups: int64 (N,), equal for copies, which are never fitted and judged at once.
-        seed: of the folds.
-        progress: called with (heads fitted, heads in all).
+        groups: int64 (N,), equal for duplicates, which always share a fold.
+        seed: seed of the folds.
+        progress: called with (penalties tried, penalties in all).
+
+    Returns:
+        probabilities, float32 (N, C), whose rows sum to 1, zeros where not judged; judged, bool (N,), False for images
+        of classes with fewer than five different images, which train in every fold; and the chosen penalty.
 
     Raises:
-        InputError: copies under several labels tie a whole class into one fold.
+        InputError: duplicates under several labels force a whole class into one fold.
     """
     fold = make_folds(table, groups, folds=FOLDS, seed=seed, small=True)
     judged = fold != ALWAYS_TRAIN
     count = len(table.classes)
-    most = max(MOST_CHOOSING, 20 * count)
-    chosen = np.arange(len(table))
-    if len(table) > most:
-        chosen = np.sort(np.random.default_rng([seed, 14]).choice(len(table), most, replace=False))
-    penalty, probabilities = _choose_penalty(features[chosen], table.labels[chosen], fold[chosen], count, progress)
-    if len(chosen) < len(table):
+    sample_size = max(MOST_CHOOSING, 20 * count)
+    sample = np.arange(len(table))
+    if len(table) > sample_size:
+        sample = np.sort(np.random.default_rng([seed, 14]).choice(len(table), sample_size, replace=False))
+    penalty, probabilities = _choose_penalty(features[sample], table.labels[sample], fold[sample], count, progress)
+    if len(sample) < len(table):
         probabilities = _fit_folds(features, table.labels, fold, count, penalty, {})
     progress(1, 1)
-    return OutOfFold(probabilities, judged, penalty)
+    return probabilities, judged, penalty
 
 
 def _choose_penalty(
@@ -223,17 +212,17 @@ def _choose_penalty(
     count: int,
     progress: Progress,
 ) -> tuple[float, NDArray[np.float32]]:
-    held = np.flatnonzero(fold != ALWAYS_TRAIN)
+    held_out = np.flatnonzero(fold != ALWAYS_TRAIN)
     heads: dict[int, Head] = {}
     tried: list[tuple[float, float, float, NDArray[np.float32]]] = []
     for number, penalty in enumerate(PENALTIES):
         probabilities = _fit_folds(features, labels, fold, count, penalty, heads)
-        losses = -np.log(np.maximum(probabilities[held, labels[held]], SMALLEST))
+        losses = -np.log(np.maximum(probabilities[held_out, labels[held_out]], SMALLEST))
         error = float(losses.std()) / max(1.0, float(np.sqrt(len(losses))))
         loss = float(losses.mean()) if len(losses) else 0.0
         tried.append((loss, error, penalty, probabilities))
         progress(number + 1, len(PENALTIES))
-        if loss > min(tried, key=itemgetter(0))[0]:  # weaker ones only lose more
+        if loss > min(tried, key=itemgetter(0))[0]:  # weaker penalties only get worse
             break
     least, error, *_ = min(tried, key=itemgetter(0))
     return next((penalty, probabilities) for loss, _, penalty, probabilities in tried if loss <= least + error)
@@ -247,14 +236,14 @@ def _fit_folds(
     penalty: float,
     heads: dict[int, Head],
 ) -> NDArray[np.float32]:
-    """Probabilities of each fold by the head of the others; `heads` are where to begin, and replaced."""
+    """Probabilities of each fold from a head fitted on the others; `heads` are starting points and are updated."""
     probabilities = np.zeros((len(labels), count), np.float32)
     for number in range(FOLDS):
-        held = fold == number
-        if held.any() and not held.all():
+        held_out = fold == number
+        if held_out.any() and not held_out.all():
             heads[number] = fit_head(
-                features[~held], labels[~held], class_count=count, penalty=penalty, tolerance=COARSE,
+                features[~held_out], labels[~held_out], class_count=count, penalty=penalty, tolerance=COARSE,
                 start=heads.get(number),
             )  # fmt: skip
-            probabilities[held] = heads[number].predict_proba(features[held])
+            probabilities[held_out] = heads[number].predict_proba(features[held_out])
     return probabilities

@@ -1,4 +1,4 @@
-"""From a name on the command line to a backbone."""
+"""Loads a backbone by the name of the model on the command line."""
 
 from __future__ import annotations
 
@@ -40,52 +40,52 @@ def load_backbone(
     fit: Literal["crop", "pad"] = "crop",
     seed: int = 0,
 ) -> Backbone:
-    """A model by its name, without its classifier, with the images that it wants.
+    """Load a model by its name, without its classifier, with the image preparation that it needs.
 
     Args:
         model: a timm tag ("architecture.weights"), or "package.module:factory" for the user's own network.
-        weights: safetensors or torch file to take the weights from.
-        from_scratch: leave it untrained; a baseline is then trained in place.
-        size: side of the images; None takes the model's own.
-        mean, std: per channel, for images in 0-1; None takes the model's own.
-        interpolation: how images are resized; None takes the model's own.
-        fit: crop to a square, or pad with the edge's colour.
-        seed: of the untrained weights.
+        weights: safetensors or torch file with the weights.
+        from_scratch: leave the model untrained, to train a baseline from it.
+        size: side of the images, pixels; None: the model's own.
+        mean, std: per channel, for images in 0-1; None: the model's own.
+        interpolation: how images are resized; None: the model's own.
+        fit: crop to a square, or pad with the colour of the border.
+        seed: seed of untrained weights.
 
     Raises:
         InputError: the model does not allow the size, or a value is out of range.
-        ModelError: unknown model, or weights that cannot be had or do not fit.
+        ModelError: the model is unknown, or its weights are unavailable or do not fit.
     """
     if weights is not None and from_scratch:
-        raise InputError("Give either `weights` or `from_scratch`, not both: a baseline starts untrained.")
+        raise InputError("`weights` and `from_scratch` exclude each other, got both. Leave one of them out.")
     if size is not None and size < 1:
         raise InputError(f"`size` must be at least 1 pixel, got {size}.")
-    own: int | None
+    own_size: int | None
     module: nn.Module
     if is_factory(model):
         name = model
         module, pretrained, head, notes = load_own(
             model, weights=weights, from_scratch=from_scratch, size=size or OWN_SIZE, seed=seed
         )
-        own, crop_share, mode = None, 1.0, "bilinear"
+        own_size, crop_share, mode = None, 1.0, "bilinear"
         own_mean, own_std = IMAGENET_MEAN, IMAGENET_STD
         notes += _assumed(size=size, mean=mean, std=std, interpolation=interpolation)
     else:
         name, config, notes = timm_models.resolve_tag(model)
-        own = timm_models.own_size(name, config)
+        own_size = timm_models.own_size(name, config)
         module, more = timm_models.load_timm(
             name, config, weights=weights, from_scratch=from_scratch, size=size, seed=seed
         )
         notes += more
         pretrained, head = not from_scratch, timm_models.classifier_name(config)
-        found = timm_models.preparation(module)
-        timm_models.check_patches(name, module, size or own, own)
-        crop_share, mode = float(found["crop_pct"]), str(found["interpolation"])
-        own_mean, own_std = tuple(found["mean"]), tuple(found["std"])
-        if found.get("crop_mode") == "squash":
-            notes.append("Its weights were trained on stretched images; here the ratio is kept.")
+        preparation = timm_models.preparation(module)
+        timm_models.check_patches(name, module, size or own_size, own_size)
+        crop_share, mode = float(preparation["crop_pct"]), str(preparation["interpolation"])
+        own_mean, own_std = tuple(preparation["mean"]), tuple(preparation["std"])
+        if preparation.get("crop_mode") == "squash":
+            notes.append("Its weights were trained on stretched images; here the aspect ratio is kept.")
     geometry = Geometry(
-        size=size or own or OWN_SIZE,
+        size=size or own_size or OWN_SIZE,
         crop_share=crop_share,
         interpolation=_interpolation(interpolation, mode),
         fit=fit,
@@ -99,7 +99,7 @@ def load_backbone(
         geometry=geometry,
         mean=means,
         std=stds,
-        feature_count=_count(name, module, geometry.size, own),
+        feature_count=_count(name, module, geometry.size, own_size),
         pretrained=pretrained,
         fingerprint=fingerprint_of(module, name, geometry, means, stds),
         reason=" ".join(notes),
@@ -117,17 +117,17 @@ def named_backbone(
     interpolation: str | None = None,
     fit: Literal["crop", "pad"] = "crop",
 ) -> Backbone | None:
-    """The model of a command that needs none: None without a name.
+    """The backbone of a command for which a model is optional; None without a name.
 
     Raises:
-        InputError: something about a model was given without one, or as `load_backbone`.
+        InputError: an option of a model was given without a model, or as `load_backbone`.
         ModelError: as `load_backbone`.
     """
     if model is None:
-        given = {"weights": weights, "size": size, "mean": mean, "std": std, "interpolation": interpolation}
-        for name, value in given.items():
+        options = {"weights": weights, "size": size, "mean": mean, "std": std, "interpolation": interpolation}
+        for name, value in options.items():
             if value is not None:
-                raise InputError(f"--{name} belongs to a model, got {str(value)!r} without one. Add --model TAG.")
+                raise InputError(f"--{name} belongs to a model, got {str(value)!r} without --model. Add --model TAG.")
         return None
     return load_backbone(
         model,
@@ -140,20 +140,20 @@ def named_backbone(
     )
 
 
-def _count(name: str, module: nn.Module, size: int, own: int | None) -> int:
+def _count(name: str, module: nn.Module, size: int, own_size: int | None) -> int:
     try:
         return count_features(module, size)
     except EyeshotError:
         raise
     except Exception as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        if own is None or size == own:
-            hint = " Try another --size." if own is None else ""
+        if own_size is None or size == own_size:
+            hint = " Try another --size." if own_size is None else ""
             raise ModelError(f"{name} cannot read an image of {size} x {size}: {why}.{hint}") from error
-        possible = [other for other in SMALLEST_SIZES if other > size and _reads(module, other)][:1]
-        hint = f"The smallest that it reads is about {possible[0]}; its own is {own}." if possible else ""
+        possible = [larger for larger in SMALLEST_SIZES if larger > size and _reads(module, larger)][:1]
+        hint = f"The smallest size that works is about {possible[0]}; its own size is {own_size}." if possible else ""
         raise InputError(
-            f"`size` {size} is not possible for {name} ({why}). {hint or f'Its own size is {own}.'}"
+            f"`size` {size} is not possible for {name} ({why}). {hint or f'Its own_size size is {own_size}.'}"
         ) from error
 
 
@@ -165,32 +165,32 @@ def _reads(module: nn.Module, size: int) -> bool:
     return True
 
 
-def _channels(what: str, given: Sequence[float] | None, own: Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(value) for value in (own if given is None else given))
+def _channels(name: str, override: Sequence[float] | None, default: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(value) for value in (default if override is None else override))
     values = values * 3 if len(values) == 1 else values
     if len(values) != 3:
-        raise InputError(f"`{what}` must have one value or three (R, G, B), got {len(values)}.")
-    if what == "mean" and max(values) > 1:
+        raise InputError(f"`{name}` must have one value or three values (R, G, B), got {len(values)}.")
+    if name == "mean" and max(values) > 1:
         raise InputError(f"`mean` must be for images in 0-1, got {values}. Divide by 255.")
-    if what == "std" and min(values) <= 0:
+    if name == "std" and min(values) <= 0:
         raise InputError(f"`std` must be above 0, got {values}.")
     return values
 
 
-def _interpolation(given: str | None, own: str) -> Interpolation:
-    known = get_args(Interpolation)
-    if given is not None and given not in known:
-        raise InputError(f"`interpolation` must be one of {', '.join(known)}, got {given!r}.")
-    chosen = given or own
-    return cast(Interpolation, chosen if chosen in known else "bicubic")
+def _interpolation(override: str | None, default: str) -> Interpolation:
+    allowed = get_args(Interpolation)
+    if override is not None and override not in allowed:
+        raise InputError(f"`interpolation` must be one of {', '.join(allowed)}, got {override!r}.")
+    interpolation = override or default
+    return cast(Interpolation, interpolation if interpolation in allowed else "bicubic")
 
 
-def _assumed(**given: object) -> list[str]:
+def _assumed(**overrides: object) -> list[str]:
     assumed = {
         "size": f"size {OWN_SIZE}",
         "mean": "ImageNet's mean",
         "std": "ImageNet's std",
         "interpolation": "bilinear interpolation",
     }
-    missing = [text for what, text in assumed.items() if given[what] is None]
+    missing = [text for name, text in assumed.items() if overrides[name] is None]
     return [f"Assumed: {', '.join(missing)}; say otherwise with options."] if missing else []

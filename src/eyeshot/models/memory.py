@@ -1,4 +1,4 @@
-"""A device out of memory: smaller batches."""
+"""Smaller batches for a device that is out of memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a device had no room left; only CUDA has an error of its own for it, and its libraries have not."""
+    """Whether an error says that a device is out of memory. CUDA's libraries do not raise PyTorch's class for it."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
     text = str(error).lower()
@@ -21,13 +21,13 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def smaller_batches(action: Callable[[int], Result], batch_size: int, *, least: int = 1) -> tuple[Result, int]:
-    """Do `action` with a batch size, halved as often as the device runs out of memory.
+    """Call `action` with a batch size, and halve the size each time the device runs out of memory.
 
     Returns:
-        what `action` gave, and the batch size that it fitted with.
+        the result of `action`, and the batch size that worked.
 
     Raises:
-        ModelError: there is no room for `least` images.
+        ModelError: there is not enough memory for `least` images.
     """
     size = batch_size
     while True:
@@ -38,10 +38,10 @@ def smaller_batches(action: Callable[[int], Result], batch_size: int, *, least: 
                 raise
             if size <= least:
                 raise ModelError(
-                    f"The device must hold {least} images at once, and is out of memory with {size}. "
+                    f"The device must have memory for {least} images at once, but ran out with {size}. "
                     "Give a smaller --size, a smaller model, or --device cpu."
                 ) from error
-        # Outside of the handler: the traceback would keep the tensors alive.
+        # Outside the handler, because there the traceback would keep the tensors alive.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         size = max(least, size // 2)

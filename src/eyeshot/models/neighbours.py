@@ -1,4 +1,4 @@
-"""Exact nearest neighbours in blocks: distances of one block of target points at a time, never all of them."""
+"""Exact nearest neighbours, computed block by block, so the full distance matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def distance_blocks(points: Tensor, others: Tensor, *, columns_per_other: int = 
         rows = slice(start, min(start + height, len(points)))
         block = points[rows]
         squared = torch.addmm(norms, block, others.T, beta=1, alpha=-2)
-        # A little less, so that what cannot be told from 0 is 0: else chance decides whether a copy lies in a ball
-        # of radius 0. All distances of a row, its ball's radius too, are less by the same.
+        # Reduced by the rounding error, so a distance that is 0 up to rounding becomes 0; otherwise rounding would
+        # decide whether a duplicate lies in a ball of radius 0. All distances of a row, including the radius of its
+        # ball, are reduced by the same amount.
         squared += (1 - ROUNDING) * block.square().sum(dim=1, keepdim=True)
         yield rows, squared.clamp_(min=0)
 
@@ -44,24 +45,24 @@ def nearest_neighbours(
 
     Args:
         points: float32 (M, d)
-        others: float32 (n, d); None: the points themselves, each without itself.
-        neighbours: k; fewer are returned where there are fewer others.
-        groups: int64 (M,) and (n,); a point and another of the same group, as copies, are no neighbours.
+        others: float32 (n, d); None: the points themselves, without the point itself.
+        neighbours: k; fewer are returned if there are fewer others.
+        groups: int64 (M,) and (n,); points of the same group, as duplicates, are not neighbours of each other.
 
     Returns:
-        int64 (M, k) rows of `others`, and float32 (M, k) squared Euclidean distances, infinite where no other is left.
+        int64 (M, k) rows of `others`, and float32 (M, k) squared Euclidean distances, infinite where there is none.
     """
-    rest = torch.from_numpy(points if others is None else others)
-    wanted = min(neighbours, len(rest) - (others is None))
-    order = torch.empty((len(points), wanted), dtype=torch.int64)
-    nearest = torch.empty((len(points), wanted))
+    candidates = torch.from_numpy(points if others is None else others)
+    count = min(neighbours, len(candidates) - (others is None))
+    order = torch.empty((len(points), count), dtype=torch.int64)
+    nearest = torch.empty((len(points), count))
     group_of = None if groups is None else tuple(torch.from_numpy(side) for side in groups)
-    for rows, squared in distance_blocks(torch.from_numpy(points), rest):
+    for rows, squared in distance_blocks(torch.from_numpy(points), candidates):
         if others is None:
             _forget_self(squared, rows)
         if group_of is not None:
             squared.masked_fill_(group_of[0][rows, None] == group_of[1], torch.inf)
-        nearest[rows], order[rows] = squared.topk(wanted, dim=1, largest=False, sorted=True)
+        nearest[rows], order[rows] = squared.topk(count, dim=1, largest=False, sorted=True)
     return order.numpy(), nearest.numpy()
 
 
@@ -79,7 +80,7 @@ def radii(target: NDArray[np.float32], neighbours: int) -> NDArray[np.float32]:
 
 
 def radii_in_halves(target: NDArray[np.float32], neighbours: int, halves: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The same within each half of the target.
+    """`radii` within each half of the target.
 
     Args:
         target: float32 (M, d)
@@ -87,27 +88,27 @@ def radii_in_halves(target: NDArray[np.float32], neighbours: int, halves: NDArra
         halves: bool (B, M)
 
     Returns:
-        float32 (B, M); meaningless where a point is not in the half.
+        float32 (B, M); meaningless for a point that is not in the half.
     """
     points = torch.from_numpy(target)
-    chosen = torch.from_numpy(halves)
+    members = torch.from_numpy(halves)
     radius = torch.empty(halves.shape)
     for rows, squared in distance_blocks(points, points):
         _forget_self(squared, rows)
-        nearest, order = nearest_sorted(squared, chosen, neighbours)
-        picked = first_in_halves(order, chosen, neighbours)
+        nearest, order = nearest_sorted(squared, members, neighbours)
+        picked = first_in_halves(order, members, neighbours)
         last = picked[..., -1]
-        radius[:, rows] = torch.gather(nearest.expand(len(chosen), -1, -1), 2, last[..., None])[..., 0].sqrt()
+        radius[:, rows] = torch.gather(nearest.expand(len(members), -1, -1), 2, last[..., None])[..., 0].sqrt()
     return radius.numpy()
 
 
 def nearest_sorted(squared: Tensor, halves: Tensor, needed: int) -> tuple[Tensor, Tensor]:
-    """The nearest columns of each row in order: so many that every half holds `needed` of them.
+    """The nearest columns of each row in order, enough of them that every half holds `needed`.
 
     Args:
         squared: (b, n)
         halves: bool (B, n)
-        needed: how many of a half's columns are wanted.
+        needed: how many columns each half needs.
 
     Returns:
         distances (b, K) and column numbers (b, K).
@@ -115,19 +116,19 @@ def nearest_sorted(squared: Tensor, halves: Tensor, needed: int) -> tuple[Tensor
     width = min(squared.shape[1], 8 * needed + 16)
     while True:
         nearest, order = squared.topk(width, dim=1, largest=False, sorted=True)
-        # A half misses all but a few of 56 columns once in 10^9 draws; then look further.
+        # With 56 columns, a half lacks enough of them about once in 10^9 draws; then look at more columns.
         if width == squared.shape[1] or bool((halves[:, order].sum(dim=2) >= needed).all()):
             return nearest, order
         width = min(squared.shape[1], width * 2)
 
 
 def first_in_halves(order: Tensor, halves: Tensor, needed: int) -> Tensor:
-    """Which of the sorted columns are the first `needed` of each half: int64 (B, b, needed), positions in K."""
+    """Positions (0 to K - 1) of the first `needed` sorted columns of each half: int64 (B, b, needed)."""
     member = halves[:, order]  # (B, b, K)
     place = member.cumsum(dim=2, dtype=torch.int32)
     slot = torch.where(member & (place <= needed), place - 1, needed).long()
     positions = torch.arange(order.shape[1]).expand_as(slot)
-    # The last slot collects all that is not wanted and is thrown away.
+    # The last slot collects all other columns and is discarded.
     return torch.zeros((*slot.shape[:2], needed + 1), dtype=torch.long).scatter_(2, slot, positions)[..., :needed]
 
 

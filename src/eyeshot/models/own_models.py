@@ -1,4 +1,4 @@
-"""The user's own network by "package.module:factory", turned into one that gives pooled features."""
+"""The user's own network by "package.module:factory", turned into a module that gives pooled features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSIFIERS = ("fc", "classifier", "head", "heads", "last_linear")
 
 
 class PooledFeatures(nn.Module):
-    """Whatever a network gives, averaged over places: float (n, D)."""
+    """The output of a network, averaged over positions: float (n, D)."""
 
     def __init__(self, module: nn.Module, *, name: str, channels: Sequence[int] = ()) -> None:
         """Wrap a network.
@@ -24,7 +24,7 @@ class PooledFeatures(nn.Module):
         Args:
             module: float (n, 3, S, S) -> a tensor (n, ...).
             name: for messages.
-            channels: numbers of channels that the network itself names, to tell channels from places.
+            channels: channel counts that the network itself names, to tell channels from positions.
         """
         super().__init__()
         self.module = module
@@ -33,70 +33,70 @@ class PooledFeatures(nn.Module):
 
     @property
     def own_prefix(self) -> str:
-        """What stands before the network's own names in this module's."""
+        """Prefix of the network's own names in this module."""
         return "module.network." if isinstance(self.module, _ForwardFeatures) else "module."
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of a batch (n, 3, S, S).
 
         Raises:
-            ModelError: the network gives no tensor, or it cannot be told which axis holds channels.
+            ModelError: the output is not a tensor, or the channel axis is ambiguous.
         """
-        found = self.module(images)
-        if not isinstance(found, Tensor) or found.ndim < 2:
-            shape = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        output = self.module(images)
+        if not isinstance(output, Tensor) or output.ndim < 2:
+            shape = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
             raise ModelError(f"{self.name} must give one tensor (n, ...) for n images, got {shape}.")
-        if found.ndim == 4:
-            return found.mean((1, 2) if self._channels_last(*found.shape[1:]) else (2, 3))
-        if found.ndim == 3:
-            # Tokens (n, places, D) are usual.
-            last = found.shape[2] in self.channels or found.shape[1] not in self.channels
-            return found.mean(1 if last else 2)
-        return found.flatten(1)
+        if output.ndim == 4:
+            return output.mean((1, 2) if self._channels_last(*output.shape[1:]) else (2, 3))
+        if output.ndim == 3:
+            # Tokens are usually (n, positions, D).
+            last = output.shape[2] in self.channels or output.shape[1] not in self.channels
+            return output.mean(1 if last else 2)
+        return output.flatten(1)
 
     def _channels_last(self, first: int, middle: int, last: int) -> bool:
-        """Whether a map (n, first, middle, last) has its channels last; an average over them says nothing of an image.
+        """Whether a map (n, first, middle, last) has its channels last; an average over channels would be meaningless.
 
-        Images are square, and so are the maps of almost all networks; else the network's own numbers decide.
+        Images are square, and so are the maps of almost all networks. Otherwise the network's channel counts decide.
         """
         square_last, square_first = first == middle, middle == last
         if square_first != square_last:
             return square_last
         named_last, named_first = last in self.channels, first in self.channels
         if first == middle == last == 1:
-            return False  # either way
+            return False  # both readings give the same features
         if first != last and named_first != named_last:
             return named_last
         raise ModelError(
-            f"{self.name} gives a map of shape (n, {first}, {middle}, {last}) for images, and it cannot be told which "
-            "axis holds channels. Give another --size, or let the network average over places itself."
+            f"{self.name} gives a map of shape (n, {first}, {middle}, {last}) for images, and the channel "
+            "axis is ambiguous. Give another --size, or let the network average over positions itself."
         )
 
 
 def is_factory(model: str) -> bool:
-    """Whether a model's name is that of a factory and not a timm tag."""
+    """Whether the name of a model is a factory and not a timm tag."""
     return ":" in model and not model.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
 
 
 def load_own(
     model: str, *, weights: Path | None, from_scratch: bool, size: int, seed: int
 ) -> tuple[PooledFeatures, bool, str | None, list[str]]:
-    """The network behind a factory's name.
+    """Load the network that a factory makes.
 
     Args:
-        model: the name.
-        weights: file to take its weights from.
+        model: "package.module:factory".
+        weights: file with the weights.
         from_scratch: leave it untrained.
-        size: side of the images that it will read.
-        seed: of untrained weights.
+        size: side of its input images, pixels.
+        seed: seed of untrained weights.
 
     Returns:
-        a module that gives pooled features, whether its weights come from a training, the name of the linear
-        classifier that reads just these features (None where there is none), and notes to print.
+        a module that gives pooled features, whether its weights are trained, the name of the linear classifier that
+        reads exactly these features (None if there is none), and notes to print.
 
     Raises:
-        InputError: there is no such factory, or it gives no network.
-        ModelError: its weights do not fit, or are untrained although trained ones were asked for.
+        InputError: there is no such factory, or it does not return a network.
+        ModelError: the weights do not fit, or they are untrained and `from_scratch` is False.
     """
     network = _make(model, seed)
     notes = []
@@ -105,8 +105,8 @@ def load_own(
         notes.append(load_weights(network, weights, name=model, classifiers=[place] if place else []))
     elif not from_scratch and _is_random(network, _make(model, seed + 1), place):
         raise ModelError(
-            f"{model} makes a network with untrained weights: two calls give different ones. Give its "
-            "weights with --weights FILE, or train a baseline of it here with --from-scratch."
+            f"{model} must make a network with trained weights, but two calls gave different weights. Give "
+            "its weights with --weights FILE, or train a baseline here with --from-scratch."
         )
     layer = None if place is None else network.get_submodule(place)
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -116,9 +116,8 @@ def load_own(
     pooled = PooledFeatures(module, name=model, channels=channels)
     head = place if _reads_features(pooled, layer, images, scores) else None
     if head is not None and isinstance(module, _ForwardFeatures):
-        _replace(
-            network, head, nn.Identity()
-        )  # a head that is not run is not trained, and is kept with its new weights
+        # forward_features does not run the head, so training would save it with untrained weights.
+        _replace(network, head, nn.Identity())
     return pooled, not from_scratch, head, [*notes, how]
 
 
@@ -133,12 +132,12 @@ def _output(network: nn.Module, images: Tensor) -> Any:
     with torch.inference_mode():
         try:
             return network(images)
-        except Exception:  # Whoever loads it says what is wrong, with the size that was asked for.
+        except Exception:  # load_backbone runs the network again and reports the error, with the size.
             return None
 
 
 def _reads_features(pooled: PooledFeatures, layer: nn.Module | None, images: Tensor, scores: Any) -> bool:
-    """Whether the network's scores are those of its last linear layer on the pooled features, and of nothing else."""
+    """Whether the network's scores are exactly its last linear layer applied to the pooled features."""
     features = _output(pooled, images) if isinstance(layer, nn.Linear) and isinstance(scores, Tensor) else None
     if not isinstance(features, Tensor) or layer is None or features.shape[-1] != layer.in_features:
         return False
@@ -157,18 +156,18 @@ def find_classifier(network: nn.Module) -> str | None:
     for name in CLASSIFIERS:
         part = getattr(network, name, None)
         if isinstance(part, nn.Module):
-            found = [
+            names = [
                 ".".join(filter(None, (name, inner))) for inner, layer in part.named_modules() if _classifies(layer)
             ]
-            if found:
-                return found[-1]
+            if names:
+                return names[-1]
     if isinstance(network, nn.Sequential) and len(network) and isinstance(network[-1], nn.Linear):
         return str(len(network) - 1)
     return None
 
 
 def take_features(network: nn.Module, place: str | None) -> tuple[nn.Module, str]:
-    """The network up to what its classifier reads, and how that was found."""
+    """The network up to the input of its classifier, and a sentence on how that input was found."""
     if callable(getattr(network, "reset_classifier", None)):
         network.reset_classifier(0)  # type: ignore[operator]
         return network, "Features are what its classifier reads (reset_classifier)."
@@ -177,7 +176,7 @@ def take_features(network: nn.Module, place: str | None) -> tuple[nn.Module, str
     if place is None:
         return network, "Features are its output: no classifier was found."
     layer = network.get_submodule(place)
-    # A 1 x 1 convolution as classifier is averaged after it; the average commutes with it.
+    # A 1 x 1 convolution as classifier is followed by the average over positions; the two commute.
     _replace(network, place, nn.AdaptiveAvgPool2d(1) if isinstance(layer, nn.Conv2d) else nn.Identity())
     return network, f"Features are what its classifier {place!r} reads."
 
@@ -188,8 +187,8 @@ class _ForwardFeatures(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.network.forward_features(images)  # type: ignore[operator]
-        return found
+        features: Tensor = self.network.forward_features(images)  # type: ignore[operator]
+        return features
 
 
 def _classifies(layer: nn.Module) -> bool:
@@ -197,11 +196,11 @@ def _classifies(layer: nn.Module) -> bool:
 
 
 def _make(model: str, seed: int) -> nn.Module:
-    found = load_user_code(model, label=f"--model {model}")
-    factory, name = found.value, model.rpartition(":")[2]
+    code = load_user_code(model, label=f"--model {model}")
+    factory, name = code.value, model.rpartition(":")[2]
     if not callable(factory):
-        raise InputError(f"--model {model} must be a function that makes a network, got {type(factory).__name__}.")
-    with importable(found.folder), torch.random.fork_rng(devices=[]):
+        raise InputError(f"--model {model} must be a function that returns a network, got {type(factory).__name__}.")
+    with importable(code.folder), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             network = factory()
@@ -211,18 +210,18 @@ def _make(model: str, seed: int) -> nn.Module:
                 f"({type(error).__name__}: {error}; {user_line(error)}). It must be callable as {name}()."
             ) from error
     if not isinstance(network, nn.Module):
-        raise InputError(f"--model {model} must give a torch.nn.Module, got {type(network).__name__}.")
+        raise InputError(f"--model {model} must return a torch.nn.Module, got {type(network).__name__}.")
     return network
 
 
 def _is_random(first: nn.Module, second: nn.Module, place: str | None) -> bool:
-    # Vectors are left aside: norms and biases begin as ones and zeros in every network. Half of the matrices,
-    # since a network with trained weights may carry a new head that is random.
+    # Vectors are ignored, because norms and biases start as ones and zeros in every network. More than half of the
+    # matrices must differ, because a trained network may have a new head with random weights.
     head = f"{place}." if place else "\0"
-    other = dict(second.named_parameters())
+    other_weights = dict(second.named_parameters())
     differs = [
-        not torch.equal(value, other[name])
+        not torch.equal(value, other_weights[name])
         for name, value in first.named_parameters()
-        if name in other and value.ndim > 1 and not name.startswith(head)
+        if name in other_weights and value.ndim > 1 and not name.startswith(head)
     ]
     return sum(differs) > len(differs) / 2

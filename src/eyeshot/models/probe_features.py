@@ -1,4 +1,4 @@
-"""The features that a linear probe reads: those of a model or, without a model, thumbnails."""
+"""The features for a linear probe: those of a model, or thumbnails if there is no model."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ THUMBNAIL = 8  # pixels a side
 
 
 def name_reader(backbone: Backbone | None) -> str:
-    """What was read, in words."""
+    """The classifier and its features in words, for reports."""
     if backbone is None:
-        return f"a linear head on thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels"
-    return f"a linear head on features of {backbone.name}"
+        return f"a linear probe on thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels"
+    return f"a linear probe on features of {backbone.name}"
 
 
 def thumbnail_features(images: PixelRows) -> NDArray[np.float32]:
@@ -42,15 +42,15 @@ def image_features(
     device: str,
     progress: Progress = SILENT,
 ) -> NDArray[np.generic]:
-    """What a head reads: a model's features or, without one, thumbnails.
+    """Features for a linear probe: those of a model, or thumbnails without a model.
 
     Args:
         table: n images that can be decoded.
-        pixels: their pixels, at any size.
-        backbone: whose features; None: thumbnails.
+        pixels: their pixels, of any size.
+        backbone: the model; None: thumbnails.
         cache: folder of decoded images and features.
         device: where the model runs.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Returns:
         float (n, D).
@@ -75,29 +75,29 @@ def model_features(
     progress: Progress,
     all_needed: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
-    """A model's features of some images, computed once and kept.
+    """Features of some images from a model, computed once and cached.
 
     Args:
         table: the images.
-        rows: int64 (n,), which of them.
-        backbone: whose features.
+        rows: int64 (n,), the rows of the table to use.
+        backbone: the model.
         cache: folder of decoded images and features.
         device: where the model runs.
-        progress: told how far it is.
-        all_needed: do not pass over images that cannot be decoded at the model's size.
+        progress: called with the progress.
+        all_needed: raise if an image cannot be decoded at the model's size; otherwise such images are skipped.
 
     Returns:
-        which rows can be decoded at the model's size, and their features, float (m, D).
+        the rows that can be decoded at the model's size, int64 (m,), and their features, float (m, D).
 
     Raises:
-        InputError: an image that is needed cannot be decoded at the model's size.
+        InputError: `all_needed`, and an image cannot be decoded at the model's size.
     """
     pixels = PixelStore(cache, backbone.geometry).load(
         table, rows, progress=progress.sub("decoding at the model's size")
     )
     if all_needed and len(pixels) < len(rows):
         raise InputError(
-            f"All images must be decoded at the model's size, but {len(rows) - len(pixels)} cannot be, as "
+            f"All images must be decoded at the model's size, but {len(rows) - len(pixels)} cannot, for example "
             f"{pixels.skipped[0].path}: {pixels.skipped[0].reason}. Leave out --model, or drop them."
         )
     features = FeatureBank(cache, backbone, device=device).clean(

@@ -19,12 +19,12 @@ from eyeshot.models.weights import Convert, load_weights
 
 
 def resolve_tag(model: str) -> tuple[str, Any, list[str]]:
-    """The full tag, timm's configuration of it, and what was guessed.
+    """The full tag of a model, its timm configuration, and notes on what was guessed.
 
     Raises:
-        ModelError: timm has no such model; the nearest tags are named.
+        ModelError: timm has no such model; the message names the nearest tags.
     """
-    for prefix in ("hf-hub:", "hf_hub:", "timm/"):  # as the hub writes the same tag
+    for prefix in ("hf-hub:", "hf_hub:", "timm/"):  # prefixes that the hub puts before the same tag
         model = model.removeprefix(prefix)
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
@@ -42,11 +42,11 @@ def resolve_tag(model: str) -> tuple[str, Any, list[str]]:
 def load_timm(
     name: str, config: Any, *, weights: Path | None, from_scratch: bool, size: int | None, seed: int
 ) -> tuple[nn.Module, list[str]]:
-    """The network of a full tag without its classifier, and notes to print.
+    """Load the network of a full tag without its classifier; returns it with notes to print.
 
     Raises:
-        InputError: the architecture cannot take `size`.
-        ModelError: the weights cannot be had or do not fit.
+        InputError: the architecture does not support `size`.
+        ModelError: the weights are unavailable or do not fit.
     """
     arguments = _size_arguments(name, config, size)
     if from_scratch or weights is not None:
@@ -59,16 +59,16 @@ def load_timm(
 
 
 def network_with_classifier(name: str, size: int, class_count: int) -> tuple[nn.Module, str]:
-    """timm's plain network with a fresh classifier, and the line of Python that makes it."""
+    """timm's plain network with a new classifier, and the line of Python that creates it."""
     config = timm.get_pretrained_cfg(name)
     arguments = _size_arguments(name, config, size)
     network = _build(name, size, config, 0, arguments | {"pretrained": False, "num_classes": class_count})
-    given = "".join(f", {key}={value}" for key, value in arguments.items())
-    return network, f"timm.create_model({name!r}, num_classes={class_count}{given})"
+    extra_arguments = "".join(f", {key}={value}" for key, value in arguments.items())
+    return network, f"timm.create_model({name!r}, num_classes={class_count}{extra_arguments})"
 
 
 def classifier_name(config: Any) -> str | None:
-    """The one layer that classifies; None where timm names none or several."""
+    """Name of the classifier layer; None if timm names none or several."""
     names = _classifiers(config)
     return names[0] if len(names) == 1 else None
 
@@ -88,7 +88,7 @@ def own_size(name: str, config: Any) -> int:
     if channels != 3 or height != width:
         raise InputError(
             f"`model` must read square RGB images, but {name} reads {channels} channels of "
-            f"{height} x {width}. Choose another."
+            f"{height} x {width}. Choose another --model."
         )
     return int(height)
 
@@ -103,18 +103,18 @@ def _pretrained(
     file = cached_file(config)
     arguments["pretrained"] = True
     if file is not None:
-        # The file by its path: asking the hub whether there is a newer one would wait for the network.
+        # The file is passed by its path, because asking the hub for a newer version would wait for the network.
         custom = config.custom_load if file.suffix == ".npz" or isinstance(config.custom_load, str) else False
         arguments["pretrained_cfg_overlay"] = {"file": str(file), "custom_load": custom}
     else:
         require_hub(name, config)
     try:
-        # With its classifier first: only then does timm check that every tensor of the file fits.
+        # Built with its classifier first, because only then timm checks that every tensor of the file fits.
         module = _build(name, size, config, seed, arguments)
         module.reset_classifier(0)  # type: ignore[operator]
     except InputError:
         raise
-    except Exception as error:  # Whatever the hub, a file format or timm's own checks may say.
+    except Exception as error:  # the hub, the file formats and timm raise errors of many classes
         if file is not None:
             raise ModelError(
                 f"The cached weights {str(file)!r} do not load into {name} ({_first_line(error)}). "
@@ -136,7 +136,7 @@ def _build(name: str, size: int | None, config: Any, seed: int, arguments: dict[
                 raise
             own = own_size(name, config)
             raise InputError(
-                f"`size` must be {own} for {name}, which is fixed, got {size}: {_first_line(error)}"
+                f"`size` must be {own}, the fixed size of {name}, got {size}: {_first_line(error)}"
             ) from error
     return module
 
@@ -149,10 +149,10 @@ def _size_arguments(name: str, config: Any, size: int | None) -> dict[str, Any]:
 
 
 def check_patches(name: str, module: nn.Module, size: int, own: int) -> None:
-    """Let a size pass only where its patches fill the image: a rest at the edge would go unseen.
+    """Check that whole patches fill the image; pixels beyond the last whole patch would be ignored.
 
     Raises:
-        InputError: `size` is no multiple of the patch.
+        InputError: `size` is not a multiple of the patch size.
     """
     patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
     step = int(patch[0] if isinstance(patch, (tuple, list)) else patch or 1)
@@ -165,12 +165,12 @@ def check_patches(name: str, module: nn.Module, size: int, own: int) -> None:
 
 
 def _classifiers(config: Any) -> list[str]:
-    found = config.classifier if config is not None else None
-    return [found] if isinstance(found, str) else list(found or [])
+    names = config.classifier if config is not None else None
+    return [names] if isinstance(names, str) else list(names or [])
 
 
 def _filter_of(module: nn.Module) -> Convert | None:
-    """timm's conversion of other layouts of the same weights, and of position tables to other sizes."""
+    """timm's converter for other layouts of the same weights, and for position embeddings of other sizes."""
     function = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
     if function is None:
         return None
@@ -183,9 +183,9 @@ def _all_names() -> list[str]:
 
 
 def _unknown(model: str, near: list[str]) -> ModelError:
-    hint = f"Nearest: {', '.join(near)}." if near else "None is near."
+    hint = f"Nearest: {', '.join(near)}." if near else "No tag is similar."
     if model.endswith((".pt", ".pth", ".safetensors", ".bin", ".ckpt")):
-        hint = "A file of weights goes to --weights, beside the architecture in --model."
+        hint = "Give a weights file with --weights, and its architecture with --model."
     return ModelError(
         f"`model` must be a timm tag or package.module:factory; timm has no {model!r}. {hint} "
         "All tags: python -c \"import timm; print(*timm.list_pretrained(), sep='\\n')\""

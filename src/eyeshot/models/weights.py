@@ -1,4 +1,4 @@
-"""Weights from a file: safetensors or torch, nested and prefixed as training scripts leave them."""
+"""Loads weights from safetensors or torch files, with the nesting and prefixes that training scripts leave."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eyeshot.core import InputError, ModelError
 State = dict[str, Tensor]
 Convert = Callable[[State, nn.Module], State]
 
-# Averaged weights come first, as in timm: where a file holds both, they are the ones that were validated.
+# Averaged weights come first, as in timm: if a file holds both, the averaged weights were validated.
 CONTAINERS = (
     "state_dict_ema", "model_ema", "ema_state_dict", "ema",
     "state_dict", "model_state_dict", "model_state", "model", "module", "net", "shadow_params",
@@ -31,20 +31,20 @@ SHOWN = 4
 
 
 def read_state(file: Path) -> tuple[State, str]:
-    """All tensors of the model in `file`, and which part of the file they are.
+    """All tensors of the model in `file`, and a note on the part of the file that holds them.
 
-    Torch files are read with `weights_only=True`: nothing in them is run.
+    Torch files are read with `weights_only=True`, so no code in them runs.
 
     Raises:
-        InputError: there is no such file.
-        ModelError: it holds no weights, or cannot be read without running code from it.
+        InputError: the file does not exist.
+        ModelError: the file holds no weights, or reading it would run code.
     """
     if not file.is_file():
         raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file.")
     with open(file, "rb") as opened:
         start = opened.read(9)
     try:
-        # A safetensors file begins with the length of its JSON header; its suffix may be any.
+        # A safetensors file begins with 8 bytes of length and a JSON header; its suffix may be anything.
         content: Any = load_file(file) if start[8:] == b"{" else _read_torch(file)
     except (safetensors.SafetensorError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise ModelError(
@@ -76,20 +76,20 @@ def load_weights(
     classifiers: Sequence[str] = (),
     convert: Convert | None = None,
 ) -> str:
-    """Load a file into `module` and say what was used.
+    """Load a file into `module`; returns a sentence on what was loaded.
 
-    Every tensor of the module outside its classifier must be in the file with the same shape, and the file
-    may hold nothing else but a classifier. A classifier of another size is left out.
+    Every tensor of the module except its classifier must be in the file with the same shape. Besides these, the
+    file may hold only a classifier. A classifier of another size is left out.
 
     Args:
         module: the network, with or without its classifier; changed in place.
         file: safetensors or torch file.
         name: the model's name, for messages.
         classifiers: dotted names of the classifier layers, as in timm's configurations.
-        convert: turns other layouts of the same architecture into the module's (timm's checkpoint filter).
+        convert: converts other layouts of the same architecture into the module's (timm's checkpoint filter).
 
     Raises:
-        ModelError: the file belongs to another architecture; counts and the first keys are named.
+        ModelError: the file is of another architecture; the message has counts and the first keys.
     """
     state, part = read_state(file)
     match = match_state(module, state, classifiers)
@@ -103,11 +103,11 @@ def load_weights(
     module.load_state_dict(match.state, strict=False)
     notes = [note for note in (part, *match.notes) if note]
     details = f" ({'; '.join(notes)})" if notes else ""
-    return f"Weights from {file.name}: {match.found} of {match.wanted} tensors{details}."
+    return f"Weights from {file.name}: {match.fitting_count} of {match.needed_count} tensors{details}."
 
 
 class Match:
-    """How a state fits a module; `complete` where nothing is missing, left over or of another shape."""
+    """How a state fits a module; `complete` if no tensor is missing, unexpected or of another shape."""
 
     def __init__(self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]) -> None:
         own = module.state_dict()
@@ -128,19 +128,19 @@ class Match:
         dropped = [key for key in foreign if is_head(key) or HEADS.match(key)]
         self.unexpected = [key for key in foreign if key not in dropped]
         other_size = [key for key in own if is_head(key) and key in state and key not in shaped]
-        self.wanted = sum(not is_head(key) and not _optional(key) for key in own)
-        self.found = self.wanted - len(self.missing) - len(self.misshaped)
+        self.needed_count = sum(not is_head(key) and not _optional(key) for key in own)
+        self.fitting_count = self.needed_count - len(self.missing) - len(self.misshaped)
         left_out = [*dropped, *other_size]
         self.notes = [*notes, *([f"classifier left out: {_few(left_out)}"] if left_out else [])]
 
     @property
     def complete(self) -> bool:
-        """Whether the file is of this architecture."""
+        """Whether the file is of this architecture: every tensor fits."""
         return not (self.missing or self.misshaped or self.unexpected)
 
     def complaint(self, name: str, file: Path) -> str:
-        """What does not fit, with counts and the first keys."""
-        found = [
+        """The error message: which tensors do not fit, with counts and the first keys."""
+        problems = [
             f"{len(keys)} {word}: {_few(keys)}"
             for keys, word in (
                 (self.missing, "missing"),
@@ -150,32 +150,32 @@ class Match:
             if keys
         ]
         return (
-            f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.found} of its "
-            f"{self.wanted} tensors fit; {'; '.join(found)}. Give --model the architecture of this file."
+            f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.fitting_count} of its "
+            f"{self.needed_count} tensors fit; {'; '.join(problems)}. Give --model the architecture of this file."
         )
 
 
 def match_state(module: nn.Module, state: State, classifiers: Sequence[str] = ()) -> Match:
-    """The best fit of `state` to `module` over all prefixes that its names could carry."""
+    """The best match of `state` to `module` over all prefixes that its names may have."""
     return max(
         (
             Match(module, inside, classifiers, notes)
             for inside, notes in (_without(state, prefix) for prefix in _prefixes(module, state))
         ),
-        key=lambda match: (match.complete, match.found),
+        key=lambda match: (match.complete, match.fitting_count),
     )
 
 
 def _prefixes(module: nn.Module, state: State) -> list[str]:
-    # A wrapper puts one prefix before all names ("module.", "_orig_mod.", "model.", "backbone.", or two of
-    # them): what stands before the name of one of the module's own tensors is the candidate.
+    # A wrapper adds a prefix to all names ("module.", "_orig_mod.", "model.", "backbone.", or two of them), so a
+    # candidate is whatever precedes the name of one of the module's own tensors.
     own = [key for key in module.state_dict() if not _optional(key)]
-    found = [""]
+    prefixes = [""]
     for probe in (own[0], own[len(own) // 2], own[-1]) if own else ():
         for key in state:
-            if key.endswith(f".{probe}") and (prefix := key[: -len(probe)]) not in found:
-                found.append(prefix)
-    return sorted(found, key=len)
+            if key.endswith(f".{probe}") and (prefix := key[: -len(probe)]) not in prefixes:
+                prefixes.append(prefix)
+    return sorted(prefixes, key=len)
 
 
 def _without(state: State, prefix: str) -> tuple[State, list[str]]:
@@ -194,7 +194,7 @@ def _converted(module: nn.Module, state: State, classifiers: Sequence[str], conv
             continue
         try:
             changed = convert(dict(inside), module)
-        except Exception:  # A filter meets names that it was not written for: then this is no such file.
+        except Exception:  # the filter was written for other names, so the file is of another kind
             continue
         match = Match(module, changed, classifiers, [*notes, "names or sizes converted by timm"])
         if match.complete:
@@ -205,22 +205,22 @@ def _converted(module: nn.Module, state: State, classifiers: Sequence[str], conv
 def _read_torch(file: Path) -> Any:
     allow = getattr(torch.serialization, "safe_globals", lambda _: nullcontext())
     try:
-        # timm's own checkpoints carry their command line as a Namespace: a bag of values, no code.
+        # timm's own checkpoints hold their command line as a Namespace, which is plain values without code.
         with allow([argparse.Namespace]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{str(file)!r} is no plain file of weights: reading it would run code{_unsafe(file)}. Save it "
-            "where it was made with torch.save(model.state_dict(), 'weights.pt')."
+            f"{str(file)!r} must hold plain weights, but reading it would run code{_unsafe(file)}. Save it "
+            "again where it was made: torch.save(model.state_dict(), 'weights.pt')."
         ) from error
 
 
 def _unsafe(file: Path) -> str:
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
-    except Exception:  # Only there to name what was found; older torch has no such function.
+        unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
+    except Exception:  # older torch has no such function; the names only improve the message
         return ""
-    names = sorted(found, key=lambda name: (name.startswith("torch."), name))  # the user's own classes first
+    names = sorted(unsafe, key=lambda name: (name.startswith("torch."), name))  # the user's own classes first
     return f" ({_few(names)})" if names else ""
 
 
@@ -230,9 +230,9 @@ def _container(content: Mapping[Any, Any]) -> str | None:
             return name
     if _tensors(content):
         return None
-    held = {name: len(_tensors(value)) for name, value in content.items() if isinstance(value, Mapping)}
-    best = max(held, key=lambda name: held[name], default=None)
-    return best if best is not None and (held[best] or len(held) == 1) else None
+    tensor_counts = {name: len(_tensors(value)) for name, value in content.items() if isinstance(value, Mapping)}
+    best = max(tensor_counts, key=lambda name: tensor_counts[name], default=None)
+    return best if best is not None and (tensor_counts[best] or len(tensor_counts) == 1) else None
 
 
 def _tensors(content: Any) -> State:

@@ -13,7 +13,7 @@ import torch
 from eyeshot.augment import Pool
 from eyeshot.core import SILENT, Progress, default_workers, duration, megabytes
 from eyeshot.data import UnreadableImageError, decode
-from eyeshot.models import extract, gpu_errors_told
+from eyeshot.models import extract, gpu_errors_explained
 from eyeshot.training.batches import steps_per_epoch
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.folders import TrainPlan
@@ -56,7 +56,7 @@ class TrainingEstimate:
         )
 
 
-@gpu_errors_told()
+@gpu_errors_explained()
 def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> TrainingEstimate:
     """Time a few files and a few steps on random images; nothing is written.
 

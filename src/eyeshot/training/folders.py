@@ -12,7 +12,7 @@ import numpy as np
 from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
 from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, load_dataset
-from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_told, load_backbone
+from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_explained, load_backbone
 from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
 from eyeshot.training.run import check_folder, train
@@ -118,7 +118,7 @@ def plan_training(
     )
 
 
-@gpu_errors_told()
+@gpu_errors_explained()
 def train_folder(
     plan: TrainPlan, *, command: str = "", progress: Progress | None = None
 ) -> tuple[TrainResult, list[Skipped]]:

@@ -1,4 +1,4 @@
-"""What a key press means: the decisions that it makes about images of the table."""
+"""Turns a key press on the review page into decisions about images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Press:
     """One key press.
 
     Attributes:
-        id: chosen by the window, so that a press that is sent twice is stored once.
-        action: what was pressed.
-        images: positions of the images that it is about; of keep-one the image that stays.
+        id: chosen by the browser window, so that a press that is sent twice is stored once.
+        action: the action of the key.
+        images: positions of the selected images; for keep-one, the image to keep.
         item: the item on the screen; None on a contact sheet.
-        label: the new label.
+        label: the new label of `relabel`; otherwise empty.
     """
 
     id: str
@@ -38,32 +38,32 @@ class Press:
 
 
 def decisions_of(press: Press, index: ImageIndex, project: Project, author: str) -> list[Decision]:
-    """The decisions that a press makes; nothing is stored.
+    """Return the decisions that a press makes. Nothing is stored.
 
     Raises:
-        InputError: the rules of the project forbid it, or it makes no sense for these images.
+        InputError: the project's rules forbid the action, or it does not apply to these images.
     """
     item = press.item
     if press.action in OF_FINDING and item is None:
-        raise InputError(f"{press.action} is about a finding, got none. Go back from the contact sheet: Escape.")
+        raise InputError(f"{press.action} needs a finding, got a contact sheet. Press Escape to return to the finding.")
     if press.action in OF_FINDING and item is not None and item.kind in OF_CLASSES:
-        raise InputError(f"{press.action} is about images, got examples of classes. Press c for all images of a class.")
+        raise InputError(f"{press.action} needs images, got examples of classes. Press c to see all images of a class.")
     positions = list(item.here) if press.action in OF_FINDING and item is not None else list(press.images)
     if not positions:
-        raise InputError("A decision needs an image that can be read, got none: its file is gone, broken or left out.")
+        raise InputError("A decision needs a readable image, got none: the file is missing, broken or excluded.")
     if press.action == "relabel":
         _check_label(press, positions, index, project)
     training = [row for row in positions if not index.in_test[row]]
     if press.action in ("drop", "drop-all") and not training:
-        raise InputError("Test images are in no training set to be dropped from. k says that you looked at it.")
+        raise InputError("Only training images can be dropped, got test images. Press k to mark them as reviewed.")
     if press.action in ("not-copy", "group"):
-        made = _together(press, positions, index)
+        drafts = _about_all(press, positions, index)
     elif press.action == "keep-one":
-        made = _one_kept(press, positions, training, index)
+        drafts = _keep_one(press, positions, training, index)
     elif press.action == "drop-all" and item is not None and item.kind == "conflict":
-        made = [("drop-both", training, {})]
+        drafts = [("drop-both", training, {})]
     else:
-        made = _by_label(press, training if press.action in ("drop", "drop-all") else positions, index)
+        drafts = _by_label(press, training if press.action in ("drop", "drop-all") else positions, index)
     reason = f"{REVIEW_OF}{item.id}" if item is not None else ""
     return [
         decide(
@@ -74,15 +74,16 @@ def decisions_of(press: Press, index: ImageIndex, project: Project, author: str)
             author=author,
             **fields,
         ).model_copy(update={"id": press.id if not number else f"{press.id}-{number}"})
-        for number, (kind, rows, fields) in enumerate(made)
+        for number, (kind, rows, fields) in enumerate(drafts)
     ]
 
 
-Made = list[tuple[str, list[int], dict[str, Any]]]
+# (kind of decision, positions of its images, its other fields)
+Drafts = list[tuple[str, list[int], dict[str, Any]]]
 
 
-def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Made:
-    """One decision for each label: equal bytes may lie under two, and only these files are meant."""
+def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Drafts:
+    """One decision for each label: identical files may lie under two labels, and a decision applies to one of them."""
     by_label: dict[str | None, list[int]] = {}
     for row in positions:
         label = index.labels[row]
@@ -93,22 +94,24 @@ def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Made
     return [(press.action, rows, {"given": label, **new}) for label, rows in by_label.items()]
 
 
-def _together(press: Press, positions: list[int], index: ImageIndex) -> Made:
-    """One decision about all images of a finding."""
+def _about_all(press: Press, positions: list[int], index: ImageIndex) -> Drafts:
+    """One decision about all images of a finding together."""
     if len({index.contents[row] for row in positions}) < 2:
         raise InputError(f"{press.action} needs images with different bytes, got exact duplicates.")
     return [(press.action, positions, {})]
 
 
-def _one_kept(press: Press, positions: list[int], training: list[int], index: ImageIndex) -> Made:
+def _keep_one(press: Press, positions: list[int], training: list[int], index: ImageIndex) -> Drafts:
     if not training:
-        raise InputError("keep-one is about training images, got test images alone. Skip it: n.")
-    kept = press.images[0] if press.images else training[0]
-    if kept not in positions:
-        raise InputError("keep-one keeps an image of the finding, got another one. Choose one with the arrows.")
-    if index.in_test[kept]:  # the duplicate in the test set stays anyway: those in training go
+        raise InputError("keep-one needs a training image, got test images only. Press n to skip the finding.")
+    kept_row = press.images[0] if press.images else training[0]
+    if kept_row not in positions:
+        raise InputError(
+            "keep-one must keep an image of the finding, got an image outside it. Choose an image with the arrow keys."
+        )
+    if index.in_test[kept_row]:  # a test image always stays, so its duplicates in training are dropped
         return _by_label(Press(press.id, "drop", ()), training, index)
-    return [("keep-one", training, {"keep": index.contents[kept], "label": index.labels[kept]})]
+    return [("keep-one", training, {"keep": index.contents[kept_row], "label": index.labels[kept_row]})]
 
 
 def _check_label(press: Press, positions: Sequence[int], index: ImageIndex, project: Project) -> None:
@@ -119,10 +122,11 @@ def _check_label(press: Press, positions: Sequence[int], index: ImageIndex, proj
 
 
 def _check_alone(row: int, index: ImageIndex) -> None:
-    """Decisions go by content: one about an unlabelled file must not change an equal file that has a label."""
-    labelled = next((other for other in index.rows_of[index.contents[row]] if index.labels[other] is not None), None)
+    """A decision applies to content: a decision about an unlabelled file must not change an identical labelled file."""
+    equal_rows = index.rows_of[index.contents[row]]
+    labelled = next((equal_row for equal_row in equal_rows if index.labels[equal_row] is not None), None)
     if labelled is not None:
         raise InputError(
-            f"This decision would change {index.ids[labelled]!r} of training too, which is the same file, byte for "
-            "byte. Choose that image instead."
+            f"This decision would also change the training image {index.ids[labelled]!r}, which is the same file, byte "
+            "for byte. Choose that image instead."
         )

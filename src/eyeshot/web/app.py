@@ -1,4 +1,4 @@
-"""The addresses of the page. Behind the guard; images are asked for by their number alone."""
+"""The routes of the review page. Every route is behind the guard; an image is addressed by its number only."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from eyeshot.web.review import Review
 
 ASSETS = files("eyeshot.web") / "assets"
 MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "ask")
-# An image's number means the same for as long as the token does.
-KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
+# An image's number keeps its meaning as long as the token is valid.
+CACHEABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 FRESH = {"Cache-Control": "no-cache"}
 
 
 def make_app(review: Review, *, token: str, port: int) -> Guard:
-    """All of the page.
+    """Build the application of the review page.
 
     Args:
-        review: what it works on.
-        token: the first part of every address.
-        port: the port that it is served at.
+        review: the review to serve.
+        token: the first part of every path.
+        port: the port of the server.
     """
     responses, pictures = Responses(review), Pictures(review.index)
 
     def picture(make: Callable[..., bytes], *names: str) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             numbers = [_number(request, name, len(review.index)) for name in names]
-            return Response(make(*numbers), media_type="image/jpeg", headers=KEPT)
+            return Response(make(*numbers), media_type="image/jpeg", headers=CACHEABLE)
 
         return answer
 
-    def told(make: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
+    def as_json(make: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             with review.lock:
                 return JSONResponse(make(request))
@@ -72,40 +72,40 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         return answer
 
     def decide(body: bytes) -> dict[str, Any]:
-        read = read_press(body, review)
-        return responses.stored(review.store(read), read)
+        key_press = read_press(body, review)
+        return responses.stored(review.store(key_press), key_press)
 
     def static(name: str, kind: str, text: Callable[[], str]) -> Route:
         return Route(name, lambda request: Response(text(), media_type=kind, headers=FRESH))
 
     routes = [
-        static("/", "text/html", lambda: _own("review.html")),
-        static("/icon.svg", "image/svg+xml", lambda: _own("icon.svg")),
+        static("/", "text/html", lambda: _asset_text("review.html")),
+        static("/icon.svg", "image/svg+xml", lambda: _asset_text("icon.svg")),
         static("/style.css", "text/css", _style),
         static("/page.js", "text/javascript", lambda: asset("page.js")),
-        *(static(f"/{name}.js", "text/javascript", partial(_own, f"{name}.js")) for name in MODULES),
-        Route("/api/start", told(lambda request: responses.start())),
-        Route("/api/queue", told(queue)),
-        Route("/api/item/{number}", told(item)),
-        Route("/api/step", told(lambda request: responses.step(read_filters(request), *step_of(request)))),
-        Route("/api/sheet", told(lambda request: responses.sheet(read_filters(request), *page_of(request)))),
+        *(static(f"/{name}.js", "text/javascript", partial(_asset_text, f"{name}.js")) for name in MODULES),
+        Route("/api/start", as_json(lambda request: responses.start())),
+        Route("/api/queue", as_json(queue)),
+        Route("/api/item/{number}", as_json(item)),
+        Route("/api/step", as_json(lambda request: responses.step(read_filters(request), *step_of(request)))),
+        Route("/api/sheet", as_json(lambda request: responses.sheet(read_filters(request), *page_of(request)))),
         Route("/api/decide", press(decide), methods=["POST"]),
         Route("/api/undo", press(lambda body: responses.undone(review.undo(*read_names(body)))), methods=["POST"]),
-        Route("/small/{one}", picture(pictures.small, "one")),
-        Route("/large/{one}", picture(pictures.large, "one")),
-        Route("/aligned/{one}/{other}", picture(pictures.aligned, "one", "other")),
-        Route("/difference/{one}/{other}", picture(pictures.difference, "one", "other")),
+        Route("/small/{position}", picture(pictures.small, "position")),
+        Route("/large/{position}", picture(pictures.large, "position")),
+        Route("/aligned/{first}/{second}", picture(pictures.aligned, "first", "second")),
+        Route("/difference/{first}/{second}", picture(pictures.difference, "first", "second")),
     ]
-    app = Starlette(routes=routes, exception_handlers={EyeshotError: _said, HTTPException: _said})
+    app = Starlette(routes=routes, exception_handlers={EyeshotError: _error_response, HTTPException: _error_response})
     app.router.redirect_slashes = False
     return Guard(app, token=token, port=port)
 
 
 def _number(request: Request, name: str, count: int) -> int:
-    """A number of the path that stands for something.
+    """A number in the path, from 0 to `count` - 1.
 
     Raises:
-        HTTPException: it does not.
+        HTTPException: it is not such a number.
     """
     text = request.path_params[name]
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count):
@@ -113,17 +113,17 @@ def _number(request: Request, name: str, count: int) -> int:
     return int(text)
 
 
-def _said(request: Request, error: Exception) -> Response:
+def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
     return JSONResponse({"error": str(error)}, 409 if isinstance(error, InputError) else 507)
 
 
 @cache
-def _own(name: str) -> str:
+def _asset_text(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
 @cache
 def _style() -> str:
-    return f"{stylesheet()}\n{_own('review.css')}"
+    return f"{stylesheet()}\n{_asset_text('review.css')}"

@@ -1,4 +1,4 @@
-"""Who may ask: this machine's browser, at this address, with the token; nothing of another site gets through."""
+"""Access control: only a browser on this machine, at this address and with the token, is answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Nothing that the page asks for has an escape in its path: dots and slashes behind one cannot lead anywhere.
+# No path of the page needs an escape (%2e, %2f), so a path with one is refused.
 PLAIN_PATH = re.compile(rb"/([A-Za-z0-9_-]+)(/[a-z0-9/._-]*)?\Z")
 HEADERS = {
     "Content-Security-Policy": (
@@ -25,12 +25,12 @@ HEADERS = {
 
 
 class Guard:
-    """Lets a request through to `app`, its path without the token, or refuses it.
+    """Passes a request on to `app` with the token removed from its path, or refuses it.
 
     Args:
-        app: what answers.
+        app: the application behind the guard.
         token: the first part of every path.
-        port: the port of the Host header.
+        port: the port that the Host header must name.
     """
 
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
@@ -61,7 +61,7 @@ class Guard:
     def _refused(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        # Another name for this machine is how a foreign page would reach it (DNS rebinding).
+        # A foreign page could reach this server under another host name (DNS rebinding).
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return PlainTextResponse("The address must be the one that eyeshot review printed.", 403)
         matched = PLAIN_PATH.match(scope.get("raw_path") or scope["path"].encode("utf-8"))
@@ -73,5 +73,5 @@ class Guard:
         origins = headers.getlist("origin")
         foreign = any(origin != own for origin in origins) or (scope["method"] == "POST" and len(origins) != 1)
         if foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return PlainTextResponse("Only the page itself may ask.", 403)
+            return PlainTextResponse("Only the review page itself may send requests.", 403)
         return None

@@ -1,4 +1,4 @@
-"""The images that the page can show: positions in the audit's table, found again by content."""
+"""The images that the page can show: positions in the audit's table, looked up by id and by content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOT_HERE = -1
 
 
 class ImageIndex:
-    """Images by their position: training first, then test. Positions are all that an address ever holds.
+    """Images by their position: training first, then test. Addresses hold positions and nothing else.
 
     Args:
         images: the images as `eyeshot audit` reads them.
@@ -33,17 +33,17 @@ class ImageIndex:
         return len(self.ids)
 
     def find(self, ref: ImageRef) -> int:
-        """Position of an image of the report, wherever its file lies now; `NOT_HERE` where it is gone."""
+        """Position of an image of the report, also if its file was moved; `NOT_HERE` if it is gone."""
         test = ref.split == "test"
-        same = self._by_id.get((test, ref.id), NOT_HERE)
-        if same != NOT_HERE and self.contents[same] == ref.content:
-            return same
+        same_id = self._by_id.get((test, ref.id), NOT_HERE)
+        if same_id != NOT_HERE and self.contents[same_id] == ref.content:
+            return same_id
         rows = [row for row in self.rows_of.get(ref.content, ()) if self.in_test[row] == test]
-        alike = [row for row in rows if self.labels[row] == ref.label]
-        return (alike or rows or [NOT_HERE])[0]
+        same_label = [row for row in rows if self.labels[row] == ref.label]
+        return (same_label or rows or [NOT_HERE])[0]
 
     def named(self, name: str) -> int:
-        """Position of the training image of an id; `NOT_HERE` where there is none."""
+        """Position of the training image with this id; `NOT_HERE` if there is none."""
         return self._by_id.get((False, name), NOT_HERE)
 
     def split(self, position: int) -> str:

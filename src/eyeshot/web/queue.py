@@ -1,4 +1,4 @@
-"""The findings in the order of their worth, with indexes by kind, class and split: 100,000 page in milliseconds."""
+"""Findings, the most harmful first, indexed by kind, class and split, so that 100,000 findings page in milliseconds."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from eyeshot.web.image_index import NOT_HERE, ImageIndex
 
 UNLABELLED = "unlabelled"
 CONFLICT = "conflict"
-# The most harmful first; kinds that are not named come last but for images without a label, as the audit orders them.
-WORTH = (CONFLICT, "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
+# The most harmful kinds first. Kinds not listed follow in the audit's order; images without a label come last.
+HARM_ORDER = (CONFLICT, "leak", "label-issue", "near-copy", "identical", "unreadable", "two-labels")
 COPIES = frozenset({CONFLICT, "leak", "near-copy", "identical"})
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which items are wanted; empty means all.
+    """Filters of a list of items; an empty filter lets all through.
 
     Attributes:
         kind: a kind of finding, or `unlabelled`.
         label: a class.
         split: `train` or `test`.
-        open: only those that nobody decided about.
+        open: only items without a decision.
     """
 
     kind: str = ""
@@ -40,12 +40,12 @@ class Filters:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to look at: a finding, or an image without a label.
+    """An item of the queue: a finding, or an image without a label.
 
     Attributes:
-        id: that of the finding; made from the content for an image without a label.
-        kind: of the finding, or `unlabelled`.
-        positions: its images in the table; `NOT_HERE` for those that are gone or cannot be read.
+        id: the id of the finding; for an image without a label, made from its content.
+        kind: the kind of the finding, or `unlabelled`.
+        positions: its images in the table; `NOT_HERE` for images that are gone or cannot be read.
         finding: None for an image without a label.
     """
 
@@ -61,18 +61,18 @@ class Item:
 
 
 class Queue:
-    """All items; the number of an item is its place in the order of worth.
+    """All items. The number of an item is its place in the order of harm.
 
     Args:
-        findings: of the report.
+        findings: the findings of the report.
         index: the images.
         unlabelled: positions of the images that a person may label.
     """
 
     def __init__(self, findings: Sequence[Finding], index: ImageIndex, unlabelled: Sequence[int]) -> None:
         self.items = [
-            Item(one.id, one.kind, tuple(map(index.find, one.images)), one)
-            for one in sorted(findings, key=_worth)  # stable: within a kind as the audit ordered them
+            Item(finding.id, finding.kind, tuple(map(index.find, finding.images)), finding)
+            for finding in sorted(findings, key=_harm)  # stable: within a kind as the audit ordered them
         ] + [Item(f"{UNLABELLED}-{index.contents[row]}", UNLABELLED, (row,)) for row in unlabelled]
         self.decided: Mask = np.zeros(len(self.items), np.bool_)
         self.number_of = {item.id: number for number, item in enumerate(self.items)}
@@ -89,8 +89,8 @@ class Queue:
             for content in {index.contents[position] for position in item.here}:
                 self.holding[content].append(number)
         self._sets = {
-            name: {value: np.array(numbers, np.int64) for value, numbers in found.items()}
-            for name, found in sets.items()
+            name: {value: np.array(numbers, np.int64) for value, numbers in by_value.items()}
+            for name, by_value in sets.items()
         }
 
     def __len__(self) -> int:
@@ -101,29 +101,29 @@ class Queue:
         return {value: len(numbers) for value, numbers in self._sets[name].items()}
 
     def matching(self, filters: Filters, *, decided_too: bool = False) -> NDArray[np.int64]:
-        """Numbers of the items that fit, the most worth first."""
+        """Numbers of the matching items, int64, the most harmful first."""
         mask = np.ones(len(self.items), np.bool_)
         for name, value in (("kind", filters.kind), ("label", filters.label), ("split", filters.split)):
             if value:
-                own = np.zeros(len(self.items), np.bool_)
-                own[self._sets[name].get(value, np.array([], np.int64))] = True
-                mask &= own
+                has_value = np.zeros(len(self.items), np.bool_)
+                has_value[self._sets[name].get(value, np.array([], np.int64))] = True
+                mask &= has_value
         if filters.open and not decided_too:
             mask &= ~self.decided
         return np.flatnonzero(mask)
 
     def step(self, filters: Filters, number: int, by: int) -> int | None:
-        """The item that fits and comes next after a number (`by` 1), or before it (`by` -1); None at the end."""
-        found = self.matching(filters)
-        place = int(np.searchsorted(found, number, side="right" if by > 0 else "left"))
+        """The matching item after a number (`by` 1) or before it (`by` -1); None at the end."""
+        matching = self.matching(filters)
+        place = int(np.searchsorted(matching, number, side="right" if by > 0 else "left"))
         place = place if by > 0 else place - 1
-        return int(found[place]) if 0 <= place < len(found) else None
+        return int(matching[place]) if 0 <= place < len(matching) else None
 
 
 def name_of(kind: str) -> str:
-    """A kind in words."""
+    """The name of a kind on the page."""
     return "without a label" if kind == UNLABELLED else NAMES.get(kind, kind.replace("-", " "))
 
 
-def _worth(one: Finding) -> int:
-    return WORTH.index(one.kind) if one.kind in WORTH else len(WORTH)
+def _harm(finding: Finding) -> int:
+    return HARM_ORDER.index(finding.kind) if finding.kind in HARM_ORDER else len(HARM_ORDER)

@@ -1,4 +1,4 @@
-"""What the page may ask, read from a request and checked; anything else is refused before it is looked at."""
+"""Parses and validates the requests of the page; anything unexpected is refused before it is used."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f-]{32,36}$")]
 Number = Annotated[int, Field(ge=0, strict=True)]
 
 
-class _Body(BaseModel):
+class _Decide(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-
-class _Decide(_Body):
     press: Id
     action: Action
     images: Annotated[list[Number], Field(max_length=1000)] = []
@@ -33,19 +31,21 @@ class _Decide(_Body):
     label: Annotated[str, Field(max_length=200)] = ""
 
 
-class _Undo(_Body):
+class _Undo(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     press: Id
     names: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
 
 
-Model = TypeVar("Model", bound=_Body)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_body(request: Request) -> bytes:
-    """The JSON that was sent.
+    """The JSON body of a request.
 
     Raises:
-        HTTPException: it is something else, or too long.
+        HTTPException: it is not JSON, or too long.
     """
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "The page sends JSON.")
@@ -53,70 +53,70 @@ async def read_body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
-            raise HTTPException(413, "Too long.")
+            raise HTTPException(413, f"A request must be at most {MOST_BYTES:,} bytes long.")
     return body
 
 
 def read_press(body: bytes, review: Review) -> Press:
-    """A key press.
+    """Parse a key press.
 
     Raises:
-        HTTPException: it is none, or about images or items that there are not.
+        HTTPException: it is malformed, or names images or items that do not exist.
     """
-    found = _read(_Decide, body)
-    if any(row >= len(review.index) for row in found.images):
+    decide = _read(_Decide, body)
+    if any(row >= len(review.index) for row in decide.images):
         raise HTTPException(404, "There is no image under this number.")
-    if found.item is not None and found.item >= len(review.queue):
+    if decide.item is not None and decide.item >= len(review.queue):
         raise HTTPException(404, "There is nothing under this number.")
-    item = None if found.item is None else review.queue.items[found.item]
-    if item is not None and not set(found.images) <= set(item.here):
-        raise HTTPException(404, "These images are not of this finding.")
-    return Press(found.press, found.action, tuple(dict.fromkeys(found.images)), item, found.label.strip())
+    item = None if decide.item is None else review.queue.items[decide.item]
+    if item is not None and not set(decide.images) <= set(item.here):
+        raise HTTPException(404, "These images do not belong to this finding.")
+    return Press(decide.press, decide.action, tuple(dict.fromkeys(decide.images)), item, decide.label.strip())
 
 
 def read_names(body: bytes) -> tuple[str, list[str]]:
-    """A press of undo: its id, and the decisions that it takes back."""
-    found = _read(_Undo, body)
-    return found.press, found.names
+    """Parse an undo: the id of the press, and the ids of the decisions to undo."""
+    undo = _read(_Undo, body)
+    return undo.press, undo.names
 
 
 def _read(kind: type[Model], body: bytes) -> Model:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise HTTPException(422, f"This is no request of the page: {error.errors()[0]['msg']}.") from error
+        raise HTTPException(422, f"This is not a request of the page: {error.errors()[0]['msg']}.") from error
 
 
 def read_filters(request: Request) -> Filters:
-    """The filters of a list; an unknown kind or class fits nothing."""
-    asked: Any = request.query_params
+    """The filters of a list; an unknown kind or class matches nothing."""
+    query: Any = request.query_params
     return Filters(
-        kind=asked.get("kind", ""),
-        label=asked.get("class", ""),
-        split=asked.get("split", ""),
-        open=asked.get("state", "open") == "open",
+        kind=query.get("kind", ""),
+        label=query.get("class", ""),
+        split=query.get("split", ""),
+        open=query.get("state", "open") == "open",
     )
 
 
 def page_of(request: Request) -> tuple[int, int]:
-    """Where a page of a list begins, and how long it is.
+    """Offset and length of a page of a list.
 
     Raises:
-        HTTPException: no numbers.
+        HTTPException: they are not numbers.
     """
     texts = [request.query_params.get(name, usual) for name, usual in (("offset", "0"), ("limit", "30"))]
     if not all(NUMBER.match(text) for text in texts):
-        raise HTTPException(422, "A page has a start and a length.")
+        raise HTTPException(422, "`offset` and `limit` must be numbers.")
     return int(texts[0]), min(int(texts[1]), MOST_ROWS)
 
 
 def step_of(request: Request) -> tuple[int, int]:
-    """The number that a step is from, -1 before the first, and its direction.
+    """The number that a step starts from (-1: before the first), and its direction.
 
     Raises:
-        HTTPException: no numbers.
+        HTTPException: they are not numbers.
     """
     number, by = request.query_params.get("from", "-1"), request.query_params.get("by", "1")
     if by not in ("1", "-1") or not (number == "-1" or NUMBER.match(number)):
-        raise HTTPException(422, "A step is from a number, by 1 or -1.")
+        raise HTTPException(422, "`from` must be a number and `by` must be 1 or -1.")
     return int(number), int(by)

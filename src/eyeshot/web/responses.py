@@ -1,4 +1,4 @@
-"""What the page is told, as JSON."""
+"""The JSON answers to the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eyeshot.web.review import Review
 
 MOST_IMAGES = 60
 JsonObject = dict[str, Any]
-DONE = {
+OUTCOMES = {
     "keep": "kept",
     "keep-all": "all kept",
     "drop": "dropped",
@@ -28,7 +28,7 @@ DONE = {
     "not-copy": "not duplicates",
     "group": "kept on one side of every split",
 }
-# The press that does what a finding suggests.
+# The action that carries out the suggestion of a finding.
 SUGGESTED = {"drop-both": "drop-all", "keep-one": "keep-one", "drop": "drop", "group": "group", "relabel": "relabel"}
 
 
@@ -36,7 +36,7 @@ class Responses:
     """Answers about one review.
 
     Args:
-        review: what they are about.
+        review: the review.
     """
 
     def __init__(self, review: Review) -> None:
@@ -46,28 +46,28 @@ class Responses:
         rows: dict[str | None, list[int]] = {}
         for position, label in enumerate(index.labels):
             rows.setdefault(label, []).append(position)
-        self._rows = {label: np.array(found, np.int64) for label, found in rows.items()}
+        self._rows = {label: np.array(positions, np.int64) for label, positions in rows.items()}
 
     def start(self) -> JsonObject:
-        """What the page needs once: kinds, classes, rules, and how much there is."""
+        """What the page needs once: kinds, classes, rules and counts."""
         review = self._review
         state = review.refresh()
         counts = review.queue.counts("kind")
-        given = Counter(label for label in review.index.labels if label is not None)
+        image_counts = Counter(label for label in review.index.labels if label is not None)
         classes = sorted({*review.index.classes, *_labels_given(state)})
         use = review.project.test_images
         return {
             "kinds": [{"kind": kind, "name": name_of(kind), "count": count} for kind, count in counts.items()],
-            "classes": [{"label": label, "images": given[label]} for label in classes],
+            "classes": [{"label": label, "images": image_counts[label]} for label in classes],
             "splits": review.queue.counts("split"),
             "author": review.author,
             "missing": review.missing,
             "rules": f'test_images = "{use}": {USES[use]}' if review.project.file is not None else "",
-            **self._left(),
+            **self._counts(),
         }
 
     def page(self, filters: Filters, offset: int, limit: int, around: int = -1) -> JsonObject:
-        """A part of the queue: from an offset on, or the page on which the item of a number is or would be."""
+        """A page of the queue: from an offset on, or the page that holds the number `around`, or would hold it."""
         review = self._review
         review.refresh()
         numbers = review.queue.matching(filters)
@@ -77,17 +77,17 @@ class Responses:
             "total": len(numbers),
             "offset": offset,
             "items": [self._short(int(number)) for number in numbers[offset : offset + limit]],
-            **self._left(),
+            **self._counts(),
         }
 
     def step(self, filters: Filters, number: int, by: int) -> JsonObject:
-        """The next item, or the one before; `item` is null at the end."""
+        """The next or the previous item; `item` is null at the end."""
         self._review.refresh()
-        found = self._review.queue.step(filters, number, by)
-        return {"item": None, **self._left()} if found is None else self.item(found, filters)
+        target = self._review.queue.step(filters, number, by)
+        return {"item": None, **self._counts()} if target is None else self.item(target, filters)
 
     def item(self, number: int, filters: Filters) -> JsonObject:
-        """One item with its images, and its place among those that the filters let through, decided ones too."""
+        """An item with its images, and its place among the items that match, including decided items."""
         review = self._review
         state = review.refresh()
         item = review.queue.items[number]
@@ -114,11 +114,11 @@ class Responses:
             },
             "place": int(np.searchsorted(numbers, number)) + 1,
             "places": len(numbers),
-            **self._left(),
+            **self._counts(),
         }
 
     def sheet(self, filters: Filters, offset: int, limit: int) -> JsonObject:
-        """Images of a class, as it is in the files, or of all."""
+        """Images of one class, by the label in the files, or of all classes."""
         state = self._review.refresh()
         rows = np.arange(len(self._in_test))
         if filters.label or filters.kind == UNLABELLED:
@@ -126,47 +126,49 @@ class Responses:
         if filters.split:
             rows = rows[self._in_test[rows] == (filters.split == "test")]
         images = [self._at(state, int(position)) for position in rows[offset : offset + limit]]
-        return {"total": len(rows), "offset": offset, "images": images, **self._left()}
+        return {"total": len(rows), "offset": offset, "images": images, **self._counts()}
 
-    def stored(self, made: Sequence[Decision], press: Press) -> JsonObject:
-        """What was stored for a press."""
+    def stored(self, decisions: Sequence[Decision], press: Press) -> JsonObject:
+        """The decisions that were stored for a press."""
         state = self._review.refresh()
-        done = DONE[press.action] + (f" to {press.label}" if press.action == "relabel" else "")
-        different = self._still_different(made)
+        outcome = OUTCOMES[press.action] + (f" to {press.label}" if press.action == "relabel" else "")
+        different = self._still_different(decisions)
         return {
-            "names": [one.id for one in made],
-            "words": " ".join([f"{_names(made)}: {done}" + "." * bool(different), *different]),
-            "images": [self._at(state, position) for position in self._positions(made)],
-            **self._left(),
+            "names": [decision.id for decision in decisions],
+            "words": " ".join([f"{_names(decisions)}: {outcome}" + "." * bool(different), *different]),
+            "images": [self._at(state, position) for position in self._positions(decisions)],
+            **self._counts(),
         }
 
-    def undone(self, made: Sequence[Decision]) -> JsonObject:
-        """What an undo took back."""
+    def undone(self, undos: Sequence[Decision]) -> JsonObject:
+        """The decisions that an undo took back."""
         state = self._review.refresh()
-        first = [state.by_id[one.undoes] for one in made if one.undoes in state.by_id]
-        numbers = [self._review.queue.number_of.get(one.finding) for one in first]
+        undone = [state.by_id[undo.undoes] for undo in undos if undo.undoes in state.by_id]
+        numbers = [self._review.queue.number_of.get(decision.finding) for decision in undone]
         return {
-            "names": [one.id for one in made],
-            "words": f"undone: {first[0].kind} of {_names(first)}" if first else "undone",
+            "names": [undo.id for undo in undos],
+            "words": f"undone: {undone[0].kind} of {_names(undone)}" if undone else "undone",
             "item": next((number for number in numbers if number is not None), None),
-            "images": [self._at(state, position) for position in self._positions(first)],
-            **self._left(),
+            "images": [self._at(state, position) for position in self._positions(undone)],
+            **self._counts(),
         }
 
-    def _positions(self, made: Sequence[Decision]) -> list[int]:
+    def _positions(self, decisions: Sequence[Decision]) -> list[int]:
         rows = self._review.index.rows_of
-        return sorted({row for one in made for content in one.images for row in rows.get(content, ())})[:1000]
+        contents = {content for decision in decisions for content in decision.images}
+        return sorted({row for content in contents for row in rows.get(content, ())})[:1000]
 
-    def _still_different(self, made: Sequence[Decision]) -> list[str]:
-        """Of conflicts that a press was about: what is labelled differently even so; of a few, in sentences."""
+    def _still_different(self, decisions: Sequence[Decision]) -> list[str]:
+        """Sentences about the first two conflicts that a press touched and that still have different labels."""
         queue = self._review.queue
-        numbers = {number for one in made for content in one.images for number in queue.holding.get(content, ())}
+        contents = {content for decision in decisions for content in decision.images}
+        numbers = {number for content in contents for number in queue.holding.get(content, ())}
         words = (self._review.still_different(queue.items[number]) for number in sorted(numbers))
         return [sentence for sentence in words if sentence][:2]
 
-    def _left(self) -> JsonObject:
+    def _counts(self) -> JsonObject:
         queue = self._review.queue
-        return {"open": self._review.open_items, "all": len(queue), "made": self._review.made}
+        return {"open": self._review.open_items, "all": len(queue), "made": self._review.stored_count}
 
     def _short(self, number: int) -> JsonObject:
         item = self._review.queue.items[number]
@@ -194,15 +196,15 @@ class Responses:
         return {**self._at(state, position), "caption": captions.get(ref.id, "")}
 
     def _near(self, state: DecisionState, finding: Finding) -> list[JsonObject]:
-        """Of a doubted label: the nearest images of the given class and of the proposed one."""
-        found = []
-        for which in ("given", "proposed"):
-            names = finding.evidence.get(f"nearest_{which}", [])
+        """For a label issue: the nearest images of the given class and of the proposed class."""
+        groups = []
+        for role in ("given", "proposed"):
+            names = finding.evidence.get(f"nearest_{role}", [])
             rows = map(self._review.index.named, names if isinstance(names, list) else [])
             images = [self._at(state, row) for row in rows if row != NOT_HERE]
             if images:
-                found.append({"label": str(finding.evidence.get(which, "")), "images": images})
-        return found
+                groups.append({"label": str(finding.evidence.get(role, "")), "images": images})
+        return groups
 
     def _at(self, state: DecisionState, position: int) -> JsonObject:
         index, standing = self._review.index, state.standing(position)
@@ -218,18 +220,18 @@ class Responses:
 
 
 def _labels_given(state: DecisionState) -> set[str]:
-    """Labels that decisions gave."""
+    """Labels that decisions assigned."""
     kinds = ("relabel", "merge-classes")
     return {decision.label for decision in state.by_id.values() if decision.kind in kinds and decision.label}
 
 
-def _names(made: Sequence[Decision]) -> str:
-    names = list(dict.fromkeys(name for one in made for name in one.names))
+def _names(decisions: Sequence[Decision]) -> str:
+    names = list(dict.fromkeys(name for decision in decisions for name in decision.names))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _title(item: Item) -> str:
-    """The question that a finding asks about labels; empty where it asks none."""
+    """The question that a finding asks about labels; empty if it asks none."""
     evidence = item.finding.evidence if item.finding is not None else {}
     if item.kind == "label-issue":
         return f"{evidence.get('given', '')} → {evidence.get('proposed', '')}?"
@@ -240,19 +242,19 @@ def _title(item: Item) -> str:
 def _suggested(item: Item) -> str:
     if item.finding is None:
         return "relabel"
-    # Of a leak the duplicates in training go, which may be several.
+    # A leak may have several duplicates in training, and all of them are dropped.
     return "drop-all" if item.kind == "leak" else SUGGESTED.get(item.finding.suggestion, "")
 
 
 def _reference(item: Item) -> int:
-    """Place of the image that the others are described from."""
+    """Place of the reference image, from which the other images are described."""
     name = item.finding.evidence.get("reference") if item.finding is not None else None
     images = item.finding.images if item.finding is not None else []
     return next((place for place, ref in enumerate(images[:MOST_IMAGES]) if ref.id == name), 0)
 
 
 def _captions(item: Item) -> dict[str, str]:
-    """What was done to each duplicate, by the id that the audit knew it under."""
-    told = item.finding.evidence.get("transforms", []) if item.finding is not None else []
-    parts = (text.rpartition(": ") for text in told) if isinstance(told, list) else ()
+    """How each duplicate differs from the reference image, by its id in the audit."""
+    transforms = item.finding.evidence.get("transforms", []) if item.finding is not None else []
+    parts = (text.rpartition(": ") for text in transforms) if isinstance(transforms, list) else ()
     return {name: words for name, _, words in parts}

@@ -1,4 +1,4 @@
-"""What the page works on: items, images, what was decided, and the file that every press is stored in."""
+"""The state of a review: its items, images and decisions, and the file that stores every key press."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from eyeshot.web.actions import Press, decisions_of
 from eyeshot.web.image_index import ImageIndex
 from eyeshot.web.queue import CONFLICT, COPIES, UNLABELLED, Filters, Item, Queue
 
+# Kinds of decisions that settle a finding only if they cover all of its training images.
 WHOLE = frozenset({"drop-both", "keep-one", "group", "not-copy"})
 MOST_NAMED = 4
 
 
 class Review:
-    """One review: many windows may work on it at once, and other programs on its file.
+    """One review. Several windows may work on it at once, and other programs may write to its file.
 
     Args:
-        report: of `eyeshot audit`.
-        images: its images, read again.
-        file: where decisions go; it need not exist yet.
-        project: whose rules hold.
-        author: who decides.
+        report: the report of `eyeshot audit`.
+        images: the images of the report, read again.
+        file: the file for decisions; it need not exist yet.
+        project: the project, whose rules apply.
+        author: the person who decides.
 
     Attributes:
-        lock: held by whoever reads or stores: windows ask from several threads.
+        lock: to be held while reading or storing, because requests arrive on several threads.
+        stored_count: decisions stored so far.
     """
 
     def __init__(
@@ -47,15 +49,15 @@ class Review:
         self.index = ImageIndex(images)
         self.queue = Queue(report.findings, self.index, self._without_label())
         self.missing = sum(len(item.positions) != len(item.here) for item in self.queue.items if item.kind in COPIES)
-        self.made = 0
+        self.stored_count = 0
         self._log = DecisionLog(file)
         self._state = self._nothing_decided()
         self.lock = threading.RLock()
         self.refresh()
 
     def _without_label(self) -> list[int]:
-        """Images that may get a first label by hand; those of test only where the rules allow it."""
-        # Without rules nobody said that test images may be looked at one by one: they are not put in the queue.
+        """Images that may get a first label by hand; test images only if the rules allow it."""
+        # Without a rules file nobody has allowed looking at single test images, so they stay out of the queue.
         allowed = self.project.file is not None and self.project.test_images == "hand-labels"
         index = self.index
         return [
@@ -63,8 +65,8 @@ class Review:
             for row in range(len(index))
             if index.labels[row] is None
             and (allowed or not index.in_test[row])
-            # An equal file with a label is a finding of its own: a leak.
-            and all(index.labels[other] is None for other in index.rows_of[index.contents[row]])
+            # An identical file with a label is already a finding: a leak.
+            and all(index.labels[equal_row] is None for equal_row in index.rows_of[index.contents[row]])
         ]
 
     def _nothing_decided(self) -> DecisionState:
@@ -72,10 +74,10 @@ class Review:
         return DecisionState(self.index.contents, self.index.labels, self.index.in_test)
 
     def refresh(self) -> DecisionState:
-        """Take over what this and other programs stored meanwhile; returns how everything stands.
+        """Read the decisions stored since the last call, by this and other programs; return the state.
 
         Raises:
-            InputError: the file of decisions cannot be read.
+            InputError: the decisions file cannot be read.
         """
         with self.lock:
             news, edited = self._log.news()
@@ -87,14 +89,14 @@ class Review:
                     touched.update(self.queue.holding.get(content, ()))
                 if decision.finding in self.queue.number_of:
                     touched.add(self.queue.number_of[decision.finding])
-                if decision.kind == "merge-classes":  # pictures under two labels may be under one now
+                if decision.kind == "merge-classes":  # images under two labels may now share one
                     touched.update(self.queue.matching(Filters(kind=CONFLICT), decided_too=True).tolist())
             for number in touched:
                 self.queue.decided[number] = self._is_decided(self.queue.items[number])
             return self._state
 
     def _is_decided(self, item: Item) -> bool:
-        """Whether somebody decided about an item: on the page, or elsewhere about all of it."""
+        """Whether an item is decided: by a decision about the finding, or by decisions that cover all its images."""
         if item.kind == CONFLICT:
             return self._is_touched(item) and (self._is_decided_whole(item) or not self._different(item))
         if item.kind != UNLABELLED and self._state.of_finding(item.id):
@@ -110,31 +112,31 @@ class Review:
         return standing.left_out is not None or standing.kept or standing.label != label
 
     def _is_decided_whole(self, item: Item) -> bool:
-        """Whether one decision is about all training images of an item."""
+        """Whether a single decision covers all training images of an item."""
         training = {self.index.contents[row] for row in item.here if not self.index.in_test[row]}
         about = self._state.about(self.index.contents[item.here[0]]) if item.here else []
         return any(decision.kind in WHOLE and training <= set(decision.images) for decision in about)
 
     def _is_touched(self, item: Item) -> bool:
-        """Whether a decision counts that is about an item, about one of its images, or about their classes."""
+        """Whether any decision applies to an item, to one of its images, or to their classes."""
         state = self._state
         if state.of_finding(item.id) or any(state.about(self.index.contents[row]) for row in item.here):
             return True
         return any(state.standing(row).label != self.index.labels[row] for row in item.here)
 
     def _different(self, item: Item) -> list[tuple[int, str]]:
-        """Images of a conflict that still stand under different labels; none where a person kept all of them."""
+        """Images of a conflict that still have different labels; empty if a person kept all of them."""
         labels: list[tuple[int, str]] = []
-        kept = True
+        all_kept = True
         for row in item.here:
             standing = self._state.standing(row)
             if standing.left_out is None and standing.label is not None:
                 labels.append((row, standing.label))
-                kept = kept and standing.kept
-        return [] if kept or len({label for _, label in labels}) < 2 else labels
+                all_kept = all_kept and standing.kept
+        return [] if all_kept or len({label for _, label in labels}) < 2 else labels
 
     def still_different(self, item: Item) -> str:
-        """Of a conflict that somebody decided about and that is open: what its images are labelled now; else empty."""
+        """For a conflict with a decision that is still open: the current labels of its images; otherwise empty."""
         if item.kind != CONFLICT or not self._is_touched(item) or self._is_decided(item):
             return ""
         different = [f"{self.index.ids[row]} is {label}" for row, label in self._different(item)]
@@ -142,10 +144,10 @@ class Review:
         return "Still different: " + ", ".join(different[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "") + "."
 
     def store(self, press: Press) -> tuple[Decision, ...]:
-        """Store what a press decides; when this returns it is on the disk. A press stored before is not again.
+        """Store the decisions of a press; they are on disk when this returns. A press is stored only once.
 
         Raises:
-            InputError: the rules or the images do not allow it; nothing was stored.
+            InputError: the rules or the images do not allow the action; nothing was stored.
             StorageError: the disk is full or the file is locked; nothing was stored.
         """
         with self.lock:
@@ -155,10 +157,10 @@ class Review:
             return self._append(decisions_of(press, self.index, self.project, self.author))
 
     def undo(self, press: str, names: Sequence[str]) -> tuple[Decision, ...]:
-        """Take decisions back; those that are undone already stay so.
+        """Undo decisions; decisions that are already undone stay undone.
 
         Raises:
-            InputError: there is no such decision, all are undone, or one is an undo itself.
+            InputError: a decision does not exist, all are already undone, or one of them is itself an undo.
             StorageError: as `store`.
         """
         with self.lock:
@@ -169,35 +171,35 @@ class Review:
             unknown = [name for name in names if name not in state.by_id]
             if unknown or not names:
                 raise InputError(f"Nothing to undo: there is no decision {', '.join(unknown) or 'of this window'}.")
-            left = [state.by_id[name] for name in names if name not in state.undone]
-            if not left:
+            remaining = [state.by_id[name] for name in names if name not in state.undone]
+            if not remaining:
                 raise InputError("This was undone already, in another window or by another program.")
             return self._append([
                 undo_of(decision, author=self.author).model_copy(
                     update={"id": press if not number else f"{press}-{number}"}
                 )
-                for number, decision in enumerate(left)
+                for number, decision in enumerate(remaining)
             ])  # fmt: skip
 
     def _stored(self, press: str) -> tuple[Decision, ...]:
-        """What a press stored before; all of it was written at once."""
-        known = self.refresh().by_id
-        return tuple(known[name] for name in [press, *(f"{press}-{n}" for n in range(1, 1000))] if name in known)
+        """Decisions that a press stored before. All decisions of a press are written at once."""
+        by_id = self.refresh().by_id
+        return tuple(by_id[name] for name in [press, *(f"{press}-{n}" for n in range(1, 1000))] if name in by_id)
 
     def _append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
         self._log.append(decisions)
-        self.made += len(decisions)
+        self.stored_count += len(decisions)
         self.refresh()
         return tuple(decisions)
 
     @property
     def open_items(self) -> int:
-        """How many items nobody decided about."""
+        """Number of items without a decision."""
         return int(np.count_nonzero(~self.queue.decided))
 
     @property
     def open_findings(self) -> int:
-        """How many of these are findings, not images without a label."""
+        """Number of findings without a decision; images without a label are not counted."""
         return sum(
             not decided for item, decided in zip(self.queue.items, self.queue.decided, strict=True) if item.finding
         )

@@ -1,4 +1,4 @@
-"""Start and stop the server: loopback only, on a port of its own."""
+"""Starts and stops the server on the loopback address, on a free port."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ ADDRESS = "127.0.0.1"
 
 
 def open_socket(port: int = 0) -> socket.socket:
-    """A socket that only this machine can reach; port 0 takes any that is free.
+    """A socket that only this machine can reach; port 0 takes any free port.
 
     Raises:
-        InputError: the port is taken or no port.
+        InputError: the port is in use or out of range.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"--port must be from 0 (any free one) to 65535, got {port}.")
-    # With its protocol named, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for the other side.
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        raise InputError(f"--port must be from 0 (any free port) to 65535, got {port}.")
+    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, each answer is delayed by 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        made.bind((ADDRESS, port))
-        made.listen()  # a browser that comes before the server is up waits instead of being refused
+        listener.bind((ADDRESS, port))
+        listener.listen()  # a browser that connects before the server is up waits instead of being refused
     except OSError as error:
-        made.close()
+        listener.close()
         raise InputError(
-            f"--port must be a port that can be opened, got {port}: {error.strerror or error}. Leave it out for any "
-            "free one."
+            f"--port must be a port that can be opened, got {port}: {error.strerror or error}. Leave it out to "
+            "take any free port."
         ) from error
-    return made
+    return listener
 
 
 def make_server(app: Guard) -> uvicorn.Server:
-    """The server of a page, not started yet."""
+    """The server of a page, not yet started."""
     return uvicorn.Server(
         uvicorn.Config(
             app, access_log=False, log_level="warning", lifespan="off", server_header=False, timeout_graceful_shutdown=2
@@ -44,10 +44,10 @@ def make_server(app: Guard) -> uvicorn.Server:
     )
 
 
-def serve(app: Guard, own: socket.socket) -> None:
-    """Answer until Ctrl+C."""
+def serve(app: Guard, listener: socket.socket) -> None:
+    """Serve until Ctrl+C."""
     try:
-        with strict_pillow(), own:
-            make_server(app).run(sockets=[own])
+        with strict_pillow(), listener:
+            make_server(app).run(sockets=[listener])
     except KeyboardInterrupt:
-        pass  # uvicorn passes Ctrl+C on once everything is closed
+        pass  # uvicorn raises Ctrl+C again after it has closed everything

@@ -1,4 +1,4 @@
-"""`review()`: look at what an audit found and decide by key presses, in a page that only this machine can open."""
+"""`review()`: go through the findings of an audit and decide by key press on a local page."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def review(
     progress: Progress | bool | None = None,
     served: Callable[[str, list[str]], object] | None = None,
 ) -> tuple[int, int]:
-    """Serve the review page of an audit until Ctrl+C. Every press is stored at once; files are never touched.
+    """Serve the review page of an audit until Ctrl+C. Every key press is stored at once; image files are never changed.
 
     Args:
-        train: the folder that was audited; None: what eyeshot.toml or audit.json says.
-        test: its test folder; likewise.
-        audit: folder of the audit, or its audit.json; None: that of the project.
+        train: the folder that was audited; None: the folder in eyeshot.toml or audit.json.
+        test: the test folder; None: likewise.
+        audit: folder of the audit, or its audit.json; None: the audit of the project.
         labels: CSV with paths and labels.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        author: who decides; EYESHOT_AUTHOR or the name of the login where not given.
-        decisions_file: where presses are stored; decisions.jsonl of the project where not given.
-        port: on this machine; 0 takes any free one.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
-        served: called with the page's address and sentences about it when it can be opened; None prints them.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        author: the person who decides; None: EYESHOT_AUTHOR, or the login name.
+        decisions_file: the file for decisions; None: decisions.jsonl of the project.
+        port: port on this machine; 0 takes any free port.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
+        served: called with the page's address and notes once the page can be opened; None prints them.
 
     Returns:
-        how many decisions were stored, and how many findings are still open.
+        the number of decisions that were stored, and the number of findings that are still open.
 
     Raises:
         InputError: no audit, images that cannot be read, a port that cannot be opened, or what the rules for test
@@ -55,7 +55,7 @@ def review(
     file = audit_file(audit)
     if file is None:
         missing = workspace.results("audit") / "audit.json"
-        raise InputError(f"A review needs the findings of an audit, got no {str(missing)!r}. Run first: eyeshot audit.")
+        raise InputError(f"A review needs the report of an audit, got no {str(missing)!r}. Run first: eyeshot audit.")
     report = read_report(file)
     sources = project.sources(
         train if train is not None or "train" in project.data else report.train, test,
@@ -68,23 +68,23 @@ def review(
     log = find_log(decisions_file)
     notes = bad_lines(log.read())
     socket = open_socket(port)
-    with shown_progress(progress) as shown:
-        images = read_audit_images(**sources, cache=workspace.cache, workers=None, progress=shown)
-        shown(0, 0, "sorting the findings")
+    with shown_progress(progress) as report_progress:
+        images = read_audit_images(**sources, cache=workspace.cache, workers=None, progress=report_progress)
+        report_progress(0, 0, "sorting the findings")
         page = Review(report, images, log.file, project=project, author=author)
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", [*notes, *_sentences(page)])
     serve(make_app(page, token=token, port=number), socket)
-    return page.made, page.open_findings
+    return page.stored_count, page.open_findings
 
 
 def _sentences(page: Review) -> list[str]:
-    """What is open."""
+    """Notes about missing images and open findings."""
     unlabelled = page.queue.counts("kind").get(UNLABELLED, 0)
     sentences = []
     if page.missing:
         sentences.append(
-            f"{page.missing} findings are about images that are not here any more. Look again: eyeshot audit."
+            f"{page.missing} findings are about images that no longer exist. Run the audit again: eyeshot audit."
         )
     sentences.append(f"{page.open_findings:,} of {len(page.queue) - unlabelled:,} findings are open.")
     if unlabelled:

@@ -120,7 +120,7 @@ def test_a_lost_gpu_is_reported_by_the_ranking_and_by_train_and_what_was_compute
         raise RuntimeError(LOST)
 
     monkeypatch.setattr("eyeshot.training.folders.train", broken)
-    with pytest.raises(ModelError, match="give the same command again, or --device cpu"):
+    with pytest.raises(ModelError, match="run the same command again, or --device cpu"):
         train_folder(plan)
 
 
@@ -189,7 +189,7 @@ def test_no_room_for_two_images_is_reported_before_the_long_work(world: World, t
         raise FULL
 
     monkeypatch.setattr(evaluate, "TrainingRun", full)
-    with pytest.raises(ModelError, match="must hold 2 images at once"):
+    with pytest.raises(ModelError, match="must have memory for 2 images at once"):
         rank_augmentations(world.train, cache=tmp_path, **(SETTINGS | {"test": world.test, "budget_s": 900.0}))
     # Only the small pictures that duplicates are looked for in.
     assert [folder.name for folder in (tmp_path / "pixels").iterdir()] == [Geometry(64).fingerprint]

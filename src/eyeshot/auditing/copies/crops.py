@@ -53,7 +53,7 @@ def find_crops(
         grey: uint8 (n, 64, 64)
         paths: a file of each.
         whiten: fitted on the same pictures as they are.
-        known: int64 (p,), `Pairs.keys` of pairs that are copies anyway.
+        known: int64 (p,), `Pairs.keys` of pairs that are known duplicates.
         workers, progress: as everywhere.
     """
     small, *seen = view_thumbnails(grey, (WHOLE, *VIEWS))
@@ -103,8 +103,8 @@ def _score_fine(
     paths: list[str], pairs: Pairs, maps: Maps, *, workers: int | None, progress: Progress
 ) -> NDArray[np.float32]:
     """Scores at 96 pixels, the part cut out of a larger picture, so that no detail is lost by it."""
-    wanted, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
-    large = read_grey([paths[picture] for picture in wanted], LARGE, workers)
+    picture_rows, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    large = read_grey([paths[picture] for picture in picture_rows], LARGE, workers)
     first, second = place[: len(pairs)], place[len(pairs) :]
     scores = np.empty(len(pairs), np.float32)
     for begin in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -125,8 +125,8 @@ def _seen(large: NDArray[np.uint8], orientation: int, matrix: NDArray[np.float64
     turned = Image.fromarray(np.ascontiguousarray(oriented(large[None], orientation)[0]))
     half = LARGE / 2
     rows = [(a, b, half * (c + 1 - a - b)) for a, b, c in matrix.tolist()]
-    seen = turned.transform((LARGE, LARGE), Image.Transform.AFFINE, (*rows[0], *rows[1]), Image.Resampling.BICUBIC)
-    return np.asarray(_small(seen))
+    view = turned.transform((LARGE, LARGE), Image.Transform.AFFINE, (*rows[0], *rows[1]), Image.Resampling.BICUBIC)
+    return np.asarray(_small(view))
 
 
 def describe_crop(matrix: NDArray[np.float64], *, of_second: bool) -> str:
@@ -182,12 +182,12 @@ def view_thumbnails(grey: NDArray[np.uint8], views: Sequence[View]) -> NDArray[n
     ones = np.full(side * side, 1.0 / step**2, np.float32)
     means = csr_array((ones, (cell, np.arange(side * side))), shape=(SIDE * SIDE, side * side))
     weights = vstack([means @ _sampling(view.map(), side) for view in views], format="csr")
-    seen = np.empty((len(views), len(grey), SIDE * SIDE), np.float32)
+    small = np.empty((len(views), len(grey), SIDE * SIDE), np.float32)
     for start in range(0, len(grey), ALIGNED_AT_ONCE):
         block = np.ascontiguousarray(grey[start : start + ALIGNED_AT_ONCE].reshape(-1, side * side).T, np.float32)
         sums = (weights @ block).reshape(len(views), SIDE * SIDE, -1)
-        seen[:, start : start + ALIGNED_AT_ONCE] = sums.transpose(0, 2, 1)
-    return seen.reshape(len(views), len(grey), SIDE, SIDE)
+        small[:, start : start + ALIGNED_AT_ONCE] = sums.transpose(0, 2, 1)
+    return small.reshape(len(views), len(grey), SIDE, SIDE)
 
 
 def _sampling(matrix: NDArray[np.float64], side: int) -> csr_array:
@@ -275,13 +275,13 @@ def _align_block(first: NDArray[np.float32], second: NDArray[np.float32], maps: 
     down, across = (np.gradient(second, axis=axis) * (side / 2) for axis in (1, 2))
     for _ in range(STEPS):
         # What is seen has a mean and a spread of its own, other than those of the whole picture.
-        seen = warp(second, maps)
-        spread = np.maximum(seen.std(axis=(1, 2), keepdims=True), 0.1)
-        seen = (seen - seen.mean(axis=(1, 2), keepdims=True)) / spread
-        rest = (first - seen).reshape(len(first), -1)
+        warped = warp(second, maps)
+        spread = np.maximum(warped.std(axis=(1, 2), keepdims=True), 0.1)
+        warped = (warped - warped.mean(axis=(1, 2), keepdims=True)) / spread
+        residual = (first - warped).reshape(len(first), -1)
         slope = [(warp(values, maps) / spread).reshape(len(first), 1, -1) * basis for values in (across, down)]
         jacobian = np.concatenate(slope, axis=1)
         square = jacobian @ jacobian.transpose(0, 2, 1) + 1e-3 * side * side * np.eye(6, dtype=np.float32)
-        step = np.linalg.solve(square, (jacobian @ rest[:, :, None]))[:, :, 0]
+        step = np.linalg.solve(square, (jacobian @ residual[:, :, None]))[:, :, 0]
         maps = maps + step.reshape(-1, 2, 3).clip(-0.08, 0.08)
     return maps

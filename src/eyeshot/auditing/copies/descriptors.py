@@ -134,10 +134,10 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     covariance = np.mean([matrix.T @ scatter @ matrix for matrix in orientations], axis=0) + np.diag(prior)
     values, directions = np.linalg.eigh(covariance)
     # A picture and its turned one have equal variance along some pairs of directions: of a pair both come or neither.
-    kept = values >= values[-KEPT] * (1 - EQUAL)
-    directions = directions[:, kept]
+    is_kept = values >= values[-KEPT] * (1 - EQUAL)
+    directions = directions[:, is_kept]
     turns = np.stack([directions.T @ matrix @ directions for matrix in orientations])
-    matrix = directions / np.sqrt(values[kept])
+    matrix = directions / np.sqrt(values[is_kept])
     return Whitening(mean.astype(np.float32), matrix.astype(np.float32), turns.astype(np.float32))
 
 

@@ -67,13 +67,13 @@ Crops = dict[tuple[int, int], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Copies:
-    """All about copies.
+    """The duplicates among all images.
 
     Attributes:
         findings: one for each group, or several where it is a conflict and a leak.
         groups: the groups themselves.
         conflicts: pictures under two labels, by pair of classes.
-        cut_off: from which score on two pictures counted as near copies.
+        cut_off: from which score on two pictures counted as near-duplicates.
         group_of: int64 (N,), the first position of each image's group.
     """
 
@@ -86,7 +86,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are copies.
+    """Pictures that are duplicates.
 
     Attributes:
         members: numbers of pictures, the medoid first.
@@ -110,7 +110,7 @@ def find_copies(
     workers: int | None,
     progress: Progress,
 ) -> Copies:
-    """Find copies among all images of training and test; arguments as of `audit`.
+    """Find duplicates among all images of training and test; arguments as of `audit`.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -187,14 +187,14 @@ def _transforms(
     crops: Crops,
 ) -> tuple[str, list[str]]:
     """The id of the image that a near group is described from, and what makes each other picture of it."""
-    chosen = _reference(stats, group, files, pictures)
-    reference = int(pictures[group.members[chosen]])
-    back = inverse(group.orientations[chosen])
+    reference_place = _reference(stats, group, files, pictures)
+    reference = int(pictures[group.members[reference_place]])
+    back = inverse(group.orientations[reference_place])
     transforms = []
     for member, orientation in zip(group.members, group.orientations, strict=True):
         position = files[member][0]
         if position != reference:
-            part = _describe_part(crops, group.members[chosen], member)
+            part = _describe_part(crops, group.members[reference_place], member)
             words = describe_transform(stats, reference, position, combined(orientation, back), part)
             transforms.append(f"{images.ids[position]}: {words}")
     return images.ids[reference], transforms[:MOST_NAMED]
@@ -309,7 +309,7 @@ def find_near_copies(
     workers: int | None,
     progress: Progress,
 ) -> tuple[list[Group], CutOff, Crops]:
-    """Groups of near copies among different pictures, the score from which on pairs count, and parts of pictures.
+    """Groups of near-duplicates among different pictures, the score from which on pairs count, and parts of pictures.
 
     Candidates by whitened thumbnails, verified in fine detail, cut off where the data say so.
 
@@ -320,15 +320,15 @@ def find_near_copies(
         thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         workers: threads that decode pairs again that thumbnails leave open.
-        progress: told how far it is.
+        progress: called with the progress.
     """
     small = thumbnails(grey)
-    seen = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat pictures have nothing to compare
+    textured = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat pictures have nothing to compare
     pairs = concatenate([])
     crops: Crops = {}
-    thorough = len(seen) <= THOROUGH_UP_TO if thorough is None else thorough
-    if len(seen) > 1:
-        waves = standardised(small[seen])
+    thorough = len(textured) <= THOROUGH_UP_TO if thorough is None else thorough
+    if len(textured) > 1:
+        waves = standardised(small[textured])
         whiten = fit_whitening(waves)
         described = whiten(waves)
         candidates = search(
@@ -337,7 +337,7 @@ def find_near_copies(
             progress=progress.sub("comparing pictures"),
         )
         candidates = concatenate([candidates, rescore_other_orientations(described, candidates)])
-        pairs = Pairs(seen[candidates.first], seen[candidates.second], candidates.orientation, candidates.score)
+        pairs = Pairs(textured[candidates.first], textured[candidates.second], candidates.orientation, candidates.score)
         scores = score_pairs(
             grey,
             pairs,
@@ -347,8 +347,8 @@ def find_near_copies(
         pairs = Pairs(pairs.first, pairs.second, pairs.orientation, scores)
         pairs = pairs[best_of_each(pairs.keys(len(grey)), scores)]
         if thorough:
-            known = pairs.keys(len(grey))[pairs.score >= BASE]
-            cropped, maps = find_crops(grey, paths, whiten, known, workers=workers, progress=progress)
+            known_pairs = pairs.keys(len(grey))[pairs.score >= BASE]
+            cropped, maps = find_crops(grey, paths, whiten, known_pairs, workers=workers, progress=progress)
             crops = dict(zip(zip(cropped.first.tolist(), cropped.second.tolist(), strict=True), maps, strict=True))
             # A pair that was seen as a whole, in vain, is judged by what was seen in part.
             whole = ~np.isin(pairs.keys(len(grey)), cropped.keys(len(grey)))
@@ -360,11 +360,11 @@ def find_near_copies(
         crosses,
         identical=identical,
         thorough=thorough,
-        exact=len(seen) <= EXACT_UP_TO,
+        exact=len(textured) <= EXACT_UP_TO,
     )
-    kept = pairs.score >= cut_off.score
-    cut_off = cut_off.model_copy(update={"pairs": int(kept.sum()), "pairs_below": int((~kept).sum())})
-    groups = make_groups(pairs[kept])
+    is_near = pairs.score >= cut_off.score
+    cut_off = cut_off.model_copy(update={"pairs": int(is_near.sum()), "pairs_below": int((~is_near).sum())})
+    groups = make_groups(pairs[is_near])
     return [replace(group, diameter=_diameter(grey, group)) for group in groups], cut_off, crops
 
 
@@ -383,7 +383,7 @@ def make_groups(pairs: Pairs) -> list[Group]:
     drawings that share a watermark are not drawn together by it when their originals are there.
 
     Args:
-        pairs: m pairs of copies, by numbers of pictures.
+        pairs: m pairs of duplicates, by numbers of pictures.
     """
     near: defaultdict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
     rows = list(
@@ -401,16 +401,16 @@ def make_groups(pairs: Pairs) -> list[Group]:
     members: dict[int, set[int]] = {picture: {picture} for picture in near}  # by medoid
     medoid_of = {picture: picture for picture in near}
     for first, second, _, _ in sorted(rows, key=lambda row: (-row[3], row[0], row[1])):
-        own, other = medoid_of[first], medoid_of[second]
-        if own == other:
+        first_medoid, second_medoid = medoid_of[first], medoid_of[second]
+        if first_medoid == second_medoid:
             continue
-        both = members[own] | members[other]
+        joined = members[first_medoid] | members[second_medoid]
         # The medoids so far first: a thousand copies of one picture are then no million questions.
-        for medoid in dict.fromkeys((own, other, *sorted(both))):
-            if all(member == medoid or member in near[medoid] for member in both):
-                del members[own], members[other]
-                members[medoid] = both
-                medoid_of.update(dict.fromkeys(both, medoid))
+        for medoid in dict.fromkeys((first_medoid, second_medoid, *sorted(joined))):
+            if all(member == medoid or member in near[medoid] for member in joined):
+                del members[first_medoid], members[second_medoid]
+                members[medoid] = joined
+                medoid_of.update(dict.fromkeys(joined, medoid))
                 break
     return [_group(together, near) for together in sorted(members.values(), key=min) if len(together) > 1]
 
@@ -418,12 +418,12 @@ def make_groups(pairs: Pairs) -> list[Group]:
 def _group(members: set[int], near: dict[int, dict[int, tuple[float, int]]]) -> Group:
     """The group with the member as medoid that is most like all others."""
     able = [picture for picture in sorted(members) if members <= near[picture].keys() | {picture}]
-    medoid = max(able, key=lambda picture: sum(near[picture][other][0] for other in members if other != picture))
-    others = sorted(members - {medoid})
+    medoid = max(able, key=lambda picture: sum(near[picture][member][0] for member in members if member != picture))
+    other_members = sorted(members - {medoid})
     return Group(
-        [medoid, *others],
-        [0, *(near[medoid][other][1] for other in others)],
-        [1.0, *(near[medoid][other][0] for other in others)],
+        [medoid, *other_members],
+        [0, *(near[medoid][member][1] for member in other_members)],
+        [1.0, *(near[medoid][member][0] for member in other_members)],
     )
 
 
@@ -460,7 +460,7 @@ def pixel_keys(
         paths: a file with that content each.
         cache: folder of all caches.
         workers: threads that decode.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -493,8 +493,8 @@ def _pixel_hashes(
             yield from in_parallel(_read_pixel_hash, todo, workers or default_workers())
 
     failed = store.get_or_compute(contents, hash_missing, progress=progress.sub("comparing pixels"))
-    known = [content for content in contents if content not in failed]
-    return {content: bytes(row).hex() for content, row in zip(known, store.read(known), strict=True)}
+    hashed = [content for content in contents if content not in failed]
+    return {content: bytes(row).hex() for content, row in zip(hashed, store.read(hashed), strict=True)}
 
 
 def _read_pixel_hash(item: tuple[str, str]) -> NDArray[np.uint8] | Failure:

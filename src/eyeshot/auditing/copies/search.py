@@ -1,4 +1,4 @@
-"""Which pictures may be copies of each other: descriptors compared in all 8 orientations.
+"""Which pictures may be duplicates of each other: descriptors compared in all 8 orientations.
 
 Up to `EXACT_UP_TO` pictures every pair is compared. Beyond, pairs that meet in a cell are: cells lie around pictures
 drawn at random, whatever their orientation, and every picture is in the few cells that it is most like. A copy shares
@@ -40,7 +40,7 @@ Cosines = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of pictures that may be copies.
+    """Pairs of pictures that may be duplicates.
 
     Attributes:
         first, second: int64 (m,), rows of the descriptors or, once verified, numbers of pictures.

@@ -1,4 +1,4 @@
-"""From which score on is a pair a copy? Set from the data, with an estimate of its precision.
+"""From which score on is a pair a duplicate? Set from the data, with an estimate of its precision.
 
 Copies rarely cross classes and look-alikes do: just below the cut-off, where nearly all pairs are look-alikes, a
 share q of the pairs crosses classes. If a share p of the pairs above it does, about p / q of them are look-alikes.
@@ -48,8 +48,8 @@ def choose_cut_off(
     if crosses is None:
         return _cut_off(scores, BASE, f"{BASE_REASON}; without labels it is not moved", None, None, NO_LABELS, facts)
     certain = scores >= CERTAIN
-    known, torn = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
-    noise = torn / known if known >= FEWEST_CERTAIN else 0.0
+    certain_count, certain_crossing = identical[0] + int(certain.sum()), identical[1] + int(crosses[certain].sum())
+    noise = certain_crossing / certain_count if certain_count >= FEWEST_CERTAIN else 0.0
     below = (scores >= LEAST_LOOKED_AT) & (scores < BASE)
     if below.sum() < FEWEST_BELOW or not crosses[below].any():
         basis = (
@@ -58,7 +58,7 @@ def choose_cut_off(
         )
         return _cut_off(scores, BASE, BASE_REASON, None, None, basis, facts)
     rate = float(crosses[below].mean())
-    chosen, reason = BASE, BASE_REASON
+    cut_off, reason = BASE, BASE_REASON
     for cut in np.arange(BASE, HIGHEST, STEP):
         above = scores >= cut
         # Raised only on evidence: a few conflicts more than expected happen by chance.
@@ -66,12 +66,12 @@ def choose_cut_off(
         if least - noise <= (1 - WANTED) * rate:
             if cut > BASE:
                 reason = f"raised from {BASE} until pairs above it crossed classes no more often than duplicates do"
-            chosen = float(cut)
+            cut_off = float(cut)
             break
-    above = scores >= chosen
+    above = scores >= cut_off
     if above.sum() < FEWEST_ABOVE:
         basis = f"not estimated: only {int(above.sum())} near pairs with labels were found"
-        return _cut_off(scores, chosen, reason, None, None, basis, facts)
+        return _cut_off(scores, cut_off, reason, None, None, basis, facts)
     low, high = wilson(int(crosses[above].sum()), int(above.sum()))
     precision = _precision(crosses[above], rate, noise)
     interval = (max(0.0, 1 - max(0.0, high - noise) / rate), min(1.0, 1 - max(0.0, low - noise) / rate))
@@ -80,8 +80,8 @@ def choose_cut_off(
         f"{int(crosses[below].sum())} of {int(below.sum())} just below it"
     )
     if noise:
-        basis += f"; {torn} of {known} pairs that are certain duplicates do, which was subtracted"
-    return _cut_off(scores, chosen, reason, precision, interval, basis, facts)
+        basis += f"; {certain_crossing} of {certain_count} pairs that are certain duplicates do, which was subtracted"
+    return _cut_off(scores, cut_off, reason, precision, interval, basis, facts)
 
 
 NO_LABELS = "not estimated: there are no labels, so pairs across classes cannot be counted"

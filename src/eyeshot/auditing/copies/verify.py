@@ -82,22 +82,22 @@ def score_pairs(grey: GreyImages, pairs: Pairs, read: ReadGrey | None = None, pr
     if read is None:
         return scores
     unsure = np.flatnonzero((scores >= OPEN[0]) & (scores < OPEN[1]))
-    wanted, unsure_pairs = _renumbered(pairs[unsure])
-    images = read(wanted, FINE)
-    for rows in _tiles(unsure_pairs, len(wanted), MOST_KEPT_FINE, "looking closer at pairs", progress):
-        some, in_tile = _renumbered(unsure_pairs[rows])
-        scores[unsure[rows]] = _score_fine(images[some], in_tile)
+    picture_rows, unsure_pairs = _renumbered(pairs[unsure])
+    images = read(picture_rows, FINE)
+    for rows in _tiles(unsure_pairs, len(picture_rows), MOST_KEPT_FINE, "looking closer at pairs", progress):
+        tile_rows, in_tile = _renumbered(unsure_pairs[rows])
+        scores[unsure[rows]] = _score_fine(images[tile_rows], in_tile)
     nearly = np.flatnonzero((scores >= NEARLY) & (scores < BASE))
     nearly = nearly[np.argsort(-scores[nearly], kind="stable")[:MOST_NEARLY]]
-    wanted, nearly_pairs = _renumbered(pairs[nearly])
-    for rows in _tiles(nearly_pairs, len(wanted), MOST_KEPT_FULL, "looking at pairs at full size", progress):
-        some, in_tile = _renumbered(nearly_pairs[rows])
-        full_size = _score_without_band(read(wanted[some], FULL), in_tile)
+    picture_rows, nearly_pairs = _renumbered(pairs[nearly])
+    for rows in _tiles(nearly_pairs, len(picture_rows), MOST_KEPT_FULL, "looking at pairs at full size", progress):
+        tile_rows, in_tile = _renumbered(nearly_pairs[rows])
+        full_size = _score_without_band(read(picture_rows[tile_rows], FULL), in_tile)
         scores[nearly[rows]] = np.maximum(scores[nearly[rows]], full_size)
     return scores
 
 
-def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress) -> Iterator[NDArray[np.int64]]:
+def _tiles(pairs: Pairs, count: int, most: int, task: str, progress: Progress) -> Iterator[NDArray[np.int64]]:
     """Which pairs to compare together: a picture stands in several, and its detail is computed once for all of a tile.
 
     All of them, or tiles with their first pictures among one half of `most` neighbours and their second ones among
@@ -109,23 +109,23 @@ def _tiles(pairs: Pairs, count: int, most: int, what: str, progress: Progress) -
         tile = pairs.first // side * (count // side + 1) + pairs.second // side
         order = np.argsort(tile, kind="stable")
         tiles = np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
-    done = 0
+    pairs_done = 0
     for rows in tiles:
         yield rows
-        done += len(rows)
-        progress(done, len(pairs), what)
+        pairs_done += len(rows)
+        progress(pairs_done, len(pairs), task)
 
 
 def _renumbered(pairs: Pairs) -> tuple[NDArray[np.int64], Pairs]:
     """The pictures that stand in pairs, and the pairs by their places among these."""
-    wanted, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
-    return wanted, Pairs(place[: len(pairs)], place[len(pairs) :], pairs.orientation, pairs.score)
+    picture_rows, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    return picture_rows, Pairs(place[: len(pairs)], place[len(pairs) :], pairs.orientation, pairs.score)
 
 
 def _score_coarse(grey: GreyImages, pairs: Pairs) -> Scores:
     """Scores at 64 pixels. Most pairs are seen to be none at half of that."""
-    wanted, numbered = _renumbered(pairs)
-    halved = keep_halved(grey, wanted)
+    picture_rows, numbered = _renumbered(pairs)
+    halved = keep_halved(grey, picture_rows)
     most, scores = np.zeros(len(pairs), np.float32), np.zeros(len(pairs), np.float32)
     for orientation in range(8):
         rows = np.flatnonzero(numbered.orientation == orientation)
@@ -134,10 +134,10 @@ def _score_coarse(grey: GreyImages, pairs: Pairs) -> Scores:
         for start in range(0, len(rows), PAIRS_AT_ONCE):
             block = slice(start, start + PAIRS_AT_ONCE)
             most[rows[block]] = most_alike(halved[numbered.first[rows[block]]], turned[place[block]])
-    left = np.flatnonzero(most >= LEAST_LOOKED_AT)
-    wanted, numbered = _renumbered(pairs[left])
-    for rows, compared in _compared(keep_blocks(grey, wanted), numbered):
-        scores[left[rows]] = compared.scores()
+    remaining = np.flatnonzero(most >= LEAST_LOOKED_AT)
+    picture_rows, numbered = _renumbered(pairs[remaining])
+    for rows, compared in _compared(keep_blocks(grey, picture_rows), numbered):
+        scores[remaining[rows]] = compared.scores()
     return scores
 
 
@@ -317,8 +317,8 @@ def keep_halved(images: Images, rows: NDArray[np.int64]) -> Halved:
     grids, step = (len(rows), GRID, GRID), images.shape[1] // GRID // 2
     kept = Halved(np.empty((*grids, step, step), np.float32), *(np.empty(grids, np.float32) for _ in range(2)))
     for part, blocks in _some_blocks(images, rows, BLUR, GRID):
-        some = blocks.halved()
-        kept.values[part], kept.power[part], kept.lost[part] = some.values, some.power, some.lost
+        halved = blocks.halved()
+        kept.values[part], kept.power[part], kept.lost[part] = halved.values, halved.power, halved.lost
     return kept
 
 
@@ -368,10 +368,10 @@ def compare_blocks(first: Blocks, second: Blocks) -> BlockComparison:
     return BlockComparison(weights, agreeing, *details)
 
 
-def _medians(values: NDArray[np.floating], which: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _medians(values: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Median of those of each grid, at least one; numpy's own for gaps is ten times as slow."""
-    ordered = np.sort(np.where(which, values, np.inf).reshape(len(values), values.shape[1] * values.shape[2]), axis=1)
-    count = which.sum(axis=(1, 2))
+    ordered = np.sort(np.where(mask, values, np.inf).reshape(len(values), values.shape[1] * values.shape[2]), axis=1)
+    count = mask.sum(axis=(1, 2))
     rows = np.arange(len(values))
     return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2, np.float32)
 
@@ -388,8 +388,8 @@ def most_alike(first: Halved, second: Halved) -> Scores:
 
 def _alike(common: Grids, first: Grids, second: Grids) -> tuple[Grids, NDArray[np.bool_]]:
     """How much detail both have in a block, and whether it correlates."""
-    both = first + second
-    weights = np.where(both > LEAST_DETAIL, np.sqrt(both), np.float32(0))
+    total_power = first + second
+    weights = np.where(total_power > LEAST_DETAIL, np.sqrt(total_power), np.float32(0))
     return weights, (common > AGREES * (np.sqrt(first * second) + SOFTENING / 2)) & (weights > 0)
 
 

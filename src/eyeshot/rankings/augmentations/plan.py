@@ -10,7 +10,14 @@ import numpy as np
 from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, find_workspace
 from eyeshot.data import Dataset, check_data, check_folder, load_dataset
-from eyeshot.models import DEFAULT_MODEL, DEFAULT_MODEL_REASON, Backbone, choose_device, gpu_errors_told, load_backbone
+from eyeshot.models import (
+    DEFAULT_MODEL,
+    DEFAULT_MODEL_REASON,
+    Backbone,
+    choose_device,
+    gpu_errors_explained,
+    load_backbone,
+)
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.evaluate import probe_costs
 from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
@@ -51,7 +58,7 @@ class Plan:
         return sum(count * len(self.tables.sources) + held_out for count in counts)
 
 
-@gpu_errors_told()
+@gpu_errors_explained()
 def prepare(
     train: str | Path | Dataset,
     settings: RankingSettings,
@@ -76,7 +83,7 @@ def prepare(
     if not isinstance(train, Dataset):
         check_data(settings.data(Path(train)))
     if settings.generated is not None:
-        check_folder(settings.generated, what="--generated")
+        check_folder(settings.generated, role="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
-from eyeshot.models import Backbone, FeatureBank, gpu_errors_told
+from eyeshot.models import Backbone, FeatureBank, gpu_errors_explained
 from eyeshot.predictions import Accuracy
 from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone, without_repeats
@@ -46,7 +46,7 @@ from eyeshot.rankings.augmentations.shift import measure_shift
 from eyeshot.rankings.augmentations.short_runs import spend_budget
 
 
-@gpu_errors_told()
+@gpu_errors_explained()
 def run_ranking(
     plan: Plan,
     *,
