@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -13,6 +14,14 @@ from pydantic import BaseModel
 from eyeshot.rankings.augmentations import report
 
 ROOT = Path(__file__).resolve().parents[1]
+HISTORY = "docs/ranking-log.md"
+"""It keeps the names of its time."""
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted({f"docs/{file.name}" for file in ROOT.glob("docs/*.md")} - {HISTORY}),
+]
+BEGINNINGS = ("eyeshot ", "python -m ", "bash ")
 
 
 def test_every_key_of_cover_json_is_documented() -> None:
@@ -42,22 +51,104 @@ def test_every_key_and_kind_of_audit_json_is_documented() -> None:
     assert {*get_args(audit_report.Kind), *get_args(audit_report.Suggestion)} - words == set()
 
 
-def test_every_option_that_the_readme_names_exists() -> None:
+def test_every_key_of_a_run_is_documented() -> None:
+    from eyeshot.ledger import RunRecord
+    from eyeshot.training import TrainResult
+
+    words = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")))
+    assert {*RunRecord.model_fields, *TrainResult.model_fields} - words == set()
+
+
+def shown_lines(name: str) -> list[str]:
+    """Command lines in the fenced blocks of a document that are not Python."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [line for language, block in blocks if language in ("", "sh", "bash") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(BEGINNINGS)]
+
+
+def named_commands(name: str) -> list[str]:
+    """Commands in the running text of a document: `eyeshot train`, `python -m benchmarks.store`."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+    spans = [f"python -m {span}" if span.startswith("benchmarks.") else span for span in spans]
+    return [span for span in spans if span.startswith(BEGINNINGS) and "…" not in span and "..." not in span]
+
+
+def click_command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command of the program that the words begin with, and the words behind its name."""
     from typer.main import get_command
 
     from eyeshot.cli import app
 
-    commands = get_command(app).commands
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line.startswith("eyeshot ")]
-    assert len(lines) > 5
-    for line in lines:
-        _, name, *words = shlex.split(line, comments=True)
-        command = commands[name]
-        if words and hasattr(command, "commands"):
-            command = command.commands[words[0]]
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= options, line
+    command: Any = get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, f"{words[0]!r} is none of {', '.join(command.commands)}"
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def check_benchmark(module: str, words: list[str]) -> None:
+    """A module of benchmarks that exists and knows each option."""
+    file = ROOT / module.replace(".", "/")
+    file = file / "__main__.py" if file.is_dir() else file.with_suffix(".py")
+    assert file.is_file(), module
+    for option in (word for word in words if word.startswith("--")):
+        assert f'"{option}"' in file.read_text(encoding="utf-8"), f"{module} does not know {option}"
+
+
+@pytest.mark.parametrize(("name", "line"), [(name, line) for name in DOCUMENTS for line in shown_lines(name)])
+def test_a_command_line_that_a_document_shows_can_be_typed(name: str, line: str) -> None:
+    program, *words = shlex.split(line, comments=True)
+    if program == "bash":
+        assert (ROOT / words[0]).is_file()
+        return
+    if program == "python" and words[1] != "eyeshot":
+        check_benchmark(words[1], words[2:])
+        return
+    command, arguments = click_command(words if program == "eyeshot" else words[2:])
+    assert not hasattr(command, "commands"), f"{line}: which of {', '.join(command.commands)}?"
+    command.make_context(command.name, list(arguments))  # reads arguments and options, and runs nothing
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_that_a_document_names_exist_with_their_options(name: str) -> None:
+    for span in named_commands(name):
+        program, *words = shlex.split(span)
+        if program == "bash":
+            assert (ROOT / words[0]).is_file(), span
+        elif program == "python" and words[1] != "eyeshot":
+            check_benchmark(words[1], words[2:])
+        else:
+            command, arguments = click_command(words if program == "eyeshot" else words[2:])
+            assert {word for word in arguments if word.startswith("--")} <= all_options(command), span
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_options_that_a_document_names_alone_are_options_of_some_command(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = {option for span in re.findall(r"`(--[^`]*)`", text) for option in re.findall(r"--[a-z][a-z-]*", span)}
+    known = (ROOT / "benchmarks" / "augmentation_truth" / "__main__.py").read_text(encoding="utf-8")
+    assert {option for option in named - all_options(click_command([])[0]) if f'"{option}"' not in known} == set()
+
+
+def all_options(command: Any) -> set[str]:
+    """Options of a command and of those below it."""
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return options.union({"--help"}, *map(all_options, getattr(command, "commands", {}).values()))
+
+
+def test_the_readme_can_be_read_in_three_minutes() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= 9_000
+    assert (ROOT / "docs" / "augmentations.svg").stat().st_size <= 300_000
+
+
+def test_the_caption_of_the_readme_says_what_the_picture_shows() -> None:
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    picture = (ROOT / "docs" / "augmentations.svg").read_text(encoding="utf-8")
+    gain = re.search(r"Invert covers (\S+) points more of the test images", words)
+    assert gain is not None
+    assert f"+{gain[1]}</text>" in picture
+    assert "Train with invert" in picture
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda file: file.name)
@@ -68,17 +159,35 @@ def test_the_command_of_a_result_can_be_typed_again(file: Path) -> None:
         assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), command
 
 
-def test_files_that_the_contributing_page_names_exist() -> None:
+def test_each_question_of_a_contributor_has_one_file() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    source = ROOT / "src" / "eyeshot"
-    for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`", text):
-        assert (source / name).exists() or (ROOT / name).exists(), name
+    rows = re.findall(r"^\| (.+\?) \| `([^`]+)` \|$", text, re.MULTILINE)
+    assert len({question for question, _ in rows}) == len(rows) == text.count("? |") >= 20
+    for question, name in rows:
+        assert (ROOT / "src" / "eyeshot" / name).is_file() or (ROOT / name).is_file(), question
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_contributing_page_gives_the_order_of_packages() -> None:
+    from test_house import ORDER
+
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert " < ".join(f"`{package}`" for package in ORDER) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, HISTORY])
 def test_links_lead_to_files_of_the_project(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
-        assert (ROOT / target).exists(), target
+    file = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
+        assert (file.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_into_a_page_lead_to_one_of_its_headings(name: str) -> None:
+    file = ROOT / name
+    for target, heading in re.findall(r"\]\(([^)#]*)#([^)]+)\)", file.read_text(encoding="utf-8")):
+        page = file.parent / target if target else file
+        headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings], target
 
 
 def test_records_of_the_report_forbid_unknown_keys() -> None:

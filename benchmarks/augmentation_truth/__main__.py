@@ -71,7 +71,7 @@ def _check_recipe(options: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.augmentation_truth.check_recipe import FIRST_SEED, check_recipe
-    from benchmarks.augmentation_truth.readme_table import put_into
+    from benchmarks.augmentation_truth.evidence_table import put_into
     from benchmarks.augmentation_truth.recipes_table import BEGIN, END, recipes_table
 
     torch.set_num_threads(1)
@@ -107,7 +107,7 @@ def _judge(options: argparse.Namespace) -> int:
         tables=options.tables,
         results=options.results,
         picture=options.picture,
-        readme=options.readme,
+        evidence=options.evidence,
         trust=options.trust,
     )
     print(table)
@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--budget", type=float, default=0.0, help="seconds for short runs; 0 is cover alone")
     judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")
     judge.add_argument("--picture", type=Path, help="where the picture goes, an SVG file")
-    judge.add_argument("--readme", type=Path, help="a document with the marks between which the table goes")
+    judge.add_argument("--evidence", type=Path, help="a document with the marks between which the table goes")
     judge.add_argument("--trust", type=Path, help="where the file that ships in the package goes")
     judge.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     return parser

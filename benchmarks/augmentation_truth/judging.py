@@ -1,4 +1,4 @@
-"""The command `judge`: scores where they are missing, then all figures, the README's table and its picture."""
+"""The command `judge`: missing scores, then all figures, the table of docs/evidence.md and its picture."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.augmentation_truth import figures
+from benchmarks.augmentation_truth.evidence_table import evidence_table, put_into
 from benchmarks.augmentation_truth.judge import Judged, as_json, judge_all, pool_worlds
 from benchmarks.augmentation_truth.rankings import Task, task_of
-from benchmarks.augmentation_truth.readme_table import put_into, readme_table
 from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, MODELS
 from benchmarks.augmentation_truth.scores import ScoreRow, read_scores, score_file, score_task, write_scores
 from benchmarks.augmentation_truth.sources import BUILT_IN
@@ -82,10 +82,16 @@ def hours(tables: Path) -> float:
 
 
 def publish(
-    judgement: Judgement, *, tables: Path, results: Path, picture: Path | None, readme: Path | None, trust: Path | None
+    judgement: Judgement,
+    *,
+    tables: Path,
+    results: Path,
+    picture: Path | None,
+    evidence: Path | None,
+    trust: Path | None,
 ) -> str:
-    """Write the results, and where asked the picture, the README's table and the file that ships; gives the table."""
-    table = readme_table(judgement.judged)
+    """Write the results, and where asked the picture, the published table and the file that ships; gives the table."""
+    table = evidence_table(judgement.judged)
     make_folder(results.parent)
     everything = {
         "trainings": count_trainings(tables),
@@ -100,8 +106,8 @@ def publish(
         with replacing(picture) as temporary:
             drawn = figures.draw(judgement.judged, judgement.truths, judgement.scores)
             temporary.write_text(drawn, encoding="utf-8", newline="\n")
-    if readme is not None:
-        put_into(readme, table)
+    if evidence is not None:
+        put_into(evidence, table)
     if trust is not None:
         write_trust(trust, trust_of(judgement.judged, trainings=count_trainings(tables)))
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,16 @@ def test_a_folder_with_another_run_is_told_before_any_image_is_read(
         assert done.code == 2
         assert "holds another run" in done.err
         assert "--out" in done.err
+
+
+@pytest.mark.parametrize("command", [("train",), ("rank", "augmentations"), ("audit",), ("split",)])
+def test_missing_weights_are_told_before_torch_is_loaded(command: tuple[str, ...], tmp_path: Path) -> None:
+    """Loading it alone takes more than a second."""
+    code = (
+        "import sys\nfrom eyeshot.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)\n"
+    )
+    words = [*command, str(tmp_path), "--model", "test_resnet.r160_in1k", "--weights", "none.pt"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2 False", done.stderr
+    assert "none.pt" in done.stderr

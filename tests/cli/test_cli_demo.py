@@ -67,6 +67,7 @@ def test_the_demo_ends_in_few_lines_with_a_page_and_a_next_step(eyeshot: Eyeshot
     first = next(one["name"] for one in report["candidates"] if one["rank"] == 1)
     assert f"1. {first}" in done.out
     assert Path("eyeshot-out/demo/augmentations.html").is_file()
+    assert "invert" in Path("eyeshot-out/demo/augmentations.svg").read_text("utf-8")
     silent = eyeshot("demo", "--seed", 3, "--json")
     assert json.loads(silent.out)["seed"] == 3
 

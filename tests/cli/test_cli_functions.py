@@ -126,8 +126,13 @@ def test_functions_take_text_for_paths_and_read_the_project_file(eyeshot: Eyesho
     by_project = package.split(folds=2, leakage=False, progress=False)
     by_text = package.split(str(digits.train), folds=2, leakage=False, progress=False)
     assert by_project.parts == by_text.parts
-    report = package.audit(progress=False).report
-    assert report.n_train == 130
+    audited = package.audit(progress=False)
+    assert audited.report.n_train == 130
+    audited.save("saved/audit")
+    package.write_audit_page(audited, "saved/audit.html")
+    by_text.write("saved/split.json")
+    for name in ("audit/audit.json", "audit/findings.csv", "audit.html", "split.json"):
+        assert Path("saved", name).stat().st_size > 0
     done = package.export_manifest(csv="clean.csv", progress=False)
     assert (done.n_images, done.manifest.relabelled) == (130, 0)
     assert Path("clean.csv").is_file()

@@ -1,4 +1,4 @@
-"""The README's section on one's own pipeline, word by word, and own code on every command that takes it."""
+"""docs/own-code.md, word by word, and the user's own code on every command that takes it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from PIL import Image
 
 import eyeshot as package
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-SECTION = README.read_text(encoding="utf-8").partition("## Your own pipeline")[2].partition("\n## ")[0]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "own-code.md"
+SECTION = PAGE.read_text(encoding="utf-8").partition("## Your own augmentations")[2].partition("\n## ")[0]
 MODULE, TESTS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 COMMANDS = [shlex.split(line, comments=True)[1:] for line in SECTION.splitlines() if line.startswith("eyeshot ")]
 
@@ -32,7 +32,7 @@ def _fresh_modules():
 
 @pytest.fixture
 def own(eyeshot: Eyeshot, digits: Digits) -> Eyeshot:
-    """The command line in a folder with the README's my_aug.py, train/, test/ and image.jpg."""
+    """The command line in a folder with the page's my_aug.py, train/, test/ and image.jpg."""
     Path("my_aug.py").write_text(MODULE, encoding="utf-8")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)).save("image.jpg")
     shutil.copytree(digits.train, "train")
@@ -40,7 +40,7 @@ def own(eyeshot: Eyeshot, digits: Digits) -> Eyeshot:
     return eyeshot
 
 
-def test_the_readme_lists_and_previews_its_own(own: Eyeshot):
+def test_the_page_lists_and_previews_its_own(own: Eyeshot):
     listing, preview = COMMANDS[:2]
     assert (listing[:2], preview[0]) == (["list", "augmentations"], "preview")
     listed = json.loads(own(*listing, "--json").out)
@@ -54,12 +54,12 @@ def test_the_readme_lists_and_previews_its_own(own: Eyeshot):
     assert rows.shape[0] > 2 * 128
 
 
-def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
+def test_the_page_trains_and_ranks_with_its_own(own: Eyeshot):
     (training,) = (words for words in COMMANDS if words[0] == "train")
     done = own(*training, *MODEL, "--epochs", "1")
     assert done.code == 0, done.err
     (run,) = Path("eyeshot-out/runs").iterdir()
-    assert run.name == "test_resnet.r160_in1k+my_aug.train_transform+my_aug.darker+seed0"
+    assert run.name.endswith("-test_resnet-my_aug-train_transform+my_aug-darker-s0")
     result = json.loads((run / "result.json").read_text("utf-8"))
     assert result["augmentations"] == ["my_aug:train_transform", "my_aug:darker"]
     (covering,) = (words for words in COMMANDS if words[0] == "rank")
@@ -81,7 +81,7 @@ def test_the_readme_trains_and_covers_with_its_own(own: Eyeshot):
     assert names[0] not in [one.name for one in report.candidates]
 
 
-def test_the_readme_contract_passes(own: Eyeshot):
+def test_the_contract_on_the_page_passes(own: Eyeshot):
     Path("test_mine.py").write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     done = subprocess.run(command, capture_output=True, text=True)

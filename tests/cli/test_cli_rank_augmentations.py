@@ -73,6 +73,24 @@ def test_the_next_command_that_is_printed_can_be_run(eyeshot: Eyeshot, digits: D
 
 
 @pytest.mark.usefixtures("quick")
+def test_the_next_command_is_about_the_same_images(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    rows = [f"{path.relative_to(digits.train)},{path.parent.name}" for path in sorted(digits.train.rglob("*.png"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,digit", *rows]), encoding="utf-8")
+    data = ("--labels", tmp_path / "labels.csv", "--label-column", "digit", "--val-share", "0.3")
+    done = cover(eyeshot, digits, *data, "--no-decisions", "--no-split")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Next: ")]
+    words = shlex.split(line.removeprefix("Next: "))
+    for name, value in zip(data[::2], data[1::2], strict=True):
+        assert words[words.index(str(name)) + 1] == str(value)
+    assert {"--no-decisions", "--no-split"} <= set(words)
+    assert eyeshot(*words[1:], "--dry-run").code == 0
+    report = RankingReport.model_validate_json(Path("eyeshot-out/augmentations/augmentations.json").read_text("utf-8"))
+    assert any(note.startswith("Labels from labels.csv") for note in report.notes)
+    assert len(set(report.notes)) == len(report.notes), "a note is there twice"
+
+
+@pytest.mark.usefixtures("quick")
 def test_json_is_all_that_stands_on_standard_output(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
     done = cover(eyeshot, digits, "--json", "--out", tmp_path / "out")
     assert done.code == 0

@@ -34,6 +34,7 @@ def test_a_review_names_its_address_and_the_next_step(eyeshot: Eyeshot, digits: 
     assert f"{len(report.findings):,} of {len(report.findings):,} findings are open" in done.out
     assert "Page: http://127.0.0.1:" in done.out
     assert "0 decisions were stored" in done.out
+    assert done.out.count(f"{len(report.findings):,} findings are open.") == 2, "at the beginning and at the end"
     assert f"Next: eyeshot split {digits.train} --audit" in done.out
 
 

@@ -22,6 +22,7 @@ VARYING_KEYS = {
 }  # fmt: skip
 VARYING_TEXT = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?"), "<date>"),
+    (re.compile(r"\b\d{8}-\d{4}(?=-)"), "<minute>"),  # a run's id begins with it
     (re.compile(r"http://127\.0\.0\.1:\d+/\S+"), "<address>"),
     (re.compile(r"\b[\d.,]+ ?(kB|MB|GB)\b"), "<bytes>"),
     (re.compile(r"\b[\d.,]+ (s|min|minutes?|seconds?|hours?)\b"), "<time>"),

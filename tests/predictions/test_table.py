@@ -74,9 +74,9 @@ def test_predictions_are_read_back_as_they_were_saved(tmp_path_factory, names, l
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"ids": ("a", "b")}, r"one row an image and one column a class, \(2, 2\), got \(4, 2\)"),
+        ({"ids": ("a", "b")}, r"one row per image and one column per class, \(2, 2\), got \(4, 2\)"),
         ({"classes": ("cat", "dog", "fox")}, r"\(4, 3\), got \(4, 2\)"),
-        ({"labels": np.array([0, 1])}, r"must be 4 labels, one an image, got shape \(2,\)"),
+        ({"labels": np.array([0, 1])}, r"must be 4 labels, one per image, got shape \(2,\)"),
         ({"labels": np.array([0, 1, 2, 0])}, r"Labels must be -1 to 1, got 0 to 2"),
         ({"labels": np.array([0, 1, -2, 0])}, r"Labels must be -1 to 1, got -2 to 1"),
     ],
@@ -103,7 +103,7 @@ def test_a_save_that_breaks_off_leaves_the_file_before_it(tmp_path, monkeypatch)
 
 
 def test_no_file_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="which is no file"):
+    with pytest.raises(InputError, match="which is not a file"):
         load_predictions(tmp_path / "validation.npz")
 
 
@@ -120,5 +120,5 @@ def test_a_damaged_file_is_a_storage_error_with_the_next_step(tmp_path):
 def test_a_file_with_pickled_objects_is_refused(tmp_path):
     file = tmp_path / "validation.npz"
     np.savez(file, ids=np.array([{"code": 1}], dtype=object))
-    with pytest.raises(StorageError, match="holds no predictions"):
+    with pytest.raises(StorageError, match="Cannot read predictions"):
         load_predictions(file)

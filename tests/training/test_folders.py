@@ -48,7 +48,7 @@ def test_wrong_options_are_refused_before_any_image_is_read(train: Path, monkeyp
 
 def test_images_without_any_that_validate_are_refused(train: Path, tmp_path: Path) -> None:
     dataset = load_dataset(DataConfig(train=train, val_share=None), cache=tmp_path / "cache")
-    with pytest.raises(EyeshotError, match="images to validate on, got none"):
+    with pytest.raises(EyeshotError, match="at least one validation image, got none"):
         plan_training(dataset, **MODEL)
 
 

@@ -29,8 +29,8 @@ def test_the_published_table_is_computed_from_the_results() -> None:
     assert text.partition(BEGIN)[2].partition(END)[0].strip() == recipes_table(RESULTS)
 
 
-def test_the_readme_says_how_far_clean_images_still_move() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_evidence_says_how_far_clean_images_still_move() -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     said = re.search(r"by (\S+) to (\S+) points in the mean\s+over targets, by (\S+) to (\S+) on own images", text)
     assert said is not None
     checks = read_checks(RESULTS)

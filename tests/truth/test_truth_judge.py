@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.augmentation_truth.evidence_table import BEGIN, END, evidence_table
 from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, judge_ranking, judge_task, pool_worlds
 from benchmarks.augmentation_truth.judging import Judgement, publish, read_judgement
 from benchmarks.augmentation_truth.rankings import (
@@ -21,7 +22,6 @@ from benchmarks.augmentation_truth.rankings import (
     TRIVIAL,
     product_ranking,
 )
-from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
 from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, candidate_fingerprint
 from benchmarks.augmentation_truth.scores import COLUMNS, read_scores, score_file, write_scores
 from benchmarks.augmentation_truth.statistics import spearman
@@ -60,7 +60,7 @@ def made_up(
                     | {"source": source, "target": target, "model": "small-cnn", "seed": 1000, "budget_s": 0.0}
                     | {"candidate": name, "family": augmentation(name).family, "rank": places.get(name)}
                     | {"role": "control" if name in CONTROLS else "ranked", "advice": int(places.get(name) == 1)}
-                    | {"score": float(score[row]), "reach": float(score[row]), "seconds": 10.0}
+                    | {"score": float(score[row]), "coverage_gain": float(score[row]), "seconds": 10.0}
                 )
             if shuffled:
                 true[target] = dict(zip(names, random.permutation(values), strict=True))
@@ -171,12 +171,12 @@ def test_a_static_ranking_is_learned_on_the_other_sources_alone(tmp_path: Path) 
     assert judge_task(truth, found.scores, [truth, *copies]).rankings[STATIC].spearman == pytest.approx(1)
 
 
-def test_destroyers_stand_below_all_and_harder_ones_nowhere() -> None:
+def test_label_breaking_ones_stand_below_all_and_regularisers_nowhere() -> None:
     rows = [
         {"candidate": "a", "role": "ranked", "rank": 2.0},
         {"candidate": "b", "role": "ranked", "rank": 1.0},
-        {"candidate": "c", "role": "destroyer", "rank": None},
-        {"candidate": "d", "role": "harder", "rank": 1.0},
+        {"candidate": "c", "role": "label-breaking", "rank": None},
+        {"candidate": "d", "role": "regulariser", "rank": 1.0},
         {"candidate": "clean", "role": "control", "rank": None},
     ]
     assert product_ranking(rows) == {"b": -1, "a": -2, "c": -3}
@@ -232,15 +232,15 @@ def test_an_unfinished_and_a_noisy_table_are_marked(tmp_path: Path) -> None:
 
 def test_everything_is_published_from_the_files_alone(tmp_path: Path) -> None:
     found = made_up(tmp_path)
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    evidence = tmp_path / "evidence.md"
+    evidence.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     paths = {name: tmp_path / name for name in ("results.json", "picture.svg", "trust.json")}
     table = publish(
         found, tables=tmp_path / "tables", results=paths["results.json"], picture=paths["picture.svg"],
-        readme=readme, trust=paths["trust.json"],
+        evidence=evidence, trust=paths["trust.json"],
     )  # fmt: skip
-    assert table == readme_table(read_judgement(tmp_path / "tables", tmp_path / "scores").judged)
-    assert readme.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
+    assert table == evidence_table(read_judgement(tmp_path / "tables", tmp_path / "scores").judged)
+    assert evidence.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
     assert "from scratch, shifted" in table
     assert json.loads(paths["results.json"].read_text())["trainings"] == 3 * 3 * (len(CANDIDATES) + len(CONTROLS))
     picture = paths["picture.svg"].read_text()
@@ -257,7 +257,7 @@ def test_baselines_are_pooled_over_the_tasks_that_the_product_ranked(tmp_path: P
     ranked = [one for one in found.judged if one.source != "photo"]
     without = [replace(one, rankings={TRIVIAL: one.rankings[TRIVIAL]}) for one in found.judged if one.source == "photo"]
     assert pool_worlds([*ranked, *without]) == pool_worlds(ranked)
-    assert readme_table([*ranked, *without]) == readme_table(ranked)
+    assert evidence_table([*ranked, *without]) == evidence_table(ranked)
 
 
 def test_a_situation_with_one_source_is_not_called_measured(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.augmentation_truth.evidence_table import BEGIN, END, evidence_table
 from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
-from benchmarks.augmentation_truth.readme_table import BEGIN, END, readme_table
 from benchmarks.augmentation_truth.table import read_table
 from benchmarks.augmentation_truth.trust_file import trust_of
 from benchmarks.augmentation_truth.truth import read_truths
@@ -22,10 +22,10 @@ def judgement() -> Judgement:
     return read_judgement(HERE / "tables", HERE / "scores", budget_s=0.0)
 
 
-def test_the_table_of_the_readme_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_table_of_the_evidence_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     shown = text.partition(BEGIN)[2].partition(END)[0].strip()
-    assert shown == readme_table(judgement.judged)
+    assert shown == evidence_table(judgement.judged)
     assert "| pretrained, shifted |" in shown
 
 
@@ -36,12 +36,32 @@ def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgemen
     assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_says_how_many_trainings_there_are_and_what_they_took() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_evidence_says_how_many_trainings_there_are_and_what_they_took() -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     assert f"{count_trainings(HERE / 'tables'):,} trainings, {hours(HERE / 'tables'):.1f} hours of one core" in text
 
 
-def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
+def test_what_the_readme_says_of_trust_stands_in_the_table(judgement: Judgement) -> None:
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    header, _, *rows = [line.strip("| ").split(" | ") for line in evidence_table(judgement.judged).splitlines()]
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    first, trivial = "regret, points: first", "TrivialAugment"
+    pretrained, scratch = table["pretrained, shifted"], table["from scratch, shifted"]
+    unmatched = table["pretrained, shifted, cure left out"]
+    order = pretrained["Spearman"].replace(" (", ", 95 % interval ").rstrip(")")
+    for said in (
+        f"compared with {count_trainings(HERE / 'tables'):,} real trainings",
+        f"On {pretrained['tasks'].split()[0]} tasks with a pretrained model",
+        f"suggestion lost {pretrained[first]} points of accuracy against the best one",
+        f"always TrivialAugment lost {pretrained[trivial]}, no augmentation {pretrained['clean']}",
+        f"from scratch the first suggestion lost {scratch[first]} points (TrivialAugment {scratch[trivial]})",
+        f"matches the shift it lost {unmatched[first]} (TrivialAugment {unmatched[trivial]})",
+        f"Spearman correlation {order}, pretrained",
+    ):
+        assert said in words
+
+
+def test_the_evidence_says_how_far_twice_the_epochs_keep_the_order_of_candidates() -> None:
     once, twice = (
         {(truth.source, truth.model, truth.target): truth.without_controls() for truth in read_truths(HERE / folder)[0]}
         for folder in ("tables", "doubled")
@@ -57,7 +77,7 @@ def test_the_readme_says_how_far_twice_the_epochs_keep_the_order_of_candidates()
         assert {row.epochs for row in read_table(HERE / folder / "photo-squeezenet-tuned.csv").rows} == {epochs}
     own = same.pop("own")
     said = f"{min(same.values()):.2f} to {max(same.values()):.2f} on shifted targets"
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     assert said in text
     assert f"({own:.2f} on own images)" in text
 

@@ -180,13 +180,13 @@ def test_an_unknown_source_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "digitz" in capsys.readouterr().err
 
 
-def test_the_command_that_the_readme_shows_can_be_given() -> None:
+def test_the_command_that_the_evidence_shows_can_be_given() -> None:
     import re
     import shlex
 
     from benchmarks.augmentation_truth.__main__ import _parser
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     shown = re.findall(r"^python -m benchmarks\.augmentation_truth (.+)$", text, flags=re.MULTILINE)
     assert any(line.startswith("run --source") for line in shown)
     for line in shown:

@@ -64,7 +64,7 @@ def test_no_label_of_the_target_enters_the_scores(task: Task, tmp_path: Path) ->
     # The negative is what this target needs; a user sees it named first.
     theirs = {row["candidate"]: row for row in before if row["target"] == "theirs"}
     assert theirs["invert"]["rank"] == 1
-    assert theirs["mixup"]["role"] == theirs["erasing"]["role"] == "harder"
+    assert theirs["mixup"]["role"] == theirs["erasing"]["role"] == "regulariser"
     assert theirs["no-op"]["score"] == 0
     file = tmp_path / "scores.csv"
     write_scores(file, before)
@@ -101,7 +101,7 @@ def test_a_clean_head_is_that_of_scikit_learn_and_every_seeds(task: Task, data: 
     np.testing.assert_allclose(found[0], expected, atol=5e-3)
 
 
-def test_a_head_of_the_no_op_ties_with_clean(task: Task, data: Decoded, tmp_path: Path) -> None:
+def test_a_head_of_the_identity_control_ties_with_clean(task: Task, data: Decoded, tmp_path: Path) -> None:
     backbone = MODEL.load(task.name, seed=0)
     chosen = choose_candidates(CHOSEN, data.aspect_ratios)
     clean, no_op, invert = (

@@ -183,7 +183,7 @@ def make_split(
         )  # fmt: skip
     return Split(
         command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=likeness, basis=basis,
-        leakage=leakage, counts=count_parts(table, parts), notes=list(dataset.notes),
+        leakage=leakage, counts=count_parts(table, parts), n_classes=len(table.classes), notes=list(dataset.notes),
         parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
 

@@ -61,13 +61,13 @@ class Audit:
     report: AuditReport
     images: AuditImages
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `audit.json` and `findings.csv`, each whole or not at all.
 
         Raises:
             StorageError: the folder cannot be written.
         """
-        make_folder(folder)
+        folder = make_folder(Path(folder))
         with replacing(folder / "audit.json") as temporary:
             temporary.write_text(self.report.model_dump_json(indent=2) + "\n", encoding="utf-8")
         with replacing(folder / "findings.csv") as temporary:

@@ -1,13 +1,16 @@
 """Operations: the parameters of each image are drawn first, then applied to a batch.
 
 To write one, subclass `Operation` (a frozen dataclass whose fields are its strengths), give it `draw` and
-`apply`, and run `eyeshot.testing.AugmentationContract` on it.
+`apply`, and run `eyeshot.testing.AugmentationContract` on it. Operations of the catalogue that draw nothing, or have
+one strength only, are made of plain functions instead: `FixedOperation` and `DrawnOperation`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,19 +27,7 @@ Parameters = dict[str, "float | int | bool | NDArray[Any]"]
 
 # Features are cached under fingerprints, which hold the module that a class was first written in: a class that moves to
 # another file keeps its name here, so that moving it voids no cache.
-_FIRST_MODULES = {
-    "AugMix": "policy",
-    "ChannelDropout": "channels",
-    "ChannelShuffle": "channels",
-    "CoarseDropout": "scattered",
-    "Downscale": "resolution",
-    "Edges": "edges",
-    "Elastic": "elastic",
-    "HideAndSeek": "scattered",
-    "Pencil": "edges",
-    "RandAugment": "policy",
-    "TrivialAugment": "policy",
-}
+_FIRST_MODULES = {"Downscale": "resolution", "Elastic": "elastic"}
 
 
 class Operation(ABC):
@@ -78,30 +69,86 @@ class Operation(ABC):
     @property
     def fingerprint(self) -> str:
         """Changes with the operation's class, strengths or version; for the user's classes also with their file."""
-        kind = type(self)
         values = ", ".join(f"{name}={value!r}" for name, value in sorted(self.settings().items()))
-        if not kind.__module__.startswith("eyeshot."):
-            return f"{kind.__module__}.{kind.__qualname__}.{self.version}({values}) of {source_hash(kind)}"
-        module = _FIRST_MODULES.get(kind.__qualname__, kind.__module__.rpartition(".")[2])
-        return f"eyeshot.augment.{module}.{kind.__qualname__}.{self.version}({values})"
+        operation_class = type(self)
+        if not operation_class.__module__.startswith("eyeshot."):
+            return f"{self.kind()}.{self.version}({values}) of {source_hash(operation_class)}"
+        return f"eyeshot.augment.{self.kind()}.{self.version}({values})"
+
+    def kind(self) -> str:
+        """What the operation does, whatever its strengths: module and name, for instance "colour.Solarize"."""
+        module, name = type(self).__module__, type(self).__qualname__
+        if not module.startswith("eyeshot."):
+            return f"{module}.{name}"
+        return f"{_FIRST_MODULES.get(name, module.rpartition('.')[2])}.{name}"
 
 
+@dataclass(frozen=True)
 class FixedOperation(Operation):
-    """An operation without anything random: every image has one augmented sample. Subclasses define `change`."""
+    """An operation without anything random: a function of the images.
+
+    Attributes:
+        name: its `kind`. Cached features are found by it, so it stays when the function is renamed or moved.
+        change: takes images uint8 (n, 3, H, W), which it must not modify, and returns what `apply` returns. Strengths
+            are the keywords of a `functools.partial`. A function of a module, since workers get it by pickle.
+    """
+
+    name: str
+    change: Callable[[Tensor], Tensor | tuple[Tensor, Tensor]]
 
     deterministic: ClassVar[bool] = True
 
-    @abstractmethod
-    def change(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Changes `images`, uint8 (n, 3, H, W), which must not be modified; returns what `apply` returns."""
-
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Nothing to draw."""
+        """Draws nothing."""
         return {}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
         """Changes the images."""
         return self.change(images)
+
+    def settings(self) -> dict[str, object]:
+        """The strengths by name."""
+        return strengths_of(self.change)
+
+    def kind(self) -> str:
+        """The name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class DrawnOperation(Operation):
+    """An operation made of two functions: one draws the parameters, one applies them.
+
+    Attributes:
+        name: as for `FixedOperation`.
+        draw_parameters: does what `Operation.draw` does. Strengths are the keywords of a `functools.partial`.
+        change: does what `Operation.apply` does, from the images and the parameters alone.
+    """
+
+    name: str
+    draw_parameters: Callable[[np.random.Generator, tuple[int, int]], Parameters]
+    change: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+        """The parameters of one image."""
+        return self.draw_parameters(random, shape)
+
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Changes the images."""
+        return self.change(images, parameters)
+
+    def settings(self) -> dict[str, object]:
+        """The strengths by name."""
+        return strengths_of(self.draw_parameters)
+
+    def kind(self) -> str:
+        """The name."""
+        return self.name
+
+
+def strengths_of(function: Callable[..., object]) -> dict[str, object]:
+    """The keywords that a `functools.partial` holds; none for a plain function."""
+    return dict(function.keywords) if isinstance(function, partial) else {}
 
 
 class Mixing(Operation):

@@ -19,7 +19,7 @@ from eyeshot.data import Geometry, UnreadableImageError, decode
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _MARGIN = 8
 _CAPTION_WIDTH = 190
-_ROWS = 12  # more augmentations stand in two columns
+_ROWS = 12  # more augmentations are drawn in two columns
 
 
 def preview(
@@ -34,7 +34,7 @@ def preview(
 
     Args:
         image: the image.
-        patterns: names, wildcards, families, or the user's own as "module:attribute"; none: the whole catalogue.
+        patterns: names, wildcards, families, or custom ones as "module:attribute"; none: the whole catalogue.
         samples: how many of each; augmentations without anything random show one.
         size: side of the pictures in pixels.
         seed: of the samples.
@@ -70,9 +70,9 @@ def preview_grid(
         image_path: the image to change.
         chosen: the augmentations to show.
         samples: how many of each; augmentations without anything random show one.
-        size: side of the pictures in pixels; the image's centre is cut out, its ratio kept.
+        size: side of the pictures in pixels; the image is cropped to its centre, not squeezed.
         seed: of the samples.
-        partners: images to mix with; if empty, others of the same folder, or the image's mirror image.
+        partners: images to mix with; if empty, files of the same folder, or the image's mirror image.
 
     Raises:
         InputError: there are no augmentations, or `samples` is below 1.
@@ -154,13 +154,11 @@ def _wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFo
 def _neighbours(path: Path, *, count: int = 3) -> list[Path]:
     """A few other images of the same folder, the next ones by name first."""
     try:
-        others = sorted(
-            other
-            for other in path.parent.iterdir()
-            if other.suffix.lower() in _SUFFIXES and not other.name.startswith(".")
+        images = sorted(
+            file for file in path.parent.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
         )
     except OSError:
         return []
-    after = [other for other in others if other.name > path.name]
-    before = [other for other in others if other.name < path.name]
+    after = [file for file in images if file.name > path.name]
+    before = [file for file in images if file.name < path.name]
     return (after + before)[:count]

@@ -27,9 +27,9 @@ def stream(seed: int, name: str, draw: int, key: str, *, purpose: str = "paramet
 
 
 class Streams:
-    """The same streams one after another in one generator: a start takes a quarter of the time of a new generator.
+    """The same streams one after another in one generator, which starts in a quarter of the time of a new one.
 
-    A stream ends when the next starts, so take all its numbers before; each thread needs its own object.
+    A stream ends when the next starts, so draw all its numbers first. Each thread needs its own object.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.ops import blur_noise, colour, geometric, masking, mixing
+from eyeshot.augment.ops import blur_noise, geometric, mixing
 from eyeshot.augment.user import ImageByImage
 
 
@@ -34,8 +34,8 @@ def compose_lines(augmentation: Augmentation, *, size: int | None = None) -> lis
         return _mixing_lines(augmentation)
     if isinstance(operation, geometric.ResizedCrop):
         return [_crop_line(operation, size)] if size is not None else [_eyeshot_line(augmentation)]
-    writer = _WRITERS.get(type(operation))
-    line = writer(operation, probability) if writer else None
+    writer = _WRITERS.get(operation.kind())
+    line = writer(operation.settings(), probability) if writer else None
     return [line if line is not None else _eyeshot_line(augmentation)]
 
 
@@ -47,7 +47,7 @@ def _eyeshot_line(augmentation: Augmentation) -> str:
 
 
 def _user_lines(augmentation: Augmentation, operation: ImageByImage) -> list[str]:
-    """The import is a comment, since the lines stand in a list; code in a file is named instead of imported."""
+    """The import is a comment, since the lines are elements of a list; code in a file is named instead of imported."""
     module, _, attribute = operation.reference.rpartition(":")
     if module.endswith(".py") or (operation.takes_random and not operation.decorated):
         return [_eyeshot_line(augmentation)]
@@ -72,46 +72,50 @@ def _mixing_lines(augmentation: Augmentation) -> list[str]:
     return [comment, f"mix = {transform}"]
 
 
-def _flip(operation: geometric.Flip, probability: float) -> str | None:
-    if operation.sideways and operation.upside_down:
+def _flip(strengths: dict[str, Any], probability: float) -> str | None:
+    if strengths["sideways"] and strengths["upside_down"]:
         return f"v2.RandomApply([v2.RandomRotation((180, 180))], p={probability}),"
-    return f"v2.Random{'Horizontal' if operation.sideways else 'Vertical'}Flip(p={probability}),"
+    return f"v2.Random{'Horizontal' if strengths['sideways'] else 'Vertical'}Flip(p={probability}),"
 
 
-def _jitter(operation: colour.Jitter, probability: float) -> str:
-    amounts = ", ".join(f"{name}={getattr(operation, name)}" for name in operation.settings())
+def _jitter(strengths: dict[str, Any], probability: float) -> str:
+    amounts = ", ".join(f"{name}={value}" for name, value in strengths.items())
     return f"v2.RandomApply([v2.ColorJitter({amounts})], p={probability}),"
 
 
-def _blur(operation: blur_noise.GaussianBlur, probability: float) -> str:
-    kernel = 2 * operation.radius + 1
-    return f"v2.RandomApply([v2.GaussianBlur({kernel}, sigma={operation.sigma})], p={probability}),"
+def _blur(strengths: dict[str, Any], probability: float) -> str:
+    sigma = strengths["sigma"]
+    kernel = 2 * blur_noise.kernel_radius(sigma) + 1
+    return f"v2.RandomApply([v2.GaussianBlur({kernel}, sigma={sigma})], p={probability}),"
 
 
-def _erase(operation: masking.Erasing, probability: float) -> str | None:
-    if operation.fill not in ("black", "white"):
+def _erase(strengths: dict[str, Any], probability: float) -> str | None:
+    if strengths["fill"] not in ("black", "white"):
         return None  # torchvision fills with a constant, or with values of a normalised image
-    value = 255 if operation.fill == "white" else 0
-    return f"v2.RandomErasing(p={probability}, scale={operation.scale}, ratio={operation.ratio}, value={value}),"
+    value = 255 if strengths["fill"] == "white" else 0
+    return f"v2.RandomErasing(p={probability}, scale={strengths['scale']}, ratio={strengths['ratio']}, value={value}),"
 
 
-def _shuffle_channels(_: colour.ChannelShuffle, probability: float) -> str | None:
+def _shuffle_channels(_: dict[str, Any], probability: float) -> str | None:
     # torchvision draws from all six orders, eyeshot from the five that change something.
     chance = round(probability * 6 / 5, 10)
     return f"v2.RandomApply([v2.RandomChannelPermutation()], p={chance})," if chance <= 1 else None
 
 
-_WRITERS: dict[type, Callable[[Any, float], str | None]] = {
-    geometric.Flip: _flip,
-    colour.Jitter: _jitter,
-    colour.Grey: lambda _, p: f"v2.RandomGrayscale(p={p}),",
-    colour.Invert: lambda _, p: f"v2.RandomInvert(p={p}),",
-    colour.Solarize: lambda op, p: f"v2.RandomSolarize(threshold={op.threshold}, p={p}),",
-    colour.Posterize: lambda op, p: f"v2.RandomPosterize(bits={op.bits}, p={p}),",
-    colour.Equalize: lambda _, p: f"v2.RandomEqualize(p={p}),",
-    colour.AutoContrast: lambda _, p: f"v2.RandomAutocontrast(p={p}),",
-    colour.ChannelShuffle: _shuffle_channels,
-    colour.Sharpness: lambda op, p: f"v2.RandomAdjustSharpness(sharpness_factor={op.factor}, p={p}),",
-    blur_noise.GaussianBlur: _blur,
-    masking.Erasing: _erase,
+_WRITERS: dict[str, Callable[[dict[str, Any], float], str | None]] = {
+    "geometric.Flip": _flip,
+    "colour.Jitter": _jitter,
+    "colour.Grey": lambda _, p: f"v2.RandomGrayscale(p={p}),",
+    "colour.Invert": lambda _, p: f"v2.RandomInvert(p={p}),",
+    "colour.Solarize": lambda strengths, p: f"v2.RandomSolarize(threshold={strengths['threshold']}, p={p}),",
+    "colour.Posterize": lambda strengths, p: f"v2.RandomPosterize(bits={strengths['bits']}, p={p}),",
+    "colour.Equalize": lambda _, p: f"v2.RandomEqualize(p={p}),",
+    "colour.AutoContrast": lambda _, p: f"v2.RandomAutocontrast(p={p}),",
+    "channels.ChannelShuffle": _shuffle_channels,
+    "colour.Sharpness": lambda strengths, p: (
+        f"v2.RandomAdjustSharpness(sharpness_factor={strengths['factor']}, p={p}),"
+    ),
+    "blur_noise.GaussianBlur": _blur,
+    "masking.Erasing": _erase,
 }
+"""What writes the line of an operation, by its kind: from its strengths and its probability; None where it cannot."""

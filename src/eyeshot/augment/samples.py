@@ -29,7 +29,7 @@ class Pool:
 
     Attributes:
         images: array-like uint8 (N, H, W, 3), RGB, 0-255; read by fancy indexing (a memory map will do).
-        keys: N content keys; what is drawn for an image follows from its key.
+        keys: N content keys; the parameters drawn for an image depend on its key.
     """
 
     images: Any
@@ -89,11 +89,11 @@ def make_samples(
 ) -> AugmentedSamples:
     """Makes one augmented sample of each image at `rows` of the pool.
 
-    What is drawn for an image follows from (seed, augmentation, draw, image key) alone.
+    The parameters of an image depend on (seed, augmentation, draw, image key) alone.
 
     Args:
-        augmentation: one, or several that are applied in order. Mixing partners have gone through the earlier
-            ones as well, as they would in a training batch.
+        augmentation: one, or several that are applied in order. The earlier ones are applied to mixing partners
+            too, as they would be in a training batch.
         pool: where images and partners come from.
         rows: int (n,), positions in the pool; may repeat.
         seed: of the run.
@@ -177,7 +177,7 @@ def _draw(step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: in
         parameters.append(operation.draw(streams.start(seed, name, draw, key), shape) if fixed is None else fixed)
         if operation.partners:
             numbers = streams.start(seed, name, draw, key, purpose="partners").random(operation.partners)
-            # Any image but itself; alone in the pool it is its own partner.
+            # Any image but itself; an image alone in the pool is its own partner.
             partner = (numbers * (len(pool) - 1)).astype(np.int64)
             partners.append(np.where(partner >= position, partner + 1, partner) % len(pool))
     return _Draws(

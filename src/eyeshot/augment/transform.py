@@ -35,8 +35,8 @@ class AugmentationTransform(nn.Module):
         self.name = name
         self.probability = probability
 
-    def forward(self, image: Any, *others: Any) -> Any:
-        """The augmented image, followed by `others` if there are any."""
+    def forward(self, image: Any, *arguments: Any) -> Any:
+        """The augmented image, followed by the further arguments if there are any."""
         if isinstance(image, PIL.Image.Image):
             result: Any = self._picture(image)
         elif isinstance(image, Tensor):
@@ -46,7 +46,7 @@ class AugmentationTransform(nn.Module):
                 f"{self.name} needs a PIL image or a tensor, got {type(image).__name__}. "
                 "Put it before conversions to other types."
             )
-        return (result, *others) if others else result
+        return (result, *arguments) if arguments else result
 
     def extra_repr(self) -> str:
         """Name and probability."""
@@ -91,7 +91,7 @@ class MixingTransform(nn.Module):
         if not isinstance(images, Tensor) or images.dim() != 4 or len(images) != len(labels):
             raise InputError(
                 f"{self.name} mixes a batch: it needs images (N, C, H, W) and as many labels. "
-                "Call it on what the DataLoader gives, not on single images."
+                "Call it on the DataLoader's batches, not on single images."
             )
         targets = self._probabilities(labels)
         mixed: list[Tensor] = []
@@ -112,7 +112,7 @@ class MixingTransform(nn.Module):
             return labels.float()
         if self.class_count is None:
             raise InputError(
-                f"{self.name} mixes labels: it needs their number. "
+                f"{self.name} mixes labels: it needs the number of classes. "
                 f'Use eyeshot.augmentation("{self.name}").as_transform(class_count=...).'
             )
         return F.one_hot(labels.long(), self.class_count).float()
@@ -124,11 +124,11 @@ class MixingTransform(nn.Module):
             return images, targets
         shape = (images.shape[2], images.shape[3])
         rows = torch.from_numpy(chosen).to(images.device)
-        others = [
+        partner_rows = [
             (number + 1 + generator.integers(0, max(1, len(images) - 1), operation.partners)) % len(images)
             for number, generator in zip(chosen, generators, strict=True)
         ]
-        partners = torch.from_numpy(np.stack(others)).to(images.device)
+        partners = torch.from_numpy(np.stack(partner_rows)).to(images.device)
         parameters = stack([operation.draw(generator, shape) for generator in generators], images.device)
         result, mixed = images.clone(), targets.clone()
         result[rows] = operation.mix(images[rows], images[partners], parameters)

@@ -1,4 +1,4 @@
-"""The user's own augmentations: loaded by name, made by a decorator, run image by image, checked before long work."""
+"""Custom augmentations: loaded by name, made by a decorator, run image by image, checked before long work."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def custom_augmentation(
 ) -> Callable[[Callable[..., Tensor]], Augmentation]:
     """Decorator that makes an `Augmentation` of a function of one image.
 
-    The function takes a tensor uint8 (3, H, W), RGB, 0-255, on the CPU, which it may overwrite, and, where it has
-    a second parameter, a `numpy.random.Generator`. It returns an image of the same size, uint8 or float 0-1.
+    The function takes a tensor uint8 (3, H, W), RGB, 0-255, on the CPU, which it may overwrite. A second parameter, if
+    there is one, gets a `numpy.random.Generator`. The function returns an image of the same size, uint8 or float 0-1.
     The augmentation has the function's name; every command finds it by "module:function"::
 
         @eyeshot.custom_augmentation(strength="20 to 80 grey levels")
@@ -55,7 +55,7 @@ def custom_augmentation(
         strength: the strength in words.
         probability: share of images that it changes in training; clouds have it applied to every image.
         deterministic: whether it draws nothing, so that every image has one augmented sample.
-        description: one line; the first line of the function's docstring where empty.
+        description: one line; empty: the first line of the function's docstring.
         may_destroy: which labels it may make unreadable.
         source: where the strength comes from.
         family: the kind of change.
@@ -97,7 +97,7 @@ def check_augmentation(augmentation: Augmentation, size: int) -> None:
         size: side of the images in pixels, as in the run.
 
     Raises:
-        InputError: it fails, returns other than RGB images of that size, or differs for the same seed.
+        InputError: it fails, does not return RGB images of that size, or differs for the same seed.
     """
     operation = augmentation.operation
     if type(operation).__module__.startswith("eyeshot.") and not isinstance(operation, ImageByImage):
@@ -119,8 +119,8 @@ def check_augmentation(augmentation: Augmentation, size: int) -> None:
             ) from error
         if not torch.equal(first, second):
             raise InputError(
-                f"{augmentation.name} must give the same sample for the same seed, and did not. Its random numbers "
-                "must come from the generator that it is given, or from torch's, NumPy's or Python's global one: not "
+                f"{augmentation.name} must give the same sample for the same seed, and did not. Draw its random "
+                "numbers from the generator that it is given, or from the global one of torch, NumPy or Python, not "
                 "from numpy.random.default_rng() or the clock."
             )
 
@@ -133,15 +133,15 @@ def is_user_name(name: str) -> bool:
 def load_augmentation(name: str, *, folder: Path | None = None) -> Augmentation:
     """The augmentation that "package.module:attribute" or "path/to/file.py:attribute" stands for.
 
-    Its name is what was typed, also where the attribute is an `Augmentation` with another name: what is printed
-    can then be typed again, and never equals a name of the catalogue.
+    Its name is what was typed, even if the attribute is an `Augmentation` with another name. So a printed name can be
+    typed again, and it never equals a name of the catalogue.
 
     Args:
         name: the reference.
-        folder: where it is looked up; the current folder where None.
+        folder: where it is looked up; None: the current folder.
 
     Raises:
-        InputError: it cannot be loaded, or is nothing that changes images.
+        InputError: it cannot be loaded, or it does not change images.
     """
     code = load_user_code(name, label=f"The augmentation {name}", folder=folder)
     value = code.value
@@ -296,11 +296,11 @@ def choose_kind(function: Callable[..., Any], *, takes_random: bool = False) -> 
     tried: with a tensor first for v2, which treats both alike, and with a PIL image first for anything else.
     """
     kind, reason = _expected_kind(steps_of(function))
-    other: Kind = "PIL image" if kind == "tensor" else "tensor"
+    fallback: Kind = "PIL image" if kind == "tensor" else "tensor"
     if _runs_on(function, kind, takes_random):
         return kind, reason
-    if _runs_on(function, other, takes_random):
-        return other, f"it fails on a {kind}"
+    if _runs_on(function, fallback, takes_random):
+        return fallback, f"it fails on a {kind}"
     return kind, "it failed on either kind of 224 x 224 pixels"
 
 

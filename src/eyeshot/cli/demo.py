@@ -29,6 +29,7 @@ def run(
     """See it work: rank augmentations on handwritten digits whose shift is known; half a minute, no download."""
     import eyeshot
     from eyeshot.core import find_workspace, seconds_of
+    from eyeshot.reports import write_ranking_picture
 
     folder = out or find_workspace().results("demo")
     budget_s = seconds_of(budget, "--budget")
@@ -42,6 +43,7 @@ def run(
         progress(0, 0, "writing the page")
         result.save(folder)
         eyeshot.write_ranking_page(result, folder / "augmentations.html")
+        write_ranking_picture(result, folder / "augmentations.svg")
     if json:
         print_json(result.report)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eyeshot.cli.options import Json
-from eyeshot.cli.output import plain_table, print_json
+from eyeshot.cli.output import plain_table, print_json, progress_shown
 
 FIELDS = ("name", "family", "strength", "probability", "description", "may_destroy", "source")
 
@@ -22,7 +22,8 @@ def run(
     """List the augmentations: family, strength, probability, what they may destroy, source."""
     import eyeshot
 
-    listed = eyeshot.augmentations(*(patterns or ()))
+    with progress_shown():
+        listed = eyeshot.augmentations(*(patterns or ()))
     if json:
         print_json([{field: getattr(augmentation, field) for field in FIELDS} for augmentation in listed])
         return
@@ -30,6 +31,7 @@ def run(
 
     words = ("name", "family", "p", "what it does", "may destroy")
     table = plain_table(*words, left=words, overflow="fold")
+    table.columns[0].no_wrap = True  # a name is what the next command takes
     for augmentation in listed:
         table.add_row(
             augmentation.name,

@@ -61,7 +61,21 @@ Author = Annotated[
 
 # Model --------------------------------------------------------------------------------------------------------------
 Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.weights), or package.module:factory.")]
-Weights = Annotated[Path | None, option(panel=MODEL, text="Local weights of the model: safetensors or a state dict.")]
+
+
+def _is_file(weights: Path | None) -> Path | None:
+    """Missing weights are said at once: the libraries that read them take seconds to load."""
+    from eyeshot.core import InputError
+
+    if weights is not None and not weights.is_file():
+        raise InputError(f"--weights must be a safetensors or torch file, got {str(weights)!r}, which is no file.")
+    return weights
+
+
+Weights = Annotated[
+    Path | None,
+    option(panel=MODEL, text="Local weights of the model: safetensors or a state dict.", callback=_is_file),
+]
 FromScratch = Annotated[bool, option("--from-scratch", panel=MODEL, text="Start from untrained weights.")]
 Size = Annotated[int | None, option(panel=MODEL, text="Side of its images in pixels. Default: the model's own.")]
 Mean = Annotated[

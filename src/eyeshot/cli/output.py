@@ -36,6 +36,11 @@ def as_typed(train: Path | None, **options: object) -> list[str]:
     return words
 
 
+def left_out(**switches: bool) -> list[str]:
+    """The words that leave the project's decisions or split out of the next command, as they were of this one."""
+    return [f"--no-{name}" for name, applied in switches.items() if not applied]
+
+
 def print_json(value: object) -> None:
     """One JSON value on standard output: plain data, or a report, which knows its own JSON."""
     dump = getattr(value, "model_dump_json", None)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from eyeshot.cli.options import OUTPUT, Json, Seed, option
-from eyeshot.cli.output import print_json
+from eyeshot.cli.output import print_json, progress_shown
 
 
 def run(
@@ -26,7 +26,8 @@ def run(
     """Draw a labelled grid: the original, and a few augmented samples of each augmentation."""
     import eyeshot
 
-    grid = eyeshot.preview(image, *(patterns or ()), samples=samples, size=size, seed=seed, out=out)
+    with progress_shown():
+        grid = eyeshot.preview(image, *(patterns or ()), samples=samples, size=size, seed=seed, out=out)
     if json:
         print_json({"out": str(out), "width": grid.width, "height": grid.height})
     else:

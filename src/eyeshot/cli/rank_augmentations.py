@@ -41,7 +41,7 @@ from eyeshot.cli.options import (
     option,
     preparation,
 )
-from eyeshot.cli.output import open_page, progress_shown, say, typed_command
+from eyeshot.cli.output import left_out, open_page, progress_shown, say, typed_command
 
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, Plan, RankingReport, RankingSettings
@@ -122,24 +122,26 @@ def run(
     Without --test the validation images are the target. Writes augmentations.html, .svg, .json and uncovered.csv; with
     several models a page each, and --json prints an array. The same command continues a run that was cut off.
     """
-    from eyeshot.cli.rank_output import print_ranking_json, print_result
     from eyeshot.core import InputError, find_workspace, seconds_of
-    from eyeshot.rankings import ranking_settings
 
     models = tuple(model or ())
     if weights is not None and len(models) > 1:
         raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
-    folder_of_train, settings = ranking_settings(
-        train, test=test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
-        val=val, val_share=val_share, decisions=decisions, split=split, fold=fold, generated=generated,
-        model=models[0] if models else None, weights=weights, from_scratch=from_scratch,
-        **preparation(size, mean, std, interpolation, fit), device=device, batch_size=batch_size,
-        candidates=candidates or (), baseline_aug=baseline_aug,
-        budget_s=seconds_of(budget, "--budget") / max(1, len(models)),
-        full_train=full_train, max_images=max_images, samples_per_image=samples_per_image,
-        scratch_time_s=seconds_of(scratch_time, "--scratch-time"),
-        plot=plot or (), images=images, seed=seed, workers=workers,
-    )  # fmt: skip
+    budget_s, scratch_time_s = seconds_of(budget, "--budget"), seconds_of(scratch_time, "--scratch-time")
+    prepared = preparation(size, mean, std, interpolation, fit)
+    with progress_shown():  # these libraries take long to load where much else runs
+        from eyeshot.cli.rank_output import print_ranking_json, print_result
+        from eyeshot.rankings import ranking_settings
+
+        folder_of_train, settings = ranking_settings(
+            train, test=test, labels=labels, path_column=path_column, label_column=label_column,
+            image_root=image_root, val=val, val_share=val_share, decisions=decisions, split=split, fold=fold,
+            generated=generated, model=models[0] if models else None, weights=weights, from_scratch=from_scratch,
+            **prepared, device=device, batch_size=batch_size, candidates=candidates or (), baseline_aug=baseline_aug,
+            budget_s=budget_s / max(1, len(models)), full_train=full_train, max_images=max_images,
+            samples_per_image=samples_per_image, scratch_time_s=scratch_time_s, plot=plot or (), images=images,
+            seed=seed, workers=workers,
+        )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()
     plans = _plans(folder_of_train, several, out or workspace.results("augmentations"), dry_run=dry_run, json=json)
@@ -148,11 +150,12 @@ def run(
     results = [_rank(plan, place, json=json) for plan, place in plans]
     if len(results) > 1:
         _compare(results, images=images)
+    switches = left_out(decisions=decisions, split=split)
     if json:
         print_ranking_json([result for _, result in results])
     else:
         for (place, result), settings in zip(results, several, strict=True):
-            print_result(result, place, workspace.cache, train=folder_of_train, settings=settings)
+            print_result(result, place, workspace.cache, train=folder_of_train, settings=settings, switches=switches)
     if open_:
         open_page(results[0][0] / "augmentations.html", quiet=json)
 
@@ -168,7 +171,7 @@ def _plans(
 
     from eyeshot.cli.rank_output import print_plans
     from eyeshot.core import InputError, find_workspace
-    from eyeshot.rankings import prepare
+    from eyeshot.rankings import estimate, prepare
 
     cache = find_workspace().cache
     with TemporaryDirectory(prefix="eyeshot-") as passing, progress_shown() as progress:
@@ -176,12 +179,14 @@ def _plans(
             prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress)
             for settings in several
         ]
+        costs = [estimate(plan) for plan in plans] if dry_run else []
     names = [plan.backbone.name for plan in plans]
     if len(set(names)) < len(names):
         raise InputError(f"--model must name each model once, got {', '.join(names)}.")
     places = [folder if not number else folder / _as_folder(name) for number, name in enumerate(names)]
     if dry_run:
-        print_plans([(replace(plan, cache=cache), place) for plan, place in zip(plans, places, strict=True)], json=json)
+        lasting = [replace(plan, cache=cache) for plan in plans]
+        print_plans(list(zip(lasting, costs, places, strict=True)), json=json)
     return list(zip(plans, places, strict=True))
 
 

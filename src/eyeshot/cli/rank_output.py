@@ -14,11 +14,11 @@ from eyeshot.rankings import (
     TRAIN_OPTIONS,
     AugmentationRanking,
     Candidate,
+    Cost,
     ModelRow,
     Plan,
     RankingReport,
     RankingSettings,
-    estimate,
 )
 
 if TYPE_CHECKING:
@@ -31,20 +31,19 @@ DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val
 """Options of the images that a training on the same ones needs too, beside the folder."""
 
 
-def print_plans(plans: Sequence[tuple[Plan, Path]], *, json: bool) -> None:
-    """Say what would run and where its results go; as JSON one plan as it is, several as an array."""
+def print_plans(plans: Sequence[tuple[Plan, Cost, Path]], *, json: bool) -> None:
+    """Say what would run, its cost and where its results go; as JSON one plan as it is, several as an array."""
     if json:
-        facts = [_facts(plan, folder) for plan, folder in plans]
+        facts = [_facts(plan, cost, folder) for plan, cost, folder in plans]
         print_json(facts if len(facts) > 1 else facts[0])
         return
-    for plan, folder in plans:
-        _print_plan(plan, folder)
+    for plan, cost, folder in plans:
+        _print_plan(plan, cost, folder)
     typer.echo("Next: the same command without --dry-run.")
 
 
-def _facts(plan: Plan, folder: Path) -> dict[str, object]:
+def _facts(plan: Plan, cost: Cost, folder: Path) -> dict[str, object]:
     """What would run, with estimated time, memory and disk."""
-    cost = estimate(plan)
     tables = plan.tables
     return {
         "n_train": tables.n_train,
@@ -52,7 +51,7 @@ def _facts(plan: Plan, folder: Path) -> dict[str, object]:
         "n_target": tables.n_target,
         "sources": len(tables.sources),
         "candidates": [candidate.name for candidate in plan.candidates],
-        "samples": plan.views,
+        "samples": plan.n_samples,
         "estimated_seconds": round(cost.seconds),
         "estimated_memory_bytes": cost.memory_bytes,
         "estimated_disk_bytes": cost.disk_bytes,
@@ -62,15 +61,14 @@ def _facts(plan: Plan, folder: Path) -> dict[str, object]:
     }
 
 
-def _print_plan(plan: Plan, folder: Path) -> None:
-    cost = estimate(plan)
+def _print_plan(plan: Plan, cost: Cost, folder: Path) -> None:
     tables = plan.tables
     say(plan.notes)
     typer.echo(
         f"{tables.n_train} training, {tables.n_val} held-out and {tables.n_target} target images, of which "
         f"{len(tables.sources)} sources, {len(tables.val)} held-out and {len(tables.target)} target images are used."
     )
-    typer.echo(f"{len(plan.candidates)} candidates, {plan.views:,} samples through the model on {plan.device}.")
+    typer.echo(f"{len(plan.candidates)} candidates, {plan.n_samples:,} samples through the model on {plan.device}.")
     typer.echo(
         f"Estimate: {cost.seconds / 60:.1f} minutes ({cost.words}), {megabytes(cost.memory_bytes)} of memory, "
         f"{megabytes(cost.disk_bytes)} of cache in {plan.cache}, results in {folder}."
@@ -78,21 +76,36 @@ def _print_plan(plan: Plan, folder: Path) -> None:
 
 
 def print_by_coverage(report: RankingReport) -> None:
-    """The ranking by coverage, before the budget is spent."""
+    """The ranking by coverage, before the budget is spent; the answer comes after it."""
     typer.echo("\nBy coverage, before short trainings:")
-    _print_answer(report)
-    typer.echo("")
+    _print_ranking(report)
 
 
 def print_result(
-    result: AugmentationRanking, folder: Path, cache: Path, *, train: Path, settings: RankingSettings
+    result: AugmentationRanking,
+    folder: Path,
+    cache: Path,
+    *,
+    train: Path,
+    settings: RankingSettings,
+    switches: Sequence[str] = (),
 ) -> None:
-    """Print the ranking, the winner's lines, where things lie, and the next command."""
+    """Print the answer, the ranking, the winner's lines, where things lie, and the next command.
+
+    Args:
+        result: of one model.
+        folder: where its files are.
+        cache: the folder of all caches.
+        train: the folder of the training images, for the next command.
+        settings: of the ranking; the next command repeats what says which images and which model.
+        switches: what was typed to leave decisions or the split out, which settings no longer show.
+    """
     report = result.report
     typer.echo("")
     _print_answer(report)
-    if report.order is not None and report.budget is not None:
+    if report.order is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
+    if report.budget is not None:
         typer.echo(report.budget.words)
     _print_confirmed(report)
     if report.skipped:
@@ -109,7 +122,7 @@ def print_result(
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.advice != "generated":
-        command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings)]
+        command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
         before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
         say_next(*command, *before, "--augment", report.advice)
 
@@ -127,8 +140,10 @@ def _print_answer(report: RankingReport) -> None:
     typer.echo(report.headline)
     typer.echo(report.next_step)
     typer.echo(report.trust)
-    typer.echo("")
-    _print_ranking(report)
+    # Short runs that came to nothing leave the ranking by coverage as it was printed before them.
+    if report.order is not None or report.budget is None:
+        typer.echo("")
+        _print_ranking(report)
     say(report.answer)
 
 

@@ -63,7 +63,7 @@ def run(
     columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
     with reading:
         progress = reading.enter_context(progress_shown())
-        stored = eyeshot.review(
+        stored, still_open = eyeshot.review(
             train, test, audit=audit, labels=labels, path_column=path_column, label_column=label_column,
             image_root=image_root, author=author, decisions_file=decisions_file, port=port, progress=progress,
             served=served,
@@ -72,7 +72,9 @@ def run(
     if json or file is None:
         return
     report = read_report(file)
-    typer.echo(f"\n{stored:,} decisions were stored in {find_log(decisions_file).file}.")
+    typer.echo(
+        f"\n{stored:,} decisions were stored in {find_log(decisions_file).file}; {still_open:,} findings are open."
+    )
     # What audit.json alone knows must be typed for the next command.
     again = as_typed(train if train is not None or "train" in find_project().data else Path(report.train), **columns)
     if report.classes:

@@ -31,7 +31,7 @@ from eyeshot.cli.options import (
     option,
     preparation,
 )
-from eyeshot.cli.output import print_json, progress_shown, say, say_next, typed_command
+from eyeshot.cli.output import as_typed, left_out, print_json, progress_shown, say, say_next, typed_command
 
 
 def run(
@@ -103,7 +103,7 @@ def run(
             "Near-duplicates (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
         )
     counts = ", ".join(f"{name}: {count}" for name, count in split.counts.items())
-    typer.echo(f"{sum(split.counts.values())} images: {counts}.")
+    typer.echo(f"{sum(split.counts.values())} images in {split.n_classes} classes: {counts}.")
     if split.like_test is not None:
         typer.echo(split.like_test.words())
         typer.echo(find_project().rules())
@@ -111,4 +111,6 @@ def run(
         typer.echo(split.leakage.words())
     typer.echo(f"Wrote {file}; the same images and seed give the same parts.")
     if out is None:
-        say_next("rank", "augmentations", *([] if train is None else [str(train)]))
+        columns = {"labels": labels, "path_column": path_column, "label_column": label_column}
+        again = as_typed(train, **columns, image_root=image_root)
+        say_next("rank", "augmentations", *again, *left_out(decisions=decisions))

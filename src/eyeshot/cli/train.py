@@ -37,11 +37,13 @@ from eyeshot.cli.options import (
     option,
     preparation,
 )
-from eyeshot.cli.output import print_json, progress_shown, say, say_next, typed_command
+from eyeshot.cli.output import as_typed, left_out, print_json, progress_shown, say, say_next, typed_command
 
 if TYPE_CHECKING:
     from eyeshot.core import ProgressDisplay
     from eyeshot.training import TrainPlan
+
+VAL_SHARE = 0.2
 
 
 def run(
@@ -51,7 +53,7 @@ def run(
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
     val: Val = None,
-    val_share: ValShare = 0.2,
+    val_share: ValShare = VAL_SHARE,
     decisions: UseDecisions = True,
     split: UseSplit = True,
     fold: Fold = None,
@@ -128,12 +130,16 @@ def run(
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
     if result.augmentations:
         typer.echo("Compare: the same command with another --augment.")
-    folder = [] if train is None else [str(train)]
+    columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
+    again = as_typed(train, **columns, val=val, val_share=None if val_share == VAL_SHARE else val_share, fold=fold)
+    again += left_out(decisions=decisions, split=split)
+    again += as_typed(None, model=model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation)
+    again += ["--from-scratch"] if from_scratch else []
     test = find_project().value("test", None) if train is None else None
     if test is not None or train is None:
-        say_next("rank", "augmentations", *folder)
+        say_next("rank", "augmentations", *again)
     else:
-        typer.echo(f"Next: eyeshot rank augmentations {shlex.quote(str(train))} --test TEST")
+        typer.echo(f"Next: eyeshot rank augmentations {shlex.join(again)} --test TEST")
 
 
 def _passing_cache(stack: ExitStack) -> Path:
@@ -170,7 +176,7 @@ def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -
         say(plan.notes)
         typer.echo(
             f"Would train {plan.backbone.name} on {train} images, {val} validate, with "
-            f"{', '.join(names) or 'clean images'}: {plan.settings.words}."
+            f"{', '.join(names) or 'clean images'}."
         )
         typer.echo(words)
         typer.echo(f"Results would go to {plan.folder}. Next: the same command without --dry-run.")

@@ -1,4 +1,4 @@
-"""Arrays of one shape and type on disk, keyed by content: decoded pixels and features are kept this way.
+"""A cache on disk for arrays of one shape and type, keyed by content: decoded pixels and features.
 
 `rows.bin` holds the rows end to end, `keys.txt` one line for each in the same order: its key and a checksum of its
 bytes. A row counts once its line is written, and lines are written after rows: whatever a kill leaves behind is cut
@@ -29,17 +29,17 @@ LINE = re.compile(rb"[0-9a-f]{32}[0-9a-f]{16}")  # key and xxh3_64 of the row
 LINE_BYTES = 49
 VERSION = 2
 LOCK_TIMEOUT_S = 600.0
-CHUNK_BYTES = 32 << 20  # computed bytes that a kill may lose
-CHUNK_S = 5.0  # and the seconds of computing that it may lose
+CHUNK_BYTES = 32 << 20  # a kill loses at most so many computed bytes
+CHUNK_S = 5.0  # and at most so many seconds of computing
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no row for a key.
+    """The reason why a key has no row.
 
     Attributes:
-        reason: in a few words that are the same for all with the same trouble.
-        lasting: it follows from the content, so that trying again is no use.
+        reason: in a few words; equal for all keys with the same problem.
+        lasting: whether it depends on the content alone, so that a retry cannot help.
     """
 
     reason: str
@@ -47,14 +47,14 @@ class Failure:
 
 
 class ArrayCache:
-    """An append-only table of equal rows, and the reasons of keys that have none.
+    """An append-only table of equal rows, and the reasons why some keys have none.
 
     Args:
         folder: where the files lie; created when missing.
         shape: shape of one row.
         dtype: numpy type of the rows.
         finish: changes rows (n, *shape) in place before they are stored, many at once.
-        chunk_rows: rows that are computed before they are stored; None: as many as take 32 MB.
+        chunk_rows: how many computed rows are stored at once; None: 32 MB of them.
 
     Attributes:
         failed: reason by key of all that failed, in this run or lastingly before.
@@ -122,14 +122,14 @@ class ArrayCache:
         *,
         progress: Progress = SILENT,
     ) -> dict[str, str]:
-        """Have the rows of `keys` stored, for `read` or `open`: those that are missing are computed.
+        """Compute and store the missing rows of `keys`, for `read` or `open`.
 
         A kill loses at most the last few seconds.
 
         Args:
-            keys: n keys, the same more than once perhaps.
-            compute: given positions in `keys`, yields a row, or why there is none, for each of them in order.
-            progress: called with (keys that are ready, n), first before anything is computed.
+            keys: n keys; they may repeat.
+            compute: given positions in `keys`, yields a row or a `Failure` for each of them, in order.
+            progress: called with (keys that are ready, n); the first call comes before anything is computed.
 
         Returns:
             the reason of each key that has no row.
@@ -151,7 +151,7 @@ class ArrayCache:
         return {key: self.failed[key] for key in keys if key in self.failed}
 
     def add(self, key: str, row: NDArray[np.generic] | Failure) -> None:
-        """Take a row, or why there is none; it is stored with others a few seconds later, or by `flush`."""
+        """Add a row or a `Failure`; it is stored with others within a few seconds, or by `flush`."""
         if isinstance(row, Failure):
             self.failed[key] = row.reason
             if row.lasting:
@@ -176,14 +176,14 @@ class ArrayCache:
         _save_failures(self._failure_file, self._lasting)
 
     def missing(self, keys: Sequence[str]) -> list[int]:
-        """Positions in `keys` of rows that are not stored yet, or damaged; of equal keys only the first."""
+        """Positions in `keys` of rows that are not stored, or damaged; only the first of equal keys."""
         self._read_new_keys()
         self._drop_damaged(keys)
-        seen: set[str] = set()
+        listed: set[str] = set()
         positions = []
         for position, key in enumerate(keys):
-            if key not in self._row_of and key not in seen:
-                seen.add(key)
+            if key not in self._row_of and key not in listed:
+                listed.add(key)
                 positions.append(position)
         return positions
 
@@ -241,19 +241,19 @@ class ArrayCache:
             with open(self.key_file, "rb") as index:
                 index.seek(len(self._digests) * LINE_BYTES)
                 text = index.read()
-            # A run that was cut off may have left keys without rows or half a key: neither counts.
+            # An interrupted run may have left keys without rows, or half a key: both are ignored.
             complete = self.data_file.stat().st_size // self.row_bytes
         except FileNotFoundError:
             return
         for line in text.split(b"\n")[:-1]:
             if len(self._digests) >= complete or not LINE.fullmatch(line):
                 break
-            # The later of two lines counts: the row of the first was damaged.
+            # If a key has two lines, the later one counts: the row of the first was damaged.
             self._row_of[line[:KEY_LENGTH].decode("ascii")] = len(self._digests)
             self._digests.append(int(line[KEY_LENGTH:], 16))
 
     def _drop_damaged(self, keys: Sequence[str]) -> None:
-        """Forget those of `keys` whose bytes are not the ones that were written; each row is looked at once."""
+        """Forget those `keys` whose rows no longer match their checksum; each row is checked once."""
         rows = self.open()
         for key in keys:
             position = self._row_of.get(key)
@@ -265,24 +265,24 @@ class ArrayCache:
                 del self._row_of[key]
 
     def _check_description(self) -> None:
-        found = read_description(self.folder)
-        if found is None:
+        description = read_description(self.folder)
+        if description is None:
             try:
                 with self._lock:
-                    found = read_description(self.folder)
-                    if found is None:
-                        found = self._describe()
+                    description = read_description(self.folder)
+                    if description is None:
+                        description = self._describe()
             except filelock.Timeout as error:
                 raise self._held_too_long() from error
-        wanted = (list(self.shape), self.dtype.name)
-        if found != wanted:
+        expected = (list(self.shape), self.dtype.name)
+        if description != expected:
             raise StorageError(
-                f"The cache {str(self.folder)!r} holds rows of {found}, wanted {wanted}. "
+                f"The cache {str(self.folder)!r} must hold rows of {expected}, got {description}. "
                 "Empty it with: eyeshot cache clear"
             )
 
     def _describe(self) -> tuple[list[int], str]:
-        """Rows without a description may be of any shape: none of them counts any more."""
+        """Describe the rows anew, without the old keys: rows without a description may be of any shape."""
         self.key_file.unlink(missing_ok=True)
         kept = {"version": VERSION, "shape": list(self.shape), "dtype": self.dtype.name}
         with replacing(self.folder / "store.json") as temporary:
@@ -297,12 +297,12 @@ class ArrayCache:
 
 
 def read_description(folder: Path) -> tuple[list[int], str] | None:
-    """Shape and type of the rows in `folder`; None where there are none, or what says so cannot be read."""
+    """Shape and type of the rows in `folder`; None if there are none, or the description cannot be read."""
     try:
-        found = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-        if found["version"] != VERSION:
+        description = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        if description["version"] != VERSION:
             return None
-        return list(map(int, found["shape"])), np.dtype(str(found["dtype"])).name
+        return list(map(int, description["shape"])), np.dtype(str(description["dtype"])).name
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -312,20 +312,20 @@ def _digest(row: NDArray[np.generic]) -> int:
 
 
 def _load_failures(file: Path) -> dict[str, str]:
-    """Reasons by key; a file that is not there or damaged holds none."""
+    """Reasons by key; empty if the file is missing or damaged."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        reasons = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(key): str(reason) for key, reason in found.items()} if isinstance(found, dict) else {}
+    return {str(key): str(reason) for key, reason in reasons.items()} if isinstance(reasons, dict) else {}
 
 
 def _save_failures(file: Path, lasting: dict[str, str]) -> None:
-    """Add reasons to those that the file holds, other processes' too; the file is written whole or not at all."""
+    """Add reasons to those in the file, also those of other processes; the file is written whole or not at all."""
     if not lasting:
         return
-    known = _load_failures(file)
-    if lasting.keys() <= known.keys():
+    stored = _load_failures(file)
+    if lasting.keys() <= stored.keys():
         return
     with replacing(file) as temporary:
-        temporary.write_text(json.dumps({**known, **lasting}, indent=0), encoding="utf-8")
+        temporary.write_text(json.dumps({**stored, **lasting}, indent=0), encoding="utf-8")

@@ -23,7 +23,7 @@ PATHS = ("train", "test", "labels", "image_root")
 
 @dataclass(frozen=True)
 class Project:
-    """What `eyeshot.toml` says; without one everything is open and nothing is known.
+    """The content of `eyeshot.toml`; without one everything is allowed and no data is known.
 
     Attributes:
         file: the file, or None.
@@ -36,18 +36,18 @@ class Project:
     test_images: TestUse = "hand-labels"
 
     def value(self, name: str, given: Any, *, needed: str = "") -> Any:
-        """What was typed or, where nothing was, what the file says.
+        """The typed value or, without one, the file's.
 
         Raises:
-            InputError: neither has it and `needed` says what it is for.
+            InputError: there is neither, and `needed` says that there must be.
         """
-        found = self.data.get(name) if given is None else given
-        if found is None and needed:
+        value = self.data.get(name) if given is None else given
+        if value is None and needed:
             place = "there is no eyeshot.toml" if self.file is None else f"{str(self.file)!r} has no `{name}`"
             raise InputError(
                 f"{needed}, got none, and {place}. Give it, or write it down once: eyeshot init TRAIN --test TEST."
             )
-        return found
+        return value
 
     def sources(
         self,
@@ -59,15 +59,15 @@ class Project:
         label_column: str | None = None,
         image_root: str | Path | None = None,
     ) -> dict[str, Any]:
-        """Where the images of a command lie: what was typed or, where no training folder was, what the file says.
+        """Where the images of a command lie: the typed arguments or, without a typed training folder, the file's.
 
-        A folder of another kind than the project's is not read with the project's CSV, nor beside its test images.
+        A typed training folder is not combined with the project's CSV or test images.
 
         Returns:
-            the entries of `DATA_KEYS`; places are paths, and None is what nobody named.
+            the entries of `DATA_KEYS`; places are paths, and None stands for what is not named.
 
         Raises:
-            InputError: nobody named the training images.
+            InputError: the training images are not named.
         """
         folder = self.value("train", train, needed="TRAIN must be a folder of images")
         own = self if train is None else Project()
@@ -78,11 +78,11 @@ class Project:
             "label_column": label_column,
             "image_root": image_root,
         }
-        found = {"train": folder} | {name: own.value(name, value) for name, value in given.items()}
-        return {name: Path(value) if name in PATHS and value is not None else value for name, value in found.items()}
+        values = {"train": folder} | {name: own.value(name, value) for name, value in given.items()}
+        return {name: Path(value) if name in PATHS and value is not None else value for name, value in values.items()}
 
     def check_use(self, use: TestUse, what: str) -> None:
-        """Refuse what the rules do not allow.
+        """Raise an error for a use that the rules do not allow.
 
         Args:
             use: what is about to be done with test images.
@@ -101,14 +101,14 @@ class Project:
         )
 
     def rules(self) -> str:
-        """What reports say about the use of test images."""
+        """The rule on the use of test images, as a sentence for reports."""
         if self.file is None:
             return "Rules for test images: none stated (no eyeshot.toml)."
         return f'Rules for test images: "{self.test_images}" ({USES[self.test_images]}).'
 
 
 def find_project(start: Path | None = None) -> Project:
-    """The project that `start` (default: the current folder) lies in; an empty one where there is none.
+    """The project that `start` (default: the current folder) lies in; an empty one if there is none.
 
     Raises:
         InputError: its file is broken.
@@ -127,20 +127,20 @@ def read_project(file: Path) -> Project:
         InputError: no TOML, or an entry that is unknown or has a wrong value.
     """
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        sections = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{str(file)!r} is no TOML: {error}. Texts stand in quotes: train = "photos".') from error
-    data, rules = found.pop("data", {}), found.pop("rules", {})
-    _known(file, "", found, ())
+    data, rules = sections.pop("data", {}), sections.pop("rules", {})
+    _known(file, "", sections, ())
     _known(file, "[data] ", data, DATA_KEYS)
     _known(file, "[rules] ", rules, ("test_images",))
     for name, value in data.items():
         if not isinstance(value, str) or not value:
             raise InputError(f"{str(file)!r}: [data] {name} must be a text in quotes, got {value!r}.")
         if name in PATHS:
-            # "~name" may be a folder of that name beside the file: only one's own home is meant by a mark.
+            # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
             data[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
     use = rules.get("test_images", "features")
     if use not in get_args(TestUse):
@@ -212,4 +212,6 @@ def _text(value: str) -> str:
     if "\\" in value and "'" not in value and value.isprintable():
         return f"'{value}'"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(f"\\u{ord(one):04X}" if ord(one) < 32 or ord(one) == 127 else one for one in escaped) + '"'
+    # TOML forbids control characters in texts.
+    signs = (f"\\u{ord(sign):04X}" if ord(sign) < 32 or ord(sign) == 127 else sign for sign in escaped)
+    return '"' + "".join(signs) + '"'

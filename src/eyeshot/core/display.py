@@ -16,12 +16,12 @@ from eyeshot.core.text import duration, shortened
 
 WIDTH = 80
 SPOKEN_EVERY_S = 10.0
-"""In a log a step speaks at most so often; and so often it does speak, even when the work itself says nothing."""
+"""Time between two lines of a step in a log, even if the work itself reports nothing."""
 DRAWN_EVERY_S = 0.1
 BEAT_S = 1.0
 SURE_AFTER_S = 2.0
 SURE_SHARE = 0.02
-"""Before both are reached the pace is that of the warm-up, and a time left would jump about."""
+"""Until both are reached, the pace is that of the warm-up, and the time left would jump."""
 
 
 class ProgressDisplay:
@@ -79,7 +79,7 @@ class ProgressDisplay:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the terminal to other output meanwhile."""
+        """Clears the line while other output is written."""
         with self._lock:
             self._close_line()
             self._paused = True
@@ -90,7 +90,7 @@ class ProgressDisplay:
                 self._paused = False
 
     def beat(self) -> None:
-        """Show that the work goes on, where nothing was shown for a while."""
+        """Show that the work goes on if nothing was shown for a while."""
         with self._lock:
             now = self._clock()
             if now - self._shown_at >= (BEAT_S if self._live else SPOKEN_EVERY_S):
@@ -147,7 +147,7 @@ class ProgressDisplay:
         return line.encode(encoding, "replace").decode(encoding)
 
     def _left_s(self, now: float) -> float | None:
-        """Seconds left at the pace so far; None while that cannot be known, and where the work is behind it."""
+        """Seconds left at the pace so far; None while that is unknown."""
         moved = self._done - self._first
         if not 0 < self._done < self._total or moved <= 0:
             return None
@@ -176,11 +176,11 @@ class _Step:
 
 @contextmanager
 def shown_progress(progress: Progress | bool | None = None) -> Iterator[Progress]:
-    """What a public function tells how far it is.
+    """The progress that a public function reports to.
 
     Args:
-        progress: something that is told; True: a display; False: nobody; None: a display in a terminal and in a
-            notebook, nobody elsewhere.
+        progress: a `Progress`; True: a display; False: silence; None: a display in a terminal and in a
+            notebook, silence elsewhere.
     """
     if progress is None:
         progress = _in_notebook() or sys.stderr.isatty()

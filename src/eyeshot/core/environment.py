@@ -1,4 +1,4 @@
-"""Where numbers were computed: hardware and versions, for every result file."""
+"""Hardware and versions that numbers were computed with, for every result file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("eyeshot", "torch", "torchvision", "timm", "numpy", "scipy", "scikit
 
 def describe_hardware(device: torch.device | str = "cpu") -> str:
     """The machine in words: "NVIDIA H100, 16 cores, x86_64, Linux"."""
-    import torch  # heavy, and nobody else in this package needs it
+    import torch  # heavy, and nothing else in this package needs it
 
     device = torch.device(device)
     processor = {"cuda": "CUDA", "mps": "Apple GPU"}.get(device.type, "CPU")
@@ -28,10 +28,10 @@ def describe_hardware(device: torch.device | str = "cpu") -> str:
 
 def describe_versions() -> dict[str, str]:
     """Versions of the packages that numbers depend on."""
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions

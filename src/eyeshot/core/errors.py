@@ -7,19 +7,19 @@ from __future__ import annotations
 
 
 class EyeshotError(Exception):
-    """Root of all errors that are meant for the user to read. Exit code 1."""
+    """Base class of all errors that are written for the user. Exit code 1."""
 
     exit_code = 1
 
 
 class InputError(EyeshotError):
-    """What the user gave cannot be used: an option, a folder, a CSV file, an image. Exit code 2."""
+    """The user's input cannot be used: an option, a folder, a CSV file, an image. Exit code 2."""
 
     exit_code = 2
 
 
 class ModelError(EyeshotError):
-    """The model or its weights cannot be had, or give unusable features. Exit code 3."""
+    """The model or its weights cannot be loaded, or give unusable features. Exit code 3."""
 
     exit_code = 3
 

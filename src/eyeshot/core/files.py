@@ -1,4 +1,4 @@
-"""Where a project's files lie, and how they are written so that a kill leaves no half file."""
+"""Where a project's files lie, and writing them so that a kill leaves no half file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Workspace:
 
     @property
     def project(self) -> Path:
-        """The folder of what people write and share: eyeshot.toml, decisions, the split."""
+        """The folder of the files that people write and share: eyeshot.toml, decisions, the split."""
         return self.root.parent
 
     def results(self, command: str) -> Path:
@@ -77,7 +77,7 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a whole file or none: yields a temporary path beside `path`, moved over it on success.
+    """Write a whole file or none: yields a temporary path next to `path`, which is moved over it on success.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
@@ -134,12 +134,12 @@ def check_file(file: str | Path, option: str) -> Path:
         InputError: it is not; the message names `option`.
     """
     if not Path(file).is_file():
-        raise InputError(f"{option} must be a file, got {str(file)!r}, which is none. Check the path.")
+        raise InputError(f"{option} must be a file, got {str(file)!r}, which is not a file. Check the path.")
     return Path(file)
 
 
 def audit_file(audit: str | Path | None) -> Path | None:
-    """`audit.json` of what `--audit` names (the folder of an audit, or the file), or else of the project.
+    """`audit.json` of the audit that `--audit` names (its folder or the file) or, without the option, of the project.
 
     Returns:
         the file; None where nothing was named and the project has no audit.
@@ -159,7 +159,7 @@ def audit_file(audit: str | Path | None) -> Path | None:
 
 
 def project_file(given: bool | str | Path, name: str) -> Path | None:
-    """A file of the project that counts where it is there: decisions, the split.
+    """A file of the project that is used if it exists: decisions, the split.
 
     Args:
         given: True: that of the project; False: none; a path: this file, which must be there.

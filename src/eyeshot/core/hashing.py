@@ -1,4 +1,4 @@
-"""Keys of caches and runs: one hash of all that decides what is kept under them."""
+"""Keys of caches and runs: a hash of everything that affects what is stored under them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One helper for parts that are not always installed."""
+"""Imports of optional dependencies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eyeshot.core.errors import MissingExtraError
 
 
 def require(module: str, *, extra: str) -> ModuleType:
-    """Import `module`, or say exactly how to install it.
+    """Import `module`, or raise an error with the command that installs it.
 
     Raises:
         MissingExtraError: `module` is not installed.

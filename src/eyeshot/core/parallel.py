@@ -1,11 +1,11 @@
-"""Work on many files, in threads where they are few and in processes where they are many.
+"""Work on many files: few in threads, many in processes.
 
 Python runs one thread at a time, and those that decode small images wait for each other at every step: on two cores
 two threads take 1.3 to 1.6 times the CPU time of one and are 1.3 times as fast; two processes take no more and are
 twice as fast. Processes take about a second to start.
 
 The processes are those of joblib's loky: they start without the user's main module, which therefore needs no guard.
-`joblib.Parallel` itself is not used: its generator goes on while nobody takes the results, which then fill the memory,
+`joblib.Parallel` itself is not used: its generator goes on while no results are taken, which then fill the memory,
 and it sends `work`, which may hold all keys of a cache, along with every item.
 """
 
@@ -55,8 +55,11 @@ def default_workers() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep up to 256 MB that it frees: glibc gives them back otherwise, after every image and array,
-    and asking for them anew costs a tenth of the time. Elsewhere this does nothing."""
+    """Let this process keep up to 256 MB of freed memory; does nothing without glibc.
+
+    glibc otherwise returns memory to the system after every image and array, and requesting it again costs a tenth of
+    the time.
+    """
     import ctypes
 
     try:
@@ -103,7 +106,7 @@ def in_parallel(
 def _in_order(
     executor: Executor, work: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[Result]:
-    # Who calls this ends the executor: loky's hangs where its futures are cancelled one by one.
+    # The caller ends the executor: loky's executor hangs if its futures are cancelled one by one.
     waiting: deque[Future[Result]] = deque()
     for item in items:
         waiting.append(executor.submit(work, item))
@@ -115,7 +118,7 @@ def _in_order(
 
 @contextmanager
 def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor | None]:
-    """Worker processes that do `work`, which end with the context; None where the system does not let them start.
+    """Worker processes that do `work` and end with the context; None if the system does not let them start.
 
     `send_to_pool` gives them items. They end with the parent too, also where it is killed.
     """
@@ -142,9 +145,9 @@ def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor 
 
 
 def _start_worker(work: Callable[[Any], Any], parent: int, tolerant: bool, most_pixels: int | None) -> None:
-    """Make a new process one that serves: quiet, with the parent's settings of Pillow, and gone when the parent is."""
+    """Set up a worker process: quiet, with the parent's settings of Pillow, ending with the parent."""
     global _process_work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the signal too, and ends this process
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.dup2(2, 1)  # what a library prints must not come between the parent's own output
     keep_freed_memory()
@@ -176,7 +179,7 @@ def _end_with(parent: int) -> None:
 
 
 def send_to_pool(pool: Executor, item: Any) -> Future[Any]:
-    """Have a worker of a `process_pool` do its work on one item."""
+    """Run the work of a `process_pool` on one item, in its worker."""
     return pool.submit(_do_work, item)
 
 

@@ -1,4 +1,4 @@
-"""How far long work is: one protocol for whoever works and whoever shows it."""
+"""Progress of long work: the protocol between the code that works and the code that displays."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Is told how far work is.
+    """Receives how far work is.
 
     A function with several steps calls `progress.sub("decoding")` for each and hands the result to the function that
     does the step, which then calls it with its counts alone.
     """
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Take the news.
+        """Report progress.
 
         Args:
             done: how many are done.
-            total: of how many; 0 where nobody knows.
+            total: of how many; 0 if unknown.
             text: what is being done.
         """
         ...
 
     def sub(self, text: str) -> Progress:
-        """Progress of one step: `text` stands before the texts that it is called with."""
+        """Progress of one step: `text` precedes the texts that it is called with."""
         ...
 
 
 class CallbackProgress:
-    """Calls a function with (done, total, text), where `text` holds the names of all steps around: "a: b: c"."""
+    """Calls a function with (done, total, text), where `text` holds the names of all enclosing steps: "a: b: c"."""
 
     def __init__(self, call: Callable[[int, int, str], None], text: str = "") -> None:
         self._call = call
@@ -53,7 +53,7 @@ class _Silent:
 
 
 SILENT: Progress = _Silent()
-"""Shows nothing, so that work need not ask whether anybody looks."""
+"""Shows nothing, so that work need not check whether progress is displayed."""
 
 
 def joined_text(*texts: str) -> str:

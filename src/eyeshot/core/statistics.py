@@ -37,8 +37,8 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tu
     """
     difference = first.astype(np.float64) - second
     mean = float(difference.mean())
-    reach = NORMAL_95 * float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    return mean, (mean - reach, mean + reach)
+    half_width = NORMAL_95 * float(difference.std(ddof=1)) / math.sqrt(len(difference))
+    return mean, (mean - half_width, mean + half_width)
 
 
 def cluster_mean(values: NDArray[np.floating], clusters: NDArray[np.int64]) -> tuple[float, float]:
@@ -77,7 +77,7 @@ def auc_half_width(area: float, first_count: int, second_count: int) -> float:
 
     Args:
         area: from 0 to 1.
-        first_count, second_count: images of the two sets that are told apart.
+        first_count, second_count: images of the two sets that are separated.
     """
     both_higher, both_lower = area / (2 - area), 2 * area**2 / (1 + area)
     variance = (
@@ -100,15 +100,15 @@ def fisher_interval(correlation: float, count: int) -> tuple[float, float]:
 
     Variance (1 + r² / 2) / (n - 3): Bonett and Wright, Psychometrika 65 (2000), p. 24.
     """
-    reach = NORMAL_95 * math.sqrt((1 + correlation**2 / 2) / (count - 3))
-    return math.tanh(math.atanh(correlation) - reach), math.tanh(math.atanh(correlation) + reach)
+    half_width = NORMAL_95 * math.sqrt((1 + correlation**2 / 2) / (count - 3))
+    return math.tanh(math.atanh(correlation) - half_width), math.tanh(math.atanh(correlation) + half_width)
 
 
 def spearman_interval(correlation: float, count: int) -> tuple[float, float]:
     """Interval of any Spearman correlation of n pairs; -1 to 1 with fewer than four.
 
-    Where all places agree, Fisher's z would be infinite and the interval a point, for four candidates as for forty;
-    it is then that of the correlation half a step below 1, a step being two neighbours that change places.
+    If all ranks agree, Fisher's z is infinite and the interval would be a point, for four candidates as for forty. The
+    interval is then that of the correlation half a step below 1; a step is a swap of two neighbours.
     """
     if count < FEWEST_RANKED:
         return -1.0, 1.0
@@ -119,9 +119,9 @@ def spearman_interval(correlation: float, count: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class HalfSamples:
-    """Which points are in each of B halves, drawn without replacement, the same for all candidates.
+    """Membership of points in B halves, drawn without replacement, the same for all candidates.
 
-    A bootstrap's doubled points fool nearest-neighbour counts (a doubled target point has radius 0), halves do not.
+    Halves, unlike a bootstrap, repeat no point: a repeated target point has radius 0, which breaks neighbour counts.
     Over half-samples of n points the spread of a statistic estimates its standard error on all n: the delete-d
     jackknife of Shao and Wu, "A general theory for jackknife variance estimation", Annals of Statistics 17 (1989),
     p. 1177, whose factor (n - d) / d is 1 for d = n / 2.
@@ -138,7 +138,7 @@ class HalfSamples:
         return len(self.target)
 
     def with_more_sources(self, count: int, *, seed: int) -> HalfSamples:
-        """The same halves with `count` further sources behind the others."""
+        """The same halves with `count` further sources appended."""
         more = _halves(len(self), count, np.random.default_rng([seed, count]))
         return HalfSamples(self.target, np.concatenate([self.sources, more], axis=1))
 
@@ -156,8 +156,8 @@ def half_sample_error(over_halves: NDArray[np.floating]) -> float:
 
 def half_sample_interval(estimate: float, over_halves: NDArray[np.floating]) -> tuple[float, float]:
     """The estimate on all points plus and minus 1.96 standard errors, from its values on the halves (B,)."""
-    reach = NORMAL_95 * half_sample_error(over_halves)
-    return estimate - reach, estimate + reach
+    half_width = NORMAL_95 * half_sample_error(over_halves)
+    return estimate - half_width, estimate + half_width
 
 
 def _halves(count: int, size: int, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 NOTHING = "–"
-"""Stands where a number is missing."""
+"""Replaces a missing number."""
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -39,7 +39,7 @@ def plural(count: int, singular: str, several: str | None = None) -> str:
 
 
 def duration(seconds: float, digits: int = 1) -> str:
-    """A time that people can read: "4.2 s", "3 min 20 s", "2 h 1 min". `digits` are those of times under 100 s."""
+    """A readable time: "4.2 s", "3 min 20 s", "2 h 1 min". `digits` are those of times under 100 s."""
     if seconds < 100:
         return f"{seconds:.{digits}f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -71,7 +71,7 @@ def megabytes(size: int) -> str:
 
 
 def shortened(text: str, length: int = 60, mark: str = "…") -> str:
-    """`text` with its middle left out where it is longer than `length`: beginning and end tell names apart."""
+    """`text` with its middle left out if it is longer than `length`: beginning and end distinguish names."""
     if len(text) <= length:
         return text
     tail = length // 3
@@ -79,7 +79,7 @@ def shortened(text: str, length: int = 60, mark: str = "…") -> str:
 
 
 def refused_option(error: ValidationError, command: str) -> str:
-    """The first value that settings refuse, as the option that was typed.
+    """The first invalid value of a settings error, named by its option.
 
     Args:
         error: what pydantic raised.

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.core import SILENT, InputError, Progress, plural
 from eyeshot.data.decisions import DecisionLog, Decisions
 from eyeshot.data.duplicates import find_duplicate_groups
 from eyeshot.data.labels_csv import check_columns, read_csv
@@ -185,9 +185,8 @@ def load_dataset(
     )
     if pixels.skipped:
         broken = pixels.skipped[0]
-        notes.append(
-            f"{len(pixels.skipped)} images cannot be decoded and are in no part, as {broken.path}: {broken.reason}."
-        )
+        words = plural(len(pixels.skipped), "image cannot be decoded and is", "images cannot be decoded and are")
+        notes.append(f"{len(pixels.skipped)} {words} in no part, as {broken.path}: {broken.reason}.")
         skipped += pixels.skipped
     images, in_train, groups = images.take(pixels.rows), in_train[pixels.rows], _renumbered(groups[pixels.rows])
     images = images.with_classes(_classes_left(images.take(np.flatnonzero(in_train)), config))

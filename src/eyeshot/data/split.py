@@ -325,6 +325,7 @@ class Split(BaseModel):
             "train" (trains in every fold).
         basis: what counts as duplicates.
         counts: how many images each part has, by its name.
+        n_classes: how many classes they are of.
         notes: sentences about images that have no part.
     """
 
@@ -339,6 +340,7 @@ class Split(BaseModel):
     basis: str = ""
     leakage: Leakage | None = None
     counts: dict[str, int] = {}
+    n_classes: int = 0
     notes: list[str] = []
     parts: dict[str, Part]
 
@@ -375,12 +377,13 @@ class Split(BaseModel):
         training = [row for row, part in enumerate(parts) if part not in (None, "val", held)]
         return np.array(training, dtype=np.int64), np.array(validation, dtype=np.int64)
 
-    def write(self, file: Path) -> None:
+    def write(self, file: Path | str) -> None:
         """Write the split; the same split gives the same bytes.
 
         Raises:
             StorageError: the file cannot be written.
         """
+        file = Path(file)
         make_folder(file.absolute().parent)
         with replacing(file) as temporary:
             temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Probabilities of one run on one set of images: the file that runs leave and everything after training reads."""
+"""Probabilities of one run on one set of images: written by runs, read by everything after training."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Accuracy(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a run says about n images.
+    """Predictions of a run on n images.
 
     Attributes:
         ids: n names of the images, as in the image table.
         probabilities: float32 (n, C).
         classes: names of the C classes, in the order of the columns.
-        labels: int64 (n,), class numbers, -1 where an image has no known label; None where none has.
-        run: id of the run that predicts; empty for probabilities from elsewhere.
-        fold: of the split that these images validate in; None without folds.
-        split: what the images are: "validation", "test" or a name of one's own.
+        labels: int64 (n,), class numbers, -1 for an image without a known label; None if no image has one.
+        run: id of the run; empty for probabilities from elsewhere.
+        fold: the fold of the split that these images belong to; None without folds.
+        split: which images these are: "validation", "test" or a custom name.
 
     Raises:
         InputError: lengths do not fit together, or a label is no class number.
@@ -64,16 +64,16 @@ class Predictions:
     split: str = "validation"
 
     def __post_init__(self) -> None:
-        wanted = (len(self.ids), len(self.classes))
-        if self.probabilities.shape != wanted:
+        expected = (len(self.ids), len(self.classes))
+        if self.probabilities.shape != expected:
             raise InputError(
-                f"Probabilities must have one row an image and one column a class, {wanted}, got "
+                f"Probabilities must have one row per image and one column per class, {expected}, got "
                 f"{self.probabilities.shape}."
             )
         if self.labels is None:
             return
         if self.labels.shape != (len(self.ids),):
-            raise InputError(f"There must be {len(self.ids)} labels, one an image, got shape {self.labels.shape}.")
+            raise InputError(f"There must be {len(self.ids)} labels, one per image, got shape {self.labels.shape}.")
         if len(self.labels) and not -1 <= self.labels.min() <= self.labels.max() < len(self.classes):
             raise InputError(
                 f"Labels must be -1 to {len(self.classes) - 1}, got {self.labels.min()} to {self.labels.max()}."
@@ -128,14 +128,14 @@ class Predictions:
 
 
 def load_predictions(file: Path) -> Predictions:
-    """Read what `Predictions.save` wrote.
+    """Read a file that `Predictions.save` wrote.
 
     Raises:
         InputError: there is no such file.
         StorageError: it is damaged or holds something else.
     """
     if not file.is_file():
-        raise InputError(f"Predictions must be a file that a run wrote, got {str(file)!r}, which is no file.")
+        raise InputError(f"Predictions must be a file that a run wrote, got {str(file)!r}, which is not a file.")
     try:
         with np.load(file, allow_pickle=False) as stored:
             return Predictions(
@@ -150,5 +150,5 @@ def load_predictions(file: Path) -> Predictions:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, InputError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise StorageError(
-            f"{str(file)!r} holds no predictions that can be read ({why}). Delete it and run the training again."
+            f"Cannot read predictions from {str(file)!r} ({why}). Delete it and run the training again."
         ) from error

@@ -1,9 +1,9 @@
 from .augmentations.demo import demo_settings as demo_settings
 from .augmentations.demo import planted_lines as planted_lines
+from .augmentations.estimate import Cost as Cost
 from .augmentations.estimate import estimate as estimate
 from .augmentations.job import rank_augmentations as rank_augmentations
 from .augmentations.job import ranking_settings as ranking_settings
-from .augmentations.models_compared import compare_models as compare_models
 from .augmentations.plan import Plan as Plan
 from .augmentations.plan import prepare as prepare
 from .augmentations.report import Candidate as Candidate
@@ -15,3 +15,4 @@ from .augmentations.run import run_ranking as run_ranking
 from .augmentations.settings import TRAIN_OPTIONS as TRAIN_OPTIONS
 from .augmentations.settings import RankingSettings as RankingSettings
 from .augmentations.settings import check_settings as check_settings
+from .models_compared import compare_models as compare_models

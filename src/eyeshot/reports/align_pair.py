@@ -1,4 +1,4 @@
-"""Two duplicates shown alike: the second turned, flipped and cropped like the first, and where they differ."""
+"""Two duplicates aligned for display: the second is turned, flipped and cropped like the first; their difference."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eyeshot.auditing import align
 
 SIDE = 64  # pixels; what `align` works at
 LEVELS = 24  # of grey for one standard deviation of difference, at least
-MOST_LEVELS = 192  # at most: beyond it only the noise of the encoding would be seen
-WANTED = 100  # levels that the strongest difference is brought to
+MOST_LEVELS = 192  # at most: beyond it only the noise of the encoding would show
+TARGET_LEVELS = 100  # the strongest difference is scaled to so many levels
 ROUNDING = 1.5  # levels of 255 by which equal pictures may differ after rounding
 STRONGEST = 0.995  # quantile; single pixels at edges do not count
 # From here the alignment finds its way: it follows slopes, a few pixels far.
@@ -21,30 +21,30 @@ TRANSPOSES = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image
 
 
 def turned_like(first: Image.Image, second: Image.Image) -> Image.Image:
-    """The second picture as the first one lies, at the first one's size.
+    """The second picture oriented and cropped like the first, at the first one's size.
 
     All eight turns and flips are tried, then crops and small turns as far as the audit finds them.
     """
-    one = _grey(first)
+    reference = _grey(first)
     views = [
         view for picture in (second, second.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) for view in _turns(picture)
     ]
-    errors = [_error(one, _grey(view)) for view in views]
+    errors = [_error(reference, _grey(view)) for view in views]
     best = views[int(np.argmin(errors))]
-    return _moved(best, _map(one, _grey(best), min(errors)), first.size)
+    return _moved(best, _map(reference, _grey(best), min(errors)), first.size)
 
 
 def difference(first: Image.Image, second: Image.Image) -> Image.Image:
     """Where two pictures of one size differ, amplified: mid-grey where they are equal.
 
-    Brightness and contrast are no difference. Small differences are amplified up to eight times, so that they are seen.
+    Brightness and contrast are ignored. Small differences are amplified up to eight times, so that they are visible.
     """
     values = [np.asarray(image.convert("L"), np.float32) for image in (first, second)]
     apart = _even(values[0]) - _even(values[1])
     rounding = ROUNDING / max(min(float(value.std()) for value in values), 1.0)
     apart = np.sign(apart) * np.maximum(np.abs(apart) - rounding, 0)
     strongest = max(float(np.quantile(np.abs(apart), STRONGEST)), 1e-6)
-    levels = float(np.clip(WANTED / strongest, LEVELS, MOST_LEVELS))
+    levels = float(np.clip(TARGET_LEVELS / strongest, LEVELS, MOST_LEVELS))
     return Image.fromarray(np.clip(128 + levels * apart, 0, 255).astype(np.uint8)).convert("RGB")
 
 
@@ -61,22 +61,22 @@ def _even(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((values - values.mean()) / max(float(values.std()), 1.0), np.float32)
 
 
-def _error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    return float(np.square(_even(one.astype(np.float32)) - _even(other.astype(np.float32))).mean())
+def _error(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    return float(np.square(_even(first.astype(np.float32)) - _even(second.astype(np.float32))).mean())
 
 
-def _map(one: NDArray[np.uint8], other: NDArray[np.uint8], error: float) -> NDArray[np.float64]:
+def _map(first: NDArray[np.uint8], second: NDArray[np.uint8], error: float) -> NDArray[np.float64]:
     """2 x 3, from places of the first picture (-1 to 1) to those of the second; nothing moves where that is as good.
 
     Both ways are tried: an alignment finds a crop in the whole picture, and never the whole picture in its crop.
     """
     still = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     starts = np.stack([_start(zoom, turn) for zoom, turn in STARTS])
-    there, back = (np.repeat(side[None], len(starts), axis=0) for side in (one, other))
+    there, back = (np.repeat(side[None], len(starts), axis=0) for side in (first, second))
     onto, within_onto = align(there, back, starts)
     from_it, within_from = align(back, there, starts)
     maps = [*onto[within_onto], *map(_inverse, from_it[within_from])]
-    errors = [_error_where_seen(one, other, matrix) for matrix in maps]
+    errors = [_error_where_visible(first, second, matrix) for matrix in maps]
     place = int(np.argmin(errors)) if errors else -1
     return maps[place] if errors and errors[place] < BETTER * error else still
 
@@ -86,13 +86,13 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([turned, -turned @ matrix[:, 2]])
 
 
-def _error_where_seen(one: NDArray[np.uint8], other: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
+def _error_where_visible(first: NDArray[np.uint8], second: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
     """Error of a map over those places of the first picture that the second one shows."""
     line = (np.arange(SIDE) + 0.5) / SIDE * 2 - 1
     places = np.stack([*np.meshgrid(line, line), np.ones((SIDE, SIDE))])
-    seen = (np.abs(np.einsum("ij,jkl->ikl", matrix, places)) <= 1).all(axis=0)
-    moved = np.asarray(_moved(Image.fromarray(other), matrix, (SIDE, SIDE)))
-    return _error(one[seen], moved[seen])
+    visible = (np.abs(np.einsum("ij,jkl->ikl", matrix, places)) <= 1).all(axis=0)
+    moved = np.asarray(_moved(Image.fromarray(second), matrix, (SIDE, SIDE)))
+    return _error(first[visible], moved[visible])
 
 
 def _start(zoom: float, degrees: float) -> NDArray[np.float64]:
@@ -102,7 +102,7 @@ def _start(zoom: float, degrees: float) -> NDArray[np.float64]:
 
 
 def _moved(picture: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image.Image:
-    """The picture seen through a map, at a size; its mean colour beyond its edges."""
+    """The picture warped by a map to a size, filled with its mean colour beyond its edges."""
     width, height = size
     if np.array_equal(matrix, [[1, 0, 0], [0, 1, 0]]):
         return picture.resize(size, Image.Resampling.BILINEAR)

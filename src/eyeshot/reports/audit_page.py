@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from eyeshot.auditing import NAMES, OF_CLASSES, Audit, Distribution, Finding, ImageRef, advice
 from eyeshot.reports.audit_labels import view_labels
-from eyeshot.reports.audit_pictures import Gallery, Shown
+from eyeshot.reports.audit_pictures import Gallery
 from eyeshot.reports.marks import make_axis
 from eyeshot.reports.page import number, percent, render, shortened, write_text
 
@@ -25,50 +24,11 @@ COPY_KINDS = ("conflict", "leak", "near-copy", "identical")
 OWN_SECTION = (*COPY_KINDS, "label-issue", "outlier")
 
 
-@dataclass
-class Card:
-    """A finding about duplicates, with pictures."""
-
-    finding: Finding
-    shown: list[Shown]
-    more: int
-    difference: str
-
-
-@dataclass
-class Fault:
-    """All findings of one kind of broken or odd files or classes: one line with a count, and a folded list.
-
-    Attributes:
-        name: of the kind.
-        total: how many findings there are.
-        reasons: why, with counts, the most frequent first; of broken files alone.
-        shots: pictures of the first.
-        listed: the first findings.
-    """
-
-    name: str
-    total: int
-    reasons: list[tuple[str, int]]
-    shots: list[Shown]
-    listed: list[Finding]
-
-
-@dataclass
-class Ends:
-    """A property in which training and test differ, with images from both ends."""
-
-    title: str
-    words: str
-    low: list[Shown]
-    high: list[Shown]
-
-
-def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
+def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> Path:
     """Write the page of `audit` to `path`: one file under 15 MB that needs no network.
 
     Args:
-        audit: what `eyeshot.auditing.audit()` gave.
+        audit: what `eyeshot.audit()` gave.
         path: the file to write; its folder is made where it is missing.
         images: without them no picture of the user's is on the page.
 
@@ -80,7 +40,7 @@ def write_audit_page(audit: Audit, path: Path, *, images: bool = True) -> Path:
         page = render("audit.html.j2", _context(audit, most))
         if len(page.encode("utf-8", "replace")) < MOST_BYTES:
             break
-    return write_text(path, page)
+    return write_text(Path(path), page)
 
 
 def _context(audit: Audit, most: int) -> dict[str, Any]:
@@ -91,7 +51,8 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
         by_kind[finding.kind].append(finding)
     labels = view_labels(report, gallery)  # before duplicates, which may use up all pictures
     cards = {kind: _cards(by_kind.get(kind, []), gallery) for kind in COPY_KINDS}
-    seen = report.adversarial_features
+    features = report.adversarial_features
+    feature_ends = () if features is None else (features.low, features.high)
     effects = [value for row in report.distributions if row.interval for value in (*row.interval, row.effect or 0.0)]
     return {
         "report": report,
@@ -100,7 +61,7 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
         "to_do": {kind: advice(findings[0]) for kind, findings in by_kind.items()},
         "cards": cards,
         "labels": labels,
-        "feature_ends": [[gallery.show(ref) for ref in end] for end in ((seen.low, seen.high) if seen else ())],
+        "feature_ends": [[gallery.show(ref) for ref in end] for end in feature_ends],
         "odd": [
             _fault(kind, findings, gallery)
             for kind, findings in by_kind.items()
@@ -115,7 +76,8 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
     }
 
 
-def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
+def _cards(findings: list[Finding], gallery: Gallery) -> list[dict[str, Any]]:
+    """Cards of findings about duplicates: the `finding`, pictures `shown`, how many `more`, and their `difference`."""
     cards = []
     for finding in findings[:MOST_CARDS]:
         named = finding.evidence.get("transforms", [])
@@ -124,20 +86,21 @@ def _cards(findings: list[Finding], gallery: Gallery) -> list[Card]:
         shown = [gallery.show(ref, transforms.get(ref.id, "")) for ref in first]
         difference = ""
         if finding.evidence.get("same") == "near" and len(first) > 1:
-            other = next((ref for ref in first[1:] if ref.id in transforms), first[1])
-            difference = gallery.difference(first[0], other)
-        cards.append(Card(finding, shown, len(finding.images) - len(shown), difference))
+            duplicate = next((ref for ref in first[1:] if ref.id in transforms), first[1])
+            difference = gallery.difference(first[0], duplicate)
+        more = len(finding.images) - len(shown)
+        cards.append({"finding": finding, "shown": shown, "more": more, "difference": difference})
     return cards
 
 
 def _spread(finding: Finding, reference: str) -> list[ImageRef]:
-    """A few images of a finding: what the others are described from, then the first of each label and split."""
-    seen: set[tuple[str, str | None]] = set()
+    """A few images of a finding: the one that the others are compared with, then the first of each label and split."""
+    shown: set[tuple[str, str | None]] = set()
     first: list[ImageRef] = []
     rest: list[ImageRef] = []
     for ref in sorted(finding.images, key=lambda ref: ref.id != reference):
-        new = (ref.split, ref.label) not in seen
-        seen.add((ref.split, ref.label))
+        new = (ref.split, ref.label) not in shown
+        shown.add((ref.split, ref.label))
         (first if new else rest).append(ref)
     return [*first, *rest][:MOST_IN_CARD]
 
@@ -147,22 +110,29 @@ def _named(text: str) -> tuple[str, str]:
     return name, words
 
 
-def _fault(kind: str, findings: list[Finding], gallery: Gallery) -> Fault:
+def _fault(kind: str, findings: list[Finding], gallery: Gallery) -> dict[str, Any]:
+    """All findings of one kind of broken or odd files or classes: one line with a count, and a folded list.
+
+    Returns:
+        `name` of the kind, `total` number of findings, `reasons` of broken files (with counts, the most frequent
+        first), `shots` (pictures of the first) and `listed` (the first findings).
+    """
     reasons = Counter(str(finding.evidence["reason"]) for finding in findings if kind == "unreadable")
     shots = [gallery.show(finding.images[0]) for finding in findings[:MOST_ODD]]
-    return Fault(
-        name=NAMES[kind],
-        total=len(findings),
-        reasons=reasons.most_common(),
-        shots=[shown for shown in shots if shown.picture],
-        listed=findings[:MOST_LISTED],
-    )
+    return {
+        "name": NAMES[kind],
+        "total": len(findings),
+        "reasons": reasons.most_common(),
+        "shots": [shown for shown in shots if shown.picture],
+        "listed": findings[:MOST_LISTED],
+    }
 
 
-def _ends(row: Distribution, gallery: Gallery) -> Ends:
+def _ends(row: Distribution, gallery: Gallery) -> dict[str, Any]:
+    """A property in which training and test differ, with images from both ends."""
     words = row.words.removeprefix(f"{row.name}: ")
     low, high = ([gallery.show(ref) for ref in end[:MOST_ENDS]] for end in (row.low, row.high))
-    return Ends(_capital(row.name), _capital(words), low, high)
+    return {"title": _capital(row.name), "words": _capital(words), "low": low, "high": high}
 
 
 def _capital(text: str) -> str:
@@ -170,7 +140,7 @@ def _capital(text: str) -> str:
 
 
 def _values_of(row: Distribution, side: Literal["train", "test"]) -> str:
-    """What a property is like on one side: median and the middle 90 %, or the most frequent values."""
+    """A property on one side: median and the middle 90 %, or the most frequent values."""
     if row.kind == "number":
         quantiles = row.train if side == "train" else row.test
         return f"{number(quantiles[3], 1)} ({number(quantiles[1], 1)} to {number(quantiles[5], 1)})"

@@ -1,8 +1,8 @@
-"""Pictures on the page of `eyeshot audit`: small, upright, duplicates turned alike, with their difference."""
+"""Pictures on the page of `eyeshot audit`: small, upright, duplicates aligned, with their difference."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +15,28 @@ from eyeshot.reports.pictures import data_address
 
 SIDE = 112  # pixels
 QUALITY = 72
-SEEN = 24  # levels from mid-grey; a difference picture that stays below shows nothing
+VISIBLE = 24  # levels from mid-grey; a difference picture that stays below shows nothing
 
 
 @dataclass
 class Shown:
-    """One picture with its words; empty `picture` where it cannot be shown."""
+    """One picture with its caption; `picture` is empty if it cannot be shown."""
 
     ref: ImageRef
     picture: str = ""
     caption: str = ""
 
 
-@dataclass
 class Gallery:
-    """Small pictures of a run's images, as long as `most` of them are not used up."""
+    """Small pictures of an audit's images, until `most` of them are shown."""
 
-    audit: Audit
-    most: int
-    _paths: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        images = self.audit.images
-        for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True)):
-            self._paths["test" if images.in_test[position] else "train", name] = path
+    def __init__(self, audit: Audit, most: int) -> None:
+        images = audit.images
+        self._left = most
+        self._paths = {
+            ("test" if images.in_test[position] else "train", name): path
+            for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True))
+        }
 
     def show(self, ref: ImageRef, caption: str = "") -> Shown:
         """The picture of an image, its ratio kept."""
@@ -48,23 +46,23 @@ class Gallery:
         image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
         return Shown(ref, data_address(np.asarray(image), quality=QUALITY), caption)
 
-    def difference(self, one: ImageRef, other: ImageRef) -> str:
-        """Where two duplicates differ, laid alike: mid-grey where they are equal; empty if nothing would be seen."""
-        first, second = self._open(one), self._open(other)
+    def difference(self, reference: ImageRef, duplicate: ImageRef) -> str:
+        """Where two aligned duplicates differ: mid-grey where they are equal; empty if no difference is visible."""
+        first, second = self._open(reference), self._open(duplicate)
         if first is None or second is None:
             return ""
         for image in (first, second):
             image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
         picture = np.asarray(difference(first, turned_like(first, second)))
-        if np.quantile(np.abs(picture.astype(np.int16) - 128), 0.995) < SEEN:
+        if np.quantile(np.abs(picture.astype(np.int16) - 128), 0.995) < VISIBLE:
             return ""
         return data_address(picture, quality=QUALITY)
 
     def _open(self, ref: ImageRef) -> Image.Image | None:
         path = self._paths.get((ref.split, ref.id))
-        if path is None or self.most <= 0:
+        if path is None or self._left <= 0:
             return None
-        self.most -= 1
+        self._left -= 1
         try:
             with strict_pillow():
                 return decode_upright(Path(path).read_bytes()).rgb

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 SHARES = (0.9, 0.6, 0.3)
-"""Each line goes around the smallest region that holds so much of the cloud (Hyndman, The American Statistician
+"""Each line encloses the smallest region that holds this share of the cloud (Hyndman, The American Statistician
 50, 1996, highest density regions)."""
 CELLS = 96
 LEAST_POINTS = 10
@@ -46,16 +46,16 @@ def density_contours(xy: NDArray[np.float32], frame: Frame) -> list[Line]:
     edges = [start + cell * np.arange(CELLS + 1) for start in low]
     counts = np.histogram2d(inside[:, 0], inside[:, 1], bins=(edges[0], edges[1]))[0]
     density = _smoothed(counts, side / cell)
-    middles = [one[:-1] + cell / 2 for one in edges]
+    middles = [axis_edges[:-1] + cell / 2 for axis_edges in edges]
     generator = contour_generator(middles[0], middles[1], density.T)
     # Four digits of the frame are finer than a pixel.
     digits = DIGITS - int(np.floor(np.log10(side)))
-    found: list[Line] = []
+    lines: list[Line] = []
     for share, level in zip(SHARES, levels_around(density, SHARES), strict=True):
         for line in generator.lines(level):
             places: Any = np.round(np.asarray(line), digits)
-            found.append((share, places[:, 0].tolist(), places[:, 1].tolist()))
-    return found
+            lines.append((share, places[:, 0].tolist(), places[:, 1].tolist()))
+    return lines
 
 
 def _smoothed(counts: NDArray[np.float64], side: float) -> NDArray[np.float64]:

@@ -78,8 +78,8 @@ def clouds_on_map(points: JointMap, target: str) -> list[CloudOnMap]:
 def square_frame(xy: NDArray[np.float32]) -> Frame:
     """A square around `xy`: float32 (n, 2), as left, right, bottom, top.
 
-    It holds all but the outermost hundredth on each side, and these too where they are not far: a single point far
-    away would press all others into a spot.
+    It leaves out the outermost hundredth on each side if that is far away: a single distant point would press all
+    others into a spot.
     """
     finite = xy[np.isfinite(xy).all(axis=1)].astype(float)
     if not len(finite):
@@ -94,13 +94,13 @@ def square_frame(xy: NDArray[np.float32]) -> Frame:
 
 
 def frames_of(points: JointMap) -> list[Frame]:
-    """The frame of each projection: around train, target and the first candidate, whatever is switched on later."""
+    """The frame of each projection, around train, target and the first candidate; later switches do not change it."""
     first = np.isin(points.cloud, ["train", "target", *points.candidates[:1]])
     return [square_frame(np.asarray(projection.xy)[first]) for projection in points.projections]
 
 
 def best_projection(points: JointMap) -> int:
-    """Position of the projection that shows coverage best; the first where that is not known."""
+    """Position of the projection that shows coverage best; if that is not known, the first."""
     agreement = [projection.info.agreement for projection in points.projections]
     return int(np.argmax(np.nan_to_num(agreement, nan=-1.0)))
 
@@ -136,7 +136,7 @@ def figure_json(points: JointMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
     )
     plot.axis.visible = False
     plot.grid.visible = False
-    # A finger that moves up or down scrolls the page; sideways it moves the map.
+    # A vertical swipe scrolls the page, a horizontal one moves the map.
     plot.stylesheets.append(".bk-events { touch-action: pan-y !important; }")
     for cloud in clouds:
         columns: dict[str, Any] = {}

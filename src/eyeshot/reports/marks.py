@@ -1,6 +1,6 @@
-"""What figures are drawn with: shapes and colours of clouds, axes of intervals, small bars of classes.
+"""Parts of figures: shapes and colours of clouds, axes of intervals, small bars of classes.
 
-Colours follow Okabe and Ito, with blue kept for train and red for target; a shape goes with every colour.
+Colours follow Okabe and Ito; blue is train and red is target. Every colour has a shape of its own.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Axis:
     ticks: tuple[float, ...]
 
     def place(self, value: float) -> float:
-        """Position of `value` in percent of the width, kept inside of it."""
+        """Position of `value` in percent of the width, clipped to 0 to 100."""
         return round(min(100.0, max(0.0, 100 * (value - self.low) / (self.high - self.low))), 3)
 
     def bar(self, interval: tuple[float, float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What every page shares: templates, how numbers and names are written, how text is made safe, writing the file."""
+"""What all pages share: templates, formats of numbers and names, escaping of text, writing the file."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.filters["script_json"] = script_json
-    # Styles and scripts of the package itself go in as they are; nothing of the user's passes here.
+    # Only styles and scripts of the package go through `asset`, never text of the user, so they need no escaping.
     environment.globals["asset"] = lambda name: Markup(asset(name))
     return environment
 
@@ -118,9 +118,9 @@ def stylesheet() -> str:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a page whole or not at all, as UTF-8; its folder is made where it is missing."""
+    """Write a page whole or not at all, as UTF-8; a missing folder is created."""
     make_folder(path.parent)
     with replacing(path) as temporary:
-        # A file name that is no text in any encoding comes as lone surrogates, which UTF-8 cannot hold.
+        # File names that cannot be decoded hold lone surrogates, which UTF-8 cannot encode.
         temporary.write_bytes(text.encode("utf-8", "replace"))
     return path

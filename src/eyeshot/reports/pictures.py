@@ -13,7 +13,7 @@ from PIL import Image
 COLUMNS = 64
 ROWS = 64
 LEAST_SIDE = 4
-"""Smaller ones stand for pictures that were left out."""
+"""Smaller thumbnails are placeholders of pictures that were left out."""
 
 
 def data_address(image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["webp", "jpeg", "png"] = "webp") -> str:
@@ -33,7 +33,7 @@ def resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def tiled(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """`images`: uint8 (n, s, s, 3) side by side in rows of `columns`; what is left of the last row is grey."""
+    """`images`: uint8 (n, s, s, 3) side by side in rows of `columns`; the rest of the last row is grey."""
     count, side = images.shape[:2]
     rows = -(-count // columns)
     sheet = np.full((rows * columns, side, side, 3), 128, np.uint8)
@@ -49,7 +49,7 @@ def strip(images: NDArray[np.uint8], *, quality: int = 80) -> str:
 
 
 def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> dict[str, Any] | None:
-    """Many small pictures in few files, as good as fits into `most_bytes`.
+    """Many small pictures in few files, at the best quality that fits into `most_bytes`.
 
     Args:
         images: uint8 (n, s, s, 3), RGB.
@@ -64,10 +64,10 @@ def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> dict[str, Any
         return None
     for side, quality in ((own, 80), (own, 60), (own, 40), (min(own, 24), 50), (min(own, 16), 40)):
         small = resized(images, side)
-        each = COLUMNS * ROWS
+        per_sheet = COLUMNS * ROWS
         sheets: list[str] = []
-        for start in range(0, len(small), each):
-            part = small[start : start + each]
+        for start in range(0, len(small), per_sheet):
+            part = small[start : start + per_sheet]
             sheets.append(data_address(tiled(part, COLUMNS), quality=quality))
             if sum(map(len, sheets)) > most_bytes:
                 break

@@ -21,7 +21,7 @@ SHOWN_FIRST = ("coverage_gain", "coverage", "consistent_coverage")
 
 
 def make_strips(ranking: AugmentationRanking, most_bytes: int) -> dict[str, str]:
-    """The samples of each candidate in one row, and those of "clean", as good as fits into `most_bytes`."""
+    """One row of samples for each candidate and "clean", at the best quality that fits into `most_bytes`."""
     samples = {name: images for name, images in ranking.pictures.samples.items() if len(images)}
     for side, quality in ((STRIP_SIDE, 82), (64, 75), (48, 60), (32, 50)):
         strips = {name: strip(resized(images, side), quality=quality) for name, images in samples.items()}

@@ -37,7 +37,7 @@ MOST_STRIP_BYTES = 3_000_000
 MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
 UNFOLDED = 5
-"""Candidates that are seen at once; a reader opens the others."""
+"""So many candidates are visible at once; the others are folded."""
 ROLE_WORDS = {
     "ranked": "ranked",
     "regulariser": "regulariser",
@@ -97,7 +97,7 @@ def _context(ranking: AugmentationRanking, share: float) -> dict[str, Any]:
     cards = make_cards(ranking, strips)
     by = ranked_by(report)
     lists = {role: in_groups(report.of(role)) for role in ROLES}
-    # The heading over it says these words already; a map leaves room for one sentence beside it.
+    # The heading above says these words already, and next to a map there is room for one sentence only.
     trust = report.trust.removeprefix("How far to trust this: ")
     trust, *more_trust = re.split(r"(?<=[.!?])\s+(?=[A-Z])", trust[:1].upper() + trust[1:], maxsplit=1)
     said = {headline, report.next_step, report.shift.words, report.trust}
@@ -135,7 +135,7 @@ def _context(ranking: AugmentationRanking, share: float) -> dict[str, Any]:
 
 
 def _runs(report: RankingReport) -> dict[str, Any]:
-    """What short runs and full trainings add."""
+    """What short runs and full trainings add to the page."""
     regularisers = report.of("regulariser")
     by = ranked_by(report, "regulariser")
     gains = [(row.gain, *(row.gain_interval or ())) for row in report.full_training if row.gain is not None]

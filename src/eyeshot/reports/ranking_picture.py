@@ -1,4 +1,4 @@
-"""The picture of a run for a README or for print: the joint map beside the top of the ranking, as one SVG."""
+"""The picture of a run for a README or for print, as one SVG: the joint map next to the top of the ranking."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_ROWS = 10
 STRIP_COUNT = 6
 STRIP_SIDE = 66
 LAYERS = 30
-"""Clouds that lie over one another are drawn in so many turns, so that neither hides the other."""
+"""Overlapping clouds are drawn in so many alternating layers, so that neither hides the other."""
 
 PAPER, INK, SOFT, RULE = "#fdfdfb", "#1d2025", "#575c65", "#dbd8cf"
 SAMPLES = CANDIDATES[0]
@@ -70,7 +70,7 @@ def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Pat
     picture = io.StringIO()
     # Without pyplot, and whatever the user's own matplotlibrc says.
     with style.context(["default", STYLE]), warnings.catch_warnings():
-        # Text stays text: the reader's fonts may have what the font that measures here has not.
+        # Text is stored as text: the reader's fonts may have glyphs that the font measured with here lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure = draw_ranking(ranking)
         title = visible(headline_of(ranking.report))

@@ -7,7 +7,7 @@ In your own test file::
     class TestMyAugmentation(AugmentationContract):
         augmentation = my_augmentation
 
-pytest then runs every test below on it. Where there is a GPU, it is tried there too.
+pytest then runs every test below on it, and on a GPU too if there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Augmentation, AugmentedSamples, Pool, make_samples, sample_keys, sample_labels, stack
 
 ROUNDING = 1  # grey levels: batches of another size may sum floats in another order
-ON_GPU = 2.0  # grey levels, on average: another device, other rounding of sampling places
+ON_GPU = 2.0  # grey levels, on average: another device rounds sampling positions differently
 
 
 class AugmentationContract:
@@ -47,7 +47,7 @@ class AugmentationContract:
         return make_samples(self.augmentation, pool, positions, seed=seed, draw=draw)
 
     def test_samples_have_the_shape_and_type_of_the_images(self) -> None:
-        """uint8 (n, 3, H, W), whatever the draw."""
+        """Samples are uint8 (n, 3, H, W), whatever the draw."""
         pool = self.pool()
         for draw in range(3):
             images = self.samples(pool, draw=draw).images
@@ -67,7 +67,7 @@ class AugmentationContract:
         assert self.samples(pool, [2]).images.shape == (1, 3, *pool.shape)
 
     def test_the_same_key_seed_and_draw_give_the_same_sample(self) -> None:
-        """Nothing else decides."""
+        """Nothing else affects the sample."""
         pool = self.pool()
         assert torch.equal(self.samples(pool, draw=3).images, self.samples(pool, draw=3).images)
 
@@ -124,7 +124,7 @@ class AugmentationContract:
         """`deterministic` must then be true: samples of such operations are computed once."""
         pool = self.pool()
         images = [self.samples(pool, draw=draw).images for draw in range(8)]
-        same = all(torch.equal(images[0], other) for other in images[1:])
+        same = all(torch.equal(images[0], samples) for samples in images[1:])
         assert same == self.augmentation.deterministic
 
     def test_label_weights_sum_to_one_and_sources_lie_in_the_pool(self) -> None:
@@ -179,8 +179,8 @@ class AugmentationContract:
         assert len(set(keys)) == len(keys)
         assert keys == sample_keys(self.augmentation, pool, rows, seed=0, draw=0)
         for seed, draw in ((0, 1), (1, 0)):
-            others = sample_keys(self.augmentation, pool, rows, seed=seed, draw=draw)
-            assert (keys == others) == self.augmentation.deterministic
+            changed = sample_keys(self.augmentation, pool, rows, seed=seed, draw=draw)
+            assert (keys == changed) == self.augmentation.deterministic
 
     def test_it_survives_the_way_to_another_process(self) -> None:
         """Workers are spawned, so augmentations are pickled."""
@@ -236,8 +236,8 @@ def sample_images(height: int, width: int) -> NDArray[np.uint8]:
     return images
 
 
-def _distance(images: torch.Tensor, others: torch.Tensor) -> int:
+def _distance(images: torch.Tensor, references: torch.Tensor) -> int:
     """Greatest difference in grey levels."""
     if images.numel() == 0:
         return 0
-    return int((images.int() - others.int()).abs().max())
+    return int((images.int() - references.int()).abs().max())

@@ -1,4 +1,4 @@
-"""A network trained in place on clean images, for where no pretrained weights can be had."""
+"""A network trained from scratch on clean images, for use without pretrained weights."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def train_baseline(
     progress: Progress = SILENT,
     command: str | None = None,
 ) -> Baseline:
-    """Train a backbone on the clean images of `rows`, or take it from the cache where it was trained already.
+    """Train a backbone on the clean images of `rows`, or load it from the cache if it was trained before.
 
     Args:
         backbone: untrained (`load_backbone(..., from_scratch=True)`); it is not changed.
@@ -72,12 +72,12 @@ def train_baseline(
         labels: int64 (N,), class numbers of the pool.
         rows, val_rows: int64, positions in the pool.
         classes: names of the C classes.
-        cache: the cache folder; the baseline lies in `baselines/<key>` of it.
+        cache: the cache folder; the baseline is kept in its `baselines/<key>`.
         settings: None takes `default_settings`.
         seed: for these.
         time_cap_s: see TrainConfig; the result says when it ended the training early.
         device: where to compute.
-        progress: told after each step.
+        progress: called after each step.
         command: what was typed, for the result.
     """
     chosen = settings or default_settings(backbone, len(rows), seed=seed)[0]

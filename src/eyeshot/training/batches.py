@@ -1,9 +1,8 @@
-"""One training batch: which images, augmented how, with which labels."""
+"""Training batches: their rows, augmented images and soft labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,8 @@ from torch import Tensor
 from eyeshot.augment import Augmentation, Pool, make_samples
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Images with soft labels.
-
-    Attributes:
-        images: uint8 (n, 3, S, S), RGB, 0-255.
-        targets: float32 (n, C), rows sum to 1.
-        failed: how many images an augmentation failed on; these are used without it.
-    """
-
-    images: Tensor
-    targets: Tensor
-    failed: int
-
-
 class RowsOf:
-    """Some rows of an image array, looked up when asked for: nothing is copied beforehand."""
+    """Rows of an image array, read when indexed; nothing is copied beforehand."""
 
     def __init__(self, images: Any, rows: NDArray[np.int64]) -> None:
         self._images = images
@@ -46,7 +30,7 @@ class RowsOf:
 
 
 class _Joined:
-    """Several image arrays end to end, looked up when asked for."""
+    """Several image arrays end to end, read when indexed."""
 
     def __init__(self, arrays: Sequence[Any]) -> None:
         self._arrays = arrays
@@ -59,18 +43,18 @@ class _Joined:
 
     def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
         positions = np.asarray(rows)
-        found = np.empty((*positions.shape, *self.shape[1:]), np.uint8)
+        images = np.empty((*positions.shape, *self.shape[1:]), np.uint8)
         for array, end in zip(self._arrays, self._ends, strict=True):
             inside = (positions >= end - len(array)) & (positions < end)
             if inside.any():
-                found[inside] = array[positions[inside] - (end - len(array))]
-        return found
+                images[inside] = array[positions[inside] - (end - len(array))]
+        return images
 
 
 def joined(pools: Sequence[Pool]) -> Pool:
     """One pool of several, in order; no image is copied."""
-    some = [pool for pool in pools if len(pool)]
-    return Pool(_Joined([pool.images for pool in some]), [key for pool in some for key in pool.keys])
+    filled = [pool for pool in pools if len(pool)]
+    return Pool(_Joined([pool.images for pool in filled]), [key for pool in filled for key in pool.keys])
 
 
 def part_of(pool: Pool, rows: NDArray[np.int64]) -> Pool:
@@ -84,9 +68,9 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """Rows of each batch: a permutation that follows from (seed, epoch), the incomplete rest left out.
+    """Rows of each batch, from a permutation by (seed, epoch); the incomplete last batch is left out.
 
-    The rest is another one each epoch. A small last batch would disturb batch normalisation.
+    It holds other images each epoch. A small last batch would disturb batch normalisation.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count)
     size = min(batch_size, count)
@@ -103,7 +87,7 @@ def make_batch(
     seed: int,
     epoch: int,
     device: torch.device,
-) -> Batch:
+) -> tuple[Tensor, Tensor, int]:
     """The images of `rows`, each augmentation applied in order with its probability; labels follow.
 
     Args:
@@ -114,9 +98,13 @@ def make_batch(
         class_count: C.
         seed: of the run.
         epoch: number of the draw.
-        device: where views are made and stay.
+        device: where the augmented samples are made and stay.
+
+    Returns:
+        images uint8 (n, 3, S, S); targets float32 (n, C), rows sum to 1; the number of images on which an augmentation
+        failed, which are used without it.
     """
-    views = make_samples(augmentations, pool, rows, seed=seed, draw=epoch, device=device, always=False)
-    each = torch.nn.functional.one_hot(labels[views.sources], class_count)
-    targets = (each * views.weights.unsqueeze(-1)).sum(1)
-    return Batch(views.images, targets, int((~views.success).sum()))
+    samples = make_samples(augmentations, pool, rows, seed=seed, draw=epoch, device=device, always=False)
+    source_labels = torch.nn.functional.one_hot(labels[samples.sources], class_count)
+    targets = (source_labels * samples.weights.unsqueeze(-1)).sum(1)
+    return samples.images, targets, int((~samples.success).sum())

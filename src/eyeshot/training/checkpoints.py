@@ -28,7 +28,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state that was saved last; None where there is none.
+    """The state that was saved last; None if there is none.
 
     Raises:
         StorageError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""What is trained: a backbone with a linear head."""
+"""The network that is trained: a backbone with a linear head."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ State = dict[str, Tensor]
 class Classifier(nn.Module):
     """A backbone with a linear head on its standardised features: float (n, 3, S, S) -> class scores (n, C).
 
-    Features of some networks reach into the hundreds; `shift` and `scale` bring them to where one learning rate
-    suits the head of any. They are set once by `start_head` and stay.
+    Features of some networks reach into the hundreds. `shift` and `scale` standardise them, so that one learning rate
+    suits the head of any network. `start_head` sets them once; training does not change them.
     """
 
     shift: Tensor
@@ -51,7 +51,7 @@ class Classifier(nn.Module):
         return Head(weight.detach().cpu().numpy(), bias.detach().cpu().numpy())
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that the architecture wants to keep from weight decay; timm asks for them."""
+        """Names of parameters that the architecture exempts from weight decay; timm calls this."""
         ask = getattr(self.backbone, "no_weight_decay", None)
         return {f"backbone.{name}" for name in ask()} if callable(ask) else set()
 
@@ -69,13 +69,13 @@ def predict(
     """Class probabilities of clean images: float32 (n, C)."""
     model, layout = place(model, device)
     model.eval()
-    found = np.empty((len(rows), class_count), np.float32)
+    probabilities = np.empty((len(rows), class_count), np.float32)
     with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             batch = to_batch(pool.images[rows[start : start + batch_size]])
             images = normalise(batch, backbone, device=device, layout=layout)
-            found[start : start + batch_size] = model(images).float().softmax(1).cpu().numpy()
-    return found
+            probabilities[start : start + batch_size] = model(images).float().softmax(1).cpu().numpy()
+    return probabilities
 
 
 def start_head(
@@ -89,9 +89,9 @@ def start_head(
     batch_size: int,
     seed: int,
 ) -> None:
-    """Begin at the best linear head on the features of trained weights.
+    """Set the head to the best linear head on the pretrained features.
 
-    From a random head, the first steps would spoil the features before it points anywhere (Kumar et al. 2022,
+    With a random head, the first steps would distort the features before the head is useful (Kumar et al. 2022,
     "Fine-tuning can distort pretrained features and underperform out-of-distribution").
 
     Args:
@@ -113,7 +113,7 @@ def start_head(
 
 
 def set_head(model: Classifier, features: NDArray[np.floating], head: Head) -> None:
-    """Give the model `head`, and the mean and spread of the `features` (n, D) that it stands on; in place."""
+    """Set the model's head to `head`, and `shift` and `scale` from the `features` (n, D) it was fitted on; in place."""
     shift = features.mean(0, dtype=np.float64)
     scale = features.std(0, dtype=np.float64)
     scale = np.where(scale > 1e-6 * scale.max(), scale, 1.0)
@@ -141,7 +141,7 @@ def start_state(
 
 
 class Outputs(NamedTuple):
-    """What a classifier makes of images: pooled features float32 (n, D), and probabilities float32 (n, C)."""
+    """Outputs of a classifier: pooled features float32 (n, D), and probabilities float32 (n, C)."""
 
     features: NDArray[np.float32]
     probabilities: NDArray[np.float32]
@@ -157,19 +157,20 @@ def read_images_with(
     batch_size: int = 64,
 ) -> list[Outputs]:
     """Features and probabilities of several sets of images (n, S, S, 3) by a classifier in `state`."""
-    on = torch.device(device)
+    target_device = torch.device(device)
     model = Classifier(backbone, class_count)
     model.load_state_dict(state)
-    model, layout = place(model, on)
+    model, layout = place(model, target_device)
     model.eval()
-    found = []
+    outputs = []
     with torch.inference_mode():
         for group in images:
             features, scores = [], []
             for start in range(0, len(group), batch_size):
-                batch = normalise(to_batch(group[start : start + batch_size]), backbone, device=on, layout=layout)
+                images_of_batch = to_batch(group[start : start + batch_size])
+                batch = normalise(images_of_batch, backbone, device=target_device, layout=layout)
                 pooled = model.backbone(batch)
                 features.append(pooled.float().cpu().numpy())
                 scores.append(model.head((pooled - model.shift) / model.scale).float().softmax(1).cpu().numpy())
-            found.append(Outputs(np.concatenate(features), np.concatenate(scores)))
-    return found
+            outputs.append(Outputs(np.concatenate(features), np.concatenate(scores)))
+    return outputs

@@ -1,4 +1,4 @@
-"""The settings of a training, and which ones fit a backbone and a number of images."""
+"""Settings of a training, and defaults for a backbone and a number of images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class TrainConfig(BaseModel):
 
     Attributes:
         epochs: passes over the training images.
-        batch_size: images per step; an incomplete last batch is left out, another one each epoch.
+        batch_size: images per step; the incomplete last batch of each epoch is left out.
         learning_rate: peak of the schedule: linear warm-up, then half a cosine down to zero, step by step.
         weight_decay: on all weights but biases, norms and what the architecture wants to keep.
         warm_up_share: share of all steps until the peak.
         label_smoothing: share of each label that is spread over all classes.
         seed: of the order of images, the draws of augmentations, the head's start and dropout.
         optimizer: AdamW (Loshchilov and Hutter 2019).
-        time_cap_s: no epoch begins that would end later; the schedule stays that of all epochs.
+        time_cap_s: an epoch that would end later is not begun; the schedule is still that of all epochs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,8 +70,8 @@ def default_settings(
     # 200 steps fit the training images, and 200 to 900 steps, learning rates of 2e-3 to 1e-2 and weight decay of
     # 0.05 to 2 all end at 70 to 75 % within noise.
     steps = max(1, image_count // SCRATCH_BATCH)
-    wanted = min(max(SCRATCH_EPOCHS * steps, SCRATCH_STEPS[0]), SCRATCH_STEPS[1])
-    epochs = min(math.ceil(wanted / steps), SCRATCH_MOST_EPOCHS)
+    total_steps = min(max(SCRATCH_EPOCHS * steps, SCRATCH_STEPS[0]), SCRATCH_STEPS[1])
+    epochs = min(math.ceil(total_steps / steps), SCRATCH_MOST_EPOCHS)
     settings = TrainConfig(
         epochs=epochs, batch_size=SCRATCH_BATCH, learning_rate=4e-3, seed=seed, time_cap_s=time_cap_s
     )

@@ -23,8 +23,8 @@ from eyeshot.training.schedules import warm_up_cosine
 
 TIMED_STEPS = 3
 TIMED_FILES = 8
-BASE_BYTES = 900 * 2**20  # Python and torch, where the system does not say what is used
-HELD_PIXEL_BYTES = 2**30  # of decoded images; what goes beyond is read from disk when asked for
+BASE_BYTES = 900 * 2**20  # Python and torch; used where the system does not report the memory in use
+HELD_PIXEL_BYTES = 2**30  # of decoded images in memory; the others are read from disk when needed
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class TrainingEstimate:
 
 @gpu_errors_told()
 def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> TrainingEstimate:
-    """Time a few files and a few steps on made-up images; nothing is written.
+    """Time a few files and a few steps on random images; nothing is written.
 
-    The first step is done but not counted. A time cap of the plan bounds the estimate.
+    The first step is not timed. A time cap of the plan bounds the estimate.
 
     Args:
         plan: of `plan_training`.
-        progress: told after each of the steps.
+        progress: called after each of the steps.
 
     Raises:
         ModelError: the device has no room for a step.
@@ -82,18 +82,18 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
         class_count=class_count, config=config, augmentations=plan.augmentations, device=device,
     )  # fmt: skip
     gentle = warm_up_cosine(1e-6, TIMED_STEPS + 1, warm_up_share=0)
-    tell = (progress or SILENT).sub("timing a few steps")
-    run.advance(1, schedule=gentle, progress=tell)
+    timing = (progress or SILENT).sub("timing a few steps")
+    run.advance(1, schedule=gentle, progress=timing)
     begin = time.perf_counter()
-    run.advance(TIMED_STEPS + 1, schedule=gentle, progress=tell)
+    run.advance(TIMED_STEPS + 1, schedule=gentle, progress=timing)
     step_s = (time.perf_counter() - begin) / TIMED_STEPS
     begin = time.perf_counter()
     extract(backbone, images, device=device, batch_size=count)
     read_s = (time.perf_counter() - begin) / count
     steps = config.epochs * steps_per_epoch(n_train, config.batch_size)
-    judged = min(n_val, n_train, EPOCH_VAL_IMAGES)
-    passed = config.epochs * judged + n_val + (min(n_train, HEAD_IMAGES) if backbone.pretrained else 0)
-    train_s = steps * step_s + passed * read_s
+    epoch_val = min(n_val, n_train, EPOCH_VAL_IMAGES)
+    forwarded = config.epochs * epoch_val + n_val + (min(n_train, HEAD_IMAGES) if backbone.pretrained else 0)
+    train_s = steps * step_s + forwarded * read_s
     if config.time_cap_s is not None:
         train_s = min(train_s, config.time_cap_s)
     stored = n_train + n_val
@@ -123,7 +123,7 @@ def _decoding_s(plan: TrainPlan) -> float:
 
 
 def _used_bytes() -> int:
-    """The most memory that this process has held, a few steps of the training among it."""
+    """Peak memory of this process, a few training steps included."""
     try:
         import resource
     except ImportError:  # Windows

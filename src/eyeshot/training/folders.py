@@ -17,7 +17,7 @@ from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
 from eyeshot.training.run import check_folder, train
 
-_NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # what no file name holds on one system or another
+_NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # characters that some system forbids in file names
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +64,14 @@ def plan_training(
     workspace: Workspace | None = None,
     progress: Progress | None = None,
 ) -> TrainPlan:
-    """Check everything that can be checked before the long work; no image is read before the options are checked.
+    """Check everything that can be checked before the long work. The options are checked before any image is read.
 
     Args:
-        data: the images in their roles, or where they lie. `seed` is of the training alone: the hold-out has its own.
+        data: the images in their roles, or where they lie. `seed` is the training's; the hold-out has its own.
 
     Raises:
         InputError: a folder, an option or a candidate cannot be used.
-        ModelError: the model or its weights cannot be had.
+        ModelError: the model or its weights cannot be loaded.
     """
     workspace = workspace or find_workspace()
     if isinstance(data, DataConfig):
@@ -89,18 +89,18 @@ def plan_training(
         fit=fit,
         seed=seed,
     )
-    for one in chosen:
-        check_augmentation(one, backbone.geometry.size)
+    for candidate in chosen:
+        check_augmentation(candidate, backbone.geometry.size)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     changed = {name: value for name, value in given.items() if value is not None}
-    # A wrong value is refused here: the defaults depend on the images, but what is allowed does not.
+    # Refuse wrong values before any image is read: the defaults depend on the images, the allowed values do not.
     TrainConfig.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
     check_folder(folder, backbone.name, [candidate.name for candidate in chosen], changed | {"seed": seed})
     dataset = data if isinstance(data, Dataset) else load_dataset(data, cache=workspace.cache, progress=progress)
     if not len(dataset.val_rows):
-        raise InputError("A training needs images to validate on, got none. Use --val-share 0.2 or --val DIR.")
+        raise InputError("Training needs at least one validation image, got none. Use --val-share 0.2 or --val DIR.")
     settings, reason = default_settings(backbone, len(dataset.train_rows), seed=seed)
     settings = TrainConfig.model_validate(settings.model_dump() | changed)
     why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
@@ -122,7 +122,7 @@ def plan_training(
 def train_folder(
     plan: TrainPlan, *, command: str = "", progress: Progress | None = None
 ) -> tuple[TrainResult, list[Skipped]]:
-    """Decode the images once and train; the same plan continues a run that was cut off.
+    """Decode the images once and train; the same plan resumes an interrupted run.
 
     Returns:
         the result, and files that were left out.

@@ -1,8 +1,9 @@
-"""The one training loop: full trainings, baselines and short runs go through it."""
+"""The training loop of full trainings, baselines and short runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +17,13 @@ from eyeshot.models import Backbone, normalise, place
 from eyeshot.training.batches import epoch_batches, make_batch, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.objectives import Classification, Objective
+from eyeshot.training.objectives import Objective, classification
 from eyeshot.training.optimizers import load_optimizer, make_optimizer
 from eyeshot.training.schedules import Schedule
 
 
 class StepTotals(NamedTuple):
-    """What some steps saw: mean loss (NaN after no step), images predicted right, images, failed augmentations."""
+    """Totals over steps: mean loss (NaN after no step), images predicted right, images, failed augmentations."""
 
     loss: float
     right: int
@@ -31,11 +32,11 @@ class StepTotals(NamedTuple):
 
 
 class TrainingRun:
-    """A training under way: a classifier, its optimizer and how many steps they have done.
+    """A training in progress: a classifier, its optimizer and the number of steps done.
 
-    Batches, augmentation parameters and dropout follow from (seed, step) or (seed, epoch) alone. So a run that was
-    saved and loaded goes on as if it had not been (on a CPU bit for bit), and two runs that differ in their
-    augmentations see the same images in the same order.
+    Batches, augmentation parameters and dropout depend on (seed, step) or (seed, epoch) alone. So saving and loading a
+    run changes nothing (on a CPU bit for bit), and two runs that differ in their augmentations see the same images in
+    the same order.
 
     Attributes:
         model: the classifier, on `device`.
@@ -67,7 +68,7 @@ class TrainingRun:
             config: batch size, optimizer, seed; `epochs` and the learning rate are the schedule's business.
             augmentations: applied in order, each with its own probability.
             device: where to compute.
-            start: weights of a `Classifier` to begin at; None takes the backbone's with a new head.
+            start: weights of a `Classifier` to start from; None: the backbone's, with a new head.
             objective: None: classification with the label smoothing of `config`.
         """
         self.backbone, self.pool, self.config = backbone, pool, config
@@ -83,7 +84,7 @@ class TrainingRun:
             classifier.load_state_dict(start)
         self.model, self._layout = place(classifier, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        self._objective = objective or Classification(config.label_smoothing)
+        self._objective = objective or partial(classification, label_smoothing=config.label_smoothing)
         self._class_count = class_count
         self._batches: tuple[int, list[NDArray[np.int64]]] = (-1, [])
 
@@ -98,15 +99,15 @@ class TrainingRun:
         """Train until `to_step` steps are done in all.
 
         Args:
-            to_step: counted from the beginning of the run; nothing happens where as many are done.
+            to_step: counted from the beginning of the run; nothing happens if as many are done.
             schedule: learning rate of each step.
             stop: asked before each step; True ends it there, so `step` stays below `to_step`.
-            progress: told the steps that are done, of `to_step`.
+            progress: called with the steps done, of `to_step`.
 
         Raises:
-            ModelError: the loss or a weight is not finite; the run is not to be used further.
+            ModelError: the loss or a weight is not finite; the run cannot be used any more.
         """
-        tell = progress or SILENT
+        progress = progress or SILENT
         losses, right, seen, failed = 0.0, 0, 0, 0
         self.model.train()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -115,7 +116,7 @@ class TrainingRun:
                 loss, hits, missed = self._do_step(rows, schedule(self.step))
                 self.step += 1
                 losses, right, seen, failed = losses + loss * len(rows), right + hits, seen + len(rows), failed + missed
-                tell(self.step, to_step, f"loss {losses / seen:.2f}")
+                progress(self.step, to_step, f"loss {losses / seen:.2f}")
         if seen and self.step == to_step and not self._is_finite():
             raise ModelError(
                 f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps."
@@ -127,11 +128,11 @@ class TrainingRun:
         return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on: `step`, `model` and `optimizer`; tensors are copies on the CPU."""
+        """Everything that the next step depends on: `step`, `model`, `optimizer`; tensors are copies on the CPU."""
         return {"step": self.step, "model": self.weights(), "optimizer": _copied(self.optimizer.state_dict())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where the run that gave `state` stood."""
+        """Continue from the `state_dict` of another run."""
         self.model.load_state_dict(state["model"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.step = int(state["step"])
@@ -149,12 +150,12 @@ class TrainingRun:
         torch.manual_seed(int(np.random.default_rng([seed, self.step, 2]).integers(2**62)))  # for dropout
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        batch = make_batch(
+        batch, targets, failed = make_batch(
             self.pool, self.labels, rows, self.augmentations,
             class_count=self._class_count, seed=seed, epoch=epoch, device=self.device,
         )  # fmt: skip
-        images = normalise(batch.images, self.backbone, device=self.device, layout=self._layout)
-        loss, right = self._objective(self.model, images, batch.targets)
+        images = normalise(batch, self.backbone, device=self.device, layout=self._layout)
+        loss, right = self._objective(self.model, images, targets)
         value = loss.item()
         if not np.isfinite(value):
             raise ModelError(
@@ -164,7 +165,7 @@ class TrainingRun:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return value, int(right), batch.failed
+        return value, int(right), failed
 
     def _is_finite(self) -> bool:
         values = self.model.state_dict().values()

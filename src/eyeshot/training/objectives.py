@@ -1,8 +1,7 @@
-"""What a step makes smaller."""
+"""Losses that a training minimises."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Objective(Protocol):
-    """Any loss that a batch of images and soft labels decides."""
+    """Any loss of a batch of images and soft labels."""
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Run the model on a batch.
@@ -21,25 +20,25 @@ class Objective(Protocol):
             targets: float32 (n, C), rows sum to 1.
 
         Returns:
-            the mean loss to go down, and how many images were predicted right: both scalars on the device.
+            the mean loss to minimise, and how many images were predicted right: both scalars on the device.
         """
         ...
 
 
-@dataclass(frozen=True)
-class Classification:
-    """Cross-entropy with soft labels.
+def classification(
+    model: nn.Module, images: Tensor, targets: Tensor, *, label_smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """The objective of classification: cross-entropy with soft labels.
 
-    Attributes:
+    Args:
+        model, images, targets: as for every `Objective`.
         label_smoothing: share of each label that is spread over all classes.
+
+    Returns:
+        the mean cross-entropy, and the number of images whose highest score is that of the largest label.
     """
-
-    label_smoothing: float = 0.0
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy, and for how many images the highest score is that of the largest label."""
-        smoothed = targets
-        if self.label_smoothing:
-            smoothed = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), self.label_smoothing)
-        scores = model(images)
-        return torch.nn.functional.cross_entropy(scores, smoothed), (scores.argmax(1) == targets.argmax(1)).sum()
+    smoothed = targets
+    if label_smoothing:
+        smoothed = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), label_smoothing)
+    scores = model(images)
+    return torch.nn.functional.cross_entropy(scores, smoothed), (scores.argmax(1) == targets.argmax(1)).sum()

@@ -1,4 +1,4 @@
-"""What a run writes down: `result.json`, the probabilities on validation and the weights."""
+"""Files of a run: `result.json`, the probabilities on validation and the weights."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ class TrainResult(BaseModel):
     weights: dict[str, str]
     command: str
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path | str) -> None:
         """Write `result.json` into `folder`."""
-        with replacing(folder / RESULT_FILE) as temporary:
+        with replacing(Path(folder) / RESULT_FILE) as temporary:
             temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_result(folder: Path) -> TrainResult | None:
-    """The result in `folder`; None where there is none.
+    """The result in `folder`; None if there is none.
 
     Raises:
-        StorageError: `result.json` is no result.
+        StorageError: `result.json` cannot be read as a result.
     """
     file = folder / RESULT_FILE
     if not file.exists():
@@ -108,9 +108,9 @@ def read_result(folder: Path) -> TrainResult | None:
 
 
 def discard_damaged(folder: Path) -> None:
-    """Delete the files of a run in a cache folder that cannot be read, so that it is trained again.
+    """Delete unreadable files of a run in a cache folder, so that it is trained again.
 
-    A run folder of the user's own is left as it is: there `train` says what is wrong.
+    Not for the user's run folders: there `train` reports what is wrong.
     """
     for name, read in (
         (RESULT_FILE, lambda: read_result(folder)),
@@ -129,5 +129,5 @@ def discard_damaged(folder: Path) -> None:
 
 
 def read_validation(folder: Path) -> Predictions:
-    """What the finished run in `folder` says of its validation images."""
+    """Predictions of the finished run in `folder` on its validation images."""
     return load_predictions(folder / VALIDATION_FILE)

@@ -45,14 +45,14 @@ from eyeshot.training.weights_file import save_weights
 CHECKPOINT_EVERY_S = 2.0
 LOCK_TIMEOUT_S = 3600.0
 EPOCH_VAL_IMAGES = 2000
-"""Accuracy after each epoch is of at most so many validation images, and of no more than there are training images."""
+"""Accuracy after each epoch uses at most so many validation images, and no more than there are training images."""
 LOOP_VERSION = 2
 """Raised whenever the same settings would end in other weights."""
 
 
 @dataclass
 class _Log:
-    """What the epochs so far brought, all sittings together."""
+    """Results of the epochs so far, over all sittings."""
 
     history: list[EpochRecord] = field(default_factory=list)
     failed_samples: int = 0
@@ -78,8 +78,8 @@ def train(
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 
-    The same call continues a run that was cut off, and on a CPU ends in the same weights bit for bit as one
-    that was not. A finished run is not done again.
+    The same call resumes an interrupted run; on a CPU it ends in the same weights, bit for bit, as an uninterrupted
+    one. A finished run is not repeated.
 
     Args:
         backbone: where to start from, pretrained or not; it is not changed.
@@ -92,7 +92,7 @@ def train(
         augmentations: applied in order, each with its own probability; none trains on clean images.
         ids: N names of the pool's images for validation.npz; None takes their content keys.
         device: where to compute.
-        progress: told after each step; None: nobody.
+        progress: called after each step.
         command: what was typed, for the result; None takes this process's own.
         data: which images these are, for the result: folders, decisions, split, `fold` and the like.
 
@@ -131,12 +131,12 @@ def train(
                     batch_size=settings.batch_size,
                     seed=settings.seed,
                 )
-            judged = _some(val_rows, min(EPOCH_VAL_IMAGES, len(train_rows)), settings.seed)
-            validate = partial(_accuracy, run, pool, labels, judged) if len(judged) else None
+            epoch_val_rows = _subset(val_rows, min(EPOCH_VAL_IMAGES, len(train_rows)), settings.seed)
+            validate = partial(_accuracy, run, pool, labels, epoch_val_rows) if len(epoch_val_rows) else None
             ended_early = _run_epochs(run, log, folder, key, progress or SILENT, validate)
             names = pool.keys if ids is None else ids
-            known = dict(data or {})
-            fold = known.get("fold")
+            data = dict(data or {})
+            fold = data.get("fold")
             predictions = Predictions(
                 ids=tuple(names[row] for row in val_rows.tolist()),
                 probabilities=_predict(run, pool, val_rows),
@@ -159,10 +159,10 @@ def train(
                 interpolation=backbone.geometry.interpolation,
                 mean=backbone.mean,
                 std=backbone.std,
-                data=known,
+                data=data,
                 n_train=len(train_rows),
                 n_val=len(predictions),
-                epoch_val_images=len(judged),
+                epoch_val_images=len(epoch_val_rows),
                 accuracy=predictions.accuracy(),
                 per_class=predictions.class_accuracies(),
                 epochs=len(log.history),
@@ -189,16 +189,16 @@ def train(
 
 
 def check_folder(folder: Path, model: str, augmentations: Sequence[str], settings: Mapping[str, object]) -> None:
-    """Say before any image is read that a folder holds another finished run, as far as its result shows.
+    """Refuse a folder that holds another finished run, as far as its result shows, before any image is read.
 
     Args:
         folder: of the run.
         model: its name.
         augmentations: their names, in order.
-        settings: those that are known already, by the names of `TrainConfig`.
+        settings: those known so far, by the names of `TrainConfig`.
 
     Raises:
-        InputError: it does.
+        InputError: it holds another run.
         StorageError: its result cannot be read.
     """
     done = read_result(folder)
@@ -221,22 +221,25 @@ def _another_run(folder: Path, differing: str) -> InputError:
 def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:
     if len(train_rows) < 2:
         raise InputError(f"Training needs at least 2 images, got {len(train_rows)}.")
-    seen = labels[train_rows]
-    if seen.min() < 0 or seen.max() >= len(classes):
-        raise InputError(f"Training images must have labels 0 to {len(classes) - 1}, got {seen.min()} to {seen.max()}.")
+    train_labels = labels[train_rows]
+    if train_labels.min() < 0 or train_labels.max() >= len(classes):
+        raise InputError(
+            f"Training images must have labels 0 to {len(classes) - 1}, got {train_labels.min()} to "
+            f"{train_labels.max()}."
+        )
 
 
 def _is_finished(done: TrainResult, settings: TrainConfig) -> bool:
     cap = settings.time_cap_s
     planned_cap = done.settings.time_cap_s
-    # A run that its time cap ended goes on when it is given more time.
+    # A run that ended at its time cap continues if it is given more time.
     return done.ended_early is None or (cap is not None and planned_cap is not None and cap <= planned_cap)
 
 
 def _run_epochs(
     run: TrainingRun, log: _Log, folder: Path, key: str, progress: Progress, validate: Callable[[], float] | None
 ) -> str | None:
-    """Train until the end or the time cap; says why it ended early."""
+    """Train until the end or the time cap; returns why it ended early, or None."""
     config, saved_at = run.config, time.monotonic()
     cap = config.time_cap_s
     total = config.epochs * run.epoch_steps
@@ -249,11 +252,11 @@ def _run_epochs(
                 "learning rate was still high. Give it more time, fewer epochs or a smaller --size."
             )
         begin = time.perf_counter()
-        tell = CallbackProgress(partial(_tell, progress, total, epoch + 1))
+        epoch_progress = CallbackProgress(partial(_report_epoch, progress, total, epoch + 1))
         try:
-            totals = run.advance((epoch + 1) * run.epoch_steps, schedule=schedule, progress=tell)
+            totals = run.advance((epoch + 1) * run.epoch_steps, schedule=schedule, progress=epoch_progress)
         except ModelError:
-            # So that the same folder can take the run with other settings.
+            # The same folder can then be used with other settings.
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
             raise
         log.history.append(
@@ -271,8 +274,8 @@ def _run_epochs(
     return None
 
 
-def _some(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of the rows, the same ones for each epoch."""
+def _subset(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most `most` of the rows, the same ones for each epoch."""
     return rows if len(rows) <= most else np.sort(np.random.default_rng([seed, 3]).permutation(rows)[:most])
 
 
@@ -287,12 +290,12 @@ def _accuracy(run: TrainingRun, pool: Pool, labels: NDArray[np.int64], rows: NDA
     return float((_predict(run, pool, rows).argmax(1) == labels[rows]).mean())
 
 
-def _tell(progress: Progress, total: int, epoch: int, done: int, _: int, text: str) -> None:
+def _report_epoch(progress: Progress, total: int, epoch: int, done: int, _: int, text: str) -> None:
     progress(done, total, f"epoch {epoch}, {text}")
 
 
 def _resume(run: TrainingRun, folder: Path, key: str, done: TrainResult | None) -> _Log:
-    """Take over what the last checkpoint in the run's folder holds; an empty log where there is none.
+    """Load the last checkpoint of the run's folder; an empty log if there is none.
 
     Raises:
         InputError: the folder holds another run.
@@ -329,7 +332,7 @@ def run_key(
     augmentations: Sequence[Augmentation],
     settings: TrainConfig,
 ) -> str:
-    """Key of all that decides the numbers of a run; the time cap does not."""
+    """Key of everything that affects the numbers of a run; the time cap does not."""
     return key_of(
         LOOP_VERSION,
         backbone.fingerprint,
@@ -341,11 +344,11 @@ def run_key(
 
 
 def _alarms(run: TrainingRun, log: _Log) -> tuple[str, ...]:
-    """What looks wrong in a training that ran through without an error, in sentences; none where all looks right."""
+    """Warnings about a training that finished without an error, in sentences."""
     largest = float(torch.bincount(run.labels).max()) / len(run.labels)
     accuracy = log.history[-1].train_accuracy
-    seen = min(run.config.batch_size, len(run.pool)) * run.epoch_steps
-    if wilson(round(accuracy * seen), seen)[0] > largest or largest == 1.0:
+    image_count = min(run.config.batch_size, len(run.pool)) * run.epoch_steps
+    if wilson(round(accuracy * image_count), image_count)[0] > largest or largest == 1.0:
         return ()
     return (
         f"Training accuracy stayed at chance: {accuracy:.1%} in the last epoch; always naming the largest "

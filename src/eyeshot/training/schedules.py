@@ -1,4 +1,4 @@
-"""Learning rates step by step, as functions that know nothing of the run they serve."""
+"""Learning rate schedules: functions of the step alone."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from eyeshot.training.classifier import Classifier, State
 WEIGHTS_FILE = "weights.safetensors"
 NETWORK, PARTS = "network", "backbone and head"
 CLOSE = 1e-3
-"""Scores of the plain network may differ by so much, relative to the largest: its head is folded in float32."""
+"""Scores of the plain network may differ by this share of the largest, since its head is folded in float32."""
 
 
 def save_weights(model: Classifier, backbone: Backbone, classes: Sequence[str], folder: Path) -> dict[str, str]:
@@ -34,10 +34,10 @@ def save_weights(model: Classifier, backbone: Backbone, classes: Sequence[str], 
         model: the trained classifier.
         backbone: what it was made of.
         classes: names of the C classes.
-        folder: gets `weights.safetensors`, readable by whom the process's umask allows.
+        folder: gets `weights.safetensors`, with the permissions of the process's umask.
 
     Returns:
-        the layout, the name of the head and how a network for the file is made: part of the file's metadata, beside
+        the layout, the name of the head and how a network for the file is made: part of the file's metadata, like
         the model, classes, size, mean, std, interpolation, crop and eyeshot's version.
 
     Raises:
@@ -70,7 +70,7 @@ def save_weights(model: Classifier, backbone: Backbone, classes: Sequence[str], 
         "eyeshot": describe_versions()["eyeshot"],
     }
     with replacing(folder / WEIGHTS_FILE) as temporary:
-        # Not save_file, which makes files that only their owner can read.
+        # save_file would make a file that only its owner can read.
         temporary.write_bytes(save({name: value.contiguous() for name, value in state.items()}, metadata))
     return described
 
@@ -95,16 +95,16 @@ def load_classifier(backbone: Backbone, folder: Path, class_count: int) -> State
     outer = "backbone." if metadata.get("layout", PARTS) == PARTS else ""
     model = Classifier(backbone, class_count)
     state = {f"backbone.{backbone.own_prefix}{name.removeprefix(outer)}": value for name, value in stored.items()}
-    wanted = model.state_dict()
-    shapes = {name: tuple(value.shape) for name, value in wanted.items() if name.startswith("backbone.")}
+    expected = model.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in expected.items() if name.startswith("backbone.")}
     if (
-        weight is None or bias is None or weight.shape != wanted["head.weight"].shape
+        weight is None or bias is None or weight.shape != expected["head.weight"].shape
         or {name: tuple(value.shape) for name, value in state.items()} != shapes
     ):  # fmt: skip
         raise ModelError(
             f"{str(file)!r} does not hold {backbone.name} with {class_count} classes. Delete the run to train it again."
         )
-    return wanted | state | {"head.weight": weight, "head.bias": bias}
+    return expected | state | {"head.weight": weight, "head.bias": bias}
 
 
 def _folded_head(model: Classifier) -> tuple[Tensor, Tensor]:
@@ -126,9 +126,9 @@ def _line_for_timm(model: Classifier, backbone: Backbone, state: State, class_co
         return ""
     device = model.head.weight.device
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    wanted, got = _scores(model, images), _scores(network.to(device), images)
-    close = wanted.shape == got.shape and torch.allclose(
-        got, wanted, rtol=CLOSE, atol=CLOSE * float(wanted.abs().max())
+    expected, scores = _scores(model, images), _scores(network.to(device), images)
+    close = expected.shape == scores.shape and torch.allclose(
+        scores, expected, rtol=CLOSE, atol=CLOSE * float(expected.abs().max())
     )
     return line if close else ""
 

@@ -29,7 +29,7 @@ def review(
     port: int = 0,
     progress: Progress | bool | None = None,
     served: Callable[[str, list[str]], object] | None = None,
-) -> int:
+) -> tuple[int, int]:
     """Serve the review page of an audit until Ctrl+C. Every press is stored at once; files are never touched.
 
     Args:
@@ -45,7 +45,7 @@ def review(
         served: called with the page's address and sentences about it when it can be opened; None prints them.
 
     Returns:
-        how many decisions were stored.
+        how many decisions were stored, and how many findings are still open.
 
     Raises:
         InputError: no audit, images that cannot be read, a port that cannot be opened, or what the rules for test
@@ -75,7 +75,7 @@ def review(
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", [*notes, *_sentences(page)])
     serve(make_app(page, token=token, port=number), socket)
-    return page.made
+    return page.made, page.open_findings
 
 
 def _sentences(page: Review) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.blur_noise import Dilate, Downscale, Erode, GaussianBlur, GaussianNoise, Jpeg, MotionBlur
+from eyeshot.augment.ops.blur_noise import Downscale, GaussianBlur, GaussianNoise, Jpeg, MotionBlur, dilate, erode
 
 from ..helpers import applied, drawn, largest_difference, textured
 
@@ -87,17 +87,17 @@ def test_erosion_and_dilation_are_those_of_scipy(size, reach):
     images = textured(2, *size)
     window = (1, 1, 2 * reach + 1, 2 * reach + 1)
     expected = scipy.ndimage.grey_dilation(images.numpy(), size=window, mode="nearest")
-    assert np.array_equal(Dilate(1 / 64).change(images).numpy(), expected)
+    assert np.array_equal(dilate(images, 1 / 64).numpy(), expected)
     expected = scipy.ndimage.grey_erosion(images.numpy(), size=window, mode="nearest")
-    assert np.array_equal(Erode(1 / 64).change(images).numpy(), expected)
+    assert np.array_equal(erode(images, 1 / 64).numpy(), expected)
 
 
 def test_dilation_thickens_bright_strokes_and_erosion_dark_ones():
     bright = torch.zeros(1, 3, 21, 21, dtype=torch.uint8)
     bright[..., 10] = 255
-    assert int((Dilate(1 / 64).change(bright)[0, 0, 5] > 127).sum()) == 3
-    assert int((Erode(1 / 64).change(255 - bright)[0, 0, 5] < 128).sum()) == 3
-    assert int((Erode(1 / 64).change(bright) > 0).sum()) == 0
+    assert int((dilate(bright, 1 / 64)[0, 0, 5] > 127).sum()) == 3
+    assert int((erode(255 - bright, 1 / 64)[0, 0, 5] < 128).sum()) == 3
+    assert int((erode(bright, 1 / 64) > 0).sum()) == 0
 
 
 @pytest.mark.parametrize(("size", "small"), [((32, 32), (8, 8)), ((40, 28), (17, 12)), ((33, 47), (13, 19))])

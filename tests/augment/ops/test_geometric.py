@@ -7,38 +7,38 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import RandomResizedCrop, functional
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.geometric import Affine, Flip, Perspective, QuarterTurns, ResizedCrop, Rotate, homography
+from eyeshot.augment.ops.geometric import QUARTER_TURNS, Affine, Perspective, ResizedCrop, Rotate, flip, homography
 
 from ..helpers import applied, drawn, largest_difference, textured
 
 
 def test_flips_are_those_of_torchvision():
     images = textured()
-    assert torch.equal(Flip().change(images), functional.horizontal_flip(images))
-    assert torch.equal(Flip(False, True).change(images), functional.vertical_flip(images))
+    assert torch.equal(flip(images, sideways=True, upside_down=False), functional.horizontal_flip(images))
+    assert torch.equal(flip(images, sideways=False, upside_down=True), functional.vertical_flip(images))
 
 
 def test_a_half_turn_is_two_quarter_turns():
     images = textured(height=9, width=14)
-    assert torch.equal(Flip(True, True).change(images), torch.rot90(images, 2, (2, 3)))
+    assert torch.equal(flip(images, sideways=True, upside_down=True), torch.rot90(images, 2, (2, 3)))
 
 
 def test_quarter_turns_are_exact_on_squares():
     images = textured(3)
-    turned = QuarterTurns().apply(images, {"turns": torch.tensor([1, 2, 3])})
+    turned = QUARTER_TURNS.apply(images, {"turns": torch.tensor([1, 2, 3])})
     for number, count in enumerate((1, 2, 3)):
         assert torch.equal(turned[number], torch.rot90(images[number], count, (1, 2)))
 
 
 def test_quarter_turns_are_drawn_evenly_and_are_never_none():
-    turns = [QuarterTurns().draw(np.random.default_rng(number), (8, 8))["turns"] for number in range(900)]
+    turns = [QUARTER_TURNS.draw(np.random.default_rng(number), (8, 8))["turns"] for number in range(900)]
     assert sorted(set(turns)) == [1, 2, 3]
     assert all(abs(turns.count(count) - 300) < 60 for count in (1, 2, 3))
 
 
 def test_quarter_turns_keep_the_shape_of_oblong_images_and_turn_their_middle():
     images = textured(1, height=20, width=30)
-    turned = applied(QuarterTurns(), images, turns=1)
+    turned = applied(QUARTER_TURNS, images, turns=1)
     middle = images[:, :, :, 5:25]
     assert largest_difference(turned[:, :, :, 5:25], torch.rot90(middle, 1, (2, 3))) <= 1
 

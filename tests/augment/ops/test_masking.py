@@ -4,7 +4,15 @@ import torch
 from torchvision.transforms.v2 import RandomErasing, functional
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.masking import CoarseDropout, Cutout, Erasing, GridMask, HideAndSeek, PatchMask, fill_colours
+from eyeshot.augment.ops.masking import (
+    coarse_dropout,
+    cutout,
+    erasing,
+    fill_colours,
+    grid_mask,
+    hide_and_seek,
+    patch_mask,
+)
 
 from ..helpers import applied, drawn, textured
 
@@ -17,22 +25,22 @@ def test_erasing_is_that_of_torchvision():
     images = textured(height=24, width=30)
     box = np.array([3, 5, 13, 12])
     expected = functional.erase(images, 3, 5, 10, 7, torch.zeros(3, 1, 1, dtype=torch.uint8))
-    assert torch.equal(applied(Erasing(fill="black"), images, box=box), expected)
+    assert torch.equal(applied(erasing(fill="black"), images, box=box), expected)
 
 
 def test_erasing_has_torchvisions_distribution():
-    boxes = np.array([Erasing().draw(np.random.default_rng(n), (64, 64))["box"] for n in range(1500)])
+    boxes = np.array([erasing().draw(np.random.default_rng(n), (64, 64))["box"] for n in range(1500)])
     ours = np.c_[boxes[:, 0], boxes[:, 1], boxes[:, 2:] - boxes[:, :2]]
     torch.manual_seed(0)
-    erasing, image = RandomErasing(p=1.0), textured(1, 64, 64)
-    draws = [erasing.make_params([image]) for _ in range(1500)]
+    their_erasing, image = RandomErasing(p=1.0), textured(1, 64, 64)
+    draws = [their_erasing.make_params([image]) for _ in range(1500)]
     theirs = np.array([[draw["i"], draw["j"], draw["h"], draw["w"]] for draw in draws])
     error = np.hypot(ours.std(0), theirs.std(0)) / np.sqrt(1500)
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 4 * error).all()
 
 
 def test_erasing_with_noise_fills_each_image_with_its_own_values():
-    images, operation = torch.zeros(2, 3, 40, 40, dtype=torch.uint8), Erasing(fill="noise")
+    images, operation = torch.zeros(2, 3, 40, 40, dtype=torch.uint8), erasing(fill="noise")
     draws = drawn(operation, images)
     for draw in draws:
         draw["box"] = np.array([0, 0, 40, 20])
@@ -46,8 +54,8 @@ def test_cutout_hides_a_square_of_half_the_side_cut_off_at_the_edges():
     images = torch.full((1, 3, 32, 32), 90, dtype=torch.uint8)
     areas = []
     for number in range(200):
-        box = Cutout().draw(np.random.default_rng(number), (32, 32))["box"]
-        hidden = hidden_by(Cutout(), images, box=box)
+        box = cutout().draw(np.random.default_rng(number), (32, 32))["box"]
+        hidden = hidden_by(cutout(), images, box=box)
         rows, columns = int(hidden.any(2).sum()), int(hidden.any(1).sum())
         assert int(hidden.sum()) == rows * columns
         areas.append((rows, columns))
@@ -56,14 +64,14 @@ def test_cutout_hides_a_square_of_half_the_side_cut_off_at_the_edges():
 
 
 def test_the_grid_hides_the_stated_share_in_the_mean():
-    operation = GridMask()
+    operation = grid_mask()
     images = torch.zeros(400, 3, 56, 56, dtype=torch.uint8)
     hidden = operation.region(stack(drawn(operation, images)), (56, 56)).float()
     assert float(hidden.mean()) == pytest.approx(0.16, abs=0.01)
 
 
 def test_the_grid_repeats_with_its_period():
-    hidden = hidden_by(GridMask(), textured(1, 40, 40), period=10, down=0, along=3)[0]
+    hidden = hidden_by(grid_mask(), textured(1, 40, 40), period=10, down=0, along=3)[0]
     assert torch.equal(hidden[:30], hidden[10:])
     assert torch.equal(hidden[:, :30], hidden[:, 10:])
     assert hidden[6:10, 3:7].all()
@@ -71,7 +79,7 @@ def test_the_grid_repeats_with_its_period():
 
 
 def test_patch_mask_hides_three_of_four_whole_patches():
-    operation = PatchMask()
+    operation = patch_mask()
     draw = operation.draw(np.random.default_rng(0), (56, 56))
     hidden = hidden_by(operation, textured(1, 56, 56), **draw)[0]
     assert float(hidden.float().mean()) == 0.75
@@ -81,7 +89,7 @@ def test_patch_mask_hides_three_of_four_whole_patches():
 
 @pytest.mark.parametrize("size", [(14, 14), (15, 20), (5, 5), (1, 1)])
 def test_patch_mask_works_at_sizes_that_are_no_multiple(size):
-    operation = PatchMask()
+    operation = patch_mask()
     draw = operation.draw(np.random.default_rng(0), size)
     assert hidden_by(operation, textured(1, *size), **draw).shape == (1, *size)
 
@@ -100,7 +108,7 @@ def test_fills_are_what_they_say():
 
 def test_what_is_not_hidden_stays_as_it_was():
     images = textured()
-    for operation in (Erasing(fill="noise"), Cutout(fill="mean"), GridMask(), PatchMask(fill="border")):
+    for operation in (erasing(fill="noise"), cutout(fill="mean"), grid_mask(), patch_mask(fill="border")):
         parameters = stack(drawn(operation, images))
         seen = ~operation.region(parameters, (32, 32)).expand(-1, 3, -1, -1)
         assert torch.equal(operation.apply(images, parameters)[seen], images[seen])
@@ -115,7 +123,7 @@ def regions_of(operation, shape, count, seed=0):
 
 @pytest.mark.parametrize("hidden", [0.2, 0.5])
 def test_hide_and_seek_hides_its_share_of_every_place(hidden):
-    regions, draws = regions_of(HideAndSeek(hidden=hidden), (56, 56), 1500)
+    regions, draws = regions_of(hide_and_seek(hidden=hidden), (56, 56), 1500)
     everywhere = regions.float().mean(0)
     assert float(everywhere.mean()) == pytest.approx(hidden, abs=0.02)
     assert float((everywhere - hidden).abs().max()) < 0.07  # over 5 standard errors
@@ -124,7 +132,7 @@ def test_hide_and_seek_hides_its_share_of_every_place(hidden):
 
 
 def test_hide_and_seek_tosses_a_coin_for_every_patch():
-    regions, draws = regions_of(HideAndSeek(), (140, 140), 400)
+    regions, draws = regions_of(hide_and_seek(), (140, 140), 400)
     hidden = {grid: [] for grid in (4, 5, 7, 14)}
     for region, draw in zip(regions, draws, strict=True):
         grid = draw["grid"]
@@ -138,13 +146,13 @@ def test_hide_and_seek_tosses_a_coin_for_every_patch():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (15, 22), (224, 100)])
 def test_hide_and_seek_works_at_sizes_that_are_no_multiple(size):
-    regions, _ = regions_of(HideAndSeek(), size, 6)
+    regions, _ = regions_of(hide_and_seek(), size, 6)
     assert regions.shape == (6, *size)
 
 
 @pytest.mark.parametrize(("shape", "side"), [((64, 64), 8), ((40, 96), 5), ((5, 9), 1)])
 def test_coarse_dropout_hides_squares_of_an_eighth_of_the_side_inside_the_image(shape, side):
-    regions, draws = regions_of(CoarseDropout(), shape, 200)
+    regions, draws = regions_of(coarse_dropout(), shape, 200)
     for region, draw in zip(regions, draws, strict=True):
         expected = torch.zeros(shape, dtype=torch.bool)
         assert draw["corners"].shape == (8, 2)
@@ -157,12 +165,12 @@ def test_coarse_dropout_hides_squares_of_an_eighth_of_the_side_inside_the_image(
 
 def test_coarse_dropout_of_squares_that_do_not_meet_hides_eight_times_their_area():
     corners = np.array([[0, 0], [0, 20], [0, 40], [20, 0], [20, 20], [20, 40], [56, 0], [56, 56]])
-    region = CoarseDropout().region(stack([{"corners": corners}]), (64, 64))
+    region = coarse_dropout().region(stack([{"corners": corners}]), (64, 64))
     assert int(region.sum()) == 8 * 8 * 8
 
 
 def test_coarse_dropouts_corners_reach_every_place_evenly():
-    _, draws = regions_of(CoarseDropout(), (16, 16), 600)
+    _, draws = regions_of(coarse_dropout(), (16, 16), 600)
     corners = np.concatenate([draw["corners"] for draw in draws])
     counts = np.bincount(corners[:, 0] * 15 + corners[:, 1], minlength=225)
     expected = len(corners) / 225
@@ -172,7 +180,7 @@ def test_coarse_dropouts_corners_reach_every_place_evenly():
 
 def test_what_is_not_hidden_stays_and_what_is_has_the_fill():
     images = textured()
-    for operation in (HideAndSeek(fill="mean"), CoarseDropout(fill="black")):
+    for operation in (hide_and_seek(fill="mean"), coarse_dropout(fill="black")):
         parameters = stack(drawn(operation, images))
         region = operation.region(parameters, (32, 32)).expand(-1, 3, -1, -1)
         result = operation.apply(images, parameters)

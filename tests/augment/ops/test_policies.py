@@ -5,13 +5,13 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import TrivialAugmentWide
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.policies import TrivialAugment
+from eyeshot.augment.ops.policies import TRIVIAL_AUGMENT
 
 from ..helpers import applied, drawn, largest_difference, textured
 
 SPACE = TrivialAugmentWide._AUGMENTATION_SPACE
 NAMES = list(SPACE)
-DRAWS = [TrivialAugment().draw(np.random.default_rng(number), (32, 32)) for number in range(14 * 31 * 8)]
+DRAWS = [TRIVIAL_AUGMENT.draw(np.random.default_rng(number), (32, 32)) for number in range(14 * 31 * 8)]
 WARPS = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
 
@@ -52,7 +52,7 @@ def test_colour_operations_are_those_of_torchvision(name, bin_number):
     for sign in (1, -1) if signed else (1,):
         strength = 0.0 if strengths is None else float(strengths[bin_number]) * sign
         ours = {"Posterize": bin_number / 5, "Solarize": 1 - strength}.get(name, strength)
-        result = applied(TrivialAugment(), images, operation=number, magnitude=ours)
+        result = applied(TRIVIAL_AUGMENT, images, operation=number, magnitude=ours)
         # torchvision rounds down, for the saturation twice.
         assert largest_difference(result, theirs(images, name, strength)) <= (2 if name == "Color" else 1)
 
@@ -62,7 +62,7 @@ def test_colour_operations_are_those_of_torchvision(name, bin_number):
 def test_warps_are_those_of_torchvision_where_it_sees_the_image(name, share):
     images = textured(3, 80, 64)
     strength = float(SPACE[name][0](31, 80, 64)[-1]) * share
-    ours = applied(TrivialAugment(), images, operation=NAMES.index(name), magnitude=strength)
+    ours = applied(TRIVIAL_AUGMENT, images, operation=NAMES.index(name), magnitude=strength)
     seen = theirs(torch.full_like(images, 255), name, strength) == 255
     assert 0.1 < float(seen.float().mean()) <= 1
     # Leave out the outermost seen pixels, which torchvision mixes with black.
@@ -72,7 +72,7 @@ def test_warps_are_those_of_torchvision_where_it_sees_the_image(name, share):
 
 
 def test_images_are_grouped_by_operation_without_mixing_them_up():
-    images, policy = textured(60), TrivialAugment()
+    images, policy = textured(60), TRIVIAL_AUGMENT
     draws = drawn(policy, images)
     together = policy.apply(images, stack(draws))
     for number in range(60):

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import RandAugment as TheirRandAugment
 
 from eyeshot.augment import stack
-from eyeshot.augment.ops.policies import CHAINED, NAMES, RANDOM, AugMix, RandAugment
+from eyeshot.augment.ops.policies import AUGMIX, CHAINED, NAMES, RAND_AUGMENT, RANDOM
 
 from ..helpers import applied, drawn, largest_difference, textured
 
@@ -43,7 +43,7 @@ def test_all_strengths_are_those_of_torchvision(space, theirs, bins):
 
 
 def test_rand_augment_draws_two_operations_at_one_strength():
-    draws = [RandAugment().draw(np.random.default_rng(n), (HEIGHT, WIDTH)) for n in range(3000)]
+    draws = [RAND_AUGMENT.draw(np.random.default_rng(n), (HEIGHT, WIDTH)) for n in range(3000)]
     numbers = np.array([draw["operations"] for draw in draws])
     magnitudes = np.array([draw["magnitudes"] for draw in draws])
     counts = np.bincount(numbers.reshape(-1), minlength=14)
@@ -73,7 +73,7 @@ def test_rand_augment_does_one_after_the_other_as_torchvision_does(first, second
         expected = policy._apply_image_or_video_transform(expected, name, strength, InterpolationMode.BILINEAR, {})
         magnitudes.append(ours_from_theirs(NAMES[number], strength))
     ours = applied(
-        RandAugment(), images, operations=np.array([first, second]), magnitudes=np.array(magnitudes, dtype=np.float32)
+        RAND_AUGMENT, images, operations=np.array([first, second]), magnitudes=np.array(magnitudes, dtype=np.float32)
     )
     # torchvision rounds down; a step of posterize or solarize may tip over by that, at few places.
     apart = (ours.int() - expected.int()).abs()
@@ -83,7 +83,7 @@ def test_rand_augment_does_one_after_the_other_as_torchvision_does(first, second
 
 
 def test_augmix_draws_the_papers_weights_and_chains():
-    draws = [AugMix().draw(np.random.default_rng(n), (HEIGHT, WIDTH)) for n in range(3000)]
+    draws = [AUGMIX.draw(np.random.default_rng(n), (HEIGHT, WIDTH)) for n in range(3000)]
     own = np.array([draw["own"] for draw in draws])
     weights = np.array([draw["weights"] for draw in draws])
     assert np.allclose(own + weights.sum(1), 1, atol=1e-5)
@@ -117,7 +117,7 @@ def test_augmix_mixes_as_torchvision_does(monkeypatch, name, strength):
     operations[:, 0] = NAMES.index(name)
     magnitudes = np.full((3, 3), strength, dtype=np.float32)
     weights = np.array(shares, dtype=np.float32) * np.float32(1 - own)
-    ours = applied(AugMix(), images, own=own, weights=weights, operations=operations, magnitudes=magnitudes)
+    ours = applied(AUGMIX, images, own=own, weights=weights, operations=operations, magnitudes=magnitudes)
     assert largest_difference(ours, policy(images)) <= 2
 
 
@@ -129,13 +129,13 @@ def test_augmix_runs_each_chain_on_the_image_itself():
         for place, (name, strength) in enumerate(steps):
             operations[chain, place], magnitudes[chain, place] = NAMES.index(name), strength
     weights = np.array([0.25, 0.3, 0.2], dtype=np.float32)
-    ours = applied(AugMix(), images, own=0.25, weights=weights, operations=operations, magnitudes=magnitudes)
+    ours = applied(AUGMIX, images, own=0.25, weights=weights, operations=operations, magnitudes=magnitudes)
     # Inverted once, inverted twice (the image again), black.
     expected = 0.25 * images.double() + 0.25 * (255 - images.double()) + 0.3 * images.double()
     assert largest_difference(ours, expected.round()) <= 1
 
 
-@pytest.mark.parametrize("operation", [RandAugment(), AugMix()], ids=["rand-augment", "augmix"])
+@pytest.mark.parametrize("operation", [RAND_AUGMENT, AUGMIX], ids=["rand-augment", "augmix"])
 def test_images_are_grouped_by_operation_without_mixing_them_up(operation):
     images = textured(24)
     draws = drawn(operation, images)

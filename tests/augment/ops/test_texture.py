@@ -7,7 +7,7 @@ import torch
 from scipy.ndimage import correlate
 
 from eyeshot.augment import augmentation, make_samples, sample_labels, stack
-from eyeshot.augment.ops.texture import AmplitudeMix, RandomConvolution, sobel
+from eyeshot.augment.ops.texture import RANDOM_CONVOLUTION, AmplitudeMix, sobel
 
 from ..helpers import applied, drawn, largest_difference, pool_of, textured
 
@@ -26,7 +26,7 @@ def test_the_convolution_is_that_of_scipy_with_mirrored_edges(side, size):
     random = np.random.default_rng(side)
     values = random.standard_normal((3, 3, side, side)) / (3 * side)
     images = textured(2, *size)
-    ours = applied(RandomConvolution(), images, side=side, kernel=kernel_of(values), own=0.3)
+    ours = applied(RANDOM_CONVOLUTION, images, side=side, kernel=kernel_of(values), own=0.3)
     for image, result in zip(images.double().numpy() - 127.5, ours, strict=True):
         convolved = [sum(correlate(image[i], values[o, i], mode="mirror") for i in range(3)) for o in range(3)]
         expected = (0.7 * np.array(convolved) + 0.3 * image + 127.5).round().clip(0, 255)
@@ -36,33 +36,33 @@ def test_the_convolution_is_that_of_scipy_with_mirrored_edges(side, size):
 def test_a_side_of_1_mixes_channels_alone():
     images = textured()
     weights = np.array([[0.2, 0.7, 0.1], [0.0, -1.0, 0.5], [0.3, 0.3, 0.3]])
-    ours = applied(RandomConvolution(), images, side=1, kernel=kernel_of(weights[:, :, None, None]), own=0.0)
+    ours = applied(RANDOM_CONVOLUTION, images, side=1, kernel=kernel_of(weights[:, :, None, None]), own=0.0)
     mixed = torch.einsum("oi,nihw->nohw", torch.from_numpy(weights), images.double() - 127.5) + 127.5
     assert largest_difference(ours, mixed.round().clamp(0, 255)) <= 1
 
 
 def test_all_weight_on_the_image_changes_nothing():
     images = textured(24)
-    operation = RandomConvolution()
+    operation = RANDOM_CONVOLUTION
     draws = [{**draw, "own": 1.0} for draw in drawn(operation, images)]
     assert {draw["side"] for draw in draws} == {1, 3, 5, 7}
     assert torch.equal(operation.apply(images, stack(draws)), images)
 
 
 def test_kernels_have_the_papers_variance_and_every_side_is_as_likely():
-    draws = [RandomConvolution().draw(np.random.default_rng(n), (8, 8)) for n in range(2000)]
+    draws = [RANDOM_CONVOLUTION.draw(np.random.default_rng(n), (8, 8)) for n in range(2000)]
     for side in (1, 3, 5, 7):
-        drawn_ones = [draw["kernel"] for draw in draws if draw["side"] == side]
-        assert abs(len(drawn_ones) - 500) < 80
+        kernels = [draw["kernel"] for draw in draws if draw["side"] == side]
+        assert abs(len(kernels) - 500) < 80
         margin = (7 - side) // 2
-        inner = np.array(drawn_ones)[:, :, :, margin : 7 - margin, margin : 7 - margin]
-        assert np.count_nonzero(drawn_ones) == inner.size  # nothing beside the kernel
+        inner = np.array(kernels)[:, :, :, margin : 7 - margin, margin : 7 - margin]
+        assert np.count_nonzero(kernels) == inner.size  # nothing beside the kernel
         assert inner.var() * 3 * side * side == pytest.approx(1, rel=0.1)
     assert np.mean([draw["own"] for draw in draws]) == pytest.approx(0.5, abs=0.03)
 
 
 def test_convolved_images_do_not_mix_up():
-    images, operation = textured(16), RandomConvolution()
+    images, operation = textured(16), RANDOM_CONVOLUTION
     draws = drawn(operation, images)
     together = operation.apply(images, stack(draws))
     for number in range(16):

@@ -18,7 +18,7 @@ class SlowCover(NamedTuple):
     """Smallest relative difference that decides anything: a ball's radius or the order of neighbours."""
 
     @property
-    def reached(self) -> NDArray[np.bool_]:
+    def consistent(self) -> NDArray[np.bool_]:
         return self.covered & (np.array(self.agreed) >= 0)
 
 
@@ -31,7 +31,7 @@ def slow_radii(target: NDArray[np.floating], neighbours: int) -> NDArray[np.floa
     return np.array(found)
 
 
-def slow_cover(
+def slow_coverage(
     target: NDArray[np.floating],
     clouds: NDArray[np.floating],
     labels: NDArray[np.int64],
@@ -46,12 +46,12 @@ def slow_cover(
     for point, ball in zip(np.asarray(target, np.float64), balls, strict=True):
         per_source = []
         for source in range(len(clouds)):
-            views = [
+            samples = [
                 float(np.sqrt(((point - np.asarray(view, np.float64)) ** 2).sum()))
                 for layer, view in enumerate(clouds[source])
                 if present is None or present[source, layer]
             ]
-            per_source.append(min(views))
+            per_source.append(min(samples))
         order = sorted(range(len(clouds)), key=lambda source: per_source[source])
         near = sorted(per_source)
         classes = Counter(int(labels[source]) for source in order[:5])

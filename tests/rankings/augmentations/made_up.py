@@ -71,7 +71,7 @@ def clean_probe() -> CleanProbe:
         probabilities=np.eye(3, dtype=np.float32)[LABELS],
         judged_labels=LABELS,
         judged_predicted=LABELS,
-        predict_views=lambda rows: LABELS,
+        predict_features=lambda rows: LABELS,
         clean_model_accuracy=1.0,
     )
 

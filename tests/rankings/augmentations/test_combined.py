@@ -26,10 +26,10 @@ def gains(values, *, error: float = 0.01, resolution: float = 1e-6, is_share: bo
     return Gains(values, values + noise, resolution, is_share)
 
 
-def shift(weight: float | None, *, reached: float = 0.4) -> Shift:
+def shift(weight: float | None, *, consistent: float = 0.4) -> Shift:
     return Shift(
         target_coverage=0.2, held_out_coverage=0.8, ratio=None if weight is None else 1 - weight, target_consistent=0.1,
-        held_out_consistent=reached, weight=weight,
+        held_out_consistent=consistent, weight=weight,
         domain_auc=None, count=100, words="",
     )  # fmt: skip
 
@@ -53,14 +53,14 @@ def test_where_most_gain_nothing_the_noise_is_the_unit_and_at_least_one_image():
 def test_a_clear_gain_in_one_part_is_not_outvoted_by_a_crowd_of_small_ones_in_the_other():
     """As measured: by standard deviations or ranks, ten small differences outvote the one cure."""
     random = np.random.default_rng(0)
-    reach = np.append(random.normal(0, 0.01, 20), 0.25)
+    coverage = np.append(random.normal(0, 0.01, 20), 0.25)
     after = np.append(np.linspace(0.01, 0.1, 20), 0.0)
     combined, _, _ = combine(
-        {"coverage_gain": gains(reach), "after": gains(after)}, [(0.5, ["coverage_gain"]), (0.5, ["after"])]
+        {"coverage_gain": gains(coverage), "after": gains(after)}, [(0.5, ["coverage_gain"]), (0.5, ["after"])]
     )
     assert combined.argmax() == 20
-    by_deviation = reach / reach.std() + after / after.std()
-    by_rank = reach.argsort().argsort() + after.argsort().argsort()
+    by_deviation = coverage / coverage.std() + after / after.std()
+    by_rank = coverage.argsort().argsort() + after.argsort().argsort()
     assert by_rank.argmax() != 20
     assert combined[20] / combined[19] > by_deviation[20] / by_deviation[19]
 
@@ -117,7 +117,7 @@ def test_the_weight_follows_from_the_measured_shift_and_says_so():
     assert "coverage counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     assert "covers 10 % of the target with consistent labels" in why
-    rare = shift_weight(shift(0.75, reached=0.02), target_is_validation=False)[1]
+    rare = shift_weight(shift(0.75, consistent=0.02), target_is_validation=False)[1]
     assert "covers 20 % of the target" in rare
     assert "hardly ever agree" in rare
     weight, why = shift_weight(shift(None), target_is_validation=False)

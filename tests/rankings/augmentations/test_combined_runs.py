@@ -209,8 +209,8 @@ def test_gains_on_top_of_a_base_are_zero_for_doing_nothing_more(world: World, tm
     assert found.run.post_training_coverage_gain == 0
 
 
-def test_without_a_turn_there_is_no_place_by_validation_nor_among_the_harder(world: World, tmp_path: Path):
-    """The budget was over before anyone's turn: reach alone is known."""
+def test_without_a_turn_there_is_no_place_by_validation_nor_among_regularisers(world: World, tmp_path: Path):
+    """The budget was over before anyone's turn: coverage gain alone is known."""
     table = lay(world, tmp_path)
     nobody = SweepResult({one.name: Trial(one.name, one.name, ended=NO_TURN) for one in table.candidates})
     candidates, order = rank_combined(table.candidates, table.board(), nobody)

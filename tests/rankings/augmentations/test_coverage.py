@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from brute_force import slow_cover, slow_radii
+from brute_force import slow_coverage, slow_radii
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from eyeshot.core import HalfSamples, draw_half_samples, half_sample_error
+from eyeshot.core import HalfSamples, ModelError, draw_half_samples, half_sample_error
 from eyeshot.rankings.augmentations.coverage import DIMENSIONS, fit_reference_space, make_target, measure_coverage
 
 TIE = 1e-4
@@ -17,7 +17,7 @@ TIE = 1e-4
 
 @st.composite
 def small_clouds(draw):
-    """A target, a cloud with absent views and copies of points, labels, k."""
+    """A target, a cloud with absent samples and copies of points, labels, k."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     neighbours = draw(st.integers(1, 6))
     target_count = draw(st.integers(neighbours + 1, 30))
@@ -40,16 +40,16 @@ def small_clouds(draw):
 @given(small_clouds())
 def test_all_scores_equal_those_of_loops_in_float64(case):
     target, clouds, labels, present, neighbours = case
-    slow = slow_cover(target, clouds, labels, present=present, neighbours=neighbours)
+    slow = slow_coverage(target, clouds, labels, present=present, neighbours=neighbours)
     assume(slow.margin > TIE)
     fast = measure_coverage(
         make_target(target, neighbours=neighbours), clouds, labels, present=present, neighbours=neighbours
     )
     assert fast.covered.tolist() == slow.covered.tolist()
     assert fast.agreed_class.tolist() == slow.agreed
-    assert fast.consistent.tolist() == slow.reached.tolist()
+    assert fast.consistent.tolist() == slow.consistent.tolist()
     assert fast.coverage == pytest.approx(slow.covered.mean())
-    assert fast.consistent_coverage == pytest.approx(slow.reached.mean())
+    assert fast.consistent_coverage == pytest.approx(slow.consistent.mean())
     assert fast.density == pytest.approx(slow.density)
     sure = slow_radii(target, neighbours) > 0.05
     np.testing.assert_allclose(fast.distance[sure], np.array(slow.distance)[sure], rtol=2e-3, atol=2e-3)
@@ -68,14 +68,14 @@ def test_scores_on_halves_equal_each_half_measured_from_scratch(seed, target_cou
     present[:, 0] = True
     halves = draw_half_samples(target_count, count, seed=seed % 1000, count=4)
     slow = [
-        slow_cover(target[points], clouds[some], labels[some], present=present[some], neighbours=neighbours)
+        slow_coverage(target[points], clouds[some], labels[some], present=present[some], neighbours=neighbours)
         for points, some in zip(halves.target, halves.sources, strict=True)
     ]
     assume(min(one.margin for one in slow) > TIE)
     measured = make_target(target, halves=halves, neighbours=neighbours)
     fast = measure_coverage(measured, clouds, labels, present=present, neighbours=neighbours)
     np.testing.assert_allclose(fast.half_coverage, [one.covered.mean() for one in slow], atol=1e-6)
-    np.testing.assert_allclose(fast.half_consistent, [one.reached.mean() for one in slow], atol=1e-6)
+    np.testing.assert_allclose(fast.half_consistent, [half.consistent.mean() for half in slow], atol=1e-6)
     lower_median = [sorted(one.distance)[(len(one.distance) - 1) // 2] for one in slow]
     np.testing.assert_allclose(fast.half_distance, lower_median, rtol=2e-3, atol=2e-3)
 
@@ -94,11 +94,11 @@ def test_halves_given_for_more_sources_take_the_place_of_the_targets_own():
     more = halves.with_more_sources(20, seed=0)
     found = measure_coverage(make_target(target, halves=halves), clouds, np.arange(40) % 2, halves=more)
     slow = [
-        slow_cover(target[points], clouds[some], (np.arange(40) % 2)[some])
+        slow_coverage(target[points], clouds[some], (np.arange(40) % 2)[some])
         for points, some in zip(more.target, more.sources, strict=True)
     ]
     np.testing.assert_allclose(found.half_coverage, [one.covered.mean() for one in slow], atol=1e-6)
-    np.testing.assert_allclose(found.half_consistent, [one.reached.mean() for one in slow], atol=1e-6)
+    np.testing.assert_allclose(found.half_consistent, [half.consistent.mean() for half in slow], atol=1e-6)
 
 
 @pytest.mark.parametrize(("sources", "target_count", "neighbours"), [(40, 50, 5), (15, 40, 3), (80, 30, 5)])
@@ -159,8 +159,8 @@ def test_a_view_that_was_left_out_covers_nothing():
     assert measure_coverage(make_target(target), clouds, np.zeros(50, np.int64), present=present).coverage == 0
 
 
-def test_many_views_of_one_source_count_as_one_neighbour():
-    """Five views of one image nearest to a target point are no five images that agree."""
+def test_many_samples_of_one_source_count_as_one_neighbour():
+    """Five samples of one image nearest to a target point are no five images that agree."""
     random = np.random.default_rng(7)
     target = random.normal(size=(12, 2)).astype(np.float32)
     clouds = np.repeat(random.normal(0, 3, size=(5, 1, 2)), 6, axis=1).astype(np.float32)
@@ -179,7 +179,7 @@ def test_four_of_five_agree_and_three_do_not():
     assert three.agreed_class[0] == -1
 
 
-def test_cover_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
+def test_coverage_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
     from eyeshot.models import neighbours
 
     random = np.random.default_rng(8)
@@ -200,7 +200,7 @@ def test_more_copies_of_a_target_image_than_neighbours_are_covered_by_that_image
     target = random.normal(0, 3, size=(40, 64)).astype(np.float32)
     target[:10] = target[0]
     cloud = np.concatenate([target[:1], random.normal(0, 3, size=(30, 64)).astype(np.float32)])
-    slow = slow_cover(target, cloud[:, None], np.zeros(31, np.int64))
+    slow = slow_coverage(target, cloud[:, None], np.zeros(31, np.int64))
     fast = measure_coverage(make_target(target), cloud[:, None], np.zeros(31, np.int64))
     assert slow.covered[:10].all()
     assert fast.covered[:10].all()
@@ -213,7 +213,7 @@ def test_a_point_far_from_zero_is_measured_as_well_as_one_near_it():
     moved = measure_coverage(
         make_target((target + 30).astype(np.float32)), (cloud + 30).astype(np.float32), np.zeros(40, np.int64)
     )
-    slow = slow_cover((target + 30).astype(np.float32), (cloud + 30).astype(np.float32), np.zeros(40, np.int64))
+    slow = slow_coverage((target + 30).astype(np.float32), (cloud + 30).astype(np.float32), np.zeros(40, np.int64))
     assert slow.margin > 1e-6
     assert moved.covered.tolist() == slow.covered.tolist()
 
@@ -239,11 +239,11 @@ def test_lopsided_halves_look_further_until_each_holds_enough():
     labels = random.integers(0, 2, 200)
     measured = make_target(target, halves=HalfSamples(half, half))
     fast = measure_coverage(measured, cloud[:, None], labels)
-    slow = slow_cover(target[half[0]], cloud[half[0], None], labels[half[0]])
+    slow = slow_coverage(target[half[0]], cloud[half[0], None], labels[half[0]])
     assert slow.margin > 1e-7
     np.testing.assert_allclose(measured.half_radii[0, half[0]], slow_radii(target[half[0]], 5), rtol=1e-2)
     assert fast.half_coverage[0] == pytest.approx(slow.covered.mean())
-    assert fast.half_consistent[0] == pytest.approx(slow.reached.mean())
+    assert fast.half_consistent[0] == pytest.approx(slow.consistent.mean())
 
 
 def test_the_standard_error_of_coverage_is_not_too_small():
@@ -346,3 +346,9 @@ def test_features_in_half_precision_are_measured_in_double():
     fine = fit_reference_space(train, target, seed=0)
     coarse = fit_reference_space(train.astype(np.float16), target.astype(np.float16), seed=0)
     np.testing.assert_allclose(fine.transform(train), coarse.transform(train.astype(np.float16)), atol=0.05)
+
+
+def test_features_that_are_the_same_for_all_images_span_no_space():
+    """A network that collapsed in a short run."""
+    with pytest.raises(ModelError, match="the same features for all 40 images"):
+        fit_reference_space(np.full((30, 8), 0.7, np.float32), np.full((20, 8), 0.7, np.float32), seed=0)

@@ -97,6 +97,6 @@ def test_an_evaluation_comes_back_from_its_bytes():
         random.random(5), random.random(5) > 0.5, np.empty(0, bool), 0.25, random.random(7), 0.5, 0.75
     )
     back = EvaluationFormat().loads(EvaluationFormat().dumps(evaluation))
-    for name in ("log_loss", "right", "hidden_right", "cover_halves"):
+    for name in ("log_loss", "right", "hidden_right", "half_coverage"):
         np.testing.assert_array_equal(getattr(back, name), getattr(evaluation, name))
-    assert (back.cover, back.balance, back.confidence) == (0.25, 0.5, 0.75)
+    assert (back.coverage, back.balance, back.confidence) == (0.25, 0.5, 0.75)

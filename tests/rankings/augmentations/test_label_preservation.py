@@ -50,16 +50,16 @@ def clean_head(count: int = 160, held_out: int = 120) -> CleanProbe:
 
 def kept_by(clean: CleanProbe, change, *, draws: int = 1) -> LabelPreservation:
     """Kept labels of the candidate that makes `change(points, labels)` of clean images."""
-    views = np.concatenate([change(clean.sources, clean.labels) for _ in range(draws)])
+    samples = np.concatenate([change(clean.sources, clean.labels) for _ in range(draws)])
     held_out = change(clean.held_out, clean.held_out_labels)
     return measure_label_preservation(
         clean,
-        views,
+        samples,
         np.tile(clean.labels, draws),
         owners=np.tile(np.arange(len(clean.sources)), draws),
-        held_out_views=held_out,
-        held_out_view_features=held_out,
-        held_out_view_labels=clean.held_out_labels,
+        held_out_samples=held_out,
+        held_out_sample_features=held_out,
+        held_out_sample_labels=clean.held_out_labels,
     )
 
 
@@ -91,8 +91,8 @@ def test_a_model_of_its_own_speaks_for_affinity_in_its_own_space():
         held_out_features=np.column_stack([held_labels, held_labels]),
     )
     assert clean.clean_model_accuracy == 1
-    assert clean.predict_views(np.array([[2.0, 2.0]])).tolist() == [2]
-    wrong = replace(clean, predict_views=lambda features: 0 * held_labels, clean_model_accuracy=0.5)
+    assert clean.predict_features(np.array([[2.0, 2.0]])).tolist() == [2]
+    wrong = replace(clean, predict_features=lambda features: 0 * held_labels, clean_model_accuracy=0.5)
     assert kept_by(wrong, lambda points, labels: points).affinity == pytest.approx(0.25 / 0.5)
 
 
@@ -104,13 +104,13 @@ def test_samples_that_hold_no_class_any_more_are_label_breaking():
     assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
-def test_views_whose_classes_are_shuffled_are_a_destroyer():
+def test_samples_whose_classes_are_shuffled_are_label_breaking():
     clean, random = clean_head(), np.random.default_rng(3)
     kept = kept_by(clean, lambda points, labels: random.permutation(points))
     assert "linear probe trained on its samples" in reasons_against(clean, kept)
 
 
-def test_harmless_views_are_no_destroyer():
+def test_harmless_samples_are_not_label_breaking():
     clean, random = clean_head(), np.random.default_rng(4)
     kept = kept_by(clean, lambda points, labels: points + random.normal(0, 0.2, points.shape).astype(np.float32))
     assert kept.affinity == pytest.approx(1, abs=0.05)
@@ -172,9 +172,9 @@ def test_soft_labels_count_by_their_shares():
     soft = one_hot(clean.labels, CLASSES)
     options = {
         "owners": np.arange(len(clean.sources)),
-        "held_out_views": clean.held_out,
-        "held_out_view_features": clean.held_out,
-        "held_out_view_labels": clean.held_out_labels,
+        "held_out_samples": clean.held_out,
+        "held_out_sample_features": clean.held_out,
+        "held_out_sample_labels": clean.held_out_labels,
     }
     hard = measure_label_preservation(clean, clean.sources, clean.labels, **options)
     as_soft = measure_label_preservation(clean, clean.sources, soft, **options)
@@ -224,16 +224,16 @@ def test_no_source_is_judged_by_a_head_that_saw_it_or_a_view_of_it():
     assert (kept.predicted_after[30:] == labels).mean() < chance
 
 
-def test_without_held_out_views_affinity_and_relearnability_are_not_defined():
+def test_without_held_out_samples_affinity_and_relearnability_are_not_defined():
     clean = clean_head()
     kept = measure_label_preservation(
         clean,
         clean.sources,
         clean.labels,
         owners=np.arange(len(clean.sources)),
-        held_out_views=clean.held_out[:0],
-        held_out_view_features=clean.held_out[:0],
-        held_out_view_labels=clean.held_out_labels[:0],
+        held_out_samples=clean.held_out[:0],
+        held_out_sample_features=clean.held_out[:0],
+        held_out_sample_labels=clean.held_out_labels[:0],
     )
     assert kept.affinity is None
     assert kept.relearnability is None
@@ -289,7 +289,7 @@ def test_one_real_fall_among_thirty_candidates_is_found():
 
 @pytest.mark.parametrize(("relearnability", "flagged"), [(0.44, True), (0.48, False), (0.55, False)])
 def test_relearnability_is_judged_by_its_upper_bound_against_halfway(relearnability, flagged):
-    """Halfway from 0.2 to 0.8 is 0.5; of 300 views the bound lies 0.056 above the share."""
+    """Halfway from 0.2 to 0.8 is 0.5; of 300 samples the bound lies 0.056 above the share."""
     labels = np.arange(300) % 5
     said = np.where(np.arange(300) < 240, labels, (labels + 1) % 5)
     clean = yardstick_of(labels, said)

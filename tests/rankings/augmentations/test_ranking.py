@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from scipy.stats import norm
 
 from eyeshot.core import draw_half_samples
 from eyeshot.rankings.augmentations.coverage import make_target, measure_coverage
-from eyeshot.rankings.augmentations.ranking import better_than_zero, critical_value, rank_gains, tied_with_best
+from eyeshot.rankings.augmentations.ranking import (
+    better_than_zero,
+    critical_value,
+    place_in_report,
+    rank_gains,
+    tied_with_best,
+)
+from eyeshot.rankings.augmentations.report import Candidate
 
 
 def ranking_of(gains: np.ndarray, halves: np.ndarray) -> SimpleNamespace:
@@ -24,7 +32,7 @@ def gains_of(values: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def noise(random: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """What cover is like: at most points no candidate differs from the no-op, and candidates are alike."""
+    """What coverage is like: at most points candidates are alike and like the identity control."""
     common = random.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(count, 1))
     own = random.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(count, width))
     return np.clip(common + own, -1, 1).astype(float)
@@ -34,7 +42,7 @@ def no_more_often(share: float, chance: float, runs: int) -> bool:
     return share <= chance + 3 * math.sqrt(chance * (1 - chance) / runs)
 
 
-def test_under_the_null_something_is_said_to_beat_the_no_op_in_about_one_run_of_twenty():
+def test_under_the_null_something_is_said_to_beat_the_identity_control_in_about_one_run_of_twenty():
     random = np.random.default_rng(0)
     runs = 300
     false = sum(better_than_zero(*gains_of(noise(random, 400, 12), seed=run)).any() for run in range(runs))
@@ -51,7 +59,7 @@ def test_the_true_best_is_left_out_of_its_group_in_about_one_run_of_twenty():
 
 
 @pytest.mark.slow
-def test_clouds_that_differ_by_chance_alone_beat_the_no_op_in_at_most_one_run_of_twenty():
+def test_clouds_that_differ_by_chance_alone_beat_the_identity_control_in_at_most_one_run_of_twenty():
     """The whole way from points to claims, where neighbours and draws are shared."""
     runs, false = 40, 0
     for run in range(runs):
@@ -62,13 +70,13 @@ def test_clouds_that_differ_by_chance_alone_beat_the_no_op_in_at_most_one_run_of
         measured = make_target(target, halves=draw_half_samples(60, 50, seed=run, count=50))
 
         def cloud(sources=sources, labels=labels, measured=measured, random=random):
-            views = sources[:, None] + random.normal(0, 0.5, (50, 2, 6))
-            points = np.concatenate([sources[:, None], views], axis=1).astype(np.float32)
+            samples = sources[:, None] + random.normal(0, 0.5, (50, 2, 6))
+            points = np.concatenate([sources[:, None], samples], axis=1).astype(np.float32)
             return measure_coverage(measured, points, labels)
 
-        no_op, others = cloud(), [cloud() for _ in range(6)]
-        gains = np.array([one.consistent_coverage - no_op.consistent_coverage for one in others])
-        halves = np.column_stack([one.half_consistent - no_op.half_consistent for one in others])
+        identity, others = cloud(), [cloud() for _ in range(6)]
+        gains = np.array([other.consistent_coverage - identity.consistent_coverage for other in others])
+        halves = np.column_stack([other.half_consistent - identity.half_consistent for other in others])
         false += ranking_of(gains, halves).beats.any()
     assert no_more_often(false / runs, 0.05, runs)
 
@@ -93,7 +101,7 @@ def test_identical_candidates_share_a_group_and_tie_at_the_top():
     assert ranking.order[:2].tolist() == [0, 3]
 
 
-def test_what_differs_from_the_no_op_in_nothing_ties_with_clean():
+def test_what_differs_from_the_identity_control_in_nothing_ties_with_clean():
     values = noise(np.random.default_rng(4), 500, 3)
     values[:, 1] = 0
     values[:, 2] += 0.4
@@ -102,7 +110,7 @@ def test_what_differs_from_the_no_op_in_nothing_ties_with_clean():
     assert ranking.groups[1] == ranking.clean_group > 1
 
 
-def test_where_nothing_beats_the_no_op_clean_is_among_the_best():
+def test_where_nothing_beats_the_identity_control_clean_is_among_the_best():
     ranking = ranking_of(*gains_of(noise(np.random.default_rng(5), 500, 8)))
     assert not ranking.beats.any()
     assert ranking.clean_group == 1
@@ -174,11 +182,28 @@ def test_a_candidate_of_rare_gains_does_not_hide_the_others():
     assert ranking.beats.tolist() == [False, False, True, False, False, False]
 
 
-def test_candidates_are_ordered_by_their_gain():
+def test_candidates_are_ordered_by_group_and_within_a_group_by_their_gain():
+    """One with a wide interval may be the best with a smaller gain than one that cannot be."""
     random = np.random.default_rng(7)
-    gains, halves = random.normal(size=20), random.normal(size=(100, 20))
+    spreads = random.choice([0.01, 0.1, 1.0], size=20)
+    gains, halves = random.normal(size=20), random.normal(size=(100, 20)) * spreads
     ranking = ranking_of(gains, halves)
-    assert gains[ranking.order].tolist() == sorted(gains, reverse=True)
+    assert sorted(ranking.order.tolist()) == list(range(20))
+    groups, ordered = ranking.groups[ranking.order], gains[ranking.order]
+    assert groups.tolist() == sorted(groups)
+    for group in np.unique(groups):
+        assert ordered[groups == group].tolist() == sorted(ordered[groups == group], reverse=True)
+    assert ordered[0] == gains.max()
+    assert ordered.tolist() != sorted(gains, reverse=True)
+
+
+def test_what_had_no_short_run_comes_after_what_was_ranked():
+    roles = [("regulariser", None), ("regulariser", 2), ("ranked", None), ("regulariser", 1), ("ranked", 1)]
+    candidates = [cast("Candidate", SimpleNamespace(role=role, rank=rank)) for role, rank in roles]
+    ordered = sorted(candidates, key=place_in_report)
+    assert [(candidate.role, candidate.rank) for candidate in ordered] == [
+        ("ranked", 1), ("ranked", None), ("regulariser", 1), ("regulariser", 2), ("regulariser", None)
+    ]  # fmt: skip
 
 
 def test_the_largest_value_is_always_tied_with_the_best():

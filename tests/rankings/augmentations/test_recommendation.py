@@ -11,6 +11,7 @@ from made_up import LABELS, candidates, cloud, first, preserved, ranked
 from eyeshot.rankings.augmentations.recommendation import (
     Target,
     budget_words,
+    choose_advice,
     probe_reasons,
     recommend,
     run_reasons,
@@ -104,6 +105,20 @@ def test_a_ranking_by_distance_names_no_winner():
     assert answer["advice"] == "trivial-augment"
     assert "With the best candidate, 2 % of the validation images are covered." in answer["answer"]
     assert "So distances rank instead of coverage: invert comes nearest." in answer["answer"]
+
+
+@pytest.mark.parametrize(("steps", "advice"), [(7, "trivial-augment"), (8, "invert")])
+def test_where_nothing_is_covered_a_run_of_too_few_steps_names_no_winner(steps: int, advice: str):
+    ranking, ranked_by = ranked(*candidates(0, invert=cloud(first(4), distance=0.2)))
+    run = ShortRun(
+        stage="network", seeds=2, steps=steps, rungs=1, post_training_coverage_gain=0.2,
+        post_training_coverage_interval=(0.1, 0.3),
+    )  # fmt: skip
+    ranking = [
+        candidate.model_copy(update={"run": run, "beats_clean": True}) if candidate.name == "invert" else candidate
+        for candidate in ranking
+    ]
+    assert choose_advice(ranking, ranked_by=ranked_by, order=ORDER)[0] == advice
 
 
 def test_a_control_that_breaks_labels_is_not_the_advice():

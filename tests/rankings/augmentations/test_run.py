@@ -28,8 +28,16 @@ CONTROLS = {"clean", "no-op", "shuffled-pixels"}
 
 def scores_of(result: AugmentationRanking) -> dict[str, object]:
     return {
-        one.name: (one.role, one.rank, one.group, one.score, one.interval, one.scores.model_dump(), one.per_class)
-        for one in result.report.candidates
+        candidate.name: (
+            candidate.role,
+            candidate.rank,
+            candidate.group,
+            candidate.score,
+            candidate.interval,
+            candidate.scores.model_dump(),
+            candidate.per_class,
+        )
+        for candidate in result.report.candidates
     }
 
 
@@ -47,10 +55,10 @@ def forwarded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_inverted_digits_are_reached_by_invert_and_by_nothing_else(first: AugmentationRanking):
+def test_inverted_digits_are_covered_by_invert_and_by_nothing_else(first: AugmentationRanking):
     report = first.report
     assert report.advice == "invert"
-    assert [one.name for one in report.of("ranked") if one.group == 1] == ["invert"]
+    assert [candidate.name for candidate in report.of("ranked") if candidate.group == 1] == ["invert"]
     assert report.candidate("clean").group > 1
     assert report.headline.startswith("Train with invert: it covers ")
     assert report.recipe == ["v2.RandomInvert(p=0.5),"]
@@ -79,10 +87,18 @@ def test_the_report_counts_what_was_used(first: AugmentationRanking):
 
 
 def test_controls_are_in_every_run_beside_the_asked_candidates(first: AugmentationRanking):
-    assert {one.name for one in first.report.candidates} == CONTROLS | {"invert", "mirror", "mixup", "edges"}
-    views = {one.name: (one.samples_per_image, one.samples + one.left_out) for one in first.report.candidates}
-    assert views["invert"] == views["clean"] == views["edges"] == (1, 60)  # every draw would be the same
-    assert views["no-op"] == views["mixup"] == views["shuffled-pixels"] == (2, 120)
+    assert {candidate.name for candidate in first.report.candidates} == CONTROLS | {
+        "invert",
+        "mirror",
+        "mixup",
+        "edges",
+    }
+    samples = {
+        candidate.name: (candidate.samples_per_image, candidate.samples + candidate.left_out)
+        for candidate in first.report.candidates
+    }
+    assert samples["invert"] == samples["clean"] == samples["edges"] == (1, 60)  # every sample would be the same
+    assert samples["no-op"] == samples["mixup"] == samples["shuffled-pixels"] == (2, 120)
 
 
 @pytest.mark.parametrize("target", ["test", "validation"])
@@ -90,17 +106,17 @@ def test_a_cloud_holds_the_clean_images_so_it_covers_no_less_than_they(first: Au
     report = first.report if target == "test" else rerun(test=None).report
     clean = report.candidate("clean").scores
     assert (clean.coverage > 0.5) == (target == "validation")
-    for one in report.candidates:
-        assert one.scores.coverage >= clean.coverage, one.name
-        assert one.scores.nearest_distance <= clean.nearest_distance + 1e-4, one.name
+    for candidate in report.candidates:
+        assert candidate.scores.coverage >= clean.coverage, candidate.name
+        assert candidate.scores.nearest_distance <= clean.nearest_distance + 1e-4, candidate.name
 
 
-def test_shuffled_pixels_are_flagged_and_the_no_op_ties_with_clean(first: AugmentationRanking):
+def test_shuffled_pixels_are_flagged_and_the_identity_control_ties_with_clean(first: AugmentationRanking):
     report = first.report
     shuffled = report.candidate("shuffled-pixels")
     assert (shuffled.role, shuffled.rank) == ("label-breaking", None)
     assert "linear probe trained on its samples" in shuffled.warnings[0]
-    assert [one.name for one in report.of("label-breaking")] == ["shuffled-pixels"]
+    assert [candidate.name for candidate in report.of("label-breaking")] == ["shuffled-pixels"]
     assert report.candidate("no-op").group == report.candidate("clean").group
     assert report.candidate("no-op").score == 0
 
@@ -129,14 +145,16 @@ def test_mixtures_have_null_label_consistent_coverage_with_a_reason(first: Augme
 
 
 def test_every_null_score_has_a_reason(first: AugmentationRanking):
-    for one in first.report.candidates:
-        assert {name for name, value in one.scores.model_dump().items() if value is None} == set(one.missing)
+    for candidate in first.report.candidates:
+        assert {name for name, value in candidate.scores.model_dump().items() if value is None} == set(
+            candidate.missing
+        )
 
 
-def test_images_that_no_candidate_reaches_are_listed(first: AugmentationRanking):
+def test_images_that_no_candidate_covers_are_listed(first: AugmentationRanking):
     report = first.report
-    reached = [one.scores.consistent_coverage for one in report.of("ranked")]
-    assert 0 < len(report.uncovered) <= round((1 - max(reached)) * 60)
+    covered = [candidate.scores.consistent_coverage for candidate in report.of("ranked")]
+    assert 0 < len(report.uncovered) <= round((1 - max(covered)) * 60)
     assert set(report.uncovered) <= {f"{path}" for path in first.map.ids}
 
 
@@ -157,7 +175,7 @@ def test_the_files_hold_the_report_and_read_back_as_it(first: AugmentationRankin
 
 def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(first: AugmentationRanking):
     frame = first.to_frame()
-    assert frame["name"].to_list() == [one.name for one in first.report.candidates]
+    assert frame["name"].to_list() == [candidate.name for candidate in first.report.candidates]
     assert frame.row(0, named=True)["coverage_gain"] == first.report.candidates[0].scores.coverage_gain
     low, high = first.report.candidates[0].interval
     assert frame.row(0, named=True)["low"] == low
@@ -167,14 +185,14 @@ def test_the_frame_has_a_row_for_each_candidate_and_a_column_for_each_score(firs
 def test_the_table_for_notebooks_names_every_candidate(first: AugmentationRanking):
     html = first._repr_html_()
     assert html.count("<tr>") == len(first.report.candidates) + 1
-    assert all(f"<td>{one.name}</td>" in html for one in first.report.candidates)
+    assert all(f"<td>{candidate.name}</td>" in html for candidate in first.report.candidates)
 
 
 def test_the_points_of_the_map_belong_together(first: AugmentationRanking):
     drawn = first.map
     count = len(drawn.cloud)
     assert {len(drawn.label), len(drawn.ids), len(drawn.thumbnails), len(drawn.predicted), count} == {count}
-    assert [one.info.name for one in drawn.projections] == ["PCA"]
+    assert [projection.info.name for projection in drawn.projections] == ["PCA"]
     assert drawn.projections[0].xy.shape == (count, 2)
     assert drawn.candidates[:2] == ["invert", "no-op"]
     assert set(drawn.cloud) == {"train", "target", "validation", *drawn.candidates}
@@ -187,7 +205,7 @@ def test_the_points_of_the_map_belong_together(first: AugmentationRanking):
     assert set(drawn.covered_by_clean[~(target | val)]) == {-1}
 
 
-def test_validation_is_judged_inside_and_outside_of_the_cover(first: AugmentationRanking):
+def test_validation_is_judged_inside_and_outside_of_what_is_covered(first: AugmentationRanking):
     check = first.report.validation_check
     val = first.map.cloud == "validation"
     inside = first.map.covered_by_clean[val] == 1
@@ -215,15 +233,15 @@ def test_a_second_run_sends_nothing_through_the_model(first: AugmentationRanking
     assert again.report.seconds["augment"] == 0
 
 
-def test_one_more_candidate_computes_just_its_own_views(rerun, forwarded: list[int], first: AugmentationRanking):
+def test_one_more_candidate_computes_just_its_own_samples(rerun, forwarded: list[int], first: AugmentationRanking):
     more = rerun(candidates=(*SETTINGS["candidates"], "grey"))
     assert sum(forwarded) == 60 + more.report.n_val_used
     assert scores_of(more)["mixup"] == scores_of(first)["mixup"]
 
 
-def test_one_more_draw_computes_just_that_draw(rerun, forwarded: list[int]):
+def test_one_more_sample_computes_just_that_sample(rerun, forwarded: list[int]):
     rerun(samples_per_image=3)
-    drawn = ("mixup", "no-op", "shuffled-pixels")  # the others are the same in every draw
+    drawn = ("mixup", "no-op", "shuffled-pixels")  # all samples of the others are the same
     assert sum(forwarded) == 60 * len(drawn)
 
 
@@ -244,12 +262,12 @@ def test_batch_size_and_workers_move_no_score_by_more_than_two_target_points(
     world, first: AugmentationRanking, tmp_path: Path
 ):
     other = run(world, tmp_path / "cache", batch_size=7, workers=3)
-    for one in first.report.candidates:
-        same = other.report.candidate(one.name)
-        assert abs(one.scores.coverage - same.scores.coverage) <= 2 / 60
-        if one.scores.consistent_coverage is not None:
-            assert abs(one.scores.consistent_coverage - same.scores.consistent_coverage) <= 2 / 60
-        assert (one.samples, one.left_out) == (same.samples, same.left_out)
+    for candidate in first.report.candidates:
+        same = other.report.candidate(candidate.name)
+        assert abs(candidate.scores.coverage - same.scores.coverage) <= 2 / 60
+        if candidate.scores.consistent_coverage is not None:
+            assert abs(candidate.scores.consistent_coverage - same.scores.consistent_coverage) <= 2 / 60
+        assert (candidate.samples, candidate.left_out) == (same.samples, same.left_out)
     assert other.report.of("ranked")[0].name == "invert"
 
 
@@ -327,7 +345,7 @@ def test_pictures_show_every_candidate_on_the_same_images_and_can_be_left_out(fi
     assert first.pictures.samples == {}
     assert first.map.thumbnails.shape[1:] == (1, 1, 3)
     seen = rerun(images=True)
-    assert set(seen.pictures.samples) == {one.name for one in seen.report.candidates}
+    assert set(seen.pictures.samples) == {candidate.name for candidate in seen.report.candidates}
     assert {pictures.shape for pictures in seen.pictures.samples.values()} == {(4, 64, 64, 3)}
     np.testing.assert_array_equal(seen.pictures.samples["invert"], 255 - seen.pictures.samples["clean"])
     assert seen.map.thumbnails.shape[1:] == (32, 32, 3)
@@ -362,7 +380,7 @@ def test_files_that_cannot_be_read_are_counted_and_end_nothing(
     assert report.n_target_used == 90
 
 
-def test_progress_is_told_for_every_stage(world: World, tmp_path: Path):
+def test_progress_is_shown_for_every_stage(world: World, tmp_path: Path):
     heard: list[str] = []
     run(world, tmp_path, progress=CallbackProgress(lambda done, total, text: heard.append(text)))
     stages = ("reading training files", "reading test files", "decoding", "training the baseline", "features of")
@@ -370,7 +388,7 @@ def test_progress_is_told_for_every_stage(world: World, tmp_path: Path):
         assert any(what.startswith(stage) for what in heard), stage
 
 
-def test_an_unknown_candidate_is_told_before_any_image_is_read(tmp_path: Path):
+def test_an_unknown_candidate_is_reported_before_any_image_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="mirror"):
         prepare(tmp_path, check_settings(**(SETTINGS | {"candidates": ("miror",)})), cache=tmp_path)
 
@@ -405,19 +423,19 @@ def test_an_estimate_has_time_memory_and_disk_and_keeps_no_feature(world: World,
     plan = prepare(world.train, check_settings(**(SETTINGS | {"test": world.test})), cache=tmp_path / "cache")
     cost = estimate(plan)
     forward = int(re.search(r"forward (\d+) s", cost.words)[1])
-    assert cost.seconds > forward > 0.02 * plan.views
+    assert cost.seconds > forward > 0.02 * plan.n_samples
     assert cost.memory_bytes > 2**28
-    assert cost.disk_bytes > plan.views * 2 * 96
+    assert cost.disk_bytes > plan.n_samples * 2 * 96
     held_out = len(plan.tables.val)
-    assert plan.views == 60 * (4 + 2 * 3) + 7 * held_out
+    assert plan.n_samples == 60 * (4 + 2 * 3) + 7 * held_out
     assert not (tmp_path / "cache" / "features").exists()
     assert not (tmp_path / "cache" / "baselines").exists()
 
 
 def test_one_name_of_a_family_works_like_a_list_of_one(rerun):
-    names = {one.name for one in rerun(candidates="mixing").report.candidates}
+    names = {candidate.name for candidate in rerun(candidates="mixing").report.candidates}
     assert "mixup" in names
-    assert names == {one.name for one in rerun(candidates=("mixing",)).report.candidates}
+    assert names == {candidate.name for candidate in rerun(candidates=("mixing",)).report.candidates}
 
 
 def test_a_folder_as_a_string_is_taken_for_reading_saving_and_the_page(world: World, first_cache: Path, tmp_path: Path):
@@ -428,9 +446,14 @@ def test_a_folder_as_a_string_is_taken_for_reading_saving_and_the_page(world: Wo
 
 def test_help_shows_every_setting_with_its_default():
     shown = inspect.signature(rank_augmentations).parameters
-    for name, field in RankingSettings.model_fields.items():
-        default = shown[name].default
-        assert (tuple(default) if isinstance(default, tuple) else default) == field.default, name
+    fields = dict(RankingSettings.model_fields)
+    del fields["rules"]  # no option: eyeshot.toml states them
+    for name in ("decisions", "split"):
+        # The project's own files are used where there are such; the settings name the files.
+        assert fields.pop(name).default is None
+        assert shown[name].default is True
+    for name, field in fields.items():
+        assert shown[name].default == field.default, name
     assert rank_augmentations.__doc__
 
 
@@ -449,7 +472,7 @@ def test_a_model_whose_features_are_the_same_for_all_images_is_refused(rerun, tm
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match="the same features for all") as raised:
+    with pytest.raises(ModelError, match="constant_net:make gave the same ones for all of 60") as raised:
         rerun(model="constant_net:make", from_scratch=False, mean=(0.5,) * 3, std=(0.5,) * 3)
     assert "--mean" in str(raised.value)
 
@@ -465,7 +488,7 @@ def test_labels_that_say_nothing_of_the_images_are_the_headline_and_nothing_is_r
     report = result.report
     assert report.headline.startswith("This model's features cannot tell the classes apart here")
     assert report.advice == "clean"
-    assert [one.rank for one in report.candidates] == [None] * len(report.candidates)
+    assert [candidate.rank for candidate in report.candidates] == [None] * len(report.candidates)
     assert report.budget is None
     assert any(note.startswith("No short runs:") for note in report.notes)
     assert write_ranking_page(result, tmp_path / "page.html").is_file()
@@ -482,7 +505,7 @@ def test_duplicates_within_the_target_count_once_and_make_no_shift(world: World,
     assert report.n_target_used == plain.n_target_used
     assert report.shift == plain.shift
     assert any("60 target images are exact duplicates" in note for note in report.notes)
-    assert [one.score for one in report.candidates] == [one.score for one in plain.candidates]
+    assert [candidate.score for candidate in report.candidates] == [candidate.score for candidate in plain.candidates]
 
 
 def test_of_a_few_images_no_winner_is_named(world: World, tmp_path: Path):
@@ -492,8 +515,8 @@ def test_of_a_few_images_no_winner_is_named(world: World, tmp_path: Path):
     report = run(World(world.train, tmp_path / "test", {}), tmp_path / "cache").report
     assert report.headline.startswith("Too few images to say: 24 test images were used")
     assert report.advice == "clean"
-    for one in report.candidates:
-        assert one.interval is None or (one.interval[0] >= -1 and one.interval[1] <= 1)
+    for candidate in report.candidates:
+        assert candidate.interval is None or (candidate.interval[0] >= -1 and candidate.interval[1] <= 1)
 
 
 def test_a_target_of_duplicates_alone_is_refused_with_what_it_needs(world: World, rerun, tmp_path: Path):

@@ -62,7 +62,7 @@ def test_ranked_come_first_then_regularisers_label_breaking_ones_and_controls():
     assert names_of(found, "control") == ["clean", "no-op"]
 
 
-def test_only_ranked_candidates_have_a_rank_and_clean_and_no_op_the_group_of_clean():
+def test_only_ranked_candidates_have_a_rank_and_clean_and_the_identity_control_the_group_of_clean():
     found = ranking_of(*candidates(invert=cloud(first(120)), cutout=cloud(first(150))))
     assert [(one.name, one.rank) for one in found if one.rank] == [("invert", 1)]
     groups = {one.name: one.group for one in found}

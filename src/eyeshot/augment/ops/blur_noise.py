@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,18 +34,18 @@ class GaussianBlur(Operation):
 
     sigma: tuple[float, float]
 
-    @property
-    def radius(self) -> int:
-        """Half the width of the kernel without its centre: three greatest standard deviations."""
-        return math.ceil(3 * self.sigma[1])
-
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """The standard deviation in pixels."""
         return {"sigma": random.uniform(*self.sigma)}
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Blurs the images."""
-        return to_uint8(gaussian(images.float(), parameters["sigma"], radius=self.radius))
+        return to_uint8(gaussian(images.float(), parameters["sigma"], radius=kernel_radius(self.sigma)))
+
+
+def kernel_radius(sigma: tuple[float, float]) -> int:
+    """Half the width of a Gaussian kernel without its centre: three greatest standard deviations."""
+    return math.ceil(3 * sigma[1])
 
 
 @dataclass(frozen=True)
@@ -125,34 +126,30 @@ class Jpeg(Operation):
         return torch.from_numpy(result).to(images.device).permute(0, 3, 1, 2).contiguous()
 
 
-@dataclass(frozen=True)
-class Dilate(FixedOperation):
+def dilate(images: Tensor, share: float) -> Tensor:
     """The greatest value in a square around each pixel: bright strokes get thicker, dark ones thinner.
 
-    Attributes:
-        share: reach of the square to either side as a share of the image's shorter side; one pixel at least.
+    Args:
+        images: uint8 (n, 3, H, W).
+        share: how far the square goes to either side, as a share of the image's shorter side; one pixel at least.
     """
+    radius = max(1, round(min(images.shape[2:]) * share))
+    for axis in (2, 3):
+        size = images.shape[axis]
+        result = images.clone()
+        # A running maximum in place: in bytes it is nearly free. Outside of the image counts as black.
+        for step in range(1, min(radius, size - 1) + 1):
+            near, far = images.narrow(axis, 0, size - step), images.narrow(axis, step, size - step)
+            first, last = result.narrow(axis, 0, size - step), result.narrow(axis, step, size - step)
+            torch.maximum(first, far, out=first)
+            torch.maximum(last, near, out=last)
+        images = result
+    return images
 
-    share: float
 
-    def change(self, images: Tensor) -> Tensor:
-        """Dilates the images."""
-        return _extreme(images, _reach(images, self.share))
-
-
-@dataclass(frozen=True)
-class Erode(FixedOperation):
-    """The least value in a square around each pixel: dark strokes get thicker, bright ones thinner.
-
-    Attributes:
-        share: reach of the square to either side as a share of the image's shorter side; one pixel at least.
-    """
-
-    share: float
-
-    def change(self, images: Tensor) -> Tensor:
-        """Erodes the images."""
-        return 255 - _extreme(255 - images, _reach(images, self.share))
+def erode(images: Tensor, share: float) -> Tensor:
+    """The least value in such a square: dark strokes get thicker, bright ones thinner."""
+    return 255 - dilate(255 - images, share)
 
 
 def gaussian(pixels: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
@@ -179,24 +176,6 @@ def _noise_levels(sigma: float) -> NDArray[np.integer[Any]]:
 
 def _grown(images: Tensor, radius: int) -> tuple[int, int]:
     return images.shape[2] + 2 * radius, images.shape[3] + 2 * radius
-
-
-def _reach(images: Tensor, share: float) -> int:
-    return max(1, round(min(images.shape[2:]) * share))
-
-
-def _extreme(images: Tensor, reach: int) -> Tensor:
-    """Running maximum over squares; outside of the image counts as black. In bytes it is nearly free."""
-    for axis in (2, 3):
-        size = images.shape[axis]
-        result = images.clone()
-        for step in range(1, min(reach, size - 1) + 1):
-            near, far = images.narrow(axis, 0, size - step), images.narrow(axis, step, size - step)
-            first, last = result.narrow(axis, 0, size - step), result.narrow(axis, step, size - step)
-            torch.maximum(first, far, out=first)
-            torch.maximum(last, near, out=last)
-        images = result
-    return images
 
 
 @dataclass(frozen=True)
@@ -299,7 +278,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="Least value around: dark strokes on white thicker, bright ones on black thinner.",
             may_destroy="thin bright lines, small gaps between dark ones: e from c",
             source="the smallest window, 3 x 3, up to 95 pixels; thickness as in Morpho-MNIST (Castro et al. 2019)",
-            operation=Erode(1 / 64),
+            operation=FixedOperation("blur_noise.Erode", partial(erode, share=1 / 64)),
         ),
         Augmentation(
             name="dilation",
@@ -309,7 +288,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="Greatest value around: bright strokes on black thicker, dark ones on white thinner.",
             may_destroy="thin dark lines, small gaps between bright ones: e from c",
             source="the smallest window, 3 x 3, up to 95 pixels; thickness as in Morpho-MNIST (Castro et al. 2019)",
-            operation=Dilate(1 / 64),
+            operation=FixedOperation("blur_noise.Dilate", partial(dilate, share=1 / 64)),
         ),
         Augmentation(
             name="downscale",

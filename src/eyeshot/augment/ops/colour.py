@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.operation import DrawnOperation, FixedOperation, Operation, Parameters
 from eyeshot.augment.ops.pixels import at_least, grey, histograms, in_order, look_up, per_image, to_uint8
 
 
@@ -52,74 +53,35 @@ class Jitter(Operation):
         return to_uint8(pixels)
 
 
-@dataclass(frozen=True)
-class Grey(FixedOperation):
+def remove_colour(images: Tensor) -> Tensor:
     """Brightness alone, in all three channels."""
-
-    def change(self, images: Tensor) -> Tensor:
-        """Takes the colour out of the images."""
-        return to_uint8(grey(images.float())).repeat(1, 3, 1, 1)
+    return to_uint8(grey(images.float())).repeat(1, 3, 1, 1)
 
 
-@dataclass(frozen=True)
-class Invert(FixedOperation):
+def invert(images: Tensor) -> Tensor:
     """The negative: 255 minus each value."""
-
-    def change(self, images: Tensor) -> Tensor:
-        """Inverts the images."""
-        return 255 - images
+    return 255 - images
 
 
-@dataclass(frozen=True)
-class Solarize(FixedOperation):
+def solarize(images: Tensor, threshold: int) -> Tensor:
     """Values from `threshold` on are inverted."""
-
-    threshold: int
-
-    def change(self, images: Tensor) -> Tensor:
-        """Solarizes the images."""
-        return images ^ at_least(images, self.threshold).neg_()
+    return images ^ at_least(images, threshold).neg_()
 
 
-@dataclass(frozen=True)
-class Posterize(FixedOperation):
+def posterize(images: Tensor, bits: int) -> Tensor:
     """Only the highest `bits` of each value are kept."""
-
-    bits: int
-
-    def change(self, images: Tensor) -> Tensor:
-        """Posterizes the images."""
-        return images & (256 - (1 << (8 - self.bits)))
+    return images & (256 - (1 << (8 - bits)))
 
 
-@dataclass(frozen=True)
-class Equalize(FixedOperation):
+def equalize(images: Tensor) -> Tensor:
     """Each channel's values spread so that all grey levels are about equally frequent, as Pillow does."""
-
-    def change(self, images: Tensor) -> Tensor:
-        """Equalizes the images."""
-        return look_up(images, equalizing_tables(images))
+    return look_up(images, equalizing_tables(images))
 
 
-@dataclass(frozen=True)
-class AutoContrast(FixedOperation):
-    """Each channel stretched from its least and greatest value to 0 and 255."""
-
-    def change(self, images: Tensor) -> Tensor:
-        """Stretches the images."""
-        return stretch(images)
-
-
-@dataclass(frozen=True)
-class Sharpness(FixedOperation):
+def adjust_sharpness(images: Tensor, factor: float) -> Tensor:
     """Details enlarged by `factor`: 1 changes nothing, 0 smooths, 2 sharpens."""
-
-    factor: float
-
-    def change(self, images: Tensor) -> Tensor:
-        """Sharpens the images."""
-        factors = torch.full((len(images),), self.factor, device=images.device)
-        return to_uint8(sharpen(images.float(), factors))
+    factors = torch.full((len(images),), factor, device=images.device)
+    return to_uint8(sharpen(images.float(), factors))
 
 
 def brighten(pixels: Tensor, factors: Tensor) -> Tensor:
@@ -198,42 +160,42 @@ def stretch(images: Tensor) -> Tensor:
     return to_uint8((images - least * (width > 0)).mul_(factor))
 
 
-@dataclass(frozen=True)
-class ChannelShuffle(Operation):
-    """Red, green and blue in one of the five other orders, all equally likely."""
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Which channel each of the three is taken from."""
-        return {"order": np.array(_ORDERS[int(random.integers(len(_ORDERS)))])}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Reorders the channels."""
-        first = torch.arange(len(images), device=images.device).unsqueeze(1) * 3
-        return images.flatten(0, 1).index_select(0, (first + parameters["order"]).flatten()).view(images.shape)
-
-
-@dataclass(frozen=True)
-class ChannelDropout(Operation):
-    """One or two of the three channels are black."""
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Which channels are kept, 1 or 0."""
-        order = random.permutation(3)
-        return {"kept": (order >= int(random.integers(1, 3))).astype(np.uint8)}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Drops the channels."""
-        return images * parameters["kept"].view(-1, 3, 1, 1)
-
-
 _ORDERS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+
+
+def draw_channel_order(random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+    """Which channel each of the three is taken from: one of the five other orders, all equally likely."""
+    return {"order": np.array(_ORDERS[int(random.integers(len(_ORDERS)))])}
+
+
+def reorder_channels(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Red, green and blue in another order."""
+    first = torch.arange(len(images), device=images.device).unsqueeze(1) * 3
+    return images.flatten(0, 1).index_select(0, (first + parameters["order"]).flatten()).view(images.shape)
+
+
+CHANNEL_SHUFFLE = DrawnOperation("channels.ChannelShuffle", draw_channel_order, reorder_channels)
+
+
+def draw_kept_channels(random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+    """Which channels are kept, 1 or 0: one or two of the three."""
+    order = random.permutation(3)
+    return {"kept": (order >= int(random.integers(1, 3))).astype(np.uint8)}
+
+
+def drop_channels(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """The channels that are not kept are black."""
+    return images * parameters["kept"].view(-1, 3, 1, 1)
+
+
+CHANNEL_DROPOUT = DrawnOperation("channels.ChannelDropout", draw_kept_channels, drop_channels)
 
 
 def entries() -> tuple[Augmentation, ...]:
     """Colour, tone and channels.
 
-    Channel dropout changes the colour of every place and hides none, so it is colour and not masking: its samples
-    reach new places, and coverage can see that.
+    Channel dropout belongs to colour, not to masking: it changes the colour of every pixel and hides none, so coverage
+    can measure it.
     """
     return (
         Augmentation(
@@ -242,7 +204,7 @@ def entries() -> tuple[Augmentation, ...]:
             strength="brightness, contrast, saturation 0.4, hue 0.1",
             probability=0.5,
             description="Brightness, contrast, saturation and hue changed in random order.",
-            may_destroy="classes told by exact colour",
+            may_destroy="classes defined by exact colour",
             source="SimCLR at half strength (Chen et al. 2020), as for CIFAR-10",
             operation=Jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
         ),
@@ -262,7 +224,7 @@ def entries() -> tuple[Augmentation, ...]:
             strength="brightness, contrast, saturation 0.8, hue 0.2",
             probability=0.5,
             description="Like jitter, at twice its strength.",
-            may_destroy="classes told by colour",
+            may_destroy="classes defined by colour",
             source="SimCLR (Chen et al. 2020), as for ImageNet",
             operation=Jitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
         ),
@@ -272,9 +234,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="all colour",
             probability=0.5,
             description="Colour removed.",
-            may_destroy="classes told by colour",
+            may_destroy="classes defined by colour",
             source="torchvision RandomGrayscale",
-            operation=Grey(),
+            operation=FixedOperation("colour.Grey", remove_colour),
         ),
         Augmentation(
             name="invert",
@@ -282,9 +244,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="all values",
             probability=0.5,
             description="The negative.",
-            may_destroy="black from white, classes told by colour",
+            may_destroy="black from white, classes defined by colour",
             source="torchvision RandomInvert",
-            operation=Invert(),
+            operation=FixedOperation("colour.Invert", invert),
         ),
         Augmentation(
             name="solarize",
@@ -292,9 +254,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="from grey level 128",
             probability=0.5,
             description="Bright values inverted.",
-            may_destroy="classes told by colour",
+            may_destroy="classes defined by colour",
             source="BYOL (Grill et al. 2020)",
-            operation=Solarize(128),
+            operation=FixedOperation("colour.Solarize", partial(solarize, threshold=128)),
         ),
         Augmentation(
             name="posterize",
@@ -304,7 +266,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="Four levels per channel.",
             may_destroy="fine shading",
             source="torchvision's gallery; the greatest strength of TrivialAugmentWide",
-            operation=Posterize(2),
+            operation=FixedOperation("colour.Posterize", partial(posterize, bits=2)),
         ),
         Augmentation(
             name="posterize-mild",
@@ -314,7 +276,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="Sixteen levels per channel.",
             may_destroy="little",
             source="AutoAugment's strongest (Cubuk et al. 2019)",
-            operation=Posterize(4),
+            operation=FixedOperation("colour.Posterize", partial(posterize, bits=4)),
         ),
         Augmentation(
             name="equalize",
@@ -322,9 +284,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="full",
             probability=0.5,
             description="All grey levels made about equally frequent.",
-            may_destroy="classes told by brightness",
+            may_destroy="classes defined by brightness",
             source="Pillow ImageOps.equalize, torchvision RandomEqualize",
-            operation=Equalize(),
+            operation=FixedOperation("colour.Equalize", equalize),
         ),
         Augmentation(
             name="autocontrast",
@@ -332,9 +294,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="full",
             probability=0.5,
             description="Each channel stretched to the whole range.",
-            may_destroy="classes told by brightness or tint",
+            may_destroy="classes defined by brightness or tint",
             source="Pillow ImageOps.autocontrast, torchvision RandomAutocontrast",
-            operation=AutoContrast(),
+            operation=FixedOperation("colour.AutoContrast", stretch),
         ),
         Augmentation(
             name="sharpness",
@@ -344,7 +306,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="Details doubled.",
             may_destroy="little",
             source="torchvision's gallery (RandomAdjustSharpness)",
-            operation=Sharpness(2.0),
+            operation=FixedOperation("colour.Sharpness", partial(adjust_sharpness, factor=2.0)),
         ),
         Augmentation(
             name="channel-shuffle",
@@ -352,9 +314,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="another order of the three",
             probability=0.5,
             description="Red, green and blue exchanged.",
-            may_destroy="classes told by colour",
+            may_destroy="classes defined by colour",
             source="torchvision RandomChannelPermutation, albumentations ChannelShuffle",
-            operation=ChannelShuffle(),
+            operation=CHANNEL_SHUFFLE,
         ),
         Augmentation(
             name="channel-dropout",
@@ -362,8 +324,8 @@ def entries() -> tuple[Augmentation, ...]:
             strength="one or two of three channels",
             probability=0.5,
             description="One or two colour channels black.",
-            may_destroy="classes told by colour",
+            may_destroy="classes defined by colour",
             source="albumentations ChannelDropout; the idea: Tompson et al. 2015 (on feature maps)",
-            operation=ChannelDropout(),
+            operation=CHANNEL_DROPOUT,
         ),
     )

@@ -1,56 +1,48 @@
-"""Controls: what counts as nothing, and what destroys every label."""
+"""Controls: clean images, an identity control that hardly changes them, and one that breaks every label."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.operation import DrawnOperation, FixedOperation, Parameters
+
+IDENTITY = FixedOperation("controls.Identity", torch.clone)
 
 
-@dataclass(frozen=True)
-class Identity(FixedOperation):
-    """The image as it is."""
-
-    def change(self, images: Tensor) -> Tensor:
-        """The same images."""
-        return images.clone()
+def draw_level_steps(random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+    """A step of -1, 0 or 1 grey level for every value of the image."""
+    return {"steps": random.integers(-1, 2, (3, *shape), dtype=np.int8)}
 
 
-@dataclass(frozen=True)
-class OneLevelNoise(Operation):
-    """Adds -1, 0 or 1 grey level to every value: a change that nobody sees and no model should."""
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """One step per value of the image."""
-        return {"steps": random.integers(-1, 2, (3, *shape), dtype=np.int8)}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Adds the steps."""
-        return (images.to(torch.int16) + parameters["steps"]).clamp_(0, 255).to(torch.uint8)
+def add_level_steps(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """The images with their steps: a change that nobody sees and no model should."""
+    return (images.to(torch.int16) + parameters["steps"]).clamp_(0, 255).to(torch.uint8)
 
 
-@dataclass(frozen=True)
-class ShuffledPixels(Operation):
-    """Moves every pixel to another place, by a new permutation per sample; colours are kept."""
+ONE_LEVEL_NOISE = DrawnOperation("controls.OneLevelNoise", draw_level_steps, add_level_steps)
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """A permutation of the pixel positions."""
-        return {"order": random.permutation(shape[0] * shape[1])}
 
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Permutes the pixels."""
-        order = parameters["order"].unsqueeze(1).expand(-1, images.shape[1], -1)
-        return images.flatten(2).gather(2, order).view_as(images)
+def draw_pixel_order(random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+    """A permutation of the pixel positions."""
+    return {"order": random.permutation(shape[0] * shape[1])}
+
+
+def permute_pixels(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Every pixel at another place; colours are kept."""
+    order = parameters["order"].unsqueeze(1).expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, order).view_as(images)
+
+
+SHUFFLED_PIXELS = DrawnOperation("controls.ShuffledPixels", draw_pixel_order, permute_pixels)
 
 
 def entries() -> tuple[Augmentation, ...]:
-    """What every run holds: the images as they are, next to nothing, and the end of all labels."""
+    """The controls that every run contains."""
     return (
         Augmentation(
             name="clean",
@@ -60,26 +52,26 @@ def entries() -> tuple[Augmentation, ...]:
             description="The image as it is.",
             may_destroy="nothing",
             source="control",
-            operation=Identity(),
+            operation=IDENTITY,
         ),
         Augmentation(
             name="no-op",
             family="control",
             strength="1 grey level",
             probability=0.5,
-            description="Noise of one grey level: shows what counts as nothing.",
+            description="Noise of one grey level: the identity control.",
             may_destroy="nothing",
             source="control",
-            operation=OneLevelNoise(),
+            operation=ONE_LEVEL_NOISE,
         ),
         Augmentation(
             name="shuffled-pixels",
             family="control",
             strength="all pixels",
             probability=0.5,
-            description="Pixels in a new random order for every sample: a planted label destroyer.",
-            may_destroy="every label but those that colour alone tells",
+            description="Pixels in a new random order for every sample: a planted label-breaking control.",
+            may_destroy="every label that needs more than colours",
             source="control",
-            operation=ShuffledPixels(),
+            operation=SHUFFLED_PIXELS,
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,48 +13,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.operation import FixedOperation, Operation, Parameters
+from eyeshot.augment.operation import DrawnOperation, FixedOperation, Operation, Parameters
 from eyeshot.augment.ops.pixels import in_order
 from eyeshot.augment.ops.warp import affine_matrices, warp
 
 USUAL_RATIOS = (3 / 4, 4 / 3)
 
 
-@dataclass(frozen=True)
-class Flip(FixedOperation):
+def flip(images: Tensor, *, sideways: bool, upside_down: bool) -> Tensor:
     """Left and right exchanged, or top and bottom, or both, which is a half turn."""
-
-    sideways: bool = True
-    upside_down: bool = False
-
-    def change(self, images: Tensor) -> Tensor:
-        """Flips the images."""
-        axes = [axis for axis, wanted in ((3, self.sideways), (2, self.upside_down)) if wanted]
-        return images.flip(axes)
+    axes = [axis for axis, flipped in ((3, sideways), (2, upside_down)) if flipped]
+    return images.flip(axes)
 
 
-@dataclass(frozen=True)
-class QuarterTurns(Operation):
-    """A turn by 90, 180 or 270 degrees at random; exact on square images.
+def draw_quarter_turns(random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
+    """Number of quarter turns, 1 to 3, counter-clockwise."""
+    return {"turns": int(random.integers(1, 4))}
+
+
+def turn_by_quarters(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """A turn by 90, 180 or 270 degrees; exact on square images.
 
     An image that is not square keeps its shape: it is turned about its centre, cut where it is too long and
     continued by its reflection where it is too short.
     """
+    turns = parameters["turns"]
+    if images.shape[2] != images.shape[3]:
+        return _turn(images, turns * (math.pi / 2))
+    groups = []
+    for count in (1, 2, 3):
+        rows = (turns == count).nonzero().squeeze(1)
+        groups.append((rows, torch.rot90(images.index_select(0, rows), count, (2, 3))))
+    return in_order(groups)
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Number of quarter turns, counter-clockwise."""
-        return {"turns": int(random.integers(1, 4))}
 
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Turns the images."""
-        turns = parameters["turns"]
-        if images.shape[2] != images.shape[3]:
-            return _turn(images, turns * (math.pi / 2))
-        groups = []
-        for count in (1, 2, 3):
-            rows = (turns == count).nonzero().squeeze(1)
-            groups.append((rows, torch.rot90(images.index_select(0, rows), count, (2, 3))))
-        return in_order(groups)
+QUARTER_TURNS = DrawnOperation("geometric.QuarterTurns", draw_quarter_turns, turn_by_quarters)
 
 
 @dataclass(frozen=True)
@@ -197,7 +191,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             description="Left and right exchanged.",
             may_destroy="left from right: text, digits, hands, signs",
             source="torchvision RandomHorizontalFlip",
-            operation=Flip(),
+            operation=FixedOperation("geometric.Flip", partial(flip, sideways=True, upside_down=False)),
         ),
         Augmentation(
             name="vertical-flip",
@@ -207,7 +201,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             description="Top and bottom exchanged.",
             may_destroy="up from down: text, digits, scenes with a horizon",
             source="torchvision RandomVerticalFlip",
-            operation=Flip(sideways=False, upside_down=True),
+            operation=FixedOperation("geometric.Flip", partial(flip, sideways=False, upside_down=True)),
         ),
         Augmentation(
             name="half-turns",
@@ -217,7 +211,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             description="Turned upside down.",
             may_destroy="6 from 9, arrows, scenes with a horizon",
             source="orientations of Cohen and Welling 2016 (group p4)",
-            operation=Flip(upside_down=True),
+            operation=FixedOperation("geometric.Flip", partial(flip, sideways=True, upside_down=True)),
         ),
         Augmentation(
             name="quarter-turns",
@@ -227,7 +221,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             description="Turned by one, two or three quarters of a circle.",
             may_destroy="6 from 9, arrows, - from |",
             source="orientations of Cohen and Welling 2016 (group p4)",
-            operation=QuarterTurns(),
+            operation=QUARTER_TURNS,
         ),
         Augmentation(
             name="rotate-15",
@@ -285,7 +279,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             strength=f"turn 15°, size 0.8-1.2, shift 10 %, ratio {stretch[0]:.2f}-{stretch[1]:.2f}",
             probability=0.5,
             description=f"Like affine, and stretched: the ratio of width to height changes ({origin}).",
-            may_destroy="classes told by proportions: 0 from o, circle from ellipse",
+            may_destroy="classes defined by proportions: 0 from o, circle from ellipse",
             source="as affine; ratios of the data, or of torchvision's RandomResizedCrop",
             operation=Affine(degrees=15.0, scale=(0.8, 1.2), shift=0.1, stretch=stretch),
         ),
@@ -315,7 +309,7 @@ def entries(aspect_ratios: tuple[float, float] | None) -> tuple[Augmentation, ..
             strength="20-100 % of the area, ratio 3/4-4/3",
             probability=1.0,
             description="A part of the image, brought to full size.",
-            may_destroy="small objects, classes told by size",
+            may_destroy="small objects, classes defined by size",
             source="MoCo (He et al. 2020); torchvision's own default begins at 8 %",
             operation=ResizedCrop(scale=(0.2, 1.0)),
         ),

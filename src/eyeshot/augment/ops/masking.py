@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import Operation, Parameters, strengths_of
 from eyeshot.augment.ops.pixels import blend, inside_boxes
 from eyeshot.augment.random import random_bytes
 
@@ -24,21 +24,20 @@ is the colour of the paper on drawings and scans; or random values."""
 
 @dataclass(frozen=True)
 class Masking(Operation):
-    """An operation that hides a region. Subclasses draw the region's parameters and say where it is.
+    """An operation that hides a region.
 
     Attributes:
-        fill: what is put there.
+        name: its `kind`, as of a `DrawnOperation`.
+        fill: what the region is filled with.
+        draw_region: draws the region's parameters for one image of a shape. Strengths are the keywords of a
+            `functools.partial`.
+        region: which pixels those parameters hide in images of a shape, bool (n, 1, H, W); strengths likewise.
     """
 
-    fill: Fill = "black"
-
-    @abstractmethod
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Parameters of the region of one image."""
-
-    @abstractmethod
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """Which pixels are hidden, bool (n, 1, H, W)."""
+    name: str
+    fill: Fill
+    draw_region: Callable[[np.random.Generator, tuple[int, int]], Parameters]
+    region: Callable[[Mapping[str, Tensor], tuple[int, int]], Tensor]
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """The region, and random values where they are the fill."""
@@ -55,114 +54,13 @@ class Masking(Operation):
             return blend(parameters["noise"], images, region)
         return blend(fill_colours(images, self.fill), images, region)
 
+    def settings(self) -> dict[str, object]:
+        """The fill and the strengths by name."""
+        return {"fill": self.fill, **strengths_of(self.draw_region), **strengths_of(self.region)}
 
-@dataclass(frozen=True)
-class Erasing(Masking):
-    """A rectangle of random size, shape and place (Zhong et al. 2020), as torchvision draws it.
-
-    Attributes:
-        scale: least and greatest share of the area.
-        ratio: least and greatest ratio of height to width.
-    """
-
-    scale: tuple[float, float] = (0.02, 0.33)
-    ratio: tuple[float, float] = (0.3, 3.3)
-
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """The rectangle; empty when none fits in ten tries."""
-        rows, columns = shape
-        for _ in range(10):
-            area = rows * columns * random.uniform(*self.scale)
-            ratio = math.exp(random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
-            height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-            if height < rows and width < columns:
-                top = int(random.integers(0, rows - height + 1))
-                left = int(random.integers(0, columns - width + 1))
-                return {"box": np.array([top, left, top + height, left + width])}
-        return {"box": np.zeros(4, dtype=np.int64)}
-
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The rectangle."""
-        return inside_boxes(parameters["box"], *shape)
-
-
-@dataclass(frozen=True)
-class Cutout(Masking):
-    """A square whose centre is anywhere, cut off at the image's edges (DeVries and Taylor 2017).
-
-    Attributes:
-        side: of the square, as a share of the image's shorter side.
-    """
-
-    side: float = 0.5
-
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """The square."""
-        side = max(1, round(min(shape) * self.side))
-        top = int(random.integers(0, shape[0])) - side // 2
-        left = int(random.integers(0, shape[1])) - side // 2
-        return {"box": np.array([top, left, top + side, left + side])}
-
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The square."""
-        return inside_boxes(parameters["box"], *shape)
-
-
-@dataclass(frozen=True)
-class GridMask(Masking):
-    """Squares in a regular grid are hidden (Chen et al. 2020).
-
-    Attributes:
-        period: least and greatest distance of the squares, as a share of the image's shorter side.
-        kept: share of the period, down and across, that lies between the squares.
-    """
-
-    period: tuple[float, float] = (96 / 224, 1.0)
-    kept: float = 0.6
-
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Period and offsets of the grid in pixels."""
-        period = max(1, round(min(shape) * random.uniform(*self.period)))
-        offsets = random.integers(0, period, 2)
-        return {"period": period, "down": int(offsets[0]), "along": int(offsets[1])}
-
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The squares."""
-        period = parameters["period"].unsqueeze(1)
-        between = (period * self.kept).round()
-
-        def hidden(size: int, offset: Tensor) -> Tensor:
-            places = torch.arange(size, device=period.device) + offset.unsqueeze(1)
-            return places % period >= between
-
-        rows, columns = hidden(shape[0], parameters["down"]), hidden(shape[1], parameters["along"])
-        return (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
-
-
-@dataclass(frozen=True)
-class PatchMask(Masking):
-    """Random patches of a regular grid are hidden, as in masked pre-training (He et al. 2022).
-
-    Attributes:
-        patches: of the grid, down and across.
-        hidden: share of the patches.
-    """
-
-    patches: int = 14
-    hidden: float = 0.75
-
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Which patches are hidden."""
-        count = self.patches**2
-        order = random.permutation(count)
-        return {"patches": (order < round(count * self.hidden)).reshape(self.patches, self.patches)}
-
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The patches."""
-        patches = parameters["patches"]
-        down = torch.arange(shape[0], device=patches.device) * self.patches // shape[0]
-        along = torch.arange(shape[1], device=patches.device) * self.patches // shape[1]
-        return patches.index_select(1, down).index_select(2, along).unsqueeze(1)
+    def kind(self) -> str:
+        """The name."""
+        return self.name
 
 
 def fill_colours(images: Tensor, fill: Fill) -> Tensor:
@@ -176,67 +74,170 @@ def fill_colours(images: Tensor, fill: Fill) -> Tensor:
     return torch.full((1, 1, 1, 1), level, dtype=torch.uint8, device=images.device)
 
 
-@dataclass(frozen=True)
-class HideAndSeek(Masking):
-    """Each patch of a grid is hidden by an independent coin (Singh and Lee 2017).
+def erasing(
+    fill: Fill = "black", *, scale: tuple[float, float] = (0.02, 0.33), ratio: tuple[float, float] = (0.3, 3.3)
+) -> Masking:
+    """Hides a rectangle of random size, shape and place (Zhong et al. 2020), as torchvision draws it.
 
-    Attributes:
+    Args:
+        fill: what it is filled with.
+        scale: least and greatest share of the area.
+        ratio: least and greatest ratio of height to width.
+    """
+    return Masking("masking.Erasing", fill, partial(_draw_rectangle, scale=scale, ratio=ratio), _inside_box)
+
+
+def _draw_rectangle(
+    random: np.random.Generator, shape: tuple[int, int], *, scale: tuple[float, float], ratio: tuple[float, float]
+) -> Parameters:
+    """The rectangle; empty when none fits in ten tries."""
+    rows, columns = shape
+    for _ in range(10):
+        area = rows * columns * random.uniform(*scale)
+        drawn_ratio = math.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        height, width = round(math.sqrt(area * drawn_ratio)), round(math.sqrt(area / drawn_ratio))
+        if height < rows and width < columns:
+            top = int(random.integers(0, rows - height + 1))
+            left = int(random.integers(0, columns - width + 1))
+            return {"box": np.array([top, left, top + height, left + width])}
+    return {"box": np.zeros(4, dtype=np.int64)}
+
+
+def _inside_box(parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    return inside_boxes(parameters["box"], *shape)
+
+
+def cutout(fill: Fill = "black", *, side: float = 0.5) -> Masking:
+    """Hides a square whose centre is anywhere, cut off at the image's edges (DeVries and Taylor 2017).
+
+    Args:
+        fill: what it is filled with.
+        side: of the square, as a share of the image's shorter side.
+    """
+    return Masking("masking.Cutout", fill, partial(_draw_square, side=side), _inside_box)
+
+
+def _draw_square(random: np.random.Generator, shape: tuple[int, int], *, side: float) -> Parameters:
+    pixels = max(1, round(min(shape) * side))
+    top = int(random.integers(0, shape[0])) - pixels // 2
+    left = int(random.integers(0, shape[1])) - pixels // 2
+    return {"box": np.array([top, left, top + pixels, left + pixels])}
+
+
+def grid_mask(fill: Fill = "black", *, period: tuple[float, float] = (96 / 224, 1.0), kept: float = 0.6) -> Masking:
+    """Hides squares in a regular grid (Chen et al. 2020).
+
+    Args:
+        fill: what they are filled with.
+        period: least and greatest distance of the squares, as a share of the image's shorter side.
+        kept: share of the period, down and across, that lies between the squares.
+    """
+    return Masking("masking.GridMask", fill, partial(_draw_grid, period=period), partial(_grid_squares, kept=kept))
+
+
+def _draw_grid(random: np.random.Generator, shape: tuple[int, int], *, period: tuple[float, float]) -> Parameters:
+    """Period and offsets of the grid in pixels."""
+    pixels = max(1, round(min(shape) * random.uniform(*period)))
+    offsets = random.integers(0, pixels, 2)
+    return {"period": pixels, "down": int(offsets[0]), "along": int(offsets[1])}
+
+
+def _grid_squares(parameters: Mapping[str, Tensor], shape: tuple[int, int], *, kept: float) -> Tensor:
+    period = parameters["period"].unsqueeze(1)
+    between = (period * kept).round()
+
+    def hidden(size: int, offset: Tensor) -> Tensor:
+        places = torch.arange(size, device=period.device) + offset.unsqueeze(1)
+        return places % period >= between
+
+    rows, columns = hidden(shape[0], parameters["down"]), hidden(shape[1], parameters["along"])
+    return (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
+
+
+def patch_mask(fill: Fill = "black", *, patches: int = 14, hidden: float = 0.75) -> Masking:
+    """Hides random patches of a regular grid, as in masked pre-training (He et al. 2022).
+
+    Args:
+        fill: what they are filled with.
+        patches: of the grid, down and across.
+        hidden: share of the patches.
+    """
+    return Masking("masking.PatchMask", fill, partial(_draw_patches, patches=patches, hidden=hidden), _patches)
+
+
+def _draw_patches(random: np.random.Generator, shape: tuple[int, int], *, patches: int, hidden: float) -> Parameters:
+    """Which patches are hidden."""
+    count = patches**2
+    order = random.permutation(count)
+    return {"patches": (order < round(count * hidden)).reshape(patches, patches)}
+
+
+def _patches(parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    patches = parameters["patches"]
+    count = patches.shape[1]
+    down = torch.arange(shape[0], device=patches.device) * count // shape[0]
+    along = torch.arange(shape[1], device=patches.device) * count // shape[1]
+    return patches.index_select(1, down).index_select(2, along).unsqueeze(1)
+
+
+def hide_and_seek(fill: Fill = "black", *, grids: tuple[int, ...] = (4, 5, 7, 14), hidden: float = 0.5) -> Masking:
+    """Hides each patch of a grid by an independent coin (Singh and Lee 2017).
+
+    Args:
+        fill: what they are filled with.
         grids: patches down and across; each image takes one of these.
         hidden: probability of each patch.
     """
-
-    grids: tuple[int, ...] = (4, 5, 7, 14)
-    hidden: float = 0.5
-
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """The grid, and which patches are hidden."""
-        grid, most = self.grids[int(random.integers(len(self.grids)))], max(self.grids)
-        return {"grid": grid, "patches": random.random((most, most), dtype=np.float32) < self.hidden}
-
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The patches."""
-        patches, grid = parameters["patches"], parameters["grid"].unsqueeze(1)
-        down = torch.arange(shape[0], device=grid.device) * grid // shape[0]
-        along = torch.arange(shape[1], device=grid.device) * grid // shape[1]
-        rows = patches.gather(1, down.unsqueeze(2).expand(-1, -1, patches.shape[2]))
-        return rows.gather(2, along.unsqueeze(1).expand(-1, shape[0], -1)).unsqueeze(1)
+    return Masking("scattered.HideAndSeek", fill, partial(_draw_coins, grids=grids, hidden=hidden), _coin_patches)
 
 
-@dataclass(frozen=True)
-class CoarseDropout(Masking):
-    """Several small squares are hidden; they lie inside the image and may overlap.
+def _draw_coins(
+    random: np.random.Generator, shape: tuple[int, int], *, grids: tuple[int, ...], hidden: float
+) -> Parameters:
+    """The grid, and which patches are hidden."""
+    grid, most = grids[int(random.integers(len(grids)))], max(grids)
+    return {"grid": grid, "patches": random.random((most, most), dtype=np.float32) < hidden}
 
-    Attributes:
+
+def _coin_patches(parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    patches, grid = parameters["patches"], parameters["grid"].unsqueeze(1)
+    down = torch.arange(shape[0], device=grid.device) * grid // shape[0]
+    along = torch.arange(shape[1], device=grid.device) * grid // shape[1]
+    rows = patches.gather(1, down.unsqueeze(2).expand(-1, -1, patches.shape[2]))
+    return rows.gather(2, along.unsqueeze(1).expand(-1, shape[0], -1)).unsqueeze(1)
+
+
+def coarse_dropout(fill: Fill = "black", *, squares: int = 8, side: float = 1 / 8) -> Masking:
+    """Hides several small squares; they lie inside the image and may overlap.
+
+    Args:
+        fill: what they are filled with.
         squares: number of squares.
         side: of each square, as a share of the image's shorter side.
     """
+    draw_region = partial(_draw_corners, squares=squares, side=side)
+    return Masking("scattered.CoarseDropout", fill, draw_region, partial(_scattered_squares, side=side))
 
-    squares: int = 8
-    side: float = 1 / 8
 
-    def draw_region(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Upper left corners of the squares."""
-        side = self._pixels(shape)
-        corners = random.integers(0, [shape[0] - side + 1, shape[1] - side + 1], (self.squares, 2))
-        return {"corners": corners}
+def _draw_corners(random: np.random.Generator, shape: tuple[int, int], *, squares: int, side: float) -> Parameters:
+    """Upper left corners of the squares."""
+    pixels = max(1, round(min(shape) * side))
+    return {"corners": random.integers(0, [shape[0] - pixels + 1, shape[1] - pixels + 1], (squares, 2))}
 
-    def region(self, parameters: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
-        """The squares."""
-        side, corners = self._pixels(shape), parameters["corners"]
 
-        def within(size: int, first: Tensor) -> Tensor:
-            places = torch.arange(size, device=first.device) - first.unsqueeze(2)
-            return ((places >= 0) & (places < side)).float()
+def _scattered_squares(parameters: Mapping[str, Tensor], shape: tuple[int, int], *, side: float) -> Tensor:
+    pixels, corners = max(1, round(min(shape) * side)), parameters["corners"]
 
-        rows, columns = within(shape[0], corners[..., 0]), within(shape[1], corners[..., 1])
-        return (rows.transpose(1, 2) @ columns > 0).unsqueeze(1)
+    def within(size: int, first: Tensor) -> Tensor:
+        places = torch.arange(size, device=first.device) - first.unsqueeze(2)
+        return ((places >= 0) & (places < pixels)).float()
 
-    def _pixels(self, shape: tuple[int, int]) -> int:
-        return max(1, round(min(shape) * self.side))
+    rows, columns = within(shape[0], corners[..., 0]), within(shape[1], corners[..., 1])
+    return (rows.transpose(1, 2) @ columns > 0).unsqueeze(1)
 
 
 def entries() -> tuple[Augmentation, ...]:
-    """Parts hidden."""
+    """Augmentations that hide parts of the image."""
     return (
         Augmentation(
             name="erasing",
@@ -244,9 +245,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="2-33 % of the area, ratio 0.3-3.3, random values",
             probability=0.5,
             description="A rectangle filled with random values.",
-            may_destroy="classes told by one small part",
+            may_destroy="classes defined by one small part",
             source="Zhong et al. 2020; limits of torchvision RandomErasing",
-            operation=Erasing(fill="noise"),
+            operation=erasing(fill="noise"),
         ),
         Augmentation(
             name="cutout",
@@ -254,9 +255,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="a square of half the side, mean colour",
             probability=0.5,
             description="A square filled with the image's mean colour.",
-            may_destroy="classes told by one small part",
+            may_destroy="classes defined by one small part",
             source="DeVries and Taylor 2017 (16 of 32 pixels, CIFAR-10)",
-            operation=Cutout(fill="mean"),
+            operation=cutout(fill="mean"),
         ),
         Augmentation(
             name="grid-mask",
@@ -264,9 +265,9 @@ def entries() -> tuple[Augmentation, ...]:
             strength="squares of 0.4 at every 0.43-1 of the side, black",
             probability=0.5,
             description="Squares in a regular grid filled with black.",
-            may_destroy="classes told by small parts",
+            may_destroy="classes defined by small parts",
             source="Chen et al. 2020 (96 to 224 of 224 pixels, ratio 0.6)",
-            operation=GridMask(fill="black"),
+            operation=grid_mask(fill="black"),
         ),
         Augmentation(
             name="patch-mask",
@@ -276,17 +277,17 @@ def entries() -> tuple[Augmentation, ...]:
             description="Three of four patches hidden by the paper's own colour, as in masked pre-training.",
             may_destroy="fine shapes",
             source="masked autoencoders (He et al. 2022)",
-            operation=PatchMask(fill="border"),
+            operation=patch_mask(fill="border"),
         ),
         Augmentation(
             name="hide-and-seek",
             family="masking",
             strength="half of 4 x 4 to 14 x 14 patches, mean colour",
             probability=0.5,
-            description="Patches hidden by a coin each, in the image's mean colour.",
-            may_destroy="classes told by small parts",
+            description="Patches hidden by independent coins, filled with the image's mean colour.",
+            may_destroy="classes defined by small parts",
             source="Singh and Lee 2017 (patches of 16, 32, 44 and 56 of 224 pixels; the data's mean colour there)",
-            operation=HideAndSeek(fill="mean"),
+            operation=hide_and_seek(fill="mean"),
         ),
         Augmentation(
             name="coarse-dropout",
@@ -294,8 +295,8 @@ def entries() -> tuple[Augmentation, ...]:
             strength="8 squares of 1/8 of the side, black",
             probability=0.5,
             description="Several small squares filled with black.",
-            may_destroy="classes told by one small part",
+            may_destroy="classes defined by one small part",
             source="albumentations CoarseDropout (8 holes); the idea: DeVries and Taylor 2017",
-            operation=CoarseDropout(fill="black"),
+            operation=coarse_dropout(fill="black"),
         ),
     )

@@ -105,7 +105,7 @@ class Mosaic(Mixing):
     def mix(self, images: Tensor, partners: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """The mosaics."""
         count, channels, rows, columns = images.shape
-        # Shrunk once by averaging: quarters are about half as large, and sampling alone drops thin lines.
+        # Quarters are about half as large, and sampling alone drops thin lines: so shrink once by averaging.
         four = torch.cat([images.unsqueeze(1), partners], dim=1).view(-1, channels, rows, columns)
         small = halved(four.float())
         height, width = small.shape[2:]
@@ -141,7 +141,7 @@ def _mosaic_grid(parameters: Mapping[str, Tensor], shape: tuple[int, int], small
 
 
 def entries() -> tuple[Augmentation, ...]:
-    """Several images in one, with shares of their labels."""
+    """Mixtures of several images, with shares of their labels."""
     return (
         Augmentation(
             name="mixup",

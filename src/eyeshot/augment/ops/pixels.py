@@ -24,8 +24,8 @@ def per_image(values: Tensor) -> Tensor:
 def in_order(groups: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Images of several groups as one batch, each at the row that its group names.
 
-    Several times as fast as writing rows of bytes with `result[rows] = ...`. Reading with `index_select` is as much
-    faster than with `[rows]`.
+    This is several times as fast as writing rows of bytes with `result[rows] = ...`. `index_select` is faster than
+    `[rows]` by as much.
 
     Args:
         groups: row numbers, int64 (k,), and images (k, ...); together every row from 0 once.
@@ -37,15 +37,15 @@ def in_order(groups: list[tuple[Tensor, Tensor]]) -> Tensor:
     return images.index_select(0, rows.argsort())
 
 
-def with_rows(images: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-    """`images` with those at `rows`, int64 (k,), exchanged for the k `others`."""
+def with_rows(images: Tensor, rows: Tensor, replacements: Tensor) -> Tensor:
+    """`images` with those at `rows`, int64 (k,), replaced by the k `replacements`."""
     numbers = torch.arange(len(images), device=images.device)
-    numbers[rows] = torch.arange(len(images), len(images) + len(others), device=images.device)
-    return torch.cat([images, others]).index_select(0, numbers)
+    numbers[rows] = torch.arange(len(images), len(images) + len(replacements), device=images.device)
+    return torch.cat([images, replacements]).index_select(0, numbers)
 
 
 def at_least(images: Tensor, level: Tensor | int) -> Tensor:
-    """1 where uint8 images have `level` or more, else 0, as uint8."""
+    """Uint8 images: 1 where `images` have `level` or more, else 0."""
     # In place, and so in bytes: comparisons that give bools are not vectorised.
     return images.clone().ge_(level)
 
@@ -122,7 +122,7 @@ def blend(inside: Tensor, outside: Tensor, region: Tensor) -> Tensor:
 
 
 def halved(images: Tensor) -> Tensor:
-    """Float images (n, c, H, W) at half the size, each pixel the mean of those that it replaces."""
+    """Float images (n, c, H, W) at half the size; each pixel is the mean of those that it replaces."""
     height, width = images.shape[2:]
     if height % 2 or width % 2:
         return F.adaptive_avg_pool2d(images, (max(1, height // 2), max(1, width // 2)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eyeshot.augment.catalogue_entry import Augmentation
-from eyeshot.augment.operation import Operation, Parameters
+from eyeshot.augment.operation import DrawnOperation, Parameters
 from eyeshot.augment.ops.colour import brighten, contrast, equalizing_tables, saturate, sharpen, stretch
 from eyeshot.augment.ops.pixels import at_least, in_order, look_up, per_image, to_uint8, with_rows
 from eyeshot.augment.ops.warp import warp
@@ -185,98 +185,109 @@ CHAINED: dict[str, Range] = {
 }
 
 
-@dataclass(frozen=True)
-class TrivialAugment(Operation):
-    """One of 14 operations at one of 31 strengths (TrivialAugmentWide, Müller and Hutter 2021).
+def draw_trivial(random: np.random.Generator, shape: tuple[int, int], *, bins: int) -> Parameters:
+    """One of 14 operations at one of `bins` strengths (TrivialAugmentWide, Müller and Hutter 2021).
 
     Translations are in pixels, whatever the image's size, as in the paper.
+
+    Returns:
+        number of the `operation`, and its signed `magnitude`.
     """
-
-    bins: int = 31
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Number of the operation, and its signed magnitude."""
-        number, magnitude = draw_step(random, TRIVIAL, shape, lambda of: int(of.integers(self.bins)) / (self.bins - 1))
-        return {"operation": number, "magnitude": magnitude}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Applies each operation to the images that drew it."""
-        return apply_steps(images, parameters["operation"], parameters["magnitude"])
+    number, magnitude = draw_step(random, TRIVIAL, shape, lambda of: int(of.integers(bins)) / (bins - 1))
+    return {"operation": number, "magnitude": magnitude}
 
 
-@dataclass(frozen=True)
-class RandAugment(Operation):
-    """Several of 14 operations one after another, all at one strength (Cubuk et al. 2020).
+def apply_step(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Each operation applied to the images that drew it."""
+    return apply_steps(images, parameters["operation"], parameters["magnitude"])
 
-    Attributes:
+
+TRIVIAL_AUGMENT = DrawnOperation("policy.TrivialAugment", partial(draw_trivial, bins=31), apply_step)
+
+
+def draw_sequence(
+    random: np.random.Generator, shape: tuple[int, int], *, steps: int, magnitude: int, bins: int
+) -> Parameters:
+    """Several of 14 operations one after another, all at one strength (RandAugment, Cubuk et al. 2020).
+
+    Args:
+        random: where all choices come from.
+        shape: height and width of the image.
         steps: number of operations per image, drawn with repetition. N in the paper.
         magnitude: strength as one of `bins`, from 0. M in the paper.
         bins: number of strengths.
+
+    Returns:
+        numbers of the `operations` and their signed `magnitudes`, in order.
     """
-
-    steps: int = 2
-    magnitude: int = 9
-    bins: int = 31
-
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Numbers of the operations and their signed magnitudes, in order."""
-        share = self.magnitude / (self.bins - 1)
-        drawn = [draw_step(random, RANDOM, shape, lambda _: share) for _ in range(self.steps)]
-        numbers, magnitudes = zip(*drawn, strict=True)
-        return {"operations": np.array(numbers), "magnitudes": np.array(magnitudes, dtype=np.float32)}
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Applies the operations in order."""
-        for step in range(self.steps):
-            images = apply_steps(images, parameters["operations"][:, step], parameters["magnitudes"][:, step])
-        return images
+    share = magnitude / (bins - 1)
+    drawn = [draw_step(random, RANDOM, shape, lambda _: share) for _ in range(steps)]
+    numbers, magnitudes = zip(*drawn, strict=True)
+    return {"operations": np.array(numbers), "magnitudes": np.array(magnitudes, dtype=np.float32)}
 
 
-@dataclass(frozen=True)
-class AugMix(Operation):
-    """The image mixed with several chains of operations on it (Hendrycks et al. 2020), without the paper's loss.
+def apply_sequence(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """The operations applied in order."""
+    for step in range(parameters["operations"].shape[1]):
+        images = apply_steps(images, parameters["operations"][:, step], parameters["magnitudes"][:, step])
+    return images
 
-    All 13 operations take part, as in torchvision; the paper omits those that ImageNet-C is made of.
 
-    Attributes:
+RAND_AUGMENT = DrawnOperation(
+    "policy.RandAugment", partial(draw_sequence, steps=2, magnitude=9, bins=31), apply_sequence
+)
+
+
+def draw_chains(
+    random: np.random.Generator, shape: tuple[int, int], *, severity: int, chains: int, depth: int, alpha: float
+) -> Parameters:
+    """The image mixed with several chains of operations on it (AugMix, Hendrycks et al. 2020).
+
+    All 13 operations take part, as in torchvision; the paper omits those that ImageNet-C is made of. The paper's
+    consistency loss is left out.
+
+    Args:
+        random: where all choices come from.
+        shape: height and width of the image.
         severity: strengths come from the lowest `severity` of ten.
         chains: number of chains; each has one to `depth` operations.
         depth: greatest number of operations in a chain.
         alpha: parameters of the Beta distribution of the image's own weight, and of the Dirichlet distribution of
             the chains' weights in the rest.
+
+    Returns:
+        weights of the image (`own`) and of each chain (`weights`); numbers (-1 is no operation) and magnitudes of the
+        operations, (chains, depth).
     """
+    own = random.beta(alpha, alpha)
+    weights = random.dirichlet([alpha] * chains) * (1 - own)
+    numbers = np.full((chains, depth), -1)
+    magnitudes = np.zeros((chains, depth), dtype=np.float32)
+    for chain in range(chains):
+        for step in range(int(random.integers(1, depth + 1))):
+            numbers[chain, step], magnitudes[chain, step] = draw_step(
+                random, CHAINED, shape, lambda of: int(of.integers(severity)) / 9
+            )
+    return {"own": own, "weights": weights.astype(np.float32), "operations": numbers, "magnitudes": magnitudes}
 
-    severity: int = 3
-    chains: int = 3
-    depth: int = 3
-    alpha: float = 1.0
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
-        """Weight of the image and of each chain, and the chains; -1 is no operation."""
-        own = random.beta(self.alpha, self.alpha)
-        weights = random.dirichlet([self.alpha] * self.chains) * (1 - own)
-        numbers = np.full((self.chains, self.depth), -1)
-        magnitudes = np.zeros((self.chains, self.depth), dtype=np.float32)
-        for chain in range(self.chains):
-            for step in range(int(random.integers(1, self.depth + 1))):
-                numbers[chain, step], magnitudes[chain, step] = draw_step(
-                    random, CHAINED, shape, lambda of: int(of.integers(self.severity)) / 9
-                )
-        return {"own": own, "weights": weights.astype(np.float32), "operations": numbers, "magnitudes": magnitudes}
+def mix_chains(images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Runs the chains and mixes."""
+    chains, depth = parameters["operations"].shape[1:]
+    numbers, magnitudes = parameters["operations"].flatten(0, 1), parameters["magnitudes"].flatten(0, 1)
+    chained = images.repeat_interleave(chains, 0)
+    for step in range(depth):
+        rows = (numbers[:, step] >= 0).nonzero().squeeze(1)
+        changed = apply_steps(chained.index_select(0, rows), numbers[rows, step], magnitudes[rows, step])
+        chained = with_rows(chained, rows, changed)
+    chained = chained.view(len(images), chains, *images.shape[1:])
+    mixed = images * per_image(parameters["own"])
+    for chain in range(chains):
+        mixed.addcmul_(chained[:, chain].float(), per_image(parameters["weights"][:, chain]))
+    return to_uint8(mixed)
 
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Runs the chains and mixes."""
-        numbers, magnitudes = parameters["operations"].flatten(0, 1), parameters["magnitudes"].flatten(0, 1)
-        chained = images.repeat_interleave(self.chains, 0)
-        for step in range(self.depth):
-            rows = (numbers[:, step] >= 0).nonzero().squeeze(1)
-            changed = apply_steps(chained.index_select(0, rows), numbers[rows, step], magnitudes[rows, step])
-            chained = with_rows(chained, rows, changed)
-        chained = chained.view(len(images), self.chains, *images.shape[1:])
-        mixed = images * per_image(parameters["own"])
-        for chain in range(self.chains):
-            mixed.addcmul_(chained[:, chain].float(), per_image(parameters["weights"][:, chain]))
-        return to_uint8(mixed)
+
+AUGMIX = DrawnOperation("policy.AugMix", partial(draw_chains, severity=3, chains=3, depth=3, alpha=1.0), mix_chains)
 
 
 def entries() -> tuple[Augmentation, ...]:
@@ -290,7 +301,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="TrivialAugmentWide: the control to beat.",
             may_destroy="little; some shears and turns are strong",
             source="Müller and Hutter 2021; magnitudes of torchvision",
-            operation=TrivialAugment(),
+            operation=TRIVIAL_AUGMENT,
         ),
         Augmentation(
             name="rand-augment",
@@ -300,7 +311,7 @@ def entries() -> tuple[Augmentation, ...]:
             description="RandAugment: operations one after another, all at one strength.",
             may_destroy="little",
             source="Cubuk et al. 2020 (ImageNet, ResNet-50); magnitudes of torchvision",
-            operation=RandAugment(),
+            operation=RAND_AUGMENT,
         ),
         Augmentation(
             name="augmix",
@@ -310,6 +321,6 @@ def entries() -> tuple[Augmentation, ...]:
             description="AugMix: the image mixed with chains of weak operations; without the paper's loss.",
             may_destroy="little",
             source="Hendrycks et al. 2020; defaults of torchvision",
-            operation=AugMix(),
+            operation=AUGMIX,
         ),
     )

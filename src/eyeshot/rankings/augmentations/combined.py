@@ -226,7 +226,7 @@ def rank_combined(
     for candidate in candidates:
         if candidate.name in (CLEAN, IDENTITY):
             updated[candidate.name] = candidate.model_copy(update={"group": clean_group, "combined": 0.0})
-    return sorted((updated.get(one.name, one) for one in candidates), key=place_in_report), order
+    return sorted((updated.get(candidate.name, candidate) for candidate in candidates), key=place_in_report), order
 
 
 def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard) -> Order:
@@ -295,7 +295,7 @@ def _network_run(run: Trial, number: int, gains: Mapping[str, Gains], short: Swe
         log_loss=mean("log_loss"),
         log_loss_gain=loss,
         log_loss_interval=loss_ends,
-        post_training_coverage=mean("cover"),
+        post_training_coverage=mean("coverage"),
         post_training_coverage_gain=after,
         post_training_coverage_interval=after_ends,
         balance=mean("balance"),
@@ -351,16 +351,18 @@ def gains_of_runs(
         if run is None or not trained:
             continue
         pairs = list(zip(run.evaluations, run.reference, strict=True))
-        losses = np.stack([clean.log_loss - reading.log_loss for reading, clean in pairs])
+        losses = np.stack([clean.log_loss - evaluation.log_loss for evaluation, clean in pairs])
         put("log_loss", number, _image_gain(losses, val_halves))
-        probabilities = np.stack([np.exp(-reading.log_loss) - np.exp(-clean.log_loss) for reading, clean in pairs])
+        probabilities = np.stack(
+            [np.exp(-evaluation.log_loss) - np.exp(-clean.log_loss) for evaluation, clean in pairs]
+        )
         put("validation", number, _image_gain(probabilities, val_halves))
-        coverage = float(np.mean([reading.cover - clean.cover for reading, clean in pairs]))
-        over_halves = np.stack([reading.cover_halves - clean.cover_halves for reading, clean in pairs])
+        coverage = float(np.mean([evaluation.coverage - clean.coverage for evaluation, clean in pairs]))
+        over_halves = np.stack([evaluation.half_coverage - clean.half_coverage for evaluation, clean in pairs])
         chosen = over_halves[seed_of_halves(len(pairs), halves), np.arange(halves)]
         put("post_training_coverage", number, (coverage, chosen))
         if len(run.evaluations[0].hidden_right):
-            masked = np.stack([1.0 * reading.hidden_right - clean.hidden_right for reading, clean in pairs])
+            masked = np.stack([1.0 * evaluation.hidden_right - clean.hidden_right for evaluation, clean in pairs])
             put("half_masked", number, _image_gain(masked, val_halves))
     image, target = 1 / max(1, val_halves.shape[1]), 1 / max(1, targets)
     return {

@@ -64,7 +64,7 @@ class Tables:
         dataset: all images in their roles.
         val, target: image tables; `target` is `val` where there are no test images.
         baseline: rows of the dataset's images that train the baseline; empty for a pretrained model.
-        sources: rows of its images that views are made of.
+        sources: rows of its images that augmented samples are made of.
         more: further rows of its images that short runs train on, beside the sources.
         generated: made images, or None.
         notes: of the dataset, and what was left out.
@@ -112,7 +112,7 @@ class Data:
     Attributes:
         classes: C names.
         baseline: what the baseline trains on; None for a pretrained model.
-        sources: what views are made of.
+        sources: what augmented samples are made of.
         more: further clean training images, that short runs train on.
         val, target, generated: held-out, to be covered, made.
         skipped: (path, reason) of files that were left out.
@@ -153,7 +153,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
             few = sample_rows(images.take(baseline), BASELINE_IMAGES, seed=seed)
             notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
             baseline = baseline[few]
-    # Never more sources than target images: cover would saturate and tell nothing apart.
+    # Never more sources than target images: coverage would saturate and tell no candidates apart.
     count = min(settings.max_images, len(chosen_target), len(source_rows))
     sources = source_rows[sample_rows(images.take(source_rows), count, seed=seed)]
     rest = np.setdiff1d(source_rows, sources)
@@ -235,23 +235,24 @@ def decode_tables(
 
 def _leaks(target: Part, training: Sequence[Part]) -> str:
     """Which target images are also in training, in words; they are covered whatever an augmentation does."""
-    copy_of = _copies_in(target, training)
-    if not copy_of:
+    duplicate_of = _duplicates_in(target, training)
+    if not duplicate_of:
         return ""
-    row, other = next(iter(copy_of.items()))
+    row, other = next(iter(duplicate_of.items()))
     return (
-        f"{len(copy_of)} of {len(target)} target images are copies (also flipped or turned) of training images that "
-        f"are used here, as {target.ids[row]} of {other}: they are covered whatever is done. See eyeshot audit."
+        f"{len(duplicate_of)} of {len(target)} target images are duplicates (also flipped or turned) of training "
+        f"images that are used here, as {target.ids[row]} of {other}: they are covered whatever is done. "
+        "See eyeshot audit."
     )
 
 
-def _copies_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
+def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
     """Rows of `part` whose pixels, flipped or turned or not, are in the others, with the id of one such image."""
-    images = np.concatenate([np.asarray(one.pool.images) for one in (part, *others)])
-    keys = [key for one in (part, *others) for key in one.pool.keys]
+    pixels = np.concatenate([np.asarray(images.pool.images) for images in (part, *others)])
+    keys = [key for images in (part, *others) for key in images.pool.keys]
     used = ImageTable(pl.DataFrame({"content": keys}))
-    groups = copy_groups(used, Pixels(images, np.arange(len(keys)), tuple(keys), ()))
-    ids = [name for one in others for name in one.ids]
+    groups = copy_groups(used, Pixels(pixels, np.arange(len(keys)), tuple(keys), ()))
+    ids = [name for images in others for name in images.ids]
     there = dict(zip(groups[len(part) :].tolist(), ids, strict=True))
     return {row: there[group] for row, group in enumerate(groups[: len(part)].tolist()) if group in there}
 
@@ -261,8 +262,8 @@ def _enough(sources: Part, val: Part, target: Part) -> None:
     for name, part in (("target", target), ("held-out", val), ("source", sources)):
         if len(part) < needed:
             raise InputError(
-                f"Cover needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got {len(part)}. "
-                "Add images, or raise --max-images or --val-share."
+                f"The ranking needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got "
+                f"{len(part)}. Add images, or raise --max-images or --val-share."
             )
     if len(np.unique(sources.labels)) < 2:
         raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")

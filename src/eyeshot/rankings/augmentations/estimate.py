@@ -31,7 +31,7 @@ class Cost:
 
 
 def estimate(plan: Plan) -> Cost:
-    """Time one batch of the model and a few views of every candidate; takes a few seconds."""
+    """Time one batch of the model and a few samples of every candidate; takes a few seconds."""
     side, backbone = plan.backbone.geometry.size, plan.backbone
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
@@ -46,10 +46,10 @@ def estimate(plan: Plan) -> Cost:
         begin = time.perf_counter()
         make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
-        draws = samples_of((*plan.base, candidate), settings.samples_per_image)
-        augment_s += each * (draws * len(tables.sources) + len(tables.val))
+        samples = samples_of((*plan.base, candidate), settings.samples_per_image)
+        augment_s += each * (samples * len(tables.sources) + len(tables.val))
     stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
-    passed = plan.views + stored - (0 if settings.budget_s else len(tables.more))
+    passed = plan.n_samples + stored - (0 if settings.budget_s else len(tables.more))
     forward_s = forward * passed
     decode_s = stored / DECODE_PER_S
     score_s = (

@@ -31,7 +31,7 @@ PROBED_ON_CPU = 16
 QUICK_S = 1.0
 """A step that takes less is timed with the whole batch."""
 SPACE_S = 0.3
-"""Of an evaluation: a reference space and cover in it, for 600 images of each kind."""
+"""Of an evaluation: a reference space and coverage in it, for 600 images of each kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Evaluation:
         log_loss: float64 (n_val,), of each validation image, in nats, after temperature scaling.
         right: bool (n_val,)
         hidden_right: bool (n_val,), the same images with a half of each grey; empty where it was not asked.
-        cover: label-consistent coverage of the target by clean training images in the space of this state.
-        cover_halves: float64 (B,), the same on half-samples of both.
+        coverage: label-consistent coverage of the target by clean training images in the space of this state.
+        half_coverage: float64 (B,), the same on half-samples of both.
         balance: entropy of the mean prediction on the target over its maximum, 0-1.
         confidence: mean of the largest probability on the target.
     """
@@ -51,8 +51,8 @@ class Evaluation:
     log_loss: NDArray[np.float64]
     right: NDArray[np.bool_]
     hidden_right: NDArray[np.bool_]
-    cover: float
-    cover_halves: NDArray[np.float64]
+    coverage: float
+    half_coverage: NDArray[np.float64]
     balance: float
     confidence: float
 
@@ -73,8 +73,8 @@ class EvaluationFormat:
                 stored["log_loss"],
                 stored["right"],
                 stored["hidden_right"],
-                float(stored["cover"]),
-                stored["cover_halves"],
+                float(stored["coverage"]),
+                stored["half_coverage"],
                 float(stored["balance"]),
                 float(stored["confidence"]),
             )
@@ -109,7 +109,7 @@ class Evaluator:
 
 
 def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evaluation:
-    """Three or four forward passes, a new reference space, and cover in it.
+    """Three or four forward passes, a new reference space, and coverage in it.
 
     Args:
         evaluator: with what.
@@ -131,7 +131,7 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         raise ModelError("Features or probabilities are not finite after the run.")
     sources, target, clean = outputs[:3]
     space = fit_reference_space(sources.features, target.features, seed=evaluator.seed)
-    cover = measure_coverage(
+    coverage = measure_coverage(
         make_target(space.transform(target.features), halves=evaluator.halves),
         space.transform(sources.features)[:, None],
         evaluator.source_labels,
@@ -141,8 +141,8 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         scaled_log_loss(clean.probabilities, labels),
         clean.probabilities.argmax(1) == labels,
         outputs[3].probabilities.argmax(1) == labels if hidden else np.empty(0, bool),
-        cover.consistent_coverage,
-        cover.half_consistent,
+        coverage.consistent_coverage,
+        coverage.half_consistent,
         balance_of(target.probabilities),
         float(target.probabilities.max(axis=1).mean()),
     )
@@ -186,10 +186,10 @@ def scaled_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int6
 def fit_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """The temperature of least log loss, 0.05 to 20, for class scores (n, C)."""
     low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log: float(_log_loss(scores / np.exp(log), labels).mean()), bounds=(low, high), method="bounded"
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def balance_of(probabilities: NDArray[np.floating]) -> float:

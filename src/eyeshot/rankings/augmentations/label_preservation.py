@@ -41,7 +41,7 @@ class CleanProbe:
         judged_labels: int64 (n_val + n,), of the images that retention is judged on: the held-out ones and, since
             they are few, the sources, each by a head that was fitted without it (3 folds).
         judged_predicted: int64 (n_val + n,), what heads fitted on clean images say of these.
-        predict_views: features of views in the model's own space (n, D) -> class numbers, by the clean model.
+        predict_features: features in the model's own space (n, D) -> class numbers, by the clean model.
         clean_model_accuracy: of that model on the held-out images.
     """
 
@@ -54,7 +54,7 @@ class CleanProbe:
     probabilities: NDArray[np.float32]
     judged_labels: NDArray[np.int64]
     judged_predicted: NDArray[np.int64]
-    predict_views: Callable[[NDArray[np.floating]], NDArray[np.int64]]
+    predict_features: Callable[[NDArray[np.floating]], NDArray[np.int64]]
     clean_model_accuracy: float
 
     @property
@@ -96,10 +96,10 @@ class LabelPreservation:
     Attributes:
         affinity, relearnability, retention: overall.
         affinity_by_class, relearnability_by_class, retention_by_class: float64 (C,)
-        relearned: number of held-out views that were judged, for the interval.
-        probabilities_after: float32 (n_val, C), of clean held-out images by a head that saw clean images and views.
-        predicted_after: int64 (n_val + n,), classes given to the judged clean images by heads that saw the views.
-        relearn_true, relearn_predicted: classes of the judged held-out views, and what the head said.
+        relearned: number of held-out samples that were judged, for the interval.
+        probabilities_after: float32 (n_val, C), of clean held-out images by a head that saw clean images and samples.
+        predicted_after: int64 (n_val + n,), classes given to the judged clean images by heads that saw the samples.
+        relearn_true, relearn_predicted: classes of the judged held-out samples, and what the head said.
     """
 
     affinity: float | None
@@ -145,7 +145,7 @@ def fit_clean_probe(
         probabilities=probabilities,
         judged_labels=np.concatenate([held_out_labels, labels]),
         judged_predicted=np.concatenate([predicted, crossed]),
-        predict_views=predict,
+        predict_features=predict,
         clean_model_accuracy=model_accuracy,
     )
 
@@ -157,71 +157,71 @@ def folds_of(count: int) -> list[NDArray[np.bool_]]:
 
 def measure_label_preservation(
     clean: CleanProbe,
-    views: NDArray[np.float32],
-    view_labels: NDArray[np.floating] | NDArray[np.int64],
+    samples: NDArray[np.float32],
+    sample_labels: NDArray[np.floating] | NDArray[np.int64],
     *,
     owners: NDArray[np.int64],
-    held_out_views: NDArray[np.float32],
-    held_out_view_features: NDArray[np.floating],
-    held_out_view_labels: NDArray[np.int64],
+    held_out_samples: NDArray[np.float32],
+    held_out_sample_features: NDArray[np.floating],
+    held_out_sample_labels: NDArray[np.int64],
 ) -> LabelPreservation:
     """Score one candidate.
 
     Args:
         clean: the probe on clean images.
-        views: float32 (m, d), views of the sources in the reference space, all draws.
-        view_labels: int64 (m,), or float (m, C) where labels are mixed.
-        owners: int64 (m,), the source that each view was made of; -1 for made images, which have none.
-        held_out_views: float32 (r, d), views of held-out images, in the reference space.
-        held_out_view_features: (r, D), the same in the model's own space.
-        held_out_view_labels: int64 (r,), for mixtures the class of the larger part.
+        samples: float32 (m, d), of the sources in the reference space, all samples of each.
+        sample_labels: int64 (m,), or float (m, C) where labels are mixed.
+        owners: int64 (m,), the source that each sample was made of; -1 for made images, which have none.
+        held_out_samples: float32 (r, d), samples of held-out images, in the reference space.
+        held_out_sample_features: (r, D), the same in the model's own space.
+        held_out_sample_labels: int64 (r,), for mixtures the class of the larger part.
     """
     count = clean.class_count
-    alone = fit_head(views, view_labels, class_count=count)
-    soft = one_hot(view_labels, count)
+    alone = fit_head(samples, sample_labels, class_count=count)
+    soft = one_hot(sample_labels, count)
     everything = np.ones(len(clean.sources), bool)
-    probabilities_after = _fit_both(clean, everything, views, soft).predict_proba(clean.held_out)
+    probabilities_after = _fit_both(clean, everything, samples, soft).predict_proba(clean.held_out)
     crossed = np.empty(len(clean.sources), np.int64)
     for fold in folds_of(len(clean.sources)):
         kept = (owners < 0) | ~fold[owners]
-        crossed[fold] = _fit_both(clean, ~fold, views[kept], soft[kept]).predict(clean.sources[fold])
+        crossed[fold] = _fit_both(clean, ~fold, samples[kept], soft[kept]).predict(clean.sources[fold])
     predicted_after = np.concatenate([probabilities_after.argmax(axis=1).astype(np.int64), crossed])
     right_after = predicted_after == clean.judged_labels
     right_before = clean.judged_predicted == clean.judged_labels
-    relearn = alone.predict(held_out_views)
-    relearn_right = relearn == held_out_view_labels
-    affine_right = clean.predict_views(held_out_view_features) == held_out_view_labels
+    relearn = alone.predict(held_out_samples)
+    relearn_right = relearn == held_out_sample_labels
+    affine_right = clean.predict_features(held_out_sample_features) == held_out_sample_labels
     before = by_class(right_before, clean.judged_labels, count)
-    judged = len(held_out_views)
+    judged = len(held_out_samples)
     return LabelPreservation(
         affinity=float(affine_right.mean() / clean.clean_model_accuracy)
         if judged and clean.clean_model_accuracy > 0
         else None,
         relearnability=float(relearn_right.mean()) if judged else None,
         retention=float(right_after.mean() - right_before.mean()),
-        affinity_by_class=by_class(affine_right, held_out_view_labels, count),
-        relearnability_by_class=by_class(relearn_right, held_out_view_labels, count),
+        affinity_by_class=by_class(affine_right, held_out_sample_labels, count),
+        relearnability_by_class=by_class(relearn_right, held_out_sample_labels, count),
         retention_by_class=by_class(right_after, clean.judged_labels, count) - before,
         relearned=judged,
         probabilities_after=probabilities_after,
         predicted_after=predicted_after,
-        relearn_true=held_out_view_labels,
+        relearn_true=held_out_sample_labels,
         relearn_predicted=relearn,
     )
 
 
 def _fit_both(
-    clean: CleanProbe, chosen: NDArray[np.bool_], views: NDArray[np.float32], view_labels: NDArray[np.float32]
+    clean: CleanProbe, chosen: NDArray[np.bool_], samples: NDArray[np.float32], sample_labels: NDArray[np.float32]
 ) -> Head:
-    """A head on clean sources and views; both weigh the same, however many draws: training sees either as often."""
+    """A head on clean sources and samples; both weigh the same, since training sees either as often."""
     sources = clean.sources[chosen]
-    share = np.concatenate([np.full(len(cloud), 0.5 / max(1, len(cloud))) for cloud in (sources, views)])
+    share = np.concatenate([np.full(len(cloud), 0.5 / max(1, len(cloud))) for cloud in (sources, samples)])
     return fit_head(
-        np.concatenate([sources, views]),
-        np.concatenate([one_hot(clean.labels[chosen], clean.class_count), view_labels]),
+        np.concatenate([sources, samples]),
+        np.concatenate([one_hot(clean.labels[chosen], clean.class_count), sample_labels]),
         class_count=clean.class_count,
         sample_weights=share * len(share),
-        # The ridge of the clean head: with views that change nothing, the same head comes out.
+        # The ridge of the clean head: with samples that change nothing, the same head comes out.
         penalty=len(share) / max(1, len(sources)),
     )
 

@@ -44,11 +44,11 @@ class Plan:
     notes: list[str]
 
     @property
-    def views(self) -> int:
-        """Augmented images that will go through the model, held-out views included."""
+    def n_samples(self) -> int:
+        """Augmented samples that will go through the model, those of held-out images included."""
         held_out = len(self.tables.val)
-        draws = [samples_of((*self.base, one), self.settings.samples_per_image) for one in self.candidates]
-        return sum(draw * len(self.tables.sources) + held_out for draw in draws)
+        counts = [samples_of((*self.base, candidate), self.settings.samples_per_image) for candidate in self.candidates]
+        return sum(count * len(self.tables.sources) + held_out for count in counts)
 
 
 @gpu_errors_told()
@@ -94,8 +94,8 @@ def prepare(
         interpolation=settings.interpolation,
         fit=settings.fit,
     )
-    for one in (*base, *augmentations(*settings.candidates)):
-        check_augmentation(one, backbone.geometry.size)
+    for candidate in (*base, *augmentations(*settings.candidates)):
+        check_augmentation(candidate, backbone.geometry.size)
     progress = progress or SILENT
     dataset = (
         train
@@ -106,21 +106,21 @@ def prepare(
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
         *tables.notes,
-        f"model: {backbone.name}{reason}; {backbone.reason}",
+        f"model: {backbone.name}{reason}" + (f"; {backbone.reason}" if backbone.reason else ""),
         f"device: {device} ({device_reason})",
         *left_out,
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
     if settings.budget_s or settings.full_train:
-        trained = [one for one in candidates if one.family != "control"]
-        read = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
+        trained = [candidate for candidate in candidates if candidate.family != "control"]
+        evaluated = len(tables.sources) + len(tables.target) + 2 * len(tables.val)
         costs, batch_size = probe_costs(
             backbone,
             trained,
             base=base,
             class_count=len(tables.train.classes),
-            evaluated_images=read,
+            evaluated_images=evaluated,
             settings=run_settings,
             device=str(device),
             batch_size=settings.batch_size,
@@ -175,7 +175,7 @@ def _choose_candidates(
     low, high = np.percentile(ratios, ASPECT_PERCENTILES)
     asked = augmentations(*settings.candidates, aspect_ratios=(float(low), float(high)))
     controls = augmentations("control")
-    names = {one.name for one in base}
-    chosen = tuple(one for one in asked if one.family != "control" and one.name not in names)
-    notes = [f"{one.name} is the base: no candidate." for one in asked if one.name in names]
+    names = {augmentation.name for augmentation in base}
+    chosen = tuple(candidate for candidate in asked if candidate.family != "control" and candidate.name not in names)
+    notes = [f"{own.name} is the baseline augmentation: no candidate." for own in asked if own.name in names]
     return (*chosen, *controls), notes

@@ -83,9 +83,12 @@ def rank_by_coverage(
     return sorted(candidates, key=place_in_report), "nearest_distance" if by_distance else "coverage_gain"
 
 
-def place_in_report(candidate: Candidate) -> tuple[int, int]:
-    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls."""
-    return get_args(Role).index(candidate.role), candidate.rank or 0
+def place_in_report(candidate: Candidate) -> tuple[int, bool, int]:
+    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls.
+
+    Those without a rank come last in their role: they had no short run.
+    """
+    return get_args(Role).index(candidate.role), candidate.rank is None, candidate.rank or 0
 
 
 def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:
@@ -96,7 +99,8 @@ def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDA
         over_halves: (B, K), the same on the half-samples, paired.
 
     Returns:
-        order: int64 (K,), positions from first to last.
+        order: int64 (K,), positions from first to last: by group, and by gain within a group. A candidate with a wide
+            interval may be in an earlier group than one with a larger gain, and then ranks before it.
         groups: int64 (K,), of indistinguishable candidates; 1 holds those that may be the best.
         beats: bool (K,), better than clean beyond noise, for all candidates at once.
         clean_group: the group of clean.
@@ -117,7 +121,7 @@ def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDA
             tied &= left != count  # clean was beaten, so it is not among the best
         groups[left[tied]] = number
         number += 1
-    order = np.argsort(-gains, kind="stable")
+    order = np.lexsort((-gains, groups[:count]))
     return order.astype(np.int64), groups[:count], beats, int(groups[count])
 
 
@@ -163,7 +167,7 @@ def critical_value(scaled: NDArray[np.float64]) -> float:
     """95 % quantile of the largest of m normal variables, correlated as these columns are over the half-samples.
 
     Drawn by the Gaussian multiplier bootstrap: Chernozhukov, Chetverikov and Kato, Annals of Statistics 41 (2013),
-    p. 2786. The largest column of the half-samples themselves would not do: a candidate that reaches single images
+    p. 2786. The largest column of the half-samples themselves would not do: a candidate that covers single images
     has rare, huge standardised values, which made every other candidate tie with clean.
 
     Args:

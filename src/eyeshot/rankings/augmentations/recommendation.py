@@ -152,11 +152,12 @@ def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order
     """The first of the ranking where it clearly beats clean; else the control, and the sentence that says so.
 
     If no candidate covers any target image, distance alone is not enough to recommend one: only coverage after
-    training is.
+    training is, of a short run long enough to say something.
     """
     best = next((candidate for candidate in candidates if candidate.role == "ranked"), None)
     if best is not None and best.beats_clean:
-        after = None if best.run is None else best.run.post_training_coverage_interval
+        long_enough = best.run is not None and best.run.steps >= LEAST_STEPS
+        after = best.run.post_training_coverage_interval if best.run is not None and long_enough else None
         weight = 1.0 if order is None else order.weight
         if ranked_by == "coverage_gain" or weight < HALF or (after is not None and after[0] > 0):
             return best.name, ""

@@ -90,7 +90,8 @@ def run_ranking(
     data, repeats = without_repeats(data)
     mark = lap("decode", mark)
     backbone, baseline_head, baseline_accuracy, baseline_notes = trained_backbone(plan, data, progress, command)
-    notes = [*plan.notes, *data.notes, *repeats, *baseline_notes]
+    # Both the plan and its images carry the notes of the dataset.
+    notes = list(dict.fromkeys([*plan.notes, *data.notes, *repeats, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
     context = make_context(plan, data, bank, baseline_head, progress)
@@ -169,12 +170,12 @@ def run_ranking(
     if chosen.full_train:
         more["full_training"] = train_fully(plan, ranking, progress=progress, command=command)
         mark = lap("full training", mark)
-    found = report(ranking, **more)
+    ranked_report = report(ranking, **more)
     drawn, map_notes = draw_map(
         context,
         measured,
         ranking,
-        advice=found.advice,
+        advice=ranked_report.advice,
         wanted=chosen.plot,
         shown=chosen.projections,
         images=chosen.images,
@@ -182,14 +183,14 @@ def run_ranking(
     )
     pictures = take_pictures(context, plan.candidates, uncovered) if chosen.images else Pictures()
     lap("map", mark)
-    found = found.model_copy(
+    ranked_report = ranked_report.model_copy(
         update={
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
             "notes": [*notes, *map_notes],
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
-    return AugmentationRanking(found, drawn, pictures)
+    return AugmentationRanking(ranked_report, drawn, pictures)
 
 
 def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:

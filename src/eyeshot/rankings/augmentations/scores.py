@@ -107,9 +107,9 @@ def measure(context: EvalContext, candidate: Augmentation) -> AugmentationScores
         succeeded,
         sample_labels,
         owners=owners,
-        held_out_views=context.space.transform(features)[success],
-        held_out_view_features=features[success].astype(np.float32),
-        held_out_view_labels=val_labels[success],
+        held_out_samples=context.space.transform(features)[success],
+        held_out_sample_features=features[success].astype(np.float32),
+        held_out_sample_labels=val_labels[success],
     )
     context.score_s += time.perf_counter() - begin
     return AugmentationScores(
@@ -146,9 +146,9 @@ def measure_generated(context: EvalContext, generated: Part) -> AugmentationScor
         points,
         generated.labels,
         owners=np.full(len(points), -1),
-        held_out_views=points[judged],
-        held_out_view_features=features[judged].astype(np.float32),
-        held_out_view_labels=generated.labels[judged],
+        held_out_samples=points[judged],
+        held_out_sample_features=features[judged].astype(np.float32),
+        held_out_sample_labels=generated.labels[judged],
     )
     if len(np.unique(generated.labels[~judged])) < 2:
         labels = replace(labels, relearnability=None, relearned=0)

@@ -82,7 +82,7 @@ def coverage_by_clean(
     target: NDArray[np.float32],
     random: np.random.Generator,
 ) -> tuple[CoverageScores, CoverageScores]:
-    """Cover of the target and of held-out images by clean sources, at equal counts."""
+    """Coverage of the target and of held-out images by clean sources, at equal counts."""
     count = min(len(held_out), len(target))
     if count <= NEIGHBOURS:
         raise ValueError(f"count must be over {NEIGHBOURS}, got {count}")

@@ -25,19 +25,19 @@ def choose(budget_s: float, **changes: Any) -> tuple[dict[str, list[str]], list[
         "order": backwards, "budget_s": budget_s, "costs": COSTS, "head_stage": False, "size": 224,
         "state_bytes": 1, "free_bytes": 10**12,
     }  # fmt: skip
-    return choose_entering({"ranked": NAMES[:30], "harder": NAMES[30:]}, **(usual | changes))
+    return choose_entering({"ranked": NAMES[:30], "regulariser": NAMES[30:]}, **(usual | changes))
 
 
 @pytest.mark.parametrize("head_stage", [True, False])
 def test_with_enough_time_all_are_trained_first_to_last(head_stage: bool) -> None:
     chosen, notes = choose(budget_for([30, 10], COSTS) * 1.05, head_stage=head_stage)
-    assert chosen == {"ranked": sorted(NAMES[:30], reverse=True), "harder": sorted(NAMES[30:], reverse=True)}
+    assert chosen == {"ranked": sorted(NAMES[:30], reverse=True), "regulariser": sorted(NAMES[30:], reverse=True)}
     assert notes == []
 
 
 def test_after_linear_probes_the_better_ones_get_eight_steps_from_two_seeds() -> None:
     chosen, (note,) = choose(600, head_stage=True)
-    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "harder": 5}
+    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "regulariser": 5}
     assert chosen["ranked"] == sorted(NAMES[:30], reverse=True)[:15]
     # 2 x 41 x 2 x (8 x 0.6 + 2) = 1115 s for all, and a reserve.
     assert note == (
@@ -48,7 +48,7 @@ def test_after_linear_probes_the_better_ones_get_eight_steps_from_two_seeds() ->
 
 def test_without_probes_the_better_ones_by_coverage_get_at_least_a_step() -> None:
     chosen, (note,) = choose(120)
-    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "harder": 5}
+    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "regulariser": 5}
     assert "20 of 40 candidates, the first ones by coverage, since --budget 2m holds no more" in note
 
 
@@ -72,7 +72,7 @@ def test_at_a_small_size_no_smaller_one_is_named() -> None:
 
 def test_where_the_disk_is_short_fewer_are_trained() -> None:
     chosen, (note,) = choose(1e6, state_bytes=10**9, free_bytes=100 * 10**9)
-    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "harder": 5}
+    assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "regulariser": 5}
     assert note == "Short runs: 20 of 40 candidates, the first ones by coverage, since disk space is short."
 
 

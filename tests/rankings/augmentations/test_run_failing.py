@@ -68,7 +68,7 @@ def test_a_candidate_whose_training_fails_says_so_and_the_others_go_on(
 
 
 @pytest.mark.parametrize("error", [FULL, DIVERGED])
-def test_where_clean_training_fails_the_ranking_by_cover_stands(
+def test_where_clean_training_fails_the_ranking_by_coverage_stands(
     rerun: Callable[..., AugmentationRanking], first: AugmentationRanking, monkeypatch, tmp_path: Path, error: Exception
 ):
     failing("clean", error, monkeypatch=monkeypatch)
@@ -77,7 +77,7 @@ def test_where_clean_training_fails_the_ranking_by_cover_stands(
     report = result.report
     assert calls.count("evaluate") == 0
     assert any("Short runs ended, since clean training failed" in note for note in report.notes)
-    assert any("ranking by cover stands" in note for note in report.notes)
+    assert any("ranking by coverage stands" in note for note in report.notes)
     assert report.order is None
     assert report.candidates == first.report.candidates
     assert report.advice == first.report.advice
@@ -91,11 +91,11 @@ def test_a_lost_gpu_in_short_runs_is_no_matter_of_one_candidate(rerun: Callable[
         rerun(budget_s=BUDGET_S)
     monkeypatch.undo()
     with counted_clock():
-        found = rerun(budget_s=BUDGET_S).report
-    assert found.candidate("mirror").run.ended is None
+        report = rerun(budget_s=BUDGET_S).report
+    assert report.candidate("mirror").run.ended is None
 
 
-def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
+def test_a_lost_gpu_is_reported_by_the_ranking_and_by_train_and_what_was_computed_is_kept(
     world: World, first: AugmentationRanking, tmp_path: Path, monkeypatch
 ):
     usual, calls = feature_bank.extract, []
@@ -124,7 +124,7 @@ def test_a_lost_gpu_is_told_by_cover_and_by_train_and_what_was_computed_is_kept(
         train_folder(plan)
 
 
-def test_features_in_smaller_batches_are_told_in_a_note(
+def test_features_in_smaller_batches_are_reported_in_a_note(
     world: World, first: AugmentationRanking, tmp_path: Path, monkeypatch
 ):
     usual = feature_bank.extract
@@ -138,10 +138,12 @@ def test_features_in_smaller_batches_are_told_in_a_note(
     report = run(world, tmp_path).report
     assert "features: batches of 16, since cpu has no room for more." in report.notes
     assert not any("no room" in note for note in first.report.notes)
-    assert [one.name for one in report.of("ranked")] == [one.name for one in first.report.of("ranked")]
+    assert [candidate.name for candidate in report.of("ranked")] == [
+        candidate.name for candidate in first.report.of("ranked")
+    ]
 
 
-def test_readings_are_in_the_batches_that_features_fitted_in(
+def test_evaluations_are_in_the_batches_that_features_fitted_in(
     rerun: Callable[..., AugmentationRanking], world: World, tmp_path: Path, monkeypatch
 ):
     usual, sizes = feature_bank.extract, []
@@ -164,7 +166,7 @@ def test_readings_are_in_the_batches_that_features_fitted_in(
     assert set(sizes) == {16}
 
 
-def test_steps_in_smaller_batches_are_told_in_a_note(world: World, tmp_path: Path, monkeypatch):
+def test_steps_in_smaller_batches_are_reported_in_a_note(world: World, tmp_path: Path, monkeypatch):
     usual, sizes = evaluate.TrainingRun, []
 
     def narrow(*arguments, config, **options):
@@ -182,7 +184,7 @@ def test_steps_in_smaller_batches_are_told_in_a_note(world: World, tmp_path: Pat
     assert "short runs: batches of 8, since cpu has no room for more." in plan.notes
 
 
-def test_no_room_for_two_images_is_told_before_the_long_work(world: World, tmp_path: Path, monkeypatch):
+def test_no_room_for_two_images_is_reported_before_the_long_work(world: World, tmp_path: Path, monkeypatch):
     def full(*arguments, **options):
         raise FULL
 
@@ -197,7 +199,7 @@ def test_where_no_candidate_keeps_labels_nothing_is_trained(rerun: Callable[...,
     (tmp_path / "black.py").write_text("def black(image):\n    return image * 0\n", encoding="utf-8")
     with counted_clock() as calls:
         report = rerun(candidates=(f"{tmp_path / 'black.py'}:black",), budget_s=BUDGET_S).report
-    assert "custom" in [one.family for one in report.of("label-breaking")]
+    assert "custom" in [candidate.family for candidate in report.of("label-breaking")]
     assert report.of("ranked") == report.of("regulariser") == []
     assert calls == []
     assert report.order is None

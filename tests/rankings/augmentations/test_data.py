@@ -82,14 +82,14 @@ def test_images_are_used_for_one_thing_alone(train: Path, test: Path, tmp_path: 
     assert all(parts)
 
 
-def test_the_baseline_trains_on_one_half_and_views_come_from_the_other(train: Path, test: Path, tmp_path: Path):
+def test_the_baseline_trains_on_one_half_and_samples_come_from_the_other(train: Path, test: Path, tmp_path: Path):
     tables = read(train, tmp_path, test=test, from_scratch=True)
     assert len(tables.baseline) == 48
     assert np.bincount(tables.train.labels[tables.baseline]).tolist() == [16, 16, 16]
     assert len(tables.sources) + len(tables.more) == 48
 
 
-def test_a_pretrained_model_leaves_all_training_images_to_views(train: Path, test: Path, tmp_path: Path):
+def test_a_pretrained_model_leaves_all_training_images_to_samples(train: Path, test: Path, tmp_path: Path):
     tables = read(train, tmp_path, test=test)
     assert len(tables.baseline) == 0
     assert len(tables.sources) + len(tables.more) == 96
@@ -259,7 +259,7 @@ def test_labels_can_come_from_a_csv(train: Path, test: Path, tmp_path: Path):
     assert by_csv.notes
 
 
-def test_generated_images_are_at_most_as_many_as_views(train: Path, test: Path, tmp_path: Path):
+def test_generated_images_are_at_most_as_many_as_samples(train: Path, test: Path, tmp_path: Path):
     made = write_many(tmp_path / "made", 100, first=2000, classes=("a", "b"))
     tables = read(train, tmp_path, test=test, generated=made, max_images=20, samples_per_image=3)
     assert len(tables.generated) == 60

@@ -114,7 +114,9 @@ def test_features_of_a_killed_run_are_not_computed_again(
 
 
 def rows_of(result: AugmentationRanking) -> int:
-    """How many features a whole run computes: of clean images, and of views of sources and held-out images."""
+    """How many features a whole run computes: of clean images, and of samples of sources and held-out images."""
     report = result.report
     clean = report.n_sources + report.n_target_used + report.n_val_used
-    return clean + sum(report.n_sources * one.samples_per_image + report.n_val_used for one in report.candidates)
+    return clean + sum(
+        report.n_sources * candidate.samples_per_image + report.n_val_used for candidate in report.candidates
+    )

@@ -1,4 +1,4 @@
-"""The figures of the README: one table, between two marks, that tests recompute from the committed CSV files."""
+"""The figures of docs/evidence.md: one table, between two marks, that tests recompute from the committed CSV files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER = (
 )
 
 
-def readme_table(judged: Sequence[Judged]) -> str:
+def evidence_table(judged: Sequence[Judged]) -> str:
     """Markdown of all situations that have scores."""
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
     tasks = ranked_by_situation(judged)

@@ -1,4 +1,4 @@
-"""What people decided is used: the manifest, the team's split, and copies of the target in training are told."""
+"""What people decided is used: decisions, the team's split; copies of the target in training are reported."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from eyeshot.rankings.augmentations.confirm import confirm
-from test_cover_data import picture, read, read_and_decode, test, train, write  # noqa: F401
+from test_data import picture, read, read_and_decode, test, train, write  # noqa: F401
 
 from eyeshot.core import SILENT
 from eyeshot.core.errors import EyeshotError, InputError
 from eyeshot.data import DecisionLog, Split, decide, load_dataset, read_images
 from eyeshot.rankings import prepare
+from eyeshot.rankings.augmentations.full_training import train_fully
 from eyeshot.rankings.augmentations.settings import RankingSettings
 from eyeshot.sweep import Costs
 
@@ -46,10 +46,10 @@ def test_images_that_were_left_out_or_relabelled_are_so_in_the_run(train, test, 
     assert any("2 of 120 images left out, 80 under another label (2 decisions)" in note for note in tables.notes)
 
 
-def test_decisions_that_leave_one_class_are_told(train, test, tmp_path: Path):  # noqa: F811
+def test_decisions_that_leave_one_class_are_reported(train, test, tmp_path: Path):  # noqa: F811
     log = DecisionLog(tmp_path / "decisions.jsonl")
     log.append([decide("merge-classes", classes=["a", "b", "c"], label="all", author="ann")])
-    with pytest.raises(InputError, match="--no-manifest"):
+    with pytest.raises(InputError, match="--no-decisions"):
         read(train, tmp_path, test=test, decisions=log.file)
 
 
@@ -66,7 +66,7 @@ def test_the_split_of_the_team_validates_and_a_folder_of_ones_own_goes_before_it
     assert (own.n_train, own.n_val) == (120, 30)
 
 
-def test_images_that_came_after_the_split_are_told_and_not_used(train, test, tmp_path: Path):  # noqa: F811
+def test_images_that_came_after_the_split_are_reported_and_not_used(train, test, tmp_path: Path):  # noqa: F811
     tables = read(train, tmp_path, test=test, split=split_of(train, tmp_path / "split.json", skip=10))
     assert tables.n_train + tables.n_val == 110
     assert any(note.startswith("10 images came after the split") for note in tables.notes)
@@ -85,21 +85,21 @@ def test_a_split_without_validation_images_is_refused(train, test, tmp_path: Pat
         read(train, tmp_path, test=test, split=split, fold=1)
 
 
-def test_target_images_that_are_in_training_are_told_flipped_ones_too(train, test, tmp_path: Path):  # noqa: F811
+def test_target_images_that_are_in_training_are_reported_flipped_ones_too(train, test, tmp_path: Path):  # noqa: F811
     for number in range(120):
         if number % 30 == 0:
             write(np.fliplr(picture(number)), test / f"leak{number}.png")
     _, data = read_and_decode(train, tmp_path, test=test, val_share=0.1)
     used = {Path(name).stem for part in (data.sources, data.more) for name in part.ids}
     leaking = {name for name in data.target.ids if name.startswith("leak") and name[4:-4] in used}
-    (note,) = [note for note in data.notes if "target images are copies" in note]
+    (note,) = [note for note in data.notes if "target images are duplicates" in note]
     assert note.startswith(f"{len(leaking)} of 44 target images")
     assert len(leaking) >= 2
 
 
 def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F811
     _, data = read_and_decode(train, tmp_path, test=test)
-    assert not any("target images are copies" in note for note in data.notes)
+    assert not any("target images are duplicates" in note for note in data.notes)
 
 
 def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test, tmp_path: Path, monkeypatch):  # noqa: F811
@@ -110,7 +110,7 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
     log.append([decide("drop", [key], author="ann") for key in dropped])
     settings = RankingSettings(
         test=test, decisions=log.file, split=split_of(train, tmp_path / "split.json"), model="test_resnet",
-        from_scratch=True, size=32, candidates=("invert",), budget_s=0, confirm=1,
+        from_scratch=True, size=32, candidates=("invert",), budget_s=0, full_train=1,
     )  # fmt: skip
     monkeypatch.setattr("eyeshot.rankings.augmentations.plan.probe_costs", lambda *_, **__: (Costs(1.0, 1.0), 8))
     plan = prepare(train, settings, cache=tmp_path / "cache")
@@ -125,9 +125,9 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
         raise Trained
 
     monkeypatch.setattr("eyeshot.training.folders.train", first_training)
-    judged = SimpleNamespace(candidates=[SimpleNamespace(name="invert", role="ranked")])
+    candidates = [SimpleNamespace(name="invert", role="ranked")]
     with pytest.raises(Trained):
-        confirm(plan, judged, progress=SILENT, command="")  # type: ignore[arg-type]
+        train_fully(plan, candidates, progress=SILENT, command="")  # type: ignore[arg-type]
     ((trains, validates, count),) = trained
     kept = {Path(name).stem: key for name, key in zip(table.ids, table.contents, strict=True) if key not in dropped}
     assert validates == {key for stem, key in kept.items() if int(stem) % 3 == 0}
@@ -147,7 +147,7 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
         ({"fold": 1}, "--fold 1 needs a split"),
         ({"val_share": 0.95}, "at most 0.9, got 0.95"),
         ({"candidates": ("no-such",)}, "no-such"),
-        ({"base": "mixup"}, "--base must leave each image its one label"),
+        ({"baseline_aug": "mixup"}, "--baseline-aug must leave each image its one label"),
         ({"model": "test_resnet", "weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
     ],
 )

@@ -79,7 +79,7 @@ def test_shuffled_gains_say_nothing_and_the_words_say_so():
     assert "The advice differs: " in table.words
 
 
-def test_rows_stand_by_their_mean_place_and_harder_ones_behind():
+def test_rows_stand_by_their_mean_place_and_regularisers_behind():
     one = report("one", {"invert": 3, "mirror": 2, "grey": 1, "mixup": 9, "half-turns": 8}, mixup="regulariser",
                  half_turns="label-breaking")  # fmt: skip
     two = report("two", {"invert": 2, "mirror": 4, "grey": 3, "mixup": 9, "jpeg": 1}, mixup="regulariser")
@@ -105,7 +105,7 @@ def test_gains_that_do_not_vary_have_no_correlation():
     assert (table.pairs[0].spearman, table.pairs[0].interval) == (None, None)
 
 
-def test_sizes_that_differ_are_told():
+def test_sizes_that_differ_are_reported():
     same = compare(report("one", gains(0)), report("two", gains(1)))
     other = compare(report("one", gains(0), size=160), report("two", gains(1), size=224))
     assert "Image sizes" not in same.words

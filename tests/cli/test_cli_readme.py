@@ -1,0 +1,112 @@
+"""The README as a new user follows it: its commands in order, in one folder, and its Python example as it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Eyeshot
+from PIL import ImageOps
+
+from labelled_pictures import COLOURS, picture, write_pictures
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for block in re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    for line in block.splitlines()
+]
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL = "resnet18.a1_in1k"
+TEST_IMAGES = 20
+QUICK = {
+    "rank": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
+    "train": ("--size", "32", "--epochs", "1"),
+}
+"""Added to the README's words, so that it takes seconds."""
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the hub with weights of the README's model: random ones, since nothing is downloaded here."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("hub")
+    repository = folder / f"models--timm--{MODEL}"
+    snapshot = repository / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123abc")
+    torch.manual_seed(0)
+    save_file(timm.create_model(MODEL.partition(".")[0], pretrained=False).state_dict(), snapshot / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def project(eyeshot: Eyeshot, hub: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Eyeshot:
+    """The command line in a folder laid out as the README says: train/ with class folders, and test/."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
+    write_pictures(Path("train"))
+    Path("test").mkdir()
+    for number in range(TEST_IMAGES):
+        ImageOps.invert(picture(COLOURS["red"], 9000 + number)).save(Path("test", f"{number:02}.png"))
+    shutil.copy(Path("train", "red", "00.png"), Path("train", "red", "twin.png"))
+    return eyeshot
+
+
+def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    import webbrowser
+
+    import eyeshot.web.session
+
+    pages: list[Any] = []
+
+    def serve(app: Any, socket: Any) -> None:
+        socket.close()
+        pages.append(app)
+
+    def no_browser() -> None:
+        raise webbrowser.Error
+
+    monkeypatch.setattr(eyeshot.web.session, "serve", serve)
+    monkeypatch.setattr(webbrowser, "get", no_browser)
+    assert [words[0] for words in COMMANDS] == ["init", "audit", "review", "decisions", "split", "rank", "train"]
+    images = {file: file.read_bytes() for file in Path().rglob("*.png")}
+    for words in COMMANDS:
+        done = project(*words, *QUICK.get(words[0], ()))
+        assert done.code == 0, (words, done.err)
+    assert len(pages) == 1
+    assert {file: file.read_bytes() for file in images} == images
+    (decision,) = [json.loads(line) for line in Path("decisions.jsonl").read_text("utf-8").splitlines()]
+    assert decision["kind"] == "keep-one"
+    results = Path("eyeshot-out", "augmentations")
+    report = json.loads((results / "augmentations.json").read_text("utf-8"))
+    for name in ("augmentations.html", "augmentations.svg", "uncovered.csv"):
+        assert (results / name).stat().st_size > 0
+    (run,) = Path("eyeshot-out", "runs").glob("*/result.json")
+    trained = json.loads(run.read_text("utf-8"))
+    assert trained["augmentations"] == ["invert"]
+    assert (run.parent / "weights.safetensors").is_file()
+    left = len(list(Path("train").rglob("*.png"))) - 1
+    assert trained["n_train"] + trained["n_val"] == report["n_train"] + report["n_val"] == left
+
+
+def test_the_python_example_runs_as_it_stands(project: Eyeshot) -> None:
+    from torchvision.transforms import v2
+
+    names: dict[str, Any] = {}
+    exec(compile(EXAMPLE, "README.md", "exec"), names)
+    assert Path("audit.html").stat().st_size > 0
+    assert "augmentations" in Path("augmentations.html").read_text("utf-8")
+    families = {candidate.family for candidate in names["ranking"].report.of("ranked")}
+    assert families >= {"geometric", "colour"}
+    assert isinstance(v2.Compose([names["transform"]]), v2.Compose)
