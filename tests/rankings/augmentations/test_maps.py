@@ -105,6 +105,27 @@ def test_all_maps_are_made_of_all_points_at_once_and_repeat():
         np.testing.assert_array_equal(one.xy, same.xy)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:n_jobs value:UserWarning")
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_fast_maps_are_to_be_trusted_as_much_as_those_of_the_libraries_left_to_themselves(seed):
+    umap = pytest.importorskip("umap", reason="the extra `maps` is not installed")
+    tsne = pytest.importorskip("openTSNE", reason="the extra `maps` is not installed")
+    random = np.random.default_rng(seed)
+    centres = 4 * random.normal(size=(8, 12))
+    points = random.normal(size=(400, 12)) * np.geomspace(3, 0.3, 12) + centres[np.arange(400) % 8]
+    points = points.astype(np.float32)
+    cloud = np.repeat(np.array(["train", "target"]), 200)
+    found, _ = project(points, cloud, scales=np.ones(12, np.float32), names=("t-SNE", "UMAP"), seed=seed)
+    usual = [
+        tsne.TSNE(perplexity=30, random_state=seed, n_jobs=1, initialization="pca").fit(points),
+        umap.UMAP(n_neighbors=15, random_state=seed, init="pca", n_jobs=1).fit_transform(points),
+    ]
+    for projection, xy in zip(found, usual, strict=True):
+        least = trustworthiness(points, np.asarray(xy), n_neighbors=5) - 0.002
+        assert projection.info.trustworthiness > least > 0.9
+
+
 def test_the_very_few_points_of_a_small_run_can_be_mapped():
     pytest.importorskip("umap", reason="the extra `maps` is not installed")
     pytest.importorskip("openTSNE", reason="the extra `maps` is not installed")
