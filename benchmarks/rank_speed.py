@@ -76,10 +76,10 @@ if __name__ == "__main__":
     data = shared().resolve()
     out = make_folder(Path(option("--out") or tempfile.mkdtemp()))
     target = flat(data / "data" / "pacs" / "sketch", out / "sketch-flat")
-    arguments = [
+    arguments: list[str] = [
         str(data / "data" / "pacs" / "photo"),
         "--test", str(target.resolve()),
-        "--model", SQUEEZENET["model"],
+        "--model", str(SQUEEZENET["model"]),
         "--weights", str(data / "weights" / "squeezenet1_0-imagenet.safetensors"),
         "--mean", ",".join(map(str, SQUEEZENET["mean"])),
         "--std", ",".join(map(str, SQUEEZENET["std"])),

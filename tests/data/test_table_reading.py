@@ -215,7 +215,7 @@ def test_an_empty_class_and_a_single_image_are_notes(pets: Path, save) -> None:
 
 def test_one_picture_under_two_labels_is_noted(pets: Path) -> None:
     shutil.copy(pets / "cat" / "0.png", pets / "dog" / "copy.png")
-    assert "2 files also exist, byte for byte, under another label (1 different files)." in read_images(pets).notes
+    assert "1 picture stands under more than one label, byte for byte: 2 files." in read_images(pets).notes
 
 
 def _parent(path: Path) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.core import SILENT, InputError, Progress, plural
 from eyeshot.data.headers import Keep, Look, read_headers
 from eyeshot.data.labels_csv import read_labels
 from eyeshot.data.listing import FoundFile, Listing, Skipped, check_folder, list_images, say_reasons
@@ -210,8 +210,9 @@ def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
     torn = frame.group_by("content").agg(pl.col("label").n_unique().alias("labels"), pl.len().alias("files"))
     torn = torn.filter(pl.col("labels") > 1)
     if torn.height:
-        files = torn["files"].sum()
-        notes.append(f"{files} files also exist, byte for byte, under another label ({torn.height} different files).")
+        files, pictures = torn["files"].sum(), torn.height
+        what = f"{pictures} {plural(pictures, 'picture stands', 'pictures stand')}"
+        notes.append(f"{what} under more than one label, byte for byte: {files} files.")
     return notes
 
 
