@@ -1,8 +1,12 @@
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from eyeshot.augment import augmentation, augmentations
+from eyeshot.augment.names import FAMILIES
 from eyeshot.core.errors import InputError
 
 EVERYTHING = augmentations()
@@ -86,3 +90,24 @@ def test_without_different_ratios_stretching_says_that_it_uses_a_default(ratios)
 def test_impossible_ratios_are_refused(ratios):
     with pytest.raises(InputError, match="aspect_ratios"):
         augmentations(aspect_ratios=ratios)
+
+
+def test_the_names_that_are_checked_before_torch_loads_are_those_of_the_catalogue() -> None:
+    by_family: dict[str, list[str]] = {}
+    for entry in augmentations():
+        by_family.setdefault(entry.family, []).append(entry.name)
+    assert {family: list(names) for family, names in FAMILIES.items()} == by_family
+
+
+@pytest.mark.parametrize("command", ["train", "rank augmentations"])
+def test_a_typing_error_is_reported_before_torch_is_loaded(command: str, tmp_path: Path) -> None:
+    option = "--augment" if command == "train" else "--candidates"
+    code = (
+        "import sys; from eyeshot.cli import main; sys.argv = ['eyeshot', *sys.argv[1:]]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, sorted({'torch', 'polars', 'timm'} & set(sys.modules)))"
+    )
+    words = [*command.split(), str(tmp_path), option, "invertt"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2 []"
+    assert "Nearest: invert" in done.stderr

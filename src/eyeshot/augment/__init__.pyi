@@ -1,6 +1,7 @@
 from .catalogue import augmentation as augmentation
 from .catalogue import augmentations as augmentations
 from .catalogue_entry import Augmentation as Augmentation
+from .names import check_names as check_names
 from .operation import Operation as Operation
 from .operation import stack as stack
 from .preview import preview_grid as preview_grid

@@ -5,15 +5,13 @@ Strengths were fixed before any measurement, and each entry names the paper or l
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
-from fnmatch import fnmatchcase
-from typing import get_args
 
-from eyeshot.augment.catalogue_entry import Augmentation, Family
+from eyeshot.augment.catalogue_entry import Augmentation
+from eyeshot.augment.names import is_user_name, matching_names, unknown_name
 from eyeshot.augment.ops import blur_noise, colour, controls, geometric, masking, mixing, policies, texture, warp
-from eyeshot.augment.user import is_user_name, load_augmentation
+from eyeshot.augment.user import load_augmentation
 from eyeshot.core import InputError
 
 
@@ -37,11 +35,7 @@ def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = No
         if is_user_name(pattern):
             users[pattern.strip()] = load_augmentation(pattern.strip())
             continue
-        wanted = pattern.strip().lower()
-        names = {entry.name for entry in catalogue if wanted == entry.family or fnmatchcase(entry.name, wanted)}
-        if not names:
-            raise InputError(_unknown(pattern, catalogue))
-        chosen |= names
+        chosen |= matching_names(pattern)
     return (*(entry for entry in catalogue if entry.name in chosen), *users.values())
 
 
@@ -53,11 +47,10 @@ def augmentation(name: str, *, aspect_ratios: tuple[float, float] | None = None)
     """
     if is_user_name(name):
         return load_augmentation(name.strip())
-    catalogue = _catalogue(_checked_ratios(aspect_ratios))
-    for entry in catalogue:
+    for entry in _catalogue(_checked_ratios(aspect_ratios)):
         if entry.name == name:
             return entry
-    raise InputError(_unknown(name, catalogue))
+    raise unknown_name(name)
 
 
 @functools.lru_cache(maxsize=16)
@@ -85,13 +78,3 @@ def _checked_ratios(aspect_ratios: tuple[float, float] | None) -> tuple[float, f
             "Give the 5th and the 95th percentile of the data, or None."
         )
     return low, high
-
-
-def _unknown(pattern: str, catalogue: tuple[Augmentation, ...]) -> str:
-    names = [entry.name for entry in catalogue]
-    families = [family for family in get_args(Family) if any(entry.family == family for entry in catalogue)]
-    nearest = difflib.get_close_matches(pattern.lower(), names + families, n=3, cutoff=0.4)
-    hint = f"Nearest: {', '.join(nearest)}." if nearest else f"Families: {', '.join(families)}."
-    if "." in pattern:  # no name of the catalogue has a dot
-        hint = "Your augmentations are named package.module:attribute or path/to/file.py:attribute."
-    return f"No augmentation is called {pattern!r}. {hint} List all with: eyeshot list augmentations"

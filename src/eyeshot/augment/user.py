@@ -125,11 +125,6 @@ def check_augmentation(augmentation: Augmentation, size: int) -> None:
             )
 
 
-def is_user_name(name: str) -> bool:
-    """Whether a name is that of the user's code; names of the catalogue have no colon."""
-    return ":" in name
-
-
 def load_augmentation(name: str, *, folder: Path | None = None) -> Augmentation:
     """The augmentation that "package.module:attribute" or "path/to/file.py:attribute" stands for.
 

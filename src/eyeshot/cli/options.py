@@ -6,7 +6,7 @@ The panels of `--help` are groups: Data, Model, Ranking, Training, Split, Decisi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -58,6 +58,19 @@ DecisionsFile = Annotated[
 Author = Annotated[
     str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")
 ]
+
+# Augmentations ------------------------------------------------------------------------------------------------------
+Name = TypeVar("Name", str, list[str])
+
+
+def known_names(given: Name | None) -> Name | None:
+    """Names that stand for no augmentation are said at once, before torch is loaded."""
+    from eyeshot.augment import check_names
+
+    if given is not None:
+        check_names(*([given] if isinstance(given, str) else given))
+    return given
+
 
 # Model --------------------------------------------------------------------------------------------------------------
 Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.weights), or package.module:factory.")]

@@ -38,6 +38,7 @@ from eyeshot.cli.options import (
     ValShare,
     Weights,
     Workers,
+    known_names,
     option,
     preparation,
 )
@@ -79,13 +80,15 @@ def run(
     device: Device = None,
     batch_size: Annotated[int, option(panel=MODEL, text="Images at once in the model.")] = 64,
     candidates: Annotated[
-        list[str] | None, option(panel=RANKING, text="Names, wildcards or families; repeat. Default: all.")
+        list[str] | None,
+        option(panel=RANKING, text="Names, wildcards or families; repeat. Default: all.", callback=known_names),
     ] = None,
     baseline_aug: Annotated[
         str | None,
         option(
             panel=RANKING,
             text="What you train with already, a name or module:compose: gains are on top of it.",
+            callback=known_names,
         ),
     ] = None,
     budget: Annotated[
@@ -105,7 +108,7 @@ def run(
     ] = "2m",
     plot: Annotated[
         list[str] | None,
-        option(panel=OUTPUT, text="Candidates on the joint map beside the winner; repeat."),
+        option(panel=OUTPUT, text="Candidates on the joint map beside the winner; repeat.", callback=known_names),
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,

@@ -34,6 +34,7 @@ from eyeshot.cli.options import (
     Val,
     ValShare,
     Weights,
+    known_names,
     option,
     preparation,
 )
@@ -68,7 +69,11 @@ def run(
     device: Device = None,
     augment: Annotated[
         list[str] | None,
-        option(panel=TRAINING, text="An augmentation's name, or your own as module:attribute; repeat: in order."),
+        option(
+            panel=TRAINING,
+            text="An augmentation's name, or your own as module:attribute; repeat: in order.",
+            callback=known_names,
+        ),
     ] = None,
     epochs: Annotated[
         int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
@@ -88,7 +93,12 @@ def run(
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import eyeshot
     from eyeshot.core import find_project
+    from eyeshot.training import check_folder
 
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    if out is not None:  # the libraries that train take seconds to load
+        known = {name: value for name, value in given.items() if value is not None}
+        check_folder(out, model=None, augmentations=augment or (), settings=known)
     plans: list[TrainPlan] = []
     shown: list[str] = []
     with ExitStack() as stack:

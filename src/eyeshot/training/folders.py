@@ -15,7 +15,8 @@ from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, l
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_explained, load_backbone
 from eyeshot.training.config import TrainConfig, default_settings
 from eyeshot.training.result import TrainResult
-from eyeshot.training.run import check_folder, train
+from eyeshot.training.run import train
+from eyeshot.training.run_folder import check_folder
 
 _NO_FOLDERS = str.maketrans(dict.fromkeys('/\\:*?"<>|', "."))  # characters that some system forbids in file names
 
@@ -97,7 +98,12 @@ def plan_training(
     TrainConfig.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
-    check_folder(folder, backbone.name, [candidate.name for candidate in chosen], changed | {"seed": seed})
+    check_folder(
+        folder,
+        model=backbone.name,
+        augmentations=[candidate.name for candidate in chosen],
+        settings=changed | {"seed": seed},
+    )
     dataset = data if isinstance(data, Dataset) else load_dataset(data, cache=workspace.cache, progress=progress)
     if not len(dataset.val_rows):
         raise InputError("Training needs at least one validation image, got none. Use --val-share 0.2 or --val DIR.")

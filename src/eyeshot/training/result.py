@@ -13,9 +13,9 @@ from eyeshot.core import StorageError, replacing
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.run_folder import RESULT_FILE
 from eyeshot.training.weights_file import WEIGHTS_FILE
 
-RESULT_FILE = "result.json"
 VALIDATION_FILE = "validation.npz"
 
 

@@ -27,7 +27,6 @@ from eyeshot.core import (
     describe_hardware,
     describe_versions,
     key_of,
-    listing,
     make_folder,
     wilson,
 )
@@ -39,6 +38,7 @@ from eyeshot.training.classifier import predict, start_head
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import TrainingRun
 from eyeshot.training.result import VALIDATION_FILE, EpochRecord, TrainResult, read_result
+from eyeshot.training.run_folder import another_run
 from eyeshot.training.schedules import warm_up_cosine
 from eyeshot.training.weights_file import save_weights
 
@@ -188,36 +188,6 @@ def train(
         ) from error
 
 
-def check_folder(folder: Path, model: str, augmentations: Sequence[str], settings: Mapping[str, object]) -> None:
-    """Refuse a folder that holds another finished run, as far as its result shows, before any image is read.
-
-    Args:
-        folder: of the run.
-        model: its name.
-        augmentations: their names, in order.
-        settings: those known so far, by the names of `TrainConfig`.
-
-    Raises:
-        InputError: it holds another run.
-        StorageError: its result cannot be read.
-    """
-    done = read_result(folder)
-    if done is None:
-        return
-    differing = [name for name, value in settings.items() if getattr(done.settings, name) != value]
-    differing += ["model"] if done.model != model else []
-    differing += ["augmentations"] if done.augmentations != tuple(augmentations) else []
-    if differing:
-        raise _another_run(folder, listing([name.replace("_", " ") for name in differing]))
-
-
-def _another_run(folder: Path, differing: str) -> InputError:
-    return InputError(
-        f"{str(folder)!r} holds another run, which differs in {differing}. Choose another folder with --out, or delete "
-        "this one."
-    )
-
-
 def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:
     if len(train_rows) < 2:
         raise InputError(f"Training needs at least 2 images, got {len(train_rows)}.")
@@ -304,7 +274,7 @@ def _resume(run: TrainingRun, folder: Path, key: str, done: TrainResult | None) 
     if state is None and (done is None or done.key == key):
         return _Log()
     if state is None or state["key"] != key:
-        raise _another_run(folder, "images, labels, model, augmentations or settings")
+        raise another_run(folder, "images, labels, model, augmentations or settings")
     run.load_state_dict(state["run"])
     history = [EpochRecord.model_validate(record) for record in state["history"]]
     return _Log(history, state["failed_samples"], state["seconds"])
