@@ -60,7 +60,7 @@ SHARE_OF_DISK = 0.5
 STATE_COPIES = 3
 """Weights, and two moments of each in the optimizer."""
 SMALLEST_SIDE = 32
-VERSION = 1
+VERSION = 2
 """Raised whenever the same candidate would come out with other numbers."""
 Lists = dict[str, list[Augmentation]]
 
