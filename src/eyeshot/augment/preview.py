@@ -9,14 +9,17 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from eyeshot.augment.catalogue import augmentations
 from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.samples import Pool, make_samples
-from eyeshot.core import InputError, make_folder, replacing
+from eyeshot.core import InputError, check_output, make_folder, replacing
 from eyeshot.data import Geometry, UnreadableImageError, decode
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_SOFTWARE = "eyeshot preview"
+"""Stands in every picture that is written, so that no other file is written over."""
 _MARGIN = 8
 _CAPTION_WIDTH = 190
 _ROWS = 12  # more augmentations are drawn in two columns
@@ -41,17 +44,21 @@ def preview(
         out: picture to write; None writes none.
 
     Raises:
-        InputError: an unknown augmentation, or an image that cannot be read.
+        InputError: an unknown augmentation, an image that cannot be read, or `out` is a file that is no preview.
         StorageError: the picture cannot be written.
     """
     chosen = augmentations(*patterns)
     if size < 1:
         raise InputError(f"--size must be at least 1 pixel, got {size}.")
+    if out is not None:
+        check_output(Path(out), suffixes=(".png",), mark=_SOFTWARE.encode())
     grid = preview_grid(Path(image), chosen, samples=samples, size=size, seed=seed)
     if out is not None:
         make_folder(Path(out).parent)
         with replacing(Path(out)) as temporary:
-            grid.save(temporary, format="PNG")
+            written_by = PngInfo()
+            written_by.add_text("Software", _SOFTWARE)
+            grid.save(temporary, format="PNG", pnginfo=written_by)
     return grid
 
 

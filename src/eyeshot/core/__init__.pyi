@@ -19,6 +19,7 @@ from .files import SETTINGS_FILE as SETTINGS_FILE
 from .files import Workspace as Workspace
 from .files import audit_file as audit_file
 from .files import check_file as check_file
+from .files import check_output as check_output
 from .files import find_workspace as find_workspace
 from .files import folder_bytes as folder_bytes
 from .files import make_folder as make_folder

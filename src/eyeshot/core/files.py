@@ -75,6 +75,32 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def check_output(file: Path, *, suffixes: tuple[str, ...], mark: bytes) -> None:
+    """Refuse to write over a file that eyeshot did not write: it may be the user's own.
+
+    Args:
+        file: to be written.
+        suffixes: endings that it may have, for instance ".csv".
+        mark: stands within the first 512 bytes of every such file that eyeshot writes.
+
+    Raises:
+        InputError: the file has another ending, is a folder, or exists and is not eyeshot's.
+    """
+    if file.suffix.lower() not in suffixes:
+        raise InputError(f"The file to write must end in {' or '.join(suffixes)}, got {str(file)!r}. Name another.")
+    if file.is_dir():
+        raise InputError(f"The file to write must be no folder, got {str(file)!r}. Name a file in it.")
+    try:
+        with file.open("rb") as existing:
+            begin = existing.read(512)
+    except OSError:  # it does not exist, or the writing itself says what is wrong
+        return
+    if begin and mark not in begin:
+        raise InputError(
+            f"{str(file)!r} exists and was not written by this command, so it is left as it is. Name another file."
+        )
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Write a whole file or none: yields a temporary path next to `path`, which is moved over it on success.

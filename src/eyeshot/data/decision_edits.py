@@ -188,7 +188,9 @@ def merge_decisions(
     contradictions: list[Contradiction] = []
     settled: list[Decision] = []
     won: Counter[Winner] = Counter()
-    for theirs in [DecisionLog(Path(file)).read(needed=True) for file in files]:
+    for file, theirs in [(file, DecisionLog(Path(file)).read(needed=True)) for file in files]:
+        if theirs.bad and not theirs.stored:
+            raise InputError(f"{str(file)!r} holds no decision that can be used: {theirs.bad[0]}. Name another file.")
         if on_conflict is None:
             contradictions += find_contradictions(mine, theirs)
         else:
@@ -220,7 +222,10 @@ def export_decisions(file: str | Path, *, decisions_file: str | Path | None = No
         InputError: another kind of file, or the decisions cannot be read.
         StorageError: the file cannot be written.
     """
-    decisions = find_log(decisions_file).read()
+    log = find_log(decisions_file)
+    if Path(file).absolute() == log.file.absolute():
+        raise InputError(f"Decisions must be exported to another file than their own, got {str(file)!r}. Name another.")
+    decisions = log.read()
     write_decisions(decisions, Path(file))
     return len(decisions)
 

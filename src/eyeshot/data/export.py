@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from eyeshot.core import InputError, StorageError, make_folder, replacing
+from eyeshot.core import InputError, StorageError, check_output, make_folder, replacing
 from eyeshot.data.decisions import Decisions
 from eyeshot.data.manifest import Manifest
 
@@ -30,8 +30,10 @@ def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None 
         parts: the part of the split of each image, for a column `split`.
 
     Raises:
+        InputError: the file exists and is no such CSV.
         StorageError: the file cannot be written.
     """
+    check_output(file, suffixes=(".csv",), mark=b"path,label,id,label_in_files,content")
     frame = manifest.table.frame.select(
         "path", "label", "id", pl.Series("label_in_files", manifest.given, dtype=pl.String), "content"
     )
@@ -97,8 +99,11 @@ def write_decisions(decisions: Decisions, file: Path) -> None:
     """Write all decisions in the order in which they take effect: a table if the name ends in .csv, else JSON lines.
 
     Raises:
+        InputError: the file exists and holds no exported decisions.
         StorageError: the file cannot be written.
     """
+    is_table = file.suffix.lower() == ".csv"
+    check_output(file, suffixes=(".csv", ".jsonl"), mark=b"id,time,author,kind" if is_table else b'"kind":')
     make_folder(file.absolute().parent)
     with replacing(file) as temporary:
         if file.suffix.lower() != ".csv":
