@@ -1,4 +1,5 @@
 from .copies.crops import align as align
+from .decision_policies import open_kinds as open_kinds
 from .findings import NAMES as NAMES
 from .findings import OF_CLASSES as OF_CLASSES
 from .findings import AuditReport as AuditReport

@@ -50,6 +50,7 @@ from .pixel_store import Pixels as Pixels
 from .pixel_store import PixelStore as PixelStore
 from .policies import POLICIES as POLICIES
 from .policies import Stopped as Stopped
+from .policies import count_open as count_open
 from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
 from .project_images import project_data as project_data
