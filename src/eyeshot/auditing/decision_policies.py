@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from eyeshot.auditing.findings import AuditReport, read_groups, read_report
+from eyeshot.auditing.findings import AuditReport, Finding, read_groups, read_report
 from eyeshot.auditing.split_quality import Comparison, compare_on_features
 from eyeshot.core import Progress, audit_file, find_project, find_workspace, shown_progress
 from eyeshot.data import (
@@ -44,24 +44,24 @@ SETTLED_BY_POLICY = ("conflict", "near-copy", "identical")
 WHOLE = frozenset({"drop", "drop-both", "keep-one", "group", "not-copy"})
 
 
-def open_kinds(report: AuditReport, decisions: Decisions) -> dict[str, int]:
-    """The findings of an audit that no decision is about, counted by kind in the order of their worth.
+def open_findings(report: AuditReport, decisions: Decisions) -> list[Finding]:
+    """The findings of an audit that no decision is about, in its order.
 
-    Findings that are only good to know are not counted. Duplicates are decided by a decision about all their training
-    images, other findings by one about their image, and every finding by a decision made for it on the review page.
+    Findings that are only good to know are not among them. Duplicates are decided by a decision about all their
+    training images, other findings by one about their image, and every finding by one made for it on the review page.
     """
     for_finding = {decision.finding for decision in decisions.active if decision.finding}
     whole = [frozenset(decision.images) for decision in decisions.active if decision.kind in WHOLE]
     about = {content for decision in decisions.active for content in decision.images}
-    counts: Counter[str] = Counter()
+    still_open = []
     for finding in report.findings:
         images = {image.content for image in finding.images if image.split == "train" and image.content}
         if finding.suggestion == "none" or finding.id in for_finding:
             continue
         if images and (any(images <= group for group in whole) if finding.kind in COPIES else images <= about):
             continue
-        counts[finding.kind] += 1
-    return {kind: counts[kind] for kind in report.counts if counts[kind]}
+        still_open.append(finding)
+    return still_open
 
 
 def apply_policy(
@@ -122,7 +122,8 @@ def apply_policy(
     more = [] if report_file is None else read_groups(report_file)
     manifest = compute_manifest(table, after)
     groups, _ = find_duplicate_groups(manifest.table, after, cache=cache, more=more)
-    kinds = {} if report_file is None else open_kinds(read_report(report_file), after)
+    still_open = [] if report_file is None else open_findings(read_report(report_file), after)
+    kinds = Counter(finding.kind for finding in still_open)
     return PolicyResult(
         decisions, stopped, count_open(manifest, groups, after),
         {kind: count for kind, count in kinds.items() if kind not in SETTLED_BY_POLICY},

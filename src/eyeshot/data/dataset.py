@@ -22,7 +22,7 @@ from eyeshot.data.labels_csv import check_columns, read_csv
 from eyeshot.data.listing import Skipped, check_apart
 from eyeshot.data.manifest import compute_manifest
 from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
-from eyeshot.data.table import ImageTable, read_images
+from eyeshot.data.table import ImageTable, class_notes, read_images
 
 Rows = NDArray[np.int64]
 LEAST_KNOWN = 0.5  # a split that knows a smaller share of the images belongs to another data set and is not used
@@ -164,10 +164,11 @@ def load_dataset(
         workers=workers,
         progress=progress.sub("reading training files"),
     )
-    notes = [*train.notes, *([config.rules] if config.rules else [])]
     skipped = [*train.skipped]
     images, sentences = _apply_decisions(train, decisions, config.decisions)
-    notes += sentences
+    # What decisions have settled is not said.
+    notes = [note for note in train.notes if note not in set(class_notes(train.frame, []))]
+    notes += [*class_notes(images.frame, []), *([config.rules] if config.rules else []), *sentences]
     from_folder = 0
     if config.val is not None:
         val, sentences = _read_val(config.val, images, decisions, cache, workers, progress)
