@@ -287,7 +287,10 @@ def test_copies_stay_together_unless_somebody_says_that_they_are_none(eyeshot: E
 
 def test_a_split_reports_both_figures_and_refuses_what_cannot_be(eyeshot: Eyeshot, pets: Path):
     done = eyeshot("split", pets, "--folds", "3", "--val-share", "0.2")
-    for words in ("Plain random split", "duplicate groups kept whole", "leakage", "points", "val: "):
+    for words in (
+        "Linear probe accuracy", "on a plain random split", "duplicate groups whole", "leakage", "points",
+        "held out of all folds: 4 images", "fold 0: 6 images",
+    ):  # fmt: skip
         assert words in done.out
     split = json.loads(Path("split.json").read_text("utf-8"))
     assert len(split["parts"]) == 21  # equal bytes count once

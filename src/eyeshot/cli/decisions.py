@@ -28,6 +28,7 @@ from eyeshot.cli.options import (
     Std,
     Train,
     Weights,
+    known_policy,
     option,
     preparation,
 )
@@ -209,7 +210,9 @@ def apply(
             metavar="DIR|FILE",
         ),
     ] = None,
-    policy: Annotated[str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.")] = "",
+    policy: Annotated[
+        str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.", callback=known_policy)
+    ] = "",
     min_per_class: Annotated[
         int, option(panel=DECISIONS, text="Never leave a class under so many images; what this stops is listed.")
     ] = 5,

@@ -7,12 +7,26 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.options import DATA, OUTPUT, ImageRoot, Json, LabelColumn, Labels, PathColumn, Test, option
+from eyeshot.cli.options import (
+    DATA,
+    OUTPUT,
+    ImageRoot,
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    Test,
+    existing_folder,
+    option,
+)
 from eyeshot.cli.output import print_json, progress_shown, say, say_next
 
 
 def run(
-    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Folder of labelled images.")],
+    train: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN", help="Folder of labelled images.", callback=existing_folder("TRAIN")),
+    ],
     test: Test = None,
     labels: Labels = None,
     path_column: PathColumn = None,

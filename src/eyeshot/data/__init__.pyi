@@ -56,6 +56,7 @@ from .policies import find_policy as find_policy
 from .project_images import project_data as project_data
 from .project_images import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
+from .split import LARGEST_SHARE as LARGEST_SHARE
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage
 from .split import LikeTest as LikeTest
