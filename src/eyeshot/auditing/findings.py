@@ -515,7 +515,8 @@ def _sentences(report: AuditReport) -> list[str]:
     ]
     if small := count.get("small-class"):
         sentences.append(
-            f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} images. Collect "
+            f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} "
+            f"{_plural(report.small_class, 'image', 'images')}. Collect "
             "more, and take care that cleaning does not empty them."
         )
     return sentences

@@ -43,7 +43,7 @@ def run(
     import os
 
     import eyeshot
-    from eyeshot.core import SETTINGS_FILE
+    from eyeshot.core import SETTINGS_FILE, plural
 
     with progress_shown() as progress:
         table = eyeshot.init(
@@ -56,6 +56,7 @@ def run(
         print_json(facts | {"notes": list(table.notes)})
         return
     say(table.notes)
-    typer.echo(f"Wrote {SETTINGS_FILE}: {len(table)} images in {len(table.classes)} classes; {place}")
+    images, classes = plural(len(table), "image"), plural(len(table.classes), "class", "classes")
+    typer.echo(f"Wrote {SETTINGS_FILE}: {len(table)} {images} in {len(table.classes)} {classes}; {place}")
     typer.echo(f'Rules for test images: "{test_images}". Change that line if yours differ.')
     say_next("audit")

@@ -216,7 +216,8 @@ def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None)
     if decisions.active:
         notes.append(
             f"Decisions of {file.name}: {manifest.left_out.height} of {len(table)} images left out, "
-            f"{manifest.relabelled} under another label ({len(decisions.active)} decisions)."
+            f"{manifest.relabelled} under another label ({len(decisions.active)} "
+            f"{plural(len(decisions.active), 'decision')})."
         )
     if len(manifest.table.classes) < 2:
         raise InputError(
@@ -284,7 +285,10 @@ def _roles(
     repeated = int(known_to_train.sum())
     if config.val is not None:
         if repeated:
-            notes.append(f"{repeated} validation images are also training images (flipped or turned too): left out.")
+            notes.append(
+                f"{repeated} validation {plural(repeated, 'image is', 'images are')} among the training images too "
+                "(flipped or turned too): left out."
+            )
         if not len(fresh):
             raise InputError("Validation images must not be training images, and all of --val are. Give others.")
     elif split is not None:
@@ -296,15 +300,22 @@ def _roles(
                 f"validate on ({part} of {str(config.split)!r}). Make it again: eyeshot split."
             )
         name = "split" if config.split is None else config.split.name
-        notes.append(f"Split of {name}: {len(train_rows)} images train, {len(fresh)} validate ({part}).")
+        notes.append(
+            f"Split of {name}: {len(train_rows)} {plural(len(train_rows), 'image trains', 'images train')}, "
+            f"{len(fresh)} {plural(len(fresh), 'validates', 'validate')} ({part})."
+        )
         if repeated:
             notes.append(
-                f"{repeated} images that would validate are duplicates of images that train: left out. "
+                f"{repeated} {plural(repeated, 'image')} that would validate {plural(repeated, 'is a', 'are')} "
+                f"{plural(repeated, 'duplicate')} of images that train: left out. "
                 "Make the split again: eyeshot split."
             )
         new = sum(part is None for part in split.of(images))
         if new:
-            notes.append(f"{new} images came after the split and are not used. Make it again: eyeshot split.")
+            notes.append(
+                f"{new} {plural(new, 'image')} came after the split and {plural(new, 'is', 'are')} not used. "
+                "Make it again: eyeshot split."
+            )
     return train_rows, fresh, notes
 
 
