@@ -364,7 +364,7 @@ def test_new_images_and_broken_files_are_counted_apart(tmp_path: Path, cache: Pa
     assert sorted(Path(file.path).name for file in before.skipped) == ["broken0.png", "broken1.png"]
     picture(700).save(train / "a" / "700.png")
     after = load_dataset(config, cache=cache)
-    assert "1 images came after the split and are not used. Make it again: eyeshot split." in after.notes
+    assert "1 image came after the split and is not used. Make it again: eyeshot split." in after.notes
     assert broken in after.notes
     assert (after.train_rows.tolist(), after.val_rows.tolist()) != ([], [])
     assert keys(after, after.train_rows) == keys(before, before.train_rows)

@@ -107,7 +107,7 @@ def run(
             "Near-duplicates (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
         )
     total = sum(split.counts.values())
-    parts = [f"{_part(name)}: {count} {plural(count, 'image')}" for name, count in split.counts.items()]
+    parts = [f"{_part(name, split.folds)}: {count} {plural(count, 'image')}" for name, count in split.counts.items()]
     classes = f"{split.n_classes} {plural(split.n_classes, 'class', 'classes')}"
     typer.echo(f"{total} {plural(total, 'image')} in {classes}: {', '.join(parts)}.")
     if split.like_test is not None:
@@ -122,8 +122,9 @@ def run(
         say_next("rank", "augmentations", *again, *left_out(decisions=decisions))
 
 
-def _part(name: str) -> str:
+def _part(name: str, folds: int) -> str:
     """A part of a split in words."""
     if name.isdigit():
         return f"fold {name}"
-    return {"val": "held out of all folds", "train": "training in every fold"}.get(name, name)
+    held_out, training = ("held out of all folds", "training in every fold") if folds else ("held out", "training")
+    return {"val": held_out, "train": training}.get(name, name)

@@ -286,7 +286,8 @@ def _roles(
     if config.val is not None:
         if repeated:
             notes.append(
-                f"{repeated} validation {plural(repeated, 'image is', 'images are')} among the training images too "
+                f"{repeated} validation "
+                f"{plural(repeated, 'image is also a training image', 'images are also training images')} "
                 "(flipped or turned too): left out."
             )
         if not len(fresh):
