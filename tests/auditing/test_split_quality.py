@@ -141,6 +141,7 @@ def test_two_copies_among_two_thousand_images_cannot_leak_more_than_a_tenth_of_a
     straddling = "2 of 2040 images have a duplicate in training under the plain split"
     assert f"{straddling}, so leakage is at most 0.1 points" in words
     assert "the measured difference of +1.4 points (95 % interval +0.2 to +2.6) is larger, so it is noise" in words
+    assert "No leakage can be shown: 2 of 2040" in words
     assert "Leakage +1.4" not in words
     assert "at most 0.05 points" in leakage(straddling=1).words()
     assert "at most 0.002 points" in leakage(straddling=1, images=50000).words()
@@ -148,11 +149,12 @@ def test_two_copies_among_two_thousand_images_cannot_leak_more_than_a_tenth_of_a
 
 def test_a_gap_within_what_copies_can_add_is_leakage_and_the_bound_is_in_the_sentence() -> None:
     words = leakage(straddling=200).words()
-    assert "Leakage +1.4 points (95 % interval +0.2 to +2.6). 200 of 2040 images have a copy" in words
+    assert "Leakage +1.4 points (95 % interval +0.2 to +2.6). 200 of 2040 images have a duplicate" in words
     assert "at most 9.8 points" in words
     assert "noise" not in words
     unsure = leakage(straddling=200, gap_low=-0.3).words()
-    assert "not distinguishable from none" in unsure
+    assert "No leakage can be shown: the difference is +1.4 points (95 % interval -0.3 to +2.6)." in unsure
+    assert "Leakage +1.4" not in unsure
 
 
 @pytest.mark.parametrize(("chance", "plain", "tells"), [(0.5, 0.52, False), (0.5, 0.6, True), (0.002, 0.015, False)])

@@ -104,6 +104,37 @@ def test_the_next_steps_that_are_printed_run(eyeshot: Eyeshot, digits: Digits) -
         assert eyeshot(*command[1:], option).code == 0
 
 
+def test_policies_are_named_where_they_settle_findings_and_are_ready_to_run(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path
+) -> None:
+    train = tmp_path / "train"
+    shutil.copytree(digits.train, train)
+    assert policies_named(eyeshot("audit", train).out) == ["keep-one"]  # some digits look alike
+    shutil.copy(min((train / "1").iterdir()), train / "7" / "twice.png")
+    out = eyeshot("audit", train).out
+    assert policies_named(out) == ["drop-both", "keep-one"]
+    for line in out.splitlines():
+        if line.startswith("Or for all at once: "):
+            assert eyeshot(*shlex.split(line.removeprefix("Or for all at once: "))[1:]).code == 0
+
+
+def policies_named(out: str) -> list[str]:
+    return [line.split()[-1] for line in out.splitlines() if line.startswith("Or for all at once: ")]
+
+
+def test_in_the_table_of_findings_a_leak_asks_to_drop_the_training_image_only(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path
+) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    shutil.copytree(digits.train, train)
+    shutil.copytree(digits.test, test)
+    shutil.copy(sorted((train / "1").iterdir())[0], test / "leak.png")
+    eyeshot("audit", train, "--test", test)
+    with open("eyeshot-out/audit/findings.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "leak"]
+    assert {(row["split"], row["suggestion"]) for row in rows} == {("train", "drop"), ("test", "none")}
+
+
 def test_json_is_the_report_and_nothing_else(eyeshot: Eyeshot, digits: Digits) -> None:
     done = eyeshot("audit", digits.test, "--json")
     report = json.loads(done.out)

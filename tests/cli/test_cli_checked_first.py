@@ -99,3 +99,44 @@ def test_missing_weights_are_told_before_torch_is_loaded(command: tuple[str, ...
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "2 False", done.stderr
     assert "none.pt" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("audit", "nowhere"), "TRAIN must be a folder of images, got 'nowhere', which does not exist"),
+        (("init", "nowhere"), "TRAIN must be a folder"),
+        (("split", "nowhere"), "TRAIN must be a folder"),
+        (("train", "nowhere"), "TRAIN must be a folder"),
+        (("decisions", "apply", "nowhere", "--policy", "group"), "TRAIN must be a folder"),
+        (("audit", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
+        (("rank", "augmentations", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
+        (("train", "FOLDER", "--val", "nowhere"), "--val must be a folder"),
+        (("split", "FOLDER", "--val-share", "2"), "at most 0.9, got 2.0"),
+        (("train", "FOLDER", "--val-share", "-1"), "at most 0.9, got -1.0"),
+        (("decisions", "apply", "FOLDER", "--policy", "keepone"), "keep-one, drop-both, group, got 'keepone'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_typing_error_is_told_before_heavy_libraries_are_loaded(
+    words: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\nfrom eyeshot.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n"
+        "    print(end.code, sorted({'torch', 'polars', 'scipy'} & set(sys.modules)))\n"
+    )
+    typed = [str(tmp_path) if word == "FOLDER" else word for word in words]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *typed], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "2 []", done.stderr
+    assert named in done.stderr
+
+
+def test_what_is_checked_first_is_what_the_library_takes() -> None:
+    from eyeshot.cli import options
+    from eyeshot.data import LARGEST_SHARE, POLICIES
+
+    assert tuple(policy.name for policy in POLICIES) == options.POLICY_NAMES
+    assert options.LARGEST_SHARE == LARGEST_SHARE

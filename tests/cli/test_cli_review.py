@@ -35,7 +35,8 @@ def test_a_review_names_its_address_and_the_next_step(eyeshot: Eyeshot, digits: 
     assert "Page: http://127.0.0.1:" in done.out
     assert "0 decisions were stored" in done.out
     assert done.out.count(f"{len(report.findings):,} findings are open.") == 2, "at the beginning and at the end"
-    assert f"Next: eyeshot split {digits.train} --audit" in done.out
+    assert f"Next: eyeshot decisions apply {digits.train} --audit" in done.out
+    assert f"Then: eyeshot split {digits.train} --audit" in done.out
 
 
 def test_without_arguments_it_reads_what_was_audited(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
@@ -43,7 +44,11 @@ def test_without_arguments_it_reads_what_was_audited(eyeshot: Eyeshot, digits: D
     out = eyeshot("review", "--no-open").out
     assert len(served) == 1
     (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
-    assert eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-leakage").code == 0
+    assert eyeshot(*shlex.split(line.removeprefix("Next: "))[1:]).code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("Then: ")]
+    assert eyeshot(*shlex.split(line.removeprefix("Then: "))[1:], "--no-leakage").code == 0
+    again = eyeshot("review", "--no-open").out
+    assert "Next: eyeshot split" in again, "the policy settled what policies settle"
 
 
 def test_a_browser_in_the_terminal_is_not_opened(

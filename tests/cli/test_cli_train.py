@@ -48,6 +48,19 @@ def test_the_same_command_takes_the_finished_run_and_leaves_it(eyeshot: Eyeshot,
     again = train(eyeshot, digits, "--out", tmp_path / "run", "--json")
     assert json.loads(first.out) == json.loads(again.out)
     assert (tmp_path / "run" / "result.json").read_bytes() == before
+    assert "Already trained; nothing done.\nAccuracy " in train(eyeshot, digits, "--out", tmp_path / "run").out
+
+
+def test_the_next_step_names_the_test_folder_of_the_project(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    run = ("--epochs", "1", "--batch-size", "32", "--out", tmp_path / "run")
+    without = eyeshot("train", digits.train, *MODEL, *run)
+    assert "Already trained" not in without.out
+    assert without.out.rstrip().endswith("--test TEST")
+    eyeshot("init", digits.train, "--test", digits.test)
+    for typed in ((digits.train,), ()):
+        out = eyeshot("train", *typed, *MODEL, *run).out
+        (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
+        assert ("--test TEST" in line, f"--test {digits.test}" in line) == (False, bool(typed))
 
 
 def test_a_training_that_was_interrupted_is_continued_by_the_same_command(

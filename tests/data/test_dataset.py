@@ -290,6 +290,26 @@ def test_copies_that_somebody_said_are_none_may_be_held_out_apart(tmp_path: Path
     assert len(np.unique(dataset.groups)) == DIFFERENT + 1
 
 
+def test_a_picture_under_two_labels_is_noted_with_the_remedy_until_decisions_leave_it_out(
+    tmp_path: Path, cache: Path
+) -> None:
+    train = tmp_path / "train"
+    for number in range(6):
+        for label in ("cat", "dog"):
+            file = train / label / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture(number if not number else 2 * number + (label == "dog")).save(file)
+
+    def remedies(dataset: Dataset) -> list[str]:
+        return [note for note in dataset.notes if "decisions apply --policy drop-both" in note]
+
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    (remedy,) = remedies(load_dataset(DataConfig(train=train), cache=cache))
+    assert remedy.startswith("1 picture stands under more than one label")
+    log.append([decide("drop-both", [read_images(train).contents[0]])])
+    assert remedies(load_dataset(DataConfig(train=train, decisions=log.file), cache=cache)) == []
+
+
 def test_further_duplicates_that_an_audit_found_stay_together(tmp_path: Path, cache: Path) -> None:
     train = plain(tmp_path / "train")
     first = read_images(train).contents[:3]
@@ -344,7 +364,7 @@ def test_new_images_and_broken_files_are_counted_apart(tmp_path: Path, cache: Pa
     assert sorted(Path(file.path).name for file in before.skipped) == ["broken0.png", "broken1.png"]
     picture(700).save(train / "a" / "700.png")
     after = load_dataset(config, cache=cache)
-    assert "1 images came after the split and are not used. Make it again: eyeshot split." in after.notes
+    assert "1 image came after the split and is not used. Make it again: eyeshot split." in after.notes
     assert broken in after.notes
     assert (after.train_rows.tolist(), after.val_rows.tolist()) != ([], [])
     assert keys(after, after.train_rows) == keys(before, before.train_rows)

@@ -171,7 +171,7 @@ def test_moved_and_renamed_files_keep_their_decisions_and_gone_ones_are_told(tmp
     }  # fmt: skip
     assert manifest.left_out["id"].to_list() == ["b/new name.png"]
     assert [one.images for one in manifest.gone] == [(contents["a/2.png"],)]
-    assert "1 of 3 decisions are about images that are missing" in manifest.notes[0]
+    assert "1 of 3 decisions is about images that are missing" in manifest.notes[0]
 
 
 def test_an_image_under_two_labels_in_the_csv_stays_out_and_decisions_do_not_mind(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from .copies.crops import align as align
+from .decision_policies import open_findings as open_findings
 from .findings import NAMES as NAMES
 from .findings import OF_CLASSES as OF_CLASSES
 from .findings import AuditReport as AuditReport
@@ -10,6 +11,7 @@ from .findings import LabelPair as LabelPair
 from .findings import advice as advice
 from .findings import read_groups as read_groups
 from .findings import read_report as read_report
+from .findings import settling_policies as settling_policies
 from .images import AuditImages as AuditImages
 from .images import read_audit_images as read_audit_images
 from .new_split import SplitRequest as SplitRequest

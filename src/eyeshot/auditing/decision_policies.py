@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from eyeshot.auditing.findings import read_groups
+from eyeshot.auditing.findings import AuditReport, Finding, read_groups, read_report
 from eyeshot.auditing.split_quality import Comparison, compare_on_features
 from eyeshot.core import Progress, audit_file, find_project, find_workspace, shown_progress
 from eyeshot.data import (
     Decision,
+    Decisions,
     Stopped,
     compute_manifest,
+    count_open,
     decide_by_policy,
     find_decision,
     find_duplicate_groups,
@@ -24,10 +27,41 @@ from eyeshot.models import choose_device, image_features, name_reader, named_bac
 
 
 class PolicyResult(NamedTuple):
-    """What a policy decided, and the groups that `min_per_class` stopped."""
+    """What a policy decided, the groups that `min_per_class` stopped, and what is open after it.
+
+    `open_groups` counts duplicate groups by the policy that settles them, near-duplicates of the audit too;
+    `open_findings` counts the audit's other findings by kind: a person has to look at these.
+    """
 
     decisions: list[Decision]
     stopped: list[Stopped]
+    open_groups: dict[str, int]
+    open_findings: dict[str, int]
+
+
+COPIES = ("conflict", "leak", "near-copy", "identical")
+SETTLED_BY_POLICY = ("conflict", "near-copy", "identical")
+WHOLE = frozenset({"drop", "drop-both", "keep-one", "group", "not-copy"})
+
+
+def open_findings(report: AuditReport, decisions: Decisions) -> list[Finding]:
+    """The findings of an audit that no decision is about, in its order.
+
+    Findings that are only good to know are not among them. Duplicates are decided by a decision about all their
+    training images, other findings by one about their image, and every finding by one made for it on the review page.
+    """
+    for_finding = {decision.finding for decision in decisions.active if decision.finding}
+    whole = [frozenset(decision.images) for decision in decisions.active if decision.kind in WHOLE]
+    about = {content for decision in decisions.active for content in decision.images}
+    still_open = []
+    for finding in report.findings:
+        images = {image.content for image in finding.images if image.split == "train" and image.content}
+        if finding.suggestion == "none" or finding.id in for_finding:
+            continue
+        if images and (any(images <= group for group in whole) if finding.kind in COPIES else images <= about):
+            continue
+        still_open.append(finding)
+    return still_open
 
 
 def apply_policy(
@@ -73,7 +107,8 @@ def apply_policy(
     stored_decisions, more = log.read(), [] if near is None else read_groups(near)
     cache = find_workspace().cache
     with shown_progress(progress) as report_progress:
-        manifest = compute_manifest(read_labelled(sources, cache=cache, progress=report_progress), stored_decisions)
+        table = read_labelled(sources, cache=cache, progress=report_progress)
+        manifest = compute_manifest(table, stored_decisions)
         groups, _ = find_duplicate_groups(
             manifest.table, stored_decisions, cache=cache, more=more, progress=report_progress.sub("decoding")
         )
@@ -82,7 +117,17 @@ def apply_policy(
     )
     if not dry_run:
         log.append(decisions)
-    return PolicyResult(decisions, stopped)
+    after = Decisions((*stored_decisions.stored, *decisions))
+    report_file = audit_file(audit)
+    more = [] if report_file is None else read_groups(report_file)
+    manifest = compute_manifest(table, after)
+    groups, _ = find_duplicate_groups(manifest.table, after, cache=cache, more=more)
+    still_open = [] if report_file is None else open_findings(read_report(report_file), after)
+    kinds = Counter(finding.kind for finding in still_open)
+    return PolicyResult(
+        decisions, stopped, count_open(manifest, groups, after),
+        {kind: count for kind, count in kinds.items() if kind not in SETTLED_BY_POLICY},
+    )  # fmt: skip
 
 
 def compare_decisions(

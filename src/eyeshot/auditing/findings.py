@@ -403,6 +403,16 @@ def advice(finding: Finding) -> str:
     return "drop from training" if finding.kind == "leak" else ADVICE[finding.suggestion]
 
 
+def settling_policies(findings: Sequence[Finding]) -> list[str]:
+    """The policies of `eyeshot decisions apply` that settle some of these findings, the most harmful kind first.
+
+    Policies decide about training images: duplicates among test images are nothing to them.
+    """
+    kinds = {finding.kind for finding in findings if sum(image.split == "train" for image in finding.images) > 1}
+    settled = {"drop-both": {"conflict"}, "keep-one": {"identical", "near-copy"}}
+    return [policy for policy, own in settled.items() if own & kinds]
+
+
 def count_duplicates(groups: Sequence[CopyGroup]) -> Duplicates:
     """Count groups and images of training, of test and of both apart."""
     sums = {name: [0, 0, 0] for name in ("train", "test", "across")}
@@ -505,7 +515,8 @@ def _sentences(report: AuditReport) -> list[str]:
     ]
     if small := count.get("small-class"):
         sentences.append(
-            f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} images. Collect "
+            f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} "
+            f"{_plural(report.small_class, 'image', 'images')}. Collect "
             "more, and take care that cleaning does not empty them."
         )
     return sentences

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eyeshot.auditing.findings import read_groups
 from eyeshot.auditing.importance_weights import check_effective, density_ratio, judge_likeness, order_by_weight
 from eyeshot.auditing.split_quality import measure_leakage
-from eyeshot.core import SILENT, InputError, Progress, audit_file, find_workspace, shown_progress
+from eyeshot.core import SILENT, InputError, Progress, audit_file, find_workspace, plural, shown_progress
 from eyeshot.data import (
     Dataset,
     ImageTable,
@@ -106,7 +106,11 @@ def split(
     place = str(choose_device(device)[0])
     folder = find_workspace().cache if cache is None else Path(cache)
     groups = [] if near is None else read_groups(near)
-    basis = COPIES if near is None else f"{COPIES}, near-duplicates of {near.name} ({len(groups)} groups)"
+    basis = (
+        COPIES
+        if near is None
+        else f"{COPIES}, near-duplicates of {near.name} ({len(groups)} {plural(len(groups), 'group')})"
+    )
     with shown_progress(progress) as report_progress:
         dataset = load_dataset(data, cache=folder, progress=report_progress, near_duplicates=groups)
         return make_split(

@@ -292,7 +292,7 @@ def _classes(images: AuditImages, stats: ImageStats, copies: Copies) -> list[Cla
 
 
 def _csv(findings: list[Finding]) -> str:
-    """One line for each image of each finding."""
+    """One line for each image of each finding; of a leak only the training image is to be dropped."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
@@ -312,10 +312,11 @@ def _csv(findings: list[Finding]) -> str:
     )
     for finding in findings:
         for ref in finding.images:
+            suggestion = "none" if finding.kind == "leak" and ref.split == "test" else finding.suggestion
             writer.writerow(
                 [
                     finding.id, finding.kind, ref.split, ref.id, ref.label or "", ref.content, finding.confidence,
-                    finding.confidence_basis, finding.suggestion, finding.words, finding.evidence.get("proposed", ""),
+                    finding.confidence_basis, suggestion, finding.words, finding.evidence.get("proposed", ""),
                 ]
             )  # fmt: skip
     return buffer.getvalue()

@@ -15,7 +15,7 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.core import NORMAL_95, SILENT, InputError, Progress
+from eyeshot.core import NORMAL_95, SILENT, InputError, Progress, plural
 from eyeshot.data import (
     ALWAYS_TRAIN,
     Decisions,
@@ -170,9 +170,10 @@ class Comparison:
     def words(self) -> str:
         """The figures in a sentence."""
         return (
-            f"{self.decisions} decisions: {self.verdict}. Right answers before {100 * self.before:.1f} %, after "
-            f"{100 * self.after:.1f} %: {self.gain_points:+.1f} points (95 % interval {self.gain_low:+.1f} to "
-            f"{self.gain_high:+.1f}), on the {self.judged} images that they leave as they are. Read by {self.reader}."
+            f"{self.decisions} {plural(self.decisions, 'decision')}: {self.verdict}. Right answers before "
+            f"{100 * self.before:.1f} %, after {100 * self.after:.1f} %: {self.gain_points:+.1f} points (95 % interval "
+            f"{self.gain_low:+.1f} to {self.gain_high:+.1f}), on the {self.judged} images that they leave as they are. "
+            f"Read by {self.reader}."
         )
 
 

@@ -118,10 +118,14 @@ def run(
 
 def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
     """Print a report as a person reads it; `again` names the same training images in the next command."""
+    from eyeshot.auditing import settling_policies
+    from eyeshot.core import plural
+
     for number, sentence in enumerate(report.answer):
         typer.echo(f"{number}. {sentence}" if number else sentence)
     sides = f"{report.n_train:,} training" + (f" and {report.n_test:,} test" if report.test else "")
-    typer.echo(f"\nChecked {sides} images; {report.read:,} were decoded now.")
+    images = plural(report.n_test if report.test else report.n_train, "image")
+    typer.echo(f"\nChecked {sides} {images}; {report.read:,} {plural(report.read, 'was', 'were')} decoded now.")
     say(report.notes)
     if report.counts:
         typer.echo("")
@@ -144,6 +148,9 @@ def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None
         say_next(*split)
         return
     say_next("review", *again, "--audit", str(folder))
+    for policy in settling_policies(report.findings) if report.classes else ():
+        words = ["decisions", "apply", *again, "--audit", str(folder), "--policy", policy]
+        typer.echo(f"Or for all at once: {shlex.join(['eyeshot', *words])}")
     if report.classes:
         typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
     else:

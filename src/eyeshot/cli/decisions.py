@@ -28,12 +28,15 @@ from eyeshot.cli.options import (
     Std,
     Train,
     Weights,
+    known_policy,
     option,
     preparation,
 )
-from eyeshot.cli.output import plain_table, print_json, progress_shown, say
+from eyeshot.cli.output import as_typed, plain_table, print_json, progress_shown, say, say_next
+from eyeshot.core import plural
 
 if TYPE_CHECKING:
+    from eyeshot.auditing.decision_policies import PolicyResult
     from eyeshot.data import Contradiction, Decision, Winner
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
@@ -68,7 +71,11 @@ def show(
         )
     Console().print(table)
     file = find_log(decisions_file).file
-    typer.echo(f"{len(known.active)} decisions count, {len(known) - len(known.active)} are undone or undo; {file}")
+    count, rest = len(known.active), len(known) - len(known.active)
+    typer.echo(
+        f"{count} {plural(count, 'decision counts', 'decisions count')}, {rest} {plural(rest, 'is', 'are')} undone or "
+        f"undo; {file}"
+    )
 
 
 @app.command("add")
@@ -164,8 +171,11 @@ def merge(
         return
     if done.won:
         mine, theirs = (done.won.get(side, 0) for side in ("mine", "theirs"))
-        typer.echo(f"Contradictions: yours count {mine} times, theirs {theirs} times.")
-    typer.echo(f"{done.new} new decisions; {done.active} count now in {file}.")
+        typer.echo(
+            f"Contradictions: yours count {mine} {plural(mine, 'time')}, theirs {theirs} {plural(theirs, 'time')}."
+        )
+    counted = plural(done.active, "counts", "count")
+    typer.echo(f"{done.new} new {plural(done.new, 'decision')}; {done.active} {counted} now in {file}.")
 
 
 @app.command("export")
@@ -181,7 +191,7 @@ def export(
     if json:
         print_json({"file": str(file), "decisions": count})
     else:
-        typer.echo(f"Wrote {count} decisions to {file}.")
+        typer.echo(f"Wrote {count} {plural(count, 'decision')} to {file}.")
 
 
 @app.command("apply")
@@ -200,7 +210,9 @@ def apply(
             metavar="DIR|FILE",
         ),
     ] = None,
-    policy: Annotated[str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.")] = "",
+    policy: Annotated[
+        str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.", callback=known_policy)
+    ] = "",
     min_per_class: Annotated[
         int, option(panel=DECISIONS, text="Never leave a class under so many images; what this stops is listed.")
     ] = 5,
@@ -227,19 +239,79 @@ def apply(
         )  # fmt: skip
     if json:
         stopped = [{"label": group.label, "left": group.left, "images": list(group.names)} for group in done.stopped]
-        print_json({"stored": not dry_run, "decisions": [_facts(one) for one in done.decisions], "stopped": stopped})
+        facts = {"stored": not dry_run, "decisions": [_facts(decision) for decision in done.decisions]}
+        still_open = {"open_groups": done.open_groups, "open_findings": done.open_findings}
+        print_json(facts | {"stopped": stopped} | still_open)
         return
     for group in done.stopped:
-        typer.echo(f"stopped: {group.label!r} would keep {group.left} images: {', '.join(group.names[:4])}")
+        images = plural(group.left, "image")
+        typer.echo(f"stopped: {group.label!r} would keep {group.left} {images}: {', '.join(group.names[:4])}")
     if done.stopped:
-        typer.echo(f"{len(done.stopped)} groups left as they are, so that no class gets under {min_per_class} images.")
+        count = len(done.stopped)
+        typer.echo(
+            f"{count} {plural(count, 'group is left as it is', 'groups are left as they are')}, so that no class gets "
+            f"under {min_per_class} {plural(min_per_class, 'image')}."
+        )
+    for decision in done.decisions[:SHOWN]:
+        typer.echo(f"{'would: ' if dry_run else ''}{_decided(decision)}")
+    count = len(done.decisions)
+    if count > SHOWN:
+        typer.echo(f"and {count - SHOWN} more{'' if dry_run else ': eyeshot decisions list'}")
     if dry_run:
-        for decision in done.decisions[: 2 * SHOWN]:
-            typer.echo(f"would: {decision.kind} {decision.words()}")
-        typer.echo(f"{len(done.decisions)} decisions would be stored. Next: the same command without --dry-run.")
+        typer.echo(f"{count} {plural(count, 'decision')} would be stored. Next: the same command without --dry-run.")
         return
-    file = find_log(decisions_file).file
-    typer.echo(f"{len(done.decisions)} decisions stored in {file}. Take them back: eyeshot decisions undo --policy")
+    undo_words = f". Take {plural(count, 'it', 'them')} back: eyeshot decisions undo --policy" if count else ""
+    typer.echo(f"{count} {plural(count, 'decision')} stored in {find_log(decisions_file).file}{undo_words}")
+    columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
+    _say_open(done, policy, as_typed(train, **columns), audit, decisions_file)
+
+
+def _decided(decision: Decision) -> str:
+    """What a policy decided about a group, by the names of its files."""
+    first, *rest = decision.names
+    if decision.kind == "keep-one":
+        return f"keep {first}, drop {', '.join(rest)}"
+    return f"{'drop' if decision.kind == 'drop-both' else 'keep together'} {', '.join(decision.names)}"
+
+
+def _say_open(
+    done: PolicyResult, policy: str, again: list[str], audit: Path | None, decisions_file: Path | None
+) -> None:
+    """What is still to be decided after a policy, with the command for each, and the next step."""
+    from shlex import join
+
+    from eyeshot.auditing import NAMES
+    from eyeshot.core import audit_file
+
+    file = audit_file(audit)
+    more = again + as_typed(None, audit=None if file is None else file.parent, decisions_file=decisions_file)
+    groups = {
+        "drop-both": ("picture under several labels", "pictures under several labels"),
+        "keep-one": ("group of duplicates", "groups of duplicates"),
+    }
+    parts, commands = [], []
+    for name, count in done.open_groups.items():
+        if policy == "group" and name == "keep-one":
+            continue  # they stay on purpose
+        what = f"{count} {plural(count, *groups[name])}"
+        if name == policy and done.stopped:
+            parts.append(f"{what}, stopped by --min-per-class")
+            continue
+        commands.append(["decisions", "apply", *more, "--policy", name])
+        parts.append(f"{what}: {join(['eyeshot', *commands[-1]])}")
+    if done.open_findings:
+        kinds = ", ".join(f"{NAMES[kind]} ({count:,})" for kind, count in done.open_findings.items())
+        commands.append(["review", *more])
+        parts.append(f"for a person, {kinds}: {join(['eyeshot', *commands[-1]])}")
+    split = ["split", *more]
+    if parts:
+        typer.echo("Still open:")
+        say(parts)
+    else:
+        typer.echo("Nothing is open.")
+    say_next(*(commands[0] if commands else split))
+    if commands:
+        typer.echo(f"Then: {join(['eyeshot', *split])}")
 
 
 @app.command("compare")

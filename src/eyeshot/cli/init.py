@@ -7,12 +7,26 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.options import DATA, OUTPUT, ImageRoot, Json, LabelColumn, Labels, PathColumn, Test, option
+from eyeshot.cli.options import (
+    DATA,
+    OUTPUT,
+    ImageRoot,
+    Json,
+    LabelColumn,
+    Labels,
+    PathColumn,
+    Test,
+    existing_folder,
+    option,
+)
 from eyeshot.cli.output import print_json, progress_shown, say, say_next
 
 
 def run(
-    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Folder of labelled images.")],
+    train: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN", help="Folder of labelled images.", callback=existing_folder("TRAIN")),
+    ],
     test: Test = None,
     labels: Labels = None,
     path_column: PathColumn = None,
@@ -29,7 +43,7 @@ def run(
     import os
 
     import eyeshot
-    from eyeshot.core import SETTINGS_FILE
+    from eyeshot.core import SETTINGS_FILE, plural
 
     with progress_shown() as progress:
         table = eyeshot.init(
@@ -42,6 +56,7 @@ def run(
         print_json(facts | {"notes": list(table.notes)})
         return
     say(table.notes)
-    typer.echo(f"Wrote {SETTINGS_FILE}: {len(table)} images in {len(table.classes)} classes; {place}")
+    images, classes = plural(len(table), "image"), plural(len(table.classes), "class", "classes")
+    typer.echo(f"Wrote {SETTINGS_FILE}: {len(table)} {images} in {len(table.classes)} {classes}; {place}")
     typer.echo(f'Rules for test images: "{test_images}". Change that line if yours differ.')
     say_next("audit")

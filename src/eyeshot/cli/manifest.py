@@ -43,6 +43,7 @@ def export(
 ) -> None:
     """Give the cleaned set to another program: a CSV file, or a folder of links or copies."""
     import eyeshot
+    from eyeshot.core import plural
 
     with progress_shown() as progress:
         done = eyeshot.export_manifest(
@@ -63,7 +64,8 @@ def export(
     say(done.notes, warning=True)
     typer.echo(
         f"{len(table)} of {done.n_images} images stay, {relabelled} under another label, in {len(table.classes)} "
-        f"classes ({done.n_decisions} decisions)."
+        f"{plural(len(table.classes), 'class', 'classes')} ({done.n_decisions} "
+        f"{plural(done.n_decisions, 'decision')})."
     )
     if csv is not None:
         typer.echo(f"Wrote {csv}" + ("" if done.split is None else f", with the split of {done.split}"))

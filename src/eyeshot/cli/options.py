@@ -5,6 +5,7 @@ The panels of `--help` are groups: Data, Model, Ranking, Training, Split, Decisi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +20,45 @@ def option(*names: str, panel: str, text: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
+# Typing errors are said at once: the libraries that do the work take seconds to load -------------------------------
+LARGEST_SHARE = 0.9
+POLICY_NAMES = ("keep-one", "drop-both", "group")
+
+
+def existing_folder(name: str) -> Callable[[Path | None], Path | None]:
+    """A callback that refuses what is no folder; `name` is that of the option."""
+
+    def checked(folder: Path | None) -> Path | None:
+        from eyeshot.core import InputError
+
+        if folder is not None and not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise InputError(f"{name} must be a folder of images, got {str(folder)!r}, which {what}. Check the path.")
+        return folder
+
+    return checked
+
+
+def share_or_none(share: float) -> float:
+    """Refuse a share to hold out that is above 0.9 or below 0; 0 stands for none."""
+    from eyeshot.core import InputError
+
+    if not 0 <= share <= LARGEST_SHARE:
+        raise InputError(
+            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {share}. Use --val-share 0.2."
+        )
+    return share
+
+
+def known_policy(policy: str) -> str:
+    """Refuse a policy that does not exist."""
+    from eyeshot.core import InputError
+
+    if policy not in POLICY_NAMES:
+        raise InputError(f"--policy must be one of {', '.join(POLICY_NAMES)}, got {policy!r}.")
+    return policy
+
+
 # Data ---------------------------------------------------------------------------------------------------------------
 Train = Annotated[
     Path | None,
@@ -26,15 +66,25 @@ Train = Annotated[
         metavar="TRAIN",
         help="Folder with one folder of images per class, or the root of --labels. Default: what eyeshot.toml says.",
         show_default=False,
+        callback=existing_folder("TRAIN"),
     ),
 ]
-Test = Annotated[Path | None, option(panel=DATA, text="Folder of unlabelled test images, flat or nested.")]
+Test = Annotated[
+    Path | None,
+    option(panel=DATA, text="Folder of unlabelled test images, flat or nested.", callback=existing_folder("--test")),
+]
 Labels = Annotated[Path | None, option(panel=DATA, text="CSV with paths and labels, in the place of class folders.")]
 PathColumn = Annotated[str | None, option(panel=DATA, text="Its column with paths or ids. Default: guessed.")]
 LabelColumn = Annotated[str | None, option(panel=DATA, text="Its column with labels. Default: guessed.")]
 ImageRoot = Annotated[Path | None, option(panel=DATA, text="Folder that its paths start from. Default: guessed.")]
-Val = Annotated[Path | None, option(panel=DATA, text="Class folders of your own held-out images.")]
-ValShare = Annotated[float, option(panel=DATA, text="Share of the training images that is held out for validation.")]
+Val = Annotated[
+    Path | None,
+    option(panel=DATA, text="Class folders of your own held-out images.", callback=existing_folder("--val")),
+]
+ValShare = Annotated[
+    float,
+    option(panel=DATA, text="Share of the training images that is held out for validation.", callback=share_or_none),
+]
 UseDecisions = Annotated[
     bool,
     option("--decisions/--no-decisions", panel=DATA, text="Apply the project's decisions.jsonl where there is one."),

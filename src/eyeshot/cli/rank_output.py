@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from eyeshot.cli.output import plain_table, print_json, say, say_next
-from eyeshot.core import folder_bytes, megabytes
+from eyeshot.core import folder_bytes, megabytes, plural
 from eyeshot.rankings import (
     TRAIN_OPTIONS,
     AugmentationRanking,
@@ -110,7 +110,8 @@ def print_result(
     _print_confirmed(report)
     if report.skipped:
         typer.echo(
-            f"Skipped {len(report.skipped)} files, for instance {report.skipped[0].path}: {report.skipped[0].reason}."
+            f"Skipped {len(report.skipped)} {plural(len(report.skipped), 'file')}, for instance "
+            f"{report.skipped[0].path}: {report.skipped[0].reason}."
         )
     _print_models(report)
     typer.echo(f"\nLines for your pipeline ({report.advice}):")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -44,8 +45,8 @@ def run(
     Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
     """
     import eyeshot
-    from eyeshot.auditing import read_report
-    from eyeshot.core import audit_file, find_project
+    from eyeshot.auditing import open_findings, read_report, settling_policies
+    from eyeshot.core import audit_file, find_project, plural
     from eyeshot.data import find_log
 
     reading = ExitStack()
@@ -71,16 +72,25 @@ def run(
     file = audit_file(audit)
     if json or file is None:
         return
-    report = read_report(file)
+    report, log = read_report(file), find_log(decisions_file)
     typer.echo(
-        f"\n{stored:,} decisions were stored in {find_log(decisions_file).file}; {still_open:,} findings are open."
+        f"\n{stored:,} {plural(stored, 'decision was', 'decisions were')} stored in {log.file}; {still_open:,} "
+        f"{plural(still_open, 'finding is', 'findings are')} open."
     )
     # What audit.json alone knows must be typed for the next command.
     again = as_typed(train if train is not None or "train" in find_project().data else Path(report.train), **columns)
-    if report.classes:
-        say_next("split", *again, "--audit", str(file.parent))
-    else:
+    if not report.classes:
         say_next("manifest", "export", *again, "--csv", "labelled.csv")
+        return
+    split = ["split", *again, "--audit", str(file.parent)]
+    policies = settling_policies(open_findings(report, log.read())) if still_open else []
+    if not policies:
+        say_next(*split)
+        return
+    for word, policy in zip(("Next: ", "Then: "), policies, strict=False):
+        words = ["decisions", "apply", *again, "--audit", str(file.parent), "--policy", policy]
+        typer.echo(f"{word}{shlex.join(['eyeshot', *words])}")
+    typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
 
 
 def _opened(address: str) -> bool:

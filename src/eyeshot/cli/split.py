@@ -30,6 +30,7 @@ from eyeshot.cli.options import (
     Weights,
     option,
     preparation,
+    share_or_none,
 )
 from eyeshot.cli.output import as_typed, left_out, print_json, progress_shown, say, say_next, typed_command
 
@@ -47,7 +48,10 @@ def run(
         int | None, option(panel=SPLIT, text="Folds; 0 for none. Default: 5, or none where --val-share is given alone.")
     ] = None,
     val_share: Annotated[
-        float, option(panel=SPLIT, text="Share of the training images that is held out for validation.")
+        float,
+        option(
+            panel=SPLIT, text="Share of the training images that is held out for validation.", callback=share_or_none
+        ),
     ] = 0.0,
     match_test: Annotated[
         Path | None, option(panel=SPLIT, text="Hold out images that resemble the test images of this folder.")
@@ -79,7 +83,7 @@ def run(
     Leakage is measured on the features of --model, or on thumbnails.
     """
     import eyeshot
-    from eyeshot.core import audit_file, find_project, find_workspace
+    from eyeshot.core import audit_file, find_project, find_workspace, plural
     from eyeshot.data import SPLIT_FILE
 
     with progress_shown() as progress:
@@ -102,8 +106,10 @@ def run(
         typer.echo(
             "Near-duplicates (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
         )
-    counts = ", ".join(f"{name}: {count}" for name, count in split.counts.items())
-    typer.echo(f"{sum(split.counts.values())} images in {split.n_classes} classes: {counts}.")
+    total = sum(split.counts.values())
+    parts = [f"{_part(name, split.folds)}: {count} {plural(count, 'image')}" for name, count in split.counts.items()]
+    classes = f"{split.n_classes} {plural(split.n_classes, 'class', 'classes')}"
+    typer.echo(f"{total} {plural(total, 'image')} in {classes}: {', '.join(parts)}.")
     if split.like_test is not None:
         typer.echo(split.like_test.words())
         typer.echo(find_project().rules())
@@ -114,3 +120,11 @@ def run(
         columns = {"labels": labels, "path_column": path_column, "label_column": label_column}
         again = as_typed(train, **columns, image_root=image_root)
         say_next("rank", "augmentations", *again, *left_out(decisions=decisions))
+
+
+def _part(name: str, folds: int) -> str:
+    """A part of a split in words."""
+    if name.isdigit():
+        return f"fold {name}"
+    held_out, training = ("held out of all folds", "training in every fold") if folds else ("held out", "training")
+    return {"val": held_out, "train": training}.get(name, name)

@@ -92,7 +92,7 @@ def run(
 ) -> None:
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import eyeshot
-    from eyeshot.core import find_project
+    from eyeshot.core import find_project, plural
     from eyeshot.training import check_folder
 
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -101,11 +101,13 @@ def run(
         check_folder(out, model=None, augmentations=augment or (), settings=known)
     plans: list[TrainPlan] = []
     shown: list[str] = []
+    written: list[int | None] = []
     with ExitStack() as stack:
         progress = stack.enter_context(progress_shown())
 
         def planned(plan: TrainPlan) -> None:
             plans.append(plan)
+            written.append(_written(plan.folder))
             shown.extend(plan.notes)
             if dry_run:
                 _print_estimate(plan, progress, json=json)
@@ -126,15 +128,18 @@ def run(
         return
     (plan,) = plans
     accuracy = result.accuracy
+    if written[0] is not None and written[0] == _written(plan.folder):
+        typer.echo("Already trained; nothing done.")
     if accuracy.value is not None:
         typer.echo(
             f"Accuracy {accuracy.value:.3f} (95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}, "
-            f"n = {accuracy.n}) after {result.epochs} epochs, {result.seconds:.0f} s."
+            f"n = {accuracy.n}) after {result.epochs} {plural(result.epochs, 'epoch')}, {result.seconds:.0f} s."
         )
     for alarm in result.alarms:
         typer.echo(f"alarm: {alarm}")
     if result.failed_samples:
-        typer.echo(f"An augmentation failed on {result.failed_samples} images, which were used without it.")
+        words = plural(result.failed_samples, "image, which was", "images, which were")
+        typer.echo(f"An augmentation failed on {result.failed_samples} {words} used without it.")
     for note in plan.notes[len(shown) :]:
         typer.echo(note)
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
@@ -145,11 +150,20 @@ def run(
     again += left_out(decisions=decisions, split=split)
     again += as_typed(None, model=model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation)
     again += ["--from-scratch"] if from_scratch else []
-    test = find_project().value("test", None) if train is None else None
-    if test is not None or train is None:
-        say_next("rank", "augmentations", *again)
+    # A typed training folder is not combined with the project's test images unless they are typed too.
+    test = None if train is None else find_project().value("test", None)
+    if train is None or test is not None:
+        say_next("rank", "augmentations", *again, *as_typed(None, test=test))
     else:
         typer.echo(f"Next: eyeshot rank augmentations {shlex.join(again)} --test TEST")
+
+
+def _written(folder: Path) -> int | None:
+    """When the result of a run was written, in nanoseconds; None where there is none."""
+    from eyeshot.training import RESULT_FILE
+
+    file = folder / RESULT_FILE
+    return file.stat().st_mtime_ns if file.is_file() else None
 
 
 def _passing_cache(stack: ExitStack) -> Path:
@@ -163,7 +177,7 @@ def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -
     """What would be trained, with time, memory and disk, or why it would fail."""
     from dataclasses import asdict
 
-    from eyeshot.core import ModelError
+    from eyeshot.core import ModelError, plural
     from eyeshot.training import estimate_training
 
     names = [augmentation.name for augmentation in plan.augmentations]
@@ -185,7 +199,8 @@ def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -
             return
         say(plan.notes)
         typer.echo(
-            f"Would train {plan.backbone.name} on {train} images, {val} validate, with "
+            f"Would train {plan.backbone.name} on {train} {plural(train, 'image')}, {val} "
+            f"{plural(val, 'validates', 'validate')}, with "
             f"{', '.join(names) or 'clean images'}."
         )
         typer.echo(words)

@@ -50,11 +50,13 @@ from .pixel_store import Pixels as Pixels
 from .pixel_store import PixelStore as PixelStore
 from .policies import POLICIES as POLICIES
 from .policies import Stopped as Stopped
+from .policies import count_open as count_open
 from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
 from .project_images import project_data as project_data
 from .project_images import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
+from .split import LARGEST_SHARE as LARGEST_SHARE
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage
 from .split import LikeTest as LikeTest

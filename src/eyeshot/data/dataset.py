@@ -22,7 +22,7 @@ from eyeshot.data.labels_csv import check_columns, read_csv
 from eyeshot.data.listing import Skipped, check_apart
 from eyeshot.data.manifest import compute_manifest
 from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
-from eyeshot.data.table import ImageTable, read_images
+from eyeshot.data.table import ImageTable, class_notes, read_images
 
 Rows = NDArray[np.int64]
 LEAST_KNOWN = 0.5  # a split that knows a smaller share of the images belongs to another data set and is not used
@@ -164,10 +164,11 @@ def load_dataset(
         workers=workers,
         progress=progress.sub("reading training files"),
     )
-    notes = [*train.notes, *([config.rules] if config.rules else [])]
     skipped = [*train.skipped]
     images, sentences = _apply_decisions(train, decisions, config.decisions)
-    notes += sentences
+    # What decisions have settled is not said.
+    notes = [note for note in train.notes if note not in set(class_notes(train.frame, []))]
+    notes += [*class_notes(images.frame, []), *([config.rules] if config.rules else []), *sentences]
     from_folder = 0
     if config.val is not None:
         val, sentences = _read_val(config.val, images, decisions, cache, workers, progress)
@@ -215,7 +216,8 @@ def _apply_decisions(table: ImageTable, decisions: Decisions, file: Path | None)
     if decisions.active:
         notes.append(
             f"Decisions of {file.name}: {manifest.left_out.height} of {len(table)} images left out, "
-            f"{manifest.relabelled} under another label ({len(decisions.active)} decisions)."
+            f"{manifest.relabelled} under another label ({len(decisions.active)} "
+            f"{plural(len(decisions.active), 'decision')})."
         )
     if len(manifest.table.classes) < 2:
         raise InputError(
@@ -283,7 +285,11 @@ def _roles(
     repeated = int(known_to_train.sum())
     if config.val is not None:
         if repeated:
-            notes.append(f"{repeated} validation images are also training images (flipped or turned too): left out.")
+            notes.append(
+                f"{repeated} validation "
+                f"{plural(repeated, 'image is also a training image', 'images are also training images')} "
+                "(flipped or turned too): left out."
+            )
         if not len(fresh):
             raise InputError("Validation images must not be training images, and all of --val are. Give others.")
     elif split is not None:
@@ -295,15 +301,22 @@ def _roles(
                 f"validate on ({part} of {str(config.split)!r}). Make it again: eyeshot split."
             )
         name = "split" if config.split is None else config.split.name
-        notes.append(f"Split of {name}: {len(train_rows)} images train, {len(fresh)} validate ({part}).")
+        notes.append(
+            f"Split of {name}: {len(train_rows)} {plural(len(train_rows), 'image trains', 'images train')}, "
+            f"{len(fresh)} {plural(len(fresh), 'validates', 'validate')} ({part})."
+        )
         if repeated:
             notes.append(
-                f"{repeated} images that would validate are duplicates of images that train: left out. "
+                f"{repeated} {plural(repeated, 'image')} that would validate {plural(repeated, 'is a', 'are')} "
+                f"{plural(repeated, 'duplicate')} of images that train: left out. "
                 "Make the split again: eyeshot split."
             )
         new = sum(part is None for part in split.of(images))
         if new:
-            notes.append(f"{new} images came after the split and are not used. Make it again: eyeshot split.")
+            notes.append(
+                f"{new} {plural(new, 'image')} came after the split and {plural(new, 'is', 'are')} not used. "
+                "Make it again: eyeshot split."
+            )
     return train_rows, fresh, notes
 
 

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from eyeshot.core import plural
 from eyeshot.data.decisions import Decision, Decisions, ordered, undo_of
 from eyeshot.data.table import ImageTable
 
@@ -211,8 +212,9 @@ def _notes(table: ImageTable, remaining: ImageTable, gone: Sequence[Decision], d
     notes = []
     if gone:
         notes.append(
-            f"{len(gone)} of {len(decisions.active)} decisions are about images that are missing (moved or changed); "
-            "they are kept and apply again when the images are back."
+            f"{len(gone)} of {len(decisions.active)} {plural(len(decisions.active), 'decision')} "
+            f"{plural(len(gone), 'is', 'are')} about images that are missing (moved or changed); "
+            f"{plural(len(gone), 'it is kept and applies', 'they are kept and apply')} again when the images are back."
         )
     empty = [name for name in table.classes if name not in remaining.classes]
     if empty and remaining.classes:

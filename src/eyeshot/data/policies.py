@@ -135,3 +135,30 @@ def decide_by_policy(
         decisions.append(decide(policy.kind, images, keep=keep, names=names, policy=command, author=author))
         counts.subtract(lost_of_class)
     return decisions, stopped
+
+
+def count_open(manifest: Manifest, groups: NDArray[np.int64], known: Decisions) -> dict[str, int]:
+    """The duplicate groups that are still to be decided, counted by the policy that settles them.
+
+    Args:
+        manifest: the images after decisions.
+        groups: int64 (N,), equal for duplicates among the images of the manifest.
+        known: the decisions. A group that is kept together, or whose images somebody kept, is settled.
+
+    Returns:
+        counts under "drop-both" (several labels) and "keep-one" (one label); without those that are zero.
+    """
+    contents = manifest.table.contents
+    labels = manifest.table.frame["label"].to_list()
+    together = [frozenset(decision.images) for decision in known.active if decision.kind == "group"]
+    kept = {content for decision in known.active if decision.kind == "keep" for content in decision.images}
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups.tolist()):
+        members[group].append(row)
+    counts: Counter[str] = Counter()
+    for rows in members.values():
+        images = {contents[row] for row in rows}
+        if len(rows) < 2 or images <= kept or any(images <= whole for whole in together):
+            continue
+        counts["drop-both" if len({labels[row] for row in rows}) > 1 else "keep-one"] += 1
+    return {policy.name: counts[policy.name] for policy in POLICIES[::-1] if counts[policy.name]}

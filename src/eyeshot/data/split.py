@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eyeshot.core import InputError, make_folder, replacing
+from eyeshot.core import InputError, make_folder, plural, replacing
 from eyeshot.data.duplicates import copy_groups
 from eyeshot.data.table import ImageTable
 
@@ -265,15 +265,19 @@ class Leakage(BaseModel):
     def words(self) -> str:
         """The figures and what they mean, in sentences."""
         return (
-            f"Plain random split {100 * self.plain:.1f} %, duplicate groups kept whole "
-            f"{100 * self.grouped:.1f} %. {self._verdict()} Measured with {self.reader}."
+            f"Linear probe accuracy {100 * self.plain:.1f} % on a plain random split, {100 * self.grouped:.1f} % with "
+            f"duplicate groups whole. {self._verdict()} Measured with {self.reader}."
         )
 
     def _verdict(self) -> str:
         measured = f"{self.gap_points:+.1f} points (95 % interval {self.gap_low:+.1f} to {self.gap_high:+.1f})"
-        straddling = f"{self.straddling} of {self.images} images have a duplicate in training under the plain split"
+        images = f"{self.images} {plural(self.images, 'image')}"
         if not self.straddling:
-            return f"No leakage: none of {self.images} images has a duplicate in training under the plain split."
+            return f"No leakage: none of {images} has a duplicate in training under the plain split."
+        straddling = (
+            f"{self.straddling} of {images} {plural(self.straddling, 'has', 'have')} a duplicate in training under "
+            "the plain split"
+        )
         at_most = f"{straddling}, so leakage is at most {_points(self.bound_points)} points"
         if not self.reader_tells:
             return (
@@ -281,9 +285,12 @@ class Leakage(BaseModel):
                 f"frequent class ({100 * self.chance:.1f} %). {at_most}."
             )
         if abs(self.gap_points) > self.bound_points:
-            return f"{at_most}; the measured difference of {measured} is larger, so it is noise."
-        sure = "" if self.gap_low > 0 or self.gap_high < 0 else ", not distinguishable from none"
-        return f"Leakage {measured}{sure}. {at_most}."
+            return (
+                f"No leakage can be shown: {at_most}; the measured difference of {measured} is larger, so it is noise."
+            )
+        if self.gap_low <= 0:
+            return f"No leakage can be shown: the difference is {measured}. {at_most}."
+        return f"Leakage {measured}. {at_most}."
 
 
 def _points(value: float) -> str:

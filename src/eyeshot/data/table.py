@@ -206,13 +206,17 @@ def class_notes(frame: pl.DataFrame, folders: Sequence[str]) -> list[str]:
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
         names = ", ".join(map(repr, single[:5])) + (", …" if len(single) > 5 else "")
-        notes.append(f"{len(single)} of {len(counts)} classes have a single image: {names}.")
+        have = plural(len(single), "has", "have")
+        notes.append(f"{len(single)} of {len(counts)} classes {have} a single image: {names}.")
     torn = frame.group_by("content").agg(pl.col("label").n_unique().alias("labels"), pl.len().alias("files"))
     torn = torn.filter(pl.col("labels") > 1)
     if torn.height:
         files, pictures = torn["files"].sum(), torn.height
         what = f"{pictures} {plural(pictures, 'picture stands', 'pictures stand')}"
-        notes.append(f"{what} under more than one label, byte for byte: {files} files.")
+        notes.append(
+            f"{what} under more than one label, byte for byte: {files} files. Leave them out: "
+            "eyeshot decisions apply --policy drop-both."
+        )
     return notes
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from eyeshot.core import InputError, Progress, find_workspace, refused_option, shown_progress
+from eyeshot.core import InputError, Progress, find_workspace, plural, refused_option, shown_progress
 from eyeshot.data import project_data
 from eyeshot.ledger.training_runs import place_training
 from eyeshot.training import TrainPlan, TrainResult, plan_training, train_folder
@@ -125,5 +125,8 @@ def train(
     with shown_progress(progress) as shown:
         result, skipped = train_folder(plan, command=command, progress=shown)
     if skipped:
-        plan.notes.append(f"Skipped {len(skipped)} files, for instance {skipped[0].path}: {skipped[0].reason}.")
+        plan.notes.append(
+            f"Skipped {len(skipped)} {plural(len(skipped), 'file')}, for instance {skipped[0].path}: "
+            f"{skipped[0].reason}."
+        )
     return result

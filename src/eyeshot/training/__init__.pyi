@@ -14,6 +14,7 @@ from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
 from .result import read_validation as read_validation
 from .run import train as train
+from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .schedules import warm_up_cosine as warm_up_cosine
 from .weights_file import load_classifier as load_classifier

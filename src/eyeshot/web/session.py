@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eyeshot.auditing import read_audit_images, read_report
-from eyeshot.core import InputError, Progress, audit_file, find_project, find_workspace, shown_progress
+from eyeshot.core import InputError, Progress, audit_file, find_project, find_workspace, plural, shown_progress
 from eyeshot.data import bad_lines, find_log
 from eyeshot.web.app import make_app
 from eyeshot.web.queue import UNLABELLED
@@ -84,11 +84,18 @@ def _sentences(page: Review) -> list[str]:
     sentences = []
     if page.missing:
         sentences.append(
-            f"{page.missing} findings are about images that no longer exist. Run the audit again: eyeshot audit."
+            f"{page.missing} {plural(page.missing, 'finding is', 'findings are')} about images that no longer "
+            "exist. Run the audit again: eyeshot audit."
         )
-    sentences.append(f"{page.open_findings:,} of {len(page.queue) - unlabelled:,} findings are open.")
+    sentences.append(
+        f"{page.open_findings:,} of {len(page.queue) - unlabelled:,} findings "
+        f"{plural(page.open_findings, 'is', 'are')} open."
+    )
     if unlabelled:
-        sentences.append(f"{unlabelled:,} images have no label yet; they come last.")
+        sentences.append(
+            f"{unlabelled:,} {plural(unlabelled, 'image has', 'images have')} no label yet; "
+            f"{plural(unlabelled, 'it comes', 'they come')} last."
+        )
     return sentences
 
 

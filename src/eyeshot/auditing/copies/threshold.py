@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.auditing.findings import CutOff
-from eyeshot.core import wilson
+from eyeshot.core import plural, wilson
 
 BASE = 0.38
 BASE_REASON = "measured on photographs and drawings of PACS: different pictures stay under 0.37"
@@ -53,8 +53,9 @@ def choose_cut_off(
     below = (scores >= LEAST_LOOKED_AT) & (scores < BASE)
     if below.sum() < FEWEST_BELOW or not crosses[below].any():
         basis = (
-            f"not estimated: only {int(below.sum())} pairs of look-alikes lie just below the cut-off, "
-            f"{int(crosses[below].sum())} of them across classes"
+            f"not estimated: only {int(below.sum())} "
+            f"{plural(int(below.sum()), 'pair of look-alikes lies', 'pairs of look-alikes lie')} just below the "
+            f"cut-off, {int(crosses[below].sum())} of them across classes"
         )
         return _cut_off(scores, BASE, BASE_REASON, None, None, basis, facts)
     rate = float(crosses[below].mean())
@@ -80,7 +81,10 @@ def choose_cut_off(
         f"{int(crosses[below].sum())} of {int(below.sum())} just below it"
     )
     if noise:
-        basis += f"; {certain_crossing} of {certain_count} pairs that are certain duplicates do, which was subtracted"
+        basis += (
+            f"; {certain_crossing} of {certain_count} {plural(certain_count, 'pair')} of certain duplicates "
+            f"{plural(certain_crossing, 'does', 'do')}, which was subtracted"
+        )
     return _cut_off(scores, cut_off, reason, precision, interval, basis, facts)
 
 
