@@ -26,6 +26,10 @@ from eyeshot.rankings.augmentations.report import (
 CLEAN = "clean"
 CONTROL_ADVICE = "trivial-augment"
 FILE = "trust.json"
+LEAST_COVERAGE = 0.05
+"""Of the target, by the best ranked candidate: below it hardly any ball holds a point, and distances rank instead."""
+LEAST_IMAGES = 2
+"""Target images that a gain is made of at least: one image more or less is no gain, however sure its interval is."""
 HARDLY_ANY = 0.9
 """From this ratio on `shift` says "hardly any shift"."""
 LEAST_TARGETS, LEAST_VALIDATION = 40, 20
@@ -68,10 +72,11 @@ def recommend(
         n_target, n_val: images used.
     """
     ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
-    best = ranked[0] if ranked else None
+    winner = _winner(candidates)
+    best = winner or (ranked[0] if ranked else None)
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
     advice, why = choose_advice(candidates, ranked_by=ranked_by, order=order)
-    clear = best is not None and bool(best.beats_clean)
+    clear = winner is not None
     answer: list[str] = []
     if at_chance:
         advice = CLEAN
@@ -116,7 +121,7 @@ def recommend(
         what = "on clean images" if advice == CLEAN else f"with {advice}"
         headline = f"No clear winner: nothing beats clean images by more than noise; train {what}."
         if clear:
-            headline = f"No clear winner: no candidate covers {target} images; train {what}."
+            headline = f"No clear winner: with all candidates hardly any {target} image is covered; train {what}."
         next_step = (
             "Train on clean images, and keep an augmentation only if it beats that run on validation images."
             if advice == CLEAN
@@ -125,8 +130,15 @@ def recommend(
         answer += [why] if why else []
         if ranked_by == "nearest_distance":
             most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
-            answer.append(f"With the best candidate, {percent(most)} of the {target} images are covered.")
+            answer.append(
+                f"With the best candidate, {percent(most)} of the {target} images are covered: hardly any, since a "
+                f"ranking by coverage needs {percent(LEAST_COVERAGE)}."
+            )
             answer.append(f"So distances rank instead of coverage: {best.name} comes nearest.")
+        elif not clear and best.score is not None and best.interval is not None and best.interval[0] > 0:
+            answer.append(
+                f"The gain of {best.name}, {points(best.score)}, is too little to call it better: {_least(n_target)}"
+            )
         if clear:
             answer += _indistinguishable(ranked)
     if baseline is not None:
@@ -149,13 +161,13 @@ def too_few(n_target: int, n_val: int) -> bool:
 
 
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
-    """The first of the ranking where it clearly beats clean; else the control, and the sentence that says so.
+    """The first of the ranking that clearly beats clean; else the control, and the sentence that says so.
 
     If no candidate covers any target image, distance alone is not enough to recommend one: only coverage after
     training is, of a short run long enough to say something.
     """
-    best = next((candidate for candidate in candidates if candidate.role == "ranked"), None)
-    if best is not None and best.beats_clean:
+    best = _winner(candidates)
+    if best is not None:
         long_enough = best.run is not None and best.run.steps >= LEAST_STEPS
         after = best.run.post_training_coverage_interval if best.run is not None and long_enough else None
         weight = 1.0 if order is None else order.weight
@@ -167,6 +179,19 @@ def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order
     if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
         return CLEAN, f"{CONTROL_ADVICE}, the usual default then, is worse than clean images here."
     return CONTROL_ADVICE, f"{CONTROL_ADVICE} is the safest default when nothing in the catalogue matches the shift."
+
+
+def _least(n_target: int) -> str:
+    """Which gains count."""
+    return (
+        f"a gain counts from {LEAST_IMAGES} of {n_target} images on, {points(LEAST_IMAGES / max(1, n_target))}, and "
+        "beyond the noise of all candidates at once."
+    )
+
+
+def _winner(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The first ranked candidate that beats clean: one before it has a larger gain, but perhaps none at all."""
+    return next((candidate for candidate in candidates if candidate.role == "ranked" and candidate.beats_clean), None)
 
 
 def _headline(best: Candidate, ranked_by: RankedBy, order: Order | None, target: Target) -> str:
@@ -182,7 +207,8 @@ def _headline(best: Candidate, ranked_by: RankedBy, order: Order | None, target:
 
 def _why_first(best: Candidate, ranked_by: RankedBy, target: Target) -> str:
     if ranked_by == "coverage_gain":
-        return f"{best.name} is first, with {points(best.score)} more of the {target} images covered than without"
+        place = "is first" if best.rank == 1 else "is the first that beats clean images"
+        return f"{best.name} {place}, with {points(best.score)} more of the {target} images covered than without"
     return f"{best.name} comes nearest to the {target} images"
 
 
@@ -196,7 +222,8 @@ def _because(best: Candidate, ranked_by: RankedBy, order: Order | None, target: 
 
 def _indistinguishable(ranked: Sequence[Candidate]) -> list[str]:
     """The sentence that names what cannot be told from the first, if there is any."""
-    names = [candidate.name for candidate in ranked[1:] if candidate.group == 1]
+    winner = _winner(ranked)
+    names = [candidate.name for candidate in ranked if candidate.group == 1 and candidate is not winner]
     return [f"It cannot be told from {listing(names)}."] if names else []
 
 
@@ -292,10 +319,12 @@ def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helpe
         sentences.append(f"its samples are {nearer} clean ones; hardly any target image is covered")
     elif candidate.beats_clean:
         sentences.append(f"covers {points(scores.coverage_gain)} more of the target with consistent labels")
+    elif candidate.interval and candidate.interval[0] > 0:
+        sentences.append(f"covers {points(candidate.score)} more of the target: too little to call it better")
     elif candidate.interval and candidate.interval[1] < 0:
         sentences.append(f"covers {points(-(candidate.score or 0))} less of the target: neighbours agree less")
     else:
-        sentences.append("cannot be told from clean images")
+        sentences.append("its coverage cannot be told from that of clean images")
     if helped:
         sentences.append(f"covers target images near {listing(helped)}")
     if harmed:
