@@ -220,6 +220,34 @@ def test_a_probe_at_chance_is_the_headline():
     assert "lost" not in answer["trust"]
 
 
+def test_where_nothing_can_be_told_apart_it_is_said_how_many_images_that_rests_on_and_what_to_give():
+    answer = answer_of(*winner(), at_chance=True, n_val=13, n_sources=40, max_images=40)
+    assert "of 40 source images classifies 13 held-out images" in answer["answer"][0]
+    assert "--max-images" in answer["answer"][0]
+    assert "more than 40 images of each kind with --max-images" in answer["next_step"]
+    assert "--max-images" not in " ".join(answer_of(*winner(), at_chance=True)["answer"])
+
+
+def test_a_baseline_that_its_time_cap_ended_is_given_more_time():
+    notes = ["Baseline: The time cap of 30 s ended it after 3 of 90 epochs."]
+    answer = answer_of(*winner(), at_chance=True, more_time="2m", explained=notes)
+    assert answer["next_step"].startswith("Give --scratch-time 2m")
+    assert notes[0] in answer["answer"]
+
+
+def test_target_images_that_are_in_training_are_named_in_the_answer():
+    words = "1 of 60 target images is a duplicate of a training image."
+    assert all(words in answer_of(*scores, repeated=words)["answer"] for scores in (winner(), nothing_clear()))
+
+
+def test_where_nothing_matched_the_trust_is_that_of_trainings_without_a_match():
+    assert answer_of(*nothing_clear())["trust"] == (
+        "On 25 comparable tasks where nothing in the catalogue matched the shift, the first candidate lost 5.7 points "
+        "against the best, always TrivialAugment 3.5 and clean images 8.8."
+    )
+    assert "nothing in the catalogue" not in answer_of(*winner())["trust"]
+
+
 def test_a_run_without_ranked_candidates_says_what_to_do():
     answer = answer_of(*candidates())
     assert "no winner" in answer["headline"]

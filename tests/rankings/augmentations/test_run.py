@@ -491,6 +491,10 @@ def test_labels_that_say_nothing_of_the_images_are_the_headline_and_nothing_is_r
     assert [candidate.rank for candidate in report.candidates] == [None] * len(report.candidates)
     assert report.budget is None
     assert any(note.startswith("No short runs:") for note in report.notes)
+    assert any(f"{report.n_sources} source images" in words for words in report.answer)
+    assert any(words.startswith("Baseline:") for words in report.answer)
+    assert report.recipe == []
+    assert result.map is None
     assert write_ranking_page(result, tmp_path / "page.html").is_file()
 
 

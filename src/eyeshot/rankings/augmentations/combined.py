@@ -480,13 +480,13 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
     counts = f"coverage counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
-            f"Clean training covers {percent(shift.target_coverage)} of the target and "
+            f"Clean training covers, whatever the labels, {percent(shift.target_coverage)} of the target and "
             f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
             f"class: {counts}"
         )
     return shift.weight, (
         f"Clean training covers {percent(shift.target_consistent)} of the target with consistent labels, and "
-        f"{percent(shift.held_out_consistent)} of held-out training images: {counts}"
+        f"{percent(shift.held_out_consistent)} of as many held-out training images likewise: {counts}"
     )
 
 

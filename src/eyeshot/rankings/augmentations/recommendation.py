@@ -54,6 +54,11 @@ def recommend(
     target: Target,
     n_target: int,
     n_val: int,
+    repeated: str = "",
+    n_sources: int = 0,
+    max_images: int | None = None,
+    explained: Sequence[str] = (),
+    more_time: str = "",
 ) -> dict[str, Any]:
     """The answer, as fields of `RankingReport`: headline, next_step, trust, answer, advice.
 
@@ -70,6 +75,11 @@ def recommend(
         at_chance: whether the probe on clean images is no better than chance.
         target: what is covered.
         n_target, n_val: images used.
+        repeated: which target images are in training too, in words.
+        n_sources: source images used.
+        max_images: the limit that left images out; None where it left none out.
+        explained: notes on the baseline, said where nothing is ranked.
+        more_time: what to give `--scratch-time`, where the time cap ended the baseline early; else empty.
     """
     ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
     winner = _winner(candidates)
@@ -84,10 +94,16 @@ def recommend(
         next_step = (
             "Check the weights and the preprocessing (--mean, --std, --size), or choose another model with --model."
         )
+        if max_images is not None:
+            next_step = f"Use more than {max_images} images of each kind with --max-images. {next_step}"
+        if more_time:
+            next_step = f"Give --scratch-time {more_time}: the time cap ended the training of the baseline early."
+        few = "" if max_images is None else f", at most {max_images} of each kind (--max-images)"
         answer.append(
-            "A linear probe on clean features classifies held-out images no better than chance, so label-consistent "
-            "coverage and label preservation mean nothing."
+            f"A linear probe on clean features of {n_sources} source images classifies {n_val} held-out images no "
+            f"better than chance{few}, so label-consistent coverage and label preservation mean nothing."
         )
+        answer += explained
     elif too_few(n_target, n_val):
         advice = CLEAN
         few = f"{n_target} {target}" if n_target < LEAST_TARGETS else f"{n_val} validation"
@@ -143,7 +159,9 @@ def recommend(
             answer += _indistinguishable(ranked)
     if baseline is not None:
         answer.insert(0, _of_baseline(baseline))
-    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None)
+    if repeated:
+        answer.append(repeated)
+    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None, nothing_matched=bool(why))
     if at_chance or too_few(n_target, n_val):
         trust, details = "Nothing is suggested here, so no comparison with real trainings applies.", []
     return {
@@ -236,7 +254,12 @@ def _of_baseline(baseline: BaselineAugmentation) -> str:
 
 
 def trust_words(
-    shift: Shift, *, pretrained: bool, budget: bool, measured: Mapping[str, Any] | None = None
+    shift: Shift,
+    *,
+    pretrained: bool,
+    budget: bool,
+    nothing_matched: bool = False,
+    measured: Mapping[str, Any] | None = None,
 ) -> tuple[str, list[str]]:
     """How far to trust the advice in the situation at hand, in one sentence, and details.
 
@@ -244,6 +267,8 @@ def trust_words(
         shift: of the target, for this model; one that is unknown counts as a shift.
         pretrained: whether the model's weights come from a training elsewhere.
         budget: whether short runs went into the ranking; the real trainings judged the ranking by coverage alone.
+        nothing_matched: whether no candidate is advised, since none beats clean images or covers the target; what
+            counts then are the trainings in which the augmentation that matches the shift was left out.
         measured: what the file holds; None reads it.
     """
     known = json.loads((files(__package__) / FILE).read_text(encoding="utf-8")) if measured is None else measured
@@ -258,12 +283,20 @@ def trust_words(
         lost = f"clean images lost {_points(figures['regret_of_clean'])} against the best; {trivial}."
     else:
         lost = f"the first suggestion lost {_points(figures['regret_of_advice'])} against the best; {trivial}."
+    unmatched = figures.get("nothing_matched")
+    if nothing_matched and unmatched is not None:
+        tasks = unmatched["tasks"]
+        lost = (
+            f"where nothing in the catalogue matched the shift, the first candidate lost "
+            f"{_points(unmatched['regret'])} against the best, always TrivialAugment {_lost(unmatched['regret_of_trivial_augment'])} and clean images "
+            f"{_lost(unmatched['regret_of_clean'])}."
+        )
     spearman = figures["spearman"]
     details = [
-        f"Those tasks ({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
-        f"{listing(figures['models'])}) are part of {known['trainings']:,} trainings to the end: clean images lost "
-        f"{_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of real training "
-        f"by a Spearman correlation of {_correlation(spearman)}."
+        f"Of {known['trainings']:,} trainings to the end, those of {figures['tasks']} tasks are comparable "
+        f"({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models {listing(figures['models'])}): clean "
+        f"images lost {_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
+        f"real training by a Spearman correlation of {_correlation(spearman)}."
     ]
     by_pretrained = figures.get("by_pretrained_model")
     if by_pretrained is not None:
