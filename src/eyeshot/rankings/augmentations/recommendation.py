@@ -288,14 +288,14 @@ def trust_words(
         tasks = unmatched["tasks"]
         lost = (
             f"where nothing in the catalogue matched the shift, the first candidate lost "
-            f"{_points(unmatched['regret'])} against the best, always TrivialAugment {_lost(unmatched['regret_of_trivial_augment'])} and clean images "
-            f"{_lost(unmatched['regret_of_clean'])}."
+            f"{_points(unmatched['regret'])} against the best, always TrivialAugment "
+            f"{_lost(unmatched['regret_of_trivial_augment'])} and clean images {_lost(unmatched['regret_of_clean'])}."
         )
     spearman = figures["spearman"]
     details = [
         f"Of {known['trainings']:,} trainings to the end, those of {figures['tasks']} tasks are comparable "
-        f"({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models {listing(figures['models'])}): clean "
-        f"images lost {_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
+        f"({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
+        f"{listing(figures['models'])}): clean images lost {_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
         f"real training by a Spearman correlation of {_correlation(spearman)}."
     ]
     by_pretrained = figures.get("by_pretrained_model")
@@ -357,7 +357,7 @@ def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helpe
     elif candidate.interval and candidate.interval[1] < 0:
         sentences.append(f"covers {points(-(candidate.score or 0))} less of the target: neighbours agree less")
     else:
-        sentences.append("its coverage cannot be told from that of clean images")
+        sentences.append("no clear gain of coverage")
     if helped:
         sentences.append(f"covers target images near {listing(helped)}")
     if harmed:

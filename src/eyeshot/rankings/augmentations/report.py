@@ -123,7 +123,8 @@ class Candidate(Record):
     group: int | None = None
     """Indistinguishable candidates share a group; 1 holds all that may be the best."""
     beats_clean: bool | None = None
-    """Better than clean images beyond noise, for all candidates at once, and by two target images at least; null where it has no rank."""
+    """Better than clean images beyond noise, for all candidates at once, and by two target images at least; null where
+    it has no rank."""
     score: float | None = None
     """The coverage gain, or how much nearer the cloud comes to the target; see `ranked_by`."""
     interval: Interval | None = None
