@@ -295,7 +295,8 @@ def trust_words(
     details = [
         f"Of {known['trainings']:,} trainings to the end, those of {figures['tasks']} tasks are comparable "
         f"({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
-        f"{listing(figures['models'])}): clean images lost {_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
+        f"{listing(figures['models'])}): clean images lost "
+        f"{_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
         f"real training by a Spearman correlation of {_correlation(spearman)}."
     ]
     by_pretrained = figures.get("by_pretrained_model")
