@@ -98,6 +98,7 @@ def test_probabilities_that_cannot_be_used_are_refused(eyeshot: Eyeshot, digits:
     "option", [("--size", "32"), ("--weights", "w.pt"), ("--mean", "0.5,0.5,0.5"), ("--interpolation", "bilinear")]
 )
 def test_options_of_a_model_need_one(eyeshot: Eyeshot, digits: Digits, option: tuple[str, str]) -> None:
+    Path("w.pt").touch()  # a file that is not there is refused before this
     done = eyeshot("audit", digits.train, *option)
     assert done.code == 2
     assert f"{option[0]} belongs to a model" in done.err
