@@ -38,11 +38,23 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
             "regret_of_advice": _rounded(rankings[ADVICE]["regret"]),
             "regret_of_trivial_augment": _rounded(rankings[TRIVIAL]["regret"]),
             "regret_of_clean": _rounded(rankings[CLEAN]["regret"]),
+            **_nothing_matched(worlds.get(f"{situation}, cure left out", {})),
             **_by_pretrained(rankings, worlds.get(f"{situation}, cure left out", {})),
             "hit": _rounded(product["hit"]),
             "right_signs": _rounded(product["right_signs"]),
         }
     return {"version": 1, "trainings": trainings, "budget_s": 0, "situations": situations}
+
+
+def _nothing_matched(without_cure: Rankings) -> dict[str, Any]:
+    """What the first candidate, TrivialAugment and clean images lose where the cure is left out of the catalogue."""
+    product = without_cure.get(RANKING)
+    if product is None or product["sources"] < LEAST_SOURCES:
+        return {}
+    figures: dict[str, Any] = {"tasks": product["tasks"], "regret": _rounded(product["regret"])}
+    for name, ranking in (("regret_of_trivial_augment", TRIVIAL), ("regret_of_clean", CLEAN)):
+        figures[name] = _rounded(without_cure[ranking]["regret"])
+    return {"nothing_matched": figures}
 
 
 def _by_pretrained(rankings: Rankings, without_cure: Rankings) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
 
 from eyeshot.augment import augmentations
-from eyeshot.rankings import RankingReport
+from eyeshot.cli.rank_output import print_result
+from eyeshot.rankings import AugmentationRanking, Candidate, RankingReport, RankingSettings
+from eyeshot.rankings.augmentations.result import Pictures
 
 MIXING = [one.name for one in augmentations("mixing")]
 FEW = (
@@ -70,6 +72,68 @@ def test_the_next_command_that_is_printed_can_be_run(eyeshot: Eyeshot, digits: D
     words = shlex.split(line.removeprefix("Next: "))
     assert words[0] == "eyeshot"
     assert eyeshot(*words[1:], "--dry-run").code == 0
+
+
+def report_of(count: int, **changes: object) -> RankingReport:
+    """A made-up report of so many ranked candidates, TrivialAugment the last."""
+    names = [f"own-{number}" for number in range(1, count)] + ["trivial-augment"]
+    ranked = [
+        Candidate(name=name, family="geometric", model="net", role="ranked", rank=rank, group=1, beats_clean=False,
+                  score=0.25, interval=(-0.5, 1.0), reasons=["because"])
+        for rank, name in enumerate(names, start=1)
+    ]  # fmt: skip
+    shift = {
+        "target_coverage": 0.1, "held_out_coverage": 0.5, "ratio": 0.2, "target_consistent": 0.1,
+        "held_out_consistent": 0.5, "weight": 0.8, "domain_auc": None, "count": 50, "words": "far",
+    }  # fmt: skip
+    model = {"name": "net", "pretrained": False, "size": 32, "feature_count": 8, "fingerprint": "f", "reason": ""}
+    facts: dict[str, object] = {
+        "headline": "No clear winner.", "next_step": "Train twice.", "trust": "Little.", "answer": ["one", "two"],
+        "advice": "trivial-augment", "recipe": ["v2.TrivialAugmentWide(),"], "n_train": 90, "n_val": 50,
+        "n_target": 60, "n_sources": 50, "n_target_used": 60, "n_val_used": 50, "target": "test",
+        "classes": ["a", "b"], "models": [model], "size": 32, "fit": "crop", "neighbours": 5,
+        "samples_per_image": 1, "max_images": 500, "seed": 0, "ranked_by": "coverage_gain", "shift": shift,
+        "validation_check": None, "candidates": ranked, "uncovered": [], "command": "eyeshot rank augmentations train",
+    }  # fmt: skip
+    return RankingReport.model_validate(facts | changes)
+
+
+def printed(report: RankingReport, capsys: pytest.CaptureFixture[str], tmp_path: Path, *said: str) -> str:
+    ranking = AugmentationRanking(report, None, Pictures())
+    print_result(ranking, tmp_path, tmp_path, train=Path("train"), settings=RankingSettings(), said=said)
+    return capsys.readouterr().out
+
+
+def test_the_advice_stands_in_the_table_beyond_the_rows_that_are_shown(capsys, tmp_path: Path):
+    out = printed(report_of(30), capsys, tmp_path)
+    assert re.search(r"^12 +own-12 ", out, re.MULTILINE)
+    assert "own-13" not in out
+    assert re.search(r"^30 +trivial-augment ", out, re.MULTILINE)
+    assert "… and 17 more on the page" in out
+    assert "--augment trivial-augment" in out
+
+
+def test_the_unit_of_a_gain_is_that_of_what_ranks(capsys, tmp_path: Path):
+    assert "+25.0" in printed(report_of(2), capsys, tmp_path)
+    by_distance = printed(report_of(2, ranked_by="nearest_distance"), capsys, tmp_path)
+    assert "+0.25" in by_distance
+    assert "neighbour radii" in by_distance
+
+
+def test_where_nothing_is_suggested_no_lines_are_shown_and_the_next_command_leaves_augment_out(capsys, tmp_path: Path):
+    out = printed(report_of(2, advice="clean", recipe=[]), capsys, tmp_path)
+    assert "Lines for your pipeline" not in out
+    assert "Next: eyeshot train train --model net\n" in out
+    out = printed(report_of(2, advice="clean", recipe=[], next_step="Give --scratch-time 2m: short."), capsys, tmp_path)
+    assert "Next: eyeshot rank augmentations train --scratch-time 2m\n" in out
+
+
+def test_notes_of_the_work_are_printed_once(capsys, tmp_path: Path):
+    notes = ["model: net", "Short runs: 3 of 9 candidates, since --budget 1m holds no more.", "one"]
+    out = printed(report_of(2, notes=notes), capsys, tmp_path, "model: net")
+    assert "- Short runs: 3 of 9 candidates, since --budget 1m holds no more.\n" in out
+    assert "- model: net" not in out
+    assert out.count("- one\n") == 1
 
 
 @pytest.mark.usefixtures("quick")

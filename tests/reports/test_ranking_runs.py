@@ -148,6 +148,7 @@ def test_a_gain_that_may_be_nothing_is_told_from_one_that_is_something() -> None
     assert not COMBINED.perhaps_nothing(first)
     assert COMBINED.perhaps_nothing(last)
     assert COMBINED.perhaps_nothing(first.model_copy(update={"combined_interval": None}))
+    assert COMBINED.perhaps_nothing(first.model_copy(update={"beats_clean": False}))
 
 
 def test_parts_are_named_after_what_was_measured() -> None:

@@ -14,6 +14,7 @@ from benchmarks.augmentation_truth.judge import CURE_LEFT_OUT, judge_ranking, ju
 from benchmarks.augmentation_truth.judging import Judgement, publish, read_judgement
 from benchmarks.augmentation_truth.rankings import (
     ADVICE,
+    CLEAN,
     OTHER_MODEL,
     PRETRAINED_MODEL,
     RANDOM,
@@ -300,6 +301,11 @@ def test_trust_names_a_pretrained_model_only_where_it_ranked_every_task(tmp_path
     for name, world in (("by_pretrained_model", situation), ("without_cure", f"{situation}, cure left out")):
         expected = own[world][RANKING]["regret"]["value"]
         assert found_there[name]["regret_of_own"]["value"] == pytest.approx(expected, abs=1e-3)
+    nothing_matched = found_there["nothing_matched"]
+    world = own[f"{situation}, cure left out"]
+    assert nothing_matched["tasks"] == world[RANKING]["tasks"]
+    for name, ranking in (("regret", RANKING), ("regret_of_trivial_augment", TRIVIAL), ("regret_of_clean", CLEAN)):
+        assert nothing_matched[name]["value"] == pytest.approx(world[ranking]["regret"]["value"], abs=1e-3)
     half = [one if one.source == "digits" else made for one, made in zip(found.judged, ranked, strict=True)]
     assert "by_pretrained_model" not in trust_of(half, trainings=1)["situations"][situation]
 

@@ -157,8 +157,11 @@ def run(
     if json:
         print_ranking_json([result for _, result in results])
     else:
-        for (place, result), settings in zip(results, several, strict=True):
-            print_result(result, place, workspace.cache, train=folder_of_train, settings=settings, switches=switches)
+        for (place, result), settings, (plan, _) in zip(results, several, plans, strict=True):
+            print_result(
+                result, place, workspace.cache, train=folder_of_train, settings=settings, switches=switches,
+                said=plan.notes,
+            )  # fmt: skip
     if open_:
         open_page(results[0][0] / "augmentations.html", quiet=json)
 

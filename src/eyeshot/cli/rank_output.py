@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 12
+MORE_TIME = re.compile(r"--scratch-time (\d+m)")
 NARROW = 100
 DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val_share", "fold")
 """Options of the images that a training on the same ones needs too, beside the folder."""
@@ -89,6 +92,7 @@ def print_result(
     train: Path,
     settings: RankingSettings,
     switches: Sequence[str] = (),
+    said: Sequence[str] = (),
 ) -> None:
     """Print the answer, the ranking, the winner's lines, where things lie, and the next command.
 
@@ -98,6 +102,7 @@ def print_result(
         cache: the folder of all caches.
         train: the folder of the training images, for the next command.
         settings: of the ranking; the next command repeats what says which images and which model.
+        said: notes that were printed before the work began.
         switches: what was typed to leave decisions or the split out, which settings no longer show.
     """
     report = result.report
@@ -107,6 +112,7 @@ def print_result(
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
     if report.budget is not None:
         typer.echo(report.budget.words)
+    say(note for note in report.notes if note not in {*said, *report.answer})
     _print_confirmed(report)
     if report.skipped:
         typer.echo(
@@ -114,18 +120,22 @@ def print_result(
             f"{report.skipped[0].path}: {report.skipped[0].reason}."
         )
     _print_models(report)
-    typer.echo(f"\nLines for your pipeline ({report.advice}):")
-    for line in report.recipe:
-        typer.echo(f"    {line}")
+    if report.recipe:
+        typer.echo(f"\nLines for your pipeline ({report.advice}):")
+        for line in report.recipe:
+            typer.echo(f"    {line}")
     typer.echo(
         f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
         f"not covered: {folder / 'uncovered.csv'}"
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
-    if report.advice != "generated":
+    longer = MORE_TIME.search(report.next_step)
+    if longer is not None and report.command:
+        say_next(*shlex.split(report.command)[1:], "--scratch-time", longer[1])
+    elif report.advice != "generated":
         command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
-        before = ["--augment", settings.baseline_aug] if settings.baseline_aug else []
-        say_next(*command, *before, "--augment", report.advice)
+        steps = [name for name in (settings.baseline_aug, report.advice) if name and name != "clean"]
+        say_next(*command, *(word for name in steps for word in ("--augment", name)))
 
 
 def print_ranking_json(results: Sequence[AugmentationRanking]) -> None:
@@ -167,18 +177,19 @@ def _print_ranking(report: RankingReport) -> None:
 
     console = Console()
     narrow = console.width < NARROW
-    of_all = report.order is not None
+    of_all, by_distance = report.order is not None, report.ranked_by == "nearest_distance"
     headings = ("score", "95 % interval", "gain", "post-training", "val.", "group") if of_all else BY_COVERAGE
     table = _table("", "candidate", *headings)
     if not narrow:
         table.add_column("reason")
     ranked = report.of("ranked")
-    for candidate in ranked[:SHOWN]:
-        cells = _row_of_all(candidate) if of_all else _row(candidate)
+    shown = [*ranked[:SHOWN], *(candidate for candidate in ranked[SHOWN:] if candidate.name == report.advice)]
+    for candidate in shown:
+        cells = _row_of_all(candidate, by_distance) if of_all else _row(candidate, by_distance)
         table.add_row(*cells, *([] if narrow else candidate.reasons[:1]))
     console.print(table)
-    if len(ranked) > SHOWN:
-        console.print(f"… and {len(ranked) - SHOWN} more on the page", highlight=False)
+    if len(ranked) > len(shown):
+        console.print(f"… and {len(ranked) - len(shown)} more on the page", highlight=False)
     _legend(console, report)
     for candidate in report.of("label-breaking"):
         console.print(
@@ -228,6 +239,8 @@ def _print_models(report: RankingReport) -> None:
     console.print(compared.words, highlight=False)
 
 
+POINTS, RADII = (100.0, 1), (1.0, 2)
+"""Factor and digits of a gain: points of coverage, or neighbour radii where distances rank."""
 BY_COVERAGE = ("gain", "95 % interval", "covers", "retention", "group")
 
 
@@ -239,10 +252,13 @@ def _legend(console: Console, report: RankingReport) -> None:
     what = (
         "points of the target covered with consistent labels"
         if report.ranked_by == "coverage_gain"
-        else "neighbour radii nearer to the target"
+        else "how much nearer samples come to the target, in its neighbour radii (1 is the distance of a neighbour)"
     )
     if report.order is None:
-        words = f"gain: {what}, over the identity control. retention: change of clean accuracy."
+        words = (
+            f"gain: {what}, over the identity control. covers: share of the target with consistent labels. retention: "
+            "change of clean accuracy, points."
+        )
     else:
         words = (
             f"score: weighted sum in MAD units (no augmentation = 0). gain: {what}. post-training: coverage gained "
@@ -287,27 +303,27 @@ def _mixed(candidate: Candidate) -> str:
     return f"; mixes {pairs}" if pairs else ""
 
 
-def _row(candidate: Candidate) -> list[str]:
+def _row(candidate: Candidate, by_distance: bool) -> list[str]:
     scores = candidate.scores
     return [
         str(candidate.rank or "–"),
         candidate.name,
-        _signed(None if candidate.score is None else 100 * candidate.score, 1),
-        _interval(candidate.interval, 100, 1),
+        _gain(candidate, by_distance),
+        _interval(candidate.interval, *(RADII if by_distance else POINTS)),
         "–" if scores.consistent_coverage is None else f"{100 * scores.consistent_coverage:.0f} %",
         _signed(None if scores.retention is None else 100 * scores.retention, 1),
         str(candidate.group or ""),
     ]
 
 
-def _row_of_all(candidate: Candidate) -> list[str]:
+def _row_of_all(candidate: Candidate, by_distance: bool) -> list[str]:
     after = _part(candidate, "post_training_coverage")
     return [
         str(candidate.rank or "–"),
         candidate.name,
         _signed(candidate.combined, 1),
         _interval(candidate.combined_interval, 1, 1),
-        _signed(None if candidate.score is None else 100 * candidate.score, 1),
+        _gain(candidate, by_distance),
         _signed(None if after is None else 100 * after, 1),
         _signed(_validation(candidate), 1),
         str(candidate.group or ""),
@@ -322,6 +338,11 @@ def _validation(candidate: Candidate) -> float | None:
 
 def _part(candidate: Candidate, name: str) -> float | None:
     return candidate.parts[name].value if name in candidate.parts else None
+
+
+def _gain(candidate: Candidate, by_distance: bool) -> str:
+    factor, digits = RADII if by_distance else POINTS
+    return _signed(None if candidate.score is None else factor * candidate.score, digits)
 
 
 def _signed(value: float | None, digits: int) -> str:

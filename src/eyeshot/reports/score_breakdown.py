@@ -227,9 +227,10 @@ class RankedBy:
         return "" if interval is None else " to ".join(signed(end, self.digits) for end in interval)
 
     def perhaps_nothing(self, candidate: Candidate) -> bool:
-        """Whether the gain could be none: the interval is not known or holds zero."""
+        """Whether the gain could be none: the interval is not known or holds zero, or it is no gain over clean."""
         interval = self.interval(candidate)
-        return interval is None or interval[0] <= 0
+        # Of two images less than two, and for all candidates at once: what the answer goes by, beside the interval.
+        return interval is None or interval[0] <= 0 or candidate.beats_clean is False
 
     def axis(self, candidates: list[Candidate]) -> Axis:
         """The axis that holds all these numbers and their intervals."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from eyeshot.rankings.augmentations.combined import (
     ranks,
     robust_spread,
     shift_weight,
+    without_single_images,
 )
 from eyeshot.rankings.augmentations.report import Shift
 
@@ -118,7 +121,7 @@ def test_the_weight_follows_from_the_measured_shift_and_says_so():
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     assert "covers 10 % of the target with consistent labels" in why
     rare = shift_weight(shift(0.75, consistent=0.02), target_is_validation=False)[1]
-    assert "covers 20 % of the target" in rare
+    assert "covers, whatever the labels, 20 % of the target" in rare
     assert "hardly ever agree" in rare
     weight, why = shift_weight(shift(None), target_is_validation=False)
     assert weight == 0.5
@@ -135,3 +138,18 @@ def test_agreement_is_spearman_and_none_where_nothing_varies():
     assert agreement(np.array([1.0, 2, 3, 4]), np.array([4.0, 3, 2, 1])) == pytest.approx(-1)
     assert agreement(np.zeros(4), np.arange(4.0)) is None
     assert agreement(np.array([1.0, 2]), np.array([1.0, 2])) is None
+
+
+def test_a_gain_of_one_target_image_does_not_count_and_a_loss_does():
+    values = np.array([1 / 60, 2 / 60, -1 / 60, np.nan])
+    parts = {
+        name: Gains(values, np.tile(values, (6, 1)), 1 / 60)
+        for name in ("coverage_gain", "post_training_coverage", "validation")
+    }
+    counted = without_single_images(parts)
+    for name in ("coverage_gain", "post_training_coverage"):
+        np.testing.assert_array_equal(counted[name].values, [0, 2 / 60, -1 / 60, np.nan])
+        np.testing.assert_array_equal(counted[name].over_halves, np.tile([0, 2 / 60, -1 / 60, np.nan], (6, 1)))
+    assert counted["validation"] is parts["validation"]
+    distance = replace(parts["coverage_gain"], is_share=False)
+    assert without_single_images({"coverage_gain": distance})["coverage_gain"] is distance

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_data import picture, read, read_and_decode, test, train, write  # noqa: F401
+from test_data import picture, read, read_and_decode, test, train, write, write_many  # noqa: F401
 
 from eyeshot.core import SILENT
 from eyeshot.core.errors import EyeshotError, InputError
@@ -92,14 +92,23 @@ def test_target_images_that_are_in_training_are_reported_flipped_ones_too(train,
     _, data = read_and_decode(train, tmp_path, test=test, val_share=0.1)
     used = {Path(name).stem for part in (data.sources, data.more) for name in part.ids}
     leaking = {name for name in data.target.ids if name.startswith("leak") and name[4:-4] in used}
-    (note,) = [note for note in data.notes if "target images are duplicates" in note]
-    assert note.startswith(f"{len(leaking)} of 44 target images")
-    assert len(leaking) >= 2
+    assert leaking == set()
+    assert data.repeated.startswith(f"{44 - len(data.target)} of 44 target images are duplicates")
+    assert "covered whatever is done, so left out of all scores" in data.repeated
+    assert 2 <= 44 - len(data.target) <= 4
+    assert data.repeated not in data.notes
 
 
 def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F811
     _, data = read_and_decode(train, tmp_path, test=test)
-    assert not any("target images are duplicates" in note for note in data.notes)
+    assert data.repeated == ""
+    assert len(data.target) == 40
+
+
+def test_a_target_that_is_all_in_training_stays_and_that_is_said(train, tmp_path: Path):  # noqa: F811
+    _, data = read_and_decode(train, tmp_path, test=write_many(tmp_path / "same", 40), val_share=0.1)
+    assert len(data.target) == 40
+    assert "the scores say little, and too few other images are left" in data.repeated
 
 
 def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test, tmp_path: Path, monkeypatch):  # noqa: F811

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from made_up import LABELS, candidates, cloud, first, preserved, ranked
+from made_up import LABELS, TARGETS, candidates, cloud, first, preserved, ranked
 
+from eyeshot.rankings.augmentations.ranking import least_gain, rank_gains
 from eyeshot.rankings.augmentations.recommendation import (
     Target,
     budget_words,
     choose_advice,
     probe_reasons,
+    reasons,
     recommend,
     run_reasons,
     trust_words,
@@ -99,11 +102,80 @@ def test_without_a_shift_and_with_pretrained_weights_the_advice_is_clean_images(
     assert any("invert is first" in sentence for sentence in answer["answer"]) == clear
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_headline_and_candidates_agree_in_any_ranking(seed: int):
+    """Once "nothing beats clean images" was said above candidates that beat them, by one image."""
+    random = np.random.default_rng(seed)
+    clean = int(random.integers(0, 60))
+    names = ["invert", "mirror", "grey", "trivial_augment"]
+    clouds = {
+        name: cloud(
+            (first(clean) & (random.random(TARGETS) > random.choice([0.0, 0.1])))
+            | (random.random(TARGETS) < random.choice([0.0, 0.005, 0.02, 0.1])),
+            distance=float(random.choice([0.6, 1.0])),
+        )
+        for name in names
+    }
+    scores = candidates(clean, **clouds)
+    ranking, ranked_by = ranked(*scores)
+    clear = [candidate for candidate in ranking if candidate.beats_clean]
+    answer = answer_of(*scores)
+    nothing = "nothing beats clean images" in answer["headline"]
+    assert nothing == (not clear)
+    (group_of_clean,) = [candidate.group for candidate in ranking if candidate.name == "clean"]
+    assert (group_of_clean == 1) == (not clear)
+    if ranked_by == "coverage_gain":
+        assert answer["advice"] == (clear[0].name if clear else "trivial-augment")
+        assert answer["headline"].startswith("Train with" if clear else "No clear winner")
+        assert all(round(candidate.score * TARGETS) >= 2 for candidate in clear)
+    for candidate in ranking:
+        if candidate.role == "ranked" and ranked_by == "coverage_gain":
+            assert candidate.beats_clean == ("with consistent labels" in candidate.reasons[0])
+    without_shift = answer_of(*scores, shift=shift(1.0))["headline"]
+    assert "nothing beats" not in without_shift
+    assert "without a shift" in without_shift
+
+
+@pytest.mark.parametrize(("won", "better"), [(1, False), (2, True)])
+def test_one_target_image_more_is_no_gain_however_sure_it_is(won: int, better: bool):
+    (record,) = [candidate for candidate in ranked(*candidates(40, mirror=cloud(first(41))))[0] if candidate.rank]
+    halves = np.full((100, 1), won / 60)
+    order, groups, beats, clean_group = rank_gains(np.array([won / 60]), halves, least=least_gain(60))
+    assert order.tolist() == [0]
+    assert groups.tolist() == [1]
+    assert beats.tolist() == [better]
+    assert clean_group == (2 if better else 1)
+    sure = record.model_copy(update={"interval": (0.0167, 0.0167), "score": 1 / 60, "beats_clean": False})
+    settings = {"by_distance": False, "harmed": [], "helped": []}
+    assert reasons(sure, **settings)[0] == "covers 1.7 points more of the target: too little to call it better"
+    told = recommend(
+        [sure], ranked_by="coverage_gain", order=None, shift=shift(0.2), baseline=None, pretrained=True,
+        at_chance=False, target="test", n_target=60, n_val=90,
+    )  # fmt: skip
+    assert "nothing beats clean images" in told["headline"]
+    assert any("a gain counts from 2 of 60 images on, 3.3 points" in words for words in told["answer"])
+
+
+def test_the_winner_is_the_first_that_beats_clean_images():
+    ranking, ranked_by = ranked(*candidates(40, invert=cloud(first(120)), mirror=cloud(first(119))))
+    ranking = [
+        candidate.model_copy(update={"beats_clean": False}) if candidate.rank == 1 else candidate
+        for candidate in ranking
+    ]
+    told = recommend(
+        ranking, ranked_by=ranked_by, order=None, shift=shift(0.2), baseline=None, pretrained=True, at_chance=False,
+        target="test", n_target=200, n_val=90,
+    )  # fmt: skip
+    assert told["headline"].startswith("Train with mirror")
+    assert told["answer"][0] == "It cannot be told from invert."
+
+
 def test_a_ranking_by_distance_names_no_winner():
     answer = answer_of(*candidates(0, invert=cloud(first(4), distance=0.2)), target="validation")
     assert answer["headline"].startswith("No clear winner")
     assert answer["advice"] == "trivial-augment"
-    assert "With the best candidate, 2 % of the validation images are covered." in answer["answer"]
+    assert "with all candidates hardly any validation image is covered" in answer["headline"]
+    assert any("2 % of the validation images are covered: hardly any" in words for words in answer["answer"])
     assert "So distances rank instead of coverage: invert comes nearest." in answer["answer"]
 
 
@@ -146,6 +218,34 @@ def test_a_probe_at_chance_is_the_headline():
     assert answer["advice"] == "clean"
     assert "--model" in answer["next_step"]
     assert "lost" not in answer["trust"]
+
+
+def test_where_nothing_can_be_told_apart_it_is_said_how_many_images_that_rests_on_and_what_to_give():
+    answer = answer_of(*winner(), at_chance=True, n_val=13, n_sources=40, max_images=40)
+    assert "of 40 source images classifies 13 held-out images" in answer["answer"][0]
+    assert "--max-images" in answer["answer"][0]
+    assert "more than 40 images of each kind with --max-images" in answer["next_step"]
+    assert "--max-images" not in " ".join(answer_of(*winner(), at_chance=True)["answer"])
+
+
+def test_a_baseline_that_its_time_cap_ended_is_given_more_time():
+    notes = ["Baseline: The time cap of 30 s ended it after 3 of 90 epochs."]
+    answer = answer_of(*winner(), at_chance=True, more_time="2m", explained=notes)
+    assert answer["next_step"].startswith("Give --scratch-time 2m")
+    assert notes[0] in answer["answer"]
+
+
+def test_target_images_that_are_in_training_are_named_in_the_answer():
+    words = "1 of 60 target images is a duplicate of a training image."
+    assert all(words in answer_of(*scores, repeated=words)["answer"] for scores in (winner(), nothing_clear()))
+
+
+def test_where_nothing_matched_the_trust_is_that_of_trainings_without_a_match():
+    assert answer_of(*nothing_clear())["trust"] == (
+        "On 25 comparable tasks where nothing in the catalogue matched the shift, the first candidate lost 5.7 points "
+        "against the best, always TrivialAugment 3.5 and clean images 8.8."
+    )
+    assert "nothing in the catalogue" not in answer_of(*winner())["trust"]
 
 
 def test_a_run_without_ranked_candidates_says_what_to_do():

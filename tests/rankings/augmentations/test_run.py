@@ -472,7 +472,7 @@ def test_a_model_whose_features_are_the_same_for_all_images_is_refused(rerun, tm
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match="constant_net:make gave the same ones for all of 60") as raised:
+    with pytest.raises(ModelError, match="constant_net:make gave the same for all 60") as raised:
         rerun(model="constant_net:make", from_scratch=False, mean=(0.5,) * 3, std=(0.5,) * 3)
     assert "--mean" in str(raised.value)
 
@@ -491,6 +491,10 @@ def test_labels_that_say_nothing_of_the_images_are_the_headline_and_nothing_is_r
     assert [candidate.rank for candidate in report.candidates] == [None] * len(report.candidates)
     assert report.budget is None
     assert any(note.startswith("No short runs:") for note in report.notes)
+    assert any(f"{report.n_sources} source images" in words for words in report.answer)
+    assert any(words.startswith("Baseline:") for words in report.answer)
+    assert report.recipe == []
+    assert result.map is None
     assert write_ranking_page(result, tmp_path / "page.html").is_file()
 
 

@@ -19,7 +19,7 @@ from eyeshot.rankings.augmentations import recommendation
 from eyeshot.rankings.augmentations.context import IDENTITY
 from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
 from eyeshot.rankings.augmentations.label_preservation import CleanProbe
-from eyeshot.rankings.augmentations.ranking import place_in_report, rank_gains
+from eyeshot.rankings.augmentations.ranking import better_than_zero, least_gain, place_in_report, rank_gains
 from eyeshot.rankings.augmentations.report import Candidate, Order, Part, RankedBy, Role, Shift, ShortRun
 from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 from eyeshot.rankings.augmentations.shift import LEAST_CONSISTENT
@@ -27,6 +27,8 @@ from eyeshot.sweep import SweepResult, Trial
 
 RANKED: Role = "ranked"
 REGULARISER: Role = "regulariser"
+COVERAGES = ("coverage_gain", "post_training_coverage")
+"""Parts that are shares of the target images; the first is a distance where distances rank."""
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
 Array = NDArray[np.float64]
@@ -195,7 +197,10 @@ def rank_combined(
         parts = {name: part.take(known) for name, part in parts.items()}
         names = [name for name, is_known in zip(names, known, strict=True) if is_known]
         combined = board.combine(role, parts)
-        positions, groups, beats, group_of_clean = rank_gains(combined[0], combined[1])
+        counted, over_halves, _ = board.combine(role, without_single_images(parts))
+        positions, groups, beats, group_of_clean = rank_gains(
+            combined[0], combined[1], may_beat=better_than_zero(counted, over_halves)
+        )
         places = {int(position): place for place, position in enumerate(positions, start=1)}
         units = mad_units(parts)
         place_by_part = {name: ranks(part.values) for name, part in parts.items()}
@@ -387,6 +392,21 @@ def _image_gain(gains: Array, halves: NDArray[np.bool_]) -> tuple[float, Array]:
     return float(gains.mean()), by_seed[seed_of_halves(len(gains), len(halves)), np.arange(len(halves))]
 
 
+def without_single_images(parts: Mapping[str, Gains]) -> dict[str, Gains]:
+    """The parts with no gain of coverage where fewer than two target images make it; losses stay."""
+
+    def counted(gains: Gains, targets: int) -> Gains:
+        few = (gains.values > 0) & (gains.values < least_gain(targets) - 1e-12)
+        return Gains(
+            np.where(few, 0.0, gains.values), np.where(few, 0.0, gains.over_halves), gains.resolution, gains.is_share
+        )
+
+    return {
+        name: counted(gains, round(1 / gains.resolution)) if name in COVERAGES and gains.is_share else gains
+        for name, gains in parts.items()
+    }
+
+
 def validations(parts: Mapping[str, Gains]) -> list[str]:
     """Parts of which the larger counts as validation."""
     return [name for name in ("probe_validation", "validation") if name in parts]
@@ -460,13 +480,13 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
     counts = f"coverage counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
-            f"Clean training covers {percent(shift.target_coverage)} of the target and "
+            f"Clean training covers, whatever the labels, {percent(shift.target_coverage)} of the target and "
             f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
             f"class: {counts}"
         )
     return shift.weight, (
         f"Clean training covers {percent(shift.target_consistent)} of the target with consistent labels, and "
-        f"{percent(shift.held_out_consistent)} of held-out training images: {counts}"
+        f"{percent(shift.held_out_consistent)} of as many held-out training images likewise: {counts}"
     )
 
 

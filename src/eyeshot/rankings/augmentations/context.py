@@ -24,7 +24,7 @@ from eyeshot.rankings.augmentations.coverage import (
 from eyeshot.rankings.augmentations.data import Data, Part
 from eyeshot.rankings.augmentations.label_preservation import CleanProbe, fit_clean_probe, mixed_labels
 from eyeshot.rankings.augmentations.plan import Plan
-from eyeshot.training import joined, train_baseline
+from eyeshot.training import TrainResult, joined, train_baseline
 
 IDENTITY = "no-op"
 """The identity control: an augmentation that changes nothing, sampled as often as a candidate."""
@@ -111,11 +111,11 @@ class EvalContext:
 
 def trained_backbone(
     plan: Plan, data: Data, progress: Progress, command: str
-) -> tuple[Backbone, Head | None, float | None, list[str]]:
+) -> tuple[Backbone, Head | None, TrainResult | None, list[str]]:
     """The backbone with trained weights: its own, or those of a baseline trained in place.
 
     Returns:
-        the backbone; the baseline's head, accuracy on held-out images and notes, if there is one.
+        the backbone; the baseline's head, result and notes, if there is one.
     """
     if data.baseline is None:
         return plan.backbone, None, None, []
@@ -140,7 +140,7 @@ def trained_backbone(
     if result.ended_early:
         notes.append(f"Baseline: {result.ended_early}")
     notes += result.alarms
-    return backbone, head, accuracy, notes
+    return backbone, head, result, notes
 
 
 def without_repeats(data: Data) -> tuple[Data, list[str]]:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from eyeshot.augment import Pool
-from eyeshot.core import SILENT, InputError, Progress
+from eyeshot.core import SILENT, InputError, Progress, plural
 from eyeshot.data import (
     Dataset,
     Geometry,
@@ -26,6 +26,8 @@ from eyeshot.data import (
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.settings import RankingSettings
 
+LEAST_IMAGES = 2 * (NEIGHBOURS + 1)
+"""Of each kind: neighbour balls are drawn in each half of a half-sample."""
 BASELINE_IMAGES = 20_000
 MOST_TRAINING = 4
 """Sources and further training images together, in multiples of the sources: what short runs train on. All images of a
@@ -117,6 +119,7 @@ class Data:
         val, target, generated: held-out, to be covered, made.
         skipped: (path, reason) of files that were left out.
         notes: sentences to print.
+        repeated: which target images are in training too, in words; empty where none is.
     """
 
     classes: list[str]
@@ -128,6 +131,7 @@ class Data:
     generated: Part | None
     skipped: list[tuple[str, str]]
     notes: list[str]
+    repeated: str = ""
 
 
 def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -> Tables:
@@ -214,11 +218,13 @@ def decode_tables(
     target = val if tables.target_is_validation else load(tables.target, "decoding test images")
     generated = load(tables.generated, "decoding generated images") if tables.generated is not None else None
     notes = list(tables.notes)
+    repeated = ""
     if not tables.target_is_validation:
-        leaks = _leaks(target, [part for part in (sources, more, baseline) if part is not None])
-        if leaks:
-            progress(0, 0, leaks.split(" (")[0])  # said now, in short: the rest of the run takes long
-        notes += [leaks] if leaks else []
+        target, repeated = _without_training_images(
+            target, [part for part in (sources, more, baseline) if part is not None]
+        )
+        if repeated:
+            progress(0, 0, repeated.split(" (")[0])  # said now, in short: the rest of the run takes long
     _enough(sources, val, target)
     return Data(
         list(tables.train.classes),
@@ -230,20 +236,29 @@ def decode_tables(
         generated,
         sorted(set(skipped)),
         notes,
+        repeated,
     )
 
 
-def _leaks(target: Part, training: Sequence[Part]) -> str:
-    """Which target images are also in training, in words; they are covered whatever an augmentation does."""
+def _without_training_images(target: Part, training: Sequence[Part]) -> tuple[Part, str]:
+    """The target without images that are also in training, which are covered whatever is done, and which those are.
+
+    Where too few would be left for a ranking, all stay.
+    """
     duplicate_of = _duplicates_in(target, training)
     if not duplicate_of:
-        return ""
+        return target, ""
     row, other = next(iter(duplicate_of.items()))
-    return (
-        f"{len(duplicate_of)} of {len(target)} target images are duplicates (also flipped or turned) of training "
-        f"images that are used here, as {target.ids[row]} of {other}: they are covered whatever is done. "
+    rest = np.setdiff1d(np.arange(len(target)), list(duplicate_of))
+    enough = len(rest) >= LEAST_IMAGES
+    words = (
+        f"{len(duplicate_of)} of {len(target)} target images "
+        f"{plural(len(duplicate_of), 'is a duplicate', 'are duplicates')} (also flipped or turned) of training images "
+        f"that are used here, as {target.ids[row]} of {other}: covered whatever is done, so "
+        f"{'left out of all scores' if enough else 'the scores say little, and too few other images are left'}. "
         "See eyeshot audit."
     )
+    return target.take(rest) if enough else target, words
 
 
 def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
@@ -258,11 +273,10 @@ def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
 
 
 def _enough(sources: Part, val: Part, target: Part) -> None:
-    needed = 2 * (NEIGHBOURS + 1)
     for name, part in (("target", target), ("held-out", val), ("source", sources)):
-        if len(part) < needed:
+        if len(part) < LEAST_IMAGES:
             raise InputError(
-                f"The ranking needs at least {needed} {name} images ({NEIGHBOURS} neighbours in each half), got "
+                f"The ranking needs at least {LEAST_IMAGES} {name} images ({NEIGHBOURS} neighbours in each half), got "
                 f"{len(part)}. Add images, or raise --max-images or --val-share."
             )
     if len(np.unique(sources.labels)) < 2:

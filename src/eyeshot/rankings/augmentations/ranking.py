@@ -15,10 +15,10 @@ from eyeshot.rankings.augmentations.label_preservation import CleanProbe, harmed
 from eyeshot.rankings.augmentations.report import Candidate, RankedBy, Role
 from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 
-LEAST_COVERAGE = 0.05
-"""Of the target, by the best ranked candidate: below it hardly any ball holds a point, and distances rank instead."""
 CONFIDENCE = 0.95
 NORMAL_DRAWS = 4000
+NO_MORE = 1e-12
+"""Differences up to this are none: the rest of floating-point sums."""
 Array = NDArray[np.float64]
 
 
@@ -47,11 +47,12 @@ def rank_by_coverage(
     """
     ranked = [] if at_chance else [row for row, record in enumerate(records) if record.role == "ranked"]
     best_coverage = max((measured[row].cloud.coverage for row in ranked), default=1.0)
-    by_distance = best_coverage < LEAST_COVERAGE
+    by_distance = best_coverage < recommendation.LEAST_COVERAGE
     gains = [scores.gain(by_distance=by_distance) for scores in measured]
     values = np.array([gains[row][0] for row in ranked])
     halves = np.column_stack([gains[row][1] for row in ranked]) if ranked else np.empty((0, 0))
-    order, groups, beats, clean_group = rank_gains(values, halves)
+    least = 0.0 if by_distance else least_gain(len(measured[0].cloud.covered))
+    order, groups, beats, clean_group = rank_gains(values, halves, least=least)
     places = {ranked[int(position)]: rank for rank, position in enumerate(order, start=1)}
     candidates = []
     for row, (record, scores) in enumerate(zip(records, measured, strict=True)):
@@ -91,12 +92,21 @@ def place_in_report(candidate: Candidate) -> tuple[int, bool, int]:
     return get_args(Role).index(candidate.role), candidate.rank is None, candidate.rank or 0
 
 
-def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:
+def least_gain(targets: int) -> float:
+    """The smallest gain of coverage that counts, of so many target images: that of two of them."""
+    return recommendation.LEAST_IMAGES / max(1, targets)
+
+
+def rank_gains(
+    gains: Array, over_halves: Array, *, least: float = 0.0, may_beat: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:
     """Rank K candidates by their gains, with clean, whose gain is 0, as one more competitor.
 
     Args:
         gains: (K,), over the identity control with as many samples; larger is better.
         over_halves: (B, K), the same on the half-samples, paired.
+        least: the smallest difference that counts; smaller ones are ties.
+        may_beat: bool (K,), which may be called better than clean at all; None: all.
 
     Returns:
         order: int64 (K,), positions from first to last: by group, and by gain within a group. A candidate with a wide
@@ -109,23 +119,26 @@ def rank_gains(gains: Array, over_halves: Array) -> tuple[NDArray[np.int64], NDA
     if count == 0:
         empty = np.empty(0, np.int64)
         return empty, empty, np.empty(0, bool), 1
-    beats = better_than_zero(gains, over_halves)
+    beats = better_than_zero(gains, over_halves) & (gains >= least - NO_MORE)
+    beats &= True if may_beat is None else may_beat
     everyone = np.append(gains, 0.0)
     halves = np.column_stack([over_halves, np.zeros(len(over_halves))])
     groups = np.zeros(count + 1, np.int64)
     number = 1
     while (groups == 0).any():
         left = np.flatnonzero(groups == 0)
-        tied = tied_with_best(everyone[left], halves[:, left])
-        if number == 1 and beats.any():
-            tied &= left != count  # clean was beaten, so it is not among the best
+        tied = tied_with_best(everyone[left], halves[:, left], least=least)
+        if number == 1:
+            tied[left == count] = not beats.any()  # clean is among the best just where nothing beats it
         groups[left[tied]] = number
         number += 1
     order = np.lexsort((-gains, groups[:count]))
     return order.astype(np.int64), groups[:count], beats, int(groups[count])
 
 
-def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]) -> NDArray[np.bool_]:
+def tied_with_best(
+    values: NDArray[np.float64], over_halves: NDArray[np.float64], *, least: float = 0.0
+) -> NDArray[np.bool_]:
     """Which candidates may be the best: Hsu's multiple comparisons with the best.
 
     Hsu, "Multiple Comparisons", Chapman and Hall 1996, chapter 4: candidate i may be the best unless some j leads
@@ -134,6 +147,7 @@ def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]
     Args:
         values: (K,)
         over_halves: (B, K), paired.
+        least: the smallest difference that counts.
 
     Returns:
         bool (K,); the largest value is always True.
@@ -150,7 +164,8 @@ def tied_with_best(values: NDArray[np.float64], over_halves: NDArray[np.float64]
         certain = error < 1e-12
         scaled = difference / np.where(certain, 1.0, error)
         scaled[:, certain] = 0.0
-        tied[i] = bool((values[i] - values[others] + critical_value(scaled) * error >= -1e-12).all())
+        behind = values[others] - values[i]
+        tied[i] = bool(((behind <= critical_value(scaled) * error + NO_MORE) | (behind < least - NO_MORE)).all())
     tied[int(values.argmax())] = True
     return tied
 
@@ -160,7 +175,7 @@ def better_than_zero(gains: NDArray[np.float64], over_halves: NDArray[np.float64
     errors = np.array([half_sample_error(over_halves[:, column]) for column in range(len(gains))])
     centred = over_halves - over_halves.mean(axis=0)
     scaled = centred / np.where(errors < 1e-12, 1.0, errors)
-    return gains > critical_value(scaled) * errors + 1e-12
+    return gains > critical_value(scaled) * errors + NO_MORE
 
 
 def critical_value(scaled: NDArray[np.float64]) -> float:

@@ -26,6 +26,10 @@ from eyeshot.rankings.augmentations.report import (
 CLEAN = "clean"
 CONTROL_ADVICE = "trivial-augment"
 FILE = "trust.json"
+LEAST_COVERAGE = 0.05
+"""Of the target, by the best ranked candidate: below it hardly any ball holds a point, and distances rank instead."""
+LEAST_IMAGES = 2
+"""Target images that a gain is made of at least: one image more or less is no gain, however sure its interval is."""
 HARDLY_ANY = 0.9
 """From this ratio on `shift` says "hardly any shift"."""
 LEAST_TARGETS, LEAST_VALIDATION = 40, 20
@@ -50,6 +54,11 @@ def recommend(
     target: Target,
     n_target: int,
     n_val: int,
+    repeated: str = "",
+    n_sources: int = 0,
+    max_images: int | None = None,
+    explained: Sequence[str] = (),
+    more_time: str = "",
 ) -> dict[str, Any]:
     """The answer, as fields of `RankingReport`: headline, next_step, trust, answer, advice.
 
@@ -66,12 +75,18 @@ def recommend(
         at_chance: whether the probe on clean images is no better than chance.
         target: what is covered.
         n_target, n_val: images used.
+        repeated: which target images are in training too, in words.
+        n_sources: source images used.
+        max_images: the limit that left images out; None where it left none out.
+        explained: notes on the baseline, said where nothing is ranked.
+        more_time: what to give `--scratch-time`, where the time cap ended the baseline early; else empty.
     """
     ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
-    best = ranked[0] if ranked else None
+    winner = _winner(candidates)
+    best = winner or (ranked[0] if ranked else None)
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
     advice, why = choose_advice(candidates, ranked_by=ranked_by, order=order)
-    clear = best is not None and bool(best.beats_clean)
+    clear = winner is not None
     answer: list[str] = []
     if at_chance:
         advice = CLEAN
@@ -79,10 +94,16 @@ def recommend(
         next_step = (
             "Check the weights and the preprocessing (--mean, --std, --size), or choose another model with --model."
         )
+        if max_images is not None:
+            next_step = f"Use more than {max_images} images of each kind with --max-images. {next_step}"
+        if more_time:
+            next_step = f"Give --scratch-time {more_time}: the time cap ended the training of the baseline early."
+        few = "" if max_images is None else f", at most {max_images} of each kind (--max-images)"
         answer.append(
-            "A linear probe on clean features classifies held-out images no better than chance, so label-consistent "
-            "coverage and label preservation mean nothing."
+            f"A linear probe on clean features of {n_sources} source images classifies {n_val} held-out images no "
+            f"better than chance{few}, so label-consistent coverage and label preservation mean nothing."
         )
+        answer += explained
     elif too_few(n_target, n_val):
         advice = CLEAN
         few = f"{n_target} {target}" if n_target < LEAST_TARGETS else f"{n_val} validation"
@@ -116,7 +137,7 @@ def recommend(
         what = "on clean images" if advice == CLEAN else f"with {advice}"
         headline = f"No clear winner: nothing beats clean images by more than noise; train {what}."
         if clear:
-            headline = f"No clear winner: no candidate covers {target} images; train {what}."
+            headline = f"No clear winner: with all candidates hardly any {target} image is covered; train {what}."
         next_step = (
             "Train on clean images, and keep an augmentation only if it beats that run on validation images."
             if advice == CLEAN
@@ -125,13 +146,22 @@ def recommend(
         answer += [why] if why else []
         if ranked_by == "nearest_distance":
             most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
-            answer.append(f"With the best candidate, {percent(most)} of the {target} images are covered.")
+            answer.append(
+                f"With the best candidate, {percent(most)} of the {target} images are covered: hardly any, since a "
+                f"ranking by coverage needs {percent(LEAST_COVERAGE)}."
+            )
             answer.append(f"So distances rank instead of coverage: {best.name} comes nearest.")
+        elif not clear and best.score is not None and best.interval is not None and best.interval[0] > 0:
+            answer.append(
+                f"The gain of {best.name}, {points(best.score)}, is too little to call it better: {_least(n_target)}"
+            )
         if clear:
             answer += _indistinguishable(ranked)
     if baseline is not None:
         answer.insert(0, _of_baseline(baseline))
-    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None)
+    if repeated:
+        answer.append(repeated)
+    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None, nothing_matched=bool(why))
     if at_chance or too_few(n_target, n_val):
         trust, details = "Nothing is suggested here, so no comparison with real trainings applies.", []
     return {
@@ -149,13 +179,13 @@ def too_few(n_target: int, n_val: int) -> bool:
 
 
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
-    """The first of the ranking where it clearly beats clean; else the control, and the sentence that says so.
+    """The first of the ranking that clearly beats clean; else the control, and the sentence that says so.
 
     If no candidate covers any target image, distance alone is not enough to recommend one: only coverage after
     training is, of a short run long enough to say something.
     """
-    best = next((candidate for candidate in candidates if candidate.role == "ranked"), None)
-    if best is not None and best.beats_clean:
+    best = _winner(candidates)
+    if best is not None:
         long_enough = best.run is not None and best.run.steps >= LEAST_STEPS
         after = best.run.post_training_coverage_interval if best.run is not None and long_enough else None
         weight = 1.0 if order is None else order.weight
@@ -167,6 +197,19 @@ def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order
     if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
         return CLEAN, f"{CONTROL_ADVICE}, the usual default then, is worse than clean images here."
     return CONTROL_ADVICE, f"{CONTROL_ADVICE} is the safest default when nothing in the catalogue matches the shift."
+
+
+def _least(n_target: int) -> str:
+    """Which gains count."""
+    return (
+        f"a gain counts from {LEAST_IMAGES} of {n_target} images on, {points(LEAST_IMAGES / max(1, n_target))}, and "
+        "beyond the noise of all candidates at once."
+    )
+
+
+def _winner(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The first ranked candidate that beats clean: one before it has a larger gain, but perhaps none at all."""
+    return next((candidate for candidate in candidates if candidate.role == "ranked" and candidate.beats_clean), None)
 
 
 def _headline(best: Candidate, ranked_by: RankedBy, order: Order | None, target: Target) -> str:
@@ -182,7 +225,8 @@ def _headline(best: Candidate, ranked_by: RankedBy, order: Order | None, target:
 
 def _why_first(best: Candidate, ranked_by: RankedBy, target: Target) -> str:
     if ranked_by == "coverage_gain":
-        return f"{best.name} is first, with {points(best.score)} more of the {target} images covered than without"
+        place = "is first" if best.rank == 1 else "is the first that beats clean images"
+        return f"{best.name} {place}, with {points(best.score)} more of the {target} images covered than without"
     return f"{best.name} comes nearest to the {target} images"
 
 
@@ -196,7 +240,8 @@ def _because(best: Candidate, ranked_by: RankedBy, order: Order | None, target: 
 
 def _indistinguishable(ranked: Sequence[Candidate]) -> list[str]:
     """The sentence that names what cannot be told from the first, if there is any."""
-    names = [candidate.name for candidate in ranked[1:] if candidate.group == 1]
+    winner = _winner(ranked)
+    names = [candidate.name for candidate in ranked if candidate.group == 1 and candidate is not winner]
     return [f"It cannot be told from {listing(names)}."] if names else []
 
 
@@ -209,7 +254,12 @@ def _of_baseline(baseline: BaselineAugmentation) -> str:
 
 
 def trust_words(
-    shift: Shift, *, pretrained: bool, budget: bool, measured: Mapping[str, Any] | None = None
+    shift: Shift,
+    *,
+    pretrained: bool,
+    budget: bool,
+    nothing_matched: bool = False,
+    measured: Mapping[str, Any] | None = None,
 ) -> tuple[str, list[str]]:
     """How far to trust the advice in the situation at hand, in one sentence, and details.
 
@@ -217,6 +267,8 @@ def trust_words(
         shift: of the target, for this model; one that is unknown counts as a shift.
         pretrained: whether the model's weights come from a training elsewhere.
         budget: whether short runs went into the ranking; the real trainings judged the ranking by coverage alone.
+        nothing_matched: whether no candidate is advised, since none beats clean images or covers the target; what
+            counts then are the trainings in which the augmentation that matches the shift was left out.
         measured: what the file holds; None reads it.
     """
     known = json.loads((files(__package__) / FILE).read_text(encoding="utf-8")) if measured is None else measured
@@ -231,12 +283,21 @@ def trust_words(
         lost = f"clean images lost {_points(figures['regret_of_clean'])} against the best; {trivial}."
     else:
         lost = f"the first suggestion lost {_points(figures['regret_of_advice'])} against the best; {trivial}."
+    unmatched = figures.get("nothing_matched")
+    if nothing_matched and unmatched is not None:
+        tasks = unmatched["tasks"]
+        lost = (
+            f"where nothing in the catalogue matched the shift, the first candidate lost "
+            f"{_points(unmatched['regret'])} against the best, always TrivialAugment "
+            f"{_lost(unmatched['regret_of_trivial_augment'])} and clean images {_lost(unmatched['regret_of_clean'])}."
+        )
     spearman = figures["spearman"]
     details = [
-        f"Those tasks ({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
-        f"{listing(figures['models'])}) are part of {known['trainings']:,} trainings to the end: clean images lost "
-        f"{_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of real training "
-        f"by a Spearman correlation of {_correlation(spearman)}."
+        f"Of {known['trainings']:,} trainings to the end, those of {figures['tasks']} tasks are comparable "
+        f"({situation}; {figures['sources']} {plural(figures['sources'], 'source')}; models "
+        f"{listing(figures['models'])}): clean images lost "
+        f"{_points(figures['regret_of_clean'])} on them, and the order of candidates agrees with that of "
+        f"real training by a Spearman correlation of {_correlation(spearman)}."
     ]
     by_pretrained = figures.get("by_pretrained_model")
     if by_pretrained is not None:
@@ -292,10 +353,12 @@ def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helpe
         sentences.append(f"its samples are {nearer} clean ones; hardly any target image is covered")
     elif candidate.beats_clean:
         sentences.append(f"covers {points(scores.coverage_gain)} more of the target with consistent labels")
+    elif candidate.interval and candidate.interval[0] > 0:
+        sentences.append(f"covers {points(candidate.score)} more of the target: too little to call it better")
     elif candidate.interval and candidate.interval[1] < 0:
         sentences.append(f"covers {points(-(candidate.score or 0))} less of the target: neighbours agree less")
     else:
-        sentences.append("cannot be told from clean images")
+        sentences.append("no clear gain of coverage")
     if helped:
         sentences.append(f"covers target images near {listing(helped)}")
     if harmed:

@@ -123,7 +123,8 @@ class Candidate(Record):
     group: int | None = None
     """Indistinguishable candidates share a group; 1 holds all that may be the best."""
     beats_clean: bool | None = None
-    """Better than clean images beyond noise, for all candidates at once; null where it has no rank."""
+    """Better than clean images beyond noise, for all candidates at once, and by two target images at least; null where
+    it has no rank."""
     score: float | None = None
     """The coverage gain, or how much nearer the cloud comes to the target; see `ranked_by`."""
     interval: Interval | None = None
@@ -158,6 +159,8 @@ class ModelInfo(Record):
     fingerprint: str
     reason: str
     baseline_accuracy: float | None = None
+    baseline_ended_early: str | None = None
+    """Why the baseline trained for fewer epochs than planned; null where it trained to its end, or there is none."""
 
 
 class Shift(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,6 +45,7 @@ from eyeshot.rankings.augmentations.scores import (
 )
 from eyeshot.rankings.augmentations.shift import measure_shift
 from eyeshot.rankings.augmentations.short_runs import spend_budget
+from eyeshot.training import TrainResult
 
 
 @gpu_errors_explained()
@@ -89,7 +91,7 @@ def run_ranking(
     data = decode_tables(plan.tables, plan.backbone.geometry, chosen, cache=plan.cache, progress=progress)
     data, repeats = without_repeats(data)
     mark = lap("decode", mark)
-    backbone, baseline_head, baseline_accuracy, baseline_notes = trained_backbone(plan, data, progress, command)
+    backbone, baseline_head, baseline, baseline_notes = trained_backbone(plan, data, progress, command)
     # Both the plan and its images carry the notes of the dataset.
     notes = list(dict.fromkeys([*plan.notes, *data.notes, *repeats, *baseline_notes]))
     mark = lap("baseline", mark)
@@ -115,7 +117,7 @@ def run_ranking(
         target_is_validation=of_validation,
         seed=chosen.seed,
     )
-    baseline = _measure_baseline(context, ranked_by)
+    before = _measure_baseline(context, ranked_by)
     mark = lap("scores", mark)
     seconds["scores"] = round(seconds["scores"] + context.score_s, 2)
 
@@ -125,23 +127,28 @@ def run_ranking(
             ranked_by=ranked_by,
             order=more.get("order"),
             shift=shift,
-            baseline=baseline,
+            baseline=before,
             pretrained=plan.backbone.pretrained,
             at_chance=at_chance,
             target="validation" if of_validation else "test",
             n_target=len(data.target),
             n_val=len(data.val),
+            repeated=data.repeated,
+            n_sources=len(data.sources),
+            max_images=_reducing(plan),
+            explained=baseline_notes,
+            more_time=_more_time(plan.settings.scratch_time_s) if baseline is not None and baseline.ended_early else "",
         )
         return RankingReport(
             **answer,
             **_report_of_data(plan, context, uncovered),
             recipe=_recipe(answer["advice"], ranking),
-            models=[_model_info(plan, backbone, baseline_accuracy)],
+            models=[_model_info(plan, backbone, baseline)],
             ranked_by=ranked_by,
             shift=shift,
             validation_check=_check_validation(context),
             candidates=ranking,
-            baseline_augmentation=baseline,
+            baseline_augmentation=before,
             command=command,
             **more,
         )
@@ -177,7 +184,7 @@ def run_ranking(
         ranking,
         advice=ranked_report.advice,
         wanted=chosen.plot,
-        shown=chosen.projections,
+        shown=() if at_chance else chosen.projections,  # features that tell nothing apart make no map either
         images=chosen.images,
         progress=progress,
     )
@@ -244,7 +251,18 @@ def _report_of_data(plan: Plan, context: EvalContext, uncovered: NDArray[np.bool
     }
 
 
-def _model_info(plan: Plan, backbone: Backbone, baseline_accuracy: float | None) -> ModelInfo:
+def _reducing(plan: Plan) -> int | None:
+    """The limit of images where it left some out; else None."""
+    tables, limit = plan.tables, plan.settings.max_images
+    return limit if max(tables.n_train, tables.n_val, tables.n_target) > limit else None
+
+
+def _more_time(seconds: float) -> str:
+    """Four times as much, as `--scratch-time` takes it."""
+    return f"{math.ceil(4 * seconds / 60)}m"
+
+
+def _model_info(plan: Plan, backbone: Backbone, baseline: TrainResult | None) -> ModelInfo:
     return ModelInfo(
         name=backbone.name,
         pretrained=plan.backbone.pretrained,
@@ -252,7 +270,8 @@ def _model_info(plan: Plan, backbone: Backbone, baseline_accuracy: float | None)
         feature_count=backbone.feature_count,
         fingerprint=backbone.fingerprint,
         reason=backbone.reason,
-        baseline_accuracy=baseline_accuracy,
+        baseline_accuracy=None if baseline is None else baseline.accuracy.value,
+        baseline_ended_early=None if baseline is None else baseline.ended_early,
     )
 
 

@@ -71,7 +71,7 @@ def measure_shift(
         weight=None if known is None else 1 - known,
         domain_auc=auc,
         count=count,
-        words=_words(of_target, of_held_out, ratio),
+        words=_words(of_target, of_held_out, ratio, count),
     )
 
 
@@ -107,11 +107,11 @@ def domain_auc(train: NDArray[np.float32], target: NDArray[np.float32], random: 
     return float(roc_auc_score(in_target, logits))
 
 
-def _words(target: float, held_out: float, ratio: float | None) -> str:
+def _words(target: float, held_out: float, ratio: float | None, count: int) -> str:
     if ratio is None:
         return "Even held-out training images are not covered: coverage is not informative for this model."
     degree = "hardly any" if ratio > 0.9 else "a mild" if ratio > 0.6 else "a strong" if ratio > 0.2 else "an extreme"
     return (
-        f"Clean training covers {percent(target)} of the target and {percent(held_out)} of as many held-out training "
-        f"images: {degree} shift for this model."
+        f"Clean training covers, whatever the labels, {percent(target)} of {count} target images and "
+        f"{percent(held_out)} of as many held-out training images: {degree} shift for this model."
     )
