@@ -380,7 +380,7 @@ def test_a_split_under_which_copies_straddle_validates_on_the_others(tmp_path: P
     dataset = load_dataset(DataConfig(train=train, split=tmp_path / "split.json"), cache=cache)
     assert dataset.images.take(dataset.val_rows).ids == ["b/01.png"]
     assert len(dataset.train_rows) == DIFFERENT - 1
-    assert any(note.startswith("1 images that would validate are duplicates") for note in dataset.notes)
+    assert any(note.startswith("1 image that would validate is a duplicate") for note in dataset.notes)
 
 
 def test_a_class_of_broken_files_alone_is_no_class(tmp_path: Path, cache: Path) -> None:
