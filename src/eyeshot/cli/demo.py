@@ -26,7 +26,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """See it work: rank augmentations on handwritten digits whose shift is known; half a minute, no download."""
+    """See it work: rank augmentations on handwritten digits whose shift is known; about a minute, no download."""
     import eyeshot
     from eyeshot.core import find_workspace, seconds_of
     from eyeshot.reports import write_ranking_picture
