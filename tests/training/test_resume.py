@@ -104,3 +104,12 @@ def test_a_checkpoint_of_another_version_is_a_storage_error(tmp_path):
     torch.save({"version": 99}, tmp_path / "checkpoint.pt")
     with pytest.raises(StorageError, match="of version 99"):
         load_checkpoint(tmp_path)
+
+
+def test_a_full_disk_is_named_where_torch_says_that_a_write_came_up_short(tmp_path, monkeypatch):
+    def short(state, file):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 458304 vs 458200.")
+
+    monkeypatch.setattr("eyeshot.training.checkpoints.torch.save", short)
+    with pytest.raises(StorageError, match="the disk is full"):
+        save_checkpoint(tmp_path, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     with replacing(folder / CHECKPOINT_FILE) as temporary:
         try:
             torch.save({"version": CHECKPOINT_VERSION, **state}, temporary)
-        except RuntimeError as error:  # torch's own writer says so where the disk is full
+        except RuntimeError as error:
+            # torch's own writer says "[enforce fail at inline_container.cc …]" where a write comes up short.
+            if "inline_container" in str(error):
+                raise OSError(errno.ENOSPC, "the disk is full") from error
             raise OSError(str(error).partition("\n")[0]) from error
 
 
