@@ -254,7 +254,7 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").mkdir()
     with pytest.raises(InputError, match="readable file"):
         DecisionLog(tmp_path / "decisions.jsonl").read()
-    with pytest.raises(StorageError, match="Nothing of this was stored"):
+    with pytest.raises(StorageError, match="None of these was stored"):
         DecisionLog(tmp_path / "decisions.jsonl").append([drop(1)])
 
 

@@ -1,4 +1,5 @@
 from .copies.crops import align as align
+from .decision_policies import PolicyResult as PolicyResult
 from .decision_policies import open_findings as open_findings
 from .findings import NAMES as NAMES
 from .findings import OF_CLASSES as OF_CLASSES

@@ -36,7 +36,7 @@ from eyeshot.cli.output import as_typed, plain_table, print_json, progress_shown
 from eyeshot.core import plural
 
 if TYPE_CHECKING:
-    from eyeshot.auditing.decision_policies import PolicyResult
+    from eyeshot.auditing import PolicyResult
     from eyeshot.data import Contradiction, Decision, Winner
 
 app = typer.Typer(no_args_is_help=True, help="List, add, undo, merge and export decisions, or apply a policy.")
