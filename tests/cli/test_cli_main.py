@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import Eyeshot
@@ -79,6 +80,7 @@ def test_every_error_has_its_exit_code_and_one_message(eyeshot: Eyeshot, monkeyp
     def fail(*arguments, **options):
         raise error
 
+    Path("TRAIN").mkdir()
     monkeypatch.setattr("eyeshot.rankings.ranking_settings", fail)
     assert eyeshot("rank", "augmentations", "TRAIN") == (code, "", "error: It broke.\n")
     done = eyeshot("rank", "augmentations", "TRAIN", "--json")
@@ -90,6 +92,7 @@ def test_an_interrupted_run_says_that_it_can_be_continued(eyeshot: Eyeshot, monk
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
+    Path("TRAIN").mkdir()
     monkeypatch.setattr("eyeshot.rankings.ranking_settings", interrupt)
     done = eyeshot("rank", "augmentations", "TRAIN")
     assert done.code == 130

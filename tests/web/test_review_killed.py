@@ -106,7 +106,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(
     rest, _ = server.process.communicate(timeout=60)
     assert server.process.returncode == 0
     assert "decisions.jsonl" in rest
-    assert "Next: eyeshot split" in rest
+    assert "Then: eyeshot split" in rest
     lines = (folder / "decisions.jsonl").read_text("utf-8").splitlines()
     whole = [json.loads(line)["id"] for line in lines if line.endswith("}")]
     assert sorted(whole) == sorted(name for hand in hands for name in hand.sent)

@@ -110,9 +110,10 @@ def print_result(
     _print_answer(report)
     if report.order is not None:
         typer.echo(f"\n{report.order.weight_words} {report.order.words}")
-    if report.budget is not None:
-        typer.echo(report.budget.words)
-    say(note for note in report.notes if note not in {*said, *report.answer})
+    bought = "" if report.budget is None else report.budget.words
+    if bought:
+        typer.echo(bought)
+    say(note for note in report.notes if note not in {*said, *report.answer, bought})
     _print_confirmed(report)
     if report.skipped:
         typer.echo(

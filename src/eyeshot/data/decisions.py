@@ -352,7 +352,8 @@ class DecisionLog:
         except OSError as error:
             raise StorageError(
                 f"Cannot store decisions in {str(self.file)!r}: {error.strerror or error}. None of these was "
-                "stored; earlier decisions are kept. Free some space if the disk is full, or name another file with --decisions-file."
+                "stored; earlier decisions are kept. Free some space if the disk is full, or name another file with "
+                "--decisions-file."
             ) from error
 
     def _write(self, decisions: Iterable[Decision]) -> None:
