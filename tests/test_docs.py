@@ -97,7 +97,14 @@ def check_benchmark(module: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "line"), [(name, line) for name in DOCUMENTS for line in shown_lines(name)])
-def test_a_command_line_that_a_document_shows_can_be_typed(name: str, line: str) -> None:
+def test_a_command_line_that_a_document_shows_can_be_typed(
+    name: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("train", "test", "val", "images", "fakes", "photos"):  # those that documents name are looked for
+        (tmp_path / folder).mkdir()
+    for weights in ("weights.safetensors", "best.safetensors"):
+        (tmp_path / weights).touch()
     program, *words = shlex.split(line, comments=True)
     if program == "bash":
         assert (ROOT / words[0]).is_file()
