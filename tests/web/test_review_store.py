@@ -163,7 +163,7 @@ def test_undo_takes_back_a_press_and_an_undo_can_be_seen_everywhere(site: Site) 
     assert (status, "undone already" in again["error"]) == (409, True)
     assert site.post("undo", names=["0" * 32])[0] == 409
     status, refused = site.post("undo", names=back["names"])
-    assert (status, "Give the decision that it took back again" in refused["error"]) == (409, True)
+    assert (status, "Make the undone decision again" in refused["error"]) == (409, True)
 
 
 def test_a_press_that_is_sent_twice_is_stored_once(site: Site, folder: Path) -> None:
