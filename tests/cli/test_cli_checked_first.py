@@ -38,7 +38,7 @@ CASES = [
     (("split", "TRAIN", "--folds", "1"), "--folds"),
     (("split", "TRAIN", "--val-share", "2"), "--val-share"),
     (("split", "TRAIN", "--small-classes", "maybe"), "--small-classes"),
-    (("split", "TRAIN", "--match-test", "nowhere"), "--val-share"),
+    (("split", "TRAIN", "--match-test", "TRAIN"), "--val-share"),
     (("split", "TRAIN", "--val-share", "0.2", "--match-test", "nowhere"), "nowhere"),
     (("split", "TRAIN", "--audit", "nowhere"), "--audit"),
     (("split", "TRAIN", "--decisions-file", "none.jsonl"), "none.jsonl"),
@@ -113,6 +113,15 @@ def test_missing_weights_are_told_before_torch_is_loaded(command: tuple[str, ...
         (("rank", "augmentations", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
         (("train", "FOLDER", "--val", "nowhere"), "--val must be a folder"),
         (("split", "FOLDER", "--val-share", "2"), "at most 0.9, got 2.0"),
+        (("split", "FOLDER", "--folds", "1"), "--folds must be 0 or at least 2, got 1"),
+        (("split", "FOLDER", "--folds", "-3"), "--folds must be 0 or at least 2, got -3"),
+        (("split", "FOLDER", "--folds", "0"), "got 0 for both"),
+        (("split", "FOLDER", "--val-share", "0.2", "--match-test", "nowhere"), "--match-test must be a folder"),
+        (("rank", "augmentations", "FOLDER", "--max-images", "0"), "--max-images: "),
+        (("rank", "augmentations", "FOLDER", "--samples-per-image", "0"), "--samples-per-image: "),
+        (("rank", "augmentations", "FOLDER", "--scratch-time", "0"), "--scratch-time: "),
+        (("train", "FOLDER", "--epochs", "0"), "--epochs: "),
+        (("train", "FOLDER", "--learning-rate", "-1"), "--learning-rate: "),
         (("train", "FOLDER", "--val-share", "-1"), "at most 0.9, got -1.0"),
         (("decisions", "apply", "FOLDER", "--policy", "keepone"), "keep-one, drop-both, group, got 'keepone'"),
     ],
@@ -132,11 +141,3 @@ def test_a_typing_error_is_told_before_heavy_libraries_are_loaded(
     )
     assert done.stdout.strip() == "2 []", done.stderr
     assert named in done.stderr
-
-
-def test_what_is_checked_first_is_what_the_library_takes() -> None:
-    from eyeshot.cli import options
-    from eyeshot.data import LARGEST_SHARE, POLICIES
-
-    assert tuple(policy.name for policy in POLICIES) == options.POLICY_NAMES
-    assert options.LARGEST_SHARE == LARGEST_SHARE

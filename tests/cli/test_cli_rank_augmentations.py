@@ -124,7 +124,7 @@ def test_where_nothing_is_suggested_no_lines_are_shown_and_the_next_command_leav
     out = printed(report_of(2, advice="clean", recipe=[]), capsys, tmp_path)
     assert "Lines for your pipeline" not in out
     assert "Next: eyeshot train train --model net\n" in out
-    out = printed(report_of(2, advice="clean", recipe=[], next_step="Give --scratch-time 2m: short."), capsys, tmp_path)
+    out = printed(report_of(2, advice="clean", recipe=[], longer_baseline_s=120), capsys, tmp_path)
     assert "Next: eyeshot rank augmentations train --scratch-time 2m\n" in out
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from eyeshot.core import ModelError, Workspace
 from eyeshot.data import DataConfig
-from eyeshot.ledger import list_runs, place_training
+from eyeshot.ledger import create_training_run, list_runs, place_training
 from eyeshot.training import TrainPlan, plan_training, train_folder
 
 
@@ -35,13 +35,19 @@ def plan_for(images: Path, root: Path, **changes: Any) -> TrainPlan:
     return plan_training(DataConfig(train=images), workspace=workspace, **(options | changes))
 
 
+def begun(plan: TrainPlan, runs: Path, command: str = "") -> TrainPlan:
+    """The plan with its folder, made."""
+    placed, key = place_training(plan, runs)
+    return create_training_run(placed, key=key, command=command)
+
+
 def test_the_same_training_gets_the_same_folder_and_another_one_its_own(images: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    first = place_training(plan_for(images, tmp_path), runs, command="eyeshot train images")
+    first = begun(plan_for(images, tmp_path), runs, "eyeshot train images")
     assert first.folder.parent == runs
     assert first.folder.name.endswith("-test_resnet-mirror-s0")
-    assert place_training(plan_for(images, tmp_path), runs).folder == first.folder
-    others = [place_training(plan_for(images, tmp_path, **change), runs).folder for change in (
+    assert begun(plan_for(images, tmp_path), runs).folder == first.folder
+    others = [begun(plan_for(images, tmp_path, **change), runs).folder for change in (
         {"seed": 1}, {"augment": ()}, {"epochs": 3}, {"size": 40},
     )]  # fmt: skip
     assert len({first.folder, *others}) == 5
@@ -50,17 +56,34 @@ def test_the_same_training_gets_the_same_folder_and_another_one_its_own(images: 
     assert record.config["epochs"] == 2
 
 
-def test_a_dry_run_names_a_folder_and_makes_none(images: Path, tmp_path: Path) -> None:
-    plan = place_training(plan_for(images, tmp_path), tmp_path / "runs", dry_run=True)
-    assert plan.folder.parent == tmp_path / "runs"
-    assert not (tmp_path / "runs").exists()
+def test_the_folder_that_was_named_is_made_later_without_reading_the_images_again(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "runs"
+    plan, key = place_training(plan_for(images, tmp_path), runs)
+    assert plan.folder.parent == runs
+    assert not runs.exists(), "naming writes nothing"
+    with monkeypatch.context() as patch:
+        patch.setattr("eyeshot.ledger.training_runs.training_key", lambda _: pytest.fail("contents were hashed again"))
+        assert create_training_run(plan, key=key).folder == plan.folder
+    assert [record.id for record in list_runs(runs)] == [plan.folder.name]
+
+
+def test_a_name_that_another_training_took_in_the_meantime_is_not_shared(images: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    plan, key = place_training(plan_for(images, tmp_path), runs)
+    plan.folder.mkdir(parents=True)
+    made = create_training_run(plan, key=key)
+    assert made.folder != plan.folder
+    assert (made.folder / "run.json").is_file()
+    assert not any(plan.folder.iterdir())
 
 
 def test_a_training_that_was_cut_off_goes_on_in_its_folder(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = tmp_path / "runs"
-    first = place_training(plan_for(images, tmp_path), runs)
+    first = begun(plan_for(images, tmp_path), runs)
 
     def fail(*_: Any, **__: Any) -> None:
         raise ModelError("cut off")
@@ -69,12 +92,12 @@ def test_a_training_that_was_cut_off_goes_on_in_its_folder(
         patch.setattr("eyeshot.training.run.save_weights", fail)
         with pytest.raises(ModelError, match="cut off"):
             train_folder(first)
-    again = place_training(plan_for(images, tmp_path), runs)
+    again = begun(plan_for(images, tmp_path), runs)
     assert again.folder == first.folder
     result, _ = train_folder(again)
     assert result.epochs == 2
     assert (again.folder / "result.json").is_file()
     # Finished, it is found too, and not trained again.
-    finished = place_training(plan_for(images, tmp_path), runs)
+    finished = begun(plan_for(images, tmp_path), runs)
     assert train_folder(finished)[0] == result
     assert len(list_runs(runs)) == 1

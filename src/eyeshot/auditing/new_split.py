@@ -91,7 +91,7 @@ def split(
     if small_classes not in ("refuse", "train"):
         raise InputError(f"--small-classes must be refuse or train, got {small_classes!r}.")
     request = SplitRequest(
-        folds=folds if folds is not None else (0 if val_share else 5), val=val_share, seed=seed,
+        folds=check_shares(folds, val_share), val=val_share, seed=seed,
         small=small_classes == "train", leakage=leakage,
     )  # fmt: skip
     check_request(request, match_test=match_test is not None)

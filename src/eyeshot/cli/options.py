@@ -20,13 +20,9 @@ def option(*names: str, panel: str, text: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
-# Typing errors are said at once: the libraries that do the work take seconds to load -------------------------------
-LARGEST_SHARE = 0.9
-POLICY_NAMES = ("keep-one", "drop-both", "group")
-
-
+# Wrong values are refused before the libraries that do the work are loaded, which takes seconds ---------------------
 def existing_folder(name: str) -> Callable[[Path | None], Path | None]:
-    """A callback that refuses what is no folder; `name` is that of the option."""
+    """A callback that refuses a path that is not a folder; `name` is the name of the option."""
 
     def checked(folder: Path | None) -> Path | None:
         from eyeshot.core import InputError
@@ -41,22 +37,18 @@ def existing_folder(name: str) -> Callable[[Path | None], Path | None]:
 
 def share_or_none(share: float) -> float:
     """Refuse a share to hold out that is above 0.9 or below 0; 0 stands for none."""
-    from eyeshot.core import InputError
+    from eyeshot.data import check_share
 
-    if not 0 <= share <= LARGEST_SHARE:
-        raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {share}. Use --val-share 0.2."
-        )
+    if share:
+        check_share(share)
     return share
 
 
 def known_policy(policy: str) -> str:
     """Refuse a policy that does not exist."""
-    from eyeshot.core import InputError
+    from eyeshot.data import find_policy
 
-    if policy not in POLICY_NAMES:
-        raise InputError(f"--policy must be one of {', '.join(POLICY_NAMES)}, got {policy!r}.")
-    return policy
+    return find_policy(policy).name
 
 
 # Data ---------------------------------------------------------------------------------------------------------------

@@ -126,12 +126,17 @@ def run(
     several models a page each, and --json prints an array. The same command continues a run that was cut off.
     """
     from eyeshot.core import InputError, find_workspace, seconds_of
+    from eyeshot.rankings import check_settings
 
     models = tuple(model or ())
     if weights is not None and len(models) > 1:
         raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
     budget_s, scratch_time_s = seconds_of(budget, "--budget"), seconds_of(scratch_time, "--scratch-time")
     prepared = preparation(size, mean, std, interpolation, fit)
+    check_settings(
+        batch_size=batch_size, workers=workers, full_train=full_train, max_images=max_images, fold=fold, seed=seed,
+        samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
+    )  # fmt: skip
     with progress_shown():  # these libraries take long to load where much else runs
         from eyeshot.cli.rank_output import print_ranking_json, print_result
         from eyeshot.rankings import ranking_settings

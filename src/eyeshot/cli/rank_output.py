@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 12
-MORE_TIME = re.compile(r"--scratch-time (\d+m)")
 NARROW = 100
 DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val_share", "fold")
 """Options of the images that a training on the same ones needs too, beside the folder."""
@@ -130,9 +128,8 @@ def print_result(
         f"not covered: {folder / 'uncovered.csv'}"
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
-    longer = MORE_TIME.search(report.next_step)
-    if longer is not None and report.command:
-        say_next(*shlex.split(report.command)[1:], "--scratch-time", longer[1])
+    if report.longer_baseline_s is not None and report.command:
+        say_next(*shlex.split(report.command)[1:], "--scratch-time", f"{report.longer_baseline_s // 60}m")
     elif report.advice != "generated":
         command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
         steps = [name for name in (settings.baseline_aug, report.advice) if name and name != "clean"]

@@ -28,6 +28,7 @@ from eyeshot.cli.options import (
     Train,
     UseDecisions,
     Weights,
+    existing_folder,
     option,
     preparation,
     share_or_none,
@@ -54,7 +55,12 @@ def run(
         ),
     ] = 0.0,
     match_test: Annotated[
-        Path | None, option(panel=SPLIT, text="Hold out images that resemble the test images of this folder.")
+        Path | None,
+        option(
+            panel=SPLIT,
+            text="Hold out images that resemble the test images of this folder.",
+            callback=existing_folder("--match-test"),
+        ),
     ] = None,
     small_classes: Annotated[
         str,
@@ -82,6 +88,9 @@ def run(
 
     Leakage is measured on the features of --model, or on thumbnails.
     """
+    from eyeshot.data import check_shares
+
+    check_shares(folds, val_share)  # before the imports below, which take seconds
     import eyeshot
     from eyeshot.core import audit_file, find_project, find_workspace, plural
     from eyeshot.data import SPLIT_FILE

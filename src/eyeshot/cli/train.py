@@ -93,11 +93,13 @@ def run(
     """Train a model with chosen augmentations; the same command continues a run that was cut off."""
     import eyeshot
     from eyeshot.core import find_project, plural
-    from eyeshot.training import check_folder
+    from eyeshot.training import check_config, check_folder
 
+    # Checked before the libraries that train are loaded, which takes seconds.
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    if out is not None:  # the libraries that train take seconds to load
-        known = {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in given.items() if value is not None}
+    check_config(**known)
+    if out is not None:
         check_folder(out, model=None, augmentations=augment or (), settings=known)
     plans: list[TrainPlan] = []
     shown: list[str] = []

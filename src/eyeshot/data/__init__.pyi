@@ -1,4 +1,6 @@
-from .dataset import DataConfig as DataConfig
+from .config import DataConfig as DataConfig
+from .config import check_share as check_share
+from .config import check_shares as check_shares
 from .dataset import Dataset as Dataset
 from .dataset import check_data as check_data
 from .dataset import load_dataset as load_dataset
@@ -56,13 +58,11 @@ from .policies import find_policy as find_policy
 from .project_images import project_data as project_data
 from .project_images import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
-from .split import LARGEST_SHARE as LARGEST_SHARE
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage
 from .split import LikeTest as LikeTest
 from .split import Part as Part
 from .split import Split as Split
-from .split import check_shares as check_shares
 from .split import content_hashes as content_hashes
 from .split import count_parts as count_parts
 from .split import divide as divide

@@ -13,54 +13,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import SILENT, InputError, Progress, plural
+from eyeshot.data.config import DataConfig, check_share
 from eyeshot.data.decisions import DecisionLog, Decisions
 from eyeshot.data.duplicates import find_duplicate_groups
 from eyeshot.data.labels_csv import check_columns, read_csv
 from eyeshot.data.listing import Skipped, check_apart
 from eyeshot.data.manifest import compute_manifest
-from eyeshot.data.split import LARGEST_SHARE, Split, hold_out, read_split
+from eyeshot.data.split import Split, hold_out, read_split
 from eyeshot.data.table import ImageTable, class_notes, read_images
 
 Rows = NDArray[np.int64]
 LEAST_KNOWN = 0.5  # a split that knows a smaller share of the images belongs to another data set and is not used
-
-
-class DataConfig(BaseModel):
-    """Where the images are, and which of them validate.
-
-    Attributes:
-        train: class folders, or the root of `labels`.
-        test: folder of test images without labels.
-        labels: CSV file with paths and labels, instead of class folders.
-        path_column, label_column, image_root: how to read the CSV; None: guessed.
-        val: class folders of validation images; takes precedence over `split`.
-        val_share: share of the training images to hold out if there is neither `val` nor `split`; None: all train.
-        decisions: decisions file to apply.
-        split: file of `eyeshot split`.
-        fold: fold of the split that validates; None: the part held out of all folds, or fold 0 if there is no
-            such part.
-        seed: seed of the hold-out.
-        rules: sentence on the rules for test images, for the notes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    train: Path
-    test: Path | None = None
-    labels: Path | None = None
-    path_column: str | None = None
-    label_column: str | None = None
-    image_root: Path | None = None
-    val: Path | None = None
-    val_share: float | None = 0.2
-    decisions: Path | None = None
-    split: Path | None = None
-    fold: int | None = None
-    seed: int = 0
-    rules: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +84,8 @@ def check_data(config: DataConfig) -> None:
     if config.split is not None and config.val is None:
         split = read_split(config.split)
         split.check_fold(_fold(split, config.fold))
-    if config.val is None and config.val_share is not None and not 0 < config.val_share <= LARGEST_SHARE:
-        raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {config.val_share}. "
-            "Use --val-share 0.2."
-        )
+    if config.val is None and config.val_share is not None:
+        check_share(config.val_share)
 
 
 def load_dataset(

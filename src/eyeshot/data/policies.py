@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from eyeshot.core import InputError
 from eyeshot.data.decisions import Decision, Decisions, Kind, decide
-from eyeshot.data.manifest import Manifest
+
+if TYPE_CHECKING:  # the command line looks up policies before polars is loaded
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eyeshot.data.manifest import Manifest
 
 
 @dataclass(frozen=True)

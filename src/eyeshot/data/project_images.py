@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eyeshot.core import Progress, find_project, project_file
-from eyeshot.data.dataset import DataConfig, check_data
+from eyeshot.data.config import DataConfig
+from eyeshot.data.dataset import check_data
 from eyeshot.data.decisions import DECISIONS_FILE
 from eyeshot.data.listing import has_no_class_folders
 from eyeshot.data.split import SPLIT_FILE

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, make_folder, plural, replacing
+from eyeshot.data.config import check_share, check_shares
 from eyeshot.data.duplicates import copy_groups
 from eyeshot.data.table import ImageTable
 
 Rows = NDArray[np.int64]
-LARGEST_SHARE = 0.9
 ALWAYS_TRAIN = -1
 SPLIT_FILE = "split.json"
 # As a share of the way from the accuracy of the most frequent class to 1. A classifier below it has learned too little
@@ -55,10 +55,7 @@ def hold_out(
     Raises:
         InputError: the share is out of range, or nothing can be held out.
     """
-    if not 0 < share <= LARGEST_SHARE:
-        raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {share}. Use --val-share 0.2."
-        )
+    check_share(share)
     labels = table.labels
     members: dict[int, list[int]] = defaultdict(list)
     for row, group in enumerate(copy_groups(table) if groups is None else groups):
@@ -452,22 +449,6 @@ def divide(
             if fold != ALWAYS_TRAIN:
                 parts[row] = fold
     return parts
-
-
-def check_shares(folds: int, val: float) -> None:
-    """Check the number of folds and the held-out share.
-
-    Raises:
-        InputError: neither is given, or one is out of range.
-    """
-    if not folds and not val:
-        raise InputError("A split needs --folds 5, --val-share 0.2 or both, got 0 for both.")
-    if folds and folds < 2:
-        raise InputError(f"--folds must be 0 or at least 2, got {folds}.")
-    if val and not 0 < val <= LARGEST_SHARE:
-        raise InputError(
-            f"The share to hold out must be above 0 and at most {LARGEST_SHARE}, got {val}. Use --val-share 0.2."
-        )
 
 
 def count_parts(table: ImageTable, parts: Sequence[Part | None]) -> dict[str, int]:

@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from eyeshot.core import InputError, Progress, find_workspace, plural, refused_option, shown_progress
+from eyeshot.core import Progress, find_workspace, plural, shown_progress
 from eyeshot.data import project_data
-from eyeshot.ledger.training_runs import place_training
+from eyeshot.ledger.training_runs import create_training_run, place_training
 from eyeshot.training import TrainPlan, TrainResult, plan_training, train_folder
 
 
@@ -91,37 +89,34 @@ def train(
     workspace = find_workspace()
     if cache is not None:
         workspace = replace(workspace, cache=Path(cache))
-    try:
-        with shown_progress(progress) as shown:
-            plan = plan_training(
-                data,
-                model=model,
-                weights=None if weights is None else Path(weights),
-                from_scratch=from_scratch,
-                size=size,
-                mean=mean,
-                std=std,
-                interpolation=interpolation,
-                fit=fit,
-                augment=augment,
-                epochs=epochs,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-                device=device,
-                out=None if out is None else Path(out),
-                workspace=workspace,
-                progress=shown,
-            )
-    except ValidationError as error:
-        raise InputError(refused_option(error, "train")) from error
+    with shown_progress(progress) as shown:
+        plan = plan_training(
+            data,
+            model=model,
+            weights=None if weights is None else Path(weights),
+            from_scratch=from_scratch,
+            size=size,
+            mean=mean,
+            std=std,
+            interpolation=interpolation,
+            fit=fit,
+            augment=augment,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
+            out=None if out is None else Path(out),
+            workspace=workspace,
+            progress=shown,
+        )
     runs = workspace.results("runs")
     if out is None:
-        plan = place_training(plan, runs, command=command, dry_run=True)
+        plan, key = place_training(plan, runs)
     if planned is not None:
         planned(plan)
     if out is None:
-        plan = place_training(plan, runs, command=command)
+        plan = create_training_run(plan, key=key, command=command)
     with shown_progress(progress) as shown:
         result, skipped = train_folder(plan, command=command, progress=shown)
     if skipped:

@@ -72,15 +72,19 @@ def create_run(
     seed: int,
     config: dict[str, Any],
     command: str = "",
+    run_id: str | None = None,
     now: datetime | None = None,
 ) -> Path:
     """Make the folder of a new run, with its record; see `RunRecord` for the arguments.
+
+    Args:
+        run_id: name of a folder that does not exist yet; None: a new id.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     moment = now or datetime.now(UTC)
-    run_id = new_run_id(model, augmentations, seed, runs=runs, now=moment.astimezone())
+    run_id = run_id or new_run_id(model, augmentations, seed, runs=runs, now=moment.astimezone())
     record = RunRecord(
         id=run_id, created=moment.astimezone(UTC), kind=kind, key=key, model=model,
         augmentations=tuple(augmentations), config=config, command=command,

@@ -4,6 +4,7 @@ from .classifier import State as State
 from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
+from .config import check_config as check_config
 from .config import default_settings as default_settings
 from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan

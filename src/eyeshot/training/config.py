@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eyeshot.core import duration, plural
-from eyeshot.models import Backbone
+from eyeshot.core import InputError, duration, plural, refused_option
+
+if TYPE_CHECKING:  # the command line checks settings before torch is loaded
+    from eyeshot.models import Backbone
 
 SCRATCH_BATCH = 64
 SCRATCH_EPOCHS = 30
@@ -57,6 +59,18 @@ class TrainConfig(BaseModel):
             *([f"at most {duration(self.time_cap_s)}"] if self.time_cap_s is not None else []),
         ]
         return ", ".join(parts)
+
+
+def check_config(**values: object) -> TrainConfig:
+    """Settings from loose values.
+
+    Raises:
+        InputError: a value is out of its range, or its name is unknown.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(refused_option(error, "train")) from error
 
 
 def default_settings(

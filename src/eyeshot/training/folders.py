@@ -13,7 +13,7 @@ from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
 from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
 from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, load_dataset
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_explained, load_backbone
-from eyeshot.training.config import TrainConfig, default_settings
+from eyeshot.training.config import TrainConfig, check_config, default_settings
 from eyeshot.training.result import TrainResult
 from eyeshot.training.run import train
 from eyeshot.training.run_folder import check_folder
@@ -95,7 +95,7 @@ def plan_training(
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     changed = {name: value for name, value in given.items() if value is not None}
     # Refuse wrong values before any image is read: the defaults depend on the images, the allowed values do not.
-    TrainConfig.model_validate(default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
+    check_config(**default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
     check_folder(
@@ -108,7 +108,7 @@ def plan_training(
     if not len(dataset.val_rows):
         raise InputError("Training needs at least one validation image, got none. Use --val-share 0.2 or --val DIR.")
     settings, reason = default_settings(backbone, len(dataset.train_rows), seed=seed)
-    settings = TrainConfig.model_validate(settings.model_dump() | changed)
+    settings = check_config(**settings.model_dump() | changed)
     why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
     used = [f"settings: {settings.words} ({why})", f"device: {chosen_device} ({device_reason})"]
     notes = [*dataset.notes, backbone.reason, *used]

@@ -230,8 +230,10 @@ def test_where_nothing_can_be_told_apart_it_is_said_how_many_images_that_rests_o
 
 def test_a_baseline_that_its_time_cap_ended_is_given_more_time():
     notes = ["Baseline: The time cap of 30 s ended it after 3 of 90 epochs."]
-    answer = answer_of(*winner(), at_chance=True, more_time="2m", explained=notes)
+    answer = answer_of(*winner(), at_chance=True, longer_baseline_s=120, explained=notes)
     assert answer["next_step"].startswith("Give --scratch-time 2m")
+    assert answer["longer_baseline_s"] == 120
+    assert answer_of(*winner(), longer_baseline_s=120)["longer_baseline_s"] is None, "the features tell classes apart"
     assert notes[0] in answer["answer"]
 
 

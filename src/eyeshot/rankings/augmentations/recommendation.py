@@ -58,9 +58,9 @@ def recommend(
     n_sources: int = 0,
     max_images: int | None = None,
     explained: Sequence[str] = (),
-    more_time: str = "",
+    longer_baseline_s: int | None = None,
 ) -> dict[str, Any]:
-    """The answer, as fields of `RankingReport`: headline, next_step, trust, answer, advice.
+    """The answer, as fields of `RankingReport`: headline, next_step, longer_baseline_s, trust, answer, advice.
 
     A winner is named where it beats clean images beyond noise, unless real trainings in the same situation say that
     clean images are better: with pretrained weights and without a shift they lost nothing against the best.
@@ -79,7 +79,8 @@ def recommend(
         n_sources: source images used.
         max_images: the limit that left images out; None where it left none out.
         explained: notes on the baseline, said where nothing is ranked.
-        more_time: what to give `--scratch-time`, where the time cap ended the baseline early; else empty.
+        longer_baseline_s: a longer time cap for the training of the baseline, in whole minutes, if the cap ended it
+            early; otherwise None.
     """
     ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
     winner = _winner(candidates)
@@ -96,8 +97,9 @@ def recommend(
         )
         if max_images is not None:
             next_step = f"Use more than {max_images} images of each kind with --max-images. {next_step}"
-        if more_time:
-            next_step = f"Give --scratch-time {more_time}: the time cap ended the training of the baseline early."
+        if longer_baseline_s is not None:
+            minutes = longer_baseline_s // 60
+            next_step = f"Give --scratch-time {minutes}m: the time cap ended the training of the baseline early."
         few = "" if max_images is None else f", at most {max_images} of each kind (--max-images)"
         answer.append(
             f"A linear probe on clean features of {n_sources} source images classifies {n_val} held-out images no "
@@ -167,6 +169,7 @@ def recommend(
     return {
         "headline": headline,
         "next_step": next_step,
+        "longer_baseline_s": longer_baseline_s if at_chance else None,
         "trust": trust,
         "answer": [*answer, shift.words, *details],
         "advice": advice,

@@ -321,6 +321,8 @@ class RankingReport(Record):
     """The answer: one plain sentence of at most 20 words."""
     next_step: str
     """What to do now: one sentence."""
+    longer_baseline_s: int | None = None
+    """Time cap for `--scratch-time` where `next_step` asks for a longer training of the baseline."""
     trust: str
     """How far to trust the answer, from real trainings in comparable situations: one sentence."""
     answer: list[str]

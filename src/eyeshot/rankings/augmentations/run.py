@@ -137,7 +137,7 @@ def run_ranking(
             n_sources=len(data.sources),
             max_images=_reducing(plan),
             explained=baseline_notes,
-            more_time=_more_time(plan.settings.scratch_time_s) if baseline is not None and baseline.ended_early else "",
+            longer_baseline_s=_longer(plan.settings.scratch_time_s) if baseline and baseline.ended_early else None,
         )
         return RankingReport(
             **answer,
@@ -257,9 +257,9 @@ def _reducing(plan: Plan) -> int | None:
     return limit if max(tables.n_train, tables.n_val, tables.n_target) > limit else None
 
 
-def _more_time(seconds: float) -> str:
-    """Four times as much, as `--scratch-time` takes it."""
-    return f"{math.ceil(4 * seconds / 60)}m"
+def _longer(seconds: float) -> int:
+    """Four times as long, in seconds of whole minutes."""
+    return 60 * math.ceil(4 * seconds / 60)
 
 
 def _model_info(plan: Plan, backbone: Backbone, baseline: TrainResult | None) -> ModelInfo:

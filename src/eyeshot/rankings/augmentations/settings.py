@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from eyeshot.augment import Augmentation
 from eyeshot.core import InputError, refused_option
 from eyeshot.data import DataConfig
+
+if TYPE_CHECKING:  # the command line checks settings before torch is loaded
+    from eyeshot.augment import Augmentation
 
 MAX_IMAGES = 600
 SAMPLES_PER_IMAGE = 3
