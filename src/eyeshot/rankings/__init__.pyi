@@ -1,10 +1,10 @@
 from .augmentations.demo import demo_settings as demo_settings
 from .augmentations.demo import planted_lines as planted_lines
-from .augmentations.estimate import Cost as Cost
-from .augmentations.estimate import estimate as estimate
 from .augmentations.job import rank_augmentations as rank_augmentations
 from .augmentations.job import ranking_settings as ranking_settings
+from .augmentations.plan import Cost as Cost
 from .augmentations.plan import Plan as Plan
+from .augmentations.plan import estimate as estimate
 from .augmentations.plan import prepare as prepare
 from .augmentations.report import Candidate as Candidate
 from .augmentations.report import ModelRow as ModelRow

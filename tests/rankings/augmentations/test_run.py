@@ -414,7 +414,7 @@ def test_an_unknown_model_is_a_model_error_that_names_the_nearest(world: World, 
 
 
 def test_an_estimate_has_time_memory_and_disk_and_keeps_no_feature(world: World, tmp_path: Path, monkeypatch):
-    module = import_module("eyeshot.rankings.augmentations.estimate")
+    module = import_module("eyeshot.rankings.augmentations.plan")
 
     def slow(backbone, images, **options):
         time.sleep(0.02 * len(images))

@@ -1,13 +1,15 @@
-"""Everything that can be checked before the long work: folders, model, candidates, budget."""
+"""The plan of a ranking: everything that can be checked before the long work, and an estimate of what it costs."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from eyeshot.augment import Augmentation, augmentation, augmentations, check_augmentation
+from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, check_augmentation, make_samples
 from eyeshot.core import SILENT, InputError, Progress, find_workspace
 from eyeshot.data import Dataset, check_data, check_folder, load_dataset
 from eyeshot.models import (
@@ -15,6 +17,7 @@ from eyeshot.models import (
     DEFAULT_MODEL_REASON,
     Backbone,
     choose_device,
+    extract,
     gpu_errors_explained,
     load_backbone,
 )
@@ -27,6 +30,10 @@ from eyeshot.training import TrainConfig, default_settings
 ASPECT_PERCENTILES = (5, 95)
 SCRATCH_RATE = 0.25
 """Of the learning rate of a training from scratch: short runs go on from a network that is trained already."""
+PROBE_IMAGES = 32
+DECODE_PER_S = 300.0  # 500 x 375 JPEG on one thread
+MAP_S = 40.0
+BASE_BYTES = 900 * 2**20  # Python, torch and the blocks of distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,16 @@ class Plan:
         held_out = len(self.tables.val)
         counts = [samples_of((*self.base, candidate), self.settings.samples_per_image) for candidate in self.candidates]
         return sum(count * len(self.tables.sources) + held_out for count in counts)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated cost of a run; `words` says what it consists of."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    words: str
 
 
 @gpu_errors_explained()
@@ -157,6 +174,51 @@ def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainC
     if backbone.pretrained:
         return settings
     return settings.model_copy(update={"learning_rate": settings.learning_rate * SCRATCH_RATE})
+
+
+def estimate(plan: Plan) -> Cost:
+    """Time one batch of the model and a few samples of every candidate; takes a few seconds."""
+    side, backbone = plan.backbone.geometry.size, plan.backbone
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
+    extract(backbone, images[:4], device=torch.device(plan.device), batch_size=4)
+    begin = time.perf_counter()
+    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES)
+    forward = (time.perf_counter() - begin) / PROBE_IMAGES
+    pool = Pool(images, [f"{number:032x}" for number in range(PROBE_IMAGES)])
+    tables, settings = plan.tables, plan.settings
+    augment_s = 0.0
+    for candidate in plan.candidates:
+        begin = time.perf_counter()
+        make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
+        each = (time.perf_counter() - begin) / PROBE_IMAGES
+        samples = samples_of((*plan.base, candidate), settings.samples_per_image)
+        augment_s += each * (samples * len(tables.sources) + len(tables.val))
+    stored = len(tables.sources) + len(tables.more) + len(tables.baseline) + len(tables.val) + len(tables.target)
+    passed = plan.n_samples + stored - (0 if settings.budget_s else len(tables.more))
+    forward_s = forward * passed
+    decode_s = stored / DECODE_PER_S
+    score_s = (
+        1e-8 * len(plan.candidates) * len(tables.target) * len(tables.sources) * (1 + settings.samples_per_image) + 10
+    )
+    baseline_s = settings.scratch_time_s if len(tables.baseline) else 0.0
+    confirm_s = 0.0
+    if settings.full_train and plan.costs is not None:
+        whole, _ = default_settings(backbone, tables.n_train, seed=settings.seed)
+        steps = whole.epochs * max(1, tables.n_train // whole.batch_size)
+        confirm_s = (settings.full_train + 2) * steps * (plan.costs.step_s + plan.costs.extra_s)
+    seconds = decode_s + augment_s + forward_s + score_s + MAP_S + baseline_s + settings.budget_s + confirm_s
+    words = f"augment {augment_s:.0f} s, forward {forward_s:.0f} s, decode {decode_s:.0f} s, "
+    words += f"scores {score_s:.0f} s, map {MAP_S:.0f} s"
+    if baseline_s:
+        words += f", baseline at most {baseline_s:.0f} s"
+    if settings.budget_s:
+        words += f", short runs at most {settings.budget_s:.0f} s"
+    if confirm_s:
+        words += f", confirming {confirm_s:.0f} s"
+    pixels = stored * side * side * 3
+    disk = pixels + passed * 2 * (backbone.feature_count + 1)
+    return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)
 
 
 def _base(name: str | None) -> tuple[Augmentation, ...]:
