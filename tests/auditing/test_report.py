@@ -32,7 +32,7 @@ def test_near_copies_of_an_audit_are_read_those_of_training_alone(tmp_path: Path
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "{"])
 def test_another_file_is_no_audit(tmp_path: Path, text: str) -> None:
     (tmp_path / "audit.json").write_text(text, "utf-8")
-    with pytest.raises(InputError, match="no result of `eyeshot audit`"):
+    with pytest.raises(InputError, match="was not written by `eyeshot audit`"):
         read_groups(tmp_path / "audit.json")
     with pytest.raises(InputError, match="Cannot read"):
         read_groups(tmp_path / "none.json")

@@ -42,7 +42,7 @@ def test_wrong_labels_put_right_help_and_undone_nothing_is_left_to_compare() -> 
     assert found.gain_low < found.gain_points < found.gain_high
     assert "helps" in found.words()
     undone = [*made, *(decide("undo", undoes=one.id, author="ann") for one in made)]
-    with pytest.raises(InputError, match="nothing to compare"):
+    with pytest.raises(InputError, match="nothing can be compared"):
         compared(table, features, groups, undone, [one.id for one in made])
 
 
@@ -56,7 +56,7 @@ def test_right_labels_put_wrong_hurt() -> None:
 def test_a_few_images_left_out_cannot_be_told() -> None:
     table, features, groups, _, _ = wrong_labels(0.0)
     found = compared(table, features, groups, [decide("drop", [key(row) for row in range(4)], author="ann")])
-    assert (found.verdict, found.judged) == ("cannot be told", 296)
+    assert (found.verdict, found.judged) == ("not distinguishable", 296)
 
 
 def test_decisions_that_are_not_chosen_count_on_both_sides() -> None:
@@ -66,7 +66,7 @@ def test_decisions_that_are_not_chosen_count_on_both_sides() -> None:
     found = compared(table, features, groups, [*made, extra], [extra.id])
     assert found.decisions == 1
     assert found.before > 0.85  # the labels are right on both sides
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "not distinguishable"
 
 
 def test_merging_two_classes_that_look_the_same_is_judged_as_one_class_on_both_sides() -> None:
@@ -78,7 +78,7 @@ def test_merging_two_classes_that_look_the_same_is_judged_as_one_class_on_both_s
     found = compared(table, features, np.arange(300), [merged])
     assert found.judged == 300
     assert found.before > 0.95  # mistaking a for b is no mistake any more
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "not distinguishable"
 
 
 def test_copies_train_on_the_same_side_only() -> None:
@@ -94,7 +94,7 @@ def test_copies_train_on_the_same_side_only() -> None:
 def test_too_few_images_to_judge_on_are_refused_with_the_number() -> None:
     table, features, groups, _, _ = wrong_labels(0.0)
     made = [decide("relabel", [key(row) for row in range(290)], label="z", author="ann")]
-    with pytest.raises(InputError, match="at least 20 images that the decisions leave as they are, got 10"):
+    with pytest.raises(InputError, match="at least 20 images that the decisions do not change, got 10"):
         compared(table, features, groups, made)
 
 
@@ -118,7 +118,7 @@ def test_planted_copies_leak_and_the_gap_says_so() -> None:
     assert found.grouped < 0.5
     assert found.gap_low > 40
     assert found.gap_points == pytest.approx(100 * (found.plain - found.grouped))
-    assert "cannot be told" not in found.words()
+    assert "not distinguishable" not in found.words()
 
 
 def test_without_copies_both_splits_are_the_same_and_nothing_leaks() -> None:

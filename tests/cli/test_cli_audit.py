@@ -114,12 +114,12 @@ def test_policies_are_named_where_they_settle_findings_and_are_ready_to_run(
     out = eyeshot("audit", train).out
     assert policies_named(out) == ["drop-both", "keep-one"]
     for line in out.splitlines():
-        if line.startswith("Or for all at once: "):
-            assert eyeshot(*shlex.split(line.removeprefix("Or for all at once: "))[1:]).code == 0
+        if line.startswith("Or all at once: "):
+            assert eyeshot(*shlex.split(line.removeprefix("Or all at once: "))[1:]).code == 0
 
 
 def policies_named(out: str) -> list[str]:
-    return [line.split()[-1] for line in out.splitlines() if line.startswith("Or for all at once: ")]
+    return [line.split()[-1] for line in out.splitlines() if line.startswith("Or all at once: ")]
 
 
 def test_in_the_table_of_findings_a_leak_asks_to_drop_the_training_image_only(

@@ -128,7 +128,7 @@ def test_a_budget_that_is_too_small_for_a_step_ranks_by_coverage_and_says_what_w
     report = written()
     (note,) = [note for note in report.notes if note.startswith("Short runs: ")]
     found = re.fullmatch(
-        r"Short runs: --budget 0\.01s holds none, so coverage ranks alone; "
+        r"Short runs: --budget 0\.01s is too short for any, so coverage ranks alone; "
         r"training all of them takes about --budget \d+[smh] here\.",
         note,
     )
@@ -274,7 +274,7 @@ def test_a_model_that_is_named_twice_is_told(
 def test_weights_belong_to_one_model(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
     (tmp_path / "weights.pth").touch()
     message = error_of(cover(eyeshot, digits, "--model", OTHER, "--weights", tmp_path / "weights.pth"))
-    assert "--weights belongs to one --model, got 2 models. Run them one by one." in message
+    assert "--weights belongs to a single --model, got 2 models. Run them separately." in message
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -398,7 +398,7 @@ def test_decisions_are_tried_before_and_after(eyeshot: Eyeshot, digits: Digits):
         eyeshot("decisions", "add", "drop", file)
     done = eyeshot("decisions", "compare")
     assert done.code == 0
-    assert "3 decisions: cannot be told" in done.out
+    assert "3 decisions: not distinguishable" in done.out
     one = decided(eyeshot)[0]["id"]
     assert "1 decision: " in eyeshot("decisions", "compare", "--id", one[:8]).out
     assert eyeshot("decisions", "compare", "--id", "abc").code == 2

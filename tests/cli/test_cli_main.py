@@ -38,7 +38,7 @@ def test_the_exit_codes_in_the_help_are_those_of_the_errors(eyeshot: Eyeshot):
     for kind, words in (
         (errors.EyeshotError, "other error"),
         (errors.InputError, "unusable input or option"),
-        (errors.ModelError, "the model or its weights cannot be had"),
+        (errors.ModelError, "the model or its weights are not available"),
         (errors.StorageError, "a file cannot be written"),
         (errors.MissingExtraError, "an optional part is not installed"),
     ):

@@ -129,9 +129,9 @@ def test_where_nothing_is_suggested_no_lines_are_shown_and_the_next_command_leav
 
 
 def test_notes_of_the_work_are_printed_once(capsys, tmp_path: Path):
-    notes = ["model: net", "Short runs: 3 of 9 candidates, since --budget 1m holds no more.", "one"]
+    notes = ["model: net", "Short runs: 3 of 9 candidates, because --budget 1m has no time for more.", "one"]
     out = printed(report_of(2, notes=notes), capsys, tmp_path, "model: net")
-    assert "- Short runs: 3 of 9 candidates, since --budget 1m holds no more.\n" in out
+    assert "- Short runs: 3 of 9 candidates, because --budget 1m has no time for more.\n" in out
     assert "- model: net" not in out
     assert out.count("- one\n") == 1
 

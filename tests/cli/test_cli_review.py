@@ -70,13 +70,13 @@ def test_a_browser_in_the_terminal_is_not_opened(
     assert "No browser" not in eyeshot("review").out
     assert opened[0].startswith("http://127.0.0.1:")
     monkeypatch.setattr(Browser, "name", "w3m")
-    assert "No browser was found to open it" in eyeshot("review").out
+    assert "No browser was found" in eyeshot("review").out
     assert len(opened) == 1
 
 
 def test_images_without_labels_are_there_to_be_labelled(eyeshot: Eyeshot, digits: Digits, served: list[Any]) -> None:
     out = eyeshot("audit", digits.test).out
-    assert "or, with labels: eyeshot audit" in out
+    assert "Or, with labels: eyeshot audit" in out
     (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
     done = eyeshot(*shlex.split(line.removeprefix("Next: "))[1:], "--no-open")
     assert "50 images have no label yet" in done.out

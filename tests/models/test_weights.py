@@ -212,7 +212,7 @@ def test_a_truncated_torch_file_is_a_model_error(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "missing.pt"])
 def test_a_file_that_is_not_there_is_an_input_error(tmp_path, name):
-    with pytest.raises(InputError, match="which is no file"):
+    with pytest.raises(InputError, match="which is not a file"):
         read_state(tmp_path / name)
 
 

@@ -27,10 +27,10 @@ from eyeshot.models import choose_device, image_features, name_reader, named_bac
 
 
 class PolicyResult(NamedTuple):
-    """What a policy decided, the groups that `min_per_class` stopped, and what is open after it.
+    """What a policy decided, the groups that `min_per_class` stopped, and what is still open.
 
-    `open_groups` counts duplicate groups by the policy that settles them, near-duplicates of the audit too;
-    `open_findings` counts the audit's other findings by kind: a person has to look at these.
+    `open_groups` counts duplicate groups by the policy that settles them, including near-duplicates of the audit;
+    `open_findings` counts the other findings of the audit by kind: a person has to look at these.
     """
 
     decisions: list[Decision]
@@ -45,10 +45,10 @@ WHOLE = frozenset({"drop", "drop-both", "keep-one", "group", "not-copy"})
 
 
 def open_findings(report: AuditReport, decisions: Decisions) -> list[Finding]:
-    """The findings of an audit that no decision is about, in its order.
+    """The findings of an audit without a decision, in its order.
 
-    Findings that are only good to know are not among them. Duplicates are decided by a decision about all their
-    training images, other findings by one about their image, and every finding by one made for it on the review page.
+    Findings that are only good to know are left out. A duplicate group is settled by a decision about all its training
+    images, another finding by a decision about its image, and every finding by a decision made for it in the review.
     """
     for_finding = {decision.finding for decision in decisions.active if decision.finding}
     whole = [frozenset(decision.images) for decision in decisions.active if decision.kind in WHOLE]
@@ -79,15 +79,15 @@ def apply_policy(
     dry_run: bool = False,
     progress: Progress | bool | None = None,
 ) -> PolicyResult:
-    """Decide about all duplicate groups by a policy, and store it.
+    """Decide about all duplicate groups by a policy, and store the decisions.
 
     Args:
         policy: "keep-one": of duplicates under one label the largest stays; "drop-both": duplicates under several
-            labels go; "group": duplicates stay, and stay together in every split.
+            labels are dropped; "group": duplicates stay, and stay together in every split.
         train: folder of labelled images; None: the folder in eyeshot.toml.
-        min_per_class: no class gets under so many images; what this stops is listed.
-        audit: folder of an audit, or its audit.json, whose near-duplicates count too; None: only exact, turned
-            and resized ones.
+        min_per_class: every class keeps at least this many images; the groups that this stops are listed.
+        audit: folder of an audit, or its audit.json, whose near-duplicates are included; None: only exact, turned
+            and resized duplicates.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
         author: who decides; None: EYESHOT_AUTHOR, or the login name.
@@ -96,7 +96,7 @@ def apply_policy(
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
-        InputError: no such policy, or a folder or file that cannot be used.
+        InputError: there is no such policy, or a folder or file cannot be used.
         StorageError: the decisions cannot be stored.
     """
     rule = find_policy(policy)
@@ -157,9 +157,9 @@ def compare_decisions(
 
     Args:
         train: folder of labelled images; None: the folder in eyeshot.toml.
-        ids: how the ids of the decisions begin; all that count where empty.
+        ids: beginnings of the ids of the decisions; empty: all active decisions.
         policy: only what this policy decided, for instance "keep-one".
-        folds: of the cross-validation.
+        folds: folds of the cross-validation.
         audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
@@ -168,11 +168,11 @@ def compare_decisions(
         weights: local file with its weights.
         size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
         device: where the model runs: cuda, mps or cpu; None: chosen automatically.
-        seed: of the folds.
+        seed: seed of the folds.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
-        InputError: no such decision, or a folder or file that cannot be used.
+        InputError: there is no such decision, or a folder or file cannot be used.
         ModelError: the model is not available.
     """
     sources = find_project().sources(

@@ -1,6 +1,6 @@
 """What `eyeshot audit` found: the contents of `audit.json`.
 
-Keys are only added until version 1.0. `docs/audit-json.md` says what each one means.
+Until version 1.0 keys are only added. `docs/audit-json.md` explains each key.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Suggestion = Literal["drop-both", "keep-one", "drop", "group", "relabel", "merge
 Basis = Literal["exact", "estimated", "rule", "model"]
 Evidence = dict[str, float | str | list[str]]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""In the order of their worth."""
+"""The most harmful first."""
 
 NAMES: dict[str, str] = {
     "conflict": "same picture, different labels",
@@ -65,7 +65,7 @@ NAMES: dict[str, str] = {
     "class-names-alike": "similar class names",
     "small-class": "small classes",
 }
-"""How each kind is called in the terminal and on pages."""
+"""Name of each kind in the terminal and on pages."""
 
 ADVICE: dict[Suggestion, str] = {
     "drop-both": "drop all of them",
@@ -80,11 +80,11 @@ ADVICE: dict[Suggestion, str] = {
 """What each suggestion means, in a few words."""
 
 OF_CLASSES = frozenset({"small-class", "class-names-alike"})
-"""Kinds that are about classes: their images are only examples."""
+"""Kinds that are about classes; their images are only examples."""
 
-TO_DO = 5  # sentences behind the headline; more would not be read
-IN_HEADLINE = 5  # things that one sentence can list
-REASONS = 3  # why files are broken
+TO_DO = 5  # sentences after the headline; nobody reads more
+IN_HEADLINE = 5  # items that a sentence can list
+REASONS = 3  # reasons for broken files that are listed
 
 
 class Record(BaseModel):
@@ -94,25 +94,25 @@ class Record(BaseModel):
 
 
 class ImageRef(Record):
-    """An image (or a file that is none) that a finding is about."""
+    """An image, or a file that is not an image, that a finding is about."""
 
     split: Side
     id: str
-    """Path relative to the folder of its split, with forward slashes; the path where there is no id."""
+    """Path relative to the folder of its split, with forward slashes; the full path if there is no id."""
     label: str | None = None
     content: str = ""
-    """xxh3_128 of the file's bytes; decisions are kept under it. Empty where the file cannot be read."""
+    """xxh3_128 of the file's bytes; decisions refer to it. Empty if the file cannot be read."""
 
 
 class Finding(Record):
-    """Something that the audit saw."""
+    """A problem or a noteworthy fact that the audit found."""
 
     id: str
-    """The same for the same kind, label and contents in every run, whatever the files are called."""
+    """The same in every run for the same kind, label and contents, whatever the names of the files."""
     kind: Kind
     images: list[ImageRef]
     confidence: float
-    """How sure it is that the finding is true, from 0 to 1; `confidence_basis` says what that rests on."""
+    """Probability that the finding is true, from 0 to 1; `confidence_basis` says what it is based on."""
     confidence_basis: Basis
     words: str
     evidence: Evidence
@@ -120,11 +120,11 @@ class Finding(Record):
 
 
 class CopyGroup(Record):
-    """Images that are all duplicates of one of them, the medoid."""
+    """Images that are all duplicates of the same image, the medoid."""
 
     images: list[ImageRef]
     medoid: int
-    """Which of `images` is nearest to all others."""
+    """The image of `images` that is nearest to all others."""
     diameter: float
     """Largest distance between two members, 1 less their score; 0 for identical pixels."""
     identical: bool
@@ -133,7 +133,7 @@ class CopyGroup(Record):
 
 
 class DuplicateCount(Record):
-    """Duplicate groups of one sort, and how many of their images lie on each side."""
+    """Duplicate groups of a sort, and the number of their images on each side."""
 
     groups: int = 0
     train_images: int = 0
@@ -141,49 +141,49 @@ class DuplicateCount(Record):
 
 
 class Duplicates(Record):
-    """Exact and near-duplicates by where they lie; a group may count in all three."""
+    """Exact and near-duplicates by side; a group may be counted in all three."""
 
     train: DuplicateCount = DuplicateCount()
     """Groups with at least two training images, and these images."""
     test: DuplicateCount = DuplicateCount()
     """Groups with at least two test images, and these images."""
     across: DuplicateCount = DuplicateCount()
-    """Groups with images of training and of test, and all images of them."""
+    """Groups with both training and test images, and all their images."""
 
 
 class CutOff(Record):
-    """From which score on a pair counts as near-duplicates, and how sure that is."""
+    """The score from which a pair counts as near-duplicates, and the precision of this choice."""
 
     score: float
-    """Scores run to 1; identical pictures have 1."""
+    """At most 1, the score of identical pictures."""
     reason: str
     precision: float | None
-    """Estimated share of true duplicates among the reported near pairs; null where it cannot be estimated."""
+    """Estimated share of true duplicates among the reported near pairs; null if it cannot be estimated."""
     precision_interval: Interval | None
     basis: str
-    """What the estimate rests on."""
+    """What the estimate is based on."""
     pairs: int
-    """Near pairs at or above the cut-off, identical ones left out."""
+    """Near pairs at or above the cut-off, without identical pairs."""
     pairs_below: int
-    """Pairs that were compared and lie below it."""
+    """Compared pairs below the cut-off."""
     thorough: bool
     exact: bool
-    """All pairs of descriptors were compared; false: an approximate index was used."""
+    """Whether all pairs of descriptors were compared; otherwise an approximate index was used."""
 
 
 class ClassPair(Record):
-    """Pictures that stand under two labels."""
+    """Pictures that appear under both labels."""
 
     first: str
     second: str
     pictures: int
     """Different pictures."""
     images: int
-    """Files that hold them."""
+    """Number of their files."""
 
 
 class ValueShare(Record):
-    """How often one value of a property is met, as shares of each side."""
+    """How often a value of a property occurs, as shares of each side."""
 
     value: str
     train: float
@@ -191,7 +191,7 @@ class ValueShare(Record):
 
 
 class Distribution(Record):
-    """One property of the images, train against test."""
+    """A property of the images, train against test."""
 
     name: str
     unit: str
@@ -202,16 +202,16 @@ class Distribution(Record):
     """Numbers: quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1."""
     test: list[float]
     shares: list[ValueShare]
-    """Categories, the most frequent first."""
+    """Of a category, the most frequent first."""
     effect: float | None
-    """How far train and test lie apart, from 0 (alike) to 1 (no overlap): Kolmogorov-Smirnov distance for numbers,
+    """Distance between train and test, from 0 (alike) to 1 (no overlap): Kolmogorov-Smirnov distance for numbers,
     total variation distance for categories. Null without test images."""
     interval: Interval | None
     """95 %, by bootstrap over images (duplicate groups whole)."""
     noise: float | None
-    """The effect that two random halves of all these images have (95 % quantile): below it nothing is said."""
+    """95 % quantile of the effect between two random halves of all these images: a smaller effect is not reported."""
     apart: bool
-    """The effect is larger than that."""
+    """Whether the effect is larger than that."""
     words: str
     low: list[ImageRef]
     """Images from the end where training is more frequent."""
@@ -220,31 +220,31 @@ class Distribution(Record):
 
 
 class Adversarial(Record):
-    """How well a classifier tells train from test, by the measured properties alone, cross-fitted."""
+    """How well a classifier separates train from test by the measured properties alone, cross-fitted."""
 
     auc: float
-    """Area under the ROC curve; 0.5: it cannot."""
+    """Area under the ROC curve; 0.5: not at all."""
     interval: Interval
     n_train: int
     n_test: int
     gives_away: list[tuple[str, float]]
-    """Properties by how much of the area is lost when they are shuffled, the most telling first."""
+    """Properties with the loss of the area when they are shuffled, the largest first."""
     words: str
 
 
 class AdversarialFeatures(Record):
-    """How well a linear classifier tells train from test by a model's features, cross-fitted."""
+    """How well a linear classifier separates train from test by a model's features, cross-fitted."""
 
     model: str
     auc: float
-    """Area under the ROC curve; 0.5: it cannot."""
+    """Area under the ROC curve; 0.5: not at all."""
     interval: Interval
     n_train: int
     n_test: int
     low: list[ImageRef]
-    """Training images that it is surest are not from test."""
+    """Training images that the classifier is most certain are not from test."""
     high: list[ImageRef]
-    """Test images that it is surest are."""
+    """Test images that the classifier is most certain are from test."""
     words: str
 
 
@@ -257,19 +257,19 @@ class LabelPair(Record):
     """Images labelled `first` for which `second` is proposed."""
     second_as_first: int
     confusable: bool
-    """There are several each way: the classes overlap, and are shown as one pair."""
+    """Whether there are several issues in each direction: then the classes overlap, and are shown as a pair."""
 
 
 class LabelIssues(Record):
-    """What contradicted labels, and how often."""
+    """The classifier that contradicted labels, and how often it did."""
 
     reader: str
     judged: int
     """Images with a label and out-of-fold probabilities."""
     agreed: float
-    """Share of these whose label is the most probable class."""
+    """Share of these images whose label is the most probable class."""
     precision: str
-    """Share of the findings that are wrong labels, where it was measured on these images."""
+    """Share of the findings that are wrong labels, if it was measured on these images."""
     pairs: list[LabelPair]
     """The most frequent first."""
     words: str
@@ -281,7 +281,7 @@ class ClassCount(Record):
     label: str
     images: int
     different: int
-    """After exact and near-duplicates are counted once."""
+    """Images if exact and near-duplicates are counted once."""
 
 
 class AuditReport(Record):
@@ -289,18 +289,18 @@ class AuditReport(Record):
 
     version: int = 1
     answer: list[str] = []
-    """The headline in one sentence, then what to do first: a sentence each, the most important first."""
+    """The headline, then what to do first: a sentence each, the most important first."""
     train: str
     test: str | None
     n_train: int
     """Training images that can be decoded."""
     n_test: int
     n_files: int
-    """All image files of both folders, those that cannot be used too."""
+    """All image files of both folders, including files that cannot be used."""
     counts: dict[str, int] = {}
     """Findings by kind, in the order of the table."""
     images_by_kind: dict[str, int] = {}
-    """Images that the findings of each kind are about."""
+    """Number of images that the findings of each kind are about."""
     findings: list[Finding] = []
     groups: list[CopyGroup] = []
     duplicates: Duplicates = Duplicates()
@@ -325,7 +325,7 @@ def read_report(file: Path) -> AuditReport:
     """The contents of an `audit.json`.
 
     Raises:
-        InputError: the file is no result of `eyeshot audit`.
+        InputError: the file was not written by `eyeshot audit`.
     """
     try:
         return AuditReport.model_validate_json(file.read_bytes())
@@ -333,15 +333,15 @@ def read_report(file: Path) -> AuditReport:
         raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
     except ValidationError as error:
         raise InputError(
-            f"{str(file)!r} is no result of `eyeshot audit`. Run it again: eyeshot audit TRAIN."
+            f"{str(file)!r} was not written by `eyeshot audit`. Run it again: eyeshot audit TRAIN."
         ) from error
 
 
 def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The duplicate groups of an `audit.json`, near-duplicates too, as content keys of training images.
+    """The duplicate groups of an `audit.json`, including near-duplicates, as content keys of training images.
 
     Raises:
-        InputError: the file is no result of `eyeshot audit`.
+        InputError: the file was not written by `eyeshot audit`.
     """
     groups = (
         tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
@@ -360,19 +360,19 @@ def make_finding(
     confidence: float = 1.0,
     evidence: Evidence | None = None,
 ) -> Finding:
-    """A finding, whose id follows from kind and contents, not from places.
+    """Make a finding; its id depends on kind and contents, not on paths.
 
     Args:
-        kind: what was seen.
-        images: what it is about.
-        words: what was seen, in a sentence.
+        kind: kind of the finding.
+        images: the images that it is about.
+        words: the finding in a sentence.
         suggestion: what to do.
-        basis: "exact" follows from the bytes; "rule" is measured, and whether it matters is for a person to say.
-        confidence: with "estimated" the share of such findings that are true; with "model" what the model says, which
-            is no measured precision.
-        evidence: numbers and names behind it.
+        basis: "exact" follows from the bytes; "rule" is measured, and a person says whether it matters.
+        confidence: for "estimated" the share of such findings that are true; for "model" the model's probability, which
+            is not a measured precision.
+        evidence: numbers and names that support it.
     """
-    # Files that cannot be read have no content: their name has to do.
+    # Files that cannot be read have no content, so their name is used.
     parts = sorted(f"{image.split} {image.label} {image.content or image.id}" for image in images)
     key = xxhash.xxh3_64_hexdigest("\n".join([kind, *parts]).encode("utf-8", "surrogateescape"))
     return Finding(
@@ -388,7 +388,7 @@ def make_finding(
 
 
 def with_unique_ids(findings: list[Finding]) -> list[Finding]:
-    """The same findings; those about equal files in one class get numbers behind their ids."""
+    """The same findings; findings about equal files in the same class get numbers at the end of their ids."""
     counts: Counter[str] = Counter()
     unique = []
     for finding in findings:
@@ -406,7 +406,7 @@ def advice(finding: Finding) -> str:
 def settling_policies(findings: Sequence[Finding]) -> list[str]:
     """The policies of `eyeshot decisions apply` that settle some of these findings, the most harmful kind first.
 
-    Policies decide about training images: duplicates among test images are nothing to them.
+    Policies decide about training images, so duplicates among test images do not matter.
     """
     kinds = {finding.kind for finding in findings if sum(image.split == "train" for image in finding.images) > 1}
     settled = {"drop-both": {"conflict"}, "keep-one": {"identical", "near-copy"}}
@@ -414,7 +414,7 @@ def settling_policies(findings: Sequence[Finding]) -> list[str]:
 
 
 def count_duplicates(groups: Sequence[CopyGroup]) -> Duplicates:
-    """Count groups and images of training, of test and of both apart."""
+    """Count groups and images within training, within test and across."""
     sums = {name: [0, 0, 0] for name in ("train", "test", "across")}
     for group in groups:
         sides = Counter(image.split for image in group.images)
@@ -437,7 +437,7 @@ def count_duplicates(groups: Sequence[CopyGroup]) -> Duplicates:
 def first_things_to_do(report: AuditReport) -> list[str]:
     """The answer of an audit: a headline that counts what to look at, then at most five sentences with what to do.
 
-    The terminal, the page and `audit.json` show these same sentences.
+    The terminal, the page and `audit.json` show the same sentences.
     """
     return [_headline(report), *_sentences(report)[:TO_DO]]
 
@@ -478,7 +478,7 @@ def _sentences(report: AuditReport) -> list[str]:
     if conflicts := count.get("conflict"):
         often = f", most often {report.conflicts[0].first} and {report.conflicts[0].second}" if report.conflicts else ""
         sentences.append(
-            f"{conflicts:,} {_plural(conflicts, 'picture carries', 'pictures carry')} two labels{often}. "
+            f"{conflicts:,} {_plural(conflicts, 'picture has', 'pictures have')} two labels{often}. "
             f"Drop all {_plural(conflicts, 'its', 'their')} files, unless you know the right label."
         )
     if duplicates.across.groups:
@@ -486,7 +486,7 @@ def _sentences(report: AuditReport) -> list[str]:
         sentences.append(
             f"{tests:,} test {_plural(tests, 'image duplicates', 'images duplicate')} {trains:,} training "
             f"{_plural(trains, 'image', 'images')} ({_groups(duplicates.across)}). Leave "
-            f"{_plural(trains, 'it', 'them')} out of training, or the test score is too good."
+            f"{_plural(trains, 'it', 'them')} out of training, otherwise the test score is too good."
         )
     if report.label_issues is not None and count.get("label-issue"):
         sentences.append(report.label_issues.words)
@@ -504,7 +504,7 @@ def _sentences(report: AuditReport) -> list[str]:
         sentences.append(sentence)
     if count.get("class-names-alike"):
         alike = next(finding for finding in report.findings if finding.kind == "class-names-alike")
-        sentences.append(f"{alike.words} Merge them if they are one class.")
+        sentences.append(f"{alike.words} Merge them if they are the same class.")
     if flat := count.get("one-colour", 0) + count.get("almost-blank", 0):
         shows = _plural(flat, "image shows", "images show")
         sentences.append(f"{flat:,} {shows} next to nothing. Drop {_plural(flat, 'it', 'them')}.")
@@ -517,7 +517,7 @@ def _sentences(report: AuditReport) -> list[str]:
         sentences.append(
             f"{small:,} {_plural(small, 'class has', 'classes have')} fewer than {report.small_class} "
             f"{_plural(report.small_class, 'image', 'images')}. Collect "
-            "more, and take care that cleaning does not empty them."
+            "more, and make sure that cleaning does not empty them."
         )
     return sentences
 
@@ -534,7 +534,7 @@ def _duplicates_within(duplicates: Duplicates) -> str:
     also = f", and {test.test_images:,} test images are ({_groups(test)})" if test.groups else ""
     return (
         f"{train.train_images:,} training images are duplicates of each other ({_groups(train)}){also}. Split by "
-        "duplicate group, or a random split leaks."
+        "duplicate group, otherwise a random split leaks."
     )
 
 
@@ -543,7 +543,7 @@ def _groups(count: DuplicateCount) -> str:
 
 
 def _reasons(report: AuditReport) -> str:
-    """Why files are broken: the reason, or several with their counts."""
+    """Why files are broken: the reason, or several reasons with their counts."""
     reasons = Counter(str(finding.evidence["reason"]) for finding in report.findings if finding.kind == "unreadable")
     if len(reasons) == 1:
         return next(iter(reasons))

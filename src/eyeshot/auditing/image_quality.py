@@ -1,4 +1,4 @@
-"""Files that are broken or unusual, and classes that are small or named alike, each with what was seen."""
+"""Files that are broken or unusual, and classes that are small or have similar names, each with its evidence."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from eyeshot.auditing.images import AuditImages
 
 FLAT_RANGE = 2  # levels between the darkest and the brightest pixel of a one-colour image, per channel
 BLANK_CONTRAST = 2.0  # levels
-TINY_SIDE = 32  # pixels: under it a network at 224 sees mostly interpolation
+TINY_SIDE = 32  # pixels: below it a network at 224 pixels sees mostly interpolation
 EXTREME_RATIO = 4.0
 JUNK_SHARE = 0.5  # of the file
 JUNK_BYTES = 65_536
-# Formats that share an ending, or that Pillow names otherwise than people do.
+# Formats that share a file extension, or that have other names in Pillow.
 SAME_FORMAT = {"MPO": "JPEG", "JPEG2000": "JPEG2000", "DIB": "BMP"}
 
 _USED = (
@@ -30,7 +30,7 @@ _USED = (
 
 
 def check_files(images: AuditImages, stats: ImageStats) -> list[Finding]:
-    """What is wrong or unusual with single files; every file that cannot be used is named with its reason."""
+    """Findings about single files; every file that cannot be used is reported with its reason."""
     return [*_check_unusable(images, stats), *_check_pictures(images, stats)]
 
 
@@ -106,7 +106,7 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
                 )
             )
         if measured["frames"] > 1 and formats[position] != "MPO":
-            words = f"{ref.id} holds {measured['frames']:.0f} pictures; only the first one is used."
+            words = f"{ref.id} contains {measured['frames']:.0f} pictures; only the first is used."
             findings.append(
                 make_finding("animated", [ref], words, suggestion="look", evidence={"frames": measured["frames"]})
             )
@@ -129,8 +129,8 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
             junk > JUNK_SHARE * images.bytes[position] and junk > JUNK_BYTES // 4
         ):
             words = (
-                f"{ref.id} carries {measured['metadata_bytes']:,.0f} bytes of metadata and "
-                f"{measured['trailing_bytes']:,.0f} bytes behind the picture, of {images.bytes[position]:,} in all."
+                f"{ref.id} contains {measured['metadata_bytes']:,.0f} bytes of metadata and "
+                f"{measured['trailing_bytes']:,.0f} bytes after the picture, of {images.bytes[position]:,} in all."
             )
             evidence = {"metadata_bytes": measured["metadata_bytes"], "trailing_bytes": measured["trailing_bytes"]}
             findings.append(
@@ -140,13 +140,13 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
 
 
 def _format_of(name: str) -> str:
-    """The format that a file's ending promises; empty where it promises none."""
+    """The format that a file's extension names; empty if it names none."""
     promised = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
     return SAME_FORMAT.get(promised, promised)
 
 
 def check_classes(images: AuditImages, *, small: int) -> list[Finding]:
-    """Classes whose names differ only by case, spaces or Unicode form, and classes under `small` images."""
+    """Classes whose names differ only by case, spaces or Unicode form, and classes with fewer than `small` images."""
     findings = []
     classes = images.train.classes
     counts = Counter(images.labels[~images.in_test].tolist())

@@ -1,4 +1,4 @@
-"""Every image read, decoded and measured once; records are kept by content, so that further runs read what is new."""
+"""Reads, decodes and measures every image once; records are kept by content, so later runs read only new images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from eyeshot.data import (
     undecodable,
 )
 
-THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 of the search
-REDUCING_GAP = 1.5  # means of whole pixels first, down to this many times the size at least: half the work
+THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 pixels of the search
+REDUCING_GAP = 1.5  # means of whole pixels first, down to at least this multiple of the size: half the work
 COLOURS = 16
-SAMPLED = 32  # pixels along a side that colours are taken from: 1 % of what images differ by is lost
+SAMPLED = 32  # pixels along a side from which colours are measured: 1 % of the differences between images is lost
 WINDOW = 512  # pixels of the central window in which sharpness is measured
-LINES = 32  # evenly spread, or up to twice as many, tell contrast and sharpness
-PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are looked at, a stain may lie between lines
-SOME_RANGE = 16  # levels: no image of one colour, so the channels need not be looked at one by one
+LINES = 32  # evenly spread, or up to twice as many, are enough for contrast and sharpness
+PLAIN_CONTRAST = 16.0  # levels; below it and below `SOME_RANGE` all pixels are measured: a stain may be between lines
+SOME_RANGE = 16  # levels: the image has several colours, so the channels need not be measured separately
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 NUMBERS = (
@@ -50,10 +50,10 @@ NUMBERS = (
     "border_green",
     "border_blue",
     "border_brightness",
-    "border_spread",  # standard deviation of luma along the border: small where the background is plain
-    "polarity",  # luma of the border less that of the middle: above 0, dark on light
+    "border_spread",  # standard deviation of luma along the border: small if the background is plain
+    "polarity",  # luma of the border minus that of the middle: above 0, dark on light
     "sharpness",  # variance of the Laplacian (Pech-Pacheco et al. 2000), on lines of the central window
-    "range",  # largest less smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of some luma
+    "range",  # largest minus smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of some luma
 )
 RECORD = np.dtype(
     [
@@ -65,19 +65,19 @@ RECORD = np.dtype(
         ("layers", "S8"),
     ]
 )
-VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
-CHUNK = 2048  # records that a kill may lose
-PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
+VERSION = 5  # part of the folder's name: increase it when measure() gives other values for the same file
+CHUNK = 2048  # records that a killed run may lose
+PER_TASK = 16  # images: passing each image separately costs a twentieth of the time of reading it
 
 
 @dataclass(frozen=True, eq=False)
 class ImageStats:
-    """Records of some images.
+    """Records of images.
 
     Attributes:
-        records: (n,) of `RECORD`; of images that failed, all zeros.
-        failed: reason by position, for those that cannot be decoded.
-        read: how many had to be decoded in this run.
+        records: (n,) of `RECORD`; all zeros for images that failed.
+        failed: reasons by position, for images that cannot be decoded.
+        read: number of images that had to be decoded in this run.
     """
 
     records: NDArray[np.void]
@@ -85,7 +85,7 @@ class ImageStats:
     read: int
 
     def number(self, name: str) -> NDArray[np.float64]:
-        """One of `NUMBERS` for every image, float64 (n,)."""
+        """A measurement of `NUMBERS` for every image, float64 (n,)."""
         return np.asarray(self.records["numbers"][:, NUMBERS.index(name)], np.float64)
 
     def text(self, name: str) -> list[str]:
@@ -94,7 +94,7 @@ class ImageStats:
 
 
 class ImageStatsCache:
-    """Decodes and measures every image that its cache does not know by its content.
+    """Decodes and measures every image whose content is not in its cache.
 
     Args:
         cache: folder of all caches.
@@ -111,22 +111,22 @@ class ImageStatsCache:
         self._seen: set[str] = set()
 
     def measurer(self) -> Look:
-        """What measures an image of which the header is read, in any thread or process; known ones are passed over."""
+        """A function that measures an image after its header was read, in any thread or process; skips known images."""
         return partial(_measure_unknown, frozenset(self._store.failed).union(self._store.keys()))
 
     def keep(self, content: str, result: bytes | Failure) -> None:
-        """Take what `measurer` gave for an image."""
+        """Store the result of `measurer` for an image."""
         self._seen.add(content)
         self._store.add(content, _row(result))
 
     def get(
         self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
     ) -> ImageStats:
-        """Records of images; those that were not measured yet are read.
+        """Records of images; images that were not measured yet are read.
 
         Args:
             contents: content keys.
-            paths: a file with that content each.
+            paths: a file with each content.
             workers: threads that decode.
             progress: called with the progress.
         """
@@ -144,7 +144,7 @@ class ImageStatsCache:
         failed = self._store.get_or_compute(contents, read_missing, progress=progress.sub("reading images"))
         good = [position for position, key in enumerate(contents) if key not in failed]
         records = np.zeros(len(contents), RECORD)
-        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would be fresh memory, which is dear
+        for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would need new memory, which is slow
             block = good[start : start + CHUNK]
             stored = np.asarray(self._store.read([contents[position] for position in block]), np.uint8)
             records[block] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
@@ -175,20 +175,20 @@ def _measure_unknown(known: frozenset[str], content: str, data: bytes, image: Im
 
 def _measure_bytes(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
     try:
-        return measure(decode_upright(data, image)).tobytes()  # an array has its long type sent along by a process
+        return measure(decode_upright(data, image)).tobytes()  # a process would send the long type of an array along
     except UnreadableImageError as error:
         return undecodable(error)
 
 
 def measure(image: UprightImage) -> NDArray[Any]:
-    """One `RECORD` about a decoded image, of shape (), but for what `complete` adds."""
+    """The `RECORD` of a decoded image, of shape (), without the values that `complete` adds."""
     record = np.zeros((), RECORD)
     rgb = image.rgb
     luma = rgb.convert("L")
-    # Smoother than means of areas: a copy of half the size then has the same thumbnail within 2 %.
+    # Smoother than area means: a copy of half the size then has the same thumbnail within 2 %.
     small = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
     record["grey"] = np.asarray(small)
-    # Colour varies less than brightness: some pixels tell it, and `complete` takes brightness from all of them.
+    # Colour varies less than brightness: some pixels are enough, and `complete` takes brightness from all of them.
     sample = rgb.resize((min(SAMPLED, rgb.width), min(SAMPLED, rgb.height)), Image.Resampling.NEAREST)
     record["colour"] = np.asarray(sample.resize((COLOURS, COLOURS), Image.Resampling.BOX))
     levels = np.asarray(luma)
@@ -212,7 +212,7 @@ def measure(image: UprightImage) -> NDArray[Any]:
 
 
 def complete(records: NDArray[Any]) -> None:
-    """Fill in what follows from the thumbnails in colour of many images, `RECORD` (n,), in place."""
+    """Fill in the values that follow from the colour thumbnails of many images, `RECORD` (n,), in place."""
     values = records["colour"].astype(np.float32)
     values += (thumbnails(records["grey"]) - values @ LUMA)[..., None]
     records["colour"] = values.round().clip(0, 255)
@@ -267,7 +267,7 @@ def _sharpness(levels: NDArray[np.uint8]) -> float:
         return 0.0
     inner = len(values) - 2
     step = max(1, inner // LINES)
-    # Levels as int16: the Laplacian of bytes lies within 1,020 of zero.
+    # Levels as int16: the Laplacian of bytes is within 1,020 of zero.
     above, line, below = (values[first : first + inner : step].astype(np.int16) for first in range(3))
     laplacian = above[:, 1:-1] + below[:, 1:-1]
     laplacian += line[:, :-2]

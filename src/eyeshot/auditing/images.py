@@ -1,4 +1,4 @@
-"""All images of both folders in one list: training first, then test."""
+"""All images of both folders in a list: training first, then test."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from eyeshot.data import (
 
 @dataclass(frozen=True, eq=False)
 class AuditImages:
-    """The images of training and test, N together.
+    """The N images of training and test together.
 
     Attributes:
         train: the table of the training folder.
-        test: that of the test folder, unlabelled; None without one.
+        test: the table of the test folder, unlabelled; None without a test folder.
         roots: the two folders.
-        unusable: files that are in no table, as far as their headers tell, and why, in the words of `Skipped`.
-        notes: what was guessed or passed over.
+        unusable: files that are in neither table because of their headers, with reasons in the words of `Skipped`.
+        notes: what was guessed or skipped.
     """
 
     train: ImageTable
@@ -87,7 +87,7 @@ class AuditImages:
         return ImageRef(split=side, id=self.ids[position], label=name, content=self.contents[position])
 
     def refs(self, positions: Sequence[int] | NDArray[np.int64]) -> list[ImageRef]:
-        """Several of them."""
+        """The images at several positions, for the report."""
         return [self.ref(int(position)) for position in positions]
 
 
@@ -107,16 +107,16 @@ def read_audit_images(
 ) -> AuditImages:
     """Find the images of both folders and read their headers.
 
-    A training folder without class folders and without a CSV is taken as it is: unlabelled. For `look` and
+    A training folder without class folders and without a CSV is treated as unlabelled. For `look` and
     `keep` see `read_headers`.
 
     Raises:
-        InputError: no folder, no image, one folder inside the other, or a CSV that cannot be understood.
+        InputError: there is no folder or no image, a folder is inside the other, or a CSV cannot be understood.
     """
     task = "reading headers" if look is None else "reading images"
     if test is not None:
         check_apart(train, test)
-        check_folder(test, role="The image folder")  # training may take long
+        check_folder(test, role="The image folder")  # checked first, because reading training may take long
     flat = labels is None and has_no_class_folders(train)
     table = read_images(
         train,
@@ -132,11 +132,11 @@ def read_audit_images(
         look=look,
         keep=keep,
     )
-    # Labels that disagree and single images are findings of the audit: a note would say them twice.
+    # Contradicting labels and single images are findings of the audit, so a note would repeat them.
     doubled = set() if flat else set(class_notes(table.frame, []))
     notes = [note for note in table.notes if note not in doubled]
     if flat:
-        notes.append(f"{train.name!r} has no class folders: its images are taken for unlabelled.")
+        notes.append(f"{train.name!r} has no class folders, so its images are treated as unlabelled.")
     test_table = None
     if test is not None:
         test_table = read_images(
@@ -161,5 +161,5 @@ def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[Ima
     name = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
     folder, slash, _ = name.partition("/")
     label = unicodedata.normalize("NFC", folder) if slash and not flat and path.is_relative_to(base) else None
-    # The same few words for the same trouble: "two labels in x.csv" names its file, which is no reason of its own.
+    # The same problem gets the same words: "two labels in x.csv" names its file, which is not a separate reason.
     return ImageRef(split=side, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)

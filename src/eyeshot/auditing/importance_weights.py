@@ -16,23 +16,23 @@ Values = NDArray[np.floating]
 
 
 def density_ratio(train: Values, test: Values, groups: NDArray[np.int64], *, seed: int) -> tuple[Values, float]:
-    """Weights of training images from a classifier that tells them from test images, cross-fitted.
+    """Weights of training images from a classifier that separates them from test images, cross-fitted.
 
-    The odds that it gives to "test", over the prior odds, estimate the ratio of densities (Bickel, Brückner and
-    Scheffer 2009). Their effective number is Kish's, (sum w)^2 / sum w^2 (1965), times the sum of the weights over
-    N where that is below 1: the ratio has mean 1 over training images where these reach all that test images are,
-    and less where they do not. Odds are calibrated first (Platt 1999): a classifier of a few hundred images in
-    hundreds of dimensions is far too sure, and of two equal sets a tenth would seem effective.
+    The odds of "test" divided by the prior odds estimate the ratio of densities (Bickel, Brückner and Scheffer 2009).
+    Their effective number is Kish's, (sum w)^2 / sum w^2 (1965), times the mean of the weights if that is below 1: the
+    ratio has mean 1 over training images if they cover all that test images are, and a smaller mean if they do not.
+    The odds are calibrated first (Platt 1999): a classifier of a few hundred images in hundreds of dimensions is far
+    too confident, and would make only a tenth of two equal sets effective.
 
     Args:
         train: features (N, D).
         test: features (M, D).
-        groups: int64 (N,), equal for duplicates, which are never fitted and judged at once.
-        seed: of the folds.
+        groups: int64 (N,), equal for duplicates, which are never fitted and judged at the same time.
+        seed: seed of the folds.
 
     Returns:
-        float64 (N,), density of test images over that of training images where each image lies; and how many images
-        these weights are worth.
+        float64 (N,), the density of test images divided by that of training images at each image; and the effective
+        number of images.
     """
     logits = _calibrated(_cross_fitted(train, test, groups, seed), len(train))[: len(train)]
     logs = logits - np.log(len(test) / len(train))
@@ -44,10 +44,10 @@ def density_ratio(train: Values, test: Values, groups: NDArray[np.int64], *, see
 
 
 def order_by_weight(table: ImageTable, groups: NDArray[np.int64], weights: Values, *, seed: int) -> Values:
-    """An order for `hold_out` in which a group comes first as often as its weight says.
+    """An order for `hold_out` in which a group comes first in proportion to its weight.
 
-    Weighted sampling without replacement as a race of exponential times (Efraimidis and Spirakis 2006); the times
-    follow from seed and content.
+    Weighted sampling without replacement by exponential times (Efraimidis and Spirakis 2006); the times depend on seed
+    and content.
     """
     group_index = np.unique(groups, return_inverse=True)[1]
     of_group = np.bincount(group_index, weights=weights) / np.bincount(group_index)
@@ -55,7 +55,7 @@ def order_by_weight(table: ImageTable, groups: NDArray[np.int64], weights: Value
     least = np.full(len(of_group), np.inf)
     np.minimum.at(least, group_index, hashes)
     uniform = (least + 1.0) / 2.0**64
-    # As logarithms: weights of images that look like no test image are as small as a float can be.
+    # As logarithms, because weights of images that resemble no test image are as small as a float can be.
     race = np.log(-np.log(np.minimum(uniform, 1 - 1e-16))) - np.log(np.maximum(of_group, 1e-300))
     return np.asarray(race[group_index], np.float64)
 
@@ -64,12 +64,12 @@ def check_effective(effective_number: float, images: int, val_count: int, share:
     """Refuse a validation set larger than the training images that look like test images.
 
     Raises:
-        InputError: with the effective number.
+        InputError: the message has the effective number.
     """
     effective = int(effective_number)
     if effective >= max(val_count, FEWEST):
         return
-    way = "Use the split without --match-test; what validation says then may not hold on the test set."
+    way = "Use the split without --match-test; its validation accuracy may then not hold on the test set."
     if effective >= FEWEST:
         smaller = np.floor(100 * share * effective / val_count) / 100
         way = f"Use --val-share {smaller:g}, or the split without --match-test."
@@ -90,9 +90,9 @@ def judge_likeness(
     share: float,
     seed: int,
 ) -> LikeTest:
-    """How well the chosen validation images are told from test images, against ones chosen by chance.
+    """How well a classifier separates the chosen validation images from test images, against images chosen by chance.
 
-    Classifiers are fitted anew for this: the weights would flatter the images that they chose.
+    New classifiers are fitted for this, because the weights are biased for the images that they chose.
     """
     _, chance = hold_out(table, groups, share=share, seed=seed)
     before, after = (auc_between(train[rows], test, groups[rows], seed=seed) for rows in (chance, held))
@@ -103,17 +103,17 @@ def judge_likeness(
 
 
 def auc_between(first: Values, second: Values, groups: NDArray[np.int64], *, seed: int) -> float:
-    """Area under the ROC curve of a cross-fitted classifier that tells two sets apart; 0.5: it cannot."""
+    """Area under the ROC curve of a cross-fitted classifier between two sets; 0.5: it cannot separate them."""
     logits = _cross_fitted(first, second, groups, seed)
     return float(roc_auc_score(np.repeat([0, 1], [len(first), len(second)]), logits))
 
 
 def _calibrated(logits: Values, count: int) -> Values:
-    """Logits whose odds are true on images not seen; the first `count` are training images, the rest test images."""
+    """Logits whose odds are right on unseen images; the first `count` are training images, the rest test images."""
     labels = (np.arange(len(logits)) >= count).astype(np.int64)
     head = fit_head(logits[:, None], labels, class_count=2, tolerance=1e-6)
     slope = float(head.weight[1, 0] - head.weight[0, 0])
-    if slope <= 0:  # it tells nothing: all images are alike
+    if slope <= 0:  # the classifier separates nothing: all images are alike
         return np.full(len(logits), np.log((len(logits) - count) / count))
     return np.asarray(slope * logits + float(head.bias[1] - head.bias[0]), np.float64)
 

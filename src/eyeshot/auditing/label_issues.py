@@ -1,8 +1,8 @@
 """Label issues: labels that out-of-fold probabilities contradict, ranked, with the nearest images beside them.
 
 Confident learning: Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR
-70 (2021) 1373-1411; equations by their numbers there. Probabilities come from a linear probe and from the labels of
-the nearest images, or from a file of the user's own.
+70 (2021) 1373-1411; equation numbers refer to it. Probabilities come from a linear probe and from the labels of the
+nearest images, or from the user's own file.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from eyeshot.core import InputError
 from eyeshot.models import nearest_neighbours
 
 SHOWN_NEIGHBOURS = 3
-FEWEST_EACH_WAY = 3  # label issues in both directions, from which on two classes are called confusable
+FEWEST_EACH_WAY = 3  # label issues in each direction that make two classes confusable
 NOT_MEASURED = "not measured on these images"
 VOTERS = 20
-SLACK = 1e-6  # below a threshold, for means that rounding moved: a class of equal probabilities is confident in itself
+SLACK = 1e-6  # below a threshold, for rounded means: a class of equal probabilities is confident in itself
 CLEAR = 0.4  # margin
 # Planted wrong labels spread evenly have an unevenness of 0.8 to 1.4, those of similar classes 2.4 to 9 (seeds 100 to
 # 102 of `benchmarks/label_issues.py`, three sets of probabilities).
 EVEN = 1.8
-SMALLEST = 1e-12  # probability; those written with few digits may be 0
+SMALLEST = 1e-12  # probability; probabilities written with few digits may be 0
 ROWS_AT_ONCE = 8192
 SUM_WITHIN = 0.01  # of 1: a thousand classes written with five digits stay within it
-TOO_GOOD = 0.999  # of given labels that are the most probable class: a model that was asked about what it learnt
+TOO_GOOD = 0.999  # share of labels that are the most probable class: the model was fitted on these images
 NAMED = 5
 
 Probabilities = NDArray[np.floating]
@@ -53,20 +53,20 @@ def find_label_issues(
     *,
     reader: str,
 ) -> tuple[LabelIssueRanking, list[Finding], LabelIssues]:
-    """The ranking, as findings too, the most worth looking at first, and their summary.
+    """The ranked label issues, also as findings, and their summary.
 
     Args:
-        images: where they come from.
+        images: the images of the audit.
         rows: int64 (n,), positions of labelled images in `images`.
         probabilities: out of fold, (n, C), rows sum to 1.
         vectors: float32 (n, d) of length 1, in which nearest images are found.
-        groups: int64 (n,), equal for duplicates: these are no neighbours of each other.
-        reader: what the probabilities are, in words.
+        groups: int64 (n,), equal for duplicates, which are no neighbours of each other.
+        reader: the source of the probabilities, in words.
     """
     given = images.labels[rows]
     ranking = rank_label_issues(probabilities, given)
     trusted = np.ones(len(given), np.bool_)
-    trusted[ranking.rows] = False  # a suspect shows nothing about the class that it is labelled as
+    trusted[ranking.rows] = False  # a suspect is no example of the class of its label
     near = {
         name: _nearest_names(images, rows, ranking.rows, labels, given, trusted, vectors, groups)
         for name, labels in (("nearest_given", given[ranking.rows]), ("nearest_proposed", ranking.proposed))
@@ -104,7 +104,7 @@ def _nearest_names(
     vectors: Values,
     groups: NDArray[np.int64],
 ) -> list[list[str]]:
-    """Ids of the nearest images to each suspect among those of one class each."""
+    """Ids of the nearest images to each suspect within a class."""
     names: list[list[str]] = [[] for _ in suspects]
     for label in np.unique(labels).tolist():
         among = np.flatnonzero((given == label) & trusted)
@@ -138,7 +138,7 @@ def _summary(
     count = len(ranking)
     words = (
         f"{count:,} of {len(given):,} labels {'looks' if count == 1 else 'look'} wrong to {reader} (precision "
-        f"{NOT_MEASURED}). Review them from the top and stop where labels are right. {ranking.reason}"
+        f"{NOT_MEASURED}). Review them from the top and stop when the labels are right. {ranking.reason}"
         if count
         else f"No label looks wrong to {reader}."
     )
@@ -149,13 +149,13 @@ def _summary(
 
 @dataclass(frozen=True, eq=False)
 class LabelIssueRanking:
-    """Images whose given label is contradicted, the most worth looking at first.
+    """Images whose label is contradicted, the most doubtful first.
 
     Attributes:
         rows: int64 (m,), rows of the probabilities.
-        proposed: int64 (m,), the class that each one more probably belongs to.
-        margins: float64 (m,), of `margin`.
-        reason: why they stand in this order, a sentence.
+        proposed: int64 (m,), the class that is more probable for each image.
+        margins: float64 (m,), from `margin`.
+        reason: the reason for this order, a sentence.
     """
 
     rows: NDArray[np.int64]
@@ -168,14 +168,14 @@ class LabelIssueRanking:
 
 
 def thresholds(probabilities: Probabilities, given: Labels) -> NDArray[np.float64]:
-    """Mean self-confidence of each class, eq. 2: how sure the model is of a class where that label is given.
+    """Mean self-confidence of each class, eq. 2: the mean probability of a class over images with that label.
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
         given: int64 (n,), 0 to C - 1.
 
     Returns:
-        float64 (C,); infinite for classes that no image has, so that nothing is counted for them.
+        float64 (C,); infinite for classes without images, so that nothing is counted for them.
     """
     count = probabilities.shape[1]
     own = probabilities[np.arange(len(given)), given].astype(np.float64)
@@ -185,9 +185,9 @@ def thresholds(probabilities: Probabilities, given: Labels) -> NDArray[np.float6
 
 
 def confident_class(probabilities: Probabilities, given: Labels) -> Labels:
-    """The class that each image is confidently counted for, eq. 1.
+    """The class for which each image is confidently counted, eq. 1.
 
-    Of the classes whose threshold its probability reaches, the most probable one; -1 where it reaches none.
+    The most probable of the classes whose threshold its probability reaches; -1 if it reaches none.
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
@@ -203,9 +203,9 @@ def confident_class(probabilities: Probabilities, given: Labels) -> Labels:
 
 
 def margin(probabilities: Probabilities, given: Labels) -> NDArray[np.float64]:
-    """Probability of the most probable other class less that of the given one, float64 (n,), -1 to 1.
+    """Probability of the most probable other class minus that of the label, float64 (n,), -1 to 1.
 
-    What "prune by noise rate" of section 3.2 ranks by; cleanlab's normalised margin is (1 - margin) / 2.
+    "Prune by noise rate" of section 3.2 ranks by it; cleanlab's normalised margin is (1 - margin) / 2.
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
@@ -222,11 +222,11 @@ def margin(probabilities: Probabilities, given: Labels) -> NDArray[np.float64]:
 
 
 def unevenness(probabilities: Probabilities, given: Labels) -> float:
-    """How much oftener two wrong labels of one class are the same one than if all were equally likely.
+    """How much more often two wrong labels of a class agree than if all wrong labels were equally likely.
 
     The index of coincidence (Friedman, "The Index of Coincidence and Its Applications in Cryptanalysis", 1922) of the
-    off-diagonal counts of the confident joint, class by class: 1 where labels were replaced by any other, up to C - 1
-    where each class is taken for one other. Infinite where no class has two, which tells nothing.
+    off-diagonal counts of the confident joint, class by class: 1 if labels were replaced by any other label, up to
+    C - 1 if each class is confused with a single other class. Infinite if no class has two wrong labels.
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
@@ -243,11 +243,11 @@ def unevenness(probabilities: Probabilities, given: Labels) -> float:
 
 
 def issue_score(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np.float64], str]:
-    """What labels are ranked by, the most doubtful first: float64 (n,), and the reason, a sentence.
+    """The score that ranks labels, the most doubtful first: float64 (n,), and the reason, a sentence.
 
-    If wrong labels are spread evenly, the odds that a label is wrong are those of the other class against the given
-    one, by Bayes: that is all that counts, however probable either is. If they go to similar classes, the given class
-    of a wrong label stays probable, and low odds are those of odd images: then the margin ranks better.
+    If wrong labels are spread evenly, the odds that a label is wrong are, by Bayes, the odds of the other class against
+    the label; nothing else matters. If wrong labels go to similar classes, the class of a wrong label remains probable,
+    and low odds belong to unusual images: then the margin ranks better.
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
@@ -263,21 +263,21 @@ def issue_score(probabilities: Probabilities, given: Labels) -> tuple[NDArray[np
 
 
 def contradicted(probabilities: Probabilities, given: Labels) -> NDArray[np.bool_]:
-    """Images off the diagonal of the confident joint whose given class is not the most probable one, bool (n,).
+    """Images off the diagonal of the confident joint whose label is not the most probable class, bool (n,).
 
-    The off-diagonal counts are the label errors of section 3.2 ("confident joint"); an image whose given class is
-    still the most probable one is in doubt, but nothing better can be proposed.
+    The off-diagonal counts are the label errors of section 3.2 ("confident joint"). If the label of such an image is
+    still the most probable class, it is doubtful, but no better label can be proposed.
     """
     confident = confident_class(probabilities, given)
     return np.asarray((confident >= 0) & (confident != given) & (margin(probabilities, given) > 0), np.bool_)
 
 
 def rank_label_issues(probabilities: Probabilities, given: Labels) -> LabelIssueRanking:
-    """Images that are `contradicted`, and those of which another class is at least 0.4 more probable.
+    """Images that are `contradicted`, and images for which another class is at least 0.4 more probable.
 
-    The latter since half of the images of a class lie below its mean, wrong labels among them: of 5 and 20 % planted
-    wrong labels in PACS photographs and digits `contradicted` alone finds 66 to 87 %, both together 79 to 98 %, and
-    of what they find the same share is wrong, within 6 points (seeds 100 to 105 of `benchmarks/label_issues.py`).
+    The latter are included because half of the images of a class are below its mean, wrong labels among them: of 5 and
+    20 % planted wrong labels in PACS photographs and digits `contradicted` alone finds 66 to 87 %, both together 79 to
+    98 %, with the same precision within 6 points (seeds 100 to 105 of `benchmarks/label_issues.py`).
 
     Args:
         probabilities: out of fold, (n, C), rows sum to 1.
@@ -295,17 +295,17 @@ def rank_label_issues(probabilities: Probabilities, given: Labels) -> LabelIssue
 
 
 def _blocks(count: int) -> list[slice]:
-    """Rows in parts, so that a thousand classes of a hundred thousand images need no copies of the whole."""
+    """Slices of rows, so that a thousand classes of a hundred thousand images need no copies of the whole array."""
     return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
 
 
 def directions(features: NDArray[np.generic]) -> Values:
-    """Features (n, D) as float32 vectors of length 1, the square root of each feature taken before, its sign kept.
+    """Features (n, D) as float32 vectors of length 1, after the square root of each feature (with its sign).
 
-    Distances between them are 1 less the cosine, 0 to 2; of features that are never negative that is the Hellinger
-    distance (Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012).
-    Drawings planted among PACS photographs, features of SqueezeNet: average precision 0.56, where plain cosines have
-    0.18 and standardised or whitened features at most 0.10 (17 of 1,687 images, 4 seeds).
+    Distances between them are 1 minus the cosine, 0 to 2; for non-negative features this is the Hellinger distance
+    (Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012). Drawings
+    planted among PACS photographs, features of SqueezeNet: average precision 0.56; plain cosines have 0.18 and
+    standardised or whitened features at most 0.10 (17 of 1,687 images, 4 seeds).
     """
     values = np.asarray(features, np.float32)
     values = np.sign(values) * np.sqrt(np.abs(values))
@@ -320,14 +320,14 @@ def one_of_each(rows: Rows, groups: Rows) -> Rows:
 
 
 def nearest_in(vectors: Values, rows: Rows, among: Rows, groups: Rows, count: int) -> list[Rows]:
-    """The nearest of some images to each of others, nearest first; no duplicates of it, and no two of each other.
+    """The nearest images to each of some images, nearest first; without its duplicates and duplicates of each other.
 
     Args:
-        vectors: of `directions`, (n, D).
+        vectors: from `directions`, (n, D).
         rows: int64 (m,), the images.
-        among: rows to choose from; of duplicates the first stands for all.
+        among: rows to choose from; the first of several duplicates is used.
         groups: int64 (n,), equal for duplicates.
-        count: how many at most.
+        count: largest number of images.
     """
     candidates = one_of_each(among, groups)
     order, distances = nearest_neighbours(
@@ -337,13 +337,13 @@ def nearest_in(vectors: Values, rows: Rows, among: Rows, groups: Rows, count: in
 
 
 def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: int) -> NDArray[np.float32]:
-    """Shares of the classes among the labels of the 20 nearest images, duplicates left out: float32 (n, C).
+    """Shares of the classes among the labels of the 20 nearest images, without duplicates: float32 (n, C).
 
     An image has no vote about itself or its copies, so these are out-of-fold probabilities too (k nearest neighbours,
-    left one out). Fewer vote where half a class is fewer, 3 at least.
+    leave-one-out). If half a class is fewer than 20 images, fewer vote, but at least 3.
 
     Args:
-        vectors: of `directions`, (n, D).
+        vectors: from `directions`, (n, D).
         labels: int64 (n,), 0 to C - 1.
         groups: int64 (n,), equal for duplicates.
         class_count: C.
@@ -354,18 +354,18 @@ def neighbours_vote(vectors: Values, labels: Rows, groups: Rows, class_count: in
     counts = np.zeros((len(labels), class_count), np.float32)
     rows = np.repeat(np.arange(len(labels)), order.shape[1])
     np.add.at(counts, (rows, labels[order].ravel()), np.isfinite(distances).ravel().astype(np.float32))
-    # Where all images are copies of one, nobody votes: all classes alike.
+    # If all images are copies of the same image, nobody votes, and all classes are equally probable.
     votes = counts.sum(axis=1, keepdims=True)
     return np.where(votes > 0, counts / np.maximum(votes, 1), np.float32(1 / class_count)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class GivenProbabilities:
-    """A file with a column for each class, its values not looked at yet.
+    """A file with a column for each class, whose values are not checked yet.
 
     Attributes:
-        file: where it lies.
-        frame: its cells as text, the paths in the first column.
+        file: path of the file.
+        frame: its cells as text; the first column has the paths.
         order: names of the columns, in the order of the classes.
     """
 
@@ -377,14 +377,14 @@ class GivenProbabilities:
         """Probabilities of images, in the order of the classes.
 
         Args:
-            images: all of them.
-            needed: int64 (n,), positions of the images that must be in it.
+            images: all images.
+            needed: int64 (n,), positions of the images that the file must contain.
 
         Returns:
             float32 (n, C), rows sum to 1; and sentences to print.
 
         Raises:
-            InputError: images that are missing or named twice, or values that are no probabilities.
+            InputError: images that are missing or listed twice, or values that are not probabilities.
         """
         rows, notes = _match_rows(self.file, self.frame.to_series(0).fill_null("").to_list(), images, needed)
         cells = self.frame[rows]
@@ -394,20 +394,20 @@ class GivenProbabilities:
 
 
 def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities:
-    """Read the user's file and check its columns, which costs little and is done before any image is decoded.
+    """Read the user's file and check its columns, which is cheap and is done before any image is decoded.
 
     Args:
         file: CSV with commas and a header. The first column names images as `eyeshot audit` does (path below the
             training folder), or by a path that leads there; the other columns are the classes.
-        classes: those of the training images.
+        classes: classes of the training images.
 
     Raises:
-        InputError: no such file, or classes that are unknown or missing; with the rule, what came, and the next step.
+        InputError: there is no such file, or classes are unknown or missing.
     """
     if len(classes) < 2:
         raise InputError(
             f"--probabilities are about labels, so they need training images of at least two classes, got "
-            f"{len(classes)}. Give class folders or --labels, or leave them out."
+            f"{len(classes)}. Give class folders or --labels, or leave out --probabilities."
         )
     frame = _read_csv(file)
     columns = {_normalised(name): name for name in frame.columns[1:]}
@@ -416,8 +416,8 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
     missing = [name for name in class_keys if name not in columns]
     if unknown or missing or len(columns) < frame.width - 1:
         raise InputError(
-            f"--probabilities needs a column for each of the {len(classes)} classes behind the column of paths, and "
-            f"no other, got {frame.width - 1} in {str(file)!r}"
+            f"--probabilities needs a column for each of the {len(classes)} classes after the column of paths, and "
+            f"no other columns, got {frame.width - 1} in {str(file)!r}"
             + (f"; unknown: {_listed(unknown)}" if unknown else "")
             + (f"; missing: {_listed(missing)}" if missing else "")
             + ". Name the columns like the classes."
@@ -426,7 +426,7 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
 
 
 def warn_of_fitted(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:
-    """A sentence where the probabilities look as if their model had been fitted on the images it was asked about."""
+    """A sentence if the probabilities look as if their model had been fitted on the same images."""
     agreed = float((probabilities.argmax(axis=1) == given).mean()) if len(given) else 0.0
     if agreed <= TOO_GOOD:
         return []
@@ -438,18 +438,18 @@ def warn_of_fitted(probabilities: NDArray[np.floating], given: NDArray[np.int64]
 
 def _read_csv(file: Path) -> pl.DataFrame:
     try:
-        # As bytes: a path could be a pattern or a folder, which polars reads as many files.
+        # As bytes, because polars would read a path that is a pattern or a folder as many files.
         frame = pl.read_csv(file.read_bytes(), infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InputError(
-            f"--probabilities must be a CSV file (UTF-8, commas, a header) with a path and one column for each class, "
+            f"--probabilities must be a CSV file (UTF-8, commas, a header) with a path and a column for each class, "
             f"got {str(file)!r}: {reason}."
         ) from error
     if frame.width < 3 or not frame.height:
         raise InputError(
             f"--probabilities must be a CSV file with a column of paths, at least two of classes, and rows, got "
-            f"{frame.width} columns and {frame.height} rows in {str(file)!r}. Columns are told apart by commas."
+            f"{frame.width} columns and {frame.height} rows in {str(file)!r}. Separate columns with commas."
         )
     return frame
 
@@ -471,7 +471,7 @@ def _match_rows(
         elif position in row_of:
             raise InputError(
                 f"--probabilities must name each image once, got {cell!r} in rows {row_of[position] + 1} and {row + 1} "
-                f"of {str(file)!r}. Average them, or leave one out."
+                f"of {str(file)!r}. Average the rows, or remove one of them."
             )
         else:
             row_of[position] = row
@@ -486,7 +486,7 @@ def _match_rows(
     notes = []
     if strangers:
         notes.append(
-            f"{len(strangers)} rows of {file.name} name no image of the training folder and were passed over: "
+            f"{len(strangers)} rows of {file.name} name no image of the training folder and were ignored: "
             f"{_listed(strangers)}."
         )
     return np.array([row_of[position] for position in needed.tolist()], np.int64), notes
@@ -498,11 +498,11 @@ def _check_values(
     bad = ~np.isfinite(values) | (values < 0) | (values > 1 + SUM_WITHIN)
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
-        came = cells.item(row, columns[column])
+        value = cells.item(row, columns[column])
         raise InputError(
-            f"--probabilities must be numbers from 0 to 1, got {came!r} for class {columns[column]!r} in row "
-            f"{rows[row] + 1} of {str(file)!r} ({int(bad.sum())} such values). Logits become probabilities by softmax; "
-            "images without probabilities need a fold of their own."
+            f"--probabilities must be numbers from 0 to 1, got {value!r} for class {columns[column]!r} in row "
+            f"{rows[row] + 1} of {str(file)!r} ({int(bad.sum())} such values). Apply softmax to logits. "
+            "Images without probabilities need a fold too."
         )
     sums = values.sum(axis=1)
     wrong = np.flatnonzero(np.abs(sums - 1) > SUM_WITHIN)

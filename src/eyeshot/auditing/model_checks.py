@@ -1,4 +1,4 @@
-"""What a model or the user's probabilities say beyond the files: label issues, outliers, train against test."""
+"""What a model or the user's probabilities show beyond the files: label issues, outliers, train against test."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from eyeshot.models import Backbone, model_features, nearest_neighbours, out_of_
 
 Rows = NDArray[np.int64]
 
-NEIGHBOURS = 10  # of the mean distance
-FEWEST = 20  # different images of a class, below which its spread is not known
+NEIGHBOURS = 10  # number of neighbours for the mean distance
+FEWEST = 20  # different images of a class; with fewer, its spread is not known
 FAR = 3.5  # robust z-scores; Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers", section 3
-LEAST_SPREAD = 1e-3  # of pictures that are almost one
+LEAST_SPREAD = 1e-3  # spread of pictures that are nearly the same
 TO_SIGMA = 0.6745  # median absolute deviation of a normal distribution, in standard deviations
 
 
 @dataclass
 class ModelChecks:
-    """What the checks saw.
+    """Results of the checks.
 
     Attributes:
-        findings: label issues and outliers, each in the order of their worth.
-        label_issues: their summary; None where labels were not looked at.
+        findings: label issues and outliers, each the most doubtful first.
+        label_issues: summary of the label issues; None if labels were not checked.
         adversarial: train against test by features; None without test images or without a model.
         notes: what was left out, and why.
     """
@@ -52,10 +52,10 @@ class ModelChecks:
 def _read_features(
     images: AuditImages, rows: Rows, backbone: Backbone, *, cache: Path, device: str, progress: Progress
 ) -> tuple[Rows, NDArray[np.generic]]:
-    """Features of images, computed once and kept.
+    """Features of images, computed once and cached.
 
     Returns:
-        positions in `images` of those that can be decoded at the model's size, and float (n, D).
+        positions in `images` of the images that can be decoded at the model's size, and their features float (n, D).
     """
     positions, features = [], []
     for table, offset in ((images.train, 0), (images.test, len(images.train))):
@@ -81,14 +81,14 @@ def run_model_checks(
     cache: Path,
     progress: Progress,
 ) -> ModelChecks:
-    """Label issues, outliers and adversarial validation, as far as a model and probabilities allow.
+    """Label issues, outliers and adversarial validation, as far as the model and the probabilities allow.
 
     Args:
         images: all images.
-        rows: int64 (n,), positions of those that can be decoded.
+        rows: int64 (n,), positions of the images that can be decoded.
         groups: int64 (N,), the duplicate group of every image in `images`.
-        backbone: whose features are read.
-        probabilities: the user's own, in the place of a head's probabilities.
+        backbone: model whose features are used.
+        probabilities: the user's own probabilities, instead of those of a head.
         device: where the model runs.
         cache: folder of all caches.
         progress: called with the progress.
@@ -102,7 +102,7 @@ def run_model_checks(
     labelled = rows[images.labels[rows] >= 0]
     judged: _Judged | None = None
     if len(np.unique(images.labels[labelled])) < 2:
-        checks.notes.append("Labels were not checked: that needs images of at least two classes.")
+        checks.notes.append("Labels were not checked, because this needs images of at least two classes.")
     elif probabilities is not None:
         given, checks.notes = probabilities.of(images, labelled)
         checks.notes += warn_of_fitted(given, images.labels[labelled])
@@ -151,7 +151,7 @@ class _Judged:
         return _Judged(self.rows[which], self.probabilities[which], self.reader)
 
     def with_votes(self, votes: NDArray[np.float32], model: str) -> _Judged:
-        """The mean of both: they err in different places, see `benchmarks/label_issues.py`."""
+        """The mean of both: they make different errors, see `benchmarks/label_issues.py`."""
         reader = f"{self.reader} and a vote of nearest neighbours"
         if model not in self.reader:
             reader += f" on features of {model}"
@@ -204,15 +204,15 @@ def find_outliers(
     passed_over: set[int],
     model: str,
 ) -> list[Finding]:
-    """Findings, the farthest first.
+    """Findings about outliers, the farthest first.
 
     Args:
-        images: where the images come from.
+        images: the images of the audit.
         rows: int64 (n,), positions of labelled images in `images`.
-        vectors: of `directions`, float32 (n, d).
+        vectors: from `directions`, float32 (n, d).
         groups: int64 (n,), equal for duplicates.
-        passed_over: positions in `images` that have a label issue, which says more.
-        model: whose features these are.
+        passed_over: positions in `images` with a label issue, which is more specific.
+        model: name of the model of the features.
     """
     labels = images.labels[rows]
     one_a_group, distances, usual, scores = distances_within_classes(vectors, labels, groups)
@@ -227,7 +227,7 @@ def find_outliers(
         ref = images.ref(position)
         distance, median = float(distances[place]), float(usual[place])
         words = (
-            f"{ref.id} lies far from the rest of {ref.label!r}: {distance:.2f} from its nearest neighbours, where "
+            f"{ref.id} is far from the rest of {ref.label!r}: {distance:.2f} from its nearest neighbours, where "
             f"{median:.2f} is usual (robust z-score {score:.1f}, features of {model}). Rare is not wrong."
         )
         evidence: Evidence = {
@@ -241,20 +241,20 @@ def find_outliers(
 def distances_within_classes(
     vectors: Values, labels: Rows, groups: Rows
 ) -> tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How far each image lies from its class, against how far the class's images lie from each other.
+    """How far each image is from its class, compared with the distances between the images of the class.
 
     The mean distance to the 10 nearest neighbours (the weight of Angiulli and Pizzuti, "Fast outlier detection in high
     dimensional spaces", PKDD 2002), here within the class, as a robust z-score: 0.6745 (x - median) / MAD (Iglewicz and
-    Hoaglin 1993). Classes with under 20 different images are passed over.
+    Hoaglin 1993). Classes with fewer than 20 different images are skipped.
 
     Args:
-        vectors: of `directions`, (n, D).
-        labels: int64 (n,); images with -1 belong to no class.
+        vectors: from `directions`, (n, D).
+        labels: int64 (n,); images with -1 have no class.
         groups: int64 (n,), equal for duplicates.
 
     Returns:
-        int64 (m,) rows, one per duplicate group of each class that is large enough; float64 (m,) their mean distances
-        to the nearest of the class, the medians of these in the class, and the robust z-scores.
+        int64 (m,) rows, an image per duplicate group of each class that is large enough; float64 (m,) their mean
+        distances to the nearest images of the class, the medians of these in the class, and the robust z-scores.
     """
     parts: list[tuple[Rows, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
     for label in np.unique(labels[labels >= 0]).tolist():
@@ -274,6 +274,6 @@ def distances_within_classes(
 
 
 def _mean_distances(vectors: Values) -> NDArray[np.float64]:
-    """Mean distance (1 less the cosine) of each of m vectors to its 10 nearest others: float64 (m,)."""
+    """Mean distance (1 minus the cosine) of each of m vectors to its 10 nearest others: float64 (m,)."""
     squared = nearest_neighbours(vectors, None, NEIGHBOURS)[1]
     return np.asarray(squared.mean(axis=1, dtype=np.float64) / 2, np.float64)

@@ -1,4 +1,4 @@
-"""`split()`: from a dataset to folds and a validation set, with what they are worth."""
+"""`split()`: from a dataset to folds and a validation set, with how far they can be trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from eyeshot.data import (
 )
 from eyeshot.models import Backbone, choose_device, image_features, name_reader, named_backbone
 
-COPIES = "equal bytes and pixels, flips, quarter turns, resizing and encoding again"
+COPIES = "equal bytes and pixels, flips, quarter turns, resizing and re-encoding"
 
 
 def split(
@@ -65,26 +65,26 @@ def split(
 
     Args:
         train: folder of labelled images; None: the folder in eyeshot.toml.
-        folds: how many; 0 for none. None: 5, or none where `val_share` is given.
+        folds: number of folds; 0 for none. None: 5, or none if `val_share` is given.
         val_share: share held out of all folds, for validation alone.
-        match_test: folder of test images that the held-out ones should resemble.
+        match_test: folder of test images that the held-out images should resemble.
         small_classes: classes with fewer duplicate groups than folds are refused, or train in every fold.
         leakage: measure what duplicates across a plain random split would add to the accuracy.
-        audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: that of the project.
+        audit: folder of an audit, or its audit.json, whose near-duplicates stay together; None: the project's audit.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
-        decisions: apply the project's decisions.jsonl where there is one, or those of a file.
+        decisions: whether to apply the project's decisions.jsonl, or a decisions file.
         model: timm tag or "package.module:factory" whose features measure leakage; None: thumbnails.
         weights: local file with its weights.
         size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
         device: where the model runs: cuda, mps or cpu; None: chosen automatically.
-        seed: another seed, another split.
-        cache: folder of decoded images and features; the project's where not given.
+        seed: another seed gives another split.
+        cache: folder of decoded images and features; None: the project's cache.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the file.
 
     Raises:
-        InputError: a folder or option cannot be used, or an impossible demand, with its numbers.
+        InputError: a folder or option cannot be used, or the images cannot be divided like this.
         ModelError: the model is not available.
         StorageError: the cache cannot be written.
     """
@@ -121,14 +121,14 @@ def split(
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """What a split should be.
+    """Settings of a split.
 
     Attributes:
         folds: 0 for none.
         val: share to hold out; 0 for none.
-        seed: another seed, another split.
+        seed: another seed gives another split.
         small: classes with fewer groups than folds train in every fold instead of being refused.
-        leakage: measure what a plain random split would flatter.
+        leakage: measure by how much a plain random split would inflate the accuracy.
     """
 
     folds: int
@@ -149,20 +149,20 @@ def make_split(
     progress: Progress | None = None,
     command: str = "",
 ) -> Split:
-    """Divide all images of a dataset, whatever their roles were, duplicate groups whole.
+    """Divide all images of a dataset, whatever their roles were, and keep duplicate groups whole.
 
     Args:
-        dataset: the images and their groups; where it has test images, the part "val" should resemble these.
-        request: what is wanted.
+        dataset: the images and their groups; if it has test images, the part "val" should resemble them.
+        request: settings of the split.
         cache: folder of decoded images and features.
         basis: what counts as duplicates, for the record.
-        backbone: whose features are read for leakage and likeness; None: thumbnails.
-        device: where it runs.
-        progress: called with the progress; None: nobody.
+        backbone: model whose features are used for leakage and likeness; None: thumbnails.
+        device: device of the model.
+        progress: called with the progress; None: not shown.
         command: what was typed.
 
     Raises:
-        InputError: an impossible demand, with its numbers.
+        InputError: the images cannot be divided like this.
     """
     check_request(request, match_test=dataset.test is not None)
     progress = progress or SILENT
@@ -193,14 +193,14 @@ def make_split(
 
 
 def check_request(request: SplitRequest, *, match_test: bool) -> None:
-    """Refuse what no images can give, before any is read.
+    """Check the settings before any image is read.
 
     Raises:
-        InputError: neither folds nor a share, one that is out of range, or test images without a share.
+        InputError: there are neither folds nor a share, a value is out of range, or test images come without a share.
     """
     if match_test and not request.val:
         raise InputError(
-            "--match-test chooses the part that is held out: give its share too, for instance --val-share 0.2."
+            "--match-test chooses the held-out part, so it needs its share too, for instance --val-share 0.2."
         )
     check_shares(request.folds, request.val)
 

@@ -1,4 +1,4 @@
-"""`audit()`: look at the data first. One pass over the files, then findings with evidence."""
+"""`audit()`: look at the data first. A single pass over the files, then findings with evidence."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Audit:
     images: AuditImages
 
     def save(self, folder: Path | str) -> None:
-        """Write `audit.json` and `findings.csv`, each whole or not at all.
+        """Write `audit.json` and `findings.csv`; each is written completely or not at all.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -99,24 +99,24 @@ def audit(
     progress: Progress | bool | None = None,
     command: str = "",
 ) -> Audit:
-    """Look at training images, and at test images beside them. Files are only read, never touched.
+    """Look at training images, and at test images if given. Files are only read, never changed.
 
     Args:
-        train: folder with one folder per class, or the root of `labels`, or images; None: that in eyeshot.toml.
-        test: unlabelled folder.
+        train: folder with a folder per class, or the root of `labels`, or images; None: the folder in eyeshot.toml.
+        test: folder of unlabelled test images.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
-        small_class: classes with fewer images are named.
+        small_class: classes with fewer images are reported.
         thorough: search for crops and small turns too; None: up to 2,000 pictures.
-        model: timm tag or "package.module:factory", whose features are read for label issues, outliers, and train
+        model: timm tag or "package.module:factory", whose features are used for label issues, outliers, and train
             against test; None: none of these.
         weights: local file with its weights.
         size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
-        backbone: a model that is loaded already, in the place of `model`.
+        backbone: a loaded model, instead of `model`.
         probabilities: CSV with the user's own out-of-fold probabilities, for label issues.
         device: where the model runs: cuda, mps or cpu; None: chosen automatically.
-        workers: threads that read; one per processor by default.
-        cache: folder of all caches, the project's where not given; what it knows by content is not decoded again.
+        workers: threads that read; None: one per processor.
+        cache: folder of all caches; None: the project's cache. Images whose content it knows are not decoded again.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the report.
 
@@ -131,7 +131,7 @@ def audit(
     if workers is not None and workers < 1:
         raise InputError(f"--workers must be at least 1, got {workers}. Leave it out for one per core.")
     if small_class < 0:
-        raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 names no class.")
+        raise InputError(f"--small-class must be 0 or more, got {small_class}. 0 reports no class.")
     project = find_project()
     sources = project.sources(
         train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
@@ -185,7 +185,7 @@ def _audit(
         images = read_audit_images(
             train, test, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
             cache=cache, workers=workers, progress=progress,
-            # The file of probabilities is checked first, against classes that only the headers tell.
+            # The file of probabilities is checked first, against the classes known from the headers.
             look=stats_cache.measurer() if probabilities is None else None, keep=stats_cache.keep,
         )  # fmt: skip
         user_probabilities = None
@@ -253,9 +253,9 @@ def _audit(
 
 
 def _place(finding: Finding) -> tuple[int, bool, float, int, float, str]:
-    """By kind, those in training before those in test alone, the surest first, then by size.
+    """Sort key: by kind, findings in training before those in test alone, the most certain first, then by size.
 
-    What has a rank of its own keeps it. Near-duplicates of one audit share an estimated precision: their scores differ.
+    A finding with a rank keeps it. Near-duplicates of an audit share an estimated precision, but their scores differ.
     """
     rank, score = finding.evidence.get("rank", 0.0), finding.evidence.get("score", 1.0)
     ranked = isinstance(rank, float) and rank > 0
@@ -292,7 +292,7 @@ def _classes(images: AuditImages, stats: ImageStats, copies: Copies) -> list[Cla
 
 
 def _csv(findings: list[Finding]) -> str:
-    """One line for each image of each finding; of a leak only the training image is to be dropped."""
+    """A line for each image of each finding; of a leak only the training image is to be dropped."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(

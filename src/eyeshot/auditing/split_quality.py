@@ -1,7 +1,7 @@
-"""Paired cross-validation: what duplicates across a split add to the accuracy, and whether decisions help.
+"""Paired cross-validation: how much duplicates across a split add to the accuracy, and whether decisions help.
 
-A linear probe is fitted in two ways that differ in one thing, and each image is judged once in either, so that the
-difference is paired; its interval is that of a mean over duplicate groups.
+A linear probe is fitted in two ways with a single difference, and each image is judged once by each, so the comparison
+is paired; its interval is that of a mean over duplicate groups.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ def measure_leakage(
 ) -> Leakage:
     """Accuracy of a linear head by cross-validation, once in folds that ignore duplicates and once with groups whole.
 
-    Every image is judged once in either, so the gap is paired; its interval is that of a mean over duplicate groups
+    Every image is judged once by each, so the gap is paired; its interval is that of a mean over duplicate groups
     (linearisation of a ratio, Cochran 1977, section 2.11), because duplicates are not independent images.
 
     Args:
         table: N labelled images.
         features: (N, D).
         groups: int64 (N,), equal for duplicates.
-        folds: 2 to 5 are used as they are; more are taken as 5, fewer as 2, which costs less and says the same.
-        seed: of both splits.
-        reader: what the features are, in words.
+        folds: 2 to 5 folds are used as they are; more become 5 and fewer become 2, with the same meaning at less cost.
+        seed: seed of both splits.
+        reader: the source of the features, in words.
         progress: called with (heads fitted, heads in all).
 
     Raises:
-        InputError: the folds are impossible.
+        InputError: the images cannot be divided into these folds.
     """
     groups = np.unique(groups, return_inverse=True)[1]
     rows = _sampled_rows(table, groups, seed)
@@ -98,7 +98,7 @@ def measure_leakage(
 
 
 def _all_different(table: ImageTable) -> ImageTable:
-    """The table with another key for each repeated content: equal ones would be dealt out in turn, not by chance."""
+    """The table with different keys for equal contents: equal keys would be dealt out in turn, not by chance."""
     counts: Counter[str] = Counter()
     keys = []
     for content in table.contents:
@@ -109,27 +109,27 @@ def _all_different(table: ImageTable) -> ImageTable:
 
 
 def _sampled_rows(table: ImageTable, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """All rows, or whole groups by the hash of their content until there are `MOST_IMAGES`."""
+    """All rows, or whole groups by the hash of their content up to `MOST_IMAGES`."""
     if len(table) <= MOST_IMAGES:
         return np.arange(len(table), dtype=np.int64)
     order = np.array(content_hashes(table.contents, seed), dtype=np.uint64)
     least = np.full(len(table), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(least, groups, order)
     sample = np.lexsort((order, least[groups]))[:MOST_IMAGES]
-    cut = groups[sample[-1]]  # the last group may be cut in two: it is left out
+    cut = groups[sample[-1]]  # the last group may be incomplete, so it is left out
     whole = sample[groups[sample] != cut]
     return np.sort(whole if (groups == cut).sum() > (groups[sample] == cut).sum() else sample)
 
 
 def _straddles(split: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which images have a duplicate in another fold, so that it trains while they validate."""
+    """Images with a duplicate in another fold, which trains while they validate."""
     pairs = np.unique(np.column_stack([groups, split]), axis=0)
     torn, counts = np.unique(pairs[:, 0], return_counts=True)
     return np.isin(groups, torn[counts > 1])
 
 
 def mean_over_groups(values: NDArray[np.floating], groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean of values, and half its 95 % interval where those of one group go together."""
+    """Mean of values, and half its 95 % interval if the values of a group are dependent."""
     mean = float(values.mean())
     _, group_index = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_index, weights=values - mean)
@@ -144,11 +144,11 @@ class Comparison:
     """A linear head before and after decisions.
 
     Attributes:
-        decisions: how many were compared.
-        judged: how many images both were judged on: those that the decisions leave as they are.
+        decisions: number of compared decisions.
+        judged: number of images that both heads were judged on: images that the decisions do not change.
         before, after: share of right answers.
-        gain_points: after less before, in percentage points, with its 95 % interval.
-        reader: what was read.
+        gain_points: after minus before, in percentage points, with its 95 % interval.
+        reader: the source of the features, in words.
     """
 
     decisions: int
@@ -162,17 +162,17 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Helps, hurts, or cannot be told."""
+        """Whether decisions help, hurt, or make no measurable difference."""
         if self.gain_low > 0:
             return "helps"
-        return "hurts" if self.gain_high < 0 else "cannot be told"
+        return "hurts" if self.gain_high < 0 else "not distinguishable"
 
     def words(self) -> str:
         """The figures in a sentence."""
         return (
             f"{self.decisions} {plural(self.decisions, 'decision')}: {self.verdict}. Right answers before "
             f"{100 * self.before:.1f} %, after {100 * self.after:.1f} %: {self.gain_points:+.1f} points (95 % interval "
-            f"{self.gain_low:+.1f} to {self.gain_high:+.1f}), on the {self.judged} images that they leave as they are. "
+            f"{self.gain_low:+.1f} to {self.gain_high:+.1f}), on the {self.judged} images that they do not change. "
             f"Read by {self.reader}."
         )
 
@@ -191,26 +191,26 @@ def compare_on_features(
 ) -> Comparison:
     """Cross-validate a head with and without some decisions, in the same folds, duplicates kept together.
 
-    Images that the decisions leave out or relabel train, but judge neither side: by which label would they be
-    judged? Answers for merged classes count as one class on both sides.
+    Images that the decisions leave out or relabel train, but are not judged, because their right label is in question.
+    Answers for merged classes count as the same class before and after.
 
     Args:
         table: N images with their labels in the files.
         features: (N, D).
         groups: int64 (N,), equal for duplicates.
-        decisions: all that are stored.
-        chosen: ids of those to compare; the others count on both sides.
+        decisions: all stored decisions.
+        chosen: ids of the decisions to compare; the others apply both before and after.
         folds: at least 2.
-        seed: of the folds.
-        reader: what the features are, in words.
+        seed: seed of the folds.
+        reader: the source of the features, in words.
         progress: called with (heads fitted, heads in all).
 
     Raises:
-        InputError: none of the chosen decisions counts, or too few images are left to judge on.
+        InputError: none of the chosen decisions is active, or too few images are left to judge on.
     """
     compared = set(chosen) & {decision.id for decision in decisions.active}
     if not compared:
-        raise InputError("None of these decisions counts, so there is nothing to compare. See eyeshot decisions list.")
+        raise InputError("None of these decisions is active, so nothing can be compared. See eyeshot decisions list.")
     without = ordered(
         decision for decision in decisions.stored if decision.id not in compared and decision.undoes not in compared
     )
@@ -229,7 +229,7 @@ def compare_on_features(
     judged = unchanged & (fold != ALWAYS_TRAIN)
     if judged.sum() < FEWEST_JUDGED:
         raise InputError(
-            f"A comparison needs at least {FEWEST_JUDGED} images that the decisions leave as they are, "
+            f"A comparison needs at least {FEWEST_JUDGED} images that the decisions do not change, "
             f"got {int(judged.sum())}."
         )
     right = np.zeros((2, len(table)), dtype=bool)
@@ -263,14 +263,14 @@ def compare_on_features(
 
 
 def _labels(table: ImageTable, decisions: Decisions) -> list[str | None]:
-    """The label of each row after decisions; None where it is left out. Rows are told apart by id."""
+    """The label of each row after decisions; None if it is left out. Rows are identified by id."""
     manifest = compute_manifest(table, decisions)
     remaining = dict(zip(manifest.table.ids, manifest.table.frame["label"], strict=True))
     return [remaining.get(name) for name in table.ids]
 
 
 def _follow(name: str, merged: dict[str, str | None]) -> str:
-    """The class that a class ends up in; a ring of merges ends where it began."""
+    """The class that a class is merged into; a cycle of merges ends where it began."""
     visited = {name}
     while (after := merged.get(name)) is not None and after not in visited:
         visited.add(after)

@@ -1,9 +1,9 @@
-"""Train against test: property by property, and by a classifier that tries to tell the two apart.
+"""Train against test: by each property, and by a classifier that tries to separate them.
 
 Numbers are compared by the Kolmogorov-Smirnov distance, categories by total variation: both run from 0 (alike) to 1
-(no overlap) and need no unit. Duplicates count together: intervals are by bootstrap over duplicate groups. Adversarial
-validation then asks whether a classifier can tell train from test by the measured properties, and which properties give
-it away. A classifier on a model's features may also see what the properties do not measure.
+(no overlap) and have no unit. Intervals are by bootstrap over duplicate groups, because duplicates are not independent.
+Adversarial validation then asks whether a classifier can separate train from test by the measured properties, and which
+properties it uses. A classifier on a model's features may also see what the properties do not measure.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 REPEATS = 200
 MOST_SHARES = 12
 MOST_ENDS = 5
-PLAIN_BORDER = 12.0  # levels of spread up to which a border counts as plain
+PLAIN_BORDER = 12.0  # levels; a border with at most this spread is plain
 GREY = 1.0  # mean distance of the channels from grey, levels
 FOLDS = 5
-MOST = 4000  # images per side; more would only make the interval narrower than needed
+MOST = 4000  # images per side; more would make the interval narrower than needed
 FEWEST = 20
-MOST_VALUES = 8  # of a category get a column of their own
+MOST_VALUES = 8  # values of a category that get a column each
 SHUFFLES = 3
-SUREST = 8  # images of each end
+SUREST = 8  # images at each end
 PENALTY = 100.0  # with hundreds of features and a few hundred images, a penalty of 1 only memorises the images
 
 Weights = NDArray[np.float64]
@@ -46,11 +46,11 @@ def compare_properties(
     """Compare train and test by every property; the property that differs most comes first.
 
     Args:
-        properties: of n images.
-        in_test: bool (n,)
-        groups: int64 (n,), the duplicate group of each.
-        refs: makes references of positions among the n.
-        seed: of the bootstrap.
+        properties: properties of n images.
+        in_test: bool (n,), whether an image is a test image.
+        groups: int64 (n,), the duplicate group of each image.
+        refs: makes references of positions among the n images.
+        seed: seed of the bootstrap.
     """
     random = np.random.default_rng([seed, 12])
     draws = [_resampled(in_test, groups, random) for _ in range(REPEATS)]
@@ -60,7 +60,7 @@ def compare_properties(
 
 
 def effect_of(codes: NDArray[np.int64], train: Weights, test: Weights, *, ordered: bool) -> float:
-    """Distance of two weighted samples of codes 0..m-1: Kolmogorov-Smirnov where ordered, else total variation."""
+    """Distance of two weighted samples of codes 0..m-1: Kolmogorov-Smirnov if ordered, otherwise total variation."""
     most = int(codes.max()) + 1
     train_share = np.bincount(codes, train, most) / train.sum()
     test_share = np.bincount(codes, test, most) / test.sum()
@@ -83,7 +83,7 @@ def _compare(
     effect = effect_of(codes, train, test, ordered=ordered)
     resampled = [effect_of(codes, a, b, ordered=ordered) for a, b in draws]
     chance = [effect_of(codes, a, b, ordered=ordered) for a, b in halves]
-    # Resampling adds its own noise to a distance, which cannot be negative: the bootstrap is centred on the estimate.
+    # Resampling adds noise to a distance, which cannot be negative, so the bootstrap is centred on the estimate.
     low, high = (2 * effect - np.quantile(resampled, q) for q in (0.975, 0.025))
     interval = (float(np.clip(low, 0, 1)), float(np.clip(high, effect, 1)))
     interval = (min(interval[0], effect), interval[1])
@@ -119,13 +119,13 @@ def _shares(names: NDArray[np.generic], codes: NDArray[np.int64], in_test: NDArr
 def _ends(
     prop: Property, codes: NDArray[np.int64], in_test: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Training images that test images are least like in this, and the other way round."""
+    """Training images that resemble test images least in this property, and the other way round."""
     most = int(codes.max()) + 1
     share = [np.bincount(codes[side], minlength=most) / side.sum() for side in (~in_test, in_test)]
     if prop.numbers is None:
         lean = (share[1] - share[0])[codes]
     else:
-        # Towards the side on which test has more: beyond the value where the two distributions lie farthest apart.
+        # Towards the side on which test has more: beyond the value with the largest distance of the distributions.
         gap = np.cumsum(share[0] - share[1])
         sign = 1.0 if gap[np.abs(gap).argmax()] > 0 else -1.0
         lean = sign * codes
@@ -142,7 +142,7 @@ def _words(compared: Distribution, prop: Property) -> str:
         return f"{name}: no farther apart than two random halves would be ({numbers})."
     if compared.kind == "number":
         before, after = compared.train[3], compared.test[3]
-        # A unit of one word follows its number; a scale ("0 to 255") is said at the end.
+        # A unit that is a single word follows its number; a scale ("0 to 255") comes at the end.
         unit, scale = (f" {compared.unit}", "") if compared.unit.isalpha() else ("", f" ({compared.unit})")
         if _short(before) == _short(after):
             spread = (
@@ -170,7 +170,7 @@ def _short(value: float) -> str:
 def _resampled(
     in_test: NDArray[np.bool_], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[Weights, Weights]:
-    """How often each image is drawn when duplicate groups are, on either side."""
+    """How often each image is drawn when duplicate groups are drawn on each side."""
     side_weights = []
     for side in (~in_test, in_test):
         names, place = np.unique(groups[side], return_inverse=True)
@@ -184,7 +184,7 @@ def _resampled(
 def _halves(
     in_test: NDArray[np.bool_], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[Weights, Weights]:
-    """A random division of all duplicate groups in the same proportion: what chance alone brings."""
+    """A random division of all duplicate groups in the same proportion: the effect of chance alone."""
     names, place = np.unique(groups, return_inverse=True)
     in_second_half = random.random(len(names)) < in_test.mean()
     if in_second_half.all() or not in_second_half.any():
@@ -195,14 +195,14 @@ def _halves(
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """One property of every image.
+    """A property of every image.
 
     Attributes:
-        name: in the report.
-        unit: of the numbers, or their scale ("0 to 255"); empty for categories.
+        name: name in the report.
+        unit: unit of the numbers, or their scale ("0 to 255"); empty for categories.
         numbers: float64 (n,), or None.
         values: n texts, or None.
-        logarithmic: a classifier had better see the logarithm.
+        logarithmic: whether a classifier should use the logarithm.
         more, less: what a larger and a smaller number means in words.
     """
 
@@ -216,7 +216,7 @@ class Property:
 
 
 def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np.int64]) -> list[Property]:
-    """All properties of the images at `rows`; JPEG quality only where there are JPEGs."""
+    """All properties of the images at `rows`; JPEG quality only if there are JPEGs."""
 
     def of(name: str) -> NDArray[np.float64]:
         return stats.number(name)[rows]
@@ -264,10 +264,10 @@ def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np
 def classify_by_properties(
     properties: list[Property], in_test: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0
 ) -> Adversarial | None:
-    """Cross-fitted area under the curve, duplicate groups whole; None with under 20 images on a side.
+    """Cross-fitted area under the curve, duplicate groups whole; None with fewer than 20 images on a side.
 
-    Boosted trees, as properties matter by thresholds and together. What gives it away is measured by permutation
-    (Breiman 2001): how much of the area is lost when all columns of one property are shuffled among held-out images.
+    Boosted trees, because properties matter by thresholds and in combination. The importance of a property is measured
+    by permutation (Breiman 2001): the loss of the area when all its columns are shuffled among held-out images.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -322,16 +322,16 @@ def classify_by_features(
     """Cross-fitted area under the curve of a linear probe, duplicate groups whole; None with under 20 images on a side.
 
     Args:
-        images: where they come from.
+        images: the images of the audit.
         rows: int64 (n,), positions in `images`, of training and test images.
         features: (n, D).
         groups: int64 (n,), equal for duplicates, also of a training and a test image.
-        model: whose features these are.
-        seed: of the choice of images and of the folds.
+        model: name of the model of the features.
+        seed: seed of the choice of images and of the folds.
     """
     from sklearn.metrics import roc_auc_score
 
-    from eyeshot.models import COARSE, domain_classifier, domain_folds  # torch, which the rest does without
+    from eyeshot.models import COARSE, domain_classifier, domain_folds  # loads torch, which the rest does not need
 
     in_test = images.in_test[rows]
     random = np.random.default_rng([seed, 15])
@@ -353,13 +353,13 @@ def classify_by_features(
 
 
 def _sample_sides(in_test: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.int64] | None:
-    """Rows of at most 4,000 images of each side, in order; None with under 20 images on a side."""
+    """Rows of at most 4,000 images of each side, in order; None with fewer than 20 images on a side."""
     samples = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
     return None if min(map(len, samples)) < FEWEST else np.sort(np.concatenate(samples))
 
 
 def _auc_in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
-    """Whether training and test can be told apart, as a sentence that begins with `by`; `why` ends it if they can."""
+    """Whether training and test can be separated, as a sentence that begins with `by`; `why` ends it if they can."""
     numbers = f"AUC {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
     if interval[0] <= 0.5:
         return f"{by} cannot tell test from training ({numbers})."
@@ -385,7 +385,7 @@ def _columns(properties: list[Property], rows: NDArray[np.int64]) -> tuple[NDArr
 def _auc_interval(
     truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[float, float]:
-    """95 %, by bootstrap over duplicate groups."""
+    """95 % interval, by bootstrap over duplicate groups."""
     from sklearn.metrics import roc_auc_score
 
     names, place = np.unique(groups, return_inverse=True)

@@ -30,24 +30,24 @@ from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights cannot be had; "
+    "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
     "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues). "
-    "With --json an error is one object on standard output too: error, kind, exit_code."
+    "With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
 )
 
 
 class Commands(TyperGroup):
-    """All commands; whatever goes wrong becomes one message, an exit code and, with --json, one object."""
+    """All commands; every error becomes a message, an exit code and, with --json, a JSON object."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
-        """Run the command that was typed; typer would end an interrupted one without a word."""
+        """Run a command; without this method typer would end an interrupted command silently."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _end("interrupted; the same command continues where it stopped", "Interrupted", INTERRUPTED)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run; what cannot be parsed is one object too where JSON is wanted."""
+        """Run; with --json, arguments that cannot be parsed give a JSON object too."""
         if "--json" not in sys.argv:
             return super().main(*arguments, **options)
         try:
@@ -121,7 +121,7 @@ def version(
 
 
 def main() -> None:
-    """Run the command line; errors meant for the user become one message and an exit code."""
+    """Run the command line; errors meant for the user become a message and an exit code."""
     # Threads that spin while they wait make torch 20 times slower on a busy machine (measured: 2 cores, load 6).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:

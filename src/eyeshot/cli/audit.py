@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 SHOWN_PAIRS = 5
 SHOWN_PROPERTIES = 3
-MOST_COLUMNS = 80  # of a table, on however wide a terminal
+MOST_COLUMNS = 80  # of a table, however wide the terminal is
 
 
 def run(
@@ -117,7 +117,7 @@ def run(
 
 
 def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None:
-    """Print a report as a person reads it; `again` names the same training images in the next command."""
+    """Print a report; `again` names the same training images in the next command."""
     from eyeshot.auditing import settling_policies
     from eyeshot.core import plural
 
@@ -150,15 +150,15 @@ def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None
     say_next("review", *again, "--audit", str(folder))
     for policy in settling_policies(report.findings) if report.classes else ():
         words = ["decisions", "apply", *again, "--audit", str(folder), "--policy", policy]
-        typer.echo(f"Or for all at once: {shlex.join(['eyeshot', *words])}")
+        typer.echo(f"Or all at once: {shlex.join(['eyeshot', *words])}")
     if report.classes:
         typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
     else:
-        typer.echo(f"or, with labels: {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
+        typer.echo(f"Or, with labels: {shlex.join(['eyeshot', 'audit', *again, '--labels', 'FILE.csv'])}")
 
 
 def _print_findings(report: AuditReport) -> None:
-    """One line for each kind; single findings are in findings.csv."""
+    """A line for each kind; the single findings are in findings.csv."""
     from rich.console import Console
     from rich.table import Table
 

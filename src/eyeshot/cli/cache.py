@@ -1,4 +1,4 @@
-"""`eyeshot cache`: where the cache lies, how large it is, and emptying it."""
+"""`eyeshot cache`: show the folder and size of the cache, or empty it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or empty the cache of decoded
 
 @app.command("show")
 def show(json: Json = False) -> None:
-    """Print the place and size of the cache."""
+    """Print the folder and size of the cache."""
     import eyeshot
     from eyeshot.core import find_workspace, megabytes
 
@@ -25,7 +25,7 @@ def show(json: Json = False) -> None:
 
 @app.command("clear")
 def clear(json: Json = False) -> None:
-    """Delete the cache; the next run computes anew. Results are kept."""
+    """Delete the cache; the next run computes it again. Results are kept."""
     import eyeshot
     from eyeshot.core import find_workspace, megabytes
 

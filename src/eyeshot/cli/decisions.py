@@ -1,4 +1,4 @@
-"""`eyeshot decisions`: what people decided about images; appended, by content, reversible."""
+"""`eyeshot decisions`: what people decided about images; append-only, by content, reversible."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ SHOWN = 10
 
 @app.command("list")
 def show(
-    all_: Annotated[bool, option("--all", panel=OUTPUT, text="Undone ones and undos too.")] = False,
-    last: Annotated[int, option(panel=OUTPUT, text="Only so many, the latest; 0 for all.")] = 0,
+    all_: Annotated[bool, option("--all", panel=OUTPUT, text="Undone decisions and undos too.")] = False,
+    last: Annotated[int, option(panel=OUTPUT, text="Only this many of the latest; 0 for all.")] = 0,
     decisions_file: DecisionsFile = None,
     json: Json = False,
 ) -> None:
@@ -84,10 +84,10 @@ def add(
         str, typer.Argument(help="drop, drop-both, keep, keep-one, relabel, merge-classes, group, not-copy.")
     ],
     images: Annotated[
-        list[Path] | None, typer.Argument(help="The files; what is stored is their content. keep-one: the first stays.")
+        list[Path] | None, typer.Argument(help="The files; their content is stored. keep-one: the first stays.")
     ] = None,
     label: Annotated[str | None, option(panel=DECISIONS, text="The new label (relabel, merge-classes).")] = None,
-    given: Annotated[str | None, option(panel=DECISIONS, text="Only where the file lies under this label.")] = None,
+    given: Annotated[str | None, option(panel=DECISIONS, text="Only if the file has this label.")] = None,
     classes: Annotated[list[str] | None, option("--class", panel=DECISIONS, text="A class to merge; repeat.")] = None,
     reason: Annotated[str, option(panel=DECISIONS, text="Why, in words.")] = "",
     author: Author = None,
@@ -111,16 +111,16 @@ def add(
 
 @app.command("undo")
 def undo(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids, or how they begin.")] = None,
-    last: Annotated[int, option(panel=DECISIONS, text="Undo so many of the latest that count.")] = 0,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings.")] = None,
+    last: Annotated[int, option(panel=DECISIONS, text="Undo this many of the latest active decisions.")] = 0,
     policy: Annotated[
-        bool, option("--policy", panel=DECISIONS, text="Undo all that the latest policy decided.")
+        bool, option("--policy", panel=DECISIONS, text="Undo everything that the latest policy decided.")
     ] = False,
     author: Author = None,
     decisions_file: DecisionsFile = None,
     json: Json = False,
 ) -> None:
-    """Take decisions back. An undo cannot be undone: give the decision again."""
+    """Undo decisions. An undo cannot be undone: make the decision again."""
     import eyeshot
 
     undone = eyeshot.undo_decisions(ids or (), last=last, policy=policy, author=author, decisions_file=decisions_file)
@@ -134,12 +134,12 @@ def undo(
 
 @app.command("merge")
 def merge(
-    files: Annotated[list[Path], typer.Argument(help="Files of decisions of other people.")],
+    files: Annotated[list[Path], typer.Argument(help="Decisions files of other people.")],
     on_conflict: Annotated[
         str | None,
         option(
             panel=DECISIONS,
-            text="Which counts where two contradict each other. Default: asked for each.",
+            text="Which decision wins a contradiction. Default: asked for each.",
             metavar="mine|theirs|newer",
         ),
     ] = None,
@@ -147,10 +147,10 @@ def merge(
     decisions_file: DecisionsFile = None,
     json: Json = False,
 ) -> None:
-    """Take over other people's decisions; by id, so that merging twice or in another order changes nothing.
+    """Add other people's decisions; by id, so that merging twice or in another order changes nothing.
 
-    Where theirs contradict yours (the same image is dropped and kept, or gets two labels), each is named, and you say
-    which counts.
+    If their decisions contradict yours (the same image is dropped and kept, or gets two labels), each contradiction is
+    shown, and you choose which decision wins.
     """
     import sys
 
@@ -184,7 +184,7 @@ def export(
     decisions_file: DecisionsFile = None,
     json: Json = False,
 ) -> None:
-    """Write all decisions to a file, in the order of their times; lines that cannot be used are left out."""
+    """Write all decisions to a file, in the order of their times; unreadable lines are left out."""
     import eyeshot
 
     count = eyeshot.export_decisions(file, decisions_file=decisions_file)
@@ -205,8 +205,8 @@ def apply(
         Path | None,
         option(
             panel=DECISIONS,
-            text="Folder of an audit, or its audit.json, whose near-duplicates count too. Default: only exact, turned "
-            "and resized ones.",
+            text="Folder of an audit, or its audit.json, whose near-duplicates are included. Default: only exact, "
+            "turned and resized duplicates.",
             metavar="DIR|FILE",
         ),
     ] = None,
@@ -214,7 +214,7 @@ def apply(
         str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.", callback=known_policy)
     ] = "",
     min_per_class: Annotated[
-        int, option(panel=DECISIONS, text="Never leave a class under so many images; what this stops is listed.")
+        int, option(panel=DECISIONS, text="Leave every class at least this many images; stopped groups are listed.")
     ] = 5,
     author: Author = None,
     decisions_file: DecisionsFile = None,
@@ -225,8 +225,8 @@ def apply(
 ) -> None:
     """Decide about all duplicate groups by a policy.
 
-    keep-one: of duplicates under one label the largest stays. drop-both: duplicates under several labels go. group:
-    duplicates stay, and stay together in every split.
+    keep-one: of duplicates under one label the largest stays. drop-both: duplicates under several labels are dropped.
+    group: duplicates stay, and stay together in every split.
     """
     import eyeshot
     from eyeshot.data import find_log
@@ -277,7 +277,7 @@ def _decided(decision: Decision) -> str:
 def _say_open(
     done: PolicyResult, policy: str, again: list[str], audit: Path | None, decisions_file: Path | None
 ) -> None:
-    """What is still to be decided after a policy, with the command for each, and the next step."""
+    """What remains to be decided after a policy, with the command for each, and the next step."""
     from shlex import join
 
     from eyeshot.auditing import NAMES
@@ -324,7 +324,7 @@ def compare(
     audit: AuditFile = None,
     ids: Annotated[
         list[str] | None,
-        option("--id", panel=DECISIONS, text="Only these decisions; repeat. Default: all that count."),
+        option("--id", panel=DECISIONS, text="Only these decisions; repeat. Default: all active decisions."),
     ] = None,
     policy: Annotated[str, option(panel=DECISIONS, text="Only what this policy decided, for instance keep-one.")] = "",
     folds: Annotated[int, option(panel=DECISIONS, text="Folds of the cross-validation.")] = 5,
@@ -340,9 +340,9 @@ def compare(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Try it: cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
+    """Cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
 
-    It reads the features of --model, or thumbnails.
+    The probe uses the features of --model, or thumbnails.
     """
     from dataclasses import asdict
 
@@ -362,7 +362,7 @@ def compare(
 
 
 def _facts(decision: Decision) -> dict[str, object]:
-    """A decision as its line in the file says it."""
+    """A decision as it is written in the file."""
     import json
 
     facts: dict[str, object] = json.loads(decision.line())
@@ -370,7 +370,7 @@ def _facts(decision: Decision) -> dict[str, object]:
 
 
 def _ask_winner(contradiction: Contradiction) -> Winner:
-    """The side that counts, as the user says in the terminal."""
+    """The winning side, as the user answers in the terminal."""
     from eyeshot.data import WINNERS
 
     typer.echo(contradiction.words())

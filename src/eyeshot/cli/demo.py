@@ -1,4 +1,4 @@
-"""`eyeshot demo`: the ranking on digits whose shift is known."""
+"""`eyeshot demo`: the ranking on digits with a known shift."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """See it work: rank augmentations on handwritten digits whose shift is known; about a minute, no download."""
+    """Try it: rank augmentations on handwritten digits with a known shift; about a minute, no download."""
     import eyeshot
     from eyeshot.core import find_workspace, seconds_of
     from eyeshot.reports import write_ranking_picture
@@ -36,7 +36,7 @@ def run(
     if not json:
         typer.echo(
             "Handwritten digits with labels to train on; others without labels as target, which were changed:\n"
-            "a third inverted, a third with thicker strokes, a third turned. The ranking is not told that."
+            "a third inverted, a third with thicker strokes, a third turned. The ranking does not know that."
         )
     with progress_shown() as progress:
         result = eyeshot.demo(out=folder, seed=seed, budget_s=budget_s, progress=progress, command=typed_command())
@@ -51,7 +51,7 @@ def run(
 
 
 def _print_demo(report: RankingReport, folder: Path) -> None:
-    """The first candidates, where what was planted came, the page, and the same for one's own images."""
+    """The first candidates, the ranks of the planted changes, the page, and the command for the user's own images."""
     from eyeshot.rankings import planted_lines
 
     ranked = report.of("ranked")
@@ -59,7 +59,7 @@ def _print_demo(report: RankingReport, folder: Path) -> None:
     typer.echo(f"\n{report.headline}")
     typer.echo(report.next_step)
     typer.echo(f"\nOf {len(ranked)} augmentations, these let the training images cover most of the target:\n  {names}")
-    typer.echo("What was changed, and where the augmentation that does the same came:")
+    typer.echo("What was changed, and the rank of the augmentation that does the same:")
     for line in planted_lines(report):
         typer.echo(f"  {line}")
     typer.echo(f"\nPage: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}")

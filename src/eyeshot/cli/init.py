@@ -1,4 +1,4 @@
-"""`eyeshot init`: write a project down once, so that later commands need no arguments."""
+"""`eyeshot init`: write a project file, so that later commands need no arguments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(
         str,
         option(panel=DATA, text="What the rules allow on test images: nothing, features, pseudo-labels, hand-labels."),
     ] = "features",
-    force: Annotated[bool, option("--force", panel=OUTPUT, text="Write over an eyeshot.toml that is there.")] = False,
+    force: Annotated[bool, option("--force", panel=OUTPUT, text="Overwrite an existing eyeshot.toml.")] = False,
     json: Json = False,
 ) -> None:
     """Write a commented eyeshot.toml in the current folder, so that later commands need no arguments here."""

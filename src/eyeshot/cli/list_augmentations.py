@@ -31,7 +31,7 @@ def run(
 
     words = ("name", "family", "p", "what it does", "may destroy")
     table = plain_table(*words, left=words, overflow="fold")
-    table.columns[0].no_wrap = True  # a name is what the next command takes
+    table.columns[0].no_wrap = True  # names are copied into the next command
     for augmentation in listed:
         table.add_row(
             augmentation.name,
@@ -41,4 +41,4 @@ def run(
             augmentation.may_destroy,
         )
     Console().print(table)
-    typer.echo(f"{len(listed)} augmentations. See one on an image: eyeshot preview IMAGE {listed[0].name}")
+    typer.echo(f"{len(listed)} augmentations. Preview on an image: eyeshot preview IMAGE {listed[0].name}")

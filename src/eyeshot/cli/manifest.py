@@ -1,4 +1,4 @@
-"""`eyeshot manifest`: the images after decisions, for any other program."""
+"""`eyeshot manifest`: the images after decisions, for other programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from eyeshot.cli.options import (
 )
 from eyeshot.cli.output import print_json, progress_shown, say
 
-app = typer.Typer(no_args_is_help=True, help="The images that are left after decisions, under their labels.")
+app = typer.Typer(no_args_is_help=True, help="The images that are left after decisions, with their labels.")
 
 
 @app.command("export")
@@ -41,7 +41,7 @@ def export(
     copies: Annotated[bool, option("--copies", panel=OUTPUT, text="With --links: copy the files instead.")] = False,
     json: Json = False,
 ) -> None:
-    """Give the cleaned set to another program: a CSV file, or a folder of links or copies."""
+    """Export the cleaned images for other programs: a CSV file, or a folder of links or copies."""
     import eyeshot
     from eyeshot.core import plural
 

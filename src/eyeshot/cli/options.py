@@ -1,4 +1,4 @@
-"""Options that several commands share: one definition each, so that a word means the same everywhere.
+"""Options that several commands share. Each is defined once, so that a word means the same everywhere.
 
 The panels of `--help` are groups: Data, Model, Ranking, Training, Split, Decisions, Output.
 """
@@ -56,7 +56,7 @@ Train = Annotated[
     Path | None,
     typer.Argument(
         metavar="TRAIN",
-        help="Folder with one folder of images per class, or the root of --labels. Default: what eyeshot.toml says.",
+        help="Folder with one folder of images per class, or the root of --labels. Default: from eyeshot.toml.",
         show_default=False,
         callback=existing_folder("TRAIN"),
     ),
@@ -65,7 +65,7 @@ Test = Annotated[
     Path | None,
     option(panel=DATA, text="Folder of unlabelled test images, flat or nested.", callback=existing_folder("--test")),
 ]
-Labels = Annotated[Path | None, option(panel=DATA, text="CSV with paths and labels, in the place of class folders.")]
+Labels = Annotated[Path | None, option(panel=DATA, text="CSV with paths and labels, instead of class folders.")]
 PathColumn = Annotated[str | None, option(panel=DATA, text="Its column with paths or ids. Default: guessed.")]
 LabelColumn = Annotated[str | None, option(panel=DATA, text="Its column with labels. Default: guessed.")]
 ImageRoot = Annotated[Path | None, option(panel=DATA, text="Folder that its paths start from. Default: guessed.")]
@@ -75,15 +75,15 @@ Val = Annotated[
 ]
 ValShare = Annotated[
     float,
-    option(panel=DATA, text="Share of the training images that is held out for validation.", callback=share_or_none),
+    option(panel=DATA, text="Share of the training images to hold out for validation.", callback=share_or_none),
 ]
 UseDecisions = Annotated[
     bool,
-    option("--decisions/--no-decisions", panel=DATA, text="Apply the project's decisions.jsonl where there is one."),
+    option("--decisions/--no-decisions", panel=DATA, text="Apply the project's decisions.jsonl if it exists."),
 ]
 UseSplit = Annotated[
     bool,
-    option("--split/--no-split", panel=DATA, text="Use the project's split.json where there is one and no --val."),
+    option("--split/--no-split", panel=DATA, text="Use the project's split.json if it exists, without --val."),
 ]
 Fold = Annotated[int | None, option(panel=DATA, text="The fold of the split that validates.")]
 AuditFile = Annotated[
@@ -97,16 +97,14 @@ AuditFile = Annotated[
 DecisionsFile = Annotated[
     Path | None, option(panel=DATA, text="File of decisions. Default: decisions.jsonl of the project.")
 ]
-Author = Annotated[
-    str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the name of the login.")
-]
+Author = Annotated[str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the login name.")]
 
 # Augmentations ------------------------------------------------------------------------------------------------------
 Name = TypeVar("Name", str, list[str])
 
 
 def known_names(given: Name | None) -> Name | None:
-    """Names that stand for no augmentation are said at once, before torch is loaded."""
+    """Refuse names that are no augmentations at once, before torch is loaded."""
     from eyeshot.augment import check_names
 
     if given is not None:
@@ -119,11 +117,11 @@ Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.w
 
 
 def _is_file(weights: Path | None) -> Path | None:
-    """Missing weights are said at once: the libraries that read them take seconds to load."""
+    """Refuse missing weights at once: the libraries that read them take seconds to load."""
     from eyeshot.core import InputError
 
     if weights is not None and not weights.is_file():
-        raise InputError(f"--weights must be a safetensors or torch file, got {str(weights)!r}, which is no file.")
+        raise InputError(f"--weights must be a safetensors or torch file, got {str(weights)!r}, which is not a file.")
     return weights
 
 
@@ -142,14 +140,14 @@ Interpolation = Annotated[
     option(panel=MODEL, text="bilinear, bicubic, nearest or lanczos. Default: the model's own."),
 ]
 Fit = Annotated[str, option(panel=MODEL, text="crop or pad to the square; the ratio is always kept.")]
-Device = Annotated[str | None, option(panel=MODEL, text="cuda, mps or cpu. Default: the fastest there is.")]
+Device = Annotated[str | None, option(panel=MODEL, text="cuda, mps or cpu. Default: the fastest available.")]
 
 # Output and the rest ------------------------------------------------------------------------------------------------
-Seed = Annotated[int, option(panel=OUTPUT, text="Of every random choice.")]
-Workers = Annotated[int | None, option(panel=OUTPUT, text="Threads that read. Default: one per core.")]
+Seed = Annotated[int, option(panel=OUTPUT, text="Seed of every random choice.")]
+Workers = Annotated[int | None, option(panel=OUTPUT, text="Threads that read images. Default: one per core.")]
 Images = Annotated[bool, option("--images/--no-images", panel=OUTPUT, text="Small pictures on the page.")]
 Open = Annotated[bool, option("--open", panel=OUTPUT, text="Open the page in a browser at the end.")]
-Json = Annotated[bool, option("--json", panel=OUTPUT, text="Print one JSON object and nothing else; errors too.")]
+Json = Annotated[bool, option("--json", panel=OUTPUT, text="Print a JSON object and nothing else; errors too.")]
 DryRun = Annotated[bool, option("--dry-run", panel=OUTPUT, text="Say what would run, with time, memory and disk.")]
 
 
@@ -157,7 +155,7 @@ def triple(text: str | None, name: str) -> tuple[float, ...] | None:
     """Three numbers from "0.5,0.5,0.5".
 
     Raises:
-        InputError: they are none.
+        InputError: the text is not three numbers.
     """
     from eyeshot.core import InputError
 
@@ -178,7 +176,7 @@ def preparation(
     """How a model's images are prepared, as the public functions take it.
 
     Raises:
-        InputError: a value that no model takes.
+        InputError: a value is not allowed.
     """
     from eyeshot.core import InputError
 

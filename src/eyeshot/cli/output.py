@@ -1,4 +1,4 @@
-"""How commands speak: results on standard output, progress and warnings on standard error, one next step at the end."""
+"""What commands print: results on standard output, progress and warnings on standard error, the next step last."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def progress_shown() -> ProgressDisplay:
-    """A display on standard error, so that results can be piped; to be entered with `with`."""
+    """A display on standard error, so that results can be piped; use it in a `with` statement."""
     return ProgressDisplay(sys.stderr)
 
 
 def typed_command() -> str:
-    """What was typed, for reports."""
+    """The command line as typed, for reports."""
     return shlex.join(["eyeshot", *sys.argv[1:]])
 
 
 def as_typed(train: Path | None, **options: object) -> list[str]:
-    """The words that name the same images in the next command; none where the project file names them."""
+    """The words that name the same images in the next command; empty if the project file names them."""
     words = [] if train is None else [str(train)]
     for name, value in options.items():
         if value is not None:
@@ -37,24 +37,24 @@ def as_typed(train: Path | None, **options: object) -> list[str]:
 
 
 def left_out(**switches: bool) -> list[str]:
-    """The words that leave the project's decisions or split out of the next command, as they were of this one."""
+    """The options that leave the project's decisions or split out of the next command, if this command did so."""
     return [f"--no-{name}" for name, applied in switches.items() if not applied]
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output: plain data, or a report, which knows its own JSON."""
+    """Print a value as JSON on standard output: plain data, or a report, which has its own JSON."""
     dump = getattr(value, "model_dump_json", None)
     typer.echo(json_module.dumps(value, indent=2, ensure_ascii=False) if dump is None else dump(indent=2))
 
 
 def say(lines: Iterable[str], *, warning: bool = False) -> None:
-    """Notes, one a line; warnings go to standard error."""
+    """Print notes, a line each; warnings go to standard error."""
     for line in lines:
         typer.echo(f"- {line}", err=warning)
 
 
 def say_next(*words: str) -> None:
-    """The one obvious next step, as a command that can be run as it stands."""
+    """Print the next step, as a command that can be run unchanged."""
     typer.echo(f"Next: {shlex.join(['eyeshot', *words])}")
 
 
@@ -75,8 +75,8 @@ def plain_table(
 
 
 def open_page(page: Path, *, quiet: bool) -> None:
-    """Show a page in the user's browser; say where it lies if there is none."""
+    """Show a page in the user's browser, or print its path if there is none."""
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()) and not quiet:
-        typer.echo(f"No browser was found to open it: {page}")
+        typer.echo(f"No browser was found. Open {page}")

@@ -1,4 +1,4 @@
-"""`eyeshot preview`: see the augmentations on one image."""
+"""`eyeshot preview`: look at the augmentations on an image."""
 
 from __future__ import annotations
 

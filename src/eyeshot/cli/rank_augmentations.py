@@ -61,7 +61,7 @@ def run(
     split: UseSplit = True,
     fold: Fold = None,
     generated: Annotated[
-        Path | None, option(panel=DATA, text="Class folders of generated images: one more candidate.")
+        Path | None, option(panel=DATA, text="Class folders of generated images, a further candidate.")
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -78,7 +78,7 @@ def run(
     interpolation: Interpolation = None,
     fit: Fit = "crop",
     device: Device = None,
-    batch_size: Annotated[int, option(panel=MODEL, text="Images at once in the model.")] = 64,
+    batch_size: Annotated[int, option(panel=MODEL, text="Batch size of forward passes.")] = 64,
     candidates: Annotated[
         list[str] | None,
         option(panel=RANKING, text="Names, wildcards or families; repeat. Default: all.", callback=known_names),
@@ -97,18 +97,18 @@ def run(
     ] = "10m",
     full_train: Annotated[
         int,
-        option(panel=RANKING, text="Train so many of the first to the end, and clean and trivial-augment."),
+        option(panel=RANKING, text="Train this many of the first to the end, and clean and trivial-augment."),
     ] = 0,
     max_images: Annotated[
-        int, option(panel=RANKING, text="Images of each kind (source, held-out, target) at most.")
+        int, option(panel=RANKING, text="Largest number of images of each kind (source, held-out, target).")
     ] = 600,
     samples_per_image: Annotated[int, option(panel=RANKING, text="Augmented samples per image and candidate.")] = 3,
     scratch_time: Annotated[
-        str, option(panel=RANKING, text="With --from-scratch: no epoch of the baseline begins after so long.")
+        str, option(panel=RANKING, text="With --from-scratch: no epoch of the baseline begins after this time.")
     ] = "2m",
     plot: Annotated[
         list[str] | None,
-        option(panel=OUTPUT, text="Candidates on the joint map beside the winner; repeat.", callback=known_names),
+        option(panel=OUTPUT, text="Candidates on the joint map besides the winner; repeat.", callback=known_names),
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -122,22 +122,22 @@ def run(
 ) -> None:
     """Which augmentation lets the training images cover the test images, for this model?
 
-    Without --test the validation images are the target. Writes augmentations.html, .svg, .json and uncovered.csv; with
-    several models a page each, and --json prints an array. The same command continues a run that was cut off.
+    Without --test the validation images are the target. Writes augmentations.html, .svg, .json and uncovered.csv. With
+    several models there is a page for each, and --json prints an array. The same command continues an interrupted run.
     """
     from eyeshot.core import InputError, find_workspace, seconds_of
     from eyeshot.rankings import check_settings
 
     models = tuple(model or ())
     if weights is not None and len(models) > 1:
-        raise InputError(f"--weights belongs to one --model, got {len(models)} models. Run them one by one.")
+        raise InputError(f"--weights belongs to a single --model, got {len(models)} models. Run them separately.")
     budget_s, scratch_time_s = seconds_of(budget, "--budget"), seconds_of(scratch_time, "--scratch-time")
     prepared = preparation(size, mean, std, interpolation, fit)
     check_settings(
         batch_size=batch_size, workers=workers, full_train=full_train, max_images=max_images, fold=fold, seed=seed,
         samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
     )  # fmt: skip
-    with progress_shown():  # these libraries take long to load where much else runs
+    with progress_shown():  # these libraries load slowly on a busy machine
         from eyeshot.cli.rank_output import print_ranking_json, print_result
         from eyeshot.rankings import ranking_settings
 
@@ -174,9 +174,9 @@ def run(
 def _plans(
     train: Path, several: Sequence[RankingSettings], folder: Path, *, dry_run: bool, json: bool
 ) -> list[tuple[Plan, Path]]:
-    """What will be done for each model, and where its results go: the first in `folder`, others in folders of it.
+    """The plan of each model, and where its results go: the first model in `folder`, others in folders inside it.
 
-    A dry run prints it, and writes nothing that lasts.
+    A dry run prints the plans, and writes nothing permanent.
     """
     from tempfile import TemporaryDirectory
 
@@ -202,7 +202,7 @@ def _plans(
 
 
 def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRanking]:
-    """Do the work of one plan and write its results."""
+    """Run a plan and write its results."""
     from eyeshot.cli.rank_output import print_by_coverage
     from eyeshot.core import make_folder
     from eyeshot.rankings import run_ranking
@@ -225,12 +225,12 @@ def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRan
 
 
 def _as_folder(name: str) -> str:
-    """A model's name as the name of a folder."""
+    """A model's name as a folder name."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", name)
 
 
 def _compare(results: Sequence[tuple[Path, AugmentationRanking]], *, images: bool) -> None:
-    """Write the pages again, each with all models and the way to their pages."""
+    """Write the pages again, each with all models and links to their pages."""
     from eyeshot.rankings import compare_models
 
     first = results[0][0]

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 SHOWN = 12
 NARROW = 100
 DATA_TYPED = ("labels", "path_column", "label_column", "image_root", "val", "val_share", "fold")
-"""Options of the images that a training on the same ones needs too, beside the folder."""
+"""Data options that a training on the same images needs too, in addition to the folder."""
 
 
 def print_plans(plans: Sequence[tuple[Plan, Cost, Path]], *, json: bool) -> None:
-    """Say what would run, its cost and where its results go; as JSON one plan as it is, several as an array."""
+    """Print what would run, its cost and where its results go; as JSON an object, or an array of several."""
     if json:
         facts = [_facts(plan, cost, folder) for plan, cost, folder in plans]
         print_json(facts if len(facts) > 1 else facts[0])
@@ -77,7 +77,7 @@ def _print_plan(plan: Plan, cost: Cost, folder: Path) -> None:
 
 
 def print_by_coverage(report: RankingReport) -> None:
-    """The ranking by coverage, before the budget is spent; the answer comes after it."""
+    """Print the ranking by coverage, before the budget is spent; the answer comes after it."""
     typer.echo("\nBy coverage, before short trainings:")
     _print_ranking(report)
 
@@ -92,16 +92,16 @@ def print_result(
     switches: Sequence[str] = (),
     said: Sequence[str] = (),
 ) -> None:
-    """Print the answer, the ranking, the winner's lines, where things lie, and the next command.
+    """Print the answer, the ranking, the winner's lines, the paths of the results, and the next command.
 
     Args:
-        result: of one model.
-        folder: where its files are.
+        result: result of a model.
+        folder: folder of its files.
         cache: the folder of all caches.
         train: the folder of the training images, for the next command.
-        settings: of the ranking; the next command repeats what says which images and which model.
+        settings: settings of the ranking; the next command repeats those that select the images and the model.
+        switches: the typed options that leave decisions or the split out, which the settings no longer contain.
         said: notes that were printed before the work began.
-        switches: what was typed to leave decisions or the split out, which settings no longer show.
     """
     report = result.report
     typer.echo("")
@@ -137,7 +137,7 @@ def print_result(
 
 
 def print_ranking_json(results: Sequence[AugmentationRanking]) -> None:
-    """One report as it is, several as an array."""
+    """Print a report as an object, several reports as an array."""
     if len(results) == 1:
         print_json(results[0].report)
         return
@@ -145,11 +145,11 @@ def print_ranking_json(results: Sequence[AugmentationRanking]) -> None:
 
 
 def _print_answer(report: RankingReport) -> None:
-    """The answer first, what to do now and how far to trust it; then the ranking, and what else there is to say."""
+    """The answer first, what to do now and how far to trust it; then the ranking and further sentences."""
     typer.echo(report.headline)
     typer.echo(report.next_step)
     typer.echo(report.trust)
-    # Short runs that came to nothing leave the ranking by coverage as it was printed before them.
+    # Short runs without a result leave the ranking by coverage unchanged, which was printed before them.
     if report.order is not None or report.budget is None:
         typer.echo("")
         _print_ranking(report)
@@ -157,7 +157,7 @@ def _print_answer(report: RankingReport) -> None:
 
 
 def _typed_again(settings: RankingSettings) -> list[str]:
-    """The options of the ranking that `eyeshot train` must be given too, where they were given."""
+    """The given options of the ranking that `eyeshot train` needs too."""
     words = []
     for name in (*TRAIN_OPTIONS, *DATA_TYPED):
         value = getattr(settings, name)
@@ -199,7 +199,7 @@ def _print_ranking(report: RankingReport) -> None:
 
 
 def _print_confirmed(report: RankingReport) -> None:
-    """What training to the end brought."""
+    """Print the results of the full trainings."""
     from rich.console import Console
 
     if not report.full_training:
@@ -215,7 +215,7 @@ def _print_confirmed(report: RankingReport) -> None:
 
 
 def _print_models(report: RankingReport) -> None:
-    """How alike the models rank."""
+    """Print how similarly the models rank."""
     from rich.console import Console
 
     compared = report.model_table
@@ -238,7 +238,7 @@ def _print_models(report: RankingReport) -> None:
 
 
 POINTS, RADII = (100.0, 1), (1.0, 2)
-"""Factor and digits of a gain: points of coverage, or neighbour radii where distances rank."""
+"""Factor and digits of a gain: points of coverage, or neighbour radii if distances rank."""
 BY_COVERAGE = ("gain", "95 % interval", "covers", "retention", "group")
 
 
@@ -250,7 +250,7 @@ def _legend(console: Console, report: RankingReport) -> None:
     what = (
         "points of the target covered with consistent labels"
         if report.ranked_by == "coverage_gain"
-        else "how much nearer samples come to the target, in its neighbour radii (1 is the distance of a neighbour)"
+        else "how much nearer samples are to the target, in its neighbour radii (1 is the distance of a neighbour)"
     )
     if report.order is None:
         words = (
@@ -329,7 +329,7 @@ def _row_of_all(candidate: Candidate, by_distance: bool) -> list[str]:
 
 
 def _validation(candidate: Candidate) -> float | None:
-    """In points: of the head or of the network, as the ranking takes it."""
+    """In points, of the head or of the network, whichever the ranking uses."""
     known = [value for name in ("probe_validation", "validation") if (value := _part(candidate, name)) is not None]
     return 100 * max(known) if known else None
 

@@ -1,4 +1,4 @@
-"""`eyeshot review`: look at what the audit found, and decide by key presses, in a local page."""
+"""`eyeshot review`: look at what the audit found, and decide by key presses, on a local page."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def run(
     audit: AuditFile = None,
     decisions_file: DecisionsFile = None,
     author: Author = None,
-    port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free one.")] = 0,
+    port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free port.")] = 0,
     open_: Annotated[bool, option("--open/--no-open", panel=OUTPUT, text="Open the page in a browser.")] = True,
     json: Json = False,
 ) -> None:
-    """Look at the findings by worth and decide: keep, drop, relabel, not duplicates; by keyboard, in your browser.
+    """Look at the findings, the most important first, and decide by key: keep, drop, relabel, not duplicates.
 
-    Every press is stored in decisions.jsonl at once; files are never touched. Only this machine can open the page.
+    Every key press is stored in decisions.jsonl at once; image files are never changed. Only this machine can open the
+    page.
     """
     import eyeshot
     from eyeshot.auditing import open_findings, read_report, settling_policies
@@ -59,7 +60,7 @@ def run(
             typer.echo("\n".join(sentences))
             typer.echo(f"Page: {address}   (this machine only; Ctrl+C ends it)")
         if open_ and not _opened(address) and not json:
-            typer.echo("No browser was found to open it: copy the address.")
+            typer.echo("No browser was found. Copy the address.")
 
     columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
     with reading:
@@ -77,7 +78,7 @@ def run(
         f"\n{stored:,} {plural(stored, 'decision was', 'decisions were')} stored in {log.file}; {still_open:,} "
         f"{plural(still_open, 'finding is', 'findings are')} open."
     )
-    # What audit.json alone knows must be typed for the next command.
+    # Arguments that only audit.json knows must be typed in the next command.
     again = as_typed(train if train is not None or "train" in find_project().data else Path(report.train), **columns)
     if not report.classes:
         say_next("manifest", "export", *again, "--csv", "labelled.csv")
@@ -94,7 +95,7 @@ def run(
 
 
 def _opened(address: str) -> bool:
-    """Show it in a browser with a window; one in the terminal would wait for a server that waits for it."""
+    """Show the page in a graphical browser; a browser in the terminal would block the server that it waits for."""
     import webbrowser
 
     try:

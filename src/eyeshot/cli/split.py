@@ -1,4 +1,4 @@
-"""`eyeshot split`: folds and a validation set that duplicates do not flatter."""
+"""`eyeshot split`: folds and a validation set whose accuracy duplicates do not inflate."""
 
 from __future__ import annotations
 
@@ -46,13 +46,11 @@ def run(
     decisions_file: DecisionsFile = None,
     audit: AuditFile = None,
     folds: Annotated[
-        int | None, option(panel=SPLIT, text="Folds; 0 for none. Default: 5, or none where --val-share is given alone.")
+        int | None, option(panel=SPLIT, text="Folds; 0 for none. Default: 5, or none if --val-share is given alone.")
     ] = None,
     val_share: Annotated[
         float,
-        option(
-            panel=SPLIT, text="Share of the training images that is held out for validation.", callback=share_or_none
-        ),
+        option(panel=SPLIT, text="Share of the training images to hold out for validation.", callback=share_or_none),
     ] = 0.0,
     match_test: Annotated[
         Path | None,
@@ -84,7 +82,7 @@ def run(
     out: Annotated[Path | None, option(panel=OUTPUT, text="File to write. Default: split.json of the project.")] = None,
     json: Json = False,
 ) -> None:
-    """Divide the images, each class evenly and duplicates never apart; the file is the team's.
+    """Divide the images: each class evenly, and duplicates never apart. The whole team uses the file.
 
     Leakage is measured on the features of --model, or on thumbnails.
     """
@@ -113,7 +111,7 @@ def run(
     typer.echo(f"Duplicates stay together by {split.basis}.")
     if audit_file(audit) is None:
         typer.echo(
-            "Near-duplicates (crops, small rotations) are not among them: run eyeshot audit first to keep these too."
+            "Near-duplicates (crops, small rotations) are not included: run eyeshot audit first to include them."
         )
     total = sum(split.counts.values())
     parts = [f"{_part(name, split.folds)}: {count} {plural(count, 'image')}" for name, count in split.counts.items()]

@@ -1,4 +1,4 @@
-"""`eyeshot train`: one training with chosen augmentations."""
+"""`eyeshot train`: a training with chosen augmentations."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def run(
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Train a model with chosen augmentations; the same command continues a run that was cut off."""
+    """Train a model with chosen augmentations; the same command continues an interrupted run."""
     import eyeshot
     from eyeshot.core import find_project, plural
     from eyeshot.training import check_config, check_folder
@@ -161,7 +161,7 @@ def run(
 
 
 def _written(folder: Path) -> int | None:
-    """When the result of a run was written, in nanoseconds; None where there is none."""
+    """The time at which the result of a run was written, in nanoseconds; None without a result."""
     from eyeshot.training import RESULT_FILE
 
     file = folder / RESULT_FILE
@@ -169,7 +169,7 @@ def _written(folder: Path) -> int | None:
 
 
 def _passing_cache(stack: ExitStack) -> Path:
-    """A dry run writes nothing that lasts: what it must keep for a while lies in a temporary folder."""
+    """A temporary folder for what a dry run must keep for a while; a dry run writes nothing permanent."""
     from tempfile import TemporaryDirectory
 
     return Path(stack.enter_context(TemporaryDirectory(prefix="eyeshot-")))

@@ -40,7 +40,7 @@ def read_state(file: Path) -> tuple[State, str]:
         ModelError: the file holds no weights, or reading it would run code.
     """
     if not file.is_file():
-        raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is no file.")
+        raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is not a file.")
     with open(file, "rb") as opened:
         start = opened.read(9)
     try:

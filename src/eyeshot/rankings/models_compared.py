@@ -1,4 +1,4 @@
-"""Candidate by model: a good augmentation for one model may not be one for another."""
+"""Candidates by model: an augmentation that fits one model may not fit another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FEWEST = 4
 
 
 def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str]) -> ModelTable:
-    """The table of all candidates under every model, and how alike the models rank them.
+    """All candidates under every model in one table, and how similarly the models rank them.
 
     Args:
-        reports: by model, of the same data.
-        pages: where each model's page lies.
+        reports: the report of each model, all on the same data.
+        pages: address of each model's page.
     """
     by_name = {
         model: {candidate.name: candidate for candidate in report.candidates} for model, report in reports.items()
@@ -38,7 +38,7 @@ def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str
                 roles=roles,
             )
         )
-    # Best mean rank first; regularisers have ranks of their own and stand behind, what no model ranks stands last.
+    # The best mean rank comes first. Regularisers have ranks of their own and follow; unranked candidates are last.
     rows.sort(key=_mean_rank)
     pairs = [_pair(first, second, reports) for first, second in combinations(reports, 2)]
     advice = {model: report.advice for model, report in reports.items()}
@@ -49,7 +49,7 @@ def compare_models(reports: Mapping[str, RankingReport], pages: Mapping[str, str
 
 
 def ranking_score(candidate: Candidate) -> float | None:
-    """What ranks it: the combined score where there is one, else its coverage gain."""
+    """The score that ranks a candidate: the combined score after short runs, otherwise its coverage gain."""
     return candidate.score if candidate.combined is None else candidate.combined
 
 
@@ -76,15 +76,15 @@ def _words(reports: Mapping[str, RankingReport], advice: Mapping[str, str], pair
     for pair in pairs:
         if pair.interval is None or pair.interval[0] > 0:
             continue
-        relation = "runs against" if pair.interval[1] < 0 else "says nothing sure about"
+        relation = "contradicts" if pair.interval[1] < 0 else "does not predict"
         sentences.append(
-            f"The order for {pair.first} {relation} that for {pair.second} (Spearman {pair.spearman:.2f}, 95 % "
+            f"The order for {pair.first} {relation} the order for {pair.second} (Spearman {pair.spearman:.2f}, 95 % "
             f"interval {pair.interval[0]:.2f} to {pair.interval[1]:.2f})."
         )
     sizes = {model: report.size for model, report in reports.items()}
     if len(set(sizes.values())) > 1:
         listed = listing([f"{model} {size} px" for model, size in sizes.items()])
-        sentences.append(f"Image sizes differ ({listed}), so differences are of model and size together.")
+        sentences.append(f"Image sizes differ ({listed}), so the differences come from model and size together.")
     return " ".join(sentences)
 
 

@@ -1,6 +1,6 @@
-"""Pages: one look for all of them, each a single file that needs no network.
+"""Pages: they share a style, and each is a single file that needs no network.
 
-Names are loaded when first used: the review page draws no figures."""
+Names are loaded on first use, because the review page draws no figures."""
 
 import lazy_loader
 

@@ -8,20 +8,20 @@ from PIL import Image
 
 from eyeshot.auditing import align
 
-SIDE = 64  # pixels; what `align` works at
-LEVELS = 24  # of grey for one standard deviation of difference, at least
-MOST_LEVELS = 192  # at most: beyond it only the noise of the encoding would show
-TARGET_LEVELS = 100  # the strongest difference is scaled to so many levels
+SIDE = 64  # pixels; the size that `align` works at
+LEVELS = 24  # grey levels for one standard deviation of difference, at least
+MOST_LEVELS = 192  # at most: beyond it only the noise of the encoding would be visible
+TARGET_LEVELS = 100  # the strongest difference is scaled to this many levels
 ROUNDING = 1.5  # levels of 255 by which equal pictures may differ after rounding
 STRONGEST = 0.995  # quantile; single pixels at edges do not count
-# From here the alignment finds its way: it follows slopes, a few pixels far.
+# The alignment follows slopes over a few pixels, so it needs several starts.
 STARTS = [(0.0, 0.0)] + [(zoom, turn) for zoom in (-0.1, 0.0, 0.1) for turn in (-4.0, 0.0, 4.0) if zoom or turn]
-BETTER = 0.9  # of the error of a plain turn; a smaller gain than this is noise
+BETTER = 0.9  # of the error of a turn alone; a smaller improvement is noise
 TRANSPOSES = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 
 
 def turned_like(first: Image.Image, second: Image.Image) -> Image.Image:
-    """The second picture oriented and cropped like the first, at the first one's size.
+    """The second picture oriented and cropped like the first, at the size of the first.
 
     All eight turns and flips are tried, then crops and small turns as far as the audit finds them.
     """
@@ -35,7 +35,7 @@ def turned_like(first: Image.Image, second: Image.Image) -> Image.Image:
 
 
 def difference(first: Image.Image, second: Image.Image) -> Image.Image:
-    """Where two pictures of one size differ, amplified: mid-grey where they are equal.
+    """Where two pictures of the same size differ, amplified: mid-grey where they are equal.
 
     Brightness and contrast are ignored. Small differences are amplified up to eight times, so that they are visible.
     """
@@ -57,7 +57,7 @@ def _grey(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _even(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean 0 and spread 1."""
+    """Values with mean 0 and spread 1."""
     return np.asarray((values - values.mean()) / max(float(values.std()), 1.0), np.float32)
 
 
@@ -66,9 +66,9 @@ def _error(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 
 
 def _map(first: NDArray[np.uint8], second: NDArray[np.uint8], error: float) -> NDArray[np.float64]:
-    """2 x 3, from places of the first picture (-1 to 1) to those of the second; nothing moves where that is as good.
+    """2 x 3, from places of the first picture (-1 to 1) to places of the second; the identity if that is as good.
 
-    Both ways are tried: an alignment finds a crop in the whole picture, and never the whole picture in its crop.
+    Both directions are tried: an alignment finds a crop in the whole picture, but never the whole picture in its crop.
     """
     still = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     starts = np.stack([_start(zoom, turn) for zoom, turn in STARTS])
@@ -87,7 +87,7 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _error_where_visible(first: NDArray[np.uint8], second: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
-    """Error of a map over those places of the first picture that the second one shows."""
+    """Error of a map over the places of the first picture that the second picture shows."""
     line = (np.arange(SIDE) + 0.5) / SIDE * 2 - 1
     places = np.stack([*np.meshgrid(line, line), np.ones((SIDE, SIDE))])
     visible = (np.abs(np.einsum("ij,jkl->ikl", matrix, places)) <= 1).all(axis=0)
@@ -102,7 +102,7 @@ def _start(zoom: float, degrees: float) -> NDArray[np.float64]:
 
 
 def _moved(picture: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image.Image:
-    """The picture warped by a map to a size, filled with its mean colour beyond its edges."""
+    """The picture warped by a map to a size; outside its edges it has its mean colour."""
     width, height = size
     if np.array_equal(matrix, [[1, 0, 0], [0, 1, 0]]):
         return picture.resize(size, Image.Resampling.BILINEAR)

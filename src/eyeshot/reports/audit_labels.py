@@ -1,4 +1,4 @@
-"""Label issues and outliers on the page of `eyeshot audit`; confusable classes share one card."""
+"""Label issues and outliers on the page of `eyeshot audit`; confusable classes share a card."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def view_labels(report: AuditReport, gallery: Gallery) -> dict[str, Any]:
     """The part of a report that is about labels and outliers, with pictures.
 
     Returns:
-        `cards` (one issue each: `finding`, picture `shown`, and the nearest images of both classes, `given` and
-        `proposed`; without the issues of confusable pairs), `more` (number of issues on no card), `pairs` (one card for
+        `cards` (an issue each: `finding`, picture `shown`, and the nearest images of both classes, `given` and
+        `proposed`; without the issues of confusable pairs), `more` (number of issues on no card), `pairs` (a card for
         each confusable `pair`: `shown`, and how many `more`), `table` (pairs of classes with issues, the most frequent
         first), `outliers` (the farthest, at most `per_class` of a class), `outliers_found` (number of all).
     """
@@ -50,7 +50,7 @@ def view_labels(report: AuditReport, gallery: Gallery) -> dict[str, Any]:
 
 
 def a_few_of_each(outliers: Sequence[Finding]) -> list[Finding]:
-    """The first of each class, so that one class of many kinds does not fill the page."""
+    """The first of each class, so that a class with many outliers does not fill the page."""
     counts: Counter[str | None] = Counter()
     kept = []
     for outlier in outliers:

@@ -25,12 +25,12 @@ OWN_SECTION = (*COPY_KINDS, "label-issue", "outlier")
 
 
 def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> Path:
-    """Write the page of `audit` to `path`: one file under 15 MB that needs no network.
+    """Write the page of `audit` to `path`: a single file under 15 MB that needs no network.
 
     Args:
-        audit: what `eyeshot.audit()` gave.
-        path: the file to write; its folder is made where it is missing.
-        images: without them no picture of the user's is on the page.
+        audit: the result of `eyeshot.audit()`.
+        path: the file to write; a missing folder is created.
+        images: whether to show pictures of the user's images.
 
     Raises:
         StorageError: the file cannot be written.
@@ -94,7 +94,7 @@ def _cards(findings: list[Finding], gallery: Gallery) -> list[dict[str, Any]]:
 
 
 def _spread(finding: Finding, reference: str) -> list[ImageRef]:
-    """A few images of a finding: the one that the others are compared with, then the first of each label and split."""
+    """A few images of a finding: the reference of the comparison, then the first of each label and split."""
     shown: set[tuple[str, str | None]] = set()
     first: list[ImageRef] = []
     rest: list[ImageRef] = []
@@ -111,7 +111,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _fault(kind: str, findings: list[Finding], gallery: Gallery) -> dict[str, Any]:
-    """All findings of one kind of broken or odd files or classes: one line with a count, and a folded list.
+    """All findings of a kind of broken or odd files or classes: a line with a count, and a folded list.
 
     Returns:
         `name` of the kind, `total` number of findings, `reasons` of broken files (with counts, the most frequent
@@ -140,7 +140,7 @@ def _capital(text: str) -> str:
 
 
 def _values_of(row: Distribution, side: Literal["train", "test"]) -> str:
-    """A property on one side: median and the middle 90 %, or the most frequent values."""
+    """A property on a side: median and the middle 90 %, or the most frequent values."""
     if row.kind == "number":
         quantiles = row.train if side == "train" else row.test
         return f"{number(quantiles[3], 1)} ({number(quantiles[1], 1)} to {number(quantiles[5], 1)})"

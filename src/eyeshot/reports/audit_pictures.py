@@ -15,12 +15,12 @@ from eyeshot.reports.pictures import data_address
 
 SIDE = 112  # pixels
 QUALITY = 72
-VISIBLE = 24  # levels from mid-grey; a difference picture that stays below shows nothing
+VISIBLE = 24  # levels from mid-grey; a difference picture that stays below it shows nothing
 
 
 @dataclass
 class Shown:
-    """One picture with its caption; `picture` is empty if it cannot be shown."""
+    """A picture with its caption; `picture` is empty if it cannot be shown."""
 
     ref: ImageRef
     picture: str = ""
@@ -39,7 +39,7 @@ class Gallery:
         }
 
     def show(self, ref: ImageRef, caption: str = "") -> Shown:
-        """The picture of an image, its ratio kept."""
+        """The picture of an image, with its aspect ratio kept."""
         image = self._open(ref)
         if image is None:
             return Shown(ref, "", caption)
@@ -66,5 +66,5 @@ class Gallery:
         try:
             with strict_pillow():
                 return decode_upright(Path(path).read_bytes()).rgb
-        except (OSError, UnreadableImageError):  # gone or broken since it was read
+        except (OSError, UnreadableImageError):  # removed or broken since it was read
             return None

@@ -15,7 +15,7 @@ SHARES = (0.9, 0.6, 0.3)
 CELLS = 96
 LEAST_POINTS = 10
 BANDWIDTHS = tuple(0.012 * 1.25**step for step in range(10))
-"""In sides of the frame; from 1 to 9 %."""
+"""In sides of the frame: 1 to 9 %."""
 DIGITS = 4
 
 Frame = tuple[float, float, float, float]
@@ -25,15 +25,15 @@ Line = tuple[float, list[float], list[float]]
 def density_contours(xy: NDArray[np.float32], frame: Frame) -> list[Line]:
     """Contours of a kernel density on a grid; time linear in the points.
 
-    The bandwidth is the one under which points left out are most likely (Habbema, Hermans and van den Broek, COMPSTAT
-    1974): a rule of thumb by the standard deviation would blur islands into each other.
+    The bandwidth maximises the likelihood of left-out points (Habbema, Hermans and van den Broek, COMPSTAT 1974): a
+    rule of thumb based on the standard deviation would merge islands.
 
     Args:
-        xy: float32 (n, 2), points of one cloud; those outside of the frame (and a margin) are left out.
+        xy: float32 (n, 2), points of a cloud; points outside of the frame (and a margin) are left out.
         frame: left, right, bottom, top of a square.
 
     Returns:
-        for each line the share that it goes around, and its x and y; none for fewer than 10 points.
+        for each line the share that it encloses, and its x and y; none for fewer than 10 points.
     """
     left, right, bottom, _ = frame
     side = right - left
@@ -48,7 +48,7 @@ def density_contours(xy: NDArray[np.float32], frame: Frame) -> list[Line]:
     density = _smoothed(counts, side / cell)
     middles = [axis_edges[:-1] + cell / 2 for axis_edges in edges]
     generator = contour_generator(middles[0], middles[1], density.T)
-    # Four digits of the frame are finer than a pixel.
+    # Four decimal digits of the frame are finer than a pixel.
     digits = DIGITS - int(np.floor(np.log10(side)))
     lines: list[Line] = []
     for share, level in zip(SHARES, levels_around(density, SHARES), strict=True):
@@ -59,7 +59,7 @@ def density_contours(xy: NDArray[np.float32], frame: Frame) -> list[Line]:
 
 
 def _smoothed(counts: NDArray[np.float64], side: float) -> NDArray[np.float64]:
-    """The density of `counts` under the bandwidth that leaves points out best; `side` of the frame in cells."""
+    """The density of `counts` with the bandwidth that predicts left-out points best; `side` of the frame in cells."""
     alone = np.zeros_like(counts)
     alone[CELLS // 2, CELLS // 2] = 1.0
     best, most = counts, -np.inf
@@ -74,7 +74,7 @@ def _smoothed(counts: NDArray[np.float64], side: float) -> NDArray[np.float64]:
 
 
 def levels_around(density: NDArray[np.float64], shares: tuple[float, ...]) -> list[float]:
-    """The heights above which the cells of `density` hold these shares of it all."""
+    """The heights above which the cells of `density` contain these shares of the total."""
     falling = np.sort(density, axis=None)[::-1]
     held = np.cumsum(falling) / falling.sum()
     return [float(falling[int(np.searchsorted(held, share))]) for share in shares]

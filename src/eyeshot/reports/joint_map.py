@@ -1,4 +1,4 @@
-"""The joint map as a Bokeh figure: one source of points per cloud, with their places in every projection."""
+"""The joint map as a Bokeh figure: a data source per cloud, with the positions of its points in every projection."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ LINE = 0.8
 
 @dataclass(frozen=True)
 class CloudOnMap:
-    """One cloud and how it is drawn.
+    """A cloud and how it is drawn.
 
     Attributes:
         model: name of its renderer in the figure.
         cloud: "train", "target", "validation" or a candidate's name.
-        label: what its switch says.
-        kind: what sort of cloud it is.
+        label: text of its switch.
+        kind: sort of cloud.
         mark: shape and colour.
         points: int64 (n,), positions in the map.
         shown: whether it is switched on at first.
-        dash: how its density contours are dashed, as in SVG; None where it has none.
+        dash: dashes of its density contours, as in SVG; None without contours.
     """
 
     model: str
@@ -78,8 +78,8 @@ def clouds_on_map(points: JointMap, target: str) -> list[CloudOnMap]:
 def square_frame(xy: NDArray[np.float32]) -> Frame:
     """A square around `xy`: float32 (n, 2), as left, right, bottom, top.
 
-    It leaves out the outermost hundredth on each side if that is far away: a single distant point would press all
-    others into a spot.
+    It leaves out the outermost hundredth on each side if that is far away, because a single distant point would
+    compress all others into a spot.
     """
     finite = xy[np.isfinite(xy).all(axis=1)].astype(float)
     if not len(finite):
@@ -136,7 +136,7 @@ def figure_json(points: JointMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
     )
     plot.axis.visible = False
     plot.grid.visible = False
-    # A vertical swipe scrolls the page, a horizontal one moves the map.
+    # A vertical swipe scrolls the page, a horizontal swipe moves the map.
     plot.stylesheets.append(".bk-events { touch-action: pan-y !important; }")
     for cloud in clouds:
         columns: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def figure_json(points: JointMap, clouds: list[CloudOnMap]) -> dict[str, Any]:
 def point_lists(
     ranking: AugmentationRanking, points: JointMap, clouds: list[CloudOnMap], *, sprites: bool
 ) -> dict[str, Any]:
-    """What the page says about each point, cloud by cloud, in plain lists."""
+    """What the page shows about each point, cloud by cloud, in plain lists."""
 
     def entry(cloud: CloudOnMap) -> dict[str, Any]:
         chosen = cloud.points

@@ -1,6 +1,6 @@
 """Parts of figures: shapes and colours of clouds, axes of intervals, small bars of classes.
 
-Colours follow Okabe and Ito; blue is train and red is target. Every colour has a shape of its own.
+Colours follow Okabe and Ito; blue is train and red is target. Every colour has its own shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Mark:
-    """How the points of one cloud look.
+    """How the points of a cloud look.
 
     Attributes:
         shape: name of a Bokeh marker.
@@ -50,7 +50,7 @@ CANDIDATES = (
 
 
 def candidate_mark(position: int) -> Mark:
-    """The mark of the mapped candidate at `position`; beyond the eighth they repeat."""
+    """The mark of the mapped candidate at `position`; after the eighth the marks repeat."""
     return CANDIDATES[position % len(CANDIDATES)]
 
 
@@ -110,7 +110,7 @@ def round_step(span: float, most: int) -> float:
 
 
 def make_axis(values: Iterable[float], *, ticks: int = 5, least_span: float = 1e-3) -> Axis:
-    """An axis with round ends that holds zero and all finite `values`."""
+    """An axis with round ends that contains zero and all finite `values`."""
     finite = [value for value in values if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
     if high - low < least_span:
@@ -127,12 +127,12 @@ def make_axis(values: Iterable[float], *, ticks: int = 5, least_span: float = 1e
 def make_class_bars(report: RankingReport) -> dict[str, Any] | None:
     """Which classes of the target the best candidates cover: the table of bars for the page.
 
-    It holds the best of the ranking and TrivialAugment.
+    The table has the best of the ranking and TrivialAugment.
 
     Returns:
-        `candidates` (names, one column each), `rows` (class and its bars, those that differ most first; a bar has
+        `candidates` (names, a column each), `rows` (a class and its bars, the largest differences first; a bar has
         `value`, `text` and `description`), `axis` (the same for all bars), and how many classes and candidates were
-        `left_out` and are `more_candidates`. None where no candidate covers more of any class than the control.
+        `left_out` and are `more_candidates`. None if no candidate covers more of any class than the control.
     """
     measured = [
         candidate

@@ -22,25 +22,25 @@ MINUS = "−"
 
 
 def visible(text: object) -> str:
-    """`text` with control characters shown by their pictures, so that a newline in a file name is seen."""
+    """`text` with control characters replaced by visible symbols, so that a newline in a file name is visible."""
     return "".join(
         chr(0x2400 + ord(sign)) if ord(sign) < 0x20 else "␡" if sign == "\x7f" else sign for sign in str(text)
     )
 
 
 def shortened(text: object, length: int = 60) -> str:
-    """`text`, made visible, with its middle left out where it is longer than `length`."""
+    """`text`, made visible, without its middle if it is longer than `length`."""
     return plain_shortened(visible(text), length)
 
 
 def sentence(parts: Sequence[str]) -> str:
-    """Fragments as one sentence: joined by semicolons, a capital first, a stop at the end."""
+    """Fragments as a sentence: joined by semicolons, with a capital first letter and a full stop."""
     text = visible("; ".join(part.strip().rstrip(".") for part in parts if part.strip()))
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share from 0 to 1 as "61 %", typeset: a narrow space that does not break, and a minus sign."""
+    """A share from 0 to 1 as "61 %", typeset with a narrow no-break space and a minus sign."""
     return plain_percent(share, digits).replace(" ", "\u202f").replace("-", MINUS)
 
 
@@ -113,14 +113,14 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 
 
 def stylesheet() -> str:
-    """What all pages share, both themes, as one CSS file."""
+    """The shared style of all pages, with both themes, as a CSS text."""
     return render("themes.css.j2", {})
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a page whole or not at all, as UTF-8; a missing folder is created."""
+    """Write a page completely or not at all, as UTF-8; a missing folder is created."""
     make_folder(path.parent)
     with replacing(path) as temporary:
-        # File names that cannot be decoded hold lone surrogates, which UTF-8 cannot encode.
+        # File names that cannot be decoded contain lone surrogates, which UTF-8 cannot encode.
         temporary.write_bytes(text.encode("utf-8", "replace"))
     return path

@@ -13,7 +13,7 @@ from PIL import Image
 COLUMNS = 64
 ROWS = 64
 LEAST_SIDE = 4
-"""Smaller thumbnails are placeholders of pictures that were left out."""
+"""Smaller thumbnails are placeholders for pictures that were left out."""
 
 
 def data_address(image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["webp", "jpeg", "png"] = "webp") -> str:
@@ -24,7 +24,7 @@ def data_address(image: NDArray[np.uint8], *, quality: int = 80, kind: Literal["
 
 
 def resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """`images`: uint8 (n, s, s, 3) brought to `side` pixels; left alone where they are not larger."""
+    """`images`: uint8 (n, s, s, 3) resized to `side` pixels; unchanged if they are not larger."""
     if not len(images) or images.shape[1] <= side:
         return images
     return np.stack(
@@ -44,7 +44,7 @@ def tiled(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 
 def strip(images: NDArray[np.uint8], *, quality: int = 80) -> str:
-    """`images`: uint8 (n, s, s, 3) in one row, as a data address."""
+    """`images`: uint8 (n, s, s, 3) in a row, as a data address."""
     return data_address(tiled(images, len(images)), quality=quality)
 
 
@@ -53,11 +53,11 @@ def make_sprites(images: NDArray[np.uint8], *, most_bytes: int) -> dict[str, Any
 
     Args:
         images: uint8 (n, s, s, 3), RGB.
-        most_bytes: of all sheets.
+        most_bytes: largest size of all sheets together.
 
     Returns:
         `side` of a picture in pixels, `columns` and `rows` of a full sheet, and `sheets` as data addresses; picture n
-        lies on sheet n // (columns * rows). None where nothing fits.
+        is on sheet n // (columns * rows). None if nothing fits.
     """
     own = images.shape[1]
     if not len(images) or own < LEAST_SIDE:

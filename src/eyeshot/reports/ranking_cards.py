@@ -1,4 +1,4 @@
-"""One card per candidate: its pictures, its scores, the classes it helps and harms."""
+"""A card for each candidate: its pictures, its scores, the classes it helps and harms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_FIRST = ("coverage_gain", "coverage", "consistent_coverage")
 
 
 def make_strips(ranking: AugmentationRanking, most_bytes: int) -> dict[str, str]:
-    """One row of samples for each candidate and "clean", at the best quality that fits into `most_bytes`."""
+    """A row of samples for each candidate and "clean", at the best quality that fits into `most_bytes`."""
     samples = {name: images for name, images in ranking.pictures.samples.items() if len(images)}
     for side, quality in ((STRIP_SIDE, 82), (64, 75), (48, 60), (32, 50)):
         strips = {name: strip(resized(images, side), quality=quality) for name, images in samples.items()}
@@ -44,16 +44,16 @@ def make_gallery(ranking: AugmentationRanking, most_bytes: int) -> list[tuple[st
 
 
 def make_cards(ranking: AugmentationRanking, strips: dict[str, str]) -> list[dict[str, Any]]:
-    """The cards of all candidates, in the order of the page: ranked, regularisers, label-breaking ones, controls.
+    """The cards of all candidates, in the order of the page: ranked, regularisers, label-breaking, controls.
 
     Args:
         ranking: the whole result.
-        strips: data address of the samples of each candidate in one row.
+        strips: data address of the samples of each candidate in a row.
 
     Returns:
         for each candidate its `anchor` (id on the page), `samples` (data address, `sample_count` images), `clean`
-        (whether the row of clean images shows the same ones), `warnings` that its reasons do not say already, the
-        scores seen at once (`main`) and behind the fold (`more`, `run`), and the classes `helped` and `harmed`.
+        (whether the row of clean images shows the same images), `warnings` that its reasons do not contain already, the
+        visible scores (`main`) and the folded scores (`more`, `run`), and the classes `helped` and `harmed`.
     """
     cards = []
     first = [words for words in COVERAGE_SCORES if words.key in SHOWN_FIRST]
@@ -96,7 +96,7 @@ def _run_lines(candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def _score_line(candidate: Candidate, words: ScoreWords) -> dict[str, Any]:
-    """A score with its words, its worst class where that is known, and why it is missing where it is."""
+    """A score with its words, its worst class if that is known, and the reason if the score is missing."""
     value = getattr(candidate.scores, words.key)
     worst = getattr(candidate.scores, f"{words.key}_worst_class", None)
     return {

@@ -1,4 +1,4 @@
-"""`augmentations.html`: the answer, the joint map, the ranking and every candidate on one self-contained page."""
+"""`augmentations.html`: the answer, the joint map, the ranking and every candidate on a single self-contained page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST_STRIP_BYTES = 3_000_000
 MOST_GALLERY_BYTES = 1_000_000
 MOST_FILES = 200
 UNFOLDED = 5
-"""So many candidates are visible at once; the others are folded."""
+"""Number of candidates that are visible at once; the others are folded."""
 ROLE_WORDS = {
     "ranked": "ranked",
     "regulariser": "regulariser",
@@ -46,27 +46,30 @@ ROLE_WORDS = {
 }
 GLOSSARY = (
     ("target", "the images that training should cover: the unlabelled test images, or the validation images"),
-    ("augmented sample", "one augmented version of one training image"),
-    ("identity control", "noise of one grey level: what as many samples gain by chance, the zero of coverage gain"),
+    ("augmented sample", "an augmented version of a training image"),
+    (
+        "identity control",
+        "noise of a single grey level: what as many samples gain by chance; zero coverage gain",
+    ),
     ("coverage", "share of target images that have a training image, clean or augmented, nearby in feature space"),
-    ("coverage gain", "coverage with a consistent label, less that of the identity control"),
+    ("coverage gain", "coverage with a consistent label, minus that of the identity control"),
     ("post-training coverage", "coverage by clean images, measured again in the features after a short training"),
     ("combined score", "weighted sum of coverage and validation gains; no augmentation scores 0"),
     ("MAD unit", "median absolute deviation of a gain over the candidates: it makes different gains comparable"),
     ("indistinguishable group", "candidates whose differences from the best of the group are within noise"),
     ("regulariser", "masking, mixing or dropout: it makes the task harder, so coverage cannot measure it"),
     ("label-breaking", "an augmentation after which the classes can no longer be told apart"),
-    ("rung", "one round of short runs; the better candidates go on to the next, longer one"),
+    ("rung", "a round of short runs; the better candidates continue on the next, longer rung"),
 )
 
 
 def write_ranking_page(ranking: AugmentationRanking, path: Path | str, *, images: bool = True) -> Path:
-    """Write the page of `ranking` to `path`: one file under 15 MB that needs no network.
+    """Write the page of `ranking` to `path`: a single file under 15 MB that needs no network.
 
     Args:
-        ranking: what `eyeshot.rank_augmentations()` returned.
-        path: the file to write; its folder is made where it is missing.
-        images: without them no picture of the user's is on the page, neither samples nor thumbnails.
+        ranking: the result of `eyeshot.rank_augmentations()`.
+        path: the file to write; a missing folder is created.
+        images: whether to show pictures of the user's images, samples and thumbnails.
 
     Raises:
         StorageError: the file cannot be written.
@@ -80,12 +83,12 @@ def write_ranking_page(ranking: AugmentationRanking, path: Path | str, *, images
 
 
 def headline_of(report: RankingReport) -> str:
-    """The answer in one line."""
+    """The answer in a line."""
     return report.headline or next(iter(report.answer), "Nothing could be said.")
 
 
 def _names_winner(report: RankingReport, headline: str) -> bool:
-    """Whether the headline tells the reader to train with the advised candidate, so that the page may say it again."""
+    """Whether the headline advises the candidate, so that the page may repeat it."""
     ranked = any(candidate.name == report.advice for candidate in report.of("ranked"))
     return ranked and report.advice in headline and "no clear winner" not in headline.lower()
 
@@ -97,7 +100,7 @@ def _context(ranking: AugmentationRanking, share: float) -> dict[str, Any]:
     cards = make_cards(ranking, strips)
     by = ranked_by(report)
     lists = {role: in_groups(report.of(role)) for role in ROLES}
-    # The heading above says these words already, and next to a map there is room for one sentence only.
+    # The heading above contains these words already, and next to a map there is room for a single sentence.
     trust = report.trust.removeprefix("How far to trust this: ")
     trust, *more_trust = re.split(r"(?<=[.!?])\s+(?=[A-Z])", trust[:1].upper() + trust[1:], maxsplit=1)
     said = {headline, report.next_step, report.shift.words, report.trust}
@@ -171,16 +174,16 @@ def _map(ranking: AugmentationRanking, most_sprite_bytes: int) -> dict[str, Any]
         "figure": figure_json(joint_map, clouds),
         "points": point_lists(ranking, joint_map, clouds, sprites=sprites is not None),
         "sprites": sprites,
-        # Bokeh's own code; a closing tag inside of it would end the script element.
+        # Bokeh's own code; a closing tag inside it would end the script element.
         "library": Markup("\n".join(sources).replace("</script", "<\\/script")),
     }
 
 
 def make_model_rows(report: RankingReport) -> list[dict[str, Any]]:
-    """The rows of the table of models in the order of mean rank; regularisers after, the unranked last.
+    """The rows of the table of models in the order of mean rank; regularisers follow, unranked candidates are last.
 
     Returns:
-        for each candidate `name`, `family` and a cell for each model: `rank`, `score`, `why` (in place of a rank),
+        for each candidate `name`, `family` and a cell for each model: `rank`, `score`, `why` (if there is no rank),
         `shade` (1 for the best of the list, 0 for the last, None without a rank) and `regulariser`.
     """
     table = report.model_table

@@ -1,4 +1,4 @@
-"""The picture of a run for a README or for print, as one SVG: the joint map next to the top of the ranking."""
+"""The picture of a run for a README or for print, as an SVG: the joint map next to the top of the ranking."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from eyeshot.rankings import AugmentationRanking, Candidate, JointMap, RankingReport
 
-UNITS = 72  # per inch, so that sizes of text are in the units of the picture
+UNITS = 72  # per inch, so that text sizes are in the units of the picture
 WIDTH, MARGIN = 1200, 32
 MAP_SIDE, ROW, STRIP, HEAD_LINE = 520, 29, 70, 31
 MOST_DOTS = 450
@@ -33,7 +33,7 @@ MOST_ROWS = 10
 STRIP_COUNT = 6
 STRIP_SIDE = 66
 LAYERS = 30
-"""Overlapping clouds are drawn in so many alternating layers, so that neither hides the other."""
+"""Overlapping clouds are drawn in this many alternating layers, so that neither hides the other."""
 
 PAPER, INK, SOFT, RULE = "#fdfdfb", "#1d2025", "#575c65", "#dbd8cf"
 SAMPLES = CANDIDATES[0]
@@ -41,7 +41,7 @@ MARKERS = {TRAIN.shape: "o", TARGET.shape: "^", SAMPLES.shape: "d"}
 STYLE = {
     "font.size": 15,
     "text.color": INK,
-    "text.parse_math": False,  # a name may hold dollars
+    "text.parse_math": False,  # a name may contain dollar signs
     "axes.edgecolor": RULE,
     "axes.facecolor": "none",
     "xtick.color": SOFT,
@@ -52,10 +52,10 @@ STYLE = {
 
 
 def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Path:
-    """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, nothing from outside.
+    """Write the map and the top of the ranking as an SVG that GitHub shows: no scripts, no external resources.
 
     Args:
-        ranking: what `eyeshot.rank_augmentations()` returned.
+        ranking: the result of `eyeshot.rank_augmentations()`.
         path: the file to write, ending in .svg.
 
     Raises:
@@ -68,9 +68,9 @@ def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Pat
     from matplotlib import style
 
     picture = io.StringIO()
-    # Without pyplot, and whatever the user's own matplotlibrc says.
+    # Without pyplot, and whatever the user's own matplotlibrc contains.
     with style.context(["default", STYLE]), warnings.catch_warnings():
-        # Text is stored as text: the reader's fonts may have glyphs that the font measured with here lacks.
+        # Text is stored as text: the reader's fonts may have glyphs that the font used for measuring lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure = draw_ranking(ranking)
         title = visible(headline_of(ranking.report))
@@ -122,7 +122,7 @@ def draw_ranking(ranking: AugmentationRanking) -> Figure:
 
 
 def _fix_layout(figure: Figure) -> None:
-    """Lay the figure out once, and round: the solver's last digits differ from run to run, and ids hash them."""
+    """Fix the layout, and round it: the solver's last digits differ from run to run, and ids depend on them."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
@@ -131,7 +131,7 @@ def _fix_layout(figure: Figure) -> None:
 
 
 def shown_candidates(report: RankingReport) -> list[Candidate]:
-    """The best, and TrivialAugment where it is ranked further down."""
+    """The best candidates, and TrivialAugment if its rank is lower."""
     ranked = in_groups(report.of("ranked"))
     shown = ranked[:MOST_ROWS]
     missing = [candidate for candidate in ranked[MOST_ROWS:] if candidate.family == "policy"]
@@ -139,7 +139,7 @@ def shown_candidates(report: RankingReport) -> list[Candidate]:
 
 
 def _draw_map(axes: Axes, points: JointMap, report: RankingReport) -> None:
-    """Train below, then target and the samples of the advised candidate by turns."""
+    """Train at the bottom, then alternate between the target and the samples of the advised candidate."""
     random = np.random.default_rng(0)
     number = best_projection(points)
     projection = points.projections[number]
@@ -211,7 +211,7 @@ def _draw_ranking(axes: Axes, shown: list[Candidate], report: RankingReport) -> 
 
 
 def _strips(ranking: AugmentationRanking) -> list[tuple[str, NDArray[np.uint8]]]:
-    """The same training images as they are and by the winner, and some of the target; each uint8 (n, s, s, 3)."""
+    """The same training images clean and augmented by the winner, and some target images; each uint8 (n, s, s, 3)."""
     report = ranking.report
     strips = []
     samples = ranking.pictures.samples

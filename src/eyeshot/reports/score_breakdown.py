@@ -1,4 +1,4 @@
-"""The scores of a candidate in words: what each means, which one ranks, and which parts it is the sum of."""
+"""The scores of a candidate in words: what each means, which score ranks, and which parts it is the sum of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class ScoreWords:
-    """One score: its key in the report, its name on the page, what it means, and its unit."""
+    """A score: its key in the report, its name on the page, what it means, and its unit."""
 
     key: str
     name: str
@@ -50,7 +50,7 @@ COVERAGE_SCORES = (
     ScoreWords(
         "coverage_gain",
         "coverage gain",
-        "Label-consistent coverage of the target, less that of the identity control with as many augmented samples, "
+        "Label-consistent coverage of the target, minus that of the identity control with as many augmented samples, "
         "in points.",
         "points",
     ),
@@ -64,7 +64,7 @@ COVERAGE_SCORES = (
     ScoreWords(
         "raw_coverage_gain",
         "gain, any label",
-        "Coverage less that of the identity control, in points, whatever the labels.",
+        "Coverage minus that of the identity control, in points, ignoring labels.",
         "points",
     ),
     ScoreWords(
@@ -77,7 +77,7 @@ COVERAGE_SCORES = (
     ScoreWords(
         "density",
         "density",
-        "Mean number of target neighbourhoods that an augmented sample lies in; above coverage where samples crowd.",
+        "Mean number of target neighbourhoods that contain an augmented sample; above coverage where samples crowd.",
         "number",
     ),
     ScoreWords(
@@ -87,15 +87,13 @@ COVERAGE_SCORES = (
         "target image's neighbour radius; below 1 is covered.",
         "number",
     ),
-    ScoreWords(
-        "only_covered", "covered by it alone", "Target images that this candidate covers and no other does.", "images"
-    ),
+    ScoreWords("only_covered", "covered by it alone", "Target images that only this candidate covers.", "images"),
 )
 LABEL_SCORES = (
     ScoreWords(
         "affinity",
         "affinity",
-        "Accuracy of the clean model on augmented held-out images, relative to clean ones. A low value alone is no "
+        "Accuracy of the clean model on augmented held-out images, relative to clean images. A low value alone is no "
         "fault.",
         "share",
     ),
@@ -109,7 +107,7 @@ LABEL_SCORES = (
     ScoreWords(
         "retention",
         "retention",
-        "Accuracy on clean held-out images after training with augmented samples, less that without, in points.",
+        "Accuracy on clean held-out images after training with augmented samples, minus that without, in points.",
         "points",
     ),
 )
@@ -118,7 +116,7 @@ RUN_SCORES = (
     ScoreWords(
         "accuracy_gain",
         "accuracy gain",
-        "Accuracy less that of no augmentation after as many steps, in points.",
+        "Accuracy minus that of no augmentation after as many steps, in points.",
         "points",
     ),
     ScoreWords(
@@ -130,7 +128,7 @@ RUN_SCORES = (
     ScoreWords(
         "log_loss_gain",
         "log-loss gain",
-        "Log loss of no augmentation after as many steps, less this one, in nats: above 0 is better.",
+        "Log loss of no augmentation after as many steps, minus that of the candidate, in nats: above 0 is better.",
         "gain",
     ),
     ScoreWords(
@@ -143,13 +141,13 @@ RUN_SCORES = (
     ScoreWords(
         "post_training_coverage_gain",
         "post-training coverage gain",
-        "Post-training coverage less that of no augmentation after as many steps, in points.",
+        "Post-training coverage minus that of no augmentation after as many steps, in points.",
         "points",
     ),
     ScoreWords(
         "balance",
         "balance",
-        "How evenly the predictions on the target spread over the classes; 1 is uniform. It means nothing where the "
+        "How evenly the predictions on the target are spread over the classes; 1 is uniform. It means nothing if the "
         "target's classes are uneven. It does not enter the score.",
         "number",
     ),
@@ -169,7 +167,7 @@ RUN_SCORES = (
     ScoreWords(
         "half_masked_gain",
         "half-masked gain",
-        "Half-masked accuracy after the short run, less that of no augmentation after as many steps, in points.",
+        "Half-masked accuracy after the short run, minus that of no augmentation after as many steps, in points.",
         "points",
     ),
 )
@@ -182,21 +180,21 @@ RUN_TABLE = (
     "balance",
     "confidence",
 )
-"""Scores of short runs that stand in a table; the cards hold all of them."""
+"""Scores of short runs that are in a table; the cards have all of them."""
 
 
 @dataclass(frozen=True)
 class RankedBy:
-    """The number that ranks, and how it is written.
+    """The number that ranks, and its format.
 
     Attributes:
         combined: whether it is the combined score of coverage, post-training coverage and validation.
-        factor: what the number is multiplied by before it is written: coverage gain is written in points.
-        digits: how many are written.
-        column: head of its column.
+        factor: factor of the written number: coverage gain is written in points.
+        digits: number of decimal digits.
+        column: heading of its column.
         axis_name: title of its axis.
-        what: what a dot stands for.
-        zero: what the line at zero stands for.
+        what: meaning of a dot.
+        zero: meaning of the line at zero.
     """
 
     combined: bool
@@ -208,12 +206,12 @@ class RankedBy:
     zero: str
 
     def value(self, candidate: Candidate) -> float | None:
-        """The candidate's number as it is written."""
+        """The candidate's number as written."""
         value = candidate.combined if self.combined else candidate.score
         return None if value is None else self.factor * value
 
     def interval(self, candidate: Candidate) -> Interval | None:
-        """Its interval as it is written."""
+        """The candidate's interval as written."""
         interval = candidate.combined_interval if self.combined else candidate.interval
         return None if interval is None else (self.factor * interval[0], self.factor * interval[1])
 
@@ -222,18 +220,18 @@ class RankedBy:
         return signed(self.value(candidate), self.digits)
 
     def interval_text(self, candidate: Candidate) -> str:
-        """The interval: "+11.0 to +17.3", empty where there is none."""
+        """The interval: "+11.0 to +17.3"; empty without an interval."""
         interval = self.interval(candidate)
         return "" if interval is None else " to ".join(signed(end, self.digits) for end in interval)
 
     def perhaps_nothing(self, candidate: Candidate) -> bool:
-        """Whether the gain could be none: the interval is not known or holds zero, or it is no gain over clean."""
+        """Whether the gain may be none: the interval is unknown or contains zero, or it is no gain over clean."""
         interval = self.interval(candidate)
-        # Of two images less than two, and for all candidates at once: what the answer goes by, beside the interval.
+        # The answer also requires a gain of at least two images, significant for all candidates at once.
         return interval is None or interval[0] <= 0 or candidate.beats_clean is False
 
     def axis(self, candidates: list[Candidate]) -> Axis:
-        """The axis that holds all these numbers and their intervals."""
+        """The axis that contains all these numbers and their intervals."""
         return make_axis(
             value
             for candidate in candidates
@@ -273,7 +271,7 @@ DISTANCE = RankedBy(
 
 
 def ranked_by(report: RankingReport, role: Literal["ranked", "regulariser"] = "ranked") -> RankedBy:
-    """By what this list of the report is ranked: the combined score where short runs were made."""
+    """What ranks this list of the report: the combined score after short runs, otherwise the coverage score."""
     if any(candidate.combined is not None for candidate in report.of(role)):
         return COMBINED
     return ranked_by_coverage(report)
@@ -285,7 +283,7 @@ def ranked_by_coverage(report: RankingReport) -> RankedBy:
 
 
 def in_groups(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Candidates by indistinguishable group, then by rank: each group stands in one piece."""
+    """Candidates by indistinguishable group, then by rank, so that each group is in one piece."""
     last = float("inf")
     return sorted(candidates, key=lambda candidate: (candidate.group or last, candidate.rank or last))
 
@@ -294,8 +292,8 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
     """The parts of the combined score of the ranked candidates.
 
     Returns:
-        `columns` (key, name, unit and meaning of each part that was measured, and the size of one MAD unit as `mad`)
-        and `axis`, the same for the standardised gains of all parts; None without short runs.
+        `columns` (key, name, unit and meaning of each measured part, and the size of a MAD unit as `mad`) and `axis`,
+        the same for the standardised gains of all parts; None without short runs.
     """
     ranked = report.of("ranked")
     gain = (
@@ -305,7 +303,7 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
             "coverage_gain",
             "nearer by",
             "radii",
-            "How much nearer to the target the samples lie than the control's.",
+            "How much nearer to the target the samples are than those of the control.",
         )
     )
     parts = (
@@ -315,14 +313,14 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
             "probe_validation",
             "validation, linear probe",
             "points",
-            "The same by a linear probe on frozen features of clean images and augmented samples, less that of one on "
+            "The same by a linear probe on frozen features of clean images and augmented samples, minus that on "
             "clean images alone. The larger of the two validation parts counts.",
         ),
         (
             "validation",
             "validation",
             "points",
-            "Mean probability of the right class on validation images after temperature scaling, less that of no "
+            "Mean probability of the right class on validation images after temperature scaling, minus that of no "
             "augmentation after as many steps.",
         ),
     )
@@ -338,19 +336,19 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
 
 
 def part_text(value: float | None, unit: str) -> str:
-    """The gain of one part in its own unit."""
+    """The gain of a part in its own unit."""
     return points(value) if unit == "points" else signed(value, 3)
 
 
 def _mad_unit(key: str, unit: str, ranked: list[Candidate]) -> str:
-    """The size of one MAD unit of a part in the part's own unit; empty where no gain differs from 0."""
+    """The size of a MAD unit of a part in the part's own unit; empty if no gain differs from 0."""
     parts = [candidate.parts[key] for candidate in ranked if key in candidate.parts]
     sizes = [part.value / part.standardised for part in parts if part.value is not None and part.standardised]
     return part_text(sizes[0], unit).lstrip("+") if sizes else ""
 
 
 def run_interval(candidate: Candidate, words: ScoreWords) -> str:
-    """The interval of a gain of the short run, empty where there is none: "−0.028 to +0.026"."""
+    """The interval of a gain of the short run, "−0.028 to +0.026"; empty without an interval."""
     run = candidate.run
     if run is None:
         return ""
@@ -362,7 +360,7 @@ def run_interval(candidate: Candidate, words: ScoreWords) -> str:
 
 
 def masked_axis(candidates: list[Candidate]) -> Axis:
-    """Percent axis of half-masked accuracy before and after the short run; it need not hold zero."""
+    """Percent axis of half-masked accuracy before and after the short run; it need not contain zero."""
     shares = [
         100 * share
         for candidate in candidates

@@ -1,4 +1,4 @@
-"""The review page: a local server and one static page for keeping, dropping and relabelling images by hand."""
+"""The review page: a local server and a static page for keeping, dropping and relabelling images by hand."""
 
 import lazy_loader
 

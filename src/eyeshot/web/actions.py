@@ -20,7 +20,7 @@ KINDS: dict[str, Any] = {"keep-all": "keep", "drop-all": "drop"}
 
 @dataclass(frozen=True)
 class Press:
-    """One key press.
+    """A key press.
 
     Attributes:
         id: chosen by the browser window, so that a press that is sent twice is stored once.
@@ -83,7 +83,7 @@ Drafts = list[tuple[str, list[int], dict[str, Any]]]
 
 
 def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Drafts:
-    """One decision for each label: identical files may lie under two labels, and a decision applies to one of them."""
+    """A decision for each label: identical files may have two labels, and a decision applies to one of them."""
     by_label: dict[str | None, list[int]] = {}
     for row in positions:
         label = index.labels[row]
@@ -95,7 +95,7 @@ def _by_label(press: Press, positions: Sequence[int], index: ImageIndex) -> Draf
 
 
 def _about_all(press: Press, positions: list[int], index: ImageIndex) -> Drafts:
-    """One decision about all images of a finding together."""
+    """A single decision about all images of a finding."""
     if len({index.contents[row] for row in positions}) < 2:
         raise InputError(f"{press.action} needs images with different bytes, got exact duplicates.")
     return [(press.action, positions, {})]
@@ -116,7 +116,7 @@ def _keep_one(press: Press, positions: list[int], training: list[int], index: Im
 
 def _check_label(press: Press, positions: Sequence[int], index: ImageIndex, project: Project) -> None:
     if not press.label.strip():
-        raise InputError("relabel needs a label, got none. Type one and press Enter.")
+        raise InputError("relabel needs a label, got none. Type a label and press Enter.")
     if any(index.in_test[row] for row in positions):
         project.check_use("hand-labels", "A label for test images")
 

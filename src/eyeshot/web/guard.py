@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# No path of the page needs an escape (%2e, %2f), so a path with one is refused.
+# No path of the page needs an escape (%2e, %2f), so a path with an escape is refused.
 PLAIN_PATH = re.compile(rb"/([A-Za-z0-9_-]+)(/[a-z0-9/._-]*)?\Z")
 HEADERS = {
     "Content-Security-Policy": (
@@ -39,7 +39,7 @@ class Guard:
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
+        """Answer a request (ASGI)."""
         if scope["type"] != "http":
             return
         refused = self._refused(scope)
@@ -63,10 +63,10 @@ class Guard:
         hosts = headers.getlist("host")
         # A foreign page could reach this server under another host name (DNS rebinding).
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return PlainTextResponse("The address must be the one that eyeshot review printed.", 403)
+            return PlainTextResponse("Use the address that eyeshot review printed.", 403)
         matched = PLAIN_PATH.match(scope.get("raw_path") or scope["path"].encode("utf-8"))
         if matched is None or not hmac.compare_digest(matched[1], self._token):
-            return PlainTextResponse("The address must be the one that eyeshot review printed, with its token.", 403)
+            return PlainTextResponse("Use the address that eyeshot review printed, with its token.", 403)
         if matched[2] is None or b".." in matched[2] or b"//" in matched[2]:
             return PlainTextResponse("There is nothing here.", 404)
         own = f"http://{hosts[0]}"

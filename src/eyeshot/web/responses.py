@@ -33,7 +33,7 @@ SUGGESTED = {"drop-both": "drop-all", "keep-one": "keep-one", "drop": "drop", "g
 
 
 class Responses:
-    """Answers about one review.
+    """Answers about a review.
 
     Args:
         review: the review.
@@ -118,7 +118,7 @@ class Responses:
         }
 
     def sheet(self, filters: Filters, offset: int, limit: int) -> JsonObject:
-        """Images of one class, by the label in the files, or of all classes."""
+        """Images of a class, by the label in the files, or of all classes."""
         state = self._review.refresh()
         rows = np.arange(len(self._in_test))
         if filters.label or filters.kind == UNLABELLED:
@@ -141,7 +141,7 @@ class Responses:
         }
 
     def undone(self, undos: Sequence[Decision]) -> JsonObject:
-        """The decisions that an undo took back."""
+        """The decisions that an undo cancelled."""
         state = self._review.refresh()
         undone = [state.by_id[undo.undoes] for undo in undos if undo.undoes in state.by_id]
         numbers = [self._review.queue.number_of.get(decision.finding) for decision in undone]

@@ -21,7 +21,7 @@ MOST_NAMED = 4
 
 
 class Review:
-    """One review. Several windows may work on it at once, and other programs may write to its file.
+    """A review. Several windows may work on it at once, and other programs may write to its file.
 
     Args:
         report: the report of `eyeshot audit`.
@@ -89,7 +89,7 @@ class Review:
                     touched.update(self.queue.holding.get(content, ()))
                 if decision.finding in self.queue.number_of:
                     touched.add(self.queue.number_of[decision.finding])
-                if decision.kind == "merge-classes":  # images under two labels may now share one
+                if decision.kind == "merge-classes":  # images under two labels may now have the same label
                     touched.update(self.queue.matching(Filters(kind=CONFLICT), decided_too=True).tolist())
             for number in touched:
                 self.queue.decided[number] = self._is_decided(self.queue.items[number])
@@ -160,7 +160,7 @@ class Review:
         """Undo decisions; decisions that are already undone stay undone.
 
         Raises:
-            InputError: a decision does not exist, all are already undone, or one of them is itself an undo.
+            InputError: a decision does not exist, all are already undone, or a decision is itself an undo.
             StorageError: as `store`.
         """
         with self.lock:

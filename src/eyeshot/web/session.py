@@ -34,7 +34,7 @@ def review(
 
     Args:
         train: the folder that was audited; None: the folder in eyeshot.toml or audit.json.
-        test: the test folder; None: likewise.
+        test: the test folder; None: the test folder in eyeshot.toml or audit.json.
         audit: folder of the audit, or its audit.json; None: the audit of the project.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
@@ -48,8 +48,8 @@ def review(
         the number of decisions that were stored, and the number of findings that are still open.
 
     Raises:
-        InputError: no audit, images that cannot be read, a port that cannot be opened, or what the rules for test
-            images do not allow.
+        InputError: there is no audit, images cannot be read, the port cannot be opened, or the rules for test images
+            do not allow the review.
     """
     workspace, project = find_workspace(), find_project()
     file = audit_file(audit)

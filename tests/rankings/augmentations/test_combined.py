@@ -121,7 +121,7 @@ def test_the_weight_follows_from_the_measured_shift_and_says_so():
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     assert "covers 10 % of the target with consistent labels" in why
     rare = shift_weight(shift(0.75, consistent=0.02), target_is_validation=False)[1]
-    assert "covers, whatever the labels, 20 % of the target" in rare
+    assert "covers, ignoring labels, 20 % of the target" in rare
     assert "hardly ever agree" in rare
     weight, why = shift_weight(shift(None), target_is_validation=False)
     assert weight == 0.5

@@ -94,7 +94,7 @@ def test_target_images_that_are_in_training_are_reported_flipped_ones_too(train,
     leaking = {name for name in data.target.ids if name.startswith("leak") and name[4:-4] in used}
     assert leaking == set()
     assert data.repeated.startswith(f"{44 - len(data.target)} of 44 target images are duplicates")
-    assert "covered whatever is done, so left out of all scores" in data.repeated
+    assert "every candidate covers them, so they are left out of all scores" in data.repeated
     assert 2 <= 44 - len(data.target) <= 4
     assert data.repeated not in data.notes
 
@@ -108,7 +108,7 @@ def test_without_copies_nothing_is_said(train, test, tmp_path: Path):  # noqa: F
 def test_a_target_that_is_all_in_training_stays_and_that_is_said(train, tmp_path: Path):  # noqa: F811
     _, data = read_and_decode(train, tmp_path, test=write_many(tmp_path / "same", 40), val_share=0.1)
     assert len(data.target) == 40
-    assert "the scores say little, and too few other images are left" in data.repeated
+    assert "scores say little, and too few other images are left" in data.repeated
 
 
 def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test, tmp_path: Path, monkeypatch):  # noqa: F811
@@ -156,7 +156,7 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
         ({"fold": 1}, "--fold 1 needs a split"),
         ({"val_share": 0.95}, "at most 0.9, got 0.95"),
         ({"candidates": ("no-such",)}, "no-such"),
-        ({"baseline_aug": "mixup"}, "--baseline-aug must leave each image its one label"),
+        ({"baseline_aug": "mixup"}, "--baseline-aug must leave each image with a single label"),
         ({"model": "test_resnet", "weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
     ],
 )

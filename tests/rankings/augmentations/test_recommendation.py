@@ -72,7 +72,7 @@ def test_a_clear_winner_is_named_with_what_it_covers():
 
 def test_what_cannot_be_told_from_the_winner_is_named():
     answer = answer_of(*candidates(40, invert=cloud(first(120)), grey=cloud(first(120))))
-    assert answer["answer"][0] == "It cannot be told from grey."
+    assert answer["answer"][0] == "It is indistinguishable from grey."
 
 
 def test_where_no_gain_is_clear_there_is_no_winner_and_the_advice_is_the_control():
@@ -167,7 +167,7 @@ def test_the_winner_is_the_first_that_beats_clean_images():
         target="test", n_target=200, n_val=90,
     )  # fmt: skip
     assert told["headline"].startswith("Train with mirror")
-    assert told["answer"][0] == "It cannot be told from invert."
+    assert told["answer"][0] == "It is indistinguishable from invert."
 
 
 def test_a_ranking_by_distance_names_no_winner():
@@ -200,7 +200,7 @@ def test_a_control_that_breaks_labels_is_not_the_advice():
     answer = answer_of(*scores)
     assert answer["advice"] == "clean"
     assert answer["headline"].endswith("train on clean images.")
-    assert "trivial-augment, the usual default then, breaks labels here." in answer["answer"]
+    assert "trivial-augment, the usual default in that case, breaks labels here." in answer["answer"]
 
 
 @pytest.mark.parametrize(("n_target", "n_val", "few"), [(39, 90, "39 test"), (200, 19, "19 validation")])
@@ -296,7 +296,7 @@ def test_what_the_budget_bought_is_said_by_rung():
         "Short runs took 572 of 600 s, with 2 seeds: 12 steps for each of 40 candidates, then 30 more steps for "
         "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
     )
-    assert "no candidate had a turn" in budget_words([], budget_s=5, used_s=5, steps=9, seeds=1, share=0.0001)
+    assert "no candidate was trained" in budget_words([], budget_s=5, used_s=5, steps=9, seeds=1, share=0.0001)
 
 
 def test_a_run_says_what_is_beyond_noise_and_nothing_more():
@@ -304,10 +304,10 @@ def test_a_run_says_what_is_beyond_noise_and_nothing_more():
         stage="network", seeds=2, steps=40, rungs=1, log_loss_gain=0.05, log_loss_interval=(0.01, 0.09),
         post_training_coverage_gain=0.08, post_training_coverage_interval=(-0.01, 0.17),
     )  # fmt: skip
-    assert run_reasons(run) == ["after 40 steps with it validation log loss is 0.050 better than clean's"]
+    assert run_reasons(run) == ["after 40 steps with it validation log loss is 0.050 better than that of clean images"]
     run = run.model_copy(update={"log_loss_interval": (-0.01, 0.1), "post_training_coverage_interval": (0.01, 0.15)})
     assert run_reasons(run) == [
-        "after 40 steps with it validation log loss is no different from clean's beyond noise",
+        "after 40 steps with it validation log loss is no different from that of clean images beyond noise",
         "after its run clean training covers 8.0 points more of the target",
     ]
     assert run_reasons(None) == []

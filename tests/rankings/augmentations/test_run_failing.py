@@ -76,7 +76,7 @@ def test_where_clean_training_fails_the_ranking_by_coverage_stands(
         result = rerun(budget_s=BUDGET_S)
     report = result.report
     assert calls.count("evaluate") == 0
-    assert any("Short runs ended, since clean training failed" in note for note in report.notes)
+    assert any("Short runs ended, because clean training failed" in note for note in report.notes)
     assert any("ranking by coverage stands" in note for note in report.notes)
     assert report.order is None
     assert report.candidates == first.report.candidates
@@ -136,7 +136,7 @@ def test_features_in_smaller_batches_are_reported_in_a_note(
 
     monkeypatch.setattr(feature_bank, "extract", narrow)
     report = run(world, tmp_path).report
-    assert "features: batches of 16, since cpu has no room for more." in report.notes
+    assert "features: batches of 16, because cpu has no room for more." in report.notes
     assert not any("no room" in note for note in first.report.notes)
     assert [candidate.name for candidate in report.of("ranked")] == [
         candidate.name for candidate in first.report.of("ranked")
@@ -181,7 +181,7 @@ def test_steps_in_smaller_batches_are_reported_in_a_note(world: World, tmp_path:
     # On a CPU batches of 16 are timed in the place of larger ones.
     assert max(sizes) == 16
     assert plan.run_settings.batch_size == 8
-    assert "short runs: batches of 8, since cpu has no room for more." in plan.notes
+    assert "short runs: batches of 8, because cpu has no room for more." in plan.notes
 
 
 def test_no_room_for_two_images_is_reported_before_the_long_work(world: World, tmp_path: Path, monkeypatch):

@@ -117,7 +117,7 @@ def test_where_the_best_covers_under_five_percent_distances_rank():
     assert names_of(found, "ranked") == ["invert", "mirror"]
     assert candidate(found, "invert").score == pytest.approx(3)
     assert candidate(found, "mirror").score == pytest.approx(-3)
-    assert candidate(found, "invert").reasons[0].startswith("its samples are nearer to the target than clean ones")
+    assert candidate(found, "invert").reasons[0].startswith("its samples are nearer to the target than clean images")
     assert candidate(found, "mirror").reasons[0].startswith("its samples are not nearer")
 
 
@@ -205,7 +205,7 @@ def test_samples_that_failed_are_counted_and_reported():
     ]
     found = candidate(ranking_of(*scores), "edges")
     assert found.left_out == 7
-    assert "7 samples left out, where it failed" in found.reasons
+    assert "7 samples left out, because the operation failed" in found.reasons
 
 
 def test_a_run_of_controls_alone_ranks_nobody():

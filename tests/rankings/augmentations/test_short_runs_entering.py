@@ -41,15 +41,15 @@ def test_after_linear_probes_the_better_ones_get_eight_steps_from_two_seeds() ->
     assert chosen["ranked"] == sorted(NAMES[:30], reverse=True)[:15]
     # 2 x 41 x 2 x (8 x 0.6 + 2) = 1115 s for all, and a reserve.
     assert note == (
-        "Short runs: 20 of 40 candidates, the first ones by linear probes on features, since --budget 10m holds no "
-        "more; training all of them takes about --budget 20m here, or --budget 5m with --size 112."
+        "Short runs: 20 of 40 candidates, the best 20 by linear probes on features, because --budget 10m has no "
+        "time for more; training all of them takes about --budget 20m here, or --budget 5m with --size 112."
     )
 
 
 def test_without_probes_the_better_ones_by_coverage_get_at_least_a_step() -> None:
     chosen, (note,) = choose(120)
     assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "regulariser": 5}
-    assert "20 of 40 candidates, the first ones by coverage, since --budget 2m holds no more" in note
+    assert "20 of 40 candidates, the best 20 by coverage, because --budget 2m has no time for more" in note
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_budget_that_holds_no_step_trains_nobody_and_says_what_would_do(head_s
     chosen, notes = choose(5, head_stage=head_stage)
     assert chosen == {}
     assert notes == [
-        f"Short runs: --budget 5s holds none, so {words}; training all of them takes about --budget 20m here, or "
-        "--budget 2m with --size 56."
+        f"Short runs: --budget 5s is too short for any, so {words}; training all of them takes about --budget 20m "
+        "here, or --budget 2m with --size 56."
     ]
 
 
@@ -73,7 +73,7 @@ def test_at_a_small_size_no_smaller_one_is_named() -> None:
 def test_where_the_disk_is_short_fewer_are_trained() -> None:
     chosen, (note,) = choose(1e6, state_bytes=10**9, free_bytes=100 * 10**9)
     assert {kind: len(names) for kind, names in chosen.items()} == {"ranked": 15, "regulariser": 5}
-    assert note == "Short runs: 20 of 40 candidates, the first ones by coverage, since disk space is short."
+    assert note == "Short runs: 20 of 40 candidates, the best 20 by coverage, because disk space is short."
 
 
 def test_a_ranking_with_hardly_any_budget_is_the_ranking_by_coverage_and_says_so(
@@ -88,5 +88,5 @@ def test_a_ranking_with_hardly_any_budget_is_the_ranking_by_coverage_and_says_so
     assert [candidate.rank for candidate in report.candidates] == [
         candidate.rank for candidate in first.report.candidates
     ]
-    (note,) = [note for note in report.notes if note.startswith("Short runs: --budget 0.5s holds none")]
+    (note,) = [note for note in report.notes if note.startswith("Short runs: --budget 0.5s is too short for any")]
     assert "so coverage ranks alone; training all of them takes about --budget" in note

@@ -1,8 +1,8 @@
 """The combined score: coverage before and after short runs, and their validation, weighted by the measured shift.
 
 Every part is a gain over clean images. Parts that are shares of images are divided by the widest median absolute
-deviation (MAD) over candidates, so one large effect is not drowned by many small ones. The weight of coverage is one
-minus the coverage of the target over that of held-out training images: more shift, more weight.
+deviation (MAD) over candidates, so a large effect is not outweighed by many small effects. The weight of coverage is
+1 minus (coverage of the target / coverage of held-out training images): the larger the shift, the larger the weight.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from eyeshot.sweep import SweepResult, Trial
 RANKED: Role = "ranked"
 REGULARISER: Role = "regulariser"
 COVERAGES = ("coverage_gain", "post_training_coverage")
-"""Parts that are shares of the target images; the first is a distance where distances rank."""
+"""Parts that are shares of the target images; `coverage_gain` is a distance if distances rank."""
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
 Array = NDArray[np.float64]
@@ -36,13 +36,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """One part for K candidates: gains over clean, 0 being clean itself; larger is better.
+    """One part for K candidates: gains over clean images, so clean itself is 0; larger is better.
 
     Attributes:
-        values: float64 (K,), NaN where it was not measured.
-        over_halves: float64 (B, K), the same on half-samples, paired; NaN where it was not measured.
-        resolution: the smallest difference that the part can show: that of a single image.
-        is_share: whether it is a share of images, to be compared with other shares as it is.
+        values: float64 (K,), NaN if not measured.
+        over_halves: float64 (B, K), the same on half-samples, paired; NaN if not measured.
+        resolution: the smallest difference that the part can show: the effect of a single image.
+        is_share: whether the part is a share of images, which can be compared with other shares directly.
     """
 
     values: Array
@@ -55,7 +55,7 @@ class Gains:
         return Gains(self.values[chosen], self.over_halves[:, chosen], self.resolution, self.is_share)
 
     def of(self, number: int) -> tuple[float, tuple[float, float]]:
-        """The gain of a candidate, with its 95 % interval, which for shares stays within -1 and 1."""
+        """The gain of a candidate with its 95 % interval, which is limited to -1 to 1 for shares."""
         value = float(self.values[number])
         low, high = half_sample_interval(value, self.over_halves[:, number])
         return value, (max(low, -1.0), min(high, 1.0)) if self.is_share else (low, high)
@@ -63,17 +63,17 @@ class Gains:
 
 @dataclass(frozen=True, eq=False)
 class Scoreboard:
-    """What the combined score is made of, the same before, between and after the rungs.
+    """Everything that the combined score is made of; it is the same before, between and after the rungs.
 
     Attributes:
-        measured: by name.
-        by_distance: whether distance stands in the place of the coverage gain.
-        weight: of coverage, the larger of before and after training; validation has the rest.
-        weight_words: where it comes from.
-        probe: on clean images.
-        clean_loss: float64 (n_val,), of that probe; None without a probe stage.
-        sample_losses: the same for probes on clean images and samples, by name; empty without a probe stage.
-        val_halves: bool (B, n_val)
+        measured: the scores of each candidate, by name.
+        by_distance: whether distance replaces the coverage gain.
+        weight: weight of coverage (the larger of before and after training); validation has the rest.
+        weight_words: the reason for the weight, in words.
+        probe: linear probe on clean images.
+        clean_loss: float64 (n_val,), log loss of that probe; None without a probe stage.
+        sample_losses: log loss of the probes on clean images and samples, by name; empty without a probe stage.
+        val_halves: bool (B, n_val), the half-samples of the validation images.
     """
 
     measured: Mapping[str, AugmentationScores]
@@ -86,7 +86,7 @@ class Scoreboard:
     val_halves: NDArray[np.bool_]
 
     def run_gains(self, names: Sequence[str], runs: Mapping[str, Trial]) -> dict[str, Gains]:
-        """Gains of short runs, or of probes where the network was not trained; see `gains_of_runs`."""
+        """Gains of short runs, or of probes if the network was not trained; see `gains_of_runs`."""
         return gains_of_runs(
             [runs.get(name) for name in names],
             [self.sample_losses.get(name) for name in names],
@@ -114,10 +114,10 @@ class Scoreboard:
     def combine(self, role: str, parts: Mapping[str, Gains]) -> tuple[Array, Array, list[Array]]:
         """The combined score of the candidates of a role; see `combine`.
 
-        Coverage before and after training are shares of the same images, so their sum would count images twice: the
-        larger of the two counts. The first misses augmentations that help indirectly, the second what so few steps
-        have not taught yet. Likewise a network fine-tuned for a few steps can score below its own linear probe, so of
-        the two validations the larger counts.
+        Coverage before and after training are shares of the same images, so their sum would count images twice, and
+        the larger of the two is used. Coverage before training misses augmentations that help indirectly; coverage
+        after training misses what so few steps cannot teach. A network fine-tuned for a few steps can also score below
+        its own linear probe, so the larger of the two validations is used as well.
         """
         validation = validations(parts)
         if role == REGULARISER:
@@ -127,7 +127,7 @@ class Scoreboard:
         )
 
     def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
-        """The candidates of a role, first to last."""
+        """The candidates of a role, best first."""
         if not names:
             return []
         combined, _, _ = self.combine(role, self.parts(role, names, self.run_gains(names, runs)))
@@ -148,12 +148,12 @@ def make_scoreboard(
 
     Args:
         measured: all candidates.
-        probe: on clean images.
+        probe: linear probe on clean images.
         ranked_by: what `score` is.
-        shift: where the weight comes from.
-        target_is_validation: no shift by construction.
-        probe_stage: whether probes on frozen features are a first stage of the runs, as for pretrained weights.
-        seed: of the half-samples.
+        shift: the shift that gives the weight.
+        target_is_validation: whether the target is the validation images, so that there is no shift by construction.
+        probe_stage: whether probes on frozen features are the first stage of the runs, as for pretrained weights.
+        seed: seed of the half-samples.
     """
     weight, why = shift_weight(shift, target_is_validation=target_is_validation)
     labels = probe.held_out_labels
@@ -175,22 +175,22 @@ def make_scoreboard(
 def rank_combined(
     candidates: Sequence[Candidate], board: Scoreboard, short: SweepResult
 ) -> tuple[list[Candidate], Order]:
-    """Candidates with their short runs, parts and ranks by the combined score; roles stay."""
+    """Candidates with their short runs, parts and ranks by the combined score; roles do not change."""
     updated: dict[str, Candidate] = {}
     order = _order([], {}, None, board)
     clean_group = next((candidate.group for candidate in candidates if candidate.name == CLEAN), None)
     for role in (RANKED, REGULARISER):
-        everyone = [candidate for candidate in candidates if candidate.role == role]
-        if not everyone:
+        of_role = [candidate for candidate in candidates if candidate.role == role]
+        if not of_role:
             continue
-        names = [candidate.name for candidate in everyone]
+        names = [candidate.name for candidate in of_role]
         run_gains = board.run_gains(names, short.trials)
-        for number, candidate in enumerate(everyone):
+        for number, candidate in enumerate(of_role):
             run = _short_run(candidate.name, number, run_gains, board, short)
             reasons = [*candidate.reasons, *recommendation.run_reasons(run)]
             updated[candidate.name] = candidate.model_copy(update={"run": run, "reasons": reasons})
         parts = board.parts(role, names, run_gains)
-        # A candidate of which no part is known has no rank.
+        # A candidate without any measured part has no rank.
         known: NDArray[np.bool_] = np.any([np.isfinite(part.values) for part in parts.values()], axis=0)
         if not known.any():
             continue
@@ -238,7 +238,7 @@ def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | No
     by_coverage = by_validation = np.empty(0)
     if terms is not None:
         by_coverage = terms[0]
-        # Without a run there is no place in this order: 0 would be one.
+        # A candidate without a run has no place in this order, and the value 0 would be a place.
         measured = [np.isfinite(parts[name].values) for name in validations(parts)]
         by_validation = np.where(np.any(measured, axis=0), terms[1], np.nan)
     alike = agreement(by_coverage, by_validation)
@@ -257,7 +257,7 @@ def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | No
 def _short_run(
     name: str, number: int, gains: Mapping[str, Gains], board: Scoreboard, short: SweepResult
 ) -> ShortRun | None:
-    """The record of a candidate, whose gains stand in column `number`."""
+    """The record of a candidate, whose gains are in column `number`."""
     run = short.trials.get(name)
     ended = None if run is None else run.ended
     if run is not None and run.evaluations:
@@ -320,22 +320,22 @@ def gains_of_runs(
     val_halves: NDArray[np.bool_],
     targets: int,
 ) -> dict[str, Gains]:
-    """Gains over clean images after as many steps from the same seeds.
+    """Gains over clean images after the same number of steps from the same seeds.
 
-    Each half-sample holds a half of the validation images and of the seeds, so that what another order of images
-    would have brought is in the interval too; with one seed it is not.
+    Each half-sample holds half of the validation images and of the seeds, so the interval includes the effect of
+    another order of images. With a single seed it does not.
 
     Args:
-        runs: K, None or without evaluations where the network was not trained.
+        runs: K runs, None or without evaluations if the network was not trained.
         sample_losses: K float64 (n_val,), log loss of a probe on clean images and samples; None without a probe stage.
-        clean_loss: float64 (n_val,), of a probe on clean images; None where there is no probe stage.
-        val_halves: bool (B, n_val)
+        clean_loss: float64 (n_val,), log loss of a probe on clean images; None without a probe stage.
+        val_halves: bool (B, n_val), the half-samples of the validation images.
         targets: M, number of target images.
 
     Returns:
         `probe_validation` and `validation` (mean probability of the right class of validation images, by a probe on
-        frozen features and by the trained network), `log_loss` (in nats, of the network or, where it was not trained,
-        of the probe; shown only), `post_training_coverage` (share of the target), `half_masked` (accuracy).
+        frozen features and by the trained network), `log_loss` (in nats, of the network, or of the probe if the network
+        was not trained; only shown), `post_training_coverage` (share of the target), `half_masked` (accuracy).
     """
     count, halves = len(runs), len(val_halves)
     tables = {
@@ -375,25 +375,25 @@ def gains_of_runs(
             values,
             over_halves,
             target if name == "post_training_coverage" else image,
-            is_share=name != "log_loss",  # its resolution is one nat in one image
+            is_share=name != "log_loss",  # the resolution of log loss is one nat in one image
         )
         for name, (values, over_halves) in tables.items()
     }
 
 
 def seed_of_halves(seeds: int, halves: int) -> NDArray[np.int64]:
-    """Which seed each half-sample reads: by turns."""
+    """The seed that each half-sample reads, in turn."""
     return np.arange(halves) % seeds
 
 
 def _image_gain(gains: Array, halves: NDArray[np.bool_]) -> tuple[float, Array]:
-    """Mean over seeds and images of gains (S, n), and over each half's images from its seed."""
+    """Mean over seeds and images of gains (S, n), and the mean over each half's images from its seed."""
     by_seed = gains @ halves.T.astype(np.float64) / halves.sum(axis=1)
     return float(gains.mean()), by_seed[seed_of_halves(len(gains), len(halves)), np.arange(len(halves))]
 
 
 def without_single_images(parts: Mapping[str, Gains]) -> dict[str, Gains]:
-    """The parts with no gain of coverage where fewer than two target images make it; losses stay."""
+    """The parts, with coverage gains of fewer than two target images set to none; losses stay as they are."""
 
     def counted(gains: Gains, targets: int) -> Gains:
         few = (gains.values > 0) & (gains.values < least_gain(targets) - 1e-12)
@@ -408,16 +408,16 @@ def without_single_images(parts: Mapping[str, Gains]) -> dict[str, Gains]:
 
 
 def validations(parts: Mapping[str, Gains]) -> list[str]:
-    """Parts of which the larger counts as validation."""
+    """The parts whose maximum is used as validation."""
     return [name for name in ("probe_validation", "validation") if name in parts]
 
 
 def robust_spread(values: Array, errors: Array, resolution: float) -> float:
-    """Median absolute deviation times 1.4826, at least the median standard error and what one image makes.
+    """Median absolute deviation times 1.4826, at least the median standard error and the effect of one image.
 
-    Half of the candidates do next to nothing, so the spread is that of the crowd and a clear gain is many spreads.
-    A standard deviation grows with the clear gain itself, and ranks throw its size away: both let a crowd of small
-    differences in another part outvote it. Where most gains are exactly 0 the noise is the unit.
+    About half of the candidates have almost no effect, so this spread describes them, and a clear gain is many spreads
+    wide. A standard deviation would grow with the clear gain itself, and ranks would discard its size; with either,
+    many small differences in another part would outvote the clear gain. If most gains are 0, the noise is the unit.
     """
     known = values[np.isfinite(values)]
     if not len(known):
@@ -428,10 +428,10 @@ def robust_spread(values: Array, errors: Array, resolution: float) -> float:
 
 
 def mad_units(parts: Mapping[str, Gains]) -> dict[str, float]:
-    """The MAD unit of each part: its robust spread, and for shares of images the widest of them all.
+    """The MAD unit of each part: its robust spread; all parts that are shares of images have the widest unit of them.
 
-    A part in which all candidates are nearly alike, such as validation where nearly all is right, would else be blown
-    up until its noise outvotes a gain of twenty points in another.
+    Otherwise a part in which all candidates are nearly equal, such as validation when nearly all answers are right,
+    would be magnified until its noise outvotes a gain of twenty points in another part.
     """
     spreads = {}
     for name, part in parts.items():
@@ -444,54 +444,54 @@ def mad_units(parts: Mapping[str, Gains]) -> dict[str, float]:
 def combine(
     parts: Mapping[str, Gains], terms: Sequence[tuple[float, Sequence[str]]]
 ) -> tuple[Array, Array, list[Array]]:
-    """Weighted sum of terms, each the largest of the standardised gains of its parts.
+    """Weighted sum of terms; each term is the largest of the standardised gains of its parts.
 
     Args:
         parts: gains of the same K candidates.
-        terms: weight and names of parts. Of parts that were not measured the others count; without any, it is clean's.
+        terms: weight and names of parts. Unmeasured parts are ignored; a term without any measured part is 0.
 
     Returns:
-        float64 (K,) combined; (B, K) on half-samples; the terms (K,) without their weights, in the order given.
+        float64 (K,) combined; (B, K) on half-samples; the terms (K,) without their weights, in the given order.
     """
     units = mad_units(parts)
     count, halves = next(iter(parts.values())).over_halves.shape[::-1]
-    everyone = np.arange(count)
+    positions = np.arange(count)
     combined, over_halves, values_of_terms = np.zeros(count), np.zeros((halves, count)), []
     for weight, names in terms:
         values = np.stack([parts[name].values / units[name] for name in names])
-        # Which part speaks for a candidate is settled on all images, so that its interval is that of this part.
+        # The part that represents a candidate is chosen on all images, so the interval is the interval of that part.
         chosen = np.nan_to_num(values, nan=-np.inf).argmax(axis=0)
         over = np.stack([parts[name].over_halves / units[name] for name in names])
-        values_of_terms.append(np.nan_to_num(values[chosen, everyone]))
+        values_of_terms.append(np.nan_to_num(values[chosen, positions]))
         combined = combined + weight * values_of_terms[-1]
-        over_halves = over_halves + weight * np.nan_to_num(over[chosen, :, everyone].T)
+        over_halves = over_halves + weight * np.nan_to_num(over[chosen, :, positions].T)
     return combined, over_halves, values_of_terms
 
 
 def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
     """Weight of coverage against validation in the combined score, with the reason."""
     if target_is_validation:
-        return 0.0, "The target is the validation images themselves, so validation of the short runs ranks alone."
+        return 0.0, "The target is the validation images themselves, so only validation of the short runs ranks."
     if shift.weight is None:
         return UNKNOWN_WEIGHT, (
-            "Even held-out training images are not covered, so the shift is unknown: coverage and validation count the "
+            "Not even held-out training images are covered, so the shift is unknown: coverage and validation count the "
             "same."
         )
     counts = f"coverage counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
-            f"Clean training covers, whatever the labels, {percent(shift.target_coverage)} of the target and "
+            f"Clean training covers, ignoring labels, {percent(shift.target_coverage)} of the target and "
             f"{percent(shift.held_out_coverage)} of held-out training images, whose neighbours hardly ever agree on a "
             f"class: {counts}"
         )
     return shift.weight, (
         f"Clean training covers {percent(shift.target_consistent)} of the target with consistent labels, and "
-        f"{percent(shift.held_out_consistent)} of as many held-out training images likewise: {counts}"
+        f"{percent(shift.held_out_consistent)} of as many held-out training images: {counts}"
     )
 
 
 def ranks(values: Array) -> list[int | None]:
-    """Rank of each value, 1 is the largest, equal ones share the better rank; None where it is NaN."""
+    """Rank of each value: 1 is the largest; equal values share the better rank; None for NaN."""
     places = np.full(len(values), 0)
     known = np.isfinite(values)
     places[known] = rankdata(-values[known], method="min")
@@ -499,12 +499,12 @@ def ranks(values: Array) -> list[int | None]:
 
 
 def order_by(names: Sequence[str], values: Array) -> list[str]:
-    """Names from the largest value to the least; NaN last."""
+    """Names from the largest value to the smallest; NaN last."""
     return [names[number] for number in np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")]
 
 
 def agreement(first: Array, second: Array) -> float | None:
-    """Spearman correlation of two parts; None where one of them does not vary."""
+    """Spearman correlation of two parts; None if one of them does not vary."""
     known = np.isfinite(first) & np.isfinite(second)
     first, second = first[known], second[known]
     return None if len(first) < 3 else spearman(first, second)

@@ -32,15 +32,15 @@ IDENTITY = "no-op"
 
 @dataclass(eq=False)
 class EvalContext:
-    """All that candidates are measured with: the same for every one of them.
+    """What candidates are measured with; it is the same for all of them.
 
     Attributes:
         bank: features of clean images and augmented samples, by content.
-        space: where distances are measured.
+        space: the space in which distances are measured.
         data: the decoded images.
         target: the points to be covered.
         probe: linear probe on clean images; `probe.sources` are the sources in the reference space.
-        seed: of the samples.
+        seed: seed of the samples.
         samples_per_image: augmented samples of each source image.
         before: the pipeline before every candidate and before the identity control; empty or one step.
         score_s: seconds spent on scores so far.
@@ -59,16 +59,16 @@ class EvalContext:
 
     @cached_property
     def held_out_covered(self) -> NDArray[np.bool_]:
-        """bool (n_val,), which held-out images clean training covers."""
+        """bool (n_val,), the held-out images that clean training covers."""
         return measure_coverage(make_target(self.probe.held_out), self.probe.sources[:, None], self.labels).covered
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """int64 (n,), of the sources."""
+        """int64 (n,), class of each source."""
         return self.data.sources.labels
 
     def identity_coverage(self, samples: int) -> CoverageScores:
-        """Coverage by the identity control with so many samples per image: what more samples bring by chance alone."""
+        """Coverage by the identity control with this many samples per image: what more samples gain by chance."""
         if samples not in self._identity:
             points, present, _ = self.source_samples(augmentation(IDENTITY), samples)
             self._identity[samples] = self.coverage_of(points, present)
@@ -80,8 +80,8 @@ class EvalContext:
         """Augmented samples of the n sources.
 
         Returns:
-            float32 (n, V, d) in the reference space; bool (n, V), which succeeded; float32 (n, V, C) label shares
-            where the candidate mixes labels, else None.
+            float32 (n, V, d) in the reference space; bool (n, V), the samples that succeeded; float32 (n, V, C) label
+            shares if the candidate mixes labels, otherwise None.
         """
         sources, count = self.data.sources, len(self.data.sources)
         points, present, soft = [], [], []
@@ -100,7 +100,7 @@ class EvalContext:
         )
 
     def coverage_of(self, points: NDArray[np.float32], present: NDArray[np.bool_]) -> CoverageScores:
-        """Coverage by the clean sources and samples of them: `points` (n, V, d), of which `present` (n, V) count."""
+        """Coverage by the clean sources and their samples: `points` (n, V, d), of which `present` (n, V) count."""
         begin = time.perf_counter()
         cloud = np.concatenate([self.probe.sources[:, None], points], axis=1)
         everywhere = np.concatenate([np.ones((len(points), 1), bool), present], axis=1)
@@ -112,10 +112,10 @@ class EvalContext:
 def trained_backbone(
     plan: Plan, data: Data, progress: Progress, command: str
 ) -> tuple[Backbone, Head | None, TrainResult | None, list[str]]:
-    """The backbone with trained weights: its own, or those of a baseline trained in place.
+    """The backbone with trained weights: its own, or the weights of a baseline that is trained here.
 
     Returns:
-        the backbone; the baseline's head, result and notes, if there is one.
+        the backbone; the baseline's head, result and notes if a baseline was trained.
     """
     if data.baseline is None:
         return plan.backbone, None, None, []
@@ -144,10 +144,10 @@ def trained_backbone(
 
 
 def without_repeats(data: Data) -> tuple[Data, list[str]]:
-    """Each picture counts once in the target: its duplicates make neighbour balls of radius 0, which nothing covers.
+    """Count each picture once in the target: duplicates make neighbour balls of radius 0, which nothing can cover.
 
     Returns:
-        the data, and a note where images were left out.
+        the data, and a note if images were left out.
 
     Raises:
         InputError: too few different pictures are left for neighbour balls in half-samples.
@@ -172,7 +172,7 @@ def without_repeats(data: Data) -> tuple[Data, list[str]]:
 def make_context(
     plan: Plan, data: Data, bank: FeatureBank, baseline_head: Head | None, progress: Progress
 ) -> EvalContext:
-    """Clean features, the reference space, the target's balls and the probe on clean images.
+    """Clean features, the reference space, the neighbour balls of the target, and the probe on clean images.
 
     Raises:
         ModelError: the model gives the same features for all images.
@@ -184,7 +184,7 @@ def make_context(
 
     sources = clean(data.sources, "training images")
     if plan.settings.budget_s:
-        clean(data.more, "training images")  # into the bank: short runs start from a head on them
+        clean(data.more, "training images")  # fills the bank: short runs start from a head on these features
     target = clean(data.target, "target images")
     val = clean(data.val, "held-out images")
     space = fit_reference_space(sources, target, seed=seed)

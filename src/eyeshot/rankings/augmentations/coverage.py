@@ -1,9 +1,9 @@
 """Does a cloud cover the target? The space that all clouds share; coverage, density, distance, and label consistency.
 
-Coverage and density are those of Naeem et al., "Reliable fidelity and diversity metrics for generative models",
-ICML 2020, section 3, with the target in the place of the real images. The cloud of a candidate is what training
-sees: clean images and several augmented samples of each. Of each source image only the sample nearest to a target
-point counts, so that a point's neighbours are different images.
+Coverage and density are defined by Naeem et al., "Reliable fidelity and diversity metrics for generative models",
+ICML 2020, section 3, with the target in place of the real images. The cloud of a candidate is what training sees: clean
+images and several augmented samples of each. Of each source image only the sample nearest to a target point counts, so
+that the neighbours of a point are different images.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEIGHBOURS = 5
 AGREEING = 4
 DIMENSIONS = 64
 SAME_FEATURES = 1e-12
-"""Share of the mean square of the features that their variance must exceed: below it they are rounding errors."""
+"""Share of the mean square of the features that their variance must exceed; a smaller variance is rounding error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,8 @@ class ReferenceSpace:
     Attributes:
         centre: float64 (D,)
         directions: float64 (D, d), principal directions divided by their shrunk standard deviations.
-        scales: float32 (d,), those standard deviations: times them, whitening is undone.
-        shrinkage: share of the mean variance mixed into every variance, 0-1.
+        scales: float32 (d,), those standard deviations; multiplying by them undoes the whitening.
+        shrinkage: share of the mean variance that is mixed into every variance, 0-1.
     """
 
     centre: NDArray[np.float64]
@@ -55,17 +55,17 @@ def fit_reference_space(
     seed: int,
     dimensions: int = DIMENSIONS,
 ) -> ReferenceSpace:
-    """Fit on equal numbers of clean training and target images, never on augmented ones.
+    """Fit on equal numbers of clean training and target images, never on augmented images.
 
     The shrinkage is that of Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
-    matrices", J. Multivariate Analysis 88 (2004): without it, directions of almost no variance would be blown up
-    by the whitening. Costs O(n D min(n, D)).
+    matrices", J. Multivariate Analysis 88 (2004). Without it the whitening would magnify directions of almost no
+    variance. Costs O(n D min(n, D)).
 
     Args:
         train: (n, D) features of clean training images.
         target: (M, D) features of the target.
-        seed: chooses which images make the numbers equal.
-        dimensions: d, at most; fewer where there are fewer images or features.
+        seed: seed of the choice of images that makes the numbers equal.
+        dimensions: at most d dimensions; fewer if there are fewer images or features.
 
     Raises:
         ModelError: the features are the same for all images.
@@ -83,7 +83,7 @@ def fit_reference_space(
     rows = rows - centre
     if float(np.square(rows).mean()) <= SAME_FEATURES * mean_square:
         raise ModelError(
-            f"This model gives the same features for all {len(rows)} images, so it cannot tell anything apart and "
+            f"This model gives the same features for all {len(rows)} images, so it cannot tell images apart, and "
             "nothing can be ranked with it. Check its weights and the preprocessing (--mean, --std, --size), or choose "
             "another model with --model."
         )
@@ -94,7 +94,7 @@ def fit_reference_space(
     kept = min(dimensions, int((variances > 1e-12 * max(variances[0], 1e-30)).sum()))
     shrunk = (1 - shrinkage) * variances[:kept] + shrinkage * mean_variance
     chosen = directions[:kept]
-    # A singular vector's sign is arbitrary: the largest entry is made positive, so that maps repeat.
+    # The sign of a singular vector is arbitrary. The largest entry is made positive, so that maps are reproducible.
     signs = np.sign(chosen[np.arange(kept), np.abs(chosen).argmax(axis=1)])
     scales = np.sqrt(shrunk)
     return ReferenceSpace(centre, (chosen * signs[:, None]).T / scales, scales.astype(np.float32), shrinkage)
@@ -107,8 +107,8 @@ class Target:
     Attributes:
         points: float32 (M, d) in the reference space.
         radii: float32 (M,), distance to the k-th neighbour within the target.
-        halves: the half-samples; None where no intervals are wanted.
-        half_radii: float32 (B, M), the same within each half.
+        halves: the half-samples; None without intervals.
+        half_radii: float32 (B, M), the radii within each half.
     """
 
     points: NDArray[np.float32]
@@ -122,11 +122,11 @@ class CoverageScores:
     """How a cloud covers the target.
 
     Attributes:
-        covered: bool (M,), the point's ball holds an image of the cloud.
-        agreed_class: int64 (M,), the class on which the nearest images agree; -1 where they do not.
-        distance: float32 (M,), to the nearest image, in units of the point's radius.
-        density: how many balls hold an image, on average, divided by k.
-        half_coverage, half_consistent, half_distance: (B,) the three on the halves; empty without halves.
+        covered: bool (M,), whether the point's ball holds an image of the cloud.
+        agreed_class: int64 (M,), the class on which the nearest images agree; -1 if they do not.
+        distance: float32 (M,), distance to the nearest image, in units of the point's radius.
+        density: mean number of balls that hold an image, divided by k.
+        half_coverage, half_consistent, half_distance: (B,), the three scores on the halves; empty without halves.
     """
 
     covered: NDArray[np.bool_]
@@ -139,7 +139,7 @@ class CoverageScores:
 
     @property
     def consistent(self) -> NDArray[np.bool_]:
-        """bool (M,), covered, and the nearest images agree on one class."""
+        """bool (M,), whether a point is covered and its nearest images agree on one class."""
         return self.covered & (self.agreed_class >= 0)
 
     @property
@@ -149,7 +149,7 @@ class CoverageScores:
 
     @property
     def consistent_coverage(self) -> float:
-        """Share of target points that are covered by neighbours that agree."""
+        """Share of target points that are covered and whose neighbours agree."""
         return float(self.consistent.mean())
 
     @property
@@ -161,7 +161,7 @@ class CoverageScores:
 def make_target(
     points: NDArray[np.float32], *, halves: HalfSamples | None = None, neighbours: int = NEIGHBOURS
 ) -> Target:
-    """Measure the balls of the target; O(M² d) time, O(M) memory."""
+    """Measure the neighbour balls of the target; O(M² d) time, O(M) memory."""
     half_radii = None if halves is None else radii_in_halves(points, neighbours, halves.target)
     return Target(points, radii(points, neighbours), halves, half_radii)
 
@@ -175,14 +175,14 @@ def measure_coverage(
     halves: HalfSamples | None = None,
     neighbours: int = NEIGHBOURS,
 ) -> CoverageScores:
-    """Measure one cloud.
+    """Measure a cloud.
 
     Args:
         target: the points to be covered.
-        clouds: float32 (n, L, d): the L images that training sees of each of n sources, the clean one first.
+        clouds: float32 (n, L, d): of each of n sources the L images that training sees, the clean image first.
         labels: int64 (n,), class of each source.
         present: bool (n, L), False for samples left out; the clean image must be present.
-        halves: in the place of the target's own, where the cloud has more sources.
+        halves: used instead of the target's own half-samples if the cloud has more sources.
         neighbours: k of the density.
 
     Time O(M · n · L · d) plus O(B · M) for the halves; memory 48 MiB beyond the arguments.
@@ -230,7 +230,7 @@ def measure_coverage(
 
 
 def _agreed(classes: Tensor) -> Tensor:
-    """The class that at least 4 of the 5 neighbours (..., 5) share, else -1."""
+    """The class that at least 4 of the 5 neighbours (..., 5) share, otherwise -1."""
     ordered = classes.sort(dim=-1).values
     width = ordered.shape[-1]
     needed = min(AGREEING, width)

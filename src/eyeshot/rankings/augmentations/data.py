@@ -1,4 +1,4 @@
-"""The images of a ranking: which train the baseline, which are sources, held out, target, generated."""
+"""The images of a ranking: baseline training, sources, held-out, target and generated images."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.settings import RankingSettings
 
 LEAST_IMAGES = 2 * (NEIGHBOURS + 1)
-"""Of each kind: neighbour balls are drawn in each half of a half-sample."""
+"""Images of each kind that a ranking needs: neighbour balls are measured in each half of a half-sample."""
 BASELINE_IMAGES = 20_000
 MOST_TRAINING = 4
-"""Sources and further training images together, in multiples of the sources: what short runs train on. All images of a
-large folder would have to be decoded and passed through the model before the first step, and a run of a few minutes
-sees no more."""
+"""Sources and further training images together, in multiples of the sources: what short runs train on. Otherwise all
+images of a large folder would have to be decoded and passed through the model before the first step, and a run of a few
+minutes never uses more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class Tables:
 
     Attributes:
         dataset: all images in their roles.
-        val, target: image tables; `target` is `val` where there are no test images.
+        val, target: image tables; `target` is `val` if there are no test images.
         baseline: rows of the dataset's images that train the baseline; empty for a pretrained model.
-        sources: rows of its images that augmented samples are made of.
-        more: further rows of its images that short runs train on, beside the sources.
-        generated: made images, or None.
-        notes: of the dataset, and what was left out.
+        sources: rows of the images that augmented samples are made of.
+        more: rows of further images that short runs train on, in addition to the sources.
+        generated: generated images, or None.
+        notes: notes of the dataset, and what was left out.
     """
 
     dataset: Dataset
@@ -83,27 +83,27 @@ class Tables:
 
     @property
     def train(self) -> ImageTable:
-        """The table that the rows are positions in."""
+        """The table that the rows refer to."""
         return self.dataset.images
 
     @property
     def target_is_validation(self) -> bool:
-        """There are no test images."""
+        """Whether there are no test images."""
         return self.dataset.test is None
 
     @property
     def n_train(self) -> int:
-        """How many images may train."""
+        """Number of images that may train."""
         return len(self.dataset.train_rows)
 
     @property
     def n_val(self) -> int:
-        """How many images validate."""
+        """Number of images that validate."""
         return len(self.dataset.val_rows)
 
     @property
     def n_target(self) -> int:
-        """How many images are to be covered."""
+        """Number of images to be covered."""
         return self.n_val if self.dataset.test is None else len(self.dataset.test)
 
 
@@ -112,14 +112,14 @@ class Data:
     """The decoded parts of a run.
 
     Attributes:
-        classes: C names.
-        baseline: what the baseline trains on; None for a pretrained model.
-        sources: what augmented samples are made of.
-        more: further clean training images, that short runs train on.
-        val, target, generated: held-out, to be covered, made.
+        classes: names of the C classes.
+        baseline: images that the baseline trains on; None for a pretrained model.
+        sources: images that augmented samples are made of.
+        more: further clean training images that short runs train on.
+        val, target, generated: held-out images, images to be covered, and generated images.
         skipped: (path, reason) of files that were left out.
         notes: sentences to print.
-        repeated: which target images are in training too, in words; empty where none is.
+        repeated: which target images are also training images, in words; empty if there are none.
     """
 
     classes: list[str]
@@ -135,7 +135,7 @@ class Data:
 
 
 def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -> Tables:
-    """Choose the images of a ranking among those that train, those that validate and those to be covered.
+    """Choose the images of a ranking among the training images, the validation images and the images to be covered.
 
     Raises:
         InputError: no generated image can be used.
@@ -157,7 +157,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
             few = sample_rows(images.take(baseline), BASELINE_IMAGES, seed=seed)
             notes.append(f"The baseline trains on {BASELINE_IMAGES} of its {len(baseline)} images.")
             baseline = baseline[few]
-    # Never more sources than target images: coverage would saturate and tell no candidates apart.
+    # Never more sources than target images: coverage would saturate, and candidates could not be told apart.
     count = min(settings.max_images, len(chosen_target), len(source_rows))
     sources = source_rows[sample_rows(images.take(source_rows), count, seed=seed)]
     rest = np.setdiff1d(source_rows, sources)
@@ -168,7 +168,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
         generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
         generated = generated.with_classes(dataset.classes)
         generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=seed))
-    # Half-samples and the order of training go by position, and a file's new name must not move its image.
+    # Half-samples and the order of training depend on positions, and renaming a file must not move its image.
     order = np.argsort(np.argsort(np.array(images.contents), kind="stable"))
     sources, more, baseline = (rows[np.argsort(order[rows])] for rows in (sources, more, baseline))
     return Tables(
@@ -195,7 +195,7 @@ def decode_tables(
     cache: Path,
     progress: Progress = SILENT,
 ) -> Data:
-    """Decode what the run needs, once.
+    """Decode the images that the run needs, once.
 
     Raises:
         InputError: too few images can be decoded.
@@ -224,7 +224,7 @@ def decode_tables(
             target, [part for part in (sources, more, baseline) if part is not None]
         )
         if repeated:
-            progress(0, 0, repeated.split(" (")[0])  # said now, in short: the rest of the run takes long
+            progress(0, 0, repeated.split(" (")[0])  # shown now, shortened: the rest of the run takes long
     _enough(sources, val, target)
     return Data(
         list(tables.train.classes),
@@ -241,9 +241,9 @@ def decode_tables(
 
 
 def _without_training_images(target: Part, training: Sequence[Part]) -> tuple[Part, str]:
-    """The target without images that are also in training, which are covered whatever is done, and which those are.
+    """The target without images that are also training images, which every candidate covers, and a sentence about them.
 
-    Where too few would be left for a ranking, all stay.
+    If too few images would be left for a ranking, all of them stay.
     """
     duplicate_of = _duplicates_in(target, training)
     if not duplicate_of:
@@ -254,15 +254,15 @@ def _without_training_images(target: Part, training: Sequence[Part]) -> tuple[Pa
     words = (
         f"{len(duplicate_of)} of {len(target)} target images "
         f"{plural(len(duplicate_of), 'is a duplicate', 'are duplicates')} (also flipped or turned) of training images "
-        f"that are used here, as {target.ids[row]} of {other}: covered whatever is done, so "
-        f"{'left out of all scores' if enough else 'the scores say little, and too few other images are left'}. "
+        f"that are used here, as {target.ids[row]} of {other}: every candidate covers them, so "
+        f"{'they are left out of all scores' if enough else 'scores say little, and too few other images are left'}. "
         "See eyeshot audit."
     )
     return target.take(rest) if enough else target, words
 
 
 def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
-    """Rows of `part` whose pixels, flipped or turned or not, are in the others, with the id of one such image."""
+    """Rows of `part` whose pixels are in the others, also flipped or turned, with the id of one such image."""
     pixels = np.concatenate([np.asarray(images.pool.images) for images in (part, *others)])
     keys = [key for images in (part, *others) for key in images.pool.keys]
     used = ImageTable(pl.DataFrame({"content": keys}))

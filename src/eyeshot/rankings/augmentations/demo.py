@@ -1,4 +1,4 @@
-"""`demo()`: the ranking on digits whose shift is known, and where the augmentations that undo it came."""
+"""`demo()`: the ranking on digits with a known shift, and the ranks of the augmentations that undo this shift."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MODEL = "test_resnet.r160_in1k"
 VAL_SHARE = 0.3
 SCRATCH_TIME_S = 75.0
 PLANTED = {"inverted": "invert", "with thicker strokes": "dilation", "turned by up to 30°": "rotate-15"}
-"""What was done to a third of the target each, and the augmentation of that name."""
+"""What was done to each third of the target, and the augmentation that does the same."""
 NOT_PLANTED = ("mirror", "half-turns")
 
 
 class DemoData(NamedTuple):
-    """Where the digits of a demo lie."""
+    """Folders of the digits of a demo."""
 
     train: Path
     test: Path
@@ -37,10 +37,10 @@ def demo(
     """Rank augmentations on handwritten digits: a third of the target is inverted, a third thicker, a third turned.
 
     Args:
-        out: folder for the digits; eyeshot-out/demo where not given.
-        seed: which digits are training, and of all other random choices.
+        out: folder for the digits; None: eyeshot-out/demo.
+        seed: seed of the choice of training digits and of all other random choices.
         budget_s: seconds for short trainings after the ranking by coverage; 0 for none.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the report.
 
     Raises:
@@ -76,7 +76,7 @@ def demo_settings(test: Path, seed: int, *, budget_s: float = 0.0) -> dict[str, 
 
 
 def planted_lines(report: RankingReport) -> list[str]:
-    """Where the augmentations that undo the planted shifts came, and two that undo none, in sentences with figures."""
+    """The ranks of the augmentations that undo the planted shifts, and of two that undo none, in sentences."""
     ranked = [candidate.name for candidate in report.of("ranked")]
     lines = []
     for shift, name in PLANTED.items():
@@ -91,5 +91,5 @@ def _came(candidate: Candidate, ranked: list[str]) -> str:
     if candidate.name not in ranked:
         return f"is label-breaking here ({gain})"
     low = candidate.interval[0] if candidate.interval else 0.0
-    sure = "" if low > 0 else ", within noise of none"
+    sure = "" if low > 0 else ", not distinguishable from none"
     return f"is number {ranked.index(candidate.name) + 1} of {len(ranked)} ({gain}{sure})"

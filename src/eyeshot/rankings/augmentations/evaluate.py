@@ -1,5 +1,5 @@
-"""What a trained state says, on validation images, hidden or not, and on the target without its labels; and what it
-costs on this machine to train and evaluate one."""
+"""Evaluates a trained state on validation images (also half-masked) and on the target without its labels, and measures
+what a step of training and an evaluation cost on this machine."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from eyeshot.sweep import Costs, DecisionFile
 from eyeshot.training import State, TrainConfig, TrainingRun, read_images_with, start_state, warm_up_cosine
 
 SHORT_RUNS = "short-runs"
-"""The folder of the cache that holds all short runs, and what steps of them cost."""
+"""Folder of the cache that holds all short runs and the measured costs of their steps."""
 GREY = 128
 LEAST_PROBABILITY = 1e-12
 TEMPERATURES = (0.05, 20.0)
 PROBED_ON_CPU = 16
 QUICK_S = 1.0
-"""A step that takes less is timed with the whole batch."""
+"""Seconds; a step that takes less is timed with the whole batch."""
 SPACE_S = 0.3
-"""Of an evaluation: a reference space and coverage in it, for 600 images of each kind."""
+"""Seconds of an evaluation: a reference space and the coverage in it, for 600 images of each kind."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One trained state, evaluated.
+    """The evaluation of a trained state.
 
     Attributes:
         log_loss: float64 (n_val,), of each validation image, in nats, after temperature scaling.
-        right: bool (n_val,)
-        hidden_right: bool (n_val,), the same images with a half of each grey; empty where it was not asked.
-        coverage: label-consistent coverage of the target by clean training images in the space of this state.
-        half_coverage: float64 (B,), the same on half-samples of both.
-        balance: entropy of the mean prediction on the target over its maximum, 0-1.
+        right: bool (n_val,), whether the prediction is right.
+        hidden_right: bool (n_val,), the same for images with one half grey; empty if not evaluated.
+        coverage: label-consistent coverage of the target by clean training images in the feature space of this state.
+        half_coverage: float64 (B,), the coverage on half-samples of both.
+        balance: entropy of the mean prediction on the target divided by its maximum, 0-1.
         confidence: mean of the largest probability on the target.
     """
 
@@ -58,16 +58,16 @@ class Evaluation:
 
 
 class EvaluationFormat:
-    """Evaluations as bytes of an npz file, as a sweep's store takes them."""
+    """Stores evaluations as npz bytes, as the store of a sweep expects."""
 
     def dumps(self, evaluation: Evaluation) -> bytes:
-        """The bytes of an evaluation."""
+        """An evaluation as bytes."""
         stream = io.BytesIO()
         np.savez(stream, **{field.name: getattr(evaluation, field.name) for field in fields(evaluation)})
         return stream.getvalue()
 
     def loads(self, content: bytes) -> Evaluation:
-        """The evaluation of bytes that `dumps` gave."""
+        """The evaluation in bytes that `dumps` returned."""
         with np.load(io.BytesIO(content)) as stored:
             return Evaluation(
                 stored["log_loss"],
@@ -82,17 +82,17 @@ class EvaluationFormat:
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
-    """What every state is evaluated with: the same images for all of them.
+    """What every state is evaluated with; the images are the same for all states.
 
     Attributes:
         backbone: the architecture.
         sources, source_labels: clean training images, and int64 (n,) their classes.
         target: the images to be covered.
-        val, val_labels: validation images.
-        halves: of target and sources.
+        val, val_labels: validation images, and int64 (n_val,) their classes.
+        halves: half-samples of target and sources.
         class_count: C.
-        device, batch_size: for the forward pass.
-        seed: of the reference spaces.
+        device, batch_size: device and batch size of the forward pass.
+        seed: seed of the reference spaces.
     """
 
     backbone: Backbone
@@ -109,12 +109,12 @@ class Evaluator:
 
 
 def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evaluation:
-    """Three or four forward passes, a new reference space, and coverage in it.
+    """Evaluate a state: three or four forward passes, a new reference space, and coverage in it.
 
     Args:
-        evaluator: with what.
+        evaluator: images and settings.
         state: weights of a classifier.
-        hidden: whether it is evaluated on partly hidden validation images too.
+        hidden: whether to evaluate half-masked validation images too.
 
     Raises:
         ModelError: features or probabilities are not finite.
@@ -149,7 +149,7 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
 
 
 def hide_half(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images uint8 (n, S, S, 3), a half of each grey: left, right, upper and lower by turns."""
+    """Images uint8 (n, S, S, 3) with one half grey: the left, right, upper and lower half in turn."""
     hidden = np.array(images)
     side = images.shape[1]
     first, second = slice(0, side // 2), slice(side // 2, side)
@@ -161,12 +161,12 @@ def hide_half(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def scaled_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Log loss of each image (n,) in nats, its temperature fitted on the other half of the images.
+    """Log loss of each image (n,) in nats; its temperature is fitted on the other half of the images.
 
-    One temperature divides all class scores: Guo et al., "On calibration of modern neural networks", ICML 2017,
-    section 4.2. Without it, a run that is only less sure than another would look worse or better than it is. Of n
-    images that it was fitted on, all right, no more can be said than that one in n + 1 may be wrong: so much of
-    every prediction is spread over all classes, or a single miss would cost without bound.
+    A single temperature divides all class scores: Guo et al., "On calibration of modern neural networks", ICML 2017,
+    section 4.2. Without it, a run that is only less confident than another would look worse or better than it is. If
+    all n images of the fit are right, the data only say that 1 in n + 1 may be wrong; that share of every prediction
+    is spread over all classes, because otherwise a single miss would cost without bound.
 
     Args:
         probabilities: (n, C), rows sum to 1.
@@ -184,7 +184,7 @@ def scaled_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int6
 
 
 def fit_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature of least log loss, 0.05 to 20, for class scores (n, C)."""
+    """The temperature with the smallest log loss, 0.05 to 20, for class scores (n, C)."""
     low, high = np.log(TEMPERATURES)
     minimum = minimize_scalar(
         lambda log: float(_log_loss(scores / np.exp(log), labels).mean()), bounds=(low, high), method="bounded"
@@ -193,7 +193,7 @@ def fit_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> f
 
 
 def balance_of(probabilities: NDArray[np.floating]) -> float:
-    """Entropy of the mean prediction (n, C) over log C: 1 where all classes are predicted alike often."""
+    """Entropy of the mean prediction (n, C) divided by log C: 1 if all classes are predicted equally often."""
     mean = probabilities.mean(axis=0, dtype=np.float64)
     mean = mean[mean > 0]
     return float(-(mean * np.log(mean)).sum() / np.log(probabilities.shape[1]))
@@ -219,19 +219,19 @@ def probe_costs(
     cache: Path,
     progress: Progress = SILENT,
 ) -> tuple[Costs, int]:
-    """What a step and an evaluation take, timed once on a machine; a few seconds.
+    """The time of a step and of an evaluation, measured once on a machine in a few seconds.
 
     Args:
         backbone: the architecture.
-        candidates: those that will be trained with; their augmented samples are timed.
-        base: what goes before each of them.
+        candidates: the candidates that will be trained with; drawing their augmented samples is timed.
+        base: the augmentation before each of them.
         class_count: C.
-        evaluated_images: how many images one evaluation takes.
-        settings: of the runs.
-        device: where they will run.
-        batch_size: images at once in evaluations.
-        cache: where costs are kept, so that the same command plans the same on a busy machine.
-        progress: told that something is timed.
+        evaluated_images: number of images of one evaluation.
+        settings: settings of the runs.
+        device: device of the runs.
+        batch_size: batch size of evaluations.
+        cache: where costs are kept, so that the same command makes the same plan on a busy machine.
+        progress: called when something is timed.
 
     Returns:
         the costs, and the batch size that fits.
@@ -264,10 +264,10 @@ def _time_costs(
     device: str,
     batch_size: int,
 ) -> tuple[Costs, int]:
-    """Time a step and an evaluation on made-up images.
+    """Time a step and an evaluation on random images.
 
-    Where a small batch takes a CPU long, it takes as long for each image of a large one, so no larger one is timed. A
-    GPU gets a whole batch, and where it has no room for that, half of it, and so on.
+    If a small batch takes a CPU long, a larger batch takes as long per image, so no larger batch is timed. A GPU gets a
+    whole batch; if it has no room for it, half of it, and so on.
     """
     side = backbone.geometry.size
     random = np.random.default_rng(0)
@@ -287,7 +287,7 @@ def _time_costs(
             backbone, pool, labels, class_count=class_count, config=config, device=device, start=state_for(len(pool))
         )
         rates = warm_up_cosine(config.learning_rate, 4, warm_up_share=config.warm_up_share)
-        run.advance(1, schedule=rates)  # what is done once is done
+        run.advance(1, schedule=rates)  # pays the cost of the first step, which is not repeated
         begin = time.perf_counter()
         run.advance(3, schedule=rates)
         return max(1e-4, (time.perf_counter() - begin) / 2)

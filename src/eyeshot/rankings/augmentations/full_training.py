@@ -1,4 +1,4 @@
-"""Was the ranking right? The first candidates, clean images and TrivialAugment trained to the end, and compared."""
+"""Was the ranking right? Trains the first candidates, clean images and TrivialAugment to the end, and compares them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from eyeshot.training import TrainPlan, TrainResult, discard_damaged, plan_train
 
 
 def train_fully(plan: Plan, candidates: Sequence[Candidate], *, progress: Progress, command: str) -> list[FullTraining]:
-    """Train on all images that train in the plan's dataset, each with the same seed, order and validation images.
+    """Train on all training images of the plan's dataset, each time with the same seed, order and validation images.
 
-    The same call continues a training that was cut off, and trains nothing twice.
+    The same call continues a training that was interrupted, and trains nothing twice.
 
     Raises:
         ModelError: a loss is not finite.
@@ -54,7 +54,7 @@ def train_fully(plan: Plan, candidates: Sequence[Candidate], *, progress: Progre
 
 
 def trained_names(candidates: Sequence[Candidate], known: dict[str, Augmentation], count: int) -> list[str]:
-    """Clean first, then the first `count` ranked candidates, and TrivialAugment unless it is among them."""
+    """Clean first, then the first `count` ranked candidates, and TrivialAugment if it is not among them."""
     ranked = [candidate.name for candidate in candidates if candidate.role == "ranked" and candidate.name in known][
         :count
     ]
@@ -78,7 +78,7 @@ def _record(name: str, result: TrainResult, right: NDArray[np.bool_], clean: NDA
 
 
 def _folder(plan: TrainPlan, steps: Sequence[Augmentation]) -> Path:
-    """One folder for each training, named by all that decides it."""
+    """A folder for each training; its name depends on everything that affects the training."""
     images = plan.dataset.images
     parts = [images.take(rows) for rows in (plan.dataset.train_rows, plan.dataset.val_rows)]
     key = key_of(

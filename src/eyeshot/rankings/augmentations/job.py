@@ -61,39 +61,39 @@ def rank_augmentations(
     progress: Progress | bool | None = None,
     command: str = "",
 ) -> AugmentationRanking:
-    """Rank augmentations by what of the target training covers with them, and by short trainings.
+    """Rank augmentations by how much of the target the training images cover with them, and by short trainings.
 
     Args:
-        train: folder with one folder of images per class, or the root of `labels`; None: what eyeshot.toml says.
-        test: folder of unlabelled images to be covered; without one the validation images are the target.
-        labels: CSV with paths and labels, in the place of class folders.
-        path_column, label_column, image_root: how to read it; guessed where not given.
-        val: folder of the user's own held-out images.
-        val_share: share of the training images held out where there is neither `val` nor a split.
-        decisions: apply the project's decisions.jsonl where there is one, or those of a file.
-        split: use the project's split.json where there is one and no `val`, or that of a file.
-        fold: of the split, the fold that validates.
-        generated: class folders of generated images: one more candidate.
-        model: timm tag ("architecture.weights") or "package.module:factory"; a small one of timm where not given.
+        train: folder with one folder of images per class, or the root of `labels`; None: the folder in eyeshot.toml.
+        test: folder of unlabelled images to be covered; None: the validation images are the target.
+        labels: CSV with paths and labels, instead of class folders.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        val: folder of the user's own validation images.
+        val_share: share of the training images to hold out if there is neither `val` nor a split.
+        decisions: whether to apply the project's decisions.jsonl, or a decisions file.
+        split: whether to use the project's split.json if there is no `val`, or a split file.
+        fold: the fold of the split that validates.
+        generated: class folders of generated images, which become a further candidate.
+        model: timm tag ("architecture.weights") or "package.module:factory"; None: a small timm model.
         weights: local file with its weights: safetensors or a state dict.
-        from_scratch: train a baseline of the architecture in place, on clean images.
-        size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
-        device: cuda, mps or cpu; found where not given.
-        batch_size: images at once in the model.
-        workers: threads that decode; one per processor where not given.
-        candidates: names, wildcards or families, or the user's own as "module:attribute"; all where empty.
-        baseline_aug: what is trained with already: gains are on top of it.
+        from_scratch: train a baseline of the architecture here, on clean images.
+        size, mean, std, interpolation, fit: how its images are prepared; None: the model's own.
+        device: cuda, mps or cpu; None: chosen automatically.
+        batch_size: batch size of forward passes.
+        workers: threads that decode; None: one per processor.
+        candidates: names, wildcards or families, or the user's own as "module:attribute"; empty: all.
+        baseline_aug: augmentation that is already in the pipeline: gains are measured on top of it.
         budget_s: seconds for short trainings after the ranking by coverage; 0 for none.
-        full_train: how many of the first are trained to the end, with clean and trivial-augment.
-        max_images: images of each kind (source, held-out, target) at most.
+        full_train: how many of the first candidates to train to the end, with clean and trivial-augment.
+        max_images: largest number of images of each kind (source, held-out, target).
         samples_per_image: augmented samples per image and candidate.
-        scratch_time_s: no epoch of the baseline begins after so many seconds.
-        plot: candidates on the joint map beside the winner; chosen where empty.
-        projections: which maps to draw; none skips the map.
-        images: small pictures for the page.
-        seed: of every random choice.
-        cache: where pixels, features, short trainings and the baseline are kept; the project's where not given.
-        progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
+        scratch_time_s: no epoch of the baseline begins after this many seconds.
+        plot: candidates on the joint map in addition to the winner; empty: chosen automatically.
+        projections: which maps to draw; empty: no map.
+        images: whether to keep small pictures for the page.
+        seed: seed of every random choice.
+        cache: folder of pixels, features, short trainings and the baseline; None: the project's cache.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
         command: what was typed, for the report.
 
     Returns:
@@ -101,11 +101,11 @@ def rank_augmentations(
 
     Raises:
         InputError: an argument cannot be used.
-        ModelError: the model cannot be had, or gives features that are not finite, or the GPU is lost or full.
+        ModelError: the model is not available or gives features that are not finite, or the GPU is lost or full.
         StorageError: the cache cannot be written.
 
     It costs one forward pass per augmented sample (sources x samples x candidates), and then the budget. The same call
-    continues where a killed one stopped.
+    continues a run that was interrupted.
     """
     options = {name: value for name, value in locals().items() if name not in ("train", "cache", "progress", "command")}
     folder, settings = ranking_settings(train, **options)
@@ -116,7 +116,7 @@ def rank_augmentations(
 
 
 def ranking_settings(train: str | Path | None, **options: Any) -> tuple[Path, RankingSettings]:
-    """The training folder and the settings that options of `rank_augmentations` amount to in this project.
+    """The training folder, and the settings for given options of `rank_augmentations` in this project.
 
     Raises:
         InputError: no training images, a value out of range, or a use of test images that the rules do not allow.

@@ -21,28 +21,28 @@ SIGNIFICANCE = 0.05
 RARE = 10  # judged images; classes with fewer are pooled
 FOLDS = 3
 LEAST_HARM = 0.05
-LEAST_COVERED = 10  # newly covered target images, before classes are named
+LEAST_COVERED = 10  # newly covered target images that are needed to name classes
 HELPED_SHARE = 0.2
 CONFUSED_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class CleanProbe:
-    """A linear probe on clean sources, and what it predicts; label preservation is measured against it.
+    """A linear probe on clean sources, and its predictions; label preservation is measured against it.
 
     Attributes:
         sources: float32 (n, d) clean source images in the reference space.
-        labels: int64 (n,)
-        held_out: float32 (n_val, d)
-        held_out_labels: int64 (n_val,)
+        labels: int64 (n,), classes of the sources.
+        held_out: float32 (n_val, d), held-out images.
+        held_out_labels: int64 (n_val,), their classes.
         class_count: C
-        predicted: int64 (n_val,), classes that the head gives the held-out images.
-        probabilities: float32 (n_val, C), of the same.
-        judged_labels: int64 (n_val + n,), of the images that retention is judged on: the held-out ones and, since
-            they are few, the sources, each by a head that was fitted without it (3 folds).
-        judged_predicted: int64 (n_val + n,), what heads fitted on clean images say of these.
+        predicted: int64 (n_val,), classes that the head predicts for the held-out images.
+        probabilities: float32 (n_val, C), the head's probabilities for the held-out images.
+        judged_labels: int64 (n_val + n,), classes of the images that retention is judged on: the held-out images and,
+            because they are few, the sources, each predicted by a head that was fitted without it (3 folds).
+        judged_predicted: int64 (n_val + n,), predictions of the heads fitted on clean images for these images.
         predict_features: features in the model's own space (n, D) -> class numbers, by the clean model.
-        clean_model_accuracy: of that model on the held-out images.
+        clean_model_accuracy: accuracy of the clean model on the held-out images.
     """
 
     sources: NDArray[np.float32]
@@ -65,7 +65,7 @@ class CleanProbe:
 
     @property
     def accuracy(self) -> float:
-        """Share of held-out images that the head gets right."""
+        """Share of held-out images that the head classifies correctly."""
         return float(self.correct.mean())
 
     @property
@@ -75,10 +75,10 @@ class CleanProbe:
 
     @property
     def at_chance(self) -> bool:
-        """Whether it predicts the judged images' classes no better than a guess with the same class frequencies.
+        """Whether the probe predicts the judged images no better than a guess with the same class frequencies.
 
         The agreement expected by chance is that of Cohen's kappa (Educational and Psychological Measurement 20 (1960),
-        p. 37), so a probe that always names the largest class is at chance. Tested by the binomial distribution, 5 %.
+        p. 37), so a probe that always predicts the largest class is at chance. Binomial test, 5 %.
         """
         count = len(self.judged_labels)
         true, predicted = (
@@ -91,15 +91,15 @@ class CleanProbe:
 
 @dataclass(frozen=True, eq=False)
 class LabelPreservation:
-    """Scores of one candidate; per class NaN where a class has no held-out image.
+    """Scores of a candidate; values by class are NaN for a class without held-out images.
 
     Attributes:
         affinity, relearnability, retention: overall.
         affinity_by_class, relearnability_by_class, retention_by_class: float64 (C,)
         relearned: number of held-out samples that were judged, for the interval.
-        probabilities_after: float32 (n_val, C), of clean held-out images by a head that saw clean images and samples.
-        predicted_after: int64 (n_val + n,), classes given to the judged clean images by heads that saw the samples.
-        relearn_true, relearn_predicted: classes of the judged held-out samples, and what the head said.
+        probabilities_after: float32 (n_val, C), for clean held-out images, by a head that saw clean images and samples.
+        predicted_after: int64 (n_val + n,), predictions for the judged clean images by heads that saw the samples.
+        relearn_true, relearn_predicted: classes of the judged held-out samples, and the head's predictions.
     """
 
     affinity: float | None
@@ -126,7 +126,7 @@ def fit_clean_probe(
     transform: Callable[[NDArray[np.floating]], NDArray[np.float32]],
     held_out_features: NDArray[np.floating],
 ) -> CleanProbe:
-    """Fit the probe on clean images. Without a `clean_model` the probe itself stands for it."""
+    """Fit the probe on clean images. Without a `clean_model` the probe is also the clean model."""
     head = fit_head(sources, labels, class_count=class_count)
     predict = clean_model or (lambda features: head.predict(transform(features)))
     model_accuracy = float((predict(held_out_features) == held_out_labels).mean())
@@ -151,7 +151,7 @@ def fit_clean_probe(
 
 
 def folds_of(count: int) -> list[NDArray[np.bool_]]:
-    """Each of 3 folds as bool (n,); sources come in random order, so every third will do."""
+    """Three folds, each as bool (n,); the sources are in random order, so every third source makes a fold."""
     return [np.arange(count) % FOLDS == fold for fold in range(FOLDS)]
 
 
@@ -165,16 +165,16 @@ def measure_label_preservation(
     held_out_sample_features: NDArray[np.floating],
     held_out_sample_labels: NDArray[np.int64],
 ) -> LabelPreservation:
-    """Score one candidate.
+    """Score a candidate.
 
     Args:
         clean: the probe on clean images.
-        samples: float32 (m, d), of the sources in the reference space, all samples of each.
-        sample_labels: int64 (m,), or float (m, C) where labels are mixed.
-        owners: int64 (m,), the source that each sample was made of; -1 for made images, which have none.
+        samples: float32 (m, d), all samples of the sources, in the reference space.
+        sample_labels: int64 (m,), or float (m, C) if labels are mixed.
+        owners: int64 (m,), the source that each sample was made of; -1 for generated images, which have no source.
         held_out_samples: float32 (r, d), samples of held-out images, in the reference space.
         held_out_sample_features: (r, D), the same in the model's own space.
-        held_out_sample_labels: int64 (r,), for mixtures the class of the larger part.
+        held_out_sample_labels: int64 (r,); the class of the larger part for mixtures.
     """
     count = clean.class_count
     alone = fit_head(samples, sample_labels, class_count=count)
@@ -213,7 +213,7 @@ def measure_label_preservation(
 def _fit_both(
     clean: CleanProbe, chosen: NDArray[np.bool_], samples: NDArray[np.float32], sample_labels: NDArray[np.float32]
 ) -> Head:
-    """A head on clean sources and samples; both weigh the same, since training sees either as often."""
+    """A head on clean sources and samples, with equal weights, since training sees both equally often."""
     sources = clean.sources[chosen]
     share = np.concatenate([np.full(len(cloud), 0.5 / max(1, len(cloud))) for cloud in (sources, samples)])
     return fit_head(
@@ -221,7 +221,7 @@ def _fit_both(
         np.concatenate([one_hot(clean.labels[chosen], clean.class_count), sample_labels]),
         class_count=clean.class_count,
         sample_weights=share * len(share),
-        # The ridge of the clean head: with samples that change nothing, the same head comes out.
+        # The ridge of the clean head is used, so samples that change nothing give the same head.
         penalty=len(share) / max(1, len(sources)),
     )
 
@@ -229,12 +229,12 @@ def _fit_both(
 def find_label_breaking(
     clean: CleanProbe, kept: Sequence[LabelPreservation], *, mixing: Sequence[bool]
 ) -> list[list[str]]:
-    """For each candidate the reasons why it is label-breaking; none for one that is not.
+    """The reasons why each candidate is label-breaking; an empty list for a candidate that is not.
 
-    Relearnability whose upper bound (Wilson, 95 %) lies below halfway from the majority rate to clean; or a fall
-    of retention by at least 10 points, overall or in a class, with McNemar's exact test below 5 % after Holm's
-    correction over candidates and classes. Low affinity alone is never a reason. Mixtures have no one true class,
-    so only retention speaks for them.
+    A reason is a relearnability whose upper bound (Wilson, 95 %) is below the middle between the majority rate and the
+    clean accuracy; or a loss of retention of at least 10 points, overall or in a class, if McNemar's exact test is
+    below 5 % after Holm's correction over candidates and classes. Low affinity alone is never a reason. Mixtures have
+    no single true class, so they are judged by retention only.
     """
     halfway = (clean.majority + clean.accuracy) / 2
     reasons: list[list[str]] = [[] for _ in kept]
@@ -245,7 +245,7 @@ def find_label_breaking(
             upper = wilson(round(scores.relearnability * scores.relearned), scores.relearned)[1]
             if upper < halfway:
                 reasons[number].append(
-                    f"a linear probe trained on its samples gets {percent(scores.relearnability)} of them right "
+                    f"a linear probe trained on its samples classifies {percent(scores.relearnability)} of them right "
                     f"(clean {percent(clean.accuracy)})"
                 )
         for name, member in groups.items():
@@ -254,7 +254,7 @@ def find_label_breaking(
     tests.sort(key=lambda test: test[0])
     for place, (p_value, number, name, fall) in enumerate(tests):
         if p_value * (len(tests) - place) > SIGNIFICANCE:
-            break  # Holm: nothing after the first that fails
+            break  # Holm: after the first test that fails, all others fail
         if fall >= FALL:
             where = "" if name == "all" else f" in class {name}"
             reasons[number].append(f"training on it costs {100 * fall:.0f} points on clean images{where}")
@@ -262,7 +262,7 @@ def find_label_breaking(
 
 
 def fall_of_accuracy(clean: CleanProbe, kept: LabelPreservation, member: NDArray[np.bool_]) -> tuple[float, float]:
-    """How much accuracy on clean held-out images falls, and the one-sided p-value of McNemar's exact test."""
+    """The loss of accuracy on clean held-out images, and the one-sided p-value of McNemar's exact test."""
     before = (clean.judged_predicted == clean.judged_labels)[member]
     after = (kept.predicted_after == clean.judged_labels)[member]
     lost, won = int((before & ~after).sum()), int((~before & after).sum())
@@ -272,7 +272,7 @@ def fall_of_accuracy(clean: CleanProbe, kept: LabelPreservation, member: NDArray
 def mcnemar(more: int, fewer: int) -> float:
     """Exact one-sided p-value of `more` changes in one direction against `fewer` in the other.
 
-    McNemar, Psychometrika 12 (1947), p. 153: among images that changed, as many should be lost as won.
+    McNemar, Psychometrika 12 (1947), p. 153: of the images whose result changed, half should have become wrong.
     """
     return float(binom.sf(more - 1, more + fewer, 0.5)) if more else 1.0
 
@@ -311,7 +311,7 @@ def by_class(right: NDArray[np.bool_], labels: NDArray[np.int64], count: int) ->
 
 
 def helped_classes(candidate: Candidate) -> list[str]:
-    """Classes to which most of the newly covered target images are near."""
+    """Classes that most of the newly covered target images are near to."""
     total = sum(scores.covered or 0 for scores in candidate.per_class.values())
     helped = [
         (scores.covered or 0, name)
@@ -322,7 +322,7 @@ def helped_classes(candidate: Candidate) -> list[str]:
 
 
 def harmed_classes(kept: LabelPreservation, clean: CleanProbe, classes: Sequence[str]) -> list[str]:
-    """Classes whose clean accuracy falls by 5 points or more, beyond noise (McNemar, 5 %, each class alone)."""
+    """Classes whose clean accuracy falls by at least 5 points, significantly (McNemar, 5 %, each class by itself)."""
     harmed = []
     for number, name in enumerate(classes):
         member = clean.judged_labels == number
@@ -335,7 +335,7 @@ def harmed_classes(kept: LabelPreservation, clean: CleanProbe, classes: Sequence
 
 
 def confused_classes(kept: LabelPreservation, clean: CleanProbe, classes: Sequence[str]) -> list[MixedClasses]:
-    """Pairs of classes that are taken for each other more often than before."""
+    """Pairs of classes that are confused more often than before."""
     count = len(classes)
 
     def confusion(true: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""One joint map of all clouds in two dimensions, with how far it can be trusted, and the small pictures of the page.
+"""The joint map of all clouds in two dimensions, with its trustworthiness, and the small pictures of the page.
 
-The map is fitted on clean training, target, validation and the mapped candidates together; never one map per cloud,
-and no point is put into a map that was fitted without it.
+The map is fitted on clean training, target, validation and the mapped candidates together. There is never a separate
+map for each cloud, and no point is placed on a map that was fitted without it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SAMPLE_SIDE = 64
 SAMPLES = 5
 GALLERY = 24
 TRUSTED = 0.8
-JUDGED = 2000  # points that trustworthiness is judged on; it needs all pairs of them
+JUDGED = 2000  # points that trustworthiness is measured on; it needs all pairs of them
 Points = NDArray[np.float32]
 
 
@@ -47,7 +47,7 @@ def draw_map(
     images: bool,
     progress: Progress,
 ) -> tuple[JointMap | None, list[str]]:
-    """One joint map of clean training, target, validation and up to eight candidates, at most 300 points each."""
+    """The joint map of clean training, target, validation and up to eight candidates, at most 300 points of each."""
     if not shown:
         return None, []
     data = context.data
@@ -109,7 +109,7 @@ def draw_map(
 
 
 def mapped_names(candidates: Sequence[Candidate], advice: str, wanted: Sequence[str]) -> list[str]:
-    """The winner, TrivialAugment and the identity control, then the named ones or the next in rank; eight in all."""
+    """The winner, TrivialAugment and the identity control, then those asked for or the next ranks; at most 8."""
     ranked = [candidate.name for candidate in candidates if candidate.role == "ranked"]
     first = [advice, *ranked[:1], CONTROL_ADVICE, IDENTITY] if not wanted else [advice]
     names = list(dict.fromkeys([*first, *(wanted or ranked)]))
@@ -119,7 +119,7 @@ def mapped_names(candidates: Sequence[Candidate], advice: str, wanted: Sequence[
 def _mapped_samples(
     context: EvalContext, scores: AugmentationScores, train: NDArray[np.int64], images: bool
 ) -> tuple[NDArray[np.float32], tuple[NDArray[np.int64], list[str]], NDArray[np.uint8]]:
-    """A candidate's first samples of the mapped training images, without those left out."""
+    """The first samples of a candidate for the mapped training images, without samples that were left out."""
     if scores.augmentation is None:
         generated = context.data.generated
         if generated is None:
@@ -141,7 +141,7 @@ def _mapped_samples(
 
 
 def take_pictures(context: EvalContext, candidates: Sequence[Augmentation], uncovered: NDArray[np.bool_]) -> Pictures:
-    """Samples of the same few source images for every candidate, and target images (of bool (M,)) left uncovered."""
+    """Samples of the same few source images for every candidate, and target images that are uncovered (bool (M,))."""
     sources = context.data.sources
     _, first = np.unique(sources.labels, return_index=True)
     rows = np.sort(first)[:SAMPLES]
@@ -180,14 +180,14 @@ def project(
     Args:
         points: float32 (P, d) in the reference space.
         cloud: (P,) name of each point's cloud; "train" and "target" must be among them.
-        scales: float32 (d,), undo the whitening: the principal components of whitened points mean nothing.
+        scales: float32 (d,), undo the whitening, because principal components of whitened points mean nothing.
         names: which maps, in any order.
-        seed: of the maps.
+        seed: seed of the maps.
         jobs: threads of t-SNE.
-        progress: says which map is drawn.
+        progress: called with the name of the map that is drawn.
 
     Returns:
-        the projections, and notes on those that could not be made. Time about linear in P.
+        the projections, and notes on maps that could not be made. Time is about linear in P.
     """
     projections, notes = [], []
     methods: dict[str, Callable[[], NDArray[np.floating]]] = {
@@ -222,7 +222,7 @@ def _tsne(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
         knn_index=tsne.nearest_neighbors.PrecomputedNeighbors(order, distances),
         n_jobs=jobs,
     )
-    # Coarser cells and 500 iterations of 750: under half the time, and maps no less to be trusted.
+    # Coarser cells and 500 iterations instead of 750: less than half the time, and maps that are as trustworthy.
     fitted = tsne.TSNE(theta=0.8, early_exaggeration_iter=125, n_iter=375, random_state=seed, n_jobs=jobs).fit(
         affinities=affinities, initialization=tsne.initialization.pca(points, random_state=seed)
     )
@@ -231,9 +231,9 @@ def _tsne(points: Points, seed: int, jobs: int) -> NDArray[np.floating]:
 
 def _umap(points: Points, seed: int) -> NDArray[np.floating]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what we want
+        warnings.simplefilter("ignore")  # umap warns that a seed means a single thread, which is intended
         umap = require("umap", extra="maps")
-        # Each point is the first of its own neighbours. Left to itself, it calls Python for each pair of points.
+        # Each point is the first of its own neighbours. Without these neighbours umap calls Python for each pair.
         order, distances = _neighbours(points, min(15, len(points) - 1) - 1)
         order = np.column_stack([np.arange(len(points)), order])
         distances = np.column_stack([np.zeros(len(points), np.float32), distances])
@@ -247,12 +247,12 @@ def _umap(points: Points, seed: int) -> NDArray[np.floating]:
                 n_jobs=1,
             ).fit_transform(points)
         finally:
-            torch.set_num_threads(threads)  # numba sets those of the whole process
+            torch.set_num_threads(threads)  # numba changes the number of threads of the whole process
     return np.asarray(fitted)
 
 
 def _neighbours(points: Points, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The nearest other points of each, int64 (P, count), and how far they are, float32 (P, count)."""
+    """The nearest other points of each point, int64 (P, count), and their distances, float32 (P, count)."""
     order, squared = nearest_neighbours(np.ascontiguousarray(points), None, count)
     return order, np.sqrt(squared)
 
@@ -269,14 +269,14 @@ def _judge(name: str, points: Points, xy: Points, cloud: NDArray[np.str_], seed:
         share = float(_covered(xy, cloud).mean())
         warning = (
             f"Do not read coverage from this {name} map: it shows {percent(share)} of the target covered by clean "
-            f"training, in feature space it is {percent(inside.mean())}, and they agree on which in only "
-            f"{percent(agreement)} of cases (50 % is chance)."
+            f"training, while in feature space {percent(inside.mean())} is covered, and they agree on which points in "
+            f"only {percent(agreement)} of cases (50 % is chance)."
         )
     return ProjectionInfo(name=name, trustworthiness=trust, agreement=agreement, warning=warning)
 
 
 def balanced_agreement(truth: NDArray[np.bool_], shown: NDArray[np.bool_]) -> float:
-    """Mean over covered and not covered points of the share on which both agree; of one kind where only one is."""
+    """Mean of the agreement on covered points and on uncovered points; if all points are of one kind, its agreement."""
     shares = [float((shown[truth == kind] == kind).mean()) for kind in (True, False) if (truth == kind).any()]
     return float(np.mean(shares))
 
@@ -288,7 +288,7 @@ def _covered(points: Points, cloud: NDArray[np.str_]) -> NDArray[np.bool_]:
 
 
 def shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Resize uint8 (n, S, S, 3), RGB, to (n, side, side, 3); antialiased, and never enlarged blurrily."""
+    """Resize uint8 (n, S, S, 3), RGB, to (n, side, side, 3): antialiased when shrunk, not blurred when enlarged."""
     if not len(images):
         return np.empty((0, side, side, 3), np.uint8)
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()

@@ -29,9 +29,9 @@ from eyeshot.training import TrainConfig, default_settings
 
 ASPECT_PERCENTILES = (5, 95)
 SCRATCH_RATE = 0.25
-"""Of the learning rate of a training from scratch: short runs go on from a network that is trained already."""
+"""Factor on the learning rate of a training from scratch: short runs continue a network that is trained already."""
 PROBE_IMAGES = 32
-DECODE_PER_S = 300.0  # 500 x 375 JPEG on one thread
+DECODE_PER_S = 300.0  # JPEG images of 500 x 375 pixels, with a single thread
 MAP_S = 40.0
 BASE_BYTES = 900 * 2**20  # Python, torch and the blocks of distances
 
@@ -41,9 +41,9 @@ class Plan:
     """A run that is ready to start: folders read, model loaded, candidates chosen, nothing decoded.
 
     Attributes:
-        base: the pipeline before every candidate; empty or one.
-        run_settings: of the short runs.
-        costs: of a step and an evaluation of these on this machine; None where nothing will be trained.
+        base: the augmentation before every candidate; empty if there is none.
+        run_settings: settings of the short runs.
+        costs: of a step and an evaluation of the short runs on this machine; None if nothing will be trained.
     """
 
     settings: RankingSettings
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def n_samples(self) -> int:
-        """Augmented samples that will go through the model, those of held-out images included."""
+        """Augmented samples that will go through the model, including samples of held-out images."""
         held_out = len(self.tables.val)
         counts = [samples_of((*self.base, candidate), self.settings.samples_per_image) for candidate in self.candidates]
         return sum(count * len(self.tables.sources) + held_out for count in counts)
@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cost:
-    """Estimated cost of a run; `words` says what it consists of."""
+    """Estimated cost of a run; `words` lists its parts."""
 
     seconds: float
     memory_bytes: int
@@ -86,14 +86,14 @@ def prepare(
     """Check everything that can be checked before the long work.
 
     Args:
-        train: folder of the training images, read by `settings`; or images in their roles.
-        settings: of the ranking.
+        train: folder of the training images, read by `settings`; or a dataset.
+        settings: settings of the ranking.
         cache: folder of all caches.
-        progress: told how far it is; None: nobody.
+        progress: called with the progress; None: not shown.
 
     Raises:
         InputError: a folder, option or candidate cannot be used.
-        ModelError: the model or its weights cannot be had.
+        ModelError: the model or its weights are not available.
     """
     cache = cache or find_workspace().cache
     device, device_reason = choose_device(settings.device)
@@ -152,7 +152,7 @@ def prepare(
             progress=progress,
         )
         if batch_size < run_settings.batch_size:
-            notes.append(f"short runs: batches of {batch_size}, since {device} has no room for more.")
+            notes.append(f"short runs: batches of {batch_size}, because {device} has no room for more.")
             run_settings = run_settings.model_copy(update={"batch_size": batch_size})
     return Plan(
         settings=settings,
@@ -169,7 +169,7 @@ def prepare(
 
 
 def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainConfig:
-    """Settings of a whole training, with a smaller learning rate where that would start untrained."""
+    """Settings of a whole training, with a smaller learning rate if the whole training would start untrained."""
     settings, _ = default_settings(backbone, n_train, seed=seed)
     if backbone.pretrained:
         return settings
@@ -177,7 +177,7 @@ def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainC
 
 
 def estimate(plan: Plan) -> Cost:
-    """Time one batch of the model and a few samples of every candidate; takes a few seconds."""
+    """Time a batch of the model and a few samples of every candidate; takes a few seconds."""
     side, backbone = plan.backbone.geometry.size, plan.backbone
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
@@ -215,7 +215,7 @@ def estimate(plan: Plan) -> Cost:
     if settings.budget_s:
         words += f", short runs at most {settings.budget_s:.0f} s"
     if confirm_s:
-        words += f", confirming {confirm_s:.0f} s"
+        words += f", full trainings {confirm_s:.0f} s"
     pixels = stored * side * side * 3
     disk = pixels + passed * 2 * (backbone.feature_count + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)
@@ -227,7 +227,7 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
     base = augmentation(name)
     if base.mixes:
         raise InputError(
-            f"--baseline-aug must leave each image its one label, got {name}, which mixes labels. Leave it out here, "
+            f"--baseline-aug must leave each image with a single label, got {name}, which mixes labels. Leave it out, "
             "and add it to the training afterwards."
         )
     return (base,)
@@ -236,7 +236,7 @@ def _base(name: str | None) -> tuple[Augmentation, ...]:
 def _choose_candidates(
     settings: RankingSettings, tables: Tables, base: tuple[Augmentation, ...]
 ) -> tuple[tuple[Augmentation, ...], list[str]]:
-    """The asked ones but the base itself, and the controls in every run."""
+    """The candidates asked for, without the baseline augmentation, and the controls, which are in every run."""
     dataset = tables.dataset
     own = dataset.train_rows if settings.val is not None else np.concatenate([dataset.train_rows, dataset.val_rows])
     frame = dataset.images.take(own).frame
@@ -246,5 +246,5 @@ def _choose_candidates(
     controls = augmentations("control")
     names = {augmentation.name for augmentation in base}
     chosen = tuple(candidate for candidate in asked if candidate.family != "control" and candidate.name not in names)
-    notes = [f"{own.name} is the baseline augmentation: no candidate." for own in asked if own.name in names]
+    notes = [f"{own.name} is the baseline augmentation, so no candidate." for own in asked if own.name in names]
     return (*chosen, *controls), notes

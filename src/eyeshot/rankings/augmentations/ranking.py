@@ -1,4 +1,4 @@
-"""The ranking by coverage gain, and which candidates cannot be told apart."""
+"""The ranking by coverage gain, and which candidates are indistinguishable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 CONFIDENCE = 0.95
 NORMAL_DRAWS = 4000
 NO_MORE = 1e-12
-"""Differences up to this are none: the rest of floating-point sums."""
+"""Differences up to this value are treated as 0: they are rounding errors of floating-point sums."""
 Array = NDArray[np.float64]
 
 
@@ -30,20 +30,20 @@ def rank_by_coverage(
     classes: Sequence[str],
     at_chance: bool,
 ) -> tuple[list[Candidate], RankedBy]:
-    """Give the candidates their ranks by coverage gain, groups and reasons.
+    """Rank the candidates by coverage gain, with groups and reasons.
 
-    Where the best ranked candidate covers less than 5 % of the target, distances rank. Where the probe on clean images
-    is at chance, agreement of labels means nothing and nothing is ranked.
+    If the best ranked candidate covers less than 5 % of the target, candidates are ranked by distance. If the probe on
+    clean images is at chance, agreement of labels means nothing, and nothing is ranked.
 
     Args:
         records: candidates with roles and scores, in the order of `measured`.
         measured: all candidates.
-        probe: on clean images.
-        classes: C names.
+        probe: linear probe on clean images.
+        classes: names of the C classes.
         at_chance: whether the probe is no better than chance.
 
     Returns:
-        ranked candidates first, in order, then regularisers, label-breaking ones and controls; what ranks.
+        ranked candidates first, in order, then regularisers, label-breaking candidates and controls; what `score` is.
     """
     ranked = [] if at_chance else [row for row, record in enumerate(records) if record.role == "ranked"]
     best_coverage = max((measured[row].cloud.coverage for row in ranked), default=1.0)
@@ -61,7 +61,7 @@ def rank_by_coverage(
         if not at_chance and (by_distance or not scores.mixes):
             candidate.score = value
             low, high = half_sample_interval(value, over_halves)
-            # No more images can be covered or lost than there are.
+            # Limited to the images that can still be covered, and to those that can be lost.
             candidate.interval = (low, high) if by_distance else (max(low, -1.0), min(high, 1.0))
         if row in places:
             position = ranked.index(row)
@@ -85,34 +85,34 @@ def rank_by_coverage(
 
 
 def place_in_report(candidate: Candidate) -> tuple[int, bool, int]:
-    """Sorts candidates: ranked first, in order, then regularisers, label-breaking ones, controls.
+    """Sort key of a candidate: ranked, in order, then regularisers, label-breaking candidates, controls.
 
-    Those without a rank come last in their role: they had no short run.
+    Within a role, candidates without a rank come last: they had no short run.
     """
     return get_args(Role).index(candidate.role), candidate.rank is None, candidate.rank or 0
 
 
 def least_gain(targets: int) -> float:
-    """The smallest gain of coverage that counts, of so many target images: that of two of them."""
+    """The smallest gain of coverage that counts with this many target images: two images."""
     return recommendation.LEAST_IMAGES / max(1, targets)
 
 
 def rank_gains(
     gains: Array, over_halves: Array, *, least: float = 0.0, may_beat: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], int]:
-    """Rank K candidates by their gains, with clean, whose gain is 0, as one more competitor.
+    """Rank K candidates by their gains; clean images, whose gain is 0, compete with them.
 
     Args:
         gains: (K,), over the identity control with as many samples; larger is better.
         over_halves: (B, K), the same on the half-samples, paired.
-        least: the smallest difference that counts; smaller ones are ties.
-        may_beat: bool (K,), which may be called better than clean at all; None: all.
+        least: the smallest difference that counts; smaller differences are ties.
+        may_beat: bool (K,), the candidates that may be called better than clean; None: all.
 
     Returns:
         order: int64 (K,), positions from first to last: by group, and by gain within a group. A candidate with a wide
-            interval may be in an earlier group than one with a larger gain, and then ranks before it.
-        groups: int64 (K,), of indistinguishable candidates; 1 holds those that may be the best.
-        beats: bool (K,), better than clean beyond noise, for all candidates at once.
+            interval may be in an earlier group than a candidate with a larger gain, and then ranks before it.
+        groups: int64 (K,), of indistinguishable candidates; group 1 holds the candidates that may be the best.
+        beats: bool (K,), significantly better than clean, for all candidates at once.
         clean_group: the group of clean.
     """
     count = len(gains)
@@ -121,15 +121,15 @@ def rank_gains(
         return empty, empty, np.empty(0, bool), 1
     beats = better_than_zero(gains, over_halves) & (gains >= least - NO_MORE)
     beats &= True if may_beat is None else may_beat
-    everyone = np.append(gains, 0.0)
+    with_clean = np.append(gains, 0.0)
     halves = np.column_stack([over_halves, np.zeros(len(over_halves))])
     groups = np.zeros(count + 1, np.int64)
     number = 1
     while (groups == 0).any():
         left = np.flatnonzero(groups == 0)
-        tied = tied_with_best(everyone[left], halves[:, left], least=least)
+        tied = tied_with_best(with_clean[left], halves[:, left], least=least)
         if number == 1:
-            tied[left == count] = not beats.any()  # clean is among the best just where nothing beats it
+            tied[left == count] = not beats.any()  # clean is among the best if and only if nothing beats it
         groups[left[tied]] = number
         number += 1
     order = np.lexsort((-gains, groups[:count]))
@@ -145,8 +145,8 @@ def tied_with_best(
     by more than d_i standard errors of their paired difference; see `critical_value` for d_i.
 
     Args:
-        values: (K,)
-        over_halves: (B, K), paired.
+        values: (K,), larger is better.
+        over_halves: (B, K), the values on the half-samples, paired.
         least: the smallest difference that counts.
 
     Returns:
@@ -179,14 +179,14 @@ def better_than_zero(gains: NDArray[np.float64], over_halves: NDArray[np.float64
 
 
 def critical_value(scaled: NDArray[np.float64]) -> float:
-    """95 % quantile of the largest of m normal variables, correlated as these columns are over the half-samples.
+    """95 % quantile of the largest of m normal variables that are correlated like these columns over the half-samples.
 
     Drawn by the Gaussian multiplier bootstrap: Chernozhukov, Chetverikov and Kato, Annals of Statistics 41 (2013),
-    p. 2786. The largest column of the half-samples themselves would not do: a candidate that covers single images
+    p. 2786. The largest column of the half-samples themselves would not work: a candidate that covers single images
     has rare, huge standardised values, which made every other candidate tie with clean.
 
     Args:
-        scaled: (B, m), centred, with standard deviation 1 (or 0 for what never differs).
+        scaled: (B, m), centred, with standard deviation 1 (or 0 for a column that never differs).
     """
     normal = np.random.default_rng(0).standard_normal((NORMAL_DRAWS, len(scaled)))
     largest = (normal @ scaled / np.sqrt(len(scaled) - 1)).max(axis=1)

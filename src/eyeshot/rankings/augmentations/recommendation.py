@@ -1,7 +1,7 @@
-"""The answer: headline, next step, advice, how far to trust it, and what the numbers mean in sentences.
+"""The answer: headline, next step, advice, how far to trust it, and sentences that explain the numbers.
 
-`trust.json`, in this folder, is written by `python -m benchmarks.augmentation_truth judge --trust FILE`: what real
-trainings said of the ranking in four situations.
+`trust.json`, in this folder, is written by `python -m benchmarks.augmentation_truth judge --trust FILE`: the results of
+real trainings about the ranking in four situations.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ CLEAN = "clean"
 CONTROL_ADVICE = "trivial-augment"
 FILE = "trust.json"
 LEAST_COVERAGE = 0.05
-"""Of the target, by the best ranked candidate: below it hardly any ball holds a point, and distances rank instead."""
+"""Share of the target that the best ranked candidate must cover; below it, candidates are ranked by distance."""
 LEAST_IMAGES = 2
-"""Target images that a gain is made of at least: one image more or less is no gain, however sure its interval is."""
+"""Target images that a gain needs at least: a single image is no gain, however narrow its interval."""
 HARDLY_ANY = 0.9
-"""From this ratio on `shift` says "hardly any shift"."""
+"""`shift` says "hardly any shift" from this ratio on."""
 LEAST_TARGETS, LEAST_VALIDATION = 40, 20
-"""Images below which no winner is named: one target image is 2.5 points of the score, and a 95 % interval of a share
-is up to 15 points wide on either side; accuracy on 20 validation images is known within 22 points."""
+"""With fewer images no winner is named: one target image is 2.5 points of the score, and a 95 % interval of a share is
+up to 15 points wide on either side; accuracy on 20 validation images is known within 22 points."""
 LEAST_STEPS = 8
-"""Steps of a short run below which its validation says nothing: the learning rate has not risen and fallen."""
+"""Steps of a short run; with fewer, its validation says nothing, because the learning rate has not risen and fallen."""
 HALF = 0.5
 AGREE = 0.5
 Target = Literal["test", "validation"]
@@ -62,23 +62,23 @@ def recommend(
 ) -> dict[str, Any]:
     """The answer, as fields of `RankingReport`: headline, next_step, longer_baseline_s, trust, answer, advice.
 
-    A winner is named where it beats clean images beyond noise, unless real trainings in the same situation say that
+    A winner is named if it beats clean images significantly, unless real trainings in the same situation show that
     clean images are better: with pretrained weights and without a shift they lost nothing against the best.
 
     Args:
-        candidates: with ranks, ranked ones first and in order.
+        candidates: with ranks; ranked candidates first and in order.
         ranked_by: what `score` is.
         order: of the combined score; None without short runs.
-        shift: of the target, for this model; one that is unknown counts as a shift.
-        baseline: what every candidate comes on top of.
-        pretrained: whether the model's weights come from a training elsewhere.
+        shift: shift of the target for this model; an unknown shift counts as a shift.
+        baseline: the augmentation that is applied before every candidate.
+        pretrained: whether the model has pretrained weights.
         at_chance: whether the probe on clean images is no better than chance.
-        target: what is covered.
+        target: what is to be covered.
         n_target, n_val: images used.
-        repeated: which target images are in training too, in words.
+        repeated: which target images are also training images, in words.
         n_sources: source images used.
-        max_images: the limit that left images out; None where it left none out.
-        explained: notes on the baseline, said where nothing is ranked.
+        max_images: the limit that left images out; None if it left none out.
+        explained: notes on the baseline, which are added to the answer if nothing is ranked.
         longer_baseline_s: a longer time cap for the training of the baseline, in whole minutes, if the cap ended it
             early; otherwise None.
     """
@@ -165,7 +165,7 @@ def recommend(
         answer.append(repeated)
     trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None, nothing_matched=bool(why))
     if at_chance or too_few(n_target, n_val):
-        trust, details = "Nothing is suggested here, so no comparison with real trainings applies.", []
+        trust, details = "Nothing is suggested, so no comparison with real trainings applies.", []
     return {
         "headline": headline,
         "next_step": next_step,
@@ -182,10 +182,10 @@ def too_few(n_target: int, n_val: int) -> bool:
 
 
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
-    """The first of the ranking that clearly beats clean; else the control, and the sentence that says so.
+    """The first ranked candidate that clearly beats clean; otherwise the control, with a sentence that says why.
 
-    If no candidate covers any target image, distance alone is not enough to recommend one: only coverage after
-    training is, of a short run long enough to say something.
+    If no candidate covers any target image, distance alone is not enough for a recommendation: it also needs coverage
+    after training, from a short run that is long enough.
     """
     best = _winner(candidates)
     if best is not None:
@@ -196,14 +196,14 @@ def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order
             return best.name, ""
     control = next((candidate for candidate in candidates if candidate.name == CONTROL_ADVICE), None)
     if control is not None and control.role == "label-breaking":
-        return CLEAN, f"{CONTROL_ADVICE}, the usual default then, breaks labels here."
+        return CLEAN, f"{CONTROL_ADVICE}, the usual default in that case, breaks labels here."
     if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
-        return CLEAN, f"{CONTROL_ADVICE}, the usual default then, is worse than clean images here."
+        return CLEAN, f"{CONTROL_ADVICE}, the usual default in that case, is worse than clean images here."
     return CONTROL_ADVICE, f"{CONTROL_ADVICE} is the safest default when nothing in the catalogue matches the shift."
 
 
 def _least(n_target: int) -> str:
-    """Which gains count."""
+    """Which gains are counted."""
     return (
         f"a gain counts from {LEAST_IMAGES} of {n_target} images on, {points(LEAST_IMAGES / max(1, n_target))}, and "
         "beyond the noise of all candidates at once."
@@ -211,7 +211,7 @@ def _least(n_target: int) -> str:
 
 
 def _winner(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The first ranked candidate that beats clean: one before it has a larger gain, but perhaps none at all."""
+    """The first ranked candidate that beats clean; a candidate before it has a larger gain, which may be noise."""
     return next((candidate for candidate in candidates if candidate.role == "ranked" and candidate.beats_clean), None)
 
 
@@ -237,19 +237,19 @@ def _because(best: Candidate, ranked_by: RankedBy, order: Order | None, target: 
     """Further facts about the first candidate."""
     facts = run_reasons(best.run) if order is not None else []
     if ranked_by == "nearest_distance" and best.interval is not None and best.interval[0] > 0:
-        facts.insert(0, f"its samples come nearer to the {target} images than clean ones")
+        facts.insert(0, f"its samples are nearer to the {target} images than clean images are")
     return [f"{best.name}: {'; '.join(facts)}."] if facts else []
 
 
 def _indistinguishable(ranked: Sequence[Candidate]) -> list[str]:
-    """The sentence that names what cannot be told from the first, if there is any."""
+    """A sentence with the candidates that are indistinguishable from the first, if there are any."""
     winner = _winner(ranked)
     names = [candidate.name for candidate in ranked if candidate.group == 1 and candidate is not winner]
-    return [f"It cannot be told from {listing(names)}."] if names else []
+    return [f"It is indistinguishable from {listing(names)}."] if names else []
 
 
 def _of_baseline(baseline: BaselineAugmentation) -> str:
-    """What the baseline augmentation does to the gains; one that breaks labels spoils all of them."""
+    """What the baseline augmentation does to the gains; if it breaks labels, it spoils all of them."""
     if baseline.label_breaking:
         why = "; ".join(baseline.label_breaking)
         return f"The baseline augmentation {baseline.name} breaks labels itself: {why}. Gains on top of it mean little."
@@ -264,15 +264,15 @@ def trust_words(
     nothing_matched: bool = False,
     measured: Mapping[str, Any] | None = None,
 ) -> tuple[str, list[str]]:
-    """How far to trust the advice in the situation at hand, in one sentence, and details.
+    """How far to trust the advice in this situation, in one sentence, with details.
 
     Args:
-        shift: of the target, for this model; one that is unknown counts as a shift.
-        pretrained: whether the model's weights come from a training elsewhere.
-        budget: whether short runs went into the ranking; the real trainings judged the ranking by coverage alone.
-        nothing_matched: whether no candidate is advised, since none beats clean images or covers the target; what
-            counts then are the trainings in which the augmentation that matches the shift was left out.
-        measured: what the file holds; None reads it.
+        shift: shift of the target for this model; an unknown shift counts as a shift.
+        pretrained: whether the model has pretrained weights.
+        budget: whether the ranking includes short runs; the real trainings judged the ranking by coverage alone.
+        nothing_matched: whether no candidate is advised because none beats clean images or covers the target. Then the
+            trainings without the augmentation that matches the shift are the relevant ones.
+        measured: contents of the file; None: read it.
     """
     known = json.loads((files(__package__) / FILE).read_text(encoding="utf-8")) if measured is None else measured
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
@@ -306,12 +306,12 @@ def trust_words(
     if by_pretrained is not None:
         details.append(_by_pretrained(by_pretrained, figures.get("without_cure")))
     if budget:
-        details.append("These figures are of the ranking by coverage; with short runs it was not compared.")
+        details.append("These figures are for the ranking by coverage; with short runs it was not compared.")
     return f"On {tasks} comparable {plural(tasks, 'task')} {lost}", details
 
 
 def _by_pretrained(lost: Mapping[str, Any], without_match: Mapping[str, Any] | None) -> str:
-    """Another model may rank better for one from scratch, and then worse where nothing in the catalogue matches."""
+    """A pretrained model may rank better for a model from scratch; without a match in the catalogue it ranks worse."""
     words = (
         f"Ranked by a pretrained model's features the first candidate lost {_points(lost['regret'])}, by its own "
         f"{_points(lost['regret_of_own'])}"
@@ -321,7 +321,7 @@ def _by_pretrained(lost: Mapping[str, Any], without_match: Mapping[str, Any] | N
             f"; with the matching augmentation left out of the catalogue {_points(without_match['regret'])} and "
             f"{_points(without_match['regret_of_own'])}"
         )
-    return f"{words}. Where you have weights, look at their ranking too: --model TAG --weights FILE."
+    return f"{words}. If you have weights, look at their ranking too: --model TAG --weights FILE."
 
 
 def _correlation(estimate: Mapping[str, float | None]) -> str:
@@ -333,7 +333,7 @@ def _correlation(estimate: Mapping[str, float | None]) -> str:
 
 
 def _lost(estimate: Mapping[str, float | None]) -> str:
-    # Below 0 where the best candidate was the best by luck: it was chosen on other seeds.
+    # Below 0 if the best candidate was the best by luck: it was chosen on other seeds.
     return "an unknown number" if estimate["value"] is None else f"{max(0.0, estimate['value']):.1f}"
 
 
@@ -342,18 +342,18 @@ def _points(estimate: Mapping[str, float | None]) -> str:
 
 
 def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helped: list[str]) -> list[str]:
-    """Why the candidate stands where it stands; the first sentence is for the table."""
+    """Why the candidate has its place in the ranking; the first sentence is for the table."""
     scores = candidate.scores
     sentences = []
     if candidate.role == "control":
-        sentences.append("a control: shows what counts as nothing, or what a broken label looks like")
+        sentences.append("a control: shows what no gain looks like, or what broken labels look like")
     elif candidate.role == "regulariser":
         sentences.append("a regulariser (masking/mixing): coverage cannot measure it; see validation")
     elif candidate.rank is None:
         sentences.append("not ranked: the features cannot tell the classes apart")
     elif by_distance:
-        nearer = "nearer to the target than" if candidate.beats_clean else "not nearer to the target than"
-        sentences.append(f"its samples are {nearer} clean ones; hardly any target image is covered")
+        nearer = "nearer" if candidate.beats_clean else "not nearer"
+        sentences.append(f"its samples are {nearer} to the target than clean images; hardly any of it is covered")
     elif candidate.beats_clean:
         sentences.append(f"covers {points(scores.coverage_gain)} more of the target with consistent labels")
     elif candidate.interval and candidate.interval[0] > 0:
@@ -370,12 +370,12 @@ def reasons(candidate: Candidate, *, by_distance: bool, harmed: list[str], helpe
         verb = plural(scores.only_covered, "target image is", "target images are")
         sentences.append(f"{scores.only_covered} {verb} covered by it alone")
     if candidate.left_out:
-        sentences.append(f"{candidate.left_out} samples left out, where it failed")
+        sentences.append(f"{candidate.left_out} samples left out, because the operation failed")
     return sentences
 
 
 def run_reasons(run: ShortRun | None) -> list[str]:
-    """What a candidate's short run says of it."""
+    """What a candidate's short run shows."""
     if run is None:
         return []
     if run.log_loss_gain is None:
@@ -384,9 +384,9 @@ def run_reasons(run: ShortRun | None) -> list[str]:
         return [f"its short run had {run.steps} {plural(run.steps, 'step')}: too few to say"]
     when = "with a linear probe on its samples" if run.stage == "probe" else f"after {run.steps} steps with it"
     low, high = run.log_loss_interval or (0.0, 0.0)
-    difference = "no different from clean's beyond noise"
+    difference = "no different from that of clean images beyond noise"
     if low > 0 or high < 0:
-        difference = f"{abs(run.log_loss_gain):.3f} {'better' if low > 0 else 'worse'} than clean's"
+        difference = f"{abs(run.log_loss_gain):.3f} {'better' if low > 0 else 'worse'} than that of clean images"
     sentences = [f"{when} validation log loss is {difference}"]
     if run.post_training_coverage_gain is not None and run.post_training_coverage_interval is not None:
         low, high = run.post_training_coverage_interval
@@ -401,12 +401,12 @@ def run_reasons(run: ShortRun | None) -> list[str]:
 
 
 def probe_reasons(parts: Mapping[str, Part]) -> list[str]:
-    """Why a candidate stands well though its network has fallen behind."""
+    """Why a candidate ranks high although its network performs worse."""
     probe, network = parts.get("probe_validation"), parts.get("validation")
     if probe is None or network is None or probe.value is None or network.value is None or probe.value <= network.value:
         return []
     return [
-        f"validation counts as a linear probe on its samples has it, {_more(probe.value)}; its network, after so few "
+        f"validation uses a linear probe on its samples, {_more(probe.value)}; its network, after so few "
         f"steps, is at {_more(network.value)}"
     ]
 
@@ -418,22 +418,22 @@ def _more(gain: float) -> str:
 def two_orders(
     by_coverage: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
 ) -> str:
-    """What it means where the order by coverage and that by validation differ."""
+    """What it means if the order by coverage and the order by validation differ."""
     if agreement is None:
-        return "The orders by coverage and by validation cannot be compared: one of them tells no candidates apart."
+        return "The orders by coverage and by validation cannot be compared: one order has no differences."
     if agreement >= AGREE:
         return f"The orders by coverage and by validation agree (Spearman {agreement:.2f})."
     weighs = f"Here coverage counts {percent(weight)} and validation {percent(1 - weight)}"
     trust = "trust coverage" if weight > AGREE else "trust validation"
     return (
         f"The orders disagree (Spearman {agreement:.2f}): by coverage {by_coverage[0]} is first, by validation "
-        f"{by_validation[0]}. Validation images look like training images: they say what helps on more of the same. "
-        f"Coverage says what brings training nearer to the target. {weighs}: {trust} where they differ."
+        f"{by_validation[0]}. Validation images look like training images: they show what helps on more of the same. "
+        f"Coverage shows what brings training nearer to the target. {weighs}: {trust} where they differ."
     )
 
 
 def budget_words(rungs: Sequence[Rung], *, budget_s: float, used_s: float, steps: int, seeds: int, share: float) -> str:
-    """What the budget bought: steps of a candidate on each rung of the network, and their share of whole trainings."""
+    """What the budget was spent on: steps of a candidate on each rung, and their share of whole trainings."""
     trained = [rung for rung in rungs if rung.stage == "network"]
     of_all = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
     each = [
@@ -442,6 +442,6 @@ def budget_words(rungs: Sequence[Rung], *, budget_s: float, used_s: float, steps
     ]
     return (
         f"Short runs took {used_s:.0f} of {budget_s:.0f} s, with {seeds} {plural(seeds, 'seed')}: "
-        f"{', then '.join(each) or 'no candidate had a turn'}. {steps:,} steps in all, {of_all} of training all "
+        f"{', then '.join(each) or 'no candidate was trained'}. {steps:,} steps in all, {of_all} of training all "
         "candidates for 30 epochs."
     )

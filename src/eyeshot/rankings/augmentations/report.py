@@ -1,4 +1,4 @@
-"""The contents of `augmentations.json`, what `eyeshot rank augmentations` reports."""
+"""The contents of `augmentations.json`, the report of `eyeshot rank augmentations`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Record(BaseModel):
 
 
 class Scores(Record):
-    """Scores of one candidate; null where `missing` of the candidate says why.
+    """Scores of a candidate; null where the candidate's `missing` gives the reason.
 
-    Coverage is that of the candidate's cloud (clean images and their augmented samples), shares from 0 to 1.
+    Coverage is measured with the candidate's cloud (clean images and their augmented samples), as shares from 0 to 1.
     """
 
     coverage: float | None = None
@@ -30,7 +30,7 @@ class Scores(Record):
     consistent_coverage: float | None = None
     """Label-consistent coverage: covered, and at least 4 of the 5 nearest source images share one class."""
     coverage_gain: float | None = None
-    """Label-consistent coverage less that of the identity control with as many samples per image."""
+    """Label-consistent coverage minus that of the identity control with as many samples per image."""
     raw_coverage_gain: float | None = None
     """The same difference of plain coverage."""
     only_covered: int | None = None
@@ -40,12 +40,12 @@ class Scores(Record):
     relearnability: float | None = None
     relearnability_worst_class: float | None = None
     retention: float | None = None
-    """Accuracy on clean held-out images of a linear probe trained with the samples, less that of one without."""
+    """Accuracy on clean held-out images of a linear probe trained with the samples, minus that of a probe without."""
     retention_worst_class: float | None = None
 
 
 class ClassScores(Record):
-    """One class under one candidate."""
+    """A class under a candidate."""
 
     covered: int | None = None
     """Target images newly covered (beyond the identity control) whose nearest images agree on this class."""
@@ -55,7 +55,7 @@ class ClassScores(Record):
 
 
 class MixedClasses(Record):
-    """Two classes that a label-breaking candidate makes alike."""
+    """Two classes that a label-breaking candidate makes indistinguishable."""
 
     true: str
     taken_for: str
@@ -64,7 +64,7 @@ class MixedClasses(Record):
 
 
 class ShortRun(Record):
-    """What a candidate's short run brought, against clean images from the same seeds, by the same batches."""
+    """Result of a candidate's short run, compared with clean images from the same seeds and the same batches."""
 
     stage: Literal["probe", "network"]
     """`probe`: a linear probe on frozen features of clean images and samples; `network`: all weights were trained."""
@@ -72,48 +72,48 @@ class ShortRun(Record):
     steps: int
     """Steps of the whole network from each seed; 0 for the probe."""
     rungs: int
-    """Rungs that it took part in; the close ones took part in more."""
+    """Number of rungs of this candidate; the better candidates have more."""
     accuracy: float | None = None
     """On validation images, mean over seeds."""
     accuracy_gain: float | None = None
-    """Less that of clean images after as many steps."""
+    """Accuracy minus that of clean images after the same number of steps."""
     log_loss: float | None = None
     """On validation images, after temperature scaling (cross-fitted), in nats."""
     log_loss_gain: float | None = None
-    """That of clean images after as many steps less this one; above 0 is better than clean."""
+    """Log loss of clean images after the same number of steps minus `log_loss`; above 0 is better than clean."""
     log_loss_interval: Interval | None = None
     post_training_coverage: float | None = None
-    """Label-consistent coverage of the target by clean training images, in the space of the model so trained."""
+    """Label-consistent coverage of the target by clean training images, in the feature space of the trained model."""
     post_training_coverage_gain: float | None = None
-    """Less that of clean images after as many steps."""
+    """Post-training coverage minus that of clean images after the same number of steps."""
     post_training_coverage_interval: Interval | None = None
     balance: float | None = None
-    """Entropy of the mean prediction on the target over its maximum: 1 where all classes are predicted alike."""
+    """Entropy of the mean prediction on the target divided by its maximum: 1 if classes are predicted equally often."""
     confidence: float | None = None
     """Mean of the largest probability on the target."""
     half_masked_before: float | None = None
-    """Accuracy on half-masked validation images of the seeds, before the run."""
+    """Mean accuracy over seeds on half-masked validation images, before the run."""
     half_masked_after: float | None = None
-    """The same after the run."""
+    """The same accuracy after the run."""
     half_masked_gain: float | None = None
-    """`half_masked_after` less that of clean images after as many steps."""
+    """`half_masked_after` minus that of clean images after the same number of steps."""
     ended: str | None = None
-    """Why it ended early: it diverged, or the budget was over."""
+    """Why the run ended early: it diverged, or the budget was used up."""
 
 
 class Part(Record):
-    """One part of the combined score, for one candidate."""
+    """A part of the combined score of a candidate."""
 
     value: float | None
-    """The gain over clean images (the coverage gain: over the identity control); null where it was not measured."""
+    """The gain over clean images (the coverage gain: over the identity control); null if it was not measured."""
     standardised: float
-    """That gain in MAD units (`Order.units`); 0 where it was not measured."""
+    """The gain in MAD units (`Order.units`); 0 if it was not measured."""
     rank: int | None
     """Rank under this part alone."""
 
 
 class Candidate(Record):
-    """One augmentation, measured."""
+    """A measured augmentation."""
 
     name: str
     family: str
@@ -121,19 +121,19 @@ class Candidate(Record):
     role: Role
     rank: int | None = None
     group: int | None = None
-    """Indistinguishable candidates share a group; 1 holds all that may be the best."""
+    """Indistinguishable candidates share a group; group 1 holds all candidates that may be the best."""
     beats_clean: bool | None = None
-    """Better than clean images beyond noise, for all candidates at once, and by two target images at least; null where
-    it has no rank."""
+    """Significantly better than clean images, for all candidates at once, and by at least two target images; null
+    without a rank."""
     score: float | None = None
     """The coverage gain, or how much nearer the cloud comes to the target; see `ranked_by`."""
     interval: Interval | None = None
     combined: float | None = None
-    """Combined score: weighted parts, clean is 0; null without short runs."""
+    """Combined score: weighted sum of parts, 0 for clean; null without short runs."""
     combined_interval: Interval | None = None
     parts: dict[str, Part] = {}
-    """`coverage_gain`, `post_training_coverage`, `probe_validation` (pretrained models only), `validation`; of
-    regularisers the last two and `half_masked`."""
+    """`coverage_gain`, `post_training_coverage`, `probe_validation` (pretrained models only), `validation`;
+    regularisers have the last two and `half_masked`."""
     run: ShortRun | None = None
     scores: Scores = Scores()
     missing: dict[str, str] = {}
@@ -160,32 +160,32 @@ class ModelInfo(Record):
     reason: str
     baseline_accuracy: float | None = None
     baseline_ended_early: str | None = None
-    """Why the baseline trained for fewer epochs than planned; null where it trained to its end, or there is none."""
+    """Why the baseline trained for fewer epochs than planned; null if it trained to its end or does not exist."""
 
 
 class Shift(Record):
-    """How far the target lies from training."""
+    """How far the target is from the training images."""
 
     target_coverage: float
     """Coverage of the target by clean training images, at equal counts."""
     held_out_coverage: float | None
     """Coverage of held-out training images by the same clean images, at equal counts."""
     ratio: float | None
-    """The first over the second, clipped to 0-1; 1 means no shift that the model can see."""
+    """The first divided by the second, limited to 0-1; 1 means no shift that the model can see."""
     target_consistent: float
     held_out_consistent: float | None
-    """Label-consistent coverage of both, likewise."""
+    """Label-consistent coverage of both, measured the same way."""
     weight: float | None
-    """One minus the ratio of these two, of coverage in the combined score; `1 - ratio` where neighbours hardly ever
-    agree."""
+    """Weight of coverage in the combined score: 1 minus the ratio of these two, or `1 - ratio` if neighbours hardly
+    ever agree."""
     domain_auc: float | None
-    """Cross-fitted area under the curve of a classifier that tells training from target; 0.5 means alike."""
+    """Cross-fitted area under the curve of a classifier between training and target; 0.5 means no difference."""
     count: int
     words: str
 
 
 class ValidationCheck(Record):
-    """Does coverage tell where the model is right? Validation images that clean training covers, and the others."""
+    """Whether coverage predicts where the model is right: validation images that clean training covers, and others."""
 
     inside: int
     outside: int
@@ -208,50 +208,50 @@ class ProjectionInfo(Record):
     name: str
     trustworthiness: float
     agreement: float
-    """Share of shown target points on which coverage in two dimensions and in feature space agree,
-    balanced over covered and not covered; 0.5 is chance."""
+    """Share of shown target points on which coverage in two dimensions and coverage in feature space agree, balanced
+    over covered and uncovered points; 0.5 is chance."""
     warning: str | None
 
 
 class Rung(Record):
-    """One rung of the short runs."""
+    """A rung of the short runs."""
 
     stage: Literal["probe", "network"]
     candidates: int
     steps: int
     """Steps of each candidate from each seed on this rung."""
     seconds: float | None
-    """Null for the probe, which is fitted with the scores."""
+    """Null for the probe, which is fitted together with the scores."""
 
 
 class Budget(Record):
-    """What the time for short runs bought."""
+    """What the time for short runs was spent on."""
 
     budget_s: float
     used_s: float
     seeds: int
     rungs: list[Rung]
     steps: int
-    """Steps of the whole network in all, clean and all seeds counted."""
+    """Steps of the whole network in all, including clean training and all seeds."""
     share_of_full: float
-    """Over the steps of training all candidates for 30 epochs."""
+    """These steps divided by the steps of training all candidates for 30 epochs."""
     words: str
 
 
 class Order(Record):
-    """How the parts make the combined score, and where their orders differ."""
+    """How the parts form the combined score, and where their orders differ."""
 
     weight: float
-    """Of coverage (the larger of before and after training); validation (of probe or network) has the rest."""
+    """Weight of coverage (the larger of before and after training); validation (of probe or network) has the rest."""
     weight_words: str
     units: dict[str, float]
-    """MAD unit of each part: the widest of all that are shares of images; distance has its own."""
+    """MAD unit of each part: all shares of images have the widest of their units; distance has its own."""
     agreement: float | None
-    """Spearman correlation of the order by coverage with that by validation."""
+    """Spearman correlation of the order by coverage with the order by validation."""
     by_coverage: list[str]
     by_validation: list[str]
     words: str
-    """What it means where the two orders disagree."""
+    """What it means if the two orders disagree."""
 
 
 class FullTraining(Record):
@@ -264,25 +264,25 @@ class FullTraining(Record):
     accuracy: float
     interval: Interval | None
     gain: float | None
-    """Accuracy less that of clean, on the same validation images; null for clean."""
+    """Accuracy minus that of clean, on the same validation images; null for clean."""
     gain_interval: Interval | None
-    """Of the paired difference."""
+    """95 % interval of the paired difference."""
     seconds: float
 
 
 class ModelPair(Record):
-    """How alike two models rank the candidates."""
+    """How similarly two models rank the candidates."""
 
     first: str
     second: str
     spearman: float | None
     interval: Interval | None
     n: int
-    """Candidates that both ranked."""
+    """Number of candidates that both models ranked."""
 
 
 class ModelRow(Record):
-    """One candidate under every model; null where a model did not rank it."""
+    """A candidate under every model; null for a model that did not rank it."""
 
     name: str
     family: str
@@ -292,11 +292,11 @@ class ModelRow(Record):
 
 
 class ModelTable(Record):
-    """Candidate by model: a good augmentation for one model may not be one for another."""
+    """Candidates by model: an augmentation that fits one model may not fit another."""
 
     models: list[str]
     pages: dict[str, str]
-    """Where each model's page lies, relative to this one."""
+    """Address of each model's page, relative to this page."""
     advice: dict[str, str]
     rows: list[ModelRow]
     pairs: list[ModelPair]
@@ -304,13 +304,13 @@ class ModelTable(Record):
 
 
 class BaselineAugmentation(Record):
-    """The augmentation that is in the pipeline already; gains are on top of it."""
+    """The augmentation that is already in the pipeline; gains are measured on top of it."""
 
     name: str
     label_breaking: list[str] = []
-    """Why it breaks labels itself, if it does."""
+    """Why it breaks labels, if it does."""
     score: float | None = None
-    """Its own gain over the identity control without it, as `score` of a candidate."""
+    """Its gain over the identity control without it, like `score` of a candidate."""
 
 
 class RankingReport(Record):
@@ -351,11 +351,11 @@ class RankingReport(Record):
     validation_check: ValidationCheck | None
     candidates: list[Candidate]
     uncovered: list[str]
-    """Ids of the target images (of those used) that no ranked candidate covers with a consistent label."""
+    """Ids of the used target images that no ranked candidate covers with a consistent label."""
     projections: list[ProjectionInfo] = []
     baseline_augmentation: BaselineAugmentation | None = None
     budget: Budget | None = None
-    """Null where no time was given to short runs; then `score` ranks alone."""
+    """Null without short runs; then `score` alone ranks."""
     order: Order | None = None
     full_training: list[FullTraining] = []
     model_table: ModelTable | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Projection:
-    """One joint map of all points."""
+    """A joint map of all points."""
 
     info: ProjectionInfo
     xy: NDArray[np.float32]
@@ -59,7 +59,7 @@ class Pictures:
     Attributes:
         samples: per candidate, uint8 (n, s, s, 3) samples of the same n source images; "clean" holds the originals.
         uncovered: uint8 (n, s, s, 3) target images that no candidate covers with a consistent label.
-        uncovered_ids: their ids.
+        uncovered_ids: ids of these target images.
     """
 
     samples: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class AugmentationRanking:
-    """The result of `rank_augmentations()`: the report, and what only pictures need."""
+    """The result of `rank_augmentations()`: the report, and data that only pictures need."""
 
     report: RankingReport
     map: JointMap | None

@@ -56,12 +56,12 @@ def run_ranking(
     ranked_by_coverage: Callable[[RankingReport], None] | None = None,
     command: str = "",
 ) -> AugmentationRanking:
-    """Rank augmentations by what of the target the training images cover with them, and by short runs.
+    """Rank augmentations by how much of the target the training images cover with them, and by short runs.
 
     Args:
-        plan: of `prepare`.
-        progress: told how far it is; None: nobody.
-        ranked_by_coverage: called with the report as far as it goes, before the budget is spent on short runs.
+        plan: from `prepare`.
+        progress: called with the progress; None: not shown.
+        ranked_by_coverage: called with the report so far, before the budget is spent on short runs.
         command: recorded in the report.
 
     Returns:
@@ -73,9 +73,9 @@ def run_ranking(
             lost or full.
         StorageError: the cache cannot be written.
 
-    Costs one forward pass per augmented sample, sources x samples x candidates, and then the budget; all else is small
-    and does not grow with the number of training images beyond what `load_dataset` costs. The same call continues where
-    a killed one stopped.
+    Costs one forward pass per augmented sample, sources x samples x candidates, and then the budget. Everything else
+    is small and does not grow with the number of training images beyond the cost of `load_dataset`. The same call
+    continues a run that was interrupted.
     """
     begin = time.perf_counter()
     progress = progress or SILENT
@@ -92,7 +92,7 @@ def run_ranking(
     data, repeats = without_repeats(data)
     mark = lap("decode", mark)
     backbone, baseline_head, baseline, baseline_notes = trained_backbone(plan, data, progress, command)
-    # Both the plan and its images carry the notes of the dataset.
+    # The plan and its images both have the notes of the dataset.
     notes = list(dict.fromkeys([*plan.notes, *data.notes, *repeats, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
@@ -101,10 +101,10 @@ def run_ranking(
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
-        notes.append(f"features: batches of {bank.batch_size}, since {plan.device} has no room for more.")
+        notes.append(f"features: batches of {bank.batch_size}, because {plan.device} has no room for more.")
     probe, of_validation = context.probe, plan.tables.target_is_validation
     few = too_few(len(data.target), len(data.val))
-    # Of too few images a good probe cannot be told from chance: then this is said, and what there is is ranked.
+    # With too few images a good probe cannot be told from chance: the report says so, and the rest is ranked.
     at_chance = probe.at_chance and not few
     records = unranked_records(measured, probe, classes=data.classes, model=backbone.name)
     uncovered = covered_counts(measured, [record.role for record in records]) == 0
@@ -171,7 +171,7 @@ def run_ranking(
         if backbone.pretrained or any(trial.evaluations for trial in short.trials.values()):
             ranking, more["order"] = rank_combined(ranking, board, short)
         else:
-            run_notes.append("No short run came to an evaluation: the ranking by coverage stands.")
+            run_notes.append("No short run reached an evaluation, so the ranking by coverage stands.")
         notes += run_notes
         mark = lap("short runs", mark)
     if chosen.full_train:
@@ -184,7 +184,7 @@ def run_ranking(
         ranking,
         advice=ranked_report.advice,
         wanted=chosen.plot,
-        shown=() if at_chance else chosen.projections,  # features that tell nothing apart make no map either
+        shown=() if at_chance else chosen.projections,  # features that separate nothing make no map either
         images=chosen.images,
         progress=progress,
     )
@@ -252,13 +252,13 @@ def _report_of_data(plan: Plan, context: EvalContext, uncovered: NDArray[np.bool
 
 
 def _reducing(plan: Plan) -> int | None:
-    """The limit of images where it left some out; else None."""
+    """The limit of images if it left some out; otherwise None."""
     tables, limit = plan.tables, plan.settings.max_images
     return limit if max(tables.n_train, tables.n_val, tables.n_target) > limit else None
 
 
 def _longer(seconds: float) -> int:
-    """Four times as long, in seconds of whole minutes."""
+    """Four times as long, rounded up to whole minutes, in seconds."""
     return 60 * math.ceil(4 * seconds / 60)
 
 
@@ -276,7 +276,7 @@ def _model_info(plan: Plan, backbone: Backbone, baseline: TrainResult | None) ->
 
 
 def _check_validation(context: EvalContext) -> ValidationCheck:
-    """Is the model right more often where clean training covers?"""
+    """Whether the model is right more often where clean training covers."""
     covered, right = context.held_out_covered, context.probe.correct
     inside = Accuracy.of_counts(int(right[covered].sum()), int(covered.sum()))
     outside = Accuracy.of_counts(int(right[~covered].sum()), int((~covered).sum()))

@@ -32,16 +32,16 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, eq=False)
 class AugmentationScores:
-    """One candidate, measured.
+    """A measured candidate.
 
     Attributes:
-        name, family: of the candidate.
+        name, family: name and family of the candidate.
         augmentation: None for generated images.
         cloud: coverage of the target by its cloud.
         identity: coverage by the identity control with as many samples per image.
-        labels: whether labels are preserved.
-        mixes: whether labels are mixed, so that no neighbour has one class.
-        samples_per_image: V, as often as the identity control was sampled; for generated images as many as come on a
+        labels: label preservation.
+        mixes: whether labels are mixed, so that no neighbour has a single class.
+        samples_per_image: V, the samples per image of the identity control; for generated images their number per
             source image.
         points: float32 (n, V, d), its samples in the reference space.
         present: bool (n, V), False where the operation failed.
@@ -60,12 +60,12 @@ class AugmentationScores:
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """Number of samples."""
         return int(self.present.sum())
 
     @property
     def left_out(self) -> int:
-        """On how many samples the operation failed."""
+        """Number of samples on which the operation failed."""
         return int((~self.present).sum())
 
     def gain(self, *, by_distance: bool) -> tuple[float, NDArray[np.float64]]:
@@ -100,7 +100,7 @@ def measure(context: EvalContext, candidate: Augmentation) -> AugmentationScores
         val_labels = mixed_labels(val.labels, partners, weights, probe.class_count).argmax(axis=1).astype(np.int64)
     owners = np.broadcast_to(np.arange(len(points))[:, None], present.shape)[present]
     succeeded = points[present]
-    if len(succeeded) == 0:  # the operation failed everywhere: clean is all that is left
+    if len(succeeded) == 0:  # the operation failed everywhere, so only clean images are left
         succeeded, sample_labels, owners = probe.sources, context.labels, np.arange(len(points))
     labels = measure_label_preservation(
         probe,
@@ -127,7 +127,7 @@ def measure(context: EvalContext, candidate: Augmentation) -> AugmentationScores
 
 
 def measure_generated(context: EvalContext, generated: Part) -> AugmentationScores:
-    """All scores of generated images: unlike samples, each is an image of its own in the cloud."""
+    """All scores of generated images: unlike a sample, each of them is a separate image in the cloud."""
     probe = context.probe
     features = context.bank.clean(generated.pool, np.arange(len(generated)))
     begin = time.perf_counter()
@@ -139,7 +139,7 @@ def measure_generated(context: EvalContext, generated: Part) -> AugmentationScor
         np.concatenate([context.labels, generated.labels]),
         halves=None if halves is None else halves.with_more_sources(len(points), seed=context.seed),
     )
-    # There are no generated held-out images: every other one is judged, by a probe that learned from the rest.
+    # There are no held-out generated images, so every second image is judged by a probe that learned from the rest.
     judged = np.arange(len(points)) % 2 == 1
     labels = measure_label_preservation(
         probe,
@@ -181,13 +181,13 @@ def measure_generated(context: EvalContext, generated: Part) -> AugmentationScor
 def unranked_records(
     measured: Sequence[AugmentationScores], probe: CleanProbe, *, classes: Sequence[str], model: str
 ) -> list[Candidate]:
-    """The candidates of the report, in the order given: roles and scores, no ranks yet.
+    """The candidates of the report, in the given order, with roles and scores but without ranks.
 
     Args:
         measured: all candidates.
-        probe: on clean images.
-        classes: C names.
-        model: its name.
+        probe: linear probe on clean images.
+        classes: names of the C classes.
+        model: name of the model.
     """
     breaking = find_label_breaking(
         probe, [scores.labels for scores in measured], mixing=[scores.mixes for scores in measured]
@@ -221,9 +221,9 @@ def unranked_records(
 
 
 def covered_counts(measured: Sequence[AugmentationScores], roles: Sequence[Role]) -> NDArray[np.int64]:
-    """By how many ranked candidates each target image is covered with a consistent label, int64 (M,).
+    """Number of ranked candidates that cover each target image with a consistent label, int64 (M,).
 
-    Clean and the identity control count as 2 more each, so that an image which they cover is nobody's alone.
+    Clean and the identity control add 2 each, so that no candidate alone covers an image that they cover.
     """
     counts = np.zeros(len(measured[0].cloud.covered), np.int64)
     for scores, role in zip(measured, roles, strict=True):
@@ -245,7 +245,7 @@ def _role(scores: AugmentationScores, breaking: list[str]) -> Role:
 
 
 def _values(measured: AugmentationScores, only: int | None) -> tuple[Scores, dict[str, str]]:
-    """The numbers of the report, and why those are missing that are."""
+    """The numbers of the report, and the reasons for missing numbers."""
     cloud, labels = measured.cloud, measured.labels
     missing: dict[str, str] = {}
     scores = Scores(
@@ -262,7 +262,7 @@ def _values(measured: AugmentationScores, only: int | None) -> tuple[Scores, dic
         retention_worst_class=_least(labels.retention_by_class),
     )
     if measured.mixes:
-        why = "labels are mixed, so neighbours have no one class to agree on"
+        why = "labels are mixed, so neighbours have no single class to agree on"
         missing |= dict.fromkeys(("consistent_coverage", "coverage_gain"), why)
     else:
         scores.consistent_coverage = cloud.consistent_coverage
@@ -293,7 +293,7 @@ def _per_class(measured: AugmentationScores, classes: Sequence[str]) -> dict[str
 
 
 def _with_class_name(reason: str, classes: Sequence[str]) -> str:
-    """A reason with the class's name in the place of its number."""
+    """A reason with the name of the class instead of its number."""
     start, mark, number = reason.rpartition(" in class ")
     return f"{start}{mark}{classes[int(number)]}" if mark and number.isdigit() else reason
 

@@ -28,45 +28,45 @@ TRAIN_OPTIONS = (
     "seed",
     "device",
 )
-"""Settings of `RankingSettings` that a training of the same model needs too, beside its name."""
+"""Settings of `RankingSettings` that a training of the same model needs too, in addition to its name."""
 DATA_OPTIONS = tuple(name for name in DataConfig.model_fields if name != "train")
-"""Settings of `RankingSettings` that say which images it is about."""
+"""Settings of `RankingSettings` that select the images."""
 
 
 class RankingSettings(BaseModel):
     """Settings of `eyeshot rank augmentations`.
 
     Attributes:
-        test: folder of unlabelled images to be covered; without one the validation images are the target.
+        test: folder of unlabelled images to be covered; None: the validation images are the target.
         val: class folders of validation images.
-        val_share: share of the training images held out where there is no `val`.
-        labels: CSV file with paths and labels, in the place of class folders.
-        path_column, label_column, image_root: how to read it; guessed where not given.
+        val_share: share of the training images to hold out if there is no `val`.
+        labels: CSV file with paths and labels, instead of class folders.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
         model: timm tag, or "package.module:factory".
         weights: local file with the model's weights.
-        from_scratch: train a baseline of the architecture in place, on clean images.
+        from_scratch: train a baseline of the architecture here, on clean images.
         mean, std, interpolation: preprocessing of a custom model.
-        size: side of the images in pixels; the model's own where not given.
+        size: side of the images in pixels; None: the model's own.
         fit: crop or pad to the square.
-        max_images: images of each kind (source, held-out, target) at most.
-        samples_per_image: augmented samples of each source image per candidate; one where all would be the same.
-        batch_size: images at once in the model.
+        max_images: largest number of images of each kind (source, held-out, target).
+        samples_per_image: augmented samples of each source image per candidate; a single sample if all would be equal.
+        batch_size: batch size of forward passes.
         workers: threads that decode.
-        candidates: names, wildcards or families (one as a plain string); all where empty.
-        generated: class folders of generated images: one more candidate.
-        plot: candidates on the map, with the winner; chosen where empty.
-        projections: which maps to draw; none skips the map.
-        images: small pictures on the page.
-        seed: of every random choice.
-        device: cuda, mps or cpu; found where not given.
-        baseline_aug: an augmentation that is in the pipeline already, before every candidate: gains are on top of it.
+        candidates: names, wildcards or families (a plain string for a single name); empty: all.
+        generated: class folders of generated images, which become a further candidate.
+        plot: candidates on the map, in addition to the winner; empty: chosen automatically.
+        projections: which maps to draw; empty: no map.
+        images: whether to show small pictures on the page.
+        seed: seed of every random choice.
+        device: cuda, mps or cpu; None: chosen automatically.
+        baseline_aug: an augmentation that is already in the pipeline, before every candidate: gains are on top of it.
         budget_s: seconds for short runs; 0 ranks by coverage alone.
-        decisions: file of decisions that the training images are cleaned by.
-        split: file of `eyeshot split`; `val` goes before it, and it before `val_share`.
-        fold: of the split, the fold that validates.
-        rules: what is stated about the use of test images; for the report.
-        full_train: how many of the first are trained to the end, with clean images and TrivialAugment.
-        scratch_time_s: no epoch of the baseline begins after so many seconds.
+        decisions: decisions file to apply to the training images.
+        split: split file; `val` takes precedence over it, and it takes precedence over `val_share`.
+        fold: the fold of the split that validates.
+        rules: the rules for the use of test images, for the report.
+        full_train: how many of the first candidates to train to the end, with clean images and TrivialAugment.
+        scratch_time_s: no epoch of the baseline begins after this many seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,16 +108,16 @@ class RankingSettings(BaseModel):
 
     @field_validator("candidates", "plot", "projections", mode="before")
     @classmethod
-    def _one_name_is_a_list_of_one(cls, value: object) -> object:
+    def _single_name_as_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
     def data(self, train: Path) -> DataConfig:
-        """Which images it is about, with the folder of the training images."""
+        """The data configuration, with the folder of the training images."""
         return DataConfig(train=train, **{name: getattr(self, name) for name in DATA_OPTIONS})
 
 
 def check_settings(**values: object) -> RankingSettings:
-    """Settings from loose values.
+    """Check settings given by name.
 
     Raises:
         InputError: a value is out of its range, or its name is unknown.
@@ -129,7 +129,7 @@ def check_settings(**values: object) -> RankingSettings:
 
 
 def samples_of(steps: tuple[Augmentation, ...], samples_per_image: int) -> int:
-    """Augmented samples of each image by a pipeline; one where every sample would be the same."""
+    """Augmented samples of each image by a pipeline; a single sample if all would be equal."""
     *before, last = steps
     same = last.deterministic and all(step.deterministic and step.probability >= 1 for step in before)
     return 1 if same else samples_per_image

@@ -1,4 +1,4 @@
-"""How far apart clean training and the target are, for this model."""
+"""How far the target is from clean training images, for this model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from eyeshot.rankings.augmentations.report import Shift
 
 FOLDS = 5
 LEAST_CONSISTENT = 0.05
-"""Share of held-out images: below it, too few neighbours agree for a ratio of label-consistent coverages."""
+"""Share of held-out images; below it, too few neighbours agree for a ratio of label-consistent coverages."""
 PENALTY = 20.0
-"""Of the train-against-test probe: scikit-learn's C = 0.1 (with two classes C is 2 / penalty)."""
+"""Penalty of the train-against-test probe: scikit-learn's C = 0.1 (with two classes C is 2 / penalty)."""
 TOLERANCE = 1e-6
 
 
@@ -29,18 +29,18 @@ def measure_shift(
     target_is_validation: bool,
     seed: int,
 ) -> Shift:
-    """Coverage of the target by clean training over coverage of held-out training images by the same.
+    """Coverage of the target by clean training images, divided by their coverage of held-out training images.
 
-    The weight of coverage in the combined score goes by label-consistent coverage, as the coverage gain does: turned or
-    inverted pictures still lie among training images, but among those of several classes.
+    The weight of coverage in the combined score is based on label-consistent coverage, like the coverage gain: rotated
+    or inverted pictures still have training images as neighbours, but of several classes.
 
     Args:
         sources: float32 (n, d), clean training images in the reference space.
-        labels: int64 (n,)
+        labels: int64 (n,), their classes.
         held_out: float32 (n_val, d), held-out training images.
-        target: float32 (M, d)
-        target_is_validation: the target is the held-out images themselves, so there is no shift to measure.
-        seed: chooses which images make the numbers equal.
+        target: float32 (M, d), the images to be covered.
+        target_is_validation: whether the target is the held-out images themselves, so that there is no shift.
+        seed: seed of the choice of images that makes the numbers equal.
     """
     random = np.random.default_rng([seed, 2])
     count = min(len(held_out), len(target))
@@ -95,7 +95,7 @@ def coverage_by_clean(
 
 
 def domain_auc(train: NDArray[np.float32], target: NDArray[np.float32], random: np.random.Generator) -> float:
-    """Area under the curve of a cross-fitted linear classifier between two sets at equal counts; 0.5 is alike."""
+    """Area under the curve of a cross-fitted linear classifier between two sets of equal size; 0.5 is no difference."""
     count = min(len(train), len(target))
     rows = np.concatenate([cloud[random.choice(len(cloud), count, replace=False)] for cloud in (train, target)])
     in_target = np.repeat([False, True], count)
@@ -109,9 +109,9 @@ def domain_auc(train: NDArray[np.float32], target: NDArray[np.float32], random: 
 
 def _words(target: float, held_out: float, ratio: float | None, count: int) -> str:
     if ratio is None:
-        return "Even held-out training images are not covered: coverage is not informative for this model."
+        return "Not even held-out training images are covered: coverage is not informative for this model."
     degree = "hardly any" if ratio > 0.9 else "a mild" if ratio > 0.6 else "a strong" if ratio > 0.2 else "an extreme"
     return (
-        f"Clean training covers, whatever the labels, {percent(target)} of {count} target images and "
+        f"Clean training covers, ignoring labels, {percent(target)} of {count} target images and "
         f"{percent(held_out)} of as many held-out training images: {degree} shift for this model."
     )

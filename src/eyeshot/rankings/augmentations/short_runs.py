@@ -1,8 +1,8 @@
 """Short paired runs of candidates: a sweep whose reference is clean training, under a budget of seconds.
 
-The candidates that fit are trained from the same starts on the same images in the
-same order as clean ones, and evaluated on validation images and on the target. Where the budget holds not one step of
-each, nothing is trained, and a sentence says what would do.
+All candidates that fit into the budget start from the same weights as clean training and see the same images in the
+same order. They are evaluated on validation images and on the target. If the budget is too small for a single step of
+each, nothing is trained, and a note says which budget would be enough.
 """
 
 from __future__ import annotations
@@ -52,27 +52,27 @@ from eyeshot.training import State, TrainConfig, TrainingRun, joined, start_stat
 
 CLEAN = "clean"
 HIDDEN = "hidden"
-"""What an evaluation measures beside the rest, of candidates that are regularisers."""
+"""Evaluated for regularisers in addition to the rest."""
 FULL_EPOCHS = 30
 LEAST_WAIT_S = 600.0
-"""For another process with the same short runs."""
+"""How long to wait for another process with the same short runs."""
 SHARE_OF_DISK = 0.5
 STATE_COPIES = 3
-"""Weights, and two moments of each in the optimizer."""
+"""Copies of the weights in a state: the weights, and two moments of each weight in the optimizer."""
 SMALLEST_SIDE = 32
 VERSION = 2
-"""Raised whenever the same candidate would come out with other numbers."""
+"""Increased whenever the same candidate would get other numbers."""
 Lists = dict[str, list[Augmentation]]
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateTraining:
-    """Trains candidates further, for a sweep; a trial's payload is what it trains with.
+    """Trains candidates further, for a sweep; the payload of a trial is its augmentations.
 
     Attributes:
         backbone: the architecture.
         pool, labels: N training images and int64 (N,) their classes.
-        start: weights of a classifier, where all begin.
+        start: weights of a classifier, from which all trials start.
         config: batch size, learning rate, weight decay, seed.
         class_count: C.
         device: where to compute.
@@ -105,26 +105,26 @@ class CandidateTraining:
 
 @dataclass(frozen=True, eq=False)
 class CandidateEvaluation:
-    """Evaluates what `CandidateTraining` gave."""
+    """Evaluates the states that `CandidateTraining` returns."""
 
     evaluator: Evaluator
 
     def __call__(self, trial: Trial, state: Any) -> Evaluation:
-        """On validation images, partly hidden ones too where the trial asks for it, and on the target."""
+        """Evaluate on validation images, also half-masked if the trial asks for it, and on the target."""
         return evaluate_state(self.evaluator, state["model"], hidden=trial.measures == HIDDEN)
 
 
 class StateFormat:
-    """States of training as bytes, as a sweep's store takes them."""
+    """Stores states of training as bytes, as the store of a sweep expects."""
 
     def dumps(self, state: Any) -> bytes:
-        """The bytes of a state: tensors, numbers, strings, and lists and dicts of these."""
+        """A state as bytes: tensors, numbers, strings, and lists and dicts of these."""
         stream = io.BytesIO()
         torch.save(state, stream)
         return stream.getvalue()
 
     def loads(self, content: bytes) -> Any:
-        """The state of bytes that `dumps` gave, on the CPU."""
+        """The state in bytes that `dumps` returned, on the CPU."""
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
@@ -138,20 +138,20 @@ def spend_budget(
     budget_s: float,
     progress: Progress,
 ) -> tuple[SweepResult, BudgetRecord, list[str]]:
-    """Short runs of all candidates that keep labels, or of the better ones where that is all that fits, or of none.
+    """Short runs of all candidates that preserve labels, of the better candidates if only they fit, or of none.
 
     Returns:
-        the trials, what they cost, and notes.
+        the trials, their costs, and notes.
 
     Raises:
-        StorageError: the disk is full, or another process does the same.
+        StorageError: the disk is full, or another process does the same short runs.
     """
     costs = plan.costs
     if costs is None:
         raise ValueError("plan.costs must be measured before a budget is spent")
     training, evaluator = _training(plan, data, context), _evaluator(plan, data, context)
     lists = _lists(candidates, {candidate.name: candidate for candidate in plan.candidates})
-    everyone = sum(map(len, lists.values()))
+    total = sum(map(len, lists.values()))
     head_stage = board.clean_loss is not None
     if lists:
         reference, trials = _trials(plan, training, evaluator, lists)
@@ -184,18 +184,18 @@ def spend_budget(
     else:
         result, names, notes = SweepResult({}), [], ["Short runs: no candidate is left that keeps labels."]
     if result.ended:
-        notes.append(f"Short runs ended, since clean training failed: {result.ended}")
+        notes.append(f"Short runs ended, because clean training failed: {result.ended}")
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
-    share = result.steps / (FULL_EPOCHS * each * (1 + everyone))
+    share = result.steps / (FULL_EPOCHS * each * (1 + total))
     rungs = [
         Rung(stage="network", candidates=rung.trials, steps=rung.steps, seconds=rung.seconds) for rung in result.rungs
     ]
-    head = [Rung(stage="probe", candidates=everyone, steps=0, seconds=None)] if head_stage else []
+    head = [Rung(stage="probe", candidates=total, steps=0, seconds=None)] if head_stage else []
     words = budget_words(
         rungs, budget_s=budget_s, used_s=result.used_s, steps=result.steps, seeds=result.seeds, share=share
     )
     if lists and not names:
-        words = notes[0]  # why nobody was trained, and what would do
+        words = notes[0]  # why nothing was trained, and which budget would be enough
     record = BudgetRecord(
         budget_s=budget_s,
         used_s=round(result.used_s, 2),
@@ -219,7 +219,7 @@ def _entering(
     plan: Plan,
     training: CandidateTraining,
 ) -> tuple[list[str], list[str]]:
-    """Who is trained, first to last, and notes; as it was decided before, where the same command was given."""
+    """The candidates to train, best first, and notes; the same command gets the same choice again."""
     kept = store.decisions.get("entering")
     if kept is None:
         chosen, notes = choose_entering(
@@ -248,27 +248,27 @@ def choose_entering(
     state_bytes: int,
     free_bytes: int,
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Who is trained: all, in order, or the better half, a quarter … of each list, or nobody.
+    """The candidates to train: all, in order, or the better half, a quarter … of each list, or none.
 
-    The list is cut until each of those left gets a step, after a head stage 8 steps from two seeds; and until their
-    states fit into half of the free disk. Where not even four of each list get a step, nobody is trained.
+    The list is cut until each remaining candidate gets a step (after a head stage, 8 steps from two seeds), and until
+    their states fit into half of the free disk. If not even four of each list get a step, nothing is trained.
 
     Args:
         lists: names of candidates, by list.
-        order: called with (list, names), gives these names from first to last.
+        order: called with (list, names), returns these names from first to last.
         budget_s: seconds.
-        costs: on this machine.
-        head_stage: whether linear probes on features have ranked all of them already.
+        costs: costs on this machine.
+        head_stage: whether linear probes on features have already ranked all of them.
         size: side of the images in pixels.
-        state_bytes: of one training.
-        free_bytes: of the disk.
+        state_bytes: size of a training state.
+        free_bytes: free space on the disk.
 
     Returns:
-        names by list, first to last, and notes: what the budget did not hold, and what would.
+        names by list, first to last, and notes: what did not fit into the budget, and which budget would be enough.
     """
     left = {kind: order(kind, names) for kind, names in lists.items()}
     counts = [len(names) for names in lists.values()]
-    everyone, is_cut_by_disk = sum(counts), False
+    total, is_cut_by_disk = sum(counts), False
     while True:
         fits_disk = SEEDS * (1 + sum(map(len, left.values()))) * state_bytes <= SHARE_OF_DISK * free_bytes
         fits = fits_disk and _is_enough([len(names) for names in left.values()], budget_s, costs, head_stage)
@@ -281,15 +281,16 @@ def choose_entering(
     if not plan_rungs([len(names) for names in left.values()], budget_s, costs).rungs:
         rank = "rank" if head_stage else "ranks"
         return {}, [
-            f"Short runs: --budget {_given_text(budget_s)} holds none, so {basis} {rank} alone; "
+            f"Short runs: --budget {_given_text(budget_s)} is too short for any, so {basis} {rank} alone; "
             f"{_what_all_take(counts, budget_s, costs, size)}."
         ]
-    if trained == everyone:
+    if trained == total:
         return left, []
-    first = f"Short runs: {trained} of {everyone} candidates, the first ones by {basis}, "
+    first = f"Short runs: {trained} of {total} candidates, the best {trained} by {basis}, "
     if is_cut_by_disk:
-        return left, [f"{first}since disk space is short."]
-    why = f"since --budget {_given_text(budget_s)} holds no more; {_what_all_take(counts, budget_s, costs, size)}."
+        return left, [f"{first}because disk space is short."]
+    all_take = _what_all_take(counts, budget_s, costs, size)
+    why = f"because --budget {_given_text(budget_s)} has no time for more; {all_take}."
     return left, [first + why]
 
 
@@ -301,7 +302,7 @@ def _is_enough(counts: Sequence[int], budget_s: float, costs: Costs, head_stage:
 
 
 def _what_all_take(counts: Sequence[int], budget_s: float, costs: Costs, size: int) -> str:
-    """Which budget trains all candidates at this size, and which at a smaller one."""
+    """The budget that trains all candidates at this size, and the budget at a smaller size."""
     words = f"training all of them takes about --budget {_budget_text(budget_for(counts, costs))} here"
     side = size // 2
     if side < SMALLEST_SIDE:
@@ -316,19 +317,19 @@ def _what_all_take(counts: Sequence[int], budget_s: float, costs: Costs, size: i
 
 
 def _budget_text(seconds: float) -> str:
-    """As `--budget` takes it, rounded up."""
+    """The budget as `--budget` takes it, rounded up."""
     if seconds < 60:
         return f"{math.ceil(seconds)}s"
     return f"{math.ceil(seconds / 60)}m" if seconds <= 5400 else f"{math.ceil(seconds / 3600)}h"
 
 
 def _given_text(seconds: float) -> str:
-    """A budget as it was given."""
+    """A budget as the user gave it."""
     return f"{seconds / 60:.0f}m" if seconds and seconds % 60 == 0 else f"{seconds:g}s"
 
 
 def _passing_failure(error: Exception) -> str | None:
-    """Why a training failed that may go well another time."""
+    """Why a training failed, if it may succeed another time."""
     return "the device ran out of memory" if out_of_memory(error) else None
 
 
@@ -344,7 +345,7 @@ def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmenta
 
 
 def _training(plan: Plan, data: Data, context: EvalContext) -> CandidateTraining:
-    """All start at the trained backbone with the best head on clean features; these lie in the bank already."""
+    """All start from the trained backbone with the best head on clean features, which are already in the bank."""
     parts = [data.sources, data.more, *([data.baseline] if data.baseline is not None else [])]
     known = [part for part in (data.sources, data.more) if len(part)]
     features = np.concatenate([context.bank.clean(part.pool, np.arange(len(part))) for part in known])
@@ -383,7 +384,7 @@ def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
 def _trials(
     plan: Plan, training: CandidateTraining, evaluator: Evaluator, lists: Lists
 ) -> tuple[Trial, dict[str, Trial]]:
-    """Clean training, and the candidates by name; the key of each is of all that decides its own numbers."""
+    """Clean training, and the candidates by name; each key depends on everything that affects its numbers."""
     shared = key_of(
         VERSION,
         training.backbone.fingerprint,
