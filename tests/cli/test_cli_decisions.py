@@ -393,7 +393,7 @@ def test_cover_and_train_use_decisions_and_the_split(eyeshot: Eyeshot, digits: D
 def test_decisions_are_tried_before_and_after(eyeshot: Eyeshot, digits: Digits):
     eyeshot("init", digits.train)
     nothing = eyeshot("decisions", "compare")
-    assert (nothing.code, "nothing to compare" in nothing.err) == (2, True)
+    assert (nothing.code, "nothing can be compared" in nothing.err) == (2, True)
     for file in sorted((digits.train / "7").iterdir())[:3]:
         eyeshot("decisions", "add", "drop", file)
     done = eyeshot("decisions", "compare")
