@@ -1,1 +1,1 @@
-"""Measurements quoted in docs/evidence.md; each is run as `python -m benchmarks.NAME` and prints what it measured."""
+"""Measurements quoted in docs/evidence.md; each runs as `python -m benchmarks.NAME` and prints its results."""

@@ -1,13 +1,13 @@
 """The search for copies among 10⁴, 10⁵ and 10⁶ synthetic descriptors: seconds, memory, recall against exact.
 
-`python -m benchmarks.audit_growth`: each size in a process of its own. Descriptors are directions drawn at random in
-as many dimensions as those of pictures have; one in 20 is planted again, turned and mirrored, with so much noise that
-the cosine with its original is one that planted copies of photographs and drawings have (0.42 to 1; the least belong
-to watermarked drawings). Such directions have no clusters, which makes it hard for cells to find copies.
+`python -m benchmarks.audit_growth`: each size in a separate process. Descriptors are random directions in as many
+dimensions as those of pictures have; 1 in 20 is planted again, turned and mirrored, with noise such that the cosine
+with its original is a cosine of planted copies of photographs and drawings (0.42 to 1; the smallest belong to
+watermarked drawings). Such directions have no clusters, which makes it hard for cells to find copies.
 
-Recall: the share of the planted pairs that comparing all pairs finds which the search finds too. Up to 10⁵ the search
-compares all pairs itself; the cells are run beside it. At 10⁶ all pairs of `QUERIES` pictures are compared, half of
-them planted ones. `recall_all` counts chance pairs besides, of which no picture is a copy.
+Recall: the share of the planted pairs found by comparing all pairs that the search finds too. Up to 10⁵ the search
+compares all pairs itself; the cells are run in addition. At 10⁶ all pairs of `QUERIES` pictures are compared, half of
+them planted. `recall_all` also counts chance pairs, in which no picture is a copy.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from eyeshot.auditing.copies.groups import LEAST_COSINE
 from eyeshot.auditing.copies.search import EXACT_UP_TO, Pairs, neighbours, search, search_cells
 
 SIZES = (10_000, 100_000, 1_000_000)
-FITTED = 1000  # pictures of noise that tell how descriptors turn
-PLANTED = 20  # one of so many
+FITTED = 1000  # pictures of noise from which the turning of descriptors is fitted
+PLANTED = 20  # 1 of this many is planted
 QUERIES = 2000
-# Of 11 kinds of planted copies, 150 each of PACS photographs and drawings; watermarks make the lower half of the first.
+# Of 11 kinds of planted copies, 150 each of PACS photographs and drawings; watermarks are the lower half of the first.
 COSINES = ((0.42, 0.9, 0.05), (0.9, 0.99, 0.15), (0.99, 1.0, 0.8))  # from, to, share
 PairSet = set[tuple[int, int]]
 
 
 def made(count: int, seed: int = 0) -> tuple[Descriptors, np.ndarray, np.ndarray, np.ndarray]:
-    """Descriptors, and of the planted pairs the original, the copy and their cosine."""
+    """Descriptors, and the original, the copy and the cosine of each planted pair."""
     random = np.random.default_rng(seed)
     turns = fit_whitening(random.standard_normal((FITTED, 16, 16), dtype=np.float32)).turns
     values = random.standard_normal((count, turns.shape[1]), dtype=np.float32)
@@ -49,7 +49,7 @@ def made(count: int, seed: int = 0) -> tuple[Descriptors, np.ndarray, np.ndarray
     band = random.choice(len(COSINES), planted, p=[share for *_, share in COSINES])
     low, high = np.array(COSINES)[band, :2].T
     cosine = random.uniform(low, high).astype(np.float32)
-    # What is added stands at right angles to the original, so that the cosine is the one that was drawn.
+    # The noise is orthogonal to the original, so that the cosine is the drawn cosine.
     own, noise = values[originals], values[copies]
     noise -= (noise * own).sum(axis=1, keepdims=True) * own
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
@@ -66,7 +66,7 @@ def pairs_of(found: Pairs) -> PairSet:
 
 
 def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> PairSet:
-    """All pairs of some pictures, one orientation after the other: another way than that of the search."""
+    """All pairs of some pictures, one orientation after another: a different method than that of the search."""
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for orientation in range(8):
         asked = pictures[queries].turned(orientation).values
@@ -80,7 +80,7 @@ def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> PairSet:
     for a, b, value in zip(one[apart].tolist(), two[apart].tolist(), cosine[apart].tolist(), strict=True):
         own = best.setdefault(a, {})
         own[b] = max(own.get(b, -1.0), value)
-    # As many of a picture as the search keeps for certain.
+    # As many pairs of a picture as the search always keeps.
     return {
         (min(a, b), max(a, b))
         for a, own in best.items()

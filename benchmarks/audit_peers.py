@@ -1,11 +1,11 @@
-"""CPU-seconds of looking for copies and of all checks: eyeshot, CleanVision, imagededup, and one pass over the files.
+"""CPU seconds of looking for copies and of all checks: eyeshot, CleanVision, imagededup, and a pass over the files.
 
-`python -m benchmarks.audit_peers`: all in one run, turn by turn, `--repeat` times, on PACS photographs and drawings
-(5,599 images). Counted is the whole command from its start, child processes included. Peers are installed into
-environments of their own, in a temporary folder or in the one that `--environments` names and keeps.
+`python -m benchmarks.audit_peers`: all in the same run, in turn, `--repeat` times, on PACS photographs and drawings
+(5,599 images). The whole command is measured from its start, including child processes. Peers are installed into their
+own environments, in a temporary folder or in the folder that `--environments` names and keeps.
 
-The pass is what no audit of pixels can do without: read, hash, decode, make a small grey thumbnail; one process,
-one thread. `eyeshot audit` has no mode for copies only: the one run is set against both kinds of peers' runs.
+The pass is the least that an audit of pixels must do: read, hash, decode, make a small grey thumbnail; one process, one
+thread. `eyeshot audit` has no mode for copies only: the same run is compared with both kinds of peers' runs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ LONGEST = 600  # seconds
 
 
 def environment(folder: Path, peer: str) -> str | None:
-    """An environment with the peer, made if it is not there; None where it cannot be installed."""
+    """An environment with the peer, made if it does not exist; None if it cannot be installed."""
     place = folder / peer
     python = place / "bin" / "python"
     if not python.exists():
@@ -80,7 +80,7 @@ def version(python: str, peer: str) -> str:
 
 
 def measured(command: list[str], log: Path) -> dict[str, Any]:
-    """CPU-seconds of a command and all it started, and what it said last."""
+    """CPU seconds of a command and all its child processes, and its last line of output."""
     with open(log, "w+") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(["timeout", str(LONGEST), *command], stdout=output, stderr=subprocess.STDOUT)
@@ -111,7 +111,7 @@ def main() -> None:
             (work / f"run_{peer}.py").write_text(code)
         (work / "one_pass.py").write_text(PASS)
         os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed programs, the peers among them, are compiled once
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed programs, including the peers, are compiled once
         runs: dict[str, list[dict[str, Any]]] = {}
         for turn in range(options.repeat):
             folder = work / f"turn{turn}"

@@ -1,9 +1,9 @@
-"""Augmenting on one thread, each image with parameters of its own, against torchvision v2 called image by image.
+"""Augmenting on a single thread with separate parameters for each image, against torchvision v2 called image by image.
 
-The upper limit is v2 called once on the whole batch, with one set of parameters for all. Every operation of the
-catalogue that v2 has too; not those of batches (MixUp, CutMix), which v2 cannot apply to an image. All calls start
+The upper limit is v2 called once on the whole batch, with the same parameters for all. Every operation of the catalogue
+that v2 has too is measured, except those of batches (MixUp, CutMix), which v2 cannot apply to an image. All calls start
 from decoded images in memory and end with a uint8 batch. The three are timed in turn, in CPU seconds, so that other
-jobs on the machine count less; ratios are of calls in the same turn, and medians over turns.
+jobs on the machine matter less; ratios are of calls in the same turn, and medians over turns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZES = {64: 64, 224: 32}
 """Images for each side."""
 
 SLOW = {"elastic": 2}
-"""v2 smooths its moves with a kernel of twice the image's side, seconds an image: so few of them are timed."""
+"""v2 smooths its moves with a kernel of twice the image's side, seconds per image, so only this many are timed."""
 
 TURNS = 9
 BILINEAR = v2.InterpolationMode.BILINEAR
@@ -77,12 +77,12 @@ THEIRS: dict[str, Callable[[int], v2.Transform]] = {
     "rand-augment": lambda _: v2.RandAugment(interpolation=BILINEAR),
     "augmix": lambda _: v2.AugMix(),
 }
-"""v2's transform for images of a side. Edges and erased parts it fills with black, eyeshot with the reflection and with
-noise, which is more work; eyeshot's images come with colours last, as decoders give them, v2's with colours first."""
+"""v2's transform for images of a side. It fills edges and erased parts with black, eyeshot with the reflection and with
+noise, which is more work; eyeshot's images come with colours last, as decoders return them, v2's with colours first."""
 
 
 def made_up(count: int, side: int) -> torch.Tensor:
-    """Smooth colours with grain, uint8 (n, 3, side, side): nothing here depends on what is seen but JPEG."""
+    """Smooth colours with grain, uint8 (n, 3, side, side): only the time of JPEG depends on the content."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, 3, 8, 8, generator=generator) * 255
     smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic")

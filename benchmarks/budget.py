@@ -1,7 +1,7 @@
 """What ten minutes of short runs buy: PACS photographs with drawings as target, 64 px, the whole catalogue.
 
 `python -m benchmarks.budget scratch` (a small network from scratch) or `squeezenet` (with its weights).
-`--budget SECONDS` gives another budget; the page and augmentations.json go to --out, by default a temporary folder.
+`--budget SECONDS` sets another budget; the page and augmentations.json go to --out, by default a temporary folder.
 """
 
 from __future__ import annotations

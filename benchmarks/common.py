@@ -1,4 +1,4 @@
-"""Where the team's real images are, and how a result is kept."""
+"""The folder of the team's real images, and the file of a result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# As the command line does; before torch is imported.
+# Like the command line; before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from eyeshot.core import CallbackProgress, describe_hardware
@@ -20,7 +20,7 @@ SQUEEZENET = {"model": "torchvision.models:squeezenet1_0", "mean": (0.4824, 0.45
 
 
 def shared() -> Path:
-    """The folder with real images and weights; stops the benchmark, saying so, where it is missing."""
+    """The folder with real images and weights; if it is missing, the benchmark stops with a message."""
     folder = Path(os.environ.get("EYESHOT_SHARED", ROOT.parent / "shared"))
     if not (folder / "data" / "pacs").is_dir():
         print(f"skipped: no real images at {folder}; set EYESHOT_SHARED to their folder")
@@ -29,7 +29,7 @@ def shared() -> Path:
 
 
 def flat(images: Path, folder: Path) -> Path:
-    """A flat folder of links to all images, under names that tell no class; made once."""
+    """A flat folder of links to all images, with names that contain no class; made once."""
     if folder.is_dir():
         return folder
     make_folder(folder)
@@ -56,7 +56,7 @@ def squeezenet(folder: Path) -> dict[str, Any]:
 
 
 def option(name: str, usual: str = "") -> str:
-    """What was typed behind an option."""
+    """The value typed after an option."""
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else usual
 
 
@@ -75,7 +75,7 @@ def keep(name: str, result: dict[str, Any]) -> None:
 
 
 def said() -> CallbackProgress:
-    """Progress as one line a stage."""
+    """Progress as a line for each stage."""
     last = [""]
 
     def show(done: int, total: int, text: str) -> None:

@@ -1,9 +1,9 @@
 """Planted copies among PACS photographs and drawings: how many `eyeshot audit` finds, and how many pairs are false.
 
-Of each domain `--sample` pictures get one changed copy of each kind. Each kind is planted alone, beside all originals
-of both domains; crops and small turns are promised of a thorough search only. A copy counts as found when it is in one
-group with its original. A pair is false when it was neither planted nor lies among the originals' own copies (those in
-the set before anything was planted, looked at by hand: two mirrored photographs of houses).
+`--sample` pictures of each domain get a changed copy of each kind. Each kind is planted alone, among all originals of
+both domains; crops and small turns are promised for a thorough search only. A copy is found if it is in the same group
+as its original. A pair is false if it was neither planted nor is among the originals' own copies (copies in the set
+before anything was planted, checked by hand: two mirrored photographs of houses).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def cropped(image: Image.Image, share: float) -> bytes:
 
 
 def turned(image: Image.Image, degrees: float) -> bytes:
-    """Turned, and cropped to what has no empty corners."""
+    """Turned, and cropped to the part without empty corners."""
     whole = image.rotate(degrees, Image.Resampling.BICUBIC)
     radians = math.radians(abs(degrees))
     share = 0.5 * (1 - 1 / (math.cos(radians) + math.sin(radians)))
@@ -151,7 +151,7 @@ def main() -> None:
             for name in planted:
                 (work / "set" / name).unlink()
     if options.only or options.sample != 400:
-        return  # a look, no result to keep
+        return  # a partial run, whose result is not kept
     how = " --thorough" if options.thorough else ""
     keep(
         "copies_planted" + ("_thorough" if options.thorough else ""),

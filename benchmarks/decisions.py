@@ -1,6 +1,6 @@
-"""Storing one decision where there are 100,000 already, and what reading and applying so many costs.
+"""Storing a decision where there are 100,000 already, and the cost of reading and applying so many.
 
-`python -m benchmarks.decisions`; the file lies in the folder that `--folder` names, or in a temporary one.
+`python -m benchmarks.decisions`; the file is in the folder that `--folder` names, or in a temporary folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def key(number: int) -> str:
 
 
 def table_of(count: int) -> ImageTable:
-    """A table of images that do not exist; decisions only look at contents and labels."""
+    """A table of images that do not exist; decisions only need contents and labels."""
     rows = range(count)
     frame = pl.DataFrame({
         "id": [f"class{row % 500}/{row}.jpg" for row in rows],

@@ -1,7 +1,7 @@
-"""In how many of ten seeds `eyeshot demo` ranks as what was planted demands. `--out DIR` keeps the data and the cache.
+"""In how many of ten seeds `eyeshot demo` ranks as the planted shifts require. `--out DIR` keeps data and cache.
 
-`--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`. `--seeds N` takes
-N seeds only, `--first SEED` begins with another one than 0.
+`--budget SECONDS` gives each seed short runs too; the result is then kept as `demo_seeds_with_runs`. `--seeds N` uses N
+seeds only, `--first SEED` begins with a seed other than 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEEDS = 10
 
 
 def check_answer(report: RankingReport) -> dict[str, bool]:
-    """Statements about what was planted, and whether each holds; noise is allowed for as in the ranking."""
+    """Statements about the planted shifts, and whether each holds; noise is allowed for as in the ranking."""
     small, dilation = report.candidate("rotate-15"), report.candidate("dilation")
     ahead = {other.name for other in report.of("ranked") if (other.group or 0) < (dilation.group or 0)}
     return {
@@ -31,7 +31,7 @@ def check_answer(report: RankingReport) -> dict[str, bool]:
 
 
 def _below(candidate: Candidate, small: Candidate) -> bool:
-    """Less than small turns, and no gain over the identity beyond noise."""
+    """Less than small turns, and no significant gain over the identity."""
     low = candidate.interval[0] if candidate.interval else 0.0
     return (candidate.score or 0.0) < (small.score or 0.0) and low <= 0
 

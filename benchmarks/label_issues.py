@@ -1,14 +1,14 @@
 """Planted wrong labels: how well they are ranked, against cleanlab's rankings of the same probabilities.
 
 PACS photographs and digits, features of SqueezeNet at 128 px. 5 and 20 % of the labels are replaced: by any other class
-(symmetric), or by the class that a head on the right labels takes each class for most often (similar). For each of
-`--seeds` another choice of images, another set of folds. The score is the average precision over all images. cleanlab
-(Apache-2.0 since 2.9) ranks by self-confidence (its default), normalised margin and confidence-weighted entropy. It is
-given the probabilities of the same head; the mean of these and the neighbours' vote, which is what eyeshot ranks; and
-those of a head with the usual penalty of 1 (scikit-learn's default). eyeshot is given either head's alone too, which is
-how it ranks the user's own. Besides: what the findings of `eyeshot audit` are worth, and drawings planted among
-photographs as outliers. Choices (the vote, its 20 images, square roots of features, when to rank by odds) were made on
-seeds 100 to 105.
+(symmetric), or by the class that a head on the right labels confuses each class with most often (similar). Each of
+`--seeds` has another choice of images and other folds. The score is the average precision over all images. cleanlab
+(Apache-2.0 since 2.9) ranks by self-confidence (its default), normalised margin and confidence-weighted entropy. It
+gets the probabilities of the same head; the mean of these and the neighbours' vote, which is what eyeshot ranks; and
+those of a head with the usual penalty of 1 (scikit-learn's default). eyeshot gets the probabilities of either head
+alone too, as it ranks the user's own. Also measured: the precision of the findings of `eyeshot audit`, and drawings
+planted among photographs as outliers. Choices (the vote, its 20 images, square roots of features, when to rank by odds)
+were made on seeds 100 to 105.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def relabelled(table: ImageTable, labels: Rows) -> ImageTable:
 
 
 def plant(truth: Rows, share: float, taken_for: Rows | None, random: np.random.Generator) -> tuple[Rows, Rows]:
-    """Labels with wrong ones among them, and which these are."""
+    """Labels of which some are wrong, and which these are."""
     count = int(truth.max()) + 1
     rows = random.choice(len(truth), round(share * len(truth)), replace=False)
     given = truth.copy()
@@ -85,13 +85,13 @@ def usual_head(features: NDArray[np.float32], given: Rows, count: int, seed: int
 
 
 def cleanlab_scores(given: Rows, probabilities: NDArray[np.floating], method: str) -> NDArray[np.float64]:
-    # Its entropy takes logarithms of zero otherwise.
+    # Its entropy would take logarithms of zero.
     safe = np.maximum(np.asarray(probabilities, np.float64), 1e-12)
     return 1 - np.asarray(get_label_quality_scores(given, safe / safe.sum(axis=1, keepdims=True), method=method))
 
 
 def interval(values: list[float]) -> list[float]:
-    """95 %, of the mean over seeds, by bootstrap."""
+    """95 % interval of the mean over seeds, by bootstrap."""
     random = np.random.default_rng(0)
     drawn = np.asarray(values)[random.integers(0, len(values), (BOOTSTRAPS, len(values)))].mean(axis=1)
     return [round(float(value), 4) for value in np.quantile(drawn, (0.025, 0.975))]
@@ -171,7 +171,7 @@ def labels_of(name: str, table: ImageTable, features: NDArray[np.float32], group
 def outliers_of(
     photos: ImageTable, features: NDArray[np.float32], drawings: NDArray[np.float32], classes: Rows, seeds: int
 ) -> dict[str, Any]:
-    """Drawings of a class among the photographs of it: how far ahead they stand."""
+    """Drawings of a class among its photographs: how high they rank."""
     each = []
     for seed in range(seeds):
         some = np.random.default_rng([seed, 2]).choice(len(drawings), DRAWINGS, replace=False)

@@ -1,8 +1,8 @@
-"""Is memory flat in the number of images? The main job with short runs on 1,000 and on 20,000, peak of the process.
+"""Does memory depend on the number of images? The main job with short runs on 1,000 and on 20,000, peak of the process.
 
-`python -m benchmarks.memory`. Images are made up: digits before clouds of colour, as JPEG of 64 px in class folders;
-the model is read from scratch at 64 px, with half of all images to train its baseline. The store of decoded pixels
-grows with N and is a file that pages of memory map: its bytes are told beside the peak.
+`python -m benchmarks.memory`. Images are generated: digits before clouds of colour, as JPEG of 64 px in class folders;
+the model is trained from scratch at 64 px, with half of all images for its baseline. The store of decoded pixels grows
+with N and is a memory-mapped file: its size is reported with the peak.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ COMMAND = [
 
 
 def write(folder: Path, count: int) -> tuple[Path, Path]:
-    """`count` training images in class folders, 700 as target."""
+    """Write `count` training images in class folders, and 700 target images."""
     images, labels = large_digits()
     random = np.random.default_rng(0)
     for number in range(count + 700):
         row = int(random.integers(len(images)))
         picture = Image.fromarray(images[row]).convert("RGB").resize((SIDE, SIDE))
-        # Clouds of its own behind each digit: held-out images that copy a training image would be left out.
+        # Each digit has its own clouds: held-out images that copy a training image would be left out.
         clouds = Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).resize(
             (SIDE, SIDE), Image.Resampling.BICUBIC
         )
@@ -48,7 +48,7 @@ def write(folder: Path, count: int) -> tuple[Path, Path]:
 
 
 def measure(count: int) -> dict[str, float]:
-    """Peak of a process of its own."""
+    """Peak memory of a separate process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         train, test = write(folder, count)

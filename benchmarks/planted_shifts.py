@@ -4,11 +4,11 @@ The shifts are made with Pillow, NumPy and SciPy and share nothing with the cata
 committed before the first run. Training: PACS photographs; target: 500 others, changed. Model: SqueezeNet with
 ImageNet weights at 96 px.
 
-The answer is right if the family that made the shift has a member in the first tie group, which does not hold clean and
-is at most a third of the candidates; or, where the shift cost clean hardly any cover (ratio of `shift` at least 0.95),
-if nothing beats clean. `--budget SECONDS` gives each of them short runs too; kept as `planted_shifts_with_runs`.
-`--source sketch` plants the same in PACS drawings, to develop on; kept as `planted_shifts_in_sketch` and so on.
-`--shifts noisy,grey` plants these alone, and keeps nothing.
+The answer is right if the family that made the shift has a member in the first tie group, which does not contain clean
+and is at most a third of the candidates; or, if the shift hardly reduced the coverage of clean (ratio of `shift` at
+least 0.95), if nothing beats clean. `--budget SECONDS` gives each of them short runs too; kept as
+`planted_shifts_with_runs`. `--source sketch` plants the same in PACS drawings, for development; kept as
+`planted_shifts_in_sketch` and so on. `--shifts noisy,grey` plants only these, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_COST = 0.95
 
 
 def turned(image: Pixels, random: np.random.Generator) -> Pixels:
-    """Turned by up to 25°, beyond the edge the picture mirrored."""
+    """Turned by up to 25°; outside its edges the picture is mirrored."""
     return np.asarray(ndimage.rotate(image, random.uniform(-25, 25), reshape=False, order=1, mode="mirror"))
 
 
@@ -59,7 +59,7 @@ def grey(image: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def moved(image: Pixels, random: np.random.Generator) -> Pixels:
-    """Moved by 15 to 30 % of the side in both directions, beyond the edge the picture mirrored."""
+    """Moved by 15 to 30 % of the side in both directions; outside its edges the picture is mirrored."""
     down, right = (random.uniform(0.15, 0.30, 2) * random.choice([-1, 1], 2) * len(image)).round().astype(int)
     return np.asarray(ndimage.shift(image, (down, right, 0), order=0, mode="mirror"))
 
@@ -75,7 +75,7 @@ SHIFTS: dict[str, tuple[Callable[[Pixels, np.random.Generator], Pixels], str]] =
 
 
 def plant(folder: Path, data: Path) -> Path:
-    """Write the six targets; returns the training folder, links to the other images."""
+    """Write the six targets; returns the training folder with links to the other images."""
     files = sorted((file for file in data.rglob("*.*") if file.suffix in (".jpg", ".png")), key=hash_of)
     train = folder / "train"
     if train.is_dir():

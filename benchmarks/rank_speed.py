@@ -1,11 +1,11 @@
 """How long does `eyeshot rank augmentations` take, by part, and against an older checkout?
 
-`python -m benchmarks.rank_speed`: PACS photographs with drawings as target, SqueezeNet at 64 px, all else by default,
-as one command in an empty folder. `--budget 0` (or any other) goes to the command. `--against FOLDER` runs the
-checkout in FOLDER too, by turns with this one, and says the ratios; `--turns N` (1) runs each so often.
+`python -m benchmarks.rank_speed`: PACS photographs with drawings as target, SqueezeNet at 64 px, otherwise defaults, as
+a command in an empty folder. `--budget 0` (or any other) goes to the command. `--against FOLDER` also runs the checkout
+in FOLDER, alternating with this one, and prints the ratios; `--turns N` (1) runs each N times.
 
-Wall time counts what else the machine does, processor time (user and system, of the process and its children) hardly
-does: on a busy machine read the latter.
+Wall time includes the other load of the machine; processor time (user and system, of the process and its children)
+hardly does, so use it on a busy machine.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def command_of(checkout: Path) -> tuple[list[str], str]:
     """The command that ranks in this checkout, and the JSON file that it writes."""
     if (checkout / "src" / "eyeshot" / "rankings").is_dir():
         return ["rank", "augmentations"], "augmentations.json"
-    return ["cover"], "cover.json"  # as the command was called at first
+    return ["cover"], "cover.json"  # the first name of the command
 
 
 def measure(checkout: Path, arguments: list[str]) -> dict[str, Any]:
-    """One run in an empty folder: seconds by part, wall and processor seconds of all, and the order by coverage."""
+    """A run in an empty folder: seconds by part, total wall and processor seconds, and the order by coverage."""
     words, written = command_of(checkout)
     with tempfile.TemporaryDirectory() as folder:
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -55,7 +55,7 @@ def measure(checkout: Path, arguments: list[str]) -> dict[str, Any]:
 
 
 def compare(new: list[dict[str, Any]], old: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over turns of what the new code takes, as shares of what the old code takes; and the two orders."""
+    """Medians over turns of the new code's times, as shares of those of the old code; and the two orders."""
     scores, older = new[0]["scores"], old[0]["scores"]
     both = sorted(scores.keys() & older.keys())
     return {

@@ -1,8 +1,8 @@
-"""The review page with 100,000 findings where 100,000 decisions are stored already, its server a process of its own.
+"""The review page with 100,000 findings and 100,000 stored decisions, with its server in a separate process.
 
-`python -m benchmarks.review`: storing one decision by HTTP, a step, a part of the list far down, and how long Chromium
-takes from the address to the first paint and to the first finding with its pictures. `--folder` names where the file of
-decisions lies; without it in a temporary folder.
+`python -m benchmarks.review`: storing a decision by HTTP, a step, a part of the list far down, and the time that
+Chromium takes from the address to the first paint and to the first finding with its pictures. `--folder` names the
+folder of the decisions file; otherwise it is temporary.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OPENED = 10
 
 
 def images_of(count: int, folder: Path) -> AuditImages:
-    """A table of `count` images of 500 classes; their pictures are those of a folder, over and over."""
+    """A table of `count` images of 500 classes; their pictures are those of a folder, repeated."""
     files = sorted(map(str, (folder / "data" / "pacs" / "photo").rglob("*.jpg")))
     labels = [f"class {row % 500:03d}" for row in range(count)]
     frame = pl.DataFrame({
@@ -70,7 +70,7 @@ def findings_of(images: AuditImages) -> list[Finding]:
 
 
 def answer(folder: Path, file: Path, count: int, told: Any) -> None:
-    """The server; tells its port, and how long it took to be ready."""
+    """The server; reports its port, and how long it took to be ready."""
     images = images_of(count, folder)
     findings = findings_of(images)
     begin = time.perf_counter()
@@ -93,7 +93,7 @@ def answered(*arguments: Any) -> Iterator[tuple[int, float]]:
 
 
 def timed(port: int, asked: list[tuple[str, dict[str, Any] | None]]) -> dict[str, float]:
-    """Each request over one connection, as a browser does."""
+    """Each request over the same connection, as a browser does."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     took = []
     for path, sent in asked:
@@ -145,7 +145,7 @@ def paints(port: int) -> dict[str, Any]:
 
 
 def made(number: int) -> Decision:
-    """Every second one on the page, about a finding; the others elsewhere."""
+    """Every second decision is about a finding on the page; the others are elsewhere."""
     if number % 2:
         return decide("relabel", [key(number)], label="class 001", author="benchmark")
     return decide("keep", [key(number)], author="benchmark", reason=f"review of near-copy-{number}")

@@ -1,8 +1,8 @@
-"""How the ranking settles with the number of source images and of draws: why the defaults are what they are.
+"""How the ranking changes with the number of source images and of draws: the reason for the defaults.
 
-PACS photographs, target PACS drawings, SqueezeNet with ImageNet weights at 64 px. Spearman's correlation of the
-gains of the ranked candidates with those of the largest setting, and with those of another seed at the same setting
-(other sources, held-out images, draws and target images).
+PACS photographs, target PACS drawings, SqueezeNet with ImageNet weights at 64 px. Spearman's correlation of the gains
+of the ranked candidates with those of the largest setting, and with those of another seed at the same setting (other
+sources, held-out images, draws and target images).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long `eyeshot --help` takes as a whole process."""
+"""The time of `eyeshot --help` as a whole process."""
 
 from __future__ import annotations
 

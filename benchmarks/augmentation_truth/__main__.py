@@ -16,7 +16,7 @@ TABLES = HERE / "tables"
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; returns the exit code."""
+    """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
     _be_nice()
     try:
@@ -141,14 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--source", default="digits")
     check.add_argument("--model", default="small-cnn")
     check.add_argument("--seeds", type=int, default=5)
-    check.add_argument("--first-seed", type=int, help="others than those that chose the recipe")
+    check.add_argument("--first-seed", type=int, help="seeds other than those that chose the recipe")
     check.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
-    judge = commands.add_parser("judge", help="compare the ranking of eyeshot cover with the tables")
+    judge = commands.add_parser("judge", help="compare the ranking of eyeshot rank augmentations with the tables")
     judge.set_defaults(act=_judge)
     judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")
     judge.add_argument("--scores", type=Path, default=HERE / "scores", help="folder of the scores")
     judge.add_argument("--only-join", action="store_true", help="compute no scores that are missing")
-    judge.add_argument("--budget", type=float, default=0.0, help="seconds for short runs; 0 is cover alone")
+    judge.add_argument("--budget", type=float, default=0.0, help="seconds for short runs; 0 is coverage alone")
     judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")
     judge.add_argument("--picture", type=Path, help="where the picture goes, an SVG file")
     judge.add_argument("--evidence", type=Path, help="a document with the marks between which the table goes")
@@ -166,7 +166,7 @@ def _seeds(text: str) -> int:
 
 
 def _be_nice() -> None:
-    """The lowest priority: hours of work that nobody waits for. Windows has no such call."""
+    """Set the lowest priority, for hours of work that nobody waits for. Windows has no such call."""
     if hasattr(os, "nice"):
         os.nice(max(0, 19 - os.nice(0)))
 

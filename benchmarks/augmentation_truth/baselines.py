@@ -1,4 +1,4 @@
-"""What a ranking must beat: Fréchet distance, and short trainings from scratch at as little or the same cost."""
+"""Baselines of a ranking: Fréchet distance, and short trainings from scratch at as little or the same cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a recipe trained far enough? Clean with as many epochs, and with twice as many, over several seeds."""
+"""Does a recipe train long enough? Clean with the recipe's epochs, and with twice as many, over several seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.common import keep
 from eyeshot.core.errors import InputError
 
 FIRST_SEED = 100
-"""Other seeds than those of the tables."""
+"""Seeds other than those of the tables."""
 MEAN = "mean of all"
 
 
@@ -24,8 +24,8 @@ def check_recipe(
 ) -> dict[str, Any]:
     """Train clean twice as long, and keep the comparison under `benchmarks/results`.
 
-    The doubling counts as no change where the difference of the means, averaged over all targets, is smaller than its
-    standard error over seeds (both trainings of a seed start alike, so the error is that of the paired differences).
+    The doubling counts as no change if the difference of the means, averaged over all targets, is smaller than its
+    standard error over seeds (both trainings of a seed start equally, so the error is that of the paired differences).
 
     Raises:
         InputError: a head on frozen features has no epochs to double.

@@ -1,4 +1,4 @@
-"""The figures of docs/evidence.md: one table, between two marks, that tests recompute from the committed CSV files."""
+"""The figures of docs/evidence.md: a table, between two marks, that tests recompute from the committed CSV files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequ
     known = [one.reliability for one in tasks if one.reliability is not None]
     table = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})" if known else "–"
     spearman, hit = product["spearman"], product["hit"]
-    # Three sources make an interval that knows nothing of what a correlation can be.
+    # With three sources the interval may exceed the range of a correlation.
     ends = None if spearman["low"] is None else (max(-1.0, spearman["low"]), min(1.0, spearman["high"]))
     interval = "" if ends is None else f" ({_number(ends[0])} to {_number(ends[1])})"
 
@@ -65,7 +65,7 @@ def _percent(value: float | None) -> str:
 
 
 def put_into(file: Path, table: str, *, begin: str = BEGIN, end: str = END) -> bool:
-    """Replace what stands between the marks of a document; False where it has none."""
+    """Replace the text between the marks of a document; False if it has no marks."""
     text = file.read_text(encoding="utf-8")
     if begin not in text or end not in text:
         return False

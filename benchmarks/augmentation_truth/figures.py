@@ -1,4 +1,4 @@
-"""The picture: score against true gain, a point a candidate, a panel a task."""
+"""The picture: score against true gain, a point for each candidate, a panel for each task."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.augmentation_truth.scores import ScoreRow
 from benchmarks.augmentation_truth.truth import Truth
 
 WIDE, HIGH, GAP, MARGIN = 132, 112, 32, 30
-OPENING = 26  # for what the axes are, above the first row
+OPENING = 26  # for the description of the axes, above the first row
 COLUMNS = 7
 
 
 def draw(judged: Sequence[Judged], truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> str:
-    """SVG of all tasks that have scores; negative ones too."""
+    """SVG of all tasks that have scores, including negative scores."""
     figures = {(one.source, one.model, one.target): one for one in judged if one.world in ("shifted", "not shifted")}
     panels = []
     rows: dict[tuple[str, str], int] = {}
@@ -78,7 +78,7 @@ def _panel(truth: Truth, gains: Mapping[str, float], figures: Judged, left: floa
 
 
 class _scale:
-    """From values to pixels, zero always inside."""
+    """From values to pixels; zero is always inside."""
 
     def __init__(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], begin: float, end: float) -> None:
         self._low, self._high = min(0.0, float(values.min())), max(0.0, float(values.max()))
@@ -89,6 +89,6 @@ class _scale:
         return self._begin + (value - self._low) / self._span * (self._end - self._begin)
 
     def ticks(self, digits: int, *, apart: float) -> list[tuple[float, str]]:
-        """Zero, and both ends where these are at least so many pixels apart from it: pixels, and the value in words."""
+        """Zero, and both ends if they are at least this many pixels away from it: pixels, and the value in words."""
         far = [end for end in (self._low, self._high) if abs(self(end) - self(0)) >= apart]
         return [(self(0), "0"), *((self(end), f"{end:+.{digits}f}".replace("-", "−")) for end in far)]

@@ -1,8 +1,8 @@
 """A linear head on frozen features, whose views are computed once and kept in the product's feature bank.
 
 The head sees what a training would see over as many epochs as there are draws: in each, every image once, augmented
-with the candidate's own probability. It is the exact minimum, so that seeds differ by views and coins alone, and clean
-is the same for all seeds.
+with the candidate's own probability. It is the exact minimum, so seeds differ by samples and coins alone, and clean is
+the same for all seeds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def fit_and_read(
             targets.append(hot)
             continue
         views = bank.views(candidate, data.train.pool, rows, seed=seed, draw=draw)
-        # The same coins for all candidates of one probability: pairs differ by the operation alone.
+        # The same coins for all candidates with the same probability, so that pairs differ by the operation alone.
         changed = (np.random.default_rng([seed, draw, 5]).random(count) < candidate.probability) & views.success
         features.append(np.where(changed[:, None], np.asarray(views.features, np.float32), clean))
         mixed = np.einsum("np,npc->nc", views.weights, hot[views.sources])

@@ -50,16 +50,16 @@ CURE_LEFT_OUT = "shifted, cure left out"
 
 @dataclass(frozen=True)
 class Figures:
-    """One ranking on one task; None where it is not defined.
+    """A ranking on a task; values are None if they are not defined.
 
     Attributes:
         regret: points of accuracy lost with its first candidate.
         spearman, low, high: rank correlation over candidates, with its interval.
-        corrected: the same for a truth without noise.
+        corrected: the correlation with a truth without noise.
         kendall: tau-b.
-        hit: whether a true top three is among its first three; for random the chance of it.
-        right_signs, signs_n: share of right signs against clean, over how many candidates.
-        n: candidates that it ranks.
+        hit: whether a true top three candidate is among its first three; for random the probability of it.
+        right_signs, signs_n: share of right signs against clean, and the number of candidates.
+        n: number of candidates that it ranks.
     """
 
     regret: float | None = None
@@ -76,14 +76,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Judged:
-    """One task: its truth in figures, and every ranking of it.
+    """A task: its truth in figures, and every ranking of it.
 
     Attributes:
         world: "shifted", "not shifted", or "shifted, cure left out".
-        reliability: of the table; None with one seed.
-        remark: "unfinished", "needs more seeds" or "too noisy to judge"; empty where all is well.
+        reliability: reliability of the table; None with a single seed.
+        remark: "unfinished", "needs more seeds" or "too noisy to judge"; empty without a problem.
         clean, best, trivial: true accuracies.
-        cost: seconds of the scores over those of training all candidates once; None where unknown.
+        cost: seconds of the scores divided by those of training all candidates once; None if unknown.
     """
 
     source: str
@@ -104,12 +104,12 @@ class Judged:
 
 
 def judge_ranking(values: Mapping[str, float], truth: Truth, *, gains: Mapping[str, float] | None = None) -> Figures:
-    """All figures of one ranking.
+    """All figures of a ranking.
 
     Args:
-        values: by candidate, larger is better; those without one are not ranked.
+        values: by candidate, larger is better; candidates without a value are not ranked.
         truth: with the controls.
-        gains: what signs are taken from, clean among them; None takes `values`.
+        gains: the source of the signs, including clean; None: `values`.
     """
     ranked = truth.only(name for name in truth.names if name not in CONTROLS and name in values)
     score = np.array([values[name] for name in ranked.names])
@@ -144,7 +144,7 @@ def judge_ranking(values: Mapping[str, float], truth: Truth, *, gains: Mapping[s
 
 
 def regret_of(name: str, truth: Truth) -> float | None:
-    """Against the best of all candidates and clean."""
+    """Regret against the best of all candidates and clean."""
     open_to_all = truth.only(one for one in truth.names if one not in CONTROLS or one == CLEAN)
     if name not in open_to_all.names:
         return None
@@ -154,7 +154,7 @@ def regret_of(name: str, truth: Truth) -> float | None:
 def judge_task(
     truth: Truth, scores: Mapping[Task, Sequence[ScoreRow]], truths: Sequence[Truth], *, without: str | None = None
 ) -> Judged:
-    """Every ranking on one task; `without` leaves a family out of truth and rankings."""
+    """Every ranking on a task; `without` leaves a family out of truth and rankings."""
     task = (truth.source, truth.model, truth.target)
     rows = scores.get(task, [])
     if without is not None:
@@ -210,7 +210,7 @@ def judge_task(
 
 
 def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> list[Judged]:
-    """All tasks; made shifts also without the family that made the shift."""
+    """All tasks; tasks with a made shift also without the family that made the shift."""
     found = [judge_task(truth, scores, truths) for truth in truths]
     for truth in truths:
         family, rows = FAMILY_OF.get(truth.target), scores.get((truth.source, truth.model, truth.target), [])
@@ -222,7 +222,7 @@ def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]
 
 
 def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
-    """A ranking's figures over some tasks, each source counting alike."""
+    """A ranking's figures over some tasks, with equal weights of the sources."""
     tasks = [one for one in judged if ranking in one.rankings]
     sources = [one.source for one in tasks]
 
@@ -237,12 +237,12 @@ def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
 
 
 def situation_of(one: Judged) -> str:
-    """What its figures are pooled by: "from scratch, shifted"."""
+    """The situation in which its figures are pooled: "from scratch, shifted"."""
     return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
 
 
 def ranked_by_situation(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """The tasks that the product ranked: figures of the baselines are of the same tasks, or they are no comparison."""
+    """The tasks that the product ranked; the baselines are compared on the same tasks."""
     ranked = [one for one in judged if RANKING in one.rankings]
     worlds = ("shifted", "not shifted", CURE_LEFT_OUT)
     names = [f"{start}, {world}" for start in ("from scratch", "pretrained") for world in worlds]
@@ -251,7 +251,7 @@ def ranked_by_situation(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
 
 
 def pool_worlds(judged: Sequence[Judged]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By situation, by ranking."""
+    """Pooled figures by situation and ranking."""
     return {
         situation: {name: pool(tasks, name) for name in dict.fromkeys(name for one in tasks for name in one.rankings)}
         for situation, tasks in ranked_by_situation(judged).items()

@@ -32,7 +32,7 @@ class Judgement:
 
 
 def read_judgement(tables: Path, scores: Path, *, budget_s: float = 0.0) -> Judgement:
-    """Join what the committed files hold for one budget of short runs; nothing is trained or scored."""
+    """Join the committed files for a budget of short runs; nothing is trained or scored."""
     truths, problems = read_truths(tables)
     rows: dict[Task, list[ScoreRow]] = {}
     for file in sorted(scores.glob("*.csv")):
@@ -50,7 +50,7 @@ def score_missing(
     for source, model in dict.fromkeys((truth.source, truth.model) for truth in truths):
         file = score_file(scores, source, model, budget_s)
         of = [truth for truth in truths if (truth.source, truth.model) == (source, model)]
-        # Scores of a table that is being filled would lack the candidates that are still to come.
+        # Scores of a table that is being filled would lack the candidates that are still missing.
         begun = not set(CANDIDATES) <= set(of[0].names)
         if file.exists() or begun or source not in BUILT_IN or model not in MODELS:
             continue
@@ -69,12 +69,12 @@ def score_missing(
 
 
 def count_trainings(tables: Path) -> int:
-    """How many trainings stand in the tables of a folder."""
+    """Number of trainings in the tables of a folder."""
     return sum(len({row.key for row in read_table(file).rows}) for file in tables.glob("*.csv"))
 
 
 def hours(tables: Path) -> float:
-    """Processor hours that they took."""
+    """Processor hours of these trainings."""
     total = 0.0
     for file in tables.glob("*.csv"):
         total += sum({row.key: row.seconds for row in read_table(file).rows}.values())
@@ -90,7 +90,7 @@ def publish(
     evidence: Path | None,
     trust: Path | None,
 ) -> str:
-    """Write the results, and where asked the picture, the published table and the file that ships; gives the table."""
+    """Write the results, and if asked the picture, the published table and the shipped file; returns the table."""
     table = evidence_table(judgement.judged)
     make_folder(results.parent)
     everything = {
@@ -114,7 +114,7 @@ def publish(
 
 
 def lines_of(judged: Sequence[Judged]) -> list[str]:
-    """One line a task, for the terminal."""
+    """A line for each task, for the terminal."""
     from benchmarks.augmentation_truth.rankings import ADVICE, RANKING, TRIVIAL
 
     lines = []

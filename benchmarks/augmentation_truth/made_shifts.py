@@ -1,6 +1,6 @@
 """Shifts made with Pillow and NumPy alone: nothing here is shared with the catalogue.
 
-Their kinds and strengths were fixed before any training. What is drawn for an image follows from its name alone.
+Their kinds and strengths were fixed before any training. The random values of an image depend on its name alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Shift = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
 def turned(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Turned by 10° to 35° to either side, the corners in the colour of the border."""
+    """Turned by 10° to 35° to either side; the corners have the colour of the border."""
     angle = float(random.uniform(10, 35) * random.choice([-1, 1]))
     return image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=border_colour(image))
 
@@ -27,7 +27,7 @@ def inverted(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def blurred_noisy(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A box blur of 2 % to 4 % of the side to each direction, then noise of 15 to 35 grey levels, as a poor camera."""
+    """A box blur of 2 % to 4 % of the side in each direction, then noise of 15 to 35 grey levels: a poor camera."""
     radius = float(random.uniform(0.02, 0.04)) * min(image.size)
     soft = np.asarray(image.filter(ImageFilter.BoxBlur(radius)), np.float64)
     noise = random.normal(0.0, float(random.uniform(15, 35)), soft.shape)
@@ -35,7 +35,7 @@ def blurred_noisy(image: Image.Image, random: np.random.Generator) -> Image.Imag
 
 
 def hazed(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Behind fog (Koschmieder 1924): 65 % to 85 % fog at the top edge, 30 % to 50 % at the bottom one."""
+    """Behind fog (Koschmieder 1924): 65 % to 85 % fog at the top edge, 30 % to 50 % at the bottom edge."""
     pixels = np.asarray(image, np.float64)
     top, bottom = float(random.uniform(0.65, 0.85)), float(random.uniform(0.3, 0.5))
     fog = np.linspace(top, bottom, len(pixels))[:, None, None]
@@ -43,7 +43,7 @@ def hazed(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def off_centre(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Moved by 15 % to 30 % of the side along both axes, what is uncovered in the colour of the border."""
+    """Moved by 15 % to 30 % of the side along both axes; uncovered parts have the colour of the border."""
     along, down = random.uniform(0.15, 0.30, 2) * random.choice([-1, 1], 2) * np.array(image.size)
     moved = Image.new("RGB", image.size, border_colour(image))
     moved.paste(image, (round(float(along)), round(float(down))))
@@ -65,11 +65,11 @@ FAMILY_OF = {
     "hazed": "colour",
     "off-centre": "geometric",
 }
-"""Which family of the catalogue holds the cure, for judging without it."""
+"""The family of the catalogue that contains the cure, for judging without it."""
 
 
 def make_shift(name: str, image: Image.Image, key: str) -> Image.Image:
-    """The shifted picture, RGB of the same size; `key` names the image and seeds what is drawn."""
+    """The shifted picture, RGB of the same size; `key` names the image and seeds its random values."""
     random = np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(key.encode())])
     return MADE_SHIFTS[name](image.convert("RGB"), random)
 

@@ -12,7 +12,7 @@ from eyeshot.core import duration
 
 
 class TimeLeft:
-    """Counts what the tables hold, and measures how long trainings take by the clock, other processes included."""
+    """Counts the trainings in the tables, and measures their time by the clock, including other processes."""
 
     def __init__(self, wanted: Sequence[Wanted], tables: Path) -> None:
         self._wanted = wanted

@@ -13,7 +13,7 @@ from benchmarks.augmentation_truth.truth import Truth
 Values = dict[str, float]
 Task = tuple[str, str, str]  # source, model, target
 RANKING, ADVICE, STATIC, OTHER_MODEL = "ranking of eyeshot cover", "advice of eyeshot cover", "static", "another model"
-PRETRAINED_MODEL = "a pretrained model"  # ranks for one from scratch
+PRETRAINED_MODEL = "a pretrained model"  # whose ranking is used for a model from scratch
 RANDOM, TRIVIAL, CLEAN = "random", "always TrivialAugment", "clean"
 LESS_IS_BETTER = ("nearest_distance", "frechet")
 BASELINES = {"frechet": "Fréchet distance", "one_epoch": "one epoch from scratch", "equal_cost": "epochs at equal cost"}
@@ -25,23 +25,23 @@ def task_of(row: ScoreRow) -> Task:
 
 
 def product_ranking(rows: Sequence[ScoreRow]) -> Values:
-    """The ranked candidates by what ranks them; label destroyers below all. Harder ones have no place in it."""
+    """The ranked candidates by what ranks them; label-breaking candidates below all. Regularisers are left out."""
     placed = {row["candidate"]: -float(row["rank"]) for row in rows if row["role"] == "ranked" and row["rank"]}
     below = min(placed.values(), default=0.0) - 1
     return placed | {row["candidate"]: below for row in rows if row["role"] == "label-breaking"}
 
 
 def product_gain(rows: Sequence[ScoreRow]) -> Values:
-    """What the ranking is by, for signs and pictures: above 0 is better than clean."""
+    """The gain that the ranking is based on, for signs and pictures: above 0 is better than clean."""
     ranked = [row for row in rows if row["role"] in ("ranked", "label-breaking") or row["candidate"] == CLEAN]
     by = "combined" if any(row["combined"] is not None for row in ranked) else "score"
     found = {row["candidate"]: row[by] for row in ranked if row[by] is not None}
-    # The gain is over the no-op: clean itself is no loss.
+    # The gain is over the identity control, so clean itself is no loss.
     return found | {CLEAN: 0.0}
 
 
 def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
-    """Every single score of `augmentations.json`, and of the baselines those that the scores' run measured."""
+    """Every single score of `augmentations.json`, and the baselines that the scores' run measured."""
     found = {}
     for name in (*SINGLE, "post_training_coverage", "validation", *BASELINES):
         sign = -1.0 if name in LESS_IS_BETTER else 1.0
@@ -52,7 +52,7 @@ def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
 
 
 def static_ranking(truth: Truth, others: Sequence[Truth]) -> Values | None:
-    """Mean place of each candidate in the truths of the other sources, the same model where there are such."""
+    """Mean place of each candidate in the truths of the other sources, with the same model if there are any."""
     elsewhere = [one for one in others if one.source != truth.source]
     alike = [one for one in elsewhere if one.model == truth.model] or elsewhere
     if not alike:
@@ -67,7 +67,7 @@ def static_ranking(truth: Truth, others: Sequence[Truth]) -> Values | None:
 
 
 def is_pretrained(model: str) -> bool:
-    """Whether a model of the tables starts from weights; users' own models do unless they are told not to."""
+    """Whether a model of the tables starts from weights; users' own models do unless stated otherwise."""
     return not (model in MODELS and MODELS[model].from_scratch)
 
 

@@ -31,13 +31,13 @@ class Model:
     """A model and its recipe.
 
     Attributes:
-        name: in the tables.
-        options: of `load_backbone`; a name in `weights` lies in the shared folder.
+        name: name in the tables.
+        options: options of `load_backbone`; a name in `weights` is in the shared folder.
         frozen: a head on frozen features instead of a training of all weights.
         size: side of the images in pixels; `digits_size` for the digits.
-        epochs: None takes the product's own number, `times` over.
-        times: see `epochs`; 1 was shown not to be far enough for the small CNN (`benchmarks/results/truth_recipe_*`).
-        draws: of views, for a head on frozen features.
+        epochs: None uses the product's own number, multiplied by `times`.
+        times: see `epochs`; 1 was shown to be too short for the small CNN (`benchmarks/results/truth_recipe_*`).
+        draws: draws of samples, for a head on frozen features.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Model:
         return self.digits_size if source == "digits" else self.size
 
     def load(self, source: str, *, seed: int) -> Backbone:
-        """The backbone; `seed` is of untrained weights."""
+        """The backbone; `seed` is the seed of untrained weights."""
         options = dict(self.options)
         if isinstance(options.get("weights"), str):
             options["weights"] = shared() / "weights" / options["weights"]
@@ -88,7 +88,7 @@ MODELS = {
 
 
 def users_model(tag: str, *, from_scratch: bool, weights: Path | None, size: int | None, epochs: int | None) -> Model:
-    """A model by its timm tag or factory, or one of `MODELS` with another size or number of epochs."""
+    """A model by its timm tag or factory, or a model of `MODELS` with another size or number of epochs."""
     known = MODELS.get(tag)
     if known is not None:
         return replace(
@@ -101,9 +101,9 @@ def users_model(tag: str, *, from_scratch: bool, weights: Path | None, size: int
 
 
 def recipe_fingerprint(model: Model, task: Task, settings: TrainConfig | None) -> str:
-    """Changes when images or recipe do: rows with another one belong to another table.
+    """Changes if images or recipe change: rows with another fingerprint belong to another table.
 
-    `settings` are of the training, None for a head on frozen features.
+    `settings` are the settings of the training, None for a head on frozen features.
     """
     options = {key: Path(value).name if key == "weights" else value for key, value in model.options}
     how = model.draws if settings is None else settings.model_dump_json(exclude={"seed"})
@@ -112,7 +112,7 @@ def recipe_fingerprint(model: Model, task: Task, settings: TrainConfig | None) -
 
 
 def candidate_fingerprint(candidate: Augmentation) -> str:
-    """Changes when what the catalogue does under this name does."""
+    """Changes if the operation that the catalogue has under this name changes."""
     return xxhash.xxh3_64_hexdigest(f"{candidate.fingerprint}@{candidate.probability}".encode())[:8]
 
 
@@ -120,7 +120,7 @@ def choose_candidates(names: tuple[str, ...], aspect_ratios: tuple[float, float]
     """The named candidates and the controls, by name.
 
     Raises:
-        InputError: an unknown name; the nearest ones are told.
+        InputError: an unknown name; the message has the nearest names.
     """
     chosen = augmentations(*(names or CANDIDATES), *CONTROLS, aspect_ratios=aspect_ratios)
     return {one.name: one for one in chosen}

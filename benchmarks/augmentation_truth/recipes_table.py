@@ -1,4 +1,4 @@
-"""All checks of recipes in one table, from the results that `check-recipe` kept: `docs/recipes.md`."""
+"""All checks of recipes in a table, from the results that `check-recipe` kept: `docs/recipes.md`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_checks(results: Path) -> list[dict[str, Any]]:
 
 
 def recipes_table(results: Path) -> str:
-    """Markdown, a line a check; accuracy with the recipe, then the change with its standard error over seeds."""
+    """Markdown, a line for each check; accuracy with the recipe, then the change with its standard error over seeds."""
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
     for one in read_checks(results):
         first, targets = one["first_seed"], one["targets"]

@@ -1,8 +1,8 @@
-"""The runner: a sweep's executor trains what is missing in the tables, in one process or several, and rows are written
-as they come.
+"""The runner: a sweep's executor trains what is missing in the tables, in one process or several, and writes rows as
+they are finished.
 
-Each training is a trial of a sweep's store: its rows are kept there the moment it is finished, and its lock marks it as
-taken, so that two commands may share one table and a kill leaves nothing half.
+Each training is a trial of a sweep's store: its rows are kept there when it is finished, and its lock marks it as
+taken, so two commands may share a table, and a kill leaves nothing incomplete.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ PAUSE_S = 2.0
 
 @dataclass(frozen=True)
 class Runner:
-    """Where the runner works, and how.
+    """Folders and settings of the runner.
 
     Attributes:
         tables: folder of the CSV files.
         work: images, caches and unfinished trainings; safe to delete.
-        device: where to train; "cpu" is one thread.
+        device: where to train; "cpu" uses a single thread.
         pause_while: nothing is computed while this file exists.
-        again: also train what the tables hold in a spoilt or outdated state.
+        again: also train rows that were edited or are outdated.
         targets: folders of a user's own.
         processes: trainings at the same time.
     """
@@ -87,18 +87,18 @@ class Bench:
         return {name: candidate_fingerprint(augmentation) for name, augmentation in self.candidates.items()}
 
     def states(self, keys: list[Key]) -> dict[Key, str]:
-        """How far each training is, as the table says now."""
+        """The state of each training, as the table says now."""
         return dict(
             states(read_table(self.file), keys, targets=self.task.targets, recipe=self.recipe, catalogue=self.catalogue)
         )
 
     def trial(self, key: Key) -> Trial:
-        """One training; two tables of the same training are two pieces of work."""
+        """A training; the same training in two tables is two pieces of work."""
         return Trial(id=key_of(str(self.file.resolve()), self.recipe, self.catalogue[key[0]], list(key)), name=key[0])
 
 
 class Item(NamedTuple):
-    """One training: its table, candidate and seed."""
+    """A training: its table, candidate and seed."""
 
     wanted: Wanted
     key: Key
@@ -106,7 +106,7 @@ class Item(NamedTuple):
 
 @dataclass(eq=False)
 class Training:
-    """The task of the executor: the rows of one training; None where they stand in the table or another process has it.
+    """The task of the executor: the rows of a training; None if the table has them or another process trains it.
 
     Images are decoded once in each process.
     """
@@ -117,7 +117,7 @@ class Training:
     _benches: dict[Wanted, Bench] = field(default_factory=dict)
 
     def __call__(self, item: Item) -> list[Row] | None:
-        """Train, or take the rows of a training that was finished but not written.
+        """Train, or use the rows of a training that was finished but not written.
 
         Raises:
             ModelError: the training diverged.
@@ -130,7 +130,7 @@ class Training:
         store = SweepStore(self.runner.work / "trials", "truth", states=json_rows, evaluations=json_rows)
         trial, seed = bench.trial(item.key), item.key[1]
         with store.claim(trial) as is_mine:
-            # Another process may have finished it in between.
+            # Another process may have finished it in the meantime.
             if not is_mine or bench.states([item.key])[item.key] not in redo:
                 return None
             rows: list[Row] | None = store.evaluation(trial, seed, (0,))
@@ -161,11 +161,11 @@ json_rows = _JsonRows()
 
 
 def run(wanted: list[Wanted], models: Mapping[str, Model], runner: Runner, say: Callable[[str], None]) -> int:
-    """Train all that is missing; returns how many trainings were done.
+    """Train all that is missing; returns the number of trainings done.
 
     Raises:
-        InputError: folders, candidates or tables that cannot be used.
-        StorageError: the disk is full; rows that were written stay, the same command goes on.
+        InputError: folders, candidates or tables cannot be used.
+        StorageError: the disk is full; written rows stay, and the same command continues.
     """
     left = TimeLeft(wanted, runner.tables)
     task, done = Training(models, runner, commit_now()), 0
@@ -194,7 +194,7 @@ def run(wanted: list[Wanted], models: Mapping[str, Model], runner: Runner, say: 
 
 
 def open_bench(table: Wanted, model: Model, runner: Runner) -> Bench:
-    """Read and decode the images, and fix the fingerprints that count."""
+    """Read and decode the images, and compute the current fingerprints."""
     task = open_task(table.source, runner.targets, runner.work)
     backbone = model.load(task.name, seed=0)
     data = decode(task, backbone.geometry, runner.cache)
@@ -210,7 +210,7 @@ def open_bench(table: Wanted, model: Model, runner: Runner) -> Bench:
 
 
 def train_rows(bench: Bench, key: Key, runner: Runner, commit: str, folder: Path) -> list[Row]:
-    """Train one candidate and read it on all targets; `folder` holds the run until it is finished."""
+    """Train a candidate and evaluate it on all targets; `folder` holds the run until it is finished."""
     name, seed = key
     candidate = bench.candidates[name]
     device = str(choose_device(runner.device)[0])
@@ -243,7 +243,7 @@ def rows_of(
     device: str,
     commit: str,
 ) -> list[Row]:
-    """One row a target."""
+    """A row for each target."""
     rows = []
     for target in bench.task.targets:
         labelled = bench.data.targets[target]

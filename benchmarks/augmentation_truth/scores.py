@@ -1,7 +1,7 @@
 """The product's scores of a task, as a user gets them: from other seeds than the truth, and without target labels.
 
-`eyeshot cover` is given the training and validation folders of the truth and, as its target, the half of the target's
-images that the truth is not read on, in a flat folder whose names tell no class.
+`eyeshot rank augmentations` gets the training and validation folders of the truth and, as its target, the half of the
+target's images that the truth does not use, in a flat folder whose file names contain no class.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def score_task(
         task: its folders.
         model: scored under its own name.
         candidates: their names; controls are added.
-        epoch_s: seconds of one epoch of the truth, to train baselines at the cost of the scores.
-        work: caches.
-        commit: for the rows.
-        budget_s: for short runs; 0 ranks by cover alone.
+        epoch_s: seconds of an epoch of the truth, to train baselines at the cost of the scores.
+        work: folder of the caches.
+        commit: recorded in the rows.
+        budget_s: seconds for short runs; 0 ranks by coverage alone.
     """
     rows: list[ScoreRow] = []
     costs = []
@@ -83,7 +83,7 @@ def score_task(
         costs.append(time.process_time() - begin)
         distances = frechet_distances(plan)
         rows += [_row(task, model, target, found, one, distances, budget_s, commit) for one in found.candidates]
-    # Views are shared by the targets: the first one paid for them, as a user with one target does.
+    # The targets share samples: the first target pays for them, like a user with a single target.
     cost = max(costs)
     short = {} if model.frozen else _short(task, model, candidates, epoch_s=epoch_s, cost=cost, work=work)
     for row in rows:
@@ -139,13 +139,13 @@ def _row(
 
 
 def score_file(folder: Path, source: str, model: str, budget_s: float = 0.0) -> Path:
-    """Where the scores of a source, a model and a budget lie."""
+    """The file with the scores of a source, a model and a budget."""
     file = table_file(folder, source, model)
     return file.with_name(f"{file.stem}-budget{budget_s:g}.csv") if budget_s else file
 
 
 def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
-    """One row a candidate, target and budget; empty where a score is not defined."""
+    """Write a row for each candidate, target and budget; empty if a score is not defined."""
     make_folder(file.parent)
     with replacing(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -155,7 +155,7 @@ def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
 
 
 def read_scores(file: Path) -> list[ScoreRow]:
-    """The rows of a file; None where a score is not defined."""
+    """The rows of a file; None if a score is not defined."""
     with open(file, encoding="utf-8", newline="") as text:
         return [{name: _value(name, value) for name, value in row.items()} for row in csv.DictReader(text)]
 

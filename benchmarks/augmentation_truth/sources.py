@@ -1,4 +1,4 @@
-"""Where labelled images come from, and how they are divided: written once as folders that the product can read."""
+"""The sources of labelled images and their division, written once as folders that the product can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eyeshot.core.files import make_folder
 from eyeshot.data import ImageTable, check_apart, hold_out, read_images, sample_rows
 
 VERSION = "1"
-"""Raise it when the built-in sources are divided or shifted in another way."""
+"""Increase it when the built-in sources are divided or shifted in another way."""
 PACS_SIDE = 96
 OWN = "own"
 SPLIT_SEED = 0
@@ -56,7 +56,7 @@ class Split:
 
 
 def write_built_in(name: str, work: Path) -> Path:
-    """The folder of a built-in source, written once; see `_write` for what lies in it."""
+    """The folder of a built-in source, written once; see `_write` for its contents."""
     raw = _raw(name, work)
     folder = work / "data" / f"{name}-v{VERSION}"
     with filelock.FileLock(make_folder(folder.parent) / f"{folder.name}.lock"):
@@ -101,7 +101,7 @@ def write_users(source: Path, targets: Sequence[Path], work: Path) -> tuple[Path
 
 
 def divide(table: ImageTable, shares: Shares) -> Split:
-    """Held-out images first, then a fifth of the rest validates; by class, copies by bytes whole.
+    """Held-out images first, then a fifth of the rest validates; by class, with identical files kept together.
 
     Raises:
         InputError: a class has too few images to be in all parts.
@@ -159,7 +159,7 @@ def _write(
 ) -> None:
     """`train/<class>`, `val/<class>`, `targets/<name>/truth/<class>` and, without labels, `targets/<name>/score`.
 
-    Every target is divided in two halves: the truth is read on one, the scores see the other.
+    Every target is divided into two halves: the truth uses one, the scores the other.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for name, rows in (("train", split.train), ("val", split.val)):

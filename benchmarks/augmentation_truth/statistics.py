@@ -16,7 +16,7 @@ from eyeshot.core import spearman as rank_correlation
 
 Array = NDArray[np.float64]
 LEAST_RELIABILITY = 0.5
-"""Below it nothing is corrected for noise, and a table with eight seeds is too noisy to judge."""
+"""Reliability; below it nothing is corrected for noise, and a table with eight seeds is too noisy to judge."""
 
 
 class Estimate(NamedTuple):
@@ -30,14 +30,14 @@ class Estimate(NamedTuple):
 def reliability(accuracy: Array) -> float | None:
     """Intraclass correlation of the mean over seeds, for consistency: ICC(C,k) of McGraw and Wong (1996), case 3.
 
-    Candidates of one seed share their start and order of images, so a seed's own mean is no error of the ranking.
+    Candidates of a seed share their start and order of images, so the mean of a seed is no error of the ranking.
 
     Args:
         accuracy: float64 (K, S), candidates by seeds.
 
     Returns:
-        the share of the variance of the means that is not noise, at most 1 and below 0 where noise exceeds chance;
-        None with fewer than two seeds or candidates, or where nothing varies.
+        the share of the variance of the means that is not noise, at most 1 and below 0 if noise exceeds chance; None
+        with fewer than two seeds or candidates, or if nothing varies.
     """
     count, seeds = accuracy.shape
     if count < 2 or seeds < 2:
@@ -51,7 +51,7 @@ def reliability(accuracy: Array) -> float | None:
 def spearman(score: Array, truth: Array) -> Estimate:
     """Rank correlation over candidates, with the interval of Bonett and Wright (2000); needs four candidates.
 
-    Not defined where one of the two does not vary.
+    Not defined if either does not vary.
     """
     value = rank_correlation(score, truth) if len(score) >= 4 else None
     if value is None:
@@ -60,9 +60,9 @@ def spearman(score: Array, truth: Array) -> Estimate:
 
 
 def corrected(correlation: float | None, table_reliability: float | None) -> float | None:
-    """What the correlation would be with a truth without noise (Spearman 1904); None where noise is too large.
+    """The correlation with a truth without noise (Spearman 1904); None if the noise is too large.
 
-    Not cut at 1: an estimate above it says that the reliability was estimated too low.
+    Not limited to 1: a larger estimate shows that the reliability was underestimated.
     """
     if correlation is None or table_reliability is None or table_reliability < LEAST_RELIABILITY:
         return None
@@ -70,7 +70,7 @@ def corrected(correlation: float | None, table_reliability: float | None) -> flo
 
 
 def kendall(score: Array, truth: Array) -> float | None:
-    """Kendall's tau-b over candidates; None where one of the two does not vary."""
+    """Kendall's tau-b over candidates; None if either does not vary."""
     if len(score) < 2 or np.ptp(score) == 0 or np.ptp(truth) == 0:
         return None
     return float(stats.kendalltau(score, truth).statistic)
@@ -79,8 +79,9 @@ def kendall(score: Array, truth: Array) -> float | None:
 def regret(first: int, accuracy: Array) -> float:
     """Points of accuracy that are lost by training with candidate `first` instead of the best.
 
-    The best is chosen on all seeds but one, and both are read on that one, each seed in turn: the best of many noisy
-    means would look better than it is. May be below 0 by chance. With one seed it is chosen and read on the same.
+    The best is chosen on all seeds but one, and both are evaluated on the remaining seed, each seed in turn; otherwise
+    the best of many noisy means would look better than it is. May be below 0 by chance. With a single seed the best is
+    chosen and evaluated on the same seed.
 
     Args:
         first: number of the candidate.
@@ -97,28 +98,28 @@ def regret(first: int, accuracy: Array) -> float:
 
 
 def best_first(score: Array) -> int:
-    """The candidate that a score names first; of equal ones the first in the catalogue."""
+    """The candidate with the largest score; of equal candidates the first in the catalogue."""
     return int(np.argmax(score))
 
 
 def top_three_hit(score: Array, truth: Array) -> bool:
-    """Whether one of the three truly best is among the three that the score names first."""
+    """Whether any of the three truly best candidates is among the three with the largest scores."""
     chosen = np.argsort(-score, kind="stable")[:3]
     return bool(set(chosen.tolist()) & set(np.argsort(-truth, kind="stable")[:3].tolist()))
 
 
 class Signs(NamedTuple):
-    """Share of right signs, and over how many candidates."""
+    """Share of right signs, and the number of candidates."""
 
     share: float | None
     n: int
 
 
 def signs(score: Array, accuracy: Array, clean: int) -> Signs:
-    """How often a score says rightly whether a candidate is better or worse than clean.
+    """How often a score is right about whether a candidate is better or worse than clean.
 
-    Only candidates count whose paired difference to clean is over two standard errors, so that there is a sign to
-    know; with fewer than two seeds all that differ. A score that says "the same" is wrong.
+    Only candidates count whose paired difference to clean exceeds two standard errors, so that their sign is known;
+    with fewer than two seeds all that differ. A score that says "the same" is wrong.
 
     Args:
         score: float64 (K,)
@@ -138,10 +139,10 @@ def signs(score: Array, accuracy: Array, clean: int) -> Signs:
 
 
 def pooled(values: Sequence[float | None], clusters: Sequence[str]) -> Estimate:
-    """Mean over tasks, each cluster (source) counting alike, with Student's interval over the clusters' means.
+    """Mean over tasks with equal weights of the clusters (sources), with Student's interval over the clusters' means.
 
-    Tasks of one source share images and trainings, so that only sources are independent. With three sources the
-    interval is wide, as it should be; with one there is none.
+    Tasks of a source share images and trainings, so only sources are independent. With three sources the interval is
+    wide, as it should be; with a single source there is none.
     """
     groups: dict[str, list[float]] = defaultdict(list)
     for value, cluster in zip(values, clusters, strict=True):
@@ -155,5 +156,5 @@ def pooled(values: Sequence[float | None], clusters: Sequence[str]) -> Estimate:
 
 
 def chance_of_hit(count: int) -> float:
-    """That three drawn at random hold one of the three best of `count`."""
+    """Probability that three random candidates contain one of the three best of `count`."""
     return 1.0 if count < 6 else 1 - math.comb(count - 3, 3) / math.comb(count, 3)

@@ -1,8 +1,8 @@
-"""The tables of the truth: CSV files that two runners may share, that a kill leaves whole, and whose rows tell edits.
+"""The tables of the truth: CSV files that two runners may share, that a kill leaves whole, and whose edits are noticed.
 
-A table is written anew and moved into place under a lock, so that no row is ever half or doubled. Each row ends in a
-checksum of itself. What a reader finds nevertheless (a line cut off, edited by hand, doubled, or of another version of
-the catalogue or the recipe) is named and left out; it is trained again only if asked.
+A table is rewritten and moved into place under a lock, so no row is ever incomplete or doubled. Each row ends in its
+own checksum. If a reader finds a line that is cut off, edited by hand, doubled, or of another version of the catalogue
+or the recipe, it reports it and leaves it out; such a training is repeated only if asked.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ State = Literal["done", "stale", "spoilt", "missing"]
 
 @dataclass(frozen=True)
 class Row:
-    """One finished training, read on one target.
+    """A finished training, evaluated on a target.
 
     Attributes:
-        source, target, model, candidate, seed: what was trained on what, read on what.
-        epochs, n_train: of the training; a head on frozen features has as many epochs as draws of views.
-        n_target: images that the truth was read on.
+        source, target, model, candidate, seed: what was trained on what, and evaluated on what.
+        epochs, n_train: of the training; a head on frozen features has as many epochs as draws of samples.
+        n_target: images that the truth uses.
         val_accuracy: on the source's validation images.
-        target_accuracy, worst_class: on the target, and of the class that is recognised worst there.
-        seconds: of the training with all its targets: of a processor on a CPU, of the clock on a GPU.
-        hardware, commit: what it ran on, and the version of this repository.
+        target_accuracy, worst_class: on the target, and of the class with the lowest accuracy there.
+        seconds: of the training with all its targets: processor time on a CPU, wall time on a GPU.
+        hardware, commit: the machine, and the version of this repository.
         recipe, catalogue: fingerprints of images and recipe, and of the candidate.
     """
 
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """Which training of its table."""
+        """The training within its table."""
         return self.candidate, self.seed
 
 
@@ -71,13 +71,13 @@ SHARES = ("val_accuracy", "target_accuracy", "worst_class")
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
-        rows: those that can be used, in the file's order.
-        spoilt: trainings with a row whose checksum does not fit.
+        rows: usable rows, in the file's order.
+        spoilt: trainings with a row whose checksum is wrong.
         problems: what was left out, in sentences.
-        lines: of the file as they are, with their trainings, but for lines cut off or doubled.
+        lines: the lines of the file with their trainings, without lines that are cut off or doubled.
     """
 
     rows: tuple[Row, ...]
@@ -87,12 +87,12 @@ class Table:
 
 
 def table_file(folder: Path, source: str, model: str) -> Path:
-    """Where the table of a source and a model lies."""
+    """The file with the table of a source and a model."""
     return folder / f"{source}-{model.replace('/', '.').replace(':', '.')}.csv"
 
 
 def read_table(file: Path) -> Table:
-    """The usable rows of a table; an absent file is an empty one.
+    """The usable rows of a table; a missing file is an empty table.
 
     Raises:
         InputError: it has other columns.
@@ -135,14 +135,14 @@ def read_table(file: Path) -> Table:
 def states(
     table: Table, wanted: Iterable[Key], *, targets: Sequence[str], recipe: str, catalogue: Mapping[str, str]
 ) -> dict[Key, State]:
-    """How far each wanted training is.
+    """The state of each wanted training.
 
     Args:
         table: as read.
         wanted: candidates and seeds.
-        targets: on which each must have been read.
-        recipe: the fingerprint that counts.
-        catalogue: fingerprints that count, by candidate.
+        targets: targets on which each must have been evaluated.
+        recipe: the current fingerprint.
+        catalogue: current fingerprints by candidate.
     """
     read: dict[Key, set[str]] = defaultdict(set)
     stale: set[Key] = set()
@@ -161,10 +161,10 @@ def states(
 
 
 def add_training(file: Path, new: Sequence[Row]) -> bool:
-    """Put the rows of one training into a table; other rows of the same training make room.
+    """Add the rows of a training to a table; they replace other rows of the same training.
 
     Returns:
-        False where the same rows (all targets, same fingerprints) stand there already: another runner was first.
+        False if the same rows (all targets, same fingerprints) are there already: another runner was first.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written; the table stays as it was.
@@ -189,7 +189,7 @@ def add_training(file: Path, new: Sequence[Row]) -> bool:
 
 
 def line_of(row: Row) -> str:
-    """The row as it stands in the file."""
+    """The row as a line of the file."""
     values = [_written(value) for value in asdict(row).values()]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow([*values, _check(values)])

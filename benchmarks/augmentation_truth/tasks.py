@@ -20,8 +20,8 @@ class Task:
     """A source and its targets.
 
     Attributes:
-        name: of the source.
-        folder: holds `train/<class>`, `val/<class>`, `targets/<name>/truth/<class>` and `targets/<name>/score`.
+        name: name of the source.
+        folder: contains `train/<class>`, `val/<class>`, `targets/<name>/truth/<class>` and `targets/<name>/score`.
         targets: their names, the source's own held-out images first.
         version: changes with the images.
     """
@@ -42,7 +42,7 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """All images that the truth needs; `aspect_ratios` are the 5th and 95th percentile, as in `eyeshot cover`."""
+    """All images that the truth needs; `aspect_ratios` are the 5th and 95th percentile, as in the ranking."""
 
     classes: tuple[str, ...]
     train: Labelled
@@ -52,10 +52,10 @@ class Decoded:
 
 
 def open_task(source: str, targets: Sequence[Path], work: Path) -> Task:
-    """A built-in source by its name, or a user's folder with the targets given.
+    """A built-in source by its name, or a user's folder with the given targets.
 
     Raises:
-        InputError: neither, or folders that cannot be used.
+        InputError: it is neither, or a folder cannot be used.
     """
     if source in BUILT_IN and not Path(source).is_dir():
         if targets:
@@ -73,7 +73,7 @@ def _task(name: str, folder: Path, version: str) -> Task:
 
 
 def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:
-    """Decode the training, validation and truth images at one size; kept in the product's pixel store."""
+    """Decode the training, validation and truth images at a size; kept in the product's pixel store."""
     store = PixelStore(cache, geometry)
     # The roles are those of a ranking on the same folders.
     dataset = load_dataset(DataConfig(train=task.folder / "train", val=task.folder / "val"), cache=cache)
@@ -95,7 +95,7 @@ def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:
 
 
 def _load(store: PixelStore, table: ImageTable) -> Labelled:
-    # In the order of content, which no file name changes.
+    # In the order of content, which does not depend on file names.
     table = table.take(np.argsort(np.array(table.contents), kind="stable"))
     pixels = store.load(table, np.arange(len(table)))
     # A copy in memory: a few thousand small images, read again and again.

@@ -1,4 +1,4 @@
-"""One training of all weights with the product's own loop, read on all targets."""
+"""A training of all weights with the product's own loop, evaluated on all targets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train_and_read(
     device: torch.device | str = "cpu",
     each_step: Callable[[], None] = lambda: None,
 ) -> tuple[float, Probabilities]:
-    """Train, or go on where a killed process stopped; `folder` holds the run until it is finished.
+    """Train, or continue a training that was killed; `folder` holds the run until it is finished.
 
     Returns:
         accuracy on validation images, and probabilities float32 (n, C) for each target.
@@ -64,7 +64,7 @@ def train_and_read(
 
 
 def accuracies(probabilities: NDArray[np.float32], target: Labelled, class_count: int) -> tuple[float, float]:
-    """Share of right answers, and that of the class which is recognised worst."""
+    """Share of right answers, and the share in the class with the lowest accuracy."""
     right = probabilities.argmax(1) == target.labels
     each = [float(right[target.labels == number].mean()) for number in range(class_count)]
     return float(right.mean()), min(each)

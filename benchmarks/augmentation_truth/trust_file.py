@@ -13,7 +13,7 @@ from eyeshot.core.files import replacing
 
 Rankings = dict[str, dict[str, Any]]
 LEAST_SOURCES = 2
-"""One source alone says nothing about another person's images."""
+"""A single source says nothing about another person's images."""
 
 
 def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
 
     Args:
         judged: all tasks.
-        trainings: how many stand in the tables.
+        trainings: number of trainings in the tables.
     """
     situations = {}
     worlds, tasks = pool_worlds(judged), ranked_by_situation(judged)
@@ -47,7 +47,7 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
 
 
 def _nothing_matched(without_cure: Rankings) -> dict[str, Any]:
-    """What the first candidate, TrivialAugment and clean images lose where the cure is left out of the catalogue."""
+    """What the first candidate, TrivialAugment and clean images lose if the cure is left out of the catalogue."""
     product = without_cure.get(RANKING)
     if product is None or product["sources"] < LEAST_SOURCES:
         return {}
@@ -60,7 +60,7 @@ def _nothing_matched(without_cure: Rankings) -> dict[str, Any]:
 def _by_pretrained(rankings: Rankings, without_cure: Rankings) -> dict[str, Any]:
     """What a pretrained model's first candidate loses, with the cure in the catalogue and without.
 
-    Only where it ranked all tasks that the model itself did: else it is no comparison.
+    Only if it ranked all tasks that the model itself ranked; otherwise there is no comparison.
     """
     found = {}
     for name, some in (("by_pretrained_model", rankings), ("without_cure", without_cure)):
@@ -71,7 +71,7 @@ def _by_pretrained(rankings: Rankings, without_cure: Rankings) -> dict[str, Any]
 
 
 def write_trust(file: Path, trust: dict[str, Any]) -> None:
-    """Write it, whole or not at all."""
+    """Write the file completely or not at all."""
     with replacing(file) as temporary:
         temporary.write_text(json.dumps(trust, indent=2) + "\n", encoding="utf-8", newline="\n")
 

@@ -19,16 +19,16 @@ from eyeshot.core.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """One (source, model, target).
+    """The truth of a source, a model and a target.
 
     Attributes:
-        names: K candidates, controls among them.
+        names: K candidates, including controls.
         accuracy: float64 (K, S) on the target, by seed; only seeds with all candidates.
         val_accuracy: the same on validation images.
-        seconds: of one training, on average; all targets are read with it.
-        trainings: in the table.
-        n_target: images.
-        finished: whether as many seeds are complete as are wanted.
+        seconds: mean time of a training with the evaluation on all targets.
+        trainings: number in the table.
+        n_target: number of images.
+        finished: whether all wanted seeds are complete.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Truth:
 
     @property
     def shifted(self) -> bool:
-        """Whether the target is other than the source's own held-out images."""
+        """Whether the target differs from the source's own held-out images."""
         return self.target != OWN
 
     @property
@@ -53,7 +53,7 @@ class Truth:
         return np.asarray(self.accuracy.mean(1))
 
     def only(self, names: Iterable[str]) -> Truth:
-        """The same of some candidates."""
+        """The truth of some candidates."""
         wanted = set(names)
         rows = [number for number, name in enumerate(self.names) if name in wanted]
         return Truth(
@@ -82,7 +82,7 @@ def read_truths(folder: Path, *, seeds: int = SEEDS) -> tuple[list[Truth], list[
 
 
 def current(rows: Iterable[Row], name: str) -> tuple[list[Row], list[str]]:
-    """Rows of the recipe that most rows have, and of today's catalogue; what was left out is said."""
+    """Rows of the most frequent recipe and of the current catalogue; what was left out is reported."""
     everything = list(rows)
     if not everything:
         return [], []
@@ -99,7 +99,7 @@ def current(rows: Iterable[Row], name: str) -> tuple[list[Row], list[str]]:
 
 
 def today(name: str) -> str | None:
-    """Fingerprint of the candidate in the catalogue as it is; None where it has no such name any more."""
+    """Fingerprint of the candidate in the current catalogue; None if the name no longer exists."""
     try:
         return candidate_fingerprint(augmentation(name))
     except InputError:
@@ -107,7 +107,7 @@ def today(name: str) -> str | None:
 
 
 def truths_of(rows: list[Row], *, seeds: int) -> list[Truth]:
-    """One truth a target; candidates are those that any seed has, seeds those that have all candidates."""
+    """A truth for each target; with all candidates that any seed has, and the seeds that have all candidates."""
     if not rows:
         return []
     targets = sorted({row.target for row in rows}, key=lambda target: (target != OWN, target))

@@ -1,4 +1,4 @@
-"""What is to be trained, and in which order: one complete table after the other, the cheapest first."""
+"""What is to be trained, and in which order: one complete table after another, the cheapest first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLES = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """One table: its source, model, candidates with the controls, and seeds."""
+    """A table: its source, model, candidates with the controls, and seeds."""
 
     source: str
     model: str
@@ -36,7 +36,7 @@ class Wanted:
 
     @property
     def keys(self) -> list[Key]:
-        """Its trainings: all candidates with one seed, clean first, before the next seed."""
+        """Its trainings: all candidates with a seed, clean first, before the next seed."""
         names = [*CONTROLS, *(name for name in self.candidates if name not in CONTROLS)]
         return [(name, seed) for seed in range(self.seeds) for name in names]
 
@@ -44,7 +44,7 @@ class Wanted:
 def work_list(
     sources: Sequence[str], models: Sequence[str], *, candidates: tuple[str, ...], seeds: int
 ) -> list[Wanted]:
-    """The tables of these sources and models; empty lists take all built-in ones."""
+    """The tables of these sources and models; empty lists mean all built-in ones."""
     chosen = [
         (source, model)
         for source, model in TABLES

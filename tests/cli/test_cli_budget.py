@@ -216,7 +216,7 @@ def test_the_base_itself_is_no_candidate(eyeshot: Eyeshot, digits: Digits):
         cover(eyeshot, digits, "--candidates", "mirror", "--baseline-aug", "mirror", "--dry-run", "--json").out
     )
     assert plan["candidates"] == ["invert", "clean", "no-op", "shuffled-pixels"]
-    assert "mirror is the baseline augmentation: no candidate." in plan["notes"]
+    assert "mirror is the baseline augmentation, so it is not ranked." in plan["notes"]
 
 
 def models(eyeshot: Eyeshot, digits: Digits, *more: object) -> Done:

@@ -246,5 +246,5 @@ def _choose_candidates(
     controls = augmentations("control")
     names = {augmentation.name for augmentation in base}
     chosen = tuple(candidate for candidate in asked if candidate.family != "control" and candidate.name not in names)
-    notes = [f"{own.name} is the baseline augmentation and no candidate." for own in asked if own.name in names]
+    notes = [f"{own.name} is the baseline augmentation, so it is not ranked." for own in asked if own.name in names]
     return (*chosen, *controls), notes
