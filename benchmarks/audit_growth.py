@@ -74,10 +74,10 @@ def exact_pairs(pictures: Descriptors, queries: np.ndarray) -> PairSet:
             products = asked @ pictures.values[begin : begin + 4096].T
             rows, columns = np.nonzero(products >= LEAST_COSINE)
             found.append((queries[rows], columns + begin, products[rows, columns]))
-    one, two, cosine = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    apart = one != two
+    first, second, cosine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    apart = first != second
     best: dict[int, dict[int, float]] = {}
-    for a, b, value in zip(one[apart].tolist(), two[apart].tolist(), cosine[apart].tolist(), strict=True):
+    for a, b, value in zip(first[apart].tolist(), second[apart].tolist(), cosine[apart].tolist(), strict=True):
         own = best.setdefault(a, {})
         own[b] = max(own.get(b, -1.0), value)
     # As many pairs of a picture as the search always keeps.

@@ -136,9 +136,9 @@ def main() -> None:
         load.append(os.getloadavg()[0])
         versions = {peer: version(python, peer) for peer, python in pythons.items() if python is not None}
     medians = {
-        name: statistics.median(one["cpu_seconds"] for one in each)
+        name: statistics.median(run["cpu_seconds"] for run in each)
         for name, each in runs.items()
-        if all("failed" not in one for one in each)
+        if all("failed" not in run for run in each)
     }
     own, limit = medians["eyeshot audit, all checks"], medians["one pass"]
     keep(

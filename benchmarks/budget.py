@@ -46,9 +46,13 @@ if __name__ == "__main__":
             "seconds": report.seconds,
             "answer": report.answer,
             "order": report.order.model_dump(),
-            "ranking": [[one.name, one.combined, one.combined_interval, one.group] for one in report.of("ranked")],
+            "ranking": [
+                [candidate.name, candidate.combined, candidate.combined_interval, candidate.group]
+                for candidate in report.of("ranked")
+            ],
             "regulariser": [
-                [one.name, one.combined, one.combined_interval, one.group] for one in report.of("regulariser")
+                [candidate.name, candidate.combined, candidate.combined_interval, candidate.group]
+                for candidate in report.of("regulariser")
             ],
         },
     )

@@ -91,7 +91,7 @@ def pairs_of(result: Audit) -> set[frozenset[str]]:
     found = set()
     for group in result.report.groups:
         names = sorted(ref.id for ref in group.images)
-        found |= {frozenset((one, other)) for one in names for other in names if one < other}
+        found |= {frozenset((first, second)) for first in names for second in names if first < second}
     return found
 
 

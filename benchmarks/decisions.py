@@ -61,18 +61,18 @@ if __name__ == "__main__":
         filled = time.perf_counter() - begin
         alone, seen = [], []
         for number in range(TIMES):
-            one = decide("drop", [key(number)], author="benchmark", names=[f"{number}.jpg"])
+            decision = decide("drop", [key(number)], author="benchmark", names=[f"{number}.jpg"])
             begin = time.perf_counter()
-            DecisionLog(log.file).append([one])
+            DecisionLog(log.file).append([decision])
             alone.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         decisions = log.read()
         first = time.perf_counter() - begin
         log.news()
         for number in range(TIMES // 10):
-            one = decide("keep", [key(number)], author="benchmark")
+            decision = decide("keep", [key(number)], author="benchmark")
             begin = time.perf_counter()
-            log.append([one])
+            log.append([decision])
             log.news()
             seen.append(time.perf_counter() - begin)
         table = table_of(arguments.stored)

@@ -48,8 +48,8 @@ if __name__ == "__main__":
         settings = demo_settings(test, seed, budget_s=budget_s) | {"images": False, "projections": ()}
         report = rank_augmentations(train, cache=folder / "cache", progress=said(), **settings).report
         checks = check_answer(report)
-        score = {one.name: one.score or 0.0 for one in report.candidates}
-        first_two = {one.name for one in report.of("ranked")[:2]}
+        score = {candidate.name: candidate.score or 0.0 for candidate in report.candidates}
+        first_two = {candidate.name for candidate in report.of("ranked")[:2]}
         seeds[seed] = {
             "found": all(checks.values()),
             "checks": checks,
@@ -62,14 +62,14 @@ if __name__ == "__main__":
             "seconds": report.seconds,
             "baseline_accuracy": report.models[0].baseline_accuracy,
             "scores": score,
-            "combined": {one.name: one.combined for one in report.candidates},
+            "combined": {candidate.name: candidate.combined for candidate in report.candidates},
             "parts": {
-                one.name: {name: round(part.standardised, 3) for name, part in one.parts.items()}
-                for one in report.candidates
-                if one.parts
+                candidate.name: {name: round(part.standardised, 3) for name, part in candidate.parts.items()}
+                for candidate in report.candidates
+                if candidate.parts
             },
-            "steps": {one.name: one.run.steps for one in report.candidates if one.run},
+            "steps": {candidate.name: candidate.run.steps for candidate in report.candidates if candidate.run},
             "weight": None if report.order is None else report.order.weight,
         }
     name = "demo_seeds_with_runs" if budget_s else "demo_seeds"
-    keep(name, {"found": sum(bool(one["found"]) for one in seeds.values()), "of": len(seeds), "seeds": seeds})
+    keep(name, {"found": sum(bool(result["found"]) for result in seeds.values()), "of": len(seeds), "seeds": seeds})

@@ -147,7 +147,7 @@ def labels_of(name: str, table: ImageTable, features: NDArray[np.float32], group
     for kind, taken_for in (("symmetric", None), ("similar", confusion.argmax(axis=1))):
         for share in SHARES:
             each = [one_seed(table, features, groups, share, taken_for, seed) for seed in range(seeds)]
-            mean = {key: round(float(np.mean([one[key] for one in each])), 4) for key in each[0]}
+            mean = {key: round(float(np.mean([of_seed[key] for of_seed in each])), 4) for key in each[0]}
             gains = {}
             for own, probabilities in (
                 ("ours", "head"), ("ours", "mean"), ("ours", "usual head"),
@@ -155,14 +155,14 @@ def labels_of(name: str, table: ImageTable, features: NDArray[np.float32], group
             ):  # fmt: skip
                 keys = [f"cleanlab, {probabilities}, {method}" for method in COMPARED]
                 best = max(keys, key=lambda key: mean[key])
-                gap = [one[own] - one[best] for one in each]
+                gap = [of_seed[own] - of_seed[best] for of_seed in each]
                 gains[f"{own} over {best}"] = {"mean": round(float(np.mean(gap)), 4), "interval": interval(gap)}
             made[f"{kind} {100 * share:.0f} %"] = {
                 "images": len(table),
                 "seeds": seeds,
                 "mean": mean,
                 "gain_over_the_better_of_self_confidence_and_margin": gains,
-                "each": [{key: round(value, 4) for key, value in one.items()} for one in each],
+                "each": [{key: round(value, 4) for key, value in of_seed.items()} for of_seed in each],
             }
             print(name, kind, share, mean, gains, flush=True)
     return made
@@ -190,8 +190,8 @@ def outliers_of(
         "planted": DRAWINGS,
         "images": len(photos),
         "seeds": seeds,
-        "mean": {key: round(float(np.mean([one[key] for one in each])), 4) for key in each[0]},
-        "intervals": {key: interval([one[key] for one in each]) for key in each[0]},
+        "mean": {key: round(float(np.mean([of_seed[key] for of_seed in each])), 4) for key in each[0]},
+        "intervals": {key: interval([of_seed[key] for of_seed in each]) for key in each[0]},
     }
 
 

@@ -45,8 +45,11 @@ if __name__ == "__main__":
             "n_target_used": report.n_target_used,
             "candidates": len(report.candidates),
             "answer": report.answer,
-            "ranking": [[one.name, one.score, one.interval, one.group] for one in report.of("ranked")],
-            "destroyers": [one.name for one in report.of("label-breaking")],
+            "ranking": [
+                [candidate.name, candidate.score, candidate.interval, candidate.group]
+                for candidate in report.of("ranked")
+            ],
+            "destroyers": [candidate.name for candidate in report.of("label-breaking")],
             "page_bytes": (out / "augmentations.html").stat().st_size,
         },
     )

@@ -96,18 +96,25 @@ def judge(result: AugmentationRanking, family: str) -> dict[str, object]:
     """Whether the answer is right, and why."""
     report = result.report
     ranked = report.of("ranked")
-    first = [one for one in ranked if one.group == 1]
+    first = [candidate for candidate in ranked if candidate.group == 1]
     with_clean = report.candidate("no-op").group == 1
     ratio = report.shift.ratio or 0.0
-    found = any(one.family == family for one in first) and not with_clean and 3 * len(first) <= len(report.candidates)
+    found = (
+        any(candidate.family == family for candidate in first)
+        and not with_clean
+        and 3 * len(first) <= len(report.candidates)
+    )
     return {
         "right": found or (ratio >= NO_COST and with_clean),
         "family": family,
         "ratio": ratio,
         "weight": report.shift.weight,
         "clean_in_first_group": with_clean,
-        "first_group": [[one.name, one.family, one.score] for one in first],
-        "best_of_family": next(([one.name, one.rank, one.score] for one in ranked if one.family == family), None),
+        "first_group": [[candidate.name, candidate.family, candidate.score] for candidate in first],
+        "best_of_family": next(
+            ([candidate.name, candidate.rank, candidate.score] for candidate in ranked if candidate.family == family),
+            None,
+        ),
     }
 
 
@@ -134,7 +141,7 @@ if __name__ == "__main__":
             **squeezenet(data),
         )
         answers[name] = judge(result, family)
-    found = {"right": sum(bool(one["right"]) for one in answers.values()), "of": len(answers), "answers": answers}
+    found = {"right": sum(bool(answer["right"]) for answer in answers.values()), "of": len(answers), "answers": answers}
     if len(answers) < len(SHIFTS):
         print(json.dumps(found, indent=2))
     else:

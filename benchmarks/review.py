@@ -170,7 +170,7 @@ if __name__ == "__main__":
                 "ready_s": ready,
                 "page": opened,
                 "store_one": timed(port, [("decide", {"action": "drop", "images": [7 * row]}) for row in range(TIMES)]),
-                "step": timed(port, [(f"step?from={one['from']}&by=1", None) for one in far]),
+                "step": timed(port, [(f"step?from={step['from']}&by=1", None) for step in far]),
                 "list_far_down": timed(
                     port, [(f"queue?offset={count // 3 + row}&limit=30&class=&state=all", None) for row in range(TIMES)]
                 ),

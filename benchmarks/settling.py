@@ -42,12 +42,14 @@ if __name__ == "__main__":
                 **squeezenet(data),
             ).report
             gains[sample, draws, seed] = {
-                one.name: one.score or 0.0 for one in report.candidates if one.family not in ("control", "mixing")
+                candidate.name: candidate.score or 0.0
+                for candidate in report.candidates
+                if candidate.family not in ("control", "mixing")
             }
 
-    def agreement(one: tuple[int, int, int], other: tuple[int, int, int]) -> float | None:
-        names = sorted(gains[one])
-        first, second = (np.array([gains[key][name] for name in names]) for key in (one, other))
+    def agreement(setting: tuple[int, int, int], other: tuple[int, int, int]) -> float | None:
+        names = sorted(gains[setting])
+        first, second = (np.array([gains[key][name] for name in names]) for key in (setting, other))
         return spearman(first, second)
 
     rows = [

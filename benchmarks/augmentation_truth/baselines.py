@@ -23,9 +23,9 @@ from eyeshot.training import joined, read_validation, train
 Array = NDArray[np.float64]
 
 
-def frechet(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def frechet(cloud: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Distance of two clouds (n, d), (m, d) as normal distributions (Dowson and Landau 1982), squared as in FID."""
-    first, second = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    first, second = np.asarray(cloud, np.float64), np.asarray(other, np.float64)
     values, vectors = np.linalg.eigh(np.cov(first.T))
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     both = np.linalg.eigvalsh(root @ np.cov(second.T) @ root).clip(0)

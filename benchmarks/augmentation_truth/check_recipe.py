@@ -53,7 +53,7 @@ def check_recipe(
             }
             found[times].append(targets | {MEAN: fmean(targets.values())})
             say(f"{source} {name} seed {seed}, {longer.epochs} epochs: {found[times][-1]}")
-    compared = {target: compare([one[target] for one in found[1]], [one[target] for one in found[2]])
+    compared = {target: compare([of_seed[target] for of_seed in found[1]], [of_seed[target] for of_seed in found[2]])
                 for target in found[1][0]}  # fmt: skip
     result = {
         "source": source,

@@ -30,7 +30,7 @@ def evidence_table(judged: Sequence[Judged]) -> str:
 
 def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequence[Judged]) -> str:
     product = rankings[RANKING]
-    known = [one.reliability for one in tasks if one.reliability is not None]
+    known = [task.reliability for task in tasks if task.reliability is not None]
     table = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})" if known else "–"
     spearman, hit = product["spearman"], product["hit"]
     # With three sources the interval may exceed the range of a correlation.

@@ -20,7 +20,11 @@ COLUMNS = 7
 
 def draw(judged: Sequence[Judged], truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> str:
     """SVG of all tasks that have scores, including negative scores."""
-    figures = {(one.source, one.model, one.target): one for one in judged if one.world in ("shifted", "not shifted")}
+    figures = {
+        (judgement.source, judgement.model, judgement.target): judgement
+        for judgement in judged
+        if judgement.world in ("shifted", "not shifted")
+    }
     panels = []
     rows: dict[tuple[str, str], int] = {}
     columns: dict[tuple[str, str], int] = {}
@@ -68,10 +72,10 @@ def _panel(truth: Truth, gains: Mapping[str, float], figures: Judged, left: floa
             for at, words in y.ticks(0, apart=12)
         ),
     ]
-    for name, one, other in zip(names, across, upwards, strict=True):
-        words = escape(f"{name}: score {one:+.3f}, true gain {other:+.1f} points")
+    for name, score, gain in zip(names, across, upwards, strict=True):
+        words = escape(f"{name}: score {score:+.3f}, true gain {gain:+.1f} points")
         parts.append(
-            f'<circle cx="{x(one):.1f}" cy="{y(other):.1f}" r="2.4" fill="#1a73e8" fill-opacity="0.6">'
+            f'<circle cx="{x(score):.1f}" cy="{y(gain):.1f}" r="2.4" fill="#1a73e8" fill-opacity="0.6">'
             f"<title>{words}</title></circle>"
         )
     return "".join(parts) + "</g>"

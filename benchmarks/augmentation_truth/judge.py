@@ -145,7 +145,7 @@ def judge_ranking(values: Mapping[str, float], truth: Truth, *, gains: Mapping[s
 
 def regret_of(name: str, truth: Truth) -> float | None:
     """Regret against the best of all candidates and clean."""
-    open_to_all = truth.only(one for one in truth.names if one not in CONTROLS or one == CLEAN)
+    open_to_all = truth.only(other for other in truth.names if other not in CONTROLS or other == CLEAN)
     if name not in open_to_all.names:
         return None
     return regret(open_to_all.names.index(name), open_to_all.accuracy)
@@ -173,13 +173,13 @@ def judge_task(
         others = {model: judge_ranking(values, truth) for model, values in other_models(task, scores).items()}
         rankings |= _mean_of(OTHER_MODEL, list(others.values()))
         if not is_pretrained(truth.model):
-            rankings |= _mean_of(PRETRAINED_MODEL, [one for model, one in others.items() if is_pretrained(model)])
+            rankings |= _mean_of(PRETRAINED_MODEL, [ranked for model, ranked in others.items() if is_pretrained(model)])
     static = static_ranking(truth, truths)
     if static is not None:
         rankings[STATIC] = judge_ranking(static, truth)
     everyone = [regret_of(name, truth) for name in candidates.names]
     rankings[RANDOM] = Figures(
-        regret=float(np.mean([one for one in everyone if one is not None])),
+        regret=float(np.mean([value for value in everyone if value is not None])),
         spearman=0.0,
         kendall=0.0,
         hit=chance_of_hit(len(candidates.names)),
@@ -223,11 +223,11 @@ def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]
 
 def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
     """A ranking's figures over some tasks, with equal weights of the sources."""
-    tasks = [one for one in judged if ranking in one.rankings]
-    sources = [one.source for one in tasks]
+    tasks = [task for task in judged if ranking in task.rankings]
+    sources = [task.source for task in tasks]
 
     def over(what: str) -> Estimate:
-        return pooled([getattr(one.rankings[ranking], what) for one in tasks], sources)
+        return pooled([getattr(task.rankings[ranking], what) for task in tasks], sources)
 
     return {
         "tasks": len(tasks),
@@ -236,24 +236,24 @@ def pool(judged: Iterable[Judged], ranking: str) -> dict[str, Any]:
     }
 
 
-def situation_of(one: Judged) -> str:
+def situation_of(task: Judged) -> str:
     """The situation in which its figures are pooled: "from scratch, shifted"."""
-    return f"{'pretrained' if one.pretrained else 'from scratch'}, {one.world}"
+    return f"{'pretrained' if task.pretrained else 'from scratch'}, {task.world}"
 
 
 def ranked_by_situation(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
     """The tasks that the product ranked; the baselines are compared on the same tasks."""
-    ranked = [one for one in judged if RANKING in one.rankings]
+    ranked = [task for task in judged if RANKING in task.rankings]
     worlds = ("shifted", "not shifted", CURE_LEFT_OUT)
     names = [f"{start}, {world}" for start in ("from scratch", "pretrained") for world in worlds]
-    by_situation = {name: [one for one in ranked if situation_of(one) == name] for name in names}
+    by_situation = {name: [task for task in ranked if situation_of(task) == name] for name in names}
     return {name: tasks for name, tasks in by_situation.items() if tasks}
 
 
 def pool_worlds(judged: Sequence[Judged]) -> dict[str, dict[str, dict[str, Any]]]:
     """Pooled figures by situation and ranking."""
     return {
-        situation: {name: pool(tasks, name) for name in dict.fromkeys(name for one in tasks for name in one.rankings)}
+        situation: {name: pool(tasks, name) for name in dict.fromkeys(name for task in tasks for name in task.rankings)}
         for situation, tasks in ranked_by_situation(judged).items()
     }
 
@@ -263,9 +263,9 @@ def _mean_of(name: str, figures: Sequence[Figures]) -> dict[str, Figures]:
         return {}
     means: dict[str, Any] = {}
     for what in ("regret", "spearman", "corrected", "kendall", "hit", "right_signs"):
-        known = [value for value in (getattr(one, what) for one in figures) if value is not None]
+        known = [value for value in (getattr(ranked, what) for ranked in figures) if value is not None]
         means[what] = float(np.mean(known)) if known else None
-    return {name: Figures(**means, n=max(one.n for one in figures))}
+    return {name: Figures(**means, n=max(ranked.n for ranked in figures))}
 
 
 def _remark(truth: Truth, table: float | None) -> str:
@@ -278,4 +278,4 @@ def _remark(truth: Truth, table: float | None) -> str:
 
 def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     """All figures, for the results folder."""
-    return [asdict(one) for one in judged]
+    return [asdict(task) for task in judged]

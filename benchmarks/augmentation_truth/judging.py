@@ -118,17 +118,17 @@ def lines_of(judged: Sequence[Judged]) -> list[str]:
     from benchmarks.augmentation_truth.rankings import ADVICE, RANKING, TRIVIAL
 
     lines = []
-    for one in judged:
-        product = one.rankings.get(RANKING)
+    for task in judged:
+        product = task.rankings.get(RANKING)
         if product is None:
             continue
-        advice = one.rankings[ADVICE].regret if ADVICE in one.rankings else None
+        advice = task.rankings[ADVICE].regret if ADVICE in task.rankings else None
         lines.append(
-            f"{one.source:8s} {one.model:17s} {one.target:14s} {one.world:24s} reliability {_of(one.reliability)} "
-            f"clean {one.clean:.3f} best {one.best:.3f} ({one.best_name}); "
+            f"{task.source:8s} {task.model:17s} {task.target:14s} {task.world:24s} reliability {_of(task.reliability)} "
+            f"clean {task.clean:.3f} best {task.best:.3f} ({task.best_name}); "
             f"regret {_of(product.regret, 1)}, advice {_of(advice, 1)}, "
-            f"TrivialAugment {_of(one.rankings[TRIVIAL].regret, 1)}; "
-            f"Spearman {_of(product.spearman)} ({_of(product.low)} to {_of(product.high)}) {one.remark}"
+            f"TrivialAugment {_of(task.rankings[TRIVIAL].regret, 1)}; "
+            f"Spearman {_of(product.spearman)} ({_of(product.low)} to {_of(product.high)}) {task.remark}"
         )
     return lines
 

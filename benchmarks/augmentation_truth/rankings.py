@@ -53,13 +53,13 @@ def single_scores(rows: Sequence[ScoreRow]) -> dict[str, Values]:
 
 def static_ranking(truth: Truth, others: Sequence[Truth]) -> Values | None:
     """Mean place of each candidate in the truths of the other sources, with the same model if there are any."""
-    elsewhere = [one for one in others if one.source != truth.source]
-    alike = [one for one in elsewhere if one.model == truth.model] or elsewhere
+    elsewhere = [other for other in others if other.source != truth.source]
+    alike = [other for other in elsewhere if other.model == truth.model] or elsewhere
     if not alike:
         return None
     places: dict[str, list[float]] = {}
-    for one in alike:
-        candidates = one.without_controls()
+    for other in alike:
+        candidates = other.without_controls()
         order = np.argsort(np.argsort(candidates.mean)) / max(1, len(candidates.names) - 1)
         for name, place in zip(candidates.names, order.tolist(), strict=True):
             places.setdefault(name, []).append(place)

@@ -123,4 +123,4 @@ def choose_candidates(names: tuple[str, ...], aspect_ratios: tuple[float, float]
         InputError: an unknown name; the message has the nearest names.
     """
     chosen = augmentations(*(names or CANDIDATES), *CONTROLS, aspect_ratios=aspect_ratios)
-    return {one.name: one for one in chosen}
+    return {candidate.name: candidate for candidate in chosen}

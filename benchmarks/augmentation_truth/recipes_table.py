@@ -17,21 +17,21 @@ HEADER = "| network | source | seeds | epochs, doubled | mean of all targets | o
 def read_checks(results: Path) -> list[dict[str, Any]]:
     """Every check in a folder, by network, source, first seed and epochs."""
     checks = [json.loads(file.read_text(encoding="utf-8")) for file in results.glob("truth_recipe_*.json")]
-    checks = [{"first_seed": FIRST_SEED} | one for one in checks]
-    return sorted(checks, key=lambda one: (one["model"], one["source"], one["first_seed"], one["epochs"]))
+    checks = [{"first_seed": FIRST_SEED} | check for check in checks]
+    return sorted(checks, key=lambda check: (check["model"], check["source"], check["first_seed"], check["epochs"]))
 
 
 def recipes_table(results: Path) -> str:
     """Markdown, a line for each check; accuracy with the recipe, then the change with its standard error over seeds."""
     lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
-    for one in read_checks(results):
-        first, targets = one["first_seed"], one["targets"]
+    for check in read_checks(results):
+        first, targets = check["first_seed"], check["targets"]
         single = [compared for name, compared in targets.items() if name != MEAN]
         cells = (
-            one["model"],
-            one["source"],
-            f"{first} to {first + one['seeds'] - 1}",
-            f"{one['epochs']}, {2 * one['epochs']}",
+            check["model"],
+            check["source"],
+            f"{first} to {first + check['seeds'] - 1}",
+            f"{check['epochs']}, {2 * check['epochs']}",
             _change(targets[MEAN]),
             _change(targets[OWN]),
             f"{sum(stands_still(compared) for compared in single)} of {len(single)}",

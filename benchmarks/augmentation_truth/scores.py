@@ -82,7 +82,9 @@ def score_task(
         found = run_ranking(plan).report
         costs.append(time.process_time() - begin)
         distances = frechet_distances(plan)
-        rows += [_row(task, model, target, found, one, distances, budget_s, commit) for one in found.candidates]
+        rows += [
+            _row(task, model, target, found, candidate, distances, budget_s, commit) for candidate in found.candidates
+        ]
     # The targets share samples: the first target pays for them, like a user with a single target.
     cost = max(costs)
     short = {} if model.frozen else _short(task, model, candidates, epoch_s=epoch_s, cost=cost, work=work)
@@ -110,29 +112,29 @@ def _row(
     model: Model,
     target: str,
     report: RankingReport,
-    one: Candidate,
+    candidate: Candidate,
     distances: Mapping[str, float],
     budget_s: float,
     commit: str,
 ) -> ScoreRow:
-    run = one.run
+    run = candidate.run
     return {
         "source": task.name,
         "target": target,
         "model": model.name,
         "seed": SCORE_SEED,
         "budget_s": budget_s,
-        "candidate": one.name,
-        "family": one.family,
-        "role": one.role,
-        "rank": one.rank,
-        "advice": int(report.advice == one.name),
-        "score": one.score,
-        "combined": one.combined,
+        "candidate": candidate.name,
+        "family": candidate.family,
+        "role": candidate.role,
+        "rank": candidate.rank,
+        "advice": int(report.advice == candidate.name),
+        "score": candidate.score,
+        "combined": candidate.combined,
         "post_training_coverage": None if run is None else run.post_training_coverage_gain,
         "validation": None if run is None else run.log_loss_gain,
-        **one.scores.model_dump(),
-        "frechet": distances.get(one.name),
+        **candidate.scores.model_dump(),
+        "frechet": distances.get(candidate.name),
         "shift_weight": report.shift.weight,
         "commit": commit,
     }

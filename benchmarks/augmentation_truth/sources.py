@@ -88,8 +88,8 @@ def write_users(source: Path, targets: Sequence[Path], work: Path) -> tuple[Path
             raise InputError(f"Every target needs a folder name of its own but {OWN!r}, got {name!r} twice. Rename it.")
         read[name] = _same_classes(table, read_images(target, minimum_classes=1), target)
     digest = xxhash.xxh3_64()
-    for one in (table, *read.values()):
-        digest.update(repr(list(zip(one.ids, one.contents, strict=True))).encode())
+    for part in (table, *read.values()):
+        digest.update(repr(list(zip(part.ids, part.contents, strict=True))).encode())
     label = f"{source.resolve().name}-{digest.hexdigest()[:8]}"
     folder = work / "data" / label
     with filelock.FileLock(make_folder(folder.parent) / f"{label}.lock"):

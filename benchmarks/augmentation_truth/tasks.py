@@ -68,8 +68,8 @@ def open_task(source: str, targets: Sequence[Path], work: Path) -> Task:
 
 
 def _task(name: str, folder: Path, version: str) -> Task:
-    found = sorted(one.name for one in (folder / "targets").iterdir())
-    return Task(name, folder, (OWN, *(one for one in found if one != OWN)), version)
+    found = sorted(entry.name for entry in (folder / "targets").iterdir())
+    return Task(name, folder, (OWN, *(target for target in found if target != OWN)), version)
 
 
 def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:

@@ -30,7 +30,7 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
         if CURE_LEFT_OUT in situation or product["sources"] < LEAST_SOURCES:
             continue
         situations[situation] = {
-            "models": sorted({one.model for one in tasks[situation]}),
+            "models": sorted({task.model for task in tasks[situation]}),
             "tasks": product["tasks"],
             "sources": product["sources"],
             "spearman": _rounded(product["spearman"]),
