@@ -199,7 +199,7 @@ def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyesh
 @pytest.mark.parametrize(
     ("base", "words"),
     [
-        ("mixup", "--baseline-aug must leave each image its one label, got mixup, which mixes labels."),
+        ("mixup", "--baseline-aug must leave each image with a single label, got mixup, which mixes labels."),
         ("miror", "No augmentation is called 'miror'. Nearest: mirror"),
         ("none.py:transform", "none.py"),
     ],

@@ -44,8 +44,8 @@ def test_where_what_was_planted_came_is_said_with_its_figures() -> None:
         "a third inverted: invert is number 1 of 4 (30.0 points of the target gained)",
         "a third with thicker strokes: dilation is number 2 of 4 (28.0 points of the target gained)",
         "a third turned by up to 30°: rotate-15 is number 3 of 4 (10.0 points of the target gained)",
-        "no digit was changed like this: mirror is number 4 of 4 (1.0 points of the target gained, within noise of "
-        "none)",
+        "no digit was changed like this: mirror is number 4 of 4 (1.0 points of the target gained, not "
+        "distinguishable from none)",
         "no digit was changed like this: half-turns is label-breaking here (-20.0 points of the target gained)",
     ]
 

@@ -170,7 +170,7 @@ def _candidate(
         reasons=[
             f"covers {100 * reach:.1f} points more of the target than the identity control"
             if not destroyed
-            else "a linear probe trained on its samples gets 31 % of their classes right; half-way to chance is 55 %"
+            else "a linear probe trained on its samples classifies 31 % of them right; half-way to chance is 55 %"
         ],
         per_class={
             label: ClassScores(
