@@ -172,7 +172,7 @@ def test_quotes_and_newlines_in_cells_are_kept(photos: Path) -> None:
     [
         ("path\na1.png\n", "got one column"),
         ("", "it is empty"),
-        ("path,u,v\na1.png,1,2\n", "columns are 'path', 'u', 'v'"),
+        ("path,u,v\na1.png,1,2\n", "columns are 'path', 'u' and 'v'"),
         ("path,label\nq.png,1\nr.png,2\n", r"begins with 'q\.png', 'r\.png'"),
     ],
 )
