@@ -36,13 +36,17 @@ MOST_DROPPED = 8
 Key = TypeVar("Key", str, int)
 
 
-def read_csv(file: Path) -> CsvRows:
+def read_csv(file: Path, *, most_bytes: int | None = None) -> CsvRows:
     """All cells of `file`; the chosen delimiter gives every line the same number of cells.
+
+    Args:
+        file: the CSV file.
+        most_bytes: read no more than the lines in so many bytes; None: all.
 
     Raises:
         InputError: the file does not exist, is not text, or has fewer than two columns.
     """
-    text = _read_text(file)
+    text = _read_text(file, most_bytes)
     delimiter = max(DELIMITERS, key=lambda candidate: _score(text, candidate))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -63,9 +67,12 @@ def read_csv(file: Path) -> CsvRows:
     return CsvRows(columns, rows, [line for line, _ in lines[1:]])
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: Path, most_bytes: int | None) -> str:
     try:
-        data = file.read_bytes()
+        with file.open("rb") as stream:
+            data = stream.read(-1 if most_bytes is None else most_bytes)
+            if most_bytes is not None and stream.read(1):
+                data = data[: data.rfind(b"\n") + 1]
     except IsADirectoryError as error:
         raise InputError(f"The labels must be a CSV file, got the folder {str(file)!r}.") from error
     except OSError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,18 @@ from eyeshot.core import (
     find_project,
     find_workspace,
     project_file,
+    replacing,
     shown_progress,
     write_project,
 )
 from eyeshot.data.dataset import DataConfig, check_data
 from eyeshot.data.decisions import DECISIONS_FILE
-from eyeshot.data.listing import check_apart, has_no_class_folders
+from eyeshot.data.layout import find_layout, name_label, training_folder
+from eyeshot.data.listing import Listing, check_apart, has_no_class_folders
 from eyeshot.data.split import SPLIT_FILE
 from eyeshot.data.table import ImageTable, read_images
+
+NAMES_FILE = "labels-from-names.csv"
 
 
 def project_data(
@@ -100,13 +107,15 @@ def read_labelled(sources: Mapping[str, Any], *, cache: Path, progress: Progress
 
 
 def init(
-    train: str | Path,
+    root: str | Path,
     test: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    labels_from_names: bool = False,
     path_column: str | None = None,
     label_column: str | None = None,
     image_root: str | Path | None = None,
+    submission: str | Path | None = None,
     test_images: TestUse = "features",
     force: bool = False,
     progress: Progress | bool | None = None,
@@ -114,10 +123,14 @@ def init(
     """Write a commented eyeshot.toml in the current folder, which names the images and the rules for test images.
 
     Args:
-        train: folder of labelled images.
-        test: folder of test images.
-        labels: CSV with paths and labels, instead of class folders.
+        root: folder of labelled images, or the folder of a competition, in which training images, labels, test images
+            and sample submission are found; what was taken, and why, is in the notes of the result.
+        test: folder of test images; None: found in `root`.
+        labels: CSV with paths and labels, instead of class folders; None: found in `root`.
+        labels_from_names: the label is what stands before the number in the file name, as in cat.12.jpg; writes
+            labels-from-names.csv in the current folder.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
+        submission: sample submission; None: found in `root`.
         test_images: what the rules allow on test images: nothing, features, pseudo-labels or hand-labels.
         force: overwrite an existing eyeshot.toml.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
@@ -126,42 +139,84 @@ def init(
         the labelled images; they are read now, so that a wrong folder or CSV is reported now.
 
     Raises:
-        InputError: a folder or the CSV cannot be used, or eyeshot.toml exists already.
+        InputError: a folder or the CSV cannot be used, it is not clear what is meant, or eyeshot.toml exists already.
         StorageError: the file cannot be written.
     """
     file = Path(SETTINGS_FILE)
-    train, test = Path(train), None if test is None else Path(test)
     if file.exists() and not force:
         raise InputError(f"This folder already has an {SETTINGS_FILE}. Edit it, or overwrite it with --force.")
     if test_images not in USES:
         raise InputError(f"--test-images must be one of {', '.join(USES)}, got {test_images!r}.")
-    for name, folder in (("TRAIN", train), ("--test", test)):
-        if folder is not None and not folder.is_dir():
+    for name, folder in (("ROOT", root), ("--test", test)):
+        if folder is not None and not Path(folder).is_dir():
             raise InputError(
                 f"{name} must be a folder of images, got {str(folder)!r}, which is not a folder. Check the path."
             )
-    if test is not None:
-        check_apart(train, test)
-    places = {"train": train, "test": test, "labels": labels, "image_root": image_root}
-    data = {name: _relative(Path(place)) for name, place in places.items() if place is not None}
-    columns = {"path_column": path_column, "label_column": label_column}
-    data |= {name: text for name, text in columns.items() if text is not None}
+    if labels is not None and labels_from_names:
+        raise InputError("--labels-from-names replaces --labels, got both. Leave one of them out.")
+    places = {"test": test, "labels": labels, "image_root": image_root, "submission": submission}
+    said: dict[str, Any] = {name: None if place is None else Path(place).absolute() for name, place in places.items()}
+    said |= {"path_column": path_column, "label_column": label_column}
+    folder = Path(root).absolute()
     with shown_progress(progress) as report_progress:
+        report_progress(0, 0, "looking for images and labels")
+        names_file = Path(NAMES_FILE).absolute()
+        if labels_from_names:
+            if names_file.exists() and not force:
+                raise InputError(f"This folder already has a {NAMES_FILE}. Use it: --labels {NAMES_FILE}.")
+            inside = training_folder(folder, said)
+            text = _labels_from_names(inside)
+            with replacing(names_file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            said |= {"labels": names_file, "path_column": "path", "label_column": "label", "image_root": inside.root}
+        data, answers, reasons = find_layout(folder, said)
+        if data.get("test") is not None:
+            check_apart(data["train"], data["test"])
         table = read_images(
-            train,
-            labels=None if labels is None else Path(labels),
-            path_column=path_column,
-            label_column=label_column,
-            image_root=None if image_root is None else Path(image_root),
+            data["train"],
+            labels=data.get("labels"),
+            path_column=data.get("path_column"),
+            label_column=data.get("label_column"),
+            image_root=data.get("image_root"),
             cache=find_workspace().cache,
             progress=report_progress.sub("reading training files"),
         )
-    write_project(file, data=data, test_images=test_images)
-    return table
+    write_project(file, data=_written(data), submission=_written(answers), test_images=test_images)
+    return replace(table, notes=(*reasons, *table.notes))
 
 
-def _relative(path: Path) -> str:
-    """The path relative to the current folder, with forward slashes, if it is inside; otherwise absolute."""
-    full = path.expanduser().absolute()
+def _labels_from_names(inside: Listing) -> str:
+    """A CSV of path and label, the label being what stands before the number in each file name.
+
+    Raises:
+        InputError: a name has no label, or all have the same.
+    """
+    labels = [(file.id, name_label(file.id)) for file in inside.files]
+    for name, label in labels:
+        if not label:
+            raise InputError(
+                f"--labels-from-names needs names with a label before a number, as cat.12.jpg, got {name!r}. Give the "
+                "labels as a CSV with columns path and label: --labels FILE.csv."
+            )
+    classes = {label for _, label in labels}
+    if len(classes) < 2:
+        raise InputError(
+            f"--labels-from-names needs names that begin with at least 2 labels, got {', '.join(map(repr, classes))} "
+            f"for all {len(labels)} images. Give the labels as a CSV: --labels FILE.csv."
+        )
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows([("path", "label"), *labels])
+    return lines.getvalue()
+
+
+def _written(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries as they are written: paths relative to the current folder if they lie in it, with forward slashes."""
     here = Path.cwd()
-    return full.relative_to(here).as_posix() or "." if full.is_relative_to(here) else str(full)
+    return {
+        name: value
+        if not isinstance(value, Path)
+        else value.relative_to(here).as_posix()
+        if value.is_relative_to(here)
+        else str(value)
+        for name, value in entries.items()
+    }
