@@ -31,6 +31,10 @@ SEVERAL_LABELS = 0.05
 """Share of rows with a list of labels from which on the images have several labels each."""
 
 
+class UnclearError(InputError):
+    """Two readings of a file are about as good; the message names both, and the user must say which."""
+
+
 @dataclass(frozen=True)
 class CsvRows:
     """The cells of a CSV file.
@@ -122,7 +126,8 @@ def choose_labels(
         wanted: label columns of the sample submission; they decide between columns that are named like labels.
 
     Raises:
-        InputError: no column, or more than one, may hold the label, or the images have several labels each.
+        UnclearError: two columns are named like labels and divide the images differently.
+        InputError: no column can be told to hold the label, or the images have several labels each.
     """
     if given is not None:
         return named_columns(table, given)
@@ -183,7 +188,7 @@ def _named(table: CsvRows, columns: Sequence[str], file: Path) -> tuple[str, ...
         return tuple(similar) if len(similar) == 1 else ()
     for other in named[1:]:
         if not alike(table.column(named[0]), table.column(other)):
-            raise InputError(
+            raise UnclearError(
                 f"The labels need one column with classes, but {named[0]!r} and {other!r} of {file.name!r} are both "
                 "named like one and divide the images differently. Name the right one with --label-column."
             )

@@ -17,6 +17,7 @@ from typing import TypeVar
 from eyeshot.core import InputError, plural
 from eyeshot.data.csv_columns import (
     CsvRows,
+    UnclearError,
     check_columns,
     choose_labels,
     label_cells,
@@ -147,7 +148,8 @@ class Lookup:
         self.root = listing.root
         self.folders = {_normal(os.path.join(listing.root, folder)) for folder in listing.folders}
         self._endings = image_endings()
-        self._by_path = {_normal(file.path): file for file in listing.files}
+        self._by_exact_path = {file.path: file for file in listing.files}
+        self._by_path = _unique((_normal(file.path), file) for file in listing.files)
         self._by_bare = _unique((self._bare(_normal(file.path)), file) for file in listing.files)
         names = [(_normal(file.id.rpartition("/")[2]), file) for file in listing.files]
         self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
@@ -176,6 +178,8 @@ class Lookup:
         return match
 
     def _find_path(self, cell: str, path: str) -> FoundFile | Skipped | None:
+        if path in self._by_exact_path:
+            return self._by_exact_path[path]
         normal = _normal(path)
         if normal in self._by_path:
             return self._by_path[normal]
@@ -272,7 +276,7 @@ def collect(
             skipped.append(Skipped(match.path, f"{match.reason}, though named in {name}"))
             continue
         if not lookup.is_inside(match):
-            skipped.append(Skipped(match.path, f"outside the folder {lookup.root.name!r}, though named in {name}"))
+            skipped.append(Skipped(match.path, f"outside the image folder, though named in {name}"))
             continue
         key = os.path.normcase(match.path)
         files.setdefault(key, match)
@@ -321,8 +325,8 @@ def find_paths(
     """The column with paths, the rule by which its cells become files of the listing, and whether a header is missing.
 
     Raises:
-        InputError: no row names a file of the listing, hardly any does while another folder has them, or it is not
-            clear which files are meant.
+        UnclearError: it is not clear which files are meant.
+        InputError: no row names a file of the listing, or hardly any does while another folder has them.
     """
     guess = _guess_paths(table, file, lookup, roots, path_columns_of(table, path_column, label_column))
     if path_column is None and label_column is None:
@@ -355,7 +359,7 @@ def _guess_paths(
     that finds most files, unless another rule finds other files and at least half as many.
 
     Raises:
-        InputError: two rules are about as good and find different files.
+        UnclearError: two rules are about as good and find different files.
     """
     rules = [Rule(root) for root in roots]
     rules += [Rule(roots[0], by_name=True), Rule(roots[0], by_number=True)]
@@ -379,12 +383,18 @@ def _guess_paths(
         clear = path_likeness(best[0]) < path_likeness(name) if name != best[0] else best[1] == Rule(lookup.root)
         if files <= best[2] or 2 * len(files) < len(best[2]) or (clear and len(files) <= len(best[2])):
             continue
+        if name == best[0] and best[1].is_plain and rule.is_plain:
+            raise UnclearError(
+                f"The labels must name files of one folder, and {str(best[1].root)!r} and {str(rule.root)!r} both hold "
+                f"files of these names ({len(best[2])} and {len(files)} of {tried} rows of {file.name!r} that were "
+                f"tried). Name the right folder: --image-root {str(best[1].root)!r}."
+            )
         both = [
             f"column {guess[0]!r} with {guess[1].describe()} ({len(guess[2])} of {guess[3]} rows tried)"
             for guess in (best, (name, rule, files, tried))
         ]
         option = "--path-column" if name != best[0] else "--image-root"
-        raise InputError(
+        raise UnclearError(
             f"It is not clear which images {file.name!r} labels: {both[0]} and {both[1]} name different files. "
             f"Say which with {option}."
         )
@@ -419,9 +429,9 @@ def _check_elsewhere(
             if len(set(others)) > 2 * here:
                 folder = os.path.commonpath([os.path.dirname(path) for path in others])
                 raise InputError(
-                    f"The labels must be those of the images in {str(lookup.root)!r}, but of {len(cells)} rows of "
-                    f"{file.name!r} that were tried, {here} name a file there and {len(set(others))} a file in "
-                    f"{folder!r}. If those are the training images, give that folder instead."
+                    f"The labels must name files in the folder that is given, and {file.name!r} names nearly none in "
+                    f"{str(lookup.root)!r} ({here}), but {len(set(others))} of {len(cells)} rows that were tried in "
+                    f"{folder!r}. If these are the images, say so: --image-root {folder!r}."
                 )
 
 

@@ -15,7 +15,16 @@ from typing import Any
 
 from eyeshot.core import InputError, plural
 from eyeshot.core import listing as in_words
-from eyeshot.data.csv_columns import LABEL_NAMES, CsvRows, alike, choose_labels, path_columns, path_likeness, plain
+from eyeshot.data.csv_columns import (
+    LABEL_NAMES,
+    CsvRows,
+    UnclearError,
+    alike,
+    choose_labels,
+    path_columns,
+    path_likeness,
+    plain,
+)
 from eyeshot.data.labels_csv import Lookup, Rule, collect, find_paths, image_roots, read_csv
 from eyeshot.data.listing import FoundFile, Listing, list_images
 
@@ -426,8 +435,10 @@ def _labels(
             without_labels.append(error)
     if not readings:
         problems = [*without_labels, *without_files]
-        if problems and (said["labels"] is not None or not _has_class_folders(inside)):
-            raise problems[0]
+        unclear = [error for error in problems if isinstance(error, UnclearError)]
+        # Beside class folders a CSV may be about something else; without them it must hold the labels.
+        if problems and (unclear or said["labels"] is not None or not _has_class_folders(inside)):
+            raise [*unclear, *problems][0]
         return None
     file = _one_of(readings, inside.root)
     reading = readings[file]
