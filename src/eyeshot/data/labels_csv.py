@@ -37,15 +37,16 @@ MOST_DROPPED = 8
 Key = TypeVar("Key", str, int)
 
 
-def read_csv(file: Path, *, most_bytes: int | None = None) -> CsvRows:
+def read_csv(file: Path, *, most_bytes: int | None = None, least_columns: int = 2) -> CsvRows:
     """All cells of `file`; the chosen delimiter gives every line the same number of cells.
 
     Args:
         file: the CSV file.
         most_bytes: read no more than the lines in so many bytes; None: all.
+        least_columns: a list of test images needs one, labels need two.
 
     Raises:
-        InputError: the file does not exist, is not text, or has fewer than two columns.
+        InputError: the file does not exist, is not text, or has too few columns.
     """
     text = _read_text(file, most_bytes)
     delimiter = max(DELIMITERS, key=lambda candidate: _score(text, candidate))
@@ -58,7 +59,7 @@ def read_csv(file: Path, *, most_bytes: int | None = None) -> CsvRows:
         raise InputError(f"The labels must be a CSV file with rows, got {str(file)!r}: it is empty.")
     header = lines[0][1]
     columns = tuple(cell.strip() or f"column {number + 1}" for number, cell in enumerate(header))
-    if len(columns) < 2:
+    if len(columns) < least_columns:
         raise InputError(
             "The labels need a column with paths and a column with labels, got one column "
             f"({columns[0][:60]!r}) in {str(file)!r}. Separate columns by comma, semicolon, tab or bar."

@@ -82,7 +82,7 @@ def find_layout(root: Path, said: Mapping[str, Any]) -> tuple[dict[str, Any], di
     train = _training_folder(listing, counts, roles, tables, said)
     inside = _below(listing, train)
     data: dict[str, Any] = {"train": train}
-    labels = _labels(inside, tables, samples, roles, test, submission, said, reasons, data)
+    labels = _labels(root, inside, tables, samples, test, submission, said, reasons, data)
     if labels is None:
         data["train"] = train = _class_folders(inside, listing, tables, samples, reasons)
     how = _training_reason(root, train, labels)
@@ -289,7 +289,7 @@ def _csv_files(listing: Listing, said: Mapping[str, Any]) -> tuple[dict[Path, Cs
     notes = []
     for file in list(_files(listing.root, CSV_ENDINGS))[:MOST_CSVS]:
         try:
-            tables[file] = read_csv(file, most_bytes=HEAD_BYTES)
+            tables[file] = read_csv(file, most_bytes=HEAD_BYTES, least_columns=1)
         except InputError as error:
             notes.append(f"{_name(file, listing.root)} is not used. {error}")
     for name in ("labels", "submission"):
@@ -373,7 +373,11 @@ def _test_folder(
 ) -> Path | None:
     """The folder of test images: by its name; of several, the one whose images the sample submission names."""
     if len(folders) == 1:
-        reasons.append(f"Test images: {_name(listing.root / folders[0], listing.root)} (by its name).")
+        count = sum(file.id.startswith(f"{folders[0]}/") for file in listing.files)
+        reasons.append(
+            f"Test images: {_name(listing.root / folders[0], listing.root)} (by its name; {count} "
+            f"{plural(count, 'file')})."
+        )
         return listing.root / folders[0]
     if not folders:
         return None
@@ -401,10 +405,10 @@ def _test_folder(
 
 
 def _labels(
+    root: Path,
     inside: Listing,
     tables: Mapping[Path, CsvRows],
     not_labels: Sequence[Path],
-    roles: Mapping[str, list[str]],
     test: Path | None,
     submission: Mapping[str, Any],
     said: Mapping[str, Any],
@@ -423,9 +427,9 @@ def _labels(
     candidates = [said["labels"]] if said["labels"] is not None else [f for f in tables if f not in not_labels]
     for file in candidates:
         lookup = Lookup(inside)
-        roots = image_roots(file, inside) if said["image_root"] is None else [said["image_root"]]
+        starts = image_roots(file, inside) if said["image_root"] is None else [said["image_root"]]
         try:
-            paths = find_paths(tables[file], file, lookup, roots, said["path_column"], said["label_column"])
+            paths = find_paths(tables[file], file, lookup, starts, said["path_column"], said["label_column"])
         except InputError as error:
             without_files += [error] if _is_named_for_labels(file) or file == said["labels"] else []
             continue
@@ -455,7 +459,7 @@ def _labels(
     if said["image_root"] is not None:
         data["image_root"] = said["image_root"]
     why = "as you said" if said["labels"] is not None else f"its rows name {len(reading['label_of'])} of these images"
-    reasons.append(f"Labels: {_name(file, inside.root.parent)} ({why}).")
+    reasons.append(f"Labels: {_name(file, root)} ({why}).")
     if len(tables) and len(wanted) == 1 and reading["labels"] == tuple(wanted):
         reasons.append(f"Label column: {wanted[0]!r}, as in the sample submission.")
     return file.name

@@ -120,7 +120,14 @@ def check_folder(folder: Path, *, role: str) -> Path:
         next(os.scandir(folder), None)
     except OSError as error:
         raise InputError(f"{role} must be a readable folder, got {str(folder)!r}: {os_reason(error)}.") from error
-    return folder.absolute()
+    return full_path(folder)
+
+
+def full_path(place: str | Path) -> Path:
+    """The absolute path without "..", unless a link on the way gives ".." another meaning."""
+    path = Path(place).absolute()
+    short = Path(os.path.abspath(path))
+    return short if short.exists() and path.exists() and short.samefile(path) else path
 
 
 def has_no_class_folders(folder: Path) -> bool:

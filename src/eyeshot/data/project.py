@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from eyeshot.core import (
 from eyeshot.data.dataset import DataConfig, check_data
 from eyeshot.data.decisions import DECISIONS_FILE
 from eyeshot.data.layout import find_layout, name_label, training_folder
-from eyeshot.data.listing import Listing, check_apart, has_no_class_folders
+from eyeshot.data.listing import Listing, check_apart, full_path, has_no_class_folders
 from eyeshot.data.split import SPLIT_FILE
 from eyeshot.data.table import ImageTable, read_images
 
@@ -155,9 +156,9 @@ def init(
     if labels is not None and labels_from_names:
         raise InputError("--labels-from-names replaces --labels, got both. Leave one of them out.")
     places = {"test": test, "labels": labels, "image_root": image_root, "submission": submission}
-    said: dict[str, Any] = {name: None if place is None else Path(place).absolute() for name, place in places.items()}
+    said: dict[str, Any] = {name: None if place is None else full_path(place) for name, place in places.items()}
     said |= {"path_column": path_column, "label_column": label_column}
-    folder = Path(root).absolute()
+    folder = full_path(root)
     with shown_progress(progress) as report_progress:
         report_progress(0, 0, "looking for images and labels")
         names_file = Path(NAMES_FILE).absolute()
@@ -181,7 +182,9 @@ def init(
             cache=find_workspace().cache,
             progress=report_progress.sub("reading training files"),
         )
-    write_project(file, data=_written(data), submission=_written(answers), test_images=test_images)
+    outside = not any(Path(place).is_absolute() for place in (root, *places.values()) if place is not None)
+    data, answers = (_written(entries, outside=outside) for entries in (data, answers))
+    write_project(file, data=data, submission=answers, test_images=test_images)
     return replace(table, notes=(*reasons, *table.notes))
 
 
@@ -209,14 +212,16 @@ def _labels_from_names(inside: Listing) -> str:
     return lines.getvalue()
 
 
-def _written(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries as they are written: paths relative to the current folder if they lie in it, with forward slashes."""
+def _written(entries: Mapping[str, Any], *, outside: bool) -> dict[str, Any]:
+    """The entries as they are written: paths with forward slashes, relative if they lie in the current folder.
+
+    `outside`: other paths are relative too, because the user typed no absolute path.
+    """
     here = Path.cwd()
-    return {
-        name: value
-        if not isinstance(value, Path)
-        else value.relative_to(here).as_posix()
-        if value.is_relative_to(here)
-        else str(value)
-        for name, value in entries.items()
-    }
+    written = dict(entries)
+    for name, value in entries.items():
+        if isinstance(value, Path):
+            shared = outside and value.anchor == here.anchor
+            near = value.is_relative_to(here) or shared
+            written[name] = Path(os.path.relpath(value, here)).as_posix() if near else str(value)
+    return written
