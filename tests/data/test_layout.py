@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from competition_layouts import LAYOUTS, write_layout
 
 import eyeshot
+from competition_layouts import LAYOUTS, write_layout
 from eyeshot.core import InputError, find_project
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eyeshot.core.errors import InputError
-from eyeshot.core.files import SETTINGS_FILE, replacing
+from eyeshot.core.files import SETTINGS_FILE, full_path, replacing
 
 TestUse = Literal["nothing", "features", "pseudo-labels", "hand-labels"]
 USES: dict[TestUse, str] = {
@@ -148,7 +148,8 @@ def read_project(file: Path) -> Project:
                 raise InputError(f"{str(file)!r}: [{section}] {name} must be a text in quotes, got {value!r}.")
             if name in PATHS or name == "file":
                 # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
-                entries[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
+                place = Path(value).expanduser() if value.startswith("~/") else Path(value)
+                entries[name] = full_path(file.parent / place)
     if answers:
         answers["label_columns"] = columns
     use = rules.get("test_images", "features")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from eyeshot.core import InputError
+from eyeshot.core import InputError, full_path
 from eyeshot.data.decoding import formats, os_reason
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
@@ -121,13 +121,6 @@ def check_folder(folder: Path, *, role: str) -> Path:
     except OSError as error:
         raise InputError(f"{role} must be a readable folder, got {str(folder)!r}: {os_reason(error)}.") from error
     return full_path(folder)
-
-
-def full_path(place: str | Path) -> Path:
-    """The absolute path without "..", unless a link on the way gives ".." another meaning."""
-    path = Path(place).absolute()
-    short = Path(os.path.abspath(path))
-    return short if short.exists() and path.exists() and short.samefile(path) else path
 
 
 def has_no_class_folders(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from eyeshot.core import (
     TestUse,
     find_project,
     find_workspace,
+    full_path,
     project_file,
     replacing,
     shown_progress,
@@ -26,7 +27,7 @@ from eyeshot.core import (
 from eyeshot.data.dataset import DataConfig, check_data
 from eyeshot.data.decisions import DECISIONS_FILE
 from eyeshot.data.layout import find_layout, name_label, training_folder
-from eyeshot.data.listing import Listing, check_apart, full_path, has_no_class_folders
+from eyeshot.data.listing import Listing, check_apart, has_no_class_folders
 from eyeshot.data.split import SPLIT_FILE
 from eyeshot.data.table import ImageTable, read_images
 

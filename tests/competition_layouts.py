@@ -313,19 +313,19 @@ def fill(template: str, number: int, classes: tuple[str, ...]) -> str:
     return template.format(n=number, c=classes[place] if classes else "", k=place, hot=marks)
 
 
-def write_layout(layout: Layout, root: Path) -> None:
-    """Make the file tree, with images that all differ."""
+def write_layout(layout: Layout, root: Path, *, times: int = 1) -> None:
+    """Make the file tree, with images that all differ; `times` as many as the layout says."""
     root.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
     for template, count in layout.images.items():
-        for number in range(count):
+        for number in range(count * times):
             path = root / fill(template, number, layout.classes)
             path.parent.mkdir(parents=True, exist_ok=True)
             blobs = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8))
             blobs.resize((32, 32), Image.Resampling.BICUBIC).save(path)
     for name, (header, row, count) in layout.tables.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        lines = [header, *(fill(row, number, layout.classes) for number in range(count))]
+        lines = [header, *(fill(row, number, layout.classes) for number in range(count * times))]
         (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     for name in layout.others:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
