@@ -17,8 +17,8 @@ from .data.decision_edits import export_decisions as export_decisions
 from .data.decision_edits import list_decisions as list_decisions
 from .data.decision_edits import merge_decisions as merge_decisions
 from .data.decision_edits import undo_decisions as undo_decisions
-from .data.manifest_export import export_manifest as export_manifest
-from .data.new_project import init as init
+from .data.export import export_manifest as export_manifest
+from .data.project import init as init
 from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images

@@ -62,7 +62,7 @@ def test_without_init_every_command_takes_the_folder(eyeshot: Eyeshot, pets: Pat
     ):
         done = eyeshot(*command)
         assert done.code == 2
-        assert "eyeshot init TRAIN" in done.err
+        assert "eyeshot init ROOT" in done.err
     assert eyeshot("split", pets, "--folds", "2").code == 0
 
 

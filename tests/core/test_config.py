@@ -44,7 +44,7 @@ def test_without_a_file_nothing_is_known_and_nothing_refused(tmp_path: Path) -> 
     project.check_use("hand-labels", "Labels by hand")
     assert project.value("test", None) is None
     assert project.value("train", Path("x"), needed="TRAIN") == Path("x")
-    with pytest.raises(InputError, match=r"there is no eyeshot\.toml.*eyeshot init TRAIN"):
+    with pytest.raises(InputError, match=r"there is no eyeshot\.toml.*eyeshot init ROOT"):
         project.value("train", None, needed="TRAIN must be a folder")
     assert "none stated" in project.rules()
 

@@ -172,7 +172,7 @@ def test_quotes_and_newlines_in_cells_are_kept(photos: Path) -> None:
     [
         ("path\na1.png\n", "got one column"),
         ("", "it is empty"),
-        ("path,u,v\na1.png,1,2\n", "columns are 'path', 'u', 'v'"),
+        ("path,u,v\na1.png,1,2\n", "columns are 'path', 'u' and 'v'"),
         ("path,label\nq.png,1\nr.png,2\n", r"begins with 'q\.png', 'r\.png'"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_csv_that_cannot_be_understood_is_an_error(photos: Path, text: str, me
 
 def test_a_column_that_is_not_there_is_an_error(photos: Path) -> None:
     file = write(photos, "path,label\na1.png,x\n")
-    with pytest.raises(InputError, match=r"--label-column must be a column.*got 'kind'.*'path', 'label'"):
+    with pytest.raises(InputError, match=r"--label-column must be a column.*got 'kind'.*'path' and 'label'"):
         read_images(photos, labels=file, label_column="kind")
 
 

@@ -22,6 +22,7 @@ from .files import check_file as check_file
 from .files import check_output as check_output
 from .files import find_workspace as find_workspace
 from .files import folder_bytes as folder_bytes
+from .files import full_path as full_path
 from .files import make_folder as make_folder
 from .files import project_file as project_file
 from .files import replacing as replacing

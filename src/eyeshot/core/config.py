@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eyeshot.core.errors import InputError
-from eyeshot.core.files import SETTINGS_FILE, replacing
+from eyeshot.core.files import SETTINGS_FILE, full_path, replacing
 
 TestUse = Literal["nothing", "features", "pseudo-labels", "hand-labels"]
 USES: dict[TestUse, str] = {
@@ -19,6 +19,7 @@ USES: dict[TestUse, str] = {
 }
 DATA_KEYS = ("train", "test", "labels", "path_column", "label_column", "image_root")
 PATHS = ("train", "test", "labels", "image_root")
+SUBMISSION_KEYS = ("file", "id_column", "label_columns")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class Project:
         file: the file, or None.
         data: the entries of `DATA_KEYS` that it has; paths are absolute.
         test_images: what the rules allow on test images; each use allows the ones before it in `USES`.
+        submission: the sample submission: `file` (absolute path), `id_column` and `label_columns` (a list); empty if
+            there is none.
     """
 
     file: Path | None = None
     data: dict[str, Any] = field(default_factory=dict)
     test_images: TestUse = "hand-labels"
+    submission: dict[str, Any] = field(default_factory=dict)
 
     def value(self, name: str, given: Any, *, needed: str = "") -> Any:
         """The typed value or, without one, the file's.
@@ -44,9 +48,7 @@ class Project:
         value = self.data.get(name) if given is None else given
         if value is None and needed:
             place = "there is no eyeshot.toml" if self.file is None else f"{str(self.file)!r} has no `{name}`"
-            raise InputError(
-                f"{needed}, got none, and {place}. Give it, or write it down once: eyeshot init TRAIN --test TEST."
-            )
+            raise InputError(f"{needed}, got none, and {place}. Give it, or write it down once: eyeshot init ROOT.")
         return value
 
     def sources(
@@ -132,22 +134,30 @@ def read_project(file: Path) -> Project:
         raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{str(file)!r} is no TOML: {error}. Texts stand in quotes: train = "photos".') from error
-    data, rules = sections.pop("data", {}), sections.pop("rules", {})
+    data, rules, answers = (sections.pop(name, {}) for name in ("data", "rules", "submission"))
     _known(file, "", sections, ())
     _known(file, "[data] ", data, DATA_KEYS)
     _known(file, "[rules] ", rules, ("test_images",))
-    for name, value in data.items():
-        if not isinstance(value, str) or not value:
-            raise InputError(f"{str(file)!r}: [data] {name} must be a text in quotes, got {value!r}.")
-        if name in PATHS:
-            # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
-            data[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
+    _known(file, "[submission] ", answers, SUBMISSION_KEYS)
+    columns = answers.pop("label_columns", [])
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise InputError(f"{str(file)!r}: [submission] label_columns must be a list of texts, got {columns!r}.")
+    for section, entries in (("data", data), ("submission", answers)):
+        for name, value in entries.items():
+            if not isinstance(value, str) or not value:
+                raise InputError(f"{str(file)!r}: [{section}] {name} must be a text in quotes, got {value!r}.")
+            if name in PATHS or name == "file":
+                # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
+                place = Path(value).expanduser() if value.startswith("~/") else Path(value)
+                entries[name] = full_path(file.parent / place)
+    if answers:
+        answers["label_columns"] = columns
     use = rules.get("test_images", "features")
     if use not in get_args(TestUse):
         raise InputError(
             f"{str(file)!r}, line {_line(file)}: test_images must be one of {', '.join(map(repr, USES))}, got {use!r}."
         )
-    return Project(file, data, use)
+    return Project(file, data, use, answers)
 
 
 def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None:
@@ -155,7 +165,7 @@ def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None
         raise InputError(f"{str(file)!r}: {place.strip()} must be a section, got {entries!r}.")
     for name in entries:
         if name not in names:
-            known = ", ".join(names) or "the sections [data] and [rules]"
+            known = ", ".join(names) or "the sections [data], [submission] and [rules]"
             raise InputError(f"{str(file)!r}: {place}has no entry {name!r}. It takes {known}.")
 
 
@@ -167,13 +177,16 @@ def _line(file: Path) -> str:
     return "[rules] (which is missing)"
 
 
-def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> None:
+def write_project(
+    file: Path, *, data: dict[str, str], test_images: TestUse, submission: dict[str, Any] | None = None
+) -> None:
     """Write a commented `eyeshot.toml`.
 
     Args:
         file: where to; paths in `data` are written as they are, and mean what they mean from its folder.
         data: entries of `DATA_KEYS`.
         test_images: what the rules allow.
+        submission: entries of `SUBMISSION_KEYS`.
 
     Raises:
         StorageError: it cannot be written.
@@ -183,7 +196,7 @@ def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> 
         "test": "test images, flat or nested; none are needed",
         "labels": "CSV with paths and labels, in the place of class folders",
         "path_column": "its column with paths; guessed where not given",
-        "label_column": "its column with labels; guessed where not given",
+        "label_column": "its column with labels, or columns of 0 and 1 with commas between; guessed where not given",
         "image_root": "folder that its paths start from; guessed where not given",
     }
     lines = [
@@ -195,6 +208,14 @@ def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> 
     for name in DATA_KEYS:
         entry = f"{name} = {_text(data[name])}" if name in data else f'# {name} = "..."'
         lines.append(f"{entry}  # {comments[name]}")
+    if submission:
+        lines += [
+            "",
+            "[submission]",
+            f"file = {_text(submission['file'])}  # what the answers must look like",
+            f"id_column = {_text(submission['id_column'])}",
+            f"label_columns = [{', '.join(map(_text, submission['label_columns']))}]",
+        ]
     lines += [
         "",
         "[rules]",

@@ -57,6 +57,13 @@ def find_workspace(start: Path | None = None) -> Workspace:
     return Workspace(root=root, cache=Path(moved).expanduser() if moved else root / "cache")
 
 
+def full_path(place: str | Path) -> Path:
+    """The absolute path without "..", unless a link on the way gives ".." another meaning."""
+    path = Path(place).absolute()
+    short = Path(os.path.abspath(path))
+    return short if short.exists() and path.exists() and short.samefile(path) else path
+
+
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents.
 

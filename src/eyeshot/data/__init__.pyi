@@ -7,6 +7,7 @@ from .dataset import load_dataset as load_dataset
 from .decision_edits import bad_lines as bad_lines
 from .decision_edits import find_decision as find_decision
 from .decision_edits import find_log as find_log
+from .decision_edits import write_decisions as write_decisions
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
 from .decisions import Decision as Decision
@@ -31,7 +32,6 @@ from .duplicates import find_groups as find_groups
 from .duplicates import load_small as load_small
 from .duplicates import merge_copy_groups as merge_copy_groups
 from .export import write_csv as write_csv
-from .export import write_decisions as write_decisions
 from .export import write_links as write_links
 from .headers import Keep as Keep
 from .headers import Look as Look
@@ -55,8 +55,8 @@ from .policies import Stopped as Stopped
 from .policies import count_open as count_open
 from .policies import decide_by_policy as decide_by_policy
 from .policies import find_policy as find_policy
-from .project_images import project_data as project_data
-from .project_images import read_labelled as read_labelled
+from .project import project_data as project_data
+from .project import read_labelled as read_labelled
 from .split import ALWAYS_TRAIN as ALWAYS_TRAIN
 from .split import SPLIT_FILE as SPLIT_FILE
 from .split import Leakage as Leakage

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from eyeshot.core import SILENT, InputError, Progress, plural
 from eyeshot.data.config import DataConfig, check_share
+from eyeshot.data.csv_columns import check_columns
 from eyeshot.data.decisions import DecisionLog, Decisions
 from eyeshot.data.duplicates import find_duplicate_groups
-from eyeshot.data.labels_csv import check_columns, read_csv
+from eyeshot.data.labels_csv import read_csv
 from eyeshot.data.listing import Skipped, check_apart
 from eyeshot.data.manifest import compute_manifest
 from eyeshot.data.split import Split, hold_out, read_split

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
 import xxhash
 from pydantic import ValidationError
 
-from eyeshot.core import InputError, find_project, find_workspace
+from eyeshot.core import InputError, check_output, find_project, find_workspace, make_folder, replacing
 from eyeshot.data.decisions import (
     DECISIONS_FILE,
     KINDS,
@@ -23,7 +24,6 @@ from eyeshot.data.decisions import (
     undo_of,
 )
 from eyeshot.data.decoding import os_reason
-from eyeshot.data.export import write_decisions
 from eyeshot.data.manifest import Contradiction, Winner, find_contradictions, settle
 
 SHORTEST_ID = 4
@@ -244,6 +244,34 @@ def find_decision(decisions: Decisions, start: str) -> Decision:
             f"{start!r}, which matches {count}. See `eyeshot decisions list --all`."
         )
     return matches[0]
+
+
+def write_decisions(decisions: Decisions, file: Path) -> None:
+    """Write all decisions in the order in which they take effect: a table if the name ends in .csv, else JSON lines.
+
+    Raises:
+        InputError: the file exists and holds no exported decisions.
+        StorageError: the file cannot be written.
+    """
+    is_table = file.suffix.lower() == ".csv"
+    check_output(file, suffixes=(".csv", ".jsonl"), mark=b"id,time,author,kind" if is_table else b'"kind":')
+    make_folder(file.absolute().parent)
+    with replacing(file) as temporary:
+        if file.suffix.lower() != ".csv":
+            temporary.write_text("".join(f"{decision.line()}\n" for decision in decisions.stored), encoding="utf-8")
+            return
+        columns: dict[str, list[str]] = {
+            "id": [decision.id for decision in decisions.stored],
+            "time": [decision.time.isoformat() for decision in decisions.stored],
+            "author": [decision.author for decision in decisions.stored],
+            "kind": [decision.kind for decision in decisions.stored],
+            "counts": ["no" if decision.id in decisions.undone else "yes" for decision in decisions.stored],
+            "label": [decision.label or "" for decision in decisions.stored],
+            "what": [decision.words() for decision in decisions.stored],
+            "images": [" ".join(decision.images) for decision in decisions.stored],
+            "policy": [decision.policy for decision in decisions.stored],
+        }
+        pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_csv(temporary)
 
 
 def _judge(on_conflict: Winner | Callable[[Contradiction], Winner]) -> Callable[[Contradiction], Winner]:

@@ -1,4 +1,6 @@
-"""Exports the manifest for other programs: a CSV file, or a folder of links or file copies. Originals stay in place."""
+"""`export_manifest()`: the images that remain after decisions, for other programs: a CSV file, or a folder of links or
+file copies. Originals stay in place.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,117 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from eyeshot.core import InputError, StorageError, check_output, make_folder, replacing
-from eyeshot.data.decisions import Decisions
-from eyeshot.data.manifest import Manifest
+from eyeshot.core import (
+    InputError,
+    Progress,
+    StorageError,
+    check_output,
+    find_project,
+    find_workspace,
+    make_folder,
+    project_file,
+    replacing,
+    shown_progress,
+)
+from eyeshot.data.decision_edits import bad_lines
+from eyeshot.data.decisions import DECISIONS_FILE, DecisionLog, Decisions
+from eyeshot.data.manifest import Manifest, compute_manifest
+from eyeshot.data.project import read_labelled
+from eyeshot.data.split import SPLIT_FILE, read_split
 
 # Characters that some system forbids in folder names, and names that Windows reserves for devices.
 FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*%]|[. ]$|^\.')
 DEVICES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 NO_LABEL = "unlabelled"
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedManifest:
+    """The result of an export.
+
+    Attributes:
+        manifest: the remaining images.
+        n_images: number of images before decisions.
+        n_decisions: number of active decisions.
+        split: the split file whose parts are in the CSV; None without a split.
+        linked: "links" or "copies", whichever was made; None if no folder was requested.
+        notes: what a person should know, in sentences.
+    """
+
+    manifest: Manifest
+    n_images: int
+    n_decisions: int
+    split: Path | None
+    linked: str | None
+    notes: tuple[str, ...]
+
+
+def export_manifest(
+    train: str | Path | None = None,
+    *,
+    csv: str | Path | None = None,
+    links: str | Path | None = None,
+    copies: bool = False,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    decisions: bool | str | Path = True,
+    split: bool | str | Path = True,
+    progress: Progress | bool | None = None,
+) -> ExportedManifest:
+    """Export the cleaned images for another program: a CSV file, a folder of links or file copies, or both.
+
+    Args:
+        train: folder of images; None: the folder in eyeshot.toml.
+        csv: file to write: path, label, id, label in the files, content and, with a split, the part.
+        links: new or empty folder that gets one folder of links per class; originals stay in place.
+        copies: copy the files instead of linking.
+        labels: CSV with paths and labels.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        decisions: True: apply the project's decisions.jsonl if it exists; or the file to apply.
+        split: True: write the parts of the project's split.json if it exists; or the file to use.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
+
+    Raises:
+        InputError: there is nothing to write, or a folder or file cannot be used.
+        StorageError: the disk is full, or a file cannot be written.
+    """
+    if csv is None and links is None:
+        raise InputError("Nothing to write: give --csv FILE, --links DIR or both.")
+    if copies and links is None:
+        raise InputError("--copies needs --links DIR, got no --links. Add it.")
+    sources = find_project().sources(
+        train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
+    )
+    log, divided = project_file(decisions, DECISIONS_FILE), project_file(split, SPLIT_FILE)
+    parts_of = None if divided is None or csv is None else read_split(divided)
+    with shown_progress(progress) as report_progress:
+        table = read_labelled(sources, cache=find_workspace().cache, progress=report_progress, flat_too=True)
+        stored_decisions = Decisions() if log is None else DecisionLog(log).read()
+        manifest = compute_manifest(table, stored_decisions)
+        if csv is not None:
+            parts = None
+            if parts_of is not None:
+                parts = [None if part is None else str(part) for part in parts_of.of(manifest.table)]
+            write_csv(manifest, Path(csv), parts=parts)
+        linked = None
+        if links is not None:
+            report_progress(0, 0, "linking files")
+            linked = write_links(manifest, Path(links), sources=(sources["train"],), copies=copies)
+    return ExportedManifest(
+        manifest=manifest,
+        n_images=len(table),
+        n_decisions=len(stored_decisions.active),
+        split=None if parts_of is None else divided,
+        linked=linked,
+        notes=(*bad_lines(stored_decisions), *manifest.notes),
+    )
 
 
 def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None = None) -> None:
@@ -93,34 +194,6 @@ def write_links(manifest: Manifest, folder: Path, *, sources: tuple[Path, ...] =
             "name another folder."
         ) from error
     return "copies" if copies else "links"
-
-
-def write_decisions(decisions: Decisions, file: Path) -> None:
-    """Write all decisions in the order in which they take effect: a table if the name ends in .csv, else JSON lines.
-
-    Raises:
-        InputError: the file exists and holds no exported decisions.
-        StorageError: the file cannot be written.
-    """
-    is_table = file.suffix.lower() == ".csv"
-    check_output(file, suffixes=(".csv", ".jsonl"), mark=b"id,time,author,kind" if is_table else b'"kind":')
-    make_folder(file.absolute().parent)
-    with replacing(file) as temporary:
-        if file.suffix.lower() != ".csv":
-            temporary.write_text("".join(f"{decision.line()}\n" for decision in decisions.stored), encoding="utf-8")
-            return
-        columns: dict[str, list[str]] = {
-            "id": [decision.id for decision in decisions.stored],
-            "time": [decision.time.isoformat() for decision in decisions.stored],
-            "author": [decision.author for decision in decisions.stored],
-            "kind": [decision.kind for decision in decisions.stored],
-            "counts": ["no" if decision.id in decisions.undone else "yes" for decision in decisions.stored],
-            "label": [decision.label or "" for decision in decisions.stored],
-            "what": [decision.words() for decision in decisions.stored],
-            "images": [" ".join(decision.images) for decision in decisions.stored],
-            "policy": [decision.policy for decision in decisions.stored],
-        }
-        pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_csv(temporary)
 
 
 def places(manifest: Manifest) -> Iterator[tuple[Path, str]]:

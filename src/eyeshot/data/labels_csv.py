@@ -7,65 +7,48 @@ import csv
 import io
 import os
 import random
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from eyeshot.core import InputError
+from eyeshot.core import InputError, plural
+from eyeshot.data.csv_columns import (
+    CsvRows,
+    UnclearError,
+    check_columns,
+    choose_labels,
+    label_cells,
+    path_columns,
+    path_likeness,
+    unused_columns,
+)
 from eyeshot.data.decoding import os_reason
 from eyeshot.data.listing import FoundFile, Listing, Skipped, describe_file, image_endings
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 PROBED_ROWS = 50
 COMMON_ENDINGS = (".jpg", ".jpeg", ".png", ".JPEG", ".JPG", ".PNG", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-PATH_NAMES = (
-    "path", "imagepath", "imgpath", "filepath", "file", "filename", "imagefile", "imagefilename",
-    "image", "img", "imagename", "imgname", "imageid", "imgid", "id", "name",
-)  # fmt: skip
-LABEL_NAMES = (
-    "label", "labels", "labelname", "class", "classname", "classlabel", "category", "categoryname",
-    "species", "breed", "target", "y", "classid", "labelid", "categoryid",
-)  # fmt: skip
 PROBED_CELLS = 40
 MOST_ROOTS = 50
 MOST_DROPPED = 8
+Key = TypeVar("Key", str, int)
 
 
-@dataclass(frozen=True)
-class CsvRows:
-    """The cells of a CSV file.
-
-    Attributes:
-        columns: names in the first line, or `column 1`, `column 2`, … if there is no header.
-        rows: the cells of each line, one per column; missing cells are empty.
-        lines: line number of each row in the file.
-    """
-
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    lines: list[int]
-
-    def without_header(self) -> CsvRows:
-        """The same file with its first line as data."""
-        names = tuple(f"column {number + 1}" for number in range(len(self.columns)))
-        return CsvRows(names, [self.columns, *self.rows], [1, *self.lines])
-
-    def column(self, name: str) -> list[str]:
-        """The cells of one column, without spaces around them."""
-        position = self.columns.index(name)
-        return [row[position].strip() for row in self.rows]
-
-
-def read_csv(file: Path) -> CsvRows:
+def read_csv(file: Path, *, most_bytes: int | None = None, least_columns: int = 2) -> CsvRows:
     """All cells of `file`; the chosen delimiter gives every line the same number of cells.
 
+    Args:
+        file: the CSV file.
+        most_bytes: read no more than the lines in so many bytes; None: all.
+        least_columns: a list of test images needs one, labels need two.
+
     Raises:
-        InputError: the file does not exist, is not text, or has fewer than two columns.
+        InputError: the file does not exist, is not text, or has too few columns.
     """
-    text = _read_text(file)
+    text = _read_text(file, most_bytes)
     delimiter = max(DELIMITERS, key=lambda candidate: _score(text, candidate))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -76,7 +59,7 @@ def read_csv(file: Path) -> CsvRows:
         raise InputError(f"The labels must be a CSV file with rows, got {str(file)!r}: it is empty.")
     header = lines[0][1]
     columns = tuple(cell.strip() or f"column {number + 1}" for number, cell in enumerate(header))
-    if len(columns) < 2:
+    if len(columns) < least_columns:
         raise InputError(
             "The labels need a column with paths and a column with labels, got one column "
             f"({columns[0][:60]!r}) in {str(file)!r}. Separate columns by comma, semicolon, tab or bar."
@@ -86,9 +69,12 @@ def read_csv(file: Path) -> CsvRows:
     return CsvRows(columns, rows, [line for line, _ in lines[1:]])
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: Path, most_bytes: int | None) -> str:
     try:
-        data = file.read_bytes()
+        with file.open("rb") as stream:
+            data = stream.read(-1 if most_bytes is None else most_bytes)
+            if most_bytes is not None and stream.read(1):
+                data = data[: data.rfind(b"\n") + 1]
     except IsADirectoryError as error:
         raise InputError(f"The labels must be a CSV file, got the folder {str(file)!r}.") from error
     except OSError as error:
@@ -126,32 +112,54 @@ class Rule:
         root: folder that the paths are relative to.
         dropped: number of leading folders to remove from each cell.
         by_name: the cell is only a file name, and the file may lie in any subfolder of the root.
+        by_number: the cell is a number that lost its leading zeros: 7 names 0007.jpg, in any subfolder of the root.
     """
 
     root: Path
     dropped: int = 0
     by_name: bool = False
+    by_number: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the cells are paths from the root as they are."""
+        return not (self.dropped or self.by_name or self.by_number)
 
     def describe(self) -> str:
         """The rule in words, for notes."""
         where = f"image root {str(self.root)!r}"
         if self.by_name:
             return f"{where}, files found by their names in any subfolder"
+        if self.by_number:
+            return f"{where}, files found by their numbers, leading zeros left aside"
         if self.dropped:
             return f"{where}, the first {self.dropped} folders of each path cut off"
         return where
 
 
 class Lookup:
-    """Looks up files in a listing and, outside its folder, on disk."""
+    """Looks up files in a listing and, outside its folder, on disk.
+
+    Attributes:
+        root: the folder of the listing.
+        folders: paths of the folders in it.
+    """
 
     def __init__(self, listing: Listing) -> None:
-        self._root = listing.root
+        self.root = listing.root
+        self.folders = {_normal(os.path.join(listing.root, folder)) for folder in listing.folders}
         self._endings = image_endings()
-        self._by_path = {_normal(file.path): file for file in listing.files}
+        self._by_exact_path = {file.path: file for file in listing.files}
+        self._by_path = _unique((_normal(file.path), file) for file in listing.files)
         self._by_bare = _unique((self._bare(_normal(file.path)), file) for file in listing.files)
         names = [(_normal(file.id.rpartition("/")[2]), file) for file in listing.files]
         self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
+        stems = [(self._bare(name), file) for name, file in names]
+        self._by_number = _unique((int(stem), file) for stem, file in stems if _is_number(stem))
+
+    def is_inside(self, file: FoundFile) -> bool:
+        """Whether a file lies in the folder that was listed."""
+        return Path(file.path).is_relative_to(self.root)
 
     def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
         """The file that `cell` refers to, or why there is none."""
@@ -160,6 +168,10 @@ class Lookup:
             return Skipped(cell, "not found")
         if rule.by_name:
             match = self._by_name.get(_normal(text), Skipped(cell, "not found"))
+        elif rule.by_number:
+            stem = self._bare(text)
+            number = int(stem) if _is_number(stem) else -1
+            match = self._by_number.get(number, Skipped(cell, "not found"))
         else:
             match = self._find_path(cell, os.path.normpath(os.path.join(rule.root, text)))
         if match is None:
@@ -167,6 +179,8 @@ class Lookup:
         return match
 
     def _find_path(self, cell: str, path: str) -> FoundFile | Skipped | None:
+        if path in self._by_exact_path:
+            return self._by_exact_path[path]
         normal = _normal(path)
         if normal in self._by_path:
             return self._by_path[normal]
@@ -175,7 +189,7 @@ class Lookup:
         if os.path.lexists(path) and not os.path.isdir(path):
             return describe_file(path, path)
         # An id without an extension. Inside the listed folder the listing has already answered.
-        if not Path(path).is_relative_to(self._root) and os.path.splitext(path)[1] not in self._endings:
+        if not Path(path).is_relative_to(self.root) and os.path.splitext(path)[1] not in self._endings:
             for ending in COMMON_ENDINGS:
                 if os.path.isfile(path + ending):
                     return describe_file(path + ending, path + ending)
@@ -192,9 +206,13 @@ def _normal(path: str) -> str:
     return os.path.normcase(unicodedata.normalize("NFC", path))
 
 
-def _unique(pairs: Iterable[tuple[str, FoundFile]]) -> dict[str, FoundFile | None]:
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 100
+
+
+def _unique(pairs: Iterable[tuple[Key, FoundFile]]) -> dict[Key, FoundFile | None]:
     """The file of each key; None if several files share the key."""
-    file_of: dict[str, FoundFile | None] = {}
+    file_of: dict[Key, FoundFile | None] = {}
     for key, file in pairs:
         file_of[key] = file if file_of.get(key, file) == file else None
     return file_of
@@ -221,60 +239,45 @@ def read_labels(
     table = read_csv(file)
     check_columns(table, file, path_column, label_column)
     lookup = Lookup(listing)
-    roots = [image_root.absolute()] if image_root is not None else _roots(file, listing)
+    roots = [image_root.absolute()] if image_root is not None else image_roots(file, listing)
+    column, rule, headless = find_paths(table, file, lookup, roots, path_column, label_column)
     notes = []
-    guess = _guess_paths(table, lookup, roots, path_column, label_column)
-    headless = table.without_header()
-    if path_column is None and label_column is None:
-        # Without a header the first line names a file too.
-        headless_guess = _guess_paths(headless, lookup, roots, None, None)
-        if headless_guess and _names_file(
-            table.columns[headless.columns.index(headless_guess[0])], lookup, headless_guess[1]
-        ):
-            table, guess = headless, headless_guess
-            notes.append(f"{file.name} has no header: its first line is used as data.")
-    if guess is None:
-        raise InputError(_nothing_found(file, table, roots, path_column))
-    column, rule = guess
-    labels = label_column or _guess_label(table, column, file)
+    if headless:
+        table = table.without_header()
+        notes.append(f"{file.name} has no header: its first line is used as data.")
+    labels = choose_labels(table, file, column, label_column)
     how = "as given" if path_column and label_column and image_root else "guessed"
     notes.append(
-        f"Labels from {file.name}: paths in column {column!r}, labels in column {labels!r}, {rule.describe()} ({how})."
+        f"Labels from {file.name}: paths in column {column!r}, labels in {plural(len(labels), 'column')} "
+        f"{', '.join(map(repr, labels))}, {rule.describe()} ({how})."
     )
-    files, skipped, repeated = _collect(table, column, labels, lookup, rule, file.name)
+    notes += unused_columns(table, (column, *labels))
+    files, skipped, repeated = collect(table, column, labels, lookup, rule, file.name)
     if repeated:
         notes.append(f"Rows of {file.name} that repeat an earlier row and count once: {repeated}.")
     notes += _unlisted(listing, files, skipped, file.name)
     return files, skipped, notes
 
 
-def check_columns(table: CsvRows, file: Path, path_column: str | None, label_column: str | None) -> None:
-    """Check that the named columns exist.
-
-    Raises:
-        InputError: a column is missing.
-    """
-    for option, name in (("--path-column", path_column), ("--label-column", label_column)):
-        if name is not None and name not in table.columns:
-            raise InputError(f"{option} must be a column of {file.name!r}, got {name!r}. {_columns(table)}")
-
-
-def _collect(
-    table: CsvRows, column: str, labels: str, lookup: Lookup, rule: Rule, name: str
+def collect(
+    table: CsvRows, column: str, labels: Sequence[str], lookup: Lookup, rule: Rule, name: str
 ) -> tuple[list[tuple[FoundFile, str]], list[Skipped], int]:
     """Each file with its label, the rows that cannot be used, and the number of repeated rows."""
     labelled: list[tuple[FoundFile, str]] = []
     skipped: list[Skipped] = []
     files: dict[str, FoundFile] = {}
     named: dict[str, Counter[str]] = {}
-    for line, cell, label in zip(table.lines, table.column(column), table.column(labels), strict=True):
+    for line, cell, label in zip(table.lines, table.column(column), label_cells(table, labels), strict=True):
         if not cell or not label:
-            missing = "no path" if not cell else "no label"
-            skipped.append(Skipped(cell or f"{name}, line {line}", f"row with {missing} in {name}"))
+            missing = "with no path" if not cell else "with no label" if label == "" else "under several classes"
+            skipped.append(Skipped(cell or f"{name}, line {line}", f"row {missing} in {name}"))
             continue
         match = lookup.find(cell, rule)
         if isinstance(match, Skipped):
             skipped.append(Skipped(match.path, f"{match.reason}, though named in {name}"))
+            continue
+        if not lookup.is_inside(match):
+            skipped.append(Skipped(match.path, f"outside the image folder, though named in {name}"))
             continue
         key = os.path.normcase(match.path)
         files.setdefault(key, match)
@@ -305,40 +308,98 @@ def _unlisted(
     return [f"Images below {listing.root.name!r} that are not in {name} and are left out: {count}."] if count else []
 
 
-def _roots(file: Path, listing: Listing) -> list[Path]:
-    """Folders that the paths may be relative to, the most likely first."""
+def image_roots(file: Path, listing: Listing) -> list[Path]:
+    """Folders that the paths may be relative to, the most likely first; only files in the listing count."""
     source, beside = listing.root, file.absolute().parent
     below = [source / folder for folder in listing.folders if "/" not in folder]
-    try:
-        around = sorted(folder for folder in beside.iterdir() if folder.is_dir())
-    except OSError:
-        around = []
-    return list(dict.fromkeys([source, beside, source.parent, *below[:MOST_ROOTS], *around[:MOST_ROOTS]]))
+    return list(dict.fromkeys([source, beside, source.parent, *below[:MOST_ROOTS]]))
+
+
+def find_paths(
+    table: CsvRows,
+    file: Path,
+    lookup: Lookup,
+    roots: Sequence[Path],
+    path_column: str | None = None,
+    label_column: str | None = None,
+) -> tuple[str, Rule, bool]:
+    """The column with paths, the rule by which its cells become files of the listing, and whether a header is missing.
+
+    Raises:
+        UnclearError: it is not clear which files are meant.
+        InputError: no row names a file of the listing, or hardly any does while another folder has them.
+    """
+    guess = _guess_paths(table, file, lookup, roots, path_columns_of(table, path_column, label_column))
+    if path_column is None and label_column is None:
+        # Without a header the first line names a file too.
+        headless = table.without_header()
+        try:
+            first = _guess_paths(headless, file, lookup, roots, path_columns(headless, None))
+        except InputError:
+            first = None
+        if first and _names_file(table.columns[headless.columns.index(first[0])], lookup, first[1]):
+            return (*first[:2], True)
+    if guess is None or 2 * guess[2] < guess[3]:
+        _check_elsewhere(table, file, lookup, path_columns_of(table, path_column, label_column), guess)
+    if guess is None:
+        raise InputError(_nothing_found(file, table, lookup, roots, path_column))
+    return (*guess[:2], False)
+
+
+def path_columns_of(table: CsvRows, path_column: str | None, label_column: str | None) -> list[str]:
+    """The column that the user named, or those that may hold paths."""
+    return [path_column] if path_column is not None else path_columns(table, label_column)
 
 
 def _guess_paths(
-    table: CsvRows, lookup: Lookup, roots: Sequence[Path], path_column: str | None, label_column: str | None
-) -> tuple[str, Rule] | None:
-    """The column and the rule that find the most different files in a sample of rows; None if none finds any."""
-    if path_column is not None:
-        columns = [path_column]
-    else:
-        columns = sorted((name for name in table.columns if name != label_column), key=_path_likeness)
+    table: CsvRows, file: Path, lookup: Lookup, roots: Sequence[Path], columns: Sequence[str]
+) -> tuple[str, Rule, int, int] | None:
+    """Column, rule, files found and cells tried of the best guess in a sample of rows; None if no cell names a file.
+
+    Only files in the listed folder count. Cells that are paths from that folder as they are come first; else the rule
+    that finds most files, unless another rule finds other files and at least half as many.
+
+    Raises:
+        UnclearError: two rules are about as good and find different files.
+    """
     rules = [Rule(root) for root in roots]
-    rules.append(Rule(roots[0], by_name=True))
-    rules.extend(Rule(roots[0], dropped=dropped) for dropped in range(1, MOST_DROPPED + 1))
-    cells = {name: [cell for cell in _probe(table.column(name)) if cell] for name in columns}
-    best: tuple[str, Rule] | None = None
-    most = 0
-    for rule in rules:
-        for name in columns:
-            matches = [lookup.find(cell, rule) for cell in cells[name]]
-            hits = len({file.path for file in matches if isinstance(file, FoundFile)})
-            if hits > most:
-                best, most = (name, rule), hits
-        if best and most == len(set(cells[best[0]])):
-            break
-    return best
+    rules += [Rule(roots[0], by_name=True), Rule(roots[0], by_number=True)]
+    rules += [Rule(roots[0], dropped=dropped) for dropped in range(1, MOST_DROPPED + 1)]
+    guesses: list[tuple[str, Rule, set[str], int]] = []
+    for name in columns:
+        cells = set(_probe([cell for cell in table.column(name) if cell]))
+        for rule in rules:
+            matches = [lookup.find(cell, rule) for cell in cells]
+            files = {match.path for match in matches if isinstance(match, FoundFile) and lookup.is_inside(match)}
+            if files:
+                guesses.append((name, rule, files, len(cells)))
+    if not guesses:
+        return None
+    # A column with a usual name goes before another that finds as many files.
+    best = max(guesses, key=lambda guess: (len(guess[2]), -path_likeness(guess[0])))
+    for name, rule, files, tried in guesses:
+        if name == best[0] and rule == Rule(lookup.root) and 2 * len(files) >= tried and not files <= best[2]:
+            best = (name, rule, files, tried)
+    for name, rule, files, tried in guesses:
+        clear = path_likeness(best[0]) < path_likeness(name) if name != best[0] else best[1] == Rule(lookup.root)
+        if files <= best[2] or 2 * len(files) < len(best[2]) or (clear and len(files) <= len(best[2])):
+            continue
+        if name == best[0] and best[1].is_plain and rule.is_plain:
+            raise UnclearError(
+                f"The labels must name files of one folder, and {str(best[1].root)!r} and {str(rule.root)!r} both hold "
+                f"files of these names ({len(best[2])} and {len(files)} of {tried} rows of {file.name!r} that were "
+                f"tried). Name the right folder: --image-root {str(best[1].root)!r}."
+            )
+        both = [
+            f"column {guess[0]!r} with {guess[1].describe()} ({len(guess[2])} of {guess[3]} rows tried)"
+            for guess in (best, (name, rule, files, tried))
+        ]
+        option = "--path-column" if name != best[0] else "--image-root"
+        raise UnclearError(
+            f"It is not clear which images {file.name!r} labels: {both[0]} and {both[1]} name different files. "
+            f"Say which with {option}."
+        )
+    return best[0], best[1], len(best[2]), best[3]
 
 
 def _probe(cells: Sequence[str]) -> Sequence[str]:
@@ -347,46 +408,49 @@ def _probe(cells: Sequence[str]) -> Sequence[str]:
 
 
 def _names_file(cell: str, lookup: Lookup, rule: Rule) -> bool:
-    return isinstance(lookup.find(cell, rule), FoundFile)
+    match = lookup.find(cell, rule)
+    return isinstance(match, FoundFile) and lookup.is_inside(match)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", name.lower())
+def _check_elsewhere(
+    table: CsvRows, file: Path, lookup: Lookup, columns: Sequence[str], guess: tuple[str, Rule, int, int] | None
+) -> None:
+    """Raise an error that names another folder if the rows name its files rather than those of the listing."""
+    beside = file.absolute().parent
+    try:
+        around = sorted(folder for folder in beside.iterdir() if folder.is_dir())[:MOST_ROOTS]
+    except OSError:
+        around = []
+    here = 0 if guess is None else guess[2]
+    for name in columns:
+        cells = set(_probe([cell for cell in table.column(name) if cell]))
+        for root in dict.fromkeys([beside, lookup.root.parent, *around]):
+            matches = [lookup.find(cell, Rule(root)) for cell in cells]
+            others = [match.path for match in matches if isinstance(match, FoundFile) and not lookup.is_inside(match)]
+            if len(set(others)) > 2 * here:
+                folder = os.path.commonpath([os.path.dirname(path) for path in others])
+                raise InputError(
+                    f"The labels must name files in the folder that is given, and {file.name!r} names nearly none in "
+                    f"{str(lookup.root)!r} ({here}), but {len(set(others))} of {len(cells)} rows that were tried in "
+                    f"{folder!r}. If these are the images, say so: --image-root {folder!r}."
+                )
 
 
-def _path_likeness(name: str) -> int:
-    if _plain(name) in PATH_NAMES:
-        return PATH_NAMES.index(_plain(name))
-    return 2 * len(PATH_NAMES) if _plain(name) in LABEL_NAMES else len(PATH_NAMES)
-
-
-def _guess_label(table: CsvRows, path_column: str, file: Path) -> str:
-    columns = [name for name in table.columns if name != path_column]
-    named_like_labels = sorted(
-        (LABEL_NAMES.index(_plain(name)), name) for name in columns if _plain(name) in LABEL_NAMES
-    )
-    if named_like_labels:
-        return named_like_labels[0][1]
-    similar = [name for name in columns if "label" in name.lower() or "class" in name.lower()]
-    for candidates in (similar, columns):
-        if len(candidates) == 1:
-            return candidates[0]
-    raise InputError(
-        f"The labels need a column with classes, and none of {file.name!r} is named like one. "
-        f"{_columns(table)} Name it with --label-column."
-    )
-
-
-def _columns(table: CsvRows) -> str:
-    return f"Its columns are {', '.join(map(repr, table.columns))}."
-
-
-def _nothing_found(file: Path, table: CsvRows, roots: Sequence[Path], path_column: str | None) -> str:
-    column = path_column or min(table.columns, key=_path_likeness)
-    cells = ", ".join(repr(cell) for cell in table.column(column)[:3])
+def _nothing_found(file: Path, table: CsvRows, lookup: Lookup, roots: Sequence[Path], path_column: str | None) -> str:
+    column = path_column or min(path_columns(table, None) or table.columns, key=path_likeness)
+    cells = [cell for cell in table.column(column) if cell]
+    begins = ", ".join(map(repr, cells[:3])) or "nothing"
     places = ", ".join(repr(str(root)) for root in roots[:3])
+    message = f"The labels must name files that exist, and no row of {file.name!r} does. "
+    for name in [path_column] if path_column else table.columns:
+        for cell in table.column(name)[:3]:
+            if cell and any(_normal(os.path.join(root, cell)) in lookup.folders for root in roots):
+                return (
+                    f"{message}Column {name!r} names folders, as {cell!r}, and each row must name one image. "
+                    "Write a CSV with one row per image, columns path and label, and give it with --labels."
+                )
     return (
-        f"The labels must name files that exist, and no row of {file.name!r} does. {_columns(table)} "
-        f"Column {column!r} begins with {cells or 'nothing'}; looked in {places}. "
+        f"{message}Its columns are {', '.join(map(repr, table.columns[:20]))}. "
+        f"Column {column!r} begins with {begins}; looked in {places}. "
         "Name the column with --path-column and the folder with --image-root."
     )

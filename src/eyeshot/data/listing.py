@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from eyeshot.core import InputError
+from eyeshot.core import InputError, full_path
 from eyeshot.data.decoding import formats, os_reason
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
@@ -120,7 +120,7 @@ def check_folder(folder: Path, *, role: str) -> Path:
         next(os.scandir(folder), None)
     except OSError as error:
         raise InputError(f"{role} must be a readable folder, got {str(folder)!r}: {os_reason(error)}.") from error
-    return folder.absolute()
+    return full_path(folder)
 
 
 def has_no_class_folders(folder: Path) -> bool:
