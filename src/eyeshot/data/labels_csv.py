@@ -32,6 +32,9 @@ LABEL_NAMES = (
 PROBED_CELLS = 40
 MOST_ROOTS = 50
 MOST_DROPPED = 8
+# Below this share of the probed rows a guess has found nearly nothing: files that happen to bear a number.
+NEARLY_NOTHING = 0.1
+RIVAL_SHARE = 0.5  # of the hits of the best folder: another folder with so many may as well be meant
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,13 @@ class Rule:
         root: folder that the paths are relative to.
         dropped: number of leading folders to remove from each cell.
         by_name: the cell is only a file name, and the file may lie in any subfolder of the root.
+        guessed: the root is neither the folder that the user named nor an image root that the user gave.
     """
 
     root: Path
     dropped: int = 0
     by_name: bool = False
+    guessed: bool = False
 
     def describe(self) -> str:
         """The rule in words, for notes."""
@@ -153,15 +158,22 @@ class Lookup:
         names = [(_normal(file.id.rpartition("/")[2]), file) for file in listing.files]
         self._by_name = _unique([*names, *((self._bare(name), file) for name, file in names)])
 
-    def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
-        """The file that `cell` refers to, or why there is none."""
+    def find(self, cell: str, rule: Rule, *, anywhere: bool = False) -> FoundFile | Skipped:
+        """The file that `cell` refers to, or why there is none.
+
+        Where the root is a guess, only files in the listed folder count, because that is the folder that the user
+        named; `anywhere` lifts this.
+        """
         text = "/".join(cell.replace("\\", "/").removeprefix("./").split("/")[rule.dropped :])
         if not text:
             return Skipped(cell, "not found")
         if rule.by_name:
             match = self._by_name.get(_normal(text), Skipped(cell, "not found"))
         else:
-            match = self._find_path(cell, os.path.normpath(os.path.join(rule.root, text)))
+            path = os.path.normpath(os.path.join(rule.root, text))
+            if rule.guessed and not anywhere and not Path(path).is_relative_to(self._root):
+                return Skipped(cell, "outside the image folder")
+            match = self._find_path(cell, path)
         if match is None:
             return Skipped(cell, "name fits several files")
         return match
@@ -221,7 +233,9 @@ def read_labels(
     table = read_csv(file)
     check_columns(table, file, path_column, label_column)
     lookup = Lookup(listing)
-    roots = [image_root.absolute()] if image_root is not None else _roots(file, listing)
+    roots = [listing.root if image_root is None else image_root.absolute()]
+    if image_root is None:
+        roots += _other_roots(file, listing)
     notes = []
     guess = _guess_paths(table, lookup, roots, path_column, label_column)
     headless = table.without_header()
@@ -234,7 +248,8 @@ def read_labels(
             table, guess = headless, headless_guess
             notes.append(f"{file.name} has no header: its first line is used as data.")
     if guess is None:
-        raise InputError(_nothing_found(file, table, roots, path_column))
+        elsewhere = _elsewhere(file, table, lookup, roots, path_column, label_column)
+        raise InputError(elsewhere or _nothing_found(file, table, roots, path_column))
     column, rule = guess
     labels = label_column or _guess_label(table, column, file)
     how = "as given" if path_column and label_column and image_root else "guessed"
@@ -305,40 +320,115 @@ def _unlisted(
     return [f"Images below {listing.root.name!r} that are not in {name} and are left out: {count}."] if count else []
 
 
-def _roots(file: Path, listing: Listing) -> list[Path]:
-    """Folders that the paths may be relative to, the most likely first."""
+def _other_roots(file: Path, listing: Listing) -> list[Path]:
+    """Folders besides the named one that the paths may be relative to, the most likely first."""
     source, beside = listing.root, file.absolute().parent
     below = [source / folder for folder in listing.folders if "/" not in folder]
     try:
         around = sorted(folder for folder in beside.iterdir() if folder.is_dir())
     except OSError:
         around = []
-    return list(dict.fromkeys([source, beside, source.parent, *below[:MOST_ROOTS], *around[:MOST_ROOTS]]))
+    others = dict.fromkeys([beside, source.parent, *below[:MOST_ROOTS], *around[:MOST_ROOTS]])
+    return [root for root in others if root != source]
+
+
+def _rules(roots: Sequence[Path]) -> list[Rule]:
+    """Rules by which cells may be paths, the most likely first; the first root is the named one."""
+    return [
+        *(Rule(root, guessed=position > 0) for position, root in enumerate(roots)),
+        Rule(roots[0], by_name=True),
+        *(Rule(roots[0], dropped=dropped) for dropped in range(1, MOST_DROPPED + 1)),
+    ]
 
 
 def _guess_paths(
     table: CsvRows, lookup: Lookup, roots: Sequence[Path], path_column: str | None, label_column: str | None
 ) -> tuple[str, Rule] | None:
-    """The column and the rule that find the most different files in a sample of rows; None if none finds any."""
-    if path_column is not None:
-        columns = [path_column]
-    else:
-        columns = sorted((name for name in table.columns if name != label_column), key=_path_likeness)
-    rules = [Rule(root) for root in roots]
-    rules.append(Rule(roots[0], by_name=True))
-    rules.extend(Rule(roots[0], dropped=dropped) for dropped in range(1, MOST_DROPPED + 1))
-    cells = {name: [cell for cell in _probe(table.column(name)) if cell] for name in columns}
+    """The column and the rule that find the most different files in a sample of rows; None if none finds any.
+
+    A column that looks less like paths, such as the numbers of classes, is asked only where the columns that look
+    more like paths find nearly nothing.
+
+    Raises:
+        InputError: several folders inside the named one hold the files.
+    """
     best: tuple[str, Rule] | None = None
-    most = 0
-    for rule in rules:
-        for name in columns:
-            matches = [lookup.find(cell, rule) for cell in cells[name]]
-            hits = len({file.path for file in matches if isinstance(file, FoundFile)})
-            if hits > most:
-                best, most = (name, rule), hits
-        if best and most == len(set(cells[best[0]])):
-            break
-    return best
+    most = 0.0
+    for columns in _column_tiers(table, path_column, label_column):
+        for rule in _rules(roots):
+            for name, cells in columns.items():
+                share = len(_hits(cells, lookup, rule)) / len(cells)
+                if share > most:
+                    best, most = (name, rule), share
+            if most == 1:
+                break
+        if best and most >= NEARLY_NOTHING and _plain(best[0]) not in LABEL_NAMES:
+            _check_single(best[1], columns[best[0]], lookup, roots)
+            return best
+    # Only labels, or a few rows, name files here.
+    return best if best and _elsewhere(None, table, lookup, roots, path_column, label_column) is None else None
+
+
+def _column_tiers(table: CsvRows, path_column: str | None, label_column: str | None) -> list[dict[str, list[str]]]:
+    """Different probed cells of each column, in tiers: image extensions, names of paths, others, names of labels."""
+    endings = image_endings()
+    tiers: list[dict[str, list[str]]] = [{}, {}, {}, {}]
+    columns = [path_column] if path_column is not None else sorted(table.columns, key=_path_likeness)
+    for name in columns:
+        cells = list(dict.fromkeys(cell for cell in _probe(table.column(name)) if cell))
+        if name == label_column or not cells:
+            continue
+        files = sum(os.path.splitext(cell)[1].lower() in endings for cell in cells)
+        tier = min(1 + _path_likeness(name) // len(PATH_NAMES), 3) if 2 * files < len(cells) else 0
+        tiers[tier][name] = cells
+    return [tier for tier in tiers if tier]
+
+
+def _hits(cells: Sequence[str], lookup: Lookup, rule: Rule, *, anywhere: bool = False) -> set[str]:
+    matches = [lookup.find(cell, rule, anywhere=anywhere) for cell in cells]
+    return {file.path for file in matches if isinstance(file, FoundFile)}
+
+
+def _check_single(rule: Rule, cells: Sequence[str], lookup: Lookup, roots: Sequence[Path]) -> None:
+    """Check that no other guessed folder holds about as many of the files.
+
+    Raises:
+        InputError: another folder does.
+    """
+    if not rule.guessed:
+        return
+    found = _hits(cells, lookup, rule)
+    for root in roots[1:]:
+        rival = _hits(cells, lookup, Rule(root, guessed=True)) if root != rule.root else set()
+        if len(rival) >= RIVAL_SHARE * len(found) and not rival & found:
+            raise InputError(
+                f"The labels must name files of one folder, and {str(rule.root)!r} and {str(root)!r} both hold files "
+                f"of these names ({len(found)} and {len(rival)} of {len(cells)} rows that were tried). "
+                f"Name the right folder: --image-root {str(rule.root)!r}."
+            )
+
+
+def _elsewhere(
+    file: Path | None,
+    table: CsvRows,
+    lookup: Lookup,
+    roots: Sequence[Path],
+    path_column: str | None,
+    label_column: str | None,
+) -> str | None:
+    """What to say if the files lie in another folder than the named one; None if they do not."""
+    for columns in _column_tiers(table, path_column, label_column)[:3]:
+        for root in roots[1:]:
+            for cells in columns.values():
+                found = len(_hits(cells, lookup, Rule(root, guessed=True), anywhere=True))
+                if found >= RIVAL_SHARE * len(cells):
+                    name = "the CSV" if file is None else repr(file.name)
+                    return (
+                        f"The labels must name files in the folder that is given, and {name} names nearly none in "
+                        f"{str(roots[0])!r}, but {found} of {len(cells)} rows that were tried in {str(root)!r}. "
+                        f"If these are the images, say so: --image-root {str(root)!r}."
+                    )
+    return None
 
 
 def _probe(cells: Sequence[str]) -> Sequence[str]:
