@@ -65,7 +65,7 @@ RECORD = np.dtype(
         ("layers", "S8"),
     ]
 )
-VERSION = 5  # part of the folder's name: raise it when measure() gives other values for the same file
+VERSION = 6  # part of the folder's name: raise it when measure() gives other values for the same file
 CHUNK = 2048  # records that a kill may lose
 PER_TASK = 16  # images: handing over each one alone costs a twentieth of what reading it does
 

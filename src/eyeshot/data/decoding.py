@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import itertools
 import math
+import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +49,13 @@ USUAL = ("JPEG", "PNG", "GIF", "BMP")  # formats that Pillow loads first
 NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 JPEG_LUMINANCE_50 = 57.625  # mean of the luminance table of Annex K at quality 50
 DEEP_MODES = ("I", "F")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
+# Formats whose number of pictures Pillow counts by reading every picture's header.
+COUNTED_BY_SEEKING = frozenset({"GIF", "TIFF", "MPO", "PSD", "DCX", "FLI", "SPIDER", "IM", "ICNS", "MIC", "FPX"})
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
+NEEDS = "pip install"  # reasons that another package would remove; they do not last
+MOST_REASON = 100  # letters
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,10 @@ def open_image(file: IO[bytes]) -> Image.Image:
         image = _open(file)
     except Exception as error:  # Pillow's readers raise errors of any class on broken files
         file.seek(0)
+        lean = without_texts(file.read()) if isinstance(error, ValueError) else None
+        if lean is not None:
+            return open_image(io.BytesIO(lean))
+        file.seek(0)
         raise UnreadableImageError(broken_reason(error, start=file.read(512))) from error
     # Between its limit and twice its limit Pillow only warns, and decoding would continue.
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -158,7 +172,18 @@ def _open(file: IO[bytes]) -> Image.Image:
     try:
         return Image.open(file, formats=USUAL)
     except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(12)[8:] in HEIF_BRANDS:
+            _register_heif()
+        file.seek(0)
         return Image.open(file, formats=formats())
+
+
+@lru_cache(maxsize=1)
+def _register_heif() -> None:
+    """Let Pillow read HEIC, the format of phones, where the package for it is installed."""
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def orientation(image: Image.Image) -> int:
@@ -189,9 +214,7 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         raise UnreadableImageError(os_reason(error), path=Path(str(source))) from error
     path = None if isinstance(source, bytes) else source
     try:
-        image = open_image(io.BytesIO(data))
-        _draft(image, geometry)
-        image.load()
+        image = _load(data, geometry=geometry)
         # After load(), because Pillow itself turns TIFF files while decoding and drops the tag.
         turn = TURNS.get(orientation(image))
         rgb = to_rgb(image)
@@ -201,6 +224,41 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         raise UnreadableImageError(error.reason, path=path) from error
     except Exception as error:
         raise UnreadableImageError(broken_reason(error, start=data[:512]), path=path) from error
+
+
+def _load(data: bytes, opened: Image.Image | None = None, *, geometry: Geometry | None = None) -> Image.Image:
+    """The first picture of a file, loaded; both ways of decoding go through here, so they agree on what is readable."""
+    try:
+        image = opened or open_image(io.BytesIO(data))
+        if geometry is not None:
+            _draft(image, geometry)
+        image.load()
+        return image
+    except ValueError:
+        # Pillow reads the texts behind the pixels of a PNG while it loads.
+        if (lean := without_texts(data)) is None:
+            raise
+        image = open_image(io.BytesIO(lean))
+        image.load()
+        return image
+
+
+def without_texts(data: bytes) -> bytes | None:
+    """A PNG file without its texts and colour profile; None if it is no PNG or holds none.
+
+    Pillow refuses a PNG with more than 1 MB of text or profile, though the picture is sound, and the limit is a
+    setting of the whole process. The picture is decoded as well without them.
+    """
+    if not data.startswith(PNG_SIGNATURE):
+        return None
+    kept, place = [data[: len(PNG_SIGNATURE)]], len(PNG_SIGNATURE)
+    while place + 8 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] not in PNG_TEXTS:
+            kept.append(data[place:end])
+        place = end
+    lean = b"".join(kept)
+    return lean if len(lean) < len(data) else None
 
 
 def _draft(image: Image.Image, geometry: Geometry) -> None:
@@ -284,7 +342,10 @@ def os_reason(error: OSError) -> str:
 
 
 def _bomb_reason() -> str:
-    return f"decompression bomb (over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, the limit of Pillow)"
+    return (
+        f"decompression bomb (over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, the limit of Pillow): shrink it or cut it "
+        "into parts"
+    )
 
 
 def broken_reason(error: Exception, *, start: bytes) -> str:
@@ -299,10 +360,16 @@ def broken_reason(error: Exception, *, start: bytes) -> str:
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<svg")):
         return "a web page or XML, not an image"
     if isinstance(error, UnidentifiedImageError):
+        if start[8:12] in HEIF_BRANDS:
+            return f"HEIC, which needs another package ({NEEDS} pillow-heif)"
+        if start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+            return "JPEG XL, which Pillow does not read: save it as PNG"
         return "not an image that Pillow knows"
     if "truncated" in text or "not enough image data" in text or isinstance(error, EOFError):
         return "truncated"
-    return f"broken ({type(error).__name__})"
+    # What Pillow says, without the numbers and addresses that differ between files.
+    says = re.sub(r"0x[0-9a-f]+|\d{3,}", "…", (str(error).strip().splitlines() or [""])[0])[:MOST_REASON]
+    return f"broken ({type(error).__name__}: {says})" if says else f"broken ({type(error).__name__})"
 
 
 @dataclass(frozen=True)
@@ -345,10 +412,10 @@ def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightIma
     """
     try:
         image = opened or open_image(io.BytesIO(data))
-        frames = int(getattr(image, "n_frames", 1))
         quality = _jpeg_quality(image)
         mode, name = image.mode, str(image.format)
-        image.load()
+        image = _load(data, image)
+        frames = _frame_count(data, image)
         turned = orientation(image)
         metadata = _metadata_bytes(image)
         rgb = to_rgb(image)
@@ -362,6 +429,29 @@ def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightIma
         raise
     except Exception as error:
         raise UnreadableImageError(broken_reason(error, start=data[:512])) from error
+
+
+def _frame_count(data: bytes, image: Image.Image) -> int:
+    """Number of pictures that can be found; damage behind the first picture does not touch the first."""
+    if image.format not in COUNTED_BY_SEEKING:
+        try:
+            return int(getattr(image, "n_frames", 1))
+        except Exception:
+            return 1
+    try:
+        again = Image.open(io.BytesIO(data), formats=[image.format])  # a loaded image may have closed its file
+    except Exception:
+        return 1
+    try:
+        return int(getattr(again, "n_frames", 1))
+    except Exception:
+        pass
+    try:
+        for number in itertools.count(1):
+            again.seek(number)
+    except Exception:  # the end, or the damage
+        pass
+    return number
 
 
 def _layers(image: Image.Image, rgb: Image.Image) -> Image.Image:
@@ -398,8 +488,13 @@ def _trailing(data: bytes, name: str) -> int:
 
 
 def undecodable(error: UnreadableImageError) -> Failure:
-    """A decoding error as a `Failure`; running out of memory does not last."""
-    return Failure(error.reason, lasting="memory" not in error.reason)
+    """A decoding error as a `Failure`; a lack of memory or of a package does not last."""
+    return Failure(error.reason, lasting=lasts(error.reason))
+
+
+def lasts(reason: str) -> bool:
+    """Whether a reason follows from the bytes of the file alone, so that it may be cached."""
+    return "memory" not in reason and NEEDS not in reason
 
 
 def read_content(path: str, content: str) -> bytes | Failure:

@@ -16,12 +16,12 @@ import xxhash
 from PIL import Image
 
 from eyeshot.core import SILENT, Progress, default_workers, in_parallel, make_folder, replacing
-from eyeshot.data.decoding import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
+from eyeshot.data.decoding import UnreadableImageError, lasts, open_image, orientation, os_reason, strict_pillow
 from eyeshot.data.listing import FoundFile
 
 MINIMUM_SIDE = 4  # pixels; smaller files are tracking pixels and accidents
 DIGEST_BYTES = 16  # a checksum, before the parquet file
-HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() returns other values
+HEADER_VERSION = 2  # part of the cache's name: raise it when read_header() returns other values
 READ_BYTES = 1 << 20
 FILES_PER_TASK = 64
 LOOKED_AT_PER_TASK = 16  # fewer, because decoding takes longer and a kill loses the whole task
@@ -79,7 +79,7 @@ def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
                 width, height = height, width
             return Header(content, width, height, mode), looked
     except UnreadableImageError as error:
-        return Header(content, reason=error.reason), None
+        return Header(content, reason=error.reason, lasting=lasts(error.reason)), None
     except OSError as error:
         return Header(content, reason=os_reason(error), lasting=False), None
 
