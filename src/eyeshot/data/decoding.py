@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +25,7 @@ from eyeshot.core import Failure, InputError
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 Fit = Literal["crop", "pad"]
-DECODING_VERSION = 1  # part of the fingerprint: raise it when decode() gives other pixels for the same file
+DECODING_VERSION = 2  # part of the fingerprint: raise it when decode() gives other pixels for the same file
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,6 +49,8 @@ USUAL = ("JPEG", "PNG", "GIF", "BMP")  # formats that Pillow loads first
 NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 JPEG_LUMINANCE_50 = 57.625  # mean of the luminance table of Annex K at quality 50
 DEEP_MODES = ("I", "F")
+BLOCK = 1 << 20  # pixels that are scaled at once: what is needed besides the image itself is a few megabytes
+Levels = tuple[float, float]  # the values of deep grey images that are shown black and white
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 # Formats whose number of pictures Pillow counts by reading every picture's header.
@@ -199,8 +201,13 @@ def orientation(image: Image.Image) -> int:
     return value if value in TURNS else 1
 
 
-def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
+def decode(source: Path | bytes, geometry: Geometry, *, levels: Levels | None = None) -> NDArray[np.uint8]:
     """Decode an image file, or its bytes, to `geometry`.
+
+    Args:
+        source: the file, or its bytes.
+        geometry: size and fit.
+        levels: of the set that a grey image of more than 8 bits belongs to; None: those of this image alone.
 
     Returns:
         uint8 (S, S, 3), RGB, 0-255.
@@ -217,7 +224,7 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         image = _load(data, geometry=geometry)
         # After load(), because Pillow itself turns TIFF files while decoding and drops the tag.
         turn = TURNS.get(orientation(image))
-        rgb = to_rgb(image)
+        rgb = to_rgb(image, levels)
         square = _fit(rgb if turn is None else rgb.transpose(turn), geometry)
         return np.array(square, dtype=np.uint8)
     except UnreadableImageError as error:
@@ -271,33 +278,72 @@ def _draft(image: Image.Image, geometry: Geometry) -> None:
         image.draft(None, (needed, 1) if along_width else (1, needed))
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The image as a viewer shows it, RGB; transparent areas are white."""
+def to_rgb(image: Image.Image, levels: Levels | None = None) -> Image.Image:
+    """The image as a viewer shows it, RGB; transparent areas are white. For `levels` see `decode`."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_deep_to_bytes(image)).convert("RGB")
+    if is_deep(image.mode):
+        return Image.fromarray(_deep_to_bytes(image, levels)).convert("RGB")
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         layer = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), layer).convert("RGB")
     return image.convert("RGB")
 
 
-def _deep_to_bytes(image: Image.Image) -> NDArray[np.uint8]:
+def is_deep(mode: str) -> bool:
+    """Whether images of this mode of Pillow are grey with more than 8 bits."""
+    return mode.startswith(DEEP_MODES)
+
+
+def value_range(image: Image.Image) -> Levels:
+    """Smallest and largest value of a deep grey image; values that are no numbers count as 0."""
+    low, high = np.inf, -np.inf
+    for block in _blocks(image):
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+    return low, high
+
+
+def common_levels(ranges: Iterable[Levels], *, floating: bool = False) -> Levels:
+    """One scale for a set of deep grey images: the values that are shown black and white.
+
+    Sensors give 10, 12 or 16 bits in files of 16 or 32: black is 0, and white the next 2^k - 1 (8 bits at least) over
+    the largest value of the set. Sets with values below 0 are shown from their smallest to their largest value.
+
+    Args:
+        ranges: smallest and largest value of each image.
+        floating: the values are fractional; where all lie within 0 and 1, white is 1.
+    """
+    lows, highs = zip(*ranges, strict=True)
+    low, high = min(lows), max(highs)
+    if low < 0:
+        return low, max(high, low + 1.0)
+    if floating and high <= 1:
+        return 0.0, 1.0
+    return 0.0, float(2 ** max(8, math.ceil(math.log2(high + 1))) - 1)
+
+
+def _blocks(image: Image.Image) -> Iterator[NDArray[np.float32]]:
+    """The values of a deep image, a few rows at a time, with 0 for what is no number."""
+    values = np.asarray(image)
+    rows = max(1, BLOCK // max(1, values.shape[1]))
+    for start in range(0, len(values), rows):
+        # Integers of 32 bits lose their last digits in float32, far below one of 256 levels.
+        block = values[start : start + rows].astype(np.float32)
+        yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _deep_to_bytes(image: Image.Image, levels: Levels | None) -> NDArray[np.uint8]:
     """Grey images of more than 8 bits, scaled to 0-255 (Pillow's own convert() clips at 255)."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    # 16-bit files use the whole 16-bit range, also those that Pillow opens as 32-bit integers.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        low, high = 0.0, 65535.0
-    elif low >= 0 and high <= 1 and image.mode == "F":
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif low >= 0 and high <= 65535 and image.mode == "I":
-        low, high = 0.0, 65535.0
-    scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
-    return np.rint(scaled).clip(0, 255).astype(np.uint8)
+    low, high = levels or common_levels([value_range(image)], floating=image.mode == "F")
+    pixels = np.empty((image.height, image.width), np.uint8)
+    start = 0
+    for block in _blocks(image):
+        block -= low
+        block *= 255.0 / (high - low)
+        np.rint(block, out=block)
+        pixels[start : start + len(block)] = block.clip(0, 255)
+        start += len(block)
+    return pixels
 
 
 def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
@@ -400,12 +446,13 @@ class UprightImage:
     trailing_bytes: int
 
 
-def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightImage:
+def decode_upright(data: bytes, opened: Image.Image | None = None, *, levels: Levels | None = None) -> UprightImage:
     """Decode the first picture of a file completely.
 
     Args:
         data: the file's bytes.
         opened: the result of `open_image` on these bytes, if available.
+        levels: see `decode`.
 
     Raises:
         UnreadableImageError: the file is truncated, not an image, or too large; `reason` says which.
@@ -418,7 +465,7 @@ def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightIma
         frames = _frame_count(data, image)
         turned = orientation(image)
         metadata = _metadata_bytes(image)
-        rgb = to_rgb(image)
+        rgb = to_rgb(image, levels)
         layers = rgb if rgb is image else _layers(image, rgb)
         if turned in TURNS:
             same = layers is rgb
@@ -455,7 +502,7 @@ def _frame_count(data: bytes, image: Image.Image) -> int:
 
 
 def _layers(image: Image.Image, rgb: Image.Image) -> Image.Image:
-    if image.mode.startswith(DEEP_MODES):
+    if is_deep(image.mode):
         return image
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         return image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.core import SILENT, InputError, Progress, plural
+from eyeshot.data.decoding import Levels, common_levels, is_deep
 from eyeshot.data.headers import Keep, Look, read_headers
 from eyeshot.data.labels_csv import read_labels
 from eyeshot.data.listing import FoundFile, Listing, Skipped, check_folder, list_images, say_reasons
@@ -47,12 +49,15 @@ class ImageTable:
         classes: the labels, sorted; empty when unlabelled.
         skipped: files that cannot be used, with reasons.
         notes: what was guessed or ignored, in sentences to print.
+        levels: the values of grey images of more than 8 bits that are shown black and white, one scale for all of
+            them; None without such images.
     """
 
     frame: pl.DataFrame
     classes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -71,6 +76,16 @@ class ImageTable:
     def contents(self) -> list[str]:
         """Content key of each image: equal for equal bytes."""
         return self.frame["content"].to_list()
+
+    @cached_property
+    def pixel_keys(self) -> list[str]:
+        """Key of each image's decoded pixels: its content and, for a deep grey image, the scale of its set."""
+        if self.levels is None or "mode" not in self.frame.columns:
+            return self.contents
+        return [
+            xxhash.xxh3_128_hexdigest(f"{content} {self.levels}".encode()) if is_deep(mode) else content
+            for content, mode in zip(self.contents, self.frame["mode"], strict=True)
+        ]
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -113,8 +128,11 @@ def read_images(
     progress: Progress | None = None,
     look: Look | None = None,
     keep: Keep | None = None,
+    levels: Levels | None = None,
 ) -> ImageTable:
-    """Find the images below a folder, hash their bytes and read their headers; nothing is decoded.
+    """Find the images below a folder, hash their bytes and read their headers.
+
+    Nothing is decoded but grey images of more than 8 bits, whose common scale follows from their values.
 
     Args:
         source: the folder. With class folders the first folder below it names the class.
@@ -128,6 +146,7 @@ def read_images(
         workers: threads that read; None: one per processor.
         progress: called with the number of files read; None: not shown.
         look, keep: see `read_headers`.
+        levels: of the training images, for test and validation images; None: from these images.
 
     Returns:
         The usable images, sorted by id; files that cannot be used are in `skipped`.
@@ -179,7 +198,17 @@ def read_images(
         if len(classes) < minimum_classes:
             raise InputError(_few_classes(root, classes, minimum_classes, skipped))
         notes += class_notes(frame, [] if labels is not None else _class_folders(listing))
-    return ImageTable(frame, classes, tuple(skipped), tuple(notes))
+    deep = [header for header in headers if not header.reason and is_deep(header.mode)]
+    if deep and levels is None:
+        levels = common_levels(
+            [(header.low, header.high) for header in deep], floating=all(header.mode == "F" for header in deep)
+        )
+        largest = max(header.high for header in deep)
+        notes.append(
+            f"{len(deep)} grey {plural(len(deep), 'image has', 'images have')} more than 8 bits, with values up to "
+            f"{largest:,.6g}: one scale for the set, black is {levels[0]:,.6g} and white {levels[1]:,.6g}."
+        )
+    return ImageTable(frame, classes, tuple(skipped), tuple(notes), levels)
 
 
 def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:

@@ -165,7 +165,9 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     more = rest[sample_rows(images.take(rest), wanted, seed=seed)] if wanted else np.empty(0, np.int64)
     generated = None
     if settings.generated is not None:
-        generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
+        generated = read_images(
+            settings.generated, minimum_classes=1, cache=cache, workers=settings.workers, levels=images.levels
+        )
         generated = generated.with_classes(dataset.classes)
         generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=seed))
     # Half-samples and the order of training go by position, and a file's new name must not move its image.
