@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from bad_input import BROKEN, FLAT, IDENTICAL, NEAR, write_bad_input
+from PIL import Image
 
 from eyeshot.auditing import AuditReport, Finding, audit
 
@@ -66,3 +70,20 @@ def test_the_exif_turned_one_is_upright(report: AuditReport) -> None:
 
 def test_a_ratio_of_four_is_not_extreme_yet(report: AuditReport) -> None:
     assert found(report, "extreme-ratio") == {}
+
+
+def test_a_set_of_deep_greys_is_no_set_of_blank_pictures(tmp_path: Path) -> None:
+    for bits in (10, 14):
+        random = np.random.default_rng(bits)
+        for number in range(8):
+            small = random.integers(0, 2**bits, (8, 8)).astype(np.float32)
+            values = np.asarray(Image.fromarray(small, "F").resize((48, 48), Image.Resampling.BICUBIC))
+            # One picture is darker than the others by a factor of 60, and has some hundred grey levels for all that.
+            values = values.clip(0, 2**bits - 1) / (60 if bits == 14 and number == 0 else 1)
+            path = tmp_path / str(bits) / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values.astype(np.uint16)).save(path)
+        report = audit(tmp_path / str(bits), cache=tmp_path / "cache", progress=False).report
+        kinds = {finding.kind for finding in report.findings}
+        assert not kinds & {"almost-blank", "one-colour", "unreadable"}, bits
+        assert any(f"white {2**bits - 1:,}" in note for note in report.notes)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eyeshot.data.export import export_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -156,3 +157,34 @@ def test_exported_decisions_are_the_same_decisions(tmp_path_factory, made) -> No
 
 def test_the_key_of_a_picture_is_the_one_in_the_table() -> None:
     assert table_of([("ant", 3)]).contents == [key(3)]
+
+
+def test_files_that_cannot_be_decoded_are_left_out_of_the_cleaned_set(train: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.effect_noise((64, 64), 60).save(train / "bee" / "cut.jpg")
+    data = (train / "bee" / "cut.jpg").read_bytes()
+    (train / "bee" / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (train / "Ant" / "empty.png").write_bytes(b"")
+    done = export_manifest(train, csv="clean.csv", links="clean", progress=False)
+    assert (done.n_images, len(done.manifest.table)) == (7, 6)
+    assert "cut.jpg" not in Path("clean.csv").read_text(encoding="utf-8")
+    assert sorted(path.name for path in Path("clean/bee").iterdir()) == ["0.png", "1.png", "2.png"]
+    assert {Path(file.path).name: file.reason for file in done.unusable} == {
+        "cut.jpg": "truncated",
+        "empty.png": "empty file (0 bytes)",
+    }
+    assert "2 files cannot be used and are left out: 1 × empty file (0 bytes), 1 × truncated." in done.notes
+    for file in Path("clean").rglob("*.*"):
+        Image.open(file).load()
+
+
+def test_a_folder_of_which_no_file_can_be_decoded_has_no_cleaned_set(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.effect_noise((64, 64), 60).save(tmp_path / "train" / name / "cut.jpg")
+        data = (tmp_path / "train" / name / "cut.jpg").read_bytes()
+        (tmp_path / "train" / name / "cut.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="none can: 2 × truncated"):
+        export_manifest("train", csv="clean.csv", progress=False)
+    assert not Path("clean.csv").exists()

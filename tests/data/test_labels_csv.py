@@ -200,3 +200,55 @@ def test_bad_images_named_by_the_csv_are_skipped(photos: Path) -> None:
     (photos / "a2.png").write_bytes(b"")
     file = write(photos, "path,label\na1.png,x\na2.png,x\nb1.png,y\n")
     assert count_reasons(read_images(photos, labels=file).skipped) == {"empty file (0 bytes)": 1}
+
+
+def test_a_lost_file_does_not_send_the_search_to_the_test_images_beside_it(tmp_path: Path, save) -> None:
+    for number in range(8):
+        save(tmp_path / "train" / f"{number:03d}.png", number)
+        save(tmp_path / "test" / f"{number:03d}.png", 100 + number)
+    (tmp_path / "train" / "003.png").unlink()
+    rows = "".join(f"{number:03d},{'cat' if number % 2 else 'dog'}\n" for number in range(8))
+    table = read_images(tmp_path / "train", labels=write(tmp_path / "train", "id,label\n" + rows))
+    assert len(table) == 7
+    assert all("/train/" in Path(path).as_posix() for path in table.paths)
+    assert count_reasons(table.skipped) == {"not found, though named in train.csv": 1}
+
+
+def test_files_that_lie_only_in_another_folder_are_an_error_that_names_both(photos: Path, save) -> None:
+    save(photos.parent / "other" / "x.png", 9)
+    file = write(photos, "id,label\na1,x\nb2,y\n")
+    with pytest.raises(InputError, match=r"(?s)nearly none in .*other.*photos.*--image-root .*photos"):
+        read_images(photos.parent / "other", labels=file)
+    assert len(read_images(photos.parent / "other", labels=file, image_root=photos)) == 2
+
+
+def test_two_folders_with_the_same_names_are_an_error_that_names_both(tmp_path: Path, save) -> None:
+    for folder in ("a", "b"):
+        for number in range(4):
+            save(tmp_path / "train" / folder / f"{number}.png", number + 10 * (folder == "b"))
+    (tmp_path / "train" / "b" / "3.png").unlink()  # nearly as many are still two folders
+    file = write(tmp_path / "train", "file,label\n0.png,x\n1.png,y\n2.png,x\n3.png,y\n")
+    with pytest.raises(InputError, match=r"train.a' and .*train.b' both hold files.*--image-root"):
+        read_images(tmp_path / "train", labels=file)
+    table = read_images(tmp_path / "train", labels=file, image_root=tmp_path / "train" / "a")
+    assert [Path(path).parent.name for path in table.paths] == ["a"] * 4
+
+
+def test_numbers_of_classes_are_no_names_of_test_images(tmp_path: Path, save) -> None:
+    for number in range(6):
+        save(tmp_path / "train" / "x" / f"image_{number}.png", number)
+        save(tmp_path / "test" / f"{number}.png", 100 + number)
+    (tmp_path / "train" / "x" / "image_5.png").unlink()
+    rows = "".join(f"x/image_{number}.png,{number},{'ab'[number % 2]}\n" for number in range(6))
+    file = write(tmp_path / "train", "img_path,target,class_name\n" + rows)
+    table = read_images(tmp_path, labels=file, label_column="class_name")
+    assert len(table) == 5
+    assert all("image_" in path for path in table.paths)
+
+
+def test_rows_outside_the_named_folder_are_left_out(photos: Path, save) -> None:
+    save(photos.parent / "test" / "t.png", 9)
+    file = write(photos, "path,label\nphotos/a1.png,x\nphotos/b2.png,y\ntest/t.png,y\n")
+    table = read_images(photos, labels=file)
+    assert sorted(Path(path).name for path in table.paths) == ["a1.png", "b2.png"]
+    assert count_reasons(table.skipped) == {"outside the image folder, though named in train.csv": 1}

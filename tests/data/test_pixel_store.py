@@ -23,9 +23,9 @@ def decoded(monkeypatch) -> list[int]:
     """Sizes of the files that were decoded."""
     seen: list[int] = []
 
-    def record(data: bytes, geometry: Geometry):
+    def record(data: bytes, geometry: Geometry, **options):
         seen.append(len(data))
-        return decode(data, geometry)
+        return decode(data, geometry, **options)
 
     monkeypatch.setattr(pixels, "decode", record)
     return seen
@@ -146,12 +146,12 @@ def test_a_run_killed_while_decoding_keeps_its_finished_chunks(many: ImageTable,
     monkeypatch.setattr("eyeshot.core.array_cache.CHUNK_BYTES", 5 * 16 * 16 * 3)
     calls = 0
 
-    def die_at_the_13th(data: bytes, geometry: Geometry):
+    def die_at_the_13th(data: bytes, geometry: Geometry, **options):
         nonlocal calls
         calls += 1
         if calls == 13:
             raise KeyboardInterrupt
-        return decode(data, geometry)
+        return decode(data, geometry, **options)
 
     monkeypatch.setattr(pixels, "decode", die_at_the_13th)
     with pytest.raises(KeyboardInterrupt):

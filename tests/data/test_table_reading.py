@@ -225,3 +225,35 @@ def test_one_picture_under_two_labels_is_noted(pets: Path) -> None:
 def _parent(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("seg_train", "seg_test"), ("Training", "validation_set")])
+def test_parts_of_a_split_are_no_classes(tmp_path: Path, save, names: tuple[str, ...]) -> None:
+    for number, name in enumerate(names):
+        for label in ("cat", "dog")[: 2 - (number == 2)]:
+            save(tmp_path / "data" / name / label / "0.png", number)
+    with pytest.raises(InputError, match=rf"{names[1]}.*parts of a split. Give .*{names[0]}'"):
+        read_images(tmp_path / "data", minimum_classes=1)
+    assert len(read_images(tmp_path / "data" / names[0])) == 2
+
+
+def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path, save) -> None:
+    for site in ("north", "south"):
+        for label in ("cat", "dog"):
+            save(tmp_path / "data" / site / label / "0.png", len(site + label))
+    with pytest.raises(InputError, match=r"'north', 'south'.*'cat', 'dog'.*Give one of them, .*north.*--labels"):
+        read_images(tmp_path / "data", minimum_classes=1)
+
+
+def test_a_class_may_be_called_train_and_hold_folders(tmp_path: Path, save) -> None:
+    for name in ("train/0.png", "train/old/1.png", "bus/0.png", "bus/new/1.png"):
+        save(tmp_path / "data" / name, len(name))
+    assert read_images(tmp_path / "data").classes == ("bus", "train")
+
+
+def test_one_folder_too_high_is_told_also_where_one_class_is_enough(pets: Path) -> None:
+    with pytest.raises(InputError, match=r"'pets' holds 2 folders of its own: give .*pets'"):
+        read_images(pets.parent, minimum_classes=1)
+    shutil.move(pets, pets.parent / "a" / "b" / "pets")
+    with pytest.raises(InputError, match=r"'a/b/pets' holds 2 folders of its own: give .*pets'"):
+        read_images(pets.parent, minimum_classes=1)

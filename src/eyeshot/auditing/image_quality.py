@@ -16,6 +16,7 @@ from eyeshot.auditing.images import AuditImages
 
 FLAT_RANGE = 2  # levels between the darkest and the brightest pixel of a one-colour image, per channel
 BLANK_CONTRAST = 2.0  # levels
+RICH_LEVELS = 100  # different values of an image of more than 8 bits, which no blank picture has
 TINY_SIDE = 32  # pixels: below it a network at 224 pixels sees mostly interpolation
 EXTREME_RATIO = 4.0
 JUNK_SHARE = 0.5  # of the file
@@ -25,7 +26,7 @@ SAME_FORMAT = {"MPO": "JPEG", "JPEG2000": "JPEG2000", "DIB": "BMP"}
 
 _USED = (
     "width", "height", "frames", "orientation", "metadata_bytes", "trailing_bytes", "contrast", "range",
-    "border_red", "border_green", "border_blue",
+    "grey_levels", "border_red", "border_green", "border_blue",
 )  # fmt: skip
 
 
@@ -65,12 +66,14 @@ def _check_pictures(images: AuditImages, stats: ImageStats) -> list[Finding]:
         ref = images.ref(position)
         measured = {name: float(values[position]) for name, values in number.items()}
         width, height = measured["width"], measured["height"]
-        if measured["range"] <= FLAT_RANGE:
+        # Dark in its set, but a picture: nobody should drop a file with hundreds of grey levels.
+        rich = measured["grey_levels"] >= RICH_LEVELS
+        if measured["range"] <= FLAT_RANGE and not rich:
             colour = "#" + "".join(f"{round(measured[f'border_{name}']):02x}" for name in ("red", "green", "blue"))
             words = f"{ref.id} has only one colour, {colour}."
             evidence: Evidence = {"colour": colour, "range": measured["range"]}
             findings.append(make_finding("one-colour", [ref], words, suggestion="drop", evidence=evidence))
-        elif measured["contrast"] < BLANK_CONTRAST:
+        elif measured["contrast"] < BLANK_CONTRAST and not rich:
             words = f"{ref.id} is almost blank: its brightness varies by {measured['contrast']:.1f} of 255 levels."
             findings.append(
                 make_finding(

@@ -16,10 +16,12 @@ from PIL import Image
 from eyeshot.auditing.copies.descriptors import thumbnails
 from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
 from eyeshot.data import (
+    Levels,
     Look,
     UnreadableImageError,
     UprightImage,
     decode_upright,
+    is_deep,
     read_content,
     strict_pillow,
     undecodable,
@@ -28,6 +30,7 @@ from eyeshot.data import (
 THUMBNAIL = 64  # grey, for verification; its means are the 16 x 16 pixels of the search
 REDUCING_GAP = 1.5  # means of whole pixels first, down to at least this multiple of the size: half the work
 COLOURS = 16
+MOST_VALUES = 1 << 20  # pixels among which the levels of a deep image are counted
 SAMPLED = 32  # pixels along a side from which colours are measured: 1 % of the differences between images is lost
 WINDOW = 512  # pixels of the central window in which sharpness is measured
 LINES = 32  # evenly spread, or up to twice as many, are enough for contrast and sharpness
@@ -53,6 +56,7 @@ NUMBERS = (
     "border_spread",  # standard deviation of luma along the border: small if the background is plain
     "polarity",  # luma of the border minus that of the middle: above 0, dark on light
     "sharpness",  # variance of the Laplacian (Pech-Pacheco et al. 2000), on lines of the central window
+    "grey_levels",  # different values of a grey image of more than 8 bits, among about a million; 0 for others
     "range",  # largest minus smallest value over all pixels, worst channel; at `SOME_RANGE` and above, of some luma
 )
 RECORD = np.dtype(
@@ -65,7 +69,7 @@ RECORD = np.dtype(
         ("layers", "S8"),
     ]
 )
-VERSION = 5  # part of the folder's name: increase it when measure() gives other values for the same file
+VERSION = 6  # part of the folder's name: increase it when measure() gives other values for the same file
 CHUNK = 2048  # records that a killed run may lose
 PER_TASK = 16  # images: passing each image separately costs a twentieth of the time of reading it
 
@@ -120,17 +124,27 @@ class ImageStatsCache:
         self._store.add(content, _row(result))
 
     def get(
-        self, contents: Sequence[str], paths: Sequence[str], *, workers: int | None, progress: Progress
+        self,
+        contents: Sequence[str],
+        paths: Sequence[str],
+        *,
+        keys: Sequence[str] | None = None,
+        levels: Levels | None = None,
+        workers: int | None,
+        progress: Progress,
     ) -> ImageStats:
         """Records of images; images that were not measured yet are read.
 
         Args:
             contents: content keys.
             paths: a file with each content.
+            keys: of their pixels, see `ImageTable.pixel_keys`; None: their contents.
+            levels: the scale of grey images of more than 8 bits, see `decode`.
             workers: threads that decode.
             progress: called with the progress.
         """
         read = 0
+        keys = contents if keys is None else keys
 
         def read_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
             nonlocal read
@@ -138,17 +152,19 @@ class ImageStatsCache:
             todo = [(contents[position], paths[position]) for position in positions]
             tasks = [todo[start : start + PER_TASK] for start in range(0, read, PER_TASK)]
             with strict_pillow():
-                for results in in_parallel(_read_some, tasks, workers or default_workers(), files=read):
+                for results in in_parallel(
+                    partial(_read_some, levels), tasks, workers or default_workers(), files=read
+                ):
                     yield from map(_row, results)
 
-        failed = self._store.get_or_compute(contents, read_missing, progress=progress.sub("reading images"))
-        good = [position for position, key in enumerate(contents) if key not in failed]
+        failed = self._store.get_or_compute(keys, read_missing, progress=progress.sub("reading images"))
+        good = [position for position, key in enumerate(keys) if key not in failed]
         records = np.zeros(len(contents), RECORD)
         for start in range(0, len(good), CHUNK):  # in parts: a copy of everything would need new memory, which is slow
             block = good[start : start + CHUNK]
-            stored = np.asarray(self._store.read([contents[position] for position in block]), np.uint8)
+            stored = np.asarray(self._store.read([keys[position] for position in block]), np.uint8)
             records[block] = np.ascontiguousarray(stored).view(RECORD)[:, 0]
-        bad = {position: failed[key] for position, key in enumerate(contents) if key in failed}
+        bad = {position: failed[key] for position, key in enumerate(keys) if key in failed}
         return ImageStats(records, bad, len(self._seen) + read)
 
 
@@ -160,22 +176,25 @@ def _row(result: bytes | Failure) -> NDArray[np.generic] | Failure:
     return result if isinstance(result, Failure) else np.frombuffer(result, np.uint8)
 
 
-def _read_some(items: list[tuple[str, str]]) -> list[bytes | Failure]:
-    return [_read_one(key, path) for key, path in items]
+def _read_some(levels: Levels | None, items: list[tuple[str, str]]) -> list[bytes | Failure]:
+    return [_read_one(content, path, levels) for content, path in items]
 
 
-def _read_one(key: str, path: str) -> bytes | Failure:
-    data = read_content(path, key)
-    return data if isinstance(data, Failure) else _measure_bytes(data)
+def _read_one(content: str, path: str, levels: Levels | None) -> bytes | Failure:
+    data = read_content(path, content)
+    return data if isinstance(data, Failure) else _measure_bytes(data, levels=levels)
 
 
 def _measure_unknown(known: frozenset[str], content: str, data: bytes, image: Image.Image) -> bytes | Failure | None:
-    return None if content in known else _measure_bytes(data, image)
+    # The scale of grey images of more than 8 bits is known only after all headers are read.
+    return None if content in known or is_deep(image.mode) else _measure_bytes(data, image)
 
 
-def _measure_bytes(data: bytes, image: Image.Image | None = None) -> bytes | Failure:
+def _measure_bytes(data: bytes, image: Image.Image | None = None, *, levels: Levels | None = None) -> bytes | Failure:
     try:
-        return measure(decode_upright(data, image)).tobytes()  # a process would send the long type of an array along
+        return measure(
+            decode_upright(data, image, levels=levels)
+        ).tobytes()  # a process would send the long type of an array along
     except UnreadableImageError as error:
         return undecodable(error)
 
@@ -204,11 +223,19 @@ def measure(image: UprightImage) -> NDArray[Any]:
         "contrast": contrast,
         "sharpness": _sharpness(levels),
         "range": extent,
+        "grey_levels": _grey_levels(image.layers),
     }
     record["numbers"] = [numbers.get(name, 0.0) for name in NUMBERS]
     record["format"], record["mode"] = image.format.encode()[:8], image.mode.encode()[:8]
     record["layers"] = image.layers.mode.encode()[:8]
     return record
+
+
+def _grey_levels(layers: Image.Image) -> int:
+    if not is_deep(layers.mode):
+        return 0
+    values = np.asarray(layers).ravel()
+    return len(np.unique(values[:: -(-len(values) // MOST_VALUES)]))
 
 
 def complete(records: NDArray[Any]) -> None:

@@ -17,6 +17,7 @@ from eyeshot.core import Progress
 from eyeshot.data import (
     ImageTable,
     Keep,
+    Levels,
     Look,
     Skipped,
     check_apart,
@@ -52,6 +53,16 @@ class AuditImages:
     def contents(self) -> list[str]:
         """Content key of each image."""
         return self.train.contents + ([] if self.test is None else self.test.contents)
+
+    @cached_property
+    def pixel_keys(self) -> list[str]:
+        """Key of each image's decoded pixels; see `ImageTable.pixel_keys`."""
+        return self.train.pixel_keys + ([] if self.test is None else self.test.pixel_keys)
+
+    @cached_property
+    def levels(self) -> Levels | None:
+        """The scale of grey images of more than 8 bits; None without such images."""
+        return self.train.levels or (None if self.test is None else self.test.levels)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -147,6 +158,7 @@ def read_audit_images(
             progress=progress.sub(f"{task} of test"),
             look=look,
             keep=keep,
+            levels=table.levels,
         )
         notes += test_table.notes
     unusable = [_unusable(skipped, "train", train, flat) for skipped in table.skipped]

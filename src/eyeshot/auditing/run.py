@@ -193,7 +193,10 @@ def _audit(
             from eyeshot.auditing.label_issues import open_probabilities
 
             user_probabilities = open_probabilities(probabilities, images.train.classes)
-        stats = stats_cache.get(images.contents, images.paths, workers=workers, progress=progress)
+        stats = stats_cache.get(
+            images.contents, images.paths, keys=images.pixel_keys, levels=images.levels, workers=workers,
+            progress=progress,
+        )  # fmt: skip
     with clock("duplicates"):
         copies = find_copies(images, stats, thorough=thorough, cache=cache, workers=workers, progress=progress)
     usable = np.array([row for row in range(len(images)) if row not in stats.failed], np.int64)

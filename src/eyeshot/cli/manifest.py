@@ -57,7 +57,9 @@ def export(
             {
                 "images": done.n_images, "stay": len(table), "relabelled": relabelled, "classes": list(table.classes),
                 "decisions": done.n_decisions, "csv": csv and str(csv), "split": done.split and str(done.split),
-                "links": links and str(links), "made": done.linked, "notes": list(done.notes),
+                "links": links and str(links), "made": done.linked,
+                "unusable": [{"path": file.path, "reason": file.reason} for file in done.unusable],
+                "notes": list(done.notes),
             }
         )  # fmt: skip
         return

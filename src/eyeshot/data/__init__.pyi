@@ -18,10 +18,12 @@ from .decisions import default_author as default_author
 from .decisions import ordered as ordered
 from .decisions import undo_of as undo_of
 from .decoding import Geometry as Geometry
+from .decoding import Levels as Levels
 from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import UprightImage as UprightImage
 from .decoding import decode as decode
 from .decoding import decode_upright as decode_upright
+from .decoding import is_deep as is_deep
 from .decoding import read_content as read_content
 from .decoding import strict_pillow as strict_pillow
 from .decoding import undecodable as undecodable

@@ -138,11 +138,16 @@ def load_dataset(
         notes += sentences
         skipped += val.skipped
         from_folder = len(val)
-        images = replace(images, frame=pl.concat([images.frame, val.frame]))
+        images = replace(images, frame=pl.concat([images.frame, val.frame]), levels=images.levels or val.levels)
     test = None
     if config.test is not None:
         test = read_images(
-            config.test, labelled=False, cache=cache, workers=workers, progress=progress.sub("reading test files")
+            config.test,
+            labelled=False,
+            cache=cache,
+            workers=workers,
+            progress=progress.sub("reading test files"),
+            levels=images.levels,
         )
         skipped += test.skipped
     in_train = np.arange(len(images)) < len(images) - from_folder
@@ -196,7 +201,12 @@ def _read_val(
 ) -> tuple[ImageTable, list[str]]:
     """The images of a validation folder after decisions, with the classes of training."""
     table = read_images(
-        folder, minimum_classes=1, cache=cache, workers=workers, progress=progress.sub("reading validation files")
+        folder,
+        minimum_classes=1,
+        cache=cache,
+        workers=workers,
+        progress=progress.sub("reading validation files"),
+        levels=train.levels,
     )
     # A decision applies to a picture in any folder: a wrong label is wrong here too.
     manifest = compute_manifest(table, decisions)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import itertools
 import math
+import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +25,7 @@ from eyeshot.core import Failure, InputError
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 Fit = Literal["crop", "pad"]
-DECODING_VERSION = 1  # part of the fingerprint: raise it when decode() gives other pixels for the same file
+DECODING_VERSION = 2  # part of the fingerprint: raise it when decode() gives other pixels for the same file
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,6 +49,15 @@ USUAL = ("JPEG", "PNG", "GIF", "BMP")  # formats that Pillow loads first
 NOT_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 JPEG_LUMINANCE_50 = 57.625  # mean of the luminance table of Annex K at quality 50
 DEEP_MODES = ("I", "F")
+BLOCK = 1 << 20  # pixels that are scaled at once: what is needed besides the image itself is a few megabytes
+Levels = tuple[float, float]  # the values of deep grey images that are shown black and white
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
+# Formats whose number of pictures Pillow counts by reading every picture's header.
+COUNTED_BY_SEEKING = frozenset({"GIF", "TIFF", "MPO", "PSD", "DCX", "FLI", "SPIDER", "IM", "ICNS", "MIC", "FPX"})
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
+NEEDS = "pip install"  # reasons that another package would remove; they do not last
+MOST_REASON = 100  # letters
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,10 @@ def open_image(file: IO[bytes]) -> Image.Image:
         image = _open(file)
     except Exception as error:  # Pillow's readers raise errors of any class on broken files
         file.seek(0)
+        lean = without_texts(file.read()) if isinstance(error, ValueError) else None
+        if lean is not None:
+            return open_image(io.BytesIO(lean))
+        file.seek(0)
         raise UnreadableImageError(broken_reason(error, start=file.read(512))) from error
     # Between its limit and twice its limit Pillow only warns, and decoding would continue.
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -158,7 +174,18 @@ def _open(file: IO[bytes]) -> Image.Image:
     try:
         return Image.open(file, formats=USUAL)
     except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(12)[8:] in HEIF_BRANDS:
+            _register_heif()
+        file.seek(0)
         return Image.open(file, formats=formats())
+
+
+@lru_cache(maxsize=1)
+def _register_heif() -> None:
+    """Let Pillow read HEIC, the format of phones, where the package for it is installed."""
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def orientation(image: Image.Image) -> int:
@@ -174,8 +201,13 @@ def orientation(image: Image.Image) -> int:
     return value if value in TURNS else 1
 
 
-def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
+def decode(source: Path | bytes, geometry: Geometry, *, levels: Levels | None = None) -> NDArray[np.uint8]:
     """Decode an image file, or its bytes, to `geometry`.
+
+    Args:
+        source: the file, or its bytes.
+        geometry: size and fit.
+        levels: of the set that a grey image of more than 8 bits belongs to; None: those of this image alone.
 
     Returns:
         uint8 (S, S, 3), RGB, 0-255.
@@ -189,18 +221,51 @@ def decode(source: Path | bytes, geometry: Geometry) -> NDArray[np.uint8]:
         raise UnreadableImageError(os_reason(error), path=Path(str(source))) from error
     path = None if isinstance(source, bytes) else source
     try:
-        image = open_image(io.BytesIO(data))
-        _draft(image, geometry)
-        image.load()
+        image = _load(data, geometry=geometry)
         # After load(), because Pillow itself turns TIFF files while decoding and drops the tag.
         turn = TURNS.get(orientation(image))
-        rgb = to_rgb(image)
+        rgb = to_rgb(image, levels)
         square = _fit(rgb if turn is None else rgb.transpose(turn), geometry)
         return np.array(square, dtype=np.uint8)
     except UnreadableImageError as error:
         raise UnreadableImageError(error.reason, path=path) from error
     except Exception as error:
         raise UnreadableImageError(broken_reason(error, start=data[:512]), path=path) from error
+
+
+def _load(data: bytes, opened: Image.Image | None = None, *, geometry: Geometry | None = None) -> Image.Image:
+    """The first picture of a file, loaded; both ways of decoding go through here, so they agree on what is readable."""
+    try:
+        image = opened or open_image(io.BytesIO(data))
+        if geometry is not None:
+            _draft(image, geometry)
+        image.load()
+        return image
+    except ValueError:
+        # Pillow reads the texts behind the pixels of a PNG while it loads.
+        if (lean := without_texts(data)) is None:
+            raise
+        image = open_image(io.BytesIO(lean))
+        image.load()
+        return image
+
+
+def without_texts(data: bytes) -> bytes | None:
+    """A PNG file without its texts and colour profile; None if it is no PNG or holds none.
+
+    Pillow refuses a PNG with more than 1 MB of text or profile, though the picture is sound, and the limit is a
+    setting of the whole process. The picture is decoded as well without them.
+    """
+    if not data.startswith(PNG_SIGNATURE):
+        return None
+    kept, place = [data[: len(PNG_SIGNATURE)]], len(PNG_SIGNATURE)
+    while place + 8 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] not in PNG_TEXTS:
+            kept.append(data[place:end])
+        place = end
+    lean = b"".join(kept)
+    return lean if len(lean) < len(data) else None
 
 
 def _draft(image: Image.Image, geometry: Geometry) -> None:
@@ -213,33 +278,72 @@ def _draft(image: Image.Image, geometry: Geometry) -> None:
         image.draft(None, (needed, 1) if along_width else (1, needed))
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The image as a viewer shows it, RGB; transparent areas are white."""
+def to_rgb(image: Image.Image, levels: Levels | None = None) -> Image.Image:
+    """The image as a viewer shows it, RGB; transparent areas are white. For `levels` see `decode`."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_deep_to_bytes(image)).convert("RGB")
+    if is_deep(image.mode):
+        return Image.fromarray(_deep_to_bytes(image, levels)).convert("RGB")
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         layer = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), layer).convert("RGB")
     return image.convert("RGB")
 
 
-def _deep_to_bytes(image: Image.Image) -> NDArray[np.uint8]:
+def is_deep(mode: str) -> bool:
+    """Whether images of this mode of Pillow are grey with more than 8 bits."""
+    return mode.startswith(DEEP_MODES)
+
+
+def value_range(image: Image.Image) -> Levels:
+    """Smallest and largest value of a deep grey image; values that are no numbers count as 0."""
+    low, high = np.inf, -np.inf
+    for block in _blocks(image):
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+    return low, high
+
+
+def common_levels(ranges: Iterable[Levels], *, floating: bool = False) -> Levels:
+    """One scale for a set of deep grey images: the values that are shown black and white.
+
+    Sensors give 10, 12 or 16 bits in files of 16 or 32: black is 0, and white the next 2^k - 1 (8 bits at least) over
+    the largest value of the set. Sets with values below 0 are shown from their smallest to their largest value.
+
+    Args:
+        ranges: smallest and largest value of each image.
+        floating: the values are fractional; where all lie within 0 and 1, white is 1.
+    """
+    lows, highs = zip(*ranges, strict=True)
+    low, high = min(lows), max(highs)
+    if low < 0:
+        return low, max(high, low + 1.0)
+    if floating and high <= 1:
+        return 0.0, 1.0
+    return 0.0, float(2 ** max(8, math.ceil(math.log2(high + 1))) - 1)
+
+
+def _blocks(image: Image.Image) -> Iterator[NDArray[np.float32]]:
+    """The values of a deep image, a few rows at a time, with 0 for what is no number."""
+    values = np.asarray(image)
+    rows = max(1, BLOCK // max(1, values.shape[1]))
+    for start in range(0, len(values), rows):
+        # Integers of 32 bits lose their last digits in float32, far below one of 256 levels.
+        block = values[start : start + rows].astype(np.float32)
+        yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _deep_to_bytes(image: Image.Image, levels: Levels | None) -> NDArray[np.uint8]:
     """Grey images of more than 8 bits, scaled to 0-255 (Pillow's own convert() clips at 255)."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    # 16-bit files use the whole 16-bit range, also those that Pillow opens as 32-bit integers.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        low, high = 0.0, 65535.0
-    elif low >= 0 and high <= 1 and image.mode == "F":
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif low >= 0 and high <= 65535 and image.mode == "I":
-        low, high = 0.0, 65535.0
-    scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
-    return np.rint(scaled).clip(0, 255).astype(np.uint8)
+    low, high = levels or common_levels([value_range(image)], floating=image.mode == "F")
+    pixels = np.empty((image.height, image.width), np.uint8)
+    start = 0
+    for block in _blocks(image):
+        block -= low
+        block *= 255.0 / (high - low)
+        np.rint(block, out=block)
+        pixels[start : start + len(block)] = block.clip(0, 255)
+        start += len(block)
+    return pixels
 
 
 def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
@@ -284,7 +388,10 @@ def os_reason(error: OSError) -> str:
 
 
 def _bomb_reason() -> str:
-    return f"decompression bomb (over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, the limit of Pillow)"
+    return (
+        f"decompression bomb (over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, the limit of Pillow): shrink it or cut it "
+        "into parts"
+    )
 
 
 def broken_reason(error: Exception, *, start: bytes) -> str:
@@ -299,10 +406,16 @@ def broken_reason(error: Exception, *, start: bytes) -> str:
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<svg")):
         return "a web page or XML, not an image"
     if isinstance(error, UnidentifiedImageError):
+        if start[8:12] in HEIF_BRANDS:
+            return f"HEIC, which needs another package ({NEEDS} pillow-heif)"
+        if start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+            return "JPEG XL, which Pillow does not read: save it as PNG"
         return "not an image that Pillow knows"
     if "truncated" in text or "not enough image data" in text or isinstance(error, EOFError):
         return "truncated"
-    return f"broken ({type(error).__name__})"
+    # What Pillow says, without the numbers and addresses that differ between files.
+    says = re.sub(r"0x[0-9a-f]+|\d{3,}", "…", (str(error).strip().splitlines() or [""])[0])[:MOST_REASON]
+    return f"broken ({type(error).__name__}: {says})" if says else f"broken ({type(error).__name__})"
 
 
 @dataclass(frozen=True)
@@ -333,25 +446,26 @@ class UprightImage:
     trailing_bytes: int
 
 
-def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightImage:
+def decode_upright(data: bytes, opened: Image.Image | None = None, *, levels: Levels | None = None) -> UprightImage:
     """Decode the first picture of a file completely.
 
     Args:
         data: the file's bytes.
         opened: the result of `open_image` on these bytes, if available.
+        levels: see `decode`.
 
     Raises:
         UnreadableImageError: the file is truncated, not an image, or too large; `reason` says which.
     """
     try:
         image = opened or open_image(io.BytesIO(data))
-        frames = int(getattr(image, "n_frames", 1))
         quality = _jpeg_quality(image)
         mode, name = image.mode, str(image.format)
-        image.load()
+        image = _load(data, image)
+        frames = _frame_count(data, image)
         turned = orientation(image)
         metadata = _metadata_bytes(image)
-        rgb = to_rgb(image)
+        rgb = to_rgb(image, levels)
         layers = rgb if rgb is image else _layers(image, rgb)
         if turned in TURNS:
             same = layers is rgb
@@ -364,8 +478,31 @@ def decode_upright(data: bytes, opened: Image.Image | None = None) -> UprightIma
         raise UnreadableImageError(broken_reason(error, start=data[:512])) from error
 
 
+def _frame_count(data: bytes, image: Image.Image) -> int:
+    """Number of pictures that can be found; damage behind the first picture does not touch the first."""
+    if image.format not in COUNTED_BY_SEEKING:
+        try:
+            return int(getattr(image, "n_frames", 1))
+        except Exception:
+            return 1
+    try:
+        again = Image.open(io.BytesIO(data), formats=[image.format])  # a loaded image may have closed its file
+    except Exception:
+        return 1
+    try:
+        return int(getattr(again, "n_frames", 1))
+    except Exception:
+        pass
+    try:
+        for number in itertools.count(1):
+            again.seek(number)
+    except Exception:  # the end, or the damage
+        pass
+    return number
+
+
 def _layers(image: Image.Image, rgb: Image.Image) -> Image.Image:
-    if image.mode.startswith(DEEP_MODES):
+    if is_deep(image.mode):
         return image
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         return image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
@@ -398,8 +535,13 @@ def _trailing(data: bytes, name: str) -> int:
 
 
 def undecodable(error: UnreadableImageError) -> Failure:
-    """A decoding error as a `Failure`; running out of memory does not last."""
-    return Failure(error.reason, lasting="memory" not in error.reason)
+    """A decoding error as a `Failure`; a lack of memory or of a package does not last."""
+    return Failure(error.reason, lasting=lasts(error.reason))
+
+
+def lasts(reason: str) -> bool:
+    """Whether a reason follows from the bytes of the file alone, so that it may be cached."""
+    return "memory" not in reason and NEEDS not in reason
 
 
 def read_content(path: str, content: str) -> bytes | Failure:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,15 @@ from eyeshot.core import (
     find_project,
     find_workspace,
     make_folder,
+    plural,
     project_file,
     replacing,
     shown_progress,
 )
 from eyeshot.data.decision_edits import bad_lines
 from eyeshot.data.decisions import DECISIONS_FILE, DecisionLog, Decisions
+from eyeshot.data.duplicates import load_small
+from eyeshot.data.listing import Skipped, say_reasons
 from eyeshot.data.manifest import Manifest, compute_manifest
 from eyeshot.data.project import read_labelled
 from eyeshot.data.split import SPLIT_FILE, read_split
@@ -44,9 +47,10 @@ class ExportedManifest:
 
     Attributes:
         manifest: the remaining images.
-        n_images: number of images before decisions.
+        n_images: number of images before decisions, those that cannot be decoded included.
         n_decisions: number of active decisions.
         split: the split file whose parts are in the CSV; None without a split.
+        unusable: files that are left out because they cannot be used, with reasons.
         linked: "links" or "copies", whichever was made; None if no folder was requested.
         notes: what a person should know, in sentences.
     """
@@ -55,6 +59,7 @@ class ExportedManifest:
     n_images: int
     n_decisions: int
     split: Path | None
+    unusable: tuple[Skipped, ...]
     linked: str | None
     notes: tuple[str, ...]
 
@@ -74,6 +79,8 @@ def export_manifest(
     progress: Progress | bool | None = None,
 ) -> ExportedManifest:
     """Export the cleaned images for another program: a CSV file, a folder of links or file copies, or both.
+
+    Every image is decoded once, because files that cannot be decoded would end the other program; they are left out.
 
     Args:
         train: folder of images; None: the folder in eyeshot.toml.
@@ -101,6 +108,14 @@ def export_manifest(
     parts_of = None if divided is None or csv is None else read_split(divided)
     with shown_progress(progress) as report_progress:
         table = read_labelled(sources, cache=find_workspace().cache, progress=report_progress, flat_too=True)
+        pixels = load_small(table, cache=find_workspace().cache, progress=report_progress.sub("decoding images"))
+        unusable = (*table.skipped, *pixels.skipped)
+        n_images, table = len(table), table.take(pixels.rows)
+        if not len(table):
+            raise InputError(
+                f"The cleaned set needs images that can be decoded, and of the {n_images} below "
+                f"{str(sources['train'])!r} none can: {say_reasons(unusable)}. See eyeshot audit."
+            )
         stored_decisions = Decisions() if log is None else DecisionLog(log).read()
         manifest = compute_manifest(table, stored_decisions)
         if csv is not None:
@@ -114,12 +129,23 @@ def export_manifest(
             linked = write_links(manifest, Path(links), sources=(sources["train"],), copies=copies)
     return ExportedManifest(
         manifest=manifest,
-        n_images=len(table),
+        n_images=n_images,
         n_decisions=len(stored_decisions.active),
         split=None if parts_of is None else divided,
+        unusable=unusable,
         linked=linked,
-        notes=(*bad_lines(stored_decisions), *manifest.notes),
+        notes=(*_say_unusable(unusable), *bad_lines(stored_decisions), *manifest.notes),
     )
+
+
+def _say_unusable(unusable: Sequence[Skipped]) -> list[str]:
+    if not unusable:
+        return []
+    count = len(unusable)
+    return [
+        f"{count} {plural(count, 'file', 'files')} cannot be used and {plural(count, 'is', 'are')} left out: "
+        f"{say_reasons(unusable)}."
+    ]
 
 
 def write_csv(manifest: Manifest, file: Path, *, parts: list[str | None] | None = None) -> None:

@@ -16,12 +16,21 @@ import xxhash
 from PIL import Image
 
 from eyeshot.core import SILENT, Progress, default_workers, in_parallel, make_folder, replacing
-from eyeshot.data.decoding import UnreadableImageError, open_image, orientation, os_reason, strict_pillow
+from eyeshot.data.decoding import (
+    UnreadableImageError,
+    is_deep,
+    lasts,
+    open_image,
+    orientation,
+    os_reason,
+    strict_pillow,
+    value_range,
+)
 from eyeshot.data.listing import FoundFile
 
 MINIMUM_SIDE = 4  # pixels; smaller files are tracking pixels and accidents
 DIGEST_BYTES = 16  # a checksum, before the parquet file
-HEADER_VERSION = 1  # part of the cache's name: raise it when read_header() returns other values
+HEADER_VERSION = 2  # part of the cache's name: raise it when read_header() returns other values
 READ_BYTES = 1 << 20
 FILES_PER_TASK = 64
 LOOKED_AT_PER_TASK = 16  # fewer, because decoding takes longer and a kill loses the whole task
@@ -41,6 +50,8 @@ class Header:
         height: pixels, after the EXIF orientation.
         mode: Pillow's colour mode.
         reason: why the image cannot be used; empty if it can.
+        low, high: smallest and largest value of a grey image of more than 8 bits, which is decoded for this; otherwise
+            0, and where that fails.
         lasting: the reason depends on the bytes only, so it may be cached.
     """
 
@@ -49,6 +60,8 @@ class Header:
     height: int = 0
     mode: str = ""
     reason: str = ""
+    low: float = 0.0
+    high: float = 0.0
     lasting: bool = True
 
 
@@ -77,11 +90,19 @@ def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
             # Pillow gives a TIFF's size after turning. Read after `look`, which may decode the image and find the tag.
             if orientation(image) >= 5 and image.format != "TIFF":
                 width, height = height, width
-            return Header(content, width, height, mode), looked
+            low, high = _range_of(image)
+            return Header(content, width, height, mode, low=low, high=high), looked
     except UnreadableImageError as error:
-        return Header(content, reason=error.reason), None
+        return Header(content, reason=error.reason, lasting=lasts(error.reason)), None
     except OSError as error:
         return Header(content, reason=os_reason(error), lasting=False), None
+
+
+def _range_of(image: Image.Image) -> tuple[float, float]:
+    try:
+        return value_range(image) if is_deep(image.mode) else (0.0, 0.0)
+    except Exception:  # a damaged file, which is reported when it is decoded
+        return 0.0, 0.0
 
 
 def read_headers(
@@ -175,7 +196,18 @@ def _save(store: Path, cached: dict[tuple[str, int, int], Header]) -> None:
     newest = {path: (size, mtime, header) for (path, size, mtime), header in cached.items()}
     frame = pl.DataFrame(
         [
-            (path, size, mtime, header.content, header.width, header.height, header.mode, header.reason)
+            (
+                path,
+                size,
+                mtime,
+                header.content,
+                header.width,
+                header.height,
+                header.mode,
+                header.reason,
+                header.low,
+                header.high,
+            )
             for path, (size, mtime, header) in newest.items()
         ],
         schema={
@@ -187,6 +219,8 @@ def _save(store: Path, cached: dict[tuple[str, int, int], Header]) -> None:
             "height": pl.Int64,
             "mode": pl.String,
             "reason": pl.String,
+            "low": pl.Float64,
+            "high": pl.Float64,
         },
         orient="row",
     )

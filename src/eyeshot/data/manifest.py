@@ -12,7 +12,7 @@ import uuid
 from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -193,7 +193,7 @@ def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     labels = pl.Series("label", [standing.label for standing in standings], dtype=pl.String)
     frame = table.frame.with_columns(labels)[stay]
     classes = tuple(sorted(set(frame["label"].drop_nulls())))
-    remaining = ImageTable(frame, classes, table.skipped, table.notes)
+    remaining = replace(table, frame=frame, classes=classes)
     return Manifest(
         table=remaining,
         given=tuple(given[row] for row in stay),

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import SILENT, ArrayCache, Failure, Progress, default_workers, in_parallel
-from eyeshot.data.decoding import Geometry, UnreadableImageError, decode, read_content, strict_pillow, undecodable
+from eyeshot.data.decoding import (
+    Geometry,
+    Levels,
+    UnreadableImageError,
+    decode,
+    read_content,
+    strict_pillow,
+    undecodable,
+)
 from eyeshot.data.listing import Skipped
 from eyeshot.data.table import ImageTable
 
@@ -79,7 +87,7 @@ class Pixels:
         images: uint8 (n, S, S, 3), RGB, 0-255, read by index. Consecutive rows of the store are a view of the
             memory map; other rows are a copy up to 1 GiB, and `StoredRows`, read on access, beyond.
         rows: int64 (n,), their rows in the table.
-        keys: n content keys.
+        keys: n keys of the pixels, see `ImageTable.pixel_keys`.
         skipped: images that cannot be decoded.
     """
 
@@ -111,7 +119,7 @@ class PixelStore:
 
     def missing(self, table: ImageTable, rows: Sequence[int] | NDArray[np.int64]) -> int:
         """Number of images that `load` would have to decode."""
-        return len(self._rows.to_compute([table.contents[row] for row in rows]))
+        return len(self._rows.to_compute([table.pixel_keys[row] for row in rows]))
 
     def load(
         self,
@@ -135,13 +143,16 @@ class PixelStore:
             StorageError: the disk is full.
         """
         requested = np.asarray(rows, dtype=np.int64)
-        keys = [table.contents[row] for row in requested]
+        keys = [table.pixel_keys[row] for row in requested]
+        contents = [table.contents[row] for row in requested]
         paths = [table.paths[row] for row in requested]
 
         def decode_missing(positions: list[int]) -> Iterator[NDArray[np.generic] | Failure]:
-            todo = [(keys[position], paths[position]) for position in positions]
+            todo = [(contents[position], paths[position]) for position in positions]
             with strict_pillow():
-                yield from in_parallel(partial(_decode_one, self.geometry), todo, workers or default_workers())
+                yield from in_parallel(
+                    partial(_decode_one, self.geometry, table.levels), todo, workers or default_workers()
+                )
 
         failed = self._rows.get_or_compute(keys, decode_missing, progress=progress)
         good = [position for position, key in enumerate(keys) if key not in failed]
@@ -166,12 +177,12 @@ class PixelStore:
         return StoredRows(stored, positions)
 
 
-def _decode_one(geometry: Geometry, item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
-    key, path = item
-    data = read_content(path, key)
+def _decode_one(geometry: Geometry, levels: Levels | None, item: tuple[str, str]) -> NDArray[np.uint8] | Failure:
+    content, path = item
+    data = read_content(path, content)
     if isinstance(data, Failure):
         return data
     try:
-        return decode(data, geometry)
+        return decode(data, geometry, levels=levels)
     except UnreadableImageError as error:
         return undecodable(error)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import xxhash
 from numpy.typing import NDArray
 
 from eyeshot.core import SILENT, InputError, Progress, plural
+from eyeshot.data.decoding import Levels, common_levels, is_deep
 from eyeshot.data.headers import Keep, Look, read_headers
 from eyeshot.data.labels_csv import read_labels
 from eyeshot.data.listing import FoundFile, Listing, Skipped, check_folder, list_images, say_reasons
@@ -28,6 +31,11 @@ COLUMNS: dict[str, type[pl.DataType]] = {
     "mode": pl.String,  # Pillow's name of the colour mode
     "content": pl.String,  # xxh3_128 of the file's bytes, 32 hexadecimal digits
 }
+SPLIT_PARTS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "eval": "val", "holdout": "val", "test": "test", "testing": "test", "tst": "test",
+}  # fmt: skip
+FILLERS = frozenset({"set", "data", "dataset", "split", "seg", "image", "images", "img", "imgs", "pictures", "folder"})
 CSV_ENDINGS = (".csv", ".tsv", ".txt")
 Chosen = list[tuple[FoundFile, str | None]]
 
@@ -41,12 +49,15 @@ class ImageTable:
         classes: the labels, sorted; empty when unlabelled.
         skipped: files that cannot be used, with reasons.
         notes: what was guessed or ignored, in sentences to print.
+        levels: the values of grey images of more than 8 bits that are shown black and white, one scale for all of
+            them; None without such images.
     """
 
     frame: pl.DataFrame
     classes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -65,6 +76,16 @@ class ImageTable:
     def contents(self) -> list[str]:
         """Content key of each image: equal for equal bytes."""
         return self.frame["content"].to_list()
+
+    @cached_property
+    def pixel_keys(self) -> list[str]:
+        """Key of each image's decoded pixels: its content and, for a deep grey image, the scale of its set."""
+        if self.levels is None or "mode" not in self.frame.columns:
+            return self.contents
+        return [
+            xxhash.xxh3_128_hexdigest(f"{content} {self.levels}".encode()) if is_deep(mode) else content
+            for content, mode in zip(self.contents, self.frame["mode"], strict=True)
+        ]
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -107,8 +128,11 @@ def read_images(
     progress: Progress | None = None,
     look: Look | None = None,
     keep: Keep | None = None,
+    levels: Levels | None = None,
 ) -> ImageTable:
-    """Find the images below a folder, hash their bytes and read their headers; nothing is decoded.
+    """Find the images below a folder, hash their bytes and read their headers.
+
+    Nothing is decoded but grey images of more than 8 bits, whose common scale follows from their values.
 
     Args:
         source: the folder. With class folders the first folder below it names the class.
@@ -122,6 +146,7 @@ def read_images(
         workers: threads that read; None: one per processor.
         progress: called with the number of files read; None: not shown.
         look, keep: see `read_headers`.
+        levels: of the training images, for test and validation images; None: from these images.
 
     Returns:
         The usable images, sorted by id; files that cannot be used are in `skipped`.
@@ -149,6 +174,7 @@ def read_images(
         skipped += unusable
         notes += csv_notes
     elif labelled:
+        _check_class_folders(root, listing)
         selected, beside = _by_folder(listing)
         skipped += beside
     else:
@@ -170,9 +196,19 @@ def read_images(
     classes = tuple(sorted(set(frame["label"].drop_nulls())))
     if labels is not None or labelled:
         if len(classes) < minimum_classes:
-            raise InputError(_few_classes(root, listing, classes, minimum_classes, skipped))
+            raise InputError(_few_classes(root, classes, minimum_classes, skipped))
         notes += class_notes(frame, [] if labels is not None else _class_folders(listing))
-    return ImageTable(frame, classes, tuple(skipped), tuple(notes))
+    deep = [header for header in headers if not header.reason and is_deep(header.mode)]
+    if deep and levels is None:
+        levels = common_levels(
+            [(header.low, header.high) for header in deep], floating=all(header.mode == "F" for header in deep)
+        )
+        largest = max(header.high for header in deep)
+        notes.append(
+            f"{len(deep)} grey {plural(len(deep), 'image has', 'images have')} more than 8 bits, with values up to "
+            f"{largest:,.6g}: one scale for the set, black is {levels[0]:,.6g} and white {levels[1]:,.6g}."
+        )
+    return ImageTable(frame, classes, tuple(skipped), tuple(notes), levels)
 
 
 def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:
@@ -193,6 +229,69 @@ def _by_folder(listing: Listing) -> tuple[Chosen, list[Skipped]]:
             f"--labels {_some_csv(listing.root) or 'FILE.csv'}."
         )
     return in_folders, outside
+
+
+def _check_class_folders(root: Path, listing: Listing) -> None:
+    """Check that the folders below `root` are classes: not the parts of a split, nor one folder around the classes.
+
+    Raises:
+        InputError: they are not.
+    """
+    inner: dict[str, set[str]] = {folder: set() for folder in listing.folders if "/" not in folder}
+    for folder in listing.folders:
+        if folder.count("/") == 1:
+            outer, _, name = folder.partition("/")
+            inner[outer].add(unicodedata.normalize("NFC", name))
+    if len(inner) == 1 and (deeper := _single_folder(listing)):
+        count = sum(
+            folder.startswith(f"{deeper}/") and folder.count("/") == deeper.count("/") + 1 for folder in listing.folders
+        )
+        raise InputError(
+            f"The folders below the image folder must be the classes, got one, {next(iter(inner))!r}, in "
+            f"{str(root)!r}. {deeper!r} holds {count} folders of its own: give {str(root / deeper)!r}."
+        )
+    part_of = {folder: part for folder in inner if (part := _split_part(folder))}
+    if len(set(part_of.values())) > 1:
+        first = next((folder for folder, part in part_of.items() if part == "train"), min(part_of))
+        option = {"val": "--val", "test": "--test"}
+        others = [f"{option[part]} {str(root / folder)!r}" for folder, part in part_of.items() if part in option]
+        raise InputError(
+            f"The folders below the image folder must be the classes, got {_some(part_of)} in {str(root)!r}, which "
+            f"are parts of a split. Give {str(root / first)!r}; the others are for commands that take "
+            f"{' and '.join(others)}."
+        )
+    if len(inner) > 1 and len(min(inner.values(), key=len)) > 1 and len(set(map(frozenset, inner.values()))) == 1:
+        raise InputError(
+            f"The folders below the image folder must be the classes, got {_some(inner)} in {str(root)!r}, which all "
+            f"hold the same folders: {_some(min(inner.values()))}. Give one of them, {str(root / min(inner))!r}, or, "
+            "if they are the classes, a CSV with the labels: --labels FILE.csv."
+        )
+
+
+def _single_folder(listing: Listing) -> str:
+    """The first folder below the root that holds several folders, if all images lie in those; otherwise empty."""
+    shared: tuple[str, ...] = ()
+    inside = [tuple(folder.split("/")) for folder in listing.folders]
+    while True:
+        depth = len(shared)
+        next_names = {parts[depth] for parts in inside if len(parts) > depth and parts[:depth] == shared}
+        if any(file.id.count("/") == depth for file in listing.files) or not next_names:
+            return ""
+        if len(next_names) > 1:
+            return "/".join(shared)
+        shared = (*shared, next_names.pop())
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(map(repr, listed[:5])) + (", …" if len(listed) > 5 else "")
+
+
+def _split_part(folder: str) -> str:
+    """`train`, `val` or `test` where a folder is named like a part of a split, as `seg_train`; otherwise empty."""
+    words = [word for word in re.split(r"[\W\d_]+", folder.casefold()) if word and word not in FILLERS]
+    parts = {SPLIT_PARTS.get(word, "") for word in words}
+    return parts.pop() if len(parts) == 1 else ""
 
 
 def _class_folders(listing: Listing) -> list[str]:
@@ -230,19 +329,11 @@ def _no_image(root: Path, listing: Listing, skipped: Sequence[Skipped]) -> str:
     return f"The image folder must hold images, got {str(root)!r}: {problem}. Check the path."
 
 
-def _few_classes(root: Path, listing: Listing, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]) -> str:
+def _few_classes(root: Path, classes: Sequence[str], minimum: int, skipped: Sequence[Skipped]) -> str:
     names = ", ".join(map(repr, classes)) or "none"
     message = f"Training images need at least {minimum} classes, got {names} in {str(root)!r}"
     if skipped:
         message += f" (left out: {say_reasons(skipped)})"
-    inner = sorted(
-        {folder.split("/")[1] for folder in listing.folders if folder.count("/") == 1}
-        if len(_class_folders(listing)) == 1
-        else ()
-    )
-    if len(inner) >= minimum:
-        folder = listing.folders[0].split("/")[0]
-        return f"{message}. {folder!r} holds {len(inner)} folders of its own: give {str(root / folder)!r}."
     return f"{message}. Give the folder that holds the class folders."
 
 

@@ -196,7 +196,7 @@ def test_too_few_target_images_are_refused_with_how_many_are_needed(train: Path,
     with pytest.raises(InputError) as caught:
         read_and_decode(train, tmp_path / "cache", test=few)
     if count:
-        assert "at least 12 target images" in str(caught.value)
+        assert "at least 12 different target images" in str(caught.value)
         assert f"got {count}" in str(caught.value)
 
 
@@ -208,7 +208,7 @@ def test_twelve_images_of_each_kind_are_enough(tmp_path: Path):
 
 
 def test_too_few_held_out_images_are_refused(train: Path, test: Path, tmp_path: Path):
-    with pytest.raises(InputError, match="at least 12 held-out images"):
+    with pytest.raises(InputError, match="at least 12 different held-out images"):
         read_and_decode(train, tmp_path, test=test, val_share=0.05)
 
 
@@ -216,7 +216,7 @@ def test_target_images_that_cannot_be_decoded_do_not_count(train: Path, tmp_path
     test = write_many(tmp_path / "test", 12, first=500)
     cut = test / "500.png"
     cut.write_bytes(cut.read_bytes()[:60])
-    with pytest.raises(InputError, match="at least 12 target images"):
+    with pytest.raises(InputError, match="at least 12 different target images"):
         read_and_decode(train, tmp_path / "cache", test=test)
     write(picture(900), test / "900.png")
     _, data = read_and_decode(train, tmp_path / "cache", test=test)

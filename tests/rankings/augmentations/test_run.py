@@ -498,17 +498,24 @@ def test_labels_that_say_nothing_of_the_images_are_the_headline_and_nothing_is_r
     assert write_ranking_page(result, tmp_path / "page.html").is_file()
 
 
-def test_duplicates_within_the_target_count_once_and_make_no_shift(world: World, rerun, tmp_path: Path):
+@pytest.mark.parametrize(("kind", "max_images"), [("equal files", 30), ("equal files", 200), ("mirrored", 200)])
+def test_duplicates_within_the_target_count_once_and_make_no_shift(
+    world: World, rerun, tmp_path: Path, kind: str, max_images: int
+):
     shutil.copytree(world.test, tmp_path / "test")
-    plain = rerun(test=tmp_path / "test", max_images=200).report
+    plain = rerun(test=tmp_path / "test", max_images=max_images).report
     copied = sorted(world.test.iterdir())[0]
     for number in range(60):
-        shutil.copy(copied, tmp_path / "test" / f"copy-{number}.png")
-    report = rerun(test=tmp_path / "test", max_images=200).report
+        if kind == "equal files":
+            shutil.copy(copied, tmp_path / "test" / f"copy-{number}.png")
+        else:
+            mirrored = Image.open(copied).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            mirrored.resize((mirrored.width - 1, mirrored.height - 1)).save(tmp_path / "test" / f"copy-{number}.jpg")
+    report = rerun(test=tmp_path / "test", max_images=max_images).report
     assert report.n_target == plain.n_target + 60
     assert report.n_target_used == plain.n_target_used
     assert report.shift == plain.shift
-    assert any("60 target images are exact duplicates" in note for note in report.notes)
+    assert any("60 target images are duplicates" in note for note in report.notes)
     assert [candidate.score for candidate in report.candidates] == [candidate.score for candidate in plain.candidates]
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, augmentation
-from eyeshot.core import InputError, Progress, draw_half_samples, plural
+from eyeshot.core import Progress, draw_half_samples
 from eyeshot.models import Backbone, FeatureBank, Head
 from eyeshot.rankings.augmentations.coverage import (
-    NEIGHBOURS,
     CoverageScores,
     ReferenceSpace,
     Target,
@@ -141,32 +140,6 @@ def trained_backbone(
         notes.append(f"Baseline: {result.ended_early}")
     notes += result.alarms
     return backbone, head, result, notes
-
-
-def without_repeats(data: Data) -> tuple[Data, list[str]]:
-    """Count each picture once in the target: duplicates make neighbour balls of radius 0, which nothing can cover.
-
-    Returns:
-        the data, and a note if images were left out.
-
-    Raises:
-        InputError: too few different pictures are left for neighbour balls in half-samples.
-    """
-    _, first = np.unique(np.array(data.target.pool.keys), return_index=True)
-    repeats = len(data.target) - len(first)
-    if not repeats:
-        return data, []
-    needed = 2 * (NEIGHBOURS + 1)
-    if len(first) < needed:
-        raise InputError(
-            f"The ranking needs at least {needed} different target images ({NEIGHBOURS} neighbours in each half), got "
-            f"{len(first)} among {len(data.target)} files. Add images that are not duplicates."
-        )
-    target = data.target.take(np.sort(first))
-    is_validation = data.target is data.val
-    words = f"{repeats} target {plural(repeats, 'image is an exact duplicate', 'images are exact duplicates')}"
-    note = f"{words} of other target images: each picture counts once."
-    return replace(data, target=target, val=target if is_validation else data.val), [note]
 
 
 def make_context(

@@ -19,6 +19,7 @@ from eyeshot.data import (
     Pixels,
     PixelStore,
     copy_groups,
+    find_groups,
     hold_out,
     read_images,
     sample_rows,
@@ -139,14 +140,19 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
 
     Raises:
         InputError: no generated image can be used.
+        StorageError: the cache cannot be written.
     """
     notes = [*dataset.notes]
     images, seed = dataset.images, settings.seed
     val = images.take(dataset.val_rows)
+    val = val.take(_each_once(val, dataset.groups[dataset.val_rows]))
     chosen_val = val.take(sample_rows(val, settings.max_images, seed=seed))
-    chosen_target = chosen_val
+    chosen_target, repeats = chosen_val, len(dataset.val_rows) - len(val)
     if dataset.test is not None:
-        chosen_target = dataset.test.take(sample_rows(dataset.test, settings.max_images, seed=seed))
+        chosen_target, repeats = _different_images(dataset.test, settings, cache=cache)
+    if repeats:
+        words = f"{repeats} target {plural(repeats, 'image is a duplicate', 'images are duplicates')}"
+        notes.append(f"{words} (also flipped or turned) of other target images: each picture counts once.")
     baseline = np.empty(0, np.int64)
     source_rows = dataset.train_rows
     if settings.from_scratch:
@@ -165,7 +171,9 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     more = rest[sample_rows(images.take(rest), wanted, seed=seed)] if wanted else np.empty(0, np.int64)
     generated = None
     if settings.generated is not None:
-        generated = read_images(settings.generated, minimum_classes=1, cache=cache, workers=settings.workers)
+        generated = read_images(
+            settings.generated, minimum_classes=1, cache=cache, workers=settings.workers, levels=images.levels
+        )
         generated = generated.with_classes(dataset.classes)
         generated = generated.take(sample_rows(generated, settings.samples_per_image * count, seed=seed))
     # Half-samples and the order of training depend on positions, and renaming a file must not move its image.
@@ -181,6 +189,28 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
         generated=None if generated is None else _by_content(generated),
         notes=notes,
     )
+
+
+def _different_images(test: ImageTable, settings: RankingSettings, *, cache: Path) -> tuple[ImageTable, int]:
+    """A sample of the test images in which each picture is there once, and how many images that leaves out.
+
+    Duplicates within the target make neighbour balls of radius 0, which nothing covers. Equal files are left out
+    before the sample is drawn, so that more of them change nothing; others are found among the images of the sample.
+    """
+    _, contents = np.unique(np.array(test.contents), return_inverse=True)
+    different = test.take(_each_once(test, contents.astype(np.int64)))
+    chosen = different.take(sample_rows(different, settings.max_images, seed=settings.seed))
+    groups, _ = find_groups(chosen, cache=cache, workers=settings.workers)
+    kept = chosen.take(_each_once(chosen, groups))
+    return kept, len(test) - len(different) + len(chosen) - len(kept)
+
+
+def _each_once(table: ImageTable, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ascending rows of the largest file of each group."""
+    sizes, contents = table.frame["bytes"].to_numpy(), np.array(table.contents)
+    order = np.lexsort((np.array(table.ids), contents, -sizes))
+    _, first = np.unique(groups[order], return_index=True)
+    return np.sort(order[first]).astype(np.int64)
 
 
 def _by_content(table: ImageTable) -> ImageTable:
@@ -225,7 +255,7 @@ def decode_tables(
         )
         if repeated:
             progress(0, 0, repeated.split(" (")[0])  # shown now, shortened: the rest of the run takes long
-    _enough(sources, val, target)
+    _enough(sources, val, target, files=tables.n_target)
     return Data(
         list(tables.train.classes),
         baseline,
@@ -272,12 +302,14 @@ def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
     return {row: there[group] for row, group in enumerate(groups[: len(part)].tolist()) if group in there}
 
 
-def _enough(sources: Part, val: Part, target: Part) -> None:
+def _enough(sources: Part, val: Part, target: Part, *, files: int) -> None:
     for name, part in (("target", target), ("held-out", val), ("source", sources)):
         if len(part) < LEAST_IMAGES:
+            of_files = f" among {files} files" if part is target else ""
             raise InputError(
-                f"The ranking needs at least {LEAST_IMAGES} {name} images ({NEIGHBOURS} neighbours in each half), got "
-                f"{len(part)}. Add images, or raise --max-images or --val-share."
+                f"The ranking needs at least {LEAST_IMAGES} different {name} images ({NEIGHBOURS} neighbours in each "
+                f"half), got {len(part)}{of_files}. Add images that are not duplicates, or raise --max-images or "
+                "--val-share."
             )
     if len(np.unique(sources.labels)) < 2:
         raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")

@@ -16,7 +16,7 @@ from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
 from eyeshot.models import Backbone, FeatureBank, gpu_errors_explained
 from eyeshot.predictions import Accuracy
 from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined
-from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone, without_repeats
+from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
 from eyeshot.rankings.augmentations.full_training import train_fully
@@ -89,11 +89,10 @@ def run_ranking(
 
     mark = lap("read", begin)
     data = decode_tables(plan.tables, plan.backbone.geometry, chosen, cache=plan.cache, progress=progress)
-    data, repeats = without_repeats(data)
     mark = lap("decode", mark)
     backbone, baseline_head, baseline, baseline_notes = trained_backbone(plan, data, progress, command)
     # The plan and its images both have the notes of the dataset.
-    notes = list(dict.fromkeys([*plan.notes, *data.notes, *repeats, *baseline_notes]))
+    notes = list(dict.fromkeys([*plan.notes, *data.notes, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
     context = make_context(plan, data, bank, baseline_head, progress)
