@@ -174,3 +174,40 @@ def test_many_classes_with_few_digits_are_probabilities(train: Path) -> None:
     report = looked_at(train, write(train.parent / "p.csv", rows))
     assert report.label_issues is not None
     assert np.isclose(report.label_issues.agreed, 1)
+
+
+def test_probabilities_at_chance_name_no_label(train: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [[name, *map(str, random.dirichlet(np.ones(3)).round(4))] for name, *_ in rows_of(train)]
+    report = looked_at(train, write(train.parent / "p.csv", rows))
+    assert not [one for one in report.findings if one.kind == "label-issue"]
+    assert report.label_issues is not None
+    assert report.label_issues.words.startswith("Nothing can be told about labels: the probabilities of p.csv agree")
+    assert "always answering the largest class with 33 %" in report.label_issues.words
+
+
+def test_columns_in_a_wrong_order_are_told_by_the_order_that_would_agree(train: Path) -> None:
+    rows = [[name, second, third, first] for name, first, second, third in rows_of(train)]
+    report = looked_at(train, write(train.parent / "p.csv", rows))
+    assert not [one for one in report.findings if one.kind == "label-issue"]
+    assert report.label_issues is not None
+    assert "in another order it would be 100 %" in report.label_issues.words
+
+
+def test_a_class_that_is_never_predicted_is_not_judged(train: Path) -> None:
+    wrong = move(train, "red/03.png", "green")
+    never, predicted = CLASSES[0], ["0.1", "0.6", "0.3"]  # in the place of the first class, the second
+    rows = [[name, *(predicted if values[0] == "0.9" else values)] for name, *values in rows_of(train)]
+    report = looked_at(train, write(train.parent / "p.csv", rows))
+    issues = [one.images[0].id for one in report.findings if one.kind == "label-issue"]
+    assert issues == [wrong]
+    assert report.label_issues is not None
+    assert report.label_issues.judged == 2 * PER_CLASS
+    assert any(f"never predict their class, {never!r}" in note for note in report.notes)
+
+
+def test_the_agreement_with_the_labels_is_said(train: Path) -> None:
+    move(train, "red/03.png", "green")
+    report = looked_at(train, write(train.parent / "p.csv", rows_of(train)))
+    assert report.label_issues is not None
+    assert "99 % of the labels agree" in report.label_issues.words

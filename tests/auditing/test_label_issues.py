@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from eyeshot.auditing import AuditReport, Finding, audit
+from eyeshot.auditing import AuditReport, Finding, audit, train_vs_test
 from eyeshot.core.errors import InputError
 from eyeshot.models import linear_probe
 from labelled_pictures import COLOURS, move, picture, sees_colour, write_pictures
@@ -202,3 +202,30 @@ def test_a_leak_is_in_one_fold_with_its_original(train: Path, tmp_path: Path) ->
     found = looked_at(train, tmp_path / "test").adversarial_features
     assert found is not None
     assert found.auc == pytest.approx(0.5, abs=0.02)
+
+
+def test_classes_of_a_few_images_end_no_run(tmp_path: Path) -> None:
+    train = tmp_path / "few"
+    for name, colour in COLOURS.items():
+        (train / name).mkdir(parents=True)
+        for number in range(4):
+            picture(colour, number).save(train / name / f"{number}.png")
+    report = looked_at(train)
+    assert report.label_issues is None
+    assert any("fewer than 5 different images" in note for note in report.notes)
+
+
+def test_sides_of_a_few_pictures_and_their_copies_end_no_run(train: Path, tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    for number in range(25):
+        Image.new("RGB", (48, 48), (250, 40, 40)).save(tmp_path / "test" / f"{number}.png")
+    report = looked_at(train, tmp_path / "test")
+    assert (report.adversarial, report.adversarial_features) == (None, None)
+    assert any("5 that are not duplicates of each other, on either side" in note for note in report.notes)
+    assert len(report.distributions) > 0
+
+
+def test_an_area_far_below_a_half_is_not_called_alike() -> None:
+    words = train_vs_test._auc_in_words(0.1, (0.04, 0.16), by="A classifier", why="")
+    assert "errs more often than by chance" in words
+    assert "cannot tell" not in words

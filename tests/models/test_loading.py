@@ -156,3 +156,8 @@ def test_a_models_own_checkpoint_gives_the_features_of_the_model_without_its_hea
     with torch.inference_mode():
         wanted = network.forward_head(network.forward_features(tensor), pre_logits=True)
     assert np.allclose(extract(backbone, image), wanted, atol=1e-4)
+
+
+def test_a_full_stop_at_the_end_of_an_architecture_is_no_tag():
+    with pytest.raises(ModelError, match=r"Nearest: test_resnet\.r160_in1k"):
+        load_backbone("test_resnet.")

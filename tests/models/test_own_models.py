@@ -325,3 +325,57 @@ def test_a_few_images_or_the_same_ones_may_have_the_same_features(swin_like):
     assert extract(dead, different_images(15)).std(0).max() == 0
     alive = load_backbone("swin_like:make", size=32)
     assert extract(alive, different_images(1).repeat(16, axis=0)).shape == (16, 48)
+
+
+MORE_KINDS = """
+import torch
+from torch import nn
+
+
+class Small(nn.Module):
+    def __init__(self, channels=3):
+        super().__init__()
+        self.features = nn.Conv2d(channels, 8, 3)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, images):
+        return self.fc(self.features(images).mean((2, 3)))
+
+
+def half():
+    torch.manual_seed(0)
+    return Small().half()
+
+
+def grey():
+    torch.manual_seed(0)
+    return Small(channels=1)
+
+
+def script():
+    torch.manual_seed(0)
+    return torch.jit.script(Small())
+"""
+
+
+@pytest.fixture
+def more_kinds(tmp_path, monkeypatch):
+    (tmp_path / "more_kinds.py").write_text(MORE_KINDS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("more_kinds")
+def test_a_network_in_half_precision_is_converted_and_that_is_told():
+    backbone = load_backbone("more_kinds:half", size=16)
+    assert backbone.feature_count == 8
+    assert "not in single precision" in backbone.reason
+
+
+@pytest.mark.usefixtures("more_kinds")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("name", "words"), [("grey", r"3 channels .* reads 1\. .*in_chans=3"), ("script", "got TorchScript")]
+)
+def test_networks_that_cannot_be_used_are_told_for_what_they_are(name, words):
+    with pytest.raises(ModelError, match=words):
+        load_backbone(f"more_kinds:{name}", size=16)

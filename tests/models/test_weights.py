@@ -1,6 +1,8 @@
 import argparse
 import collections
+import types
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -239,3 +241,45 @@ def test_positions_of_a_vision_transformer_are_resampled_to_another_size(tmp_pat
     assert backbone.geometry.size == 96
     assert "converted by timm" in backbone.reason
     assert torch.equal(backbone.module.blocks[0].attn.qkv.weight, theirs.blocks[0].attn.qkv.weight)
+
+
+def test_scalars_of_numpy_and_namespaces_beside_the_weights_do_no_harm(tmp_path):
+    beside = {
+        "accuracy": np.float64(0.93), "loss": np.float32(0.1), "epoch": np.int64(3), "history": np.arange(4.0),
+        "settings": types.SimpleNamespace(lr=1e-3),
+    }  # fmt: skip
+    theirs, ours = Whole(), Whole()
+    load(ours, saved(tmp_path / "w.pt", {"state_dict": theirs.state_dict(), **beside}))
+    assert equal(ours, theirs)
+
+
+def test_weights_by_number_of_the_fold_are_found_and_told(tmp_path):
+    theirs, ours = Whole(), Whole()
+    file = saved(tmp_path / "w.pt", {"folds": {0: {"weights": theirs.state_dict()}}})
+    assert "part 'folds.0.weights' of the file" in load(ours, file)
+    assert equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html><html>404</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+    ],
+)
+def test_files_that_are_no_weights_are_told_for_what_they_are(tmp_path, content, words):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ModelError, match=words):
+        read_state(tmp_path / "w.pth")
+
+
+def test_a_torchscript_file_names_the_line_that_saves_its_weights(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"TorchScript.*torch\.jit\.load\('w\.pt'\)\.state_dict\(\)") as caught:
+        read_state(tmp_path / "w.pt")
+    # The way on that it names is one.
+    line = str(caught.value).rpartition(": ")[2].rstrip(".")
+    state = eval(line.removeprefix("torch.save(").rpartition(", ")[0].replace("'w.pt'", repr(str(tmp_path / "w.pt"))))
+    assert read_state(saved(tmp_path / "weights.pt", state))[0].keys() == {"weight", "bias"}

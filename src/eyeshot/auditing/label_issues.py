@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from eyeshot.auditing.findings import Finding, LabelIssues, LabelPair, make_finding
 from eyeshot.auditing.images import AuditImages
-from eyeshot.core import InputError
+from eyeshot.core import InputError, percent
 from eyeshot.models import nearest_neighbours
 
 SHOWN_NEIGHBOURS = 3
@@ -37,6 +38,7 @@ ROWS_AT_ONCE = 8192
 SUM_WITHIN = 0.01  # of 1: a thousand classes written with five digits stay within it
 TOO_GOOD = 0.999  # share of labels that are the most probable class: the model was fitted on these images
 NAMED = 5
+ONE_SIDED = 1.645  # standard errors, at 5 %
 
 Probabilities = NDArray[np.floating]
 Labels = NDArray[np.int64]
@@ -64,6 +66,10 @@ def find_label_issues(
         reader: the source of the probabilities, in words.
     """
     given = images.labels[rows]
+    if words := no_better_than_chance(probabilities, given, reader):
+        none = LabelIssueRanking(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        summary = _summary(images.train.classes, given, probabilities, none, reader)
+        return none, [], summary.model_copy(update={"words": words})
     ranking = rank_label_issues(probabilities, given)
     trusted = np.ones(len(given), np.bool_)
     trusted[ranking.rows] = False  # a suspect is no example of the class of its label
@@ -134,16 +140,54 @@ def _summary(
         for first, second in {(min(pair), max(pair)) for pair in counts}
     ]
     pairs.sort(key=lambda pair: (-(pair.first_as_second + pair.second_as_first), pair.first, pair.second))
-    agreed = float((np.asarray(probabilities).argmax(axis=1) == given).mean()) if len(given) else 0.0
+    agreed = agreement(probabilities, given)
     count = len(ranking)
     words = (
         f"{count:,} of {len(given):,} labels {'looks' if count == 1 else 'look'} wrong to {reader} (precision "
-        f"{NOT_MEASURED}). Review them from the top and stop when the labels are right. {ranking.reason}"
+        f"{NOT_MEASURED}; {percent(agreed)} of the labels agree). Review them from the top and stop when the labels "
+        f"are right. {ranking.reason}"
         if count
-        else f"No label looks wrong to {reader}."
+        else f"No label looks wrong to {reader} ({percent(agreed)} of {len(given):,} labels agree)."
     )
     return LabelIssues(
         reader=reader, judged=len(given), agreed=agreed, precision=NOT_MEASURED, pairs=pairs, words=words
+    )
+
+
+def agreement(probabilities: Probabilities, given: Labels) -> float:
+    """Share of the given labels that are the most probable class; 0 without labels."""
+    return float((np.asarray(probabilities).argmax(axis=1) == given).mean()) if len(given) else 0.0
+
+
+def no_better_than_chance(probabilities: Probabilities, given: Labels, reader: str) -> str:
+    """A sentence where the probabilities know no more about labels than the class sizes; otherwise empty.
+
+    Always answering the largest class agrees with its share of the labels; a one-sided test at 5 % tells whether the
+    agreement is higher. Labels that such probabilities contradict are no more often wrong than others.
+
+    Args:
+        probabilities: out of fold, (n, C), rows sum to 1.
+        given: int64 (n,), 0 to C - 1.
+        reader: what the probabilities are, in words.
+    """
+    if not len(given):
+        return ""
+    agreed, largest = agreement(probabilities, given), float(np.bincount(given).max()) / len(given)
+    if largest == 1 or agreed > largest + ONE_SIDED * np.sqrt(largest * (1 - largest) / len(given)):
+        return ""
+    counts = np.zeros((probabilities.shape[1],) * 2)
+    np.add.at(counts, (given, np.asarray(probabilities).argmax(axis=1)), 1)
+    columns = linear_sum_assignment(counts, maximize=True)
+    permuted = float(counts[columns].sum()) / len(given)
+    better = permuted > 2 * max(agreed, largest)
+    return (
+        f"Nothing can be told about labels: {reader} agree with {percent(agreed)} of {len(given):,} labels, and always "
+        f"answering the largest class with {percent(largest)}. "
+        + (
+            f"With the columns in another order it would be {percent(permuted)}: check their names."
+            if better
+            else "Give a better model with --model, or out-of-fold probabilities of your own with --probabilities."
+        )
     )
 
 
@@ -427,7 +471,7 @@ def open_probabilities(file: Path, classes: Sequence[str]) -> GivenProbabilities
 
 def warn_of_fitted(probabilities: NDArray[np.floating], given: NDArray[np.int64]) -> list[str]:
     """A sentence if the probabilities look as if their model had been fitted on the same images."""
-    agreed = float((probabilities.argmax(axis=1) == given).mean()) if len(given) else 0.0
+    agreed = agreement(probabilities, given)
     if agreed <= TOO_GOOD:
         return []
     return [

@@ -20,13 +20,14 @@ from eyeshot.auditing.label_issues import (
     warn_of_fitted,
 )
 from eyeshot.auditing.train_vs_test import classify_by_features
-from eyeshot.core import InputError, Progress
+from eyeshot.core import InputError, Progress, plural
 from eyeshot.models import Backbone, model_features, nearest_neighbours, out_of_fold
 
 Rows = NDArray[np.int64]
 
 NEIGHBOURS = 10  # number of neighbours for the mean distance
 FEWEST = 20  # different images of a class; with fewer, its spread is not known
+NAMED = 5  # classes that a note names
 FAR = 3.5  # robust z-scores; Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers", section 3
 LEAST_SPREAD = 1e-3  # spread of pictures that are nearly the same
 TO_SIGMA = 0.6745  # median absolute deviation of a normal distribution, in standard deviations
@@ -160,6 +161,20 @@ class _Judged:
 
 def _issues(checks: ModelChecks, images: AuditImages, judged: _Judged, vectors: Values, groups: Rows) -> set[int]:
     """Add label issues; returns the positions of their images."""
+    predicted = judged.probabilities.argmax(axis=1)
+    never = np.setdiff1d(images.labels[judged.rows], predicted)
+    if len(never) and len(np.unique(predicted)) > 1:
+        # All its images would look wrong, which says something of the judge and nothing of them.
+        own = np.isin(images.labels[judged.rows], never)
+        names = ", ".join(repr(images.train.classes[label]) for label in never[:NAMED].tolist())
+        checks.notes.append(
+            f"The labels of {int(own.sum())} images were not checked: {judged.reader} never "
+            f"{plural(len(never), 'predict their class', 'predict their classes')}, {names}"
+            f"{', …' if len(never) > NAMED else ''}."
+        )
+        judged, vectors = judged.take(~own), vectors[~own]
+        if not len(judged.rows):
+            return set()
     ranking, findings, checks.label_issues = find_label_issues(
         images, judged.rows, judged.probabilities, vectors, groups[judged.rows], reader=judged.reader
     )

@@ -30,7 +30,7 @@ from eyeshot.auditing.findings import (
 from eyeshot.auditing.image_quality import check_classes, check_files
 from eyeshot.auditing.image_stats import ImageStats, ImageStatsCache
 from eyeshot.auditing.images import AuditImages, read_audit_images
-from eyeshot.auditing.train_vs_test import classify_by_properties, compare_properties, measured_properties
+from eyeshot.auditing.train_vs_test import TOO_FEW, classify_by_properties, compare_properties, measured_properties
 from eyeshot.core import (
     InputError,
     Progress,
@@ -219,6 +219,9 @@ def _audit(
                 properties = measured_properties(images, stats, usable)
                 distributions = compare_properties(properties, side, groups, lambda rows: images.refs(usable[rows]))
                 adversarial = classify_by_properties(properties, side, groups)
+    notes = [*images.notes, *(checks.notes if checks else ())]
+    if test is not None and adversarial is None:
+        notes.append(TOO_FEW)
     with clock("odd"):
         quality = with_unique_ids([*check_files(images, stats), *check_classes(images, small=small_class)])
     findings = sorted([*copies.findings, *quality, *(with_unique_ids(checks.findings) if checks else ())], key=_place)
@@ -242,7 +245,7 @@ def _audit(
         adversarial=adversarial,
         adversarial_features=checks.adversarial if checks else None,
         label_issues=checks.label_issues if checks else None,
-        notes=list(dict.fromkeys([*images.notes, *(checks.notes if checks else ())])),
+        notes=list(dict.fromkeys(notes)),
         read=stats.read,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds,

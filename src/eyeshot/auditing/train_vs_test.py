@@ -25,9 +25,14 @@ MOST_ENDS = 5
 PLAIN_BORDER = 12.0  # levels; a border with at most this spread is plain
 GREY = 1.0  # mean distance of the channels from grey, levels
 FOLDS = 5
-MOST = 4000  # images per side; more would make the interval narrower than needed
+MOST = 4000  # images per side; more would only make the interval narrower than needed
+FAR_BELOW = 0.4  # of sets that are alike the area lies around 0.5, and a little below by cross-fitting
 FEWEST = 20
-MOST_VALUES = 8  # values of a category that get a column each
+TOO_FEW = (
+    f"Whether a classifier tells test from training was not measured: that needs at least {FEWEST} images, and {FOLDS} "
+    "that are not duplicates of each other, on either side."
+)
+MOST_VALUES = 8  # of a category get a column of their own
 SHUFFLES = 3
 SUREST = 8  # images at each end
 PENALTY = 100.0  # with hundreds of features and a few hundred images, a penalty of 1 only memorises the images
@@ -264,7 +269,7 @@ def measured_properties(images: AuditImages, stats: ImageStats, rows: NDArray[np
 def classify_by_properties(
     properties: list[Property], in_test: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0
 ) -> Adversarial | None:
-    """Cross-fitted area under the curve, duplicate groups whole; None with fewer than 20 images on a side.
+    """Cross-fitted area under the curve, duplicate groups whole; None where a side has too few, see `TOO_FEW`.
 
     Boosted trees, because properties matter by thresholds and in combination. The importance of a property is measured
     by permutation (Breiman 2001): the loss of the area when all its columns are shuffled among held-out images.
@@ -274,7 +279,7 @@ def classify_by_properties(
     from sklearn.model_selection import StratifiedGroupKFold
 
     random = np.random.default_rng([seed, 13])
-    rows = _sample_sides(in_test, random)
+    rows = _sample_sides(in_test, groups, random)
     if rows is None:
         return None
     columns, owner = _columns(properties, rows)
@@ -319,7 +324,7 @@ def classify_by_features(
     model: str,
     seed: int = 0,
 ) -> AdversarialFeatures | None:
-    """Cross-fitted area under the curve of a linear probe, duplicate groups whole; None with under 20 images on a side.
+    """Cross-fitted area under the curve of a linear probe, duplicate groups whole; None as `TOO_FEW` says.
 
     Args:
         images: the images of the audit.
@@ -335,7 +340,7 @@ def classify_by_features(
 
     in_test = images.in_test[rows]
     random = np.random.default_rng([seed, 15])
-    sample = _sample_sides(in_test, random)
+    sample = _sample_sides(in_test, groups, random)
     if sample is None:
         return None
     truth = in_test[sample]
@@ -352,15 +357,24 @@ def classify_by_features(
     )  # fmt: skip
 
 
-def _sample_sides(in_test: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.int64] | None:
-    """Rows of at most 4,000 images of each side, in order; None with fewer than 20 images on a side."""
+def _sample_sides(
+    in_test: NDArray[np.bool_], groups: NDArray[np.int64], random: np.random.Generator
+) -> NDArray[np.int64] | None:
+    """Rows of at most 4,000 images of each side, in order; None where a side has too few, see `TOO_FEW`."""
     samples = [random.permutation(np.flatnonzero(side))[:MOST] for side in (~in_test, in_test)]
-    return None if min(map(len, samples)) < FEWEST else np.sort(np.concatenate(samples))
+    different = min(len(np.unique(groups[rows])) for rows in samples)
+    # Each fold needs different pictures of both sides.
+    return None if min(map(len, samples)) < FEWEST or different < FOLDS else np.sort(np.concatenate(samples))
 
 
 def _auc_in_words(auc: float, interval: tuple[float, float], *, by: str, why: str) -> str:
     """Whether training and test can be separated, as a sentence that begins with `by`; `why` ends it if they can."""
     numbers = f"AUC {auc:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}, cross-fitted"
+    if interval[1] < FAR_BELOW:
+        return (
+            f"{by} errs more often than by chance ({numbers}): the folds differ from each other, as where a few "
+            "pictures make up most of a side. Whether test and training differ is not told by this."
+        )
     if interval[0] <= 0.5:
         return f"{by} cannot tell test from training ({numbers})."
     how = "easily" if auc > 0.9 else "often" if auc > 0.7 else "a little better than by chance"

@@ -194,10 +194,14 @@ def out_of_fold(
     fold = make_folds(table, groups, folds=FOLDS, seed=seed, small=True)
     judged = fold != ALWAYS_TRAIN
     count = len(table.classes)
+    if not judged.any():
+        return np.zeros((len(table), count), np.float32), judged, PENALTIES[0]
     sample_size = max(MOST_CHOOSING, 20 * count)
     sample = np.arange(len(table))
     if len(table) > sample_size:
         sample = np.sort(np.random.default_rng([seed, 14]).choice(len(table), sample_size, replace=False))
+        if not judged[sample].any():  # nearly all classes are too small to be judged
+            sample = np.union1d(sample, np.flatnonzero(judged)[:sample_size])
     penalty, probabilities = _choose_penalty(features[sample], table.labels[sample], fold[sample], count, progress)
     if len(sample) < len(table):
         probabilities = _fit_folds(features, table.labels, fold, count, penalty, {})

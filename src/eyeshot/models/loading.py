@@ -146,6 +146,12 @@ def _count(name: str, module: nn.Module, size: int, own_size: int | None) -> int
     except EyeshotError:
         raise
     except Exception as error:
+        first = next((layer for layer in module.modules() if isinstance(layer, nn.Conv2d)), None)
+        if first is not None and first.in_channels != 3:
+            raise ModelError(
+                f"{name} must read images of 3 channels (RGB), and its first layer reads {first.in_channels}. Make it "
+                "with 3 channels (in timm: in_chans=3), or average the channels in its forward."
+            ) from error
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         if own_size is None or size == own_size:
             hint = " Try another --size." if own_size is None else ""

@@ -100,6 +100,15 @@ def load_own(
     """
     network = _make(model, seed)
     notes = []
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{model} must return a network of Python, got TorchScript, whose layers cannot be replaced. Return the "
+            "network that it was made of."
+        )
+    if any(value.is_floating_point() and value.dtype != torch.float32 for value in network.parameters()):
+        # Features and gradients are those of single precision, as for all other models.
+        network.float()
+        notes.append("Its weights were not in single precision, and were converted.")
     place = find_classifier(network)
     if weights is not None:
         notes.append(load_weights(network, weights, name=model, classifiers=[place] if place else []))

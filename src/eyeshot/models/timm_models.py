@@ -30,7 +30,7 @@ def resolve_tag(model: str) -> tuple[str, Any, list[str]]:
     if not timm.is_model(architecture):
         raise _unknown(model, difflib.get_close_matches(model, _all_names(), n=5, cutoff=0.4))
     tags = timm.list_pretrained(f"{architecture}.*")
-    if tag and model not in tags:
+    if "." in model and model not in tags:  # a full stop at the end is no tag either
         raise _unknown(model, difflib.get_close_matches(model, tags, n=5, cutoff=0.0))
     config = timm.get_pretrained_cfg(model)
     if tag or config is None or not config.tag:

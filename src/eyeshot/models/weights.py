@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import types
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import load_file
@@ -42,10 +45,12 @@ def read_state(file: Path) -> tuple[State, str]:
     if not file.is_file():
         raise InputError(f"`weights` must be a safetensors or torch file, got {str(file)!r}, which is not a file.")
     with open(file, "rb") as opened:
-        start = opened.read(9)
+        start = opened.read(512)
+    if told := _other_kind(file, start):
+        raise ModelError(f"{str(file)!r} must hold weights, got {told}")
     try:
         # A safetensors file begins with 8 bytes of length and a JSON header; its suffix may be anything.
-        content: Any = load_file(file) if start[8:] == b"{" else _read_torch(file)
+        content: Any = load_file(file) if start[8:9] == b"{" else _read_torch(file)
     except (safetensors.SafetensorError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise ModelError(
             f"{str(file)!r} is neither a readable safetensors file nor a torch file ({_first_line(error)}). "
@@ -56,7 +61,7 @@ def read_state(file: Path) -> tuple[State, str]:
         inner = _container(content)
         if inner is None:
             break
-        path.append(inner)
+        path.append(str(inner))
         content = content[inner]
     state = _tensors(content)
     if not state:
@@ -202,11 +207,50 @@ def _converted(module: nn.Module, state: State, classifiers: Sequence[str], conv
     return None
 
 
+def _other_kind(file: Path, start: bytes) -> str:
+    """What a file is that bears the name of a weights file and is none, and what to do; empty if it may be one."""
+    text = start.lstrip().lower()
+    if not start:
+        return "an empty file. Fetch it again."
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself. Fetch it where the repository lies: git lfs pull."
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page, probably an error or a login in the place of the download. Fetch the file itself."
+    if start.startswith(b"\x89HDF"):
+        return "an HDF5 file, as of Keras. Load it there, and save the weights as safetensors or by torch.save."
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+        if any(name.endswith("/constants.pkl") for name in names):
+            return (
+                "TorchScript, a program with its weights. Save its weights alone: "
+                f"torch.save(torch.jit.load({file.name!r}).state_dict(), 'weights.pt')."
+            )
+        if not any(name.endswith("data.pkl") for name in names):
+            return "a zip archive that torch.save did not write. Unpack it, and give the weights inside."
+    return ""
+
+
+def _harmless() -> list[Any]:
+    """What checkpoints hold beside tensors that is plain values without code.
+
+    timm saves its command line as a Namespace; accuracies are often scalars of NumPy, whose functions lay in
+    `numpy.core` before NumPy 2.
+    """
+    from numpy._core import multiarray
+
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"}
+    functions = [multiarray.scalar, multiarray._reconstruct]
+    old = [(function, f"numpy.core.multiarray.{function.__name__}") for function in functions]
+    new = [(function, f"numpy._core.multiarray.{function.__name__}") for function in functions]
+    plain = [argparse.Namespace, types.SimpleNamespace, np.dtype, np.ndarray]
+    return [*plain, *kinds, *old, *new]
+
+
 def _read_torch(file: Path) -> Any:
     allow = getattr(torch.serialization, "safe_globals", lambda _: nullcontext())
     try:
-        # timm's own checkpoints hold their command line as a Namespace, which is plain values without code.
-        with allow([argparse.Namespace]):
+        with allow(_harmless()):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
@@ -224,7 +268,8 @@ def _unsafe(file: Path) -> str:
     return f" ({_few(names)})" if names else ""
 
 
-def _container(content: Mapping[Any, Any]) -> str | None:
+def _container(content: Mapping[Any, Any]) -> Any:
+    """The key, of any type, under which the weights lie; None if they lie here or nowhere."""
     for name in CONTAINERS:
         if isinstance(content.get(name), Mapping):
             return name
