@@ -22,7 +22,7 @@ ORDER = [
 """A package imports only packages before it; some of them are still to come."""
 LONGEST_FILE = 700
 WIDEST_FOLDER = 21
-"""The aim is 16; wider are `rankings/augmentations` (21) and `data` (18). Lower it whenever one is narrower."""
+"""The aim is 16; wider are `rankings/augmentations` (21) and `data` (20). Lower it whenever one is narrower."""
 MOST_TYPES = 136
 """Dataclasses and pydantic models; lower it whenever some are gone (the aim is 90)."""
 
