@@ -101,7 +101,15 @@ def test_a_command_line_that_a_document_shows_can_be_typed(
     name: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("train", "test", "val", "images", "fakes", "photos"):  # those that documents name are looked for
+    for folder in (
+        "data",
+        "train",
+        "test",
+        "val",
+        "images",
+        "fakes",
+        "photos",
+    ):  # those that documents name are looked for
         (tmp_path / folder).mkdir()
     for weights in ("weights.safetensors", "best.safetensors"):
         (tmp_path / weights).touch()

@@ -105,7 +105,7 @@ def test_missing_weights_are_told_before_torch_is_loaded(command: tuple[str, ...
     ("words", "named"),
     [
         (("audit", "nowhere"), "TRAIN must be a folder of images, got 'nowhere', which does not exist"),
-        (("init", "nowhere"), "TRAIN must be a folder"),
+        (("init", "nowhere"), "ROOT must be a folder"),
         (("split", "nowhere"), "TRAIN must be a folder"),
         (("train", "nowhere"), "TRAIN must be a folder"),
         (("decisions", "apply", "nowhere", "--policy", "group"), "TRAIN must be a folder"),

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eyeshot.data.export import export_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,7 +22,7 @@ from eyeshot.data import (
     write_links,
 )
 from eyeshot.data.decisions import ordered
-from eyeshot.data.export import places, safe_name
+from eyeshot.data.export import export_manifest, places, safe_name
 
 
 @pytest.fixture

@@ -69,6 +69,26 @@ def test_what_init_stored_reads_the_same_images_and_labels(name: str, work: Path
     assert again.frame.equals(table.frame)
 
 
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if layout.found and layout.tables])
+def test_the_order_of_rows_and_columns_changes_nothing(name: str, work: Path, tmp_path: Path) -> None:
+    write_layout(LAYOUTS[name], tmp_path / "input")
+    options = {option.removeprefix("--").replace("-", "_"): True for option in LAYOUTS[name].options}
+    table = eyeshot.init(tmp_path / "input", progress=False, **options)  # type: ignore[arg-type]
+    before = find_project()
+    for file in tmp_path.glob("input/**/*.csv"):
+        header, *rows = [line.split(",")[::-1] for line in file.read_text("utf-8").splitlines()]
+        file.write_text("\n".join(",".join(cells) for cells in [header, *rows[::-1]]) + "\n", "utf-8")
+    again = eyeshot.init(tmp_path / "input", progress=False, force=True, **options)  # type: ignore[arg-type]
+    after = find_project()
+    assert again.frame.equals(table.frame)
+    assert sorted(after.data.pop("label_column", "").split(",")) == sorted(
+        before.data.pop("label_column", "").split(",")
+    )
+    assert after.data == before.data
+    labels = [sorted(project.submission.pop("label_columns", [])) for project in (before, after)]
+    assert (labels[0], before.submission) == (labels[1], after.submission)
+
+
 # What must not be guessed --------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from eyeshot.data.split import SPLIT_FILE, read_split
 FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*%]|[. ]$|^\.')
 DEVICES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 NO_LABEL = "unlabelled"
+MOST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,13 +245,19 @@ def safe_name(label: str) -> str:
 
 
 def _free(name: str, used_names: set[str]) -> str:
+    """A name of at most 255 bytes that is not used yet, also where case and Unicode form do not count."""
     stem, ending = os.path.splitext(name)
-    number, free = 1, name
-    while free.casefold() in used_names:
+    number, free = 1, _short(stem, ending)
+    while (key := unicodedata.normalize("NFC", free).casefold()) in used_names:
         number += 1
-        free = f"{stem}-{number}{ending}"
-    used_names.add(free.casefold())
+        free = _short(stem, f"-{number}{ending}")
+    used_names.add(key)
     return free
+
+
+def _short(stem: str, ending: str) -> str:
+    room = MOST_NAME_BYTES - len(ending.encode("utf-8"))
+    return stem.encode("utf-8")[: max(room, 0)].decode("utf-8", "ignore") + ending
 
 
 def _links_allowed(folder: Path) -> bool:
