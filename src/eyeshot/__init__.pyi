@@ -23,6 +23,8 @@ from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.job import train as train
+from .ledger.run_predictions import PredictedRun as PredictedRun
+from .ledger.run_predictions import predict as predict
 from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking

@@ -1,3 +1,10 @@
+from .alignment import align as align
+from .alignment import check_probabilities as check_probabilities
+from .alignment import join_folds as join_folds
+from .image_ids import match_ids as match_ids
+from .own_files import FILE_ENDINGS as FILE_ENDINGS
+from .own_files import read_predictions as read_predictions
+from .own_files import softmax as softmax
 from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions

@@ -1,0 +1,107 @@
+"""Predictions of finished runs: made once, made again when something changes, refused where they would be wrong."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import eyeshot
+from eyeshot.core.errors import InputError
+from eyeshot.ledger import find_predictions
+from eyeshot.predictions import load_predictions
+
+SIDE = 32
+
+
+def picture(file, side_lit, seed):
+    """Noise that is brighter on the left or on the right, so that mirrored images change their class."""
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 120, (SIDE, SIDE, 3))
+    half = slice(0, SIDE // 2) if side_lit == "left" else slice(SIDE // 2, SIDE)
+    values[:, half] += 130
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.astype(np.uint8)).save(file)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project with a finished run that tells left from right."""
+    folder = tmp_path_factory.mktemp("project")
+    for number in range(60):
+        side = ("left", "right")[number % 2]
+        picture(folder / "train" / side / f"{number}.png", side, number)
+    for number in range(20):
+        picture(folder / "test" / f"{number}.png", ("left", "right")[number % 2], 1000 + number)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        eyeshot.init("train", "test", progress=False)
+        eyeshot.train(model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=8, progress=False)
+    return folder
+
+
+@pytest.fixture
+def project(trained, tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    shutil.copytree(trained, folder)
+    monkeypatch.chdir(folder)
+    (run,) = (folder / "eyeshot-out" / "runs").iterdir()
+    return run
+
+
+def test_the_test_images_are_predicted_once(project):
+    (first,) = eyeshot.predict(project.name, progress=False)
+    (again,) = eyeshot.predict(project, progress=False)
+    stored = load_predictions(first.file)
+    assert (first.made, again.made, first.n) == (True, False, 20)
+    right = [("left", "right")[int(name[:-4]) % 2] == stored.classes[row.argmax()]
+             for name, row in zip(stored.ids, stored.probabilities, strict=True)]  # fmt: skip
+    assert np.mean(right) > 0.9
+    assert stored.labels is None
+    assert find_predictions(project.name, "test").ids == stored.ids
+
+
+def test_they_are_made_again_when_an_image_appears_and_this_is_said(project):
+    eyeshot.predict(project, progress=False)
+    picture(project.parents[2] / "test" / "new.png", "left", 7)
+    (again,) = eyeshot.predict(project, progress=False)
+    assert (again.made, again.n) == (True, 21)
+    assert "20 images then, 21 now" in again.notes[0]
+
+
+def test_a_view_that_changes_the_class_is_left_out(project):
+    (predicted,) = eyeshot.predict(project, tta=["hflip", "vflip"], progress=False)
+    effects = {effect.view: effect for effect in predicted.views}
+    assert not effects["hflip"].used
+    assert effects["hflip"].high < 0
+    assert effects["vflip"].used
+    assert (predicted.cost, predicted.file.name) == (2, "test+vflip.npz")
+    assert "hflip lowers accuracy" in predicted.notes[0]
+
+
+def test_a_view_is_the_mean_of_both_predictions(project):
+    (plain,) = eyeshot.predict(project, progress=False)
+    before = load_predictions(plain.file).probabilities.astype(float)
+    (both,) = eyeshot.predict(project, tta=["vflip"], progress=False)
+    for file in (project.parents[2] / "test").iterdir():
+        Image.open(file).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(file)
+    (flipped,) = eyeshot.predict(project, data="test", progress=False)
+    after = load_predictions(flipped.file).probabilities.astype(float)
+    assert np.abs(before - after).max() > 0.02
+    # Images are cropped before they are turned, by whole pixels: a little differs.
+    assert np.allclose(load_predictions(both.file).probabilities, (before + after) / 2, atol=5e-3)
+
+
+def test_a_run_without_predictions_says_how_to_make_them(project):
+    with pytest.raises(InputError, match=f"eyeshot predict {project.name}"):
+        find_predictions(project.name, "test")
+
+
+def test_bad_input_is_refused_before_the_work(project):
+    with pytest.raises(InputError, match=r"--tta must name views among hflip, .*, got 'flip'"):
+        eyeshot.predict(project, tta=["flip"])
+    with pytest.raises(InputError, match="At least one run"):
+        eyeshot.predict([])
+    (project / "result.json").unlink()
+    with pytest.raises(InputError, match="Only a finished training can predict"):
+        eyeshot.predict(project)
