@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "init": package.init,
     "list augmentations": package.augmentations,
     "manifest export": package.export_manifest,
+    "predict": package.predict,
     "preview": package.preview,
     "rank augmentations": package.rank_augmentations,
     "review": package.review,

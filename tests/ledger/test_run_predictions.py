@@ -10,6 +10,7 @@ import eyeshot
 from eyeshot.core.errors import InputError
 from eyeshot.ledger import find_predictions
 from eyeshot.predictions import load_predictions
+from eyeshot.training import FinishedRun
 
 SIDE = 32
 
@@ -79,17 +80,30 @@ def test_a_view_that_changes_the_class_is_left_out(project):
     assert "hflip lowers accuracy" in predicted.notes[0]
 
 
-def test_a_view_is_the_mean_of_both_predictions(project):
-    (plain,) = eyeshot.predict(project, progress=False)
-    before = load_predictions(plain.file).probabilities.astype(float)
+def test_a_view_predicts_what_the_mirrored_files_would_give(project):
+    run = FinishedRun(project)
+    test = project.parents[2] / "test"
+
+    def probabilities(views=()):
+        images = eyeshot.read_images(test, labelled=False)
+        tables, _ = run.predict(images, views=views, split="test", cache=test.parent / "cache")
+        return [np.array(table.probabilities, float) for table in tables]
+
+    plain, view = probabilities(["hflip"])
+    for file in test.iterdir():
+        Image.open(file).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    (mirrored,) = probabilities()
+    assert np.abs(plain - mirrored).max() > 0.1
+    # Images are cropped before they are mirrored, by whole pixels: a little differs.
+    assert np.allclose(view, mirrored, atol=0.01)
+
+
+def test_probabilities_with_a_view_are_the_mean(project):
     (both,) = eyeshot.predict(project, tta=["vflip"], progress=False)
-    for file in (project.parents[2] / "test").iterdir():
-        Image.open(file).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(file)
-    (flipped,) = eyeshot.predict(project, data="test", progress=False)
-    after = load_predictions(flipped.file).probabilities.astype(float)
-    assert np.abs(before - after).max() > 0.02
-    # Images are cropped before they are turned, by whole pixels: a little differs.
-    assert np.allclose(load_predictions(both.file).probabilities, (before + after) / 2, atol=5e-3)
+    images = eyeshot.read_images(project.parents[2] / "test", labelled=False)
+    tables, _ = FinishedRun(project).predict(images, views=["vflip"], split="test", cache=project / "cache")
+    expected = np.mean([table.probabilities.astype(float) for table in tables], axis=0)
+    assert np.allclose(load_predictions(both.file).probabilities, expected, atol=1e-3)
 
 
 def test_a_run_without_predictions_says_how_to_make_them(project):
