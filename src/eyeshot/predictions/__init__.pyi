@@ -17,3 +17,5 @@ from .own_files import softmax as softmax
 from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
+from .target_accuracy import TargetEstimate as TargetEstimate
+from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy

@@ -79,14 +79,21 @@ def check_probabilities(probabilities: NDArray[np.floating[Any]], *, name: str) 
             )
 
 
-def _like(first: Predictions, other: Predictions) -> Predictions:
+def with_columns_of(first: Predictions, other: Predictions) -> Predictions:
+    """`other` with its classes in the order of `first`; the images stay.
+
+    Raises:
+        InputError: the classes differ.
+    """
     order = _columns(first, other)
-    changed = other
-    if order.tolist() != list(range(len(order))):
-        labels = None if other.labels is None else _renumbered(other.labels, np.argsort(order))
-        changed = replace(
-            other, classes=first.classes, probabilities=np.asarray(other.probabilities)[:, order], labels=labels
-        )
+    if order.tolist() == list(range(len(order))):
+        return other
+    labels = None if other.labels is None else _renumbered(other.labels, np.argsort(order))
+    return replace(other, classes=first.classes, probabilities=np.asarray(other.probabilities)[:, order], labels=labels)
+
+
+def _like(first: Predictions, other: Predictions) -> Predictions:
+    changed = with_columns_of(first, other)
     if changed.ids == first.ids:
         return changed
     if len(changed) != len(first):
