@@ -10,6 +10,12 @@ from .calibration import log_loss as log_loss
 from .calibration import measure_calibration as measure_calibration
 from .calibration import reliability as reliability
 from .calibration import with_temperature as with_temperature
+from .comparison import Difference as Difference
+from .comparison import compare_members as compare_members
+from .comparison import holm as holm
+from .comparison import mcnemar_p as mcnemar_p
+from .comparison import mean_accuracy as mean_accuracy
+from .comparison import seed_variance as seed_variance
 from .image_ids import match_ids as match_ids
 from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions
