@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "audit": package.audit,
     "cache clear": package.clear_cache,
     "cache show": package.cache_size,
+    "compare": package.compare,
     "decisions add": package.add_decision,
     "decisions apply": package.apply_policy,
     "decisions compare": package.compare_decisions,

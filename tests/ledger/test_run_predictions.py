@@ -62,6 +62,20 @@ def test_the_test_images_are_predicted_once(project):
     assert find_predictions(project.name, "test").ids == stored.ids
 
 
+def test_the_accuracy_on_them_is_estimated_unless_the_rules_forbid_it(project):
+    (first,) = eyeshot.predict(project, progress=False)
+    expected = eyeshot.estimate_target_accuracy(
+        load_predictions(first.file), validation=load_predictions(project / "validation.npz")
+    )
+    assert first.estimate == expected
+    assert expected.value > 0.8
+    rules = project.parents[2] / "eyeshot.toml"
+    rules.write_text(rules.read_text().replace('test_images = "features"', 'test_images = "nothing"'))
+    (again,) = eyeshot.predict(project, progress=False)
+    assert again.estimate is None
+    assert 'Rules for test images: "nothing"' in again.notes[0]
+
+
 def test_they_are_made_again_when_an_image_appears_and_this_is_said(project):
     eyeshot.predict(project, progress=False)
     picture(project.parents[2] / "test" / "new.png", "left", 7)

@@ -141,3 +141,9 @@ def test_a_file_with_pickled_objects_is_refused(tmp_path):
     np.savez(file, ids=np.array([{"code": 1}], dtype=object))
     with pytest.raises(StorageError, match="Cannot read predictions"):
         load_predictions(file)
+
+
+def test_probabilities_with_reordered_columns_are_written_so_that_they_can_be_read(tmp_path):
+    values = np.random.default_rng(0).dirichlet(np.ones(3), 5)[:, [2, 0, 1]]  # numpy keeps such columns apart
+    Predictions(tuple("abcde"), values, ("x", "y", "z")).save(tmp_path / "p.npz")
+    assert np.allclose(load_predictions(tmp_path / "p.npz").probabilities, values, atol=1e-3)

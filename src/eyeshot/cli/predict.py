@@ -62,6 +62,9 @@ def run(
                 f"- With test-time augmentation {percent(each.validation.value, 1)} on validation images, at "
                 f"{each.cost} times the forward passes."
             )
+        if each.estimate is not None:
+            typer.echo(f"- Accuracy on these images, without labels: {each.estimate.words}.")
+            say(each.estimate.warnings)
         say(each.notes)
         typer.echo(f"  {each.file}")
     say_next("predict", *runs[:1], "--submission", "SAMPLE.csv", "--out", "submission.csv")

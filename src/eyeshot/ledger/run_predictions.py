@@ -26,7 +26,15 @@ from eyeshot.core import (
 from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
-from eyeshot.predictions import FILE_ENDINGS, Accuracy, Predictions, load_predictions, read_predictions
+from eyeshot.predictions import (
+    FILE_ENDINGS,
+    Accuracy,
+    Predictions,
+    TargetEstimate,
+    estimate_target_accuracy,
+    load_predictions,
+    read_predictions,
+)
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
 PREDICTIONS_FOLDER = "predictions"
@@ -63,6 +71,8 @@ class PredictedRun(BaseModel):
         validation: accuracy of the run on its validation images, with the views that are used.
         views: each view asked for, compared on the validation images.
         cost: forward passes an image; 1 without test-time augmentation.
+        estimate: estimated accuracy on the predicted images, without their labels; null where the project's rules do
+            not allow to look at them so, or where nothing can be estimated.
         notes: what was left out, in sentences.
     """
 
@@ -76,6 +86,7 @@ class PredictedRun(BaseModel):
     validation: Accuracy
     views: tuple[ViewEffect, ...] = ()
     cost: int = 1
+    estimate: TargetEstimate | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -159,6 +170,23 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
     return load_predictions(made[-1])
 
 
+def estimate_on(target: Predictions, validation: Predictions) -> TargetEstimate | None:
+    """The estimated accuracy of a run on target images; None where there is one class or no image."""
+    if len(target.classes) < 2 or not len(target):
+        return None
+    labelled = validation.labels is not None and bool((validation.labels >= 0).any())
+    return estimate_target_accuracy(target, validation=validation if labelled else None)
+
+
+def may_estimate() -> bool:
+    """Whether the project's rules allow to look at what its test images are like."""
+    try:
+        find_project().check_use("features", "The estimate of accuracy on the test images")
+    except InputError:
+        return False
+    return True
+
+
 def _predict_run(
     run: FinishedRun, images: ImageTable, split: str, tta: Sequence[str], cache: Path, progress: Progress
 ) -> PredictedRun:
@@ -193,6 +221,11 @@ def _predict_run(
         make_folder(file.parent)
         stored.save(file)
     assert stored is not None
+    estimate = None
+    if split != "test" or may_estimate():
+        estimate = estimate_on(stored, validation)
+    else:
+        notes.append(f"No estimate of accuracy on the test images. {find_project().rules()}")
     return PredictedRun(
         run=run.folder.resolve().name,
         file=file,
@@ -202,6 +235,7 @@ def _predict_run(
         validation=validation.accuracy(),
         views=tuple(effects),
         cost=1 + len(used),
+        estimate=estimate,
         notes=tuple(notes),
     )
 

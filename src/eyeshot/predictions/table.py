@@ -122,7 +122,7 @@ class Predictions:
         """
         arrays = {
             "ids": np.asarray(self.ids, np.str_),
-            "probabilities": self.probabilities.astype(np.float16),
+            "probabilities": self.probabilities.astype(np.float16, order="C"),  # other orders cannot be mapped
             "classes": np.asarray(self.classes, np.str_),
             "run": np.asarray(self.run),
             "split": np.asarray(self.split),
