@@ -83,9 +83,9 @@ def test_answers_without_skill_lose_all_confidence():
     assert scaled.max() < 0.3
 
 
-def test_no_temperature_is_fitted_where_every_answer_is_right():
+def test_where_every_answer_is_right_one_more_is_taken_to_be_wrong():
     probabilities, labels = two_classes(np.full(10, 0.9), np.ones(10, bool))
-    assert fit_temperature(probabilities, labels) == 1
+    assert fit_temperature(probabilities, labels) == pytest.approx(np.log(9) / np.log(10), rel=1e-3)
     assert fit_temperature(probabilities[:0], labels[:0]) == 1
 
 
