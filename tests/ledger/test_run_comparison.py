@@ -158,6 +158,10 @@ def test_accuracy_on_the_test_images_is_estimated_where_they_are_predicted(proje
     )
     assert compared.members[0].estimate.value == pytest.approx(stored.value, abs=1e-3)
     assert compared.members[1].estimate is None
+    even = eyeshot.compare([predicted, without], class_shares="even", progress=False)
+    assert even.members[0].estimate.assumptions[0] == "Classes occur among the target images evenly."
+    with pytest.raises(InputError, match="--class-shares must be even, got 'odd'"):
+        eyeshot.compare([predicted, without], class_shares="odd")
     assert any(note.endswith(f"eyeshot predict {without}") for note in compared.notes)
 
 

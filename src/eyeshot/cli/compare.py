@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.options import DATA, Json, option
+from eyeshot.cli.options import DATA, ClassShares, Json, option
 from eyeshot.cli.output import plain_table, print_json, progress_shown, say
 
 Runs = Annotated[
@@ -28,6 +28,7 @@ def run(
         str | None,
         option(panel=DATA, metavar="RUN", text="The run to compare the others with. Default: the most accurate."),
     ] = None,
+    class_shares: ClassShares = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Compare runs on the same images: differences with intervals, exact tests, and an estimate on the test images."""
@@ -37,7 +38,7 @@ def run(
     from eyeshot.core import NOTHING, percent, points
 
     with progress_shown() as progress:
-        compared = eyeshot.compare(runs, split=split, against=against, progress=progress)
+        compared = eyeshot.compare(runs, split=split, against=against, class_shares=class_shares, progress=progress)
     if json:
         print_json(compared)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.options import DATA, MODEL, Device, Json, existing_folder, option
+from eyeshot.cli.options import DATA, MODEL, ClassShares, Device, Json, existing_folder, option
 from eyeshot.cli.output import print_json, progress_shown, say, say_next
 
 Runs = Annotated[
@@ -37,6 +37,7 @@ def run(
             text="Views to average over: hflip, vflip, rot90, rot180, rot270, scale. Tried on validation images first.",
         ),
     ] = None,
+    class_shares: ClassShares = None,
     device: Device = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -45,7 +46,9 @@ def run(
     from eyeshot.core import percent, points
 
     with progress_shown() as progress:
-        predicted = eyeshot.predict(runs, data=data, tta=views_of(tta), device=device, progress=progress)
+        predicted = eyeshot.predict(
+            runs, data=data, tta=views_of(tta), class_shares=class_shares, device=device, progress=progress
+        )
     if json:
         print_json([each.model_dump(mode="json") for each in predicted])
         return

@@ -24,7 +24,7 @@ from eyeshot.core import (
     points,
     shown_progress,
 )
-from eyeshot.ledger.run_predictions import estimate_on, find_predictions, may_estimate
+from eyeshot.ledger.run_predictions import check_class_shares, estimate_on, find_predictions, may_estimate
 from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -130,6 +130,7 @@ def compare(
     *,
     split: str = "validation",
     against: str | Path | None = None,
+    class_shares: str | None = None,
     progress: Progress | bool | None = None,
 ) -> Comparison:
     """Compare runs on the same images, by the predictions that they have stored.
@@ -142,6 +143,8 @@ def compare(
         split: which predictions: "validation", or the name of a labelled folder that was predicted.
         against: the run that the others are compared with; None: the most accurate, which costs a larger allowance,
             because it is chosen by the same images.
+        class_shares: how often classes occur among the test images, for the estimate: "even", or None: as among the
+            validation images.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Returns:
@@ -151,6 +154,7 @@ def compare(
         InputError: a run cannot be used, or the runs have other images or classes or no labels.
         StorageError: predictions are damaged.
     """
+    check_class_shares(class_shares)
     names = [runs] if isinstance(runs, str | Path) else list(runs)
     if len(names) < 2:
         raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
@@ -160,7 +164,7 @@ def compare(
     between_seeds, freedom = seed_variance(right)
     chosen, differences = compare_members(right, reference=reference)
     with shown_progress(progress) as shown:
-        estimates, notes = _estimates(members, shown)
+        estimates, notes = _estimates(members, class_shares, shown)
     compared = [
         ComparedMember(
             name=member[0][0].name,
@@ -264,7 +268,9 @@ def _right(members: Sequence[Member], split: str) -> list[NDArray[np.bool_]]:
     return [np.stack([next(answers) for _ in member]) for member in members]
 
 
-def _estimates(members: Sequence[Member], progress: Progress) -> tuple[list[TargetEstimate | None], list[str]]:
+def _estimates(
+    members: Sequence[Member], class_shares: str | None, progress: Progress
+) -> tuple[list[TargetEstimate | None], list[str]]:
     """The estimated accuracy of each member on the test images, and why some are missing."""
     project = find_project()
     if not may_estimate():
@@ -276,7 +282,7 @@ def _estimates(members: Sequence[Member], progress: Progress) -> tuple[list[Targ
     for member in members:
         estimates = []
         for run in [run for runs in member for run in runs]:
-            estimate = _estimate(run)
+            estimate = _estimate(run, class_shares)
             if estimate is not None:
                 estimates.append(estimate)
             elif run.seed is not None:
@@ -299,11 +305,11 @@ def _estimates(members: Sequence[Member], progress: Progress) -> tuple[list[Targ
     return by_member, notes
 
 
-def _estimate(run: _Run) -> TargetEstimate | None:
+def _estimate(run: _Run, class_shares: str | None) -> TargetEstimate | None:
     if run.seed is None:  # a file of the user's own holds one set of images
         return None
     try:
-        return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given))
+        return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given), class_shares)
     except (InputError, StorageError):  # not predicted yet, or to be predicted again
         return None
 

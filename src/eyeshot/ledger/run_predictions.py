@@ -101,6 +101,7 @@ def predict(
     *,
     data: str | Path | None = None,
     tta: Sequence[str] = (),
+    class_shares: str | None = None,
     device: str | None = None,
     progress: Progress | bool | None = None,
 ) -> list[PredictedRun]:
@@ -114,6 +115,8 @@ def predict(
         data: folder of images; None: the project's test images.
         tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
             rot270, scale.
+        class_shares: how often classes occur among these images, for the estimate of accuracy on them: "even", or
+            None: as among the run's validation images.
         device: cuda, mps or cpu; None: the fastest there is.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
@@ -129,6 +132,7 @@ def predict(
     if not names:
         raise InputError("At least one run is needed, got none. eyeshot train makes one.")
     check_views(tta)
+    check_class_shares(class_shares)
     folders = [find_run(find_workspace().results("runs"), name) for name in names]
     source = find_project().value("test", data, needed="The images to predict must be a folder")
     split = "test" if data is None else Path(source).resolve().name
@@ -140,7 +144,7 @@ def predict(
         predicted = []
         for number, run in enumerate(loaded, 1):
             steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
-            predicted.append(_predict_run(run, images, split, tta, cache, steps))
+            predicted.append(_predict_run(run, images, split, tta, class_shares, cache, steps))
         return predicted
 
 
@@ -170,12 +174,25 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
     return load_predictions(made[-1])
 
 
-def estimate_on(target: Predictions, validation: Predictions) -> TargetEstimate | None:
+def check_class_shares(class_shares: str | None) -> None:
+    """Refuse shares of classes that have no name, before long work.
+
+    Raises:
+        InputError: neither "even" nor None.
+    """
+    if class_shares not in (None, "even"):
+        raise InputError(
+            f"--class-shares must be even, got {class_shares!r}. Leave it out for shares as among the validation "
+            "images; eyeshot.estimate_target_accuracy takes any shares."
+        )
+
+
+def estimate_on(target: Predictions, validation: Predictions, class_shares: str | None = None) -> TargetEstimate | None:
     """The estimated accuracy of a run on target images; None where there is one class or no image."""
     if len(target.classes) < 2 or not len(target):
         return None
     labelled = validation.labels is not None and bool((validation.labels >= 0).any())
-    return estimate_target_accuracy(target, validation=validation if labelled else None)
+    return estimate_target_accuracy(target, validation=validation if labelled else None, class_shares=class_shares)
 
 
 def may_estimate() -> bool:
@@ -188,7 +205,13 @@ def may_estimate() -> bool:
 
 
 def _predict_run(
-    run: FinishedRun, images: ImageTable, split: str, tta: Sequence[str], cache: Path, progress: Progress
+    run: FinishedRun,
+    images: ImageTable,
+    split: str,
+    tta: Sequence[str],
+    class_shares: str | None,
+    cache: Path,
+    progress: Progress,
 ) -> PredictedRun:
     validation = replace(read_validation(run.folder), run=run.folder.resolve().name)
     effects: list[ViewEffect] = []
@@ -223,7 +246,7 @@ def _predict_run(
     assert stored is not None
     estimate = None
     if split != "test" or may_estimate():
-        estimate = estimate_on(stored, validation)
+        estimate = estimate_on(stored, validation, class_shares)
     else:
         notes.append(f"No estimate of accuracy on the test images. {find_project().rules()}")
     return PredictedRun(
