@@ -59,6 +59,15 @@ def test_every_key_of_a_run_is_documented() -> None:
     assert {*RunRecord.model_fields, *TrainResult.model_fields} - words == set()
 
 
+def test_every_key_of_a_comparison_and_an_estimate_is_documented() -> None:
+    from eyeshot.ledger.run_comparison import ComparedMember, Comparison
+    from eyeshot.predictions import Difference, TargetEstimate
+
+    words = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "results.md").read_text(encoding="utf-8")))
+    records = (Comparison, ComparedMember, Difference, TargetEstimate)
+    assert {name for record in records for name in record.model_fields} - words == set()
+
+
 def shown_lines(name: str) -> list[str]:
     """Command lines in the fenced blocks of a document that are not Python."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

@@ -23,6 +23,12 @@ from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.job import train as train
+from .ledger.run_comparison import Comparison as Comparison
+from .ledger.run_comparison import compare as compare
+from .ledger.run_predictions import PredictedRun as PredictedRun
+from .ledger.run_predictions import predict as predict
+from .predictions.target_accuracy import TargetEstimate as TargetEstimate
+from .predictions.target_accuracy import estimate_target_accuracy as estimate_target_accuracy
 from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking

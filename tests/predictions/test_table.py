@@ -60,15 +60,34 @@ def test_predictions_are_read_back_as_they_were_saved(tmp_path_factory, names, l
         run=run,
         fold=fold,
         split="test",
+        key="0f",
     )
     saved.save(file)
     loaded = load_predictions(file)
-    for name in ("ids", "classes", "run", "fold", "split"):
+    for name in ("ids", "classes", "run", "fold", "split", "key"):
         assert getattr(loaded, name) == getattr(saved, name)
-    assert (loaded.probabilities == saved.probabilities).all()
-    assert loaded.probabilities.dtype == np.float32
+    assert (loaded.probabilities == saved.probabilities.astype(np.float16)).all()
+    assert loaded.probabilities.dtype == np.float16
     assert (loaded.labels is None) == (not labelled)
     assert not labelled or (loaded.labels == saved.labels).all()
+
+
+def test_probabilities_stay_on_the_disk_and_other_programs_read_them(tmp_path):
+    predictions().save(tmp_path / "validation.npz")
+    assert isinstance(load_predictions(tmp_path / "validation.npz").probabilities, np.memmap)
+    with np.load(tmp_path / "validation.npz") as stored:
+        assert (stored["probabilities"] == SURE.astype(np.float16)).all()
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_changed_byte_is_noticed(tmp_path, place):
+    file = tmp_path / "validation.npz"
+    Predictions(tuple(map(str, range(999))), np.full((999, 4), 0.25), tuple("abcd")).save(file)
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 255
+    file.write_bytes(content)
+    with pytest.raises(StorageError, match="Cannot read predictions"):
+        load_predictions(file)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +114,7 @@ def test_a_save_that_breaks_off_leaves_the_file_before_it(tmp_path, monkeypatch)
         opened.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np, "savez", full)
     with pytest.raises(StorageError, match="No space left"):
         predictions(run="other").save(file)
     assert file.read_bytes() == before
@@ -122,3 +141,9 @@ def test_a_file_with_pickled_objects_is_refused(tmp_path):
     np.savez(file, ids=np.array([{"code": 1}], dtype=object))
     with pytest.raises(StorageError, match="Cannot read predictions"):
         load_predictions(file)
+
+
+def test_probabilities_with_reordered_columns_are_written_so_that_they_can_be_read(tmp_path):
+    values = np.random.default_rng(0).dirichlet(np.ones(3), 5)[:, [2, 0, 1]]  # numpy keeps such columns apart
+    Predictions(tuple("abcde"), values, ("x", "y", "z")).save(tmp_path / "p.npz")
+    assert np.allclose(load_predictions(tmp_path / "p.npz").probabilities, values, atol=1e-3)

@@ -15,11 +15,13 @@ from typer.exceptions import TyperException
 from eyeshot.cli import (
     audit,
     cache,
+    compare,
     decisions,
     demo,
     init,
     list_augmentations,
     manifest,
+    predict,
     preview,
     rank_augmentations,
     review,
@@ -72,9 +74,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Which augmentation fits this model on this data? A workbench for image classification: look at the data, "
-    f"decide, split, rank, train.\n\n{EXIT_CODES}",
+    f"decide, split, rank, train, predict.\n\n{EXIT_CODES}",
 )
-START, DATA, MODELS, MORE = "Start here", "Data", "Rank and train", "More"
+START, DATA, MODELS, RESULTS, MORE = "Start here", "Data", "Rank and train", "Results", "More"
 app.command("demo", rich_help_panel=START)(demo.run)
 app.command("init", rich_help_panel=START)(init.run)
 app.command("audit", rich_help_panel=DATA)(audit.run)
@@ -86,6 +88,8 @@ rank = typer.Typer(no_args_is_help=True, help="Rank augmentations for your model
 rank.command("augmentations")(rank_augmentations.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
+app.command("predict", rich_help_panel=RESULTS)(predict.run)
+app.command("compare", rich_help_panel=RESULTS)(compare.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
 catalogue.command("augmentations")(list_augmentations.run)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)

@@ -99,6 +99,14 @@ DecisionsFile = Annotated[
 ]
 Author = Annotated[str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the login name.")]
 
+ClassShares = Annotated[
+    str | None,
+    option(
+        panel=DATA, metavar="even",
+        text="How often classes occur, for the estimate of accuracy without labels. Default: as in validation.",
+    ),
+]  # fmt: skip
+
 # Augmentations ------------------------------------------------------------------------------------------------------
 Name = TypeVar("Name", str, list[str])
 

@@ -1,3 +1,5 @@
+from .run_predictions import PredictedRun as PredictedRun
+from .run_predictions import find_predictions as find_predictions
 from .runs import RunRecord as RunRecord
 from .runs import create_run as create_run
 from .runs import find_run as find_run

@@ -139,7 +139,8 @@ def train(
             fold = data.get("fold")
             predictions = Predictions(
                 ids=tuple(names[row] for row in val_rows.tolist()),
-                probabilities=_predict(run, pool, val_rows),
+                # Rounded as they are stored, so that everybody who reads the file gets the same accuracy.
+                probabilities=_predict(run, pool, val_rows).astype(np.float16),
                 classes=tuple(classes),
                 labels=labels[val_rows],
                 run=folder.resolve().name,

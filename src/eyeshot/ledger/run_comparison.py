@@ -1,0 +1,401 @@
+"""`eyeshot.compare()`: which of several runs is better on the same images, and whether it is more than noise."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import (
+    InputError,
+    Progress,
+    StorageError,
+    find_project,
+    find_workspace,
+    key_of,
+    listing,
+    percent,
+    plural,
+    points,
+    shown_progress,
+)
+from eyeshot.ledger.run_predictions import check_class_shares, estimate_on, find_predictions, may_estimate
+from eyeshot.ledger.runs import find_run
+from eyeshot.predictions import (
+    FILE_ENDINGS,
+    Accuracy,
+    Difference,
+    Predictions,
+    TargetEstimate,
+    align,
+    compare_members,
+    join_folds,
+    mean_accuracy,
+    seed_variance,
+)
+from eyeshot.training import read_result
+
+UNSEEN_SEEDS = (
+    "Intervals and p cover other images, not other seeds: another seed of the same training moves its accuracy too, "
+    "and nothing here says by how much. Train with another --seed to include it."
+)
+
+
+class ComparedMember(BaseModel):
+    """Runs that differ in nothing but seed and fold, as one member of the comparison.
+
+    Attributes:
+        name: id of the first run.
+        runs: ids of all.
+        seeds: how many; the accuracy is their mean.
+        folds: how many validated on other images; together they are out of fold.
+        accuracy: with a 95 % interval over images and, where some member has several seeds, over seeds.
+        seed_spread: standard deviation of the accuracies of the seeds; null for a single seed.
+        difference: from the reference; null for the reference itself.
+        estimate: estimated accuracy on the test images, mean over the runs; null where they are not predicted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    runs: tuple[str, ...]
+    seeds: int
+    folds: int
+    accuracy: Accuracy
+    seed_spread: float | None
+    difference: Difference | None
+    estimate: TargetEstimate | None = None
+
+    @property
+    def words(self) -> str:
+        """The name, with the number of seeds and folds where there are several."""
+        parts = [f"{count} {what}" for count, what in ((self.seeds, "seeds"), (self.folds, "folds")) if count > 1]
+        return f"{self.name} ({', '.join(parts)})" if parts else self.name
+
+
+class Comparison(BaseModel):
+    """Result of `eyeshot compare`. Keys are only added until 1.0.
+
+    Attributes:
+        version: 1.
+        split: which images.
+        n: how many of them have a label.
+        reference: name of the member that the others are compared with.
+        members: the most accurate first.
+        notes: what the intervals cover, and what was left out, in sentences.
+        answer: in a sentence.
+        next_step: what to do now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    split: str
+    n: int
+    reference: str
+    members: tuple[ComparedMember, ...]
+    notes: tuple[str, ...]
+    answer: str
+    next_step: str
+
+
+class _Run(NamedTuple):
+    """A run as it is grouped: its recipe is the same for runs that differ in seed and fold alone.
+
+    `given` is how it was named; `seed` is None for a file of the user's own, and `fold` without folds.
+    """
+
+    given: str | Path
+    predictions: Predictions
+    recipe: str
+    seed: int | None
+    fold: int | None
+
+    @property
+    def name(self) -> str:
+        return self.predictions.run
+
+
+Member = list[list[_Run]]
+"""Runs of one recipe: for each seed those of its folds."""
+
+
+def compare(
+    runs: Sequence[str | Path] | str | Path,
+    *,
+    split: str = "validation",
+    against: str | Path | None = None,
+    class_shares: str | None = None,
+    progress: Progress | bool | None = None,
+) -> Comparison:
+    """Compare runs on the same images, by the predictions that they have stored.
+
+    Runs that differ only in the seed are replicates of one member, and runs that differ only in the fold are joined out
+    of fold. With predictions of the test images, their accuracy there is estimated; their labels are not used.
+
+    Args:
+        runs: ids, beginnings of ids, folders, or .csv, .tsv and .npz files of your own.
+        split: which predictions: "validation", or the name of a labelled folder that was predicted.
+        against: the run that the others are compared with; None: the most accurate, which costs a larger allowance,
+            because it is chosen by the same images.
+        class_shares: how often classes occur among the test images, for the estimate: "even", or None: as among the
+            validation images.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
+
+    Returns:
+        accuracies, differences, verdicts and estimates.
+
+    Raises:
+        InputError: a run cannot be used, or the runs have other images or classes or no labels.
+        StorageError: predictions are damaged.
+    """
+    check_class_shares(class_shares)
+    names = [runs] if isinstance(runs, str | Path) else list(runs)
+    if len(names) < 2:
+        raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
+    members = _members([_load(name, split) for name in names], split)
+    reference = None if against is None else _place_of(against, members, split)
+    right = _right(members, split)
+    between_seeds, freedom = seed_variance(right)
+    chosen, differences = compare_members(right, reference=reference)
+    with shown_progress(progress) as shown:
+        estimates, notes = _estimates(members, class_shares, shown)
+    compared = [
+        ComparedMember(
+            name=member[0][0].name,
+            runs=tuple(run.name for runs_of_seed in member for run in runs_of_seed),
+            seeds=len(member),
+            folds=len(member[0]),
+            accuracy=mean_accuracy(answers, between_seeds, freedom),
+            seed_spread=float(answers.mean(1).std(ddof=1)) if len(answers) > 1 else None,
+            difference=difference,
+            estimate=estimate,
+        )
+        for member, answers, difference, estimate in zip(members, right, differences, estimates, strict=True)
+    ]
+    best = compared[chosen]
+    ordered = sorted(compared, key=lambda member: -(member.accuracy.value or 0))
+    return Comparison(
+        split=split,
+        n=right[0].shape[1],
+        reference=best.name,
+        members=tuple(ordered),
+        notes=(*_scope(compared, freedom, chosen_by_images=reference is None), *notes),
+        answer=_answer(ordered, best, right[0].shape[1]),
+        next_step=_next_step(ordered, best, split),
+    )
+
+
+def _load(name: str | Path, split: str) -> _Run:
+    predictions = find_predictions(name, split)
+    if Path(name).suffix.lower() in FILE_ENDINGS:
+        return _Run(name, predictions, f"file {Path(name).resolve()}", None, None)
+    folder = find_run(find_workspace().results("runs"), name)
+    result = read_result(folder)
+    if result is None:
+        raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
+    words = shlex.split(result.command)
+    recipe = key_of(
+        result.model, result.pretrained, result.augmentations, result.classes,
+        result.settings.model_dump(mode="json", exclude={"seed"}),
+        [result.size, result.fit, result.interpolation, list(result.mean), list(result.std)],
+        {key: value for key, value in result.data.items() if key not in {"fold", "seed", "notes", "rules"}},
+        [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--weights"],
+    )  # fmt: skip
+    fold = result.data.get("fold")
+    return _Run(name, predictions, recipe, result.settings.seed, fold if isinstance(fold, int) else None)
+
+
+def _members(loaded: Sequence[_Run], split: str) -> list[Member]:
+    """The runs of each recipe, in the order in which they were given; none twice, and each with the same folds."""
+    recipes: dict[str, dict[object, list[_Run]]] = {}
+    for number, run in enumerate(loaded):
+        seeds = recipes.setdefault(run.recipe, {})
+        same = [other.name for runs in seeds.values() for other in runs if other[3:] == run[3:]]
+        if same:
+            raise InputError(
+                f"Each run must be given once, but {str(run.given)!r} is the same training as {same[0]!r}, with the "
+                "same seed and fold. Leave one of them out."
+            )
+        # On other images than validation, the folds of a recipe are replicates like its seeds.
+        seeds.setdefault(run.seed if split == "validation" else number, []).append(run)
+    members = [list(seeds.values()) for seeds in recipes.values()]
+    folds = {run.fold for runs in [runs for member in members for runs in member] for run in runs} - {None}
+    for runs in [runs for member in members for runs in member] if split == "validation" else []:
+        missing = sorted(map(str, folds - {run.fold for run in runs}))
+        if len(folds) > 1 and missing and runs[0].seed is not None:
+            raise InputError(
+                f"All runs must have the same folds, but there is none like {runs[0].name!r} of "
+                f"{plural(len(missing), 'fold')} {listing(missing)}. Train {plural(len(missing), 'it', 'them')} with "
+                "--fold, or leave those folds out of the others."
+            )
+    return members
+
+
+def _place_of(against: str | Path, members: Sequence[Member], split: str) -> int:
+    """Number of the member that a run belongs to."""
+    wanted = find_predictions(against, split).run
+    for number, member in enumerate(members):
+        if any(run.name == wanted for runs in member for run in runs):
+            return number
+    raise InputError(f"--against must be one of the runs that are compared, got {str(against)!r}. Add it to them.")
+
+
+def _right(members: Sequence[Member], split: str) -> list[NDArray[np.bool_]]:
+    """bool (seeds, n) for each member, on the same labelled images."""
+    tables = [join_folds([run.predictions for run in runs], run=runs[0].name) for member in members for runs in member]
+    try:
+        aligned = align(tables)
+    except InputError as error:
+        if split == "validation" and any(len(member) > 1 for member in members):
+            raise InputError(
+                f"{error} Runs with other seeds hold out other images unless the project has a split: eyeshot split."
+            ) from error
+        raise
+    labels = aligned[0].labels
+    labelled = np.zeros(len(aligned[0]), np.bool_) if labels is None else labels >= 0
+    if not labelled.any():
+        raise InputError(
+            f"Runs are compared on images with labels, but no {split} image has one. Compare them on the validation "
+            "images: leave --split out."
+        )
+    answers = iter([table.right[labelled] for table in aligned])
+    return [np.stack([next(answers) for _ in member]) for member in members]
+
+
+def _estimates(
+    members: Sequence[Member], class_shares: str | None, progress: Progress
+) -> tuple[list[TargetEstimate | None], list[str]]:
+    """The estimated accuracy of each member on the test images, and why some are missing."""
+    project = find_project()
+    if not may_estimate():
+        return [None] * len(members), [f"No estimate of accuracy on the test images. {project.rules()}"]
+    by_member: list[TargetEstimate | None] = []
+    missing: list[str] = []
+    total = sum(len(runs) for member in members for runs in member)
+    done = 0
+    for member in members:
+        estimates = []
+        for run in [run for runs in member for run in runs]:
+            estimate = _estimate(run, class_shares)
+            if estimate is not None:
+                estimates.append(estimate)
+            elif run.seed is not None:
+                missing.append(run.name)
+            done += 1
+            progress(done, total, "estimating accuracy on the test images")
+        by_member.append(_mean_estimate(estimates) if estimates else None)
+    notes = []
+    if missing and project.data.get("test") is not None:
+        notes.append(
+            f"{len(missing)} {plural(len(missing), 'run has', 'runs have')} no predictions of the test images and so "
+            f"no estimate: eyeshot predict {' '.join(missing)}"
+        )
+    notes += dict.fromkeys(
+        f"Estimate on the test images of {member[0][0].name}: {warning}"
+        for member, estimate in zip(members, by_member, strict=True)
+        if estimate is not None
+        for warning in estimate.warnings
+    )
+    return by_member, notes
+
+
+def _estimate(run: _Run, class_shares: str | None) -> TargetEstimate | None:
+    if run.seed is None:  # a file of the user's own holds one set of images
+        return None
+    try:
+        return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given), class_shares)
+    except (InputError, StorageError):  # not predicted yet, or to be predicted again
+        return None
+
+
+def _mean_estimate(estimates: Sequence[TargetEstimate]) -> TargetEstimate:
+    """The mean of the estimates of several runs on the same images; their intervals are averaged, not narrowed."""
+    first = estimates[0]
+    means = {
+        name: float(np.mean([getattr(estimate, name) for estimate in estimates]))
+        for name in ("value", "low", "high", "temperature", "confidence", "mismatch", "gap")
+    }
+    warnings = dict.fromkeys(warning for estimate in estimates for warning in estimate.warnings)
+    return first.model_copy(update={**means, "warnings": tuple(warnings)})
+
+
+def _scope(members: Sequence[ComparedMember], freedom: int, *, chosen_by_images: bool) -> list[str]:
+    """What intervals and p values cover."""
+    several = [member for member in members if member.seeds > 1]
+    if freedom:
+        alone = [member.name for member in members if member.seeds == 1]
+        lacking = f" That of {listing(alone)}, with a single seed, is taken to be the same." if alone else ""
+        scope = (
+            f"Intervals and p cover other images and other seeds; the spread between seeds is that of {len(several)} "
+            f"{plural(len(several), 'member')} with several, pooled.{lacking}"
+        )
+    else:
+        scope = UNSEEN_SEEDS
+    count = len(members)
+    if count < 3:
+        return [scope]
+    pairs = count * (count - 1) // 2 if chosen_by_images else count - 1
+    why = ", since the reference was chosen by the same images" if chosen_by_images else ""
+    return [
+        scope,
+        f"p is after allowance for {pairs} comparisons (Holm){why}; each interval is of one comparison alone.",
+    ]
+
+
+def _answer(ordered: Sequence[ComparedMember], reference: ComparedMember, count: int) -> str:
+    if len(ordered) == 1:
+        (member,) = ordered
+        spread = "" if member.seed_spread is None else f", and seeds differ by {points(member.seed_spread)} (SD)"
+        return (
+            f"All {len(member.runs)} runs are one recipe: {percent(member.accuracy.value, 1)} on {count} images"
+            f"{spread}. There is nothing to compare."
+        )
+    by_verdict: dict[str, list[ComparedMember]] = {"better": [], "worse": [], "not distinguishable": []}
+    for member in ordered:
+        if member.difference is not None:
+            by_verdict[member.difference.verdict].append(member)
+    parts = []
+    for verdict in ("better", "worse"):
+        told = by_verdict[verdict]
+        if told:
+            parts.append(f"{_listed(told)} {plural(len(told), 'is', 'are')} {verdict} than {reference.name}")
+    same = by_verdict["not distinguishable"]
+    if same:
+        parts.append(f"{_listed(same)} {plural(len(same), 'is', 'are')} not distinguishable from {reference.name}")
+    return f"On {count} images " + "; ".join(parts) + "."
+
+
+def _listed(members: Sequence[ComparedMember]) -> str:
+    """Names with their differences."""
+    return listing(
+        [f"{member.name} ({points(member.difference.value)})" for member in members if member.difference], most=4
+    )
+
+
+def _next_step(ordered: Sequence[ComparedMember], reference: ComparedMember, split: str) -> str:
+    compared = [member for member in ordered if member.difference is not None]
+    same = [member for member in compared if member.difference and member.difference.verdict == "not distinguishable"]
+    if len(ordered) > 1 and not same:
+        best = ordered[0]
+        return f"Predict the test images with the better one: eyeshot predict {' '.join(best.runs)}"
+    if not same:
+        return f"Give another recipe to compare it with: eyeshot compare {ordered[0].runs[0]} OTHER"
+    closest = same[0].difference
+    needs = []
+    if closest is not None and closest.images_needed is not None:
+        needs.append(f"about {closest.images_needed:,} images")
+    if closest is not None and closest.seeds_needed is not None:
+        needs.append(f"about {closest.seeds_needed} seeds of each")
+    if needs:
+        told = f"If the difference to {same[0].name} is as measured, {' or '.join(needs)} would show it."
+    elif same[0].seeds > 1 or reference.seeds > 1:
+        told = f"Neither more {split} images nor more seeds alone would tell {same[0].name} apart."
+    else:
+        told = f"No number of {split} images would tell {same[0].name} apart."
+    return f"{told} Until then choose the cheaper of them."

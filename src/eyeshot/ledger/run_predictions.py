@@ -1,0 +1,321 @@
+"""`eyeshot.predict()`: probabilities of finished runs on the test images, once per run and set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import (
+    InputError,
+    Progress,
+    StorageError,
+    find_project,
+    find_workspace,
+    listing,
+    make_folder,
+    paired_difference,
+    plural,
+    points,
+    shown_progress,
+)
+from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
+from eyeshot.ledger.runs import find_run
+from eyeshot.models import choose_device
+from eyeshot.predictions import (
+    FILE_ENDINGS,
+    Accuracy,
+    Predictions,
+    TargetEstimate,
+    estimate_target_accuracy,
+    load_predictions,
+    read_predictions,
+)
+from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
+
+PREDICTIONS_FOLDER = "predictions"
+
+
+class ViewEffect(BaseModel):
+    """What one view of test-time augmentation changes on the run's validation images.
+
+    Attributes:
+        view: its name.
+        difference: accuracy of the mean with and without this view, less accuracy without any; a share.
+        low, high: its 95 % interval.
+        used: whether the test images are predicted with it; left out where it is worse by more than noise.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    view: str
+    difference: float
+    low: float
+    high: float
+    used: bool
+
+
+class PredictedRun(BaseModel):
+    """Predictions of one run on one set of images.
+
+    Attributes:
+        run: id of the run.
+        file: where they are, an npz file.
+        split: which images these are.
+        n: how many.
+        made: False: they were there already, for the same weights and images.
+        validation: accuracy of the run on its validation images, with the views that are used.
+        views: each view asked for, compared on the validation images.
+        cost: forward passes an image; 1 without test-time augmentation.
+        estimate: estimated accuracy on the predicted images, without their labels; null where the project's rules do
+            not allow to look at them so, or where nothing can be estimated.
+        notes: what was left out, in sentences.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    file: Path
+    split: str
+    n: int
+    made: bool
+    validation: Accuracy
+    views: tuple[ViewEffect, ...] = ()
+    cost: int = 1
+    estimate: TargetEstimate | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The answer in a sentence."""
+        done = "Predicted" if self.made else "Already predicted"
+        return f"{done} {self.n} {self.split} {plural(self.n, 'image')} with {self.run}."
+
+
+def predict(
+    runs: Sequence[str | Path] | str | Path,
+    *,
+    data: str | Path | None = None,
+    tta: Sequence[str] = (),
+    class_shares: str | None = None,
+    device: str | None = None,
+    progress: Progress | bool | None = None,
+) -> list[PredictedRun]:
+    """Write the probabilities of finished runs on images, once per run and set of images.
+
+    Each view of `tta` is first compared on the run's validation images; a view that makes them worse by more than noise
+    is left out.
+
+    Args:
+        runs: ids, beginnings of ids, or folders.
+        data: folder of images; None: the project's test images.
+        tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
+            rot270, scale.
+        class_shares: how often classes occur among these images, for the estimate of accuracy on them: "even", or
+            None: as among the run's validation images.
+        device: cuda, mps or cpu; None: the fastest there is.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
+
+    Returns:
+        one record a run: where the predictions are, and what was compared.
+
+    Raises:
+        InputError: a run, a folder or a view cannot be used.
+        ModelError: the model of a run cannot be loaded.
+        StorageError: the disk is full or a folder cannot be written.
+    """
+    names = [runs] if isinstance(runs, str | Path) else list(runs)
+    if not names:
+        raise InputError("At least one run is needed, got none. eyeshot train makes one.")
+    check_views(tta)
+    check_class_shares(class_shares)
+    folders = [find_run(find_workspace().results("runs"), name) for name in names]
+    source = find_project().value("test", data, needed="The images to predict must be a folder")
+    split = "test" if data is None else Path(source).resolve().name
+    chosen_device, _ = choose_device(device)
+    loaded = [FinishedRun(folder, device=chosen_device) for folder in folders]
+    cache = find_workspace().cache
+    with shown_progress(progress) as shown:
+        images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
+        predicted = []
+        for number, run in enumerate(loaded, 1):
+            steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
+            predicted.append(_predict_run(run, images, split, tta, class_shares, cache, steps))
+        return predicted
+
+
+def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
+    """Predictions by the id of a run, its folder, or a file of the user's own.
+
+    Args:
+        name: a run or a .csv, .tsv or .npz file.
+        split: "validation", "test" or the name of a folder that was predicted.
+        logits: a file of the user's own holds scores before softmax.
+
+    Raises:
+        InputError: there are none; the message names the command that makes them.
+        StorageError: they are damaged.
+    """
+    if Path(name).suffix.lower() in FILE_ENDINGS:
+        return read_predictions(Path(name), logits=logits)
+    folder = find_run(find_workspace().results("runs"), name)
+    if split == "validation":
+        if not (folder / VALIDATION_FILE).is_file():
+            raise InputError(f"The run {folder.name!r} is not finished: it has no {VALIDATION_FILE}.")
+        return replace(read_validation(folder), run=folder.name)
+    made = sorted((folder / PREDICTIONS_FOLDER).glob(f"{split}*.npz"), key=lambda file: file.stat().st_mtime)
+    if not made:
+        what = "the test images" if split == "test" else repr(split)
+        raise InputError(f"The run {folder.name!r} has not predicted {what}. Next: eyeshot predict {folder.name}")
+    return load_predictions(made[-1])
+
+
+def check_class_shares(class_shares: str | None) -> None:
+    """Refuse shares of classes that have no name, before long work.
+
+    Raises:
+        InputError: neither "even" nor None.
+    """
+    if class_shares not in (None, "even"):
+        raise InputError(
+            f"--class-shares must be even, got {class_shares!r}. Leave it out for shares as among the validation "
+            "images; eyeshot.estimate_target_accuracy takes any shares."
+        )
+
+
+def estimate_on(target: Predictions, validation: Predictions, class_shares: str | None = None) -> TargetEstimate | None:
+    """The estimated accuracy of a run on target images; None where there is one class or no image."""
+    if len(target.classes) < 2 or not len(target):
+        return None
+    labelled = validation.labels is not None and bool((validation.labels >= 0).any())
+    return estimate_target_accuracy(target, validation=validation if labelled else None, class_shares=class_shares)
+
+
+def may_estimate() -> bool:
+    """Whether the project's rules allow to look at what its test images are like."""
+    try:
+        find_project().check_use("features", "The estimate of accuracy on the test images")
+    except InputError:
+        return False
+    return True
+
+
+def _predict_run(
+    run: FinishedRun,
+    images: ImageTable,
+    split: str,
+    tta: Sequence[str],
+    class_shares: str | None,
+    cache: Path,
+    progress: Progress,
+) -> PredictedRun:
+    validation = replace(read_validation(run.folder), run=run.folder.resolve().name)
+    effects: list[ViewEffect] = []
+    if tta:
+        validation, effects = _compare_views(run, validation, tta, cache, progress.sub("validation images"))
+    used = [effect.view for effect in effects if effect.used]
+    file = run.folder / PREDICTIONS_FOLDER / f"{'+'.join([split, *used])}.npz"
+    notes = [
+        f"{effect.view} lowers accuracy on the validation images by {points(-effect.difference)} "
+        f"({points(-effect.high)} to {points(-effect.low)}): left out."
+        for effect in effects
+        if not effect.used
+    ]
+    stored = _stored(file)
+    key = run.key(images, used)
+    made = stored is None or stored.key != key
+    if made:
+        if stored is not None:
+            notes.append(
+                f"The {split} images or the weights have changed since they were predicted: {len(stored)} images then, "
+                f"{len(images)} now. Predicted again."
+            )
+        tables, skipped = run.predict(images, views=used, split=split, cache=cache, progress=progress)
+        if skipped:
+            notes.append(
+                f"{len(skipped)} {plural(len(skipped), 'image')} cannot be decoded and have no prediction: "
+                f"{listing([str(each.path) for each in skipped], most=3)}."
+            )
+        stored = replace(_mean(tables), key=key)
+        make_folder(file.parent)
+        stored.save(file)
+    assert stored is not None
+    estimate = None
+    if split != "test" or may_estimate():
+        estimate = estimate_on(stored, validation, class_shares)
+    else:
+        notes.append(f"No estimate of accuracy on the test images. {find_project().rules()}")
+    return PredictedRun(
+        run=run.folder.resolve().name,
+        file=file,
+        split=split,
+        n=len(stored),
+        made=made,
+        validation=validation.accuracy(),
+        views=tuple(effects),
+        cost=1 + len(used),
+        estimate=estimate,
+        notes=tuple(notes),
+    )
+
+
+def _compare_views(
+    run: FinishedRun, validation: Predictions, tta: Sequence[str], cache: Path, progress: Progress
+) -> tuple[Predictions, list[ViewEffect]]:
+    """Validation predictions with the views that are used, and the effect of each."""
+    tables, _ = run.predict(
+        _validation_images(run, validation, cache, progress), views=tta, split="validation", cache=cache,
+        progress=progress,
+    )  # fmt: skip
+    plain, effects = tables[0], []
+    for name, table in zip(tta, tables[1:], strict=True):
+        difference, (low, high) = paired_difference(_mean([plain, table]).right, plain.right)
+        effects.append(ViewEffect(view=name, difference=difference, low=low, high=high, used=high >= 0))
+    kept = [table for effect, table in zip(effects, tables[1:], strict=True) if effect.used]
+    views = [effect.view for effect in effects if effect.used]
+    together = replace(_mean([plain, *kept]), fold=validation.fold)
+    if views:
+        make_folder(run.folder / PREDICTIONS_FOLDER)
+        together.save(run.folder / PREDICTIONS_FOLDER / f"{'+'.join(['validation', *views])}.npz")
+    return together, effects
+
+
+def _validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
+    """The images of the run's validation file, as they lie on the disk now."""
+    fields: dict[str, Any] = {name: value for name, value in run.result.data.items() if name != "notes"}
+    if not fields.get("train"):
+        raise InputError(
+            f"Test-time augmentation is compared on validation images, but {run.folder.name!r} does not say where they "
+            "are. Leave --tta out."
+        )
+    dataset = load_dataset(DataConfig(**fields), cache=cache, progress=progress)
+    rows = {image: row for row, image in enumerate(dataset.images.ids)}
+    missing = [image for image in validation.ids if image not in rows]
+    if missing:
+        raise InputError(
+            f"Test-time augmentation is compared on the run's {len(validation)} validation images, but {len(missing)} "
+            f"are not there any more: {listing(missing, most=3)}. Put them back, or leave --tta out."
+        )
+    images = dataset.images.take([rows[image] for image in validation.ids])
+    return images if set(run.result.classes) != set(images.classes) else images.with_classes(run.result.classes)
+
+
+def _mean(tables: Sequence[Predictions]) -> Predictions:
+    if len(tables) == 1:
+        return tables[0]
+    total = np.asarray(tables[0].probabilities, np.float32)
+    for table in tables[1:]:
+        total = total + table.probabilities
+    return replace(tables[0], probabilities=(total / len(tables)).astype(np.float16))
+
+
+def _stored(file: Path) -> Predictions | None:
+    """The predictions in `file`; None where there are none or the file is damaged, so that they are made again."""
+    try:
+        return load_predictions(file) if file.is_file() else None
+    except StorageError:
+        return None

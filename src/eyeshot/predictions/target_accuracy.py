@@ -1,0 +1,380 @@
+"""How right predictions are on images without labels: an estimate by confidence optimal transport.
+
+Lu et al., "Characterizing out-of-distribution error via optimal transport" (NeurIPS 2023, arXiv 2302.05018), section
+3: each image is assigned to a class at the cost 1 - p of that class, and each class takes as many images as is assumed.
+The mean cost of the cheapest assignment estimates the error. To look good, a run must be sure of its answers and spread
+them over the classes as assumed, both at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import NORMAL_95, InputError, listing, percent, plural, points, wilson
+from eyeshot.predictions.alignment import check_probabilities, with_columns_of
+from eyeshot.predictions.calibration import (
+    HIGHEST_TEMPERATURE,
+    fit_temperature,
+    labelled_part,
+    with_temperature,
+)
+from eyeshot.predictions.table import Predictions
+
+ClassShares = str | Mapping[str, float] | Sequence[float] | NDArray[np.floating[Any]]
+
+SHARES_OFF = 0.01
+"""Shares that were rounded to two digits still sum to 1 within this."""
+SMOOTHINGS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+"""Entropic regularisation, in units of a probability; each is started from the prices of the one before."""
+NEAR_ENOUGH = 5e-4
+"""The regularisation goes on until the assignment is known to be within this of the cheapest."""
+MOST_STEPS = 30
+HESSIAN_IMAGES = 10_000
+LARGE_MISMATCH = 0.02
+RESAMPLES = 1000
+TRACK_RECORD = (
+    "Measured on 20 targets (docs/evidence.md), such estimates were off by 2.5 points on average without a shift, and "
+    "by 12 points with one, mostly too high; there they ordered networks with a Spearman correlation of 0.58."
+)
+
+
+class TargetEstimate(BaseModel):
+    """Estimated accuracy on images without labels; it is never a measurement.
+
+    Attributes:
+        n: images.
+        value: estimated share of right answers.
+        low, high: 95 % interval over the images: other images of the same kind, and for `high` also other class shares
+            that a sample of n images can have by chance. How far the method itself is off is not in it.
+        temperature: what the logarithms of the probabilities were divided by; 1 without validation images.
+        confidence: mean probability of the predicted class, at that temperature.
+        mismatch: share of the images that must have another class than the predicted if the assumed shares hold.
+        gap: by how much `value` may be above the optimum of the assignment.
+        assumptions: what the estimate rests on, in sentences.
+        warnings: why it may be wrong here, in sentences.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int
+    value: float
+    low: float
+    high: float
+    temperature: float
+    confidence: float
+    mismatch: float
+    gap: float
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The estimate with its interval in a few words."""
+        return f"estimate {percent(self.value, 1)} ({percent(self.low, 1)} to {percent(self.high, 1)})"
+
+
+def estimate_target_accuracy(
+    probabilities: Predictions | NDArray[np.floating[Any]],
+    *,
+    class_shares: ClassShares | None = None,
+    validation: Predictions | tuple[NDArray[np.floating[Any]], NDArray[np.int64]] | None = None,
+    seed: int = 0,
+) -> TargetEstimate:
+    """Estimate the accuracy of predictions on images without labels. Labels that they have are not looked at.
+
+    Args:
+        probabilities: predictions of n target images, or float (n, C).
+        class_shares: how often each class is assumed to occur among the target images: "even", a share by class name,
+            or C shares in the order of the columns. None: as among the validation images, or even without them.
+        validation: predictions of the same run on labelled images that it was not trained on, or their probabilities
+            (m, C) and labels (m,): the temperature is fitted to them. Without them confidence is taken as it is.
+        seed: of the resamples.
+
+    Returns:
+        the estimate with its interval, what it assumes, and warnings.
+
+    Raises:
+        InputError: the probabilities are none, or shares or validation do not fit them.
+    """
+    values, classes = _checked(probabilities, "the target images")
+    warnings: list[str] = []
+    assumptions: list[str] = []
+    temperature, validation_shares = 1.0, None
+    if validation is None:
+        assumptions.append("Confidence is taken as it is, since no validation predictions were given.")
+        warnings.append(
+            "Without validation predictions a run that is sure and wrong looks right. Give them as `validation`."
+        )
+    else:
+        known, labels = _validation(probabilities, validation, values.shape[1])
+        temperature = fit_temperature(known, labels)
+        validation_shares = np.bincount(labels, minlength=values.shape[1]) / len(labels)
+        warnings += _validation_warnings(known, labels, temperature)
+        assumptions.append(
+            f"Confidence on the target images means what it means on {len(labels)} validation images "
+            f"(temperature {temperature:.2f})."
+        )
+    assumptions.append(TRACK_RECORD)
+    shares, shares_words = _shares(class_shares, validation_shares, classes, values.shape[1])
+    assumptions.insert(0, f"Classes occur among the target images {shares_words}.")
+    scaled = values if temperature == 1 else with_temperature(values, temperature).astype(np.float32)
+    del values
+    count = len(scaled)
+    prices, gap = class_prices(scaled, shares)
+    gains = (scaled + prices.astype(np.float32)).max(1).astype(np.float64) - float(shares @ prices)
+    random = np.random.default_rng(seed)
+    means = [gains[random.integers(0, count, count)].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    confidence = scaled.max(1).astype(np.float64)
+    mismatch = _mismatch(scaled, shares)
+    room = _room_for_other_shares(prices, shares, count)
+    warnings += _share_warnings(mismatch, shares, confidence, room)
+    return TargetEstimate(
+        n=count,
+        value=float(np.clip(gains.mean(), 0, 1)),
+        low=float(np.clip(low, 0, 1)),
+        high=float(np.clip(high + room, 0, 1)),
+        temperature=temperature,
+        confidence=float(confidence.mean()),
+        mismatch=mismatch,
+        gap=gap,
+        assumptions=tuple(assumptions),
+        warnings=tuple(warnings),
+    )
+
+
+def class_prices(
+    probabilities: NDArray[np.floating[Any]], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Prices v of the classes in the cheapest assignment of images to classes: its dual.
+
+    The assignment's mean probability is the minimum over v of mean_i max_c (p_ic + v_c) - sum_c share_c v_c. The
+    maximum is smoothed (entropic regularisation: Cuturi, NIPS 2013) and minimised by Newton's method, for ever less
+    smoothing, until a plan that keeps the shares is within `NEAR_ENOUGH` of the dual, which bounds it from above.
+
+    Args:
+        probabilities: float (n, C).
+        shares: float (C,), not negative, with the sum 1.
+
+    Returns:
+        float (C,), the prices; by how much the mean of p + v at these prices may be above the optimum.
+    """
+    used = shares > 0
+    prices = np.full(len(shares), -2.0)  # no probability makes up for it: a class of share 0 gets no image
+    values = np.ascontiguousarray(probabilities[:, used])
+    part = shares[used] / shares[used].sum()
+    found = np.zeros(len(part))
+    gap = math.inf
+    for smoothing in SMOOTHINGS:
+        found, plan = _minimised(values, part, found, smoothing)
+        dual = float((values + found.astype(values.dtype)).max(1).mean(dtype=np.float64) - part @ found)
+        gap = min(gap, max(0.0, dual - _kept_shares(plan, values, part)))
+        if gap <= NEAR_ENOUGH:
+            break
+    prices[used] = found
+    return prices, gap
+
+
+def _minimised(
+    values: NDArray[np.floating[Any]], shares: NDArray[np.float64], start: NDArray[np.float64], smoothing: float
+) -> tuple[NDArray[np.float64], NDArray[np.floating[Any]]]:
+    """Prices at the minimum of the smoothed dual, and the plan (n, C) there, whose rows sum to 1."""
+    prices = start
+    value, plan = _smoothed(values, shares, prices, smoothing)
+    every = max(1, math.ceil(len(values) / HESSIAN_IMAGES))
+    for _ in range(MOST_STEPS):
+        taken = plan.mean(0, dtype=np.float64)
+        slope = taken - shares
+        if np.abs(slope).sum() < NEAR_ENOUGH:
+            break
+        some = plan[::every]
+        curvature = np.diag(some.mean(0, dtype=np.float64)) - (some.T @ some).astype(np.float64) / len(some)
+        # All prices may rise together, and classes without doubtful images have no curvature: both get a little.
+        least = max(float(curvature.diagonal().mean()), 1e-9)
+        curvature += least * (1e-4 * np.eye(len(shares)) + 1 / len(shares))
+        step = -smoothing * np.linalg.solve(curvature, slope)
+        step *= min(1.0, 0.25 / np.abs(step).max())
+        moved = False
+        for _ in range(7):
+            new_value, new_plan = _smoothed(values, shares, prices + step, smoothing)
+            if new_value < value:
+                prices, value, plan, moved = prices + step - shares @ (prices + step), new_value, new_plan, True
+                break
+            step /= 2
+        if not moved:  # as low as the rounding of the probabilities lets it go
+            break
+    return prices, plan
+
+
+def _smoothed(
+    values: NDArray[np.floating[Any]], shares: NDArray[np.float64], prices: NDArray[np.float64], smoothing: float
+) -> tuple[float, NDArray[np.floating[Any]]]:
+    scores = values + prices.astype(values.dtype)
+    scores *= values.dtype.type(1 / smoothing)
+    highest = scores.max(1, keepdims=True)
+    scores -= highest
+    np.exp(scores, out=scores)
+    sums = scores.sum(1, keepdims=True)
+    scores /= sums
+    return smoothing * float((np.log(sums) + highest).mean(dtype=np.float64)) - float(shares @ prices), scores
+
+
+def _kept_shares(
+    plan: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]], shares: NDArray[np.float64]
+) -> float:
+    """Mean probability under a plan that is changed to keep the shares exactly.
+
+    Altschuler et al., "Near-linear time approximation algorithms for optimal transport" (NIPS 2017), algorithm 2: what
+    is above a class's share is taken away, and what is left over is spread in proportion.
+    """
+    count = len(values)
+    taken = plan.mean(0, dtype=np.float64)
+    kept = np.minimum(1, shares / np.maximum(taken, 1e-300))
+    value = float((np.einsum("ij,ij->j", plan, values, dtype=np.float64) / count) @ kept)
+    rows_left = np.maximum(0, 1 - plan @ kept.astype(plan.dtype)) / count
+    shares_left = np.maximum(0, shares - taken * kept)
+    left = float(shares_left.sum())
+    return value + (float((rows_left @ values) @ shares_left) / left if left > 1e-9 else 0.0)
+
+
+def _room_for_other_shares(prices: NDArray[np.float64], shares: NDArray[np.float64], count: int) -> float:
+    """By how much the estimate can rise if the target images have other shares than assumed, as a sample has by chance.
+
+    The shares k of n random images differ from those assumed by sum (k - share)² / share = (C - 1) / n on average
+    (Pearson's chi-square). Over all k so near, -(k - share) · v is at most this root times the standard deviation of v.
+    """
+    used = shares > 0
+    spread = float(np.sqrt(shares[used] @ np.square(prices[used] - shares[used] @ prices[used])))
+    return math.sqrt((used.sum() - 1) / count) * spread
+
+
+def _mismatch(probabilities: NDArray[np.floating[Any]], shares: NDArray[np.float64]) -> float:
+    predicted = np.bincount(probabilities.argmax(1), minlength=len(shares)) / len(probabilities)
+    return float(np.abs(predicted - shares).sum() / 2)
+
+
+def _mismatch_by_chance(shares: NDArray[np.float64], count: int) -> float:
+    """Mean of half the sum of |share in a random sample of n images - share|, each approximately normal."""
+    return float(np.sqrt(2 * shares * (1 - shares) / (math.pi * count)).sum() / 2)
+
+
+def _share_warnings(
+    mismatch: float, shares: NDArray[np.float64], confidence: NDArray[np.float64], room: float
+) -> list[str]:
+    count, class_count = len(confidence), int((shares > 0).sum())
+    by_chance = _mismatch_by_chance(shares, count)
+    warnings = []
+    if count < class_count:
+        warnings.append(
+            f"There are fewer target images ({count}) than classes ({class_count}), so their class shares cannot be as "
+            "assumed and the estimate says little."
+        )
+    elif room > LARGE_MISMATCH:
+        warnings.append(
+            f"The class shares of {count} images differ from those assumed by about {percent(min(1.0, by_chance), 1)} "
+            f"by chance, so the estimate may be too low by up to {points(room)}."
+        )
+    own_error = 1 - float(confidence.mean())
+    noise = by_chance + NORMAL_95 * float(confidence.std()) / math.sqrt(count)
+    if mismatch > own_error + 2 * noise:
+        warnings.append(
+            f"If the assumed class shares hold, at least {percent(mismatch, 1)} of the answers are wrong, but the run "
+            f"itself expects {percent(own_error, 1)}: either the shares are others, or the run is much worse here than "
+            "on the validation images. Give the shares if they are known."
+        )
+    return warnings
+
+
+def _validation_warnings(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64], temperature: float
+) -> list[str]:
+    right = int((probabilities.argmax(1) == labels).sum())
+    most = float(np.bincount(labels).max() / len(labels))
+    warnings = []
+    if wilson(right, len(labels))[0] <= most or temperature > 0.9 * HIGHEST_TEMPERATURE:
+        warnings.append(
+            f"On the validation images the run ({percent(right / len(labels), 1)}) is not clearly better than always "
+            f"answering the most frequent class ({percent(most, 1)})."
+        )
+    return warnings
+
+
+def _checked(
+    probabilities: Predictions | NDArray[np.floating[Any]], name: str
+) -> tuple[NDArray[np.floating[Any]], tuple[str, ...] | None]:
+    given = probabilities.probabilities if isinstance(probabilities, Predictions) else np.asarray(probabilities)
+    if given.ndim != 2 or not len(given) or given.shape[1] < 2:
+        raise InputError(
+            f"Probabilities must have at least one image and two classes, (n, C), got {given.shape} of {name}."
+        )
+    run = probabilities.run if isinstance(probabilities, Predictions) else ""
+    check_probabilities(given, name=run or name)
+    values: NDArray[np.floating[Any]] = np.asarray(given, np.float64 if given.dtype == np.float64 else np.float32)
+    return values, probabilities.classes if isinstance(probabilities, Predictions) else None
+
+
+def _validation(
+    target: Predictions | NDArray[np.floating[Any]],
+    validation: Predictions | tuple[NDArray[np.floating[Any]], NDArray[np.int64]],
+    class_count: int,
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64]]:
+    """Probabilities (m, C) and labels (m,) of the validation images that have a label."""
+    if isinstance(validation, Predictions):
+        ordered = with_columns_of(target, validation) if isinstance(target, Predictions) else validation
+        probabilities, labels = labelled_part(ordered)
+    else:
+        probabilities, labels = np.asarray(validation[0]), np.asarray(validation[1], np.int64)
+    if probabilities.ndim != 2 or probabilities.shape[1] != class_count or labels.shape != probabilities.shape[:1]:
+        raise InputError(
+            f"Validation must be probabilities (m, {class_count}) and labels (m,), got {probabilities.shape} and "
+            f"{labels.shape}."
+        )
+    if not len(labels) or labels.min() < 0 or labels.max() >= class_count:
+        raise InputError(
+            f"Validation must have images with labels from 0 to {class_count - 1}, got {len(labels)} images"
+            + (f" with labels {labels.min()} to {labels.max()}." if len(labels) else ".")
+        )
+    check_probabilities(probabilities, name="the validation images")
+    return probabilities, labels
+
+
+def _shares(
+    given: ClassShares | None,
+    of_validation: NDArray[np.float64] | None,
+    classes: tuple[str, ...] | None,
+    class_count: int,
+) -> tuple[NDArray[np.float64], str]:
+    """Shares (C,) with the sum 1, and where they come from."""
+    if given is None and of_validation is not None:
+        return of_validation, "as often as among the validation images"
+    if given is None or isinstance(given, str):
+        if given not in (None, "even"):
+            raise InputError(f'class_shares must be "even", a share for each class, or None, got {given!r}.')
+        return np.full(class_count, 1 / class_count), "evenly"
+    if isinstance(given, Mapping):
+        if classes is None:
+            raise InputError(
+                "class_shares by name need predictions with class names, got an array of probabilities. Give the "
+                "shares in the order of its columns."
+            )
+        differing = sorted(set(given) ^ set(classes))
+        if differing:
+            raise InputError(
+                f"class_shares must name each class once, {listing(list(classes))}, but {listing(differing)} "
+                f"{plural(len(differing), 'is', 'are')} missing or unknown."
+            )
+        given = [given[name] for name in classes]
+    shares = np.asarray(given, np.float64)
+    if shares.shape != (class_count,):
+        raise InputError(f"class_shares must be {class_count} numbers, one per class, got shape {shares.shape}.")
+    if not np.isfinite(shares).all() or shares.min() < 0:
+        raise InputError(f"class_shares must be 0 or more, got {shares.min():.3g} to {shares.max():.3g}.")
+    if abs(shares.sum() - 1) > SHARES_OFF:
+        raise InputError(f"class_shares must sum to 1, got {shares.sum():.4g}. Divide each by the sum.")
+    return shares / shares.sum(), "as often as given"
