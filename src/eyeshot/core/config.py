@@ -17,8 +17,8 @@ USES: dict[TestUse, str] = {
     "pseudo-labels": "a model's own answers on test images may be trained on too",
     "hand-labels": "people may label test images too",
 }
-DATA_KEYS = ("train", "test", "labels", "path_column", "label_column", "image_root")
-PATHS = ("train", "test", "labels", "image_root")
+DATA_KEYS = ("train", "test", "labels", "path_column", "label_column", "image_root", "submission")
+PATHS = ("train", "test", "labels", "image_root", "submission")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Project:
         A typed training folder is not combined with the project's CSV or test images.
 
         Returns:
-            the entries of `DATA_KEYS`; places are paths, and None stands for what is not named.
+            the entries of `DATA_KEYS` but the sample submission; places are paths, and None is what is not
+            named.
 
         Raises:
             InputError: the training images are not named.
@@ -185,6 +186,7 @@ def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> 
         "path_column": "its column with paths; guessed where not given",
         "label_column": "its column with labels; guessed where not given",
         "image_root": "folder that its paths start from; guessed where not given",
+        "submission": "sample submission of the competition, whose form `eyeshot predict --out` writes",
     }
     lines = [
         "# A project of eyeshot. Commands that are started in this folder or below it read their arguments here;",

@@ -14,6 +14,7 @@ from eyeshot.core import (
     InputError,
     Progress,
     StorageError,
+    check_file,
     find_project,
     find_workspace,
     listing,
@@ -26,7 +27,17 @@ from eyeshot.core import (
 from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
-from eyeshot.predictions import FILE_ENDINGS, Accuracy, Predictions, load_predictions, read_predictions
+from eyeshot.predictions import (
+    FILE_ENDINGS,
+    Accuracy,
+    Predictions,
+    SubmissionPlan,
+    check_submission_output,
+    load_predictions,
+    plan_submission,
+    read_predictions,
+    write_submission,
+)
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
 PREDICTIONS_FOLDER = "predictions"
@@ -63,7 +74,8 @@ class PredictedRun(BaseModel):
         validation: accuracy of the run on its validation images, with the views that are used.
         views: each view asked for, compared on the validation images.
         cost: forward passes an image; 1 without test-time augmentation.
-        notes: what was left out, in sentences.
+        submission: the submission that was written; None where none was asked for.
+        notes: what was left out, and how a submission was made, in sentences.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +88,7 @@ class PredictedRun(BaseModel):
     validation: Accuracy
     views: tuple[ViewEffect, ...] = ()
     cost: int = 1
+    submission: Path | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,19 +103,35 @@ def predict(
     *,
     data: str | Path | None = None,
     tta: Sequence[str] = (),
+    submission: str | Path | None = None,
+    out: str | Path | None = None,
+    labels: str | Path | None = None,
+    form_only: bool | None = None,
+    force: bool = False,
+    logits: bool = False,
     device: str | None = None,
     progress: Progress | bool | None = None,
 ) -> list[PredictedRun]:
-    """Write the probabilities of finished runs on images, once per run and set of images.
+    """Write the probabilities of finished runs on images, once per run and set of images; of one run, a submission too.
 
     Each view of `tta` is first compared on the run's validation images; a view that makes them worse by more than noise
     is left out.
 
     Args:
-        runs: ids, beginnings of ids, or folders.
+        runs: ids, beginnings of ids, or folders; for a submission one of these, or a .csv, .tsv or .npz file of
+            predictions.
         data: folder of images; None: the project's test images.
         tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
             rot270, scale.
+        submission: sample submission of the competition: its columns, spelling of ids and labels, and order are those
+            of the file to write. None: that of the project where `out` is given.
+        out: the submission to write.
+        labels: CSV with the names and the numbers of the classes, if the competition asks for numbers; None: that of
+            the run or the project.
+        form_only: what to do if the sample names a part of the images: True: it shows the form, write all images;
+            False: write its rows; None: refuse.
+        force: write over `out` if it is there.
+        logits: the file of predictions holds scores before softmax.
         device: cuda, mps or cpu; None: the fastest there is.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
@@ -110,7 +139,7 @@ def predict(
         one record a run: where the predictions are, and what was compared.
 
     Raises:
-        InputError: a run, a folder or a view cannot be used.
+        InputError: a run, a folder, a view or a sample submission cannot be used, or `out` exists.
         ModelError: the model of a run cannot be loaded.
         StorageError: the disk is full or a folder cannot be written.
     """
@@ -118,6 +147,15 @@ def predict(
     if not names:
         raise InputError("At least one run is needed, got none. eyeshot train makes one.")
     check_views(tta)
+    sample = _checked_sample(names, submission, out, force) if submission is not None or out is not None else None
+    labels = None if labels is None else check_file(labels, "--labels")
+    if sample is not None and Path(names[0]).suffix.lower() in FILE_ENDINGS:
+        if data is not None or tta:
+            raise InputError(
+                f"A file of predictions is used as it is, got {str(names[0])!r} with {'--data' if data else '--tta'}. "
+                "Leave it out."
+            )
+        return [_submit_file(Path(names[0]), sample, out, logits=logits, labels=labels, form_only=form_only)]
     folders = [find_run(find_workspace().results("runs"), name) for name in names]
     source = find_project().value("test", data, needed="The images to predict must be a folder")
     split = "test" if data is None else Path(source).resolve().name
@@ -126,11 +164,20 @@ def predict(
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
+        plan = None
+        if sample is not None:  # what is wrong with it is said before the forward passes
+            own = loaded[0].result
+            plan = _plan(
+                sample, images.ids, own.classes, run_labels=own.data.get("labels"), labels=labels, form_only=form_only
+            )
         predicted = []
         for number, run in enumerate(loaded, 1):
             steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
             predicted.append(_predict_run(run, images, split, tta, cache, steps))
-        return predicted
+        if plan is None:
+            return predicted
+        assert out is not None
+        return [_written(predicted[0], plan, load_predictions(predicted[0].file), Path(out))]
 
 
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
@@ -157,6 +204,54 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
         what = "the test images" if split == "test" else repr(split)
         raise InputError(f"The run {folder.name!r} has not predicted {what}. Next: eyeshot predict {folder.name}")
     return load_predictions(made[-1])
+
+
+def _checked_sample(
+    names: Sequence[str | Path], submission: str | Path | None, out: str | Path | None, force: bool
+) -> Path:
+    """The sample submission, if a submission can be written."""
+    if len(names) > 1:
+        raise InputError(
+            f"A submission is made of one run or ensemble, got {len(names)} runs. Make an ensemble of them first: "
+            f"eyeshot ensemble {' '.join(map(str, names))}"
+        )
+    needed = "--submission must be a sample submission of the competition"
+    sample = check_file(find_project().value("submission", submission, needed=needed), "--submission")
+    if out is None:
+        raise InputError("--submission needs a file to write, got none. Name it: --out submission.csv")
+    check_submission_output(Path(out), sample, force=force)
+    return sample
+
+
+def _plan(
+    sample: Path, images: Sequence[str], classes: Sequence[str], *, labels: Path | None, run_labels: object,
+    form_only: bool | None,
+) -> SubmissionPlan:  # fmt: skip
+    known = run_labels if isinstance(run_labels, str) else find_project().data.get("labels")
+    usual = Path(known) if known is not None and Path(known).is_file() else None
+    return plan_submission(
+        sample, images, classes, labels=labels or usual, needs_labels=labels is not None, form_only=form_only
+    )
+
+
+def _submit_file(
+    file: Path, sample: Path, out: str | Path | None, *, logits: bool, labels: Path | None, form_only: bool | None
+) -> PredictedRun:
+    table = read_predictions(file, logits=logits)
+    plan = _plan(sample, table.ids, table.classes, labels=labels, run_labels=None, form_only=form_only)
+    record = PredictedRun(
+        run=table.run, file=file, split="test", n=len(table), made=False, validation=table.accuracy()
+    )  # fmt: skip
+    assert out is not None
+    return _written(record, plan, table, Path(out))
+
+
+def _written(record: PredictedRun, plan: SubmissionPlan, predictions: Predictions, out: Path) -> PredictedRun:
+    """Write the submission, and say in the record how."""
+    over = [f"{out} was there and has been written over (--force)."] if out.exists() else []
+    write_submission(plan, predictions, out)
+    done = f"Wrote {out}: {len(plan.rows)} {plural(len(plan.rows), 'row')} in the form of {plan.sample.name}."
+    return record.model_copy(update={"submission": out, "notes": (*record.notes, *over, *plan.notes, done)})
 
 
 def _predict_run(

@@ -5,6 +5,10 @@ from .image_ids import match_ids as match_ids
 from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions
 from .own_files import softmax as softmax
+from .submissions import SubmissionPlan as SubmissionPlan
+from .submissions import check_submission_output as check_submission_output
+from .submissions import plan_submission as plan_submission
+from .submissions import write_submission as write_submission
 from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
