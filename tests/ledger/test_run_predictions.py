@@ -123,7 +123,7 @@ def test_a_run_fills_a_sample_submission_and_the_project_may_name_it(project):
     with pytest.raises(InputError, match=r"'sent.csv' exists.*--force"):
         eyeshot.predict(project.name, submission="sample.csv", out="sent.csv", progress=False)
     settings = folder / "eyeshot.toml"
-    settings.write_text(settings.read_text().replace("[data]", '[data]\nsubmission = "sample.csv"', 1))
+    settings.write_text(settings.read_text() + '\n[submission]\nfile = "sample.csv"\n')
     (again,) = eyeshot.predict(project.name, out="sent.csv", force=True, progress=False)
     assert "has been written over" in " ".join(again.notes)
     assert eyeshot.predict(project.name, progress=False)[0].submission is None
@@ -139,7 +139,7 @@ def test_a_submission_that_cannot_be_made_is_refused_before_anything_is_predicte
         eyeshot.predict(project, submission="sample.csv", out="sent.csv", progress=False)
     with pytest.raises(InputError, match=r"--submission needs a file to write.*--out submission.csv"):
         eyeshot.predict(project, submission="sample.csv", progress=False)
-    with pytest.raises(InputError, match="has no `submission`"):
+    with pytest.raises(InputError, match=r"eyeshot.toml names none"):
         eyeshot.predict(project, out="sent.csv", progress=False)
     with pytest.raises(InputError, match="eyeshot ensemble a b"):
         eyeshot.predict(["a", "b"], submission="sample.csv", out="sent.csv", progress=False)

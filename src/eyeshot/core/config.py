@@ -17,8 +17,9 @@ USES: dict[TestUse, str] = {
     "pseudo-labels": "a model's own answers on test images may be trained on too",
     "hand-labels": "people may label test images too",
 }
-DATA_KEYS = ("train", "test", "labels", "path_column", "label_column", "image_root", "submission")
-PATHS = ("train", "test", "labels", "image_root", "submission")
+DATA_KEYS = ("train", "test", "labels", "path_column", "label_column", "image_root")
+PATHS = ("train", "test", "labels", "image_root")
+SUBMISSION_KEYS = ("file", "id_column", "label_columns")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class Project:
         file: the file, or None.
         data: the entries of `DATA_KEYS` that it has; paths are absolute.
         test_images: what the rules allow on test images; each use allows the ones before it in `USES`.
+        submission: the sample submission: `file` (absolute path), `id_column` and `label_columns` (a list); empty if
+            there is none.
     """
 
     file: Path | None = None
     data: dict[str, Any] = field(default_factory=dict)
     test_images: TestUse = "hand-labels"
+    submission: dict[str, Any] = field(default_factory=dict)
 
     def value(self, name: str, given: Any, *, needed: str = "") -> Any:
         """The typed value or, without one, the file's.
@@ -64,8 +68,7 @@ class Project:
         A typed training folder is not combined with the project's CSV or test images.
 
         Returns:
-            the entries of `DATA_KEYS` but the sample submission; places are paths, and None is what is not
-            named.
+            the entries of `DATA_KEYS`; places are paths, and None stands for what is not named.
 
         Raises:
             InputError: the training images are not named.
@@ -133,22 +136,29 @@ def read_project(file: Path) -> Project:
         raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{str(file)!r} is no TOML: {error}. Texts stand in quotes: train = "photos".') from error
-    data, rules = sections.pop("data", {}), sections.pop("rules", {})
+    data, rules, answers = (sections.pop(name, {}) for name in ("data", "rules", "submission"))
     _known(file, "", sections, ())
     _known(file, "[data] ", data, DATA_KEYS)
     _known(file, "[rules] ", rules, ("test_images",))
-    for name, value in data.items():
-        if not isinstance(value, str) or not value:
-            raise InputError(f"{str(file)!r}: [data] {name} must be a text in quotes, got {value!r}.")
-        if name in PATHS:
-            # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
-            data[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
+    _known(file, "[submission] ", answers, SUBMISSION_KEYS)
+    columns = answers.pop("label_columns", [])
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise InputError(f"{str(file)!r}: [submission] label_columns must be a list of texts, got {columns!r}.")
+    for section, entries in (("data", data), ("submission", answers)):
+        for name, value in entries.items():
+            if not isinstance(value, str) or not value:
+                raise InputError(f"{str(file)!r}: [{section}] {name} must be a text in quotes, got {value!r}.")
+            if name in PATHS or name == "file":
+                # Only "~/" means the home folder: "~name" may be a folder of that name next to the file.
+                entries[name] = file.parent / (Path(value).expanduser() if value.startswith("~/") else Path(value))
+    if answers:
+        answers["label_columns"] = columns
     use = rules.get("test_images", "features")
     if use not in get_args(TestUse):
         raise InputError(
             f"{str(file)!r}, line {_line(file)}: test_images must be one of {', '.join(map(repr, USES))}, got {use!r}."
         )
-    return Project(file, data, use)
+    return Project(file, data, use, answers)
 
 
 def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None:
@@ -156,7 +166,7 @@ def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None
         raise InputError(f"{str(file)!r}: {place.strip()} must be a section, got {entries!r}.")
     for name in entries:
         if name not in names:
-            known = ", ".join(names) or "the sections [data] and [rules]"
+            known = ", ".join(names) or "the sections [data], [submission] and [rules]"
             raise InputError(f"{str(file)!r}: {place}has no entry {name!r}. It takes {known}.")
 
 
@@ -186,7 +196,6 @@ def write_project(file: Path, *, data: dict[str, str], test_images: TestUse) -> 
         "path_column": "its column with paths; guessed where not given",
         "label_column": "its column with labels; guessed where not given",
         "image_root": "folder that its paths start from; guessed where not given",
-        "submission": "sample submission of the competition, whose form `eyeshot predict --out` writes",
     }
     lines = [
         "# A project of eyeshot. Commands that are started in this folder or below it read their arguments here;",

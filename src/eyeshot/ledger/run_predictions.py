@@ -215,8 +215,13 @@ def _checked_sample(
             f"A submission is made of one run or ensemble, got {len(names)} runs. Make an ensemble of them first: "
             f"eyeshot ensemble {' '.join(map(str, names))}"
         )
-    needed = "--submission must be a sample submission of the competition"
-    sample = check_file(find_project().value("submission", submission, needed=needed), "--submission")
+    named = submission if submission is not None else find_project().submission.get("file")
+    if named is None:
+        raise InputError(
+            "--out needs a sample submission of the competition, got none, and eyeshot.toml names none under "
+            "[submission]. Name it: --submission SAMPLE.csv"
+        )
+    sample = check_file(named, "--submission")
     if out is None:
         raise InputError("--submission needs a file to write, got none. Name it: --out submission.csv")
     check_submission_output(Path(out), sample, force=force)
