@@ -25,11 +25,14 @@ from .data.table import read_images as read_images
 from .ledger.job import train as train
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
+from .ledger.submissions import SubmissionReport as SubmissionReport
+from .ledger.submissions import submit as submit
 from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
+from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
 

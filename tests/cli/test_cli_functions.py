@@ -35,6 +35,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "rank augmentations": package.rank_augmentations,
     "review": package.review,
     "split": package.split,
+    "submit": package.submit,
     "train": package.train,
 }
 PRINTED_ONLY = {"json", "open_", "help", "dry_run"}

@@ -96,5 +96,7 @@ def run(
             )
         say(each.notes)
         typer.echo(f"  {each.file}")
-    if out is None:
+    if out is not None:
+        say_next("submit", str(out))
+    else:
         say_next("predict", *runs[:1], "--submission", "SAMPLE.csv", "--out", "submission.csv")

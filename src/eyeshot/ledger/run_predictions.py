@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from eyeshot.predictions import (
     Predictions,
     SubmissionPlan,
     check_submission_output,
+    keep_answers,
     load_predictions,
     plan_submission,
     read_predictions,
@@ -41,6 +43,7 @@ from eyeshot.predictions import (
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
 PREDICTIONS_FOLDER = "predictions"
+SUBMISSIONS_FOLDER = "submissions"
 
 
 class ViewEffect(BaseModel):
@@ -177,7 +180,8 @@ def predict(
         if plan is None:
             return predicted
         assert out is not None
-        return [_written(predicted[0], plan, load_predictions(predicted[0].file), Path(out))]
+        table = load_predictions(predicted[0].file)
+        return [_written(predicted[0], plan, table, Path(out), made_by=predicted[0].run)]
 
 
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
@@ -248,13 +252,17 @@ def _submit_file(
         run=table.run, file=file, split="test", n=len(table), made=False, validation=table.accuracy()
     )  # fmt: skip
     assert out is not None
-    return _written(record, plan, table, Path(out))
+    return _written(record, plan, table, Path(out), made_by=str(file))
 
 
-def _written(record: PredictedRun, plan: SubmissionPlan, predictions: Predictions, out: Path) -> PredictedRun:
+def _written(
+    record: PredictedRun, plan: SubmissionPlan, predictions: Predictions, out: Path, *, made_by: str
+) -> PredictedRun:
     """Write the submission, and say in the record how."""
     over = [f"{out} was there and has been written over (--force)."] if out.exists() else []
     write_submission(plan, predictions, out)
+    with suppress(InputError):  # so that `eyeshot submit` knows what made the file; it may not be able to read the form
+        keep_answers(out, find_workspace().results(SUBMISSIONS_FOLDER), run=made_by)
     done = f"Wrote {out}: {len(plan.rows)} {plural(len(plan.rows), 'row')} in the form of {plan.sample.name}."
     return record.model_copy(update={"submission": out, "notes": (*record.notes, *over, *plan.notes, done)})
 

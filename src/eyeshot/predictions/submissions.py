@@ -203,7 +203,7 @@ def _id_column(
         if most:
             break
     if not most:
-        column = next((place for place, name in enumerate(header) if _plain(name) in ID_COLUMNS), 0)
+        column = next((place for place, name in enumerate(header) if plain_name(name) in ID_COLUMNS), 0)
         raise InputError(
             f"{SAMPLE} must have a column with the names of test images, but none of its columns, "
             f"{listing([repr(name) for name in header])}, has; {header[column]!r} begins with "
@@ -214,10 +214,10 @@ def _id_column(
     def preference(column: int) -> tuple[int, int, bool, int]:
         # Of several, the strictest comparison: a number of rows may happen to be the number in a file's name.
         unknown, strictness = _strictness([row[column] for row in rows], images)
-        return unknown, strictness, _plain(header[column]) not in ID_COLUMNS, column
+        return unknown, strictness, plain_name(header[column]) not in ID_COLUMNS, column
 
     column = min((place for place, count in hits.items() if count == most), key=preference)
-    if loosest(header[column]) in known and _plain(header[column]) not in ID_COLUMNS:
+    if loosest(header[column]) in known and plain_name(header[column]) not in ID_COLUMNS:
         return column, None, form.rows
     return column, header, rows
 
@@ -240,9 +240,9 @@ def _rows_of_all(
     pattern, counters = list(rows[0]), {}
     for place, name in enumerate(names):
         cells = [row[place] for row in rows]
-        if place == column or place in answers or (len(set(cells)) == 1 and not _is_index(name, cells)):
+        if place == column or place in answers or (len(set(cells)) == 1 and not is_row_number(name, cells)):
             continue
-        if not _is_index(name, cells):
+        if not is_row_number(name, cells):
             raise InputError(
                 f"With --form-only, further columns must be a row number or the same in all rows, but column {name!r} "
                 f"holds {listing([repr(cell) for cell in cells[:3]])}. Give a sample with a row for each test image."
@@ -258,7 +258,7 @@ def _rows_of_all(
     return made
 
 
-def _is_index(name: str, cells: Sequence[str]) -> bool:
+def is_row_number(name: str, cells: Sequence[str]) -> bool:
     """Whether a column numbers the rows, from 0 or 1."""
     numbered = any([*cells] == [str(start + row) for row in range(len(cells))] for start in (0, 1))
     return numbered and (len(cells) > 1 or not name.strip() or name.startswith("Unnamed"))
@@ -333,8 +333,8 @@ def _answer_column(
     Raises:
         InputError: there is none, or it cannot be told from others, or some of several class columns are missing.
     """
-    answers = [place for place in rest if _plain(names[place]) in ANSWER_COLUMNS]
-    others = [place for place in rest if not _is_index(names[place], [row[place] for row in rows])]
+    answers = [place for place in rest if plain_name(names[place]) in ANSWER_COLUMNS]
+    others = [place for place in rest if not is_row_number(names[place], [row[place] for row in rows])]
     for candidates in (answers, named if len(classes) == 2 else [], others, rest):
         if len(candidates) == 1:
             return candidates[0]
@@ -364,7 +364,7 @@ def _one_probability(
             f"{name!r} of the sample holds fractions. It needs labels, or a column for each class: "
             f"{listing(list(classes))}."
         )
-    if positive := [each for each in classes if _plain(each) == _plain(name)]:
+    if positive := [each for each in classes if plain_name(each) == plain_name(name)]:
         note = f"Column {name!r} is filled with the probability of class {positive[0]!r}."
         return "probability", (column,), (positive[0],), [note]
     for origin, values in (mapping or {}).items():
@@ -411,7 +411,7 @@ def _label_texts(
             return tuple(map(str, values)), f"{beginning} class names as numbers, without leading zeros."
     if (
         len(classes) == 2
-        and (positive := [each for each in classes if _plain(each) == _plain(name)])
+        and (positive := [each for each in classes if plain_name(each) == plain_name(name)])
         and numbers <= {0, 1}
     ):
         return tuple(
@@ -439,7 +439,7 @@ def _label_texts(
 
 def _class_columns(names: Sequence[str], values: Sequence[str]) -> list[int] | None:
     """For each class the position of its column, named by the class's value between texts that are the same."""
-    for spelled in (str.strip, _plain):
+    for spelled in (str.strip, plain_name):
         place = {spelled(name): position for position, name in enumerate(names)}
         wanted = [spelled(value) for value in values]
         if len(place) < len(names) or len(set(wanted)) < len(wanted):
@@ -471,5 +471,6 @@ def _label_columns(labels: Path, classes: tuple[str, ...]) -> dict[str, tuple[st
     return values_of
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name of a column as it is compared: small letters, underscores."""
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
