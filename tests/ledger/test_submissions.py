@@ -147,7 +147,9 @@ def test_a_gap_beyond_noise_warns_and_points_to_the_audit():
     report = eyeshot.submit()
     assert report.gap == pytest.approx(-0.12)
     assert report.gap_low < -0.12 < report.gap_high < 0
-    assert report.answer.startswith("2 submissions, 2 with a score; the best is 0.8 (a.csv). The leaderboard differs")
+    assert report.answer.startswith(
+        "2 submissions, 2 with a score; the best is 0.8 (a.csv). The leaderboard is 12.0 points below"
+    )
     assert "lower than validation by 12.0 points" in report.warnings[0]
     assert "eyeshot audit" in report.warnings[0]
     assert "eyeshot rank augmentations" in report.warnings[0]

@@ -30,6 +30,7 @@ from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
+    SUBMISSIONS_FOLDER,
     Accuracy,
     Predictions,
     SubmissionPlan,
@@ -43,7 +44,6 @@ from eyeshot.predictions import (
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
 PREDICTIONS_FOLDER = "predictions"
-SUBMISSIONS_FOLDER = "submissions"
 
 
 class ViewEffect(BaseModel):

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import InputError, find_workspace, percent, plural, points, wilson
-from eyeshot.ledger.run_predictions import SUBMISSIONS_FOLDER, find_predictions
 from eyeshot.predictions import (
     SUBMISSIONS_FILE,
+    SUBMISSIONS_FOLDER,
     Submission,
     append_submission,
     difference_noise,
@@ -195,6 +195,8 @@ def _line_of(file: Path, stored: list[Submission], folder: Path, *, run: str | P
 
 def _made_by(run: str | Path, notes: list[str], *, needed: bool) -> dict[str, object]:
     """The run of a submission, and its validation accuracy."""
+    from eyeshot.ledger.run_predictions import find_predictions  # it loads torch, which takes seconds
+
     try:
         validation = find_predictions(run).accuracy()
     except InputError as error:
@@ -305,6 +307,8 @@ def _assumption(share: float | None, count: int, n: int) -> str:
     part = (
         f"all {n:,} images, because no --public-share is known"
         if share is None
+        else f"all {n:,} images"
+        if count == n
         else f"{count:,} of {n:,} images ({percent(share)}), drawn at random"
     )
     return f"The score is the accuracy on {part}."
@@ -362,8 +366,9 @@ def _listed(stored: list[Submission], notes: list[str]) -> SubmissionReport:
     answer += "." if best is None else f"; the best is {best.score:g} ({best.name})."
     if gap is not None:
         answer += (
-            f" The leaderboard differs from validation by {points(gap)} ({points(fields['gap_low'])} to "
-            f"{points(fields['gap_high'])}, {fields['gap_runs']} {plural(fields['gap_runs'], 'submission')})."
+            f" The leaderboard is {points(abs(gap))} {'below' if gap < 0 else 'above'} validation "
+            f"({100 * fields['gap_low']:+.1f} to {points(fields['gap_high'])}; {fields['gap_runs']} "
+            f"{plural(fields['gap_runs'], 'submission')})."
         )
     step = "eyeshot audit" if fields["warnings"] else "eyeshot submit submission.csv"
     return SubmissionReport(

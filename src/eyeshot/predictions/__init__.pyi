@@ -6,6 +6,7 @@ from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions
 from .own_files import softmax as softmax
 from .submission_log import SUBMISSIONS_FILE as SUBMISSIONS_FILE
+from .submission_log import SUBMISSIONS_FOLDER as SUBMISSIONS_FOLDER
 from .submission_log import Submission as Submission
 from .submission_log import append_submission as append_submission
 from .submission_log import difference_noise as difference_noise

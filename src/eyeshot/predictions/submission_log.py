@@ -27,6 +27,7 @@ from eyeshot.predictions.submissions import ANSWER_COLUMNS, ID_COLUMNS, is_row_n
 from eyeshot.predictions.table import Accuracy
 
 SUBMISSIONS_FILE = "submissions.jsonl"
+SUBMISSIONS_FOLDER = "submissions"
 LOCK_TIMEOUT_S = 60.0
 SUBMISSION = "A submission"
 

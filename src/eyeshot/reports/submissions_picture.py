@@ -75,8 +75,8 @@ def draw_submissions(report: SubmissionReport) -> Figure:
     axes.fill_between(line, line - half, line + half, color=(SOFT, 0.15), linewidth=0, label="noise alone (95 %)")
     axes.plot(line, line, color=INK, linewidth=1.2, label="leaderboard = validation")
     for (x, y, _), (left, right, low, high) in zip(points, ends, strict=True):
-        axes.plot([left, right], [y, y], color=TARGET.colour, linewidth=1.4)
-        axes.plot([x, x], [low, high], color=TARGET.colour, linewidth=1.4)
+        axes.plot([left, right], [y, y], color=(TARGET.colour, 0.45), linewidth=1.4)
+        axes.plot([x, x], [low, high], color=(TARGET.colour, 0.45), linewidth=1.4)
         axes.plot(x, y, "^", color=TARGET.colour, markersize=10, zorder=3)
     named = sorted(points, key=lambda point: -point[1])[:MOST_NAMES]
     for x, y, name in named:
