@@ -27,6 +27,8 @@ from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
+from .ledger.submissions import SubmissionReport as SubmissionReport
+from .ledger.submissions import submit as submit
 from .predictions.target_accuracy import TargetEstimate as TargetEstimate
 from .predictions.target_accuracy import estimate_target_accuracy as estimate_target_accuracy
 from .rankings.augmentations.demo import demo as demo
@@ -34,6 +36,7 @@ from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
+from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
 

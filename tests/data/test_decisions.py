@@ -262,7 +262,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path, monkeypatch) -> None:
     def refused(file, mode="r", **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("eyeshot.data.decisions.open", refused, raising=False)
+    monkeypatch.setattr("eyeshot.core.files.open", refused, raising=False)
     with pytest.raises(StorageError, match=r"Permission denied.*--decisions"):
         DecisionLog(tmp_path / "decisions.jsonl").append([drop(1)])
 
@@ -299,7 +299,7 @@ def test_a_full_disk_stores_nothing_of_a_batch_and_keeps_the_rest(tmp_path: Path
         return FullDisk(open(file, mode, **options)) if mode == "ab" else open(file, mode, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("eyeshot.data.decisions.open", opened, raising=False)
+        patched.setattr("eyeshot.core.files.open", opened, raising=False)
         with pytest.raises(StorageError, match=r"No space left.*Free some space"):
             log.append([drop(2), drop(3), drop(4)])
     assert log.file.read_bytes() == before

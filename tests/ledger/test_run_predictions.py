@@ -125,6 +125,43 @@ def test_a_run_without_predictions_says_how_to_make_them(project):
         find_predictions(project.name, "test")
 
 
+def test_a_run_fills_a_sample_submission_and_the_project_may_name_it(project):
+    folder = project.parents[2]
+    sample = "id,label\n" + "".join(f"{number},left\n" for number in reversed(range(20)))
+    (folder / "sample.csv").write_text(sample)
+    (record,) = eyeshot.predict(project.name, submission="sample.csv", out="sent.csv", progress=False)
+    rows = [row.split(",") for row in (folder / "sent.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == [row.split(",")[0] for row in sample.splitlines()]
+    assert np.mean([label == ("left", "right")[int(image) % 2] for image, label in rows[1:]]) > 0.9
+    assert str(record.submission) == "sent.csv"
+    with pytest.raises(InputError, match=r"'sent.csv' exists.*--force"):
+        eyeshot.predict(project.name, submission="sample.csv", out="sent.csv", progress=False)
+    settings = folder / "eyeshot.toml"
+    settings.write_text(settings.read_text() + '\n[submission]\nfile = "sample.csv"\n')
+    (again,) = eyeshot.predict(project.name, out="sent.csv", force=True, progress=False)
+    assert "has been written over" in " ".join(again.notes)
+    assert eyeshot.predict(project.name, progress=False)[0].submission is None
+    (own,) = eyeshot.predict([str(record.file)], out="own.csv", progress=False)
+    assert (folder / "own.csv").read_bytes() == (folder / "sent.csv").read_bytes()
+    assert (own.made, own.n) == (False, 20)
+
+
+def test_a_submission_that_cannot_be_made_is_refused_before_anything_is_predicted(project):
+    folder = project.parents[2]
+    (folder / "sample.csv").write_text("id,label\n1,left\n99,left\n")
+    with pytest.raises(InputError, match="1 of 2 do not: 99"):
+        eyeshot.predict(project, submission="sample.csv", out="sent.csv", progress=False)
+    with pytest.raises(InputError, match=r"--submission needs a file to write.*--out submission.csv"):
+        eyeshot.predict(project, submission="sample.csv", progress=False)
+    with pytest.raises(InputError, match=r"eyeshot.toml names none"):
+        eyeshot.predict(project, out="sent.csv", progress=False)
+    with pytest.raises(InputError, match="eyeshot ensemble a b"):
+        eyeshot.predict(["a", "b"], submission="sample.csv", out="sent.csv", progress=False)
+    with pytest.raises(InputError, match=r"used as it is, got 'own.csv' with --tta"):
+        eyeshot.predict("own.csv", tta=["hflip"], submission="sample.csv", out="sent.csv", progress=False)
+    assert not (project / "predictions").exists()
+
+
 def test_bad_input_is_refused_before_the_work(project):
     with pytest.raises(InputError, match=r"--tta must name views among hflip, .*, got 'flip'"):
         eyeshot.predict(project, tta=["flip"])

@@ -26,6 +26,7 @@ from eyeshot.cli import (
     rank_augmentations,
     review,
     split,
+    submit,
     train,
 )
 from eyeshot.core import EyeshotError
@@ -90,6 +91,7 @@ app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
+app.command("submit", rich_help_panel=RESULTS)(submit.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
 catalogue.command("augmentations")(list_augmentations.run)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)

@@ -10,6 +10,8 @@ import typer
 from eyeshot.cli.options import DATA, MODEL, ClassShares, Device, Json, existing_folder, option
 from eyeshot.cli.output import print_json, progress_shown, say, say_next
 
+SUBMISSION = "Submission"
+
 Runs = Annotated[
     list[str],
     typer.Argument(metavar="RUNS", help="Ids of runs, the beginnings of ids, or their folders.", show_default=False),
@@ -38,17 +40,45 @@ def run(
         ),
     ] = None,
     class_shares: ClassShares = None,
+    submission: Annotated[
+        Path | None,
+        option(
+            panel=SUBMISSION, metavar="CSV",
+            text="Sample submission, whose form is kept. Default, where --out is given: the project's.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, option(panel=SUBMISSION, text="The submission to write.")] = None,
+    labels: Annotated[
+        Path | None,
+        option(panel=SUBMISSION, text="CSV with names and numbers of the classes. Default: the project's labels."),
+    ] = None,
+    form_only: Annotated[
+        bool | None,
+        option(
+            "--form-only/--sample-rows", panel=SUBMISSION,
+            text="A sample that names a part of the test images: write all images in its form, or only its rows.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, option("--force", panel=SUBMISSION, text="Write over --out if it is there.")] = False,
+    logits: Annotated[
+        bool, option("--logits", panel=SUBMISSION, text="A file of predictions holds scores before softmax.")
+    ] = False,
     device: Device = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Write the probabilities of finished runs on the test images, once for each run and set of images."""
+    """Write the probabilities of finished runs on the test images, once for each run and set of images.
+
+    With --submission and --out also a submission of one run, of an ensemble, or of your own predictions (.csv, .npz).
+    """
     import eyeshot
     from eyeshot.core import percent, points
 
     with progress_shown() as progress:
         predicted = eyeshot.predict(
-            runs, data=data, tta=views_of(tta), class_shares=class_shares, device=device, progress=progress
-        )
+            runs, data=data, tta=views_of(tta), class_shares=class_shares, submission=submission, out=out,
+            labels=labels, form_only=form_only, force=force, logits=logits, device=device, progress=progress,
+        )  # fmt: skip
     if json:
         print_json([each.model_dump(mode="json") for each in predicted])
         return
@@ -70,4 +100,7 @@ def run(
             say(each.estimate.warnings)
         say(each.notes)
         typer.echo(f"  {each.file}")
-    say_next("predict", *runs[:1], "--submission", "SAMPLE.csv", "--out", "submission.csv")
+    if out is not None:
+        say_next("submit", str(out))
+    else:
+        say_next("predict", *runs[:1], "--submission", "SAMPLE.csv", "--out", "submission.csv")

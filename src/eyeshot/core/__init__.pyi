@@ -17,6 +17,7 @@ from .errors import ModelError as ModelError
 from .errors import StorageError as StorageError
 from .files import SETTINGS_FILE as SETTINGS_FILE
 from .files import Workspace as Workspace
+from .files import append_lines as append_lines
 from .files import audit_file as audit_file
 from .files import check_file as check_file
 from .files import check_output as check_output

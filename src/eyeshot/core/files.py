@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +126,35 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append_lines(file: Path, lines: Iterable[str]) -> None:
+    """Add lines at the end of a file: all of them are on disk when this returns, or none is there.
+
+    A kill leaves at most the beginning of a line; the next call ends it, so that it spoils no other.
+
+    Raises:
+        OSError: the disk is full or the file cannot be written.
+    """
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    with open(file, "ab", buffering=0) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        try:
+            if size and not _ends_a_line(file):
+                data = b"\n" + data
+            unwritten = memoryview(data)
+            while unwritten:
+                unwritten = unwritten[opened.write(unwritten) or 0 :]
+            os.fsync(opened.fileno())
+        except OSError:
+            os.truncate(opened.fileno(), size)  # on a full disk, a part of the lines would count without the rest
+            raise
+
+
+def _ends_a_line(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        opened.seek(-1, os.SEEK_END)
+        return opened.read() == b"\n"
 
 
 def folder_bytes(folder: Path) -> int:

@@ -37,6 +37,7 @@ from .export import write_csv as write_csv
 from .export import write_links as write_links
 from .headers import Keep as Keep
 from .headers import Look as Look
+from .labels_csv import read_csv as read_csv
 from .listing import Skipped as Skipped
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder

@@ -22,7 +22,7 @@ from typing import Annotated, Literal, Self
 import filelock
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from eyeshot.core import InputError, StorageError, make_folder
+from eyeshot.core import InputError, StorageError, append_lines, make_folder
 
 Kind = Literal["drop", "drop-both", "keep", "keep-one", "relabel", "merge-classes", "group", "not-copy", "undo"]
 KINDS: dict[Kind, str] = {
@@ -357,19 +357,7 @@ class DecisionLog:
             ) from error
 
     def _write(self, decisions: Iterable[Decision]) -> None:
-        data = "".join(f"{decision.line()}\n" for decision in decisions).encode("utf-8")
-        with open(self.file, "ab", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                if size and not _ends_a_line(self.file):
-                    data = b"\n" + data
-                unwritten = memoryview(data)
-                while unwritten:
-                    unwritten = unwritten[file.write(unwritten) or 0 :]
-                os.fsync(file.fileno())
-            except OSError:
-                os.truncate(file.fileno(), size)  # on a full disk, half a batch would take effect without the rest
-                raise
+        append_lines(self.file, (decision.line() for decision in decisions))
 
 
 def parse(data: bytes, *, file: Path, first_line: int = 1) -> tuple[list[Decision], list[str]]:
@@ -397,12 +385,6 @@ def _problem_of(line: bytes, error: ValidationError) -> str:
     place = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
-
-
-def _ends_a_line(path: Path) -> bool:
-    with open(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 def _cannot_read(file: Path, error: OSError) -> InputError:

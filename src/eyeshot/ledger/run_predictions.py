@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from eyeshot.core import (
     InputError,
     Progress,
     StorageError,
+    check_file,
     find_project,
     find_workspace,
     listing,
@@ -28,12 +30,18 @@ from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
+    SUBMISSIONS_FOLDER,
     Accuracy,
     Predictions,
+    SubmissionPlan,
     TargetEstimate,
+    check_submission_output,
     estimate_target_accuracy,
+    keep_answers,
     load_predictions,
+    plan_submission,
     read_predictions,
+    write_submission,
 )
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
@@ -74,6 +82,8 @@ class PredictedRun(BaseModel):
         estimate: estimated accuracy on the predicted images, without their labels; null where the project's rules do
             not allow to look at them so, or where nothing can be estimated.
         notes: what was left out, in sentences.
+        submission: the submission that was written; None where none was asked for.
+        notes: what was left out, and how a submission was made, in sentences.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,6 +97,7 @@ class PredictedRun(BaseModel):
     views: tuple[ViewEffect, ...] = ()
     cost: int = 1
     estimate: TargetEstimate | None = None
+    submission: Path | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -102,21 +113,37 @@ def predict(
     data: str | Path | None = None,
     tta: Sequence[str] = (),
     class_shares: str | None = None,
+    submission: str | Path | None = None,
+    out: str | Path | None = None,
+    labels: str | Path | None = None,
+    form_only: bool | None = None,
+    force: bool = False,
+    logits: bool = False,
     device: str | None = None,
     progress: Progress | bool | None = None,
 ) -> list[PredictedRun]:
-    """Write the probabilities of finished runs on images, once per run and set of images.
+    """Write the probabilities of finished runs on images, once per run and set of images; of one run, a submission too.
 
     Each view of `tta` is first compared on the run's validation images; a view that makes them worse by more than noise
     is left out.
 
     Args:
-        runs: ids, beginnings of ids, or folders.
+        runs: ids, beginnings of ids, or folders; for a submission one of these, or a .csv, .tsv or .npz file of
+            predictions.
         data: folder of images; None: the project's test images.
         tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
             rot270, scale.
         class_shares: how often classes occur among these images, for the estimate of accuracy on them: "even", or
             None: as among the run's validation images.
+        submission: sample submission of the competition: its columns, spelling of ids and labels, and order are those
+            of the file to write. None: that of the project where `out` is given.
+        out: the submission to write.
+        labels: CSV with the names and the numbers of the classes, if the competition asks for numbers; None: that of
+            the run or the project.
+        form_only: what to do if the sample names a part of the images: True: it shows the form, write all images;
+            False: write its rows; None: refuse.
+        force: write over `out` if it is there.
+        logits: the file of predictions holds scores before softmax.
         device: cuda, mps or cpu; None: the fastest there is.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
@@ -124,7 +151,7 @@ def predict(
         one record a run: where the predictions are, and what was compared.
 
     Raises:
-        InputError: a run, a folder or a view cannot be used.
+        InputError: a run, a folder, a view or a sample submission cannot be used, or `out` exists.
         ModelError: the model of a run cannot be loaded.
         StorageError: the disk is full or a folder cannot be written.
     """
@@ -133,6 +160,15 @@ def predict(
         raise InputError("At least one run is needed, got none. eyeshot train makes one.")
     check_views(tta)
     check_class_shares(class_shares)
+    sample = _checked_sample(names, submission, out, force) if submission is not None or out is not None else None
+    labels = None if labels is None else check_file(labels, "--labels")
+    if sample is not None and Path(names[0]).suffix.lower() in FILE_ENDINGS:
+        if data is not None or tta:
+            raise InputError(
+                f"A file of predictions is used as it is, got {str(names[0])!r} with {'--data' if data else '--tta'}. "
+                "Leave it out."
+            )
+        return [_submit_file(Path(names[0]), sample, out, logits=logits, labels=labels, form_only=form_only)]
     folders = [find_run(find_workspace().results("runs"), name) for name in names]
     source = find_project().value("test", data, needed="The images to predict must be a folder")
     split = "test" if data is None else Path(source).resolve().name
@@ -141,11 +177,21 @@ def predict(
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
+        plan = None
+        if sample is not None:  # what is wrong with it is said before the forward passes
+            own = loaded[0].result
+            plan = _plan(
+                sample, images.ids, own.classes, run_labels=own.data.get("labels"), labels=labels, form_only=form_only
+            )
         predicted = []
         for number, run in enumerate(loaded, 1):
             steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
             predicted.append(_predict_run(run, images, split, tta, class_shares, cache, steps))
-        return predicted
+        if plan is None:
+            return predicted
+        assert out is not None
+        table = load_predictions(predicted[0].file)
+        return [_written(predicted[0], plan, table, Path(out), made_by=predicted[0].run)]
 
 
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
@@ -202,6 +248,63 @@ def may_estimate() -> bool:
     except InputError:
         return False
     return True
+
+
+def _checked_sample(
+    names: Sequence[str | Path], submission: str | Path | None, out: str | Path | None, force: bool
+) -> Path:
+    """The sample submission, if a submission can be written."""
+    if len(names) > 1:
+        raise InputError(
+            f"A submission is made of one run or ensemble, got {len(names)} runs. Make an ensemble of them first: "
+            f"eyeshot ensemble {' '.join(map(str, names))}"
+        )
+    named = submission if submission is not None else find_project().submission.get("file")
+    if named is None:
+        raise InputError(
+            "--out needs a sample submission of the competition, got none, and eyeshot.toml names none under "
+            "[submission]. Name it: --submission SAMPLE.csv"
+        )
+    sample = check_file(named, "--submission")
+    if out is None:
+        raise InputError("--submission needs a file to write, got none. Name it: --out submission.csv")
+    check_submission_output(Path(out), sample, force=force)
+    return sample
+
+
+def _plan(
+    sample: Path, images: Sequence[str], classes: Sequence[str], *, labels: Path | None, run_labels: object,
+    form_only: bool | None,
+) -> SubmissionPlan:  # fmt: skip
+    known = run_labels if isinstance(run_labels, str) else find_project().data.get("labels")
+    usual = Path(known) if known is not None and Path(known).is_file() else None
+    return plan_submission(
+        sample, images, classes, labels=labels or usual, needs_labels=labels is not None, form_only=form_only
+    )
+
+
+def _submit_file(
+    file: Path, sample: Path, out: str | Path | None, *, logits: bool, labels: Path | None, form_only: bool | None
+) -> PredictedRun:
+    table = read_predictions(file, logits=logits)
+    plan = _plan(sample, table.ids, table.classes, labels=labels, run_labels=None, form_only=form_only)
+    record = PredictedRun(
+        run=table.run, file=file, split="test", n=len(table), made=False, validation=table.accuracy()
+    )  # fmt: skip
+    assert out is not None
+    return _written(record, plan, table, Path(out), made_by=str(file))
+
+
+def _written(
+    record: PredictedRun, plan: SubmissionPlan, predictions: Predictions, out: Path, *, made_by: str
+) -> PredictedRun:
+    """Write the submission, and say in the record how."""
+    over = [f"{out} was there and has been written over (--force)."] if out.exists() else []
+    write_submission(plan, predictions, out)
+    with suppress(InputError):  # so that `eyeshot submit` knows what made the file; it may not be able to read the form
+        keep_answers(out, find_workspace().results(SUBMISSIONS_FOLDER), run=made_by)
+    done = f"Wrote {out}: {len(plan.rows)} {plural(len(plan.rows), 'row')} in the form of {plan.sample.name}."
+    return record.model_copy(update={"submission": out, "notes": (*record.notes, *over, *plan.notes, done)})
 
 
 def _predict_run(

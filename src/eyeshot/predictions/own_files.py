@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from eyeshot.core import InputError, StorageError, listing
 from eyeshot.predictions.alignment import check_probabilities
+from eyeshot.predictions.csv_form import DELIMITERS
 from eyeshot.predictions.table import Predictions, load_predictions
 
-DELIMITERS = ",;\t|"
 LABEL_COLUMNS = ("label", "target", "true", "true_label", "y_true")
 FILE_ENDINGS = (".csv", ".tsv", ".npz")
 

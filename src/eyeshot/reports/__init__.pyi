@@ -5,3 +5,4 @@ from .page import asset as asset
 from .page import stylesheet as stylesheet
 from .ranking_page import write_ranking_page as write_ranking_page
 from .ranking_picture import write_ranking_picture as write_ranking_picture
+from .submissions_picture import write_submissions_picture as write_submissions_picture

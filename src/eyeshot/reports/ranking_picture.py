@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,16 @@ def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Pat
         InputError: `path` does not end in .svg.
         StorageError: the file cannot be written.
     """
-    path = Path(path)
+    return write_figure(lambda: draw_ranking(ranking), Path(path), title=headline_of(ranking.report))
+
+
+def write_figure(draw: Callable[[], Figure], path: Path, *, title: str) -> Path:
+    """Write what `draw` makes as an SVG, in the style of all pictures.
+
+    Raises:
+        InputError: `path` does not end in .svg.
+        StorageError: the file cannot be written.
+    """
     if path.suffix.lower() != ".svg":
         raise InputError(f"The picture is an SVG, so its name must end in .svg, got {path.name!r}.")
     from matplotlib import style
@@ -72,9 +82,9 @@ def write_ranking_picture(ranking: AugmentationRanking, path: Path | str) -> Pat
     with style.context(["default", STYLE]), warnings.catch_warnings():
         # Text is stored as text: the reader's fonts may have glyphs that the font used for measuring lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure = draw_ranking(ranking)
-        title = visible(headline_of(ranking.report))
-        figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": "eyeshot", "Title": title})
+        figure = draw()
+        metadata = {"Date": None, "Creator": "eyeshot", "Title": visible(title)}
+        figure.savefig(picture, format="svg", metadata=metadata)
     return write_text(path, picture.getvalue())
 
 
@@ -117,12 +127,12 @@ def draw_ranking(ranking: AugmentationRanking) -> Figure:
     _draw_ranking(figure.add_subplot(right[0, 0]), shown, report)
     for number, (label, images) in enumerate(strips, start=1):
         _draw_strip(figure.add_subplot(right[number, 0]), label, images)
-    _fix_layout(figure)
+    fix_layout(figure)
     return figure
 
 
-def _fix_layout(figure: Figure) -> None:
-    """Fix the layout, and round it: the solver's last digits differ from run to run, and ids depend on them."""
+def fix_layout(figure: Figure) -> None:
+    """Lay the figure out once, and round: the solver's last digits differ from run to run, and ids hash them."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
