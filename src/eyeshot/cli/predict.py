@@ -37,6 +37,13 @@ def run(
             text="Views to average over: hflip, vflip, rot90, rot180, rot270, scale. Tried on validation images first.",
         ),
     ] = None,
+    own: Annotated[
+        list[str] | None,
+        option(
+            "--own", panel=DATA, metavar="NAME=FILE",
+            text="Predictions of these images for a member of an ensemble that is a file of your own. Repeat for more.",
+        ),
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -45,7 +52,7 @@ def run(
     from eyeshot.core import percent, points
 
     with progress_shown() as progress:
-        predicted = eyeshot.predict(runs, data=data, tta=views_of(tta), device=device, progress=progress)
+        predicted = eyeshot.predict(runs, data=data, tta=views_of(tta), own=own or (), device=device, progress=progress)
     if json:
         print_json([each.model_dump(mode="json") for each in predicted])
         return
@@ -58,8 +65,9 @@ def run(
                     f"{points(effect.high)})."
                 )
         if each.cost > 1:
+            how = "With test-time augmentation" if each.views else "As an ensemble"
             typer.echo(
-                f"- With test-time augmentation {percent(each.validation.value, 1)} on validation images, at "
+                f"- {how} {percent(each.validation.value, 1)} on validation images, at "
                 f"{each.cost} times the forward passes."
             )
         say(each.notes)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import (
@@ -24,6 +23,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
+from eyeshot.ledger.ensemble_folder import EnsembleReport, combine_members, mean_of, read_ensemble
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
 from eyeshot.predictions import FILE_ENDINGS, Accuracy, Predictions, load_predictions, read_predictions
@@ -90,19 +90,22 @@ def predict(
     *,
     data: str | Path | None = None,
     tta: Sequence[str] = (),
+    own: Sequence[str] = (),
     device: str | None = None,
     progress: Progress | bool | None = None,
 ) -> list[PredictedRun]:
     """Write the probabilities of finished runs on images, once per run and set of images.
 
     Each view of `tta` is first compared on the run's validation images; a view that makes them worse by more than noise
-    is left out.
+    is left out. The members of an ensemble are predicted first, where that has not been done.
 
     Args:
         runs: ids, beginnings of ids, or folders.
         data: folder of images; None: the project's test images.
         tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
             rot270, scale.
+        own: for members of an ensemble that are files of the user's own, "NAME=FILE" with their predictions of these
+            images.
         device: cuda, mps or cpu; None: the fastest there is.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
@@ -122,15 +125,21 @@ def predict(
     source = find_project().value("test", data, needed="The images to predict must be a folder")
     split = "test" if data is None else Path(source).resolve().name
     chosen_device, _ = choose_device(device)
-    loaded = [FinishedRun(folder, device=chosen_device) for folder in folders]
+    own_files = _own_files(own)
+    loaded: dict[Path, FinishedRun | EnsembleReport] = {}
+    for folder in folders:
+        _load(folder, loaded, own_files, chosen_device)
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
-        predicted = []
-        for number, run in enumerate(loaded, 1):
-            steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
-            predicted.append(_predict_run(run, images, split, tta, cache, steps))
-        return predicted
+        predicted: dict[Path, PredictedRun] = {}
+        for number, (folder, run) in enumerate(loaded.items(), 1):
+            steps = shown.sub(f"run {number} of {len(loaded)}") if len(loaded) > 1 else shown
+            if isinstance(run, FinishedRun):
+                predicted[folder] = _predict_run(run, images, split, tta, cache, steps)
+            else:
+                predicted[folder] = _predict_ensemble(folder, run, predicted, own_files, split, tta)
+        return [predicted[folder.resolve()] for folder in folders]
 
 
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
@@ -157,6 +166,78 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
         what = "the test images" if split == "test" else repr(split)
         raise InputError(f"The run {folder.name!r} has not predicted {what}. Next: eyeshot predict {folder.name}")
     return load_predictions(made[-1])
+
+
+def _own_files(own: Sequence[str]) -> dict[str, Path]:
+    """Files by the name of the member, from "NAME=FILE"."""
+    files = {}
+    for text in own:
+        name, equals, file = text.partition("=")
+        if not equals or not name or not Path(file).is_file():
+            raise InputError(f"--own takes NAME=FILE with a file that exists, got {text!r}.")
+        files[name] = Path(file)
+    return files
+
+
+def _load(
+    folder: Path, loaded: dict[Path, FinishedRun | EnsembleReport], own_files: Mapping[str, Path], device: Any
+) -> None:
+    """Put the run into `loaded`, after the members that it combines."""
+    folder = folder.resolve()
+    if folder in loaded:
+        return
+    report = read_ensemble(folder)
+    if report is None:
+        loaded[folder] = FinishedRun(folder, device=device)
+        return
+    for member in report.used:
+        if member.own and member.name not in own_files:
+            raise InputError(
+                f"The ensemble {report.run} combines {member.name!r}, a file of your own. Give its predictions of "
+                f"these images with --own {member.name}=FILE."
+            )
+        for part in () if member.own else member.parts:
+            _load(find_run(find_workspace().results("runs"), part), loaded, own_files, device)
+    loaded[folder] = report
+
+
+def _predict_ensemble(
+    folder: Path,
+    report: EnsembleReport,
+    predicted: Mapping[Path, PredictedRun],
+    own_files: Mapping[str, Path],
+    split: str,
+    tta: Sequence[str],
+) -> PredictedRun:
+    """Combine what the members predict; they are in `predicted` already."""
+    validation = read_validation(folder)
+    parts = {
+        member.name: [predicted[find_run(find_workspace().results("runs"), part).resolve()] for part in member.parts]
+        for member in report.used
+        if not member.own
+    }
+    tables = {name: [load_predictions(part.file) for part in runs] for name, runs in parts.items()}
+    for member in report.used:
+        if member.own:
+            tables[member.name] = [read_predictions(own_files[member.name], classes=validation.classes)]
+    table = combine_members(report, tables, validation.classes, split=split)
+    file = folder / PREDICTIONS_FOLDER / f"{'+'.join([split, *tta])}.npz"
+    stored = _stored(file)
+    made = stored is None or stored.key != table.key
+    if made:
+        make_folder(file.parent)
+        table.save(file)
+    runs = [part for parts_of_member in parts.values() for part in parts_of_member]
+    return PredictedRun(
+        run=report.run,
+        file=file,
+        split=split,
+        n=len(table),
+        made=made,
+        validation=validation.accuracy(),
+        cost=sum(part.cost for part in runs),
+        notes=(f"The members' weights were fitted without {listing(tta)}.",) if tta else (),
+    )
 
 
 def _predict_run(
@@ -248,12 +329,7 @@ def _validation_images(run: FinishedRun, validation: Predictions, cache: Path, p
 
 
 def _mean(tables: Sequence[Predictions]) -> Predictions:
-    if len(tables) == 1:
-        return tables[0]
-    total = np.asarray(tables[0].probabilities, np.float32)
-    for table in tables[1:]:
-        total = total + table.probabilities
-    return replace(tables[0], probabilities=(total / len(tables)).astype(np.float16))
+    return tables[0] if len(tables) == 1 else replace(tables[0], probabilities=mean_of(tables))
 
 
 def _stored(file: Path) -> Predictions | None:
