@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eyeshot.cli.options import MODEL, Json, Seed, option
+from eyeshot.cli.options import MODEL, Device, Json, Seed, option
 from eyeshot.cli.output import plain_table, print_json, progress_shown, say, typed_command
 
 Runs = Annotated[
@@ -30,6 +30,11 @@ def run(
             text="soft, hard, geometric, rank, per-class, greedy or stacking. Default: the cheapest of the best.",
         ),
     ] = None,
+    soup: Annotated[
+        bool,
+        option("--soup", panel=MODEL, text="Try mean weights of runs of one model too: two forward passes a run."),
+    ] = False,
+    device: Device = None,
     logits: Annotated[bool, option("--logits", panel=MODEL, text="Your own files hold scores before softmax.")] = False,
     seed: Seed = 0,
     json: Json = False,
@@ -42,7 +47,14 @@ def run(
 
     with progress_shown() as progress:
         report = eyeshot.ensemble(
-            runs, method=method, logits=logits, seed=seed, progress=progress, command=typed_command()
+            runs,
+            method=method,
+            soup=soup,
+            device=device,
+            logits=logits,
+            seed=seed,
+            progress=progress,
+            command=typed_command(),
         )
     if json:
         print_json(report)

@@ -64,8 +64,9 @@ def gather_candidates(names: Sequence[str | Path], *, logits: bool = False) -> t
         while any(table.fold == other.fold for _, other in groups.get(f"{signature}/{number}", ())):
             number += 1
         groups.setdefault(f"{signature}/{number}", []).append((part, table))
-    joined = [_joined(group) for group in groups.values()]
     _check_folds(list(groups.values()))
+    joined = [_joined(group) for group in groups.values()]
+    joined.sort(key=lambda candidate: candidate.own)  # ids are then those of the image table
     aligned = align([candidate.table for candidate in joined])
     used: list[Candidate] = []
     answers: dict[bytes, Candidate] = {}
@@ -78,8 +79,7 @@ def gather_candidates(names: Sequence[str | Path], *, logits: bool = False) -> t
                 "out."
             )
             continue
-        own = Path(candidate.parts[0]).suffix.lower() in FILE_ENDINGS
-        answers[content] = replace(candidate, own=own, table=replace(table, probabilities=probabilities))
+        answers[content] = replace(candidate, table=replace(table, probabilities=probabilities))
         used.append(answers[content])
     return used, notes
 
@@ -104,7 +104,8 @@ def _joined(group: Sequence[tuple[str, Predictions]]) -> Candidate:
     elif len(ordered) > 1:
         name = f"{name} ({len(ordered)} folds)"
     table = join_folds([table for _, table in ordered], run=name)
-    return Candidate(name, tuple(part for part, _ in ordered), False, table)
+    own = ordered[0][0].lower().endswith(FILE_ENDINGS)
+    return Candidate(name, tuple(part for part, _ in ordered), own, table)
 
 
 def _check_folds(groups: Sequence[Sequence[tuple[str, Predictions]]]) -> None:

@@ -13,6 +13,8 @@ from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, 
 from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
 from eyeshot.ledger.runs import create_run, find_run_by_key
+from eyeshot.ledger.weight_soups import WeightSoups
+from eyeshot.models import choose_device
 from eyeshot.predictions import METHODS, SOUPS, Accuracy, EnsembleJudge, Gain, can_stack, error_correlation, gain
 from eyeshot.training import VALIDATION_FILE
 
@@ -21,6 +23,8 @@ def ensemble(
     runs: Sequence[str | Path],
     *,
     method: str | None = None,
+    soup: bool = False,
+    device: str | None = None,
     logits: bool = False,
     seed: int = 0,
     progress: Progress | bool | None = None,
@@ -34,8 +38,11 @@ def ensemble(
     Args:
         runs: ids, beginnings of ids, folders, or .csv, .tsv and .npz files of the user's own with predictions of the
             validation images; at least two.
-        method: soft, hard, geometric, rank, per-class, greedy or stacking; None: the cheapest of those that cannot be
-            told apart from the best.
+        method: soft, hard, geometric, rank, per-class, greedy or stacking, with `soup` uniform-soup or greedy-soup;
+            None: the cheapest of those that cannot be told apart from the best.
+        soup: also try networks with the mean weights of the runs whose model and size agree; it takes about two forward
+            passes over the validation images for each run.
+        device: of these forward passes: cuda, mps or cpu; None: the fastest there is.
         logits: files of the user's own hold scores before softmax.
         seed: of the folds that judge.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
@@ -49,8 +56,10 @@ def ensemble(
         StorageError: the disk is full or a folder cannot be written.
     """
     names = [runs] if isinstance(runs, str | Path) else list(runs)
-    if method is not None and method not in METHODS:
-        raise InputError(f"--method must be one of {listing(list(METHODS), most=9)}, got {method!r}.")
+    known = [*METHODS, *(SOUPS if soup else ())]
+    if method is not None and method not in known:
+        hint = " It needs --soup." if method in SOUPS else ""
+        raise InputError(f"--method must be one of {listing(known, most=9)}, got {method!r}.{hint}")
     if len(names) < 2:
         raise InputError(f"An ensemble needs at least 2 runs, got {len(names)}. eyeshot train makes more.")
     candidates, notes = gather_candidates(names, logits=logits)
@@ -70,8 +79,12 @@ def ensemble(
         if method == "stacking":
             raise InputError(f"{notes[-1]} Choose fewer runs or another --method.")
     with shown_progress(progress) as shown:
-        judge = EnsembleJudge(members, labels, methods, seed=seed, progress=shown)
-    return _store(judge, candidates, method, seed, notes, command)
+        soups = WeightSoups(candidates, device=choose_device(device)[0], progress=shown) if soup else None
+        averaged = {} if soups is None else {"uniform-soup": soups.uniform, "greedy-soup": soups.greedy}
+        if soups is not None:
+            notes.append(soups.note)
+        judge = EnsembleJudge(members, labels, [*methods, *averaged], soups=averaged, seed=seed, progress=shown)
+        return _store(judge, candidates, method, seed, notes, command, soups)
 
 
 def _labelled(candidates: Sequence[Candidate]) -> tuple[list[Candidate], NDArray[np.int64], list[str]]:
@@ -100,7 +113,13 @@ def _labelled(candidates: Sequence[Candidate]) -> tuple[list[Candidate], NDArray
 
 
 def _store(
-    judge: EnsembleJudge, candidates: Sequence[Candidate], method: str | None, seed: int, notes: list[str], command: str
+    judge: EnsembleJudge,
+    candidates: Sequence[Candidate],
+    method: str | None,
+    seed: int,
+    notes: list[str],
+    command: str,
+    soups: WeightSoups | None,
 ) -> EnsembleReport:
     table, best_run = candidates[0].table, judge.best_run()
     right = {name: judge.out_of_fold(name) for name in judge.methods}
@@ -159,6 +178,9 @@ def _store(
         table, probabilities=judge.out_of_fold_probabilities(chosen), run=folder.name, fold=None, split="validation",
         key=key,
     ).save(folder / VALIDATION_FILE)  # fmt: skip
+    if chosen in SOUPS:
+        assert soups is not None
+        soups.save(combination.weights, folder)
     report.write(folder)
     return report
 

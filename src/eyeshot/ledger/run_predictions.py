@@ -26,7 +26,7 @@ from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
 from eyeshot.ledger.ensemble_folder import EnsembleReport, combine_members, mean_of, read_ensemble
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
-from eyeshot.predictions import FILE_ENDINGS, Accuracy, Predictions, load_predictions, read_predictions
+from eyeshot.predictions import FILE_ENDINGS, SOUPS, Accuracy, Predictions, load_predictions, read_predictions
 from eyeshot.training import VALIDATION_FILE, FinishedRun, check_views, read_validation
 
 PREDICTIONS_FOLDER = "predictions"
@@ -190,6 +190,11 @@ def _load(
     if report is None:
         loaded[folder] = FinishedRun(folder, device=device)
         return
+    runs = find_workspace().results("runs")
+    if report.method in SOUPS:
+        run = loaded[folder] = FinishedRun(find_run(runs, report.used[0].parts[0]), device=device, weights=[folder])
+        run.folder = folder  # one network, which predicts like a run of its own
+        return
     for member in report.used:
         if member.own and member.name not in own_files:
             raise InputError(
@@ -197,7 +202,7 @@ def _load(
                 f"these images with --own {member.name}=FILE."
             )
         for part in () if member.own else member.parts:
-            _load(find_run(find_workspace().results("runs"), part), loaded, own_files, device)
+            _load(find_run(runs, part), loaded, own_files, device)
     loaded[folder] = report
 
 
@@ -292,7 +297,7 @@ def _compare_views(
 ) -> tuple[Predictions, list[ViewEffect]]:
     """Validation predictions with the views that are used, and the effect of each."""
     tables, _ = run.predict(
-        _validation_images(run, validation, cache, progress), views=tta, split="validation", cache=cache,
+        validation_images(run, validation, cache, progress), views=tta, split="validation", cache=cache,
         progress=progress,
     )  # fmt: skip
     plain, effects = tables[0], []
@@ -308,7 +313,7 @@ def _compare_views(
     return together, effects
 
 
-def _validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
+def validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
     """The images of the run's validation file, as they lie on the disk now."""
     fields: dict[str, Any] = {name: value for name, value in run.result.data.items() if name != "notes"}
     if not fields.get("train"):
