@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_one_run_is_no_ensemble(project):
     name = run_of(project, table(0))
     with pytest.raises(InputError, match="at least 2 runs, got 1"):
         ensemble(name)
-    with pytest.raises(InputError, match="got 1. .* was given several times and is used once"):
+    with pytest.raises(InputError, match=r"got 1. .* was given several times and is used once"):
         ensemble(name, name)
 
 
@@ -159,7 +160,7 @@ def test_a_missing_fold_is_named(project):
 def test_damaged_probabilities_are_refused(project):
     good, bad = table(0), table(1)
     bad.probabilities[3, 1] = np.nan
-    with pytest.raises(InputError, match="1 rows of .* hold NaN"):
+    with pytest.raises(InputError, match=r"1 rows of .* hold NaN"):
         ensemble(run_of(project, good), run_of(project, bad, seed=1))
 
 
@@ -191,7 +192,7 @@ def test_predictions_without_labels_are_refused(project):
 
 
 def test_methods_are_checked_before_anything_is_read(project):
-    with pytest.raises(InputError, match="--method must be one of soft, .*got 'median'"):
+    with pytest.raises(InputError, match=r"--method must be one of soft, .*got 'median'"):
         ensemble("a", "b", method="median")
     with pytest.raises(InputError, match="It needs --soup"):
         ensemble("a", "b", method="greedy-soup")
@@ -217,10 +218,10 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         eyeshot.init("train", "test", progress=False)
-        eyeshot.split(holdout=0.4, leakage=False, progress=False).write("split.json")
+        eyeshot.split(folds=2, leakage=False, progress=False).write("split.json")
         for seed in range(2):
             eyeshot.train(
-                model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=3, seed=seed, progress=False
+                model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=3, seed=seed, fold=0, progress=False
             )
     return folder
 
@@ -277,12 +278,12 @@ def test_a_soup_is_one_network_with_the_mean_weights(runs):
     (predicted,) = eyeshot.predict(report.run, progress=False)
     assert (predicted.run, predicted.cost, predicted.file.parent.parent) == (report.run, 1, folder)
     assert {row.method for row in report.methods} >= {"uniform-soup", "greedy-soup"}
-    images = eyeshot.read_images("test", labelled=False)
+    images = eyeshot.read_images(Path("test"), labelled=False)
     (by_hand,), _ = FinishedRun(runs[0], weights=runs).predict(images, split="test", cache=folder / "cache")
     assert np.allclose(load_predictions(predicted.file).probabilities, by_hand.probabilities, atol=2e-3)
 
 
 def test_soups_need_two_runs_of_one_network(project):
     names = [run_of(project, table(seed), seed=seed) for seed in range(2)]
-    with pytest.raises(InputError, match="at least 2 runs of one model and size .* got 0"):
+    with pytest.raises(InputError, match=r"at least 2 runs of one model and size .* got 0"):
         ensemble(*names, soup=True)

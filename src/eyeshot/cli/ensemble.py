@@ -43,7 +43,8 @@ def run(
     from rich.console import Console
 
     import eyeshot
-    from eyeshot.core import percent, points, shortened
+    from eyeshot.core import find_workspace, percent, points, shortened
+    from eyeshot.reports import write_ensemble_picture
 
     with progress_shown() as progress:
         report = eyeshot.ensemble(
@@ -56,6 +57,7 @@ def run(
             progress=progress,
             command=typed_command(),
         )
+    picture = write_ensemble_picture(report, find_workspace().results("runs") / report.run / "ensemble.svg")
     if json:
         print_json(report)
         return
@@ -71,5 +73,5 @@ def run(
         members.add_row(shortened(member.name, 50), percent(member.accuracy.value, 1), percent(member.weight))
     console.print(members)
     say(report.notes)
-    typer.echo(f"Stored as {report.run}.")
+    typer.echo(f"Stored as {report.run}. Correlation of errors and gain by class: {picture}")
     typer.echo(f"Next: {report.next_step}")

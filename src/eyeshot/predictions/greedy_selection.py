@@ -30,7 +30,8 @@ class GreedySelection:
         self.image_count, class_count = probabilities[0].shape
         self.member_count = len(probabilities)
         step = max(1, BLOCK_BYTES // (2 * self.member_count * class_count))
-        images, leads, tied = [], [], []
+        images, competing, tied = [], [], []
+        own_bits = np.empty((self.member_count, self.image_count), np.uint16)
         for start in range(0, self.image_count, step):
             rows = slice(start, start + step)
             # Numbers in float16 that are not negative sort like their bits, and integers are compared 10 times faster.
@@ -40,13 +41,12 @@ class GreedySelection:
             first = np.arange(class_count) < own[:, None]  # equal sums: the class that comes first wins
             competes = (bits >= of_label).any(0) & first | (bits > of_label).any(0)
             image, number = np.nonzero(competes)
-            lead = bits[:, image, number].view(np.float16).astype(np.float32)
-            lead -= of_label[:, image, 0].view(np.float16)
+            own_bits[:, rows] = of_label[..., 0]
             images.append(image + start)
-            leads.append(lead)
+            competing.append(np.ascontiguousarray(bits[:, image, number]))
             tied.append(first[image, number])
         self._image = np.concatenate(images)
-        self._lead = np.concatenate(leads, axis=1)
+        self._lead = self._leads(competing, own_bits)
         """float32 (M, pairs): by how much a member prefers the class to the label; exact, since float16 numbers up to 1
         are multiples of 2^-24."""
         self._tie = np.where(np.concatenate(tied), TIE, 0.0)
@@ -83,14 +83,27 @@ class GreedySelection:
         kept = int(np.argmax(accuracies)) + 1
         return np.bincount(taken[:kept], minlength=self.member_count), accuracies
 
+    def _leads(self, competing: list[NDArray[np.uint16]], own_bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """float32 (M, pairs), row after row in memory, from blocks (M, some pairs), each given up once used."""
+        leads = np.empty((self.member_count, len(self._image)), np.float32)
+        start = 0
+        competing.reverse()
+        while competing:
+            block = competing.pop()
+            part = slice(start, start + block.shape[1])
+            leads[:, part] = block.view(np.float16)
+            leads[:, part] -= own_bits[:, self._image[part]].view(np.float16)
+            start = part.stop
+        return leads
+
     def _wrong(
         self, pairs: NDArray[np.int64], total: NDArray[np.float64], image: NDArray[np.int64], order: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """int64 (M,), in `order`: images that are wrong once the member is added, among those still open."""
-        if not len(pairs):
-            return np.zeros(len(order), np.int64)
-        starts = np.flatnonzero(np.concatenate([[True], image[1:] != image[:-1]]))
-        return np.array(
-            [np.logical_or.reduceat(total + self._lead[member].take(pairs) > 0, starts).sum() for member in order],
-            np.int64,
-        )
+        which = np.cumsum(np.diff(image, prepend=-1) > 0) - 1  # images still open, numbered from 0
+        wrong = np.empty(len(order), np.int64)
+        for place, member in enumerate(order):
+            beaten = np.zeros(len(pairs), np.bool_)  # by image; there are at most as many images as pairs
+            beaten[which[total + self._lead[member].take(pairs) > 0]] = True
+            wrong[place] = np.count_nonzero(beaten)
+        return wrong
