@@ -68,6 +68,15 @@ def test_every_key_of_a_comparison_and_an_estimate_is_documented() -> None:
     assert {name for record in records for name in record.model_fields} - words == set()
 
 
+def test_every_key_and_method_of_an_ensemble_is_documented() -> None:
+    from eyeshot.ledger import EnsembleMember, EnsembleMethod, EnsembleReport
+    from eyeshot.predictions import METHODS, SOUPS, Combination, Gain
+
+    words = set(re.findall(r"`([a-z_-]+)`", (ROOT / "docs" / "results.md").read_text(encoding="utf-8")))
+    records = (EnsembleReport, EnsembleMember, EnsembleMethod, Combination, Gain)
+    assert {name for record in records for name in record.model_fields} | {*METHODS, *SOUPS} <= words
+
+
 def shown_lines(name: str) -> list[str]:
     """Command lines in the fenced blocks of a document that are not Python."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

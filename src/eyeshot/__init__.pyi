@@ -22,6 +22,8 @@ from .data.project import init as init
 from .data.split import Split as Split
 from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
+from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
+from .ledger.ensembling import ensemble as ensemble
 from .ledger.job import train as train
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare

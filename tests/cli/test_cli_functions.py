@@ -28,6 +28,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "decisions merge": package.merge_decisions,
     "decisions undo": package.undo_decisions,
     "demo": package.demo,
+    "ensemble": package.ensemble,
     "init": package.init,
     "list augmentations": package.augmentations,
     "manifest export": package.export_manifest,

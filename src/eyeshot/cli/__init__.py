@@ -18,6 +18,7 @@ from eyeshot.cli import (
     compare,
     decisions,
     demo,
+    ensemble,
     init,
     list_augmentations,
     manifest,
@@ -92,6 +93,7 @@ app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
+app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
 catalogue.command("augmentations")(list_augmentations.run)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)

@@ -64,6 +64,13 @@ def run(
     logits: Annotated[
         bool, option("--logits", panel=SUBMISSION, text="A file of predictions holds scores before softmax.")
     ] = False,
+    own: Annotated[
+        list[str] | None,
+        option(
+            "--own", panel=DATA, metavar="NAME=FILE",
+            text="Predictions of these images for a member of an ensemble that is a file of your own. Repeat for more.",
+        ),
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -77,7 +84,8 @@ def run(
     with progress_shown() as progress:
         predicted = eyeshot.predict(
             runs, data=data, tta=views_of(tta), class_shares=class_shares, submission=submission, out=out,
-            labels=labels, form_only=form_only, force=force, logits=logits, device=device, progress=progress,
+            labels=labels, form_only=form_only, force=force, logits=logits, own=own or (),
+            device=device, progress=progress,
         )  # fmt: skip
     if json:
         print_json([each.model_dump(mode="json") for each in predicted])
@@ -91,8 +99,9 @@ def run(
                     f"{points(effect.high)})."
                 )
         if each.cost > 1:
+            how = "With test-time augmentation" if each.views else "As an ensemble"
             typer.echo(
-                f"- With test-time augmentation {percent(each.validation.value, 1)} on validation images, at "
+                f"- {how} {percent(each.validation.value, 1)} on validation images, at "
                 f"{each.cost} times the forward passes."
             )
         if each.estimate is not None:

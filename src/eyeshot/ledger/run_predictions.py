@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import (
@@ -26,10 +25,12 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
+from eyeshot.ledger.ensemble_folder import EnsembleReport, combine_members, mean_of, read_ensemble
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
+    SOUPS,
     SUBMISSIONS_FOLDER,
     Accuracy,
     Predictions,
@@ -112,6 +113,7 @@ def predict(
     *,
     data: str | Path | None = None,
     tta: Sequence[str] = (),
+    own: Sequence[str] = (),
     class_shares: str | None = None,
     submission: str | Path | None = None,
     out: str | Path | None = None,
@@ -125,7 +127,7 @@ def predict(
     """Write the probabilities of finished runs on images, once per run and set of images; of one run, a submission too.
 
     Each view of `tta` is first compared on the run's validation images; a view that makes them worse by more than noise
-    is left out.
+    is left out. The members of an ensemble are predicted first, where that has not been done.
 
     Args:
         runs: ids, beginnings of ids, or folders; for a submission one of these, or a .csv, .tsv or .npz file of
@@ -133,6 +135,8 @@ def predict(
         data: folder of images; None: the project's test images.
         tta: views whose probabilities are averaged with those of the image as it is: hflip, vflip, rot90, rot180,
             rot270, scale.
+        own: for members of an ensemble that are files of the user's own, "NAME=FILE" with their predictions of these
+            images.
         class_shares: how often classes occur among these images, for the estimate of accuracy on them: "even", or
             None: as among the run's validation images.
         submission: sample submission of the competition: its columns, spelling of ids and labels, and order are those
@@ -173,25 +177,31 @@ def predict(
     source = find_project().value("test", data, needed="The images to predict must be a folder")
     split = "test" if data is None else Path(source).resolve().name
     chosen_device, _ = choose_device(device)
-    loaded = [FinishedRun(folder, device=chosen_device) for folder in folders]
+    own_files = _own_files(own)
+    loaded: dict[Path, FinishedRun | EnsembleReport] = {}
+    for folder in folders:
+        _load(folder, loaded, own_files, chosen_device)
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
         plan = None
         if sample is not None:  # what is wrong with it is said before the forward passes
-            own = loaded[0].result
-            plan = _plan(
-                sample, images.ids, own.classes, run_labels=own.data.get("labels"), labels=labels, form_only=form_only
-            )
-        predicted = []
-        for number, run in enumerate(loaded, 1):
-            steps = shown.sub(f"run {number} of {len(loaded)}") if loaded[1:] else shown
-            predicted.append(_predict_run(run, images, split, tta, class_shares, cache, steps))
+            trained = [run.result.data.get("labels") for run in loaded.values() if isinstance(run, FinishedRun)]
+            run_labels = next(iter(trained), None)
+            classes = read_validation(folders[0]).classes
+            plan = _plan(sample, images.ids, classes, run_labels=run_labels, labels=labels, form_only=form_only)
+        predicted: dict[Path, PredictedRun] = {}
+        for number, (folder, run) in enumerate(loaded.items(), 1):
+            steps = shown.sub(f"run {number} of {len(loaded)}") if len(loaded) > 1 else shown
+            if isinstance(run, FinishedRun):
+                predicted[folder] = _predict_run(run, images, split, tta, class_shares, cache, steps)
+            else:
+                predicted[folder] = _predict_ensemble(folder, run, predicted, own_files, split, tta, class_shares)
+        records = [predicted[folder.resolve()] for folder in folders]
         if plan is None:
-            return predicted
+            return records
         assert out is not None
-        table = load_predictions(predicted[0].file)
-        return [_written(predicted[0], plan, table, Path(out), made_by=predicted[0].run)]
+        return [_written(records[0], plan, load_predictions(records[0].file), Path(out), made_by=records[0].run)]
 
 
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
@@ -307,6 +317,85 @@ def _written(
     return record.model_copy(update={"submission": out, "notes": (*record.notes, *over, *plan.notes, done)})
 
 
+def _own_files(own: Sequence[str]) -> dict[str, Path]:
+    """Files by the name of the member, from "NAME=FILE"."""
+    files = {}
+    for text in own:
+        name, equals, file = text.partition("=")
+        if not equals or not name or not Path(file).is_file():
+            raise InputError(f"--own takes NAME=FILE with a file that exists, got {text!r}.")
+        files[name] = Path(file)
+    return files
+
+
+def _load(
+    folder: Path, loaded: dict[Path, FinishedRun | EnsembleReport], own_files: Mapping[str, Path], device: Any
+) -> None:
+    """Put the run into `loaded`, after the members that it combines."""
+    folder = folder.resolve()
+    if folder in loaded:
+        return
+    report = read_ensemble(folder)
+    if report is None:
+        loaded[folder] = FinishedRun(folder, device=device)
+        return
+    runs = find_workspace().results("runs")
+    if report.method in SOUPS:
+        run = loaded[folder] = FinishedRun(find_run(runs, report.used[0].parts[0]), device=device, weights=[folder])
+        run.folder = folder  # one network, which predicts like a run of its own
+        return
+    for member in report.used:
+        if member.own and member.name not in own_files:
+            raise InputError(
+                f"The ensemble {report.run} combines {member.name!r}, a file of your own. Give its predictions of "
+                f"these images with --own {member.name}=FILE."
+            )
+        for part in () if member.own else member.parts:
+            _load(find_run(runs, part), loaded, own_files, device)
+    loaded[folder] = report
+
+
+def _predict_ensemble(
+    folder: Path,
+    report: EnsembleReport,
+    predicted: Mapping[Path, PredictedRun],
+    own_files: Mapping[str, Path],
+    split: str,
+    tta: Sequence[str],
+    class_shares: str | None,
+) -> PredictedRun:
+    """Combine what the members predict; they are in `predicted` already."""
+    validation = read_validation(folder)
+    parts = {
+        member.name: [predicted[find_run(find_workspace().results("runs"), part).resolve()] for part in member.parts]
+        for member in report.used
+        if not member.own
+    }
+    tables = {name: [load_predictions(part.file) for part in runs] for name, runs in parts.items()}
+    for member in report.used:
+        if member.own:
+            tables[member.name] = [read_predictions(own_files[member.name], classes=validation.classes)]
+    table = combine_members(report, tables, validation.classes, split=split)
+    file = folder / PREDICTIONS_FOLDER / f"{'+'.join([split, *tta])}.npz"
+    stored = _stored(file)
+    made = stored is None or stored.key != table.key
+    if made:
+        make_folder(file.parent)
+        table.save(file)
+    runs = [part for parts_of_member in parts.values() for part in parts_of_member]
+    return PredictedRun(
+        run=report.run,
+        file=file,
+        split=split,
+        n=len(table),
+        made=made,
+        validation=validation.accuracy(),
+        cost=sum(part.cost for part in runs),
+        estimate=estimate_on(table, validation, class_shares) if may_estimate() else None,
+        notes=(f"The members' weights were fitted without {listing(tta)}.",) if tta else (),
+    )
+
+
 def _predict_run(
     run: FinishedRun,
     images: ImageTable,
@@ -371,7 +460,7 @@ def _compare_views(
 ) -> tuple[Predictions, list[ViewEffect]]:
     """Validation predictions with the views that are used, and the effect of each."""
     tables, _ = run.predict(
-        _validation_images(run, validation, cache, progress), views=tta, split="validation", cache=cache,
+        validation_images(run, validation, cache, progress), views=tta, split="validation", cache=cache,
         progress=progress,
     )  # fmt: skip
     plain, effects = tables[0], []
@@ -387,7 +476,7 @@ def _compare_views(
     return together, effects
 
 
-def _validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
+def validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
     """The images of the run's validation file, as they lie on the disk now."""
     fields: dict[str, Any] = {name: value for name, value in run.result.data.items() if name != "notes"}
     if not fields.get("train"):
@@ -408,12 +497,7 @@ def _validation_images(run: FinishedRun, validation: Predictions, cache: Path, p
 
 
 def _mean(tables: Sequence[Predictions]) -> Predictions:
-    if len(tables) == 1:
-        return tables[0]
-    total = np.asarray(tables[0].probabilities, np.float32)
-    for table in tables[1:]:
-        total = total + table.probabilities
-    return replace(tables[0], probabilities=(total / len(tables)).astype(np.float16))
+    return tables[0] if len(tables) == 1 else replace(tables[0], probabilities=mean_of(tables))
 
 
 def _stored(file: Path) -> Predictions | None:

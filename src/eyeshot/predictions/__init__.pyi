@@ -16,6 +16,15 @@ from .comparison import holm as holm
 from .comparison import mcnemar_p as mcnemar_p
 from .comparison import mean_accuracy as mean_accuracy
 from .comparison import seed_variance as seed_variance
+from .ensemble_judging import EnsembleJudge as EnsembleJudge
+from .ensemble_judging import Gain as Gain
+from .ensemble_judging import can_stack as can_stack
+from .ensemble_judging import error_correlation as error_correlation
+from .ensemble_judging import gain as gain
+from .ensembles import METHODS as METHODS
+from .ensembles import SOUPS as SOUPS
+from .ensembles import Combination as Combination
+from .ensembles import combine as combine
 from .image_ids import match_ids as match_ids
 from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions

@@ -17,10 +17,10 @@ from eyeshot.core import SILENT, InputError, ModelError, Progress, key_of, listi
 from eyeshot.data import ImageTable, PixelStore, Skipped
 from eyeshot.models import Backbone, gpu_errors_explained, load_backbone, normalise, place, to_batch
 from eyeshot.predictions import Predictions
-from eyeshot.training.classifier import Classifier
+from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.result import TrainResult, read_result
 from eyeshot.training.run_folder import RESULT_FILE
-from eyeshot.training.weights_file import WEIGHTS_FILE, load_classifier
+from eyeshot.training.weights_file import WEIGHTS_FILE, load_classifier, save_weights
 
 ZOOM = 0.875
 """Share of the side that `scale` shows enlarged: the crop that most ImageNet models are evaluated with."""
@@ -51,6 +51,7 @@ class FinishedRun:
     Args:
         folder: of the run.
         device: where the forward passes run.
+        weights: folders of runs of the same network, whose mean weights are used in the place of its own.
 
     Raises:
         InputError: the training is not finished.
@@ -60,7 +61,9 @@ class FinishedRun:
 
     result: TrainResult
 
-    def __init__(self, folder: Path, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, *, device: torch.device | str = "cpu", weights: Sequence[Path] | None = None
+    ) -> None:
         result = read_result(folder)
         if result is None or not (folder / WEIGHTS_FILE).is_file():
             raise InputError(
@@ -70,11 +73,22 @@ class FinishedRun:
         self.folder, self.result = folder, result
         self.backbone = _load(result)
         self.device = torch.device(device)
-        self._weights_hash = xxhash.xxh3_128_hexdigest((folder / WEIGHTS_FILE).read_bytes())
+        sources = [folder] if weights is None else list(weights)
+        hashes = [xxhash.xxh3_128_hexdigest((each / WEIGHTS_FILE).read_bytes()) for each in sources]
+        self._weights_hash = hashes[0] if len(hashes) == 1 else key_of(hashes)
         model = Classifier(self.backbone, len(result.classes))
-        model.load_state_dict(load_classifier(self.backbone, folder, len(result.classes)))
+        states = [load_classifier(self.backbone, each, len(result.classes)) for each in sources]
+        model.load_state_dict(states[0] if len(states) == 1 else mean_state(states))
         self._model, self._layout = place(model, self.device)
         self._model.eval()
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the weights that predict, as a training writes its own.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written.
+        """
+        save_weights(self._model, self.backbone, self.result.classes, folder)
 
     def key(self, images: ImageTable, views: Sequence[str] = ()) -> str:
         """Hash of all that decides the probabilities: weights, preparation, contents and ids of the images, views."""
@@ -150,6 +164,16 @@ class FinishedRun:
                     out[rows] = scores
                 progress(rows.stop, count, "")
         return values
+
+
+def mean_state(states: Sequence[State]) -> State:
+    """Mean of weights by name, of networks of one architecture; counters are those of the first."""
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
 
 
 def check_views(views: Sequence[str]) -> None:
