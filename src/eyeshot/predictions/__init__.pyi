@@ -1,6 +1,15 @@
 from .alignment import align as align
 from .alignment import check_probabilities as check_probabilities
 from .alignment import join_folds as join_folds
+from .calibration import Calibration as Calibration
+from .calibration import calibration_error as calibration_error
+from .calibration import calibration_error_interval as calibration_error_interval
+from .calibration import fit_temperature as fit_temperature
+from .calibration import labelled_part as labelled_part
+from .calibration import log_loss as log_loss
+from .calibration import measure_calibration as measure_calibration
+from .calibration import reliability as reliability
+from .calibration import with_temperature as with_temperature
 from .image_ids import match_ids as match_ids
 from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions
