@@ -17,6 +17,7 @@ from eyeshot.cli import (
     cache,
     decisions,
     demo,
+    errors,
     init,
     list_augmentations,
     manifest,
@@ -88,6 +89,7 @@ rank.command("augmentations")(rank_augmentations.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
+app.command("errors", rich_help_panel=RESULTS)(errors.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
 catalogue.command("augmentations")(list_augmentations.run)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)

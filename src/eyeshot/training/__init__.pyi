@@ -15,6 +15,7 @@ from .predict_images import check_views as check_views
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
+from .result import read_result as read_result
 from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
