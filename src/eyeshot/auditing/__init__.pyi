@@ -1,9 +1,9 @@
 from .copies.crops import align as align
 from .decision_policies import PolicyResult as PolicyResult
 from .decision_policies import open_findings as open_findings
-from .error_report import ERRORS_FILE as ERRORS_FILE
 from .error_report import ErrorReport as ErrorReport
 from .error_report import WrongImage as WrongImage
+from .error_report import errors_file as errors_file
 from .error_report import read_errors as read_errors
 from .errors import ErrorAnalysis as ErrorAnalysis
 from .errors import slice_name as slice_name

@@ -26,6 +26,9 @@ NEAREST = 3
 NEIGHBOURS = 5
 """k of coverage (Naeem et al. 2020), as everywhere in eyeshot."""
 
+DISTANCE = "distance to training images (median: 1)"
+COVERAGE = "coverage by training images"
+
 Rows = NDArray[np.int64]
 
 
@@ -79,10 +82,11 @@ def see_images(
         progress: called with the progress.
     """
     assert lead.labels is not None
-    seen = SeenImages(
-        [ImageRef(split="train", id=name, label=lead.classes[label]) for name, label in zip(lead.ids, lead.labels, strict=True)],
-        [], {}, {}, {}, "", [],
-    )  # fmt: skip
+    refs = [
+        ImageRef(split="train", id=name, label=lead.classes[label])
+        for name, label in zip(lead.ids, lead.labels, strict=True)
+    ]
+    seen = SeenImages(refs, [], {}, {}, {}, "", [])
     config = _config(folders)
     if config is None:
         seen.notes.append(
@@ -110,9 +114,15 @@ def see_images(
     images = dataset.images
     for row in known.tolist():
         ref = seen.refs[row]
-        seen.refs[row] = ref.model_copy(update={"id": images.ids[rows[row]], "content": images.contents[rows[row]]})
+        content = "" if config.val is not None else images.contents[rows[row]]  # decisions are about training folders
+        seen.refs[row] = ref.model_copy(update={"id": images.ids[rows[row]], "content": content})
         seen.paths[images.ids[rows[row]]] = images.paths[rows[row]]
     seen.parts.extend(_measured_parts(dataset, rows, known, cache=cache, workers=workers, progress=progress))
+    if config.val is not None:
+        seen.notes.append(
+            "The validation images have a folder of their own (--val), whose labels are no part of the review: wrong "
+            "ones are shown here only."
+        )
     if network and folders:
         _ask_networks(lead, folders, panel_rows, rows, seen, device=device, cache=cache, progress=progress)
     return seen
@@ -129,8 +139,8 @@ def find_panels(lead: Predictions, rows: Rows, seen: SeenImages, *, wrong_in: ND
             probability=float(lead.probabilities[row, chosen[row]]),
             probability_label=float(lead.probabilities[row, labels[row]]),
             wrong_in=int(wrong_in[row]),
-            nearest_label=seen.nearest(row, int(labels[row])),
-            nearest_predicted=seen.nearest(row, int(chosen[row])),
+            nearest_label=tuple(seen.nearest(row, int(labels[row]))),
+            nearest_predicted=tuple(seen.nearest(row, int(chosen[row]))),
         )
         for row in rows.tolist()
     ]
@@ -236,9 +246,9 @@ def _ask_networks(
         _nearest_of_classes(lead, panel_rows, own_rows, points, sources, readable, vectors, dataset, seen)
         _saliency_of(lead, panel_rows, own_rows, run, dataset, place, seen, cache=cache, progress=progress)
     if np.isfinite(distances).any():
-        seen.parts.extend(parts_of_numbers("distance to the nearest training image", distances))
+        seen.parts.extend(parts_of_numbers(DISTANCE, distances))
     if (covered != "").any():
-        seen.parts.extend(part for part in parts_of_values("coverage by training images", covered) if part.side)
+        seen.parts.extend(part for part in parts_of_values(COVERAGE, covered) if part.side)
 
 
 def _nearest_of_classes(

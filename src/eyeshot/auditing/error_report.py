@@ -97,9 +97,9 @@ class WrongImage(Record):
     probability_label: float
     wrong_in: int
     """Runs that have it wrong."""
-    nearest_label: list[str] = []
+    nearest_label: tuple[str, ...] = ()
     """Ids of the nearest training images of its label, nearest first; empty where no network could be asked."""
-    nearest_predicted: list[str] = []
+    nearest_predicted: tuple[str, ...] = ()
 
 
 class ToDo(Record):
@@ -113,11 +113,11 @@ class ToDo(Record):
     """What to do, in a sentence."""
     commands: list[str]
     """Lines that can be typed as they are; the first tries a cure."""
-    tries: list[str] = []
+    tries: tuple[str, ...] = ()
     """Augmentations of which one tries the cure."""
-    contents: list[str] = []
+    contents: tuple[str, ...] = ()
     """Content keys of the images that it is about."""
-    classes: list[str] = []
+    classes: tuple[str, ...] = ()
     """The two classes of a pair."""
     since: datetime
     """When it was first found."""
@@ -173,6 +173,21 @@ class ErrorReport(Record):
         """
         with replacing(folder / ERRORS_FILE) as temporary:
             temporary.write_bytes((self.model_dump_json(indent=2) + "\n").encode("utf-8", "replace"))
+
+
+def errors_file(given: str | Path) -> Path:
+    """`errors.json` in the folder that `--errors` names, or the file itself.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = Path(given) / ERRORS_FILE if Path(given).is_dir() else Path(given)
+    if not file.is_file():
+        raise InputError(
+            f"--errors must be the folder of `eyeshot errors` or its {ERRORS_FILE}, got {str(given)!r}. Run first: "
+            "eyeshot errors."
+        )
+    return file
 
 
 def read_errors(file: Path) -> ErrorReport:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.auditing.error_actions import Done, carry_over, cures_of
+from eyeshot.auditing.error_actions import carry_over, conflicts_between, list_to_do, read_done
 from eyeshot.auditing.error_images import MOST_PANELS, SeenImages, find_panels, see_images
 from eyeshot.auditing.error_report import (
     ERRORS_FILE,
@@ -21,7 +21,6 @@ from eyeshot.auditing.error_report import (
     PairErrors,
     RunErrors,
     SliceErrors,
-    ToDo,
     read_errors,
 )
 from eyeshot.auditing.findings import AuditReport, Finding, make_finding, read_report
@@ -29,7 +28,6 @@ from eyeshot.core import (
     InputError,
     Progress,
     audit_file,
-    find_project,
     find_workspace,
     listing,
     percent,
@@ -57,7 +55,7 @@ from eyeshot.predictions import (
     measure_calibration,
     overlap_chance,
     shared_errors,
-    tested_parts,
+    errors_of_parts,
 )
 from eyeshot.training import VALIDATION_FILE, TrainResult, read_result
 
@@ -66,7 +64,6 @@ FEWEST_WORST = 5
 """So many classes of the lowest recall count as the worst even where none is beyond chance, of at least twice as many
 classes: teams of the reference competition looked at so many."""
 CHANCE = 0.05
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +146,7 @@ def find_errors(
             lead, folders, panel_rows, network=network, device=chosen_device, cache=workspace.cache, workers=workers,
             progress=shown,
         )  # fmt: skip
-        tested = tested_parts(seen.parts, wrong, lead.labels)
+        tested = errors_of_parts(seen.parts, wrong, lead.labels)
         calibration = measure_calibration(lead)
     notes += seen.notes
     classes = _classes(lead, counts, wrong, audited)
@@ -185,8 +182,8 @@ def find_errors(
         command=command,
     )  # fmt: skip
     result = read_result(folders[0]) if folders else None
-    found = _to_do(report, lead, wrong, seen, audited, near, result)
-    report.to_do = carry_over(found, earlier, _done(log))
+    found = list_to_do(report, _wrong_contents(lead, wrong, seen), audited, near, result, folder=earlier_file.parent)
+    report.to_do = carry_over(found, earlier, read_done(log))
     report.answer = _answer(report)
     report.next_step = _next_step(report)
     report.seconds = round(time.perf_counter() - begin, 3)
@@ -329,7 +326,7 @@ def _pair(
     there, back = int(counts[first, second]), int(counts[second, first])
     same = near = issues = None
     if audited is not None:
-        conflicts = _conflicts(audited, names)
+        conflicts = conflicts_between(audited, names)
         near = sum(finding.evidence.get("same") == "near" for finding in conflicts)
         same = len(conflicts) - near
         if audited.label_issues is not None:
@@ -348,14 +345,6 @@ def _pair(
         near_duplicates=near,
         label_issues=issues,
     )
-
-
-def _conflicts(audited: AuditReport, names: set[str]) -> list[Finding]:
-    """The audit's groups of equal or nearly equal pictures that stand under both of two classes."""
-    return [
-        finding for finding in audited.findings
-        if finding.kind == "conflict" and names <= {image.label for image in finding.images}
-    ]  # fmt: skip
 
 
 def _slice(test: Tested) -> SliceErrors:
@@ -451,147 +440,36 @@ def _suspect_findings(
                     "nearest_given": seen.nearest(row, int(labels[row])),
                     "nearest_proposed": seen.nearest(row, proposed),
                 },
-            )  # fmt: skip
+            )
         )
     return findings
 
 
-def _done(decisions: Decisions) -> Done:
-    workspace = find_workspace()
-    names: frozenset[str] = frozenset()
-    ranking = workspace.results("augmentations") / "augmentations.json"
-    when = 0.0
-    if ranking.is_file():
-        import json
-
-        try:
-            candidates = json.loads(ranking.read_text(encoding="utf-8"))["candidates"]
-            names, when = frozenset(candidate["name"] for candidate in candidates), ranking.stat().st_mtime
-        except (ValueError, KeyError, TypeError):  # damaged, or of another version
-            pass
-    return Done(decisions, list_runs(workspace.results("runs")), names, when)
-
-
-def _to_do(
-    report: ErrorReport,
-    lead: Predictions,
-    wrong: NDArray[np.bool_],
-    seen: SeenImages,
-    audited: AuditReport | None,
-    audit_json: Path | None,
-    result: TrainResult | None,
-) -> list[ToDo]:
-    """What follows from a report: each entry with a sentence and, where a command helps, the line to type."""
-    now = report.created
-    again = [] if "train" in find_project().data or not report.train else [report.train]
-    audit_words = [] if audit_json is None or not again else ["--audit", str(audit_json)]
-    entries: list[ToDo] = []
-
-    def add(kind: str, name: str, words: str, action: str, commands: Sequence[Sequence[str]], **more: object) -> None:
-        lines = [shlex.join(["eyeshot", *command]) for command in commands]
-        entries.append(
-            ToDo.model_validate(
-                {"id": f"{kind}:{name}", "kind": kind, "words": words, "action": action, "commands": lines,
-                 "since": now, **more}
-            )
-        )  # fmt: skip
-
-    if report.findings:
-        count = len(report.findings)
-        add(
-            "labels", "all-runs", f"All runs contradict the {plural(count, 'label')} of {count} "
-            f"{plural(count, 'image')} with the same class.",
-            "Look at each and keep, relabel or drop it.", [["review", *again, "--errors"]],
-            contents=[finding.images[0].content for finding in report.findings],
-        )  # fmt: skip
-    for pair in report.pairs[:MOST_NAMED]:
-        errors = pair.first_as_second + pair.second_as_first
-        if errors < 2:
-            continue
-        names = sorted((pair.first, pair.second))
-        words = f"{pair.first} and {pair.second} are taken for each other in {errors} images"
-        conflicts = [] if audited is None else _conflicts(audited, set(names))
-        if conflicts:
-            count = len(conflicts)
-            words += f", and {count} {plural(count, 'picture stands', 'pictures stand')} under both labels"
-            action = "Decide about the pictures with two labels first."
-            commands = [["review", *again, *audit_words]]
-            contents = [image.content for finding in conflicts for image in finding.images if image.content]
-        else:
-            action = "Look at the panels of this pair; if people cannot tell the two apart either, merge them."
-            merged = ["decisions", "add", "merge-classes", "--class", names[0], "--class", names[1]]
-            commands = [[*merged, "--label", names[0]]]
-            if audited is None:
-                commands.insert(0, ["audit", *again])
-            chosen = lead.probabilities.argmax(1)
-            numbers = {lead.classes.index(name) for name in names}
-            assert lead.labels is not None
-            contents = [
-                seen.refs[row].content for row in np.flatnonzero(wrong).tolist()
-                if {int(lead.labels[row]), int(chosen[row])} == numbers and seen.refs[row].content
-            ]  # fmt: skip
-        add("pair", " / ".join(names), f"{words}.", action, commands, contents=contents, classes=names)
-    for part in [part for part in report.slices if part.found][:MOST_NAMED]:
-        tries = cures_of(part.property, part.side)
-        candidates = [word for name in tries for word in ("--candidates", name)]
-        commands = [["rank", "augmentations", *again, *candidates]]
-        action = "Rank all augmentations: which covers these images?"
-        if tries:
-            action = f"Try {' or '.join(tries)}, which {plural(len(tries), 'makes', 'make')} training images more like these."
-            if result is not None:
-                commands.append(["train", *again, *_same_model(result), "--augment", tries[0]])
-        add("slice", f"{part.property} {part.side}", part.words, action, commands, tries=list(tries))
-    hard = [row for row in report.classes if row.worst]
-    if hard:
-        named = listing([f"{row.label} ({percent(row.recall.value)})" for row in hard], most=MOST_NAMED)
-        sharing = {row.label for row in hard if row.two_labels}
-        contents = [] if audited is None else [
-            image.content for finding in audited.findings if finding.kind == "conflict"
-            for image in finding.images if image.label in sharing and image.content
-        ]  # fmt: skip
-        action, commands = "Look at their panels: are the labels right, and are there enough different images?", []
-        if sharing:
-            count = len(sharing)
-            action = (
-                f"{count} of them {plural(count, 'shares', 'share')} pictures with another class: decide about these."
-            )
-            commands = [["review", *again, *audit_words]]
-        elif audited is None:
-            commands = [["audit", *again]]
-        add("classes", "worst", f"The lowest recall: {named}.", action, commands, contents=sorted(set(contents)))
-    calibration = report.calibration
-    if calibration.low > calibration.error_by_chance:
-        add(
-            "calibration", "confidence", report.calibration_words,
-            f"Divide the logarithms of the probabilities by {calibration.temperature:.2f} before they are read as "
-            "confidence; the predicted classes stay the same.", [],
-        )  # fmt: skip
-    return entries
-
-
-def _same_model(result: TrainResult) -> list[str]:
-    """The words that train the same model on the same size with the same augmentations."""
-    words = ["--model", result.model, *([] if result.pretrained else ["--from-scratch"]), "--size", str(result.size)]
-    return [*words, *(word for name in result.augmentations for word in ("--augment", name))]
+def _wrong_contents(lead: Predictions, wrong: NDArray[np.bool_], seen: SeenImages) -> dict[frozenset[str], list[str]]:
+    """Content keys of the wrong images, by the pair of label and predicted class."""
+    labels, chosen = lead.labels, lead.probabilities.argmax(1)
+    assert labels is not None
+    contents: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for row in np.flatnonzero(wrong).tolist():
+        if seen.refs[row].content:
+            contents[frozenset((lead.classes[labels[row]], lead.classes[chosen[row]]))].append(seen.refs[row].content)
+    return contents
 
 
 def _answer(report: ErrorReport) -> str:
     if not report.errors:
-        return f"{report.run} is right on all {report.n} validation images."
+        return f"All {report.n} validation images are right."
     sentence = (
-        f"{report.run} is wrong on {report.errors} of {report.n} validation images (accuracy "
-        f"{percent(report.accuracy.value, 1)}, {_interval(report.accuracy)})"
+        f"{report.errors} of {report.n} validation images are wrong (accuracy {percent(report.accuracy.value, 1)}, "
+        f"{_interval(report.accuracy)})"
     )
     if report.pairs:
         pair = report.pairs[0]
-        errors = pair.first_as_second + pair.second_as_first
-        sentence += f", most often between {pair.first} and {pair.second} ({errors})"
-    found = [part for part in report.slices if part.found]
-    if found:
-        name = slice_name(found[0].property, found[0].side, found[0].limit)
-        sentence += f"; images with {name} are wrong more often beyond chance"
+        sentence += (
+            f", most often between {pair.first} and {pair.second} ({pair.first_as_second + pair.second_as_first})"
+        )
     if report.findings:
-        sentence += f"; {len(report.findings)} labels are contradicted by all {len(report.runs)} runs"
+        sentence += f"; all {len(report.runs)} runs contradict {len(report.findings)} labels"
     return sentence + "."
 
 

@@ -27,7 +27,7 @@ from .slices import holm as holm
 from .slices import overlap_chance as overlap_chance
 from .slices import parts_of_numbers as parts_of_numbers
 from .slices import parts_of_values as parts_of_values
-from .slices import tested_parts as tested_parts
+from .slices import errors_of_parts as errors_of_parts
 from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions

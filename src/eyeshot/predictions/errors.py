@@ -107,7 +107,7 @@ def label_suspects(runs: Sequence[Predictions], shared: SharedErrors) -> NDArray
     if len(runs) < 2 or labels is None:
         return np.zeros(0, np.int64)
     rows = shared.by_all[shared.agreed[shared.by_all] >= 0]
-    mean = sum(np.asarray(run.probabilities[rows], np.float64) for run in runs) / len(runs)
+    mean = np.mean([np.asarray(run.probabilities[rows], np.float64) for run in runs], axis=0)
     place = np.arange(len(rows))
     margin = mean[place, shared.agreed[rows]] - mean[place, labels[rows]]
     return np.asarray(rows[np.argsort(-margin, kind="stable")], np.int64)

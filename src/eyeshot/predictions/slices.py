@@ -87,7 +87,7 @@ def parts_of_values(name: str, values: Sequence[str] | NDArray[np.str_]) -> list
     return [part for part in parts if _fits(part.inside)]
 
 
-def tested_parts(parts: Sequence[Part], wrong: NDArray[np.bool_], classes: NDArray[np.int64]) -> list[Tested]:
+def errors_of_parts(parts: Sequence[Part], wrong: NDArray[np.bool_], classes: NDArray[np.int64]) -> list[Tested]:
     """All parts with both tests, the least likely by chance first.
 
     Args:

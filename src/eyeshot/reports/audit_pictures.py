@@ -1,4 +1,4 @@
-"""Pictures on the pages of `eyeshot audit` and `eyeshot errors`: small, upright, duplicates aligned, with their difference."""
+"""Pictures on the pages of `eyeshot audit` and `eyeshot errors`: small, upright, duplicates aligned."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from eyeshot.auditing import ErrorAnalysis, ErrorReport, ImageRef, WrongImage, s
 from eyeshot.predictions import Calibration
 from eyeshot.reports.audit_pictures import QUALITY, SIDE, Gallery, Shown
 from eyeshot.reports.marks import make_axis
-from eyeshot.reports.page import percent, render, write_text
+from eyeshot.reports.page import number, percent, render, write_text
 from eyeshot.reports.pictures import data_address
 
 MOST_BYTES = 15_000_000
@@ -26,7 +26,7 @@ MOST_SLICES = 20
 MOST_PANEL_PAIRS = 10
 HEAT = np.array([255, 196, 0], np.float32)
 """Where the network looks stays bright under this colour, and the rest is darkened: read in grey print too."""
-DARKEST = 0.35
+DARKEST = 0.5
 
 
 def write_errors_page(analysis: ErrorAnalysis, path: Path | str, *, images: bool = True) -> Path:
@@ -68,6 +68,7 @@ def _context(analysis: ErrorAnalysis, most: int) -> dict[str, Any]:
         "settled": [entry for entry in report.to_do if entry.state != "open"],
         "most_named": MOST_CLASSES,
         "share_text": _share_text,
+        "chance_text": _chance_text,
         "pictures": bool(most),
     }
 
@@ -147,3 +148,8 @@ def _reliability(calibration: Calibration) -> list[dict[str, float | str]]:
 def _share_text(share: Any, digits: int = 0) -> str:
     """A share with its interval."""
     return f"{percent(share.value, digits)} ({percent(share.low, digits)} to {percent(share.high, digits)})"
+
+
+def _chance_text(chance: float) -> str:
+    """A probability of chance: three digits, and never 0."""
+    return "< 0.001" if chance < 0.0005 else number(chance, 3)

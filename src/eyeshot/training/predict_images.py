@@ -139,7 +139,7 @@ class FinishedRun:
 
     @gpu_errors_explained()
     def saliency(self, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Which parts of images speak for a class: see `eyeshot.models.saliency_maps`.
+        """Which parts of images matter for a class: see `eyeshot.models.saliency`.
 
         Args:
             images: uint8 (n, S, S, 3), RGB, prepared for the network.
