@@ -148,13 +148,23 @@ def find_panels(lead: Predictions, rows: Rows, seen: SeenImages, *, wrong_in: ND
 
 def _config(folders: Sequence[Path]) -> DataConfig | None:
     """Where the images of the first run are, or those of the project; None where nobody knows."""
-    result = read_result(folders[0]) if folders else None
-    if result is not None and result.data.get("train"):
-        fields: dict[str, Any] = {name: value for name, value in result.data.items() if name != "notes"}
+    if folders:
+        return _config_of(folders[0])
+    return project_data(None) if "train" in find_project().data else None
+
+
+def _config_of(folder: Path) -> DataConfig | None:
+    """Where the images of a run are; those of the project where the run's are gone, as the project may have moved."""
+    result = read_result(folder)
+    if result is None:
+        return None
+    fields: dict[str, Any] = {name: value for name, value in result.data.items() if name != "notes"}
+    places = [fields.get(name) for name in ("train", "val", "labels", "split", "decisions")]
+    if fields.get("train") and all(Path(place).exists() for place in places if place):
         return DataConfig(**fields)
-    if not folders and "train" in find_project().data:
-        return project_data(None)
-    return None
+    if "train" in find_project().data:
+        return project_data(None, fold=fields.get("fold"), val_share=fields.get("val_share"), seed=fields.get("seed", 0))
+    return DataConfig(**fields) if fields.get("train") else None
 
 
 def _rows_of(lead: Predictions, dataset: Dataset, *, own_file: bool) -> Rows:
@@ -213,10 +223,9 @@ def _ask_networks(
     distances = np.full(len(lead), np.nan)
     covered = np.full(len(lead), "", dtype="U12")
     for folder in folders:
-        result = read_result(folder)
-        assert result is not None
-        fields: dict[str, Any] = {name: value for name, value in result.data.items() if name != "notes"}
-        dataset = load_dataset(DataConfig(**fields), cache=cache, progress=progress)
+        config = _config_of(folder)
+        assert config is not None
+        dataset = load_dataset(config, cache=cache, progress=progress)
         run = FinishedRun(folder, device=device)
         own = [position[name] for name in read_validation(folder).ids if name in position]
         own_rows = np.array([row for row in own if rows[row] >= 0], np.int64)
