@@ -203,9 +203,7 @@ def test_a_transformer_can_be_asked_too(project):
 def test_folds_of_one_training_count_as_one(project):
     shutil.rmtree(project / "eyeshot-out" / "runs")
     for fold in (0, 1):
-        eyeshot.train(
-            model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=1, fold=fold, progress=False
-        )
+        eyeshot.train(model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=1, fold=fold, progress=False)
     analysis = eyeshot.find_errors(progress=False)
     assert len(analysis.report.runs) == 1
     assert analysis.report.n == 241
@@ -235,7 +233,7 @@ def test_an_unfinished_run_is_refused(project):
     with pytest.raises(InputError, match="'third' is not finished"):
         eyeshot.find_errors("third", progress=False)
     shutil.rmtree(project / "eyeshot-out" / "runs")
-    with pytest.raises(InputError, match="there is none in .* Next: eyeshot train"):
+    with pytest.raises(InputError, match=r"there is none in .* Next: eyeshot train"):
         eyeshot.find_errors(progress=False)
 
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from eyeshot.predictions import (
+    errors_of_parts,
     fisher_greater,
     holm,
     overlap_chance,
     parts_of_numbers,
     parts_of_values,
-    errors_of_parts,
 )
 from eyeshot.predictions.slices import stratified_greater
 

@@ -44,8 +44,8 @@ MOST_PAIRS, MOST_SLICES = 3, 3
 FEWEST_ERRORS = 2
 """A single error between two classes says nothing about the pair."""
 EACH_WAY, CONFUSABLE = 3, 1 / 3
-"""Errors each way, as for the audit, and the share of all images of two classes that are taken for the other (a half is
-a coin), from which on it is worth asking whether people can tell the two apart. Both were set before any measurement."""
+"""Errors each way, as for the audit, and the share of all images of two classes that are taken for the other (a coin
+gives a half), from which on it is worth asking whether people can tell the two apart. Set before any measurement."""
 CHANCE = 0.05
 
 

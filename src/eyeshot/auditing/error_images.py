@@ -163,7 +163,9 @@ def _config_of(folder: Path) -> DataConfig | None:
     if fields.get("train") and all(Path(place).exists() for place in places if place):
         return DataConfig(**fields)
     if "train" in find_project().data:
-        return project_data(None, fold=fields.get("fold"), val_share=fields.get("val_share"), seed=fields.get("seed", 0))
+        return project_data(
+            None, fold=fields.get("fold"), val_share=fields.get("val_share"), seed=fields.get("seed", 0)
+        )
     return DataConfig(**fields) if fields.get("train") else None
 
 

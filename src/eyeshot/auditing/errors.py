@@ -47,6 +47,7 @@ from eyeshot.predictions import (
     align,
     confused_pairs,
     confusion,
+    errors_of_parts,
     fisher_greater,
     holm,
     join_folds,
@@ -55,7 +56,6 @@ from eyeshot.predictions import (
     measure_calibration,
     overlap_chance,
     shared_errors,
-    errors_of_parts,
 )
 from eyeshot.training import VALIDATION_FILE, TrainResult, read_result
 

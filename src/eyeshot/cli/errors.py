@@ -107,7 +107,8 @@ def _print_errors(report: ErrorReport, folder: Path) -> None:
     typer.echo(f"\n{report.calibration_words}")
     if report.shared is not None:
         typer.echo(
-            f"All {len(report.runs)} runs are wrong on {report.shared} {plural(report.shared, 'image')}; "
+            f"{'Both' if len(report.runs) == 2 else f'All {len(report.runs)}'} runs are wrong on {report.shared} "
+            f"{plural(report.shared, 'image')}; "
             f"{report.shared_expected:.1f} would be if their errors had nothing to do with each other. "
             f"Wrong in one run alone: {', '.join(f'{run.run} {run.alone}' for run in report.runs)}."
         )

@@ -27,10 +27,11 @@ def saliency(network: nn.Module, images: Tensor, classes: NDArray[np.int64]) -> 
     patches no longer matter, is passed over.
 
     On maps the product is summed over channels and cut off below 0: what speaks for the class. That is HiResCAM
-    (Draelos and Carin 2020, arXiv 2011.08891), equal to Grad-CAM (Selvaraju et al. 2017) where mean pooling and a linear
-    layer follow. On tokens, and where nothing speaks for the class, it is the length of the product over channels: in
-    two small ViTs trained to tell coloured squares, it is larger on the square than elsewhere in every image of 5 of 6
-    classes, and the sum is of 2 of 6. A network without such a layer gets the product of input and gradient.
+    (Draelos and Carin 2020, arXiv 2011.08891), equal to Grad-CAM (Selvaraju et al. 2017) where mean pooling and a
+    linear layer follow. On tokens, and where nothing speaks for the class, it is the length of the product over
+    channels: in two small ViTs trained to tell coloured squares, it is larger on the square than elsewhere in every
+    image of 5 of 6 classes, and the sum is of 2 of 6. A network without such a layer gets the product of input and
+    gradient.
 
     Args:
         network: float (n, 3, S, S) -> scores (n, K), in evaluation mode. Its parameters keep their gradients.

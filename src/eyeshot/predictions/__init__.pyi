@@ -22,12 +22,12 @@ from .own_files import read_predictions as read_predictions
 from .own_files import softmax as softmax
 from .slices import Part as Part
 from .slices import Tested as Tested
+from .slices import errors_of_parts as errors_of_parts
 from .slices import fisher_greater as fisher_greater
 from .slices import holm as holm
 from .slices import overlap_chance as overlap_chance
 from .slices import parts_of_numbers as parts_of_numbers
 from .slices import parts_of_values as parts_of_values
-from .slices import errors_of_parts as errors_of_parts
 from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
