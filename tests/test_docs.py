@@ -51,6 +51,19 @@ def test_every_key_and_kind_of_audit_json_is_documented() -> None:
     assert {*get_args(audit_report.Kind), *get_args(audit_report.Suggestion)} - words == set()
 
 
+def test_every_key_of_errors_json_is_documented() -> None:
+    from eyeshot.auditing import error_report
+    from eyeshot.predictions import Accuracy, Calibration
+
+    words = set(re.findall(r"`([a-z_0-9]+)`", (ROOT / "docs" / "errors-json.md").read_text(encoding="utf-8")))
+    records = [
+        getattr(error_report, name)
+        for name in ("ErrorReport", "RunErrors", "ClassErrors", "PairErrors", "SliceErrors", "WrongImage", "ToDo")
+    ]
+    fields = {name for record in [*records, Accuracy, Calibration] for name in record.model_fields}
+    assert fields - words == set()
+
+
 def test_every_key_of_a_run_is_documented() -> None:
     from eyeshot.ledger import RunRecord
     from eyeshot.training import TrainResult

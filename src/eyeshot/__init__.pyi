@@ -1,5 +1,7 @@
 from .auditing.decision_policies import apply_policy as apply_policy
 from .auditing.decision_policies import compare_decisions as compare_decisions
+from .auditing.errors import ErrorAnalysis as ErrorAnalysis
+from .auditing.errors import find_errors as find_errors
 from .auditing.new_split import split as split
 from .auditing.run import Audit as Audit
 from .auditing.run import audit as audit
@@ -37,6 +39,7 @@ from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .reports.audit_page import write_audit_page as write_audit_page
+from .reports.errors_page import write_errors_page as write_errors_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
 from .training.result import TrainResult as TrainResult

@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "decisions undo": package.undo_decisions,
     "demo": package.demo,
     "ensemble": package.ensemble,
+    "errors": package.find_errors,
     "init": package.init,
     "list augmentations": package.augmentations,
     "manifest export": package.export_manifest,
@@ -42,7 +43,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 PRINTED_ONLY = {"json", "open_", "help", "dry_run"}
 """Options that say what is printed or opened; `apply_policy` has `dry_run` all the same."""
-WRITTEN_BY_COMMANDS = {("audit", "out"), ("audit", "images"), ("rank augmentations", "out"), ("split", "out")}
+WRITTEN_BY_COMMANDS = {
+    ("audit", "out"),
+    ("audit", "images"),
+    ("errors", "images"),
+    ("rank augmentations", "out"),
+    ("split", "out"),
+}
 """Functions give a result that has `save` or `write`."""
 SHOWN_BY_COMMANDS = {("decisions list", "all_"), ("decisions list", "last")}
 OTHER_NAMES = {"budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot"}

@@ -1,6 +1,12 @@
 from .copies.crops import align as align
 from .decision_policies import PolicyResult as PolicyResult
 from .decision_policies import open_findings as open_findings
+from .error_report import ErrorReport as ErrorReport
+from .error_report import WrongImage as WrongImage
+from .error_report import errors_file as errors_file
+from .error_report import read_errors as read_errors
+from .errors import ErrorAnalysis as ErrorAnalysis
+from .errors import slice_name as slice_name
 from .findings import NAMES as NAMES
 from .findings import OF_CLASSES as OF_CLASSES
 from .findings import AuditReport as AuditReport

@@ -19,6 +19,7 @@ from eyeshot.cli import (
     decisions,
     demo,
     ensemble,
+    errors,
     init,
     list_augmentations,
     manifest,
@@ -94,6 +95,7 @@ app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
+app.command("errors", rich_help_panel=RESULTS)(errors.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
 catalogue.command("augmentations")(list_augmentations.run)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)

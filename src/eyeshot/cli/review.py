@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from eyeshot.cli.options import (
+    DATA,
     OUTPUT,
     AuditFile,
     Author,
@@ -34,6 +35,15 @@ def run(
     label_column: LabelColumn = None,
     image_root: ImageRoot = None,
     audit: AuditFile = None,
+    errors: Annotated[
+        Path | None,
+        option(
+            panel=DATA,
+            metavar="DIR|FILE",
+            text="Folder of eyeshot errors: go through the labels that all runs contradict, instead of the audit's "
+            "findings.",
+        ),
+    ] = None,
     decisions_file: DecisionsFile = None,
     author: Author = None,
     port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free port.")] = 0,
@@ -66,11 +76,17 @@ def run(
     with reading:
         progress = reading.enter_context(progress_shown())
         stored, still_open = eyeshot.review(
-            train, test, audit=audit, labels=labels, path_column=path_column, label_column=label_column,
+            train, test, audit=audit, errors=errors, labels=labels, path_column=path_column, label_column=label_column,
             image_root=image_root, author=author, decisions_file=decisions_file, port=port, progress=progress,
             served=served,
         )  # fmt: skip
-    file = audit_file(audit)
+    if errors is not None and not json:
+        typer.echo(
+            f"\n{stored:,} {plural(stored, 'decision was', 'decisions were')} stored; {still_open:,} "
+            f"{plural(still_open, 'label is', 'labels are')} open."
+        )
+        say_next("train", *as_typed(train, **columns))
+    file = None if errors is not None else audit_file(audit)
     if json or file is None:
         return
     report, log = read_report(file), find_log(decisions_file)

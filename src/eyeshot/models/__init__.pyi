@@ -28,4 +28,5 @@ from .own_models import is_factory as is_factory
 from .probe_features import image_features as image_features
 from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader
+from .saliency_maps import saliency as saliency
 from .timm_models import network_with_classifier as network_with_classifier

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from eyeshot.auditing import NAMES, OF_CLASSES, Audit, Distribution, Finding, ImageRef, advice
 from eyeshot.reports.audit_labels import view_labels
-from eyeshot.reports.audit_pictures import Gallery
+from eyeshot.reports.audit_pictures import Gallery, audited_paths
 from eyeshot.reports.marks import make_axis
 from eyeshot.reports.page import number, percent, render, shortened, write_text
 
@@ -45,7 +45,7 @@ def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> 
 
 def _context(audit: Audit, most: int) -> dict[str, Any]:
     report = audit.report
-    gallery = Gallery(audit, most)
+    gallery = Gallery(audited_paths(audit), most)
     by_kind: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_kind[finding.kind].append(finding)

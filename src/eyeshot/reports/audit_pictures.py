@@ -1,7 +1,8 @@
-"""Pictures on the page of `eyeshot audit`: small, upright, duplicates aligned, with their difference."""
+"""Pictures on the pages of `eyeshot audit` and `eyeshot errors`: small, upright, duplicates aligned."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +28,21 @@ class Shown:
     caption: str = ""
 
 
-class Gallery:
-    """Small pictures of an audit's images, until `most` of them are shown."""
+def audited_paths(audit: Audit) -> dict[tuple[str, str], str]:
+    """File of every image of an audit, by split and id."""
+    images = audit.images
+    return {
+        ("test" if images.in_test[position] else "train", name): path
+        for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True))
+    }
 
-    def __init__(self, audit: Audit, most: int) -> None:
-        images = audit.images
+
+class Gallery:
+    """Small pictures, until `most` of them are shown; `paths` are their files by split and id."""
+
+    def __init__(self, paths: Mapping[tuple[str, str], str], most: int) -> None:
         self._left = most
-        self._paths = {
-            ("test" if images.in_test[position] else "train", name): path
-            for position, (name, path) in enumerate(zip(images.ids, images.paths, strict=True))
-        }
+        self._paths = paths
 
     def show(self, ref: ImageRef, caption: str = "") -> Shown:
         """The picture of an image, with its aspect ratio kept."""

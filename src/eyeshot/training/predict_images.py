@@ -15,13 +15,14 @@ from torch.nn import functional
 
 from eyeshot.core import SILENT, InputError, ModelError, Progress, key_of, listing
 from eyeshot.data import ImageTable, PixelStore, Skipped
-from eyeshot.models import Backbone, gpu_errors_explained, load_backbone, normalise, place, to_batch
+from eyeshot.models import Backbone, gpu_errors_explained, load_backbone, normalise, place, saliency, to_batch
 from eyeshot.predictions import Predictions
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.result import TrainResult, read_result
 from eyeshot.training.run_folder import RESULT_FILE
 from eyeshot.training.weights_file import WEIGHTS_FILE, load_classifier, save_weights
 
+SALIENCY_IMAGES = 8  # at once: every layer's output is kept
 ZOOM = 0.875
 """Share of the side that `scale` shows enlarged: the crop that most ImageNet models are evaluated with."""
 
@@ -145,6 +146,28 @@ class FinishedRun:
             for name, probabilities in zip(["", *views], values, strict=True)
         ]
         return tables, pixels.skipped
+
+    def trained_backbone(self) -> Backbone:
+        """The network without its classifier, with the weights of the run."""
+        return self.backbone.with_module(self._model.backbone, pretrained=True, reason="")
+
+    @gpu_errors_explained()
+    def saliency(self, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Which parts of images matter for a class: see `eyeshot.models.saliency`.
+
+        Args:
+            images: uint8 (n, S, S, 3), RGB, prepared for the network.
+            classes: int64 (n,), the class of each that is asked about.
+
+        Returns:
+            float32 (n, S, S), 0 to 1.
+        """
+        maps = np.zeros(images.shape[:3], np.float32)
+        for start in range(0, len(images), SALIENCY_IMAGES):
+            rows = slice(start, start + SALIENCY_IMAGES)
+            batch = normalise(to_batch(images[rows]), self.backbone, device=self.device, layout=self._layout)
+            maps[rows] = saliency(self._model, batch, classes[rows])
+        return maps
 
     def _forward(
         self, images: Any, functions: Sequence[Callable[[Tensor], Tensor]], progress: Progress

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from eyeshot.auditing import read_audit_images, read_report
+from eyeshot.auditing import AuditReport, errors_file, read_audit_images, read_errors, read_report
 from eyeshot.core import InputError, Progress, audit_file, find_project, find_workspace, plural, shown_progress
 from eyeshot.data import bad_lines, find_log
 from eyeshot.web.app import make_app
@@ -20,6 +20,7 @@ def review(
     test: str | Path | None = None,
     *,
     audit: str | Path | None = None,
+    errors: str | Path | None = None,
     labels: str | Path | None = None,
     path_column: str | None = None,
     label_column: str | None = None,
@@ -36,6 +37,8 @@ def review(
         train: the folder that was audited; None: the folder in eyeshot.toml or audit.json.
         test: the test folder; None: the test folder in eyeshot.toml or audit.json.
         audit: folder of the audit, or its audit.json; None: the audit of the project.
+        errors: folder of `eyeshot errors`, or its errors.json: the labels that all runs contradict are gone through, in
+            the place of the audit's findings, and no audit is needed.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
         author: the person who decides; None: EYESHOT_AUTHOR, or the login name.
@@ -52,11 +55,7 @@ def review(
             do not allow the review.
     """
     workspace, project = find_workspace(), find_project()
-    file = audit_file(audit)
-    if file is None:
-        missing = workspace.results("audit") / "audit.json"
-        raise InputError(f"A review needs the report of an audit, got no {str(missing)!r}. Run first: eyeshot audit.")
-    report = read_report(file)
+    report = _report(audit, errors)
     sources = project.sources(
         train if train is not None or "train" in project.data else report.train, test,
         labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
@@ -76,6 +75,27 @@ def review(
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", [*notes, *_sentences(page)])
     serve(make_app(page, token=token, port=number), socket)
     return page.stored_count, page.open_findings
+
+
+def _report(audit: str | Path | None, errors: str | Path | None) -> AuditReport:
+    """The report whose findings are gone through."""
+    if errors is not None:
+        found = read_errors(errors_file(errors))
+        if not found.train:
+            raise InputError(
+                f"A review needs the images, but {str(errors)!r} does not know where they are. Find the errors of a "
+                "run of eyeshot train."
+            )
+        count = len(found.findings)
+        return AuditReport(
+            train=found.train, test=None, n_train=found.n, n_test=0, n_files=found.n, findings=found.findings,
+            counts={"label-issue": count},
+        )  # fmt: skip
+    file = audit_file(audit)
+    if file is None:
+        missing = find_workspace().results("audit") / "audit.json"
+        raise InputError(f"A review needs the report of an audit, got no {str(missing)!r}. Run first: eyeshot audit.")
+    return read_report(file)
 
 
 def _sentences(page: Review) -> list[str]:
