@@ -147,6 +147,7 @@ class Lookup:
 
     def __init__(self, listing: Listing) -> None:
         self.root = listing.root
+        self._start = os.path.normcase(os.path.join(listing.root, ""))
         self.folders = {_normal(os.path.join(listing.root, folder)) for folder in listing.folders}
         self._endings = image_endings()
         self._by_exact_path = {file.path: file for file in listing.files}
@@ -159,7 +160,7 @@ class Lookup:
 
     def is_inside(self, file: FoundFile) -> bool:
         """Whether a file lies in the folder that was listed."""
-        return Path(file.path).is_relative_to(self.root)
+        return os.path.normcase(file.path).startswith(self._start)
 
     def find(self, cell: str, rule: Rule) -> FoundFile | Skipped:
         """The file that `cell` refers to, or why there is none."""

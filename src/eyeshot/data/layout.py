@@ -76,6 +76,8 @@ def find_layout(root: Path, said: Mapping[str, Any]) -> tuple[dict[str, Any], di
         data["train"] = train = _class_folders(inside, listing, tables, samples, reasons)
     how = _training_reason(root, train, labels)
     reasons.insert(0, f"Training images: {quoted(train, root)} ({how}).")
+    if said["test"] is not None:
+        reasons.insert(1, f"Test images: {quoted(said['test'], root)} (the folder that you named).")
     if test is not None:
         data["test"] = test
     reasons += _left_reasons(listing, counts, roles, train, test, inside, tables, samples, said)
