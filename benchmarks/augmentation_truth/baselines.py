@@ -15,7 +15,7 @@ from eyeshot.augment import Augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import Plan
-from eyeshot.rankings.augmentations.context import make_context, trained_backbone, without_repeats
+from eyeshot.rankings.augmentations.context import make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import decode_tables
 from eyeshot.rankings.augmentations.settings import samples_of
 from eyeshot.training import joined, read_validation, train
@@ -39,7 +39,6 @@ def frechet_distances(plan: Plan) -> dict[str, float]:
     Takes features and baseline from the cache that `cover` left.
     """
     data = decode_tables(plan.tables, plan.backbone.geometry, plan.settings, cache=plan.cache)
-    data, _ = without_repeats(data)
     backbone, head, _, _ = trained_backbone(plan, data, SILENT, "")
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=plan.settings.batch_size)
     context = make_context(plan, data, bank, head, SILENT)
