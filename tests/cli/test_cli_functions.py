@@ -108,7 +108,7 @@ def test_an_option_means_the_same_in_every_command() -> None:
             if option.param_type_name == "option" and option.name != "help":
                 texts.setdefault(option.name, set()).add(option.help or "")
     of_several = {"model", "size", "out", "images", "audit", "policy", "dry_run", "split", "folds", "last", "given"}
-    of_several |= {"open_", "budget", "batch_size", "val_share", "labels", "force"}
+    of_several |= {"open_", "budget", "batch_size", "val_share", "labels", "force", "submission"}
     assert {name for name, kinds in texts.items() if len(kinds) > 1} <= of_several
     with_model = [command for _, command in commands() if any(option.name == "model" for option in command.params)]
     assert len(with_model) == 5

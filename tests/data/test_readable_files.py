@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import time
+import tracemalloc
 import types
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from eyeshot.data import Geometry, UnreadableImageError, decode, decode_upright, read_images
+from eyeshot.data import Geometry, PixelStore, UnreadableImageError, decode, decode_upright, read_images
 from eyeshot.data.decoding import open_image, strict_pillow
 from eyeshot.data.listing import count_reasons
 
@@ -137,3 +139,41 @@ def test_a_reason_says_what_pillow_says(paint, monkeypatch) -> None:
     data = encode(paint, "BMP")
     monkeypatch.setattr("PIL.BmpImagePlugin.BmpImageFile.load", fail)
     assert reason(decode, data, WHOLE) == "broken (SyntaxError: not a TGA file at … (… bytes))"
+
+
+def test_of_large_images_a_single_one_is_decoded_at_a_time(paint, tmp_path: Path, monkeypatch) -> None:
+    from eyeshot.core import parallel
+    from eyeshot.data import decoding
+
+    monkeypatch.setattr(parallel, "LARGE_PIXELS", 1000)
+    for number in range(8):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        paint(number, (40, 40) if number % 2 else (20, 20)).save(tmp_path / "set" / f"{number}.png")
+    running: list[int] = []
+    most: list[int] = []
+    real = decoding.to_rgb
+
+    def watched(image: Image.Image, levels: object = None) -> Image.Image:
+        if image.width == 40:
+            running.append(1)
+            time.sleep(0.02)
+            most.append(len(running))
+            running.pop()
+        return real(image)
+
+    monkeypatch.setattr(decoding, "to_rgb", watched)
+    table = read_images(tmp_path / "set", labelled=False)
+    PixelStore(tmp_path / "cache", Geometry(16)).load(table, np.arange(8), workers=4)
+    assert most == [1] * 4
+
+
+def test_a_deep_image_takes_a_few_bytes_a_pixel() -> None:
+    file = io.BytesIO()
+    side = 3000
+    Image.new("I;16", (side, side), 300).save(file, "PNG")
+    data = file.getvalue()
+    tracemalloc.start()
+    decode_upright(data)
+    peak = tracemalloc.get_traced_memory()[1]  # arrays; Pillow's own memory is 2 + 1 + 3 bytes a pixel beside
+    tracemalloc.stop()
+    assert peak < 8 * side * side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eyeshot.auditing.copies.descriptors import thumbnails
-from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
+from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel, room_for
 from eyeshot.data import (
     Levels,
     Look,
@@ -22,6 +23,7 @@ from eyeshot.data import (
     UprightImage,
     decode_upright,
     is_deep,
+    open_image,
     read_content,
     strict_pillow,
     undecodable,
@@ -192,9 +194,10 @@ def _measure_unknown(known: frozenset[str], content: str, data: bytes, image: Im
 
 def _measure_bytes(data: bytes, image: Image.Image | None = None, *, levels: Levels | None = None) -> bytes | Failure:
     try:
-        return measure(
-            decode_upright(data, image, levels=levels)
-        ).tobytes()  # a process would send the long type of an array along
+        image = image or open_image(io.BytesIO(data))
+        with room_for(image.width * image.height):
+            record = measure(decode_upright(data, image, levels=levels))
+        return record.tobytes()  # a process would send the long type of an array along
     except UnreadableImageError as error:
         return undecodable(error)
 

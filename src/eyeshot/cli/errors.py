@@ -42,7 +42,7 @@ def run(
     audit: AuditFile = None,
     decisions_file: DecisionsFile = None,
     logits: Annotated[
-        bool, option("--logits", panel=MODEL, text="Files hold scores before softmax; convert them.")
+        bool, option("--logits", panel=MODEL, text="Predictions of your own hold scores before softmax.")
     ] = False,
     network: Annotated[
         bool,

@@ -62,7 +62,7 @@ def run(
     ] = None,
     force: Annotated[bool, option("--force", panel=SUBMISSION, text="Write over --out if it is there.")] = False,
     logits: Annotated[
-        bool, option("--logits", panel=SUBMISSION, text="A file of predictions holds scores before softmax.")
+        bool, option("--logits", panel=SUBMISSION, text="Predictions of your own hold scores before softmax.")
     ] = False,
     own: Annotated[
         list[str] | None,

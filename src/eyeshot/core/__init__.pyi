@@ -33,6 +33,7 @@ from .parallel import default_workers as default_workers
 from .parallel import in_parallel as in_parallel
 from .parallel import keep_freed_memory as keep_freed_memory
 from .parallel import process_pool as process_pool
+from .parallel import room_for as room_for
 from .parallel import send_to_pool as send_to_pool
 from .progress import SILENT as SILENT
 from .progress import CallbackProgress as CallbackProgress

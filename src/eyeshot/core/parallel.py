@@ -46,6 +46,9 @@ ONE_THREAD = {
 }
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 
+LARGE_PIXELS = 20_000_000  # above most cameras; an image takes up to about 10 bytes a pixel while it is decoded
+
+_large_image: Any = threading.Lock()  # in a worker process: the lock that all of them share
 _process_work: Callable[[Any], Any] | None = None  # in a worker process: what it does with each item
 
 
@@ -68,6 +71,19 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_TRIM_THRESHOLD, 1 << 28)
     mallopt(M_MMAP_THRESHOLD, 1 << 26)
+
+
+@contextmanager
+def room_for(pixels: int) -> Iterator[None]:
+    """Wait until no other thread or worker process decodes a large image, if this image is a large one.
+
+    Sixteen images of Pillow's largest size at once would take 14 GB. Not to be entered twice by one thread.
+    """
+    if pixels <= LARGE_PIXELS:
+        yield
+        return
+    with _large_image:
+        yield
 
 
 def in_parallel(
@@ -123,12 +139,16 @@ def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor 
     `send_to_pool` gives them items. They end with the parent too, also where it is killed.
     """
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend.context import get_context
 
     executor: Any = None
     try:
         # `work` goes to each process once, as an argument of the initializer.
         executor = ProcessPoolExecutor(
-            workers, initializer=_start_worker, initargs=(work, os.getpid(), *_pillow_settings()), env=ONE_THREAD
+            workers,
+            initializer=_start_worker,
+            initargs=(work, os.getpid(), *_pillow_settings(), get_context("loky").Lock()),
+            env=ONE_THREAD,
         )
         executor.submit(os.getpid).result()
     except (OSError, ImportError, NotImplementedError, BrokenProcessPool):
@@ -144,9 +164,12 @@ def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor 
             executor.shutdown(wait=True, kill_workers=not finished)
 
 
-def _start_worker(work: Callable[[Any], Any], parent: int, tolerant: bool, most_pixels: int | None) -> None:
+def _start_worker(
+    work: Callable[[Any], Any], parent: int, tolerant: bool, most_pixels: int | None, large_image: Any
+) -> None:
     """Set up a worker process: quiet, with the parent's settings of Pillow, ending with the parent."""
-    global _process_work
+    global _process_work, _large_image
+    _large_image = large_image
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the signal too, and ends this process
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.dup2(2, 1)  # what a library prints must not come between the parent's own output

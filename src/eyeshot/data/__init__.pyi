@@ -24,6 +24,7 @@ from .decoding import UprightImage as UprightImage
 from .decoding import decode as decode
 from .decoding import decode_upright as decode_upright
 from .decoding import is_deep as is_deep
+from .decoding import open_image as open_image
 from .decoding import read_content as read_content
 from .decoding import strict_pillow as strict_pillow
 from .decoding import undecodable as undecodable

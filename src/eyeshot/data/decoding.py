@@ -21,7 +21,7 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from eyeshot.core import Failure, InputError
+from eyeshot.core import Failure, InputError, room_for
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 Fit = Literal["crop", "pad"]
@@ -221,24 +221,24 @@ def decode(source: Path | bytes, geometry: Geometry, *, levels: Levels | None = 
         raise UnreadableImageError(os_reason(error), path=Path(str(source))) from error
     path = None if isinstance(source, bytes) else source
     try:
-        image = _load(data, geometry=geometry)
-        # After load(), because Pillow itself turns TIFF files while decoding and drops the tag.
-        turn = TURNS.get(orientation(image))
-        rgb = to_rgb(image, levels)
-        square = _fit(rgb if turn is None else rgb.transpose(turn), geometry)
-        return np.array(square, dtype=np.uint8)
+        image = open_image(io.BytesIO(data))
+        _draft(image, geometry)
+        with room_for(image.width * image.height):
+            image = _load(data, image)
+            # After loading, because Pillow itself turns TIFF files while decoding and drops the tag.
+            turn = TURNS.get(orientation(image))
+            rgb = to_rgb(image, levels)
+            square = _fit(rgb if turn is None else rgb.transpose(turn), geometry)
+            return np.array(square, dtype=np.uint8)
     except UnreadableImageError as error:
         raise UnreadableImageError(error.reason, path=path) from error
     except Exception as error:
         raise UnreadableImageError(broken_reason(error, start=data[:512]), path=path) from error
 
 
-def _load(data: bytes, opened: Image.Image | None = None, *, geometry: Geometry | None = None) -> Image.Image:
+def _load(data: bytes, image: Image.Image) -> Image.Image:
     """The first picture of a file, loaded; both ways of decoding go through here, so they agree on what is readable."""
     try:
-        image = opened or open_image(io.BytesIO(data))
-        if geometry is not None:
-            _draft(image, geometry)
         image.load()
         return image
     except ValueError:

@@ -15,7 +15,7 @@ import PIL
 import xxhash
 from PIL import Image
 
-from eyeshot.core import SILENT, Progress, default_workers, in_parallel, make_folder, replacing
+from eyeshot.core import SILENT, Progress, default_workers, in_parallel, make_folder, replacing, room_for
 from eyeshot.data.decoding import (
     UnreadableImageError,
     is_deep,
@@ -100,7 +100,10 @@ def read_header(path: str, look: Look | None = None) -> tuple[Header, Any]:
 
 def _range_of(image: Image.Image) -> tuple[float, float]:
     try:
-        return value_range(image) if is_deep(image.mode) else (0.0, 0.0)
+        if not is_deep(image.mode):
+            return 0.0, 0.0
+        with room_for(image.width * image.height):
+            return value_range(image)
     except Exception:  # a damaged file, which is reported when it is decoded
         return 0.0, 0.0
 
