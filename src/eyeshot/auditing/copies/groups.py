@@ -90,7 +90,8 @@ def find_copies(
         stats.records["colour"][pictures],
         [images.paths[position] for position in pictures],
         np.array([_single_label(images, files[picture]) for picture in range(len(pictures))], np.int64),
-        np.minimum(stats.number("width"), stats.number("height"))[pictures].astype(np.int64),
+        np.stack([stats.number("width"), stats.number("height")], axis=1)[pictures].astype(np.int64),
+        np.array([len(files[picture]) for picture in range(len(pictures))], np.int64),
         identical=_identical_pairs(images, files),
         thorough=thorough,
         workers=workers,
@@ -217,13 +218,15 @@ def _findings(
             kind, refs, words, suggestion=suggestion, basis=basis, confidence=confidence, evidence=evidence | more
         )
 
+    # What differs in some places may be another picture of the same scene: a person has to look.
+    unsure = ", but they differ in some places" if group.differs else ""
     findings = []
     if len(labels) > 1:
-        words = f"{what} carry {len(labels)} labels: {', '.join(labels)}."
-        findings.append(about("conflict", words, "drop-both", {"labels": labels}))
+        words = f"{what} carry {len(labels)} labels: {', '.join(labels)}{unsure}."
+        findings.append(about("conflict", words, "look" if unsure else "drop-both", {"labels": labels}))
     if 0 < tests < len(positions):
-        words = f"{what}: {len(positions) - tests} in training, {tests} in test."
-        findings.append(about("leak", words, "drop", {}))
+        words = f"{what}: {len(positions) - tests} in training, {tests} in test{unsure}."
+        findings.append(about("leak", words, "look" if unsure else "drop", {}))
     if not findings:
         words = f"{what}{f' in class {labels[0]}' if labels else ''}."
         findings.append(

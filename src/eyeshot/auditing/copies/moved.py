@@ -43,11 +43,13 @@ NEAR_SMALL = 0.75
 NEAR_LARGE = 0.85
 LARGE = 64  # pixels of the shorter side
 ENOUGH_DETAIL = 0.6  # of the area: where less has detail, as of a plane before the sky, an outline may agree by chance
+MUCH_DETAIL = 36.0  # squared levels
 NOISE = 4.0  # squared levels of detail that encoding leaves
 PAIRS_AT_ONCE = 256
 
 Maps = NDArray[np.float32]
 """float32 (m, 4): zoom across and down, shift across and down, in coordinates from -1 to 1, of the second picture."""
+UNMOVED = np.array([1, 1, 0, 0], np.float32)
 Planes = NDArray[np.float32]
 
 
@@ -100,7 +102,7 @@ def align_and_score(
 
     From `BASE` on the two are near duplicates, from `SIMILAR` on very similar; 0 where outlines already differ.
     """
-    maps = np.tile(np.array([1, 1, 0, 0], np.float32), (len(pairs), 1))
+    maps = np.tile(UNMOVED, (len(pairs), 1))
     scores = np.zeros(len(pairs), np.float32)
     small = _reduced(grey, 16)
     with threadpool_limits(1, user_api="blas"):
@@ -137,7 +139,7 @@ def _align_closer(
         whole = (first[fine].astype(np.float32), second[fine].astype(np.float32))
         maps[fine] = _align(_blurred(whole[0], 0.8), _blurred(whole[1], 0.8), maps[fine], STEPS[2])
         finest, _ = local_agreement(*whole, maps[fine], blur=1.5, window=3.0)
-        scores[fine] = np.minimum(_scaled(agreement[fine], NEAR_SMALL), _scaled(finest, NEAR_LARGE))
+        scores[fine] = np.minimum(scores[fine], _scaled(finest, NEAR_LARGE))
     return maps, np.where(_within_limits(maps), scores, np.float32(0))
 
 
@@ -174,6 +176,31 @@ def local_agreement(
     total = weights.sum(axis=(1, 2))
     agreement = (correlation * weights).sum(axis=(1, 2)) / np.maximum(total, 0.02 * side**2)
     return agreement, total / np.maximum(eroded.sum(axis=(1, 2)), 1)
+
+
+def changed_share(first: Planes, second: Planes, maps: Maps) -> NDArray[np.float32]:
+    """Share of the common area where the detail of one differs from that of the other, float32 (m,).
+
+    There at least one of the two has much, and their difference has half of its power or more. The contrast of the
+    second is brought to that of the first beforehand.
+
+    Args:
+        first, second: float32 (m, 64, 64), levels.
+        maps: (m, 4)
+    """
+    seen, mask = warp(second, maps)
+    common = _outer(*(_eroded(_eroded(line)) for line in _inside(maps, first.shape[1])))
+    seen = np.where(mask > 0, seen, first)
+    spreads = [_masked_moments(_flat(values), _flat(common))[2] for values in (first, seen)]
+    first_detail = first - _blurred(first, 1.5)
+    second_detail = (seen - _blurred(seen, 1.5)) * (spreads[0] / spreads[1])[:, :, None]
+
+    def around(values: Planes) -> Planes:
+        return _blurred(values * common, 2.0)
+
+    power = np.maximum(around(np.square(first_detail)), around(np.square(second_detail)))
+    differs = (power >= MUCH_DETAIL) & (around(np.square(first_detail - second_detail)) >= power / 2) & (common > 0)
+    return np.asarray(differs.sum(axis=(1, 2)) / np.maximum(common.sum(axis=(1, 2)), 1), np.float32)
 
 
 def warp(images: Planes, maps: Maps) -> tuple[Planes, Planes]:

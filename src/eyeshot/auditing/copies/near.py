@@ -18,7 +18,8 @@ from eyeshot.auditing.copies.descriptors import (
     standardised,
     thumbnails,
 )
-from eyeshot.auditing.copies.moved import LARGE, align_and_score, as_matrices, find_moved
+from eyeshot.auditing.copies.moved import LARGE, UNMOVED, Maps, align_and_score, as_matrices, find_moved
+from eyeshot.auditing.copies.scenes import judge_pairs
 from eyeshot.auditing.copies.search import (
     EXACT_UP_TO,
     Pairs,
@@ -37,6 +38,7 @@ THOROUGH_UP_TO = 2000  # pictures
 # Blocks of fewer pixels than the grid of `score_pairs` needs agree by chance: of 20 such pairs of 32 pixels 9 were
 # wrong, and 8 of these have less than this when they are aligned; all 11 true ones have more.
 SUPPORT = 0.8 * BASE
+MOVED = 0.02  # shift or zoom that is worth a word
 MOST_FOR_DIAMETER = 40  # members
 
 Crops = dict[tuple[int, int], NDArray[np.float64]]
@@ -52,12 +54,14 @@ class Group:
         orientations: what turns each member into the medoid.
         scores: of each member against the medoid; 1 of the medoid itself.
         diameter: largest distance between two members, 1 less their score.
+        differs: members that differ from the medoid in some places, as under a watermark.
     """
 
     members: list[int]
     orientations: list[int]
     scores: list[float]
     diameter: float = 0.0
+    differs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def find_near_copies(
     colour: NDArray[np.uint8],
     paths: list[str],
     labels: NDArray[np.int64],
-    sides: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    weights: NDArray[np.int64],
     *,
     identical: tuple[int, int],
     thorough: bool | None,
@@ -96,7 +101,8 @@ def find_near_copies(
         colour: uint8 (n, 16, 16, 3), RGB.
         paths: a file of each.
         labels: int64 (n,), -1 without a label.
-        sides: int64 (n,), pixels of the shorter side of each file.
+        sizes: int64 (n, 2), width and height of each file.
+        weights: int64 (n,), files with these pixels.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
         workers: threads that decode pairs again that thumbnails leave open.
@@ -104,11 +110,23 @@ def find_near_copies(
     """
     textured = np.flatnonzero(thumbnails(grey).std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat ones have nothing to compare
     thorough = len(textured) <= THOROUGH_UP_TO if thorough is None else thorough
-    pairs, below, crops = concatenate([]), concatenate([]), Crops()
+    pairs, maps = concatenate([]), np.empty((0, 4), np.float32)
+    below, crops = pairs, Crops()
     if len(textured) > 1:
-        pairs, below, crops = _compare(grey, colour, paths, sides, textured, thorough, workers, progress)
+        pairs, maps, below, crops = _compare(
+            grey, colour, paths, sizes.min(axis=1), textured, thorough, workers, progress
+        )
     is_near = pairs.score >= BASE
-    near = [replace(group, diameter=_diameter(grey, group)) for group in make_groups(pairs[is_near])]
+    rows = np.flatnonzero(is_near)
+    is_near[rows], differs = judge_pairs(
+        grey, pairs[rows], maps[rows], labels=labels, weights=weights, paths=paths, sizes=sizes, workers=workers
+    )
+    keys = pairs.keys(len(grey))
+    differing = set(keys[rows][differs].tolist())
+    near = [
+        replace(group, diameter=_diameter(grey, group), differs=_differs(group, differing, len(grey)))
+        for group in make_groups(pairs[is_near])
+    ]
     group_of = np.arange(len(grey))
     for group in near:
         group_of[group.members] = min(group.members)
@@ -140,8 +158,8 @@ def _compare(
     thorough: bool,
     workers: int | None,
     progress: Progress,
-) -> tuple[Pairs, Pairs, Crops]:
-    """Near and very similar pairs, look-alikes that are neither, and how the second of a moved pair lies in the first.
+) -> tuple[Pairs, Maps, Pairs, Crops]:
+    """Near and very similar pairs, their maps, look-alikes that are neither, and the maps of pairs that were moved.
 
     Pictures as they are are compared block by block at a high resolution, which finds copies under a watermark; those
     that were moved are aligned first; a thorough search looks at parts and small turns besides.
@@ -167,28 +185,37 @@ def _compare(
     unsupported = np.flatnonzero(small)[aligned.score < SUPPORT]
     whole = whole[np.setdiff1d(np.arange(len(whole)), unsupported)]
     far = coarse_descriptors(grey[textured], colour[textured])
-    moved, maps = find_moved(grey[textured], far, sides[textured], thorough=thorough, progress=progress)
+    moved, moved_maps = find_moved(grey[textured], far, sides[textured], thorough=thorough, progress=progress)
     moved = Pairs(textured[moved.first], textured[moved.second], moved.orientation, moved.score)
-    crops = {
-        (int(first), int(second)): matrix
-        for first, second, score, matrix in zip(moved.first, moved.second, moved.score, as_matrices(maps), strict=True)
-        if score >= BASE
-    }
-    parts = [whole, moved]
+    parts = [moved, whole]
+    maps = [moved_maps, np.tile(UNMOVED, (len(whole), 1))]
+    crops: Crops = {}
     if thorough:
         known = np.concatenate([part.keys(len(grey))[part.score >= BASE] for part in parts])
         cropped, matrices = find_crops(grey, paths, whiten, known, workers=workers, progress=progress)
         is_near = cropped.score >= BASE
         below = concatenate([below, cropped[(cropped.score >= LEAST_LOOKED_AT) & ~is_near]])
         cropped, matrices = cropped[is_near], matrices[is_near]
-        crops |= dict(zip(zip(cropped.first.tolist(), cropped.second.tolist(), strict=True), matrices, strict=True))
+        crops = dict(zip(zip(cropped.first.tolist(), cropped.second.tolist(), strict=True), matrices, strict=True))
         parts.append(cropped)
-    for key in zip(whole.first.tolist(), whole.second.tolist(), strict=True):
-        crops.pop(key, None)  # nothing was cut off: it is the same picture in the same place
-    pairs = concatenate(parts)
-    pairs = pairs[best_of_each(pairs.keys(len(grey)), pairs.score)]
+        maps.append(np.stack([matrices[:, 0, 0], matrices[:, 1, 1], *matrices[:, :, 2].T], axis=1).astype(np.float32))
+    pairs, all_maps = concatenate(parts), np.concatenate(maps)
+    keys = pairs.keys(len(grey))
+    best = best_of_each(keys, pairs.score)
+    # Where a pair was aligned, in the same orientation, that is how its pictures lie, whichever score is the better.
+    places = list(zip(keys.tolist(), pairs.orientation.tolist(), strict=True))
+    aligned = {place: row for row, place in reversed(list(enumerate(places)))}  # moved pairs come first
+    pairs, all_maps = pairs[best], all_maps[[aligned[places[row]] for row in best.tolist()]]
+    for row in np.flatnonzero((np.abs(all_maps - UNMOVED).max(axis=1) > MOVED) & (pairs.score >= BASE)).tolist():
+        crops.setdefault((int(pairs.first[row]), int(pairs.second[row])), as_matrices(all_maps[row : row + 1])[0])
     below = below[~np.isin(below.keys(len(grey)), pairs.keys(len(grey)))]
-    return pairs, below[best_of_each(below.keys(len(grey)), below.score)], crops
+    return pairs, all_maps, below[best_of_each(below.keys(len(grey)), below.score)], crops
+
+
+def _differs(group: Group, differing: set[int], count: int) -> tuple[int, ...]:
+    medoid = group.members[0]
+    keys = {member: min(medoid, member) * count + max(medoid, member) for member in group.members[1:]}
+    return tuple(member for member, key in keys.items() if key in differing)
 
 
 def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
