@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.common import keep
 from eyeshot.auditing.copies.descriptors import Descriptors, fit_whitening
-from eyeshot.auditing.copies.groups import LEAST_COSINE
+from eyeshot.auditing.copies.near import LEAST_COSINE
 from eyeshot.auditing.copies.search import EXACT_UP_TO, Pairs, neighbours, search, search_cells
 
 SIZES = (10_000, 100_000, 1_000_000)

@@ -120,7 +120,7 @@ def test_each_file_is_opened_once(data, tmp_path: Path, monkeypatch: pytest.Monk
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: opened.append(real(*given, **named)) or opened[-1])
     monkeypatch.setattr(
-        "eyeshot.auditing.copies.groups.read_grey",
+        "eyeshot.auditing.copies.near.read_grey",
         lambda paths, side, workers: np.zeros((len(paths), side, side), "u1"),
     )
     report = audit(train, test, cache=tmp_path / "cache", thorough=False).report

@@ -24,6 +24,7 @@ Kind = Literal[
     "unreadable",
     "identical",
     "near-copy",
+    "very-similar",
     "two-labels",
     "outlier",
     "one-colour",
@@ -52,6 +53,7 @@ NAMES: dict[str, str] = {
     "unreadable": "broken files",
     "identical": "exact duplicates",
     "near-copy": "near-duplicates",
+    "very-similar": "very similar pictures",
     "two-labels": "two labels in the CSV",
     "outlier": "far from their class",
     "one-colour": "one colour",
@@ -303,6 +305,8 @@ class AuditReport(Record):
     """Number of images that the findings of each kind are about."""
     findings: list[Finding] = []
     groups: list[CopyGroup] = []
+    similar: list[CopyGroup] = []
+    """Groups of very similar pictures that are no duplicates: perhaps two photographs of one thing or scene."""
     duplicates: Duplicates = Duplicates()
     cut_off: CutOff | None = None
     conflicts: list[ClassPair] = []
@@ -338,14 +342,17 @@ def read_report(file: Path) -> AuditReport:
 
 
 def read_groups(file: Path) -> list[tuple[str, ...]]:
-    """The duplicate groups of an `audit.json`, including near-duplicates, as content keys of training images.
+    """Groups of an `audit.json` that a split keeps together: duplicates, near duplicates and very similar pictures.
+
+    They are content keys of training images.
 
     Raises:
         InputError: the file was not written by `eyeshot audit`.
     """
+    report = read_report(file)
     groups = (
         tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in read_report(file).groups
+        for group in (*report.groups, *report.similar)
     )
     return [group for group in groups if len(group) > 1]
 

@@ -236,6 +236,7 @@ def _audit(
         n_files=len(images) + len(images.unusable),
         findings=findings,
         groups=copies.groups,
+        similar=copies.similar,
         duplicates=count_duplicates(copies.groups),
         cut_off=copies.cut_off,
         conflicts=copies.conflicts,

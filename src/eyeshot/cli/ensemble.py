@@ -35,7 +35,9 @@ def run(
         option("--soup", panel=MODEL, text="Try mean weights of runs of one model too: two forward passes a run."),
     ] = False,
     device: Device = None,
-    logits: Annotated[bool, option("--logits", panel=MODEL, text="Predictions of your own hold scores before softmax.")] = False,
+    logits: Annotated[
+        bool, option("--logits", panel=MODEL, text="Predictions of your own hold scores before softmax.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:

@@ -9,7 +9,8 @@ import xxhash
 from PIL import Image
 
 from eyeshot.auditing.copies import groups
-from eyeshot.auditing.copies.groups import make_groups, pixel_keys
+from eyeshot.auditing.copies.groups import pixel_keys
+from eyeshot.auditing.copies.near import make_groups
 from eyeshot.auditing.copies.search import Pairs
 from eyeshot.auditing.image_stats import ImageStatsCache
 from eyeshot.core import SILENT

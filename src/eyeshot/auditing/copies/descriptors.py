@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 16
+COARSE = 6  # frequencies along each axis that show from afar
 KEPT = 128  # dimensions after whitening
 MOST_FITTED = 20_000
 PRIOR_IMAGES = 300  # weight of the prior, in images: pictures in general have power falling with frequency squared
@@ -127,7 +128,7 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     frequency = np.add.outer(np.square(np.arange(SIDE)), np.square(np.arange(SIDE))).ravel()
     power = np.where(frequency > 0, 1.0 / np.maximum(frequency, 1), 0.0)
     prior = (1 - weight) * power / power.sum() + NOISE / SIDE
-    orientations = _orientation_matrices()
+    orientations = _orientation_matrices(SIDE)
     mean = weight * np.mean([flat.mean(axis=0) @ matrix for matrix in orientations], axis=0)
     centred = flat - mean
     scatter = centred.T @ centred * (weight / len(flat))
@@ -141,15 +142,42 @@ def fit_whitening(waves: NDArray[np.float32], *, seed: int = 0) -> Whitening:
     return Whitening(mean.astype(np.float32), matrix.astype(np.float32), turns.astype(np.float32))
 
 
-def _orientation_matrices() -> NDArray[np.float64]:
-    """Of each orientation the signed permutation (256, 256) that turns cosine transforms as rows."""
-    signs = (-1.0) ** np.arange(SIDE)
+def coarse_descriptors(grey: NDArray[np.uint8], colour: NDArray[np.uint8]) -> Descriptors:
+    """What pictures look like from afar: the lowest frequencies of grey and of two colour differences.
+
+    The same for a picture whatever other pictures there are, and hardly changed where it is moved, scaled or cropped
+    by a few hundredths. Each frequency counts in proportion to itself, as pictures have less power the higher it is
+    (Field 1987).
+
+    Args:
+        grey: uint8 (n, 64, 64)
+        colour: uint8 (n, 16, 16, 3), RGB.
+    """
+    small = thumbnails(grey)
+    spread = np.maximum(small.std(axis=(1, 2), keepdims=True), 1.0)
+    channels = colour.astype(np.float32)
+    means = channels.mean(axis=3)
+    planes = (small, channels[..., 0] - means, channels[..., 2] - means)
+    basis = _cosines()[:COARSE]
+    squares = np.square(np.arange(COARSE))
+    weights = np.sqrt(np.add.outer(squares, squares) + 1.0)
+    weights[0, 0] = 0  # brightness and tint
+    waves = [(basis @ (plane / spread) @ basis.T * weights).reshape(len(grey), -1) for plane in planes]
+    values = np.concatenate(waves, axis=1).astype(np.float32)
+    values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
+    turns = np.stack([np.kron(np.eye(3), matrix) for matrix in _orientation_matrices(COARSE)])
+    return Descriptors(values, turns.astype(np.float32))
+
+
+def _orientation_matrices(side: int) -> NDArray[np.float64]:
+    """Of each orientation the signed permutation (side², side²) that turns cosine transforms as rows."""
+    signs = (-1.0) ** np.arange(side)
     turned = []
     for orientation in range(8):
-        waves = np.eye(SIDE * SIDE).reshape(-1, SIDE, SIDE)
+        waves = np.eye(side * side).reshape(-1, side, side)
         if orientation >= 4:
             waves = waves * signs
         for _ in range(orientation % 4):
             waves = waves.transpose(0, 2, 1) * signs[:, None]
-        turned.append(waves.reshape(SIDE * SIDE, -1))
+        turned.append(waves.reshape(side * side, -1))
     return np.stack(turned)

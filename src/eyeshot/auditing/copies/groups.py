@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -17,26 +17,10 @@ import PIL
 import xxhash
 from numpy.typing import NDArray
 
-from eyeshot.auditing.copies.crops import describe_crop, find_crops
-from eyeshot.auditing.copies.descriptors import (
-    LEAST_CONTRAST,
-    combined,
-    fit_whitening,
-    inverse,
-    standardised,
-    thumbnails,
-)
+from eyeshot.auditing.copies.crops import describe_crop
+from eyeshot.auditing.copies.descriptors import combined, inverse
 from eyeshot.auditing.copies.explain import describe_transform
-from eyeshot.auditing.copies.search import (
-    EXACT_UP_TO,
-    Pairs,
-    best_of_each,
-    concatenate,
-    rescore_other_orientations,
-    search,
-)
-from eyeshot.auditing.copies.threshold import BASE, choose_cut_off
-from eyeshot.auditing.copies.verify import read_grey, score_pairs
+from eyeshot.auditing.copies.near import Crops, Group, find_near_copies
 from eyeshot.auditing.findings import (
     Basis,
     ClassPair,
@@ -53,16 +37,10 @@ from eyeshot.auditing.images import AuditImages
 from eyeshot.core import ArrayCache, Failure, Progress, default_workers, in_parallel
 from eyeshot.data import UnreadableImageError, UprightImage, decode_upright, read_content, strict_pillow, undecodable
 
-LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
-THOROUGH_UP_TO = 2000  # pictures
 UNKNOWN_QUALITY = 90.0  # of files without a JPEG quality: lossless ones may have been made from a JPEG
 MOST_NAMED = 200  # transforms written out for one group
-MOST_FOR_DIAMETER = 40  # members
 VERSION = 1  # part of the folder's name: raise it when hash_pixels() gives other values for the same file
 HASH_BYTES = 16
-
-Crops = dict[tuple[int, int], NDArray[np.float64]]
-"""By (first, second) picture, the map through which the second one, turned, looks like the first."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +50,7 @@ class Copies:
     Attributes:
         findings: one for each group, or several where it is a conflict and a leak.
         groups: the groups themselves.
+        similar: groups of pictures that are very similar and no duplicates.
         conflicts: pictures under two labels, by pair of classes.
         cut_off: from which score on two pictures counted as near-duplicates.
         group_of: int64 (N,), the first position of each image's group.
@@ -79,26 +58,10 @@ class Copies:
 
     findings: list[Finding]
     groups: list[CopyGroup]
+    similar: list[CopyGroup]
     conflicts: list[ClassPair]
     cut_off: CutOff
     group_of: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Pictures that are duplicates.
-
-    Attributes:
-        members: numbers of pictures, the medoid first.
-        orientations: what turns each member into the medoid.
-        scores: of each member against the medoid; 1 of the medoid itself.
-        diameter: largest distance between two members, 1 less their score.
-    """
-
-    members: list[int]
-    orientations: list[int]
-    scores: list[float]
-    diameter: float = 0.0
 
 
 def find_copies(
@@ -122,27 +85,30 @@ def find_copies(
     files: defaultdict[int, list[int]] = defaultdict(list)  # positions, by number of the picture
     for position, picture in zip(good.tolist(), picture_of.tolist(), strict=True):
         files[picture].append(position)
-    near, cut_off, crops = find_near_copies(
+    found = find_near_copies(
         stats.records["grey"][pictures],
+        stats.records["colour"][pictures],
         [images.paths[position] for position in pictures],
         np.array([_single_label(images, files[picture]) for picture in range(len(pictures))], np.int64),
+        np.stack([stats.number("width"), stats.number("height")], axis=1)[pictures].astype(np.int64),
+        np.array([len(files[picture]) for picture in range(len(pictures))], np.int64),
         identical=_identical_pairs(images, files),
         thorough=thorough,
         workers=workers,
         progress=progress,
     )
-    in_near = {member for group in near for member in group.members}
+    in_near = {member for group in found.near for member in group.members}
     identical = [
         Group([picture], [0], [1.0]) for picture, same in files.items() if len(same) > 1 and picture not in in_near
     ]
     groups: list[CopyGroup] = []
     findings: list[Finding] = []
     group_of = np.arange(len(images), dtype=np.int64)
-    for group in (*near, *identical):
+    for group in (*found.near, *identical):
         positions = [position for member in group.members for position in files[member]]
         group_of[positions] = min(positions)
-        transforms = _transforms(images, stats, group, files, pictures, crops) if len(group.members) > 1 else None
-        about_group = _findings(images, group, positions, transforms, cut_off)
+        transforms = _transforms(images, stats, group, files, pictures, found.crops) if len(group.members) > 1 else None
+        about_group = _findings(images, group, positions, transforms, found.cut_off)
         findings += about_group
         groups.append(
             CopyGroup(
@@ -154,7 +120,23 @@ def find_copies(
                 findings=[finding.id for finding in about_group],
             )
         )
-    return Copies(findings, groups, _class_pairs(images, [*near, *identical], files), cut_off, group_of)
+    similar = []
+    for group in found.similar:
+        positions = [position for member in group.members for position in files[member]]
+        finding = _similar_finding(images, group, positions)
+        findings.append(finding)
+        similar.append(
+            CopyGroup(
+                images=images.refs(positions),
+                medoid=0,
+                diameter=round(1 - min(group.scores), 4),
+                identical=False,
+                labels=_labels(images, positions),
+                findings=[finding.id],
+            )
+        )
+    conflicts = _class_pairs(images, [*found.near, *identical], files)
+    return Copies(findings, groups, similar, conflicts, found.cut_off, group_of)
 
 
 def _single_label(images: AuditImages, positions: list[int]) -> int:
@@ -236,19 +218,36 @@ def _findings(
             kind, refs, words, suggestion=suggestion, basis=basis, confidence=confidence, evidence=evidence | more
         )
 
+    # What differs in some places may be another picture of the same scene: a person has to look.
+    unsure = ", but they differ in some places" if group.differs else ""
     findings = []
     if len(labels) > 1:
-        words = f"{what} carry {len(labels)} labels: {', '.join(labels)}."
-        findings.append(about("conflict", words, "drop-both", {"labels": labels}))
+        words = f"{what} carry {len(labels)} labels: {', '.join(labels)}{unsure}."
+        findings.append(about("conflict", words, "look" if unsure else "drop-both", {"labels": labels}))
     if 0 < tests < len(positions):
-        words = f"{what}: {len(positions) - tests} in training, {tests} in test."
-        findings.append(about("leak", words, "drop", {}))
+        words = f"{what}: {len(positions) - tests} in training, {tests} in test{unsure}."
+        findings.append(about("leak", words, "look" if unsure else "drop", {}))
     if not findings:
         words = f"{what}{f' in class {labels[0]}' if labels else ''}."
         findings.append(
             about("identical", words, "keep-one", {}) if transforms is None else about("near-copy", words, "group", {})
         )
     return findings
+
+
+def _similar_finding(images: AuditImages, group: Group, positions: list[int]) -> Finding:
+    """Very similar pictures: nothing to drop, but a split between them would leak."""
+    labels = _labels(images, positions)
+    where = f" in class {labels[0]}" if len(labels) == 1 else f" under {len(labels)} labels" if labels else ""
+    score = round(min(group.scores), 4)
+    return make_finding(
+        "very-similar",
+        images.refs(positions),
+        f"{len(positions)} very similar pictures{where}: no duplicates, but perhaps photographs of one thing or scene.",
+        suggestion="group",
+        basis="rule",
+        evidence={"pictures": float(len(group.members)), "score": score, "labels": labels},
+    )
 
 
 def _describe_part(crops: Crops, reference: int, member: int) -> str:
@@ -297,147 +296,6 @@ def _class_pairs(images: AuditImages, groups: list[Group], files: dict[int, list
         ClassPair(first=pair[0], second=pair[1], pictures=count, images=int(image_counts[pair]))
         for pair, count in sorted(pictures.items(), key=lambda item: (-item[1], item[0]))
     ]
-
-
-def find_near_copies(
-    grey: NDArray[np.uint8],
-    paths: list[str],
-    labels: NDArray[np.int64],
-    *,
-    identical: tuple[int, int],
-    thorough: bool | None,
-    workers: int | None,
-    progress: Progress,
-) -> tuple[list[Group], CutOff, Crops]:
-    """Groups of near-duplicates among different pictures, the score from which on pairs count, and parts of pictures.
-
-    Candidates by whitened thumbnails, verified in fine detail, cut off where the data say so.
-
-    Args:
-        grey: uint8 (n, 64, 64), thumbnails of pictures no two of which have identical pixels.
-        paths: a file of each.
-        labels: int64 (n,), -1 without a label.
-        thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
-        identical: pairs of files with identical pixels, and how many of them stand under two labels.
-        workers: threads that decode pairs again that thumbnails leave open.
-        progress: called with the progress.
-    """
-    small = thumbnails(grey)
-    textured = np.flatnonzero(small.std(axis=(1, 2)) >= LEAST_CONTRAST)  # flat pictures have nothing to compare
-    pairs = concatenate([])
-    crops: Crops = {}
-    thorough = len(textured) <= THOROUGH_UP_TO if thorough is None else thorough
-    if len(textured) > 1:
-        waves = standardised(small[textured])
-        whiten = fit_whitening(waves)
-        described = whiten(waves)
-        candidates = search(
-            described,
-            least=LEAST_COSINE,
-            progress=progress.sub("comparing pictures"),
-        )
-        candidates = concatenate([candidates, rescore_other_orientations(described, candidates)])
-        pairs = Pairs(textured[candidates.first], textured[candidates.second], candidates.orientation, candidates.score)
-        scores = score_pairs(
-            grey,
-            pairs,
-            read=lambda wanted, side: read_grey([paths[picture] for picture in wanted], side, workers),
-            progress=progress,
-        )
-        pairs = Pairs(pairs.first, pairs.second, pairs.orientation, scores)
-        pairs = pairs[best_of_each(pairs.keys(len(grey)), scores)]
-        if thorough:
-            known_pairs = pairs.keys(len(grey))[pairs.score >= BASE]
-            cropped, maps = find_crops(grey, paths, whiten, known_pairs, workers=workers, progress=progress)
-            crops = dict(zip(zip(cropped.first.tolist(), cropped.second.tolist(), strict=True), maps, strict=True))
-            # A pair that was seen as a whole, in vain, is judged by what was seen in part.
-            whole = ~np.isin(pairs.keys(len(grey)), cropped.keys(len(grey)))
-            pairs = concatenate([pairs[whole], cropped])
-    labelled = (labels[pairs.first] >= 0) & (labels[pairs.second] >= 0)
-    crosses = (labels[pairs.first] != labels[pairs.second])[labelled] if labelled.any() else None
-    cut_off = choose_cut_off(
-        pairs.score if crosses is None else pairs.score[labelled],
-        crosses,
-        identical=identical,
-        thorough=thorough,
-        exact=len(textured) <= EXACT_UP_TO,
-    )
-    is_near = pairs.score >= cut_off.score
-    cut_off = cut_off.model_copy(update={"pairs": int(is_near.sum()), "pairs_below": int((~is_near).sum())})
-    groups = make_groups(pairs[is_near])
-    return [replace(group, diameter=_diameter(grey, group)) for group in groups], cut_off, crops
-
-
-def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
-    least = min(group.scores)
-    pairs = pairs_within(group)
-    if len(pairs):
-        least = min(least, float(score_pairs(grey, pairs).min()))
-    return round(1.0 - least, 4)
-
-
-def make_groups(pairs: Pairs) -> list[Group]:
-    """Groups of pictures; every member has a pair with its medoid, so that chains of look-alikes do not fuse.
-
-    The best pairs go first, and a pair joins two groups only where one picture is a copy of all others: so two
-    drawings that share a watermark are not drawn together by it when their originals are there.
-
-    Args:
-        pairs: m pairs of duplicates, by numbers of pictures.
-    """
-    near: defaultdict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
-    rows = list(
-        zip(
-            pairs.first.tolist(),
-            pairs.second.tolist(),
-            pairs.orientation.tolist(),
-            pairs.score.tolist(),
-            strict=True,
-        )
-    )
-    for first, second, orientation, score in rows:
-        near[first][second] = (score, orientation)
-        near[second][first] = (score, inverse(orientation))
-    members: dict[int, set[int]] = {picture: {picture} for picture in near}  # by medoid
-    medoid_of = {picture: picture for picture in near}
-    for first, second, _, _ in sorted(rows, key=lambda row: (-row[3], row[0], row[1])):
-        first_medoid, second_medoid = medoid_of[first], medoid_of[second]
-        if first_medoid == second_medoid:
-            continue
-        joined = members[first_medoid] | members[second_medoid]
-        # The medoids so far first: a thousand copies of one picture are then no million questions.
-        for medoid in dict.fromkeys((first_medoid, second_medoid, *sorted(joined))):
-            if all(member == medoid or member in near[medoid] for member in joined):
-                del members[first_medoid], members[second_medoid]
-                members[medoid] = joined
-                medoid_of.update(dict.fromkeys(joined, medoid))
-                break
-    return [_group(together, near) for together in sorted(members.values(), key=min) if len(together) > 1]
-
-
-def _group(members: set[int], near: dict[int, dict[int, tuple[float, int]]]) -> Group:
-    """The group with the member as medoid that is most like all others."""
-    able = [picture for picture in sorted(members) if members <= near[picture].keys() | {picture}]
-    medoid = max(able, key=lambda picture: sum(near[picture][member][0] for member in members if member != picture))
-    other_members = sorted(members - {medoid})
-    return Group(
-        [medoid, *other_members],
-        [0, *(near[medoid][member][1] for member in other_members)],
-        [1.0, *(near[medoid][member][0] for member in other_members)],
-    )
-
-
-def pairs_within(group: Group) -> Pairs:
-    """Pairs of members but those with the medoid, of the first 40; their scores are not known and 0."""
-    first, second = np.triu_indices(min(len(group.members), MOST_FOR_DIAMETER) - 1, k=1)
-    first, second = first + 1, second + 1
-    members = np.array(group.members, np.int64)
-    orientation = [
-        combined(group.orientations[b], inverse(group.orientations[a]))
-        for a, b in zip(first.tolist(), second.tolist(), strict=True)
-    ]
-    none = np.zeros(len(first), np.float32)
-    return Pairs(members[first], members[second], np.array(orientation, np.int64), none)
 
 
 def pixel_keys(

@@ -7,6 +7,7 @@ one of them with its original nearly always, two different pictures seldom.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,15 +77,28 @@ def concatenate(parts: list[Pairs]) -> Pairs:
     )
 
 
-def search(pictures: Descriptors, *, least: float, progress: Progress = SILENT) -> Pairs:
+def search(
+    pictures: Descriptors,
+    *,
+    least: float,
+    most: int | None = None,
+    orientations: Sequence[int] = range(8),
+    progress: Progress = SILENT,
+) -> Pairs:
     """Pairs with a cosine of at least `least`, each in its best orientation; all of them up to `EXACT_UP_TO`."""
     if len(pictures) <= EXACT_UP_TO:
-        return search_exact(pictures, least=least, progress=progress)
-    return search_cells(pictures, least=least, progress=progress)
+        return search_exact(pictures, least=least, most=most, orientations=orientations, progress=progress)
+    return search_cells(pictures, least=least, most=most, orientations=orientations, progress=progress)
 
 
 def search_exact(
-    pictures: Descriptors, seen: Descriptors | None = None, *, least: float, progress: Progress = SILENT
+    pictures: Descriptors,
+    seen: Descriptors | None = None,
+    *,
+    least: float,
+    most: int | None = None,
+    orientations: Sequence[int] = range(8),
+    progress: Progress = SILENT,
 ) -> Pairs:
     """All pairs with a cosine of at least `least`, each in its best orientation.
 
@@ -93,18 +107,21 @@ def search_exact(
         seen: the same pictures, seen in part, so that it matters which one of two is seen so; the pair is then
             returned as (whole, seen in part). None: as they are.
         least: cosine.
+        most: candidates of one picture; None: `neighbours`.
+        orientations: numbers of `ORIENTATIONS` that the second picture is looked at in.
         progress: called with (pictures done, pictures in all).
     """
     count = len(pictures)
-    best = _BestPairs(count, least)
+    best = _BestPairs(count, least, most or neighbours(count))
     buffer = _buffer()
     other = pictures if seen is None else seen
-    bounded = least >= BOUNDED_FROM
+    numbers = np.array(orientations, np.int64)
+    bounded = least >= BOUNDED_FROM and pictures.values.shape[1] > BOUNDING
     values = _bounding(pictures.values) if bounded else pictures.values
     with threadpool_limits(1, user_api="blas"):
         # The last columns first: they meet the most rows, and what is left is then never more than it seems.
         for begin in reversed(range(0, count, COLUMNS)):
-            turned = _all_orientations(other[begin : begin + COLUMNS])
+            turned = _turned(other[begin : begin + COLUMNS], orientations)
             compared = _bounding(turned) if bounded else turned
             # Of two pictures as they are either one may be turned: one half of the pairs is enough.
             for start in range(0, count if seen is not None else begin + turned.shape[1], ROWS):
@@ -114,7 +131,7 @@ def search_exact(
                     met = _exactly(met, pictures.values[start : start + ROWS], turned, floors)
                 first, second = met.first + start, met.second + begin
                 kept = (first < second) if seen is None else (first != second)
-                best.add(Pairs(first, second, met.orientation, met.score)[kept])
+                best.add(Pairs(first, second, numbers[met.orientation], met.score)[kept])
             progress(count - begin, count)
     return best.chosen()
 
@@ -123,8 +140,10 @@ def search_cells(
     pictures: Descriptors,
     *,
     least: float,
+    most: int | None = None,
     cells: int | None = None,
     of_each: int = CELLS_OF_EACH,
+    orientations: Sequence[int] = range(8),
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Pairs:
@@ -133,20 +152,23 @@ def search_cells(
     Args:
         pictures: n of them.
         least: cosine.
+        most: candidates of one picture; None: `neighbours`.
         cells: how many; by default one for 128 pictures.
         of_each: cells that every picture is in.
+        orientations: numbers of `ORIENTATIONS` that the second picture is looked at in.
         seed: of the drawing of cells.
         progress: called with (pictures done, pictures in all).
     """
     count = len(pictures)
+    numbers = np.array(orientations, np.int64)
     cells = min(count, cells or max(1, count // PICTURES_PER_CELL))
     of_each = min(of_each, cells)
     centres = pictures[np.sort(np.random.default_rng(seed).choice(count, cells, replace=False))]
-    best = _BestPairs(count, least)
+    best = _BestPairs(count, least, most or neighbours(count))
     buffer = _buffer()
     homes = np.empty((count, of_each), np.int32)
     with threadpool_limits(1, user_api="blas"):
-        turned_centres = _all_orientations(centres)
+        turned_centres = _turned(centres, orientations)
         for start in range(0, count, ROWS):
             values = pictures.values[start : start + ROWS]
             likeness = np.concatenate(
@@ -163,13 +185,13 @@ def search_cells(
         for number, members in enumerate(np.split(order // of_each, ends[:-1])):
             in_cell = pictures[members]
             for begin in range(0, len(members), COLUMNS):
-                turned = _all_orientations(in_cell[begin : begin + COLUMNS])
+                turned = _turned(in_cell[begin : begin + COLUMNS], orientations)
                 for start in range(0, begin + turned.shape[1], ROWS):
                     floors = (best.floor[members[start : start + ROWS]], best.floor[members[begin : begin + COLUMNS]])
                     met = _compare_blocks(in_cell.values[start : start + ROWS], turned, floors, buffer)
                     first, second = met.first + start, met.second + begin
                     upper = first < second
-                    best.add(Pairs(members[first], members[second], met.orientation, met.score)[upper])
+                    best.add(Pairs(members[first], members[second], numbers[met.orientation], met.score)[upper])
             progress(count // 2 + (number + 1) * (count - count // 2) // cells, count)
     return best.chosen()
 
@@ -194,15 +216,15 @@ def _buffer() -> Cosines:
     return np.empty((8, ROWS * COLUMNS), np.float32)
 
 
-def _all_orientations(pictures: Descriptors) -> NDArray[np.float32]:
-    """float32 (8, n, d)"""
-    return np.stack([pictures.turned(orientation).values for orientation in range(8)])
+def _turned(pictures: Descriptors, orientations: Sequence[int] = range(8)) -> NDArray[np.float32]:
+    """float32 (o, n, d), in each of the orientations."""
+    return np.stack([pictures.turned(orientation).values for orientation in orientations])
 
 
 def _cosines(values: NDArray[np.float32], turned: NDArray[np.float32], buffer: Cosines) -> Cosines:
-    """Cosines of two blocks, float32 (8, n, m), the second in all orientations; overwritten by the next call."""
+    """Cosines of two blocks, float32 (o, n, m), the second in o orientations; overwritten by the next call."""
     shape = (len(values), turned.shape[1])
-    products = buffer[:, : shape[0] * shape[1]].reshape(8, *shape)
+    products = buffer[: len(turned), : shape[0] * shape[1]].reshape(len(turned), *shape)
     for orientation, others in enumerate(turned):
         np.matmul(values, others.T, out=products[orientation])
     return products
@@ -241,8 +263,9 @@ def _exactly(
 class _BestPairs:
     """Pairs as they are met; now and then only the best are kept, so that many copies of one picture fill no memory."""
 
-    def __init__(self, count: int, least: float) -> None:
+    def __init__(self, count: int, least: float, most: int) -> None:
         self.count = count
+        self.most = most
         # The cosine that a pair must have for each picture: once it has its pairs, that of the last of them. Where
         # everything resembles everything, half of all pairs would be gathered and sorted otherwise.
         self.floor = np.full(count, least, np.float32)
@@ -258,12 +281,12 @@ class _BestPairs:
             self._kept, self._waiting = [best], 0
             ends, cosines, order = _by_picture(best)
             of_each = np.bincount(ends, minlength=self.count)
-            full = np.flatnonzero(of_each >= neighbours(self.count))
-            last = np.cumsum(of_each)[full] - of_each[full] + neighbours(self.count) - 1
+            full = np.flatnonzero(of_each >= self.most)
+            last = np.cumsum(of_each)[full] - of_each[full] + self.most - 1
             self.floor[full] = np.maximum(self.floor[full], cosines[order[last]])
 
     def chosen(self) -> Pairs:
-        return best_of(self._kept, self.count)
+        return nearest(concatenate(self._kept), self.count, self.most)
 
 
 def neighbours(count: int) -> int:
@@ -274,9 +297,13 @@ def neighbours(count: int) -> int:
 
 def best_of(parts: list[Pairs], count: int) -> Pairs:
     """Of each pair what is most alike, and of each picture the best pairs; of `count` pictures."""
-    pairs = concatenate(parts)
+    return nearest(concatenate(parts), count, neighbours(count))
+
+
+def nearest(pairs: Pairs, count: int, most: int) -> Pairs:
+    """Of each pair what is most alike, and of each of `count` pictures the best `most` pairs."""
     pairs = pairs[best_of_each(pairs.keys(count), pairs.score)]
-    return pairs[_rank(pairs) < neighbours(count)]
+    return pairs[_rank(pairs) < most]
 
 
 def best_of_each(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.int64]:

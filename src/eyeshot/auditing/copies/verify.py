@@ -210,7 +210,7 @@ def detail_of(images: Images, blur: float = BLUR) -> NDArray[np.float32]:
     """High-pass of images (n, S, S), each with mean power 1; `blur` in pixels."""
     values = images.astype(np.float32)
     side = values.shape[2]
-    matrix = _blur(side, blur)
+    matrix = blur_matrix(side, blur)
     for start in range(0, len(values), AT_ONCE):
         part = values[start : start + AT_ONCE]
         part -= matrix @ (part.reshape(-1, side) @ matrix.T).reshape(part.shape)
@@ -219,8 +219,8 @@ def detail_of(images: Images, blur: float = BLUR) -> NDArray[np.float32]:
     return values
 
 
-@lru_cache(maxsize=4)
-def _blur(side: int, blur: float) -> NDArray[np.float32]:
+@lru_cache(maxsize=16)
+def blur_matrix(side: int, blur: float) -> NDArray[np.float32]:
     """The Gaussian blur of a line of pixels, mirrored at its ends, as a matrix (side, side)."""
     reach = round(REACH * blur)
     offsets = np.arange(-reach, reach + 1)
