@@ -82,8 +82,11 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     monkeypatch.setattr(eyeshot.web.session, "serve", serve)
     monkeypatch.setattr(webbrowser, "get", no_browser)
     assert [words[0] for words in COMMANDS] == [
-        "init", "audit", "review", "decisions", "decisions", "split", "rank", "train",
+        "init", "audit", "review", "decisions", "decisions", "split", "rank", "train", "train", "compare",
+        "errors", "ensemble", "predict", "submit",
     ]  # fmt: skip
+    names = sorted(file.name for file in Path("test").iterdir())
+    Path("sample_submission.csv").write_text("id,label\n" + "".join(f"{name},red\n" for name in names), "utf-8")
     images = {file: file.read_bytes() for file in Path().rglob("*.png")}
     for words in COMMANDS:
         done = project(*words, *QUICK.get(words[0], ()))
@@ -96,12 +99,16 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     report = json.loads((results / "augmentations.json").read_text("utf-8"))
     for name in ("augmentations.html", "augmentations.svg", "uncovered.csv"):
         assert (results / name).stat().st_size > 0
-    (run,) = Path("eyeshot-out", "runs").glob("*/result.json")
+    results_of_runs = sorted(Path("eyeshot-out", "runs").glob("*/result.json"))
+    (run,) = [file for file in results_of_runs if json.loads(file.read_text("utf-8"))["augmentations"]]
     trained = json.loads(run.read_text("utf-8"))
     assert trained["augmentations"] == ["invert"]
     assert (run.parent / "weights.safetensors").is_file()
     left = len(list(Path("train").rglob("*.png"))) - 3
     assert trained["n_train"] + trained["n_val"] == report["n_train"] + report["n_val"] == left
+    submission = Path("submission.csv").read_text("utf-8").splitlines()
+    assert [row.partition(",")[0] for row in submission[1:]] == names
+    assert len(Path("submissions.jsonl").read_text("utf-8").splitlines()) == 1
 
 
 def test_the_python_example_runs_as_it_stands(project: Eyeshot) -> None:

@@ -86,3 +86,14 @@ def test_a_renamed_folder_is_the_same_run(tmp_path: Path) -> None:
     run = create(tmp_path, key="one").rename(tmp_path / "best")
     assert find_run_by_key(tmp_path, "one") == run
     assert find_run(tmp_path, "best") == run
+
+
+def test_the_latest_run_and_the_one_before_have_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There are no runs yet"):
+        find_run(tmp_path, "latest")
+    first = create(tmp_path)
+    assert find_run(tmp_path, "latest") == first
+    with pytest.raises(InputError, match="is called 'previous'"):
+        find_run(tmp_path, "previous")
+    second = create(tmp_path, 1, key="other")
+    assert [find_run(tmp_path, name) for name in ("latest", "previous")] == [second, first]

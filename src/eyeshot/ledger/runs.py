@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eyeshot.core import InputError, listing, make_folder, replacing
 
 RECORD_FILE = "run.json"
+BY_AGE = ("latest", "previous")
+"""Names of the run that was begun last and of the run before it."""
 LONGEST_ID = 100
 
 
@@ -109,7 +111,7 @@ def list_runs(runs: Path) -> list[RunRecord]:
 
 
 def find_run(runs: Path, text: str | Path) -> Path:
-    """The folder of a run, by its id, the beginning of its id, or its path.
+    """The folder of a run, by its id, the beginning of its id, or its path; "latest" and "previous" go by time.
 
     Raises:
         InputError: there is none, or several begin so.
@@ -119,6 +121,8 @@ def find_run(runs: Path, text: str | Path) -> Path:
     if (Path(text) / RECORD_FILE).is_file():
         return Path(text)
     ids = [record.id for record in list_runs(runs)]
+    if text in BY_AGE and len(ids) > BY_AGE.index(str(text)):
+        return runs / ids[-1 - BY_AGE.index(str(text))]
     fitting = [run_id for run_id in ids if run_id.startswith(str(text))]
     if len(fitting) == 1:
         return runs / fitting[0]
