@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +236,8 @@ def runs(trained, tmp_path, monkeypatch):
 
 def test_predicting_an_ensemble_predicts_what_its_members_lack_and_combines_it_once(runs):
     report = ensemble(*runs, method="soft")
+    with pytest.raises(InputError, match="has not predicted the test images"):
+        find_predictions(report.run, "test")
     eyeshot.predict(runs[0], progress=False)
     (predicted,) = eyeshot.predict(report.run, progress=False)
     members = [load_predictions(folder / "predictions" / "test.npz").probabilities.astype(float) for folder in runs]
@@ -246,6 +249,43 @@ def test_predicting_an_ensemble_predicts_what_its_members_lack_and_combines_it_o
     picture(runs[0].parents[2] / "test" / "new.png", "left", 5)
     (changed,) = eyeshot.predict(report.run, progress=False)
     assert (changed.made, changed.n) == (True, 13)
+
+
+def test_what_the_members_have_predicted_is_combined_at_once(runs):
+    eyeshot.predict(runs, progress=False)
+    report = ensemble(*runs, method="geometric")
+    at_once = find_predictions(report.run, "test")
+    (predicted,) = eyeshot.predict(report.run, progress=False)
+    assert not predicted.made
+    assert (load_predictions(predicted.file).probabilities == at_once.probabilities).all()
+
+
+def test_views_are_those_of_the_members(runs):
+    report = ensemble(*runs, method="soft")
+    (predicted,) = eyeshot.predict(report.run, tta=["vflip"], progress=False)
+    members = [
+        load_predictions(each.file).probabilities.astype(float)
+        for each in eyeshot.predict(runs, tta=["vflip"], progress=False)
+    ]
+    assert np.allclose(load_predictions(predicted.file).probabilities, np.mean(members, axis=0), atol=1e-3)
+    assert "fitted without vflip" in predicted.notes[0]
+
+
+def test_parts_of_folds_are_averaged_before_members_are_combined(project):
+    whole = run_of(project, table(9))
+    folds = [
+        run_of(project, table(fold, n=50, first=50 * fold, fold=fold), seed=fold, result=result_of("net", 0, fold))
+        for fold in range(2)
+    ]
+    tests = {}
+    for number, name in enumerate((whole, *folds)):
+        test = tests[name] = replace(table(20 + number, n=12), labels=None, run=name, split="test", key=name)
+        folder = project / "eyeshot-out" / "runs" / name / "predictions"
+        folder.mkdir()
+        test.save(folder / "test.npz")
+    report = ensemble(whole, *folds, method="soft")
+    mean = (tests[whole].probabilities + (tests[folds[0]].probabilities + tests[folds[1]].probabilities) / 2) / 2
+    assert np.allclose(find_predictions(report.run, "test").probabilities, mean, atol=1e-3)
 
 
 def test_a_file_of_the_users_own_is_asked_for_on_the_test_images(runs):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, percent, points, shown_progress
 from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
+from eyeshot.ledger.run_predictions import combine_stored
 from eyeshot.ledger.runs import create_run, find_run_by_key
 from eyeshot.ledger.weight_soups import WeightSoups
 from eyeshot.models import choose_device
@@ -182,6 +183,7 @@ def _store(
         assert soups is not None
         soups.save(combination.weights, folder)
     report.write(folder)
+    combine_stored(folder, report, "test")
     return report
 
 

@@ -376,12 +376,7 @@ def _predict_ensemble(
         if member.own:
             tables[member.name] = [read_predictions(own_files[member.name], classes=validation.classes)]
     table = combine_members(report, tables, validation.classes, split=split)
-    file = folder / PREDICTIONS_FOLDER / f"{'+'.join([split, *tta])}.npz"
-    stored = _stored(file)
-    made = stored is None or stored.key != table.key
-    if made:
-        make_folder(file.parent)
-        table.save(file)
+    file, made = _keep(table, folder, [split, *tta])
     runs = [part for parts_of_member in parts.values() for part in parts_of_member]
     return PredictedRun(
         run=report.run,
@@ -394,6 +389,30 @@ def _predict_ensemble(
         estimate=estimate_on(table, validation, class_shares) if may_estimate() else None,
         notes=(f"The members' weights were fitted without {listing(tta)}.",) if tta else (),
     )
+
+
+def combine_stored(folder: Path, report: EnsembleReport, split: str) -> Predictions | None:
+    """Predictions of the ensemble, stored, where all of its members have some of the same images already; else None."""
+    if report.method in SOUPS or any(member.own for member in report.used):
+        return None
+    try:
+        tables = {member.name: [find_predictions(part, split) for part in member.parts] for member in report.used}
+        table = combine_members(report, tables, read_validation(folder).classes, split=split)
+    except (InputError, StorageError):  # one has none, or of images that have changed since: predict makes them
+        return None
+    _keep(table, folder, [split])
+    return table
+
+
+def _keep(table: Predictions, folder: Path, words: Sequence[str]) -> tuple[Path, bool]:
+    """The file of the predictions of an ensemble, and whether they had not been there."""
+    file = folder / PREDICTIONS_FOLDER / f"{'+'.join(words)}.npz"
+    stored = _stored(file)
+    made = stored is None or stored.key != table.key
+    if made:
+        make_folder(file.parent)
+        table.save(file)
+    return file, made
 
 
 def _predict_run(

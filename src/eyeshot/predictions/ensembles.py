@@ -33,7 +33,7 @@ SMALLEST = 2.0**-24
 PRIOR_IMAGES = 10
 """A class's F1 of a member is that of its images and of so many more, on which it is as good as on all classes."""
 MOST_COEFFICIENTS = 200_000
-BLOCK = 2048
+BLOCK_BYTES = 64 << 20
 
 Members = Sequence[NDArray[np.float16]]
 
@@ -66,9 +66,10 @@ def combine(combination: Combination, members: Members, rows: NDArray[np.int64] 
     """Probabilities of the ensemble: float32 (n, C); with `rows` only of these images, in blocks of images."""
     chosen = np.arange(len(members[0])) if rows is None else rows
     combined = np.empty((len(chosen), members[0].shape[1]), np.float32)
-    for start in range(0, len(chosen), BLOCK):
-        block = chosen[start : start + BLOCK]
-        combined[start : start + BLOCK] = _combine_block(combination, [each[block] for each in members])
+    step = max(16, BLOCK_BYTES // (2 * len(members) * members[0].shape[1]))
+    for start in range(0, len(chosen), step):
+        block = chosen[start : start + step]
+        combined[start : start + step] = _combine_block(combination, [each[block] for each in members])
     return combined
 
 
