@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from decisions_made import key, table_of
 from eyeshot.auditing.split_quality import compare_on_features, measure_leakage
 from eyeshot.core.errors import InputError
-from eyeshot.data import Decision, Leakage, copy_groups, decide
+from eyeshot.data import Decision, ImageTable, Leakage, copy_groups, decide
 from eyeshot.data.decisions import ordered
 
 
@@ -180,3 +181,12 @@ def test_equal_bytes_are_dealt_out_by_chance_in_the_plain_split() -> None:
     table = table_of(listed)
     found = measure_leakage(table, np.zeros((1000, 2)), copy_groups(table), folds=5, seed=0, reader="a test")
     assert 0.74 < found.straddling / 1000 < 0.86
+
+
+def test_classes_of_a_single_image_have_no_leakage_to_measure_and_no_nan() -> None:
+    table = ImageTable(
+        pl.DataFrame({"id": list("abc"), "label": list("xyz"), "content": [f"{n:032x}" for n in range(3)]}),
+        ("x", "y", "z"),
+    )
+    features, groups = np.eye(3, dtype=np.float32), np.arange(3, dtype=np.int64)
+    assert measure_leakage(table, features, groups, folds=2, seed=0, reader="x") is None

@@ -185,9 +185,12 @@ def make_split(
             table, features, groups, folds=request.folds or round(1 / request.val), seed=request.seed, reader=reader,
             progress=progress.sub("heads on both splits"),
         )  # fmt: skip
+    notes = list(dataset.notes)
+    if request.leakage and leakage is None:
+        notes.append("Leakage was not measured: no class has enough images that are not duplicates of each other.")
     return Split(
         command=command, seed=request.seed, folds=request.folds, val=request.val, like_test=likeness, basis=basis,
-        leakage=leakage, counts=count_parts(table, parts), n_classes=len(table.classes), notes=list(dataset.notes),
+        leakage=leakage, counts=count_parts(table, parts), n_classes=len(table.classes), notes=notes,
         parts=dict(sorted(zip(table.contents, parts, strict=True), key=lambda pair: pair[0])),
     )  # fmt: skip
 

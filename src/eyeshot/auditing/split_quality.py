@@ -42,7 +42,7 @@ def measure_leakage(
     seed: int,
     reader: str,
     progress: Progress = SILENT,
-) -> Leakage:
+) -> Leakage | None:
     """Accuracy of a linear head by cross-validation, once in folds that ignore duplicates and once with groups whole.
 
     Every image is judged once by each, so the gap is paired; its interval is that of a mean over duplicate groups
@@ -68,6 +68,8 @@ def measure_leakage(
     plain = make_folds(_all_different(table), alone, folds=folds, seed=seed, small=True)
     splits = (plain, make_folds(table, groups, folds=folds, seed=seed, small=True))
     judged = np.logical_and.reduce([split >= 0 for split in splits])
+    if not judged.any():  # every class has too few different images, and trains in every fold
+        return None
     right = np.zeros((2, len(table)), dtype=bool)
     fits_done = 0
     for side, split in enumerate(splits):
