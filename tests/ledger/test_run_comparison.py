@@ -183,9 +183,6 @@ def test_runs_that_cannot_be_compared_are_refused(project):
     other_images = store_run(project, right(0.8), model="vit.x", ids=[f"x{n}.jpg" for n in range(IMAGES)])
     with pytest.raises(InputError, match="same images only"):
         eyeshot.compare([name, other_images])
-    other_hold_out = store_run(project, right(0.8), seed=1, ids=[f"y{n}.jpg" for n in range(IMAGES)])
-    with pytest.raises(InputError, match="hold out other images unless the project has a split: eyeshot split"):
-        eyeshot.compare([name, other_hold_out])
     test = probabilities_of(np.arange(30) % 3, np.ones(30, bool))
     unlabelled = [store_run(project, right(0.8), model=f"t{n}.x", test=test) for n in range(2)]
     with pytest.raises(InputError, match="no test image has one"):

@@ -170,3 +170,8 @@ def test_bad_input_is_refused_before_the_work(project):
     (project / "result.json").unlink()
     with pytest.raises(InputError, match="Only a finished training can predict"):
         eyeshot.predict(project)
+
+
+def test_runs_with_other_seeds_validate_on_the_same_images(project):
+    eyeshot.train(model="test_resnet.r160_in1k", from_scratch=True, size=SIDE, epochs=1, seed=1, progress=False)
+    assert find_predictions("latest").ids == find_predictions(project.name).ids

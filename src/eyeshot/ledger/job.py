@@ -82,9 +82,10 @@ def train(
         ModelError: the model cannot be had, or the loss is not finite.
         StorageError: the cache or the folder cannot be written.
     """
+    # The hold-out does not move with the seed: runs with other seeds are compared on the same images.
     data = project_data(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
-        val_share=val_share, decisions=decisions, split=split, fold=fold, seed=seed,
+        val_share=val_share, decisions=decisions, split=split, fold=fold,
     )  # fmt: skip
     workspace = find_workspace()
     if cache is not None:

@@ -249,14 +249,7 @@ def _place_of(against: str | Path, members: Sequence[Member], split: str) -> int
 def _right(members: Sequence[Member], split: str) -> list[NDArray[np.bool_]]:
     """bool (seeds, n) for each member, on the same labelled images."""
     tables = [join_folds([run.predictions for run in runs], run=runs[0].name) for member in members for runs in member]
-    try:
-        aligned = align(tables)
-    except InputError as error:
-        if split == "validation" and any(len(member) > 1 for member in members):
-            raise InputError(
-                f"{error} Runs with other seeds hold out other images unless the project has a split: eyeshot split."
-            ) from error
-        raise
+    aligned = align(tables)
     labels = aligned[0].labels
     labelled = np.zeros(len(aligned[0]), np.bool_) if labels is None else labels >= 0
     if not labelled.any():
