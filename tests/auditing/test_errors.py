@@ -237,17 +237,21 @@ def test_an_unfinished_run_is_refused(project):
         eyeshot.find_errors(progress=False)
 
 
-def test_a_file_without_labels_is_refused_and_one_with_labels_needs_no_run(project):
+def test_a_file_takes_labels_from_a_run_or_the_project_and_is_refused_where_there_are_none(project):
     table = load_predictions(project / "eyeshot-out/runs/first/validation.npz")
-    replace(table, labels=None, run="").save(project / "mine.npz")
-    with pytest.raises(InputError, match="Add a column of labels"):
-        eyeshot.find_errors("mine.npz", progress=False)
-    replace(table, run="").save(project / "mine.npz")
-    analysis = eyeshot.find_errors("mine.npz", progress=False)
     expected = eyeshot.find_errors("first", network=False, progress=False).report
-    assert analysis.report.errors == expected.errors
-    assert {part.property for part in analysis.report.slices} == {part.property for part in expected.slices}
-    assert analysis.paths
+    replace(table, run="").save(project / "labelled.npz")
+    replace(table, labels=None, run="").save(project / "bare.npz")
+    renamed = tuple(name.rpartition("/")[2].removesuffix(".png") for name in table.ids)
+    replace(table, labels=None, run="", ids=renamed).save(project / "short.npz")
+    for names in ("labelled.npz", ["bare.npz", "first"], "bare.npz", "short.npz"):  # of a run, or of the project
+        analysis = eyeshot.find_errors(names, network=False, progress=False)
+        assert analysis.report.errors == expected.errors
+        assert {part.property for part in analysis.report.slices} == {part.property for part in expected.slices}
+        assert analysis.paths
+    (project / "eyeshot.toml").unlink()
+    with pytest.raises(InputError, match="Add a column of labels"):
+        eyeshot.find_errors("bare.npz", progress=False)
 
 
 def test_images_that_are_gone_are_told_and_counted_all_the_same(project):

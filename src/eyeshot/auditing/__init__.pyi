@@ -6,6 +6,7 @@ from .error_report import WrongImage as WrongImage
 from .error_report import errors_file as errors_file
 from .error_report import read_errors as read_errors
 from .errors import ErrorAnalysis as ErrorAnalysis
+from .errors import all_runs as all_runs
 from .errors import slice_name as slice_name
 from .findings import NAMES as NAMES
 from .findings import OF_CLASSES as OF_CLASSES

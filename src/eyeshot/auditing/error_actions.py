@@ -175,7 +175,7 @@ def list_to_do(
     if count:
         add(
             "labels", "all-runs",
-            f"All runs contradict {plural(count, 'a label', f'{count} labels')}, with the same class.",
+            f"{count} {plural(count, 'label is', 'labels are')} contradicted by all runs, with the same class.",
             "Look at each image, and keep, relabel or drop it.", [["review", *again, "--errors", _shown(folder)]],
             contents=[finding.images[0].content for finding in report.findings],
         )  # fmt: skip
@@ -191,7 +191,9 @@ def list_to_do(
         action = "Rank all augmentations: which covers these images?"
         if tries:
             action = f"Try {' or '.join(tries)}: training images become more like these."
-            if result is not None:
+            if part.chance_within >= CHANCE:
+                action = f"Look at the confused pairs first. {action}"
+            elif result is not None:
                 commands.append(["train", *again, *_same_model(result), "--augment", tries[0]])
         add("slice", f"{part.property} {part.side}", part.words, action, commands, tries=list(tries))
     _add_classes(report, audited, again, audit_words, add)

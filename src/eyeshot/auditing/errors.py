@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,13 +28,14 @@ from eyeshot.core import (
     InputError,
     Progress,
     audit_file,
+    find_project,
     find_workspace,
     listing,
     percent,
     plural,
     shown_progress,
 )
-from eyeshot.data import Decisions, find_log
+from eyeshot.data import Decisions, find_log, load_dataset, project_data
 from eyeshot.ledger import find_predictions, find_run, list_runs
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
@@ -53,6 +54,7 @@ from eyeshot.predictions import (
     join_folds,
     label_suspects,
     labelled_only,
+    match_ids,
     measure_calibration,
     overlap_chance,
     shared_errors,
@@ -129,13 +131,15 @@ def find_errors(
     log = find_log(decisions_file).read()
     given = [runs] if isinstance(runs, str | Path) else list(runs)
     members, notes = _members(given, logits=logits)
-    tables = align([table for table, _ in members])
+    chosen_device = str(choose_device(device)[0]) if network else "cpu"
+    with shown_progress(progress) as shown:
+        tables = align(_with_labels([table for table, _ in members], workspace.cache, shown))
+    tables = [labelled_only(table) for table in tables]
     place = max(range(len(tables)), key=lambda number: int(tables[number].right.sum()))
     lead, folders = tables[place], members[place][1]
     shared = shared_errors(tables)
     wrong = shared.wrong[place]
     assert lead.labels is not None
-    chosen_device = str(choose_device(device)[0]) if network else "cpu"
     with shown_progress(progress) as shown:
         shown(0, 0, "counting errors")
         counts = confusion(lead)
@@ -191,7 +195,7 @@ def find_errors(
 
 
 def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[tuple[Predictions, list[Path]]], list[str]]:
-    """Labelled predictions with the folders of the runs that they are from, one entry for all folds of a training."""
+    """Predictions with the folders of the runs that they are from, one entry for all folds of a training."""
     runs = find_workspace().results("runs")
     notes: list[str] = []
     names = list(given)
@@ -203,7 +207,7 @@ def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[tuple[P
     loose: list[tuple[Predictions, list[Path]]] = []
     groups: dict[str, list[tuple[Predictions, Path]]] = {}
     for name in dict.fromkeys(map(str, names)):
-        table = labelled_only(find_predictions(name, logits=logits))
+        table = find_predictions(name, logits=logits)
         if Path(name).suffix.lower() in FILE_ENDINGS:
             loose.append((table, []))
             continue
@@ -233,6 +237,22 @@ def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[tuple[P
             "eyeshot split."
         )
     return same, notes
+
+
+def _with_labels(tables: list[Predictions], cache: Path, progress: Progress) -> list[Predictions]:
+    """Where no table has labels (a CSV file of the user's own), the first gets those of the project's images."""
+    if any(table.labels is not None for table in tables) or "train" not in find_project().data:
+        return tables
+    images = load_dataset(project_data(None), cache=cache, progress=progress.sub("reading labels")).images
+    first = tables[0]
+    try:
+        rows, _ = match_ids(first.ids, images.ids, what="ids of the file")
+    except InputError:  # of other images, of which nobody knows labels
+        return tables
+    column = {name: number for number, name in enumerate(first.classes)}
+    numbers = np.array([column.get(name, -1) for name in images.classes], np.int64)
+    known = images.labels[rows]
+    return [replace(first, labels=np.where(known < 0, -1, numbers[known])), *tables[1:]]
 
 
 def _but_for_fold(result: TrainResult) -> str:
@@ -378,11 +398,17 @@ def _slice(test: Tested) -> SliceErrors:
     )
 
 
+def all_runs(count: int) -> str:
+    """All of two runs or more, in words."""
+    return "both runs" if count == 2 else f"all {count} runs"
+
+
 def slice_name(name: str, side: str, limit: float | None) -> str:
     """A slice in words: "brightness at most 93", "border: dark"."""
     if limit is None:
         return f"{name}: {side}"
-    return f"{name} at {'most' if side == 'low' else 'least'} {limit:.3g}"
+    number = f"{limit:,.0f}" if abs(limit) >= 100 else f"{limit:.3g}"
+    return f"{name} at {'most' if side == 'low' else 'least'} {number}"
 
 
 def _calibration_words(calibration: Calibration) -> str:
@@ -426,7 +452,7 @@ def _suspect_findings(
             make_finding(
                 "label-issue",
                 [ref],
-                f"{ref.id} is labelled {given}, and all {len(tables)} runs say {other}.",
+                f"{ref.id} is labelled {given}, and {all_runs(len(tables))} say {other}.",
                 basis="model",
                 confidence=probability,
                 suggestion="relabel",
@@ -469,7 +495,8 @@ def _answer(report: ErrorReport) -> str:
             f", most often between {pair.first} and {pair.second} ({pair.first_as_second + pair.second_as_first})"
         )
     if report.findings:
-        sentence += f"; all {len(report.runs)} runs contradict {len(report.findings)} labels"
+        count = len(report.findings)
+        sentence += f"; {all_runs(len(report.runs))} contradict {count} {plural(count, 'label')}"
     return sentence + "."
 
 

@@ -88,6 +88,7 @@ def run(
 def _print_errors(report: ErrorReport, folder: Path) -> None:
     from rich.console import Console
 
+    from eyeshot.auditing import all_runs
     from eyeshot.core import plural
 
     typer.echo(report.answer)
@@ -107,7 +108,7 @@ def _print_errors(report: ErrorReport, folder: Path) -> None:
     typer.echo(f"\n{report.calibration_words}")
     if report.shared is not None:
         typer.echo(
-            f"{'Both' if len(report.runs) == 2 else f'All {len(report.runs)}'} runs are wrong on {report.shared} "
+            f"{all_runs(len(report.runs)).capitalize()} are wrong on {report.shared} "
             f"{plural(report.shared, 'image')}; "
             f"{report.shared_expected:.1f} would be if their errors had nothing to do with each other. "
             f"Wrong in one run alone: {', '.join(f'{run.run} {run.alone}' for run in report.runs)}."
