@@ -87,6 +87,7 @@ OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 TO_DO = 5  # sentences after the headline; nobody reads more
 IN_HEADLINE = 5  # items that a sentence can list
 REASONS = 3  # reasons for broken files that are listed
+FEWEST_OF_A_SCENE = 5  # very similar pictures of a class: fewer may be most of a small one
 
 
 class Record(BaseModel):
@@ -344,7 +345,8 @@ def read_report(file: Path) -> AuditReport:
 def read_groups(file: Path) -> list[tuple[str, ...]]:
     """Groups of an `audit.json` that a split keeps together: duplicates, near duplicates and very similar pictures.
 
-    They are content keys of training images.
+    They are content keys of training images. Very similar pictures that make up half of a class or more are left out:
+    pictures of one scene, of which no split could be made.
 
     Raises:
         InputError: the file was not written by `eyeshot audit`.
@@ -352,9 +354,15 @@ def read_groups(file: Path) -> list[tuple[str, ...]]:
     report = read_report(file)
     groups = (
         tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in (*report.groups, *report.similar)
+        for group in (*report.groups, *(group for group in report.similar if not _is_most_of_a_class(group, report)))
     )
     return [group for group in groups if len(group) > 1]
+
+
+def _is_most_of_a_class(group: CopyGroup, report: AuditReport) -> bool:
+    sizes = {count.label: count.images for count in report.classes}
+    inside = Counter(image.label for image in group.images if image.label is not None)
+    return any(2 * number >= sizes.get(label, 0) for label, number in inside.items() if number >= FEWEST_OF_A_SCENE)
 
 
 def make_finding(

@@ -90,7 +90,7 @@ def find_copies(
         stats.records["colour"][pictures],
         [images.paths[position] for position in pictures],
         np.array([_single_label(images, files[picture]) for picture in range(len(pictures))], np.int64),
-        np.stack([stats.number("width"), stats.number("height")], axis=1)[pictures].astype(np.int64),
+        np.minimum(stats.number("width"), stats.number("height"))[pictures].astype(np.int64),
         np.array([len(files[picture]) for picture in range(len(pictures))], np.int64),
         identical=_identical_pairs(images, files),
         thorough=thorough,

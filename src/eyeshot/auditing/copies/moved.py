@@ -42,7 +42,9 @@ NEAR_SMALL = 0.75
 # moved and cropped copies 0.86 (20th of 20).
 NEAR_LARGE = 0.85
 LARGE = 64  # pixels of the shorter side
-ENOUGH_DETAIL = 0.6  # of the area: where less has detail, as of a plane before the sky, an outline may agree by chance
+# Of photographs (PACS, 1,670, and CIFAR-10, 139 pairs) 98 in 100 have more than 0.63, of planes before the sky, icons
+# and digits, whose outlines agree by chance once they are aligned, most have less than 0.55.
+ENOUGH_SPREAD = 0.5
 MUCH_DETAIL = 36.0  # squared levels
 NOISE = 4.0  # squared levels of detail that encoding leaves
 PAIRS_AT_ONCE = 256
@@ -130,8 +132,8 @@ def _align_closer(
     first, second = grey[pairs.first], np.asarray(oriented(grey[pairs.second], int(pairs.orientation[0])), np.uint8)
     middle = (_reduced(first, 32), _reduced(second, 32))
     maps = _align(_blurred(middle[0], 0.8), _blurred(middle[1], 0.8), maps, STEPS[1])
-    agreement, detail = local_agreement(*middle, maps, blur=1.5, window=2.5)
-    worth = agreement * np.minimum(1, detail / ENOUGH_DETAIL)
+    agreement, spread = local_agreement(*middle, maps, blur=1.5, window=2.5)
+    worth = agreement * np.minimum(1, spread / ENOUGH_SPREAD)
     scores = _scaled(worth, NEAR_SMALL)
     is_large = np.minimum(sides[pairs.first], sides[pairs.second]) >= LARGE
     fine = np.flatnonzero(is_large & (agreement >= NEAR_SMALL * SIMILAR / BASE))
@@ -151,7 +153,10 @@ def _scaled(agreement: NDArray[np.float32], near: float) -> NDArray[np.float32]:
 def local_agreement(
     first: Planes, second: Planes, maps: Maps, *, blur: float, window: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How well the detail of pairs agrees, from -1 to 1, and the share of their common area that has detail.
+    """How well the detail of pairs agrees, from -1 to 1, and how evenly it is spread over their common area, 0 to 1.
+
+    The spread is the participation ratio (Bell and Dean 1970) of the detail: 1 where all places have as much, and the
+    share of the places that have any where these have as much as each other.
 
     Args:
         first, second: float32 (m, S, S), levels.
@@ -175,7 +180,10 @@ def local_agreement(
     weights = amount / (amount + 4 * NOISE) * eroded
     total = weights.sum(axis=(1, 2))
     agreement = (correlation * weights).sum(axis=(1, 2)) / np.maximum(total, 0.02 * side**2)
-    return agreement, total / np.maximum(eroded.sum(axis=(1, 2)), 1)
+    amount *= eroded
+    places = np.maximum(eroded.sum(axis=(1, 2)), 1)
+    spread = np.square(amount.sum(axis=(1, 2))) / np.maximum(places * np.square(amount).sum(axis=(1, 2)), 1e-6)
+    return agreement, spread
 
 
 def changed_share(first: Planes, second: Planes, maps: Maps) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from eyeshot.auditing.copies.descriptors import (
     standardised,
     thumbnails,
 )
-from eyeshot.auditing.copies.moved import LARGE, UNMOVED, Maps, align_and_score, as_matrices, find_moved
+from eyeshot.auditing.copies.moved import UNMOVED, Maps, align_and_score, as_matrices, find_moved
 from eyeshot.auditing.copies.scenes import judge_pairs
 from eyeshot.auditing.copies.search import (
     EXACT_UP_TO,
@@ -29,15 +29,16 @@ from eyeshot.auditing.copies.search import (
     search,
 )
 from eyeshot.auditing.copies.threshold import BASE, LEAST_LOOKED_AT, describe_cut_off, estimate_precision
-from eyeshot.auditing.copies.verify import read_grey, score_pairs
+from eyeshot.auditing.copies.verify import FINE, read_grey, score_pairs
 from eyeshot.auditing.findings import CutOff
 from eyeshot.core import Progress
 
 LEAST_COSINE = 0.38  # watermarked drawings (3,200) reach 0.40, all other planted copies 0.9; look-alikes are verified
 THOROUGH_UP_TO = 2000  # pictures
-# Blocks of fewer pixels than the grid of `score_pairs` needs agree by chance: of 20 such pairs of 32 pixels 9 were
-# wrong, and 8 of these have less than this when they are aligned; all 11 true ones have more.
+# Blocks of small pictures have few pixels of their own and agree by chance: of 20 such pairs of 32 pixels 9 were wrong,
+# and 8 of these have less than this when they are aligned; all 11 true ones have more.
 SUPPORT = 0.8 * BASE
+CERTAIN = 0.7  # of the detail of small pictures agrees as it is: then they need no more support than that
 MOVED = 0.02  # shift or zoom that is worth a word
 MOST_FOR_DIAMETER = 40  # members
 
@@ -86,7 +87,7 @@ def find_near_copies(
     colour: NDArray[np.uint8],
     paths: list[str],
     labels: NDArray[np.int64],
-    sizes: NDArray[np.int64],
+    sides: NDArray[np.int64],
     weights: NDArray[np.int64],
     *,
     identical: tuple[int, int],
@@ -101,7 +102,7 @@ def find_near_copies(
         colour: uint8 (n, 16, 16, 3), RGB.
         paths: a file of each.
         labels: int64 (n,), -1 without a label.
-        sizes: int64 (n, 2), width and height of each file.
+        sides: int64 (n,), pixels of the shorter side of each file.
         weights: int64 (n,), files with these pixels.
         identical: pairs of files with identical pixels, and how many of them stand under two labels.
         thorough: search for crops and small turns too; None: up to 2,000 pictures, where that takes no time.
@@ -113,14 +114,10 @@ def find_near_copies(
     pairs, maps = concatenate([]), np.empty((0, 4), np.float32)
     below, crops = pairs, Crops()
     if len(textured) > 1:
-        pairs, maps, below, crops = _compare(
-            grey, colour, paths, sizes.min(axis=1), textured, thorough, workers, progress
-        )
+        pairs, maps, below, crops = _compare(grey, colour, paths, sides, textured, thorough, workers, progress)
     is_near = pairs.score >= BASE
     rows = np.flatnonzero(is_near)
-    is_near[rows], differs = judge_pairs(
-        grey, pairs[rows], maps[rows], labels=labels, weights=weights, paths=paths, sizes=sizes, workers=workers
-    )
+    is_near[rows], differs = judge_pairs(grey, pairs[rows], maps[rows], labels=labels, weights=weights)
     keys = pairs.keys(len(grey))
     differing = set(keys[rows][differs].tolist())
     near = [
@@ -180,9 +177,10 @@ def _compare(
     whole = whole[best_of_each(whole.keys(len(grey)), scores)]
     below = whole[(whole.score >= LEAST_LOOKED_AT) & (whole.score < BASE)]
     whole = whole[whole.score >= BASE]
-    small = np.minimum(sides[whole.first], sides[whole.second]) < LARGE
+    small = np.minimum(sides[whole.first], sides[whole.second]) < FINE
     aligned, _ = align_and_score(grey, whole[small], sides)
-    unsupported = np.flatnonzero(small)[aligned.score < SUPPORT]
+    agreeing = whole.score[small] >= CERTAIN
+    unsupported = np.flatnonzero(small)[aligned.score < np.where(agreeing, SUPPORT, BASE)]
     whole = whole[np.setdiff1d(np.arange(len(whole)), unsupported)]
     far = coarse_descriptors(grey[textured], colour[textured])
     moved, moved_maps = find_moved(grey[textured], far, sides[textured], thorough=thorough, progress=progress)
@@ -204,8 +202,8 @@ def _compare(
     best = best_of_each(keys, pairs.score)
     # Where a pair was aligned, in the same orientation, that is how its pictures lie, whichever score is the better.
     places = list(zip(keys.tolist(), pairs.orientation.tolist(), strict=True))
-    aligned = {place: row for row, place in reversed(list(enumerate(places)))}  # moved pairs come first
-    pairs, all_maps = pairs[best], all_maps[[aligned[places[row]] for row in best.tolist()]]
+    first_place = {place: row for row, place in reversed(list(enumerate(places)))}  # moved pairs come first
+    pairs, all_maps = pairs[best], all_maps[[first_place[places[row]] for row in best.tolist()]]
     for row in np.flatnonzero((np.abs(all_maps - UNMOVED).max(axis=1) > MOVED) & (pairs.score >= BASE)).tolist():
         crops.setdefault((int(pairs.first[row]), int(pairs.second[row])), as_matrices(all_maps[row : row + 1])[0])
     below = below[~np.isin(below.keys(len(grey)), pairs.keys(len(grey)))]

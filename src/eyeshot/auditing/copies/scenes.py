@@ -1,16 +1,14 @@
 """Fixed scenes, forms and series of frames: pictures that agree by what many share, and are no duplicates.
 
 A camera over a production line, a printed form, a video: two such pictures agree nearly everywhere, as copies do. Three
-things tell them apart. Two exposures have noise of their own, equally strong and uncorrelated, which no copy has. What
-they show differs in some places, and copies under a watermark are few. And labels that differ as often as chance has
-it, or a class that consists of one group, say that agreeing means nothing here. Then near duplicates are called very
-similar: nothing is dropped.
+things tell them apart where there are several. What they show differs in some places, while copies under a watermark
+are few. A copy of a copy is a copy, but frames of a series differ more the farther apart they are. And labels that
+differ as often as chance has it, or a class that consists of one group, say that to agree means nothing here. Such
+pictures are called very similar: nothing is dropped. (Noise does not tell exposures from encodings: that of a JPEG of
+quality 30 is as strong as that of its original, and as little correlated with it as that of another exposure.)
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +16,9 @@ from numpy.typing import NDArray
 from eyeshot.auditing.copies.descriptors import oriented
 from eyeshot.auditing.copies.moved import UNMOVED, Maps, changed_share
 from eyeshot.auditing.copies.search import Pairs
-from eyeshot.core import default_workers, in_parallel
-from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
 
 FEWEST = 5  # pictures of a scene
+FEWEST_FRAMES = 4
 FIXED = 0.03  # shift or zoom of pictures of one camera at most
 # Of encodings of one picture, resized or with another contrast, none changes more than 0 of it and of pictures made
 # brighter until they clip 1 in 10 more than 0.01 (PACS, 960 pairs); a scratch of 20 x 2 of 256 pixels changes 0.004.
@@ -32,12 +29,6 @@ COMPARED = 12  # other pictures of its scene that each is compared with
 MOST_COMPARED = 20_000  # pairs
 FEWEST_LABELS = 20
 CHANCE = 0.7  # of the share of pairs across classes that chance has
-PATCH = 256  # pixels of the middle of a file in which noise is looked at
-FEWEST_PIXELS = 1000
-LEAST_NOISE = 0.6  # levels
-SAME_NOISE = 1.5  # ratio
-CORRELATED = 0.3  # noise of two encodings of one exposure
-MOST_READ = 4000  # pictures whose files are read for their noise
 
 Differs = NDArray[np.bool_]
 
@@ -49,9 +40,6 @@ def judge_pairs(
     *,
     labels: NDArray[np.int64],
     weights: NDArray[np.int64],
-    paths: Sequence[str],
-    sizes: NDArray[np.int64],
-    workers: int | None,
 ) -> tuple[NDArray[np.bool_], Differs]:
     """Which near pairs are near duplicates, and which of them differ in some places.
 
@@ -61,9 +49,6 @@ def judge_pairs(
         maps: float32 (m, 4), how the second lies in the first.
         labels: int64 (n,), -1 without a label.
         weights: int64 (n,), files of each picture.
-        paths: a file of each.
-        sizes: int64 (n, 2), width and height of each file.
-        workers: threads that decode.
 
     Returns:
         bool (m,) twice.
@@ -79,7 +64,7 @@ def judge_pairs(
     moved[astray], share[astray] = False, unmoved
     differs = share > np.where(moved, DIFFERS_MOVED, DIFFERS)
     fixed = ~moved & (pairs.orientation == 0)
-    is_near = ~_independent(pairs, fixed, paths, sizes, workers)
+    is_near = np.ones(len(pairs), np.bool_)
     first = _components(len(grey), pairs[fixed])
     counts = np.bincount(first, minlength=len(grey))
     for scene in np.flatnonzero(counts >= FEWEST):
@@ -93,7 +78,20 @@ def judge_pairs(
             both = has_own[np.searchsorted(members, pairs.first[own])]
             both &= has_own[np.searchsorted(members, pairs.second[own])]
             is_near[own] &= both & ~differs[own]
+    _take_out_series(grey, pairs, fixed & ~differs, is_near)
     return is_near, differs
+
+
+def _take_out_series(
+    grey: NDArray[np.uint8], pairs: Pairs, agreeing: NDArray[np.bool_], is_near: NDArray[np.bool_]
+) -> None:
+    """A copy of a copy is a copy, but of a series of frames those farther apart differ: then none is a duplicate."""
+    linked = agreeing & is_near
+    first = _components(len(grey), pairs[linked])
+    counts = np.bincount(first, minlength=len(grey))
+    for series in np.flatnonzero(counts >= FEWEST_FRAMES):
+        if _compare_members(grey, np.flatnonzero(first == series))[0] > OFTEN:
+            is_near[(first[pairs.first] == series) & (first[pairs.second] == series)] = False
 
 
 def _components(count: int, pairs: Pairs) -> NDArray[np.int64]:
@@ -156,67 +154,3 @@ def _crossing(labels: NDArray[np.int64]) -> float:
     counts = np.unique(labels, return_counts=True)[1].astype(np.float64)
     total = counts.sum()
     return float(1 - (counts * (counts - 1)).sum() / max(total * (total - 1), 1))
-
-
-def _independent(
-    pairs: Pairs,
-    fixed: NDArray[np.bool_],
-    paths: Sequence[str],
-    sizes: NDArray[np.int64],
-    workers: int | None,
-) -> NDArray[np.bool_]:
-    """Which pairs are two exposures, bool (m,): files of one size, noise equally strong and uncorrelated."""
-    same_size = fixed & (sizes[pairs.first] == sizes[pairs.second]).all(axis=1)
-    independent = np.zeros(len(pairs), np.bool_)
-    if not same_size.any():
-        return independent
-    rows = np.flatnonzero(same_size)
-    pictures = np.unique(np.concatenate([pairs.first[rows], pairs.second[rows]]))[:MOST_READ]
-    with strict_pillow():
-        patches = in_parallel(read_patch, [paths[picture] for picture in pictures], workers or default_workers())
-        patch_of = dict(zip(pictures.tolist(), patches, strict=True))
-    for row in rows.tolist():
-        first, second = (patch_of.get(int(picture)) for picture in (pairs.first[row], pairs.second[row]))
-        if first is not None and second is not None:
-            independent[row] = has_own_noise(first, second)
-    return independent
-
-
-def read_patch(path: str) -> NDArray[np.float32] | None:
-    """Luma of the middle of a file, float32, at most 256 x 256; None where it is gone or changed."""
-    try:
-        shown = decode_upright(Path(path).read_bytes()).rgb.convert("L")
-    except (OSError, UnreadableImageError):
-        return None
-    left, top = max(0, (shown.width - PATCH) // 2), max(0, (shown.height - PATCH) // 2)
-    return np.asarray(
-        shown.crop((left, top, min(shown.width, left + PATCH), min(shown.height, top + PATCH))), np.float32
-    )
-
-
-def has_own_noise(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    """Whether two patches of equal size have noise equally strong and uncorrelated, each its own.
-
-    Noise is what a mask leaves that is blind to edges and slopes (Immerkaer 1996, equation 3), in the flatter half of
-    the pixels.
-    """
-    if first.shape != second.shape or min(first.shape) < 8:
-        return False
-    noises = [_second_difference(patch) for patch in (first, second)]
-    together = first + second
-    slope = np.abs(np.diff(together, axis=0))[1:, 1:-1] + np.abs(np.diff(together, axis=1))[1:-1, 1:]
-    unclipped = np.minimum(np.minimum(first, second) - 3, 252 - np.maximum(first, second))[1:-1, 1:-1] > 0
-    flat = unclipped & (slope <= np.median(slope[unclipped])) if unclipped.any() else unclipped
-    if flat.sum() < FEWEST_PIXELS:
-        return False
-    values = [noise[flat] for noise in noises]
-    strengths = [float(np.sqrt(np.square(value).mean()) / 6) for value in values]  # 6: the norm of the mask
-    if min(strengths) < LEAST_NOISE or max(strengths) > SAME_NOISE * min(strengths):
-        return False
-    product = float((values[0] * values[1]).mean()) / (36 * strengths[0] * strengths[1])
-    return product < CORRELATED
-
-
-def _second_difference(patch: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = patch[:-2] - 2 * patch[1:-1] + patch[2:]
-    return np.asarray(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:], np.float32)
