@@ -73,7 +73,7 @@ def test_a_file_of_another_form_is_refused(tmp_path, name, text, message):
 def test_an_npz_with_an_id_twice_or_a_part_that_is_damaged_is_refused(tmp_path):
     file = tmp_path / "mine.npz"
     np.savez(file, ids=["1", "1"], probabilities=np.full((2, 2), 0.5), classes=["cat", "dog"])
-    with pytest.raises(InputError, match="1 ids repeat .*: 1"):
+    with pytest.raises(InputError, match=r"1 ids repeat .*: 1"):
         read_predictions(file)
     np.savez_compressed(file, ids=["1"], probabilities=np.full((1, 2), 0.5), classes=["cat", "dog"])
     whole = file.read_bytes()
