@@ -120,6 +120,20 @@ def test_probabilities_with_a_view_are_the_mean(project):
     assert np.allclose(load_predictions(both.file).probabilities, expected, atol=1e-3)
 
 
+def test_folders_whose_names_are_alike_are_kept_apart(project):
+    root = project.parents[2]
+    (test,) = eyeshot.predict(project, progress=False)
+    for place, name in (("test-old", "test-old"), ("other/test", "other-test"), ("[a-b]", "[a-b]"),
+                        ("other/validation", "other-validation")):  # fmt: skip
+        (root / place).mkdir(parents=True)
+        shutil.copy(root / "test" / "0.png", root / place)
+        (made,) = eyeshot.predict(project, data=root / place, progress=False)
+        assert (made.split, made.n, len(find_predictions(project, name))) == (name, 1, 1)
+        assert len(find_predictions(project, "test")) == 20
+    (named,) = eyeshot.predict(project, data=root / "test", progress=False)
+    assert (named.split, named.file, named.made) == ("test", test.file, False)
+
+
 def test_a_run_without_predictions_says_how_to_make_them(project):
     with pytest.raises(InputError, match=f"eyeshot predict {project.name}"):
         find_predictions(project.name, "test")

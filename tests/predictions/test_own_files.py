@@ -58,10 +58,28 @@ def test_scores_before_softmax_are_converted_on_request(tmp_path):
         ("a.csv", "id,cat,owl\n1,0.5,0.5\n", "differs in dog and owl"),
         ("a.csv", "id,label,cat,dog\n1,owl,0.5,0.5\n", "cat and dog, got owl"),
         ("a.csv", "id,cat,dog\n1,0.5,0.5\n1,0.5,0.5\n", "1 ids repeat"),
+        ("a.csv", "id,cat,cat,dog\n1,0.2,0.3,0.5\n", "1 classes repeat .*: cat"),
+        ("a.csv", "id,cat,dog\n" + "1" * 200_000 + ",0.5,0.5\n", "must be a CSV file"),
         ("a.npz", "no archive", "must be an npz file of plain arrays"),
+        ("a.npz", "", "must be an npz file of plain arrays"),
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_predictions(tmp_path / name, classes=["cat", "dog"])
+
+
+def test_an_npz_with_an_id_twice_or_a_part_that_is_damaged_is_refused(tmp_path):
+    file = tmp_path / "mine.npz"
+    np.savez(file, ids=["1", "1"], probabilities=np.full((2, 2), 0.5), classes=["cat", "dog"])
+    with pytest.raises(InputError, match=r"1 ids repeat .*: 1"):
+        read_predictions(file)
+    np.savez_compressed(file, ids=["1"], probabilities=np.full((1, 2), 0.5), classes=["cat", "dog"])
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 3):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_predictions(file)
+        except InputError:
+            continue

@@ -175,7 +175,7 @@ def predict(
         return [_submit_file(Path(names[0]), sample, out, logits=logits, labels=labels, form_only=form_only)]
     folders = [find_run(find_workspace().results("runs"), name) for name in names]
     source = find_project().value("test", data, needed="The images to predict must be a folder")
-    split = "test" if data is None else Path(source).resolve().name
+    split = _split_name(Path(source))
     chosen_device, _ = choose_device(device)
     own_files = _own_files(own)
     loaded: dict[Path, FinishedRun | EnsembleReport] = {}
@@ -204,6 +204,16 @@ def predict(
         return [_written(records[0], plan, load_predictions(records[0].file), Path(out), made_by=records[0].run)]
 
 
+def _split_name(source: Path) -> str:
+    """The name of the images in a folder: "test" for the project's test images, and for no others if there are some."""
+    place, own = source.resolve(), find_project().data.get("test")
+    if own is not None and Path(own).resolve() == place:
+        return "test"
+    if place.name == "validation" or (place.name == "test" and own is not None):
+        return f"{place.parent.name}-{place.name}"
+    return place.name
+
+
 def find_predictions(name: str | Path, split: str = "validation", *, logits: bool = False) -> Predictions:
     """Predictions by the id of a run, its folder, or a file of the user's own.
 
@@ -223,7 +233,12 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
         if not (folder / VALIDATION_FILE).is_file():
             raise InputError(f"The run {folder.name!r} is not finished: it has no {VALIDATION_FILE}.")
         return replace(read_validation(folder), run=folder.name)
-    made = sorted((folder / PREDICTIONS_FOLDER).glob(f"{split}*.npz"), key=lambda file: file.stat().st_mtime)
+    # After a plus come views. Not by a pattern: "test*" would also be the folder "test-old", and names may hold brackets.
+    made = [
+        file for file in (folder / PREDICTIONS_FOLDER).glob("*.npz")
+        if file.stem == split or file.stem.startswith(f"{split}+")
+    ]  # fmt: skip
+    made.sort(key=lambda file: file.stat().st_mtime)
     if not made:
         what = "the test images" if split == "test" else repr(split)
         raise InputError(f"The run {folder.name!r} has not predicted {what}. Next: eyeshot predict {folder.name}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +51,11 @@ def read_predictions(file: Path, *, classes: Sequence[str] | None = None, logits
     predictions = _read_npz(file, classes) if file.suffix.lower() == ".npz" else _read_csv(file)
     if not predictions.run:
         predictions = replace(predictions, run=file.stem)
+    for what, names in (("ids", predictions.ids), ("classes", predictions.classes)):
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            rule = "Each image must have one row" if what == "ids" else "Each class must have one column"
+            raise InputError(f"{rule}, but {len(repeated)} {what} repeat in {str(file)!r}: {listing(repeated)}.")
     if classes is not None and set(classes) != set(predictions.classes):
         differing = sorted(set(classes) ^ set(predictions.classes))
         raise InputError(
@@ -90,7 +98,9 @@ def _read_npz(file: Path, classes: Sequence[str] | None) -> Predictions:
             )
     except StorageError:
         raise
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, TypeError, EOFError, NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         why = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise InputError(f"Predictions must be an npz file of plain arrays, got {str(file)!r} ({why}).") from error
 
@@ -102,7 +112,10 @@ def _read_csv(file: Path) -> Predictions:
         raise InputError(f"Predictions must be a CSV file in UTF-8, got {str(file)!r} ({error}).") from error
     first = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+    except csv.Error as error:  # a cell longer than any that makes sense
+        raise InputError(f"Predictions must be a CSV file, got {str(file)!r} ({error}).") from error
     if len(rows) < 2 or len(rows[0]) < 3:
         raise InputError(
             "Predictions must be a CSV file with a header, a column of ids and one column per class, got "
@@ -135,6 +148,4 @@ def _read_csv(file: Path) -> Predictions:
             )
         labels = np.array([number.get(cell, -1) for cell in cells], np.int64)
     ids = tuple(row[start - 1].strip() for row in rows[1:])
-    if len(set(ids)) < len(ids):
-        raise InputError(f"Each image must have one row, but {len(ids) - len(set(ids))} ids repeat in {str(file)!r}.")
     return Predictions(ids, values, classes, labels)
