@@ -82,7 +82,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     monkeypatch.setattr(eyeshot.web.session, "serve", serve)
     monkeypatch.setattr(webbrowser, "get", no_browser)
     assert [words[0] for words in COMMANDS] == [
-        "init", "audit", "review", "decisions", "decisions", "split", "rank", "train",
+        "init", "audit", "review", "decisions", "decisions", "decisions", "split", "rank", "train",
     ]  # fmt: skip
     images = {file: file.read_bytes() for file in Path().rglob("*.png")}
     for words in COMMANDS:
