@@ -144,11 +144,13 @@ def test_a_policy_decides_its_guard_is_listed_and_all_of_it_is_taken_back(eyesho
 def test_a_policy_says_what_it_decided_what_is_open_and_what_comes_next(eyeshot: Eyeshot, pets: Path):
     eyeshot("init", pets)
     kept = eyeshot("decisions", "apply", "--policy", "keep-one").out
-    assert "keep cat/0.png, drop cat/mirrored.png\n" in kept
+    assert "keep cat/0.png, drop cat/mirrored.png: as many pixels, and " in kept
+    assert "\n1 group: 1 file left out, 1 kept.\n1 decision stored" in kept
     assert "- 1 picture under several labels: eyeshot decisions apply --policy drop-both\n" in kept
     assert "Next: eyeshot decisions apply --policy drop-both\n" in kept
     dropped = eyeshot("decisions", "apply", "--policy", "drop-both")
-    assert "drop cat/wrong.png, dog/3.png\n" in dropped.out
+    assert "drop cat/wrong.png, dog/3.png: one picture under 2 labels, and which is right is unknown\n" in dropped.out
+    assert "1 group: 2 files left out, 0 kept." in dropped.out
     assert "Nothing is open.\nNext: eyeshot split\n" in dropped.out
     eyeshot("decisions", "undo", "--policy")
     eyeshot("decisions", "undo", "--policy")
@@ -176,6 +178,51 @@ def test_findings_of_the_audit_that_no_policy_settles_are_counted_until_somebody
     eyeshot("decisions", "apply", "--policy", "drop-both")
     eyeshot("decisions", "add", "drop", pets / "dog" / "grey.png")
     assert "Nothing is open." in eyeshot("decisions", "apply", "--policy", "drop-both").out
+
+
+def test_leaks_leave_out_the_training_copy_and_the_audit_names_the_command(
+    eyeshot: Eyeshot, pets: Path, tmp_path: Path
+):
+    refused = eyeshot("decisions", "apply", pets, "--policy", "drop-leaks")
+    assert (refused.code, "eyeshot audit TRAIN --test TEST" in refused.err) == (2, True)
+    test = tmp_path / "test"
+    test.mkdir()
+    shutil.copy(pets / "dog" / "5.png", test / "same.png")
+    ImageOps.mirror(picture(0)).save(test / "turned.png")  # a cat that has a duplicate in training too
+    save(test / "other.png", 500)
+    eyeshot("init", pets, "--test", test)
+    assert "--policy drop-leaks\n" in eyeshot("audit", "--no-images").out
+    eyeshot("decisions", "apply", "--policy", "drop-both")
+    kept = eyeshot("decisions", "apply", "--policy", "keep-one").out
+    assert "- 2 duplicates across training and test: eyeshot decisions apply" in kept
+    before = tree(test)
+    done = eyeshot("decisions", "apply", "--policy", "drop-leaks").out
+    assert "drop dog/5.png: duplicate of test image same.png, which stays\n" in done
+    assert "2 training files left out; test images stay.\n" in done
+    assert "Nothing is open." in done
+    assert tree(test) == before
+    assert "0 decisions stored" in eyeshot("decisions", "apply", "--policy", "drop-leaks").out
+    eyeshot("manifest", "export", "--csv", "clean.csv", "--links", "clean")
+    again = eyeshot("audit", "clean", "--test", test, "--no-images")
+    assert "no duplicates, no broken files" in again.out
+
+
+def test_pictures_of_one_scene_are_left_out_by_no_policy(eyeshot: Eyeshot, tmp_path: Path):
+    scene = picture(3).resize((192, 160), Image.Resampling.BICUBIC)
+    for number in range(16):
+        part, label = scene.copy(), ("good", "defect")[number % 2]
+        x, y = (int(value) for value in np.random.default_rng(number).integers(20, 130, 2))
+        part.paste((20, 20, 20), (x, y, x + 14, y + 3))
+        (tmp_path / "scene" / label).mkdir(parents=True, exist_ok=True)
+        part.save(tmp_path / "scene" / label / f"{number}.png")
+    scene_folder = tmp_path / "scene"
+    for audited in (False, True):
+        if audited:
+            eyeshot("audit", scene_folder, "--no-images")
+        for policy in ("drop-both", "keep-one"):
+            done = eyeshot("decisions", "apply", scene_folder, "--policy", policy, "--min-per-class", "1")
+            assert "0 decisions stored" in done.out, (audited, policy)
+            assert "stopped" not in done.out
 
 
 def test_two_people_merge_and_export(eyeshot: Eyeshot, pets: Path):

@@ -82,8 +82,8 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     monkeypatch.setattr(eyeshot.web.session, "serve", serve)
     monkeypatch.setattr(webbrowser, "get", no_browser)
     assert [words[0] for words in COMMANDS] == [
-        "init", "audit", "review", "decisions", "decisions", "split", "rank", "train", "train", "compare",
-        "errors", "ensemble", "predict", "submit",
+        "init", "audit", "review", "decisions", "decisions", "decisions", "split", "rank", "train",
+        "train", "compare", "errors", "ensemble", "predict", "submit",
     ]  # fmt: skip
     names = sorted(file.name for file in Path("test").iterdir())
     Path("sample_submission.csv").write_text("id,label\n" + "".join(f"{name},red\n" for name in names), "utf-8")

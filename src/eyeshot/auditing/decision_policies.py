@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from eyeshot.auditing.findings import AuditReport, Finding, read_groups, read_report
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.auditing.findings import (
+    POLICY_KINDS,
+    AuditReport,
+    Finding,
+    read_groups,
+    read_report,
+    settled_by,
+    train_groups,
+)
 from eyeshot.auditing.split_quality import Comparison, compare_on_features
-from eyeshot.core import Progress, audit_file, find_project, find_workspace, shown_progress
+from eyeshot.core import SILENT, InputError, Progress, audit_file, find_project, find_workspace, shown_progress
 from eyeshot.data import (
     Decision,
     Decisions,
+    DecisionState,
+    Manifest,
+    Policy,
     Stopped,
     compute_manifest,
+    copy_groups,
     count_open,
     decide_by_policy,
     find_decision,
     find_duplicate_groups,
     find_log,
     find_policy,
+    merge_copy_groups,
     read_labelled,
 )
 from eyeshot.models import choose_device, image_features, name_reader, named_backbone
@@ -29,7 +46,7 @@ from eyeshot.models import choose_device, image_features, name_reader, named_bac
 class PolicyResult(NamedTuple):
     """What a policy decided, the groups that `min_per_class` stopped, and what is still open.
 
-    `open_groups` counts duplicate groups by the policy that settles them, including near-duplicates of the audit;
+    `open_groups` counts duplicate groups, and leaks of the audit, by the policy that settles them;
     `open_findings` counts the other findings of the audit by kind: a person has to look at these.
     """
 
@@ -40,28 +57,55 @@ class PolicyResult(NamedTuple):
 
 
 COPIES = ("conflict", "leak", "near-copy", "identical")
-SETTLED_BY_POLICY = ("conflict", "near-copy", "identical")
 WHOLE = frozenset({"drop", "drop-both", "keep-one", "group", "not-copy"})
+APART = frozenset({"group", "not-copy"})  # what a person says about a training and a test image together
 
 
 def open_findings(report: AuditReport, decisions: Decisions) -> list[Finding]:
     """The findings of an audit without a decision, in its order.
 
-    Findings that are only good to know are left out. A duplicate group is settled by a decision about all its training
-    images, another finding by a decision about its image, and every finding by a decision made for it in the review.
+    Findings that are only good to know are left out. A leak is settled when none of its training images is left in
+    training, or each was kept; another duplicate group by a decision about all its training images; another finding by
+    a decision about its image; and every finding by a decision made for it in the review.
     """
     for_finding = {decision.finding for decision in decisions.active if decision.finding}
-    whole = [frozenset(decision.images) for decision in decisions.active if decision.kind in WHOLE]
+    whole = [frozenset(decision.images) for decision in _whole(decisions)]
     about = {content for decision in decisions.active for content in decision.images}
+    leaked = dict.fromkeys(
+        (image.content, image.label)
+        for finding in report.findings
+        if finding.kind == "leak"
+        for image in finding.images
+        if image.split == "train"
+    )
+    state = DecisionState([content for content, _ in leaked], [label for _, label in leaked])
+    state.take(decisions.stored)
+    in_training = {
+        image
+        for row, image in enumerate(leaked)
+        if state.standing(row).left_out is None
+        and not any(decision.kind == "keep" for decision in state.about(image[0]))
+    }
+    apart = [group for group, decision in zip(whole, _whole(decisions), strict=True) if decision.kind in APART]
     still_open = []
     for finding in report.findings:
         images = {image.content for image in finding.images if image.split == "train" and image.content}
         if finding.suggestion == "none" or finding.id in for_finding:
             continue
+        if finding.kind == "leak":
+            everything = {image.content for image in finding.images}
+            left = any((image.content, image.label) in in_training for image in finding.images)
+            if left and not any(everything <= group for group in apart):
+                still_open.append(finding)
+            continue
         if images and (any(images <= group for group in whole) if finding.kind in COPIES else images <= about):
             continue
         still_open.append(finding)
     return still_open
+
+
+def _whole(decisions: Decisions) -> list[Decision]:
+    return [decision for decision in decisions.active if decision.kind in WHOLE]
 
 
 def apply_policy(
@@ -82,12 +126,13 @@ def apply_policy(
     """Decide about all duplicate groups by a policy, and store the decisions.
 
     Args:
-        policy: "keep-one": of duplicates under one label the largest stays; "drop-both": duplicates under several
-            labels are dropped; "group": duplicates stay, and stay together in every split.
+        policy: "keep-one": of duplicates under one label the best stays; "drop-both": duplicates under several labels
+            are dropped; "drop-leaks": training images that duplicate a test image are dropped; "group": duplicates
+            stay, and stay together in every split.
         train: folder of labelled images; None: the folder in eyeshot.toml.
         min_per_class: every class keeps at least this many images; the groups that this stops are listed.
-        audit: folder of an audit, or its audit.json, whose near-duplicates are included; None: only exact, turned
-            and resized duplicates.
+        audit: folder of an audit, or its audit.json, whose duplicates are decided about; None: that of the project if
+            it is about these images, otherwise only duplicates with equal pixels, also turned, are decided about.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
         author: who decides; None: EYESHOT_AUTHOR, or the login name.
@@ -96,38 +141,83 @@ def apply_policy(
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Raises:
-        InputError: there is no such policy, or a folder or file cannot be used.
+        InputError: there is no such policy, a folder or file cannot be used, or "drop-leaks" has no audit with test
+            images.
         StorageError: the decisions cannot be stored.
     """
     rule = find_policy(policy)
     sources = find_project().sources(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
-    log, near = find_log(decisions_file), None if audit is None else audit_file(audit)
-    stored_decisions, more = log.read(), [] if near is None else read_groups(near)
-    cache = find_workspace().cache
+    log, file = find_log(decisions_file), audit_file(audit)
+    report = None if file is None else read_report(file)
+    if report is not None and audit is None and not _is_about(report, sources["train"]):
+        report = None
+    if rule.groups == "with test images" and (report is None or report.test is None):
+        raise InputError(
+            f"--policy {policy} needs an audit of training and test images, got "
+            f"{'none' if report is None else 'one without test images'}. Run first: eyeshot audit TRAIN --test TEST."
+        )
+    stored_decisions, cache = log.read(), find_workspace().cache
     with shown_progress(progress) as report_progress:
         table = read_labelled(sources, cache=cache, progress=report_progress)
         manifest = compute_manifest(table, stored_decisions)
-        groups, _ = find_duplicate_groups(
-            manifest.table, stored_decisions, cache=cache, more=more, progress=report_progress.sub("decoding")
-        )
+        groups = _groups(rule, manifest, stored_decisions, report, cache, report_progress.sub("decoding"))
     decisions, stopped = decide_by_policy(
-        rule, manifest, groups, min_per_class=min_per_class, known=stored_decisions, author=author
-    )
+        rule, manifest, groups, min_per_class=min_per_class, known=stored_decisions, author=author,
+        leaks=_leaks(report, stored_decisions),
+    )  # fmt: skip
     if not dry_run:
         log.append(decisions)
     after = Decisions((*stored_decisions.stored, *decisions))
-    report_file = audit_file(audit)
-    more = [] if report_file is None else read_groups(report_file)
     manifest = compute_manifest(table, after)
-    groups, _ = find_duplicate_groups(manifest.table, after, cache=cache, more=more)
-    still_open = [] if report_file is None else open_findings(read_report(report_file), after)
-    kinds = Counter(finding.kind for finding in still_open)
-    return PolicyResult(
-        decisions, stopped, count_open(manifest, groups, after),
-        {kind: count for kind, count in kinds.items() if kind not in SETTLED_BY_POLICY},
-    )  # fmt: skip
+    open_groups = count_open(manifest, _groups(find_policy("keep-one"), manifest, after, report, cache), after)
+    still_open = [] if report is None else open_findings(report, after)
+    open_groups["drop-leaks"] = sum(settled_by(finding) == "drop-leaks" for finding in still_open)
+    open_groups = {name: open_groups[name] for name in POLICY_KINDS if open_groups.get(name)}
+    kinds: Counter[str] = Counter(finding.kind for finding in still_open if not settled_by(finding))
+    return PolicyResult(decisions, stopped, open_groups, dict(kinds))
+
+
+def _is_about(report: AuditReport, train: Path) -> bool:
+    return os.path.realpath(report.train) == os.path.realpath(train)
+
+
+def _groups(
+    rule: Policy,
+    manifest: Manifest,
+    decisions: Decisions,
+    report: AuditReport | None,
+    cache: Path,
+    progress: Progress = SILENT,
+) -> NDArray[np.int64]:
+    """The duplicate groups that a policy decides about: int64 (N,), equal for duplicates.
+
+    What leaves images out goes by the duplicates that the audit verified, without those that a person has to look at;
+    small thumbnails alone cannot tell duplicates from pictures of one scene. What only keeps images together may be
+    generous.
+    """
+    table = manifest.table
+    if rule.kind == "group":
+        more = [] if report is None else train_groups([*report.groups, *report.similar])
+        return find_duplicate_groups(table, decisions, cache=cache, more=more, progress=progress)[0]
+    if report is None:
+        return find_duplicate_groups(table, decisions, cache=cache, exact=True, progress=progress)[0]
+    unsure = {finding.id for finding in report.findings if finding.suggestion == "look"}
+    verified = train_groups([group for group in report.groups if not unsure & set(group.findings)])
+    return merge_copy_groups(table, copy_groups(table), decisions, more=verified)
+
+
+def _leaks(report: AuditReport | None, decisions: Decisions) -> dict[str, str]:
+    """Content keys of the training images of open leaks, and the id of the test image that each duplicates."""
+    if report is None:
+        return {}
+    leaks: dict[str, str] = {}
+    for finding in open_findings(report, decisions):
+        if settled_by(finding) == "drop-leaks":
+            test = next(image.id for image in finding.images if image.split == "test")
+            leaks |= {image.content: test for image in finding.images if image.split == "train"}
+    return leaks
 
 
 def compare_decisions(

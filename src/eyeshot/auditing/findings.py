@@ -81,6 +81,13 @@ ADVICE: dict[Suggestion, str] = {
 }
 """What each suggestion means, in a few words."""
 
+POLICY_KINDS: dict[str, tuple[Kind, ...]] = {
+    "drop-both": ("conflict",),
+    "drop-leaks": ("leak",),
+    "keep-one": ("identical", "near-copy"),
+}
+"""The policies of `eyeshot decisions apply`, the most harmful kind first, and the findings that they settle."""
+
 OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 """Kinds that are about classes; their images are only examples."""
 
@@ -352,11 +359,17 @@ def read_groups(file: Path) -> list[tuple[str, ...]]:
         InputError: the file was not written by `eyeshot audit`.
     """
     report = read_report(file)
-    groups = (
+    similar = [group for group in report.similar if not _is_most_of_a_class(group, report)]
+    return train_groups([*report.groups, *similar])
+
+
+def train_groups(groups: Sequence[CopyGroup]) -> list[tuple[str, ...]]:
+    """Content keys of the training images of each group that has at least two."""
+    contents = (
         tuple(dict.fromkeys(image.content for image in group.images if image.split == "train" and image.content))
-        for group in (*report.groups, *(group for group in report.similar if not _is_most_of_a_class(group, report)))
+        for group in groups
     )
-    return [group for group in groups if len(group) > 1]
+    return [group for group in contents if len(group) > 1]
 
 
 def _is_most_of_a_class(group: CopyGroup, report: AuditReport) -> bool:
@@ -423,9 +436,19 @@ def settling_policies(findings: Sequence[Finding]) -> list[str]:
 
     Policies decide about training images, so duplicates among test images do not matter.
     """
-    kinds = {finding.kind for finding in findings if sum(image.split == "train" for image in finding.images) > 1}
-    settled = {"drop-both": {"conflict"}, "keep-one": {"identical", "near-copy"}}
-    return [policy for policy, own in settled.items() if own & kinds]
+    policies = {
+        settled_by(finding)
+        for finding in findings
+        if finding.kind == "leak" or sum(image.split == "train" for image in finding.images) > 1
+    }
+    return [policy for policy in POLICY_KINDS if policy in policies]
+
+
+def settled_by(finding: Finding) -> str:
+    """The policy that settles a finding; empty where a person has to look."""
+    if finding.suggestion == "look":
+        return ""
+    return next((policy for policy, kinds in POLICY_KINDS.items() if finding.kind in kinds), "")
 
 
 def count_duplicates(groups: Sequence[CopyGroup]) -> Duplicates:

@@ -205,13 +205,13 @@ def apply(
         Path | None,
         option(
             panel=DECISIONS,
-            text="Folder of an audit, or its audit.json, whose near-duplicates are included. Default: only exact, "
-            "turned and resized duplicates.",
+            text="Folder of an audit, or its audit.json, whose duplicates are decided about. Default: that of the "
+            "project; without an audit only duplicates with equal pixels, also turned.",
             metavar="DIR|FILE",
         ),
     ] = None,
     policy: Annotated[
-        str, option(panel=DECISIONS, text="keep-one, drop-both or group; see above.", callback=known_policy)
+        str, option(panel=DECISIONS, text="keep-one, drop-both, drop-leaks or group; see above.", callback=known_policy)
     ] = "",
     min_per_class: Annotated[
         int, option(panel=DECISIONS, text="Leave every class at least this many images; stopped groups are listed.")
@@ -225,8 +225,10 @@ def apply(
 ) -> None:
     """Decide about all duplicate groups by a policy.
 
-    keep-one: of duplicates under one label the largest stays. drop-both: duplicates under several labels are dropped.
-    group: duplicates stay, and stay together in every split.
+    keep-one: of duplicates under one label the best stays: a file that common readers open, with the most pixels, not
+    turned by EXIF, with the most bytes. drop-both: duplicates under several labels are dropped. drop-leaks: training
+    images that duplicate a test image are dropped, because the test score would be too good; test images stay. group:
+    duplicates stay, and stay together in every split.
     """
     import eyeshot
     from eyeshot.data import find_log
@@ -257,6 +259,8 @@ def apply(
     count = len(done.decisions)
     if count > SHOWN:
         typer.echo(f"and {count - SHOWN} more{'' if dry_run else ': eyeshot decisions list'}")
+    if count:
+        typer.echo(_counted(done.decisions))
     if dry_run:
         typer.echo(f"{count} {plural(count, 'decision')} would be stored. Next: the same command without --dry-run.")
         return
@@ -270,8 +274,22 @@ def _decided(decision: Decision) -> str:
     """What a policy decided about a group, by the names of its files."""
     first, *rest = decision.names
     if decision.kind == "keep-one":
-        return f"keep {first}, drop {', '.join(rest)}"
-    return f"{'drop' if decision.kind == 'drop-both' else 'keep together'} {', '.join(decision.names)}"
+        return f"keep {first}, drop {', '.join(rest)}: {decision.reason}"
+    return f"{'keep together' if decision.kind == 'group' else 'drop'} {', '.join(decision.names)}: {decision.reason}"
+
+
+def _counted(decisions: list[Decision]) -> str:
+    """How many files decisions of a policy leave out, and how many they keep."""
+    groups, files = len(decisions), sum(len(decision.names) for decision in decisions)
+    kind = decisions[0].kind
+    kept = {"keep-one": groups, "group": files}.get(kind, 0)
+    left_out = files - kept
+    what = (
+        f"{left_out} training {plural(left_out, 'file')} left out; test images stay"
+        if kind == "drop"
+        else f"{groups} {plural(groups, 'group')}: {left_out} {plural(left_out, 'file')} left out, {kept} kept"
+    )
+    return f"{what}."
 
 
 def _say_open(
@@ -287,6 +305,7 @@ def _say_open(
     more = again + as_typed(None, audit=None if file is None else file.parent, decisions_file=decisions_file)
     groups = {
         "drop-both": ("picture under several labels", "pictures under several labels"),
+        "drop-leaks": ("duplicate across training and test", "duplicates across training and test"),
         "keep-one": ("group of duplicates", "groups of duplicates"),
     }
     parts, commands = [], []

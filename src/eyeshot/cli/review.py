@@ -104,9 +104,9 @@ def run(
     if not policies:
         say_next(*split)
         return
-    for word, policy in zip(("Next: ", "Then: "), policies, strict=False):
+    for number, policy in enumerate(policies):
         words = ["decisions", "apply", *again, "--audit", str(file.parent), "--policy", policy]
-        typer.echo(f"{word}{shlex.join(['eyeshot', *words])}")
+        typer.echo(f"{'Then' if number else 'Next'}: {shlex.join(['eyeshot', *words])}")
     typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
 
 

@@ -55,6 +55,7 @@ from .pixel_store import PixelRows as PixelRows
 from .pixel_store import Pixels as Pixels
 from .pixel_store import PixelStore as PixelStore
 from .policies import POLICIES as POLICIES
+from .policies import Policy as Policy
 from .policies import Stopped as Stopped
 from .policies import count_open as count_open
 from .policies import decide_by_policy as decide_by_policy

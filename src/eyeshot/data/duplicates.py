@@ -29,6 +29,8 @@ Pairs = NDArray[np.int64]
 
 THUMBNAIL = 16
 FREQUENCIES = 4
+# A flip or quarter turn changes a picture of 64 pixels by rounding alone.
+MOST_ROUNDING = 2  # levels
 # Measured on PACS photographs (n = 1,670) and drawings (3,929) at 64 and 224 px: encoding again at JPEG
 # quality 75, mirroring, turning and halving the size change a thumbnail by at most 2.9 levels and 0.18 of its
 # contrast; the nearest two different pictures are 5.8 levels and 0.16 of the contrast apart.
@@ -40,13 +42,15 @@ BLOCK = 2048
 SIDE = 64  # pixels; enough, because pictures are compared as much smaller thumbnails
 
 
-def copy_groups(table: ImageTable, pixels: Pixels | None = None) -> Rows:
+def copy_groups(table: ImageTable, pixels: Pixels | None = None, *, exact: bool = False) -> Rows:
     """Group images that are duplicates of each other.
 
     Args:
         table: all images; equal bytes are found among all of them.
         pixels: decoded images of the table; equal and near-equal pictures are found among these, also if they were
             flipped, turned by quarters, resized or re-encoded, but not if they were cropped.
+        exact: only pictures whose pixels are equal in one of the 8 orientations. What may leave images out needs this,
+            because pictures of one scene that differ in a small place are near-equal too.
 
     Returns:
         int64 (N,): the first row of each image's group; an image without duplicates has its own row.
@@ -54,11 +58,11 @@ def copy_groups(table: ImageTable, pixels: Pixels | None = None) -> Rows:
     _, codes = np.unique(np.array(table.contents, dtype=str), return_inverse=True)
     pairs = [_chain(codes, np.arange(len(table), dtype=np.int64))]
     if pixels is not None and len(pixels) > 1:
-        pairs.append(pixels.rows[_picture_pairs(pixels.images)])
+        pairs.append(pixels.rows[_picture_pairs(pixels.images, exact=exact)])
     return _first_of_group(len(table), np.concatenate(pairs))
 
 
-def _picture_pairs(images: PixelRows) -> Pairs:
+def _picture_pairs(images: PixelRows, *, exact: bool) -> Pairs:
     """Pairs (m, 2) of positions in `images` that show the same picture."""
     hashes, thumbnails = _read(images)
     equal = _chain(hashes, np.arange(len(hashes), dtype=np.int64))
@@ -69,9 +73,23 @@ def _picture_pairs(images: PixelRows) -> Pairs:
     if len(searched) < 2:
         return equal
     near = _near_pairs(_invariants(thumbnails[searched]))
-    allowed = np.minimum(MOST_LEVELS, MOST_OF_CONTRAST * contrast[searched])
+    most_levels = MOST_ROUNDING if exact else MOST_LEVELS
+    allowed = np.minimum(most_levels, MOST_OF_CONTRAST * contrast[searched])
     near_pairs = [pairs[_differences(thumbnails[searched], pairs) <= allowed[pairs].min(axis=1)] for pairs in near]
-    return np.concatenate([equal, *(searched[pairs] for pairs in near_pairs)])
+    found = np.concatenate([np.empty((0, 2), np.int64), *(searched[pairs] for pairs in near_pairs)])
+    if exact:
+        found = found[[_equal_when_turned(images, first, second) for first, second in found.tolist()]]
+    return np.concatenate([equal, found])
+
+
+def _equal_when_turned(images: PixelRows, first: int, second: int) -> bool:
+    image, other_image = (images[row : row + 1][0].astype(np.int16) for row in (first, second))
+    return any(
+        np.abs(image - view).max() <= MOST_ROUNDING
+        for turns in range(4)
+        for turned in (np.rot90(other_image, turns),)
+        for view in (turned, turned[:, ::-1])
+    )
 
 
 def _read(images: PixelRows) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
@@ -155,15 +173,15 @@ def load_small(table: ImageTable, *, cache: Path, workers: int | None = None, pr
 
 
 def find_groups(
-    table: ImageTable, *, cache: Path, workers: int | None = None, progress: Progress = SILENT
+    table: ImageTable, *, cache: Path, exact: bool = False, workers: int | None = None, progress: Progress = SILENT
 ) -> tuple[Rows, Pixels]:
-    """Duplicates by equal bytes, equal pixels, flips, quarter turns, resizing and re-encoding.
+    """Duplicates by equal bytes, equal pixels, flips, quarter turns and, unless `exact`, resizing and re-encoding.
 
     Returns:
         int64 (N,), the first row of each image's group, and the decoded images, 64 pixels a side.
     """
     pixels = load_small(table, cache=cache, workers=workers, progress=progress)
-    return copy_groups(table, pixels), pixels
+    return copy_groups(table, pixels, exact=exact), pixels
 
 
 def find_duplicate_groups(
@@ -172,11 +190,12 @@ def find_duplicate_groups(
     *,
     cache: Path,
     more: Iterable[Sequence[str]] = (),
+    exact: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Rows, Pixels]:
     """The groups of `find_groups`, corrected by decisions: see `merge_copy_groups`."""
-    groups, pixels = find_groups(table, cache=cache, workers=workers, progress=progress)
+    groups, pixels = find_groups(table, cache=cache, exact=exact, workers=workers, progress=progress)
     return merge_copy_groups(table, groups, decisions, more=more), pixels
 
 

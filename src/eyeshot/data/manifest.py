@@ -26,6 +26,8 @@ Winner = Literal["mine", "theirs", "newer"]
 WINNERS: tuple[Winner, ...] = get_args(Winner)
 # When such a decision loses for some of its images, it is made again for the images without disagreement.
 BY_IMAGE = frozenset({"drop", "drop-both", "keep", "relabel"})
+# What torchvision's ImageFolder reads (torchvision/datasets/folder.py); readers like it choose files by their endings.
+COMMON_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 # What these kinds say about a pair of images.
 PAIRS = {"group": "duplicates", "keep-one": "duplicates", "not-copy": "not duplicates"}
 
@@ -78,17 +80,22 @@ class DecisionState:
         contents: content key of each of N images.
         labels: label of each image in the files; None without a label.
         in_test: whether each image is a test image, which keep-one ignores; None: all are training images.
+        ids: of identical files, keep-one keeps a file whose name common readers take; None: names do not matter.
     """
 
     def __init__(
-        self, contents: Sequence[str], labels: Sequence[str | None], in_test: Sequence[bool] | None = None
+        self,
+        contents: Sequence[str],
+        labels: Sequence[str | None],
+        in_test: Sequence[bool] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> None:
         self.by_id: dict[str, Decision] = {}
         self.undone: set[str] = set()
         self.rows_of: defaultdict[str, list[int]] = defaultdict(list)
         for row, content in enumerate(contents):
             self.rows_of[content].append(row)
-        self._contents, self._labels, self._in_test = contents, labels, in_test
+        self._contents, self._labels, self._in_test, self._ids = contents, labels, in_test, ids
         self._about: defaultdict[str, list[Decision]] = defaultdict(list)
         self._of_finding: defaultdict[str, list[Decision]] = defaultdict(list)
         self._merged: list[Decision] = []
@@ -168,9 +175,20 @@ class DecisionState:
                 if files:
                     break
             self._kept_rows[decision.id] = min(
-                files, key=lambda row: (label is not None and self._labels[row] != label, row), default=None
+                files,
+                key=lambda row: (
+                    label is not None and self._labels[row] != label,
+                    self._ids is not None and not has_common_name(self._ids[row]),
+                    row,
+                ),
+                default=None,
             )
         return self._kept_rows[decision.id]
+
+
+def has_common_name(name: str) -> bool:
+    """Whether readers that choose files by their ending take this file."""
+    return name.lower().endswith(COMMON_ENDINGS)
 
 
 def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
@@ -184,7 +202,7 @@ def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
         decisions: from `DecisionLog.read`; decisions about images that are not in the table change nothing.
     """
     given: list[str | None] = table.frame["label"].to_list()
-    state = DecisionState(table.contents, given)
+    state = DecisionState(table.contents, given, ids=table.ids)
     state.take(decisions.stored)
     standings = [state.standing(row) for row in range(len(table))]
     stay = [row for row, standing in enumerate(standings) if standing.left_out is None]

@@ -17,6 +17,7 @@ from eyeshot.web.queue import CONFLICT, COPIES, UNLABELLED, Filters, Item, Queue
 
 # Kinds of decisions that settle a finding only if they cover all of its training images.
 WHOLE = frozenset({"drop-both", "keep-one", "group", "not-copy"})
+APART = frozenset({"group", "not-copy"})  # what a person says about a training and a test image together
 MOST_NAMED = 4
 
 
@@ -71,7 +72,7 @@ class Review:
 
     def _nothing_decided(self) -> DecisionState:
         self.queue.decided[:] = False
-        return DecisionState(self.index.contents, self.index.labels, self.index.in_test)
+        return DecisionState(self.index.contents, self.index.labels, self.index.in_test, self.index.ids)
 
     def refresh(self) -> DecisionState:
         """Read the decisions stored since the last call, by this and other programs; return the state.
@@ -103,6 +104,8 @@ class Review:
             return True
         if not item.here or item.kind in OF_CLASSES:
             return False
+        if item.kind == "leak":
+            return self._is_decided_leak(item)
         if item.kind in COPIES:
             return self._is_decided_whole(item)
         standing = self._state.standing(item.here[0])
@@ -116,6 +119,19 @@ class Review:
         training = {self.index.contents[row] for row in item.here if not self.index.in_test[row]}
         about = self._state.about(self.index.contents[item.here[0]]) if item.here else []
         return any(decision.kind in WHOLE and training <= set(decision.images) for decision in about)
+
+    def _is_decided_leak(self, item: Item) -> bool:
+        """Whether no training image of an item is left in training but those that a person kept."""
+        contents = {self.index.contents[row] for row in item.here}
+        about = {content: self._state.about(content) for content in contents}
+        if any(decision.kind in APART and contents <= set(decision.images) for decision in about[min(contents)]):
+            return True
+        return all(
+            self._state.standing(row).left_out is not None
+            or any(decision.kind == "keep" for decision in about[self.index.contents[row]])
+            for row in item.here
+            if not self.index.in_test[row]
+        )
 
     def _is_touched(self, item: Item) -> bool:
         """Whether any decision applies to an item, to one of its images, or to their classes."""
