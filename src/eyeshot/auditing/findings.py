@@ -84,7 +84,7 @@ ADVICE: dict[Suggestion, str] = {
 OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 """Kinds that are about classes: their images are only examples."""
 
-FEWEST_OF_A_SCENE = 5  # very similar pictures of a class: fewer may be most of a small one
+FEWEST_OF_A_SCENE = 9  # very similar pictures of a class: fewer may be most of a small one
 TO_DO = 5  # sentences behind the headline; more would not be read
 IN_HEADLINE = 5  # things that one sentence can list
 REASONS = 3  # why files are broken
