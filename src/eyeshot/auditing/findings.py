@@ -94,7 +94,7 @@ OF_CLASSES = frozenset({"small-class", "class-names-alike"})
 TO_DO = 5  # sentences after the headline; nobody reads more
 IN_HEADLINE = 5  # items that a sentence can list
 REASONS = 3  # reasons for broken files that are listed
-FEWEST_OF_A_SCENE = 5  # very similar pictures of a class: fewer may be most of a small one
+FEWEST_OF_A_SCENE = 9  # very similar pictures of a class: fewer may be most of a small one
 
 
 class Record(BaseModel):

@@ -38,6 +38,7 @@ MOST_LEVELS = 4.0
 MOST_OF_CONTRAST = 0.18
 LEAST_CONTRAST = 2.0  # levels; flat pictures all look alike and are duplicates only if their pixels are equal
 NEIGHBOURS = 16
+FEWEST_OF_A_SCENE = 9  # more than a picture in 8 orientations
 BLOCK = 2048
 SIDE = 64  # pixels; enough, because pictures are compared as much smaller thumbnails
 
@@ -58,12 +59,29 @@ def copy_groups(table: ImageTable, pixels: Pixels | None = None, *, exact: bool 
     _, codes = np.unique(np.array(table.contents, dtype=str), return_inverse=True)
     pairs = [_chain(codes, np.arange(len(table), dtype=np.int64))]
     if pixels is not None and len(pixels) > 1:
-        pairs.append(pixels.rows[_picture_pairs(pixels.images, exact=exact)])
+        equal, near = _picture_pairs(pixels.images, exact=exact)
+        equal, near = pixels.rows[equal], pixels.rows[near]
+        groups = _first_of_group(len(table), np.concatenate([*pairs, equal, near]))
+        # Pictures of one scene or form differ by no more than duplicates do; no split could be made of such a group.
+        scenes = _most_of_a_class(groups, _first_of_group(len(table), np.concatenate([*pairs, equal])), table.labels)
+        pairs += [equal, near[~np.isin(groups[near[:, 0]], scenes)]]
     return _first_of_group(len(table), np.concatenate(pairs))
 
 
-def _picture_pairs(images: PixelRows, *, exact: bool) -> Pairs:
-    """Pairs (m, 2) of positions in `images` that show the same picture."""
+def _most_of_a_class(groups: Rows, identical: Rows, labels: Rows) -> Rows:
+    """Groups of at least `FEWEST_OF_A_SCENE` different pictures with half of a class or more."""
+    found = []
+    _, first = np.unique(identical, return_index=True)  # a picture counts once, however many files it has
+    for group in np.flatnonzero(np.bincount(groups[first]) >= FEWEST_OF_A_SCENE):
+        own = labels[first][groups[first] == group]
+        sizes = [(own == label).sum() / (labels[first] == label).sum() for label in np.unique(own[own >= 0])]
+        if any(share >= 0.5 for share in sizes):
+            found.append(group)
+    return np.array(found, np.int64)
+
+
+def _picture_pairs(images: PixelRows, *, exact: bool) -> tuple[Pairs, Pairs]:
+    """Pairs (m, 2) of positions in `images` with equal pixels, and of those that show nearly the same picture."""
     hashes, thumbnails = _read(images)
     equal = _chain(hashes, np.arange(len(hashes), dtype=np.int64))
     # Of equal pictures only the first is searched, so a thousand of them do not make a million pairs.
@@ -71,7 +89,7 @@ def _picture_pairs(images: PixelRows, *, exact: bool) -> Pairs:
     contrast = thumbnails.mean(axis=3).reshape(len(thumbnails), -1).std(axis=1)
     searched = first[contrast[first] >= LEAST_CONTRAST]
     if len(searched) < 2:
-        return equal
+        return equal, np.empty((0, 2), np.int64)
     near = _near_pairs(_invariants(thumbnails[searched]))
     most_levels = MOST_ROUNDING if exact else MOST_LEVELS
     allowed = np.minimum(most_levels, MOST_OF_CONTRAST * contrast[searched])
@@ -79,7 +97,7 @@ def _picture_pairs(images: PixelRows, *, exact: bool) -> Pairs:
     found = np.concatenate([np.empty((0, 2), np.int64), *(searched[pairs] for pairs in near_pairs)])
     if exact:
         found = found[[_equal_when_turned(images, first, second) for first, second in found.tolist()]]
-    return np.concatenate([equal, found])
+    return equal, found
 
 
 def _equal_when_turned(images: PixelRows, first: int, second: int) -> bool:

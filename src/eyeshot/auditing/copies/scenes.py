@@ -28,6 +28,7 @@ OFTEN = 0.2  # share of pairs of a scene that differ in some places
 COMPARED = 12  # other pictures of its scene that each is compared with
 MOST_COMPARED = 20_000  # pairs
 FEWEST_LABELS = 20
+FEWEST_PAIRS = 10
 CHANCE = 0.7  # of the share of pairs across classes that chance has
 
 Differs = NDArray[np.bool_]
@@ -79,6 +80,12 @@ def judge_pairs(
             both &= has_own[np.searchsorted(members, pairs.second[own])]
             is_near[own] &= both & ~differs[own]
     _take_out_series(grey, pairs, fixed & ~differs, is_near)
+    # Copies under a watermark keep their class. Where pairs that differ in places cross classes by chance, none is one.
+    first_labels, second_labels = labels[pairs.first[differs]], labels[pairs.second[differs]]
+    labelled = (first_labels >= 0) & (second_labels >= 0)
+    crossing = float((first_labels != second_labels)[labelled].mean()) if labelled.any() else 0.0
+    if labelled.sum() >= FEWEST_PAIRS and crossing >= CHANCE * _crossing(labels[labels >= 0]) > 0:
+        is_near[differs] = False
     return is_near, differs
 
 
