@@ -295,7 +295,7 @@ def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
     """Rows of `part` whose pixels are in the others, also flipped or turned, with the id of one such image."""
     pixels = np.concatenate([np.asarray(images.pool.images) for images in (part, *others)])
     keys = [key for images in (part, *others) for key in images.pool.keys]
-    used = ImageTable(pl.DataFrame({"content": keys}))
+    used = ImageTable(pl.DataFrame({"content": keys, "label": None}))
     groups = copy_groups(used, Pixels(pixels, np.arange(len(keys)), tuple(keys), ()))
     ids = [name for images in others for name in images.ids]
     there = dict(zip(groups[len(part) :].tolist(), ids, strict=True))
