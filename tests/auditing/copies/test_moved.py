@@ -71,7 +71,7 @@ def test_a_pair_is_scored_in_its_orientation(orientation: int) -> None:
     grey = grey_of([picture(0), picture(1)])
     grey[1] = oriented(grey[:1], inverse(orientation))[0]
     scored, maps = align_and_score(grey, pairs_of([0], [1], orientation), np.array([200, 200]))
-    assert scored.score[0] > 0.9
+    assert scored.score[0] > 0.8
     assert maps[0] == pytest.approx(UNMOVED, abs=0.01)
 
 
@@ -135,12 +135,12 @@ def test_neither_other_images_nor_copies_of_look_alikes_nor_names_change_what_is
     after = near_pairs(tmp_path / "set", tmp_path / "cache")
     own = {pair for pair in after if not any("unrelated" in name or "alike" in name for name in pair)}
     assert own == before
+    former = {}
     for number, file in enumerate(sorted((tmp_path / "set" / "b").iterdir(), reverse=True)):
-        file.rename(file.with_name(f"{number:03}-{file.name}"))
+        former[f"b/{number:03}{file.suffix}"] = f"b/{file.name}"
+        file.rename(file.with_name(f"{number:03}{file.suffix}"))
     renamed = near_pairs(tmp_path / "set", tmp_path / "cache")
-    assert {frozenset(name.split("/")[0] + "/" + name[-12:] for name in pair) for pair in renamed} == {
-        frozenset(name.split("/")[0] + "/" + name[-12:] for name in pair) for pair in after
-    }
+    assert {frozenset(former.get(name, name) for name in pair) for pair in renamed} == after
 
 
 @pytest.mark.shared
