@@ -63,7 +63,9 @@ def copy_groups(table: ImageTable, pixels: Pixels | None = None, *, exact: bool 
         equal, near = pixels.rows[equal], pixels.rows[near]
         groups = _first_of_group(len(table), np.concatenate([*pairs, equal, near]))
         # Pictures of one scene or form differ by no more than duplicates do; no split could be made of such a group.
-        scenes = _most_of_a_class(groups, _first_of_group(len(table), np.concatenate([*pairs, equal])), table.labels)
+        identical = _first_of_group(len(table), np.concatenate([*pairs, equal]))
+        labels = table.labels if "label" in table.frame.columns else np.full(len(table), -1, np.int64)
+        scenes = _most_of_a_class(groups, identical, labels)
         pairs += [equal, near[~np.isin(groups[near[:, 0]], scenes)]]
     return _first_of_group(len(table), np.concatenate(pairs))
 

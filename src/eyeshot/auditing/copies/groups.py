@@ -22,6 +22,7 @@ from eyeshot.auditing.copies.descriptors import combined, inverse
 from eyeshot.auditing.copies.explain import describe_transform
 from eyeshot.auditing.copies.near import Crops, Group, find_near_copies
 from eyeshot.auditing.findings import (
+    FEWEST_OF_A_SCENE,
     Basis,
     ClassPair,
     CopyGroup,
@@ -240,11 +241,19 @@ def _similar_finding(images: AuditImages, group: Group, positions: list[int]) ->
     labels = _labels(images, positions)
     where = f" in class {labels[0]}" if len(labels) == 1 else f" under {len(labels)} labels" if labels else ""
     score = round(min(group.scores), 4)
+    own = images.labels[positions]
+    shares = [(own == label).sum() / (images.labels == label).sum() for label in np.unique(own[own >= 0])]
+    is_scene = len(group.members) >= FEWEST_OF_A_SCENE and bool(shares) and max(shares) >= 0.5
+    what = (
+        "they look like one scene or form, where near duplicates cannot be told from other pictures"
+        if is_scene
+        else "no duplicates, but perhaps photographs of one thing or scene"
+    )
     return make_finding(
         "very-similar",
         images.refs(positions),
-        f"{len(positions)} very similar pictures{where}: no duplicates, but perhaps photographs of one thing or scene.",
-        suggestion="group",
+        f"{len(positions)} very similar pictures{where}: {what}.",
+        suggestion="look" if is_scene else "group",
         basis="rule",
         evidence={"pictures": float(len(group.members)), "score": score, "labels": labels},
     )

@@ -27,6 +27,7 @@ DIFFERS_MOVED = 0.03  # what alignment leaves
 OFTEN = 0.2  # share of pairs of a scene that differ in some places
 COMPARED = 12  # other pictures of its scene that each is compared with
 MOST_COMPARED = 20_000  # pairs
+MOST_OF_MEDIAN = 200  # pictures
 FEWEST_LABELS = 20
 FEWEST_PAIRS = 10
 CHANCE = 0.7  # of the share of pairs across classes that chance has
@@ -71,11 +72,10 @@ def judge_pairs(
     for scene in np.flatnonzero(counts >= FEWEST):
         members = np.flatnonzero(first == scene)
         own = (first[pairs.first] == scene) & (first[pairs.second] == scene)
-        if _is_most_of_its_classes(members, labels, weights) or _crosses_by_chance(members, labels):
-            is_near[own] = False
-            continue
         often, has_own = _compare_members(grey, members)
-        if often >= OFTEN:
+        alone = _is_most_of_its_classes(members, labels, weights) or _crosses_by_chance(members, labels)
+        if alone or often >= OFTEN:
+            # A copy is then told by what both pictures show and the scene does not.
             both = has_own[np.searchsorted(members, pairs.first[own])]
             both &= has_own[np.searchsorted(members, pairs.second[own])]
             is_near[own] &= both & ~differs[own]
@@ -122,7 +122,7 @@ def _changed(grey: NDArray[np.uint8], pairs: Pairs, maps: Maps) -> NDArray[np.fl
 
 
 def _compare_members(grey: NDArray[np.uint8], members: NDArray[np.int64]) -> tuple[float, NDArray[np.bool_]]:
-    """How often pictures of a scene differ in some places, and which of them differ from most others."""
+    """How often pictures of a scene differ in some places, and which differ from what all share, their median."""
     count = len(members)
     steps = np.unique(np.linspace(1, count - 1, min(COMPARED, count - 1)).astype(np.int64))
     places = np.arange(count)
@@ -134,8 +134,16 @@ def _compare_members(grey: NDArray[np.uint8], members: NDArray[np.int64]) -> tup
     compared = Pairs(members[first], members[second], zeros, zeros.astype(np.float32))
     maps = np.tile(UNMOVED, (len(first), 1))
     different = _changed(grey, compared, maps) > DIFFERS
-    shares = np.bincount(first, different, count) / np.maximum(np.bincount(first, minlength=count), 1)
-    return float(different.mean()), shares >= 0.5
+    some = grey[members[np.unique(np.linspace(0, count - 1, min(count, MOST_OF_MEDIAN)).astype(np.int64))]]
+    contrasts = some.astype(np.float32) - some.mean(axis=(1, 2), keepdims=True)
+    contrasts /= np.maximum(contrasts.std(axis=(1, 2), keepdims=True), 1e-3)
+    shared = 127 + float(some.std(axis=(1, 2)).mean()) * np.median(contrasts, axis=0)
+    own = np.zeros(count, np.bool_)
+    for start in range(0, count, 256):
+        block = grey[members[start : start + 256]].astype(np.float32)
+        median = np.broadcast_to(shared.astype(np.float32), block.shape)
+        own[start : start + 256] = changed_share(median, block, np.tile(UNMOVED, (len(block), 1))) > DIFFERS
+    return float(different.mean()), own
 
 
 def _is_most_of_its_classes(members: NDArray[np.int64], labels: NDArray[np.int64], weights: NDArray[np.int64]) -> bool:
