@@ -233,7 +233,7 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
         if not (folder / VALIDATION_FILE).is_file():
             raise InputError(f"The run {folder.name!r} is not finished: it has no {VALIDATION_FILE}.")
         return replace(read_validation(folder), run=folder.name)
-    # After a plus come views. Not by a pattern: "test*" would also be the folder "test-old", and names may hold brackets.
+    # After a plus come views. A pattern "test*" would also find the folder "test-old", and names may hold brackets.
     made = [
         file for file in (folder / PREDICTIONS_FOLDER).glob("*.npz")
         if file.stem == split or file.stem.startswith(f"{split}+")
