@@ -122,6 +122,28 @@ def test_a_file_of_the_users_own_is_a_run(project):
     assert compared.members[1].accuracy.value == pytest.approx(own.mean())
 
 
+def test_files_of_the_same_name_are_told_apart(project):
+    for folder, share in (("one", 0.9), ("two", 0.6)):
+        table = probabilities_of(np.arange(IMAGES) % 3, right(share))
+        (project / folder).mkdir()
+        lines = ["id,cat,dog,owl,label", *(f"{n},{a},{b},{c},{CLASSES[n % 3]}" for n, (a, b, c) in enumerate(table))]
+        (project / folder / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
+    compared = eyeshot.compare(["one/mine.csv", "two/mine.csv"], against="two/mine.csv", progress=False)
+    assert [member.name for member in compared.members] == ["one/mine.csv", "two/mine.csv"]
+    assert compared.reference == "two/mine.csv"
+
+
+def test_scores_before_softmax_are_converted_on_request(project):
+    name = store_run(project, right(0.9))
+    table = np.log(probabilities_of(np.arange(IMAGES) % 3, right(0.6)))
+    lines = ["id,cat,dog,owl", *(f"{n},{a},{b},{c}" for n, (a, b, c) in enumerate(table))]
+    (project / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(InputError, match="--logits"):
+        eyeshot.compare([name, "mine.csv"], progress=False)
+    compared = eyeshot.compare([name, "mine.csv"], logits=True, progress=False)
+    assert compared.members[1].accuracy.value == pytest.approx(right(0.6).mean())
+
+
 def test_classes_in_another_order_change_nothing(project):
     answers = [right(0.9), right(0.8, seed=1)]
     plain = [store_run(project, answers[0]), store_run(project, answers[1], model="vit.x")]

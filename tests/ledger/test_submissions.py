@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_runs import store_run
 
 import eyeshot
 from eyeshot.core.errors import InputError
 from eyeshot.ledger.submissions import SubmissionReport
+from stored_runs import store_run
 
 N = 1000
 TRUTH = np.random.default_rng(1).integers(0, 4, N)
