@@ -26,6 +26,7 @@ from eyeshot.core import (
     points,
     shown_progress,
 )
+from eyeshot.ledger.ensemble_folder import read_ensemble
 from eyeshot.ledger.run_predictions import check_class_shares, estimate_on, find_predictions, may_estimate
 from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import (
@@ -35,6 +36,7 @@ from eyeshot.predictions import (
     Predictions,
     TargetEstimate,
     align,
+    check_probabilities,
     compare_members,
     join_folds,
     mean_accuracy,
@@ -109,7 +111,7 @@ class Comparison(BaseModel):
 class _Run(NamedTuple):
     """A run as it is grouped: its recipe is the same for runs that differ in seed and fold alone.
 
-    `given` is how it was named; `seed` is None for a file of the user's own, and `fold` without folds.
+    `given` is how it was named; `seed` is None for an ensemble and a file of the user's own, and `fold` without folds.
     """
 
     given: str | Path
@@ -121,6 +123,10 @@ class _Run(NamedTuple):
     @property
     def name(self) -> str:
         return self.predictions.run
+
+    @property
+    def own(self) -> bool:
+        return Path(self.given).suffix.lower() in FILE_ENDINGS
 
 
 Member = list[list[_Run]]
@@ -200,6 +206,9 @@ def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
     if Path(name).suffix.lower() in FILE_ENDINGS:
         return _Run(name, predictions, f"file {Path(name).resolve()}", None, None)
     folder = find_run(find_workspace().results("runs"), name)
+    check_probabilities(predictions.probabilities, name=folder.name)  # a training may have ended in NaN
+    if read_ensemble(folder) is not None:  # out of fold on all images, whatever folds its members have
+        return _Run(name, predictions, f"ensemble {folder.resolve()}", None, None)
     result = read_result(folder)
     if result is None:
         raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
@@ -255,7 +264,7 @@ def _with_own_names(loaded: Sequence[_Run]) -> list[_Run]:
     """Files of the same name in different folders are called by their paths."""
     count = Counter(run.name for run in loaded)
     return [
-        run if count[run.name] == 1 or run.seed is not None
+        run if count[run.name] == 1 or not run.own
         else run._replace(predictions=replace(run.predictions, run=str(run.given)))
         for run in loaded
     ]  # fmt: skip
@@ -293,7 +302,7 @@ def _estimates(
             estimate = _estimate(run, class_shares)
             if estimate is not None:
                 estimates.append(estimate)
-            elif run.seed is not None:
+            elif not run.own:
                 missing.append(run.name)
             done += 1
             progress(done, total, "estimating accuracy on the test images")
@@ -314,7 +323,7 @@ def _estimates(
 
 
 def _estimate(run: _Run, class_shares: str | None) -> TargetEstimate | None:
-    if run.seed is None:  # a file of the user's own holds one set of images
+    if run.own:  # a file of the user's own holds one set of images
         return None
     try:
         return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given), class_shares)
