@@ -228,6 +228,14 @@ def test_runs_of_other_classes_are_refused(project):
         eyeshot.find_errors(["first", "second"], network=False, progress=False)
 
 
+def test_a_run_that_ended_in_nan_is_refused(project):
+    file = project / "eyeshot-out" / "runs" / "first" / "validation.npz"
+    table = load_predictions(file)
+    replace(table, probabilities=np.full(table.probabilities.shape, np.nan)).save(file)
+    with pytest.raises(InputError, match="'first' hold NaN"):
+        eyeshot.find_errors("first", progress=False)
+
+
 def test_an_unfinished_run_is_refused(project):
     (project / "eyeshot-out" / "runs" / "third" / "validation.npz").unlink()
     with pytest.raises(InputError, match="'third' is not finished"):

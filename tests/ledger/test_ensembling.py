@@ -307,6 +307,24 @@ def test_a_file_of_the_users_own_is_asked_for_on_the_test_images(runs):
         eyeshot.predict(report.run, own=["mine_test.csv"], progress=False)
 
 
+def test_files_of_the_same_name_have_their_own_test_predictions_which_may_be_scores(runs):
+    root = runs[0].parents[2]
+    answers = np.array([[0.9, 0.1], [0.4, 0.6]])
+    for folder, run, row in zip(("one", "two"), runs, answers, strict=True):
+        (root / folder).mkdir()
+        write_csv(root / folder / "mine.csv", find_predictions(run))
+        (made,) = eyeshot.predict(run, progress=False)
+        test = load_predictions(made.file)
+        write_csv(root / folder / "test.csv", test, np.tile(np.log(row), (len(test), 1)), labels=False)
+    report = ensemble("one/mine.csv", "two/mine.csv", method="soft")
+    assert [member.name for member in report.members] == ["one/mine.csv", "two/mine.csv"]
+    own = [f"{folder}/mine.csv={folder}/test.csv" for folder in ("one", "two")]
+    with pytest.raises(InputError, match="--logits"):
+        eyeshot.predict(report.run, own=own, progress=False)
+    (predicted,) = eyeshot.predict(report.run, own=own, logits=True, progress=False)
+    assert np.allclose(load_predictions(predicted.file).probabilities, answers.mean(0), atol=2e-3)
+
+
 def test_a_soup_is_one_network_with_the_mean_weights(runs):
     report = ensemble(*runs, soup=True, method="uniform-soup", device="cpu")
     folder = runs[0].parent / report.run

@@ -1,11 +1,13 @@
 """Comparison of stored runs: what counts as one recipe, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import eyeshot
 from eyeshot.core import InputError
-from eyeshot.predictions import Predictions, compare_members
+from eyeshot.predictions import Predictions, compare_members, load_predictions
 from stored_runs import CLASSES, probabilities_of, store_run
 
 IMAGES = 300
@@ -120,6 +122,46 @@ def test_a_file_of_the_users_own_is_a_run(project):
     compared = eyeshot.compare([name, "mine.csv"], progress=False)
     assert compared.members[1].name == "mine"
     assert compared.members[1].accuracy.value == pytest.approx(own.mean())
+
+
+def test_an_ensemble_is_compared_like_a_run_also_where_runs_have_folds(project):
+    folds = [fold_runs(project, share, model=f"m{share}.x") for share in (0.9, 0.6)]
+    ensemble = eyeshot.ensemble([*folds[0], *folds[1]], method="soft", progress=False)
+    compared = eyeshot.compare([ensemble.run, *folds[1]], progress=False)
+    values = {member.name: member.accuracy for member in compared.members}
+    assert values[ensemble.run].value == pytest.approx(ensemble.accuracy.value)
+    assert (compared.n, set(values)) == (2 * IMAGES, {ensemble.run, folds[1][0]})
+
+
+def test_a_run_that_ended_in_nan_is_refused(project):
+    names = [store_run(project, right(0.9)), store_run(project, right(0.8), model="vit.x")]
+    file = project / "eyeshot-out" / "runs" / names[1] / "validation.npz"
+    table = load_predictions(file)
+    replace(table, probabilities=np.full(table.probabilities.shape, np.nan)).save(file)
+    with pytest.raises(InputError, match=f"'{names[1]}' hold NaN"):
+        eyeshot.compare(names, progress=False)
+
+
+def test_files_of_the_same_name_are_told_apart(project):
+    for folder, share in (("one", 0.9), ("two", 0.6)):
+        table = probabilities_of(np.arange(IMAGES) % 3, right(share))
+        (project / folder).mkdir()
+        lines = ["id,cat,dog,owl,label", *(f"{n},{a},{b},{c},{CLASSES[n % 3]}" for n, (a, b, c) in enumerate(table))]
+        (project / folder / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
+    compared = eyeshot.compare(["one/mine.csv", "two/mine.csv"], against="two/mine.csv", progress=False)
+    assert [member.name for member in compared.members] == ["one/mine.csv", "two/mine.csv"]
+    assert compared.reference == "two/mine.csv"
+
+
+def test_scores_before_softmax_are_converted_on_request(project):
+    name = store_run(project, right(0.9))
+    table = np.log(probabilities_of(np.arange(IMAGES) % 3, right(0.6)))
+    lines = ["id,cat,dog,owl", *(f"{n},{a},{b},{c}" for n, (a, b, c) in enumerate(table))]
+    (project / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(InputError, match="--logits"):
+        eyeshot.compare([name, "mine.csv"], progress=False)
+    compared = eyeshot.compare([name, "mine.csv"], logits=True, progress=False)
+    assert compared.members[1].accuracy.value == pytest.approx(right(0.6).mean())
 
 
 def test_classes_in_another_order_change_nothing(project):

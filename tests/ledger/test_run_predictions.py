@@ -171,6 +171,8 @@ def test_a_submission_that_cannot_be_made_is_refused_before_anything_is_predicte
         eyeshot.predict(project, out="sent.csv", progress=False)
     with pytest.raises(InputError, match="eyeshot ensemble a b"):
         eyeshot.predict(["a", "b"], submission="sample.csv", out="sent.csv", progress=False)
+    with pytest.raises(InputError, match="each view once, got hflip,hflip"):
+        eyeshot.predict(project, tta=["hflip", "hflip"], progress=False)
     with pytest.raises(InputError, match=r"used as it is, got 'own.csv' with --tta"):
         eyeshot.predict("own.csv", tta=["hflip"], submission="sample.csv", out="sent.csv", progress=False)
     assert not (project / "predictions").exists()

@@ -8,6 +8,7 @@ import pytest
 import eyeshot
 from eyeshot.core.errors import InputError
 from eyeshot.ledger.submissions import SubmissionReport
+from stored_runs import store_run
 
 N = 1000
 TRUTH = np.random.default_rng(1).integers(0, 4, N)
@@ -117,6 +118,7 @@ def test_numbers_out_of_range_and_unknown_runs_are_refused_before_anything_is_st
     with pytest.raises(InputError, match=said):
         eyeshot.submit("a.csv", **options)
     assert not Path("submissions.jsonl").exists()
+    assert eyeshot.submit("a.csv").submission.run == ""
 
 
 def test_a_file_that_is_gone_may_be_named_by_name_or_content():
@@ -204,6 +206,21 @@ def test_the_run_is_known_from_predict():
     report = eyeshot.submit("sent.csv", score=1)
     assert report.submission.run == "mine.csv"
     assert report.submission.validation.value == 1.0
+
+
+def test_latest_is_recorded_as_the_run_that_it_means_today(project):
+    name = store_run(project, [True, False])
+    for given in ("latest", f"eyeshot-out/runs/{name}", name[:-1]):
+        assert eyeshot.submit(sent(f"{len(given)}.csv", len(given)), run=given).submission.run == name
+    store_run(project, [True, True], seed=1)
+    assert {each.run for each in eyeshot.submit().submissions} == {name}
+
+
+def test_kept_answers_of_another_length_count_as_lost(project):
+    first = eyeshot.submit(sent("a.csv", 0)).submission
+    kept = project / "eyeshot-out" / "submissions" / f"{first.content}.npz"
+    np.savez(kept, ids=["1"], labels=np.array([0], np.uint16), names=["0"], run="")
+    assert "The answers of 1 submission are lost" in eyeshot.submit(sent("b.csv", 1)).notes[0]
 
 
 def test_every_key_of_the_report_is_documented():

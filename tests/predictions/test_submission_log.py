@@ -138,7 +138,7 @@ def test_answers_are_compared_whatever_the_spelling_of_ids_and_the_order(tmp_pat
         lines.append(keep_answers(file, tmp_path / "kept"))
         file.unlink()
     assert lines[0].images == lines[1].images
-    first, second = (kept_answers(tmp_path / "kept", line.content) for line in lines)
+    first, second = (kept_answers(tmp_path / "kept", line.content, line.n) for line in lines)
     assert (equal_answers(first, second), equal_answers(second, first), equal_answers(first, first)) == (2, 2, 3)
 
 
@@ -206,8 +206,8 @@ def test_100_comparisons_of_10000_rows_take_less_than_a_second(tmp_path):
         file.write_text("id,label\n" + "".join(f"{row:05}.jpg,{label}\n" for row, label in enumerate(answers)))
         lines.append(keep_answers(file, tmp_path / "kept"))
     started = time.perf_counter()
-    own = kept_answers(tmp_path / "kept", lines[0].content)
-    equal = [equal_answers(own, kept_answers(tmp_path / "kept", each.content)) for each in lines[1:] * 20]
+    own = kept_answers(tmp_path / "kept", lines[0].content, lines[0].n)
+    equal = [equal_answers(own, kept_answers(tmp_path / "kept", each.content, each.n)) for each in lines[1:] * 20]
     bounds = [right_bounds((4500, 4505), 5000, 10_000, 10_000 - each) for each in equal]
     assert time.perf_counter() - started < 1
     assert len(bounds) == 100

@@ -183,3 +183,10 @@ def test_weights_of_another_architecture_are_a_model_error(tmp_path):
         load_classifier(tiny_backbone(features=5), tmp_path, 3)
     with pytest.raises(ModelError, match="with 4 classes"):
         load_classifier(tiny_backbone(), tmp_path, 4)
+
+
+def test_damaged_weights_are_told(tmp_path):
+    backbone, folder = tiny_backbone(), tmp_path
+    (folder / "weights.safetensors").write_bytes(b"\x10" * 40)
+    with pytest.raises(ModelError, match=r"cannot be read .* Delete the run to train it again"):
+        load_classifier(backbone, folder, 2)

@@ -46,6 +46,7 @@ from eyeshot.predictions import (
     SharedErrors,
     Tested,
     align,
+    check_probabilities,
     confused_pairs,
     confusion,
     errors_of_parts,
@@ -212,6 +213,7 @@ def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[tuple[P
             loose.append((table, []))
             continue
         folder = find_run(runs, name)
+        check_probabilities(table.probabilities, name=folder.name)  # a training may have ended in NaN
         result = read_result(folder)
         key = folder.name if result is None or result.data.get("fold") is None else _but_for_fold(result)
         groups.setdefault(key, []).append((table, folder))

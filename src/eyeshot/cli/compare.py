@@ -29,6 +29,9 @@ def run(
         option(panel=DATA, metavar="RUN", text="The run to compare the others with. Default: the most accurate."),
     ] = None,
     class_shares: ClassShares = None,
+    logits: Annotated[
+        bool, option("--logits", panel=DATA, text="Predictions of your own hold scores before softmax.")
+    ] = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Compare runs on the same images: differences with intervals, exact tests, and an estimate on the test images."""
@@ -38,7 +41,9 @@ def run(
     from eyeshot.core import NOTHING, percent, points
 
     with progress_shown() as progress:
-        compared = eyeshot.compare(runs, split=split, against=against, class_shares=class_shares, progress=progress)
+        compared = eyeshot.compare(
+            runs, split=split, against=against, class_shares=class_shares, logits=logits, progress=progress
+        )
     if json:
         print_json(compared)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def gather_candidates(names: Sequence[str | Path], *, logits: bool = False) -> t
             number += 1
         groups.setdefault(f"{signature}/{number}", []).append((part, table))
     _check_folds(list(groups.values()))
-    joined = [_joined(group) for group in groups.values()]
+    joined = _with_own_names([_joined(group) for group in groups.values()])
     joined.sort(key=lambda candidate: candidate.own)  # ids are then those of the image table
     aligned = align([candidate.table for candidate in joined])
     used: list[Candidate] = []
@@ -106,6 +107,16 @@ def _joined(group: Sequence[tuple[str, Predictions]]) -> Candidate:
     table = join_folds([table for _, table in ordered], run=name)
     own = ordered[0][0].lower().endswith(FILE_ENDINGS)
     return Candidate(name, tuple(part for part, _ in ordered), own, table)
+
+
+def _with_own_names(candidates: list[Candidate]) -> list[Candidate]:
+    """Files of the same name in different folders are called by their paths, so that --own can tell them apart."""
+    count = Counter(candidate.name for candidate in candidates)
+    return [
+        candidate if count[candidate.name] == 1 or not candidate.own
+        else replace(candidate, name=candidate.parts[0], table=replace(candidate.table, run=candidate.parts[0]))
+        for candidate in candidates
+    ]  # fmt: skip
 
 
 def _check_folds(groups: Sequence[Sequence[tuple[str, Predictions]]]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,7 @@ from eyeshot.core import (
     points,
     shown_progress,
 )
+from eyeshot.ledger.ensemble_folder import read_ensemble
 from eyeshot.ledger.run_predictions import check_class_shares, estimate_on, find_predictions, may_estimate
 from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import (
@@ -33,6 +36,7 @@ from eyeshot.predictions import (
     Predictions,
     TargetEstimate,
     align,
+    check_probabilities,
     compare_members,
     join_folds,
     mean_accuracy,
@@ -107,7 +111,7 @@ class Comparison(BaseModel):
 class _Run(NamedTuple):
     """A run as it is grouped: its recipe is the same for runs that differ in seed and fold alone.
 
-    `given` is how it was named; `seed` is None for a file of the user's own, and `fold` without folds.
+    `given` is how it was named; `seed` is None for an ensemble and a file of the user's own, and `fold` without folds.
     """
 
     given: str | Path
@@ -120,6 +124,10 @@ class _Run(NamedTuple):
     def name(self) -> str:
         return self.predictions.run
 
+    @property
+    def own(self) -> bool:
+        return Path(self.given).suffix.lower() in FILE_ENDINGS
+
 
 Member = list[list[_Run]]
 """Runs of one recipe: for each seed those of its folds."""
@@ -131,6 +139,7 @@ def compare(
     split: str = "validation",
     against: str | Path | None = None,
     class_shares: str | None = None,
+    logits: bool = False,
     progress: Progress | bool | None = None,
 ) -> Comparison:
     """Compare runs on the same images, by the predictions that they have stored.
@@ -145,6 +154,7 @@ def compare(
             because it is chosen by the same images.
         class_shares: how often classes occur among the test images, for the estimate: "even", or None: as among the
             validation images.
+        logits: files of your own hold scores before softmax.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Returns:
@@ -158,8 +168,8 @@ def compare(
     names = [runs] if isinstance(runs, str | Path) else list(runs)
     if len(names) < 2:
         raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
-    members = _members([_load(name, split) for name in names], split)
-    reference = None if against is None else _place_of(against, members, split)
+    members = _members(_with_own_names([_load(name, split, logits=logits) for name in names]), split)
+    reference = None if against is None else _place_of(_load(against, split, logits=logits), members)
     right = _right(members, split)
     between_seeds, freedom = seed_variance(right)
     chosen, differences = compare_members(right, reference=reference)
@@ -191,11 +201,14 @@ def compare(
     )
 
 
-def _load(name: str | Path, split: str) -> _Run:
-    predictions = find_predictions(name, split)
+def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
+    predictions = find_predictions(name, split, logits=logits)
     if Path(name).suffix.lower() in FILE_ENDINGS:
         return _Run(name, predictions, f"file {Path(name).resolve()}", None, None)
     folder = find_run(find_workspace().results("runs"), name)
+    check_probabilities(predictions.probabilities, name=folder.name)  # a training may have ended in NaN
+    if read_ensemble(folder) is not None:  # out of fold on all images, whatever folds its members have
+        return _Run(name, predictions, f"ensemble {folder.resolve()}", None, None)
     result = read_result(folder)
     if result is None:
         raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
@@ -237,13 +250,24 @@ def _members(loaded: Sequence[_Run], split: str) -> list[Member]:
     return members
 
 
-def _place_of(against: str | Path, members: Sequence[Member], split: str) -> int:
+def _place_of(against: _Run, members: Sequence[Member]) -> int:
     """Number of the member that a run belongs to."""
-    wanted = find_predictions(against, split).run
     for number, member in enumerate(members):
-        if any(run.name == wanted for runs in member for run in runs):
+        if any(run[2:] == against[2:] for runs in member for run in runs):
             return number
-    raise InputError(f"--against must be one of the runs that are compared, got {str(against)!r}. Add it to them.")
+    raise InputError(
+        f"--against must be one of the runs that are compared, got {str(against.given)!r}. Add it to them."
+    )
+
+
+def _with_own_names(loaded: Sequence[_Run]) -> list[_Run]:
+    """Files of the same name in different folders are called by their paths."""
+    count = Counter(run.name for run in loaded)
+    return [
+        run if count[run.name] == 1 or not run.own
+        else run._replace(predictions=replace(run.predictions, run=str(run.given)))
+        for run in loaded
+    ]  # fmt: skip
 
 
 def _right(members: Sequence[Member], split: str) -> list[NDArray[np.bool_]]:
@@ -278,7 +302,7 @@ def _estimates(
             estimate = _estimate(run, class_shares)
             if estimate is not None:
                 estimates.append(estimate)
-            elif run.seed is not None:
+            elif not run.own:
                 missing.append(run.name)
             done += 1
             progress(done, total, "estimating accuracy on the test images")
@@ -299,7 +323,7 @@ def _estimates(
 
 
 def _estimate(run: _Run, class_shares: str | None) -> TargetEstimate | None:
-    if run.seed is None:  # a file of the user's own holds one set of images
+    if run.own:  # a file of the user's own holds one set of images
         return None
     try:
         return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given), class_shares)

@@ -147,7 +147,7 @@ def predict(
         form_only: what to do if the sample names a part of the images: True: it shows the form, write all images;
             False: write its rows; None: refuse.
         force: write over `out` if it is there.
-        logits: the file of predictions holds scores before softmax.
+        logits: the file of predictions, and those of `own`, hold scores before softmax.
         device: cuda, mps or cpu; None: the fastest there is.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
@@ -196,7 +196,9 @@ def predict(
             if isinstance(run, FinishedRun):
                 predicted[folder] = _predict_run(run, images, split, tta, class_shares, cache, steps)
             else:
-                predicted[folder] = _predict_ensemble(folder, run, predicted, own_files, split, tta, class_shares)
+                predicted[folder] = _predict_ensemble(
+                    folder, run, predicted, own_files, split, tta, class_shares, logits=logits
+                )
         records = [predicted[folder.resolve()] for folder in folders]
         if plan is None:
             return records
@@ -233,8 +235,7 @@ def find_predictions(name: str | Path, split: str = "validation", *, logits: boo
         if not (folder / VALIDATION_FILE).is_file():
             raise InputError(f"The run {folder.name!r} is not finished: it has no {VALIDATION_FILE}.")
         return replace(read_validation(folder), run=folder.name)
-    # Views come after a plus. Not by a pattern: "test*" would also find the folder "test-old", and names may hold
-    # brackets.
+    # After a plus come views. A pattern "test*" would also find the folder "test-old", and names may hold brackets.
     made = [
         file for file in (folder / PREDICTIONS_FOLDER).glob("*.npz")
         if file.stem == split or file.stem.startswith(f"{split}+")
@@ -379,6 +380,8 @@ def _predict_ensemble(
     split: str,
     tta: Sequence[str],
     class_shares: str | None,
+    *,
+    logits: bool,
 ) -> PredictedRun:
     """Combine what the members predict; they are in `predicted` already."""
     validation = read_validation(folder)
@@ -390,7 +393,7 @@ def _predict_ensemble(
     tables = {name: [load_predictions(part.file) for part in runs] for name, runs in parts.items()}
     for member in report.used:
         if member.own:
-            tables[member.name] = [read_predictions(own_files[member.name], classes=validation.classes)]
+            tables[member.name] = [read_predictions(own_files[member.name], classes=validation.classes, logits=logits)]
     table = combine_members(report, tables, validation.classes, split=split)
     file, made = _keep(table, folder, [split, *tta])
     runs = [part for parts_of_member in parts.values() for part in parts_of_member]

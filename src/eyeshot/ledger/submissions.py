@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import InputError, find_workspace, percent, plural, points, wilson
 from eyeshot.predictions import (
+    FILE_ENDINGS,
     SUBMISSIONS_FILE,
     SUBMISSIONS_FOLDER,
     Submission,
@@ -140,11 +141,15 @@ def submit(
         if (value, public_share, run) != (None, None, None) or note:
             raise InputError("--score, --public-share, --run and --note belong to a submission, got no FILE. Name it.")
         return _listed(stored, notes)
-    line = _line_of(Path(file), stored, folder, run=run)
+    # A name that cannot be resolved is refused before anything is kept, and "latest" is another run tomorrow.
+    named = None if run is None else _made_by(run, notes, needed=True)
+    line = _line_of(Path(file), stored, folder, run="" if named is None else str(named["run"]))
     news = line.model_copy(update={"score": value, "digits": digits, "public_share": public_share, "note": note})
     before = next((each for each in stored if each.content == line.content), None)
-    if run is not None or (line.run and (before is None or not before.run)):
-        news = news.model_copy(update=_made_by(run if run is not None else line.run, notes, needed=run is not None))
+    if named is not None:
+        news = news.model_copy(update=named)
+    elif line.run and (before is None or not before.run):
+        news = news.model_copy(update=_made_by(line.run, notes, needed=False))
     current = merged(before, Submission.model_validate(news.model_dump(exclude_none=True)))
     if before is None or current != before:
         append_submission(log, news)
@@ -179,9 +184,9 @@ def _check_share(share: float | None) -> None:
     raise InputError(f"--public-share must be above 0 and at most 1, got {share:g}.{meant}")
 
 
-def _line_of(file: Path, stored: list[Submission], folder: Path, *, run: str | Path | None) -> Submission:
+def _line_of(file: Path, stored: list[Submission], folder: Path, *, run: str) -> Submission:
     if file.is_file():
-        return keep_answers(file, folder, run="" if run is None else str(run))
+        return keep_answers(file, folder, run=run)
     named = [each for each in stored if str(file) == each.name or each.content.startswith(str(file))]
     if not named:
         raise InputError(f"FILE must be a submission, got {str(file)!r}, which is no file and none that was recorded.")
@@ -198,15 +203,17 @@ def _made_by(run: str | Path, notes: list[str], *, needed: bool) -> dict[str, ob
     from eyeshot.ledger.run_predictions import find_predictions  # it loads torch, which takes seconds
 
     try:
-        validation = find_predictions(run).accuracy()
+        predictions = find_predictions(run)
     except InputError as error:
         if needed:
             raise
         notes.append(f"The validation accuracy of {str(run)!r} is not known. {error}")
         return {"run": str(run)}
+    validation = predictions.accuracy()
     if validation.n == 0:
         notes.append(f"{str(run)!r} has no labels, so it says nothing of validation.")
-    return {"run": str(run), "validation": validation if validation.n else None}
+    name = str(run) if Path(run).suffix.lower() in FILE_ENDINGS else predictions.run
+    return {"run": name, "validation": validation if validation.n else None}
 
 
 # One submission ------------------------------------------------------------------------------------------------------
@@ -221,12 +228,12 @@ def _compared(
 ) -> SubmissionReport:
     share = _public_share(all_of_them)
     count = public_count(current.n, share)
-    own = kept_answers(folder, current.content)
+    own = kept_answers(folder, current.content, current.n)
     comparisons: list[SubmissionComparison] = []
     bounds = (0, count)
     uncompared, lost, misfits = 0, 0, 0
     for other in others:
-        answers = None if own is None else kept_answers(folder, other.content)
+        answers = None if own is None else kept_answers(folder, other.content, other.n)
         if other.images != current.images:
             uncompared += 1
             continue

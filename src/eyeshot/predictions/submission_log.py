@@ -150,10 +150,14 @@ def keep_answers(file: Path, folder: Path, *, run: str = "") -> Submission:
     )  # fmt: skip
 
 
-def kept_answers(folder: Path, content: str) -> tuple[NDArray[np.unsignedinteger[Any]], list[str]] | None:
-    """Labels (n,) of a submission as positions in names, with the names; None where they are lost."""
+def kept_answers(folder: Path, content: str, n: int) -> tuple[NDArray[np.unsignedinteger[Any]], list[str]] | None:
+    """Labels (n,) of a submission as positions in names, with the names; None where they are lost
+    or the file is damaged."""
     kept = _read_kept(folder / f"{content}.npz")
-    return None if kept["labels"] is None else (kept["labels"], kept["names"])
+    labels, names = kept["labels"], kept["names"]
+    if labels is None or labels.shape != (n,) or labels.dtype.kind != "u" or not n or labels.max() >= len(names):
+        return None
+    return labels, names
 
 
 def _read_kept(file: Path) -> dict[str, Any]:

@@ -200,11 +200,13 @@ def mean_state(states: Sequence[State]) -> State:
 
 
 def check_views(views: Sequence[str]) -> None:
-    """Refuse a view of test-time augmentation that does not exist.
+    """Refuse a view of test-time augmentation that does not exist or is named twice, which would count double.
 
     Raises:
-        InputError: it does not exist.
+        InputError: it does not exist, or is named twice.
     """
+    if len(set(views)) < len(views):
+        raise InputError(f"--tta must name each view once, got {','.join(views)}.")
     for name in views:
         if name not in VIEWS:
             raise InputError(f"--tta must name views among {listing(list(VIEWS), most=9)}, got {name!r}.")

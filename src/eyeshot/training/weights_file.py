@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -84,12 +84,15 @@ def load_classifier(backbone: Backbone, folder: Path, class_count: int) -> State
         class_count: C.
 
     Raises:
-        ModelError: the file is of another architecture or has other classes.
+        ModelError: the file is of another architecture, has other classes or is damaged.
     """
     file = folder / WEIGHTS_FILE
-    with safe_open(file, "pt") as opened:
-        metadata = opened.metadata() or {}
-    stored = load_file(file)
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+        stored = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{str(file)!r} cannot be read ({error}). Delete the run to train it again.") from error
     head = metadata.get("head", "head")
     weight, bias = stored.pop(f"{head}.weight", None), stored.pop(f"{head}.bias", None)
     outer = "backbone." if metadata.get("layout", PARTS) == PARTS else ""
