@@ -61,7 +61,7 @@ def quoted(path: Path, root: Path) -> str:
 
 
 def files_ending(root: Path, endings: Sequence[str]) -> Iterator[Path]:
-    """Files with these endings in the folder and a few levels below, in a fixed order; none hidden or of eyeshot's own."""
+    """Files with these endings in the folder and a few levels below, in a fixed order; none hidden or eyeshot's own."""
     for folder, folders, names in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
         folders[:] = (
