@@ -269,6 +269,10 @@ def test_images_that_are_gone_are_told_and_counted_all_the_same(project):
     report = eyeshot.find_errors("first", network=False, progress=False).report
     assert report.n == len(table)
     assert any(note.startswith("5 validation images are not among the images any more") for note in report.notes)
+    shutil.rmtree(project / "train")
+    report = eyeshot.find_errors("first", progress=False).report
+    assert report.n == len(table)
+    assert any(note.startswith("The images cannot be read") for note in report.notes)
 
 
 def test_a_project_that_was_moved_finds_its_images_by_the_project_file(project, tmp_path, monkeypatch):
@@ -285,6 +289,7 @@ def test_a_run_without_errors_says_so(project):
     write_run(project, "first", lambda row, label, image: label)
     report = eyeshot.find_errors("first", network=False, progress=False).report
     assert report.answer == f"All {report.n} validation images are right."
+    assert report.next_step == "Next: eyeshot predict first"
     assert (report.pairs, report.findings, [row for row in report.classes if row.worst]) == ([], [], [])
 
 

@@ -108,6 +108,15 @@ def read(root: Path, *arguments: object, **options: object) -> eyeshot.ImageTabl
     return eyeshot.init(root, *arguments, progress=False, **options)  # type: ignore[arg-type]
 
 
+def test_what_eyeshot_wrote_is_no_part_of_the_data(contest: Path, save) -> None:
+    before = read(contest)
+    run = contest / "eyeshot-out" / "runs" / "20261129-1432-test_resnet-clean-s0"
+    save(run / "test" / "000.png", 1)
+    (run / "lock").touch()  # a file without an ending may be an image
+    (contest / "eyeshot-out" / "labels.csv").write_text("id,label\n000,1\n", "utf-8")
+    assert read(contest, force=True).ids == before.ids
+
+
 def test_a_missing_training_image_does_not_turn_test_images_into_training_images(contest: Path) -> None:
     for table in (
         read(contest),

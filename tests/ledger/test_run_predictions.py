@@ -120,6 +120,18 @@ def test_probabilities_with_a_view_are_the_mean(project):
     assert np.allclose(load_predictions(both.file).probabilities, expected, atol=1e-3)
 
 
+def test_a_test_image_that_cannot_be_read_is_told(project):
+    root = project.parents[2]
+    (root / "test" / "broken.png").write_bytes(b"no image")
+    (predicted,) = eyeshot.predict(project, progress=False)
+    assert predicted.notes[0].startswith("1 file cannot be read and has no prediction: broken.png (")
+    (root / "sample.csv").write_text("id,label\nbroken.png,left\n")
+    with pytest.raises(
+        InputError, match=r"'id' begins with 'broken.png'.* Files that cannot be read are no images: broken.png \("
+    ):
+        eyeshot.predict(project, submission="sample.csv", out="sent.csv", form_only=False, progress=False)
+
+
 def test_folders_whose_names_are_alike_are_kept_apart(project):
     root = project.parents[2]
     (test,) = eyeshot.predict(project, progress=False)

@@ -87,7 +87,12 @@ def see_images(
         for name, label in zip(lead.ids, lead.labels, strict=True)
     ]
     seen = SeenImages(refs, [], {}, {}, {}, "", [])
-    config = _config(folders)
+    unread = "The images cannot be read, so there are no pictures, slices or saliency"
+    try:
+        config = _config(folders)
+    except InputError as error:  # the training folder of the project is gone too
+        seen.notes.append(f"{unread}: {error}")
+        return seen
     if config is None:
         seen.notes.append(
             "The images of these predictions are not known, so there are no pictures, slices or saliency. Give "
@@ -98,7 +103,7 @@ def see_images(
     try:
         dataset = load_dataset(config, cache=cache, workers=workers, progress=progress.sub("reading images"))
     except InputError as error:
-        seen.notes.append(f"The images cannot be read, so there are no pictures, slices or saliency: {error}")
+        seen.notes.append(f"{unread}: {error}")
         return seen
     rows = _rows_of(lead, dataset, own_file=not folders)
     known = np.flatnonzero(rows >= 0)

@@ -190,7 +190,7 @@ def find_errors(
     found = list_to_do(report, _wrong_contents(lead, wrong, seen), audited, near, result, folder=earlier_file.parent)
     report.to_do = carry_over(found, earlier, read_done(log))
     report.answer = _answer(report)
-    report.next_step = _next_step(report)
+    report.next_step = _next_step(report, own_file=not folders)
     report.seconds = round(time.perf_counter() - begin, 3)
     return ErrorAnalysis(report, seen.paths, seen.maps)
 
@@ -502,9 +502,11 @@ def _answer(report: ErrorReport) -> str:
     return sentence + "."
 
 
-def _next_step(report: ErrorReport) -> str:
+def _next_step(report: ErrorReport, *, own_file: bool) -> str:
     with_command = [entry for entry in report.to_do if entry.state == "open" and entry.commands]
-    return f"Next: {with_command[0].commands[0]}" if with_command else "Next: eyeshot predict"
+    if with_command:
+        return f"Next: {with_command[0].commands[0]}"
+    return f"Next: eyeshot predict {'FILE --submission SAMPLE.csv --out submission.csv' if own_file else report.run}"
 
 
 def _interval(share: Accuracy) -> str:

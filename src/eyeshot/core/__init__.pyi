@@ -15,6 +15,7 @@ from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import ModelError as ModelError
 from .errors import StorageError as StorageError
+from .files import DEFAULT_FOLDER as DEFAULT_FOLDER
 from .files import SETTINGS_FILE as SETTINGS_FILE
 from .files import Workspace as Workspace
 from .files import append_lines as append_lines

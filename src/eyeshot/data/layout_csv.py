@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import InputError, plural
+from eyeshot.core import DEFAULT_FOLDER, InputError, plural
 from eyeshot.core import listing as in_words
 from eyeshot.data.csv_columns import (
     LABEL_NAMES,
@@ -61,10 +61,14 @@ def quoted(path: Path, root: Path) -> str:
 
 
 def files_ending(root: Path, endings: Sequence[str]) -> Iterator[Path]:
-    """Files with these endings in the folder and a few levels below, in a fixed order; hidden files are passed over."""
+    """Files with these endings in the folder and a few levels below, in a fixed order; none hidden or eyeshot's own."""
     for folder, folders, names in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < DEEPEST_CSV else []
+        folders[:] = (
+            sorted(name for name in folders if not name.startswith(".") and name != DEFAULT_FOLDER)
+            if depth < DEEPEST_CSV
+            else []
+        )
         for name in sorted(names):
             if name.lower().endswith(tuple(endings)) and not name.startswith("."):
                 yield Path(folder, name)

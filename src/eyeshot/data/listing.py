@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from eyeshot.core import InputError, full_path
+from eyeshot.core import DEFAULT_FOLDER, InputError, full_path
 from eyeshot.data.decoding import formats, os_reason
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
@@ -155,7 +155,8 @@ def check_apart(training: Path, target: Path) -> None:
 def list_images(root: Path) -> Listing:
     """All image files below `root`, also in subfolders; links are followed, loops are not.
 
-    Hidden and system files are ignored and counted; files without an extension are treated as images.
+    Hidden and system files are ignored and counted; files without an extension are treated as images. What eyeshot
+    itself wrote into `eyeshot-out` below `root` is passed over: it holds copies, pictures and names of runs.
     """
     listing = Listing(root)
     endings = image_endings()
@@ -172,6 +173,8 @@ def list_images(root: Path) -> Listing:
             continue
         for entry in children:
             name = prefix + entry.name
+            if entry.name == DEFAULT_FOLDER:
+                continue
             if _is_hidden(entry.name):
                 listing.hidden += 1
                 continue

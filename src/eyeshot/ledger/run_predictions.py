@@ -189,7 +189,13 @@ def predict(
             trained = [run.result.data.get("labels") for run in loaded.values() if isinstance(run, FinishedRun)]
             run_labels = next(iter(trained), None)
             classes = read_validation(folders[0]).classes
-            plan = _plan(sample, images.ids, classes, run_labels=run_labels, labels=labels, form_only=form_only)
+            try:
+                plan = _plan(sample, images.ids, classes, run_labels=run_labels, labels=labels, form_only=form_only)
+            except InputError as error:
+                if not images.skipped:
+                    raise
+                unread = listing([f"{Path(each.path).name} ({each.reason})" for each in images.skipped], most=3)
+                raise InputError(f"{error} Files that cannot be read are no images: {unread}.") from error
         predicted: dict[Path, PredictedRun] = {}
         for number, (folder, run) in enumerate(loaded.items(), 1):
             steps = shown.sub(f"run {number} of {len(loaded)}") if len(loaded) > 1 else shown
@@ -455,6 +461,12 @@ def _predict_run(
         for effect in effects
         if not effect.used
     ]
+    if images.skipped:  # a sample submission may name them
+        notes.append(
+            f"{len(images.skipped)} {plural(len(images.skipped), 'file')} cannot be read and "
+            f"{plural(len(images.skipped), 'has', 'have')} no prediction: "
+            f"{listing([f'{Path(each.path).name} ({each.reason})' for each in images.skipped], most=3)}."
+        )
     stored = _stored(file)
     key = run.key(images, used)
     made = stored is None or stored.key != key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,11 @@ def write_ensemble_picture(report: EnsembleReport, path: Path | str) -> Path:
     from matplotlib import style
 
     picture = io.StringIO()
-    with style.context(["default", STYLE | {"font.size": 13}]):
+    with warnings.catch_warnings(), style.context(["default", STYLE | {"font.size": 13}]):
         figure = _draw(report)
         title = visible(report.answer)
+        # Text is stored as text: the reader's fonts may have glyphs that the font used for measuring lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": "eyeshot", "Title": title})
     return write_text(path, picture.getvalue())
 
