@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import unicodedata
+import zlib
 from pathlib import Path
 
 import pytest
 
 import eyeshot
-from eyeshot.data import Geometry, PixelStore, read_images
+from eyeshot.core import InputError
+from eyeshot.data import DataConfig, Geometry, PixelStore, load_dataset, read_images
 from eyeshot.data.listing import count_reasons
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "고양이") for form in ("NFC", "NFD"))
@@ -122,3 +127,106 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_skipped(
         assert len(table) == 3
         reasons.append(count_reasons(table.skipped))
     assert reasons == [{"not found": 1, "empty file (0 bytes)": 1}, {"empty file (0 bytes)": 1}]
+
+
+def test_a_folder_of_one_image_is_audited_and_exported_and_no_split_is_made(here: Path, tmp_path: Path, save) -> None:
+    save(tmp_path / "set" / "cat" / "only.png", 1)
+    report = eyeshot.audit(tmp_path / "set", progress=False).report
+    assert (report.n_train, report.groups, report.counts) == (1, [], {"small-class": 1})
+    exported = eyeshot.export_manifest(tmp_path / "set", links="clean", csv="clean.csv", progress=False)
+    assert len(exported.manifest.table) == 1
+    # Without class folders, and as test images.
+    flat = save(tmp_path / "flat" / "only.png", 2).parent
+    assert eyeshot.audit(flat, progress=False).report.n_train == 1
+    both = eyeshot.audit(tmp_path / "set", flat, progress=False).report
+    assert (both.n_train, both.n_test) == (1, 1)
+    for impossible in (
+        lambda: eyeshot.split(tmp_path / "set", folds=2, progress=False),
+        lambda: eyeshot.apply_policy("keep-one", tmp_path / "set", progress=False),
+    ):
+        with pytest.raises(InputError, match="at least 2 classes"):
+            impossible()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_folder_of_identical_images_only_is_grouped_refused_by_the_split_and_not_emptied(
+    here: Path, tmp_path: Path, save, changed: bool
+) -> None:
+    root = tmp_path / "set"
+    for number in range(8):
+        save(root / "cat" / f"{number}.png", 1)
+        save(root / "dog" / f"{number}.{'bmp' if changed else 'png'}", 1 if number else 2)
+    report = eyeshot.audit(root, progress=False).report
+    report_file = here / "audit"
+    eyeshot.audit(root, progress=False).save(report_file)
+    assert max(len(group.images) for group in report.groups) == 15
+    assert [finding.kind for finding in report.findings if finding.kind != "small-class"] == ["conflict"]
+    with pytest.raises(InputError, match=r"--folds|--small-classes"):
+        eyeshot.split(root, folds=2, audit=report_file, progress=False)
+    # The policy would empty a class, so nothing is left out, and it says so.
+    done = eyeshot.apply_policy("drop-both", root, audit=report_file, min_per_class=1, progress=False)
+    assert (done.decisions, {group.label for group in done.stopped}) == ([], {"cat"})
+    assert len(eyeshot.export_manifest(root, links="clean", progress=False).manifest.table) == 16
+
+
+BIG = """
+import json, resource, sys
+from pathlib import Path
+import eyeshot
+from eyeshot.data import read_images
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+report = eyeshot.audit(Path(sys.argv[1]), progress=False).report
+exported = eyeshot.export_manifest(sys.argv[1], csv="clean.csv", progress=False)
+reasons = [finding.evidence["reason"] for finding in report.findings if finding.kind == "unreadable"]
+mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+print(json.dumps([report.n_train, len(exported.manifest.table), reasons, mib]))
+"""
+
+
+def png_of_one_colour(file: Path, side: int) -> None:
+    """A grey PNG of one bit a pixel, written row by row."""
+    packer = zlib.compressobj(1)
+    rows = [packer.compress(bytes(1 + side // 8) * 1000) for _ in range(side // 1000)]
+    header = side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    chunks = ((b"IHDR", header), (b"IDAT", b"".join([*rows, packer.flush()])), (b"IEND", b""))
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+            for name, data in chunks
+        )
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of memory is read by a module of POSIX")
+def test_an_image_of_30000_pixels_a_side_is_named_and_not_held_in_memory(here: Path, pets: Path) -> None:
+    png_of_one_colour(pets / "cat" / "big.png", 30_000)
+    done = subprocess.run([sys.executable, "-c", BIG, pets], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    n_train, exported, reasons, mib = json.loads(done.stdout)
+    assert (n_train, exported) == (5, 5)
+    (reason,) = reasons
+    assert reason.startswith("decompression bomb (over 89,478,485 pixels")
+    assert reason.endswith("shrink it or cut it into parts")
+    assert mib < 400  # a byte for each of its pixels would be 858
+
+
+def test_links_from_the_test_folder_to_training_images_are_followed_and_said(
+    here: Path, tmp_path: Path, pets: Path, save
+) -> None:
+    test = tmp_path / "test"
+    save(test / "0.png", 50)
+    try:
+        (test / "link").symlink_to(pets, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not allow links")
+    (test / "one.png").symlink_to(pets / "dog" / "1.png")
+    words = "6 of 7 test images are links to training images"
+    report = eyeshot.audit(pets, test, progress=False).report
+    assert (report.n_test, report.counts["leak"]) == (7, 5)
+    assert any(note.startswith(words) for note in report.notes)
+    dataset = load_dataset(DataConfig(train=pets, test=test), cache=tmp_path / "cache")
+    assert any(note.startswith(words) for note in dataset.notes)
+    (test / "link").unlink()
+    (test / "one.png").unlink()
+    assert not any("links" in note for note in eyeshot.audit(pets, test, progress=False).report.notes)

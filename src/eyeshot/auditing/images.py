@@ -24,6 +24,7 @@ from eyeshot.data import (
     check_folder,
     class_notes,
     has_no_class_folders,
+    note_links,
     read_images,
 )
 
@@ -160,7 +161,7 @@ def read_audit_images(
             keep=keep,
             levels=table.levels,
         )
-        notes += test_table.notes
+        notes += [*test_table.notes, *note_links(test_table.paths, train)]
     unusable = [_unusable(skipped, "train", train, flat) for skipped in table.skipped]
     if test_table is not None and test is not None:
         unusable += [_unusable(skipped, "test", test, True) for skipped in test_table.skipped]

@@ -43,6 +43,7 @@ from .listing import Skipped as Skipped
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder
 from .listing import has_no_class_folders as has_no_class_folders
+from .listing import note_links as note_links
 from .manifest import WINNERS as WINNERS
 from .manifest import Contradiction as Contradiction
 from .manifest import DecisionState as DecisionState

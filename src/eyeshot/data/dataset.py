@@ -20,7 +20,7 @@ from eyeshot.data.csv_columns import check_columns
 from eyeshot.data.decisions import DecisionLog, Decisions
 from eyeshot.data.duplicates import find_duplicate_groups
 from eyeshot.data.labels_csv import read_csv
-from eyeshot.data.listing import Skipped, check_apart
+from eyeshot.data.listing import Skipped, check_apart, note_links
 from eyeshot.data.manifest import compute_manifest
 from eyeshot.data.split import Split, hold_out, read_split
 from eyeshot.data.table import ImageTable, class_notes, read_images
@@ -150,6 +150,7 @@ def load_dataset(
             levels=images.levels,
         )
         skipped += test.skipped
+        notes += note_links(test.paths, config.train)
     in_train = np.arange(len(images)) < len(images) - from_folder
     groups, pixels = find_duplicate_groups(
         images, decisions, cache=cache, more=near_duplicates, workers=workers, progress=progress.sub("decoding images")

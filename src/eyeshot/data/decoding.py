@@ -25,7 +25,7 @@ from eyeshot.core import Failure, InputError, room_for
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 Fit = Literal["crop", "pad"]
-DECODING_VERSION = 2  # part of the fingerprint: raise it when decode() gives other pixels for the same file
+DECODING_VERSION = 3  # part of the fingerprint: raise it when decode() gives other pixels for the same file
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -338,10 +338,9 @@ def _deep_to_bytes(image: Image.Image, levels: Levels | None) -> NDArray[np.uint
     pixels = np.empty((image.height, image.width), np.uint8)
     start = 0
     for block in _blocks(image):
-        block -= low
-        block *= 255.0 / (high - low)
-        np.rint(block, out=block)
-        pixels[start : start + len(block)] = block.clip(0, 255)
+        # In float64: the difference of two values of float32 may be too large for float32.
+        scaled = (block.astype(np.float64) - low) * (255.0 / (high - low))
+        pixels[start : start + len(block)] = np.rint(scaled).clip(0, 255)
         start += len(block)
     return pixels
 
@@ -413,8 +412,10 @@ def broken_reason(error: Exception, *, start: bytes) -> str:
         return "not an image that Pillow knows"
     if "truncated" in text or "not enough image data" in text or isinstance(error, EOFError):
         return "truncated"
-    # What Pillow says, without the numbers and addresses that differ between files.
-    says = re.sub(r"0x[0-9a-f]+|\d{3,}", "…", (str(error).strip().splitlines() or [""])[0])[:MOST_REASON]
+    # What Pillow says, without the numbers, addresses and bytes that differ between files.
+    says = re.sub(r"b'[^']*'|b\"[^\"]*\"|0x[0-9a-f]+|\d{3,}", "…", (str(error).strip().splitlines() or [""])[0])[
+        :MOST_REASON
+    ]
     return f"broken ({type(error).__name__}: {says})" if says else f"broken ({type(error).__name__})"
 
 

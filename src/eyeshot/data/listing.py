@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
-from eyeshot.core import DEFAULT_FOLDER, InputError, full_path
+from eyeshot.core import DEFAULT_FOLDER, InputError, full_path, plural
 from eyeshot.data.decoding import formats, os_reason
 
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
@@ -117,7 +117,8 @@ def check_folder(folder: Path, *, role: str) -> Path:
     if not folder.is_dir():
         raise InputError(f"{role} must be a folder, got the file {str(folder)!r}. Give the folder that contains it.")
     try:
-        next(os.scandir(folder), None)
+        with os.scandir(folder) as inside:
+            next(inside, None)
     except OSError as error:
         raise InputError(f"{role} must be a readable folder, got {str(folder)!r}: {os_reason(error)}.") from error
     return full_path(folder)
@@ -150,6 +151,29 @@ def check_apart(training: Path, target: Path) -> None:
                 f"Training and target must lie apart, but {words}: {str(inner)!r} in {str(outer)!r}. "
                 "Move one of them, or give another folder."
             )
+
+
+def note_links(paths: Sequence[str], training: Path) -> list[str]:
+    """A note on test images that links lead to in the training folder: links are followed, so both sides have them.
+
+    Args:
+        paths: of the test images.
+        training: the training folder.
+    """
+    training_path = os.path.realpath(training)
+    folders = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths}}
+    count = 0
+    for path in paths:
+        folder = folders[os.path.dirname(path)]
+        real = os.path.realpath(path) if os.path.islink(path) else os.path.join(folder, os.path.basename(path))
+        count += _inside(real, training_path)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(paths)} test {plural(len(paths), 'image')} {plural(count, 'is a link', 'are links')} to "
+        f"training images below {str(training)!r}: links are followed, so they count as test images too. Remove the "
+        "links if this is not meant."
+    ]
 
 
 def list_images(root: Path) -> Listing:

@@ -91,7 +91,7 @@ def read_labelled(sources: Mapping[str, Any], *, cache: Path, progress: Progress
         sources: the result of `Project.sources`.
         cache: folder of cached hashes and headers.
         progress: called with the number of files read.
-        flat_too: accept a folder without class folders and without a CSV as unlabelled images.
+        flat_too: accept a folder without class folders and without a CSV as unlabelled images, and a single class.
 
     Raises:
         InputError: as `read_images`.
@@ -104,6 +104,7 @@ def read_labelled(sources: Mapping[str, Any], *, cache: Path, progress: Progress
         label_column=sources["label_column"],
         image_root=sources["image_root"],
         labelled=not (flat_too and labels is None and has_no_class_folders(folder)),
+        minimum_classes=1 if flat_too else 2,
         cache=cache,
         progress=progress.sub("reading training files"),
     )
