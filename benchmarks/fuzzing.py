@@ -150,7 +150,7 @@ def repeat_block(data: bytes, random: Random, _: bytes) -> bytes:
 
 def blank_block(data: bytes, random: Random, _: bytes) -> bytes:
     start, end = sorted(random.integers(0, len(data), 2).tolist())
-    return data[:start] + bytes([int(random.choice([0, 255]))]) * (end - start) + data[end:]
+    return bytes(data[:start] + bytes([int(random.choice([0, 255]))]) * (end - start) + data[end:])
 
 
 def splice(data: bytes, random: Random, other: bytes) -> bytes:

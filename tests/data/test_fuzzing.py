@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import eyeshot
 from eyeshot.data import Geometry, UnreadableImageError, decode
@@ -56,6 +59,19 @@ def test_a_reader_that_crashes_or_disagrees_is_reported(monkeypatch: pytest.Monk
         failed = fuzzing.run(rounds=0, csv_files=0, seed=24, failures=None)["failed"]
         assert len(failed) >= 30
         assert all(words in failure for failure in failed)
+
+
+def test_a_picture_of_16_million_pixels_in_a_row_is_read_in_time() -> None:
+    width, height = 1 << 24, 5
+    small = io.BytesIO()
+    pages = [Image.new("RGB", (32, 5), colour) for colour in ("red", "blue")]
+    pages[0].save(small, "WEBP", save_all=True, append_images=pages[1:], lossless=True)
+    data = bytearray(small.getvalue())
+    place = data.index(b"VP8X") + 12  # the size of the canvas, less 1, in 3 bytes each
+    data[place : place + 6] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    begin = time.process_time()
+    assert decode(bytes(data), Geometry(size=8)).shape == (8, 8, 3)
+    assert time.process_time() - begin < 8  # minutes without larger blocks
 
 
 def test_a_folder_of_damaged_files_is_audited_and_its_cleaned_set_is_read_whole(

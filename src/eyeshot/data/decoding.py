@@ -238,6 +238,10 @@ def decode(source: Path | bytes, geometry: Geometry, *, levels: Levels | None = 
 
 def _load(data: bytes, image: Image.Image) -> Image.Image:
     """The first picture of a file, loaded; both ways of decoding go through here, so they agree on what is readable."""
+    if isinstance(image, ImageFile.ImageFile):
+        # Pillow reads blocks until it has a row, and copies what it has for each: millions of pixels in a row, which a
+        # damaged WebP may claim, would take minutes.
+        image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
     try:
         image.load()
         return image
