@@ -352,15 +352,15 @@ def read_report(file: Path) -> AuditReport:
 def read_groups(file: Path) -> list[tuple[str, ...]]:
     """Groups of an `audit.json` that a split keeps together: duplicates, near duplicates and very similar pictures.
 
-    They are content keys of training images. Very similar pictures that make up half of a class or more are left out:
-    pictures of one scene, of which no split could be made.
+    They are content keys of training images. Where groups of very similar pictures hold half of a class or more, to be
+    similar says nothing about it (pictures of one scene, simple drawings), and no split could be made of such groups:
+    they are left out.
 
     Raises:
         InputError: the file was not written by `eyeshot audit`.
     """
     report = read_report(file)
-    similar = [group for group in report.similar if not _is_most_of_a_class(group, report)]
-    return train_groups([*report.groups, *similar])
+    return train_groups([*report.groups, *_telling_groups(report)])
 
 
 def train_groups(groups: Sequence[CopyGroup]) -> list[tuple[str, ...]]:
@@ -372,10 +372,18 @@ def train_groups(groups: Sequence[CopyGroup]) -> list[tuple[str, ...]]:
     return [group for group in contents if len(group) > 1]
 
 
-def _is_most_of_a_class(group: CopyGroup, report: AuditReport) -> bool:
+def _telling_groups(report: AuditReport) -> list[CopyGroup]:
+    """Groups of very similar pictures without those of classes that consist of such groups by half or more."""
+    inside: Counter[str | None] = Counter()
+    for group in report.similar:
+        inside.update({image.content: image.label for image in group.images if image.split == "train"}.values())
     sizes = {count.label: count.images for count in report.classes}
-    inside = Counter(image.label for image in group.images if image.label is not None)
-    return any(2 * number >= sizes.get(label, 0) for label, number in inside.items() if number >= FEWEST_OF_A_SCENE)
+    alike = {
+        label
+        for label, number in inside.items()
+        if label is not None and number >= FEWEST_OF_A_SCENE and 2 * number >= sizes.get(label, 0)
+    }
+    return [group for group in report.similar if not alike & {image.label for image in group.images}]
 
 
 def make_finding(
