@@ -195,12 +195,13 @@ def _groups(
 
     What leaves images out goes by the duplicates that the audit verified, without those that a person has to look at;
     small thumbnails alone cannot tell duplicates from pictures of one scene. What only keeps images together may be
-    generous.
+    generous, so decisions to keep images together, as very similar pictures, do not make them duplicates.
     """
     table = manifest.table
     if rule.kind == "group":
         more = [] if report is None else train_groups([*report.groups, *report.similar])
         return find_duplicate_groups(table, decisions, cache=cache, more=more, progress=progress)[0]
+    decisions = Decisions(tuple(decision for decision in decisions.active if decision.kind != "group"))
     if report is None:
         return find_duplicate_groups(table, decisions, cache=cache, exact=True, progress=progress)[0]
     unsure = {finding.id for finding in report.findings if finding.suggestion == "look"}
