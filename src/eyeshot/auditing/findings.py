@@ -562,9 +562,13 @@ def _sentences(report: AuditReport) -> list[str]:
 
 def _duplicates_alone(report: AuditReport) -> Duplicates:
     """The exact and near-duplicates of the table: without groups under several labels or on both sides."""
-    return count_duplicates([
-        group for group in report.groups if len(group.labels) < 2 and len({image.split for image in group.images}) == 1
-    ])
+    return count_duplicates(
+        [
+            group
+            for group in report.groups
+            if len(group.labels) < 2 and len({image.split for image in group.images}) == 1
+        ]
+    )
 
 
 def _duplicates_within(duplicates: Duplicates) -> str:
