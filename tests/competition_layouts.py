@@ -294,8 +294,9 @@ LAYOUTS: dict[str, Layout] = {
         {"root/train.csv": ("img_path,target,class_name,fold", "{n},{k},{c},{n}", 15),
          "root/sample_submission.csv": ("img_path,target", "{n},0", 15)},
         {"train": "root/train", "test": "root/test", "labels": "root/train.csv", "path_column": "img_path",
-         "label_column": "target", "file": "root/sample_submission.csv", "images": 15, "classes": 3},
-        says=("Column 'fold' of the labels divides the images", "leading zeros left aside"),
+         "label_column": "class_name", "file": "root/sample_submission.csv", "images": 15, "classes": 3},
+        says=("Column 'fold' of the labels divides the images", "leading zeros left aside",
+              "Column 'target' numbers the classes that 'class_name' names"),
     ),
 }  # fmt: skip
 

@@ -75,8 +75,9 @@ def test_the_answer_is_one_sentence_that_counts_and_then_what_to_do_about_each()
     findings = [*broken(420, "truncated"), *broken(3, "empty file (0 bytes)")]
     issues = LabelIssues(reader="x", judged=90, agreed=0.9, precision="", pairs=[], words="12 of 90 labels look wrong.")
     report = report_of(
-        group("train", "train"), group("train", "test", first=10), findings=findings, label_issues=issues,
-        counts={"leak": 1, "label-issue": 12, "unreadable": 423, "identical": 1},
+        group("train", "train"), group("train", "train", "test", first=10),
+        group("train", "train", first=20).model_copy(update={"labels": ["ant", "bee"]}), findings=findings,
+        label_issues=issues, counts={"leak": 1, "label-issue": 12, "unreadable": 423, "identical": 1},
     )  # fmt: skip
     headline, *sentences = first_things_to_do(report)
     assert headline == (

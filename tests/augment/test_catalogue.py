@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eyeshot.augment import augmentation, augmentations
-from eyeshot.augment.names import FAMILIES
+from eyeshot.augment.names import FAMILIES, SYNONYMS
 from eyeshot.core.errors import InputError
 
 EVERYTHING = augmentations()
@@ -49,6 +49,24 @@ def test_names_wildcards_and_families_choose_in_the_order_of_the_catalogue():
     assert [entry.name for entry in augmentations("mixup", "mirror", "mirror")] == ["mirror", "mixup"]
     assert {entry.family for entry in augmentations("blur and noise")} == {"blur and noise"}
     assert [entry.name for entry in augmentations("CLEAN")] == ["clean"]
+
+
+@pytest.mark.parametrize(
+    ("other", "own"),
+    [("hflip", "mirror"), ("horizontal-flip", "mirror"), ("RandomHorizontalFlip", "mirror"), ("flip", "mirror"),
+     ("fliplr", "mirror"), ("grayscale", "grey"), ("greyscale", "grey"), ("ToGray", "grey"), ("vflip", "vertical-flip"),
+     ("ColorJitter", "jitter"), ("random_resized_crop", "crop-mild")],
+)  # fmt: skip
+def test_names_of_other_libraries_are_told_by_the_name_of_the_catalogue(other: str, own: str):
+    with pytest.raises(InputError, match=re.escape(f"called {other!r}. Did you mean {own}? List all")):
+        augmentations(other)
+
+
+def test_names_of_other_libraries_are_none_of_the_catalogue():
+    others = [other for names in SYNONYMS.values() for other in names]
+    assert set(NAMES) >= SYNONYMS.keys()
+    assert not {*NAMES, *FAMILIES} & set(others)
+    assert len(set(others)) == len(others)
 
 
 def test_an_unknown_name_is_told_with_the_nearest_ones():

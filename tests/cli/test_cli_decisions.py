@@ -160,6 +160,17 @@ def test_a_policy_says_what_it_decided_what_is_open_and_what_comes_next(eyeshot:
     assert facts["open_groups"] == {"drop-both": 1}  # the mirrored cat stays with its original on purpose
 
 
+@pytest.mark.parametrize("audited", [False, True])
+def test_keep_one_leaves_pictures_that_are_only_kept_together(eyeshot: Eyeshot, pets: Path, audited: bool):
+    eyeshot("init", pets)
+    if audited:
+        eyeshot("audit", "--no-images")
+    eyeshot("decisions", "add", "group", pets / "cat" / "1.png", pets / "cat" / "2.png")
+    out = eyeshot("decisions", "apply", "--policy", "keep-one").out
+    assert "keep cat/0.png, drop cat/mirrored.png" in out
+    assert "1 group: 1 file left out, 1 kept." in out
+
+
 def test_many_groups_are_counted_and_not_all_listed(eyeshot: Eyeshot, pets: Path):
     for number in range(12):
         save(pets / "dog" / f"{200 + number}.png", 200 + number)

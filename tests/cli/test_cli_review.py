@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,27 @@ def test_without_arguments_it_reads_what_was_audited(eyeshot: Eyeshot, digits: D
     assert eyeshot(*shlex.split(line.removeprefix("Then: "))[1:], "--no-leakage").code == 0
     again = eyeshot("review", "--no-open").out
     assert "Next: eyeshot split" in again, "the policy settled what policies settle"
+
+
+def test_a_dropped_leak_and_a_dropped_broken_file_are_settled(
+    eyeshot: Eyeshot, digits: Digits, served: list[Any]
+) -> None:
+    train, test = (Path(shutil.copytree(folder, f"own/{folder.name}")) for folder in (digits.train, digits.test))
+    leaked = next(train.rglob("*.png"))
+    shutil.copy(leaked, test / "leaked.png")
+    broken = leaked.parent / "broken.png"
+    broken.write_bytes(b"no picture")
+    drop = shlex.join(["eyeshot", "decisions", "add", "drop", str(broken)])
+    out = eyeshot("audit", train, "--test", test).out
+    assert f"Broken files: {drop}\n" in out
+    assert "--policy drop-leaks\n" in out
+    assert f"Broken files: {drop}\n" in eyeshot("review", "--no-open").out
+    eyeshot(*shlex.split(drop)[1:])
+    eyeshot("decisions", "add", "drop", leaked)
+    out = eyeshot("review", "--no-open").out
+    assert "Broken files" not in out
+    assert "drop-leaks" not in out
+    assert "missing" not in eyeshot("split", train, "--no-leakage").out
 
 
 def test_a_browser_in_the_terminal_is_not_opened(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import shutil
 import uuid
 from pathlib import Path
 
 import pytest
+import xxhash
 from review_made import Site, make_review, number_of, position_of, served
 
-from eyeshot.auditing import audit
+from eyeshot.auditing import audit, open_findings, read_report
 from eyeshot.core.config import Project
 from eyeshot.data import DecisionLog, compute_manifest, decide, read_images, undo_of
 
@@ -135,6 +137,28 @@ def test_of_a_leak_the_copy_in_training_goes(folder: Path) -> None:
         assert site.post("decide", action="keep-one", item=leak, images=[position_of(review, "leaked.jpg")])[0] == 200
     assert review.refresh().standing(position_of(review, "cat/1.jpg")).left_out
     assert not review.refresh().standing(position_of(review, "leaked.jpg")).left_out
+
+
+def test_a_broken_file_and_one_of_two_duplicates_are_settled_when_they_are_dropped(folder: Path) -> None:
+    files = {"unreadable": "train/cat/broken.jpg", "near-copy": "train/cat/turned.jpg", "leak": "train/cat/1.jpg"}
+    # The test image may be the same file, byte for byte; it stays.
+    shutil.copy(folder / "train/cat/1.jpg", folder / "test/leaked.jpg")
+    audit(folder / "train", folder / "test", cache=folder / "cache", workers=1, small_class=2).save(folder / "audit")
+    review = make_review(folder)
+    items = {kind: number_of(review, kind) for kind in files}
+    assert not review.queue.decided[list(items.values())].any()
+    keys = [xxhash.xxh3_128_hexdigest((folder / name).read_bytes()) for name in files.values()]
+    DecisionLog(folder / "decisions.jsonl").append([decide("drop", [key]) for key in keys])
+    review.refresh()
+    assert review.queue.decided[list(items.values())].all()
+    assert not review.refresh().standing(position_of(review, "leaked.jpg")).left_out
+    open_kinds = {
+        finding.kind
+        for finding in open_findings(
+            read_report(folder / "audit" / "audit.json"), DecisionLog(folder / "decisions.jsonl").read()
+        )
+    }
+    assert not open_kinds & files.keys()
 
 
 def test_a_test_image_is_not_dropped_and_its_copies_in_training_are(folder: Path) -> None:

@@ -65,38 +65,39 @@ def open_findings(report: AuditReport, decisions: Decisions) -> list[Finding]:
     """The findings of an audit without a decision, in its order.
 
     Findings that are only good to know are left out. A leak is settled when none of its training images is left in
-    training, or each was kept; another duplicate group by a decision about all its training images; another finding by
-    a decision about its image; and every finding by a decision made for it in the review.
+    training, or each was kept; another duplicate group, or very similar pictures, when at most one of its training
+    images is left, or by a decision about all of them; another finding by a decision about its image; and every finding
+    by a decision made for it in the review.
     """
     for_finding = {decision.finding for decision in decisions.active if decision.finding}
     whole = [frozenset(decision.images) for decision in _whole(decisions)]
     about = {content for decision in decisions.active for content in decision.images}
-    leaked = dict.fromkeys(
+    copies = dict.fromkeys(
         (image.content, image.label)
         for finding in report.findings
-        if finding.kind == "leak"
+        if finding.kind in (*COPIES, "very-similar")
         for image in finding.images
         if image.split == "train"
     )
-    state = DecisionState([content for content, _ in leaked], [label for _, label in leaked])
+    state = DecisionState([content for content, _ in copies], [label for _, label in copies])
     state.take(decisions.stored)
-    in_training = {
-        image
-        for row, image in enumerate(leaked)
-        if state.standing(row).left_out is None
-        and not any(decision.kind == "keep" for decision in state.about(image[0]))
-    }
+    in_training = {image for row, image in enumerate(copies) if state.standing(row).left_out is None}
+    kept = {image for image in in_training if any(decision.kind == "keep" for decision in state.about(image[0]))}
     apart = [group for group, decision in zip(whole, _whole(decisions), strict=True) if decision.kind in APART]
     still_open = []
     for finding in report.findings:
-        images = {image.content for image in finding.images if image.split == "train" and image.content}
+        training = [image for image in finding.images if image.split == "train" or finding.kind == "unreadable"]
+        images = {image.content for image in training if image.content}
         if finding.suggestion == "none" or finding.id in for_finding:
             continue
         if finding.kind == "leak":
             everything = {image.content for image in finding.images}
-            left = any((image.content, image.label) in in_training for image in finding.images)
+            left = any((image.content, image.label) in in_training - kept for image in training)
             if left and not any(everything <= group for group in apart):
                 still_open.append(finding)
+            continue
+        left_count = sum((image.content, image.label) in in_training for image in training)
+        if finding.kind in (*COPIES, "very-similar") and left_count <= 1 < len(training):
             continue
         if images and (any(images <= group for group in whole) if finding.kind in COPIES else images <= about):
             continue
@@ -195,12 +196,13 @@ def _groups(
 
     What leaves images out goes by the duplicates that the audit verified, without those that a person has to look at;
     small thumbnails alone cannot tell duplicates from pictures of one scene. What only keeps images together may be
-    generous.
+    generous, so decisions to keep images together, as very similar pictures, do not make them duplicates.
     """
     table = manifest.table
     if rule.kind == "group":
         more = [] if report is None else train_groups([*report.groups, *report.similar])
         return find_duplicate_groups(table, decisions, cache=cache, more=more, progress=progress)[0]
+    decisions = Decisions(tuple(decision for decision in decisions.active if decision.kind != "group"))
     if report is None:
         return find_duplicate_groups(table, decisions, cache=cache, exact=True, progress=progress)[0]
     unsure = {finding.id for finding in report.findings if finding.suggestion == "look"}

@@ -489,14 +489,14 @@ def first_things_to_do(report: AuditReport) -> list[str]:
 
 
 def _headline(report: AuditReport) -> str:
-    count, duplicates = report.counts, report.duplicates
+    count, duplicates = report.counts, _duplicates_alone(report)
     flat = count.get("one-colour", 0) + count.get("almost-blank", 0)
     parts = [
         f"{number:,} {single if number == 1 else many}"
         for number, single, many in (
             (count.get("conflict", 0), "picture with two labels", "pictures with two labels"),
             (
-                duplicates.across.test_images,
+                report.duplicates.across.test_images,
                 "test image that is also in training",
                 "test images that are also in training",
             ),
@@ -546,7 +546,7 @@ def _sentences(report: AuditReport) -> list[str]:
             f"{paths:,} {_plural(paths, 'path has', 'paths have')} two labels in the CSV and "
             f"{_plural(paths, 'was', 'were')} left out. Correct the CSV."
         )
-    if sentence := _duplicates_within(duplicates):
+    if sentence := _duplicates_within(_duplicates_alone(report)):
         sentences.append(sentence)
     if count.get("class-names-alike"):
         alike = next(finding for finding in report.findings if finding.kind == "class-names-alike")
@@ -566,6 +566,17 @@ def _sentences(report: AuditReport) -> list[str]:
             "more, and make sure that cleaning does not empty them."
         )
     return sentences
+
+
+def _duplicates_alone(report: AuditReport) -> Duplicates:
+    """The exact and near-duplicates of the table: without groups under several labels or on both sides."""
+    return count_duplicates(
+        [
+            group
+            for group in report.groups
+            if len(group.labels) < 2 and len({image.split for image in group.images}) == 1
+        ]
+    )
 
 
 def _duplicates_within(duplicates: Duplicates) -> str:

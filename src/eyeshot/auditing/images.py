@@ -175,4 +175,5 @@ def _unusable(skipped: Skipped, side: Side, root: Path, flat: bool) -> tuple[Ima
     folder, slash, _ = name.partition("/")
     label = unicodedata.normalize("NFC", folder) if slash and not flat and path.is_relative_to(base) else None
     # The same problem gets the same words: "two labels in x.csv" names its file, which is not a separate reason.
-    return ImageRef(split=side, id=name, label=label), re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)
+    ref = ImageRef(split=side, id=name, label=label, content=skipped.content)
+    return ref, re.sub(r" in \S+\.(csv|tsv|txt)$", "", skipped.reason)

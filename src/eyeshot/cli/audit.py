@@ -39,6 +39,7 @@ from eyeshot.cli.output import (
     print_json,
     progress_shown,
     say,
+    say_broken,
     say_next,
     typed_command,
 )
@@ -151,6 +152,7 @@ def _print_audit(report: AuditReport, folder: Path, *, again: list[str]) -> None
     for policy in settling_policies(report.findings) if report.classes else ():
         words = ["decisions", "apply", *again, "--audit", str(folder), "--policy", policy]
         typer.echo(f"Or all at once: {shlex.join(['eyeshot', *words])}")
+    say_broken(report, report.findings)
     if report.classes:
         typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,10 @@ from eyeshot.core import ProgressDisplay
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from eyeshot.auditing import AuditReport, Finding
+
+MOST_BROKEN = 5  # files that a command names
 
 
 def progress_shown() -> ProgressDisplay:
@@ -56,6 +60,22 @@ def say(lines: Iterable[str], *, warning: bool = False) -> None:
 def say_next(*words: str) -> None:
     """Print the next step, as a command that can be run unchanged."""
     typer.echo(f"Next: {shlex.join(['eyeshot', *words])}")
+
+
+def say_broken(report: AuditReport, findings: Sequence[Finding]) -> None:
+    """Print the command that settles the broken files among findings; beyond a few files, that of the first."""
+    files = [
+        str(Path(report.train if image.split == "train" else report.test or "", image.id))
+        for finding in findings
+        if finding.kind == "unreadable"
+        for image in finding.images
+        if image.content
+    ]
+    if files:
+        which = (
+            "Broken files" if len(files) <= MOST_BROKEN else f"Broken files, the first {MOST_BROKEN} of {len(files):,}"
+        )
+        typer.echo(f"{which}: {shlex.join(['eyeshot', 'decisions', 'add', 'drop', *files[:MOST_BROKEN]])}")
 
 
 def plain_table(

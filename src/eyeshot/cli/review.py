@@ -24,7 +24,7 @@ from eyeshot.cli.options import (
     Train,
     option,
 )
-from eyeshot.cli.output import as_typed, print_json, progress_shown, say_next
+from eyeshot.cli.output import as_typed, print_json, progress_shown, say_broken, say_next
 
 
 def run(
@@ -100,7 +100,9 @@ def run(
         say_next("manifest", "export", *again, "--csv", "labelled.csv")
         return
     split = ["split", *again, "--audit", str(file.parent)]
-    policies = settling_policies(open_findings(report, log.read())) if still_open else []
+    findings = open_findings(report, log.read()) if still_open else []
+    say_broken(report, findings)
+    policies = settling_policies(findings)
     if not policies:
         say_next(*split)
         return

@@ -123,7 +123,8 @@ def choose_labels(
         file: the CSV file, for messages.
         path_column: its column with paths.
         given: what the user named; it is not questioned.
-        wanted: label columns of the sample submission; they decide between columns that are named like labels.
+        wanted: label columns of the sample submission; they decide between columns that are named like labels. A column
+            of numbers gives way to one with the names of the same classes, because people read the names.
 
     Raises:
         UnclearError: two columns are named like labels and divide the images differently.
@@ -139,6 +140,7 @@ def choose_labels(
             f"{_columns(table)} Name it with --label-column."
         )
     if len(chosen) == 1:
+        chosen = (_names_of(table, chosen[0], columns) or chosen[0],)
         _check_single(table.column(chosen[0]), chosen[0], file)
     return chosen
 
@@ -155,10 +157,37 @@ def label_cells(table: CsvRows, names: Sequence[str]) -> list[str | None]:
     return labels
 
 
+def _names_of(table: CsvRows, numbers: str, columns: Sequence[str]) -> str | None:
+    """The column with the names of the classes that a column of numbers numbers; None if there is none."""
+    named = [name for name in columns if name != numbers and _numbers_classes(table, numbers, name)]
+    return min(named, key=lambda name: LABEL_NAMES.index(plain(name)), default=None)
+
+
+def _numbers_classes(table: CsvRows, numbers: str, names: str) -> bool:
+    """Whether two columns named like labels say the same, one in numbers and one in names."""
+    if not {plain(numbers), plain(names)} <= set(LABEL_NAMES):
+        return False
+    first, second = table.column(numbers), table.column(names)
+    return (
+        all(cell.isdigit() for cell in first)
+        and not any(cell.isdigit() for cell in second)
+        and all(second)
+        and len(set(first)) < len(first)  # otherwise ids
+        and alike(first, second)
+    )
+
+
 def unused_columns(table: CsvRows, used: Sequence[str]) -> list[str]:
     """Notes on columns that are not read, so that a fold or a group is not overlooked."""
     others = [name for name in table.columns if name not in used]
     notes = []
+    numbering = [name for name in others if _numbers_classes(table, name, used[-1])]
+    if numbering:
+        others = [name for name in others if name not in numbering]
+        notes.append(
+            f"Column {numbering[0]!r} numbers the classes that {used[-1]!r} names: the names are the labels, and a "
+            "submission gets the numbers if its sample shows numbers."
+        )
     if folds := [name for name in others if plain(name) in FOLD_NAMES]:
         notes.append(
             f"Column {folds[0]!r} of the labels divides the images and is not used: eyeshot split makes folds that "

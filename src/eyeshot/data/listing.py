@@ -27,10 +27,12 @@ class Skipped:
     Attributes:
         path: the file, or the text in the labels CSV if there is no such file.
         reason: why, in a few words, the same for all files with the same problem.
+        content: xxh3_128 of the bytes, to which decisions refer; empty if they were not read.
     """
 
     path: str
     reason: str
+    content: str = field(default="", compare=False)
 
 
 def printable(path: str) -> str:

@@ -41,7 +41,7 @@ class Manifest:
         given: the label of each remaining image in the files; None without a label.
         left_out: the images that decisions leave out, with their labels in the files.
         decided: for each of these, the id of the decision that left it out.
-        gone: active decisions none of whose images is in the table.
+        gone: active decisions none of whose images is in the table or among the files that it leaves out.
         notes: what a person should know, in sentences.
     """
 
@@ -79,7 +79,7 @@ class DecisionState:
     Args:
         contents: content key of each of N images.
         labels: label of each image in the files; None without a label.
-        in_test: whether each image is a test image, which keep-one ignores; None: all are training images.
+        in_test: whether each image is a test image, which is never left out; None: all are training images.
         ids: of identical files, keep-one keeps a file whose name common readers take; None: names do not matter.
     """
 
@@ -146,7 +146,8 @@ class DecisionState:
             if not self._is_meant(row, decision):
                 continue
             if decision.kind in ("drop", "drop-both"):
-                standing.left_out, standing.kept = decision.id, False
+                if not self._is_test(row):
+                    standing.left_out, standing.kept = decision.id, False
             elif decision.kind == "keep":
                 standing.left_out, standing.kept = None, True
             elif decision.kind == "keep-one" and not self._is_test(row):
@@ -207,7 +208,12 @@ def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:
     standings = [state.standing(row) for row in range(len(table))]
     stay = [row for row, standing in enumerate(standings) if standing.left_out is None]
     leave = [row for row, standing in enumerate(standings) if standing.left_out is not None]
-    gone = [decision for decision in decisions.active if decision.images and not state.rows_meant(decision)]
+    there = {skipped.content for skipped in table.skipped if skipped.content}  # files that are there, but unusable
+    gone = [
+        decision
+        for decision in decisions.active
+        if decision.images and not state.rows_meant(decision) and there.isdisjoint(decision.images)
+    ]
     labels = pl.Series("label", [standing.label for standing in standings], dtype=pl.String)
     frame = table.frame.with_columns(labels)[stay]
     classes = tuple(sorted(set(frame["label"].drop_nulls())))

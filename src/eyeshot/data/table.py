@@ -186,7 +186,7 @@ def read_images(
     rows = []
     for (file, label), header in zip(selected, headers, strict=True):
         if header.reason:
-            skipped.append(Skipped(file.path, header.reason))
+            skipped.append(Skipped(file.path, header.reason, header.content))
             continue
         size = (file.size, header.width, header.height)
         rows.append((file.id, file.path, label, *size, header.mode, header.content))

@@ -86,7 +86,8 @@ class Queue:
             splits: set[str] = {ref.split for ref in refs}
             for split in splits or {index.split(item.positions[0])}:
                 sets["split"][split].append(number)
-            for content in {index.contents[position] for position in item.here}:
+            # A broken file is in no table, so only the finding knows its content.
+            for content in {index.contents[position] for position in item.here} | {ref.content for ref in refs}:
                 self.holding[content].append(number)
         self._sets = {
             name: {value: np.array(numbers, np.int64) for value, numbers in by_value.items()}

@@ -102,8 +102,10 @@ class Review:
             return self._is_touched(item) and (self._is_decided_whole(item) or not self._different(item))
         if item.kind != UNLABELLED and self._state.of_finding(item.id):
             return True
-        if not item.here or item.kind in OF_CLASSES:
+        if item.kind in OF_CLASSES:
             return False
+        if not item.here:  # broken or gone
+            return self._is_dropped(item)
         if item.kind == "leak":
             return self._is_decided_leak(item)
         if item.kind in COPIES:
@@ -112,10 +114,25 @@ class Review:
         if item.kind == UNLABELLED:
             return standing.left_out is not None or standing.label is not None
         label = self.index.labels[item.here[0]]
-        return standing.left_out is not None or standing.kept or standing.label != label
+        return standing.left_out is not None or standing.kept or standing.label != label or self._is_one_left(item)
+
+    def _is_dropped(self, item: Item) -> bool:
+        """Whether each file of a finding was dropped, by its content."""
+        contents = [ref.content for ref in item.finding.images] if item.finding is not None else []
+        return bool(contents) and all(
+            any(decision.kind in ("drop", "drop-both") for decision in self._state.about(content))
+            for content in contents
+        )
+
+    def _is_one_left(self, item: Item) -> bool:
+        """Whether of several training images of an item at most one is left in training."""
+        training = [row for row in item.here if not self.index.in_test[row]]
+        return sum(self._state.standing(row).left_out is None for row in training) <= 1 < len(training)
 
     def _is_decided_whole(self, item: Item) -> bool:
-        """Whether a single decision covers all training images of an item."""
+        """Whether a single decision covers all training images of an item, or at most one of them is left."""
+        if self._is_one_left(item):
+            return True
         training = {self.index.contents[row] for row in item.here if not self.index.in_test[row]}
         about = self._state.about(self.index.contents[item.here[0]]) if item.here else []
         return any(decision.kind in WHOLE and training <= set(decision.images) for decision in about)
