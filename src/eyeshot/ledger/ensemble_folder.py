@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eyeshot.core import StorageError, key_of, replacing
+from eyeshot.core import InputError, StorageError, key_of, replacing
+from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, align, combine
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -126,6 +127,42 @@ def read_ensemble(folder: Path) -> EnsembleReport | None:
         return EnsembleReport.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError) as error:
         raise StorageError(f"{str(file)!r} is no ensemble. Delete its folder and make it again.") from error
+
+
+def members_behind(folder: Path, runs: Path) -> list[tuple[Path, ...]] | None:
+    """What the ensemble in `folder` is made of in the end, members of members included; None for any other run.
+
+    For each member that it uses, the most weight first: the folders of its trainings, or the user's own file. Runs that
+    are gone are left out.
+
+    Args:
+        folder: of the ensemble.
+        runs: folder of all runs.
+
+    Raises:
+        StorageError: an ensemble cannot be read.
+    """
+    report = read_ensemble(folder)
+    if report is None:
+        return None
+    behind: list[tuple[Path, ...]] = []
+    for member in sorted(report.used, key=lambda member: -member.weight):
+        if member.own:
+            behind.append(tuple(map(Path, member.parts)))
+            continue
+        trained: list[Path] = []
+        for part in member.parts:
+            try:
+                place = find_run(runs, part)
+            except InputError:
+                continue
+            deeper = members_behind(place, runs)
+            if deeper is None:
+                trained.append(place)
+            else:
+                behind += deeper
+        behind += [tuple(trained)] if trained else []
+    return behind
 
 
 def combine_members(
