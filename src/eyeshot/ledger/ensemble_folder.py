@@ -25,7 +25,7 @@ class EnsembleMember(BaseModel):
         parts: ids or folders of its runs, several where they validated on different folds; or the user's own file.
         own: whether it is a file of the user's own.
         accuracy: on the validation images.
-        weight: its share in the ensemble that was stored; 0: not used.
+        weight: its share in the ensemble; 0: not used.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,18 +64,18 @@ class EnsembleReport(BaseModel):
         version: 1.
         answer: what came out, in a sentence.
         next_step: the command to type next.
-        run: id of the ensemble, which other commands take like that of any run.
-        method: how the stored ensemble combines its members.
+        run: id of the ensemble, which other commands take like that of any run; empty where none is stored.
+        method: how the ensemble combines its members.
         advised: the cheapest of what cannot be told apart from the best: "ensemble" or "best run".
         best_run: the member that is right most often.
         n: validation images.
         gain: of the method that is best on the inner folds against the run that is best there; both choices are
             made without the images that judge them. Of the method that was asked for, where one was.
-        accuracy: of the stored ensemble, out of fold.
+        accuracy: of the ensemble, out of fold.
         members: all candidates.
         methods: all that were compared, the best first.
         correlation: (M, M), of the members' errors.
-        per_class: for each class, the stored ensemble against the best run.
+        per_class: for each class, the ensemble against the best run.
         combination: of the members whose weight is not 0, in their order.
         key: of all that decides the predictions.
         notes: what was left out or looks odd, in sentences.
