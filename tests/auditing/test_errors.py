@@ -110,7 +110,7 @@ def test_every_line_to_type_can_be_typed(project):
     report = eyeshot.find_errors(network=False, progress=False).report
     lines = [line for entry in report.to_do for line in entry.commands]
     assert len(lines) >= 4
-    for line in [*lines, report.next_step.removeprefix("Next: ")]:
+    for line in [*lines, report.next_step]:
         _, *words = shlex.split(line)
         command = get_command(app)
         while hasattr(command, "commands"):
@@ -157,6 +157,38 @@ def test_shared_errors_are_counted_beside_what_chance_would_give(project):
     assert report.shared_expected == pytest.approx(len(wrong[0]) * np.prod([each.mean() for each in wrong]))
     assert [run.alone for run in report.runs] == [int((each & (np.sum(wrong, 0) == 1)).sum()) for each in wrong]
     assert report.run == min(report.runs, key=lambda run: run.errors).run
+
+
+def test_an_ensemble_has_to_be_named_and_is_not_independent_of_its_members(project):
+    combined = eyeshot.ensemble(["first", "second"], method="soft", progress=False)
+    plain = eyeshot.find_errors(network=False, progress=False).report
+    assert {run.run for run in plain.runs} == {"first", "second", "third"}
+    named = eyeshot.find_errors(["first", "second", "third", combined.run], network=False, progress=False)
+    assert (named.report.shared, named.report.shared_expected) == (plain.shared, plain.shared_expected)
+    assert [run.run for run in named.report.runs if not run.counted] == [combined.run]
+    assert any(f"{combined.run} is made of runs that are given too" in note for note in named.report.notes)
+    alone = eyeshot.find_errors(["third", combined.run], network=False, progress=False).report
+    assert alone.counted == 2
+
+
+def test_an_ensemble_finds_its_images_through_a_member(project):
+    combined = eyeshot.ensemble(["first", "second"], method="soft", progress=False)
+    analysis = eyeshot.find_errors(combined.run, progress=False)
+    assert analysis.report.run == combined.run
+    assert analysis.report.slices
+    assert {panel.image.id for panel in analysis.report.panels} == set(analysis.maps)
+    assert any("those of its member" in note for note in analysis.report.notes)
+
+
+def test_without_anything_to_do_the_next_step_names_the_run(project):
+    write_run(project, "first", lambda row, label, image: label)
+    report = eyeshot.find_errors("first", network=False, progress=False).report
+    assert [entry for entry in report.to_do if entry.state == "open" and entry.commands] == []
+    assert report.next_step == "eyeshot predict first --data TEST"
+    text = (project / "eyeshot.toml").read_text("utf-8").replace("[data]\n", '[data]\ntest = "test"\n')
+    (project / "eyeshot.toml").write_text(text, "utf-8")
+    (project / "test").mkdir()
+    assert eyeshot.find_errors("first", network=False, progress=False).report.next_step == "eyeshot predict first"
 
 
 def test_pictures_with_two_labels_stand_beside_the_confused_pairs(project):

@@ -40,6 +40,16 @@ def test_the_answer_comes_first_and_the_next_step_last(eyeshot: Eyeshot, files: 
     assert lines[-1].endswith("-ensemble-soft-s0")
 
 
+def test_what_is_advised_against_is_not_stored(eyeshot: Eyeshot, files: list[str]) -> None:
+    stored = dict(np.load(files[0]))
+    moved = stored["probabilities"] * np.random.default_rng(9).uniform(0.98, 1.02, (300, 3))
+    np.savez("near.npz", **(stored | {"probabilities": moved / moved.sum(1, keepdims=True)}))
+    done = eyeshot("ensemble", files[0], "near.npz")
+    assert done.code == 0
+    assert "No ensemble is stored." in done.out
+    assert not list(Path("eyeshot-out").glob("runs/*/ensemble.json"))
+
+
 def test_the_picture_is_a_plain_svg_with_all_members_and_classes(eyeshot: Eyeshot, files: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of letters that matplotlib's font lacks; the reader's fonts have them

@@ -11,7 +11,7 @@ from PIL import Image
 
 import eyeshot
 from eyeshot.core.errors import InputError
-from eyeshot.ledger import create_run, find_predictions, list_runs
+from eyeshot.ledger import create_run, find_predictions, find_run, list_runs
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
 from eyeshot.training import FinishedRun, TrainConfig, TrainResult
 from eyeshot.training.weights_file import load_classifier
@@ -95,6 +95,32 @@ def test_what_cannot_be_told_apart_is_said_and_the_single_run_is_advised(project
     assert report.advised == "best run"
     assert "is distinguishable from the best single run" in report.answer
     assert report.next_step == f"eyeshot predict {report.best_run}"
+    runs = project / "eyeshot-out" / "runs"
+    assert (report.run, {record.kind for record in list_runs(runs)}) == ("", {"train"})
+    assert find_run(runs, "advised").name == report.best_run
+    asked = ensemble(*names, method="soft")
+    assert find_run(runs, "latest").name == asked.run
+    assert (asked.advised, find_run(runs, "advised").name) == ("best run", report.best_run)
+
+
+def test_an_ensemble_that_is_advised_is_called_advised_until_it_is_gone(project):
+    runs = project / "eyeshot-out" / "runs"
+    with pytest.raises(InputError, match="'advised' must be a run that eyeshot ensemble advised, but none has been"):
+        find_run(runs, "advised")
+    report = ensemble(*[run_of(project, table(seed), seed=seed) for seed in range(4)])
+    assert report.advised == "ensemble"
+    assert find_run(runs, "advised").name == report.run
+    shutil.rmtree(runs / report.run)
+    with pytest.raises(InputError, match="is gone"):
+        find_run(runs, "advised")
+
+
+def test_all_weight_on_one_run_is_no_ensemble(project):
+    good, bad = run_of(project, table(0, skill=4.0)), run_of(project, table(1, skill=-3.0), seed=1)
+    report = ensemble(good, bad, method="greedy")
+    assert (report.run, report.advised, report.best_run) == ("", "best run", good)
+    assert any(f"greedy puts all weight on {good}: that is no ensemble" in note for note in report.notes)
+    assert report.next_step == f"eyeshot predict {good}"
 
 
 def test_of_equally_good_methods_the_cheapest_is_stored(project):

@@ -86,9 +86,39 @@ def test_equal_answers_in_another_file_tell_nothing_new():
 def test_scores_that_differ_by_less_than_noise_are_not_distinguishable():
     eyeshot.submit(sent("a.csv", 100), score="0.9000", public_share=1)
     near = eyeshot.submit(sent("b.csv", 101), score="0.8990")
-    assert "Not distinguishable from it: 1 of 1 earlier score." in near.answer
+    assert "It is not distinguishable from a.csv (0.9)." in near.answer
     far = eyeshot.submit(sent("c.csv", 300), score="0.7000")
-    assert "Not distinguishable from it: 0 of 2 earlier scores." in far.answer
+    assert "It is worse than b.csv (0.899) and a.csv (0.9)." in far.answer
+    between = eyeshot.submit(sent("d.csv", 102), score="0.8980")
+    assert "It is better than c.csv (0.7); not distinguishable from b.csv (0.899) and a.csv (0.9)." in between.answer
+
+
+def test_the_list_asks_for_the_score_that_is_missing_and_then_for_another_step(project):
+    eyeshot.submit(sent("a.csv", 100))
+    assert eyeshot.submit().next_step == "eyeshot submit a.csv --score SCORE"
+    eyeshot.submit("a.csv", score="0.9")
+    assert eyeshot.submit().next_step == "eyeshot train"
+    store_run(project, [True, False])
+    assert eyeshot.submit().next_step == "eyeshot errors"
+
+
+def test_what_does_not_fit_the_sample_is_warned_of(project):
+    Path("sample.csv").write_text("id,label\n" + "".join(f"{row:04}.jpg,0\n" for row in range(N)))
+    (project / "eyeshot.toml").write_text('[submission]\nfile = "sample.csv"\nid_column = "id"\n')
+    assert eyeshot.submit(sent("good.csv", 100)).warnings == ()
+    renamed = eyeshot.submit(sent("ids.csv", 90, ids="x{}.jpg")).warnings
+    assert renamed[0].startswith("1000 of 1000 ids of sample.csv are missing: ")
+    assert renamed[1].startswith("1000 ids are not in sample.csv: ")
+    Path("columns.csv").write_text(Path("good.csv").read_text().replace("id,label", "id,class"))
+    (columns, hint) = eyeshot.submit("columns.csv").warnings
+    assert "must be those of sample.csv, 'id' and 'label', but are 'id' and 'class'" in columns
+    assert "eyeshot predict RUN --out FILE" in hint
+    short = Path("good.csv").read_text().splitlines()[:-3]
+    Path("short.csv").write_text("\n".join([*short, short[-1]]))
+    with pytest.raises(InputError, match="repeats"):
+        eyeshot.submit("short.csv")
+    Path("short.csv").write_text("\n".join(short))
+    assert eyeshot.submit("short.csv").warnings[0].startswith("3 of 1000 ids of sample.csv are missing")
 
 
 def test_scores_that_cannot_all_be_are_told():

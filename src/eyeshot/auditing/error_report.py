@@ -26,6 +26,8 @@ class RunErrors(Record):
     errors: int
     alone: int
     """Images that this run alone has wrong; 0 where there is one run."""
+    counted: bool = True
+    """Whether it counts where runs share errors; false for an ensemble of which a member is in the report too."""
 
 
 class ClassErrors(Record):
@@ -164,6 +166,11 @@ class ErrorReport(Record):
     created: datetime
     seconds: float
     command: str
+
+    @property
+    def counted(self) -> int:
+        """How many runs count where runs share errors."""
+        return sum(run.counted for run in self.runs)
 
     def save(self, folder: Path) -> None:
         """Write `errors.json` whole or not at all.

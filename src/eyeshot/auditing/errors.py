@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import Decisions, find_log, load_dataset, project_data
-from eyeshot.ledger import find_predictions, find_run, list_runs
+from eyeshot.ledger import find_predictions, find_run, list_runs, members_behind
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -104,8 +106,9 @@ def find_errors(
     them contradict with the same class become findings for the review.
 
     Args:
-        runs: ids, beginnings of ids, folders, or .csv, .tsv or .npz files with labels; none: all finished runs that
-            validated on the same images as the latest. Runs that differ only in the fold count as one.
+        runs: ids, beginnings of ids, folders, or .csv, .tsv or .npz files with labels; none: all finished trainings
+            that validated on the same images as the latest. Runs that differ only in the fold count as one. An
+            ensemble has to be named, and does not count as a further run beside its members.
         out: folder with the errors.json of an earlier report, whose list of things to do is continued; None: that of
             the project.
         audit: folder of an audit, or its audit.json; None: the audit of the project, where there is one.
@@ -132,20 +135,22 @@ def find_errors(
     log = find_log(decisions_file).read()
     given = [runs] if isinstance(runs, str | Path) else list(runs)
     members, notes = _members(given, logits=logits)
+    counted = _independent(members, notes)
     chosen_device = str(choose_device(device)[0]) if network else "cpu"
     with shown_progress(progress) as shown:
-        tables = align(_with_labels([table for table, _ in members], workspace.cache, shown))
+        tables = align(_with_labels([member.table for member in members], workspace.cache, shown))
     tables = [labelled_only(table) for table in tables]
     place = max(range(len(tables)), key=lambda number: int(tables[number].right.sum()))
-    lead, folders = tables[place], members[place][1]
-    shared = shared_errors(tables)
-    wrong = shared.wrong[place]
+    lead, folders = tables[place], members[place].folders
+    independent = [tables[number] for number in counted]
+    shared = shared_errors(independent)
+    wrong = lead.probabilities.argmax(1) != lead.labels
     assert lead.labels is not None
     with shown_progress(progress) as shown:
         shown(0, 0, "counting errors")
         counts = confusion(lead)
         pairs = confused_pairs(counts)
-        suspects = label_suspects(tables, shared)
+        suspects = label_suspects(independent, shared)
         panel_rows = _panel_rows(lead, wrong, pairs, suspects)
         seen = see_images(
             lead, folders, panel_rows, network=network, device=chosen_device, cache=workspace.cache, workers=workers,
@@ -155,16 +160,17 @@ def find_errors(
         calibration = measure_calibration(lead)
     notes += seen.notes
     classes = _classes(lead, counts, wrong, audited)
-    findings = _suspect_findings(tables, shared, suspects, seen, log)
+    findings = _suspect_findings(independent, shared, suspects, seen, log)
     panels = find_panels(lead, panel_rows, seen, wrong_in=shared.wrong.sum(0))
     report = ErrorReport(
         answer="",
         next_step="",
         run=lead.run,
         runs=[
-            RunErrors(run=table.run, accuracy=table.accuracy(), errors=int(each.sum()),
-                      alone=len(alone) if len(tables) > 1 else 0)
-            for table, each, alone in zip(tables, shared.wrong, shared.alone, strict=True)
+            RunErrors(run=table.run, accuracy=table.accuracy(), errors=int((~table.right).sum()),
+                      alone=len(shared.alone[counted.index(number)]) if number in counted and len(counted) > 1 else 0,
+                      counted=number in counted)
+            for number, table in enumerate(tables)
         ],
         n=len(lead),
         errors=int(wrong.sum()),
@@ -175,8 +181,8 @@ def find_errors(
         slices=[_slice(test) for test in tested],
         calibration=calibration,
         calibration_words=_calibration_words(calibration),
-        shared=len(shared.by_all) if len(tables) > 1 else None,
-        shared_expected=shared.expected if len(tables) > 1 else None,
+        shared=len(shared.by_all) if len(counted) > 1 else None,
+        shared_expected=shared.expected if len(counted) > 1 else None,
         findings=findings,
         panels=panels,
         to_do=[],
@@ -190,55 +196,112 @@ def find_errors(
     found = list_to_do(report, _wrong_contents(lead, wrong, seen), audited, near, result, folder=earlier_file.parent)
     report.to_do = carry_over(found, earlier, read_done(log))
     report.answer = _answer(report)
-    report.next_step = _next_step(report, own_file=not folders)
+    report.next_step = _next_step(report, members[place])
     report.seconds = round(time.perf_counter() - begin, 3)
     return ErrorAnalysis(report, seen.paths, seen.maps)
 
 
-def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[tuple[Predictions, list[Path]]], list[str]]:
+class _Member(NamedTuple):
+    """Predictions that errors are found in: of a run, of all folds of a training, of an ensemble, or of a file.
+
+    Attributes:
+        table: the predictions.
+        folders: of the runs whose images and networks these are, one for each fold; none for a file.
+        sources: the trainings and files that the predictions come from in the end.
+        ensemble: whether they are combined.
+    """
+
+    table: Predictions
+    folders: list[Path]
+    sources: frozenset[Path]
+    ensemble: bool = False
+
+
+def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[_Member], list[str]]:
     """Predictions with the folders of the runs that they are from, one entry for all folds of a training."""
     runs = find_workspace().results("runs")
     notes: list[str] = []
     names = list(given)
     if not names:
-        finished = [record.id for record in list_runs(runs) if (runs / record.id / VALIDATION_FILE).is_file()]
+        finished = [
+            record.id for record in list_runs(runs)
+            if record.kind == "train" and (runs / record.id / VALIDATION_FILE).is_file()
+        ]  # fmt: skip
         if not finished:
             raise InputError(f"Errors need a finished run, but there is none in {str(runs)!r}. Next: eyeshot train.")
         names = list(finished)
-    loose: list[tuple[Predictions, list[Path]]] = []
+    loose: list[_Member] = []
     groups: dict[str, list[tuple[Predictions, Path]]] = {}
     for name in dict.fromkeys(map(str, names)):
         table = find_predictions(name, logits=logits)
         if Path(name).suffix.lower() in FILE_ENDINGS:
-            loose.append((table, []))
+            loose.append(_Member(table, [], frozenset({Path(name).resolve()})))
             continue
         folder = find_run(runs, name)
         check_probabilities(table.probabilities, name=folder.name)  # a training may have ended in NaN
+        behind = members_behind(folder, runs)
+        if behind is not None:
+            loose.append(_ensemble(table, behind, notes))
+            continue
         result = read_result(folder)
         key = folder.name if result is None or result.data.get("fold") is None else _but_for_fold(result)
         groups.setdefault(key, []).append((table, folder))
     members = [
-        (join_folds([table for table, _ in parts], run=parts[0][1].resolve().name), [folder for _, folder in parts])
+        _Member(
+            join_folds([table for table, _ in parts], run=parts[0][1].resolve().name),
+            [folder for _, folder in parts],
+            frozenset(folder.resolve() for _, folder in parts),
+        )
         for parts in groups.values()
     ] + loose
-    for table, folders in members:
-        if len(folders) > 1:
-            notes.append(f"{listing([folder.name for folder in folders])} are folds of one training: {table.run}.")
+    for member in members:
+        if len(member.folders) > 1 and not member.ensemble:
+            names_of_folds = listing([folder.name for folder in member.folders])
+            notes.append(f"{names_of_folds} are folds of one training: {member.table.run}.")
     if given:
         return members, notes
-    latest = members[-1][0]
+    latest = members[-1].table
     same = [
-        member for member in members if set(member[0].ids) == set(latest.ids)
-        and set(member[0].classes) == set(latest.classes)
+        member for member in members if set(member.table.ids) == set(latest.ids)
+        and set(member.table.classes) == set(latest.classes)
     ]  # fmt: skip
     if len(same) < len(members):
-        others = [table.run for table, _ in members if not any(table is kept for kept, _ in same)]
+        others = [member.table.run for member in members if not any(member is kept for kept in same)]
         notes.append(
             f"{len(others)} {plural(len(others), 'run was', 'runs were')} validated on other images or classes than "
             f"{latest.run}, the latest, and left out: {listing(others, most=3)}. A split makes runs comparable: "
             "eyeshot split."
         )
     return same, notes
+
+
+def _ensemble(table: Predictions, behind: Sequence[tuple[Path, ...]], notes: list[str]) -> _Member:
+    """An ensemble, whose images are those of the trained member with the most weight."""
+    trained = next((list(parts) for parts in behind if (parts[0] / VALIDATION_FILE).is_file()), [])
+    if trained:
+        notes.append(
+            f"{table.run} is an ensemble: its images, their nearest training images and where a network looks are "
+            f"those of its member {trained[0].name}."
+        )
+    sources = frozenset(part.resolve() for parts in behind for part in parts)
+    return _Member(table, trained, sources, ensemble=True)
+
+
+def _independent(members: Sequence[_Member], notes: list[str]) -> list[int]:
+    """Places of the members that count as runs of their own: an ensemble does not beside what it is made of."""
+    taken: set[Path] = set()
+    counted: list[int] = []
+    for place in sorted(range(len(members)), key=lambda number: members[number].ensemble):
+        member = members[place]
+        if member.ensemble and member.sources & taken:
+            notes.append(
+                f"{member.table.run} is made of runs that are given too, so errors that runs share are counted without "
+                "it."
+            )
+            continue
+        taken |= member.sources
+        counted.append(place)
+    return sorted(counted)
 
 
 def _with_labels(tables: list[Predictions], cache: Path, progress: Progress) -> list[Predictions]:
@@ -498,15 +561,22 @@ def _answer(report: ErrorReport) -> str:
         )
     if report.findings:
         count = len(report.findings)
-        sentence += f"; {all_runs(len(report.runs))} contradict {count} {plural(count, 'label')}"
+        sentence += f"; {all_runs(report.counted)} contradict {count} {plural(count, 'label')}"
     return sentence + "."
 
 
-def _next_step(report: ErrorReport, *, own_file: bool) -> str:
+def _next_step(report: ErrorReport, lead: _Member) -> str:
+    """A command that runs as it stands: the first cure, or the prediction of the test images with this run."""
     with_command = [entry for entry in report.to_do if entry.state == "open" and entry.commands]
     if with_command:
-        return f"Next: {with_command[0].commands[0]}"
-    return f"Next: eyeshot predict {'FILE --submission SAMPLE.csv --out submission.csv' if own_file else report.run}"
+        return with_command[0].commands[0]
+    data = find_project().data
+    if not lead.folders and not lead.ensemble:  # a file of the user's own predicts nothing
+        return "eyeshot train" if "train" in data else "eyeshot init TRAIN"
+    run = next((str(folder) for folder in lead.folders if folder.name == lead.table.run), lead.table.run)
+    if (find_workspace().results("runs") / lead.table.run).is_dir():
+        run = lead.table.run
+    return shlex.join(["eyeshot", "predict", run, *([] if "test" in data else ["--data", "TEST"])])
 
 
 def _interval(share: Accuracy) -> str:

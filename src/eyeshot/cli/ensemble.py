@@ -41,7 +41,11 @@ def run(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Combine runs, and say whether that is worth more than the best single run; the ensemble is stored as a run."""
+    """Combine runs, and say whether that is worth more than the best single run.
+
+    The ensemble is stored as a run if it is advised, or asked for with --method or --soup. `advised` is then a name for
+    what is advised: eyeshot predict advised.
+    """
     from rich.console import Console
 
     import eyeshot
@@ -59,7 +63,9 @@ def run(
             progress=progress,
             command=typed_command(),
         )
-    picture = write_ensemble_picture(report, find_workspace().results("runs") / report.run / "ensemble.svg")
+    picture = None
+    if report.run:
+        picture = write_ensemble_picture(report, find_workspace().results("runs") / report.run / "ensemble.svg")
     if json:
         print_json(report)
         return
@@ -75,5 +81,7 @@ def run(
         members.add_row(shortened(member.name, 50), percent(member.accuracy.value, 1), percent(member.weight))
     console.print(members)
     say(report.notes)
-    typer.echo(f"Stored as {report.run}. Correlation of errors and gain by class: {picture}")
+    stored = f"Stored as {report.run}. Correlation of errors and gain by class: {picture}"
+    typer.echo(stored if report.run else "No ensemble is stored. --method METHOD stores that of more than one run.")
+    typer.echo(f"Advised: {report.run if report.advised == 'ensemble' else report.best_run}")
     typer.echo(f"Next: {report.next_step}")

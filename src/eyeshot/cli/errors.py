@@ -35,7 +35,7 @@ def run(
         typer.Argument(
             metavar="RUNS",
             help="Ids of runs, the beginnings of ids, folders, or .csv, .tsv or .npz files with labels. Default: all "
-            "that validated on the same images as the latest.",
+            "trainings that validated on the same images as the latest.",
             show_default=False,
         ),
     ] = None,
@@ -108,10 +108,10 @@ def _print_errors(report: ErrorReport, folder: Path) -> None:
     typer.echo(f"\n{report.calibration_words}")
     if report.shared is not None:
         typer.echo(
-            f"{all_runs(len(report.runs)).capitalize()} are wrong on {report.shared} "
+            f"{all_runs(report.counted).capitalize()} are wrong on {report.shared} "
             f"{plural(report.shared, 'image')}; "
             f"{report.shared_expected:.1f} would be if their errors had nothing to do with each other. "
-            f"Wrong in one run alone: {', '.join(f'{run.run} {run.alone}' for run in report.runs)}."
+            f"Wrong in one run alone: {', '.join(f'{run.run} {run.alone}' for run in report.runs if run.counted)}."
         )
     still_open = [entry for entry in report.to_do if entry.state == "open"]
     if still_open:
@@ -123,7 +123,7 @@ def _print_errors(report: ErrorReport, folder: Path) -> None:
     typer.echo("")
     for name, file in (("Page", "errors.html"), ("Data", "errors.json")):
         typer.echo(f"{name + ':':<6} {folder / file}")
-    typer.echo(report.next_step)
+    typer.echo(f"Next: {report.next_step}")
 
 
 def _class_table(report: ErrorReport) -> Table:

@@ -79,7 +79,7 @@ def run(
     With --submission and --out also a submission of one run, of an ensemble, or of your own predictions (.csv, .npz).
     """
     import eyeshot
-    from eyeshot.core import percent, points
+    from eyeshot.core import find_project, percent, points
 
     with progress_shown() as progress:
         predicted = eyeshot.predict(
@@ -112,4 +112,5 @@ def run(
     if out is not None:
         say_next("submit", str(out))
     else:
-        say_next("predict", *runs[:1], "--submission", "SAMPLE.csv", "--out", "submission.csv")
+        sample = [] if "file" in find_project().submission else ["--submission", "SAMPLE.csv"]
+        say_next("predict", *runs[:1], *sample, "--out", "submission.csv")

@@ -54,6 +54,7 @@ def run(
     if json:
         print_json(report)
         return
+    say(report.warnings, warning=True)
     typer.echo(report.answer)
     if file is None and report.submissions:
         Console().print(_all(report))
@@ -63,7 +64,6 @@ def run(
         rest = len(report.comparisons) - MOST_SHOWN
         say([report.assumption, *([f"{rest} more are in the JSON (--json)."] if rest > 0 else [])])
     say(report.notes)
-    say(report.warnings, warning=True)
     if picture is not None:
         typer.echo(f"Picture: {picture}")
     typer.echo(f"Next: {report.next_step}")

@@ -223,7 +223,7 @@ def find_labels(
         reasons.append(f"Label column: {wanted[0]!r}, as in the sample submission.")
     elif len(wanted) == 1 and wanted[0] in tables[file].columns and len(reading["labels"]) == 1:
         reasons.append(
-            f"Label column: {reading['labels'][0]!r}; {wanted[0]!r}, as in the sample submission, numbers these classes."
+            f"Label column: {reading['labels'][0]!r}; {wanted[0]!r}, as in the sample submission, numbers the classes."
         )
     return file.name
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eyeshot.core import StorageError, key_of, replacing
+from eyeshot.core import InputError, StorageError, key_of, replacing
+from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, align, combine
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -24,7 +25,7 @@ class EnsembleMember(BaseModel):
         parts: ids or folders of its runs, several where they validated on different folds; or the user's own file.
         own: whether it is a file of the user's own.
         accuracy: on the validation images.
-        weight: its share in the ensemble that was stored; 0: not used.
+        weight: its share in the ensemble; 0: not used.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,18 +64,18 @@ class EnsembleReport(BaseModel):
         version: 1.
         answer: what came out, in a sentence.
         next_step: the command to type next.
-        run: id of the ensemble, which other commands take like that of any run.
-        method: how the stored ensemble combines its members.
+        run: id of the ensemble, which other commands take like that of any run; empty where none is stored.
+        method: how the ensemble combines its members.
         advised: the cheapest of what cannot be told apart from the best: "ensemble" or "best run".
         best_run: the member that is right most often.
         n: validation images.
         gain: of the method that is best on the inner folds against the run that is best there; both choices are
             made without the images that judge them. Of the method that was asked for, where one was.
-        accuracy: of the stored ensemble, out of fold.
+        accuracy: of the ensemble, out of fold.
         members: all candidates.
         methods: all that were compared, the best first.
         correlation: (M, M), of the members' errors.
-        per_class: for each class, the stored ensemble against the best run.
+        per_class: for each class, the ensemble against the best run.
         combination: of the members whose weight is not 0, in their order.
         key: of all that decides the predictions.
         notes: what was left out or looks odd, in sentences.
@@ -126,6 +127,42 @@ def read_ensemble(folder: Path) -> EnsembleReport | None:
         return EnsembleReport.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError) as error:
         raise StorageError(f"{str(file)!r} is no ensemble. Delete its folder and make it again.") from error
+
+
+def members_behind(folder: Path, runs: Path) -> list[tuple[Path, ...]] | None:
+    """What the ensemble in `folder` is made of in the end, members of members included; None for any other run.
+
+    For each member that it uses, the most weight first: the folders of its trainings, or the user's own file. Runs that
+    are gone are left out.
+
+    Args:
+        folder: of the ensemble.
+        runs: folder of all runs.
+
+    Raises:
+        StorageError: an ensemble cannot be read.
+    """
+    report = read_ensemble(folder)
+    if report is None:
+        return None
+    behind: list[tuple[Path, ...]] = []
+    for member in sorted(report.used, key=lambda member: -member.weight):
+        if member.own:
+            behind.append(tuple(map(Path, member.parts)))
+            continue
+        trained: list[Path] = []
+        for part in member.parts:
+            try:
+                place = find_run(runs, part)
+            except InputError:
+                continue
+            deeper = members_behind(place, runs)
+            if deeper is None:
+                trained.append(place)
+            else:
+                behind += deeper
+        behind += [tuple(trained)] if trained else []
+    return behind
 
 
 def combine_members(

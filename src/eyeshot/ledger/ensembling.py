@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, 
 from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
 from eyeshot.ledger.run_predictions import combine_stored
-from eyeshot.ledger.runs import create_run, find_run_by_key
+from eyeshot.ledger.runs import advise, create_run, find_run_by_key
 from eyeshot.ledger.weight_soups import WeightSoups
 from eyeshot.models import choose_device
 from eyeshot.predictions import METHODS, SOUPS, Accuracy, EnsembleJudge, Gain, can_stack, error_correlation, gain
@@ -31,8 +32,9 @@ def ensemble(
     progress: Progress | bool | None = None,
     command: str = "",
 ) -> EnsembleReport:
-    """Combine runs and say whether that is worth more than the best single run; store the ensemble as a run.
+    """Combine runs and say whether that is worth more than the best single run.
 
+    The ensemble is stored as a run if it is advised, or asked for by `method` or `soup`, and has more than one member.
     Each method is fitted and judged on different validation images: `EnsembleJudge`. Runs that differ only in the fold
     are one member.
 
@@ -50,7 +52,7 @@ def ensemble(
         command: what was typed, for the record.
 
     Returns:
-        the report, as it is stored in `ensemble.json` of the new run.
+        the report; where the ensemble is stored, as in `ensemble.json` of the new run.
 
     Raises:
         InputError: a run cannot be used, or runs do not fit together.
@@ -139,7 +141,7 @@ def _store(
         )
     rows.sort(key=lambda row: -(row.accuracy.value or 0))
     overall = gain(judge.best_method() if method is None else right[method], best_run)
-    chosen = method or _cheapest(rows, right, overall)
+    chosen = method or _cheapest(rows, right, overall, soup=soups is not None)
     combination = combinations[chosen]
     members = tuple(
         EnsembleMember(
@@ -150,18 +152,24 @@ def _store(
     )  # fmt: skip
     key = key_of([candidate.table.probabilities for candidate in candidates], judge.labels, table.ids, chosen, seed)
     runs = find_workspace().results("runs")
-    folder = find_run_by_key(runs, key) or create_run(
-        runs, kind="ensemble", key=key, model="ensemble", augmentations=[chosen], seed=seed,
-        config={"method": chosen, "members": [list(member.parts) for member in members]}, command=command,
-    )  # fmt: skip
-    single = max(members, key=lambda member: member.accuracy.value or 0)
     row = next(row for row in rows if row.method == chosen)
+    single = max(members, key=lambda member: (row.members == 1 and member.weight, member.accuracy.value or 0))
+    advised = overall.real and row.members > 1
+    asked = method is not None or soups is not None
+    folder = None
+    if row.members == 1:
+        notes.append(f"{chosen} puts all weight on {single.name}: that is no ensemble, so none is stored.")
+    elif advised or asked:
+        folder = find_run_by_key(runs, key) or create_run(
+            runs, kind="ensemble", key=key, model="ensemble", augmentations=[chosen], seed=seed,
+            config={"method": chosen, "members": [list(member.parts) for member in members]}, command=command,
+        )  # fmt: skip
     report = EnsembleReport(
         answer=_answer(row, overall, single, len(members), asked=method is not None),
-        next_step=f"eyeshot predict {folder.name if overall.real else listing(single.parts[:1])}",
-        run=folder.name,
+        next_step=f"eyeshot predict {folder.name}" if advised and folder is not None else _predict(single),
+        run="" if folder is None else folder.name,
         method=chosen,
-        advised="ensemble" if overall.real else "best run",
+        advised="ensemble" if advised else "best run",
         best_run=single.name,
         n=len(table),
         gain=overall,
@@ -175,23 +183,37 @@ def _store(
         notes=tuple(notes),
         command=command,
     )
-    replace(
-        table, probabilities=judge.out_of_fold_probabilities(chosen), run=folder.name, fold=None, split="validation",
-        key=key,
-    ).save(folder / VALIDATION_FILE)  # fmt: skip
-    if chosen in SOUPS:
-        assert soups is not None
-        soups.save(combination.weights, folder)
-    report.write(folder)
-    combine_stored(folder, report, "test")
+    if folder is not None:
+        replace(
+            table, probabilities=judge.out_of_fold_probabilities(chosen), run=folder.name, fold=None,
+            split="validation", key=key,
+        ).save(folder / VALIDATION_FILE)  # fmt: skip
+        if chosen in SOUPS:
+            assert soups is not None
+            soups.save(combination.weights, folder)
+        report.write(folder)
+        combine_stored(folder, report, "test")
+    single_run = None if single.own else single.parts[0]
+    advise(runs, folder.name if advised and folder is not None else single_run)
     return report
 
 
-def _cheapest(rows: Sequence[EnsembleMethod], right: dict[str, NDArray[np.bool_]], overall: Gain) -> str:
-    """The method with the fewest forward passes among those that cannot be told apart from the best."""
-    best = rows[0]
+def _predict(single: EnsembleMember) -> str:
+    """The command that predicts the test images with a single run."""
+    if single.own:
+        return "predict the test images with the program that wrote your file, then: eyeshot submit submission.csv"
+    return shlex.join(["eyeshot", "predict", *single.parts])
+
+
+def _cheapest(rows: Sequence[EnsembleMethod], right: dict[str, NDArray[np.bool_]], overall: Gain, *, soup: bool) -> str:
+    """The method with the fewest forward passes among those that cannot be told apart from the best.
+
+    Where none is advised, it is the best, of the soups if those were asked for.
+    """
     if not overall.real:
-        return best.method
+        return next((row for row in rows if row.method in SOUPS), rows[0]).method if soup else rows[0].method
+    rows = [row for row in rows if row.members > 1] or rows
+    best = rows[0]
     good = [row for row in rows if row.gain.real and not gain(right[best.method], right[row.method]).real]
     return min(good or [best], key=lambda row: row.cost).method
 
@@ -199,12 +221,14 @@ def _cheapest(rows: Sequence[EnsembleMethod], right: dict[str, NDArray[np.bool_]
 def _answer(row: EnsembleMethod, overall: Gain, single: EnsembleMember, count: int, *, asked: bool) -> str:
     between = f"{points(overall.low)} to {points(overall.high)}"
     how = f"combined by {row.method}" if asked else "with the method chosen on inner folds"
-    if overall.real:
+    if overall.real and row.members > 1:
         best = "" if asked else f" The cheapest that is as good as the best: {row.method},"
         return (
             f"An ensemble is right on {points(overall.difference)} more than the best single run ({between}; {how})."
             f"{best or ' It uses'} {row.members} of {count} runs, {percent(row.accuracy.value, 1)} out of fold."
         )
+    if overall.real:
+        return f"{row.method} uses a single run. Use {single.name} as it is: it costs less."
     return (
         f"No ensemble of these {count} runs is distinguishable from the best single run ({points(overall.difference)}, "
         f"{between}; {how}). Use {single.name}: it costs less."

@@ -15,6 +15,8 @@ from eyeshot.core import InputError, listing, make_folder, replacing
 RECORD_FILE = "run.json"
 BY_AGE = ("latest", "previous")
 """Names of the run that was begun last and of the run before it."""
+ADVISED = "advised"
+"""Name of what the last `eyeshot ensemble` advised, and of the file beside the runs that holds its id or folder."""
 LONGEST_ID = 100
 
 
@@ -111,7 +113,9 @@ def list_runs(runs: Path) -> list[RunRecord]:
 
 
 def find_run(runs: Path, text: str | Path) -> Path:
-    """The folder of a run, by its id, the beginning of its id, or its path; "latest" and "previous" go by time.
+    """The folder of a run, by its id, the beginning of its id, or its path.
+
+    "latest" and "previous" go by time, and "advised" is what the last `eyeshot ensemble` advised.
 
     Raises:
         InputError: there is none, or several begin so.
@@ -120,6 +124,8 @@ def find_run(runs: Path, text: str | Path) -> Path:
         return runs / text
     if (Path(text) / RECORD_FILE).is_file():
         return Path(text)
+    if text == ADVISED:
+        return _advised(runs)
     ids = [record.id for record in list_runs(runs)]
     if text in BY_AGE and len(ids) > BY_AGE.index(str(text)):
         return runs / ids[-1 - BY_AGE.index(str(text))]
@@ -130,6 +136,32 @@ def find_run(runs: Path, text: str | Path) -> Path:
         raise InputError(f"Several runs begin with {str(text)!r}: {listing(fitting)}. Give more of the id.")
     known = f"The latest: {listing(ids[::-1])}." if ids else "There are no runs yet."
     raise InputError(f"No run in {str(runs)!r} is called {str(text)!r}. {known}")
+
+
+def advise(runs: Path, run: str | None) -> None:
+    """Let "advised" be this run, by its id or folder; None: it is no run.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    if run is None:
+        (runs / ADVISED).unlink(missing_ok=True)
+        return
+    place = run if (runs / run / RECORD_FILE).is_file() else str(Path(run).resolve())
+    with replacing(make_folder(runs) / ADVISED) as temporary:
+        temporary.write_text(place + "\n", encoding="utf-8")
+
+
+def _advised(runs: Path) -> Path:
+    file = runs / ADVISED
+    name = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    if name and (runs / name / RECORD_FILE).is_file():
+        return runs / name
+    why = f"{name!r}, which was, is gone" if name else "none has been"
+    raise InputError(
+        f"'{ADVISED}' must be a run that eyeshot ensemble advised, but {why}. Name a run, or ask again: eyeshot "
+        "ensemble RUN RUN"
+    )
 
 
 def find_run_by_key(runs: Path, key: str) -> Path | None:

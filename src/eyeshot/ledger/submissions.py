@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eyeshot.core import InputError, find_workspace, percent, plural, points, wilson
+from eyeshot.core import InputError, find_project, find_workspace, listing, percent, plural, points, wilson
+from eyeshot.ledger.runs import list_runs
 from eyeshot.predictions import (
     FILE_ENDINGS,
     SUBMISSIONS_FILE,
@@ -18,6 +19,7 @@ from eyeshot.predictions import (
     append_submission,
     difference_noise,
     equal_answers,
+    form_differences,
     keep_answers,
     kept_answers,
     merged,
@@ -151,10 +153,12 @@ def submit(
     elif line.run and (before is None or not before.run):
         news = news.model_copy(update=_made_by(line.run, notes, needed=False))
     current = merged(before, Submission.model_validate(news.model_dump(exclude_none=True)))
+    misfits = _misfits(Path(file)) if current.score is None else []
     if before is None or current != before:
         append_submission(log, news)
     others = [each for each in stored if each.content != current.content]
-    return _compared(current, others, [*others, current], folder, notes, scored_now=value is not None)
+    report = _compared(current, others, [*others, current], folder, notes, scored_now=value is not None)
+    return report.model_copy(update={"warnings": (*misfits, *report.warnings)})
 
 
 # Input ---------------------------------------------------------------------------------------------------------------
@@ -182,6 +186,19 @@ def _check_share(share: float | None) -> None:
         return
     meant = f" Did you mean --public-share {share / 100:g}?" if 1 < share <= 100 else ""
     raise InputError(f"--public-share must be above 0 and at most 1, got {share:g}.{meant}")
+
+
+def _misfits(file: Path) -> list[str]:
+    """What of a file that was not sent yet does not fit the project's sample submission, in sentences."""
+    answers = find_project().submission
+    if "file" not in answers or not file.is_file() or not Path(answers["file"]).is_file():
+        return []
+    found = form_differences(file, Path(answers["file"]), answers.get("id_column"))
+    if found:
+        found.append(
+            "The competition may refuse it. Write it in the form of the sample: eyeshot predict RUN --out FILE"
+        )
+    return found
 
 
 def _line_of(file: Path, stored: list[Submission], folder: Path, *, run: str) -> Submission:
@@ -334,11 +351,7 @@ def _answer(
     scored = [each for each in comparisons if each.score is not None]
     if current.score is not None:
         begin = f"{'Recorded' if scored_now else 'On record:'} {current.score:g} for {current.name}."
-        apart = [each for each in scored if each.difference is not None and abs(each.difference) > each.noise]
-        if scored:
-            alike = len(scored) - len(apart)
-            begin += f" Not distinguishable from it: {alike} of {len(scored)} earlier {plural(len(scored), 'score')}."
-        return begin + reach
+        return begin + _told_apart(scored) + reach
     same = next((each for each in comparisons if each.equal == each.n), None)
     if same is not None:
         result = "" if same.score is None else f", whose score is {same.score:g}"
@@ -359,6 +372,18 @@ def _answer(
     return f"{current.name} is recorded, {current.n:,} rows: no earlier submission to compare it with.{reach}"
 
 
+def _told_apart(scored: list[SubmissionComparison]) -> str:
+    """From which earlier scores this one differs by more than noise, in a sentence."""
+    by_words: dict[str, list[str]] = {"better than": [], "worse than": [], "not distinguishable from": []}
+    for each in scored:
+        difference = each.difference or 0.0
+        apart = abs(difference) > each.noise
+        words = "not distinguishable from" if not apart else "better than" if difference > 0 else "worse than"
+        by_words[words].append(f"{each.name} ({each.score:g})")
+    parts = [f"{words} {listing(names, most=3)}" for words, names in by_words.items() if names]
+    return f" It is {'; '.join(parts)}." if parts else ""
+
+
 # All -----------------------------------------------------------------------------------------------------------------
 def _listed(stored: list[Submission], notes: list[str]) -> SubmissionReport:
     scored = [each for each in stored if each.score is not None]
@@ -377,7 +402,7 @@ def _listed(stored: list[Submission], notes: list[str]) -> SubmissionReport:
             f"({100 * fields['gap_low']:+.1f} to {points(fields['gap_high'])}; {fields['gap_runs']} "
             f"{plural(fields['gap_runs'], 'submission')})."
         )
-    step = "eyeshot audit" if fields["warnings"] else "eyeshot submit submission.csv"
+    step = "eyeshot audit" if fields["warnings"] else _step_after(stored)
     return SubmissionReport(
         answer=answer,
         next_step=step,
@@ -386,6 +411,17 @@ def _listed(stored: list[Submission], notes: list[str]) -> SubmissionReport:
         public_share=_public_share(stored),
         **fields,
     )
+
+
+def _step_after(stored: list[Submission]) -> str:
+    """The score that is missing, or, where all are known, what makes the next submission better."""
+    waiting = next((each for each in stored if each.score is None), None)
+    if waiting is not None:
+        names = [each.name for each in stored]
+        name = waiting.name if names.count(waiting.name) == 1 else waiting.content[:8]
+        return f"eyeshot submit {quote(name)} --score SCORE"
+    trained = any(record.kind == "train" for record in list_runs(find_workspace().results("runs")))
+    return "eyeshot errors" if trained else "eyeshot train"
 
 
 def _public_share(submissions: list[Submission]) -> float | None:

@@ -58,6 +58,7 @@ from .submission_log import right_counts as right_counts
 from .submission_log import score_noise as score_noise
 from .submissions import SubmissionPlan as SubmissionPlan
 from .submissions import check_submission_output as check_submission_output
+from .submissions import form_differences as form_differences
 from .submissions import plan_submission as plan_submission
 from .submissions import write_submission as write_submission
 from .table import Accuracy as Accuracy

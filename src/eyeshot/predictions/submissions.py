@@ -183,6 +183,46 @@ def _filled(plan: SubmissionPlan, predictions: Predictions) -> list[list[str]]:
     return rows
 
 
+def form_differences(file: Path, sample: Path, id_column: str | None = None) -> list[str]:
+    """What of a finished submission does not fit the sample, in sentences: columns, and ids as they are spelled.
+
+    Args:
+        file: the submission.
+        sample: that of the competition.
+        id_column: name of the column of ids in the sample; None: the first that is named like one, or the first.
+
+    Raises:
+        InputError: one of the files is no CSV.
+    """
+    expected, found = read_csv_form(sample, what=SAMPLE).rows, read_csv_form(file, what="A submission").rows
+    if not expected or not found:
+        return []
+    header = expected[0]
+    missing = [name for name in header if name not in found[0]]
+    further = [name for name in found[0] if name not in header]
+    if missing or further:
+        return [
+            f"The columns of {file.name} must be those of {sample.name}, {listing([repr(name) for name in header])}, "
+            f"but are {listing([repr(name) for name in found[0]])}."
+        ]
+    named = [place for place, name in enumerate(header) if plain_name(name) in ID_COLUMNS]
+    column = header.index(id_column) if id_column in header else (named or [0])[0]
+    own = [row[found[0].index(header[column])] for row in found[1:]]
+    wanted = {row[column] for row in expected[1:]}
+    lacking, unknown = wanted - set(own), set(own) - wanted
+    said = []
+    if lacking:
+        said.append(f"{len(lacking)} of {len(wanted)} ids of {sample.name} are missing: {listing(sorted(lacking))}.")
+    if unknown:
+        said.append(
+            f"{len(unknown)} {plural(len(unknown), 'id is', 'ids are')} not in {sample.name}: "
+            f"{listing(sorted(unknown))}."
+        )
+    if len(own) > len(set(own)):
+        said.append(f"{len(own) - len(set(own))} rows repeat an id.")
+    return said
+
+
 # Ids -----------------------------------------------------------------------------------------------------------------
 def _id_column(
     form: CsvForm, images: Sequence[str], classes: Sequence[str]
