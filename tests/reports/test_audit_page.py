@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from eyeshot.auditing import Audit, audit
 from eyeshot.reports import write_audit_page
-from eyeshot.reports.audit_page import MOST_LISTED
+from eyeshot.reports.audit_page import MOST_LISTED, MOST_SIMILAR
 
 HOSTILE = ("<script>alert(1)</script>", "two\nlines", "{{ 7 * 7 }}", '"><svg onload=alert(3)>', "고양이 🐈")
 
@@ -35,6 +35,10 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     first = sorted((folder / "train" / classes[0]).iterdir())[0]
     shutil.copy(first, folder / "train" / classes[1] / "copy.png")
     ImageOps.mirror(picture(1)).save(folder / "train" / classes[1] / "mirrored.png")
+    for number in range(2):  # an icon at two places
+        icon = Image.new("RGB", (90, 70), "white")
+        icon.paste("black", (20 + 4 * number, 15, 50 + 4 * number, 45))
+        icon.save(folder / "train" / classes[0] / f"icon{number}.png")
     (folder / "train" / classes[0] / "empty.jpg").write_bytes(b"")
     for number in range(300):
         (folder / "train" / classes[0] / f"torn{number}.jpg").write_bytes(b"no picture")
@@ -99,6 +103,17 @@ def test_duplicates_are_counted_in_training_in_test_and_across(path: Path, resul
     assert f"duplicates in training {counts.train.train_images} images in {counts.train.groups} groups" in words
     assert "duplicates in test 0 images" in words
     assert f"across training and test {across} images in {counts.across.groups} group" in words
+
+
+def test_very_similar_pictures_have_a_folded_section_of_their_own(path: Path, result: Audit) -> None:
+    assert result.report.counts["very-similar"] >= 1
+    text = path.read_text("utf-8")
+    section = text.partition('<section id="similar"')[2].partition("</section>")[0]
+    assert "another photograph of the same thing or scene; no advice to drop" in section
+    assert "<details><summary>" in section
+    assert 1 <= section.count('<article class="copy-card">') <= MOST_SIMILAR
+    assert "icon0.png" in section
+    assert "very similar" not in text.partition('<section id="odd"')[2].partition("</section>")[0]
 
 
 def test_properties_have_units(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`audit.html`: the answer, findings by kind, two labels, duplicates, broken files, train against test."""
+"""`audit.html`: the answer, findings by kind, two labels, duplicates, similar pictures, broken files, train and test."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from eyeshot.reports.page import number, percent, render, shortened, write_text
 MOST_BYTES = 15_000_000
 MOST_PICTURES = 600
 MOST_CARDS = 24
+MOST_SIMILAR = 6  # cards of very similar pictures, about which nothing is to be dropped
 MOST_IN_CARD = 6
 MOST_LISTED = 200
 MOST_ODD = 12
 MOST_SHARES = 3  # values of a category
 MOST_ENDS = 5
 COPY_KINDS = ("conflict", "leak", "near-copy", "identical")
-OWN_SECTION = (*COPY_KINDS, "label-issue", "outlier")
+OWN_SECTION = (*COPY_KINDS, "very-similar", "label-issue", "outlier")
 
 
 def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> Path:
@@ -51,6 +52,7 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
         by_kind[finding.kind].append(finding)
     labels = view_labels(report, gallery)  # before duplicates, which may use up all pictures
     cards = {kind: _cards(by_kind.get(kind, []), gallery) for kind in COPY_KINDS}
+    similar = _cards(by_kind.get("very-similar", [])[:MOST_SIMILAR], gallery)
     features = report.adversarial_features
     feature_ends = () if features is None else (features.low, features.high)
     effects = [value for row in report.distributions if row.interval for value in (*row.interval, row.effect or 0.0)]
@@ -60,6 +62,7 @@ def _context(audit: Audit, most: int) -> dict[str, Any]:
         "of_classes": OF_CLASSES,
         "to_do": {kind: advice(findings[0]) for kind, findings in by_kind.items()},
         "cards": cards,
+        "similar": similar,
         "labels": labels,
         "feature_ends": [[gallery.show(ref) for ref in end] for end in feature_ends],
         "odd": [

@@ -219,8 +219,10 @@ def _findings(
             kind, refs, words, suggestion=suggestion, basis=basis, confidence=confidence, evidence=evidence | more
         )
 
-    # What differs in some places may be another picture of the same scene: a person has to look.
-    unsure = ", but they differ in some places" if group.differs else ""
+    # What differs in some places may be another picture of the same scene, and two drawings with a few lines agree
+    # without being copies: a person has to look.
+    too_little = ", but they show too little to be sure" if group.plain else ""
+    unsure = ", but they differ in some places" if group.differs else too_little
     findings = []
     if len(labels) > 1:
         words = f"{what} carry {len(labels)} labels: {', '.join(labels)}{unsure}."
@@ -229,9 +231,12 @@ def _findings(
         words = f"{what}: {len(positions) - tests} in training, {tests} in test{unsure}."
         findings.append(about("leak", words, "look" if unsure else "drop", {}))
     if not findings:
-        words = f"{what}{f' in class {labels[0]}' if labels else ''}."
+        words = f"{what}{f' in class {labels[0]}' if labels else ''}{too_little}."
+        about_plain: Suggestion = "look" if too_little else "group"
         findings.append(
-            about("identical", words, "keep-one", {}) if transforms is None else about("near-copy", words, "group", {})
+            about("identical", words, "keep-one", {})
+            if transforms is None
+            else about("near-copy", words, about_plain, {})
         )
     return findings
 

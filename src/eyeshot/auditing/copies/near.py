@@ -19,6 +19,7 @@ from eyeshot.auditing.copies.descriptors import (
     thumbnails,
 )
 from eyeshot.auditing.copies.moved import UNMOVED, Maps, align_and_score, as_matrices, find_moved
+from eyeshot.auditing.copies.plain import judge_plain
 from eyeshot.auditing.copies.scenes import judge_pairs
 from eyeshot.auditing.copies.search import (
     EXACT_UP_TO,
@@ -56,6 +57,7 @@ class Group:
         scores: of each member against the medoid; 1 of the medoid itself.
         diameter: largest distance between two members, 1 less their score.
         differs: members that differ from the medoid in some places, as under a watermark.
+        plain: whether members show so little that a person has to look.
     """
 
     members: list[int]
@@ -63,6 +65,7 @@ class Group:
     scores: list[float]
     diameter: float = 0.0
     differs: tuple[int, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,20 @@ def find_near_copies(
         pairs, maps, below, crops = _compare(grey, colour, paths, sides, textured, thorough, workers, progress)
     is_near = pairs.score >= BASE
     rows = np.flatnonzero(is_near)
+    no_copies, unsure = judge_plain(grey, pairs[rows])
+    is_near[rows[no_copies]] = False
+    rows = rows[~no_copies]
     is_near[rows], differs = judge_pairs(grey, pairs[rows], maps[rows], labels=labels, weights=weights)
     keys = pairs.keys(len(grey))
     differing = set(keys[rows][differs].tolist())
+    plain = set(keys[rows][unsure[~no_copies]].tolist())
     near = [
-        replace(group, diameter=_diameter(grey, group), differs=_differs(group, differing, len(grey)))
+        replace(
+            group,
+            diameter=_diameter(grey, group),
+            differs=_among(group, differing, len(grey)),
+            plain=bool(_among(group, plain, len(grey))),
+        )
         for group in make_groups(pairs[is_near])
     ]
     group_of = np.arange(len(grey))
@@ -210,10 +222,11 @@ def _compare(
     return pairs, all_maps, below[best_of_each(below.keys(len(grey)), below.score)], crops
 
 
-def _differs(group: Group, differing: set[int], count: int) -> tuple[int, ...]:
+def _among(group: Group, pairs: set[int], count: int) -> tuple[int, ...]:
+    """Members whose pair with the medoid is among the keys of pairs."""
     medoid = group.members[0]
     keys = {member: min(medoid, member) * count + max(medoid, member) for member in group.members[1:]}
-    return tuple(member for member, key in keys.items() if key in differing)
+    return tuple(member for member, key in keys.items() if key in pairs)
 
 
 def _diameter(grey: NDArray[np.uint8], group: Group) -> float:
