@@ -33,6 +33,7 @@ def store_run(
     command: str = "",
     test: Any = None,
     classes: tuple[str, ...] = CLASSES,
+    n_train: int = 10,
     **settings: Any,
 ) -> str:
     """Write a run with these right answers (bool, n) on its validation images; returns its id.
@@ -60,9 +61,9 @@ def store_run(
     TrainResult(
         key="k", model=model, pretrained=True, classes=classes, augmentations=augmentations, settings=config, size=32,
         fit="crop", interpolation="bilinear", mean=(0.5,) * 3, std=(0.5,) * 3,
-        data={"train": "train", "fold": fold, "seed": seed, "notes": [f"fold {fold}"]}, n_train=10, n_val=len(right),
-        epoch_val_images=len(right), accuracy=validation.accuracy(), per_class=validation.class_accuracies(), epochs=1,
-        steps=1, seconds=1.0, ended_early=None, alarms=(), failed_samples=0, history=(), hardware="cpu", versions={},
-        weights={}, command=command,
+        data={"train": "train", "fold": fold, "seed": seed, "notes": [f"fold {fold}"]},
+        n_train=n_train, n_val=len(right), epoch_val_images=len(right), accuracy=validation.accuracy(),
+        per_class=validation.class_accuracies(), epochs=1, steps=1, seconds=1.0, ended_early=None, alarms=(),
+        failed_samples=0, history=(), hardware="cpu", versions={}, weights={}, command=command,
     ).write(folder)  # fmt: skip
     return folder.name

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command_line import Eyeshot
 
 from stored_runs import probabilities_of, store_run
@@ -46,3 +47,20 @@ def test_what_cannot_be_compared_is_said_in_one_line(eyeshot: Eyeshot) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: At least two runs are needed to compare, got 1.")
     assert "No run in" in eyeshot("compare", name, "nothing").err
+
+
+def test_no_word_is_broken_at_80_columns(eyeshot: Eyeshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = probabilities_of(np.arange(60) % 3, np.ones(60, bool))
+    here = Path.cwd()
+    names = [
+        store_run(here, count > RIGHT, model="test_resnet.x", augmentations=("trivialaugment",), seed=seed, test=test,
+                  epochs=count)
+        for seed, count in ((0, 180), (1, 179), (2, 100))
+    ]  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "80")
+    out = eyeshot("compare", *names).out
+    table = out[: out.index("On 200 images")]
+    assert max(map(len, table.splitlines())) <= 80
+    words = table.replace("-\n", "- ").split()
+    for word in ("accuracy", "difference", "estimate", "reference", "distinguishable", "worse"):
+        assert word in words, table

@@ -36,6 +36,16 @@ def test_a_training_writes_its_result_with_probabilities_and_says_where(eyeshot:
     assert "n = 27" in done.out
 
 
+def test_after_a_second_training_the_comparison_that_is_named_runs(eyeshot: Eyeshot, digits: Digits):
+    words = ("train", digits.train, *MODEL, "--epochs", "1", "--batch-size", "32")
+    first = eyeshot(*words, "--augment", "invert")
+    assert "Compare: the same command with another --augment." in first.out
+    second = eyeshot(*words)
+    (line,) = [line for line in second.out.splitlines() if line.startswith("Compare: ")]
+    done = eyeshot(*line.removeprefix("Compare: eyeshot ").split())
+    assert (done.code, "invert" in line) == (0, True), done.err
+
+
 def test_the_order_of_augmentations_is_kept(eyeshot: Eyeshot, digits: Digits):
     done = train(eyeshot, digits, "--augment", "mirror", "--augment", "invert", "--dry-run")
     assert "mirror, invert" in done.out

@@ -1,6 +1,7 @@
 """Ensembles of runs: bad input, what is stored, and predictions of test images."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -365,6 +366,16 @@ def test_a_soup_is_one_network_with_the_mean_weights(runs):
     images = eyeshot.read_images(Path("test"), labelled=False)
     (by_hand,), _ = FinishedRun(runs[0], weights=runs).predict(images, split="test", cache=folder / "cache")
     assert np.allclose(load_predictions(predicted.file).probabilities, by_hand.probabilities, atol=2e-3)
+
+
+def test_the_python_lines_of_the_page_run_as_they_stand(runs, capsys):
+    page = Path(__file__).resolve().parents[2] / "docs" / "results.md"
+    (lines,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    exec(compile(lines, page.name, "exec"), {})
+    answer, estimate = capsys.readouterr().out.splitlines()
+    assert "are one recipe" in answer
+    assert estimate.startswith("estimate ")
+    assert len(eyeshot.read_images("test", labelled=False)) == 12
 
 
 def test_soups_need_two_runs_of_one_network(project):

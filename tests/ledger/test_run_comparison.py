@@ -40,6 +40,7 @@ def test_two_runs_are_compared_by_their_right_answers(project):
     assert f"{bad} ({100 * expected.value:.1f} points) is worse than {good}" in compared.answer
     assert compared.next_step.endswith(f"eyeshot predict {good}")
     assert "not other seeds" in compared.notes[0]
+    assert eyeshot.compare(bad, good, progress=False) == compared
 
 
 def test_not_distinguishable_is_an_answer_with_what_would_tell(project):
@@ -71,6 +72,23 @@ def test_seeds_of_one_recipe_alone_have_nothing_to_be_compared_with(project):
     compared = eyeshot.compare([store_run(project, right(0.8, seed=seed), seed=seed) for seed in range(2)])
     assert len(compared.members) == 1
     assert "All 2 runs are one recipe" in compared.answer
+
+
+def test_runs_on_other_training_images_are_no_seeds_of_each_other(project):
+    names = [store_run(project, right(0.8, seed=n), seed=n, n_train=234 - n) for n in range(2)]
+    compared = eyeshot.compare(names, progress=False)
+    assert [(member.seeds, member.runs) for member in compared.members] == [(1, (name,)) for name in (
+        sorted(names, key=lambda name: -right(0.8, seed=names.index(name)).mean()))]  # fmt: skip
+    said = f"no seeds of each other: {names[0]} (234 + {IMAGES}) and {names[1]} (233 + {IMAGES})."
+    assert any(note.endswith(said) for note in compared.notes)
+
+
+def test_the_next_step_does_not_predict_with_a_file_of_the_users_own(project):
+    name = store_run(project, right(0.5))
+    table = probabilities_of(np.arange(IMAGES) % 3, right(0.9))
+    lines = ["id,cat,dog,owl", *(f"{n},{a},{b},{c}" for n, (a, b, c) in enumerate(table))]
+    (project / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert "eyeshot predict" not in eyeshot.compare([name, "mine.csv"], progress=False).next_step
 
 
 def fold_runs(project, share, *, folds=(0, 1), seed=0, **more):

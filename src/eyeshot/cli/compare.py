@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eyeshot.cli.options import DATA, ClassShares, Json, option
-from eyeshot.cli.output import plain_table, print_json, progress_shown, say
+from eyeshot.cli.output import plain_table, print_fitting, print_json, progress_shown, say
 
 Runs = Annotated[
     list[str],
@@ -35,8 +35,6 @@ def run(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Compare runs on the same images: differences with intervals, exact tests, and an estimate on the test images."""
-    from rich.console import Console
-
     import eyeshot
     from eyeshot.core import NOTHING, percent, points
 
@@ -68,7 +66,7 @@ def run(
             *cells,
             NOTHING if estimate is None else estimate.words.removeprefix("estimate "),
         )
-    Console().print(table)
+    print_fitting(table, names=("run",))
     typer.echo(compared.answer)
     say(compared.notes)
     typer.echo(f"Next: {compared.next_step}")

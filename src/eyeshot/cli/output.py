@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from eyeshot.auditing import AuditReport, Finding
 
 MOST_BROKEN = 5  # files that a command names
+
+
+GAP = 2
+"""Blanks between the columns of a table."""
+SHORTEST = 8
+"""Columns of names are not made narrower."""
 
 
 def progress_shown() -> ProgressDisplay:
@@ -92,6 +99,58 @@ def plain_table(
         justify: Literal["left", "right"] = "left" if heading in left else "right"
         table.add_column(heading, justify=justify, min_width=len(heading), no_wrap=no_wrap, overflow=overflow)
     return table
+
+
+def print_fitting(table: Table, *, names: tuple[str, ...]) -> None:
+    """Print a table as wide as the terminal at most, without breaking a word.
+
+    Cells wrap at blanks; those of the columns with the headings `names` (ids, files) also after "-", "_", "+" and "/".
+    Only names whose parts are longer than the room that is left are broken within.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False)
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    broken = [str(column.header) in names for column in table.columns]
+    widest = [max(map(cell_len, cells)) for cells in columns]
+    widths = [
+        max(cell_len(part) for cell in cells for word in cell.split() for part in (_parts(word) if at else [word]))
+        for cells, at in zip(columns, broken, strict=True)
+    ]
+    room = console.width - GAP * (len(columns) - 1)
+    if sum(widest) <= room:
+        console.print(table)
+        return
+    while sum(widths) > room and (
+        long := [place for place, at in enumerate(broken) if at and widths[place] > SHORTEST]
+    ):
+        widths[max(long, key=widths.__getitem__)] -= 1
+    while sum(widths) < room:  # to the column that needs the most lines
+        widths[max(range(len(widths)), key=lambda place: widest[place] / widths[place])] += 1
+    fitting = plain_table(*(cells[0] for cells in columns), overflow="fold")
+    for column, old, width in zip(fitting.columns, table.columns, widths, strict=True):
+        column.justify, column.min_width, column.width = old.justify, None, width
+    for row in zip(*(cells[1:] for cells in columns), strict=True):
+        fitting.add_row(*(
+            _wrapped(cell, width) if at else cell for cell, width, at in zip(row, widths, broken, strict=True)
+        ))  # fmt: skip
+    console.print(fitting, width=max(console.width, sum(widths) + GAP * (len(columns) - 1)))
+
+
+def _parts(word: str) -> list[str]:
+    return re.findall(r"[^-_+/]*[-_+/]|[^-_+/]+$", word) or [word]
+
+
+def _wrapped(cell: str, width: int) -> str:
+    """Lines of whole parts, as many as fit on each."""
+    lines = [""]
+    for word in re.split(r"(?<= )", cell):
+        for part in _parts(word):
+            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def open_page(page: Path, *, quiet: bool) -> None:

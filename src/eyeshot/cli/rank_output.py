@@ -114,8 +114,9 @@ def print_result(
     say(note for note in report.notes if note not in {*said, *report.answer, bought})
     _print_confirmed(report)
     if report.skipped:
+        such = "" if len(report.skipped) == 1 else "for instance "
         typer.echo(
-            f"Skipped {len(report.skipped)} {plural(len(report.skipped), 'file')}, for instance "
+            f"Skipped {len(report.skipped)} {plural(len(report.skipped), 'file')}, {such}"
             f"{report.skipped[0].path}: {report.skipped[0].reason}."
         )
     _print_models(report)

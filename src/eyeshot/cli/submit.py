@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eyeshot.cli.options import Json, option
-from eyeshot.cli.output import plain_table, print_json, say
+from eyeshot.cli.output import plain_table, print_fitting, print_json, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,8 +41,6 @@ def run(
 
     Without FILE all submissions are listed, validation beside the leaderboard.
     """
-    from rich.console import Console
-
     import eyeshot
     from eyeshot.core import find_workspace
 
@@ -57,9 +55,9 @@ def run(
     say(report.warnings, warning=True)
     typer.echo(report.answer)
     if file is None and report.submissions:
-        Console().print(_all(report))
+        print_fitting(_all(report), names=("run", "submission"))
     elif report.comparisons:
-        Console().print(_others(report))
+        print_fitting(_others(report), names=("submission",))
     if report.comparisons:
         rest = len(report.comparisons) - MOST_SHOWN
         say([report.assumption, *([f"{rest} more are in the JSON (--json)."] if rest > 0 else [])])

@@ -145,7 +145,10 @@ def run(
     for note in plan.notes[len(shown) :]:
         typer.echo(note)
     typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
-    if result.augmentations:
+    other = _comparable(plan.folder)
+    if other is not None:
+        typer.echo(f"Compare: {shlex.join(['eyeshot', 'compare', plan.folder.name, other])}")
+    elif result.augmentations:
         typer.echo("Compare: the same command with another --augment.")
     columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
     again = as_typed(train, **columns, val=val, val_share=None if val_share == VAL_SHARE else val_share, fold=fold)
@@ -158,6 +161,29 @@ def run(
         say_next("rank", "augmentations", *again, *as_typed(None, test=test))
     else:
         typer.echo(f"Next: eyeshot rank augmentations {shlex.join(again)} --test TEST")
+
+
+def _comparable(folder: Path) -> str | None:
+    """Id of the latest other training of the project that validated on the same images; None without one."""
+    from eyeshot.core import EyeshotError, find_workspace
+    from eyeshot.ledger import list_runs
+    from eyeshot.training import read_result, read_validation
+
+    runs = find_workspace().results("runs")
+    if folder.resolve().parent != runs.resolve():  # a folder of --out is no run of the project
+        return None
+    own, key = set(read_validation(folder).ids), getattr(read_result(folder), "key", None)
+    for record in reversed(list_runs(runs)):
+        place = runs / record.id
+        if record.kind != "train" or place.resolve() == folder.resolve():
+            continue
+        try:
+            result = read_result(place)
+            if result is not None and result.key != key and set(read_validation(place).ids) == own:
+                return record.id
+        except EyeshotError:  # not finished, or damaged
+            continue
+    return None
 
 
 def _written(folder: Path) -> int | None:

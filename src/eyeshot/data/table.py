@@ -115,12 +115,12 @@ class ImageTable:
 
 
 def read_images(
-    source: Path,
+    source: str | Path,
     *,
-    labels: Path | None = None,
+    labels: str | Path | None = None,
     path_column: str | None = None,
     label_column: str | None = None,
-    image_root: Path | None = None,
+    image_root: str | Path | None = None,
     labelled: bool = True,
     minimum_classes: int = 2,
     cache: Path | None = None,
@@ -154,9 +154,10 @@ def read_images(
     Raises:
         InputError: there is no folder or no image, there are too few classes, or the CSV cannot be used.
     """
-    root = check_folder(source, role="The image folder")
+    root = check_folder(Path(source), role="The image folder")
+    labels = None if labels is None else Path(labels)
     if image_root is not None:
-        image_root = check_folder(image_root, role="The image root")
+        image_root = check_folder(Path(image_root), role="The image root")
         if labels is not None and not root.is_relative_to(image_root):
             root = image_root
     listing = list_images(root)

@@ -121,8 +121,8 @@ def train(
     with shown_progress(progress) as shown:
         result, skipped = train_folder(plan, command=command, progress=shown)
     if skipped:
+        such = "" if len(skipped) == 1 else "for instance "
         plan.notes.append(
-            f"Skipped {len(skipped)} {plural(len(skipped), 'file')}, for instance {skipped[0].path}: "
-            f"{skipped[0].reason}."
+            f"Skipped {len(skipped)} {plural(len(skipped), 'file')}, {such}{skipped[0].path}: {skipped[0].reason}."
         )
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -109,9 +109,10 @@ class Comparison(BaseModel):
 
 
 class _Run(NamedTuple):
-    """A run as it is grouped: its recipe is the same for runs that differ in seed and fold alone.
+    """A run as it is grouped: recipe and images are the same for runs that differ in seed and fold alone.
 
     `given` is how it was named; `seed` is None for an ensemble and a file of the user's own, and `fold` without folds.
+    `images` says how many it trained and validated on, all folds together.
     """
 
     given: str | Path
@@ -119,6 +120,7 @@ class _Run(NamedTuple):
     recipe: str
     seed: int | None
     fold: int | None
+    images: str = ""
 
     @property
     def name(self) -> str:
@@ -135,7 +137,7 @@ Member = list[list[_Run]]
 
 def compare(
     runs: Sequence[str | Path] | str | Path,
-    *,
+    *more: str | Path,
     split: str = "validation",
     against: str | Path | None = None,
     class_shares: str | None = None,
@@ -145,10 +147,12 @@ def compare(
     """Compare runs on the same images, by the predictions that they have stored.
 
     Runs that differ only in the seed are replicates of one member, and runs that differ only in the fold are joined out
-    of fold. With predictions of the test images, their accuracy there is estimated; their labels are not used.
+    of fold. Runs of one recipe that trained or validated on other numbers of images are members of their own. With
+    predictions of the test images, their accuracy there is estimated; their labels are not used.
 
     Args:
-        runs: ids, beginnings of ids, folders, or .csv, .tsv and .npz files of your own.
+        runs: ids, beginnings of ids, folders, or .csv, .tsv and .npz files of your own; a list, or the first of them.
+        more: the others, where `runs` is the first.
         split: which predictions: "validation", or the name of a labelled folder that was predicted.
         against: the run that the others are compared with; None: the most accurate, which costs a larger allowance,
             because it is chosen by the same images.
@@ -165,10 +169,11 @@ def compare(
         StorageError: predictions are damaged.
     """
     check_class_shares(class_shares)
-    names = [runs] if isinstance(runs, str | Path) else list(runs)
+    names = [*([runs] if isinstance(runs, str | Path) else runs), *more]
     if len(names) < 2:
         raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
-    members = _members(_with_own_names([_load(name, split, logits=logits) for name in names]), split)
+    loaded = _with_own_names([_load(name, split, logits=logits) for name in names])
+    members = _members(loaded, split)
     reference = None if against is None else _place_of(_load(against, split, logits=logits), members)
     right = _right(members, split)
     between_seeds, freedom = seed_variance(right)
@@ -195,9 +200,9 @@ def compare(
         n=right[0].shape[1],
         reference=best.name,
         members=tuple(ordered),
-        notes=(*_scope(compared, freedom, chosen_by_images=reference is None), *notes),
+        notes=(*_scope(compared, freedom, chosen_by_images=reference is None), *_other_images(loaded), *notes),
         answer=_answer(ordered, best, right[0].shape[1]),
-        next_step=_next_step(ordered, best, split),
+        next_step=_next_step(ordered, best, split, {run.name for run in loaded if run.own}),
     )
 
 
@@ -221,14 +226,29 @@ def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
         [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--weights"],
     )  # fmt: skip
     fold = result.data.get("fold")
-    return _Run(name, predictions, recipe, result.settings.seed, fold if isinstance(fold, int) else None)
+    if isinstance(fold, int):  # each fold leaves others out
+        return _Run(name, predictions, recipe, result.settings.seed, fold, str(result.n_train + result.n_val))
+    return _Run(name, predictions, recipe, result.settings.seed, None, f"{result.n_train} + {result.n_val}")
+
+
+def _other_images(loaded: Sequence[_Run]) -> list[str]:
+    """Which runs of one recipe are no replicates of each other, in sentences."""
+    of_recipe: dict[str, dict[str, list[str]]] = {}
+    for run in loaded:
+        of_recipe.setdefault(run.recipe, {}).setdefault(run.images, []).append(run.name)
+    return [
+        "Of one recipe, but not on the same images (training + validation), so no seeds of each other: "
+        f"{listing([f'{listing(names)} ({images})' for images, names in by_images.items()])}."
+        for by_images in of_recipe.values()
+        if len(by_images) > 1
+    ]
 
 
 def _members(loaded: Sequence[_Run], split: str) -> list[Member]:
     """The runs of each recipe, in the order in which they were given; none twice, and each with the same folds."""
-    recipes: dict[str, dict[object, list[_Run]]] = {}
+    recipes: dict[tuple[str, str], dict[object, list[_Run]]] = {}
     for number, run in enumerate(loaded):
-        seeds = recipes.setdefault(run.recipe, {})
+        seeds = recipes.setdefault((run.recipe, run.images), {})
         same = [other.name for runs in seeds.values() for other in runs if other[3:] == run[3:]]
         if same:
             raise InputError(
@@ -395,11 +415,13 @@ def _listed(members: Sequence[ComparedMember]) -> str:
     )
 
 
-def _next_step(ordered: Sequence[ComparedMember], reference: ComparedMember, split: str) -> str:
+def _next_step(ordered: Sequence[ComparedMember], reference: ComparedMember, split: str, own: Collection[str]) -> str:
     compared = [member for member in ordered if member.difference is not None]
     same = [member for member in compared if member.difference and member.difference.verdict == "not distinguishable"]
     if len(ordered) > 1 and not same:
         best = ordered[0]
+        if best.name in own:
+            return "Predict the test images with the program that wrote the better file, then: eyeshot submit FILE"
         return f"Predict the test images with the better one: eyeshot predict {' '.join(best.runs)}"
     if not same:
         return f"Give another recipe to compare it with: eyeshot compare {ordered[0].runs[0]} OTHER"

@@ -136,13 +136,14 @@ class Predictions:
             np.savez(opened, allow_pickle=False, **arrays)
 
 
-def load_predictions(file: Path) -> Predictions:
+def load_predictions(file: str | Path) -> Predictions:
     """Read a file that `Predictions.save` wrote; the probabilities stay on the disk.
 
     Raises:
         InputError: there is no such file.
         StorageError: it is damaged or holds something else.
     """
+    file = Path(file)
     if not file.is_file():
         raise InputError(f"Predictions must be a file that a run wrote, got {str(file)!r}, which is not a file.")
     try:
