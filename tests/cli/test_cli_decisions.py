@@ -168,6 +168,8 @@ def test_keep_one_leaves_pictures_that_are_only_kept_together(eyeshot: Eyeshot, 
     eyeshot("decisions", "add", "group", pets / "cat" / "1.png", pets / "cat" / "2.png")
     out = eyeshot("decisions", "apply", "--policy", "keep-one").out
     assert "keep cat/0.png, drop cat/mirrored.png" in out
+    listed = " ".join(eyeshot("decisions", "list").out.split())
+    assert "keep cat/0.png, drop" in listed
     assert "1 group: 1 file left out, 1 kept." in out
 
 

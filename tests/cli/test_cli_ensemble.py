@@ -60,6 +60,8 @@ def test_the_picture_is_a_plain_svg_with_all_members_and_classes(eyeshot: Eyesho
     assert {"$m&0", "$m&1", "$m&2", *CLASSES} <= words
     assert "1.00" in words
     assert "<script" not in text
+    ends = [element.attrib for element in ElementTree.fromstring(text).iter() if "end" in element.get("style", "")]
+    assert min(float(end["x"]) for end in ends) > 70, "names of a wide font fit beside the map"
     assert np.allclose(np.diag(report["correlation"]), 1)
 
 

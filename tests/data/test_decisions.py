@@ -385,3 +385,11 @@ def test_an_undo_of_an_undo_is_refused_with_the_next_step() -> None:
 def test_an_undone_decision_given_again_counts() -> None:
     first, again = drop(1), drop(1)
     assert ordered([first, undo_of(first), again]).active == (again,)
+
+
+def test_a_keep_one_says_which_image_stays() -> None:
+    first, second = "0" * 32, "1" * 32
+    made = decide("keep-one", [first, second], keep=second, names=["a.png", "b.png"], label="cat", author="ann")
+    assert made.words() == "keep b.png, drop a.png"
+    same = decide("keep-one", [first], keep=first, names=["a.png", "b.png", "c.png", "d.png"], author="ann", reason="x")
+    assert same.words() == "keep a.png, drop b.png, c.png and 1 more (x)"

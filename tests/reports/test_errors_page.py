@@ -13,7 +13,7 @@ from outline import Outline
 from PIL import Image
 
 import eyeshot
-from eyeshot.auditing import ErrorAnalysis
+from eyeshot.auditing import ErrorAnalysis, slice_name
 from eyeshot.auditing.error_report import SliceErrors, ToDo
 from eyeshot.predictions import Accuracy, Predictions
 from eyeshot.reports import write_errors_page
@@ -122,6 +122,29 @@ def test_a_map_darkens_where_the_network_does_not_look() -> None:
     picture = overlaid(np.full((48, 48, 3), 200, np.uint8), saliency).astype(int)
     assert picture[:40].mean() > picture[-40:].mean() + 40
     assert abs(picture[-40:] - 100).max() <= 1
+
+
+def test_pairs_are_headed_by_both_classes(analysis: ErrorAnalysis, path: Path) -> None:
+    shown = min(MOST_PAIRS, len(analysis.report.pairs))
+    assert path.read_text("utf-8").count('<span class="narrow"> and ') == shown > 0
+
+
+def test_a_picture_goes_by_its_file_name_with_the_whole_id_as_title(analysis: ErrorAnalysis, tmp_path: Path) -> None:
+    panel = analysis.report.panels[0]
+    names = ["train/000213.jpg"]
+    moved = panel.model_copy(update={"nearest_label": names})
+    report = analysis.report.model_copy(update={"panels": [moved, *analysis.report.panels[1:]], "findings": []})
+    text = write_errors_page(ErrorAnalysis(report, analysis.paths, analysis.maps), tmp_path / "x.html").read_text(
+        "utf-8"
+    )
+    assert '<span class="name" title="train/000213.jpg">000213.jpg</span>' in text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("file size", "file size at most 9.56 kB"), ("brightness", "brightness at most 9.56")]
+)
+def test_a_slice_names_the_unit_of_its_limit(name: str, words: str) -> None:
+    assert slice_name(name, "low", 9.56) == words
 
 
 @pytest.mark.browser

@@ -468,12 +468,17 @@ def all_runs(count: int) -> str:
     return "both runs" if count == 2 else f"all {count} runs"
 
 
+SLICE_UNITS = {"file size": "kB", "image area": "megapixels"}
+"""Units of the audit's properties whose other values are levels or have none."""
+
+
 def slice_name(name: str, side: str, limit: float | None) -> str:
-    """A slice in words: "brightness at most 93", "border: dark"."""
+    """A slice in words: "brightness at most 93", "file size at most 9.56 kB", "border: dark"."""
     if limit is None:
         return f"{name}: {side}"
     number = f"{limit:,.0f}" if abs(limit) >= 100 else f"{limit:.3g}"
-    return f"{name} at {'most' if side == 'low' else 'least'} {number}"
+    unit = SLICE_UNITS.get(name, "")
+    return f"{name} at {'most' if side == 'low' else 'least'} {number}{' ' if unit else ''}{unit}"
 
 
 def _calibration_words(calibration: Calibration) -> str:

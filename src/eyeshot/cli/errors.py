@@ -115,7 +115,7 @@ def _print_errors(report: ErrorReport, folder: Path) -> None:
         )
     still_open = [entry for entry in report.to_do if entry.state == "open"]
     if still_open:
-        typer.echo("\nNobody has acted on:")
+        typer.echo("\nOpen:")
         for entry in still_open:
             typer.echo(f"- {entry.words} {entry.action}")
             for line in entry.commands:

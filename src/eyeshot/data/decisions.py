@@ -113,6 +113,8 @@ class Decision(BaseModel):
             return f"of {self.undoes[:8]}" + (f": {self.names[0]}" if self.names else "")
         if self.kind == "merge-classes":
             return f"{', '.join(self.classes)} -> {self.label}"
+        if self.kind == "keep-one":
+            return self._kept_words() + (f" ({self.reason})" if self.reason else "")
         names = [*(self.names or self.images)[:3]]
         if len(self.names or self.images) > 3:
             names.append(f"and {len(self.names or self.images) - 3} more")
@@ -120,6 +122,13 @@ class Decision(BaseModel):
         text += f" under {self.given}" if self.given else ""
         text += f" -> {self.label}" if self.label else ""
         return text + (f" ({self.reason})" if self.reason else "")
+
+    def _kept_words(self) -> str:
+        """Which image of a keep-one stays: the first name, unless each name has its own content."""
+        names = [*(self.names or self.images)]
+        keep = names.pop(self.images.index(self.keep) if self.keep and len(names) == len(self.images) else 0)
+        more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        return f"keep {keep}" + (f", drop {', '.join(names[:2])}{more}" if names else "")
 
     @property
     def finding(self) -> str:

@@ -221,7 +221,11 @@ def find_labels(
     reasons.append(f"Labels: {quoted(file, root)} ({why}).")
     if len(tables) and len(wanted) == 1 and reading["labels"] == tuple(wanted):
         reasons.append(f"Label column: {wanted[0]!r}, as in the sample submission.")
-    elif len(wanted) == 1 and wanted[0] in tables[file].columns and len(reading["labels"]) == 1:
+    elif (
+        len(wanted) == 1
+        and said["label_column"] is None
+        and wanted[0] in {*tables[file].columns} - {data.get("path_column")}
+    ):
         reasons.append(
             f"Label column: {reading['labels'][0]!r}; {wanted[0]!r}, as in the sample submission, numbers the classes."
         )

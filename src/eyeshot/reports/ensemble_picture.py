@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eyeshot.ledger import EnsembleReport
 
 WIDTH, MAP_SIDE, ROW = 1200, 460, 26
+EDGE = 0.04  # of the width, empty on the left
 MOST_NAMES = 24
 MOST_NUMBERS = 12
 MOST_CLASSES = 16
@@ -58,7 +59,9 @@ def _draw(report: EnsembleReport) -> Figure:
 
     classes = _shown_classes(report)
     height = max(MAP_SIDE, 140 + ROW * len(classes)) + 90
-    figure = Figure(figsize=(WIDTH / UNITS, height / UNITS), dpi=UNITS, facecolor=PAPER, layout="constrained")
+    figure = Figure(figsize=(WIDTH / UNITS, height / UNITS), dpi=UNITS, facecolor=PAPER)
+    # Text is stored as text: a reader's font may be wider than that used for measuring, so names need room at the edge.
+    figure.set_layout_engine("constrained", rect=(EDGE, 0.01, 1 - EDGE - 0.01, 0.98))
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
     _draw_correlation(left, report)
     _draw_classes(right, report, classes)

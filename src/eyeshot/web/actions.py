@@ -111,7 +111,8 @@ def _keep_one(press: Press, positions: list[int], training: list[int], index: Im
         )
     if index.in_test[kept_row]:  # a test image always stays, so its duplicates in training are dropped
         return _by_label(Press(press.id, "drop", ()), training, index)
-    return [("keep-one", training, {"keep": index.contents[kept_row], "label": index.labels[kept_row]})]
+    rows = [kept_row, *(row for row in training if row != kept_row)]  # the first name is the file that stays
+    return [("keep-one", rows, {"keep": index.contents[kept_row], "label": index.labels[kept_row]})]
 
 
 def _check_label(press: Press, positions: Sequence[int], index: ImageIndex, project: Project) -> None:
