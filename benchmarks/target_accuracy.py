@@ -10,6 +10,7 @@ continues, and `--cpu-minutes 0` gives the figures of what is there.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import replace
@@ -129,14 +130,13 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
             correlation = spearman(column(score, some), column("true", some))
             if correlation is not None:
                 correlations.append(correlation)
-        mean, half = student_mean(np.array(correlations)) if correlations else (None, None)
-        has_interval = mean is not None and len(correlations) > 1
+        mean, half = student_mean(np.array(correlations)) if correlations else (math.nan, math.nan)
         found[score] = {
             "mean_absolute_error": float(np.abs(error).mean()),
             "bias": float(error.mean()),
-            "spearman_within_targets": mean,
-            "spearman_low": mean - half if has_interval else None,
-            "spearman_high": mean + half if has_interval else None,
+            "spearman_within_targets": mean if correlations else None,
+            "spearman_low": mean - half if len(correlations) > 1 else None,
+            "spearman_high": mean + half if len(correlations) > 1 else None,
             "spearman_targets": len(correlations),
             "spearman_over_all": spearman(column(score, rows), true),
         }
