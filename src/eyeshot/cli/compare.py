@@ -64,7 +64,9 @@ def run(
             percent(accuracy.value, 1),
             f"{percent(accuracy.low, 1)[:-2]} to {percent(accuracy.high, 1)[:-2]}",
             *cells,
-            NOTHING if estimate is None else estimate.words.removeprefix("estimate "),
+            NOTHING
+            if estimate is None
+            else f"{percent(estimate.value, 1)} ({percent(estimate.low, 1)[:-2]} to {percent(estimate.high, 1)[:-2]})",
         )
     print_fitting(table, names=("run",))
     typer.echo(compared.answer)
