@@ -569,12 +569,15 @@ def _sentences(report: AuditReport) -> list[str]:
 
 
 def _duplicates_alone(report: AuditReport) -> Duplicates:
-    """The exact and near-duplicates of the table: without groups under several labels or on both sides."""
+    """The duplicates of the table: without groups under several labels or on both sides, and without unsure groups."""
+    unsure = {finding.id for finding in report.findings if finding.suggestion == "look"}
     return count_duplicates(
         [
             group
             for group in report.groups
-            if len(group.labels) < 2 and len({image.split for image in group.images}) == 1
+            if len(group.labels) < 2
+            and len({image.split for image in group.images}) == 1
+            and not unsure & set(group.findings)
         ]
     )
 

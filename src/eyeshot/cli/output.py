@@ -70,7 +70,7 @@ def say_next(*words: str) -> None:
 
 
 def say_broken(report: AuditReport, findings: Sequence[Finding]) -> None:
-    """Print the command that settles the broken files among findings; beyond a few files, that of the first."""
+    """Print the command that settles the broken files among findings, if they are few."""
     files = [
         str(Path(report.train if image.split == "train" else report.test or "", image.id))
         for finding in findings
@@ -78,11 +78,8 @@ def say_broken(report: AuditReport, findings: Sequence[Finding]) -> None:
         for image in finding.images
         if image.content
     ]
-    if files:
-        which = (
-            "Broken files" if len(files) <= MOST_BROKEN else f"Broken files, the first {MOST_BROKEN} of {len(files):,}"
-        )
-        typer.echo(f"{which}: {shlex.join(['eyeshot', 'decisions', 'add', 'drop', *files[:MOST_BROKEN]])}")
+    if 0 < len(files) <= MOST_BROKEN:
+        typer.echo(f"Broken files: {shlex.join(['eyeshot', 'decisions', 'add', 'drop', *files])}")
 
 
 def plain_table(

@@ -1,4 +1,4 @@
-"""`audit.html`: the answer, findings by kind, two labels, duplicates, similar pictures, broken files, train and test."""
+"""`audit.html`: the answer, findings by kind, labels, duplicates, similar pictures, broken files, train and test."""
 
 from __future__ import annotations
 
