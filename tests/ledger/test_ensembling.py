@@ -282,6 +282,8 @@ def test_what_the_members_have_predicted_is_combined_at_once(runs):
     eyeshot.predict(runs, progress=False)
     report = ensemble(*runs, method="geometric")
     at_once = find_predictions(report.run, "test")
+    assert set(report.estimates) == {member.name for member in report.used} | {"ensemble"}
+    assert report.estimates["ensemble"].n == len(at_once)
     (predicted,) = eyeshot.predict(report.run, progress=False)
     assert not predicted.made
     assert (load_predictions(predicted.file).probabilities == at_once.probabilities).all()

@@ -80,6 +80,8 @@ def run(
     for member in sorted(report.members, key=lambda member: -member.weight)[:MOST_MEMBERS]:
         members.add_row(shortened(member.name, 50), percent(member.accuracy.value, 1), percent(member.weight))
     console.print(members)
+    for name, estimate in report.estimates.items():
+        typer.echo(f"Accuracy of {name} on the test images, without labels: {estimate.words}.")
     say(report.notes)
     stored = f"Stored as {report.run}. Correlation of errors and gain by class: {picture}"
     typer.echo(stored if report.run else "No ensemble is stored. --method METHOD stores that of more than one run.")

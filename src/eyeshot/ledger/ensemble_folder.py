@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, StorageError, key_of, replacing
 from eyeshot.ledger.runs import find_run
-from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, align, combine
+from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, TargetEstimate, align, combine
 
 ENSEMBLE_FILE = "ensemble.json"
 
@@ -76,6 +76,8 @@ class EnsembleReport(BaseModel):
         methods: all that were compared, the best first.
         correlation: (M, M), of the members' errors.
         per_class: for each class, the ensemble against the best run.
+        estimates: estimated accuracy on the test images, without their labels, of the members that are used, by name,
+            and of the "ensemble"; without those that have not predicted the test images.
         combination: of the members whose weight is not 0, in their order.
         key: of all that decides the predictions.
         notes: what was left out or looks odd, in sentences.
@@ -98,6 +100,7 @@ class EnsembleReport(BaseModel):
     methods: tuple[EnsembleMethod, ...]
     correlation: tuple[tuple[float, ...], ...]
     per_class: dict[str, Gain]
+    estimates: dict[str, TargetEstimate] = Field(default_factory=dict)
     combination: Combination
     key: str
     notes: tuple[str, ...] = ()

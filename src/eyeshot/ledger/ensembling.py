@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,24 @@ from numpy.typing import NDArray
 from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, percent, points, shown_progress
 from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
-from eyeshot.ledger.run_predictions import combine_stored
+from eyeshot.ledger.run_predictions import combine_stored, estimate_on, find_predictions, may_estimate
 from eyeshot.ledger.runs import advise, create_run, find_run_by_key
 from eyeshot.ledger.weight_soups import WeightSoups
 from eyeshot.models import choose_device
-from eyeshot.predictions import METHODS, SOUPS, Accuracy, EnsembleJudge, Gain, can_stack, error_correlation, gain
+from eyeshot.predictions import (
+    METHODS,
+    SOUPS,
+    Accuracy,
+    EnsembleJudge,
+    Gain,
+    TargetEstimate,
+    can_stack,
+    error_correlation,
+    gain,
+)
 from eyeshot.training import VALIDATION_FILE
+
+MOST_ESTIMATES = 10  # members; an estimate on 10,000 images with 500 classes takes 10 s
 
 
 def ensemble(
@@ -183,19 +196,43 @@ def _store(
         notes=tuple(notes),
         command=command,
     )
+    used = [candidate for candidate, weight in zip(candidates, combination.weights, strict=True) if weight]
+    estimates = _estimates(used)
     if folder is not None:
-        replace(
+        validation = replace(
             table, probabilities=judge.out_of_fold_probabilities(chosen), run=folder.name, fold=None,
             split="validation", key=key,
-        ).save(folder / VALIDATION_FILE)  # fmt: skip
+        )  # fmt: skip
+        validation.save(folder / VALIDATION_FILE)
         if chosen in SOUPS:
             assert soups is not None
             soups.save(combination.weights, folder)
         report.write(folder)
-        combine_stored(folder, report, "test")
+        test = combine_stored(folder, report, "test")
+        own = estimate_on(test, validation) if test is not None and may_estimate() else None
+        if own is not None:
+            estimates["ensemble"] = own
+    report = report.model_copy(update={"estimates": estimates})
+    if folder is not None:
+        report.write(folder)
     single_run = None if single.own else single.parts[0]
     advise(runs, folder.name if advised and folder is not None else single_run)
     return report
+
+
+def _estimates(candidates: Sequence[Candidate]) -> dict[str, TargetEstimate]:
+    """Estimated accuracy of members on the test images, where a member is one run that has predicted them."""
+    estimates: dict[str, TargetEstimate] = {}
+    if not may_estimate():
+        return estimates
+    for candidate in candidates[:MOST_ESTIMATES]:
+        if candidate.own or len(candidate.parts) > 1:
+            continue
+        with suppress(InputError):  # it has not predicted them
+            estimate = estimate_on(find_predictions(candidate.parts[0], "test"), candidate.table)
+            if estimate is not None:
+                estimates[candidate.name] = estimate
+    return estimates
 
 
 def _predict(single: EnsembleMember) -> str:
