@@ -321,7 +321,7 @@ def test_a_run_without_errors_says_so(project):
     write_run(project, "first", lambda row, label, image: label)
     report = eyeshot.find_errors("first", network=False, progress=False).report
     assert report.answer == f"All {report.n} validation images are right."
-    assert report.next_step == "Next: eyeshot predict first"
+    assert report.next_step == "eyeshot predict first --data TEST"
     assert (report.pairs, report.findings, [row for row in report.classes if row.worst]) == ([], [], [])
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from eyeshot.auditing.findings import Finding, ImageRef, Record
 from eyeshot.core import InputError, replacing
-from eyeshot.predictions import Accuracy, Calibration
+from eyeshot.predictions import Accuracy, Calibration, TargetEstimate
 
 ERRORS_FILE = "errors.json"
 
@@ -28,6 +28,8 @@ class RunErrors(Record):
     """Images that this run alone has wrong; 0 where there is one run."""
     counted: bool = True
     """Whether it counts where runs share errors; false for an ensemble of which a member is in the report too."""
+    estimate: TargetEstimate | None = None
+    """Estimated accuracy on the test images, without their labels; null where it has not predicted them."""
 
 
 class ClassErrors(Record):

@@ -38,7 +38,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import Decisions, find_log, load_dataset, project_data
-from eyeshot.ledger import find_predictions, find_run, list_runs, members_behind
+from eyeshot.ledger import find_predictions, find_run, list_runs, members_behind, stored_estimate
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -169,7 +169,8 @@ def find_errors(
         runs=[
             RunErrors(run=table.run, accuracy=table.accuracy(), errors=int((~table.right).sum()),
                       alone=len(shared.alone[counted.index(number)]) if number in counted and len(counted) > 1 else 0,
-                      counted=number in counted)
+                      counted=number in counted,
+                      estimate=stored_estimate(table.run, table) if len(members[number].folders) == 1 else None)
             for number, table in enumerate(tables)
         ],
         n=len(lead),

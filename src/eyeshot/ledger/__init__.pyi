@@ -4,6 +4,7 @@ from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions
+from .run_predictions import stored_estimate as stored_estimate
 from .runs import RunRecord as RunRecord
 from .runs import create_run as create_run
 from .runs import find_run as find_run

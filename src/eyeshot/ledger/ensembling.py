@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, percent, points, shown_progress
 from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
-from eyeshot.ledger.run_predictions import combine_stored, estimate_on, find_predictions, may_estimate
+from eyeshot.ledger.run_predictions import combine_stored, estimate_on, may_estimate, stored_estimate
 from eyeshot.ledger.runs import advise, create_run, find_run_by_key
 from eyeshot.ledger.weight_soups import WeightSoups
 from eyeshot.models import choose_device
@@ -222,17 +221,9 @@ def _store(
 
 def _estimates(candidates: Sequence[Candidate]) -> dict[str, TargetEstimate]:
     """Estimated accuracy of members on the test images, where a member is one run that has predicted them."""
-    estimates: dict[str, TargetEstimate] = {}
-    if not may_estimate():
-        return estimates
-    for candidate in candidates[:MOST_ESTIMATES]:
-        if candidate.own or len(candidate.parts) > 1:
-            continue
-        with suppress(InputError):  # it has not predicted them
-            estimate = estimate_on(find_predictions(candidate.parts[0], "test"), candidate.table)
-            if estimate is not None:
-                estimates[candidate.name] = estimate
-    return estimates
+    single = [candidate for candidate in candidates[:MOST_ESTIMATES] if not candidate.own and len(candidate.parts) == 1]
+    estimates = {candidate.name: stored_estimate(candidate.parts[0], candidate.table) for candidate in single}
+    return {name: estimate for name, estimate in estimates.items() if estimate is not None}
 
 
 def _predict(single: EnsembleMember) -> str:

@@ -274,6 +274,16 @@ def estimate_on(target: Predictions, validation: Predictions, class_shares: str 
     return estimate_target_accuracy(target, validation=validation if labelled else None, class_shares=class_shares)
 
 
+def stored_estimate(run: str | Path, validation: Predictions) -> TargetEstimate | None:
+    """The estimated accuracy of a run on the test images; None where it has not predicted them or rules forbid it."""
+    if not may_estimate():
+        return None
+    try:
+        return estimate_on(find_predictions(run, "test"), validation)
+    except InputError:
+        return None
+
+
 def may_estimate() -> bool:
     """Whether the project's rules allow to look at what its test images are like."""
     try:
