@@ -34,7 +34,7 @@ def train(tmp_path: Path) -> Path:
         ({}, MODEL | {"augment": ("no-such",)}, "no-such"),
         ({}, {"model": "test_resnet", "weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
         ({}, MODEL | {"epochs": 0}, "epochs"),
-        ({}, MODEL | {"batch_size": -1}, "batch_size"),
+        ({}, MODEL | {"batch_size": -1}, "batch.size"),
     ],
 )
 def test_wrong_options_are_refused_before_any_image_is_read(train: Path, monkeypatch, data, options, words) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +144,9 @@ def test_neither_other_images_nor_copies_of_look_alikes_nor_names_change_what_is
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_most_near_duplicates_that_people_judged_are_found() -> None:
+def test_most_near_duplicates_that_people_judged_are_found(shared: Path) -> None:
     """Aims: 0.75 of them by default; very similar pairs named, on either level, in nearly half."""
-    root = Path(os.environ["EYESHOT_SHARED"]) / "data" / "cifar-duplicates"
+    root = shared / "data" / "cifar-duplicates"
     with (root / "pairs.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (root / row["b"]).exists() and (root / row["a"]).exists()]
     report = audit(root / "train", test=root / "test", workers=1, thorough=False).report
