@@ -26,7 +26,7 @@ def test_the_backbone_and_head_of_a_baseline_give_the_probabilities_that_were_ke
     with np.load(kept) as validation:
         expected = validation["probabilities"]
     features = extract(backbone, pool.images[42:])
-    assert np.allclose(head.predict_proba(features), expected, atol=1e-3)  # probabilities are kept as float16
+    assert np.allclose(head.predict_proba(features), expected, atol=1e-3)
 
 
 def test_a_baseline_has_another_fingerprint_than_the_untrained_network(tmp_path):

@@ -89,7 +89,7 @@ def test_weights_of_a_run_load_into_plain_timm_and_give_the_probabilities_that_w
     with torch.inference_mode():
         images = normalise(to_batch(pool.images[42:]), backbone, device=torch.device("cpu"))
         found = network(images).softmax(1).numpy()
-    assert np.allclose(found, read_validation(tmp_path).probabilities, atol=1e-3)  # probabilities are kept as float16
+    assert np.allclose(found, read_validation(tmp_path).probabilities, atol=1e-3)  # stored as float16
 
 
 def test_weights_at_another_size_name_it_in_the_line_that_makes_the_network(tmp_path):
@@ -117,7 +117,7 @@ def test_the_weights_that_a_run_leaves_are_taken_by_the_option_for_weights(tmp_p
     assert "classifier left out" in loaded.reason or "outside of it, left out" in loaded.reason
     assert loaded.fingerprint == trained.fingerprint
     features = extract(trained, pool.images[8:])
-    assert np.allclose(head.predict_proba(features), read_validation(tmp_path).probabilities, atol=1e-3)  # probabilities are kept as float16
+    assert np.allclose(head.predict_proba(features), read_validation(tmp_path).probabilities, atol=1e-3)
 
 
 def test_a_network_of_ones_own_keeps_its_names_where_its_head_reads_the_features(own_networks):
@@ -134,7 +134,7 @@ def test_a_network_of_ones_own_keeps_its_names_where_its_head_reads_the_features
         sys.path.remove(str(own_networks))
     network.load_state_dict(load_file(own_networks / "run" / "weights.safetensors"))
     kept = read_validation(own_networks / "run").probabilities
-    assert np.allclose(probabilities(network, backbone), kept, atol=1e-3)  # probabilities are kept as float16
+    assert np.allclose(probabilities(network, backbone), kept, atol=1e-3)
     loaded = load_backbone("trained_networks:make", weights=own_networks / "run" / "weights.safetensors", size=16)
     assert loaded.fingerprint == load_trained(backbone, own_networks / "run", result)[0].fingerprint
 
