@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.core import SILENT, InputError, Progress, paired_difference
+from eyeshot.predictions.comparison import mcnemar_p
 from eyeshot.predictions.ensembles import (
     FEWEST_IMAGES,
     FITTED,
@@ -186,13 +187,9 @@ def most_probable(probabilities: NDArray[np.float16]) -> NDArray[np.int64]:
 
 
 def gain(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Gain:
-    """How much more often `first` is right than `second`, bool (n,) each; exact test: McNemar 1947, binomial."""
-    from scipy.stats import binomtest
-
+    """How much more often `first` is right than `second`, bool (n,) each, with exact McNemar."""
     difference, (low, high) = paired_difference(first, second)
-    won, lost = int((first & ~second).sum()), int((second & ~first).sum())
-    p = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return Gain(difference=difference, low=low, high=high, p=p)
+    return Gain(difference=difference, low=low, high=high, p=mcnemar_p(first, second))
 
 
 def error_correlation(right: NDArray[np.bool_]) -> NDArray[np.float64]:
