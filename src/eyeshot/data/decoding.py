@@ -23,6 +23,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from eyeshot.core import Failure, InputError, room_for
 
+# What torchvision's ImageFolder reads (torchvision/datasets/folder.py); readers like it choose files by their endings.
+NAMED_LIKE_IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 Fit = Literal["crop", "pad"]
 DECODING_VERSION = 3  # part of the fingerprint: raise it when decode() gives other pixels for the same file
@@ -179,6 +182,11 @@ def _open(file: IO[bytes]) -> Image.Image:
             _register_heif()
         file.seek(0)
         return Image.open(file, formats=formats())
+
+
+def has_common_name(name: str) -> bool:
+    """Whether readers that choose files by their ending take this file."""
+    return name.lower().endswith(NAMED_LIKE_IMAGES)
 
 
 @lru_cache(maxsize=1)

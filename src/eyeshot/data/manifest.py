@@ -20,14 +20,13 @@ import polars as pl
 
 from eyeshot.core import plural
 from eyeshot.data.decisions import Decision, Decisions, ordered, undo_of
+from eyeshot.data.decoding import has_common_name
 from eyeshot.data.table import ImageTable
 
 Winner = Literal["mine", "theirs", "newer"]
 WINNERS: tuple[Winner, ...] = get_args(Winner)
 # When such a decision loses for some of its images, it is made again for the images without disagreement.
 BY_IMAGE = frozenset({"drop", "drop-both", "keep", "relabel"})
-# What torchvision's ImageFolder reads (torchvision/datasets/folder.py); readers like it choose files by their endings.
-COMMON_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 # What these kinds say about a pair of images.
 PAIRS = {"group": "duplicates", "keep-one": "duplicates", "not-copy": "not duplicates"}
 
@@ -185,11 +184,6 @@ class DecisionState:
                 default=None,
             )
         return self._kept_rows[decision.id]
-
-
-def has_common_name(name: str) -> bool:
-    """Whether readers that choose files by their ending take this file."""
-    return name.lower().endswith(COMMON_ENDINGS)
 
 
 def compute_manifest(table: ImageTable, decisions: Decisions) -> Manifest:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from eyeshot.core import InputError
 from eyeshot.data.decisions import Decision, Decisions, Kind, decide
-from eyeshot.data.decoding import open_image, orientation
+from eyeshot.data.decoding import has_common_name, open_image, orientation
 
 if TYPE_CHECKING:  # the command line looks up policies before polars is loaded
     import numpy as np
@@ -220,8 +220,6 @@ def _worth(manifest: Manifest, row: int) -> tuple[int, int, bool, int, str]:
 
 def _traits(path: str, name: str, mode: str) -> tuple[tuple[str, ...], bool]:
     """Why common readers may not open a file or show it otherwise, and whether EXIF turns it."""
-    from eyeshot.data.manifest import has_common_name  # loads polars
-
     problems = []
     if not has_common_name(name):
         problems.append(f"is named {os.path.splitext(name)[1] or 'without an ending'}")
