@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from contrast import contrast
 from outline import Outline
 from PIL import Image
 
@@ -201,15 +201,3 @@ def test_text_stands_out_from_the_paper(chromium: Any, path: Path, scheme: str) 
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()
     assert min(contrast(colour, paper) for colour in set(colours)) >= 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2, contrast ratio of two colours, "rgb(…)"."""
-    low, high = sorted(map(luminance, (one, other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

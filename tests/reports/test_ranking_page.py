@@ -268,7 +268,7 @@ def test_a_hundred_classes_and_many_files_stay_small(tmp_path: Path) -> None:
 def test_pictures_give_way_before_the_page_grows_too_large(
     cover: AugmentationRanking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eyeshot.reports.ranking_page.MOST_BYTES", 1_900_000)
+    monkeypatch.setattr("eyeshot.reports.page.MOST_BYTES", 1_900_000)
     page = written(cover, tmp_path)
     assert len(page.encode()) < 1_900_000
     assert "data:image" not in own_part(page)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from contrast import contrast
 
 from eyeshot.reports.marks import CANDIDATES, PATHS, TARGET, TRAIN, VALIDATION
 from eyeshot.reports.page import asset
@@ -12,18 +13,6 @@ MARKS = (TRAIN, TARGET, VALIDATION, *CANDIDATES)
 
 def tokens(name: str) -> dict[str, str]:
     return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", asset(name)))
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2, contrast ratio."""
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("theme", ["light.css", "dark.css"])

@@ -10,9 +10,8 @@ from eyeshot.auditing import NAMES, OF_CLASSES, Audit, Distribution, Finding, Im
 from eyeshot.reports.audit_labels import view_labels
 from eyeshot.reports.audit_pictures import Gallery, audited_paths
 from eyeshot.reports.marks import make_axis
-from eyeshot.reports.page import number, percent, render, shortened, write_text
+from eyeshot.reports.page import number, percent, shortened, write_fitting
 
-MOST_BYTES = 15_000_000
 MOST_PICTURES = 600
 MOST_CARDS = 24
 MOST_SIMILAR = 6  # cards of very similar pictures, about which nothing is to be dropped
@@ -36,12 +35,8 @@ def write_audit_page(audit: Audit, path: Path | str, *, images: bool = True) -> 
     Raises:
         StorageError: the file cannot be written.
     """
-    page = ""
-    for most in (MOST_PICTURES, MOST_PICTURES // 4, 0) if images else (0,):
-        page = render("audit.html.j2", _context(audit, most))
-        if len(page.encode("utf-8", "replace")) < MOST_BYTES:
-            break
-    return write_text(Path(path), page)
+    numbers = (MOST_PICTURES, MOST_PICTURES // 4, 0) if images else (0,)
+    return write_fitting(Path(path), "audit.html.j2", (_context(audit, most) for most in numbers))
 
 
 def _context(audit: Audit, most: int) -> dict[str, Any]:

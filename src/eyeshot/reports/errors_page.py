@@ -15,10 +15,9 @@ from eyeshot.auditing import ErrorAnalysis, ErrorReport, ImageRef, WrongImage, s
 from eyeshot.predictions import Calibration
 from eyeshot.reports.audit_pictures import QUALITY, SIDE, Gallery, Shown
 from eyeshot.reports.marks import make_axis
-from eyeshot.reports.page import number, percent, render, write_text
+from eyeshot.reports.page import number, percent, write_fitting
 from eyeshot.reports.pictures import data_address
 
-MOST_BYTES = 15_000_000
 MOST_PICTURES = 400
 MOST_CLASSES = 20
 MOST_PAIRS = 20
@@ -40,12 +39,8 @@ def write_errors_page(analysis: ErrorAnalysis, path: Path | str, *, images: bool
     Raises:
         StorageError: the file cannot be written.
     """
-    page = ""
-    for most in (MOST_PICTURES, MOST_PICTURES // 4, 0) if images else (0,):
-        page = render("errors.html.j2", _context(analysis, most))
-        if len(page.encode("utf-8", "replace")) < MOST_BYTES:
-            break
-    return write_text(Path(path), page)
+    numbers = (MOST_PICTURES, MOST_PICTURES // 4, 0) if images else (0,)
+    return write_fitting(Path(path), "errors.html.j2", (_context(analysis, most) for most in numbers))
 
 
 def _context(analysis: ErrorAnalysis, most: int) -> dict[str, Any]:

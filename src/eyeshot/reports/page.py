@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from eyeshot.core import shortened as plain_shortened
 
 ASSETS = files("eyeshot.reports") / "assets"
 MINUS = "−"
+MOST_BYTES = 15_000_000  # of a page
 
 
 def visible(text: object) -> str:
@@ -115,6 +116,25 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 def stylesheet() -> str:
     """The shared style of all pages, with both themes, as a CSS text."""
     return render("themes.css.j2", {})
+
+
+def write_fitting(path: Path, template: str, versions: Iterable[Mapping[str, Any]]) -> Path:
+    """Write the first version of a page that stays under 15 MB, or the last of them.
+
+    Args:
+        path: the file; a missing folder is created.
+        template: of `reports/assets`.
+        versions: contexts for it, the one with most pictures first; those after the first that fits are not made.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    page = ""
+    for context in versions:
+        page = render(template, context)
+        if len(page.encode("utf-8", "replace")) < MOST_BYTES:
+            break
+    return write_text(path, page)
 
 
 def write_text(path: Path, text: str) -> Path:

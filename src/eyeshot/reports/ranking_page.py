@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from eyeshot.reports.joint_map import best_projection, clouds_on_map, figure_json, point_lists
 from eyeshot.reports.marks import PATHS, Axis, make_axis, make_class_bars
-from eyeshot.reports.page import number, render, shortened, write_text
+from eyeshot.reports.page import number, shortened, write_fitting
 from eyeshot.reports.pictures import make_sprites
 from eyeshot.reports.ranking_cards import ROLES, make_cards, make_gallery, make_strips
 from eyeshot.reports.score_breakdown import (
@@ -31,7 +31,6 @@ from eyeshot.reports.score_breakdown import (
 if TYPE_CHECKING:
     from eyeshot.rankings import AugmentationRanking, RankingReport
 
-MOST_BYTES = 15_000_000
 MOST_SPRITE_BYTES = 7_000_000
 MOST_STRIP_BYTES = 3_000_000
 MOST_GALLERY_BYTES = 1_000_000
@@ -74,12 +73,8 @@ def write_ranking_page(ranking: AugmentationRanking, path: Path | str, *, images
     Raises:
         StorageError: the file cannot be written.
     """
-    page = ""
-    for share in (1.0, 0.4, 0.0) if images else (0.0,):
-        page = render("ranking.html.j2", _context(ranking, share))
-        if len(page.encode("utf-8", "replace")) < MOST_BYTES:
-            break
-    return write_text(Path(path), page)
+    shares = (1.0, 0.4, 0.0) if images else (0.0,)
+    return write_fitting(Path(path), "ranking.html.j2", (_context(ranking, share) for share in shares))
 
 
 def headline_of(report: RankingReport) -> str:
