@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,24 +161,27 @@ def _config(folders: Sequence[Path]) -> DataConfig | None:
 def _config_of(folder: Path) -> DataConfig | None:
     """Where the images of a run are; those of the project where the run's are gone, as the project may have moved."""
     result = read_result(folder)
-    if result is None:
-        return None
-    fields: dict[str, Any] = {name: value for name, value in result.data.items() if name != "notes"}
-    places = [fields.get(name) for name in ("train", "val", "labels", "split", "decisions")]
-    if fields.get("train") and all(Path(place).exists() for place in places if place):
-        return DataConfig(**fields)
-    if "train" in find_project().data:
-        return project_data(
-            None, fold=fields.get("fold"), val_share=fields.get("val_share"), seed=fields.get("seed", 0)
-        )
-    return DataConfig(**fields) if fields.get("train") else None
+    config = None if result is None else result.data_config
+    if result is None or "train" not in find_project().data:
+        return config
+    if config is None:
+        fold = result.data.get("fold")
+        return project_data(None, fold=fold if isinstance(fold, int) else None, val_share=None)
+    places = (config.train, config.val, config.labels, config.split, config.decisions)
+    if all(place.exists() for place in places if place is not None):
+        return config
+    return project_data(None, fold=config.fold, val_share=config.val_share, seed=config.seed)
+
+
+def _rows_by_id(dataset: Dataset) -> dict[str, int]:
+    """The row of each image; of a validation image where a folder of its own has a name that training images have."""
+    place = {name: row for row, name in enumerate(dataset.images.ids)}
+    return place | {dataset.images.ids[row]: row for row in dataset.val_rows.tolist()}
 
 
 def _rows_of(lead: Predictions, dataset: Dataset, *, own_file: bool) -> Rows:
     """int64 (n,): the row of each image in the dataset, -1 where it is not there any more."""
-    place = {name: row for row, name in enumerate(dataset.images.ids)}
-    # A folder of validation images of its own may hold the same names as the training folder.
-    place |= {dataset.images.ids[row]: row for row in dataset.val_rows.tolist()}
+    place = _rows_by_id(dataset)
     rows = np.array([place.get(name, -1) for name in lead.ids], np.int64)
     if own_file and (rows < 0).any():
         try:
@@ -236,8 +239,7 @@ def _ask_networks(
         run = FinishedRun(folder, device=device)
         own = [position[name] for name in read_validation(folder).ids if name in position]
         own_rows = np.array([row for row in own if rows[row] >= 0], np.int64)
-        place = {name: row for row, name in enumerate(dataset.images.ids)}
-        place |= {dataset.images.ids[row]: row for row in dataset.val_rows.tolist()}
+        place = _rows_by_id(dataset)
         in_data = np.array([place.get(lead.ids[row], -1) for row in own_rows], np.int64)
         own_rows, in_data = own_rows[in_data >= 0], in_data[in_data >= 0]
         training = np.setdiff1d(dataset.train_rows, in_data)

@@ -38,7 +38,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import Decisions, find_log, load_dataset, project_data
-from eyeshot.ledger import find_predictions, find_run, list_runs, members_behind, stored_estimate
+from eyeshot.ledger import find_predictions, find_run, list_runs, members_behind, recipe_of, stored_estimate
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -46,6 +46,7 @@ from eyeshot.predictions import (
     Calibration,
     Predictions,
     SharedErrors,
+    TargetEstimate,
     Tested,
     align,
     check_probabilities,
@@ -62,7 +63,7 @@ from eyeshot.predictions import (
     overlap_chance,
     shared_errors,
 )
-from eyeshot.training import VALIDATION_FILE, TrainResult, read_result
+from eyeshot.training import VALIDATION_FILE, read_result
 
 MOST_PAIRS = 200  # in the report; the page shows fewer
 FEWEST_WORST = 5
@@ -162,6 +163,7 @@ def find_errors(
     classes = _classes(lead, counts, wrong, audited)
     findings = _suspect_findings(independent, shared, suspects, seen, log)
     panels = find_panels(lead, panel_rows, seen, wrong_in=shared.wrong.sum(0))
+    estimates = [_estimate_on_test(member) for member in members]
     report = ErrorReport(
         answer="",
         next_step="",
@@ -169,8 +171,7 @@ def find_errors(
         runs=[
             RunErrors(run=table.run, accuracy=table.accuracy(), errors=int((~table.right).sum()),
                       alone=len(shared.alone[counted.index(number)]) if number in counted and len(counted) > 1 else 0,
-                      counted=number in counted,
-                      estimate=stored_estimate(table.run, table) if len(members[number].folders) == 1 else None)
+                      counted=number in counted, estimate=estimates[number])
             for number, table in enumerate(tables)
         ],
         n=len(lead),
@@ -245,7 +246,9 @@ def _members(given: Sequence[str | Path], *, logits: bool) -> tuple[list[_Member
             loose.append(_ensemble(table, behind, notes))
             continue
         result = read_result(folder)
-        key = folder.name if result is None or result.data.get("fold") is None else _but_for_fold(result)
+        key = folder.name
+        if result is not None and result.data.get("fold") is not None:
+            key = f"{recipe_of(result)} {result.settings.seed}"
         groups.setdefault(key, []).append((table, folder))
     members = [
         _Member(
@@ -288,6 +291,13 @@ def _ensemble(table: Predictions, behind: Sequence[tuple[Path, ...]], notes: lis
     return _Member(table, trained, sources, ensemble=True)
 
 
+def _estimate_on_test(member: _Member) -> TargetEstimate | None:
+    if member.ensemble:
+        return stored_estimate(member.table.run)
+    # Of several folds each has predicted the test images by itself.
+    return stored_estimate(member.folders[0]) if len(member.folders) == 1 else None
+
+
 def _independent(members: Sequence[_Member], notes: list[str]) -> list[int]:
     """Places of the members that count as runs of their own: an ensemble does not beside what it is made of."""
     taken: set[Path] = set()
@@ -319,12 +329,6 @@ def _with_labels(tables: list[Predictions], cache: Path, progress: Progress) -> 
     numbers = np.array([column.get(name, -1) for name in images.classes], np.int64)
     known = images.labels[rows]
     return [replace(first, labels=np.where(known < 0, -1, numbers[known])), *tables[1:]]
-
-
-def _but_for_fold(result: TrainResult) -> str:
-    """All that decides a run, but for its fold."""
-    data = {name: value for name, value in result.data.items() if name not in ("fold", "notes")}
-    return repr((result.model, result.augmentations, result.settings, result.size, result.fit, sorted(data.items())))
 
 
 def _panel_rows(

@@ -2,6 +2,7 @@ from .ensemble_folder import EnsembleMember as EnsembleMember
 from .ensemble_folder import EnsembleMethod as EnsembleMethod
 from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
+from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions
 from .run_predictions import stored_estimate as stored_estimate

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import InputError, find_workspace, key_of, listing, plural
+from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.run_predictions import find_predictions
 from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import FILE_ENDINGS, Predictions, align, check_probabilities, join_folds
@@ -88,13 +89,7 @@ def gather_candidates(names: Sequence[str | Path], *, logits: bool = False) -> t
 def _signature(folder: Path) -> str | None:
     """Equal for runs that differ only in the fold; None for a run without a result of a training."""
     result = read_result(folder)
-    if result is None:
-        return None
-    data = {name: value for name, value in result.data.items() if name not in {"fold", "notes"}}
-    return key_of(
-        result.model, result.pretrained, result.classes, result.augmentations, result.settings.model_dump(),
-        result.size, result.fit, result.interpolation, result.mean, result.std, repr(sorted(data.items())),
-    )  # fmt: skip
+    return None if result is None else f"{recipe_of(result)} {result.settings.seed}"
 
 
 def _joined(group: Sequence[tuple[str, Predictions]]) -> Candidate:

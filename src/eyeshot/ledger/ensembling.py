@@ -190,13 +190,14 @@ def _store(
         methods=tuple(rows),
         correlation=tuple(map(tuple, error_correlation(judge.right).round(4).tolist())),
         per_class=_per_class(right[chosen], best_run, judge.labels, table.classes),
+        estimates=_estimates(
+            [candidate for candidate, weight in zip(candidates, combination.weights, strict=True) if weight]
+        ),
         combination=combination.only_used(),
         key=key,
         notes=tuple(notes),
         command=command,
     )
-    used = [candidate for candidate, weight in zip(candidates, combination.weights, strict=True) if weight]
-    estimates = _estimates(used)
     if folder is not None:
         validation = replace(
             table, probabilities=judge.out_of_fold_probabilities(chosen), run=folder.name, fold=None,
@@ -206,13 +207,10 @@ def _store(
         if chosen in SOUPS:
             assert soups is not None
             soups.save(combination.weights, folder)
-        report.write(folder)
         test = combine_stored(folder, report, "test")
         own = estimate_on(test, validation) if test is not None and may_estimate() else None
         if own is not None:
-            estimates["ensemble"] = own
-    report = report.model_copy(update={"estimates": estimates})
-    if folder is not None:
+            report = report.model_copy(update={"estimates": report.estimates | {"ensemble": own}})
         report.write(folder)
     single_run = None if single.own else single.parts[0]
     advise(runs, folder.name if advised and folder is not None else single_run)
@@ -222,7 +220,7 @@ def _store(
 def _estimates(candidates: Sequence[Candidate]) -> dict[str, TargetEstimate]:
     """Estimated accuracy of members on the test images, where a member is one run that has predicted them."""
     single = [candidate for candidate in candidates[:MOST_ESTIMATES] if not candidate.own and len(candidate.parts) == 1]
-    estimates = {candidate.name: stored_estimate(candidate.parts[0], candidate.table) for candidate in single}
+    estimates = {candidate.name: stored_estimate(candidate.parts[0]) for candidate in single}
     return {name: estimate for name, estimate in estimates.items() if estimate is not None}
 
 

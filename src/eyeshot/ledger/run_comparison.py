@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -16,10 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from eyeshot.core import (
     InputError,
     Progress,
-    StorageError,
     find_project,
     find_workspace,
-    key_of,
     listing,
     percent,
     plural,
@@ -27,7 +24,8 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.ledger.ensemble_folder import read_ensemble
-from eyeshot.ledger.run_predictions import check_class_shares, estimate_on, find_predictions, may_estimate
+from eyeshot.ledger.recipes import recipe_of
+from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
 from eyeshot.ledger.runs import find_run
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -217,14 +215,7 @@ def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
     result = read_result(folder)
     if result is None:
         raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
-    words = shlex.split(result.command)
-    recipe = key_of(
-        result.model, result.pretrained, result.augmentations, result.classes,
-        result.settings.model_dump(mode="json", exclude={"seed"}),
-        [result.size, result.fit, result.interpolation, list(result.mean), list(result.std)],
-        {key: value for key, value in result.data.items() if key not in {"fold", "seed", "notes", "rules"}},
-        [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--weights"],
-    )  # fmt: skip
+    recipe = recipe_of(result)
     fold = result.data.get("fold")
     if isinstance(fold, int):  # each fold leaves others out
         return _Run(name, predictions, recipe, result.settings.seed, fold, str(result.n_train + result.n_val))
@@ -319,7 +310,7 @@ def _estimates(
     for member in members:
         estimates = []
         for run in [run for runs in member for run in runs]:
-            estimate = _estimate(run, class_shares)
+            estimate = stored_estimate(run.given, class_shares)
             if estimate is not None:
                 estimates.append(estimate)
             elif not run.own:
@@ -340,15 +331,6 @@ def _estimates(
         for warning in estimate.warnings
     )
     return by_member, notes
-
-
-def _estimate(run: _Run, class_shares: str | None) -> TargetEstimate | None:
-    if run.own:  # a file of the user's own holds one set of images
-        return None
-    try:
-        return estimate_on(find_predictions(run.given, "test"), find_predictions(run.given), class_shares)
-    except (InputError, StorageError):  # not predicted yet, or to be predicted again
-        return None
 
 
 def _mean_estimate(estimates: Sequence[TargetEstimate]) -> TargetEstimate:

@@ -24,7 +24,7 @@ from eyeshot.core import (
     points,
     shown_progress,
 )
-from eyeshot.data import DataConfig, ImageTable, load_dataset, read_images
+from eyeshot.data import ImageTable, load_dataset, read_images
 from eyeshot.ledger.ensemble_folder import EnsembleReport, combine_members, mean_of, read_ensemble
 from eyeshot.ledger.runs import find_run
 from eyeshot.models import choose_device
@@ -82,7 +82,6 @@ class PredictedRun(BaseModel):
         cost: forward passes an image; 1 without test-time augmentation.
         estimate: estimated accuracy on the predicted images, without their labels; null where the project's rules do
             not allow to look at them so, or where nothing can be estimated.
-        notes: what was left out, in sentences.
         submission: the submission that was written; None where none was asked for.
         notes: what was left out, and how a submission was made, in sentences.
     """
@@ -274,13 +273,17 @@ def estimate_on(target: Predictions, validation: Predictions, class_shares: str 
     return estimate_target_accuracy(target, validation=validation if labelled else None, class_shares=class_shares)
 
 
-def stored_estimate(run: str | Path, validation: Predictions) -> TargetEstimate | None:
-    """The estimated accuracy of a run on the test images; None where it has not predicted them or rules forbid it."""
-    if not may_estimate():
+def stored_estimate(run: str | Path, class_shares: str | None = None) -> TargetEstimate | None:
+    """The estimated accuracy of a run on the test images, from what it has stored.
+
+    None where the rules forbid it, where the run has not predicted them or the file is damaged, so that it has to be
+    predicted again, and for a file of the user's own, which holds one set of images.
+    """
+    if Path(run).suffix.lower() in FILE_ENDINGS or not may_estimate():
         return None
     try:
-        return estimate_on(find_predictions(run, "test"), validation)
-    except InputError:
+        return estimate_on(find_predictions(run, "test"), find_predictions(run), class_shares)
+    except (InputError, StorageError):
         return None
 
 
@@ -413,6 +416,8 @@ def _predict_ensemble(
     table = combine_members(report, tables, validation.classes, split=split)
     file, made = _keep(table, folder, [split, *tta])
     runs = [part for parts_of_member in parts.values() for part in parts_of_member]
+    estimate, why_none = _allowed_estimate(table, validation, split, class_shares)
+    views = [f"The members' weights were fitted without {listing(tta)}."] if tta else []
     return PredictedRun(
         run=report.run,
         file=file,
@@ -421,8 +426,8 @@ def _predict_ensemble(
         made=made,
         validation=validation.accuracy(),
         cost=sum(part.cost for part in runs),
-        estimate=estimate_on(table, validation, class_shares) if may_estimate() else None,
-        notes=(f"The members' weights were fitted without {listing(tta)}.",) if tta else (),
+        estimate=estimate,
+        notes=(*views, *why_none),
     )
 
 
@@ -496,11 +501,7 @@ def _predict_run(
         make_folder(file.parent)
         stored.save(file)
     assert stored is not None
-    estimate = None
-    if split != "test" or may_estimate():
-        estimate = estimate_on(stored, validation, class_shares)
-    else:
-        notes.append(f"No estimate of accuracy on the test images. {find_project().rules()}")
+    estimate, why_none = _allowed_estimate(stored, validation, split, class_shares)
     return PredictedRun(
         run=run.folder.resolve().name,
         file=file,
@@ -511,8 +512,17 @@ def _predict_run(
         views=tuple(effects),
         cost=1 + len(used),
         estimate=estimate,
-        notes=tuple(notes),
+        notes=(*notes, *why_none),
     )
+
+
+def _allowed_estimate(
+    predictions: Predictions, validation: Predictions, split: str, class_shares: str | None
+) -> tuple[TargetEstimate | None, list[str]]:
+    """The estimate on the predicted images, and a note where the project's rules forbid it on its test images."""
+    if split != "test" or may_estimate():
+        return estimate_on(predictions, validation, class_shares), []
+    return None, [f"No estimate of accuracy on the test images. {find_project().rules()}"]
 
 
 def _compare_views(
@@ -538,13 +548,13 @@ def _compare_views(
 
 def validation_images(run: FinishedRun, validation: Predictions, cache: Path, progress: Progress) -> ImageTable:
     """The images of the run's validation file, as they lie on the disk now."""
-    fields: dict[str, Any] = {name: value for name, value in run.result.data.items() if name != "notes"}
-    if not fields.get("train"):
+    config = run.result.data_config
+    if config is None:
         raise InputError(
             f"Test-time augmentation is compared on validation images, but {run.folder.name!r} does not say where they "
             "are. Leave --tta out."
         )
-    dataset = load_dataset(DataConfig(**fields), cache=cache, progress=progress)
+    dataset = load_dataset(config, cache=cache, progress=progress)
     rows = {image: row for row, image in enumerate(dataset.images.ids)}
     missing = [image for image in validation.ids if image not in rows]
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -10,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from eyeshot.core import StorageError, replacing
+from eyeshot.data import DataConfig
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.config import TrainConfig
@@ -85,6 +87,12 @@ class TrainResult(BaseModel):
     versions: dict[str, str]
     weights: dict[str, str]
     command: str
+
+    @property
+    def data_config(self) -> DataConfig | None:
+        """Which images were used, to load them again; None where the result does not say it."""
+        fields: dict[str, Any] = {name: value for name, value in self.data.items() if name != "notes"}
+        return DataConfig(**fields) if fields.get("train") else None
 
     def write(self, folder: Path | str) -> None:
         """Write `result.json` into `folder`."""
