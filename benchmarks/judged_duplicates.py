@@ -3,6 +3,8 @@
 The pairs are of ciFAIR (Barz and Denzler 2020), CIFAR-10. Thresholds were chosen on the classes `CHOSEN_ON`; the others
 tell how they do elsewhere. Only pairs that hold a test image were judged, and of each test image only its nearest
 neighbours, so reported pairs of test and training that nobody judged are counted apart and written out to be looked at.
+
+`--peer PYTHON` counts the same for PHash of imagededup with its own distance of 10, in an environment that has it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,6 +23,16 @@ from typing import Any
 from benchmarks.common import keep, shared
 from eyeshot.auditing import CopyGroup, audit
 
+IMAGEDEDUP = """
+import json, sys
+from pathlib import Path
+from imagededup.methods import PHash
+root, method = Path(sys.argv[1]), PHash(verbose=False)
+files = {file.relative_to(root).as_posix(): file for file in sorted(root.rglob("*.jpg"))}
+encodings = {name: method.encode_image(image_file=str(file)) for name, file in files.items()}
+found = method.find_duplicates(encoding_map=encodings, max_distance_threshold=10)
+print(json.dumps(sorted({tuple(sorted((name, other))) for name, others in found.items() for other in others})))
+"""
 CHOSEN_ON = ("airplane", "bird", "deer", "frog", "ship")
 Pair = frozenset[str]
 
@@ -57,11 +71,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--thorough", action="store_true")
     parser.add_argument("--list", action="store_true", help="print the pairs that nobody judged")
+    parser.add_argument("--peer", metavar="PYTHON", help="interpreter of an environment with imagededup")
     options = parser.parse_args()
     root = shared() / "data" / "cifar-duplicates"
     with (root / "pairs.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (root / row["a"]).exists() and (root / row["b"]).exists()]
     judged = {frozenset((row["a"], row["b"])): int(row["judgement"]) for row in rows}
+    if options.peer:
+        _count_peer(options.peer, root, judged)
+        return
     with tempfile.TemporaryDirectory() as cache:
         begun = (time.perf_counter(), time.process_time())
         report = audit(
@@ -87,6 +105,16 @@ def main() -> None:
         "judged_duplicates" + ("_thorough" if options.thorough else ""),
         {"command": f"python -m benchmarks.judged_duplicates{how}", **result},
     )
+
+
+def _count_peer(python: str, root: Path, judged: dict[Pair, int]) -> None:
+    done = subprocess.run([python, "-c", IMAGEDEDUP, str(root)], capture_output=True, text=True, check=True)
+    near = {frozenset(pair) for pair in json.loads(done.stdout.strip().splitlines()[-1])}
+    result = count(near, set(), judged)
+    crossing = [pair for pair in near if crosses_split(pair) and len({name.split("/")[1] for name in pair}) > 1]
+    result["of these across classes"] = len(crossing)
+    print(result)
+    keep("judged_duplicates_imagededup", {"command": "python -m benchmarks.judged_duplicates --peer PYTHON", **result})
 
 
 if __name__ == "__main__":
