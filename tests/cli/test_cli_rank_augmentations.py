@@ -9,7 +9,7 @@ import pytest
 from command_line import MODEL, Digits, Eyeshot, tree
 
 from eyeshot.augment import augmentations
-from eyeshot.cli.rank_output import print_result
+from eyeshot.cli.rankings.rank_output import print_result
 from eyeshot.rankings import AugmentationRanking, Candidate, RankingReport, RankingSettings
 from eyeshot.rankings.augmentations.result import Pictures
 

@@ -15,22 +15,22 @@ from typer.exceptions import TyperException
 from eyeshot.cli import (
     audit,
     cache,
+    catalogues,
     compare,
     decisions,
     demo,
     ensemble,
     errors,
     init,
-    list_augmentations,
     manifest,
     predict,
     preview,
-    rank_augmentations,
     review,
     split,
     submit,
     train,
 )
+from eyeshot.cli.rankings import rank_augmentations
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
@@ -97,7 +97,7 @@ app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
-catalogue.command("augmentations")(list_augmentations.run)
+catalogue.command("augmentations")(catalogues.list_augmentations)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)
 app.command("preview", rich_help_panel=MORE)(preview.run)
 app.add_typer(cache.app, name="cache", rich_help_panel=MORE)

@@ -1,4 +1,4 @@
-"""`eyeshot list augmentations`: the catalogue."""
+"""`eyeshot list …`: the catalogues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 from eyeshot.cli.options import Json
 from eyeshot.cli.output import plain_table, print_json, progress_shown
 
-FIELDS = ("name", "family", "strength", "probability", "description", "may_destroy", "source")
+AUGMENTATION_FIELDS = ("name", "family", "strength", "probability", "description", "may_destroy", "source")
 
 
-def run(
+def list_augmentations(
     patterns: Annotated[
         list[str] | None,
         typer.Argument(help="Names, wildcards, families, or your own as module:attribute. Default: all."),
@@ -25,7 +25,7 @@ def run(
     with progress_shown():
         listed = eyeshot.augmentations(*(patterns or ()))
     if json:
-        print_json([{field: getattr(augmentation, field) for field in FIELDS} for augmentation in listed])
+        print_json([{field: getattr(augmentation, field) for field in AUGMENTATION_FIELDS} for augmentation in listed])
         return
     from rich.console import Console
 

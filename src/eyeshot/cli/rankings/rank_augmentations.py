@@ -138,7 +138,7 @@ def run(
         samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
     )  # fmt: skip
     with progress_shown():  # these libraries load slowly on a busy machine
-        from eyeshot.cli.rank_output import print_ranking_json, print_result
+        from eyeshot.cli.rankings.rank_output import print_ranking_json, print_result
         from eyeshot.rankings import ranking_settings
 
         folder_of_train, settings = ranking_settings(
@@ -180,7 +180,7 @@ def _plans(
     """
     from tempfile import TemporaryDirectory
 
-    from eyeshot.cli.rank_output import print_plans
+    from eyeshot.cli.rankings.rank_output import print_plans
     from eyeshot.core import InputError, find_workspace
     from eyeshot.rankings import estimate, prepare
 
@@ -203,7 +203,7 @@ def _plans(
 
 def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRanking]:
     """Run a plan and write its results."""
-    from eyeshot.cli.rank_output import print_by_coverage
+    from eyeshot.cli.rankings.rank_output import print_by_coverage
     from eyeshot.core import make_folder
     from eyeshot.rankings import run_ranking
 

@@ -1,0 +1,1 @@
+"""`eyeshot rank …`: one file a ranking."""
