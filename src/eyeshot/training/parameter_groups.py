@@ -27,7 +27,7 @@ def parameter_groups(model: nn.Module, config: TrainConfig, *, fallback: bool = 
         config: weight decay and layer decay.
         fallback: mark what Muon leaves to AdamW: the head, the first layer, and what does not decay by its name.
     """
-    kept = getattr(model, "no_weight_decay", set)()
+    kept: set[str] = getattr(model, "no_weight_decay", set)()
     patterns = [*_ends(model), *kept] if fallback else []
     if config.layer_decay is None:
         groups: list[dict[str, Any]] = param_groups_weight_decay(
