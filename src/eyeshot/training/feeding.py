@@ -14,8 +14,6 @@ from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import megabytes
-from eyeshot.models import Backbone, normalise
-from eyeshot.training.batches import make_batch
 
 AHEAD = 3
 """Batches that a GPU has ready: one to take, one that is being made, and one for a batch that takes longer."""
@@ -24,27 +22,7 @@ DEVICE_SHARE = 0.25
 COPIED_BYTES = 1 << 28
 
 Batch = tuple[Tensor, Tensor, int]
-"""Normalised images float32 (n, 3, S, S), soft labels float32 (n, C), images on which an augmentation failed."""
-
-
-def ready_batch(
-    rows: NDArray[np.int64],
-    epoch: int,
-    *,
-    pool: Pool,
-    labels: Tensor,
-    augmentations: Sequence[Augmentation],
-    backbone: Backbone,
-    class_count: int,
-    seed: int,
-    device: torch.device,
-    layout: torch.memory_format = torch.contiguous_format,
-) -> Batch:
-    """What `make_batch` gives, normalised for the backbone, in `layout`."""
-    images, targets, failed = make_batch(
-        pool, labels, rows, augmentations, class_count=class_count, seed=seed, epoch=epoch, device=device
-    )
-    return normalise(images, backbone, device=device, layout=layout), targets, failed
+"""What `make_batch` gives: images, soft labels, and how many images an augmentation failed on."""
 
 
 class Feed:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import SILENT, ModelError, Progress
@@ -18,9 +18,14 @@ from eyeshot.models import Backbone, normalise, place
 from eyeshot.training.batches import epoch_batches, make_batch, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead
 from eyeshot.training.objectives import Objective, classification
 from eyeshot.training.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
+from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
 from eyeshot.training.schedules import Schedule
+
+READ_EVERY = 8
+"""Steps whose losses are read from a GPU together: it would stand idle after each step whose loss is waited for."""
 
 
 class StepTotals(NamedTuple):
@@ -42,7 +47,8 @@ class StepRecord(NamedTuple):
         loss: mean over the batch.
         right, seen: images predicted right, and images.
         grad_norm: of all gradients together, before clipping.
-        seconds: wall time, the batch's making included.
+        seconds: wall time, the batch's making included. On a GPU, where a few steps are read together, their mean.
+        wait_s: of these, how long the device had no batch; without a thread that makes them, how long that took.
     """
 
     step: int
@@ -53,6 +59,20 @@ class StepRecord(NamedTuple):
     seen: int
     grad_norm: float
     seconds: float
+    wait_s: float
+
+
+class _Unread(NamedTuple):
+    """A step whose loss, hits and norm of the gradients may still be on the device, and in the making there."""
+
+    number: int
+    epoch: int
+    learning_rate: float
+    seen: int
+    failed: int
+    loss: Tensor
+    right: Tensor
+    norm: Tensor | float
 
 
 class TrainingRun:
@@ -68,6 +88,9 @@ class TrainingRun:
         step: how many steps are done.
         epoch_losses: mean training loss of each finished epoch; a "plateau" schedule reads it.
         epoch_steps: steps of one pass over the images.
+        precision: number format of the forward pass.
+        choices: what was chosen by the device, in words with the reason: `precision`, `execution` (memory layout and
+            compiling), `images` (where they lie) and `feeding` (batches made ahead or when needed).
         pool, labels, backbone, config, augmentations, device: as given.
     """
 
@@ -95,6 +118,9 @@ class TrainingRun:
             device: where to compute.
             start: weights of a `Classifier` to start from; None: the backbone's, with a new head.
             objective: None: classification with the label smoothing of `config`.
+
+        Raises:
+            InputError: the device does not compute in the precision of `config`.
         """
         self.backbone, self.pool, self.config = backbone, pool, config
         self.augmentations = tuple(augmentations)
@@ -114,6 +140,34 @@ class TrainingRun:
         self.epoch_losses: list[float] = []
         self._epoch_sum = (0.0, 0)  # of the epoch in progress: losses times images, images
         self._batches: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+        self._prepare_device()
+
+    def _prepare_device(self) -> None:
+        """Choose precision, layout and the way of the images by the device."""
+        config, device, augmentations = self.config, self.device, self.augmentations
+        planned, size = config.epochs * self.epoch_steps, self.backbone.geometry.size
+        at_once = -(-min(config.batch_size, len(self.pool)) // config.accumulate)
+        self.precision, why = choose_precision(device, config.precision, scalable=not isinstance(self.optimizer, Sam))
+        self.choices = {"precision": f"{self.precision}: {why}"}
+        self._scaler = make_scaler(device, self.precision)
+        self._layout, compiled, self.choices["execution"] = choose_execution(
+            self.model, (at_once, 3, size, size), layout=self._layout, device=device, precision=self.precision,
+            planned_steps=planned, key=f"{self.backbone.name} {self._class_count} {config.freeze}",
+        )  # fmt: skip
+        self._network: nn.Module = torch.compile(self.model, dynamic=False) if compiled else self.model  # type: ignore[assignment]
+        images, self.choices["images"] = bring_to_device(
+            self.pool, device, image_reads=planned * min(config.batch_size, len(self.pool))
+        )
+        self._read_every = READ_EVERY if device.type == "cuda" else 1
+        ahead, self.choices["feeding"] = choose_ahead(device, augmentations)
+        labels, class_count, seed = self.labels, self._class_count, config.seed
+        self._feed = Feed(
+            lambda rows, epoch: make_batch(
+                images, labels, rows, augmentations, class_count=class_count, seed=seed, epoch=epoch, device=device
+            ),
+            device=device,
+            ahead=ahead,
+        )
 
     def advance(
         self,
@@ -138,17 +192,22 @@ class TrainingRun:
         """
         progress = progress or SILENT
         losses, right, seen, failed = 0.0, 0, 0, 0
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:  # reading images with the model may have changed it
+            self.model.to(memory_format=self._layout)
         self.model.train()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            while self.step < to_step and not (stop is not None and stop()):
-                record, missed = self._do_step(self._rows(), schedule(self.step), with_norm=on_step is not None)
-                self.step += 1
-                losses, right = losses + record.loss * record.seen, right + record.right
-                seen, failed = seen + record.seen, failed + missed
-                self._count_epoch(record)
-                if on_step is not None:
-                    on_step(record)
-                progress(self.step, to_step, f"loss {losses / seen:.2f}")
+        try:
+            with torch.random.fork_rng(devices=[self.device] if on_gpu else []), fast_convolutions(self.device):
+                for record, missed in self._steps(to_step, schedule, stop, with_norm=on_step is not None):
+                    losses, right = losses + record.loss * record.seen, right + record.right
+                    seen, failed = seen + record.seen, failed + missed
+                    self._count_epoch(record)
+                    if on_step is not None:
+                        on_step(record)
+                    progress(record.step, to_step, f"loss {losses / seen:.2f}")
+        except BaseException:
+            self._feed.close()
+            raise
         if seen and self.step == to_step and not self._is_finite():
             raise ModelError(
                 f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps."
@@ -162,7 +221,8 @@ class TrainingRun:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on; tensors are copies on the CPU.
 
-        Keys: `step`, `model`, `optimizer`, `epoch_losses` and `epoch_sum`, the losses of the epoch in progress.
+        Keys: `step`, `model`, `optimizer`, `epoch_losses`, `epoch_sum`, the losses of the epoch in progress, and
+        `scaler`, of float16 gradients; empty in other formats.
         """
         return {
             "step": self.step,
@@ -170,6 +230,7 @@ class TrainingRun:
             "optimizer": _copied(self.optimizer.state_dict()),
             "epoch_losses": list(self.epoch_losses),
             "epoch_sum": list(self._epoch_sum),
+            "scaler": self._scaler.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -180,26 +241,61 @@ class TrainingRun:
         self.epoch_losses[:] = state.get("epoch_losses", [])
         losses, seen = state.get("epoch_sum", (0.0, 0))
         self._epoch_sum = float(losses), int(seen)
+        if state.get("scaler") and self._scaler.is_enabled():
+            self._scaler.load_state_dict(state["scaler"])
 
-    def _rows(self) -> NDArray[np.int64]:
-        epoch, number = divmod(self.step, self.epoch_steps)
+    def _rows(self, step: int) -> tuple[NDArray[np.int64], int]:
+        """Positions in the pool of a step's images, and the number of its epoch."""
+        epoch, number = divmod(step, self.epoch_steps)
         if self._batches[0] != epoch:
             size, seed = self.config.batch_size, self.config.seed
             self._batches = epoch, epoch_batches(len(self.pool), size, seed=seed, epoch=epoch)
-        return self._batches[1][number]
+        return self._batches[1][number], epoch
 
-    def _do_step(self, rows: NDArray[np.int64], learning_rate: float, *, with_norm: bool) -> tuple[StepRecord, int]:
-        """What the step did, and on how many images an augmentation failed."""
-        begin = time.perf_counter()
-        config, epoch = self.config, self.step // self.epoch_steps
-        dropout_seed = int(np.random.default_rng([config.seed, self.step, 2]).integers(2**62))
+    def _steps(
+        self, to_step: int, schedule: Schedule, stop: Callable[[], bool] | None, *, with_norm: bool
+    ) -> Iterator[tuple[StepRecord, int]]:
+        """What each step did, and on how many images an augmentation failed; from a GPU several steps at a time."""
+        unread: list[_Unread] = []
+        begin, waited_s = time.perf_counter(), self._feed.waited_s()
+        while self.step < to_step and not (stop is not None and stop()):
+            unread.append(self._do_step(schedule(self.step), to_step, with_norm=with_norm))
+            self.step += 1
+            # A schedule may ask for the loss of the epoch before.
+            if len(unread) == self._read_every or self.step % self.epoch_steps == 0:
+                yield from self._read(unread, begin, waited_s)
+                unread, begin, waited_s = [], time.perf_counter(), self._feed.waited_s()
+        yield from self._read(unread, begin, waited_s)
+
+    def _read(self, unread: Sequence[_Unread], begin: float, waited_s: float) -> list[tuple[StepRecord, int]]:
+        """Read what steps since `begin` left on the device."""
+        values = [(float(step.loss), int(step.right), float(step.norm)) for step in unread]
+        seconds = (time.perf_counter() - begin) / max(1, len(unread))
+        wait_s = (self._feed.waited_s() - waited_s) / max(1, len(unread))
+        for step, (loss, _, _) in zip(unread, values, strict=True):
+            if not np.isfinite(loss):
+                raise ModelError(
+                    f"Training of {self.backbone.name} diverged: the loss is {loss} at step {step.number}, in epoch "
+                    f"{step.epoch + 1}. Give a learning rate smaller than {self.config.learning_rate:g}."
+                )
+        return [
+            (
+                StepRecord(
+                    step.number, step.epoch, step.learning_rate, loss, right, step.seen, norm, seconds, wait_s
+                ),
+                step.failed,
+            )
+            for step, (loss, right, norm) in zip(unread, values, strict=True)
+        ]  # fmt: skip
+
+    def _do_step(self, learning_rate: float, to_step: int, *, with_norm: bool) -> _Unread:
+        """Do one step; a GPU may still be at it afterwards."""
+        dropout_seed = int(np.random.default_rng([self.config.seed, self.step, 2]).integers(2**62))
         torch.manual_seed(dropout_seed)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group.get("lr_scale", 1.0)
-        batch, targets, failed = make_batch(
-            self.pool, self.labels, rows, self.augmentations,
-            class_count=self._class_count, seed=config.seed, epoch=epoch, device=self.device,
-        )  # fmt: skip
+        planned = self.config.epochs * self.epoch_steps
+        batch, targets, failed = self._feed.batch(self.step, max(to_step, planned), self._rows)
         loss, right = self._gradients(batch, targets)
         norm = self._clip(with_norm)
         if isinstance(self.optimizer, Sam):
@@ -212,39 +308,36 @@ class TrainingRun:
 
             self.optimizer.step(once_more)
         else:
-            self.optimizer.step()
-        seconds = time.perf_counter() - begin
-        return StepRecord(self.step + 1, epoch, learning_rate, loss, right, len(rows), norm, seconds), failed
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        epoch = self.step // self.epoch_steps
+        return _Unread(self.step + 1, epoch, learning_rate, len(batch), failed, loss, right, norm)
 
-    def _gradients(self, batch: Tensor, targets: Tensor) -> tuple[float, int]:
+    def _gradients(self, batch: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Set the gradients of the batch's mean loss; returns that loss and how many images were predicted right.
 
         The batch passes in `accumulate` parts, each with the share of the loss that it has of the images.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        total, right = 0.0, 0
+        losses, hits = [], []
         parts = min(self.config.accumulate, len(batch))
         for images, of_images in zip(batch.tensor_split(parts), targets.tensor_split(parts), strict=True):
             inputs = normalise(images, self.backbone, device=self.device, layout=self._layout)
-            loss, hits = self._objective(self.model, inputs, of_images)
+            with autocast(self.device, self.precision):
+                loss, right = self._objective(self._network, inputs, of_images)
             if parts > 1:
                 loss = loss * (len(images) / len(batch))
-            value = loss.item()
-            if not np.isfinite(value):
-                raise ModelError(
-                    f"Training of {self.backbone.name} diverged: the loss is {value} at step {self.step + 1}, in epoch "
-                    f"{self.step // self.epoch_steps + 1}. Give a learning rate smaller than "
-                    f"{self.config.learning_rate:g}."
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            total, right = total + value, right + int(hits)
-        return total, right
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            hits.append(right)
+        return (losses[0], hits[0]) if parts == 1 else (torch.stack(losses).sum(), torch.stack(hits).sum())
 
-    def _clip(self, with_norm: bool) -> float:
+    def _clip(self, with_norm: bool) -> Tensor | float:
         """Shorten the gradients where the settings say so; returns their norm before that, NaN where nobody asks."""
+        self._scaler.unscale_(self.optimizer)
         weights = [weight for weight in self.model.parameters() if weight.grad is not None]
         if self.config.clip_norm is not None:
-            return float(torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm))
+            return torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm)
         return gradient_norm(weights) if with_norm else float("nan")
 
     def _count_epoch(self, record: StepRecord) -> None:
@@ -260,10 +353,10 @@ class TrainingRun:
         return all(bool(torch.isfinite(value).all()) for value in values if value.is_floating_point())
 
 
-def gradient_norm(weights: Iterable[Tensor]) -> float:
+def gradient_norm(weights: Iterable[Tensor]) -> Tensor | float:
     """Euclidean norm of the gradients of all weights together; 0 without any."""
     norms = [weight.grad.norm() for weight in weights if weight.grad is not None]
-    return float(torch.stack(norms).norm()) if norms else 0.0
+    return torch.stack(norms).norm() if norms else 0.0
 
 
 def _copied(value: Any) -> Any:
