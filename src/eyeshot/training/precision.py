@@ -227,7 +227,7 @@ def _time_compiled(
     begin = time.perf_counter()
     try:
         with _random_state_kept(device):
-            times = _step_times(torch.compile(trial, dynamic=False), shape, layout, device, precision)  # type: ignore[arg-type]
+            times = _step_times(torch.compile(trial, dynamic=False), shape, layout, device, precision)
     except Exception as error:  # of the compiler, of any class
         if out_of_memory(error):
             raise
