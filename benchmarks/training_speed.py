@@ -37,7 +37,7 @@ from eyeshot.augment import Pool, augmentation
 from eyeshot.core import describe_hardware
 from eyeshot.core.statistics import student_mean
 from eyeshot.data import Geometry, PixelStore, read_images
-from eyeshot.models import load_backbone, normalise
+from eyeshot.models import load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
 from eyeshot.training.optimizers import make_optimizer
 from eyeshot.training.precision import autocast
@@ -188,16 +188,16 @@ def own(run: TrainingRun) -> Way:
     step = [0]
 
     def load() -> object:
-        images, labels, _ = run._feed.batch(step[0], 1 << 40, run._rows)
+        batch = run.feed.batch(step[0], 1 << 40, run._rows)
         step[0] += 1
-        return normalise(images, run.backbone, device=run.device, layout=run._layout), labels
+        return batch
 
     def train(stop: Callable[[], bool]) -> int:
         before = run.step
         run.advance(1 << 40, schedule=lambda step: RATE, stop=stop)
         return run.step - before
 
-    return Way(load, train, run._feed.waited_s)
+    return Way(load, train, run.feed.waited_s)
 
 
 def turn(way: Way, device: torch.device, batch: int, *, seconds: float, warm: int, training: bool) -> dict[str, float]:
@@ -296,12 +296,12 @@ def measure(task: str, folder: Path, device: torch.device, *, seconds: float, ro
         run = make_run()
         result: dict[str, Any] = {
             "model": model, "size": size, "batch": batch, "images": len(pixels), "store_s": store_s,
-            "prepared_s": time.perf_counter() - begin, "choices": run.choices,
+            "prepared_s": time.perf_counter() - begin, "reasons": run.reasons,
         }  # fmt: skip
         ways = {"eyeshot": own(run)} | peers(folder, run, workers=workers)
         if device.type == "cpu":  # what the reason of `choose_ahead` rests on
             threaded = make_run()
-            threaded._feed.ahead = 2
+            threaded.feed.ahead = 2
             ways["eyeshot with a thread"] = own(threaded)
         options = {"seconds": seconds, "rounds": rounds, "warm": max(3, PREFETCHED * workers + 1), "until": until}
         result["training"] = compared(ways, device, batch, training=True, **options)

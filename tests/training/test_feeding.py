@@ -1,4 +1,5 @@
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,10 +7,9 @@ import torch
 
 from eyeshot.augment import Pool, augmentation, custom_augmentation
 from eyeshot.core.errors import InputError
-from eyeshot.training.batches import make_batch
-from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead
+from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_batch
 
-from .helpers import make_pool
+from .helpers import make_pool, tiny_backbone
 
 CPU = torch.device("cpu")
 SIZE = 6
@@ -20,14 +20,14 @@ def rows_of(step):
     return np.random.default_rng([0, epoch]).permutation(60)[number * SIZE : (number + 1) * SIZE], epoch
 
 
-def batches_of(pool, *names):
-    labels = torch.from_numpy(make_pool()[1])
-    steps = [augmentation(name) for name in names]
-    return lambda rows, epoch: make_batch(pool, labels, rows, steps, class_count=3, seed=0, epoch=epoch, device=CPU)
-
-
-def make_feed(ahead, *, make=None):
-    return Feed(make or batches_of(make_pool()[0], "crop-mild", "cutmix"), device=CPU, ahead=ahead)
+def make_feed(ahead, *, make=None, names=("crop-mild", "cutmix")):
+    pool, labels = make_pool()
+    usual = partial(
+        ready_batch,
+        pool=pool, labels=torch.from_numpy(labels), augmentations=[augmentation(name) for name in names],
+        backbone=tiny_backbone(), class_count=3, seed=0, device=CPU,
+    )  # fmt: skip
+    return Feed(make or usual, device=CPU, ahead=ahead)
 
 
 def feeding_threads():
@@ -131,9 +131,14 @@ def test_a_users_function_that_draws_from_the_process_is_not_run_beside_the_trai
 
 
 def test_images_on_a_device_give_the_same_batches_as_images_read_from_the_store():
-    pool, _ = make_pool()
+    pool, labels = make_pool()
     moved = Pool(torch.from_numpy(pool.images), pool.keys)
-    first, second = (batches_of(images, "mirror", "mixup")(*rows_of(13)) for images in (pool, moved))
+    options = {
+        "labels": torch.from_numpy(labels), "augmentations": [augmentation("mirror"), augmentation("mixup")],
+        "backbone": tiny_backbone(), "class_count": 3, "seed": 0, "device": CPU,
+    }  # fmt: skip
+    rows, epoch = rows_of(13)
+    first, second = (ready_batch(rows, epoch, pool=images, **options) for images in (pool, moved))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
 

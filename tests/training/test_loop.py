@@ -141,7 +141,7 @@ def records_of(run, *, steps=20):
 
 def test_batches_made_ahead_and_losses_read_later_change_nothing():
     plain, other = make_run(), make_run()
-    other._feed.ahead, other._read_every = 3, 8
+    other.feed.ahead, other._read_every = 3, 8
     assert records_of(other) == records_of(plain)
     assert same(other.weights(), plain.weights())
 
@@ -175,25 +175,25 @@ def test_each_step_says_how_much_of_its_time_went_to_waiting_for_the_batch():
 
 def test_an_error_ends_the_thread_that_makes_batches():
     run = make_run()
-    run._feed.ahead = 2
+    run.feed.ahead = 2
 
     def stop_there(record):
-        assert run._feed._thread is not None
+        assert run.feed._thread is not None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run.advance(5, schedule=SCHEDULE, on_step=stop_there)
-    assert run._feed._thread is None
+    assert run.feed._thread is None
 
 
 def test_a_run_in_bfloat16_says_so_and_keeps_its_weights_in_float32():
     run = make_run(config=SETTINGS.model_copy(update={"precision": "bf16"}))
     run.advance(4, schedule=SCHEDULE)
-    assert run.choices["precision"] == "bf16: asked for"
+    assert run.reasons[0] == "precision: bf16 (asked for)"
     assert {value.dtype for value in run.weights().values() if value.is_floating_point()} == {torch.float32}
     plain = make_run()
     plain.advance(4, schedule=SCHEDULE)
-    assert plain.choices["precision"].startswith("fp32: float32, a CPU")
+    assert plain.reasons[0].startswith("precision: fp32 (float32, a CPU")
     assert not same(run.weights(), plain.weights())
     assert torch.allclose(run.weights()["head.weight"], plain.weights()["head.weight"], atol=0.02)
 

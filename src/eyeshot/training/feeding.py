@@ -14,6 +14,8 @@ from torch import Tensor
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import megabytes
+from eyeshot.models import Backbone, normalise
+from eyeshot.training.batches import make_batch
 
 AHEAD = 3
 """Batches that a GPU has ready: one to take, one that is being made, and one for a batch that takes longer."""
@@ -22,7 +24,27 @@ DEVICE_SHARE = 0.25
 COPIED_BYTES = 1 << 28
 
 Batch = tuple[Tensor, Tensor, int]
-"""What `make_batch` gives: images, soft labels, and how many images an augmentation failed on."""
+"""Normalised images float32 (n, 3, S, S), soft labels float32 (n, C), images on which an augmentation failed."""
+
+
+def ready_batch(
+    rows: NDArray[np.int64],
+    epoch: int,
+    *,
+    pool: Pool,
+    labels: Tensor,
+    augmentations: Sequence[Augmentation],
+    backbone: Backbone,
+    class_count: int,
+    seed: int,
+    device: torch.device,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> Batch:
+    """What `make_batch` gives, normalised for the backbone, in `layout`."""
+    images, targets, failed = make_batch(
+        pool, labels, rows, augmentations, class_count=class_count, seed=seed, epoch=epoch, device=device
+    )
+    return normalise(images, backbone, device=device, layout=layout), targets, failed
 
 
 class Feed:
@@ -33,6 +55,7 @@ class Feed:
     with this object.
 
     Attributes:
+        make: a batch from rows and the number of an epoch, as given.
         ahead: how many batches the thread makes ahead; 0: each batch is made when it is taken.
     """
 
@@ -47,7 +70,7 @@ class Feed:
             ahead: see above.
         """
         self.ahead = ahead
-        self._make, self._device = make, device
+        self.make, self._device = make, device
         self._waiting: deque[tuple[int, Future[tuple[Batch, torch.cuda.Event | None]]]] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._stream: torch.cuda.Stream | None = None
@@ -64,7 +87,7 @@ class Feed:
         """
         begin, mark = time.perf_counter(), self._mark()
         if not self.ahead:
-            made = self._make(*rows_of(step))
+            made = self.make(*rows_of(step))
         else:
             self._make_ahead(step, max(end, step + 1), rows_of)
             made, ready = self._waiting.popleft()[1].result()
@@ -118,9 +141,9 @@ class Feed:
     def _make_one(self, rows: NDArray[np.int64], epoch: int) -> tuple[Batch, torch.cuda.Event | None]:
         """A batch and, on CUDA, the event that it is ready: the thread's work has a stream of its own."""
         if self._stream is None:
-            return self._make(rows, epoch), None
+            return self.make(rows, epoch), None
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            made = self._make(rows, epoch)
+            made = self.make(rows, epoch)
             ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
             ready.record(self._stream)
         return made, ready
