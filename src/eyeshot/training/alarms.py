@@ -19,7 +19,7 @@ from eyeshot.training.loop import StepRecord
 
 Kind = Literal[
     "chance", "divergence", "learning-rate-high", "learning-rate-low", "dead-classes", "labels", "normalisation",
-    "small-batches", "gap",
+    "small-batches", "gap", "start",
 ]  # fmt: skip
 
 FEWEST_PER_BATCH = 8
@@ -297,6 +297,8 @@ class AlarmWatch:
 
     def _block(self, block: _Block) -> None:
         """Judge a block of steps by its loss."""
+        if self._first is None and self._started:
+            self._check_start(block)
         first = self._first = self._first or block
         lowest = self._lowest or block
         worse = block.first > self._warm and block.loss - 2 * block.error > WORSE_THAN_GUESSING * self._guess
@@ -314,7 +316,7 @@ class AlarmWatch:
                 f"{block.first}-{block.last}); guessing gives {self._guess:.2f}.",
                 f"The training diverges, most likely since the learning rate ({self._peak:g}) is too high.", smaller,
             )  # fmt: skip
-        elif self._high == 2 and not learned:
+        elif self._high == 2 and not learned and all(alarm.kind != "start" for alarm in self.alarms):
             self._raise(
                 "learning-rate-high", block.last,
                 f"After the warm-up the loss is {block.loss:.2f} (steps {block.first}-{block.last}), higher than "
@@ -324,6 +326,17 @@ class AlarmWatch:
         if self._lowest is None or block.loss < lowest.loss:
             self._lowest = block
         self._check_low(first, block)
+
+    def _check_start(self, block: _Block) -> None:
+        if block.loss - 2 * block.error > WORSE_THAN_GUESSING * self._guess:
+            self._raise(
+                "start", block.last,
+                f"The loss of the first {block.last} steps is {block.loss:.2f}, higher than that of guessing "
+                f"({self._guess:.2f}), although the head was fitted before them.",
+                "In training the network computes other features than those that its head was fitted on, as BatchNorm "
+                "does on images much smaller or of another kind than those of its weights, and strong mixing.",
+                "Take images of the model's own --size, larger batches, or train the head alone first.",
+            )  # fmt: skip
 
     def _check_low(self, first: _Block, block: _Block) -> None:
         if block.first <= self._settled or self._moved is None or self._started:

@@ -271,7 +271,7 @@ def run_key(
     return key_of(
         LOOP_VERSION,
         backbone.fingerprint,
-        settings.model_dump(exclude={"time_cap_s"}),
+        settings.identity(),
         classes,
         [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations],
         [([pool.keys[row] for row in rows.tolist()], labels[rows]) for rows in parts],

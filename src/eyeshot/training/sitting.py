@@ -23,7 +23,7 @@ from eyeshot.training.curves import draw_curves
 from eyeshot.training.loop import StepRecord, TrainingRun
 from eyeshot.training.result import EpochRecord
 from eyeshot.training.run_log import RunLog
-from eyeshot.training.schedules import warm_up_cosine
+from eyeshot.training.schedules import make_schedule
 
 CHECKPOINT_EVERY_S = 2.0
 """Between two checkpoints at ends of epochs."""
@@ -91,9 +91,7 @@ class Sitting:
         self._run, self._folder, self._key = run, folder, key
         self._log, self._watch, self._progress, self._validation = log, watch, progress, validation
         self.state = RunState(accumulate=run.config.accumulate)
-        self._schedule = warm_up_cosine(
-            run.config.learning_rate, self.total_steps, warm_up_share=run.config.warm_up_share
-        )
+        self._schedule = make_schedule(run.config, self.total_steps, epoch_losses=run.epoch_losses)
         # The step after this one is at the peak; how far it moves the weights says whether the learning rate can do
         # anything at all.
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
