@@ -73,7 +73,7 @@ def test_a_finished_run_is_not_done_again(tmp_path, monkeypatch):
 
 
 def test_nothing_of_an_unfinished_run_is_left_in_the_folder_of_a_finished_one(tmp_path):
-    run(tmp_path)
+    run(tmp_path, curves=True)
     names = {file.name for file in tmp_path.iterdir()} - {"lock"}
     assert names == {
         "config.json", "curves.svg", "log.txt", "metrics.jsonl", "result.json", "validation.npz", "weights.safetensors"

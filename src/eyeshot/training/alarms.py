@@ -311,15 +311,17 @@ class AlarmWatch:
         learned = lowest.loss < LEARNED_LOSS * self._guess
         self._risen = self._risen + 1 if risen and learned else 0
         smaller = f"Give a learning rate of {self._peak / 10:g} or a longer warm-up."
-        # Twice in a row: a single block may hold one unlucky batch.
-        if self._risen == 2:
+        # Once a run: all three say that the loss is too high, the first of them where it began. Twice in a row: a single
+        # block may hold one unlucky batch.
+        told = {alarm.kind for alarm in self.alarms} & {"start", "divergence", "learning-rate-high"}
+        if self._risen == 2 and not told:
             self._raise(
                 "divergence", block.last,
                 f"The loss rose from {lowest.loss:.2f} (steps {lowest.first}-{lowest.last}) to {block.loss:.2f} (steps "
                 f"{block.first}-{block.last}); guessing gives {self._guess:.2f}.",
                 f"The training diverges, most likely since the learning rate ({self._peak:g}) is too high.", smaller,
             )  # fmt: skip
-        elif self._high == 2 and not learned and all(alarm.kind != "start" for alarm in self.alarms):
+        elif self._high == 2 and not learned and not told:
             self._raise(
                 "learning-rate-high", block.last,
                 f"After the warm-up the loss is {block.loss:.2f} (steps {block.first}-{block.last}), higher than "

@@ -63,6 +63,7 @@ def train(
     progress: Progress | None = None,
     command: str | None = None,
     data: Mapping[str, JsonValue] | None = None,
+    curves: bool = True,
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 
@@ -84,6 +85,7 @@ def train(
         progress: called after each step, and told of alarms.
         command: what was typed, for the result; None takes this process's own.
         data: which images these are, for the result: folders, decisions, split, `fold` and the like.
+        curves: draw `curves.svg`, which takes a few tenths of a second.
 
     Raises:
         InputError: too few images, or `folder` holds another run.
@@ -144,7 +146,7 @@ def train(
             log = RunLog(folder)
             sitting = Sitting(
                 run, folder, key,
-                log=log, watch=_watch(run, classes), progress=progress or SILENT, saved=saved,
+                log=log, watch=_watch(run, classes), progress=progress or SILENT, saved=saved, curves=curves,
                 config=config | {"settings": settings.model_dump(mode="json")},
                 validation=None
                 if not len(epoch_val_rows)

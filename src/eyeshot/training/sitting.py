@@ -73,6 +73,7 @@ class Sitting:
         validation: tuple[NDArray[np.int64], Callable[[int], NDArray[np.int64]]] | None,
         saved: dict[str, Any] | None,
         config: dict[str, Any],
+        curves: bool = True,
     ) -> None:
         """Take up a run.
 
@@ -84,12 +85,14 @@ class Sitting:
                 images at once to what the network predicts for them; None where there are none.
             saved: the checkpoint, or None.
             config: for `config.json`.
+            curves: draw them at the end, and now and then before.
 
         Raises:
             StorageError: the folder cannot be written.
         """
         self._run, self._folder, self._key = run, folder, key
         self._log, self._watch, self._progress, self._validation = log, watch, progress, validation
+        self._curves = curves
         self.state = RunState(accumulate=run.config.accumulate)
         self._schedule = make_schedule(run.config, self.total_steps, epoch_losses=run.epoch_losses)
         # The step after this one is at the peak; how far it moves the weights says whether the learning rate can do
@@ -294,7 +297,7 @@ class Sitting:
 
     def _draw(self, *, wait_s: float) -> None:
         begin = time.monotonic()
-        if wait_s and begin - self._drawn_at < max(wait_s, self._draw_s / SHARE_OF_TIME):
+        if not self._curves or (wait_s and begin - self._drawn_at < max(wait_s, self._draw_s / SHARE_OF_TIME)):
             return
         epochs = len(self.state.history)
         draw_curves(self._folder, title=f"{self._run.backbone.name}, {epochs} {plural(epochs, 'epoch')}")
