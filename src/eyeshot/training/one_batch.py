@@ -179,7 +179,9 @@ def _words(
 def _batch_of(labels: NDArray[np.int64], settings: TrainConfig) -> NDArray[np.int64]:
     """Positions of one batch, with images of as many classes as there are, drawn by the seed."""
     if len(np.unique(labels)) < 2:
-        raise InputError("Training images must be of at least two classes, got one. Check the folder or the label file.")
+        raise InputError(
+            "Training images must be of at least two classes, got one. Check the folder or the label file."
+        )
     random = np.random.default_rng([settings.seed, 4])
     order = random.permutation(len(labels))
     # One image of each class, then a second one, and so on: in a batch of one class nothing can be told apart.

@@ -43,6 +43,8 @@ from eyeshot.training.weights_file import save_weights
 LOCK_TIMEOUT_S = 3600.0
 EPOCH_VAL_IMAGES = 2000
 """Accuracy after each epoch uses at most so many validation images, and no more than there are training images."""
+FACT_IMAGES = 64
+"""Training images whose channels are measured after normalisation, from first to last."""
 LOOP_VERSION = 2
 """Raised whenever the same settings would end in other weights."""
 
@@ -101,9 +103,10 @@ def train(
             done = read_result(folder)
             if done is not None and done.key == key and _is_finished(done, settings):
                 return done
+            own = part_of(pool, train_rows)
             run = TrainingRun(
                 backbone,
-                part_of(pool, train_rows),
+                own,
                 labels[train_rows],
                 class_count=len(classes),
                 config=settings,
@@ -115,7 +118,7 @@ def train(
                 start_head(
                     run.model,
                     backbone,
-                    run.pool,
+                    own,
                     labels[train_rows],
                     class_count=len(classes),
                     device=device,
@@ -153,9 +156,12 @@ def train(
                 else (labels[epoch_val_rows], lambda count: _predict(run, pool, epoch_val_rows, count).argmax(1)),
             )  # fmt: skip
             log.note(f"begun on {config['hardware']}" if saved is None else f"continued after step {run.step}")
+            for reason in run.reasons:
+                log.note(reason)
             try:
                 if saved is None:
-                    sitting.check_facts(backbone.own_normalisation)
+                    some = np.linspace(0, len(own) - 1, min(FACT_IMAGES, len(own))).astype(np.int64)
+                    sitting.check_facts(np.asarray(own.images[some]), backbone.own_normalisation)
                 ended_early = sitting.train()
             except BaseException as error:
                 log.close(f"stopped after step {run.step}: {str(error).partition(chr(10))[0] or type(error).__name__}")
@@ -173,7 +179,7 @@ def train(
                 fold=fold if isinstance(fold, int) else None,
             )
             predictions.save(folder / VALIDATION_FILE)
-            weights = save_weights(run.model, backbone, classes, folder)
+            weights = save_weights(run.averaged_model(), backbone, classes, folder)
             sitting.draw()
             result = TrainResult(
                 **config,
@@ -230,6 +236,7 @@ def _watch(run: TrainingRun, classes: Sequence[str]) -> AlarmWatch:
         warm_up_steps=math.ceil(config.warm_up_share * total),
         epochs=config.epochs,
         learning_rate=config.learning_rate,
+        evened=config.class_weights or config.sampling == "balanced",
         started=run.backbone.pretrained,
     )
 
@@ -241,7 +248,7 @@ def _subset(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 def _predict(run: TrainingRun, pool: Pool, rows: NDArray[np.int64], batch_size: int) -> NDArray[np.float32]:
     return predict(
-        run.model, run.backbone, pool, rows,
+        run.averaged_model(), run.backbone, pool, rows,
         class_count=run.model.head.out_features, device=run.device, batch_size=batch_size,
     )  # fmt: skip
 

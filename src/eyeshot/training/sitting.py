@@ -32,8 +32,6 @@ CHECKPOINT_WITHIN_S = 60.0
 SHARE_OF_TIME = 0.05
 """Of the time, at most so much goes into checkpoints and curves: those of a large network take seconds."""
 CURVES_EVERY_S = 30.0
-FACT_IMAGES = 64
-"""Training images whose channels are measured after normalisation."""
 
 
 @dataclass
@@ -125,15 +123,18 @@ class Sitting:
         """Images that go through the network at once."""
         return max(1, math.ceil(self._run.config.batch_size / self.state.accumulate))
 
-    def check_facts(self, own: tuple[tuple[float, ...], tuple[float, ...]] | None) -> None:
-        """Look at what is fed to the network before the first step; `own` as in `AlarmWatch.check_normalisation`."""
-        run = self._run
-        rows = np.linspace(0, len(run.pool) - 1, min(FACT_IMAGES, len(run.pool))).astype(np.int64)
-        images = normalise(to_batch(run.pool.images[rows]), run.backbone, device=torch.device("cpu"))
+    def check_facts(self, images: NDArray[np.uint8], own: tuple[tuple[float, ...], tuple[float, ...]] | None) -> None:
+        """Look at what is fed to the network before the first step.
+
+        Args:
+            images: uint8 (n, S, S, 3), some training images.
+            own: as in `AlarmWatch.check_normalisation`.
+        """
+        backbone = self._run.backbone
+        values = normalise(to_batch(images), backbone, device=torch.device("cpu"))
         self._watch.check_normalisation(
-            images.mean((0, 2, 3)).numpy(), images.std((0, 2, 3)).numpy(),
-            mean=run.backbone.mean, std=run.backbone.std, own=own,
-        )  # fmt: skip
+            values.mean((0, 2, 3)).numpy(), values.std((0, 2, 3)).numpy(), mean=backbone.mean, std=backbone.std, own=own
+        )
         self._check_batches()
         self._tell_alarms()
 
