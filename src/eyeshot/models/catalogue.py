@@ -66,7 +66,8 @@ def list_models(pattern: str | None = None) -> list[ModelRecord]:
     fitting = fitting or fnmatch.filter(tags, pattern)
     if not fitting:
         lines = dict.fromkeys(record.line for record in RECORDS if record.line)
-        near = difflib.get_close_matches(pattern, [*lines, *tags], n=5, cutoff=0.4)
+        names = {name.lower(): name for name in [*lines, *tags]}
+        near = [names[name] for name in difflib.get_close_matches(pattern.lower(), names, n=5, cutoff=0.5)]
         hint = f"Nearest: {', '.join(near)}" if near else f"Lines: {', '.join(lines)}"
         raise ModelError(f"A pattern must fit a tag of timm with weights or be a line, got {pattern!r}. {hint}.")
     return [known.get(tag) or _from_timm(tag) for tag in fitting]
