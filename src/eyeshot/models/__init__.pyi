@@ -1,4 +1,5 @@
 from .backbone import Backbone as Backbone
+from .cross_fit import cross_fit as cross_fit
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
