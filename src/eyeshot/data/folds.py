@@ -122,8 +122,6 @@ def _judged(dataset: Dataset, folds: Sequence[Fold]) -> tuple[list[Fold], list[s
     rows = np.concatenate(foreign)
     if len(rows):
         names = [dataset.classes[number] for number in np.unique(labels[rows])]
-        notes.append(
-            f"{len(rows)} {plural(len(rows), 'image')} of {listing(names)} {plural(len(rows), 'is', 'are')} not judged: "
-            f"their class has no training image in that fold."
-        )
+        words = f"{plural(len(rows), 'image')} of {listing(names)} {plural(len(rows), 'is', 'are')}"
+        notes.append(f"{len(rows)} {words} not judged: the class has no training image in that fold.")
     return kept, notes

@@ -68,8 +68,11 @@ def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
     typer.echo(report.trust)
     typer.echo("")
     has_test = any(model.probe.test for model in report.models)
-    headings = ["", "model", "probe", "to the best", "s/1000", "MB", *(["test"] if has_test else []), "state"]
+    headings = ["", "model", "probe", "to best", "s/1000", "MB", *(["test"] if has_test else [])]
     table = plain_table(*headings, left=("model", "state"))
+    states = {model.state for model in report.models}
+    if len(states) > 1:
+        table.add_column("state")
     for model in report.models:
         cells = [
             f"{model.rank}{'*' if model.probe.with_best else ''}",
@@ -81,12 +84,14 @@ def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
         ]
         if has_test:
             estimate = None if model.probe.test is None else model.probe.test.estimate
-            cells.append(NOTHING if estimate is None else f"~{100 * estimate.value:.0f} %")
-        table.add_row(*cells, model.state)
+            cells.append(NOTHING if estimate is None else f"~{100 * estimate.value:.0f}")
+        table.add_row(*cells, *([model.state] if len(states) > 1 else []))
     print_fitting(table, names=("model",))
     typer.echo(
-        "* cannot be told apart from the best. probe: accuracy of a linear probe, 95 % interval. s/1000: seconds of "
-        "the forward pass alone for 1,000 images." + (" test: estimate without labels." if has_test else "")
+        "* cannot be told apart from the best. probe: accuracy of a linear probe in %, 95 % interval. s/1000: seconds "
+        "of the forward pass for 1,000 images."
+        + (" test: accuracy on the test images, an estimate without labels." if has_test else "")
+        + (f" All: {states.pop()}." if len(states) == 1 else "")
     )
     say(report.notes)
     _print_left_out(report.left_out, report.not_at_hand)
@@ -117,4 +122,4 @@ def _difference(model: RankedModel) -> str:
     if model.probe.difference is None or model.probe.difference_interval is None:
         return NOTHING
     low, high = model.probe.difference_interval
-    return f"{100 * model.probe.difference:+.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
+    return f"{100 * model.probe.difference:+.1f} ±{50 * (high - low):.1f}"

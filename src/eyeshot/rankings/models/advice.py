@@ -83,8 +83,8 @@ def trust(ranked: Sequence[RankedModel]) -> str:
     """How far to trust the answer, in one sentence."""
     if any(model.state == "recipe untested" for model in ranked):
         return (
-            "A probe judges frozen features: fine-tuning can change the order, above all for masked pretraining (ViT-B of "
-            "MAE: 68 % by probe, 83.6 % fine-tuned; He et al., 2022)."
+            "A probe judges frozen features: fine-tuning can change the order, above all for masked pretraining (MAE, "
+            "ViT-B: 68.0 % by probe, 83.6 % fine-tuned; He et al., 2022)."
         )
     return "Short trainings with each line's own recipe agree with what is said here as far as their intervals go."
 

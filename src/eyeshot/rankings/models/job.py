@@ -208,7 +208,7 @@ def _probe_of(plan: ModelPlan, backbone: Backbone, *, left_s: float, progress: P
         if needed_s > left_s:
             return LeftOut(
                 name=backbone.name,
-                why=f"it needs about {duration(needed_s, 0)}, and {duration(max(0.0, left_s), 0)} of the budget are left.",
+                why=f"needs about {duration(needed_s, 0)}, and the budget has {duration(max(0.0, left_s), 0)} left.",
                 ways=["The same command with a larger --budget continues; what is done is kept."],
             )
     record = run_probe(

@@ -186,6 +186,6 @@ def _nothing_at_hand(missing: Sequence[LeftOut], settings: ModelSettings) -> str
     folder = "" if settings.weights_dir is None else f" and not in {str(settings.weights_dir)!r}"
     return (
         f"--models needs weights on this machine, but those of {asked} are not here{folder}. Ways on: download some "
-        f"(eyeshot models fetch {tag}); give a folder of files named by tag (--weights DIR); or train a baseline without "
-        "pretrained weights (eyeshot train --from-scratch)."
+        f"(eyeshot models fetch {tag}); give a folder of files named by tag (--weights DIR); or train a baseline "
+        "without pretrained weights (eyeshot train --from-scratch)."
     )
