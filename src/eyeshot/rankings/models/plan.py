@@ -81,7 +81,7 @@ def plan_model_ranking(config: DataConfig, settings: ModelSettings, *, cache: Pa
         config, max_test=settings.max_test, cache=cache, workers=settings.workers, progress=progress
     )
     # Under a budget the cheap models come first, so that it reaches for as many as possible.
-    chosen = sorted(chosen, key=lambda model: (_file_bytes(model), model.name))
+    chosen = sorted(chosen, key=lambda model: (model.weights_bytes, model.name))
     plan = ModelPlan(
         config=config,
         settings=settings,
@@ -173,10 +173,6 @@ def _check_budget(plan: ModelPlan, progress: Progress) -> None:
             f"{duration(least.seconds, 0)} for {least.images:,} images, got {duration(plan.settings.budget_s, 0)}. Use "
             f"--budget {math.ceil(least.seconds / 30)}m or more, a smaller --size, or --budget 0 for no limit."
         )
-
-
-def _file_bytes(model: ChosenModel) -> int:
-    return model.weights.stat().st_size if model.weights is not None else 0
 
 
 def _nothing_at_hand(missing: Sequence[LeftOut], settings: ModelSettings) -> str:
