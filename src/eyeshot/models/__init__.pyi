@@ -14,6 +14,7 @@ from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
 from .fine_tuning_recipes import ModelRecipe as ModelRecipe
+from .hub import cached_weights as cached_weights
 from .linear_probe import COARSE as COARSE
 from .linear_probe import Head as Head
 from .linear_probe import fit_head as fit_head
@@ -22,6 +23,7 @@ from .loading import DEFAULT_MODEL as DEFAULT_MODEL
 from .loading import DEFAULT_MODEL_REASON as DEFAULT_MODEL_REASON
 from .loading import load_backbone as load_backbone
 from .loading import named_backbone as named_backbone
+from .local_weights import weights_at_hand as weights_at_hand
 from .memory import out_of_memory as out_of_memory
 from .memory import smaller_batches as smaller_batches
 from .neighbours import distance_blocks as distance_blocks
