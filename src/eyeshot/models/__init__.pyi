@@ -1,4 +1,8 @@
 from .backbone import Backbone as Backbone
+from .catalogue import line_of as line_of
+from .catalogue import list_models as list_models
+from .catalogue import model_recipe as model_recipe
+from .catalogue_records import ModelRecord as ModelRecord
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
@@ -8,6 +12,7 @@ from .features import extract as extract
 from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
+from .fine_tuning_recipes import ModelRecipe as ModelRecipe
 from .linear_probe import COARSE as COARSE
 from .linear_probe import Head as Head
 from .linear_probe import fit_head as fit_head
