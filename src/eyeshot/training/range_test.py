@@ -18,9 +18,10 @@ FEWEST_STEPS = 12
 MEMORY = 0.8
 """Weight of the past in the smoothed loss: about the last five batches. fastai's 0.98 is for hundreds of steps."""
 NOISE = 5.0
-"""A change of the smoothed loss counts from so many of its standard errors, since it is taken from the smallest value..."""
+"""A change of the smoothed loss counts from so many of its standard errors: it is taken from the smallest value so far,
+which lies below the mean already."""
 LEAST_CHANGE = 0.05
-"""...and from this share of log C, the loss of guessing: near a loss of zero the noise alone is too small a measure."""
+"""And from this share of log C, the loss of guessing: near a loss of zero the noise alone is too small a measure."""
 AT_ONCE = 4
 """Steps: a loss that is up before them was never tested at a rate that works."""
 BELOW_DIVERGENCE = 10.0
@@ -117,7 +118,7 @@ def choose_rate(rates: NDArray[np.float64], losses: NDArray[np.float64], *, clas
     lowest_so_far = np.minimum.accumulate(smoothed)
     change = max(NOISE * _noise(capped), LEAST_CHANGE * guessing)
     rises_at = int(np.flatnonzero(smoothed <= lowest_so_far + change)[-1]) + 1
-    # A true divergence goes on: at rates a decade higher the loss is far above. A rise that does not is noise at the end.
+    # A true divergence goes on rising; a small rise at the end is noise.
     if rises_at < len(rates) and smoothed[-1] < lowest_so_far[-1] + 2 * change:
         rises_at = len(rates)
     if rises_at < min(AT_ONCE, len(rates)):
