@@ -15,4 +15,15 @@ from .augmentations.run import run_ranking as run_ranking
 from .augmentations.settings import TRAIN_OPTIONS as TRAIN_OPTIONS
 from .augmentations.settings import RankingSettings as RankingSettings
 from .augmentations.settings import check_settings as check_settings
+from .models.job import model_ranking_settings as model_ranking_settings
+from .models.job import rank_models as rank_models
+from .models.job import run_model_ranking as run_model_ranking
+from .models.job import write_models as write_models
+from .models.plan import ModelEstimate as ModelEstimate
+from .models.plan import ModelPlan as ModelPlan
+from .models.plan import estimate_models as estimate_models
+from .models.plan import plan_model_ranking as plan_model_ranking
+from .models.report import LeftOut as LeftOut
+from .models.report import ModelsReport as ModelsReport
+from .models.report import RankedModel as RankedModel
 from .models_compared import compare_models as compare_models
