@@ -14,6 +14,9 @@ from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
+from .range_test import RangeTest as RangeTest
+from .range_test import choose_rate as choose_rate
+from .range_test import range_test as range_test
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
