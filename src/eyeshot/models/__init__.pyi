@@ -5,6 +5,7 @@ from .domain_probe import domain_classifier as domain_classifier
 from .domain_probe import domain_folds as domain_folds
 from .feature_bank import FeatureBank as FeatureBank
 from .features import extract as extract
+from .features import images_at_once as images_at_once
 from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
@@ -30,3 +31,5 @@ from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader
 from .saliency_maps import saliency as saliency
 from .timm_models import network_with_classifier as network_with_classifier
+from .timm_models import size_arguments as size_arguments
+from .weights import read_state as read_state
