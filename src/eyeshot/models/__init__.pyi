@@ -25,7 +25,9 @@ from .neighbours import nearest_neighbours as nearest_neighbours
 from .neighbours import nearest_sorted as nearest_sorted
 from .neighbours import radii as radii
 from .neighbours import radii_in_halves as radii_in_halves
+from .own_models import feature_parts as feature_parts
 from .own_models import is_factory as is_factory
+from .own_models import unused_head as unused_head
 from .probe_features import image_features as image_features
 from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import functools
 import importlib
@@ -97,7 +98,7 @@ class Sources:
         if name in self._home:
             raise SourceError(f"{module} and {self._home[name]} both define {name}")
         self._home[name] = module
-        node, imports = _definitions(module)[name], _imports(module)
+        node, imports = copy.deepcopy(_definitions(module)[name]), _imports(module)
         gone = _simplify(node)
         for used in _names_in(node):
             if used == name:
@@ -146,6 +147,7 @@ def _source(module: str) -> str:
     return inspect.getsource(importlib.import_module(module))
 
 
+@functools.cache
 def _definitions(module: str) -> dict[str, Definition]:
     """Functions, classes and constants of a module by name."""
     found: dict[str, Definition] = {}
@@ -159,6 +161,7 @@ def _definitions(module: str) -> dict[str, Definition]:
     return found
 
 
+@functools.cache
 def _imports(module: str) -> dict[str, tuple[str, str]]:
     """Module and original name ("" for a whole module) of each imported name."""
     found: dict[str, tuple[str, str]] = {}

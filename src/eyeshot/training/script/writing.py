@@ -32,6 +32,7 @@ from eyeshot.core import (
 from eyeshot.data import Dataset, load_dataset
 from eyeshot.models import (
     Backbone,
+    feature_parts,
     fit_head,
     images_at_once,
     is_factory,
@@ -39,6 +40,7 @@ from eyeshot.models import (
     place,
     read_state,
     size_arguments,
+    unused_head,
 )
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
@@ -126,14 +128,19 @@ def write_script(
     if backbone.pretrained:
         sources.add(images_at_once)
         sources.add(fit_head)
+    head_sources = sources.take()
+    factory = _describe_factory(result, backbone, sources) if is_factory(result.model) else None
     imports = {*IMPORTS, *sources.imports, *([] if embedded else ["import csv"])}
     if augmentations:
         imports |= {"import xxhash", "from dataclasses import dataclass", "from collections.abc import Callable"}
     described = None if weights is None else _describe_weights(weights, backbone)
+    if factory:
+        imports |= {"import importlib", "from torch import Tensor"}
     if described is not None and described["safetensors"]:
         imports.add("from safetensors.torch import load_file")
     packages = ["torch", "timm", "numpy", "pillow", *(["scipy"] if backbone.pretrained else [])]
     geometry = backbone.geometry
+    arguments = {} if factory else size_arguments(result.model, geometry.size)
     text = _render(
         title=f"Trains the run {folder.resolve().name} again: {result.model}, "
         f"{', '.join(result.augmentations) or 'clean images'}, {result.n_train} images.",
@@ -144,9 +151,7 @@ def write_script(
         images_sha256=digest, classes=list(result.classes), accuracy=result.accuracy.value,
         big=len(rows) * geometry.size**2 * 3 > LARGEST_BYTES,
         model=result.model, weights=described, pretrained=backbone.pretrained,
-        model_arguments="".join(
-            f", {name}={value}" for name, value in size_arguments(result.model, geometry.size).items()
-        ),
+        model_arguments="".join(f", {name}={value}" for name, value in arguments.items()),
         feature_count=backbone.feature_count,
         size=geometry.size, short_side=geometry.short_side, fit=geometry.fit, interpolation=geometry.interpolation,
         mean=backbone.mean, std=backbone.std, settings=result.settings, epochs_done=result.epochs, device="cpu",
@@ -155,7 +160,7 @@ def write_script(
         operations=" ".join(each for *_, each in expressions),
         mixing=any(operation.partners for operation in used), 
         can_fail=any(step.family == "edge and texture" for step in augmentations),
-        head_sources=sources.take(), head_images=HEAD_IMAGES,
+        head_sources=head_sources, head_images=HEAD_IMAGES, factory=factory, factory_sources=sources.take(),
     )  # fmt: skip
     make_folder(script.parent)
     if not embedded:
@@ -170,10 +175,6 @@ def _check_settings(result: TrainResult) -> None:
     """Refuse what the template does not know, by name."""
     if result.data_config is None:
         raise InputError("A script needs a run that says which images it used, and this one does not. Train it again.")
-    if is_factory(result.model):
-        raise InputError(
-            f"A script needs a model of timm, got {result.model}, which is your own: it is not supported by script yet."
-        )
     for name, field in TrainConfig.model_fields.items():
         value = getattr(result.settings, name)
         if name not in SETTINGS and value != field.get_default(call_default_factory=True):
@@ -280,6 +281,19 @@ def _list_images(
     return root, rows, digest.hexdigest()
 
 
+def _describe_factory(result: TrainResult, backbone: Backbone, sources: Sources) -> dict[str, Any]:
+    """Where a network of the user's own comes from; what takes its features is copied."""
+    place, _, function = result.model.rpartition(":")
+    if place.endswith(".py"):
+        file = Path(place).resolve()
+        folder, module = file.parent, file.stem
+    else:
+        folder, module = Path.cwd(), place
+    for part in feature_parts():
+        sources.add(part)
+    return {"folder": str(folder), "module": module, "function": function, "unused_head": unused_head(backbone)}
+
+
 def _describe_weights(weights: Path, backbone: Backbone) -> dict[str, Any]:
     """How a script reads the file, tried out here.
 
@@ -290,7 +304,7 @@ def _describe_weights(weights: Path, backbone: Backbone) -> dict[str, Any]:
     is_safe = data[8:9] == b"{"
     state, note = read_state(weights)
     parts = re.findall(r"part '(.*)' of the file", note)
-    own = backbone.module.state_dict()
+    own = {name.removeprefix(backbone.own_prefix): value for name, value in backbone.module.state_dict().items()}
     first = next(iter(own))
     prefixes = sorted({name.removesuffix(first) for name in state if name.endswith(first)}, key=len)
     for prefix in prefixes:
