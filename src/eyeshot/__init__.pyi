@@ -31,6 +31,7 @@ from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
+from .ledger.run_script import script as script
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
 from .models.catalogue import list_models as list_models

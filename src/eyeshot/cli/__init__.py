@@ -27,6 +27,7 @@ from eyeshot.cli import (
     predict,
     preview,
     review,
+    script,
     split,
     submit,
     train,
@@ -97,6 +98,7 @@ app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
+app.command("script", rich_help_panel=RESULTS)(script.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
 catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations and the models.")
 catalogue.command("augmentations")(catalogues.list_augmentations)

@@ -90,8 +90,7 @@ def extract(
     device = torch.device(device)
     module, layout = place(backbone.module, device)
     module.eval()
-    if device.type == "cpu":
-        batch_size = min(batch_size, max(FEWEST, CACHED_PIXELS // backbone.geometry.size**2))
+    batch_size = images_at_once(batch_size, backbone.geometry.size, device)
     features = np.empty((len(images), backbone.feature_count), np.float32)
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
@@ -111,6 +110,11 @@ def extract(
             "choose another --model."
         )
     return features
+
+
+def images_at_once(batch_size: int, size: int, device: torch.device) -> int:
+    """Images in a forward pass: at most `batch_size`, and on a CPU so few of `size` pixels that they fit its caches."""
+    return batch_size if device.type != "cpu" else min(batch_size, max(FEWEST, CACHED_PIXELS // size**2))
 
 
 def _differ(images: Tensor | NDArray[np.uint8]) -> bool:

@@ -27,4 +27,5 @@ from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .schedules import make_schedule as make_schedule
 from .schedules import warm_up_cosine as warm_up_cosine
+from .script.writing import write_script as write_script
 from .weights_file import load_classifier as load_classifier
