@@ -10,6 +10,7 @@ from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
+from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
@@ -21,5 +22,6 @@ from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .schedules import make_schedule as make_schedule
 from .schedules import warm_up_cosine as warm_up_cosine
 from .weights_file import load_classifier as load_classifier

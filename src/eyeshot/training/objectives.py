@@ -40,5 +40,5 @@ def classification(
     smoothed = targets
     if label_smoothing:
         smoothed = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), label_smoothing)
-    scores = model(images)
+    scores = model(images).float()  # in float32, in whatever format the network computes
     return torch.nn.functional.cross_entropy(scores, smoothed), (scores.argmax(1) == targets.argmax(1)).sum()

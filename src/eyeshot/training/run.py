@@ -39,7 +39,7 @@ from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import TrainingRun
 from eyeshot.training.result import VALIDATION_FILE, EpochRecord, TrainResult, read_result
 from eyeshot.training.run_folder import another_run
-from eyeshot.training.schedules import warm_up_cosine
+from eyeshot.training.schedules import make_schedule
 from eyeshot.training.weights_file import save_weights
 
 CHECKPOINT_EVERY_S = 2.0
@@ -214,7 +214,7 @@ def _run_epochs(
     config, saved_at = run.config, time.monotonic()
     cap = config.time_cap_s
     total = config.epochs * run.epoch_steps
-    schedule = warm_up_cosine(config.learning_rate, total, warm_up_share=config.warm_up_share)
+    schedule = make_schedule(config, total, epoch_losses=run.epoch_losses)
     for epoch in range(len(log.history), config.epochs):
         if cap is not None and epoch and log.seconds * (epoch + 1) / epoch > cap:
             _save(run, log, folder, key)
@@ -307,7 +307,7 @@ def run_key(
     return key_of(
         LOOP_VERSION,
         backbone.fingerprint,
-        settings.model_dump(exclude={"time_cap_s"}),
+        settings.identity(),
         classes,
         [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations],
         [([pool.keys[row] for row in rows.tolist()], labels[rows]) for rows in parts],
