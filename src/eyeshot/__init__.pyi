@@ -38,6 +38,8 @@ from .predictions.target_accuracy import estimate_target_accuracy as estimate_ta
 from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
+from .rankings.optimizers.job import OptimizerRanking as OptimizerRanking
+from .rankings.optimizers.job import rank_optimizers as rank_optimizers
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.errors_page import write_errors_page as write_errors_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page

@@ -3,6 +3,7 @@ from .batch_probe import BatchProbe as BatchProbe
 from .batch_probe import noise_scale as noise_scale
 from .batch_probe import probe_batches as probe_batches
 from .batches import joined as joined
+from .batches import part_of as part_of
 from .classifier import State as State
 from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state

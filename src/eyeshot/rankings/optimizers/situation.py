@@ -25,8 +25,8 @@ HEAD_IMAGES = 5000
 """As many as a training starts its head from."""
 NORMAL_FROM_MAD = 1.4826
 ODD_DISTANCE = 5.0
-"""Robust standard deviations of the logarithm. At 3.5, the customary limit for single values (Iglewicz and Hoaglin 1993,
-"How to detect and handle outliers"), one of 24 normal batches would stand out in several of a hundred data sets."""
+"""Robust standard deviations of the logarithm. At 3.5, the customary limit (Iglewicz and Hoaglin 1993, "How to detect
+and handle outliers"), one of 24 normal batches would stand out in several of a hundred data sets."""
 ODD_RATIO = 1.5
 """And at least this much above the median: batches that hardly differ at all have no outliers."""
 HEAVY_TAIL = 2.0
@@ -80,6 +80,7 @@ def measure_situation(
     norms = np.array([[probe.grad_norm for probe in of_state] for of_state in probes])
     kind, why = model_kind(run.model.backbone)
     describe = partial(_image, ids=ids, labels=labels, classes=classes)
+    standing_out = odd_batches(losses, norms)
     odd = [
         OddBatch(
             number=batch + 1,
@@ -92,10 +93,10 @@ def measure_situation(
                 for place in np.argsort(-probe.image_losses, kind="stable")[:SHOWN_IMAGES]
             ],
         )
-        for state, batch in odd_batches(losses, norms)[:SHOWN_BATCHES]
+        for state, batch in standing_out[:SHOWN_BATCHES]
     ]
     of_losses, of_norms = spread_of(losses), spread_of(norms)
-    heavy, words = heavy_tailed(of_losses, of_norms, odd=len(odd_batches(losses, norms)))
+    heavy, words = heavy_tailed(of_losses, of_norms, odd=len(standing_out))
     return Situation(
         model=plan.backbone.name,
         kind=kind,
