@@ -44,6 +44,8 @@ from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .rankings.models.job import rank_models as rank_models
 from .rankings.models.report import ModelsReport as ModelsReport
+from .rankings.optimizers.job import OptimizerRanking as OptimizerRanking
+from .rankings.optimizers.job import rank_optimizers as rank_optimizers
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.errors_page import write_errors_page as write_errors_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
