@@ -23,6 +23,8 @@ from .models.plan import ModelEstimate as ModelEstimate
 from .models.plan import ModelPlan as ModelPlan
 from .models.plan import estimate_models as estimate_models
 from .models.plan import plan_model_ranking as plan_model_ranking
+from .models.report import FineTuning as FineTuning
+from .models.report import LearningCurve as LearningCurve
 from .models.report import LeftOut as LeftOut
 from .models.report import ModelsReport as ModelsReport
 from .models.report import RankedModel as RankedModel
