@@ -95,7 +95,8 @@ def _model(place: int, *, test: bool, rungs: int) -> RankedModel:
             words="Higher resolution brings nothing that can be told.",
             sizes=[
                 SizeResult(
-                    size=160, accuracy=accuracy, difference=-0.02, difference_interval=(-0.04, 0.0), seconds_per_1000=9.0,
+                    size=160, accuracy=accuracy, difference=-0.02, difference_interval=(-0.04, 0.0),
+                    seconds_per_1000=9.0,
                 ),
                 SizeResult(size=224, accuracy=accuracy, seconds_per_1000=18.0, enlarged=0.3),
                 SizeResult(size=288, why="Its position embeddings are fixed."),
