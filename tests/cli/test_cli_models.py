@@ -16,7 +16,6 @@ from huggingface_hub import constants
 
 import eyeshot as package
 from eyeshot.models import Download
-from eyeshot.models import fetching as real
 
 FIELDS = {
     "tag", "line", "year", "parameters", "gmacs", "size", "pretraining_data", "objective", "licence", "recipe",
@@ -119,10 +118,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         fetched.append([each.tag for each in plans if each.file is None])
         return [each._replace(file=each.file or each.destination / "model.safetensors") for each in plans]
 
-    monkeypatch.setattr(real, "plan_downloads", plan)
-    monkeypatch.setattr(real, "download", download)
-    monkeypatch.setattr("eyeshot.models.plan_downloads", plan, raising=False)
-    monkeypatch.setattr("eyeshot.models.download", download, raising=False)
+    monkeypatch.setattr("eyeshot.models.plan_downloads", plan)
+    monkeypatch.setattr("eyeshot.models.download", download)
     return fetched
 
 
