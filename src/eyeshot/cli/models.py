@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Get the weights of models.")
 
 @app.command("fetch")
 def fetch(
-    tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="timm tags (architecture.weights).")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="timm tags (architecture.weights).")],
     yes: Annotated[bool, option("--yes", panel=OUTPUT, text="Download without asking.")] = False,
     dry_run: DryRun = False,
     json: Json = False,

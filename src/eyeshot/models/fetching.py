@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-import threading
-import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, make_folder, megabytes, shown_progress
+from eyeshot.core import (
+    SILENT,
+    EyeshotError,
+    InputError,
+    ModelError,
+    Progress,
+    StorageError,
+    make_folder,
+    megabytes,
+    shown_progress,
+)
 from eyeshot.models.hub import FILES, WAIT_S, cached_file, require_hub, torch_file, ways_on
 
 BLOCK = 1 << 20
-SPOKEN_EVERY_S = 0.5
+SILENCE_S = 30.0
+"""A server that sends nothing for so long is given up."""
+PARTIAL = 206
+"""HTTP status of an answer to a range."""
+SHA256_DIGITS = 64
+"""The hub names large files by their SHA-256, small ones by another hash."""
 
 
 class Download(NamedTuple):
@@ -137,15 +151,10 @@ def _download(plan: Download, progress: Progress) -> Download:
     _, config, _ = timm_models.resolve_tag(plan.tag)
     try:
         if config.hf_hub_id:
-            repository, _, revision = str(config.hf_hub_id).partition("@")
-            with _watched(plan, progress):
-                huggingface_hub.hf_hub_download(
-                    repository, plan.source.rsplit("/", 1)[-1], revision=revision or None,
-                    cache_dir=constants.HF_HUB_CACHE, endpoint=constants.ENDPOINT, etag_timeout=WAIT_S,
-                )  # fmt: skip
+            _download_from_hub(plan, str(config.hf_hub_id), progress)
         else:
-            _download_address(plan, progress)
-    except (KeyboardInterrupt, StorageError):
+            _read_address(plan.source, plan.destination, plan.bytes, progress)
+    except EyeshotError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
@@ -157,59 +166,58 @@ def _download(plan: Download, progress: Progress) -> Download:
             f"of {plan.source} and give it with --weights FILE."
         ) from error
     file = cached_file(config)
-    if file is None or file.stat().st_size != plan.bytes:
-        got = "nothing" if file is None else f"{file.stat().st_size:,} bytes"
-        raise ModelError(
-            f"The weights of {plan.tag} must have {plan.bytes:,} bytes, got {got}. Delete {str(plan.destination)!r}, "
-            "and fetch them again."
-        )
-    progress(plan.bytes, plan.bytes)
+    if file is None:
+        raise ModelError(f"{plan.tag} was downloaded to {str(plan.destination)!r}, but is not found there. Delete it.")
     return plan._replace(file=file)
 
 
-@contextmanager
-def _watched(plan: Download, progress: Progress) -> Iterator[None]:
-    """Reports the growth of the hub's unfinished file, whatever protocol the hub's library downloads with."""
-    done = threading.Event()
+def _download_from_hub(plan: Download, repository: str, progress: Progress) -> None:
+    """The file comes by our own request, since the hub's library begins anew after a break (2.4 does).
 
-    def watch() -> None:
-        while not done.wait(SPOKEN_EVERY_S):
-            sizes = [0]
-            for part in plan.destination.glob("blobs/*.incomplete"):
-                try:
-                    sizes.append(part.stat().st_size)
-                except OSError:  # finished and renamed between the two calls
-                    continue
-            progress(min(max(sizes), plan.bytes), plan.bytes)
-
-    hidden = are_progress_bars_disabled()
-    disable_progress_bars()
-    thread = threading.Thread(target=watch, name="download", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        if not hidden:
-            enable_progress_bars()
+    It lies where that library would put it, under its hash; the library then finds it and only links it.
+    """
+    repository, _, revision = repository.partition("@")
+    known = huggingface_hub.get_hf_file_metadata(plan.source, timeout=WAIT_S, endpoint=constants.ENDPOINT)
+    if known.etag is None or known.size != plan.bytes:
+        raise OSError(f"the file changed: {known.size} bytes instead of {plan.bytes}")
+    blob = plan.destination / "blobs" / known.etag
+    make_folder(blob.parent)
+    # A token is for the hub alone, and not for the servers that it sends on to.
+    own = urllib.parse.urlsplit(known.location).netloc == urllib.parse.urlsplit(constants.ENDPOINT).netloc
+    _read_address(known.location, blob, plan.bytes, progress, headers=build_hf_headers() if own else {})
+    if len(known.etag) == SHA256_DIGITS and _sha256(blob) != known.etag:
+        blob.unlink()
+        raise OSError("its hash is not the one that the hub names, and the file was deleted")
+    huggingface_hub.hf_hub_download(
+        repository, plan.source.rsplit("/", 1)[-1], revision=revision or None, cache_dir=constants.HF_HUB_CACHE,
+        endpoint=constants.ENDPOINT, etag_timeout=WAIT_S,
+    )  # fmt: skip
 
 
-def _download_address(plan: Download, progress: Progress) -> None:
-    part = plan.destination.with_name(plan.destination.name + ".incomplete")
+def _read_address(
+    address: str, file: Path, size: int, progress: Progress, headers: dict[str, str] | None = None
+) -> None:
+    """Download into `file` by way of an unfinished file beside it, which is continued if it is there."""
+    part = file.with_name(f"{file.name}.part")
     have = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(plan.source, headers={"Range": f"bytes={have}-"} if have else {})
-    if have != plan.bytes:
-        with urllib.request.urlopen(request, timeout=10 * WAIT_S) as answer:
-            have = have if answer.status == 206 else 0  # 200: the server begins anew
-            with open(part, "ab" if have else "wb") as file:
-                while block := answer.read(BLOCK):
-                    file.write(block)
+    have = have if have <= size else 0
+    if have < size or not part.is_file():
+        request = urllib.request.Request(address, headers={**(headers or {}), "Range": f"bytes={have}-"})
+        with urllib.request.urlopen(request, timeout=SILENCE_S) as answer:
+            have = have if answer.status == PARTIAL else 0  # otherwise the server begins anew
+            with open(part, "ab" if have else "wb") as opened:
+                while block := answer.read1(BLOCK):
+                    opened.write(block)
                     have += len(block)
-                    progress(have, plan.bytes)
-    if have != plan.bytes:
-        raise urllib.error.ContentTooShortError(f"{have:,} of {plan.bytes:,} bytes came", ("", {}))  # type: ignore[arg-type]
-    part.replace(plan.destination)
+                    progress(have, size)
+    if have != size:
+        raise OSError(f"{have:,} of {size:,} bytes came")
+    part.replace(file)
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _content_length(address: str) -> int:
