@@ -97,20 +97,21 @@ class Sources:
             return
         if name in self._home:
             raise SourceError(f"{module} and {self._home[name]} both define {name}")
-        self._home |= {
-            each: module for each, node in _definitions(module).items() if node is _definitions(module)[name]
-        }
-        node, imports = copy.deepcopy(_definitions(module)[name]), _imports(module)
+        known, imports = _definitions(module), _imports(module)
+        self._home |= {each: module for each, node in known.items() if node is known[name]}
+        node = copy.deepcopy(known[name])
         gone = _simplify(node)
         for used in _names_in(node):
             if used == name:
                 continue
-            if used in _definitions(module):
+            if used in known:
                 self._add(used, module)
             elif used in imports:
                 self._add_import(used, *imports[used])
-        for used in _names_in_annotations(node):
-            if used in imports and not f"{imports[used][0]}.".startswith(OWN):
+        for used in sorted(_names_in_annotations(node)):
+            if isinstance(known.get(used), ast.Assign):
+                self._add(used, module)
+            elif used in imports and not f"{imports[used][0]}.".startswith(OWN):
                 self._add_import(used, *imports[used])
         self._definitions.append(_text(node, gone, module))
 
@@ -127,6 +128,13 @@ class Sources:
         if original not in _definitions(source):
             home = getattr(getattr(importlib.import_module(source), original), "__module__", source)
         self._add(original, home)
+
+
+def used_imports(lines: Iterable[str], text: str) -> set[str]:
+    """The import lines whose names the text uses."""
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    bound = {line: line.rpartition(" as ")[2].rpartition("import ")[2].partition(".")[0] for line in lines}
+    return {line for line, name in bound.items() if name in names or "__future__" in line}
 
 
 def merged_imports(lines: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import pairwise
@@ -55,7 +56,7 @@ from eyeshot.training.parameter_groups import parameter_groups
 from eyeshot.training.result import TrainResult, read_result, read_validation
 from eyeshot.training.run import run_key
 from eyeshot.training.run_folder import RESULT_FILE
-from eyeshot.training.script.sources import SourceError, Sources, merged_imports
+from eyeshot.training.script.sources import SourceError, Sources, merged_imports, used_imports
 
 MARK = b"Written by eyeshot"
 EMBEDDED = 60
@@ -160,7 +161,6 @@ def write_script(
     imports |= sources.imports
     if described is not None and described["safetensors"]:
         imports.add("from safetensors.torch import load_file")
-    packages = ["torch", "timm", "numpy", "pillow", *(["scipy"] if backbone.pretrained else [])]
     geometry = backbone.geometry
     arguments: dict[str, object] = {} if factory else {**size_arguments(result.model, geometry.size)}
     if result.settings.drop_path:
@@ -169,8 +169,7 @@ def write_script(
         title=f"Trains the run {folder.resolve().name} again: {result.model}, "
         f"{', '.join(result.augmentations) or 'clean images'}, {result.n_train} images.",
         file_name=script.name,
-        packages=[*packages, *(["xxhash"] if augmentations else [])],
-        hardware=result.hardware, versions=result.versions, imports=merged_imports(imports),
+        hardware=result.hardware, versions=result.versions, imports=imports,
         images_folder=images_folder.as_posix(), images=rows, embedded=embedded, list_name=listed.name,
         images_sha256=digest, classes=list(result.classes), accuracy=result.accuracy.value,
         big=len(rows) * geometry.size**2 * 3 > LARGEST_BYTES,
@@ -230,7 +229,7 @@ def _write_recipe(settings: TrainConfig, sources: Sources) -> tuple[dict[str, An
         "sam": SAM_RADIUS if base is not record else None,
         "grouped": settings.layer_decay is not None or base.name == "muon" or base.package != "timm",
     }  # fmt: skip
-    read = {}
+    read: dict[str, str] = {}
     if optimizer["grouped"]:
         sources.add(parameter_groups)
         read |= {"weight_decay": "WEIGHT_DECAY", "layer_decay": "LAYER_DECAY" if settings.layer_decay else "None"}
@@ -396,13 +395,17 @@ def _describe_weights(weights: Path, backbone: Backbone) -> dict[str, Any]:
     )
 
 
-def _render(**values: Any) -> str:
+def _render(*, imports: set[str], **values: Any) -> str:
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["py"] = repr
     template = (files("eyeshot.training") / "script" / "template.py.j2").read_text(encoding="utf-8")
-    text = environment.from_string(template).render(**values)
+    page = environment.from_string(template)
+    used = used_imports(imports, page.render(**values, imports="", packages=[]))
+    roots = {re.split(r"[ .]", line)[1] for line in used} - sys.stdlib_module_names
+    packages = sorted("pillow" if name == "PIL" else name.replace("_", "-") for name in roots)
+    text = page.render(**values, imports=merged_imports(used), packages=packages)
     return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
