@@ -23,6 +23,7 @@ from eyeshot.cli import (
     errors,
     init,
     manifest,
+    models,
     predict,
     preview,
     review,
@@ -31,7 +32,7 @@ from eyeshot.cli import (
     submit,
     train,
 )
-from eyeshot.cli.rankings import rank_augmentations
+from eyeshot.cli.rankings import rank_augmentations, rank_models
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
@@ -88,7 +89,8 @@ app.command("review", rich_help_panel=DATA)(review.run)
 app.add_typer(decisions.app, name="decisions", rich_help_panel=DATA)
 app.command("split", rich_help_panel=DATA)(split.run)
 app.add_typer(manifest.app, name="manifest", rich_help_panel=DATA)
-rank = typer.Typer(no_args_is_help=True, help="Rank augmentations for your model on your images.")
+rank = typer.Typer(no_args_is_help=True, help="Rank models, and augmentations for your model, on your images.")
+rank.command("models")(rank_models.run)
 rank.command("augmentations")(rank_augmentations.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
@@ -98,9 +100,11 @@ app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("script", rich_help_panel=RESULTS)(script.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
-catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
+catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations and the models.")
 catalogue.command("augmentations")(catalogues.list_augmentations)
+catalogue.command("models")(catalogues.list_models)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)
+app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.command("preview", rich_help_panel=MORE)(preview.run)
 app.add_typer(cache.app, name="cache", rich_help_panel=MORE)
 

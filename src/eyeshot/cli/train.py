@@ -138,13 +138,18 @@ def run(
             f"n = {accuracy.n}) after {result.epochs} {plural(result.epochs, 'epoch')}, {result.seconds:.0f} s."
         )
     for alarm in result.alarms:
-        typer.echo(f"alarm: {alarm}")
+        typer.echo(f"alarm: {alarm.words}")
+    for note in result.notes:
+        typer.echo(note)
     if result.failed_samples:
         words = plural(result.failed_samples, "image, which was", "images, which were")
         typer.echo(f"An augmentation failed on {result.failed_samples} {words} used without it.")
     for note in plan.notes[len(shown) :]:
         typer.echo(note)
-    typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
+    typer.echo(
+        f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors, "
+        "curves.svg, metrics.jsonl, log.txt)"
+    )
     other = _comparable(plan.folder)
     if other is not None:
         typer.echo(f"Compare: {shlex.join(['eyeshot', 'compare', plan.folder.name, other])}")

@@ -45,6 +45,7 @@ from .statistics import auc_half_width as auc_half_width
 from .statistics import cluster_mean as cluster_mean
 from .statistics import draw_half_samples as draw_half_samples
 from .statistics import fisher_interval as fisher_interval
+from .statistics import group_of_the_best as group_of_the_best
 from .statistics import half_sample_error as half_sample_error
 from .statistics import half_sample_interval as half_sample_interval
 from .statistics import paired_difference as paired_difference

@@ -36,6 +36,8 @@ from .duplicates import load_small as load_small
 from .duplicates import merge_copy_groups as merge_copy_groups
 from .export import write_csv as write_csv
 from .export import write_links as write_links
+from .folds import Fold as Fold
+from .folds import load_folds as load_folds
 from .headers import Keep as Keep
 from .headers import Look as Look
 from .labels_csv import read_csv as read_csv

@@ -89,6 +89,10 @@ class FeatureBank:
             progress(self._done(missing, part), len(missing))
         return self._read(keys)[0]
 
+    def missing(self, keys: Sequence[str]) -> int:
+        """Number of images, by their content keys, whose clean features `clean` would have to compute."""
+        return len(self._missing(keys))
+
     def views(
         self,
         augmentation: Augmentation | Sequence[Augmentation],

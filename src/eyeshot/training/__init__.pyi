@@ -1,5 +1,9 @@
 from .baseline import train_baseline as train_baseline
+from .batch_probe import BatchProbe as BatchProbe
+from .batch_probe import noise_scale as noise_scale
+from .batch_probe import probe_batches as probe_batches
 from .batches import joined as joined
+from .batches import part_of as part_of
 from .classifier import State as State
 from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
@@ -12,8 +16,14 @@ from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
 from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
+from .optimizer_catalogue import OPTIMIZERS as OPTIMIZERS
+from .optimizer_catalogue import OptimizerRecord as OptimizerRecord
+from .optimizer_catalogue import check_optimizer as check_optimizer
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
+from .range_test import RangeTest as RangeTest
+from .range_test import choose_rate as choose_rate
+from .range_test import range_test as range_test
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
@@ -22,6 +32,8 @@ from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .schedule_catalogue import SCHEDULES as SCHEDULES
+from .schedule_catalogue import check_schedule as check_schedule
 from .schedules import make_schedule as make_schedule
 from .schedules import warm_up_cosine as warm_up_cosine
 from .script.writing import write_script as write_script

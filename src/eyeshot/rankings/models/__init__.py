@@ -1,0 +1,1 @@
+"""The ranking of models: which pretrained model, raw, fits these images, and at what cost."""

@@ -1,0 +1,262 @@
+"""`rank_models()`: which pretrained model fits these images, raw, and at what cost."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyeshot.core import (
+    EyeshotError,
+    ModelError,
+    Progress,
+    StorageError,
+    describe_hardware,
+    describe_versions,
+    duration,
+    find_workspace,
+    make_folder,
+    replacing,
+    shown_progress,
+)
+from eyeshot.data import DataConfig, project_data
+from eyeshot.models import Backbone, gpu_errors_explained
+from eyeshot.rankings.models.advice import advise, compare_probes, headline, trust
+from eyeshot.rankings.models.choice import ChosenModel
+from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
+from eyeshot.rankings.models.probe import ProbeRecord, run_probe
+from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
+from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
+
+
+def rank_models(
+    train: str | Path | None = None,
+    *,
+    test: str | Path | None = None,
+    models: str | Sequence[str] = (),
+    weights_dir: str | Path | None = None,
+    labels: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    image_root: str | Path | None = None,
+    val: str | Path | None = None,
+    decisions: bool | str | Path = True,
+    split: bool | str | Path = True,
+    fold: int | None = None,
+    size: int | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+    device: str | None = None,
+    batch_size: int = 64,
+    workers: int | None = None,
+    budget_s: float = BUDGET_S,
+    max_test: int = MAX_TEST,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    progress: Progress | bool | None = None,
+    command: str = "",
+) -> ModelsReport:
+    """Rank pretrained models on labelled images, raw: no augmentation, no tuning by hand.
+
+    Args:
+        train: folder with one folder of images per class, or the root of `labels`; None: that of eyeshot.toml.
+        test: folder of unlabelled test images.
+        models: timm tags, wildcards, "TAG=FILE", or the user's own "module:function"; empty: the models of the
+            catalogue whose weights are on this machine.
+        weights_dir: folder of weights files named by tag.
+        labels: CSV with paths and labels, instead of class folders.
+        path_column, label_column, image_root: how to read the CSV; None: guessed.
+        val: folder of the user's own validation images; it judges instead of folds.
+        decisions: whether to apply the project's decisions.jsonl, or a decisions file.
+        split: whether to use the folds of the project's split.json, or a split file.
+        fold: the one fold of the split that judges; None: all of them, in turn.
+        size: side of the images in pixels for every model; None: each model's own.
+        fit: crop to a square, or pad.
+        device: cuda, mps or cpu; None: chosen automatically.
+        batch_size: of forward passes.
+        workers: threads that decode; None: one per processor.
+        budget_s: seconds for all rungs.
+        max_test: largest number of test images that are used.
+        seed: seed of every random choice.
+        cache: folder of pixels, features and results; None: the project's cache.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
+        command: what was typed, for the report.
+
+    Returns:
+        the report: the advised model and the cheap one, and all results.
+
+    Raises:
+        InputError: an argument cannot be used, or no model can be ranked.
+        ModelError: no model could be loaded, or the GPU is lost.
+        StorageError: the cache cannot be written.
+
+    It costs one forward pass per image and model. The same call continues a run that was interrupted, and a model added
+    later computes only itself.
+    """
+    options = {name: value for name, value in locals().items() if name not in ("train", "cache", "progress", "command")}
+    config, settings = model_ranking_settings(train, **options)
+    place = find_workspace().cache if cache is None else Path(cache)
+    with shown_progress(progress) as shown:
+        plan = plan_model_ranking(config, settings, cache=place, progress=shown)
+        return run_model_ranking(plan, progress=shown, command=command)
+
+
+def model_ranking_settings(train: str | Path | None, **options: Any) -> tuple[DataConfig, ModelSettings]:
+    """The images and the settings for given options of `rank_models` in this project.
+
+    Raises:
+        InputError: no training images, a value out of range, or a use of test images that the rules do not allow.
+    """
+    names = ("test", "labels", "path_column", "label_column", "image_root", "val", "decisions", "split", "fold")
+    given = {name: options.pop(name) for name in names if name in options}
+    models = options.pop("models", ())
+    options["models"] = (models,) if isinstance(models, str) else tuple(models)
+    settings = check_model_settings(**options)
+    return project_data(train, use_test=True, val_share=None, seed=settings.seed, **given), settings
+
+
+@gpu_errors_explained()
+def run_model_ranking(
+    plan: ModelPlan,
+    *,
+    progress: Progress,
+    show: Callable[[RankedModel], None] | None = None,
+    command: str = "",
+    switches: Sequence[str] = (),
+) -> ModelsReport:
+    """Run all rungs of a plan.
+
+    Args:
+        plan: from `plan_model_ranking`.
+        progress: called with the progress.
+        show: called with each model as soon as a rung of it is done.
+        command: recorded in the report.
+        switches: the typed options that leave decisions or the split out, for the next command.
+
+    Raises:
+        ModelError: no model could be ranked, or the GPU is lost or full.
+        StorageError: the cache cannot be written.
+    """
+    begin = time.perf_counter()
+    data, settings = plan.data, plan.settings
+    done: list[RankedModel] = []
+    right: dict[str, NDArray[np.bool_]] = {}
+    left_out = [*plan.left_out]
+    truth = data.images.labels[data.judged]
+    for number, model in enumerate(plan.chosen):
+        step = progress.sub(f"{model.name} ({number + 1} of {len(plan.chosen)})")
+        step(0, 0, "loading")
+        left_s = settings.budget_s - (time.perf_counter() - begin) if settings.budget_s else math.inf
+        try:
+            backbone = load_model(model, settings)
+            record = _probe_of(plan, backbone, left_s=left_s, progress=step)
+        except EyeshotError as error:
+            if isinstance(error, StorageError):
+                raise
+            left_out.append(LeftOut(name=model.name, why=str(error)))
+            continue
+        if isinstance(record, LeftOut):
+            left_out.append(record)
+            continue
+        right[backbone.name] = np.asarray(record.predicted) == truth
+        ranked = _ranked(model, backbone, record)
+        done.append(ranked)
+        if show is not None:
+            show(ranked)
+    if not done:
+        raise ModelError(f"No model could be ranked. {left_out[0].name}: {left_out[0].why}")
+    ranking = compare_probes(done, right, data.dataset.groups[data.judged], seed=settings.seed)
+    advised, cheap = advise(ranking)
+    return ModelsReport(
+        headline=headline(ranking, advised),
+        advised=advised,
+        cheap=cheap,
+        trust=trust(ranking),
+        n_images=len(data.images),
+        n_judged=len(data.judged),
+        n_test=0 if data.test is None else len(data.test),
+        classes=list(data.dataset.classes),
+        folds=len(data.folds),
+        models=ranking,
+        not_at_hand=plan.not_at_hand,
+        left_out=left_out,
+        notes=plan.notes,
+        budget_s=settings.budget_s or None,
+        used_s=round(time.perf_counter() - begin, 2),
+        seed=settings.seed,
+        next_command=_next_command(plan, advised.name, switches),
+        hardware=describe_hardware(plan.device),
+        versions=describe_versions(),
+        command=command,
+    )
+
+
+def _probe_of(plan: ModelPlan, backbone: Backbone, *, left_s: float, progress: Progress) -> ProbeRecord | LeftOut:
+    """Rung 1 of a model, from the store if an earlier run did it; left out if the budget does not reach."""
+    data, settings = plan.data, plan.settings
+    key = probe_key(plan, backbone)
+    record = plan.store.load(ProbeRecord, *key)
+    if record is not None:
+        return record
+    if left_s < math.inf:
+        needed_s = estimate_probe(plan, backbone).seconds
+        if needed_s > left_s:
+            return LeftOut(
+                name=backbone.name,
+                why=f"needs about {duration(needed_s, 0)}, and the budget has {duration(max(0.0, left_s), 0)} left.",
+                ways=["The same command with a larger --budget continues; what is done is kept."],
+            )
+    record = run_probe(
+        data, backbone, cache=plan.cache, device=plan.device, batch_size=settings.batch_size,
+        workers=settings.workers, seed=settings.seed, progress=progress,
+    )  # fmt: skip
+    plan.store.save(record, *key)
+    return record
+
+
+def write_models(report: ModelsReport, folder: Path) -> Path:
+    """Write `models.json` into a folder, and return its path.
+
+    Raises:
+        StorageError: the folder cannot be made or written.
+    """
+    file = make_folder(folder) / "models.json"
+    with replacing(file) as temporary:
+        temporary.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> RankedModel:
+    return RankedModel(
+        name=backbone.name,
+        line=model.line,
+        weights=backbone.reason,
+        fingerprint=backbone.fingerprint,
+        size=backbone.geometry.size,
+        feature_count=backbone.feature_count,
+        rank=0,
+        cost=record.cost,
+        probe=record.probe,
+    )
+
+
+def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
+    """Rank augmentations for the advised model, on the same images."""
+    config = plan.config
+    words = ["eyeshot", "rank", "augmentations", str(config.train)]
+    for option in ("test", "labels", "path_column", "label_column", "image_root", "val", "fold"):
+        if (value := getattr(config, option)) is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    words += ["--model", name]
+    weights = next((model.weights for model in plan.chosen if model.name == name), None)
+    for option, value in (("weights", weights), ("size", plan.settings.size)):
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    if plan.settings.fit != "crop":
+        words += ["--fit", plan.settings.fit]
+    return shlex.join([*words, *switches])
