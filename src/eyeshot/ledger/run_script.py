@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from eyeshot.core import InputError, Progress, find_workspace, shown_progress
-from eyeshot.ledger.ensemble_folder import ENSEMBLE_FILE
-from eyeshot.ledger.runs import find_run
-from eyeshot.training import RESULT_FILE, write_script
+from eyeshot.ledger.runs import ENSEMBLE_FILE, find_run
+from eyeshot.training import RESULT_FILE
 
 
 def script(
@@ -45,6 +44,8 @@ def script(
         raise InputError(
             f"A script trains one network, and {folder.name} is an ensemble. Write the scripts of its members."
         )
+    from eyeshot.training import write_script  # loads torch, which takes seconds
+
     with shown_progress(progress) as shown:
         return write_script(
             folder, None if out is None else Path(out), weights=None if weights is None else Path(weights),

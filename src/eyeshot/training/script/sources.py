@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -97,15 +97,21 @@ class Sources:
             return
         if name in self._home:
             raise SourceError(f"{module} and {self._home[name]} both define {name}")
-        self._home[name] = module
-        node, imports = copy.deepcopy(_definitions(module)[name]), _imports(module)
+        known, imports = _definitions(module), _imports(module)
+        self._home |= {each: module for each, node in known.items() if node is known[name]}
+        node = copy.deepcopy(known[name])
         gone = _simplify(node)
         for used in _names_in(node):
             if used == name:
                 continue
-            if used in _definitions(module):
+            if used in known:
                 self._add(used, module)
             elif used in imports:
+                self._add_import(used, *imports[used])
+        for used in sorted(_names_in_annotations(node)):
+            if isinstance(known.get(used), ast.Assign):
+                self._add(used, module)
+            elif used in imports and not f"{imports[used][0]}.".startswith(OWN):
                 self._add_import(used, *imports[used])
         self._definitions.append(_text(node, gone, module))
 
@@ -122,6 +128,13 @@ class Sources:
         if original not in _definitions(source):
             home = getattr(getattr(importlib.import_module(source), original), "__module__", source)
         self._add(original, home)
+
+
+def used_imports(lines: Iterable[str], text: str) -> set[str]:
+    """The import lines whose names the text uses."""
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    bound = {line: line.rpartition(" as ")[2].rpartition("import ")[2].partition(".")[0] for line in lines}
+    return {line for line, name in bound.items() if name in names or "__future__" in line}
 
 
 def merged_imports(lines: Iterable[str]) -> str:
@@ -155,7 +168,7 @@ def _definitions(module: str) -> dict[str, Definition]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign):
-            found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+            found |= {target.id: node for target in ast.walk(node) if _is_stored(target)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found[node.target.id] = node
     return found
@@ -184,6 +197,10 @@ def _simplify(node: ast.AST) -> list[ast.stmt]:
                 gone += [line for line in part if _is_check(line) or (members and _is_left_out(line))]
                 part[:] = [line for line in part if line not in gone]
     return gone
+
+
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _is_check(node: ast.stmt) -> bool:
@@ -218,11 +235,18 @@ def _names_in(node: ast.AST) -> list[str]:
     return list(found)
 
 
+def _names_in_annotations(node: ast.AST) -> set[str]:
+    found: list[ast.AST | None] = []
+    for inner in ast.walk(node):
+        found += [getattr(inner, "annotation", None), getattr(inner, "returns", None)]
+    return {part.id for whole in found if whole is not None for part in ast.walk(whole) if isinstance(part, ast.Name)}
+
+
 def _bound_in(function: ast.FunctionDef | ast.Lambda) -> set[str]:
     """Names of a function's arguments and variables."""
     names = {inner.arg for inner in ast.walk(function.args) if isinstance(inner, ast.arg)}
     for inner in ast.walk(function):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+        if _is_stored(inner):
             names.add(inner.id)
         elif isinstance(inner, ast.FunctionDef) and inner is not function:
             names.add(inner.name)

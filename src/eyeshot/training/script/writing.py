@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import pairwise
@@ -42,12 +43,20 @@ from eyeshot.models import (
     size_arguments,
     unused_head,
 )
+from eyeshot.training import schedules
+from eyeshot.training.averages import moving_average
+from eyeshot.training.batches import balanced_order
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.freezing import freeze, trained_names
+from eyeshot.training.objectives import inverse_frequencies
+from eyeshot.training.optimizer_catalogue import OPTIMIZERS
+from eyeshot.training.optimizers import SAM_RADIUS, Sam, norm_averages_kept
+from eyeshot.training.parameter_groups import parameter_groups
 from eyeshot.training.result import TrainResult, read_result, read_validation
 from eyeshot.training.run import run_key
 from eyeshot.training.run_folder import RESULT_FILE
-from eyeshot.training.script.sources import SourceError, Sources, merged_imports
+from eyeshot.training.script.sources import SourceError, Sources, merged_imports, used_imports
 
 MARK = b"Written by eyeshot"
 EMBEDDED = 60
@@ -57,10 +66,21 @@ LARGEST_BYTES = 8_000_000_000
 SETTINGS = frozenset(
     {
         "epochs", "batch_size", "learning_rate", "weight_decay", "warm_up_share", "label_smoothing", "seed",
-        "optimizer", "time_cap_s",
+        "optimizer", "time_cap_s", "momentum", "schedule", "layer_decay", "drop_path", "dropout", "clip_norm",
+        "accumulate", "ema_decay", "freeze", "head_epochs", "class_weights", "sampling", "small_size", "small_share",
+        "precision",
     }
 )  # fmt: skip
 """What the template knows; other fields of the recipe must be at their defaults."""
+SCHEDULES = {
+    "cosine": "half a cosine down to nearly zero",
+    "one-cycle": "",
+    "step": "a tenth of it after each third of the steps",
+    "wsd": "the peak, until it falls at the end",
+    "plateau": "a tenth each time that the loss has stopped falling",
+    "constant": "the peak",
+}
+"""What each schedule of the template does after the warm-up."""
 IMPORTS = (
     "import argparse", "import hashlib", "import io", "import math", "import sys", "from pathlib import Path",
     "import numpy as np", "import timm", "import torch", "import torch.nn.functional as F",
@@ -130,23 +150,26 @@ def write_script(
         sources.add(fit_head)
     head_sources = sources.take()
     factory = _describe_factory(result, backbone, sources) if is_factory(result.model) else None
+    factory_sources = sources.take()
     imports = {*IMPORTS, *sources.imports, *([] if embedded else ["import csv"])}
     if augmentations:
         imports |= {"import xxhash", "from dataclasses import dataclass", "from collections.abc import Callable"}
     described = None if weights is None else _describe_weights(weights, backbone)
     if factory:
         imports |= {"import importlib", "from torch import Tensor"}
+    optimizer, recipe = _write_recipe(result.settings, sources)
+    imports |= sources.imports
     if described is not None and described["safetensors"]:
         imports.add("from safetensors.torch import load_file")
-    packages = ["torch", "timm", "numpy", "pillow", *(["scipy"] if backbone.pretrained else [])]
     geometry = backbone.geometry
-    arguments = {} if factory else size_arguments(result.model, geometry.size)
+    arguments: dict[str, object] = {} if factory else {**size_arguments(result.model, geometry.size)}
+    if result.settings.drop_path:
+        arguments["drop_path_rate"] = "DROP_PATH"
     text = _render(
         title=f"Trains the run {folder.resolve().name} again: {result.model}, "
         f"{', '.join(result.augmentations) or 'clean images'}, {result.n_train} images.",
         file_name=script.name,
-        packages=[*packages, *(["xxhash"] if augmentations else [])],
-        hardware=result.hardware, versions=result.versions, imports=merged_imports(imports),
+        hardware=result.hardware, versions=result.versions, imports=imports,
         images_folder=images_folder.as_posix(), images=rows, embedded=embedded, list_name=listed.name,
         images_sha256=digest, classes=list(result.classes), accuracy=result.accuracy.value,
         big=len(rows) * geometry.size**2 * 3 > LARGEST_BYTES,
@@ -160,7 +183,9 @@ def write_script(
         operations=" ".join(each for *_, each in expressions),
         mixing=any(operation.partners for operation in used), 
         can_fail=any(step.family == "edge and texture" for step in augmentations),
-        head_sources=head_sources, head_images=HEAD_IMAGES, factory=factory, factory_sources=sources.take(),
+        head_sources=head_sources, head_images=HEAD_IMAGES, factory=factory, factory_sources=factory_sources,
+        optimizer=optimizer, recipe=recipe, recipe_sources=sources.take(), rates=vars(schedules),
+        schedule_words=SCHEDULES[result.settings.schedule],
     )  # fmt: skip
     make_folder(script.parent)
     if not embedded:
@@ -182,6 +207,52 @@ def _check_settings(result: TrainResult) -> None:
                 f"{name.replace('_', ' ')} {value} is not supported by script yet. Supported: "
                 f"{listing(sorted(SETTINGS), most=len(SETTINGS))}."
             )
+
+    settings = result.settings
+    record = OPTIMIZERS[settings.optimizer]
+    if record.package == "schedulefree":
+        raise InputError(f"Optimizer {record.name!r} is not supported by script yet. Supported: all but schedule-free.")
+    if settings.schedule not in SCHEDULES:
+        raise InputError(
+            f"Schedule {settings.schedule!r} is not supported by script yet. Supported: {listing(sorted(SCHEDULES))}."
+        )
+    if settings.precision == "fp16":
+        raise InputError("Precision fp16 is not supported by script yet. Supported: auto, fp32 and bf16.")
+
+
+def _write_recipe(settings: TrainConfig, sources: Sources) -> tuple[dict[str, Any], str]:
+    """How the optimizer is made, and the settings that the copied functions read; copies what the recipe uses."""
+    record = OPTIMIZERS[settings.optimizer]
+    base = OPTIMIZERS[record.base] if record.package == "own" else record
+    optimizer = {
+        "package": base.package, "maker": base.maker or base.name, "fallback": base.name == "muon",
+        "sam": SAM_RADIUS if base is not record else None,
+        "grouped": settings.layer_decay is not None or base.name == "muon" or base.package != "timm",
+    }  # fmt: skip
+    read: dict[str, str] = {}
+    if optimizer["grouped"]:
+        sources.add(parameter_groups)
+        read |= {"weight_decay": "WEIGHT_DECAY", "layer_decay": "LAYER_DECAY" if settings.layer_decay else "None"}
+    if settings.freeze != "none":
+        sources.add(trained_names)
+        sources.add(freeze)
+        read |= {"freeze": repr(settings.freeze), "head_epochs": str(settings.head_epochs)}
+    if base is not record:
+        sources.add(Sam)
+        sources.add(norm_averages_kept)
+    if base.package != "timm":
+        sources.imports.add(f"import {base.package}")
+    if settings.ema_decay is not None:
+        sources.add(moving_average)
+    if settings.class_weights:
+        sources.add(inverse_frequencies)
+    if settings.sampling == "balanced":
+        sources.add(balanced_order)
+    if settings.schedule == "plateau":
+        sources.add(schedules.plateau_factor)
+    if read:
+        sources.imports.add("from types import SimpleNamespace")
+    return optimizer, ", ".join(f"{name}={value}" for name, value in read.items())
 
 
 def _write_augmentations(augmentations: Sequence[Augmentation], sources: Sources) -> list[tuple[str, float, str]]:
@@ -324,13 +395,17 @@ def _describe_weights(weights: Path, backbone: Backbone) -> dict[str, Any]:
     )
 
 
-def _render(**values: Any) -> str:
+def _render(*, imports: set[str], **values: Any) -> str:
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["py"] = repr
     template = (files("eyeshot.training") / "script" / "template.py.j2").read_text(encoding="utf-8")
-    text = environment.from_string(template).render(**values)
+    page = environment.from_string(template)
+    used = used_imports(imports, page.render(**values, imports="", packages=[]))
+    roots = {re.split(r"[ .]", line)[1] for line in used} - sys.stdlib_module_names
+    packages = sorted("pillow" if name == "PIL" else name.replace("_", "-") for name in roots)
+    text = page.render(**values, imports=merged_imports(used), packages=packages)
     return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
