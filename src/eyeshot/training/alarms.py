@@ -311,8 +311,8 @@ class AlarmWatch:
         learned = lowest.loss < LEARNED_LOSS * self._guess
         self._risen = self._risen + 1 if risen and learned else 0
         smaller = f"Give a learning rate of {self._peak / 10:g} or a longer warm-up."
-        # Once a run: all three say that the loss is too high, the first of them where it began. Twice in a row: a single
-        # block may hold one unlucky batch.
+        # One of the three a run: all say that the loss is too high, and the first says where it began. Twice in a row,
+        # since a single block may hold one unlucky batch.
         told = {alarm.kind for alarm in self.alarms} & {"start", "divergence", "learning-rate-high"}
         if self._risen == 2 and not told:
             self._raise(
