@@ -57,7 +57,8 @@ def overfit_one_batch(plan: TrainPlan, *, progress: Progress | None = None) -> O
     """Train on one batch of clean training images until all of them are right; no run is written.
 
     The learning rate is constant, and label smoothing, dropout, mixing and weight decay are off, since each of them
-    keeps a network from fitting a batch. Where it does not fit, a tenth, ten and a hundred times the learning rate are tried.
+    keeps a network from fitting a batch. Where it does not fit, a tenth, ten and a hundred times the learning rate are
+    tried.
 
     Args:
         plan: of `plan_training`.
