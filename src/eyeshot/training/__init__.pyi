@@ -16,6 +16,7 @@ from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
 from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
+from .one_batch import overfit_one_batch as overfit_one_batch
 from .optimizer_catalogue import OPTIMIZERS as OPTIMIZERS
 from .optimizer_catalogue import OptimizerRecord as OptimizerRecord
 from .optimizer_catalogue import check_optimizer as check_optimizer

@@ -198,11 +198,11 @@ class AlarmWatch:
         self._judged, self._strikes = tuple(state["judged"]), dict(state["strikes"])
         self._moved = state["moved"]
 
-    def check_batches(self, size: int, *, batch_norm: bool) -> None:
-        """How many images go through the network at once, and whether it normalises over them."""
+    def check_batches(self, size: int, *, batch_norm: bool, step: int = 0) -> None:
+        """How many images go through the network at once after `step` steps, and whether it normalises over them."""
         if batch_norm and size < FEWEST_PER_BATCH:
             self._raise(
-                "small-batches", 0,
+                "small-batches", step,
                 f"The network normalises over batches (BatchNorm) of only {size} {plural(size, 'image')}.",
                 f"Means and deviations of fewer than {FEWEST_PER_BATCH} images are mostly noise.",
                 "Take batches of 16 or more at a smaller --size, or a network with layer or group normalisation.",
@@ -311,8 +311,8 @@ class AlarmWatch:
         learned = lowest.loss < LEARNED_LOSS * self._guess
         self._risen = self._risen + 1 if risen and learned else 0
         smaller = f"Give a learning rate of {self._peak / 10:g} or a longer warm-up."
-        # Once a run: all three say that the loss is too high, the first of them where it began. Twice in a row: a single
-        # block may hold one unlucky batch.
+        # One of the three a run: all say that the loss is too high, and the first says where it began. Twice in a row,
+        # since a single block may hold one unlucky batch.
         told = {alarm.kind for alarm in self.alarms} & {"start", "divergence", "learning-rate-high"}
         if self._risen == 2 and not told:
             self._raise(

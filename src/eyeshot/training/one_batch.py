@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Pool
-from eyeshot.core import SILENT, InputError, ModelError, Progress, plural
+from eyeshot.core import SILENT, InputError, ModelError, Progress, listing, plural
 from eyeshot.data import PixelStore
 from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.training.classifier import predict
@@ -21,7 +21,10 @@ MOST_STEPS = 200
 """Small networks fit 32 images in 20 to 60 steps of their usual learning rate; what has not learned in 200 will not."""
 FITTED_STEPS = 3
 """All images right so many times in a row: once may be luck with two classes and few images."""
-OTHER_RATES = (0.1, 10.0)
+EVALUATED, AVERAGES_FOLLOW = 0.5, 50
+"""Share of the fitted images that must be right in evaluation mode, after so many steps: running averages have followed
+by then (0.9 to the power of 50 is 0.005)."""
+OTHER_RATES = (0.1, 10.0, 100.0)
 """Tried where the given learning rate does not fit the batch, to tell it from the network and the labels."""
 
 
@@ -35,7 +38,7 @@ class OneBatch:
         images, classes: in the batch.
         loss: of the last step.
         learning_rate: as given.
-        fitting_rate: one that fitted the batch: the given one, or a tenth or ten times of it; None if none did.
+        fitting_rate: one that fitted the batch: the given one or one of `OTHER_RATES` times it; None if none did.
         words: all of it in a sentence, with the next step.
     """
 
@@ -54,7 +57,8 @@ def overfit_one_batch(plan: TrainPlan, *, progress: Progress | None = None) -> O
     """Train on one batch of clean training images until all of them are right; no run is written.
 
     The learning rate is constant, and label smoothing, dropout, mixing and weight decay are off, since each of them
-    keeps a network from fitting a batch. Where it does not fit, a tenth and ten times of the learning rate are tried.
+    keeps a network from fitting a batch. Where it does not fit, a tenth, ten and a hundred times the learning rate are
+    tried.
 
     Args:
         plan: of `plan_training`.
@@ -136,6 +140,9 @@ def _fit(
             MOST_STEPS, schedule=lambda step: config.learning_rate, stop=fitted, progress=progress,
             on_step=records.append,
         )  # fmt: skip
+        done, fits = run.step, fitted()
+        if fits:  # in evaluation mode, only after the running averages could follow
+            run.advance(max(done, AVERAGES_FOLLOW), schedule=lambda step: config.learning_rate, progress=progress)
     except ModelError:  # the loss is not finite
         return False, len(records), float("inf"), 0.0
     everything = np.arange(len(pool))
@@ -143,7 +150,7 @@ def _fit(
         run.model, backbone, pool, everything,
         class_count=class_count, device=run.device, batch_size=config.batch_size,
     )  # fmt: skip
-    return fitted(), run.step, records[-1].loss, float((probabilities.argmax(1) == labels).mean())
+    return fits, done, records[-1].loss, float((probabilities.argmax(1) == labels).mean())
 
 
 def _words(
@@ -159,20 +166,23 @@ def _words(
     classes = len(np.unique(labels))
     batch = f"{count} clean images of {classes} {plural(classes, 'class', 'classes')}"
     if fitted:
-        words = (
-            f"One batch of {batch} was fitted in {steps} steps: network, labels and learning rate ({rate:g}) can learn."
+        forgets = (
+            " In evaluation mode only {:.0%} of them are right, though: its running averages (BatchNorm) do not follow."
         )
-        return words
+        return (
+            f"One batch of {batch} was fitted in {steps} steps: network, labels and learning rate ({rate:g}) can learn."
+        ) + (forgets.format(average_right) if average_right < EVALUATED else "")
     tried = f"One batch of {batch} was not fitted in {steps} steps at a learning rate of {rate:g} (loss {loss:.2f})"
     if fitting_rate is not None:
         return (
             f"{tried}, but at {fitting_rate:g} it is: network and labels can learn, the learning rate is too "
             f"{'low' if fitting_rate > rate else 'high'}. Give --learning-rate {fitting_rate:g}."
         )
+    others = listing([f"{rate * factor:g}" for factor in OTHER_RATES])
     return (
-        f"{tried}, nor at {rate * OTHER_RATES[0]:g} or {rate * OTHER_RATES[1]:g}: the network does not learn from these "
-        "images. Check that they show what is needed (`eyeshot preview`), the normalisation and, of a model of your "
-        "own, that gradients reach its weights."
+        f"{tried}, nor at {others}: the network does not learn from "
+        "these images. Check that they show what is needed (`eyeshot preview`), the normalisation and, of a model of "
+        "your own, that gradients reach its weights."
     )
 
 

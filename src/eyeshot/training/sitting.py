@@ -265,7 +265,7 @@ class Sitting:
 
     def _check_batches(self) -> None:
         size = min(self.images_at_once, len(self._run.pool))
-        self._watch.check_batches(size, batch_norm=_normalises_batches(self._run.model))
+        self._watch.check_batches(size, batch_norm=_normalises_batches(self._run.model), step=self._run.step)
 
     def _tell_alarms(self) -> None:
         for alarm in self._watch.alarms[self._told :]:
