@@ -14,6 +14,12 @@ from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
+from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
+from .recipe.schedule_catalogue import check_schedule as check_schedule
+from .recipe.sources import keep_recipe as keep_recipe
+from .recipe.sources import kept_recipe as kept_recipe
+from .recipe.sources import project_settings as project_settings
+from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
