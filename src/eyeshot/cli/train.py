@@ -114,6 +114,10 @@ def run(
         ),
     ] = None,
     seed: Seed = 0,
+    overfit_one_batch: Annotated[
+        bool,
+        option(panel=TRAINING, text="Only fit one batch of clean images, to see whether anything can be learned."),
+    ] = False,
     out: Annotated[
         Path | None,
         option(panel=OUTPUT, text="Folder of the run. Default: eyeshot-out/runs/DATE-MODEL-AUGMENT-SEED."),
@@ -149,6 +153,8 @@ def run(
             if dry_run:
                 _print_estimate(plan, progress, json=json)
                 raise typer.Exit
+            if overfit_one_batch:
+                raise typer.Exit(0 if _fits_one_batch(plan, progress, json=json) else 1)
             with progress.paused():
                 say(plan.notes, warning=json)
 
@@ -158,8 +164,8 @@ def run(
             from_scratch=from_scratch, **preparation(size, mean, std, interpolation, fit), device=device,
             augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
             optimizer=optimizer, schedule=schedule, settings=settings, seed=seed, out=out,
-            cache=_passing_cache(stack) if dry_run else None, progress=progress, planned=planned,
-            command=typed_command(),
+            cache=_passing_cache(stack) if dry_run or overfit_one_batch else None, progress=progress,
+            planned=planned, command=typed_command(),
         )  # fmt: skip
     if json:
         print_json(result)
@@ -174,13 +180,18 @@ def run(
             f"n = {accuracy.n}) after {result.epochs} {plural(result.epochs, 'epoch')}, {result.seconds:.0f} s."
         )
     for alarm in result.alarms:
-        typer.echo(f"alarm: {alarm}")
+        typer.echo(f"alarm: {alarm.words}")
+    for note in result.notes:
+        typer.echo(note)
     if result.failed_samples:
         words = plural(result.failed_samples, "image, which was", "images, which were")
         typer.echo(f"An augmentation failed on {result.failed_samples} {words} used without it.")
     for note in plan.notes[len(shown) :]:
         typer.echo(note)
-    typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
+    typer.echo(
+        f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors, "
+        "curves.svg, metrics.jsonl, log.txt)"
+    )
     other = _comparable(plan.folder)
     if other is not None:
         typer.echo(f"Compare: {shlex.join(['eyeshot', 'compare', plan.folder.name, other])}")
@@ -235,6 +246,25 @@ def _passing_cache(stack: ExitStack) -> Path:
     from tempfile import TemporaryDirectory
 
     return Path(stack.enter_context(TemporaryDirectory(prefix="eyeshot-")))
+
+
+def _fits_one_batch(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> bool:
+    """Fit one batch and print what came of it; no run is written."""
+    from dataclasses import asdict
+
+    from eyeshot.training import overfit_one_batch
+
+    with progress.paused():
+        say(plan.notes, warning=json)
+    result = overfit_one_batch(plan, progress=progress)
+    with progress.paused():
+        if json:
+            print_json(asdict(result))
+        else:
+            typer.echo(result.words)
+            if result.fitted:
+                typer.echo("Next: the same command without --overfit-one-batch.")
+    return result.fitted
 
 
 def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> None:

@@ -12,6 +12,7 @@ from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
 from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
+from .one_batch import overfit_one_batch as overfit_one_batch
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
 from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
