@@ -146,7 +146,7 @@ def test_every_record_says_all_that_it_should():
 def test_an_optimizer_that_is_not_installed_says_how_to_install_it(monkeypatch):
     from eyeshot.core import MissingExtraError
     from eyeshot.training.classifier import Classifier
-    from eyeshot.training.optimizers import make_optimizer
+    from eyeshot.training.recipe.optimizers import make_optimizer
 
     from .helpers import tiny_backbone
 

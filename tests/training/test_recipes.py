@@ -18,12 +18,12 @@ from eyeshot.training import StepRecord, TrainConfig, TrainingRun, make_schedule
 from eyeshot.training.batches import epoch_batches
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 from eyeshot.training.classifier import Classifier
-from eyeshot.training.objectives import classification, inverse_frequencies
-from eyeshot.training.optimizers import make_optimizer
 from eyeshot.training.recipe.averages import estimate_norms
 from eyeshot.training.recipe.drop_path import drop_path_rates
 from eyeshot.training.recipe.freezing import trained_names
+from eyeshot.training.recipe.objectives import classification, inverse_frequencies
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, list_optimizers, usual_rate
+from eyeshot.training.recipe.optimizers import make_optimizer
 from eyeshot.training.recipe.parameter_groups import layer_numbers
 
 from .helpers import make_pool, tiny_backbone
