@@ -39,8 +39,8 @@ from eyeshot.core.statistics import student_mean
 from eyeshot.data import Geometry, PixelStore, read_images
 from eyeshot.models import load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
-from eyeshot.training.optimizers import make_optimizer
 from eyeshot.training.precision import autocast
+from eyeshot.training.recipe.optimizers import make_optimizer
 
 ON_CPU = ("test_resnet:64:64",)  # model : side of the images in pixels : images in a batch
 ON_GPU = ("resnet50:224:256", "resnet18:128:512")

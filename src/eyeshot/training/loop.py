@@ -15,18 +15,18 @@ from torch import Tensor, nn
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import SILENT, InputError, ModelError, Progress
 from eyeshot.models import Backbone, place
-from eyeshot.training.averages import estimate_norms, moving_average, schedule_free_average
 from eyeshot.training.batches import epoch_batches, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.drop_path import drop_path_rates, set_drop_path
 from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_batch
-from eyeshot.training.freezing import freeze, trained_names
-from eyeshot.training.objectives import Objective, classification, inverse_frequencies
-from eyeshot.training.optimizer_catalogue import OPTIMIZERS
-from eyeshot.training.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
 from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
-from eyeshot.training.schedules import Schedule
+from eyeshot.training.recipe.averages import estimate_norms, moving_average, schedule_free_average
+from eyeshot.training.recipe.drop_path import drop_path_rates, set_drop_path
+from eyeshot.training.recipe.freezing import freeze, trained_names
+from eyeshot.training.recipe.objectives import Objective, classification, inverse_frequencies
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
+from eyeshot.training.recipe.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
+from eyeshot.training.recipe.schedules import Schedule
 
 READ_EVERY = 8
 """Steps whose losses are read from a GPU together: it would stand idle after each step whose loss is waited for."""
