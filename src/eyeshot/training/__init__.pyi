@@ -12,6 +12,7 @@ from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
 from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
+from .optimizer_catalogue import check_optimizer as check_optimizer
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
 from .range_test import RangeTest as RangeTest
