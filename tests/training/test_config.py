@@ -8,7 +8,7 @@ from eyeshot.training import TrainConfig, default_settings
 from .helpers import tiny_backbone
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"learning_rate": 0}, {"batch_size": 1}, {"momentum": 0.9}])
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"learning_rate": 0}, {"batch_size": 1}, {"momentums": 0.9}])
 def test_settings_out_of_range_or_unknown_are_refused(wrong):
     with pytest.raises(pydantic.ValidationError):
         TrainConfig(**wrong)

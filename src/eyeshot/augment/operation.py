@@ -45,6 +45,9 @@ class Operation(ABC):
     mixes_labels: ClassVar[bool] = False
     """Whether the partners' labels enter as well."""
 
+    seeds_globally: ClassVar[bool] = False
+    """Whether `apply` sets the random state of the process, so that no other thread may draw from it meanwhile."""
+
     @abstractmethod
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """Draws the parameters of ONE image of `shape` (height, width); everything random comes from `random`."""

@@ -28,7 +28,8 @@ class Pool:
     """The images that augmented samples are made of and that partners are drawn from.
 
     Attributes:
-        images: array-like uint8 (N, H, W, 3), RGB, 0-255; read by fancy indexing (a memory map will do).
+        images: array-like uint8 (N, H, W, 3), RGB, 0-255; read by fancy indexing (a memory map will do, and so will a
+            tensor on the device that computes).
         keys: N content keys; the parameters drawn for an image depend on its key.
     """
 
@@ -37,7 +38,8 @@ class Pool:
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
-        if len(shape) != 4 or shape[3] != 3 or np.dtype(self.images.dtype) != np.uint8:
+        whole = torch.uint8 if isinstance(self.images, Tensor) else np.uint8
+        if len(shape) != 4 or shape[3] != 3 or self.images.dtype != whole:
             raise ValueError(f"images must be uint8 (N, H, W, 3), got {self.images.dtype} {shape}")
         if len(self.keys) != shape[0]:
             raise ValueError(f"keys must be as many as images ({shape[0]}), got {len(self.keys)}")
@@ -52,9 +54,16 @@ class Pool:
 
     def take(self, rows: NDArray[np.int64], *, device: torch.device | str = "cpu") -> Tensor:
         """The images of `rows`, a copy, uint8 (n, 3, H, W)."""
+        target = torch.device(device)
+        if isinstance(self.images, Tensor):
+            chosen = self.images[torch.from_numpy(rows).to(self.images.device)]
+            return chosen.to(target).permute(0, 3, 1, 2).contiguous()
         pixels = np.asarray(self.images[rows])
-        if torch.device(device).type != "cpu":
-            return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).contiguous()
+        if target.type != "cpu":
+            host = torch.from_numpy(np.ascontiguousarray(pixels))
+            # From pinned memory, so that the copy runs beside the GPU's work and this thread goes on.
+            host = host.pin_memory() if target.type == "cuda" else host
+            return host.to(target, non_blocking=target.type == "cuda").permute(0, 3, 1, 2).contiguous()
         # NumPy reorders bytes in half the time of torch.
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 

@@ -211,6 +211,8 @@ class ImageByImage(Operation):
     identity: str
     folder: str
 
+    seeds_globally: ClassVar[bool] = True
+
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> Parameters:
         """The seed of the image."""
         return {"seed": int(random.integers(1 << 63))}

@@ -61,7 +61,7 @@ def training_key(plan: TrainPlan) -> str:
     dataset = plan.dataset
     return key_of(
         plan.backbone.fingerprint,
-        plan.settings.model_dump(exclude={"time_cap_s"}),
+        plan.settings.identity(),
         [(augmentation.fingerprint, augmentation.probability) for augmentation in plan.augmentations],
         (dataset.images.contents, dataset.images.labels, dataset.classes),
         (dataset.train_rows, dataset.val_rows),

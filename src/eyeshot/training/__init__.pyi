@@ -10,9 +10,14 @@ from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
 from .folders import train_folder as train_folder
+from .loop import StepRecord as StepRecord
 from .loop import TrainingRun as TrainingRun
+from .optimizer_catalogue import check_optimizer as check_optimizer
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
+from .range_test import RangeTest as RangeTest
+from .range_test import choose_rate as choose_rate
+from .range_test import range_test as range_test
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
@@ -21,5 +26,6 @@ from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .schedules import make_schedule as make_schedule
 from .schedules import warm_up_cosine as warm_up_cosine
 from .weights_file import load_classifier as load_classifier

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from eyeshot.core import InputError, duration, plural, refused_option
+from eyeshot.training.optimizer_catalogue import OPTIMIZERS, check_optimizer, nearest
+from eyeshot.training.schedule_catalogue import check_schedule
 
 if TYPE_CHECKING:  # the command line checks settings before torch is loaded
     from eyeshot.models import Backbone
@@ -19,17 +21,37 @@ SCRATCH_MOST_EPOCHS = 200
 
 
 class TrainConfig(BaseModel):
-    """Settings of one run; all of them but the time cap decide its numbers.
+    """The recipe of one run; all of it but the time cap decides its numbers.
 
     Attributes:
         epochs: passes over the training images.
         batch_size: images per step; the incomplete last batch of each epoch is left out.
-        learning_rate: peak of the schedule: linear warm-up, then half a cosine down to zero, step by step.
+        learning_rate: peak of the schedule.
         weight_decay: on all weights but biases, norms and what the architecture wants to keep.
         warm_up_share: share of all steps until the peak.
         label_smoothing: share of each label that is spread over all classes.
         seed: of the order of images, the draws of augmentations, the head's start and dropout.
-        optimizer: AdamW (Loshchilov and Hutter 2019).
+        optimizer: a name of `list_optimizers`.
+        momentum: of optimizers that take one, such as SGD; None: 0.9, as timm's factory gives.
+        schedule: how the learning rate changes, step by step; see `list_schedules`.
+        layer_decay: each layer below the head learns by this factor less than the one above it (Clark et al. 2020,
+            "ELECTRA"; Bao et al. 2022, "BEiT"); None: all layers learn alike.
+        drop_path: chance that a residual branch is left out, rising with depth to this value (Huang et al. 2016, "Deep
+            networks with stochastic depth").
+        dropout: share of the features that the head does not see in a step.
+        clip_norm: longer gradients are shortened to this norm; None: never.
+        accumulate: parts that a batch is passed through the network in, to save memory; a step stays one `batch_size`.
+        ema_decay: validate and save an exponential moving average of the weights with this decay a step; None: the
+            weights themselves.
+        freeze: what is not trained. "head": all but the head; "last-stage": all but the last stage and the head;
+            "head-first": all but the head for `head_epochs`, then nothing.
+        head_epochs: of "head-first".
+        class_weights: weigh the loss of each class by the inverse of its number of training images.
+        sampling: "balanced" shows each class equally often.
+        small_size, small_share: for this share of the steps images are shrunk to this side in pixels.
+        norm_statistics: "frozen" keeps the averages that BatchNorm was pretrained with, in training too; "batch" takes
+            those of each batch, and the averages follow.
+        precision: of the forward pass; "auto" chooses by device.
         time_cap_s: an epoch that would end later is not begun; the schedule is still that of all epochs.
     """
 
@@ -37,17 +59,78 @@ class TrainConfig(BaseModel):
 
     epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.05, ge=0)
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.05, ge=0, allow_inf_nan=False)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: str = "adamw"
     time_cap_s: float | None = Field(default=None, gt=0)
+    momentum: float | None = Field(default=None, gt=0, lt=1)
+    schedule: str = "cosine"
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    accumulate: int = Field(default=1, ge=1)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    freeze: Literal["none", "head", "last-stage", "head-first"] = "none"
+    head_epochs: int = Field(default=0, ge=0)
+    class_weights: bool = False
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    small_size: int | None = Field(default=None, ge=8)
+    small_share: float = Field(default=0.0, ge=0, lt=1)
+    norm_statistics: Literal["batch", "frozen"] = "batch"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, name: str) -> str:
+        check_optimizer(name)
+        return name
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, name: str) -> str:
+        check_schedule(name)
+        return name
+
+    @model_validator(mode="after")
+    def _fitting_together(self) -> Self:
+        if self.accumulate > 1 and self.batch_size < 2 * self.accumulate:
+            raise InputError(
+                f"Each part of a batch must have at least 2 images, got accumulate {self.accumulate} for batches of "
+                f"{self.batch_size}. Accumulate at most {self.batch_size // 2} parts."
+            )
+        if (self.freeze == "head-first") != (self.head_epochs > 0) or self.head_epochs >= self.epochs:
+            raise InputError(
+                'freeze "head-first" takes head_epochs of at least 1 and fewer than all epochs, and no other freeze '
+                f'takes any; got freeze "{self.freeze}" with head_epochs {self.head_epochs} of {self.epochs} epochs.'
+            )
+        if (self.small_size is not None) != (self.small_share > 0):
+            raise InputError(
+                "small_size and small_share go together: the side of small images, and the share of the steps that "
+                f"they are used in; got {self.small_size} and {self.small_share:g}."
+            )
+        if self.momentum is not None and not OPTIMIZERS[self.optimizer].takes_momentum:
+            taking = [name for name, record in OPTIMIZERS.items() if record.takes_momentum]
+            raise InputError(
+                f"momentum is a setting of {', '.join(taking)}; got {self.momentum:g} for {self.optimizer}. Leave it "
+                "out, or choose another optimizer."
+            )
+        return self
+
+    def identity(self) -> dict[str, object]:
+        """What decides the numbers of a run, for its key.
+
+        Settings that came later count only where they differ from their defaults, so that runs keep their keys.
+        """
+        values = self.model_dump(exclude={"time_cap_s"})
+        return {name: value for name, value in values.items() if name in _FIRST or value != _default(name)}
 
     @property
     def words(self) -> str:
-        """The settings in one line."""
+        """The settings in one line; those that are seldom changed are named where they differ from the defaults."""
         parts = [
             f"{self.epochs} {plural(self.epochs, 'epoch')}",
             f"batches of {self.batch_size}",
@@ -55,10 +138,45 @@ class TrainConfig(BaseModel):
             f"weight decay {self.weight_decay:g}",
             *([f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []),
             self.optimizer,
+            *(said for name, said in self._other_words().items() if getattr(self, name) != _default(name)),
             f"seed {self.seed}",
             *([f"at most {duration(self.time_cap_s)}"] if self.time_cap_s is not None else []),
         ]
         return ", ".join(parts)
+
+    def _other_words(self) -> dict[str, str]:
+        return {
+            "momentum": f"momentum {self.momentum}",
+            "schedule": f"{self.schedule} schedule",
+            "warm_up_share": f"warm-up over {100 * self.warm_up_share:g} % of the steps",
+            "layer_decay": f"layer decay {self.layer_decay}",
+            "drop_path": f"drop path {self.drop_path:g}",
+            "dropout": f"dropout {self.dropout:g}",
+            "clip_norm": f"gradients clipped at {self.clip_norm}",
+            "accumulate": f"each batch in {self.accumulate} parts",
+            "ema_decay": f"averaged weights (decay {self.ema_decay})",
+            "freeze": {
+                "head": "the head alone",
+                "last-stage": "the last stage and the head",
+                "head-first": f"the head alone for {self.head_epochs} {plural(self.head_epochs, 'epoch')}",
+            }.get(self.freeze, ""),
+            "class_weights": "loss weighted by class",
+            "sampling": f"{self.sampling} sampling",
+            "small_size": f"{self.small_size} px for {100 * self.small_share:g} % of the steps",
+            "norm_statistics": "BatchNorm's averages frozen",
+            "precision": self.precision,
+        }
+
+
+OPTIONS = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "schedule")
+"""Settings with an option of their own in `eyeshot train`; the others are given by --set training.NAME=VALUE."""
+_FIRST = ("epochs", "batch_size", "learning_rate", "weight_decay", "warm_up_share", "label_smoothing", "seed",
+          "optimizer")  # fmt: skip
+"""Settings that have been in the key of a run from the beginning."""
+
+
+def _default(name: str) -> Any:
+    return TrainConfig.model_fields[name].default
 
 
 def check_config(**values: object) -> TrainConfig:
@@ -70,7 +188,19 @@ def check_config(**values: object) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise InputError(refused_option(error, "train")) from error
+        raise InputError(_refused(error)) from error
+
+
+def _refused(error: ValidationError) -> str:
+    """The first wrong setting, by the option that takes it."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        near = nearest(name, TrainConfig.model_fields).replace("-", "_")
+        return f"`training` has no setting {name!r}. {near}"
+    if name in OPTIONS:
+        return refused_option(error, "train")
+    return f"training.{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}."
 
 
 def default_settings(

@@ -39,7 +39,7 @@ from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import TrainingRun
 from eyeshot.training.result import VALIDATION_FILE, EpochRecord, TrainResult, read_result
 from eyeshot.training.run_folder import another_run
-from eyeshot.training.schedules import warm_up_cosine
+from eyeshot.training.schedules import make_schedule
 from eyeshot.training.weights_file import save_weights
 
 CHECKPOINT_EVERY_S = 2.0
@@ -110,9 +110,10 @@ def train(
             done = read_result(folder)
             if done is not None and done.key == key and _is_finished(done, settings):
                 return done
+            own = part_of(pool, train_rows)
             run = TrainingRun(
                 backbone,
-                part_of(pool, train_rows),
+                own,
                 labels[train_rows],
                 class_count=len(classes),
                 config=settings,
@@ -124,7 +125,7 @@ def train(
                 start_head(
                     run.model,
                     backbone,
-                    run.pool,
+                    own,
                     labels[train_rows],
                     class_count=len(classes),
                     device=device,
@@ -147,7 +148,7 @@ def train(
                 fold=fold if isinstance(fold, int) else None,
             )
             predictions.save(folder / VALIDATION_FILE)
-            weights = save_weights(run.model, backbone, classes, folder)
+            weights = save_weights(run.averaged_model(), backbone, classes, folder)
             result = TrainResult(
                 key=key,
                 model=backbone.name,
@@ -214,7 +215,7 @@ def _run_epochs(
     config, saved_at = run.config, time.monotonic()
     cap = config.time_cap_s
     total = config.epochs * run.epoch_steps
-    schedule = warm_up_cosine(config.learning_rate, total, warm_up_share=config.warm_up_share)
+    schedule = make_schedule(config, total, epoch_losses=run.epoch_losses)
     for epoch in range(len(log.history), config.epochs):
         if cap is not None and epoch and log.seconds * (epoch + 1) / epoch > cap:
             _save(run, log, folder, key)
@@ -252,7 +253,7 @@ def _subset(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 def _predict(run: TrainingRun, pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return predict(
-        run.model, run.backbone, pool, rows,
+        run.averaged_model(), run.backbone, pool, rows,
         class_count=run.model.head.out_features, device=run.device, batch_size=run.config.batch_size,
     )  # fmt: skip
 
@@ -307,7 +308,7 @@ def run_key(
     return key_of(
         LOOP_VERSION,
         backbone.fingerprint,
-        settings.model_dump(exclude={"time_cap_s"}),
+        settings.identity(),
         classes,
         [(augmentation.fingerprint, augmentation.probability) for augmentation in augmentations],
         [([pool.keys[row] for row in rows.tolist()], labels[rows]) for rows in parts],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from eyeshot.core import InputError, StorageError, listing
+from eyeshot.training.config import TrainConfig
 
 RESULT_FILE = "result.json"
 
@@ -31,13 +33,19 @@ def check_folder(
         return
     try:
         done = json.loads(file.read_text(encoding="utf-8"))
-        differing = [name for name, value in settings.items() if done["settings"][name] != value]
+        differing = [name for name, value in settings.items() if _setting(done, name) != value]
         differing += ["model"] if model is not None and done["model"] != model else []
         differing += ["augmentations"] if list(done["augmentations"]) != list(augmentations) else []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{str(file)!r} is no result of a training run. Delete it to run again.") from error
     if differing:
         raise another_run(folder, listing([name.replace("_", " ") for name in differing]))
+
+
+def _setting(done: dict[str, Any], name: str) -> object:
+    """A setting of a result; results from before it existed were trained with its default."""
+    settings = done["settings"]
+    return settings[name] if name in settings else TrainConfig.model_fields[name].default
 
 
 def another_run(folder: Path, differing: str) -> InputError:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from eyeshot.predictions import Accuracy, TargetEstimate
+from eyeshot.training import TrainConfig
 
 State = Literal["probe only", "recipe untested", "fine-tuned"]
 Interval = tuple[float, float]
@@ -88,6 +89,113 @@ class ModelCost(Record):
     memory_batch: int
 
 
+class FineTuning(Record):
+    """Rung 2: a short training of the whole network with the recipe of its line, without augmentation.
+
+    Attributes:
+        fold: which fold it was judged on; the probe's numbers here are those of the same images.
+        n_train: images that trained it.
+        accuracy, probe: of the network and of its own probe, on the same images.
+        difference, difference_interval: accuracy less that of its probe, paired over the images (duplicates together).
+        settings: what it was trained with.
+        recipe: where that comes from.
+        rate: why the learning rate is what it is.
+        tested_rates, tested_losses: the curve of the range test, losses as a moving average; empty without one.
+        steps, seconds: of the training.
+        alarms: what looks wrong, in sentences.
+    """
+
+    fold: int
+    n_train: int
+    accuracy: Accuracy
+    probe: Accuracy
+    difference: float
+    difference_interval: Interval
+    settings: TrainConfig
+    recipe: str
+    rate: str
+    tested_rates: list[float] = []
+    tested_losses: list[float] = []
+    steps: int
+    seconds: float
+    alarms: list[str] = []
+
+
+class CurvePoint(Record):
+    """A size of a learning curve: mean error over `draws` trainings on as many images, with a 95 % interval."""
+
+    images: int
+    draws: int
+    error: float
+    low: float
+    high: float
+
+
+class LearningCurve(Record):
+    """Errors over the number of training images, and the fit error(n) = asymptote + factor n^-exponent.
+
+    Attributes:
+        how: what was trained.
+        points: the smallest number of images first.
+        gain, gain_interval: by how much twice the images would lower the error.
+        judged: images that every training was judged on.
+        words: what twice the images would bring, in a sentence.
+    """
+
+    how: str
+    points: list[CurvePoint]
+    asymptote: float
+    factor: float
+    exponent: float
+    gain: float
+    gain_interval: Interval
+    judged: int
+    words: str
+
+
+class ModelOrData(Record):
+    """Bigger model or more data: what the next bigger model of the line brings, less what twice the images would.
+
+    Attributes:
+        bigger: name of the bigger model; null where none of its line was ranked.
+        difference, difference_interval: its accuracy less that of the model, paired.
+        less_data, less_data_interval: that difference less the gain from twice the images.
+        words: the answer in a sentence.
+    """
+
+    bigger: str | None = None
+    difference: float | None = None
+    difference_interval: Interval | None = None
+    less_data: float | None = None
+    less_data_interval: Interval | None = None
+    words: str
+
+
+class SizeResult(Record):
+    """A probe with images of another size.
+
+    Attributes:
+        accuracy: null where the model cannot read this size; `why` says so.
+        difference, difference_interval: accuracy less that at the model's size, paired; null at that size.
+        enlarged: share of the images that are smaller than what is read of them; their enlarging adds no detail.
+    """
+
+    size: int
+    accuracy: Accuracy | None = None
+    difference: float | None = None
+    difference_interval: Interval | None = None
+    seconds_per_1000: float | None = None
+    enlarged: float | None = None
+    why: str | None = None
+
+
+class Resolution(Record):
+    """Higher resolution? The best model with smaller and larger images, and the answer in a sentence."""
+
+    sizes: list[SizeResult]
+    words: str
+
+
 class RankedModel(Record):
     """One model of the ranking.
 
@@ -103,6 +211,7 @@ class RankedModel(Record):
         rung: highest rung that judged it.
         probe: rung 1.
         fine_tuning: rung 2; null where it was not trained.
+        curve, model_or_data, resolution: rung 3; null where it was not asked.
         notes: what was chosen for it, in sentences.
     """
 
@@ -117,6 +226,10 @@ class RankedModel(Record):
     rung: int = 1
     cost: ModelCost
     probe: Probe
+    fine_tuning: FineTuning | None = None
+    curve: LearningCurve | None = None
+    model_or_data: ModelOrData | None = None
+    resolution: Resolution | None = None
     notes: list[str] = []
 
 
