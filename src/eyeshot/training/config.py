@@ -49,6 +49,8 @@ class TrainConfig(BaseModel):
         class_weights: weigh the loss of each class by the inverse of its number of training images.
         sampling: "balanced" shows each class equally often.
         small_size, small_share: for this share of the steps images are shrunk to this side in pixels.
+        norm_statistics: "frozen" keeps the averages that BatchNorm was pretrained with, in training too; "batch" takes
+            those of each batch, and the averages follow.
         precision: of the forward pass; "auto" chooses by device.
         time_cap_s: an epoch that would end later is not begun; the schedule is still that of all epochs.
     """
@@ -78,6 +80,7 @@ class TrainConfig(BaseModel):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     small_size: int | None = Field(default=None, ge=8)
     small_share: float = Field(default=0.0, ge=0, lt=1)
+    norm_statistics: Literal["batch", "frozen"] = "batch"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
     @field_validator("optimizer")
@@ -160,6 +163,7 @@ class TrainConfig(BaseModel):
             "class_weights": "loss weighted by class",
             "sampling": f"{self.sampling} sampling",
             "small_size": f"{self.small_size} px for {100 * self.small_share:g} % of the steps",
+            "norm_statistics": "BatchNorm's averages frozen",
             "precision": self.precision,
         }
 

@@ -22,7 +22,7 @@ from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_
 from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
 from eyeshot.training.recipe.averages import estimate_norms, moving_average, schedule_free_average
 from eyeshot.training.recipe.drop_path import drop_path_rates, set_drop_path
-from eyeshot.training.recipe.freezing import freeze, trained_names
+from eyeshot.training.recipe.freezing import freeze, freeze_norm_statistics, trained_names
 from eyeshot.training.recipe.objectives import Objective, classification, inverse_frequencies
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
 from eyeshot.training.recipe.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
@@ -235,6 +235,8 @@ class TrainingRun:
         if not self._schedule_free or not self.step:
             return self.model
         averaged = schedule_free_average(self.model, self.optimizer)
+        if self.config.norm_statistics == "frozen":
+            return averaged
         first = (self.step - 1) // self.epoch_steps * self.epoch_steps
         numbers = range(first, min(first + NORM_BATCHES, first + self.epoch_steps))
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -291,6 +293,8 @@ class TrainingRun:
         self.model.to(memory_format=self._layout)
         if self.config.freeze != "none":
             freeze(self.model, trained_names(self.model, self.config, self.step // self.epoch_steps))
+        if self.config.norm_statistics == "frozen":
+            freeze_norm_statistics(self.model)
         if self._schedule_free:
             self.optimizer.train()  # type: ignore[attr-defined]
 

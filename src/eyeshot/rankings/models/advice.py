@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import cluster_mean, group_of_the_best, listing, percent, plural, points
+from eyeshot.core import cluster_mean, group_of_the_best, listing, percent, plural, wilson
 from eyeshot.rankings.models.report import Advice, RankedModel
 
+Right = NDArray[np.bool_]
 CHEAPER = 2.0
 """A model is cheap if its forward pass takes at most the advised one's time divided by this."""
 
@@ -40,43 +41,79 @@ def compare_probes(
     return ranked
 
 
-def advise(ranked: Sequence[RankedModel]) -> tuple[Advice, Advice]:
-    """The model to take and the cheap one, from the order of `compare_probes`."""
-    best = ranked[0]
-    rivals = [model for model in ranked[1:] if model.probe.with_best]
-    reason = f"the most accurate probe of {len(ranked)} {plural(len(ranked), 'model')}, {_accuracy(best)}"
-    if len(ranked) == 1:
-        reason = f"the only model that was ranked: {_accuracy(best)}"
-    elif rivals:
-        reason += f"; {listing([model.name for model in rivals], most=3)} cannot be told apart from it"
+def final_answers(
+    ranked: Sequence[RankedModel],
+    probe_right: Mapping[str, Right],
+    tuned_right: Mapping[str, Right],
+    on_fold: NDArray[np.int64],
+) -> dict[str, Right]:
+    """What each model answers right at its best: by its network or by its probe, on the same images.
+
+    Args:
+        ranked: the models.
+        probe_right: by name, bool (n,), on all judged images.
+        tuned_right: by name, bool (m,), of the fine-tuned networks, on the images of one fold.
+        on_fold: int64 (m,), the positions of these among the judged images.
+
+    Returns:
+        by name, bool (m,); bool (n,) where no network was fine-tuned.
+    """
+    if not tuned_right:
+        return {model.name: probe_right[model.name] for model in ranked}
+    answers = {}
+    for model in ranked:
+        probe = probe_right[model.name][on_fold]
+        tuned = tuned_right.get(model.name, probe)
+        answers[model.name] = tuned if tuned.mean() >= probe.mean() else probe
+    return answers
+
+
+def advise(
+    ranked: Sequence[RankedModel], answers: Mapping[str, Right], clusters: NDArray[np.int64], *, seed: int
+) -> tuple[str, Advice, Advice]:
+    """The answer in a sentence, the model to take, and the cheap one.
+
+    Networks that were fine-tuned are compared with each other where there are any: a model that only has a probe is not
+    advised over them.
+
+    Args:
+        ranked: models in the order of their probes.
+        answers: of `final_answers`.
+        clusters: int64 (n,), of these images, equal for duplicates.
+        seed: of the group of the best.
+    """
+    tuned = [model for model in ranked if model.fine_tuning is not None]
+    rivals = sorted(tuned or ranked, key=lambda model: (-answers[model.name].mean(), model.cost.seconds_per_1000))
+    best = rivals[0]
+    together = group_of_the_best(np.stack([answers[model.name] for model in rivals]), clusters, seed=seed)
+    near = [model.name for model, is_near in zip(rivals[1:], together[1:], strict=True) if is_near]
+    how = "fine-tuned for a short time" if tuned else "with a linear probe"
+    figure = _share(answers[best.name])
+    if len(rivals) == 1:
+        reason = f"the only model that was {'fine-tuned' if tuned else 'ranked'}, {figure}."
+        told = ""
+    elif near:
+        reason = f"the most accurate of {len(rivals)} {how}, {figure}; {listing(near, most=3)} cannot be told apart."
+        told = f"; {len(near)} other {plural(len(near), 'model')} cannot be told apart from it"
     else:
-        reason += f", and better than every other ({ranked[1].name}: {_difference(ranked[1])})"
-    advised = Advice(name=best.name, reason=f"{reason}.")
+        second = rivals[1].name
+        reason = (
+            f"better than every other of {len(rivals)} {how}, {figure}; next is {second}, "
+            f"{_difference(answers[second], answers[best.name], clusters)}."
+        )
+        told = ""
+    advised = Advice(name=best.name, reason=reason)
+    sentence = f"Take {best.name}: {figure} {how}{told}."
     fast = [model for model in ranked if _speed_up(best, model) >= CHEAPER]
     if not fast:
-        return advised, Advice(
-            name=best.name, reason=f"no ranked model is {CHEAPER:g} times as fast as the advised one."
-        )
-    # The most accurate of the fast ones: those that nothing tells apart from it, only faster, are no better advice
-    # before they were trained.
-    cheap = fast[0]
-    return advised, Advice(
-        name=cheap.name,
-        reason=(
-            f"{_speed_up(best, cheap):.1f} times as fast as {best.name}, and its probe "
-            f"{'cannot be told apart from the best' if cheap.probe.with_best else 'is behind'}: {_difference(cheap)}."
-        ),
+        none = f"no ranked model is {CHEAPER:g} times as fast as the advised one."
+        return sentence, advised, Advice(name=best.name, reason=none)
+    cheap = max(fast, key=lambda model: (answers[model.name].mean(), -model.cost.seconds_per_1000))
+    words = (
+        f"{_speed_up(best, cheap):.1f} times as fast as the advised one, "
+        f"{_difference(answers[cheap.name], answers[best.name], clusters)}."
     )
-
-
-def headline(ranked: Sequence[RankedModel], advised: Advice) -> str:
-    """The answer in one sentence."""
-    best = ranked[0]
-    near = sum(model.probe.with_best for model in ranked) - 1
-    if near:
-        words = f"{near} other {plural(near, 'model')} cannot be told apart from it"
-        return f"Take {advised.name}: {_accuracy(best)} with a linear probe; {words}."
-    return f"Take {advised.name}: {_accuracy(best)} with a linear probe."
+    return sentence, advised, Advice(name=cheap.name, reason=words)
 
 
 def trust(ranked: Sequence[RankedModel]) -> str:
@@ -89,14 +126,15 @@ def trust(ranked: Sequence[RankedModel]) -> str:
     return "Short trainings with each line's own recipe agree with what is said here as far as their intervals go."
 
 
-def _accuracy(model: RankedModel) -> str:
-    accuracy = model.probe.accuracy
-    return f"{percent(accuracy.value, 1)} ({percent(accuracy.low, 1)} to {percent(accuracy.high, 1)})"
+def _share(right: Right) -> str:
+    low, high = wilson(int(right.sum()), len(right))
+    return f"{percent(float(right.mean()), 1)} ({100 * low:.1f} to {100 * high:.1f}) on {len(right)} images"
 
 
-def _difference(model: RankedModel) -> str:
-    low, high = model.probe.difference_interval or (0.0, 0.0)
-    return f"{points(model.probe.difference)} ({100 * low:+.1f} to {100 * high:+.1f})"
+def _difference(right: Right, best: Right, clusters: NDArray[np.int64]) -> str:
+    mean, half = cluster_mean(right.astype(np.float64) - best, clusters)
+    interval = f"{100 * mean:+.1f} points ({100 * (mean - half):+.1f} to {100 * (mean + half):+.1f})"
+    return f"{interval}, which cannot be told from none" if abs(mean) <= half else interval
 
 
 def _speed_up(best: RankedModel, other: RankedModel) -> float:

@@ -58,14 +58,14 @@ def choose_models(asked: Sequence[str], weights_dir: Path | None) -> tuple[list[
         names += _held(weights_dir) if weights_dir is not None else []
     chosen: dict[str, ChosenModel] = {}
     missing: dict[str, LeftOut] = {}
-    for asked_name, (name, file, ways) in zip(names, weights_at_hand(names, weights_dir), strict=True):
+    for asked_name, (name, at_hand, ways) in zip(names, weights_at_hand(names, weights_dir), strict=True):
         own = given.get(asked_name)
         if own is None and ways:
             missing[name] = LeftOut(name=name, why="its weights are not on this machine", ways=[ways])
             continue
-        if own is None and file is not None and weights_dir is not None and weights_dir in file.parents:
-            own = file
-        held = own or file
+        if own is None and at_hand is not None and weights_dir is not None and weights_dir in at_hand.parents:
+            own = at_hand
+        held = own or at_hand
         size = 0 if held is None else held.stat().st_size
         line = "own" if is_factory(name) else line_of(name) or OTHER
         chosen.setdefault(name, ChosenModel(name, line, own, size))

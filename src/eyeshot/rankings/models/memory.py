@@ -66,4 +66,4 @@ def forward_memory(backbone: Backbone, images: NDArray[np.uint8], *, device: tor
             return int(weights + torch.cuda.max_memory_allocated(device) - before + batch.nbytes)
         with _LiveBytes() as counted:
             module(batch)
-    return weights + batch.nbytes + counted.peak
+    return int(weights + batch.nbytes + counted.peak)

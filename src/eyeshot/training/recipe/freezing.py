@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.recipe.parameter_groups import layer_numbers
@@ -50,4 +51,15 @@ def freeze(model: nn.Module, names: set[str]) -> None:
     for module in model.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
+
+
+def freeze_norm_statistics(model: nn.Module) -> None:
+    """Let BatchNorm normalise by its averages, which then stay as they are; its scale and shift are still trained.
+
+    In place, for a model in training mode. At another image size or with few images in a batch the batch's own
+    statistics differ so much from the averages that a head fitted before is lost with the first step.
+    """
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
             module.eval()
