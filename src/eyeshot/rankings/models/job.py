@@ -27,7 +27,7 @@ from eyeshot.core import (
 )
 from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
-from eyeshot.rankings.models.advice import advise, compare_probes, headline, trust
+from eyeshot.rankings.models.advice import Answers, advise, compare_probes, headline, trust
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
@@ -171,9 +171,10 @@ def run_model_ranking(
     if not done:
         raise ModelError(f"No model could be ranked. {left_out[0].name}: {left_out[0].why}")
     ranking = compare_probes(done, right, data.dataset.groups[data.judged], seed=settings.seed)
-    advised, cheap = advise(ranking)
+    answers = Answers(right, data.dataset.groups[data.judged])
+    advised, cheap = advise(ranking, answers, seed=settings.seed)
     return ModelsReport(
-        headline=headline(ranking, advised),
+        headline=headline(ranking, advised, answers, seed=settings.seed),
         advised=advised,
         cheap=cheap,
         trust=trust(ranking),
