@@ -124,18 +124,26 @@ def known_names(given: Name | None) -> Name | None:
 Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.weights), or package.module:factory.")]
 
 
-def _is_file(weights: Path | None) -> Path | None:
+def _exists(weights: Path | None) -> Path | None:
     """Refuse missing weights at once: the libraries that read them take seconds to load."""
     from eyeshot.core import InputError
 
-    if weights is not None and not weights.is_file():
-        raise InputError(f"--weights must be a safetensors or torch file, got {str(weights)!r}, which is not a file.")
+    if weights is not None and not weights.exists():
+        raise InputError(
+            f"--weights must be a safetensors or torch file, or a folder of them, got {str(weights)!r}, which does not "
+            "exist. Check the path."
+        )
     return weights
 
 
 Weights = Annotated[
     Path | None,
-    option(panel=MODEL, text="Local weights of the model: safetensors or a state dict.", callback=_is_file),
+    option(
+        panel=MODEL,
+        metavar="FILE|DIR",
+        callback=_exists,
+        text="Local weights: safetensors or a state dict, or a folder with files named by tag.",
+    ),
 ]
 FromScratch = Annotated[bool, option("--from-scratch", panel=MODEL, text="Start from untrained weights.")]
 Size = Annotated[int | None, option(panel=MODEL, text="Side of its images in pixels. Default: the model's own.")]

@@ -98,7 +98,7 @@ def group_of_the_best(
         largest = np.delete((drawn - drawn[number]) / spread, number, axis=0).max(axis=0, initial=0.0)
         statistic = np.delete(images * differences / np.sqrt(squares + 1.0), number).max(initial=0.0)
         together[number] = statistic <= np.quantile(largest, 0.95)
-    return together | (means == means.max())
+    return np.asarray(together | (means == means.max()))
 
 
 def _parts(total: int, size: int) -> list[int]:

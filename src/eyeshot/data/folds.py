@@ -91,9 +91,8 @@ def _always_training(dataset: Dataset, part: NDArray[np.int64]) -> list[str]:
         return []
     small = [dataset.classes[number] for number in np.unique(dataset.images.labels[always])]
     words = f"{plural(len(small), 'class has', 'classes have')} fewer different images than folds ({listing(small)})"
-    return [
-        f"{len(small)} {words}: {plural(len(small), 'it trains', 'they train')} in every fold and cannot be judged."
-    ]
+    trains = plural(len(small), "it trains", "they train")
+    return [f"{len(small)} {words}: {trains} in every fold and cannot be judged."]
 
 
 def _judged(dataset: Dataset, folds: Sequence[Fold]) -> tuple[list[Fold], list[str]]:
@@ -122,8 +121,6 @@ def _judged(dataset: Dataset, folds: Sequence[Fold]) -> tuple[list[Fold], list[s
     rows = np.concatenate(foreign)
     if len(rows):
         names = [dataset.classes[number] for number in np.unique(labels[rows])]
-        notes.append(
-            f"{len(rows)} {plural(len(rows), 'image')} of {listing(names)} {plural(len(rows), 'is', 'are')} not judged: "
-            f"their class has no training image in that fold."
-        )
+        words = f"{plural(len(rows), 'image')} of {listing(names)} {plural(len(rows), 'is', 'are')}"
+        notes.append(f"{len(rows)} {words} not judged: the class has no training image in that fold.")
     return kept, notes

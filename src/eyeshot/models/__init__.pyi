@@ -4,6 +4,7 @@ from .catalogue import list_models as list_models
 from .catalogue import model_recipe as model_recipe
 from .catalogue_records import ModelRecord as ModelRecord
 from .cross_fit import cross_fit as cross_fit
+from .cross_fit import fit_many_classes as fit_many_classes
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
@@ -14,6 +15,7 @@ from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
 from .fine_tuning_recipes import ModelRecipe as ModelRecipe
+from .hub import cached_weights as cached_weights
 from .linear_probe import COARSE as COARSE
 from .linear_probe import Head as Head
 from .linear_probe import fit_head as fit_head
@@ -22,6 +24,7 @@ from .loading import DEFAULT_MODEL as DEFAULT_MODEL
 from .loading import DEFAULT_MODEL_REASON as DEFAULT_MODEL_REASON
 from .loading import load_backbone as load_backbone
 from .loading import named_backbone as named_backbone
+from .local_weights import weights_at_hand as weights_at_hand
 from .memory import out_of_memory as out_of_memory
 from .memory import smaller_batches as smaller_batches
 from .neighbours import distance_blocks as distance_blocks

@@ -6,11 +6,11 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import torch
 from huggingface_hub import constants
 
 from eyeshot.core import ModelError
@@ -30,18 +30,38 @@ def cached_file(config: Any) -> Path | None:
     Two caches are searched: the hub's, and that of torch.hub, which timm uses for older weights.
     """
     if config.hf_hub_id:
-        repository, _, revision = str(config.hf_hub_id).partition("@")
-        for name in (config.hf_hub_filename,) if config.hf_hub_filename else FILES:
-            cached = huggingface_hub.try_to_load_from_cache(
-                repository, name, cache_dir=constants.HF_HUB_CACHE, revision=revision or None
-            )
-            if isinstance(cached, str) and Path(cached).is_file():
-                return Path(cached)
+        names = (config.hf_hub_filename,) if config.hf_hub_filename else FILES
+        if file := cached_in_hub(str(config.hf_hub_id), names):
+            return file
     if config.url:
-        file = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rsplit("/", 1)[-1]
+        file = torch_file(config)
         if file.is_file():
             return file
     return None
+
+
+def cached_in_hub(repository: str, names: Sequence[str] = FILES) -> Path | None:
+    """The first of the files that the hub's cache holds of a repository, "owner/name" or "owner/name@revision"."""
+    repository, _, revision = repository.partition("@")
+    for name in names:
+        cached = huggingface_hub.try_to_load_from_cache(
+            repository, name, cache_dir=constants.HF_HUB_CACHE, revision=revision or None
+        )
+        if isinstance(cached, str) and Path(cached).is_file():
+            return Path(cached)
+    return None
+
+
+def cached_weights(tag: str) -> Path | None:
+    """The file of timm's own weights of a tag in the hub's cache, found without importing timm or torch."""
+    return cached_in_hub(f"timm/{tag}")
+
+
+def torch_file(config: Any) -> Path:
+    """Where torch.hub, and so timm, keeps weights that have an address instead of a repository of the hub."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rsplit("/", 1)[-1]
 
 
 def require_hub(model: str, config: Any) -> None:
@@ -86,9 +106,8 @@ def ways_on(model: str, config: Any, why: str) -> str:
         folder = constants.HF_HUB_CACHE
         holds = "models--" + str(config.hf_hub_id).partition("@")[0].replace("/", "--")
     else:
-        source = str(config.url)
-        folder = os.fspath(Path(torch.hub.get_dir()) / "checkpoints")
-        holds = source.rsplit("/", 1)[-1]
+        file = torch_file(config)
+        source, folder, holds = str(config.url), os.fspath(file.parent), file.name
     return (
         f"The weights of {model} are not on this machine and {why}. Three ways on: "
         f"(1) --weights FILE with a file from {source}; "

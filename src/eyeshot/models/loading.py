@@ -12,7 +12,8 @@ from eyeshot.core import EyeshotError, InputError, ModelError
 from eyeshot.data import Geometry
 from eyeshot.models import timm_models
 from eyeshot.models.backbone import Backbone, count_features, fingerprint_of
-from eyeshot.models.own_models import is_factory, load_own
+from eyeshot.models.local_weights import weights_in_folder
+from eyeshot.models.own_models import OWN_SIZE, is_factory, load_own, own_preparation
 
 Interpolation = Literal["bilinear", "bicubic", "nearest", "lanczos"]
 
@@ -24,7 +25,6 @@ DEFAULT_MODEL_REASON = (
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-OWN_SIZE = 224
 SMALLEST_SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 
 
@@ -44,7 +44,7 @@ def load_backbone(
 
     Args:
         model: a timm tag ("architecture.weights"), or "package.module:factory" for the user's own network.
-        weights: safetensors or torch file with the weights.
+        weights: safetensors or torch file with the weights, or a folder of such files named by tag.
         from_scratch: leave the model untrained, to train a baseline from it.
         size: side of the images, pixels; None: the model's own.
         mean, std: per channel, for images in 0-1; None: the model's own.
@@ -54,7 +54,7 @@ def load_backbone(
 
     Raises:
         InputError: the model does not allow the size, or a value is out of range.
-        ModelError: the model is unknown, or its weights are unavailable or do not fit.
+        ModelError: the model is unknown, or its weights are unavailable or do not fit, or the folder has none of it.
     """
     if weights is not None and from_scratch:
         raise InputError("`weights` and `from_scratch` exclude each other, got both. Leave one of them out.")
@@ -62,17 +62,29 @@ def load_backbone(
         raise InputError(f"`size` must be at least 1 pixel, got {size}.")
     own_size: int | None
     module: nn.Module
+    taken = []
     if is_factory(model):
         name = model
-        module, pretrained, head, notes = load_own(
-            model, weights=weights, from_scratch=from_scratch, size=size or OWN_SIZE, seed=seed
-        )
-        own_size, crop_share, mode = None, 1.0, "bilinear"
-        own_mean, own_std = IMAGENET_MEAN, IMAGENET_STD
-        notes += _assumed(size=size, mean=mean, std=std, interpolation=interpolation)
+        if weights is not None and weights.is_dir():
+            weights, why = weights_in_folder(model, weights)
+            taken = [why]
+        own, pretrained, head, notes = load_own(model, weights=weights, from_scratch=from_scratch, size=size, seed=seed)
+        module = own
+        if prepared := own_preparation(own):
+            own_size, crop_share = int(prepared["input_size"][-1]), float(prepared["crop_pct"])
+            mode = str(prepared["interpolation"])
+            own_mean, own_std = tuple(prepared["mean"]), tuple(prepared["std"])
+            notes.append("Size, crop, mean, std and interpolation are those of its pretrained_cfg.")
+        else:
+            own_size, crop_share, mode = None, 1.0, "bilinear"
+            own_mean, own_std = IMAGENET_MEAN, IMAGENET_STD
+            notes += _assumed(size=size, mean=mean, std=std, interpolation=interpolation)
     else:
         name, config, notes = timm_models.resolve_tag(model)
         own_size = timm_models.own_size(name, config)
+        if weights is not None and weights.is_dir():
+            weights, why = weights_in_folder(name, weights)
+            taken = [why]
         module, more = timm_models.load_timm(
             name, config, weights=weights, from_scratch=from_scratch, size=size, seed=seed
         )
@@ -102,7 +114,7 @@ def load_backbone(
         feature_count=_count(name, module, geometry.size, own_size),
         pretrained=pretrained,
         fingerprint=fingerprint_of(module, name, geometry, means, stds),
-        reason=" ".join(notes),
+        reason=" ".join([*taken, *notes]),
         head=head,
     )
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from eyeshot.core import InputError, ModelError, importable, load_user_code, user_line
 from eyeshot.models.weights import load_weights
 
+OWN_SIZE = 224
+"""Side of the images of a network that names none, pixels."""
 CLASSIFIERS = ("fc", "classifier", "head", "heads", "last_linear")
 
 
@@ -78,8 +80,22 @@ def is_factory(model: str) -> bool:
     return ":" in model and not model.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
 
 
+def own_preparation(pooled: PooledFeatures) -> dict[str, Any] | None:
+    """Size, crop, mean, std and interpolation that the user's network names in timm's way; None if it names none.
+
+    timm puts them into the attribute `pretrained_cfg` of every network that it creates; a factory may set the same
+    attribute on any network, as a dictionary with mean, std, input_size, crop_pct and interpolation.
+    """
+    from timm.data import resolve_data_config
+
+    network = pooled.get_submodule(pooled.own_prefix.rstrip("."))
+    if not getattr(network, "pretrained_cfg", None):
+        return None
+    return dict(resolve_data_config({}, model=network))
+
+
 def load_own(
-    model: str, *, weights: Path | None, from_scratch: bool, size: int, seed: int
+    model: str, *, weights: Path | None, from_scratch: bool, size: int | None, seed: int
 ) -> tuple[PooledFeatures, bool, str | None, list[str]]:
     """Load the network that a factory makes.
 
@@ -87,7 +103,7 @@ def load_own(
         model: "package.module:factory".
         weights: file with the weights.
         from_scratch: leave it untrained.
-        size: side of its input images, pixels.
+        size: side of its input images, pixels; None: what its `pretrained_cfg` says, or 224.
         seed: seed of untrained weights.
 
     Returns:
@@ -118,7 +134,8 @@ def load_own(
             "its weights with --weights FILE, or train a baseline here with --from-scratch."
         )
     layer = None if place is None else network.get_submodule(place)
-    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    side = size or _named_size(network) or OWN_SIZE
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     scores = _output(network, images) if isinstance(layer, nn.Linear) and layer.bias is not None else None
     channels = _named_channels(network, layer)
     module, how = take_features(network, place)
@@ -128,6 +145,12 @@ def load_own(
         # forward_features does not run the head, so training would save it with untrained weights.
         _replace(network, head, nn.Identity())
     return pooled, not from_scratch, head, [*notes, how]
+
+
+def _named_size(network: nn.Module) -> int | None:
+    named = getattr(network, "pretrained_cfg", None)
+    size = named.get("input_size") if isinstance(named, dict) else getattr(named, "input_size", None)
+    return int(size[-1]) if size else None
 
 
 def _named_channels(network: nn.Module, layer: nn.Module | None) -> list[int]:

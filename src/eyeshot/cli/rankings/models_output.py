@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 
 from eyeshot.cli.output import plain_table, print_fitting, print_json, say
-from eyeshot.core import NOTHING, duration, megabytes, percent, plural
+from eyeshot.core import NOTHING, duration, listing, megabytes, plural
+from eyeshot.predictions import Accuracy
 from eyeshot.rankings import LeftOut, ModelEstimate, ModelPlan, ModelsReport, RankedModel
 
 MOST_MISSING = 5
@@ -51,12 +52,16 @@ def print_plan(
 
 
 def print_rung(model: RankedModel) -> None:
-    """Print a model as soon as its rung is done."""
-    accuracy = model.probe.accuracy
-    typer.echo(
-        f"{model.name}: probe {percent(accuracy.value, 1)} ({percent(accuracy.low, 1)} to "
-        f"{percent(accuracy.high, 1)}), {model.cost.seconds_per_1000:.1f} s per 1,000 images"
-    )
+    """Print a model as soon as a rung of it is done."""
+    tuned = model.fine_tuning
+    if tuned is None:
+        accuracy, cost = model.probe.accuracy, model.cost.seconds_per_1000
+        typer.echo(f"{model.name}: probe {_accuracy(accuracy)} %, {cost:.1f} s per 1,000 images")
+    else:
+        typer.echo(
+            f"{model.name}: fine-tuned {_accuracy(tuned.accuracy)} % after {tuned.steps} steps, "
+            f"{100 * tuned.difference:+.1f} points against its probe"
+        )
 
 
 def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
@@ -68,26 +73,47 @@ def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
     typer.echo(report.trust)
     typer.echo("")
     has_test = any(model.probe.test for model in report.models)
-    headings = ["", "model", "probe", "to the best", "s/1000", "MB", *(["test"] if has_test else []), "state"]
+    has_tuned = any(model.fine_tuning for model in report.models)
+    headings = [
+        "",
+        "model",
+        "probe",
+        "to best",
+        *(["tuned"] if has_tuned else []),
+        "s/1000",
+        "MB",
+        *(["test"] if has_test else []),
+    ]
     table = plain_table(*headings, left=("model", "state"))
     for model in report.models:
         cells = [
             f"{model.rank}{'*' if model.probe.with_best else ''}",
             model.name,
-            _probe(model),
+            _accuracy(model.probe.accuracy),
             _difference(model),
+            *([NOTHING if model.fine_tuning is None else _accuracy(model.fine_tuning.accuracy)] if has_tuned else []),
             f"{model.cost.seconds_per_1000:.1f}",
             f"{model.cost.weights_bytes / 1e6:.0f}",
         ]
         if has_test:
             estimate = None if model.probe.test is None else model.probe.test.estimate
-            cells.append(NOTHING if estimate is None else f"~{100 * estimate.value:.0f} %")
-        table.add_row(*cells, model.state)
+            cells.append(NOTHING if estimate is None else f"~{100 * estimate.value:.0f}")
+        table.add_row(*cells)
     print_fitting(table, names=("model",))
     typer.echo(
-        "* cannot be told apart from the best. probe: accuracy of a linear probe, 95 % interval. s/1000: seconds of "
-        "the forward pass alone for 1,000 images." + (" test: estimate without labels." if has_test else "")
+        "* cannot be told apart from the best. probe: accuracy of a linear probe in %, 95 % interval. s/1000: seconds "
+        "of the forward pass for 1,000 images."
+        + (" test: accuracy on the test images, an estimate without labels." if has_test else "")
+        + (" tuned: fine-tuned for a short time, judged on the first fold." if has_tuned else "")
     )
+    for state in ("recipe untested", "probe only"):
+        names = [model.name for model in report.models if model.state == state]
+        if names:
+            typer.echo(f"{state}: {listing(names, most=3)}")
+    for model in report.models:
+        for answer in (model.model_or_data, model.resolution):
+            if answer is not None:
+                typer.echo(answer.words)
     say(report.notes)
     _print_left_out(report.left_out, report.not_at_hand)
     typer.echo(f"Data: {folder / 'models.json'}   cache: {cache}")
@@ -106,15 +132,14 @@ def _print_left_out(left_out: Sequence[LeftOut], not_at_hand: Sequence[LeftOut])
             typer.echo(f"  {way}")
 
 
-def _probe(model: RankedModel) -> str:
-    accuracy = model.probe.accuracy
+def _accuracy(accuracy: Accuracy) -> str:
     if accuracy.value is None or accuracy.low is None or accuracy.high is None:
         return NOTHING
-    return f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f}-{100 * accuracy.high:.1f})"
+    return f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"
 
 
 def _difference(model: RankedModel) -> str:
     if model.probe.difference is None or model.probe.difference_interval is None:
         return NOTHING
     low, high = model.probe.difference_interval
-    return f"{100 * model.probe.difference:+.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
+    return f"{100 * model.probe.difference:+.1f} ±{50 * (high - low):.1f}"

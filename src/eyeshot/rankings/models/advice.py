@@ -87,8 +87,8 @@ def counted_answers(
     return right, tuned, groups
 
 
-def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tuple[Advice, Advice]:
-    """The model to take and the cheap one, each with its reason.
+def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tuple[str, Advice, Advice]:
+    """The answer in a sentence, the model to take and the cheap one, each with its reason.
 
     The model to take: of those that cannot be told apart from the most accurate one and whose measured loss to it is at
     most one standard error of that difference, the fastest (the one-standard-error rule of Breiman, Friedman, Olshen
@@ -131,35 +131,27 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
             f"the most accurate, {reason}, and better than every other ({second}: "
             f"{_loss(right[taken], right[second], groups)})"
         )
+    sentence = f"Take {taken}: {_share(right[taken])} {_how(tuned[taken])}"
+    if rivals:
+        sentence += f"; {len(rivals)} other {plural(len(rivals), 'model')} cannot be told apart from the best"
+    sentence += "."
     advised = Advice(name=taken, reason=f"{reason}.{_untested(ranked, taken, answers, tuned)}")
     fast = [name for name in order if _speed_up(models[taken], models[name]) >= CHEAPER]
     if not fast:
         words = f"no ranked model is {CHEAPER:g} times as fast as the advised one."
-        return advised, Advice(name=taken, reason=words)
+        return sentence, advised, Advice(name=taken, reason=words)
     close = [name for name in fast if float(right[taken].mean() - right[name].mean()) <= SMALL_LOSS]
     cheap = min(close, key=lambda name: models[name].cost.seconds_per_1000) if close else fast[0]
-    rule = (
-        "the fastest that loses at most 2.5 points" if close else "all such models lose more than 2.5 points, and it loses least"
-    )
+    rule = "the fastest that loses at most 2.5 points"
+    if not close:
+        rule = "all such models lose more than 2.5 points, and it loses least"
     words = (
         f"{_speed_up(models[taken], models[cheap]):.1f} times as fast as {taken}, {rule}: "
         f"{_loss(right[taken], right[cheap], groups)}"
     )
     if answers.tuned and cheap not in answers.tuned:
         words += "; it was not fine-tuned yet and may lose less"
-    return advised, Advice(name=cheap, reason=f"{words}.")
-
-
-def headline(ranked: Sequence[RankedModel], advised: Advice, answers: Answers, *, seed: int) -> str:
-    """The answer in one sentence."""
-    right, tuned, groups = counted_answers(ranked, answers)
-    names = list(right)
-    together = group_of_the_best(np.stack([right[name] for name in names]), groups, seed=seed)
-    near = [name for name, belongs in zip(names, together, strict=True) if belongs and name != advised.name]
-    words = f"Take {advised.name}: {_share(right[advised.name])} {_how(tuned[advised.name])}"
-    if not near:
-        return f"{words}."
-    return f"{words}; {len(near)} other {plural(len(near), 'model')} cannot be told apart from the best."
+    return sentence, advised, Advice(name=cheap, reason=f"{words}.")
 
 
 def trust(ranked: Sequence[RankedModel]) -> str:
@@ -177,9 +169,8 @@ def _untested(ranked: Sequence[RankedModel], taken: str, answers: Answers, tuned
     if not tuned[taken]:
         return ""
     own = answers.probe[taken].mean()
-    names = [
-        model.name for model in ranked if model.name not in answers.tuned and answers.probe[model.name].mean() >= own
-    ]
+    untested = [model.name for model in ranked if model.name not in answers.tuned]
+    names = [name for name in untested if answers.probe[name].mean() >= own]
     if not names:
         return ""
     verb = plural(len(names), "has", "have")
@@ -192,7 +183,7 @@ def _how(tuned: bool) -> str:
 
 def _share(right: NDArray[np.bool_]) -> str:
     low, high = wilson(int(right.sum()), len(right))
-    return f"{percent(float(right.mean()), 1)} ({percent(low, 1)} to {percent(high, 1)})"
+    return f"{percent(float(right.mean()), 1)} ({100 * low:.1f} to {100 * high:.1f}) on {len(right)} images"
 
 
 def _loss(taken: NDArray[np.bool_], other: NDArray[np.bool_], groups: NDArray[np.int64]) -> str:

@@ -27,11 +27,12 @@ from eyeshot.core import (
 )
 from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
-from eyeshot.rankings.models.advice import Answers, advise, compare_probes, headline, trust
+from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
+from eyeshot.rankings.models.rungs import TUNING_SHARE, scale_models, tune_models
 from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
 
 
@@ -80,7 +81,8 @@ def rank_models(
         device: cuda, mps or cpu; None: chosen automatically.
         batch_size: of forward passes.
         workers: threads that decode; None: one per processor.
-        budget_s: seconds for all rungs.
+        budget_s: seconds for all rungs: probes of all models, then short trainings, then curves and image sizes; 0 for
+            the probes alone, without a limit.
         max_test: largest number of test images that are used.
         seed: seed of every random choice.
         cache: folder of pixels, features and results; None: the project's cache.
@@ -170,11 +172,27 @@ def run_model_ranking(
             show(ranked)
     if not done:
         raise ModelError(f"No model could be ranked. {left_out[0].name}: {left_out[0].why}")
-    ranking = compare_probes(done, right, data.dataset.groups[data.judged], seed=settings.seed)
-    answers = Answers(right, data.dataset.groups[data.judged])
-    advised, cheap = advise(ranking, answers, seed=settings.seed)
+    clusters = data.dataset.groups[data.judged]
+    ranking = compare_probes(done, right, clusters, seed=settings.seed)
+    on_fold = np.searchsorted(data.judged, data.folds[0][1])
+    notes = [*plan.notes]
+    tuned_right: dict[str, NDArray[np.bool_]] = {}
+    if settings.budget_s:
+        left_s = settings.budget_s - (time.perf_counter() - begin)
+        tuning_ends = begin + settings.budget_s - (1 - TUNING_SHARE) * max(0.0, left_s)
+        ranking, tuned_right, more = tune_models(
+            plan, ranking, right, deadline=tuning_ends, progress=progress, show=show
+        )
+        notes += more
+    answers = Answers(right, clusters, tuned_right, on_fold)
+    sentence, advised, cheap = advise(ranking, answers, seed=settings.seed)
+    if settings.budget_s:
+        ranking, more = scale_models(
+            plan, ranking, right, advised.name, deadline=begin + settings.budget_s, progress=progress
+        )
+        notes += more
     return ModelsReport(
-        headline=headline(ranking, advised, answers, seed=settings.seed),
+        headline=sentence,
         advised=advised,
         cheap=cheap,
         trust=trust(ranking),
@@ -186,7 +204,7 @@ def run_model_ranking(
         models=ranking,
         not_at_hand=plan.not_at_hand,
         left_out=left_out,
-        notes=plan.notes,
+        notes=notes,
         budget_s=settings.budget_s or None,
         used_s=round(time.perf_counter() - begin, 2),
         seed=settings.seed,
@@ -209,7 +227,7 @@ def _probe_of(plan: ModelPlan, backbone: Backbone, *, left_s: float, progress: P
         if needed_s > left_s:
             return LeftOut(
                 name=backbone.name,
-                why=f"it needs about {duration(needed_s, 0)}, and {duration(max(0.0, left_s), 0)} of the budget are left.",
+                why=f"needs about {duration(needed_s, 0)}, and the budget has {duration(max(0.0, left_s), 0)} left.",
                 ways=["The same command with a larger --budget continues; what is done is kept."],
             )
     record = run_probe(

@@ -15,11 +15,11 @@ from torch.utils._pytree import tree_leaves
 from eyeshot.models import Backbone, normalise, place, to_batch
 
 
-class _LiveBytes(TorchDispatchMode):
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of arrays made inside, from the operation that makes them until they are freed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 
@@ -63,7 +63,7 @@ def forward_memory(backbone: Backbone, images: NDArray[np.uint8], *, device: tor
             before = torch.cuda.memory_allocated(device)
             torch.cuda.reset_peak_memory_stats(device)
             module(batch)
-            return weights + torch.cuda.max_memory_allocated(device) - before + batch.nbytes
+            return int(weights + torch.cuda.max_memory_allocated(device) - before + batch.nbytes)
         with _LiveBytes() as counted:
             module(batch)
-    return weights + batch.nbytes + counted.peak
+    return int(weights + batch.nbytes + counted.peak)

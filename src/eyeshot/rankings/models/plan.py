@@ -81,7 +81,7 @@ def plan_model_ranking(config: DataConfig, settings: ModelSettings, *, cache: Pa
         config, max_test=settings.max_test, cache=cache, workers=settings.workers, progress=progress
     )
     # Under a budget the cheap models come first, so that it reaches for as many as possible.
-    chosen = sorted(chosen, key=lambda model: (_file_bytes(model), model.name))
+    chosen = sorted(chosen, key=lambda model: (model.weights_bytes, model.name))
     plan = ModelPlan(
         config=config,
         settings=settings,
@@ -175,10 +175,6 @@ def _check_budget(plan: ModelPlan, progress: Progress) -> None:
         )
 
 
-def _file_bytes(model: ChosenModel) -> int:
-    return model.weights.stat().st_size if model.weights is not None else 0
-
-
 def _nothing_at_hand(missing: Sequence[LeftOut], settings: ModelSettings) -> str:
     """What to do without any weights."""
     asked = ", ".join(settings.models) or "the catalogue"
@@ -186,6 +182,6 @@ def _nothing_at_hand(missing: Sequence[LeftOut], settings: ModelSettings) -> str
     folder = "" if settings.weights_dir is None else f" and not in {str(settings.weights_dir)!r}"
     return (
         f"--models needs weights on this machine, but those of {asked} are not here{folder}. Ways on: download some "
-        f"(eyeshot models fetch {tag}); give a folder of files named by tag (--weights DIR); or train a baseline without "
-        "pretrained weights (eyeshot train --from-scratch)."
+        f"(eyeshot models fetch {tag}); give a folder of files named by tag (--weights DIR); or train a baseline "
+        "without pretrained weights (eyeshot train --from-scratch)."
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Pool
 from eyeshot.core import InputError, Progress
 from eyeshot.data import ImageTable, PixelStore
-from eyeshot.models import COARSE, Backbone, FeatureBank, cross_fit, extract, fit_head
+from eyeshot.models import Backbone, FeatureBank, cross_fit, extract, fit_many_classes
 from eyeshot.predictions import Accuracy, estimate_target_accuracy, log_loss
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS, fit_reference_space, make_target, measure_coverage
 from eyeshot.rankings.models.data import RankingData
@@ -70,7 +70,7 @@ def run_probe(
     test = None
     if data.test is not None:
         test_features = clean_features(bank, data.test, cache=cache, workers=workers, progress=progress)[1]
-        head = fit_head(features[rows], labels[rows], class_count=len(classes), penalty=penalty, tolerance=COARSE)
+        head = fit_many_classes(features[rows], labels[rows], class_count=len(classes), penalty=penalty)
         test = _judge_test(
             features[rows], labels[rows], test_features.astype(np.float32), head.predict_proba(test_features),
             (answers, truth), seed=seed,

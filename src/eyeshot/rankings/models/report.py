@@ -207,7 +207,7 @@ class RankedModel(Record):
         size: side of its images, pixels.
         feature_count: D.
         state: "recipe untested" until the line was trained with its own recipe; a low probe does not make it bad.
-        rank: place by `rung`'s accuracy; 1 is first.
+        rank: place by the accuracy of the probe; 1 is first.
         rung: highest rung that judged it.
         probe: rung 1.
         fine_tuning: rung 2; null where it was not trained.

@@ -23,7 +23,7 @@ class ModelSettings(BaseModel):
         device: cuda, mps or cpu; None: the fastest.
         batch_size: of forward passes.
         workers: threads that decode.
-        budget_s: seconds for all rungs; 0 for rung 1 alone, without a limit.
+        budget_s: seconds for all rungs; 0 for the probes alone, without a limit.
         max_test: largest number of test images.
         seed: of every random choice.
     """
