@@ -211,8 +211,10 @@ def _print_report(report: OptimizersReport, folder: Path) -> None:
         for each in report.advised)  # fmt: skip
     say(f"not installed: {words}" for words in report.left_out)
     here = report.situation
-    typer.echo(f"\nSituation: {here.model}, {here.kind}, {'pretrained' if here.pretrained else 'untrained'}; "
-               f"{here.n_train} images in {here.classes} classes, batches of {here.batch_size}, {here.steps} steps.")  # fmt: skip
+    typer.echo(
+        f"\nSituation: {here.model}, {here.kind}, {'pretrained' if here.pretrained else 'untrained'}; {here.n_train} "
+        f"images in {here.classes} classes, batches of {here.batch_size}, {here.steps} steps."
+    )
     typer.echo(here.spread_words)
     for batch in here.odd_batches:
         files = ", ".join(f"{image.id} ({image.label})" for image in batch.images[:SHOWN_FILES])

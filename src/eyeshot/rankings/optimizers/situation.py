@@ -114,6 +114,7 @@ def measure_situation(
         smallest_class=int(np.bincount(labels, minlength=len(classes)).min()),
         losses=of_losses,
         norms=of_norms,
+        batches=BATCHES,
         loss_ratios=[round(float(value), 4) for value in relative(losses).ravel()],
         norm_ratios=[round(float(value), 4) for value in relative(norms).ravel()],
         noise_scale=scale,

@@ -246,8 +246,8 @@ def plan_trials(
     least_seeds = min(seeds, FEWEST_SEEDS)
     least = seconds(fewest, least_seeds)
     raise InputError(
-        f"--budget must hold {len(optimizers)} optimizers with {rates} learning rates and {least_seeds} seeds of {fewest} "
-        f"epochs each, about {duration(least, 0)} at {duration(step_s[BASELINE], 3)} a step of AdamW; got "
+        f"--budget must hold {len(optimizers)} optimizers with {rates} learning rates and {least_seeds} seeds of "
+        f"{fewest} epochs each, about {duration(least, 0)} at {duration(step_s[BASELINE], 3)} a step of AdamW; got "
         f"{duration(budget_s, 0)}. Give --budget {_minutes(least)}, a smaller --size, or name fewer with --optimizer; "
         "--budget 0 advises without trials."
     )
