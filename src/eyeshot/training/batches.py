@@ -67,14 +67,41 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return max(1, count // batch_size)
 
 
-def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+def epoch_batches(
+    count: int, batch_size: int, *, seed: int, epoch: int, balanced: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
     """Rows of each batch, from a permutation by (seed, epoch); the incomplete last batch is left out.
 
     It holds other images each epoch. A small last batch would disturb batch normalisation.
+
+    Args:
+        count: N images.
+        batch_size: images of a batch; all where there are fewer.
+        seed: of the run.
+        epoch: its number.
+        balanced: int64 (N,), class numbers: each class is then drawn equally often.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(count)
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(count) if balanced is None else _balanced_order(balanced, random)
     size = min(batch_size, count)
     return [order[step * size : (step + 1) * size] for step in range(steps_per_epoch(count, batch_size))]
+
+
+def _balanced_order(labels: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """As many rows as there are labels, each class equally often but for one.
+
+    Images of small classes are repeated, each as often as the others of its class but for one; of large classes some
+    are left out, others in each epoch.
+    """
+    present = np.unique(labels)
+    shares = np.full(len(present), len(labels) // len(present))
+    shares[random.permutation(len(present))[: len(labels) % len(present)]] += 1
+    drawn = []
+    for label, share in zip(present, shares, strict=True):
+        rows = np.flatnonzero(labels == label)
+        drawn += [random.permutation(rows) for _ in range(share // len(rows))]
+        drawn.append(random.permutation(rows)[: share % len(rows)])
+    return random.permutation(np.concatenate(drawn))
 
 
 def make_batch(

@@ -24,14 +24,16 @@ class Classifier(nn.Module):
     """A backbone with a linear head on its standardised features: float (n, 3, S, S) -> class scores (n, C).
 
     Features of some networks reach into the hundreds. `shift` and `scale` standardise them, so that one learning rate
-    suits the head of any network. `start_head` sets them once; training does not change them.
+    suits the head of any network. `start_head` sets them once; training does not change them. `dropout` is the share of
+    these features that the head does not see in a training step.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, backbone: Backbone, class_count: int) -> None:
+    def __init__(self, backbone: Backbone, class_count: int, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.backbone = copy.deepcopy(backbone.module)
         self.head = nn.Linear(backbone.feature_count, class_count)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -41,7 +43,10 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores of a batch."""
-        scores: Tensor = self.head((self.backbone(images) - self.shift) / self.scale)
+        features = (self.backbone(images) - self.shift) / self.scale
+        if self.dropout:
+            features = torch.nn.functional.dropout(features, self.dropout, self.training)
+        scores: Tensor = self.head(features)
         return scores
 
     def linear_head(self) -> Head:

@@ -55,6 +55,7 @@ class Feed:
     with this object.
 
     Attributes:
+        make: a batch from rows and the number of an epoch, as given.
         ahead: how many batches the thread makes ahead; 0: each batch is made when it is taken.
     """
 
@@ -69,7 +70,7 @@ class Feed:
             ahead: see above.
         """
         self.ahead = ahead
-        self._make, self._device = make, device
+        self.make, self._device = make, device
         self._waiting: deque[tuple[int, Future[tuple[Batch, torch.cuda.Event | None]]]] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._stream: torch.cuda.Stream | None = None
@@ -86,7 +87,7 @@ class Feed:
         """
         begin, mark = time.perf_counter(), self._mark()
         if not self.ahead:
-            made = self._make(*rows_of(step))
+            made = self.make(*rows_of(step))
         else:
             self._make_ahead(step, max(end, step + 1), rows_of)
             made, ready = self._waiting.popleft()[1].result()
@@ -140,9 +141,9 @@ class Feed:
     def _make_one(self, rows: NDArray[np.int64], epoch: int) -> tuple[Batch, torch.cuda.Event | None]:
         """A batch and, on CUDA, the event that it is ready: the thread's work has a stream of its own."""
         if self._stream is None:
-            return self._make(rows, epoch), None
+            return self.make(rows, epoch), None
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            made = self._make(rows, epoch)
+            made = self.make(rows, epoch)
             ready = torch.cuda.Event()
             ready.record(self._stream)
         return made, ready

@@ -10,17 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from eyeshot.augment import Augmentation, Pool
-from eyeshot.core import SILENT, ModelError, Progress
-from eyeshot.models import Backbone, normalise, place
-from eyeshot.training.batches import epoch_batches, make_batch, steps_per_epoch
+from eyeshot.core import SILENT, InputError, ModelError, Progress
+from eyeshot.models import Backbone, place
+from eyeshot.training.averages import estimate_norms, moving_average, schedule_free_average
+from eyeshot.training.batches import epoch_batches, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.objectives import Objective, classification
+from eyeshot.training.drop_path import drop_path_rates, set_drop_path
+from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_batch
+from eyeshot.training.freezing import freeze, trained_names
+from eyeshot.training.objectives import Objective, classification, inverse_frequencies
+from eyeshot.training.optimizer_catalogue import OPTIMIZERS
 from eyeshot.training.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
+from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
 from eyeshot.training.schedules import Schedule
+
+NORM_BATCHES = 10
+"""Batches that BatchNorm's averages are estimated from for averaged weights."""
 
 
 class StepTotals(NamedTuple):
@@ -68,7 +77,10 @@ class TrainingRun:
         step: how many steps are done.
         epoch_losses: mean training loss of each finished epoch; a "plateau" schedule reads it.
         epoch_steps: steps of one pass over the images.
-        pool, labels, backbone, config, augmentations, device: as given.
+        precision: number format of the forward pass.
+        reasons: sentences on what was chosen for the device.
+        feed: makes the batches.
+        pool, labels, backbone, config, augmentations, device: as given; on a GPU `pool` may have been copied there.
     """
 
     def __init__(
@@ -90,30 +102,69 @@ class TrainingRun:
             backbone: what is trained; it is copied.
             pool, labels: the N training images alone, and int64 (N,) their class numbers.
             class_count: C.
-            config: batch size, optimizer, seed; `epochs` and the learning rate are the schedule's business.
+            config: the recipe; the learning rate is the schedule's business. `epochs` says how long images are small.
             augmentations: applied in order, each with its own probability.
             device: where to compute.
             start: weights of a `Classifier` to start from; None: the backbone's, with a new head.
-            objective: None: classification with the label smoothing of `config`.
+            objective: None: classification with the label smoothing and class weights of `config`.
+
+        Raises:
+            InputError: the recipe does not suit the network or the device.
+            MissingExtraError: the optimizer's package is not installed.
         """
-        self.backbone, self.pool, self.config = backbone, pool, config
+        self.backbone, self.config, self.device = backbone, config, torch.device(device)
         self.augmentations = tuple(augmentations)
-        self.device = torch.device(device)
         self.labels = torch.from_numpy(labels).to(self.device)
         self.step = 0
         self.epoch_steps = steps_per_epoch(len(pool), config.batch_size)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            classifier = Classifier(backbone, class_count)
-        if start is not None:
-            classifier.load_state_dict(start)
-        self.model, self._layout = place(classifier, self.device)
-        self.optimizer = make_optimizer(self.model, config)
-        self._objective = objective or partial(classification, label_smoothing=config.label_smoothing)
-        self._class_count = class_count
         self.epoch_losses: list[float] = []
         self._epoch_sum = (0.0, 0)  # of the epoch in progress: losses times images, images
         self._batches: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+        self._balanced = labels if config.sampling == "balanced" else None
+        self._class_count = class_count
+        planned_steps = config.epochs * self.epoch_steps
+        self._small_steps = round(config.small_share * planned_steps)
+        if config.small_size is not None:
+            check_small_size(backbone, config.small_size)
+        self.precision, why = choose_precision(self.device, config.precision)
+        if self.precision == "fp16" and OPTIMIZERS[config.optimizer].package == "own":
+            raise InputError(
+                f"{config.optimizer} computes its gradients twice, which float16's scaling does not allow. Give "
+                "precision bf16 or fp32, or another optimizer."
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            classifier = Classifier(backbone, class_count, dropout=config.dropout)
+        if start is not None:
+            classifier.load_state_dict(start)
+        if config.drop_path:
+            set_drop_path(classifier.backbone, drop_path_rates(backbone, config.drop_path))
+        self.model, layout = place(classifier, self.device)
+        side, part = backbone.geometry.size, max(1, min(config.batch_size, len(pool)) // config.accumulate)
+        self._layout, compiled, execution = choose_execution(
+            self.model, (part, 3, side, side),
+            layout=layout, device=self.device, precision=self.precision, planned_steps=planned_steps,
+            key=backbone.fingerprint,
+        )  # fmt: skip
+        self._network: nn.Module = torch.compile(self.model, dynamic=False) if compiled else self.model  # type: ignore[assignment]
+        if config.freeze in ("head", "last-stage"):  # the optimizer need not know the rest
+            freeze(self.model, trained_names(self.model, config, 0))
+        self.optimizer = make_optimizer(self.model, config)
+        self._scaler = make_scaler(self.device, self.precision)
+        self._schedule_free = OPTIMIZERS[config.optimizer].package == "schedulefree"
+        self._average = None if config.ema_decay is None else moving_average(self.model, config.ema_decay)
+        weights = inverse_frequencies(self.labels, class_count) if config.class_weights else None
+        self._objective = objective or partial(
+            classification, label_smoothing=config.label_smoothing, class_weights=weights
+        )
+        self.pool, lying = bring_to_device(pool, self.device, image_reads=planned_steps * config.batch_size)
+        ahead, made = choose_ahead(self.device, self.augmentations)
+        make = partial(
+            ready_batch, pool=self.pool, labels=self.labels, augmentations=self.augmentations, backbone=backbone,
+            class_count=class_count, seed=config.seed, device=self.device, layout=self._layout,
+        )  # fmt: skip
+        self.feed = Feed(make, device=self.device, ahead=ahead)
+        self.reasons = [f"precision: {self.precision} ({why})", execution, lying, made]
 
     def advance(
         self,
@@ -138,10 +189,11 @@ class TrainingRun:
         """
         progress = progress or SILENT
         losses, right, seen, failed = 0.0, 0, 0, 0
-        self.model.train()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        self._prepare_model()
+        forked = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
+        with forked, fast_convolutions(self.device):
             while self.step < to_step and not (stop is not None and stop()):
-                record, missed = self._do_step(self._rows(), schedule(self.step), with_norm=on_step is not None)
+                record, missed = self._do_step(schedule(self.step), end=to_step, with_norm=on_step is not None)
                 self.step += 1
                 losses, right = losses + record.loss * record.seen, right + record.right
                 seen, failed = seen + record.seen, failed + missed
@@ -155,19 +207,38 @@ class TrainingRun:
             )
         return StepTotals(losses / seen if seen else float("nan"), right, seen, failed)
 
+    def averaged_model(self) -> Classifier:
+        """The classifier to validate and to save: averaged weights where the recipe keeps some, else `model` itself."""
+        if self._average is not None and self.step:
+            averaged: Classifier = self._average.module
+            return averaged
+        if not self._schedule_free or not self.step:
+            return self.model
+        averaged = schedule_free_average(self.model, self.optimizer)
+        first = (self.step - 1) // self.epoch_steps * self.epoch_steps
+        numbers = range(first, min(first + NORM_BATCHES, first + self.epoch_steps))
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            estimate_norms(
+                averaged, (self._shrunk(self.feed.make(*self._rows(number))[0], number) for number in numbers)
+            )
+        return averaged
+
     def weights(self) -> State:
-        """The classifier's weights: copies on the CPU, for `start` of another run or `read_images_with`."""
-        return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        """Weights of `averaged_model`: copies on the CPU, for `start` of another run or `read_images_with`."""
+        return _weights_of(self.averaged_model())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on; tensors are copies on the CPU.
 
-        Keys: `step`, `model`, `optimizer`, `epoch_losses` and `epoch_sum`, the losses of the epoch in progress.
+        Keys: `step`, `model`, `optimizer`, `average` (None without `ema_decay`), `scaler`, `epoch_losses` and
+        `epoch_sum`, the losses of the epoch in progress.
         """
         return {
             "step": self.step,
-            "model": self.weights(),
+            "model": _weights_of(self.model),
             "optimizer": _copied(self.optimizer.state_dict()),
+            "average": None if self._average is None else _weights_of(self._average.module),
+            "scaler": self._scaler.state_dict(),
             "epoch_losses": list(self.epoch_losses),
             "epoch_sum": list(self._epoch_sum),
         }
@@ -176,45 +247,70 @@ class TrainingRun:
         """Continue from the `state_dict` of another run."""
         self.model.load_state_dict(state["model"])
         load_optimizer(self.optimizer, state["optimizer"])
+        if self._average is not None:
+            self._average.module.load_state_dict(state["average"])
+        if state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
         self.step = int(state["step"])
         self.epoch_losses[:] = state.get("epoch_losses", [])
         losses, seen = state.get("epoch_sum", (0.0, 0))
         self._epoch_sum = float(losses), int(seen)
 
-    def _rows(self) -> NDArray[np.int64]:
-        epoch, number = divmod(self.step, self.epoch_steps)
+    def _rows(self, step: int) -> tuple[NDArray[np.int64], int]:
+        """Rows of a step, and its epoch."""
+        epoch, number = divmod(step, self.epoch_steps)
         if self._batches[0] != epoch:
             size, seed = self.config.batch_size, self.config.seed
-            self._batches = epoch, epoch_batches(len(self.pool), size, seed=seed, epoch=epoch)
-        return self._batches[1][number]
+            made = epoch_batches(len(self.pool), size, seed=seed, epoch=epoch, balanced=self._balanced)
+            self._batches = epoch, made
+        return self._batches[1][number], epoch
 
-    def _do_step(self, rows: NDArray[np.int64], learning_rate: float, *, with_norm: bool) -> tuple[StepRecord, int]:
+    def _prepare_model(self) -> None:
+        """Training mode, with what this epoch does not train frozen; validation left it in evaluation mode."""
+        self.model.train()
+        self.model.to(memory_format=self._layout)
+        if self.config.freeze != "none":
+            freeze(self.model, trained_names(self.model, self.config, self.step // self.epoch_steps))
+        if self._schedule_free:
+            self.optimizer.train()  # type: ignore[attr-defined]
+
+    def _do_step(self, learning_rate: float, *, end: int, with_norm: bool) -> tuple[StepRecord, int]:
         """What the step did, and on how many images an augmentation failed."""
         begin = time.perf_counter()
         config, epoch = self.config, self.step // self.epoch_steps
+        if config.freeze == "head-first" and self.step == config.head_epochs * self.epoch_steps:
+            self._prepare_model()
         dropout_seed = int(np.random.default_rng([config.seed, self.step, 2]).integers(2**62))
         torch.manual_seed(dropout_seed)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group.get("lr_scale", 1.0)
-        batch, targets, failed = make_batch(
-            self.pool, self.labels, rows, self.augmentations,
-            class_count=self._class_count, seed=config.seed, epoch=epoch, device=self.device,
-        )  # fmt: skip
-        loss, right = self._gradients(batch, targets)
+        images, targets, failed = self.feed.batch(self.step, end, self._rows)
+        images = self._shrunk(images, self.step)
+        loss, right = self._gradients(images, targets)
         norm = self._clip(with_norm)
         if isinstance(self.optimizer, Sam):
 
             def once_more() -> None:
                 torch.manual_seed(dropout_seed)
                 with norm_averages_kept(self.model):
-                    self._gradients(batch, targets)
+                    self._gradients(images, targets)
                 self._clip(False)
 
             self.optimizer.step(once_more)
         else:
-            self.optimizer.step()
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        if self._average is not None:
+            self._average.update(self.model, step=self.step + 1)
         seconds = time.perf_counter() - begin
-        return StepRecord(self.step + 1, epoch, learning_rate, loss, right, len(rows), norm, seconds), failed
+        return StepRecord(self.step + 1, epoch, learning_rate, loss, right, len(images), norm, seconds), failed
+
+    def _shrunk(self, images: Tensor, step: int) -> Tensor:
+        """Images of the first steps in a small size, where the recipe has one; pixels are means of those they cover."""
+        if step >= self._small_steps:
+            return images
+        small = torch.nn.functional.interpolate(images, self.config.small_size, mode="area")
+        return small.contiguous(memory_format=self._layout)
 
     def _gradients(self, batch: Tensor, targets: Tensor) -> tuple[float, int]:
         """Set the gradients of the batch's mean loss; returns that loss and how many images were predicted right.
@@ -225,8 +321,8 @@ class TrainingRun:
         total, right = 0.0, 0
         parts = min(self.config.accumulate, len(batch))
         for images, of_images in zip(batch.tensor_split(parts), targets.tensor_split(parts), strict=True):
-            inputs = normalise(images, self.backbone, device=self.device, layout=self._layout)
-            loss, hits = self._objective(self.model, inputs, of_images)
+            with autocast(self.device, self.precision):
+                loss, hits = self._objective(self._network, images, of_images)
             if parts > 1:
                 loss = loss * (len(images) / len(batch))
             value = loss.item()
@@ -236,16 +332,19 @@ class TrainingRun:
                     f"{self.step // self.epoch_steps + 1}. Give a learning rate smaller than "
                     f"{self.config.learning_rate:g}."
                 )
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total, right = total + value, right + int(hits)
         return total, right
 
     def _clip(self, with_norm: bool) -> float:
         """Shorten the gradients where the settings say so; returns their norm before that, NaN where nobody asks."""
+        if not with_norm and self.config.clip_norm is None:
+            return float("nan")
+        self._scaler.unscale_(self.optimizer)
         weights = [weight for weight in self.model.parameters() if weight.grad is not None]
         if self.config.clip_norm is not None:
             return float(torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm))
-        return gradient_norm(weights) if with_norm else float("nan")
+        return gradient_norm(weights)
 
     def _count_epoch(self, record: StepRecord) -> None:
         """Add a step to the losses of its epoch."""
@@ -260,10 +359,40 @@ class TrainingRun:
         return all(bool(torch.isfinite(value).all()) for value in values if value.is_floating_point())
 
 
+def check_small_size(backbone: Backbone, size: int) -> None:
+    """Whether a network takes images of another side, before a long training.
+
+    Raises:
+        InputError: it does not, or `size` is not below its own.
+    """
+    own = backbone.geometry.size
+    if size >= own:
+        raise InputError(f"`small_size` must be below the {own} px of the images, got {size}. Try {own * 5 // 8}.")
+    weight = next(backbone.module.parameters())
+    training = backbone.module.training
+    backbone.module.eval()
+    try:
+        with torch.inference_mode():
+            backbone.module(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(
+            f"`small_size` needs a network that takes images of any size, but {backbone.name} takes {own} px only "
+            f"({why}), as networks with position embeddings of one size do. Leave small_size out, or choose a "
+            "convolutional network."
+        ) from error
+    finally:
+        backbone.module.train(training)
+
+
 def gradient_norm(weights: Iterable[Tensor]) -> float:
     """Euclidean norm of the gradients of all weights together; 0 without any."""
     norms = [weight.grad.norm() for weight in weights if weight.grad is not None]
     return float(torch.stack(norms).norm()) if norms else 0.0
+
+
+def _weights_of(model: nn.Module) -> State:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def _copied(value: Any) -> Any:

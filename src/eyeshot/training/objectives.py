@@ -26,13 +26,19 @@ class Objective(Protocol):
 
 
 def classification(
-    model: nn.Module, images: Tensor, targets: Tensor, *, label_smoothing: float = 0.0
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The objective of classification: cross-entropy with soft labels.
 
     Args:
         model, images, targets: as for every `Objective`.
         label_smoothing: share of each label that is spread over all classes.
+        class_weights: float32 (C,), of the loss of an image of each class, see `inverse_frequencies`; None: all 1.
 
     Returns:
         the mean cross-entropy, and the number of images whose highest score is that of the largest label.
@@ -41,4 +47,23 @@ def classification(
     if label_smoothing:
         smoothed = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), label_smoothing)
     scores = model(images).float()  # in float32, in whatever format the network computes
-    return torch.nn.functional.cross_entropy(scores, smoothed), (scores.argmax(1) == targets.argmax(1)).sum()
+    right = (scores.argmax(1) == targets.argmax(1)).sum()
+    if class_weights is None:
+        return torch.nn.functional.cross_entropy(scores, smoothed), right
+    losses = torch.nn.functional.cross_entropy(scores, smoothed, reduction="none")
+    return (losses * (targets @ class_weights)).mean(), right
+
+
+def inverse_frequencies(labels: Tensor, class_count: int) -> Tensor:
+    """Weights of classes by the inverse of their number of images: float32 (C,), with mean 1 over the images.
+
+    A class of n images gets N / (C n), as scikit-learn's `class_weight="balanced"` (King and Zeng 2001, "Logistic
+    regression in rare events data"). Classes without images get 0 and do not count.
+
+    Args:
+        labels: int64 (N,), class numbers of the training images.
+        class_count: C.
+    """
+    counts = torch.bincount(labels, minlength=class_count).float()
+    present = counts > 0
+    return torch.where(present, len(labels) / (present.sum() * counts.clamp(min=1)), torch.zeros_like(counts))

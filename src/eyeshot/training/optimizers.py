@@ -75,11 +75,11 @@ class Sam(torch.optim.Optimizer):
         """As the base's."""
         self.base.zero_grad(set_to_none)
 
-    def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
+    def state_dict(self) -> dict[str, Any]:
         """That of the base."""
         return self.base.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # type: ignore[override]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state of the base."""
         self.base.load_state_dict(state)
         self.param_groups, self.state = self.base.param_groups, self.base.state

@@ -110,9 +110,10 @@ def train(
             done = read_result(folder)
             if done is not None and done.key == key and _is_finished(done, settings):
                 return done
+            own = part_of(pool, train_rows)
             run = TrainingRun(
                 backbone,
-                part_of(pool, train_rows),
+                own,
                 labels[train_rows],
                 class_count=len(classes),
                 config=settings,
@@ -124,7 +125,7 @@ def train(
                 start_head(
                     run.model,
                     backbone,
-                    run.pool,
+                    own,
                     labels[train_rows],
                     class_count=len(classes),
                     device=device,
@@ -147,7 +148,7 @@ def train(
                 fold=fold if isinstance(fold, int) else None,
             )
             predictions.save(folder / VALIDATION_FILE)
-            weights = save_weights(run.model, backbone, classes, folder)
+            weights = save_weights(run.averaged_model(), backbone, classes, folder)
             result = TrainResult(
                 key=key,
                 model=backbone.name,
@@ -252,7 +253,7 @@ def _subset(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 def _predict(run: TrainingRun, pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return predict(
-        run.model, run.backbone, pool, rows,
+        run.averaged_model(), run.backbone, pool, rows,
         class_count=run.model.head.out_features, device=run.device, batch_size=run.config.batch_size,
     )  # fmt: skip
 
