@@ -49,6 +49,7 @@ from .rankings.optimizers.job import rank_optimizers as rank_optimizers
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.errors_page import write_errors_page as write_errors_page
 from .reports.models_page import write_models_page as write_models_page
+from .reports.optimizers_page import write_optimizers_page as write_optimizers_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
 from .training.recipe.optimizer_catalogue import optimizers as optimizers

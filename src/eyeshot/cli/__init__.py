@@ -32,7 +32,7 @@ from eyeshot.cli import (
     submit,
     train,
 )
-from eyeshot.cli.rankings import rank_augmentations, rank_models
+from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
@@ -89,9 +89,10 @@ app.command("review", rich_help_panel=DATA)(review.run)
 app.add_typer(decisions.app, name="decisions", rich_help_panel=DATA)
 app.command("split", rich_help_panel=DATA)(split.run)
 app.add_typer(manifest.app, name="manifest", rich_help_panel=DATA)
-rank = typer.Typer(no_args_is_help=True, help="Rank models, and augmentations for your model, on your images.")
+rank = typer.Typer(no_args_is_help=True, help="Rank models, augmentations and optimizers on your images.")
 rank.command("models")(rank_models.run)
 rank.command("augmentations")(rank_augmentations.run)
+rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from eyeshot.models import normalise
 from eyeshot.training.batches import epoch_batches, make_batch
 from eyeshot.training.loop import TrainingRun, gradient_norm
-from eyeshot.training.optimizers import norm_averages_kept
 
 FEWEST_FOR_NOISE = 4
 """With fewer batches of different images the noise scale is left unknown."""
@@ -58,11 +57,9 @@ def probe_batches(run: TrainingRun, count: int, *, seed: int) -> tuple[list[Batc
     total: list[torch.Tensor] = []
     weights = [weight for weight in run.model.parameters() if weight.requires_grad]
     different = min(count, max(1, len(run.pool) // size))  # those of the first epoch share no image
+    buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]  # BatchNorm's averages and counters
     run.model.train()
-    with (
-        torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []),
-        norm_averages_kept(run.model),
-    ):
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         for number, rows in enumerate(batches[:count]):
             torch.manual_seed(int(np.random.default_rng([seed, number, 5]).integers(2**62)))
             loss, image_losses = _backward(run, rows, seed=seed, number=number)
@@ -73,6 +70,9 @@ def probe_batches(run: TrainingRun, count: int, *, seed: int) -> tuple[list[Batc
                 found = [torch.zeros_like(w) if w.grad is None else w.grad.detach().clone() for w in weights]
                 total = found if not total else [a.add_(b) for a, b in zip(total, found, strict=True)]
         run.optimizer.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
     if different < FEWEST_FOR_NOISE:
         return probes, None
     of_mean = float(torch.stack([value.norm() for value in total]).norm()) / different

@@ -32,7 +32,15 @@ from eyeshot.rankings.optimizers.advice import ADVISED, advise_optimizers, advis
 from eyeshot.rankings.optimizers.options import BASELINE, BUDGET_S, RATES, SEEDS, check_options
 from eyeshot.rankings.optimizers.report import Advised, OptimizersReport, Situation, TriedOptimizer
 from eyeshot.rankings.optimizers.situation import PROBE_STEPS, measure_situation
-from eyeshot.rankings.optimizers.trials import INNER_SHARE, TrialImages, TrialPlan, Trials, plan_trials
+from eyeshot.rankings.optimizers.trials import (
+    INNER_SHARE,
+    TrialImages,
+    TrialPlan,
+    Trials,
+    assumed_steps,
+    measure_steps,
+    plan_trials,
+)
 from eyeshot.rankings.optimizers.verdict import conclude, judge
 from eyeshot.training import (
     OPTIMIZERS,
@@ -219,19 +227,30 @@ def _plan(
     )  # fmt: skip
     if not budget_s:
         return plan
-    step_s = _kept_step(plan) or estimate_training(training, progress=progress).step_s
+    step_s = _kept_steps(plan).get(BASELINE) or estimate_training(training, progress=progress).step_s
     wanted = names or (BASELINE,) * ADVISED
-    return replace(plan, trials=_plan_trials(plan, wanted, step_s=step_s, budget_s=budget_s, seeds=seeds, rates=rates))
+    return replace(
+        plan,
+        trials=_plan_trials(
+            plan, wanted, step_s=assumed_steps(step_s, wanted), budget_s=budget_s, seeds=seeds, rates=rates
+        ),
+    )
 
 
 def _plan_trials(
-    plan: OptimizersPlan, optimizers: Sequence[str], *, step_s: float, budget_s: float, seeds: int, rates: int
+    plan: OptimizersPlan,
+    optimizers: Sequence[str],
+    *,
+    step_s: dict[str, float],
+    budget_s: float,
+    seeds: int,
+    rates: int,
 ) -> TrialPlan:
     dataset = plan.training.dataset
     return plan_trials(
         plan.training, (BASELINE, *optimizers),
         counts=(len(dataset.train_rows), len(dataset.val_rows), len(plan.inner_rows), len(plan.inner_val_rows)),
-        step_s=step_s, before_s=PROBE_STEPS * step_s, budget_s=budget_s, seeds=seeds, rates=rates,
+        step_s=step_s, before_s=PROBE_STEPS * step_s[BASELINE], budget_s=budget_s, seeds=seeds, rates=rates,
     )  # fmt: skip
 
 
@@ -248,15 +267,29 @@ def _key(training: TrainPlan) -> str:
     )
 
 
-STEP_FILE = "step.json"
+STEPS_FILE = "steps.json"
 
 
-def _kept_step(plan: OptimizersPlan) -> float | None:
-    """Seconds of a step as first measured: the same command then plans the same trials and continues them."""
+def _kept_steps(plan: OptimizersPlan) -> dict[str, float]:
+    """Seconds of steps as first measured: the same command then plans the same trials and continues them."""
     try:
-        return float(json.loads((plan.folder / STEP_FILE).read_text(encoding="utf-8"))["step_s"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        kept = json.loads((plan.folder / STEPS_FILE).read_text(encoding="utf-8"))
+        return {name: float(seconds) for name, seconds in kept.items() if name in OPTIMIZERS}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _steps(plan: OptimizersPlan, images: TrialImages, names: Sequence[str]) -> dict[str, float]:
+    """Seconds of a step of AdamW and the named optimizers, measured once."""
+    kept = _kept_steps(plan)
+    missing = [name for name in (BASELINE, *names) if name not in kept]
+    if missing:
+        rows = images.train_rows
+        kept |= measure_steps(plan.training, part_of(images.pool, rows), images.labels[rows], missing)
+        make_folder(plan.folder)
+        with replacing(plan.folder / STEPS_FILE) as temporary:
+            temporary.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    return {name: kept[name] for name in (BASELINE, *names)}
 
 
 @gpu_errors_explained()
@@ -272,10 +305,6 @@ def _run(
 ) -> OptimizerRanking:
     training, notes = plan.training, list(plan.notes)
     dataset = training.dataset
-    if plan.trials is not None:
-        make_folder(plan.folder)
-        with replacing(plan.folder / STEP_FILE) as temporary:
-            temporary.write_text(json.dumps({"step_s": plan.trials.step_s}) + "\n", encoding="utf-8")
     images = _decode(plan, notes, progress)
     rows = images.train_rows
     situation = measure_situation(
@@ -289,7 +318,9 @@ def _run(
     names = [each.optimizer for each in advice]
     trial_plan, tried, spent = plan.trials, list[TriedOptimizer](), 0.0
     if trial_plan is not None:
-        trial_plan = _plan_trials(plan, names, step_s=trial_plan.step_s, budget_s=budget_s, seeds=seeds, rates=rates)
+        trial_plan = _plan_trials(
+            plan, names, step_s=_steps(plan, images, names), budget_s=budget_s, seeds=seeds, rates=rates
+        )
         trials = Trials(training, images, trial_plan, plan.folder, budget_s=budget_s, command=command)
         trained = trials.run((BASELINE, *names), progress=progress)
         tried, more = judge(trained, training.settings, len(images.val_rows))

@@ -80,6 +80,8 @@ class Situation(Record):
     smallest_class: int
     losses: Spread
     norms: Spread
+    batches: int
+    """Random batches that were measured, the same ones at each state of the weights."""
     loss_ratios: list[float]
     """One a batch and state, the states in turn: loss over the median at that state."""
     norm_ratios: list[float]

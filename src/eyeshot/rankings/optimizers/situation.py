@@ -114,6 +114,7 @@ def measure_situation(
         smallest_class=int(np.bincount(labels, minlength=len(classes)).min()),
         losses=of_losses,
         norms=of_norms,
+        batches=BATCHES,
         loss_ratios=[round(float(value), 4) for value in relative(losses).ravel()],
         norm_ratios=[round(float(value), 4) for value in relative(norms).ravel()],
         noise_scale=scale,
@@ -139,9 +140,9 @@ def model_kind(network: nn.Module) -> tuple[Kind, str]:
 
 
 def relative(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Values (states, batches) over the median of their state; 1 where that is 0."""
+    """Values (states, batches) over the median of their state; as they are where that is 0."""
     middle = np.median(values, axis=1, keepdims=True)
-    return np.divide(values, middle, out=np.ones_like(values, np.float64), where=middle > 0)
+    return np.asarray(values / np.where(middle > 0, middle, 1.0), np.float64)
 
 
 def spread_of(values: NDArray[np.floating]) -> Spread:
@@ -177,7 +178,7 @@ def _distance(values: NDArray[np.floating]) -> NDArray[np.float64]:
     logs = np.log(np.maximum(ratios, 1e-12))
     deviation = NORMAL_FROM_MAD * np.median(np.abs(logs), axis=1, keepdims=True)
     distance = logs / np.maximum(deviation, 1e-6)
-    return np.where(ratios >= ODD_RATIO, distance, 0.0)
+    return np.asarray(np.where(ratios >= ODD_RATIO, distance, 0.0), np.float64)
 
 
 def heavy_tailed(losses: Spread, norms: Spread, *, odd: int) -> tuple[bool, str]:

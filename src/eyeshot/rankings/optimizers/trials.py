@@ -29,15 +29,29 @@ from eyeshot.core import (
     replacing,
 )
 from eyeshot.predictions import Predictions, load_predictions, log_loss
+from eyeshot.rankings.optimizers.options import BASELINE
 from eyeshot.rankings.optimizers.report import RateTrial
-from eyeshot.training import OPTIMIZERS, VALIDATION_FILE, TrainConfig, TrainPlan, discard_damaged, train
+from eyeshot.training import (
+    OPTIMIZERS,
+    VALIDATION_FILE,
+    StepRecord,
+    TrainConfig,
+    TrainingRun,
+    TrainPlan,
+    discard_damaged,
+    train,
+    warm_up_cosine,
+)
 
 FEWEST_SEEDS = 2
 """One seed says nothing of the spread between seeds."""
 FEWEST_EPOCHS = 3
 RATE_STEP = 3.0
 """Between neighbouring learning rates; half a decade is the usual grid."""
+MOST_BEYOND = 2
+"""Rates that are tried beyond the end of the grid at which the best one is."""
 INNER_SHARE = 0.2
+TIMED_STEPS = 3
 HEAD_IMAGES = 5000
 EPOCH_VAL_IMAGES = 2000
 DONE_FILE = "done.json"
@@ -68,7 +82,8 @@ class TrialPlan(NamedTuple):
     epochs: int
     seeds: int
     rates: int
-    step_s: float
+    step_s: dict[str, float]
+    """Seconds of a step of each optimizer."""
     seconds: float
     words: str
 
@@ -130,18 +145,48 @@ def trial_settings(base: TrainConfig, optimizer: str, learning_rate: float, *, e
     )
 
 
-def passes_of(optimizer: str) -> float:
-    """Time of a step against AdamW's: SAM passes each batch twice."""
-    return 2.0 if OPTIMIZERS[optimizer].base else 1.0
+def assumed_steps(step_s: float, optimizers: Sequence[str]) -> dict[str, float]:
+    """Seconds of a step of each optimizer, before they are measured: AdamW's, and twice as much with SAM."""
+    return {name: step_s * (2.0 if OPTIMIZERS[name].base else 1.0) for name in (BASELINE, *optimizers)}
+
+
+def measure_steps(
+    plan: TrainPlan, pool: Pool, labels: NDArray[np.int64], optimizers: Sequence[str]
+) -> dict[str, float]:
+    """Seconds of a step of each optimizer, the median of a few; some cost several times what AdamW's do.
+
+    Args:
+        plan: AdamW's recipe, network, augmentations, device.
+        pool, labels: the training images alone, and their class numbers int64 (N,).
+        optimizers: names.
+    """
+    seconds = {}
+    gentle = warm_up_cosine(1e-6, TIMED_STEPS + 1, warm_up_share=0)
+    for name in optimizers:
+        config = trial_settings(plan.settings, name, 1e-6, epochs=1, seed=plan.settings.seed)
+        run = TrainingRun(
+            plan.backbone, pool, labels,
+            class_count=len(plan.dataset.classes), config=config, augmentations=plan.augmentations, device=plan.device,
+        )  # fmt: skip
+        done: list[StepRecord] = []
+        run.advance(TIMED_STEPS + 1, schedule=gentle, on_step=done.append)
+        seconds[name] = float(np.median([record.seconds for record in done[1:]]))
+    return seconds
 
 
 def training_seconds(
-    optimizer: str, *, step_s: float, epochs: int, batch_size: int, n_train: int, n_val: int, pretrained: bool
+    step_s: float, *, read_step_s: float, epochs: int, batch_size: int, n_train: int, n_val: int, pretrained: bool
 ) -> float:
-    """Estimated time of a training. A forward pass is counted as a third of a step."""
+    """Estimated time of a training.
+
+    Args:
+        step_s: of the optimizer.
+        read_step_s: AdamW's; a forward pass is counted as a third of it.
+        epochs, batch_size, n_train, n_val, pretrained: of the training.
+    """
     steps = max(1, n_train // batch_size)
-    read = step_s / (3 * min(batch_size, n_train))
-    epoch_s = steps * step_s * passes_of(optimizer) + min(n_val, n_train, EPOCH_VAL_IMAGES) * read
+    read = read_step_s / (3 * min(batch_size, n_train))
+    epoch_s = steps * step_s + min(n_val, n_train, EPOCH_VAL_IMAGES) * read
     return epochs * epoch_s + (n_val + (min(n_train, HEAD_IMAGES) if pretrained else 0)) * read
 
 
@@ -150,7 +195,7 @@ def plan_trials(
     optimizers: Sequence[str],
     *,
     counts: tuple[int, int, int, int],
-    step_s: float,
+    step_s: dict[str, float],
     before_s: float,
     budget_s: float,
     seeds: int,
@@ -162,7 +207,7 @@ def plan_trials(
         plan: AdamW's recipe.
         optimizers: all that are trained, AdamW among them.
         counts: images that train, validate, and those of the inner training and validation.
-        step_s: seconds of a step of AdamW.
+        step_s: seconds of a step of each, see `measure_steps`.
         before_s: seconds that are spent before the trials.
         budget_s: for all of it.
         seeds, rates: wanted of each optimizer.
@@ -178,8 +223,8 @@ def plan_trials(
         for name in optimizers:
             for times, train_count, val_count in ((rates, n_inner, n_inner_val), (seeds, n_train, n_val)):
                 total += times * training_seconds(
-                    name, step_s=step_s, epochs=epochs, batch_size=recipe.batch_size, n_train=train_count,
-                    n_val=val_count, pretrained=plan.backbone.pretrained,
+                    step_s[name], read_step_s=step_s[BASELINE], epochs=epochs, batch_size=recipe.batch_size,
+                    n_train=train_count, n_val=val_count, pretrained=plan.backbone.pretrained,
                 )  # fmt: skip
         return total
 
@@ -198,10 +243,11 @@ def plan_trials(
             if epochs < recipe.epochs:
                 words += "; the order may be another in longer trainings"
             return TrialPlan(epochs, tried_seeds, rates, step_s, cost, words)
-    least = seconds(fewest, min(seeds, FEWEST_SEEDS))
+    least_seeds = min(seeds, FEWEST_SEEDS)
+    least = seconds(fewest, least_seeds)
     raise InputError(
-        f"--budget must hold {len(optimizers)} optimizers with {rates} learning rates and {min(seeds, FEWEST_SEEDS)} "
-        f"seeds of {fewest} epochs each, about {duration(least, 0)} at {duration(step_s, 3)} a step; got "
+        f"--budget must hold {len(optimizers)} optimizers with {rates} learning rates and {least_seeds} seeds of "
+        f"{fewest} epochs each, about {duration(least, 0)} at {duration(step_s[BASELINE], 3)} a step of AdamW; got "
         f"{duration(budget_s, 0)}. Give --budget {_minutes(least)}, a smaller --size, or name fewer with --optimizer; "
         "--budget 0 advises without trials."
     )
@@ -269,17 +315,19 @@ class Trials:
     def _choose_rate(self, optimizers: Sequence[str], place: int, step: Callable[[str], Progress]) -> Trained:
         """The rate with the best accuracy on the inner validation, then the lowest log loss.
 
-        Where the best is at an end of the grid, the next one beyond it is tried too if there is time.
+        Where the best is at an end of the grid, the next ones beyond it are tried too if there is time.
         """
         name = optimizers[place]
         own = Trained(name)
         for rate in rate_grid(name, self.plan.settings.learning_rate, self.chosen.rates):
             own.rates.append(self._try_rate(name, rate, step))
-        beyond = _beyond(own.rates)
         to_come = self._estimate(name, inner=True)
         to_come += sum(self._estimate(other, inner=True) * self.chosen.rates for other in optimizers[place + 1 :])
         to_come += sum(self._estimate(other, inner=False) * self.chosen.seeds for other in optimizers)
-        if beyond is not None and self.spent + self._slower() * to_come <= self.budget_s:
+        for _ in range(MOST_BEYOND):
+            beyond = _beyond(own.rates)
+            if beyond is None or self.spent + self._slower() * to_come > self.budget_s:
+                break
             own.rates.append(self._try_rate(name, beyond, step))
             own.rates.sort(key=lambda rate: rate.learning_rate)
         best = best_rate(own.rates)
@@ -334,8 +382,9 @@ class Trials:
         images = self.images
         rows, val = (images.inner_rows, images.inner_val_rows) if inner else (images.train_rows, images.val_rows)
         return training_seconds(
-            name, step_s=self.chosen.step_s, epochs=self.chosen.epochs, batch_size=self.plan.settings.batch_size,
-            n_train=len(rows), n_val=len(val), pretrained=self.plan.backbone.pretrained,
+            self.chosen.step_s[name], read_step_s=self.chosen.step_s[BASELINE], epochs=self.chosen.epochs,
+            batch_size=self.plan.settings.batch_size, n_train=len(rows), n_val=len(val),
+            pretrained=self.plan.backbone.pretrained,
         )  # fmt: skip
 
     def _slower(self) -> float:

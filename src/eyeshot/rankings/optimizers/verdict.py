@@ -63,7 +63,8 @@ def judge(trained: Sequence[Trained], base: TrainConfig, count: int) -> tuple[li
         if at_edge:
             end = "lowest" if rate == rates[0] else "highest"
             notes.append(
-                f"{each.optimizer}: its best learning rate, {rate:g}, is the {end} that was tried, so a better one may lie beyond. More: --rates {len(rates) + 2}."
+                f"{each.optimizer}: its best learning rate, {rate:g}, is the {end} that was tried: a better one may "
+                f"lie beyond. Try more with --rates {len(rates) + 2}."
             )
         if diverged:
             notes.append(

@@ -44,15 +44,15 @@ from eyeshot.models import (
     unused_head,
 )
 from eyeshot.training import schedules
-from eyeshot.training.averages import moving_average
+from eyeshot.training.recipe.averages import moving_average
 from eyeshot.training.batches import balanced_order
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.freezing import freeze, trained_names
-from eyeshot.training.objectives import inverse_frequencies
-from eyeshot.training.optimizer_catalogue import OPTIMIZERS
-from eyeshot.training.optimizers import SAM_RADIUS, Sam, norm_averages_kept
-from eyeshot.training.parameter_groups import parameter_groups
+from eyeshot.training.recipe.freezing import freeze, trained_names
+from eyeshot.training.recipe.objectives import inverse_frequencies
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
+from eyeshot.training.recipe.optimizers import SAM_RADIUS, Sam, norm_averages_kept
+from eyeshot.training.recipe.parameter_groups import parameter_groups
 from eyeshot.training.result import TrainResult, read_result, read_validation
 from eyeshot.training.run import run_key
 from eyeshot.training.run_folder import RESULT_FILE
