@@ -22,7 +22,10 @@ from .predict_images import check_views as check_views
 from .range_test import RangeTest as RangeTest
 from .range_test import choose_rate as choose_rate
 from .range_test import range_test as range_test
+from .recipe.optimizer_catalogue import OPTIMIZERS as OPTIMIZERS
+from .recipe.optimizer_catalogue import OptimizerRecord as OptimizerRecord
 from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
+from .recipe.schedule_catalogue import SCHEDULES as SCHEDULES
 from .recipe.schedule_catalogue import check_schedule as check_schedule
 from .recipe.schedules import make_schedule as make_schedule
 from .recipe.schedules import warm_up_cosine as warm_up_cosine

@@ -85,9 +85,7 @@ def test_a_budget_for_less_is_refused_with_what_would_do() -> None:
 
 
 def test_the_estimate_counts_steps_and_forward_passes() -> None:
-    seconds = training_seconds(
-        0.3, read_step_s=0.3, epochs=2, batch_size=10, n_train=100, n_val=50, pretrained=False
-    )
+    seconds = training_seconds(0.3, read_step_s=0.3, epochs=2, batch_size=10, n_train=100, n_val=50, pretrained=False)
     assert seconds == pytest.approx(2 * (10 * 0.3 + 50 * 0.01) + 50 * 0.01)
     assert assumed_steps(0.1, ["sam-sgd", "sgd"]) == {"adamw": 0.1, "sam-sgd": 0.2, "sgd": 0.1}
 

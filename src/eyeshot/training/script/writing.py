@@ -43,11 +43,11 @@ from eyeshot.models import (
     size_arguments,
     unused_head,
 )
-from eyeshot.training import schedules
-from eyeshot.training.recipe.averages import moving_average
 from eyeshot.training.batches import balanced_order
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.recipe import schedules
+from eyeshot.training.recipe.averages import moving_average
 from eyeshot.training.recipe.freezing import freeze, trained_names
 from eyeshot.training.recipe.objectives import inverse_frequencies
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
