@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Eyeshot
+from command_line import Digits, Eyeshot
 from huggingface_hub import constants
 
 import eyeshot as package
@@ -194,3 +194,45 @@ def test_an_unreachable_hub_ends_with_code_3_and_the_three_ways_on(
     assert json.loads(done.out)["kind"] == "ModelError"
     assert "cannot be reached" in done.err
     assert "Three ways on: (1) --weights FILE" in done.err
+
+
+@pytest.mark.parametrize(
+    ("weights", "code", "words"),
+    [
+        ("nowhere.pth", 2, "--weights must be a safetensors or torch file, or a folder of them"),
+        ("empty", 3, "it holds no file with one of the endings"),
+        ("other.pth", 3, "of its 75 tensors fit"),
+        ("pickled.pth", 3, "would run code"),
+        ("grey", 3, "reads images of 1 channel"),
+    ],
+)
+def test_bad_weights_end_a_training_before_it_begins(
+    eyeshot: Eyeshot, digits: Digits, weights: str, code: int, words: str
+) -> None:
+    import timm
+    import torch
+
+    Path("empty").mkdir()
+    Path("grey").mkdir()
+    torch.save(timm.create_model("test_vit").state_dict(), "other.pth")
+    torch.save(timm.create_model("test_resnet"), "pickled.pth")
+    torch.save(timm.create_model("test_resnet", in_chans=1).state_dict(), "grey/test_resnet-grey.pth")
+    done = eyeshot(
+        "train", digits.train, "--model", "test_resnet", "--weights", weights, "--size", "32", "--epochs", "1"
+    )
+    assert done.code == code, done.err
+    assert words in done.err
+    assert not list(Path.cwd().rglob("result.json"))
+
+
+def test_a_training_takes_its_weights_from_a_folder_and_says_which(eyeshot: Eyeshot, digits: Digits) -> None:
+    import timm
+    import torch
+
+    Path("weights").mkdir()
+    torch.save(timm.create_model("test_resnet").state_dict(), "weights/test_resnet.r160_in1k.pth")
+    done = eyeshot(
+        "train", digits.train, "--model", "test_resnet", "--weights", "weights", "--size", "32", "--epochs", "1"
+    )
+    assert done.code == 0, done.err
+    assert "test_resnet.r160_in1k.pth is named by the tag" in done.out + done.err
