@@ -39,8 +39,9 @@ from eyeshot.core.statistics import student_mean
 from eyeshot.data import Geometry, PixelStore, read_images
 from eyeshot.models import load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
+from eyeshot.training.loop import READ_EVERY
+from eyeshot.training.optimizers import make_optimizer
 from eyeshot.training.precision import autocast
-from eyeshot.training.recipe.optimizers import make_optimizer
 
 ON_CPU = ("test_resnet:64:64",)  # model : side of the images in pixels : images in a batch
 ON_GPU = ("resnet50:224:256", "resnet18:128:512")
@@ -156,11 +157,12 @@ def peers(folder: Path, run: TrainingRun, *, workers: int, step_limit: int = 1 <
         images, labels = next(from_timm)
         return images.contiguous(memory_format=layout), labels
 
-    return {"ImageFolder + DataLoader": peer(run, take_plain), "timm": peer(run, take_timm, read_each=True)}
+    # timm's train.py reads the loss of each step.
+    return {"ImageFolder + DataLoader": peer(run, take_plain), "timm": peer(run, take_timm, read_every=1)}
 
 
-def peer(run: TrainingRun, take: Take, *, read_each: bool = False) -> Way:
-    """A loop of one's own around a copy of the run's network. timm's script reads the loss of each step."""
+def peer(run: TrainingRun, take: Take, *, read_every: int = READ_EVERY) -> Way:
+    """A loop of one's own around a copy of the run's network, which waits for a loss now and then."""
     model: nn.Module = copy.deepcopy(run.model)
     optimizer = make_optimizer(model, run.config)
     clock = Clock(take, run.device)
@@ -176,7 +178,7 @@ def peer(run: TrainingRun, take: Take, *, read_each: bool = False) -> Way:
             loss.backward()
             optimizer.step()
             steps += 1
-            if read_each:
+            if steps % read_every == 0:
                 loss.item()
         return steps
 
