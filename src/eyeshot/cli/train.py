@@ -47,6 +47,20 @@ if TYPE_CHECKING:
 VAL_SHARE = 0.2
 
 
+def known_optimizer(name: str | None) -> str | None:
+    """Refuse an optimizer that is not in the catalogue, naming the nearest."""
+    from eyeshot.training import check_optimizer
+
+    return None if name is None else check_optimizer(name).name
+
+
+def known_schedule(name: str | None) -> str | None:
+    """Refuse a schedule that is not in the catalogue, naming the nearest."""
+    from eyeshot.training import check_schedule
+
+    return None if name is None else check_schedule(name).name
+
+
 def run(
     train: Train = None,
     labels: Labels = None,
@@ -82,6 +96,23 @@ def run(
     learning_rate: Annotated[
         float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        option(panel=TRAINING, text="See `eyeshot list optimizers`. Default: adamw.", callback=known_optimizer),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.", callback=known_schedule),
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        option(
+            "--set",
+            panel=TRAINING,
+            metavar="training.NAME=VALUE",
+            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. Also in eyeshot.toml, [training].",
+        ),
+    ] = None,
     seed: Seed = 0,
     overfit_one_batch: Annotated[
         bool,
@@ -97,12 +128,16 @@ def run(
     """Train a model with chosen augmentations; the same command continues an interrupted run."""
     import eyeshot
     from eyeshot.core import find_project, plural
-    from eyeshot.training import check_config, check_folder
+    from eyeshot.training import check_config, check_folder, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    known = {name: value for name, value in given.items() if value is not None}
-    check_config(**known)
+    settings = read_settings(more or ())
+    given = {
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "optimizer": optimizer, "schedule": schedule,
+    }  # fmt: skip
+    known = {name: value for name, value in given.items() if value is not None} | settings
+    check_config(**(project_settings(find_project()) | known))
     if out is not None:
         check_folder(out, model=None, augmentations=augment or (), settings=known)
     plans: list[TrainPlan] = []
@@ -127,8 +162,9 @@ def run(
             train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
             val_share=val_share, decisions=decisions, split=split, fold=fold, model=model, weights=weights,
             from_scratch=from_scratch, **preparation(size, mean, std, interpolation, fit), device=device,
-            augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
-            out=out, cache=_passing_cache(stack) if dry_run or overfit_one_batch else None, progress=progress,
+            augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            optimizer=optimizer, schedule=schedule, settings=settings, seed=seed, out=out,
+            cache=_passing_cache(stack) if dry_run or overfit_one_batch else None, progress=progress,
             planned=planned, command=typed_command(),
         )  # fmt: skip
     if json:

@@ -15,6 +15,14 @@ from .loop import TrainingRun as TrainingRun
 from .one_batch import overfit_one_batch as overfit_one_batch
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
+from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
+from .recipe.schedule_catalogue import check_schedule as check_schedule
+from .recipe.schedules import make_schedule as make_schedule
+from .recipe.schedules import warm_up_cosine as warm_up_cosine
+from .recipe.sources import keep_recipe as keep_recipe
+from .recipe.sources import kept_recipe as kept_recipe
+from .recipe.sources import project_settings as project_settings
+from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE
 from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
@@ -23,6 +31,4 @@ from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
-from .schedules import make_schedule as make_schedule
-from .schedules import warm_up_cosine as warm_up_cosine
 from .weights_file import load_classifier as load_classifier

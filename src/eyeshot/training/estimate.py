@@ -18,8 +18,8 @@ from eyeshot.training.batches import steps_per_epoch
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.folders import TrainPlan
 from eyeshot.training.loop import TrainingRun
+from eyeshot.training.recipe.schedules import warm_up_cosine
 from eyeshot.training.run import EPOCH_VAL_IMAGES
-from eyeshot.training.schedules import warm_up_cosine
 
 TIMED_STEPS = 3
 TIMED_FILES = 8

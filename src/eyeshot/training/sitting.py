@@ -21,9 +21,9 @@ from eyeshot.training.alarms import Alarm, AlarmWatch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, save_checkpoint
 from eyeshot.training.curves import draw_curves
 from eyeshot.training.loop import StepRecord, TrainingRun
+from eyeshot.training.recipe.schedules import make_schedule
 from eyeshot.training.result import EpochRecord
 from eyeshot.training.run_log import RunLog
-from eyeshot.training.schedules import make_schedule
 
 CHECKPOINT_EVERY_S = 2.0
 """Between two checkpoints at ends of epochs."""
