@@ -14,6 +14,7 @@ from eyeshot.core import (
     cluster_mean,
     draw_half_samples,
     fisher_interval,
+    group_of_the_best,
     half_sample_error,
     half_sample_interval,
     paired_difference,

@@ -26,24 +26,20 @@ def loss_of(features, labels, weight, bias, penalty):
 
 @pytest.mark.parametrize(
     ("classes", "images", "width", "penalty"),
-    [(40, 12, 48, 1.0), (40, 12, 48, 100.0), (3, 60, 200, 10.0), (2, 25, 300, 0.3), (30, 5, 160, 3.0)],
+    [(40, 12, 48, 1.0), (40, 12, 48, 100.0), (3, 60, 200, 10.0), (5, 25, 300, 0.3), (30, 5, 160, 3.0)],
 )
 def test_the_loss_is_that_of_scikit_learn_within_three_thousandths(classes, images, width, penalty):
     features, labels = made(classes, images, width)
     standard = ((features - features.mean(0)) / features.std(0)).astype(np.float32)
     reference = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard.astype(float), labels)
-    least = loss_of(standard, labels, reference.coef_ if classes > 2 else np.vstack([-reference.coef_, reference.coef_]) / 2,
-                    reference.intercept_ if classes > 2 else np.array([-1, 1]) * reference.intercept_ / 2, penalty)  # fmt: skip
+    least = loss_of(standard, labels, reference.coef_, reference.intercept_, penalty)
     weights, loss = minimise(
         standard, labels, classes, ridge=penalty / len(labels), curvature=Curvature(standard, classes)
     )
     ours = loss_of(standard, labels, weights[:, :-1].astype(float), weights[:, -1].astype(float), penalty)
     assert loss == pytest.approx(ours, rel=1e-4)
-    if classes > 2:  # scikit-learn's binary case has one weight vector for both classes, and half the penalty
-        assert least <= ours * (1 + 1e-6)
-        assert ours <= least * 1.003
-    else:
-        assert ours <= least * 1.003
+    assert least <= ours * (1 + 1e-6)
+    assert ours <= least * 1.003
 
 
 def test_to_a_small_decrement_the_probabilities_are_those_of_scikit_learn():
