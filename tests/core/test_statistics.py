@@ -14,6 +14,7 @@ from eyeshot.core import (
     cluster_mean,
     draw_half_samples,
     fisher_interval,
+    group_of_the_best,
     half_sample_error,
     half_sample_interval,
     paired_difference,
@@ -230,3 +231,40 @@ def test_an_interval_is_the_estimate_plus_and_minus_1_96_standard_errors():
     low, high = half_sample_interval(0.3, np.array([0.2, 0.4, 0.2, 0.4]))
     error = np.std([0.2, 0.4, 0.2, 0.4], ddof=1)
     assert (low, high) == pytest.approx((0.3 - 1.96 * error, 0.3 + 1.96 * error), abs=1e-5)
+
+
+def test_the_truly_best_of_many_stays_in_the_group_of_the_best():
+    """Of twenty classifiers that are equally good one is the most accurate by chance; each must stay in with 95 %."""
+    random = np.random.default_rng(0)
+    stays = []
+    for trial in range(150):
+        easy = random.normal(size=300)  # answers of classifiers go together
+        right = easy + random.normal(size=(20, 300)) > -0.5
+        stays.append(group_of_the_best(right, np.arange(300), seed=trial, draws=400)[0])
+    assert np.mean(stays) > 0.92
+
+
+def test_a_much_worse_classifier_is_not_in_the_group_and_an_identical_one_is():
+    random = np.random.default_rng(0)
+    best = random.random(400) < 0.9
+    worse = best & (random.random(400) < 0.8)
+    assert group_of_the_best(np.stack([best, worse, best]), np.arange(400)).tolist() == [True, False, True]
+
+
+def test_three_images_do_not_tell_classifiers_apart():
+    best, other = np.ones(100, bool), np.ones(100, bool)
+    other[:3] = False
+    assert group_of_the_best(np.stack([best, other]), np.arange(100)).all()
+
+
+def test_differences_within_one_duplicate_group_count_as_one():
+    best, other = np.ones(100, bool), np.ones(100, bool)
+    other[:20] = False
+    clusters = np.arange(100)
+    assert not group_of_the_best(np.stack([best, other]), clusters)[1]
+    clusters[:20] = 0
+    assert group_of_the_best(np.stack([best, other]), clusters)[1]
+
+
+def test_a_single_classifier_is_the_best():
+    assert group_of_the_best(np.ones((1, 10), bool), np.arange(10)).tolist() == [True]

@@ -16,6 +16,8 @@ products are in float32, and four things save passes, of two large products each
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ STEPS = 200
 SEARCH_STEPS = 8
 SEARCH_ROWS = 4096
 """Rows that set the length of a step; all rows only where that step does not lower the loss."""
+FIRST_ROWS = 1024
+"""Rows that set the scale of the first step, within a tenth."""
 NEAR = 1e-3
 """Expected decrease, as a share of the loss, below which the step of L-BFGS itself is right nearly always."""
 BLOCK = 1 << 18
@@ -93,6 +97,7 @@ def minimise(
     curvature: Curvature,
     start: Values | None = None,
     decrement: float = DECREMENT,
+    steps: int = STEPS,
 ) -> tuple[Values, float]:
     """Weights of the smallest mean cross entropy plus ridge / 2 times the squared weights; biases are free.
 
@@ -104,6 +109,7 @@ def minimise(
         curvature: of these features, or of nearly the same.
         start: (C, D + 1), weights to start from.
         decrement: ends where a step should lower the loss by less than this share of it.
+        steps: at most as many steps.
 
     Returns:
         float32 (C, D + 1), the last column the biases; and the loss.
@@ -117,7 +123,7 @@ def minimise(
     history: list[tuple[Values, Values, float]] = []
     few = np.linspace(0, count - 1, min(count, SEARCH_ROWS)).astype(np.int64)
     every = np.arange(count)
-    for _ in range(STEPS):
+    for _ in range(steps):
         direction = -_two_loops(gradient, history, curvature, kappa, ridge)
         decrease = -0.5 * float(np.vdot(gradient, direction))
         if decrease <= decrement * loss:
@@ -127,7 +133,8 @@ def minimise(
         for rows in (None, few, every) if decrease < NEAR * loss else (few, every):
             scale, step = 1.0, 1.0
             if rows is not None:
-                scale, step = _search(scores[rows], change[rows], labels[rows], weights, direction, ridge)
+                some = rows[:: len(rows) // FIRST_ROWS or 1] if not scores[0].any() and not history else rows
+                scale, step = _search(scores[some], change[some], labels[some], weights, direction, ridge)
             moved = np.float32(scale) * weights + np.float32(step) * direction
             moved_scores = np.float32(step) * change
             moved_scores += scores if scale == 1.0 else np.float32(scale) * scores
@@ -204,15 +211,13 @@ def _search(
         loss, slope, bend = _along(scores, change, labels, point)
         return loss + 0.5 * float(point @ squares @ point), slope + squares @ point, bend + squares
 
-    from_zero = not scores.any()
     point = np.array([1.0, 0.0])
     loss, slope, bend = measure(point)
+    if not scores.any():
+        return 1.0, _first_step(lambda step: measure(np.array([1.0, step]))[1][1], -slope[1] / max(bend[1, 1], TINY))
     first = loss
     for _ in range(SEARCH_STEPS):
-        if from_zero:
-            move = np.array([0.0, -slope[1] / max(bend[1, 1], TINY)])
-        else:
-            move = -np.linalg.lstsq(bend, slope, rcond=1e-10)[0]
+        move = -np.linalg.lstsq(bend, slope, rcond=1e-10)[0]
         expected = -0.5 * float(slope @ move)
         if expected <= max(1e-3 * (first - loss), 1e-6 * loss):
             break
@@ -224,6 +229,17 @@ def _search(
         point = point + part * move
         loss, slope, bend = there
     return (float(point[0]), float(point[1])) if point[1] else (1.0, 1.0)
+
+
+def _first_step(slope_at: Callable[[float], float], step: float) -> float:
+    """The step where the slope changes its sign, to within a tenth; Newton's from zero overshoots it by far."""
+    low, high = 0.0, step
+    while slope_at(high) < 0:
+        low, high = high, 4 * high
+    while high > 1.1 * low:
+        middle = math.sqrt(low * high) if low else high / 4
+        low, high = (middle, high) if slope_at(middle) < 0 else (low, middle)
+    return high
 
 
 def _along(

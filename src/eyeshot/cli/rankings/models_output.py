@@ -110,10 +110,10 @@ def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
         names = [model.name for model in report.models if model.state == state]
         if names:
             typer.echo(f"{state}: {listing(names, most=3)}")
-    for model in report.models:
-        for answer in (model.model_or_data, model.resolution):
-            if answer is not None:
-                typer.echo(answer.words)
+    advised = next(model for model in report.models if model.name == report.advised.name)
+    for answer in (advised.model_or_data, advised.resolution):
+        if answer is not None:
+            typer.echo(answer.words)
     say(report.notes)
     _print_left_out(report.left_out, report.not_at_hand)
     typer.echo(f"Data: {folder / 'models.json'}   cache: {cache}")

@@ -61,7 +61,7 @@ def run(
     device: Device = None,
     batch_size: Annotated[int, option(panel=MODEL, text="Batch size of forward passes.")] = 64,
     budget: Annotated[
-        str, option(panel=RANKING, text="Time for all rungs: 90s, 20m, 1h; 0: probes alone, no limit.")
+        str, option(panel=RANKING, text="Time for all rungs, as 90s, 20m; 0: probes alone, no limit.")
     ] = "20m",
     max_test: Annotated[int, option(panel=RANKING, text="Largest number of test images that are used.")] = 2000,
     seed: Seed = 0,
