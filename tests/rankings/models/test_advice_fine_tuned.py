@@ -50,6 +50,13 @@ def test_of_models_that_tie_the_fastest_is_taken():
     assert advised.name == "fast"
 
 
+def test_a_few_per_cent_of_speed_do_not_count():
+    images = np.arange(100)
+    ranked = [made_model("best", seconds=90.0), made_model("near", seconds=80.0)]
+    answers = Answers({"best": images >= 5, "near": (images >= 5) ^ (images == 50)}, images)
+    assert advise(ranked, answers, seed=0)[1].name == "best"
+
+
 def test_a_faster_model_of_the_group_that_is_measured_worse_is_not_taken_for_its_speed():
     images = np.arange(100)
     slow, fast = ~np.isin(images, (0, 1)), ~np.isin(images, (2, 3, 4, 5, 6, 7))

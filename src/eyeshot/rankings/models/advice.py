@@ -13,6 +13,8 @@ from eyeshot.rankings.models.report import Advice, RankedModel
 
 CHEAPER = 2.0
 """A model is cheap if its forward pass takes at most the advised one's time divided by this."""
+FASTER = 1.25
+"""A model that is as accurate is preferred for its speed from this ratio on; less may be the noise of the timing."""
 SMALL_LOSS = 0.025
 """2.5 points: what augmentation, optimizer and ensembles brought together in the competition that the defaults are made
 for. A cheap model that loses less can be brought up to the advised one by that work."""
@@ -91,7 +93,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     """The answer in a sentence, the model to take and the cheap one, each with its reason.
 
     The model to take: of those that cannot be told apart from the most accurate one and whose measured loss to it is at
-    most one standard error of that difference, the fastest (the one-standard-error rule of Breiman, Friedman, Olshen
+    most one standard error of that difference, the fastest, where it is a quarter faster at least (the one-standard-error rule of Breiman, Friedman, Olshen
     and Stone, "Classification and Regression Trees", 1984, section 3.4.3). The group alone would be too wide: with few
     images nearly everything belongs to it.
 
@@ -111,7 +113,8 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     near = []
     for name, belongs in zip(order, together, strict=True):
         loss, half = cluster_mean(right[best].astype(np.float64) - right[name], groups)
-        if belongs and (name == best or loss <= half / NORMAL_95):
+        faster = _speed_up(models[best], models[name]) >= FASTER
+        if name == best or (belongs and faster and loss <= half / NORMAL_95):
             near.append(name)
     taken = min(near, key=lambda name: models[name].cost.seconds_per_1000)
     rivals = [name for name, belongs in zip(order, together, strict=True) if belongs and name != taken]
