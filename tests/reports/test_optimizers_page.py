@@ -147,9 +147,7 @@ def test_without_trials_there_is_advice_alone(ranking: OptimizerRanking, tmp_pat
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_the_window_and_complains_of_nothing(
-    chromium: Any, path: Path, width: int, scheme: str
-) -> None:
+def test_the_page_fits_the_window_and_complains_of_nothing(chromium: Any, path: Path, width: int, scheme: str) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     complaints: list[str] = []
