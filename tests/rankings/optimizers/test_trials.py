@@ -141,7 +141,7 @@ def test_a_planted_difference_is_found_and_equal_ones_cannot_be_told_apart() -> 
     assert [each.difference.p_adjusted for each in tried if each.difference] == pytest.approx(holm(raw))
     answer, choice = conclude(tried, [])
     assert choice == "sgd"
-    assert answer.startswith("Take sgd: sgd is better than adamw by 15.")
+    assert answer.startswith("Take sgd: it is better than adamw by 15.")
     assert "after allowance for 3 comparisons" in answer
     assert notes == []
     assert tried[1].weight_decay == pytest.approx(5e-4)
