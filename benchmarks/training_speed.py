@@ -40,8 +40,8 @@ from eyeshot.data import Geometry, PixelStore, read_images
 from eyeshot.models import load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
 from eyeshot.training.loop import READ_EVERY
-from eyeshot.training.optimizers import make_optimizer
 from eyeshot.training.precision import autocast
+from eyeshot.training.recipe.optimizers import make_optimizer
 
 ON_CPU = ("test_resnet:64:64",)  # model : side of the images in pixels : images in a batch
 ON_GPU = ("resnet50:224:256", "resnet18:128:512")
@@ -83,7 +83,7 @@ class Clock:
             batch = self._take()
             self._total += time.perf_counter() - begin
             return batch
-        before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         before.record()
         batch = self._take()
         after.record()
@@ -175,7 +175,7 @@ def peer(run: TrainingRun, take: Take, *, read_every: int = READ_EVERY) -> Way:
             with autocast(run.device, run.precision):
                 loss = torch.nn.functional.cross_entropy(model(images).float(), labels)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             steps += 1
             if steps % read_every == 0:
@@ -305,7 +305,12 @@ def measure(task: str, folder: Path, device: torch.device, *, seconds: float, ro
             threaded = make_run()
             threaded.feed.ahead = 2
             ways["eyeshot with a thread"] = own(threaded)
-        options = {"seconds": seconds, "rounds": rounds, "warm": max(3, PREFETCHED * workers + 1), "until": until}
+        options: dict[str, Any] = {
+            "seconds": seconds,
+            "rounds": rounds,
+            "warm": max(3, PREFETCHED * workers + 1),
+            "until": until,
+        }
         result["training"] = compared(ways, device, batch, training=True, **options)
         result["loading_alone"] = compared(ways, device, batch, training=False, **options)
     return result

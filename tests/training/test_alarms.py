@@ -11,7 +11,7 @@ from torch import nn
 from eyeshot.augment import Pool
 from eyeshot.core import ProgressDisplay
 from eyeshot.training import StepRecord
-from eyeshot.training.alarms import AlarmWatch
+from eyeshot.training.checks.alarms import AlarmWatch
 from eyeshot.training.result import read_result
 from eyeshot.training.run import train
 

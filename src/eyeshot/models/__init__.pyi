@@ -1,10 +1,11 @@
 from .backbone import Backbone as Backbone
-from .catalogue import line_of as line_of
-from .catalogue import list_models as list_models
-from .catalogue import model_recipe as model_recipe
-from .catalogue_records import ModelRecord as ModelRecord
-from .cross_fit import cross_fit as cross_fit
-from .cross_fit import fit_many_classes as fit_many_classes
+from .catalogue.listing import line_of as line_of
+from .catalogue.listing import list_models as list_models
+from .catalogue.listing import model_recipe as model_recipe
+from .catalogue.recipes import ModelRecipe as ModelRecipe
+from .catalogue.records import ModelRecord as ModelRecord
+from .cross_fitting import cross_fit as cross_fit
+from .cross_fitting import fit_many_classes as fit_many_classes
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
@@ -18,7 +19,6 @@ from .features import to_batch as to_batch
 from .fetching import Download as Download
 from .fetching import download as download
 from .fetching import plan_downloads as plan_downloads
-from .fine_tuning_recipes import ModelRecipe as ModelRecipe
 from .hub import cached_weights as cached_weights
 from .linear_probe import COARSE as COARSE
 from .linear_probe import Head as Head
