@@ -5,7 +5,6 @@ from .checks.batch_probe import BatchProbe as BatchProbe
 from .checks.batch_probe import noise_scale as noise_scale
 from .checks.batch_probe import probe_batches as probe_batches
 from .checks.one_batch import overfit_one_batch as overfit_one_batch
-from .checks.rate_range import RangeTest as RangeTest
 from .checks.rate_range import choose_rate as choose_rate
 from .checks.rate_range import range_test as range_test
 from .classifier import State as State
