@@ -93,9 +93,9 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     """The answer in a sentence, the model to take and the cheap one, each with its reason.
 
     The model to take: of those that cannot be told apart from the most accurate one and whose measured loss to it is at
-    most one standard error of that difference, the fastest, where it is a quarter faster at least (the one-standard-error rule of Breiman, Friedman, Olshen
-    and Stone, "Classification and Regression Trees", 1984, section 3.4.3). The group alone would be too wide: with few
-    images nearly everything belongs to it.
+    most one standard error of that difference, the fastest, where it is a quarter faster at least (the
+    one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984, section
+    3.4.3). The group alone would be too wide: with few images nearly everything belongs to it.
 
     The cheap one: of those at least twice as fast as that, the fastest that loses at most 2.5 points; if all lose more,
     the most accurate of them.
