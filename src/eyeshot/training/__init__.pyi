@@ -19,9 +19,8 @@ from .loop import TrainingRun as TrainingRun
 from .one_batch import overfit_one_batch as overfit_one_batch
 from .predict_images import FinishedRun as FinishedRun
 from .predict_images import check_views as check_views
-from .range_test import RangeTest as RangeTest
-from .range_test import choose_rate as choose_rate
-from .range_test import range_test as range_test
+from .rate_range import choose_rate as choose_rate
+from .rate_range import range_test as range_test
 from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
 from .recipe.schedule_catalogue import check_schedule as check_schedule
 from .recipe.schedules import make_schedule as make_schedule
