@@ -147,7 +147,16 @@ def test_a_full_disk_leaves_no_half_line_and_the_run_goes_on_when_there_is_room(
 def test_metrics_have_a_line_for_each_step_and_each_epoch_and_the_config_is_that_of_the_result(tmp_path):
     result = run(tmp_path, augmentations=[augmentation("mirror")], data_used={"fold": 1})
     steps, epochs = read_metrics(tmp_path)
-    assert list(steps[0]) == ["step", "epoch", "learning_rate", "loss", "accuracy", "grad_norm", "images_per_s"]
+    assert list(steps[0]) == [
+        "step",
+        "epoch",
+        "learning_rate",
+        "loss",
+        "accuracy",
+        "grad_norm",
+        "images_per_s",
+        "wait_s",
+    ]
     assert [fields["epoch"] for fields in steps] == [number for number in range(1, 7) for _ in range(5)]
     assert max(fields["learning_rate"] for fields in steps) == pytest.approx(SETTINGS.learning_rate)
     assert all(fields["grad_norm"] > 0 and fields["images_per_s"] > 0 for fields in steps)
@@ -160,7 +169,7 @@ def test_metrics_have_a_line_for_each_step_and_each_epoch_and_the_config_is_that
     stored = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert config == {name: stored[name] for name in config}
     assert config["settings"]["learning_rate"] == 0.01
-    assert set(TIME_FIELDS) == {"images_per_s", "seconds"}
+    assert set(TIME_FIELDS) == {"images_per_s", "wait_s", "seconds"}
 
 
 def test_what_json_cannot_say_is_null(tmp_path):
@@ -168,7 +177,7 @@ def test_what_json_cannot_say_is_null(tmp_path):
 
     log = run_log.RunLog(tmp_path)
     log.begin({}, None)
-    log.step(StepRecord(1, 0, 0.1, 0.5, 4, 8, float("nan"), 0.0))
+    log.step(StepRecord(1, 0, 0.1, 0.5, 4, 8, float("nan"), 0.0, 0.0))
     log.flush()
     ((fields,), _) = read_metrics(tmp_path)
     assert (fields["grad_norm"], fields["images_per_s"]) == (None, None)

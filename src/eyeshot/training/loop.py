@@ -299,7 +299,11 @@ class TrainingRun:
         unread: list[_Unread] = []
         begin, waited_s = time.perf_counter(), self.feed.waited_s()
         while self.step < to_step and not (stop is not None and stop()):
-            unread.append(self._do_step(schedule(self.step), end=end, with_norm=with_norm))
+            try:
+                unread.append(self._do_step(schedule(self.step), end=end, with_norm=with_norm))
+            except RuntimeError:  # out of memory: the caller goes on with this step, and those before it count
+                yield from self._read(unread, begin, waited_s)
+                raise
             self.step += 1
             # A schedule may ask for the loss of the epoch before.
             if len(unread) >= self._read_every or self.step % self.epoch_steps == 0:

@@ -20,16 +20,16 @@ METRICS_FILE = "metrics.jsonl"
 LOG_FILE = "log.txt"
 WRITTEN_EVERY_S = 2.0
 """Lines are gathered for so long: each writing waits for the disk, longer than a step of a small network takes."""
-TIME_FIELDS = ("images_per_s", "seconds")
+TIME_FIELDS = ("images_per_s", "wait_s", "seconds")
 """Fields of `metrics.jsonl` that differ from one sitting to the next; all others depend on the run alone."""
 
 
 class RunLog:
     """The lines of a run in its folder.
 
-    `metrics.jsonl` has one line a step: step, epoch, learning_rate, loss, accuracy, grad_norm, images_per_s; and one an
-    epoch: epoch, step, train_loss, train_accuracy, val_accuracy, seconds. What a float cannot say in JSON (NaN,
-    infinity) is null. `log.txt` has one line for each event, with its time.
+    `metrics.jsonl` has one line a step: step, epoch, learning_rate, loss, accuracy, grad_norm, images_per_s, wait_s;
+    and one an epoch: epoch, step, train_loss, train_accuracy, val_accuracy, seconds. What a float cannot say in JSON
+    (NaN, infinity) is null. `log.txt` has one line for each event, with its time.
 
     The metrics are a part of the run's state: a checkpoint holds how long the file was (`position`), and a resumed run
     cuts it there, since the steps behind it are done again.
@@ -70,6 +70,7 @@ class RunLog:
             accuracy=record.right / record.seen,
             grad_norm=record.grad_norm,
             images_per_s=round(record.seen / record.seconds, 1) if record.seconds > 0 else None,
+            wait_s=round(record.wait_s, 5),
         )
         if self._clock() - self._written_at >= WRITTEN_EVERY_S:
             self.flush()

@@ -97,6 +97,7 @@ class Sitting:
         # anything at all.
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
         self._before: list[Tensor] | None = None
+        self._kept_at = 0
         if saved is not None:
             run.load_state_dict(saved["run"])
             history = [EpochRecord.model_validate(record) for record in saved["history"]]
@@ -227,8 +228,10 @@ class Sitting:
         state.losses += record.loss * record.seen
         state.right += record.right
         state.seen += record.seen
-        if self._before is not None:
-            self._watch.moved(_relative_change(self._before, _trained(self._run.model)))
+        # On a GPU records come several at a time, when the device is some steps further.
+        done = self._run.step - self._kept_at
+        if self._before is not None and done:
+            self._watch.moved(_relative_change(self._before, _trained(self._run.model)) / done)
             self._before = None
         self._log.step(record)
         self._watch.step(record)
@@ -236,7 +239,8 @@ class Sitting:
         self._keep_weights()
 
     def _keep_weights(self) -> None:
-        if self._run.step == self._probe:
+        if self._before is None and not self._watch.knows_move and self._run.step >= self._probe:
+            self._kept_at = self._run.step
             self._before = [weight.detach().clone() for weight in _trained(self._run.model)]
 
     def _halve_batches(self) -> None:
