@@ -245,7 +245,7 @@ def make_watch(**changes):
 
 def feed(watch, losses, first=1):
     for step, loss in enumerate(losses, first):
-        watch.step(StepRecord(step, (step - 1) // 20, 0.1, float(loss), 4, 8, 1.0, 0.01))
+        watch.step(StepRecord(step, (step - 1) // 20, 0.1, float(loss), 4, 8, 1.0, 0.01, 0.0))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -170,7 +170,7 @@ def test_what_json_cannot_say_is_null(tmp_path):
 
     log = run_log.RunLog(tmp_path)
     log.begin({}, None)
-    log.step(StepRecord(1, 0, 0.1, 0.5, 4, 8, float("nan"), 0.0))
+    log.step(StepRecord(1, 0, 0.1, 0.5, 4, 8, float("nan"), 0.0, 0.0))
     log.flush()
     ((fields,), _) = read_metrics(tmp_path)
     assert (fields["grad_norm"], fields["images_per_s"]) == (None, None)

@@ -240,7 +240,7 @@ class Sitting:
         self._keep_weights()
 
     def _keep_weights(self) -> None:
-        if self._run.step == self._probe:
+        if self._before is None and not self._watch.knows_move and self._run.step >= self._probe:
             self._before = [weight.detach().clone() for weight in _trained(self._run.model)]
 
     def _halve_batches(self) -> None:

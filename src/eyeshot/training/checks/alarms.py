@@ -274,6 +274,11 @@ class AlarmWatch:
             error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
             self._block(_Block(math.exp(logs.mean()), error, record.step - len(logs) + 1, record.step))
 
+    @property
+    def knows_move(self) -> bool:
+        """Whether it was told how far a step moves the weights."""
+        return self._moved is not None
+
     def moved(self, share: float) -> None:
         """Relative change of the trained weights in one step at the peak of the learning rate."""
         self._moved = share
