@@ -3,8 +3,8 @@ from .catalogue import line_of as line_of
 from .catalogue import list_models as list_models
 from .catalogue import model_recipe as model_recipe
 from .catalogue_records import ModelRecord as ModelRecord
-from .cross_fit import cross_fit as cross_fit
-from .cross_fit import fit_many_classes as fit_many_classes
+from .cross_fitting import cross_fit as cross_fit
+from .cross_fitting import fit_many_classes as fit_many_classes
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier
