@@ -35,6 +35,7 @@ from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
 from .models.catalogue import list_models as list_models
 from .models.catalogue import model_recipe as model_recipe
+from .models.fetching import fetch_models as fetch_models
 from .predictions.target_accuracy import TargetEstimate as TargetEstimate
 from .predictions.target_accuracy import estimate_target_accuracy as estimate_target_accuracy
 from .rankings.augmentations.demo import demo as demo

@@ -32,7 +32,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "errors": package.find_errors,
     "init": package.init,
     "list augmentations": package.augmentations,
+    "list models": package.list_models,
     "manifest export": package.export_manifest,
+    "models fetch": package.fetch_models,
     "predict": package.predict,
     "preview": package.preview,
     "rank augmentations": package.rank_augmentations,
@@ -41,8 +43,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "submit": package.submit,
     "train": package.train,
 }
-PRINTED_ONLY = {"json", "open_", "help", "dry_run"}
-"""Options that say what is printed or opened; `apply_policy` has `dry_run` all the same."""
+PRINTED_ONLY = {"json", "open_", "help", "dry_run", "yes"}
+"""Options that say what is printed, opened or asked; `apply_policy` has `dry_run` all the same."""
 WRITTEN_BY_COMMANDS = {
     ("audit", "out"),
     ("audit", "images"),

@@ -26,6 +26,7 @@ def test_small_commands_give_one_value_each(eyeshot: Eyeshot, digits: Digits) ->
         ("init", digits.train),
         ("cache", "show"),
         ("list", "augmentations", "invert"),
+        ("list", "models", "resnet18.a1_in1k"),
         ("preview", image, "invert"),
         ("decisions", "add", "drop", image),
         ("decisions", "list"),
@@ -41,6 +42,7 @@ def test_small_commands_give_one_value_each(eyeshot: Eyeshot, digits: Digits) ->
         assert done.code == 0, done.err
         values[" ".join(map(str, arguments[:2]))] = json.loads(done.out)
     assert values["list augmentations"][0]["name"] == "invert"
+    assert values["list models"][0]["tag"] == "resnet18.a1_in1k"
     assert values["decisions list"][0]["kind"] == "drop"
     assert values["decisions merge"]["new"] == 0
     assert values["decisions undo"]["undone"][0]["id"] == values["decisions list"][0]["id"]

@@ -13,8 +13,8 @@ from eyeshot import __version__
 from eyeshot.core import errors
 
 COMMANDS = (
-    "rank", "demo", "train", "list", "preview", "cache", "rank augmentations", "list augmentations", "cache show",
-    "cache clear",
+    "rank", "demo", "train", "list", "preview", "cache", "rank augmentations", "list augmentations", "list models",
+    "cache show", "cache clear", "models fetch",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from eyeshot.cli import (
     errors,
     init,
     manifest,
+    models,
     predict,
     preview,
     review,
@@ -97,9 +98,11 @@ app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
-catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations.")
+catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations and the models.")
 catalogue.command("augmentations")(catalogues.list_augmentations)
+catalogue.command("models")(catalogues.list_models)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)
+app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.command("preview", rich_help_panel=MORE)(preview.run)
 app.add_typer(cache.app, name="cache", rich_help_panel=MORE)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eyeshot.cli.options import Json
-from eyeshot.cli.output import plain_table, print_json, progress_shown
+from eyeshot.cli.output import plain_table, print_fitting, print_json, progress_shown, say_next
 
+if TYPE_CHECKING:
+    from eyeshot.models import ModelRecord
+
+FREE = ("apache-", "mit", "bsd-")
+MOST_SENTENCES = 12
+"""Longer lists are read as a table."""
 AUGMENTATION_FIELDS = ("name", "family", "strength", "probability", "description", "may_destroy", "source")
 
 
@@ -42,3 +48,85 @@ def list_augmentations(
         )
     Console().print(table)
     typer.echo(f"{len(listed)} augmentations. Preview on an image: eyeshot preview IMAGE {listed[0].name}")
+
+
+def list_models(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(help="A line (ConvNeXt), a tag, or wildcards over all of timm ('vit_*dinov3*'). Default: all."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List models: parameters, cost, licence, whether the weights are at hand; for one tag its recipe too.
+
+    Without a pattern, the catalogue. Models beyond it have what timm knows of them.
+    """
+    from dataclasses import asdict
+
+    import eyeshot
+    from eyeshot.core import plural
+    from eyeshot.models import cached_weights
+
+    records = eyeshot.list_models(pattern)
+    here = {record.tag: cached_weights(record.tag) for record in records}
+    if json:
+        print_json([
+            {**asdict(record), "at_hand": None if here[record.tag] is None else str(here[record.tag])}
+            for record in records
+        ])  # fmt: skip
+        return
+    words = ("tag", "terms", "here")
+    table = plain_table("tag", "params", "GMACs", "size", "terms", "here", left=words)
+    for place, record in enumerate(records):
+        if place == 0 or record.line != records[place - 1].line:
+            table.add_row(f"{record.line or 'Others'}:", "", "", "", "", "")
+        table.add_row(
+            record.tag,
+            "" if record.parameters is None else f"{record.parameters / 1e6:.1f}M",
+            "" if record.gmacs is None else f"{record.gmacs:.1f}",
+            str(record.size or ""),
+            _terms(record.licence),
+            "" if here[record.tag] is None else "yes",
+        )
+    print_fitting(table, names=("tag",))
+    if pattern is not None and len(records) <= MOST_SENTENCES:
+        for record in records:
+            _say_more(record, recipe=len(records) == 1)
+    typer.echo(
+        f"{len(records)} {plural(len(records), 'model')}. Parameters without the classifier; GMACs for one image of "
+        "that size; terms: free (Apache, MIT, BSD), NC (not for commercial use), own (a licence of its own)."
+    )
+    if len(records) == 1:
+        say_next("models", "fetch", records[0].tag)
+    else:
+        typer.echo("The recipe of one, its licence and more: eyeshot list models TAG")
+
+
+def _terms(licence: str | None) -> str:
+    if licence is None:
+        return "unknown"
+    if licence.startswith(FREE):
+        return "free"
+    return "NC" if "-nc" in licence or "noncommercial" in licence else "own"
+
+
+def _say_more(record: ModelRecord, *, recipe: bool) -> None:
+    import eyeshot
+
+    if record.when_to_take is not None:
+        typer.echo(f"- {record.tag}: {record.when_to_take}")
+    if not recipe:
+        return
+    if record.pretraining_data is not None:
+        typer.echo(f"- Pretraining: {record.objective or 'objective unknown'}; {record.pretraining_data}.")
+    typer.echo(f"- Licence of the weights: {record.licence or 'timm names none'}.")
+    values, reason = eyeshot.model_recipe(record.tag)
+    typer.echo(
+        f"- Recipe ({reason}): {values.optimizer}, {values.schedule}, learning rate {values.learning_rate:g} at "
+        f"{values.batch_size} images a step, weight decay {values.weight_decay:g}, "
+        f"layer decay {'none' if values.layer_decay is None else f'{values.layer_decay:g}'}, "
+        f"drop path {values.drop_path:g}, label smoothing {values.label_smoothing:g}, "
+        f"warm-up {values.warm_up_share:.0%} of the steps, "
+        f"{'no clipping' if values.clip_norm is None else f'gradients clipped at norm {values.clip_norm:g}'}. "
+        f"Source: {values.source}"
+    )

@@ -14,6 +14,9 @@ from .features import extract as extract
 from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
+from .fetching import Download as Download
+from .fetching import download as download
+from .fetching import plan_downloads as plan_downloads
 from .fine_tuning_recipes import ModelRecipe as ModelRecipe
 from .hub import cached_weights as cached_weights
 from .linear_probe import COARSE as COARSE

@@ -77,5 +77,8 @@ def count_features(module: nn.Module, size: int) -> int:
         features = module(torch.zeros(1, 3, size, size, device=device))
     if not isinstance(features, Tensor) or features.ndim != 2:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ModelError(f"A model must give features of shape (n, D), got {shape} for one image.")
+        raise ModelError(
+            f"A model must give features of shape (n, D), got {shape} for one image. Let a function of your own return "
+            "it, and give --model package.module:function: maps and tokens of such a network are averaged."
+        )
     return features.shape[1]

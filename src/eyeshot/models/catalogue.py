@@ -32,6 +32,21 @@ LINE_PATTERNS = (
     ("ViT", ("vit_*", "vit.*", "deit*", "flexivit*")),
 )
 """Which line a tag of timm belongs to, by its name; the first that fits counts."""
+SIZES = (
+    "atto",
+    "femto",
+    "pico",
+    "nano",
+    "tiny",
+    "small",
+    "medium",
+    "base",
+    "large",
+    "xlarge",
+    "huge",
+    "giant",
+    "gigantic",
+)
 PREFIXES = re.compile(r"^(test_|tf_|legacy_)")
 ATTENTION = re.compile(
     r"vit|former|swin|xcit|cait|pit_|twins|volo|coat|mixer|mlp|beit|eva|deit|nest_|tnt|clip|dino", re.IGNORECASE
@@ -66,7 +81,8 @@ def list_models(pattern: str | None = None) -> list[ModelRecord]:
     fitting = fitting or fnmatch.filter(tags, pattern)
     if not fitting:
         lines = dict.fromkeys(record.line for record in RECORDS if record.line)
-        near = difflib.get_close_matches(pattern, [*lines, *tags], n=5, cutoff=0.4)
+        names = {name.lower(): name for name in [*lines, *tags]}
+        near = [names[name] for name in difflib.get_close_matches(pattern.lower(), names, n=5, cutoff=0.5)]
         hint = f"Nearest: {', '.join(near)}" if near else f"Lines: {', '.join(lines)}"
         raise ModelError(f"A pattern must fit a tag of timm with weights or be a line, got {pattern!r}. {hint}.")
     return [known.get(tag) or _from_timm(tag) for tag in fitting]
@@ -76,7 +92,8 @@ def model_recipe(tag: str) -> tuple[ModelRecipe, str]:
     """How to fine-tune a model, and where that comes from: its own record, or that of the nearest model.
 
     Looked up by tag, then by architecture, then by line; where several records fit, by the most shared words of the
-    names. Other models take a default by kind, attention or convolutional, as their name says.
+    names and then the nearest size. Other models take a default by kind, attention or convolutional, as their name
+    says.
 
     Args:
         tag: timm's tag or architecture, or "package.module:factory".
@@ -113,8 +130,13 @@ def _recipe(record: ModelRecord) -> ModelRecipe:
 
 
 def _nearest(tag: str, records: Iterable[ModelRecord]) -> ModelRecord:
-    words = _words(tag)
-    return max(records, key=lambda record: len(words & _words(record.tag)))
+    words, size = _words(tag), _size(tag)
+    return max(records, key=lambda record: (len(words & _words(record.tag)), -abs(_size(record.tag) - size)))
+
+
+def _size(tag: str) -> int:
+    """Place of the size that the name has among all sizes; the middle without one."""
+    return next((place for place, name in enumerate(SIZES) if name in _words(tag)), SIZES.index("base"))
 
 
 def _words(tag: str) -> set[str]:

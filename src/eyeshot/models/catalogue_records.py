@@ -1,4 +1,4 @@
-"""The catalogue of models: one record for each of about eighty pretrained models, from small to large in each line.
+"""The catalogue of models: one record for each of 82 pretrained models, from small to large in each line.
 
 Data only: neither torch nor timm is imported, so that listing it is fast. What was checked, and how:
 
@@ -203,12 +203,12 @@ RECORDS = (
     ModelRecord(
         "mobilenetv4_conv_aa_large.e230_r384_in12k_ft_in1k", "MobileNet", 2024, 31_309_864, 7.006, 384,
         "ImageNet-12k, then ImageNet-1k", SUPERVISED, "apache-2.0", DEFAULT_CONVOLUTIONAL,
-        "Take it as the strong MobileNet, at the cost of a ResNet-50 with twice its pixels.",
+        "Take it as the strong MobileNet: less than twice the operations of a ResNet-50, at 384 pixels.",
     ),
     ModelRecord(
         "convnext_atto.d2_in1k", "ConvNeXt", 2022, 3_374_520, 0.547, 224,
         "ImageNet-1k", SUPERVISED, "apache-2.0", CONVNEXT_SMALL,
-        "Take it to try ConvNeXt's recipe and augmentation at a quarter of a ResNet-18's operations.",
+        "Take it to try ConvNeXt's recipe and augmentation at a third of a ResNet-18's operations.",
     ),
     ModelRecord(
         "convnext_nano.in12k_ft_in1k", "ConvNeXt", 2023, 14_952_560, 2.445, 224,
@@ -418,8 +418,8 @@ RECORDS = (
     ModelRecord(
         "eva02_large_patch14_448.mim_m38m_ft_in22k_in1k", "EVA", 2023, 304_055_232, 361.746, 448,
         "Merged-38M without labels, then ImageNet-22k and -1k", "masked (EVA-02), then supervised", "mit", EVA02_LARGE,
-        "Take it as the strongest for classes of objects in any style, frozen with a linear head; it won a sketch "
-        "competition so.",
+        "Take it for classes of objects in any style: frozen, with a linear head, it carried the winner of a "
+        "contest on 500 classes of sketches.",
     ),
     ModelRecord(
         "vit_base_patch16_224.mae", "MAE", 2022, 85_798_656, 17.563, 224,
@@ -510,6 +510,11 @@ RECORDS = (
         "fastvit_sa12.apple_in1k", "FastViT", 2023, 10_555_968, 1.943, 256,
         "ImageNet-1k", SUPERVISED, "fastvit-license", DEFAULT_TRANSFORMER,
         "Take it on Apple's devices, for which it was designed; its branches fold into one at inference.",
+    ),
+    ModelRecord(
+        "fastvit_ma36.apple_in1k", "FastViT", 2023, 42_851_004, 7.824, 256,
+        "ImageNet-1k", SUPERVISED, "fastvit-license", DEFAULT_TRANSFORMER,
+        "Take it as the strong network of that line, where the device is Apple's and the small one is too weak.",
     ),
 )
 # fmt: on

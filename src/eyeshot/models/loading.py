@@ -171,7 +171,7 @@ def _count(name: str, module: nn.Module, size: int, own_size: int | None) -> int
         possible = [larger for larger in SMALLEST_SIZES if larger > size and _reads(module, larger)][:1]
         hint = f"The smallest size that works is about {possible[0]}; its own size is {own_size}." if possible else ""
         raise InputError(
-            f"`size` {size} is not possible for {name} ({why}). {hint or f'Its own_size size is {own_size}.'}"
+            f"`size` {size} is not possible for {name} ({why}). {hint or f'Its own size is {own_size}.'}"
         ) from error
 
 

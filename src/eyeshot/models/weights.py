@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from eyeshot.core import InputError, ModelError
+from eyeshot.core import InputError, ModelError, plural
 
 State = dict[str, Tensor]
 Convert = Callable[[State, nn.Module], State]
@@ -28,9 +28,11 @@ CONTAINERS = (
     "state_dict_ema", "model_ema", "ema_state_dict", "ema",
     "state_dict", "model_state_dict", "model_state", "model", "module", "net", "shadow_params",
 )  # fmt: skip
+AVERAGED = re.compile(r"(^|[._])(ema|averaged?)([._]|$)")
 HEADS = re.compile(r"^(heads?|head_dist|classifier|fc|logits|last_linear|aux\w*)\d*\.")
 NO_WEIGHTS = re.compile(r"(^|\.)(num_batches_tracked|n_averaged)$")
 SHOWN = 4
+RGB = 3
 
 
 def read_state(file: Path) -> tuple[State, str]:
@@ -114,7 +116,7 @@ def load_weights(
 class Match:
     """How a state fits a module; `complete` if no tensor is missing, unexpected or of another shape."""
 
-    def __init__(self, module: nn.Module, state: State, classifiers: Sequence[str], notes: Sequence[str]) -> None:
+    def __init__(self, module: nn.Module, state: State, notes: Sequence[str], classifiers: Sequence[str]) -> None:
         own = module.state_dict()
         heads = tuple(f"{classifier}." for classifier in classifiers)
 
@@ -129,6 +131,12 @@ class Match:
             for key in own
             if key in state and key not in shaped and not is_head(key)
         ]
+        self.channels = next((
+            state[key].shape[1]
+            for key, value in own.items()
+            if value.ndim == 4 and value.shape[1] == RGB and key in state and state[key].ndim == 4
+            and state[key].shape[1] != RGB and state[key].shape[2:] == value.shape[2:]
+        ), None)  # fmt: skip
         foreign = [key for key in state if key not in own and not _optional(key)]
         dropped = [key for key in foreign if is_head(key) or HEADS.match(key)]
         self.unexpected = [key for key in foreign if key not in dropped]
@@ -154,21 +162,22 @@ class Match:
             )
             if keys
         ]
+        hint = "Give --model the architecture of this file."
+        if self.channels is not None and len(self.misshaped) == 1 and not (self.missing or self.unexpected):
+            hint = (
+                f"This network reads images of {self.channels} {plural(self.channels, 'channel')}, and images are RGB "
+                "here. Average or repeat the weight of its first layer over 3 channels, and save it again."
+            )
         return (
             f"Weights must be of the architecture {name!r}: in {str(file)!r} {self.fitting_count} of its "
-            f"{self.needed_count} tensors fit; {'; '.join(problems)}. Give --model the architecture of this file."
+            f"{self.needed_count} tensors fit; {'; '.join(problems)}. {hint}"
         )
 
 
 def match_state(module: nn.Module, state: State, classifiers: Sequence[str] = ()) -> Match:
-    """The best match of `state` to `module` over all prefixes that its names may have."""
-    return max(
-        (
-            Match(module, inside, classifiers, notes)
-            for inside, notes in (_without(state, prefix) for prefix in _prefixes(module, state))
-        ),
-        key=lambda match: (match.complete, match.fitting_count),
-    )
+    """The best match of `state` to `module` over all prefixes that its names may have; averaged weights of equals."""
+    matches = [(prefix, Match(module, *_without(state, prefix), classifiers)) for prefix in _prefixes(module, state)]
+    return max(matches, key=lambda each: (each[1].complete, each[1].fitting_count, bool(AVERAGED.search(each[0]))))[1]
 
 
 def _prefixes(module: nn.Module, state: State) -> list[str]:
@@ -201,7 +210,7 @@ def _converted(module: nn.Module, state: State, classifiers: Sequence[str], conv
             changed = convert(dict(inside), module)
         except Exception:  # the filter was written for other names, so the file is of another kind
             continue
-        match = Match(module, changed, classifiers, [*notes, "names or sizes converted by timm"])
+        match = Match(module, changed, [*notes, "names or sizes converted by timm"], classifiers)
         if match.complete:
             return match
     return None
