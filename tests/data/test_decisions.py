@@ -339,7 +339,9 @@ def test_a_hundred_random_kills_lose_nothing_and_double_nothing(tmp_path: Path) 
     print(f"seed {seed}")  # shown where the test fails
     told: list[str] = []
     begun: set[str] = set()
-    for _ in range(100):
+    kills = 0
+    while kills < 100 or (len(told) <= 20 and kills < 2000):  # on a busy machine most are killed before they store one
+        kills += 1
         receiver, sender = os.pipe()
         child = os.fork()
         if child == 0:  # stores decisions until it is killed; says which it begins, and which are stored

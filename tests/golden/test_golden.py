@@ -33,6 +33,8 @@ from typer.main import get_command
 
 from eyeshot.cli import app, main
 
+pytestmark = pytest.mark.timeout(1200)  # the first test runs all commands, in about two minutes on an idle machine
+
 KERNELS = (
     f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__.partition('+')[0]}\n"
 )

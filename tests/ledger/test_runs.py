@@ -14,9 +14,9 @@ from eyeshot.ledger import RunRecord, create_run, find_run, find_run_by_key, lis
 NOON = datetime(2026, 11, 29, 14, 32)
 
 
-def create(runs: Path, minutes: int = 0, *, key: str = "key", seed: int = 0) -> Path:
+def create(runs: Path, minutes: int = 0, *, key: str = "key", seed: int = 0, kind: str = "train") -> Path:
     return create_run(
-        runs, kind="train", key=key, model="resnet18.a1_in1k", augmentations=("mirror", "my.py:transform"), seed=seed,
+        runs, kind=kind, key=key, model="resnet18.a1_in1k", augmentations=("mirror", "my.py:transform"), seed=seed,
         config={"epochs": 3}, command="eyeshot train", now=NOON.astimezone(UTC) + timedelta(minutes=minutes),
     )  # fmt: skip
 
@@ -97,3 +97,7 @@ def test_the_latest_run_and_the_one_before_have_names(tmp_path: Path) -> None:
         find_run(tmp_path, "previous")
     second = create(tmp_path, 1, key="other")
     assert [find_run(tmp_path, name) for name in ("latest", "previous")] == [second, first]
+    interrupted = create(tmp_path, 2, kind="ensemble")
+    assert find_run(tmp_path, "latest") == second
+    (interrupted / "ensemble.json").write_text("{}", encoding="utf-8")
+    assert find_run(tmp_path, "latest") == interrupted

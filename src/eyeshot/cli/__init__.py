@@ -27,11 +27,12 @@ from eyeshot.cli import (
     predict,
     preview,
     review,
+    script,
     split,
     submit,
     train,
 )
-from eyeshot.cli.rankings import rank_augmentations, rank_models
+from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
@@ -88,19 +89,23 @@ app.command("review", rich_help_panel=DATA)(review.run)
 app.add_typer(decisions.app, name="decisions", rich_help_panel=DATA)
 app.command("split", rich_help_panel=DATA)(split.run)
 app.add_typer(manifest.app, name="manifest", rich_help_panel=DATA)
-rank = typer.Typer(no_args_is_help=True, help="Rank models, and augmentations for your model, on your images.")
+rank = typer.Typer(no_args_is_help=True, help="Rank models, augmentations and optimizers on your images.")
 rank.command("models")(rank_models.run)
 rank.command("augmentations")(rank_augmentations.run)
+rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
+app.command("script", rich_help_panel=RESULTS)(script.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
-catalogue = typer.Typer(no_args_is_help=True, help="List the augmentations and the models.")
+catalogue = typer.Typer(no_args_is_help=True, help="List augmentations, models, optimizers and schedules.")
 catalogue.command("augmentations")(catalogues.list_augmentations)
 catalogue.command("models")(catalogues.list_models)
+catalogue.command("optimizers")(catalogues.list_optimizers)
+catalogue.command("schedules")(catalogues.list_schedules)
 app.add_typer(catalogue, name="list", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.command("preview", rich_help_panel=MORE)(preview.run)

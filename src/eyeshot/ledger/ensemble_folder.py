@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, StorageError, key_of, replacing
-from eyeshot.ledger.runs import find_run
+from eyeshot.ledger.runs import ENSEMBLE_FILE, find_run
 from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, TargetEstimate, align, combine
-
-ENSEMBLE_FILE = "ensemble.json"
 
 
 class EnsembleMember(BaseModel):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eyeshot.core import InputError, listing, make_folder, replacing
 
 RECORD_FILE = "run.json"
+ENSEMBLE_FILE = "ensemble.json"
 BY_AGE = ("latest", "previous")
 """Names of the run that was begun last and of the run before it."""
 ADVISED = "advised"
@@ -126,9 +127,15 @@ def find_run(runs: Path, text: str | Path) -> Path:
         return Path(text)
     if text == ADVISED:
         return _advised(runs)
-    ids = [record.id for record in list_runs(runs)]
-    if text in BY_AGE and len(ids) > BY_AGE.index(str(text)):
-        return runs / ids[-1 - BY_AGE.index(str(text))]
+    records = list_runs(runs)
+    ids = [record.id for record in records]
+    if text in BY_AGE:
+        # An ensemble that was interrupted has nothing yet that a command could read; a training has its checkpoint.
+        begun = [
+            record.id for record in records if record.kind == "train" or (runs / record.id / ENSEMBLE_FILE).is_file()
+        ]
+        if len(begun) > BY_AGE.index(str(text)):
+            return runs / begun[-1 - BY_AGE.index(str(text))]
     fitting = [run_id for run_id in ids if run_id.startswith(str(text))]
     if len(fitting) == 1:
         return runs / fitting[0]

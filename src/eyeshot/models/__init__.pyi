@@ -11,6 +11,7 @@ from .domain_probe import domain_classifier as domain_classifier
 from .domain_probe import domain_folds as domain_folds
 from .feature_bank import FeatureBank as FeatureBank
 from .features import extract as extract
+from .features import images_at_once as images_at_once
 from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
@@ -36,9 +37,13 @@ from .neighbours import nearest_neighbours as nearest_neighbours
 from .neighbours import nearest_sorted as nearest_sorted
 from .neighbours import radii as radii
 from .neighbours import radii_in_halves as radii_in_halves
+from .own_models import feature_parts as feature_parts
 from .own_models import is_factory as is_factory
+from .own_models import unused_head as unused_head
 from .probe_features import image_features as image_features
 from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader
 from .saliency_maps import saliency as saliency
 from .timm_models import network_with_classifier as network_with_classifier
+from .timm_models import size_arguments as size_arguments
+from .weights import read_state as read_state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eyeshot.core import InputError, ModelError, importable, load_user_code, user_line
+from eyeshot.models.backbone import Backbone
 from eyeshot.models.weights import load_weights
 
 OWN_SIZE = 224
@@ -181,6 +182,17 @@ def _reads_features(pooled: PooledFeatures, layer: nn.Module | None, images: Ten
 def _replace(network: nn.Module, place: str, layer: nn.Module) -> None:
     parent, _, leaf = place.rpartition(".")
     setattr(network.get_submodule(parent), leaf, layer)
+
+
+def feature_parts() -> tuple[Callable[..., Any], ...]:
+    """What turns a network of one's own into pooled features, for a script that does it without eyeshot."""
+    return find_classifier, _named_channels, take_features, PooledFeatures, _replace
+
+
+def unused_head(backbone: Backbone) -> str | None:
+    """Name of the classifier that was taken out because nothing runs it; None where the features are its input."""
+    inner = getattr(backbone.module, "module", None)
+    return backbone.head if isinstance(inner, _ForwardFeatures) else None
 
 
 def find_classifier(network: nn.Module) -> str | None:

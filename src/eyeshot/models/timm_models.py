@@ -67,6 +67,11 @@ def network_with_classifier(name: str, size: int, class_count: int) -> tuple[nn.
     return network, f"timm.create_model({name!r}, num_classes={class_count}{extra_arguments})"
 
 
+def size_arguments(name: str, size: int) -> dict[str, int]:
+    """Arguments that `timm.create_model` needs for images of `size` pixels; none where it takes them as it is."""
+    return _size_arguments(name, timm.get_pretrained_cfg(name), size)
+
+
 def classifier_name(config: Any) -> str | None:
     """Name of the classifier layer; None if timm names none or several."""
     names = _classifiers(config)

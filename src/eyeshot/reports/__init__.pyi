@@ -3,6 +3,8 @@ from .align_pair import turned_like as turned_like
 from .audit_page import write_audit_page as write_audit_page
 from .ensemble_picture import write_ensemble_picture as write_ensemble_picture
 from .errors_page import write_errors_page as write_errors_page
+from .models_page import write_models_page as write_models_page
+from .optimizers_page import write_optimizers_page as write_optimizers_page
 from .page import asset as asset
 from .page import stylesheet as stylesheet
 from .ranking_page import write_ranking_page as write_ranking_page

@@ -82,12 +82,12 @@ def epoch_batches(
         balanced: int64 (N,), class numbers: each class is then drawn equally often.
     """
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(count) if balanced is None else _balanced_order(balanced, random)
+    order = random.permutation(count) if balanced is None else balanced_order(balanced, random)
     size = min(batch_size, count)
     return [order[step * size : (step + 1) * size] for step in range(steps_per_epoch(count, batch_size))]
 
 
-def _balanced_order(labels: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+def balanced_order(labels: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
     """As many rows as there are labels, each class equally often but for one.
 
     Images of small classes are repeated, each as often as the others of its class but for one; of large classes some

@@ -95,12 +95,13 @@ def test_a_killed_training_goes_on_with_its_plan_to_the_same_answers(tuned, worl
         pass
 
     def stop(done, total, text):
-        if done > 20:
+        if "fine-tuning" in text and done > 20:
             raise Killed
 
-    monkeypatch.setattr("eyeshot.training.run.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("eyeshot.training.sitting.CHECKPOINT_EVERY_S", 0.0)
     with pytest.raises(Killed):
         tune(world, tmp_path, progress=CallbackProgress(stop))
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
     again = tune(world, tmp_path)
     assert again.right == record.right
     assert again.fine_tuning.settings == record.fine_tuning.settings

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import cluster_mean, group_of_the_best, listing, percent, plural, wilson
+from eyeshot.core import NORMAL_95, cluster_mean, group_of_the_best, listing, percent, plural, points, wilson
 from eyeshot.rankings.models.report import Advice, RankedModel
 
-Right = NDArray[np.bool_]
 CHEAPER = 2.0
 """A model is cheap if its forward pass takes at most the advised one's time divided by this."""
+FASTER = 1.25
+"""A model that is as accurate is preferred for its speed from this ratio on; less may be the noise of the timing."""
+SMALL_LOSS = 0.025
+"""2.5 points: what augmentation, optimizer and ensembles brought together in the competition that the defaults are made
+for. A cheap model that loses less can be brought up to the advised one by that work."""
+
+
+class Answers(NamedTuple):
+    """Which judged images each model answers right.
+
+    Attributes:
+        probe: by name, bool (n,), of the probe on all judged images.
+        groups: int64 (n,), equal for duplicates.
+        tuned: by name, bool (m,), of the fine-tuned models on the judged images of one fold.
+        in_fold: int64 (m,), positions of these images among the n.
+    """
+
+    probe: Mapping[str, NDArray[np.bool_]]
+    groups: NDArray[np.int64]
+    tuned: Mapping[str, NDArray[np.bool_]] = {}
+    in_fold: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 def compare_probes(
@@ -41,79 +62,99 @@ def compare_probes(
     return ranked
 
 
-def final_answers(
-    ranked: Sequence[RankedModel],
-    probe_right: Mapping[str, Right],
-    tuned_right: Mapping[str, Right],
-    on_fold: NDArray[np.int64],
-) -> dict[str, Right]:
-    """What each model answers right at its best: by its network or by its probe, on the same images.
+def counted_answers(
+    ranked: Sequence[RankedModel], answers: Answers
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, bool], NDArray[np.int64]]:
+    """The answers that each model is judged by, on images that all models have answers for.
 
-    Args:
-        ranked: the models.
-        probe_right: by name, bool (n,), on all judged images.
-        tuned_right: by name, bool (m,), of the fine-tuned networks, on the images of one fold.
-        on_fold: int64 (m,), the positions of these among the judged images.
+    Without fine-tuning: those of the probes on all judged images. With it: on the judged images of its fold, those of
+    the fine-tuned network; where its own probe is better beyond doubt, the short training failed and the probe counts;
+    where it was not trained, the probe too.
 
     Returns:
-        by name, bool (m,); bool (n,) where no network was fine-tuned.
+        by name, bool (m,); by name, whether the fine-tuned network counts; and the images' groups, int64 (m,).
     """
-    if not tuned_right:
-        return {model.name: probe_right[model.name] for model in ranked}
-    answers = {}
+    if not answers.tuned:
+        return dict(answers.probe), dict.fromkeys(answers.probe, False), answers.groups
+    groups = answers.groups[answers.in_fold]
+    right, tuned = {}, {}
     for model in ranked:
-        probe = probe_right[model.name][on_fold]
-        tuned = tuned_right.get(model.name, probe)
-        answers[model.name] = tuned if tuned.mean() >= probe.mean() else probe
-    return answers
+        own = answers.probe[model.name][answers.in_fold]
+        trained = answers.tuned.get(model.name)
+        if trained is not None:
+            mean, half = cluster_mean(trained.astype(np.float64) - own, groups)
+            trained = None if mean + half < 0 else trained
+        right[model.name] = own if trained is None else trained
+        tuned[model.name] = trained is not None
+    return right, tuned, groups
 
 
-def advise(
-    ranked: Sequence[RankedModel], answers: Mapping[str, Right], clusters: NDArray[np.int64], *, seed: int
-) -> tuple[str, Advice, Advice]:
-    """The answer in a sentence, the model to take, and the cheap one.
+def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tuple[str, Advice, Advice]:
+    """The answer in a sentence, the model to take and the cheap one, each with its reason.
 
-    Networks that were fine-tuned are compared with each other where there are any: a model that only has a probe is not
-    advised over them.
+    The model to take: of those that cannot be told apart from the most accurate one and whose measured loss to it is at
+    most one standard error of that difference, the fastest, where it is a quarter faster at least (the
+    one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984, section
+    3.4.3). The group alone would be too wide: with few images nearly everything belongs to it.
+
+    The cheap one: of those at least twice as fast as that, the fastest that loses at most 2.5 points; if all lose more,
+    the most accurate of them.
 
     Args:
-        ranked: models in the order of their probes.
-        answers: of `final_answers`.
-        clusters: int64 (n,), of these images, equal for duplicates.
-        seed: of the group of the best.
+        ranked: as of `compare_probes`.
+        answers: of all these models.
+        seed: of the group.
     """
-    tuned = [model for model in ranked if model.fine_tuning is not None]
-    rivals = sorted(tuned or ranked, key=lambda model: (-answers[model.name].mean(), model.cost.seconds_per_1000))
-    best = rivals[0]
-    together = group_of_the_best(np.stack([answers[model.name] for model in rivals]), clusters, seed=seed)
-    near = [model.name for model, is_near in zip(rivals[1:], together[1:], strict=True) if is_near]
-    how = "fine-tuned for a short time" if tuned else "with a linear probe"
-    figure = _share(answers[best.name])
-    if len(rivals) == 1:
-        reason = f"the only model that was {'fine-tuned' if tuned else 'ranked'}, {figure}."
-        told = ""
-    elif near:
-        reason = f"the most accurate of {len(rivals)} {how}, {figure}; {listing(near, most=3)} cannot be told apart."
-        told = f"; {len(near)} other {plural(len(near), 'model')} cannot be told apart from it"
-    else:
-        second = rivals[1].name
+    right, tuned, groups = counted_answers(ranked, answers)
+    models = {model.name: model for model in ranked}
+    order = sorted(models, key=lambda name: (-float(right[name].mean()), models[name].cost.seconds_per_1000))
+    together = group_of_the_best(np.stack([right[name] for name in order]), groups, seed=seed)
+    best = order[0]
+    near = []
+    for name, belongs in zip(order, together, strict=True):
+        loss, half = cluster_mean(right[best].astype(np.float64) - right[name], groups)
+        faster = _speed_up(models[best], models[name]) >= FASTER
+        if name == best or (belongs and faster and loss <= half / NORMAL_95):
+            near.append(name)
+    taken = min(near, key=lambda name: models[name].cost.seconds_per_1000)
+    rivals = [name for name, belongs in zip(order, together, strict=True) if belongs and name != taken]
+    reason = f"{_share(right[taken])} {_how(tuned[taken])}"
+    if len(ranked) == 1:
+        reason = f"the only model that was ranked: {reason}"
+    elif taken != best:
         reason = (
-            f"better than every other of {len(rivals)} {how}, {figure}; next is {second}, "
-            f"{_difference(answers[second], answers[best.name], clusters)}."
+            f"within one standard error of the most accurate ({best}, {_share(right[best])} {_how(tuned[best])}) and "
+            f"{_speed_up(models[best], models[taken]):.1f} times as fast: {reason}"
         )
-        told = ""
-    advised = Advice(name=best.name, reason=reason)
-    sentence = f"Take {best.name}: {figure} {how}{told}."
-    fast = [model for model in ranked if _speed_up(best, model) >= CHEAPER]
+    elif rivals:
+        reason = f"the most accurate, {reason}; {listing(rivals, most=3)} cannot be told apart from it"
+    else:
+        second = order[1]
+        reason = (
+            f"the most accurate, {reason}, and better than every other ({second}: "
+            f"{_loss(right[taken], right[second], groups)})"
+        )
+    sentence = f"Take {taken}: {_share(right[taken])} {_how(tuned[taken])}"
+    if rivals:
+        sentence += f"; {len(rivals)} other {plural(len(rivals), 'model')} cannot be told apart from the best"
+    sentence += "."
+    advised = Advice(name=taken, reason=f"{reason}.{_untested(ranked, taken, answers, tuned)}")
+    fast = [name for name in order if _speed_up(models[taken], models[name]) >= CHEAPER]
     if not fast:
-        none = f"no ranked model is {CHEAPER:g} times as fast as the advised one."
-        return sentence, advised, Advice(name=best.name, reason=none)
-    cheap = max(fast, key=lambda model: (answers[model.name].mean(), -model.cost.seconds_per_1000))
+        words = f"no ranked model is {CHEAPER:g} times as fast as the advised one."
+        return sentence, advised, Advice(name=taken, reason=words)
+    close = [name for name in fast if float(right[taken].mean() - right[name].mean()) <= SMALL_LOSS]
+    cheap = min(close, key=lambda name: models[name].cost.seconds_per_1000) if close else fast[0]
+    rule = "the fastest that loses at most 2.5 points"
+    if not close:
+        rule = "all such models lose more than 2.5 points, and it loses least"
     words = (
-        f"{_speed_up(best, cheap):.1f} times as fast as the advised one, "
-        f"{_difference(answers[cheap.name], answers[best.name], clusters)}."
+        f"{_speed_up(models[taken], models[cheap]):.1f} times as fast as {taken}, {rule}: "
+        f"{_loss(right[taken], right[cheap], groups)}"
     )
-    return sentence, advised, Advice(name=cheap.name, reason=words)
+    if answers.tuned and cheap not in answers.tuned:
+        words += "; it was not fine-tuned yet and may lose less"
+    return sentence, advised, Advice(name=cheap, reason=f"{words}.")
 
 
 def trust(ranked: Sequence[RankedModel]) -> str:
@@ -122,8 +163,8 @@ def trust(ranked: Sequence[RankedModel]) -> str:
     untested = list(dict.fromkeys(model.line for model in ranked if model.state == "recipe untested"))
     if not tuned:
         return (
-            "A probe judges frozen features: fine-tuning can change the order, above all for masked pretraining (MAE, "
-            "ViT-B: 68.0 % by probe, 83.6 % fine-tuned; He et al., 2022)."
+            "A probe judges frozen features: fine-tuning can change the order, above all for masked pretraining (ViT-B "
+            "of MAE: 68 % by probe, 83.6 % fine-tuned; He et al., 2022)."
         )
     also = f"; the recipe of {listing(untested)} is untested, which is no verdict" if untested else ""
     return (
@@ -132,15 +173,31 @@ def trust(ranked: Sequence[RankedModel]) -> str:
     )
 
 
-def _share(right: Right) -> str:
+def _untested(ranked: Sequence[RankedModel], taken: str, answers: Answers, tuned: Mapping[str, bool]) -> str:
+    """A sentence on models that were not fine-tuned although their probes are at least as good; empty without any."""
+    if not tuned[taken]:
+        return ""
+    own = answers.probe[taken].mean()
+    untested = [model.name for model in ranked if model.name not in answers.tuned]
+    names = [name for name in untested if answers.probe[name].mean() >= own]
+    if not names:
+        return ""
+    verb = plural(len(names), "has", "have")
+    return f" {listing(names, most=3)} {verb} a better probe and an untested recipe: fine-tune before ruling out."
+
+
+def _how(tuned: bool) -> str:
+    return "fine-tuned" if tuned else "with a linear probe"
+
+
+def _share(right: NDArray[np.bool_]) -> str:
     low, high = wilson(int(right.sum()), len(right))
     return f"{percent(float(right.mean()), 1)} ({100 * low:.1f} to {100 * high:.1f}) on {len(right)} images"
 
 
-def _difference(right: Right, best: Right, clusters: NDArray[np.int64]) -> str:
-    mean, half = cluster_mean(right.astype(np.float64) - best, clusters)
-    interval = f"{100 * mean:+.1f} points ({100 * (mean - half):+.1f} to {100 * (mean + half):+.1f})"
-    return f"{interval}, which cannot be told from none" if abs(mean) <= half else interval
+def _loss(taken: NDArray[np.bool_], other: NDArray[np.bool_], groups: NDArray[np.int64]) -> str:
+    mean, half = cluster_mean(other.astype(np.float64) - taken, groups)
+    return f"{points(mean)} ({100 * (mean - half):+.1f} to {100 * (mean + half):+.1f})"
 
 
 def _speed_up(best: RankedModel, other: RankedModel) -> float:

@@ -39,6 +39,7 @@ from eyeshot.training import (
     TrainingRun,
     check_optimizer,
     discard_damaged,
+    part_of,
     range_test,
     read_validation,
     start_state,
@@ -51,6 +52,8 @@ BATCH = 32
 MOST_EPOCHS = 20
 """As `eyeshot train` does with pretrained weights: longer is no short training any more."""
 LEAST_STEPS = 20
+HEAD_IMAGES = 5000
+"""The head that a training starts from is fitted on at most so many images, here as in `train`."""
 TIMED_STEPS = 2
 TEST_SHARE = 5
 """A range test takes at most a fifth of the steps, ..."""
@@ -298,10 +301,11 @@ def _make_plan(
     count = len(images.train)
     settings, adapted = recipe_settings(recipe[0], image_count=count, steps=10**9, seed=seed)
     bank = FeatureBank(cache, backbone, device=device)
-    features = bank.clean(images.pool, images.train, progress=progress.sub("features"))
-    state = start_state(backbone, features.astype(np.float32), images.labels[images.train], class_count=len(classes))
+    of_head = np.sort(np.random.default_rng(seed).permutation(images.train)[:HEAD_IMAGES])
+    features = bank.clean(images.pool, of_head, progress=progress.sub("features"))
+    state = start_state(backbone, features.astype(np.float32), images.labels[of_head], class_count=len(classes))
     run = TrainingRun(
-        backbone, _part(images.pool, images.train), images.labels[images.train],
+        backbone, part_of(images.pool, images.train), images.labels[images.train],
         class_count=len(classes), config=settings, device=device, start=state,
     )  # fmt: skip
     gentle = warm_up_cosine(1e-9, TIMED_STEPS + 1, warm_up_share=0)
@@ -316,7 +320,7 @@ def _make_plan(
     # head that comes first takes one of each training image.
     size = settings.batch_size
     judged_share = min(1.0, len(images.judged) / count) / 3
-    fixed = (len(images.judged) + min(count, 5000)) / size / 3
+    fixed = (len(images.judged) + len(of_head)) / size / 3
     steps = math.floor((SLACK * left_s / step_s - fixed) / (1 + judged_share))
     if steps < LEAST_STEPS:
         least = (LEAST_STEPS * (1 + judged_share) + fixed) * step_s / SLACK + budget_s - left_s
@@ -373,10 +377,6 @@ def _some_rows(images: _Images, count: int, seed: int) -> NDArray[np.int64]:
     if count >= len(images.train):
         return images.train
     return nested_subsets(images.labels, images.train, (count / len(images.train),), seed=seed)[0]
-
-
-def _part(pool: Pool, rows: NDArray[np.int64]) -> Pool:
-    return Pool(np.asarray(pool.images[rows]), [pool.keys[row] for row in rows.tolist()])
 
 
 def _read_plan(folder: Path) -> _Plan | None:

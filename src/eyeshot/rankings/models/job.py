@@ -27,7 +27,7 @@ from eyeshot.core import (
 )
 from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
-from eyeshot.rankings.models.advice import advise, compare_probes, final_answers, trust
+from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
@@ -184,9 +184,8 @@ def run_model_ranking(
             plan, ranking, right, deadline=tuning_ends, progress=progress, show=show
         )
         notes += more
-    answers = final_answers(ranking, right, tuned_right, on_fold)
-    of_fold = clusters[on_fold] if tuned_right else clusters
-    sentence, advised, cheap = advise(ranking, answers, of_fold, seed=settings.seed)
+    answers = Answers(right, clusters, tuned_right, on_fold)
+    sentence, advised, cheap = advise(ranking, answers, seed=settings.seed)
     if settings.budget_s:
         ranking, more = scale_models(
             plan, ranking, right, advised.name, deadline=begin + settings.budget_s, progress=progress

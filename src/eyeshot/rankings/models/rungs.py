@@ -23,12 +23,9 @@ from eyeshot.rankings.models.report import (
     Resolution,
 )
 from eyeshot.rankings.models.scaling import bigger_or_more_data, compare_sizes, image_step, next_bigger, sizes_around
+from eyeshot.rankings.models.tuning_order import choose_for_fine_tuning
 
 Right = NDArray[np.bool_]
-FIRST_LINES = ("ResNet", "EfficientNet", "ViT", "MAE", "BEiT")
-"""Lines that are fine-tuned before others: the two usual ones, the transformer, and masked pretraining, which probes
-undersell."""
-PER_LINE = 2
 TUNING_SHARE = 0.75
 """Share of what rung 1 leaves of the budget that rung 2 may take."""
 LEAST_S = 20.0
@@ -46,26 +43,6 @@ class SizesRecord(Record):
     """What is stored of the comparison of image sizes."""
 
     resolution: Resolution
-
-
-def tuning_order(ranked: Sequence[RankedModel]) -> list[RankedModel]:
-    """The best two of each line in the order in which the budget is spent on them.
-
-    The best probe of all comes first, then the best of each line, `FIRST_LINES` before others, then the second of each.
-
-    Args:
-        ranked: in the order of their probes.
-    """
-    lines: dict[str, list[RankedModel]] = {}
-    for model in ranked:
-        lines.setdefault(model.line, []).append(model)
-
-    def place(model: RankedModel) -> tuple[int, int, int]:
-        within = lines[model.line].index(model)
-        first = FIRST_LINES.index(model.line) if model.line in FIRST_LINES else len(FIRST_LINES)
-        return (-1, 0, 0) if model is ranked[0] else (within, first, ranked.index(model))
-
-    return sorted((model for of_line in lines.values() for model in of_line[:PER_LINE]), key=place)
 
 
 def tune_models(
@@ -90,7 +67,7 @@ def tune_models(
         all models, those that were trained with their result; which images of the first fold these answer right; notes.
     """
     data, fold = plan.data, plan.data.folds[0]
-    order = tuning_order(ranked)
+    order = [model for model, _ in choose_for_fine_tuning(ranked)]
     tuned: dict[str, FineTuningRecord] = {}
     notes: list[str] = []
     for number, model in enumerate(order):

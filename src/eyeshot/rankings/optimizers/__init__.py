@@ -1,0 +1,1 @@
+"""Optimizers by situation: measured, advised, and tried against AdamW."""

@@ -1,0 +1,1 @@
+"""A plain PyTorch file that trains a finished run again without eyeshot."""
