@@ -39,6 +39,7 @@ from eyeshot.core.statistics import student_mean
 from eyeshot.data import Geometry, PixelStore, read_images
 from eyeshot.models import load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
+from eyeshot.training.loop import READ_EVERY
 from eyeshot.training.precision import autocast
 from eyeshot.training.recipe.optimizers import make_optimizer
 
@@ -82,7 +83,7 @@ class Clock:
             batch = self._take()
             self._total += time.perf_counter() - begin
             return batch
-        before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         before.record()
         batch = self._take()
         after.record()
@@ -156,11 +157,12 @@ def peers(folder: Path, run: TrainingRun, *, workers: int, step_limit: int = 1 <
         images, labels = next(from_timm)
         return images.contiguous(memory_format=layout), labels
 
-    return {"ImageFolder + DataLoader": peer(run, take_plain), "timm": peer(run, take_timm, read_each=True)}
+    # timm's train.py reads the loss of each step.
+    return {"ImageFolder + DataLoader": peer(run, take_plain), "timm": peer(run, take_timm, read_every=1)}
 
 
-def peer(run: TrainingRun, take: Take, *, read_each: bool = False) -> Way:
-    """A loop of one's own around a copy of the run's network. timm's script reads the loss of each step."""
+def peer(run: TrainingRun, take: Take, *, read_every: int = READ_EVERY) -> Way:
+    """A loop of one's own around a copy of the run's network, which waits for a loss now and then."""
     model: nn.Module = copy.deepcopy(run.model)
     optimizer = make_optimizer(model, run.config)
     clock = Clock(take, run.device)
@@ -173,10 +175,10 @@ def peer(run: TrainingRun, take: Take, *, read_each: bool = False) -> Way:
             with autocast(run.device, run.precision):
                 loss = torch.nn.functional.cross_entropy(model(images).float(), labels)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             steps += 1
-            if read_each:
+            if steps % read_every == 0:
                 loss.item()
         return steps
 
@@ -303,7 +305,12 @@ def measure(task: str, folder: Path, device: torch.device, *, seconds: float, ro
             threaded = make_run()
             threaded.feed.ahead = 2
             ways["eyeshot with a thread"] = own(threaded)
-        options = {"seconds": seconds, "rounds": rounds, "warm": max(3, PREFETCHED * workers + 1), "until": until}
+        options: dict[str, Any] = {
+            "seconds": seconds,
+            "rounds": rounds,
+            "warm": max(3, PREFETCHED * workers + 1),
+            "until": until,
+        }
         result["training"] = compared(ways, device, batch, training=True, **options)
         result["loading_alone"] = compared(ways, device, batch, training=False, **options)
     return result

@@ -76,6 +76,21 @@ def test_every_key_of_errors_json_is_documented() -> None:
     assert fields - words == set()
 
 
+def test_every_key_of_optimizers_json_is_documented() -> None:
+    from eyeshot.predictions import Accuracy, Difference
+    from eyeshot.rankings.optimizers import report as optimizers_report
+
+    words = set(re.findall(r"`([a-z_0-9]+)`", (ROOT / "docs" / "optimizers-json.md").read_text(encoding="utf-8")))
+    records = [
+        one
+        for one in vars(optimizers_report).values()
+        if isinstance(one, type) and issubclass(one, optimizers_report.Record) and one is not optimizers_report.Record
+    ]
+    assert len(records) == 8
+    fields = {name for record in [*records, Accuracy, Difference] for name in record.model_fields}
+    assert fields - words == set()
+
+
 def test_every_key_of_a_run_is_documented() -> None:
     from eyeshot.ledger import RunRecord
     from eyeshot.training import TrainResult

@@ -34,8 +34,8 @@ from .ledger.run_predictions import predict as predict
 from .ledger.run_script import script as script
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
-from .models.catalogue import list_models as list_models
-from .models.catalogue import model_recipe as model_recipe
+from .models.catalogue.listing import list_models as list_models
+from .models.catalogue.listing import model_recipe as model_recipe
 from .models.fetching import fetch_models as fetch_models
 from .predictions.target_accuracy import TargetEstimate as TargetEstimate
 from .predictions.target_accuracy import estimate_target_accuracy as estimate_target_accuracy

@@ -38,6 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "predict": package.predict,
     "preview": package.preview,
     "rank augmentations": package.rank_augmentations,
+    "rank optimizers": package.rank_optimizers,
     "review": package.review,
     "split": package.split,
     "submit": package.submit,
@@ -50,6 +51,8 @@ WRITTEN_BY_COMMANDS = {
     ("audit", "images"),
     ("errors", "images"),
     ("rank augmentations", "out"),
+    ("rank optimizers", "images"),
+    ("rank optimizers", "out"),
     ("split", "out"),
 }
 """Functions give a result that has `save` or `write`."""
@@ -111,10 +114,10 @@ def test_an_option_means_the_same_in_every_command() -> None:
             if option.param_type_name == "option" and option.name != "help":
                 texts.setdefault(option.name, set()).add(option.help or "")
     of_several = {"model", "size", "out", "images", "audit", "policy", "dry_run", "split", "folds", "last", "given"}
-    of_several |= {"open_", "budget", "batch_size", "val_share", "labels", "force", "submission"}
+    of_several |= {"open_", "budget", "batch_size", "val_share", "labels", "force", "submission", "optimizer"}
     assert {name for name, kinds in texts.items() if len(kinds) > 1} <= of_several
     with_model = [command for _, command in commands() if any(option.name == "model" for option in command.params)]
-    assert len(with_model) == 5
+    assert len(with_model) == 6
     for command in with_model:
         names = {option.name for option in command.params}
         assert {"weights", "size", "mean", "std", "interpolation", "fit", "device"} <= names

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from eyeshot.core.errors import ModelError
 from eyeshot.models import ModelRecipe, ModelRecord, line_of, list_models, model_recipe
-from eyeshot.models.catalogue import LINE_PATTERNS, PREFIXES
-from eyeshot.models.catalogue_records import RECORDS
+from eyeshot.models.catalogue.listing import LINE_PATTERNS, PREFIXES
+from eyeshot.models.catalogue.records import RECORDS
 
 SMALL = [record for record in RECORDS if record.parameters < 6e6]
 """Those that are built in a moment; all are built by the slow test."""

@@ -11,7 +11,7 @@ from torch import nn
 from eyeshot.augment import Pool
 from eyeshot.core import ProgressDisplay
 from eyeshot.training import StepRecord
-from eyeshot.training.alarms import AlarmWatch
+from eyeshot.training.checks.alarms import AlarmWatch
 from eyeshot.training.result import read_result
 from eyeshot.training.run import train
 
@@ -86,8 +86,8 @@ def test_a_learning_rate_that_is_far_too_high_is_told_while_there_is_time(tmp_pa
 
 def test_a_training_that_learns_and_then_diverges_is_told(tmp_path):
     pool, labels = make_pool(120)
-    settings = LONG.model_copy(update={"learning_rate": 3.0, "warm_up_share": 0.95})
-    result = halves(tmp_path, tiny_backbone(Memory(), features=64), pool, labels, settings=settings)
+    settings = LONG.model_copy(update={"learning_rate": 10.0, "warm_up_share": 0.95})
+    result = halves(tmp_path, tiny_backbone(), pool, labels, settings=settings)
     (alarm,) = [alarm for alarm in result.alarms if alarm.kind == "divergence"]
     assert "The loss rose from 0." in alarm.seen
     assert "too high" in alarm.cause
@@ -197,7 +197,7 @@ def test_a_fitted_head_that_training_does_not_find_again_is_told(tmp_path):
     backbone = tiny_backbone(pretrained=True)
     for layer in backbone.module.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.fill_(40.0)  # as averages of images of quite another kind
+            layer.running_var.fill_(1e4)  # as of images of quite another kind
     result = run(tmp_path / "lost", backbone=backbone)
     assert result.alarms[0].kind == "start"
     assert result.alarms[0].step == 1
@@ -220,7 +220,7 @@ def test_an_alarm_is_shown_once_on_a_line_of_its_own_when_it_fires_and_is_logged
     with ProgressDisplay(shown, live=True) as display:
         result = run(tmp_path, LONG, data=(pool, labels), progress=display.sub("training"))
     (alarm,) = [alarm for alarm in result.alarms if alarm.kind == "chance"]
-    assert alarm.step < 0.5 * result.steps
+    assert alarm.step < 0.6 * result.steps
     assert shown.getvalue().count("stayed at chance") == 1
     assert f"alarm: {alarm.words}\n" in shown.getvalue()
     assert (tmp_path / "log.txt").read_text("utf-8").count(f"alarm (chance, step {alarm.step}") == 1

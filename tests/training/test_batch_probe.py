@@ -89,9 +89,7 @@ def test_the_noise_scale_of_known_noise_is_found() -> None:
     d, s, batch, count = 200, 3.0, 16, 400
     gradient = np.full(d, 0.5)
     means = gradient + s / np.sqrt(batch) * random.normal(size=(count, d))
-    found = noise_scale(
-        list(np.linalg.norm(means, axis=1)), float(np.linalg.norm(means.mean(0))), batch_size=batch
-    )
+    found = noise_scale(list(np.linalg.norm(means, axis=1)), float(np.linalg.norm(means.mean(0))), batch_size=batch)
     assert found == pytest.approx(d * s**2 / (d * 0.25), rel=0.1)
 
 

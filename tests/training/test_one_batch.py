@@ -7,7 +7,7 @@ from torch import nn
 
 from eyeshot.augment import Pool
 from eyeshot.core.errors import InputError
-from eyeshot.training.one_batch import MOST_STEPS, _batch_of, fit_batch
+from eyeshot.training.checks.one_batch import MOST_STEPS, _batch_of, fit_batch
 
 from .helpers import SETTINGS, make_pool, tiny_backbone
 

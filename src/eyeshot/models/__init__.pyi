@@ -1,8 +1,9 @@
 from .backbone import Backbone as Backbone
-from .catalogue import line_of as line_of
-from .catalogue import list_models as list_models
-from .catalogue import model_recipe as model_recipe
-from .catalogue_records import ModelRecord as ModelRecord
+from .catalogue.listing import line_of as line_of
+from .catalogue.listing import list_models as list_models
+from .catalogue.listing import model_recipe as model_recipe
+from .catalogue.recipes import ModelRecipe as ModelRecipe
+from .catalogue.records import ModelRecord as ModelRecord
 from .cross_fitting import cross_fit as cross_fit
 from .cross_fitting import fit_many_classes as fit_many_classes
 from .device import choose_device as choose_device
@@ -18,7 +19,6 @@ from .features import to_batch as to_batch
 from .fetching import Download as Download
 from .fetching import download as download
 from .fetching import plan_downloads as plan_downloads
-from .fine_tuning_recipes import ModelRecipe as ModelRecipe
 from .hub import cached_weights as cached_weights
 from .linear_probe import COARSE as COARSE
 from .linear_probe import Head as Head
@@ -29,6 +29,7 @@ from .loading import DEFAULT_MODEL_REASON as DEFAULT_MODEL_REASON
 from .loading import load_backbone as load_backbone
 from .loading import named_backbone as named_backbone
 from .local_weights import weights_at_hand as weights_at_hand
+from .local_weights import weights_in_folder as weights_in_folder
 from .memory import out_of_memory as out_of_memory
 from .memory import smaller_batches as smaller_batches
 from .neighbours import distance_blocks as distance_blocks

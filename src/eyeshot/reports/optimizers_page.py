@@ -11,7 +11,7 @@ from eyeshot.auditing import ImageRef
 from eyeshot.rankings import OptimizerRanking, OptimizersReport
 from eyeshot.reports.audit_pictures import Gallery
 from eyeshot.reports.marks import Axis, make_axis, round_step
-from eyeshot.reports.page import percent, signed, write_fitting
+from eyeshot.reports.page import number, percent, signed, write_fitting
 
 MOST_PICTURES = 40
 WIDTH, HEIGHT = 300.0, 150.0
@@ -63,6 +63,7 @@ def _context(ranking: OptimizerRanking, most: int) -> dict[str, Any]:
             }
             for batch in here.odd_batches
         ],
+        "chance_text": lambda chance: "< 0.001" if chance < 0.0005 else number(chance, 3),
         "difference_text": _difference_text,
         "seed_text": lambda shares: ", ".join(percent(share, 1) for share in shares),
         "rate_text": lambda rate: f"{rate:g}",

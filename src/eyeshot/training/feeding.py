@@ -163,8 +163,8 @@ def choose_ahead(device: torch.device, augmentations: Sequence[Augmentation]) ->
         if augmentation.operation.seeds_globally:
             return 0, f"each batch made when it is needed: {augmentation.name} sets the random state of the process"
     if device.type != "cuda":
-        # Batches take a hundredth of the time of a small network at 64 px on two cores (`benchmarks.training_speed`), so
-        # that a thread gains nothing; it costs a fiftieth more processor time.
+        # With a small network at 64 px on two cores, batches take one to three hundredths of the time, and a thread
+        # gains nothing that can be told from noise (`benchmarks.training_speed`).
         return 0, "each batch made when it is needed: a thread would take the processors from the network"
     return AHEAD, f"a thread makes {AHEAD} batches ahead, so that the GPU need not wait"
 

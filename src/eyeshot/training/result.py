@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from eyeshot.core import StorageError, replacing
 from eyeshot.data import DataConfig
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
-from eyeshot.training.alarms import Alarm
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from eyeshot.training.checks.alarms import Alarm
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.run_folder import RESULT_FILE
 from eyeshot.training.weights_file import WEIGHTS_FILE

@@ -28,9 +28,9 @@ from eyeshot.core import (
 )
 from eyeshot.models import Backbone
 from eyeshot.predictions import Predictions
-from eyeshot.training.alarms import AlarmWatch
 from eyeshot.training.batches import part_of
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from eyeshot.training.checks.alarms import AlarmWatch
 from eyeshot.training.classifier import predict, start_head
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import TrainingRun

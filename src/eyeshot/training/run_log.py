@@ -27,9 +27,9 @@ TIME_FIELDS = ("images_per_s", "wait_s", "seconds")
 class RunLog:
     """The lines of a run in its folder.
 
-    `metrics.jsonl` has one line a step: step, epoch, learning_rate, loss, accuracy, grad_norm, images_per_s, wait_s; and one an
-    epoch: epoch, step, train_loss, train_accuracy, val_accuracy, seconds. What a float cannot say in JSON (NaN,
-    infinity) is null. `log.txt` has one line for each event, with its time.
+    `metrics.jsonl` has one line a step: step, epoch, learning_rate, loss, accuracy, grad_norm, images_per_s, wait_s;
+    and one an epoch: epoch, step, train_loss, train_accuracy, val_accuracy, seconds. What a float cannot say in JSON
+    (NaN, infinity) is null. `log.txt` has one line for each event, with its time.
 
     The metrics are a part of the run's state: a checkpoint holds how long the file was (`position`), and a resumed run
     cuts it there, since the steps behind it are done again.

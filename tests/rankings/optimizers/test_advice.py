@@ -64,7 +64,9 @@ def test_a_pretrained_convolutional_network_may_be_tuned_by_sgd_and_a_transforme
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
-@pytest.mark.parametrize("kind", ["convolutional with BatchNorm", "convolutional without BatchNorm", "transformer", "other"])
+@pytest.mark.parametrize(
+    "kind", ["convolutional with BatchNorm", "convolutional without BatchNorm", "transformer", "other"]
+)
 @pytest.mark.parametrize("heavy", [True, False])
 def test_three_different_optimizers_beside_adamw_come_with_reason_and_evidence(
     kind: str, pretrained: bool, heavy: bool

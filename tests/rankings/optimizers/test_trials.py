@@ -85,9 +85,7 @@ def test_a_budget_for_less_is_refused_with_what_would_do() -> None:
 
 
 def test_the_estimate_counts_steps_and_forward_passes() -> None:
-    seconds = training_seconds(
-        0.3, read_step_s=0.3, epochs=2, batch_size=10, n_train=100, n_val=50, pretrained=False
-    )
+    seconds = training_seconds(0.3, read_step_s=0.3, epochs=2, batch_size=10, n_train=100, n_val=50, pretrained=False)
     assert seconds == pytest.approx(2 * (10 * 0.3 + 50 * 0.01) + 50 * 0.01)
     assert assumed_steps(0.1, ["sam-sgd", "sgd"]) == {"adamw": 0.1, "sam-sgd": 0.2, "sgd": 0.1}
 
@@ -143,7 +141,7 @@ def test_a_planted_difference_is_found_and_equal_ones_cannot_be_told_apart() -> 
     assert [each.difference.p_adjusted for each in tried if each.difference] == pytest.approx(holm(raw))
     answer, choice = conclude(tried, [])
     assert choice == "sgd"
-    assert answer.startswith("Take sgd: sgd is better than adamw by 15.")
+    assert answer.startswith("Take sgd: it is better than adamw by 15.")
     assert "after allowance for 3 comparisons" in answer
     assert notes == []
     assert tried[1].weight_decay == pytest.approx(5e-4)

@@ -73,22 +73,26 @@ def run(
     device: Device = None,
     augment: Annotated[
         list[str] | None,
-        option(panel=TRAINING, text="An augmentation of all trainings; repeat: in order.", callback=known_names),
+        option(
+            panel=TRAINING,
+            text="An augmentation's name, or your own as module:attribute; repeat: in order.",
+            callback=known_names,
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, option(panel=TRAINING, text="Longest training, in epochs. Default: by model and data.")
+        int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
     ] = None,
     batch_size: Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")] = None,
     learning_rate: Annotated[
-        float | None,
-        option(panel=TRAINING, text="AdamW's, in the middle of those tried; the others follow it. Default: by model."),
+        float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
     ] = None,
     schedule: Annotated[
-        str | None, option(panel=TRAINING, text="Of optimizers that bring none of their own. Default: cosine.")
+        str | None,
+        option(panel=TRAINING, text="How the learning rate changes; see eyeshot list schedules. Default: cosine."),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
-        option(panel=RANKING, text="Try this one against AdamW; repeat. Default: the three advised."),
+        option(panel=RANKING, text="Try this one against AdamW; repeat. Default: the three that are advised."),
     ] = None,
     budget: Annotated[
         str, option(panel=RANKING, text="Time for the trials: 90s, 20m, 2h; 0 advises without trials.")
@@ -241,7 +245,8 @@ def _tried_table(report: OptimizersReport) -> Table:
         value, chance, verdict = NOTHING, NOTHING, "the one to beat"
         if from_adamw is not None:
             value = f"{100 * from_adamw.value:+.1f} ({100 * from_adamw.low:+.1f} to {100 * from_adamw.high:+.1f})"
-            chance, verdict = f"{from_adamw.p_adjusted:.3f}", from_adamw.verdict
+            chance = "< 0.001" if from_adamw.p_adjusted < 0.0005 else f"{from_adamw.p_adjusted:.3f}"
+            verdict = from_adamw.verdict
         table.add_row(
             each.optimizer, f"{each.learning_rate:g}", percent(each.accuracy.value, 1), value, chance,
             duration(each.seconds, 0), verdict,

@@ -106,7 +106,7 @@ def conclude(tried: Sequence[TriedOptimizer], advice: Sequence[Advised]) -> tupl
     better = [each for each in others if each.difference is not None and each.difference.verdict == "better"]
     if better:
         best = max(better, key=lambda each: each.accuracy.value or 0.0)
-        return f"Take {best.optimizer}: {best.verdict}", best.optimizer
+        return f"Take {best.optimizer}: it{best.verdict.removeprefix(best.optimizer)}", best.optimizer
     unsure = [each.optimizer for each in others if each.difference and each.difference.verdict != "worse"]
     worse = [each.optimizer for each in others if each.difference and each.difference.verdict == "worse"]
     if not others:

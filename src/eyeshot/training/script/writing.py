@@ -42,12 +42,13 @@ from eyeshot.models import (
     read_state,
     size_arguments,
     unused_head,
+    weights_in_folder,
 )
-from eyeshot.training import schedules
-from eyeshot.training.recipe.averages import moving_average
 from eyeshot.training.batches import balanced_order
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
+from eyeshot.training.recipe import schedules
+from eyeshot.training.recipe.averages import moving_average
 from eyeshot.training.recipe.freezing import freeze, trained_names
 from eyeshot.training.recipe.objectives import inverse_frequencies
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
@@ -132,6 +133,8 @@ def write_script(
     augmentations = [augmentation(name) for name in result.augmentations]
     expressions = _write_augmentations(augmentations, sources)
     weights = weights or _typed_weights(result)
+    if weights is not None and weights.is_dir():
+        weights, _ = weights_in_folder(result.model, weights)
     backbone = _load(result, weights)
     dataset = _load_images(result, cache, progress or SILENT)
     _check_key(folder, result, backbone, dataset, augmentations)

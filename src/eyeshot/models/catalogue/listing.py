@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 
 from eyeshot.core import ModelError
-from eyeshot.models.catalogue_records import RECORDS, ModelRecord
-from eyeshot.models.fine_tuning_recipes import DEFAULT_CONVOLUTIONAL, DEFAULT_TRANSFORMER, ModelRecipe
+from eyeshot.models.catalogue.recipes import DEFAULT_CONVOLUTIONAL, DEFAULT_TRANSFORMER, ModelRecipe
+from eyeshot.models.catalogue.records import RECORDS, ModelRecord
 
 LINE_PATTERNS = (
     ("ConvNeXt", ("convnext*",)),

@@ -43,6 +43,8 @@ block's losses is not known; with more than 50, an alarm comes late."""
 SIGNIFICANT = 4.0
 """Standard errors between two blocks' losses. There are tens of comparisons in a run and losses have long tails, so two
 would fire by chance in every other run."""
+LEAST_LOSS = 1e-6
+"""Of a step, for its logarithm: float32 gives 0 for less."""
 RISE = 0.5
 """Share of the way from the lowest loss back to that of guessing. Steps at a high learning rate or a harder batch undo
 less; a run that diverges loses all of it."""
@@ -110,7 +112,11 @@ class Alarm(BaseModel):
 
 
 class _Block(NamedTuple):
-    """Mean loss of a block of steps, its standard error, and the block's first and last step."""
+    """Loss of a block of steps, the relative standard error of it, and the block's first and last step.
+
+    The loss is the geometric mean: losses of batches spread by factors, and a single batch that is far off is common in
+    healthy runs, whereas in a run that blows up the losses of all steps are higher, and spread over decades.
+    """
 
     loss: float
     error: float
@@ -156,7 +162,8 @@ class AlarmWatch:
         self._guess = math.log(len(train_counts))  # loss of equal probabilities, whatever the labels
         self._total, self._epochs, self._peak, self._started = total_steps, epochs, learning_rate, started
         self._settled = max(warm_up_steps, math.ceil(JUDGED_FROM * total_steps))
-        self._warm = warm_up_steps
+        # A blow-up in a warm-up that lasts most of the run is told as well.
+        self._warm = min(warm_up_steps, math.ceil(JUDGED_FROM * total_steps))
         least, most = BLOCK_STEPS
         self._block_steps = min(max(total_steps // BLOCKS, least), most)
         self.alarms: list[Alarm] = []
@@ -262,10 +269,10 @@ class AlarmWatch:
             self._check_start(record)
         self._losses.append(record.loss)
         if len(self._losses) == self._block_steps:
-            values = np.array(self._losses)
+            logs = np.log(np.maximum(self._losses, LEAST_LOSS))
             self._losses = []
-            error = float(values.std(ddof=1)) / math.sqrt(len(values))
-            self._block(_Block(float(values.mean()), error, record.step - len(values) + 1, record.step))
+            error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+            self._block(_Block(math.exp(logs.mean()), error, record.step - len(logs) + 1, record.step))
 
     def moved(self, share: float) -> None:
         """Relative change of the trained weights in one step at the peak of the learning rate."""
@@ -304,10 +311,12 @@ class AlarmWatch:
         """Judge a block of steps by its loss."""
         first = self._first = self._first or block
         lowest = self._lowest or block
-        worse = block.first > self._warm and block.loss - 2 * block.error > WORSE_THAN_GUESSING * self._guess
+        worse = block.first > self._warm and block.loss * math.exp(-2 * block.error) > WORSE_THAN_GUESSING * self._guess
         self._high = self._high + 1 if worse else 0
         rise = block.loss - lowest.loss
-        risen = rise > RISE * (self._guess - lowest.loss) and rise > SIGNIFICANT * math.hypot(block.error, lowest.error)
+        risen = rise > RISE * (self._guess - lowest.loss) and math.log(
+            block.loss / lowest.loss
+        ) > SIGNIFICANT * math.hypot(block.error, lowest.error)
         learned = lowest.loss < LEARNED_LOSS * self._guess
         self._risen = self._risen + 1 if risen and learned else 0
         smaller = f"Give a learning rate of {self._peak / 10:g} or a longer warm-up."
@@ -349,7 +358,7 @@ class AlarmWatch:
             return
         path = self._moved * self._total
         fall = first.loss - block.loss
-        noise = 2 * math.hypot(first.error, block.error)
+        noise = 2 * math.hypot(first.error * first.loss, block.error * block.loss)
         if path < LEAST_MOVE and fall < max(noise, BARELY * self._guess):
             self._raise(
                 "learning-rate-low", block.last,

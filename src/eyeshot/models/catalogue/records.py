@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eyeshot.models.fine_tuning_recipes import (
+from eyeshot.models.catalogue.recipes import (
     AUGREG,
     BEIT_BASE,
     BEITV2_BASE,

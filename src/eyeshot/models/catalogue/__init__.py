@@ -1,0 +1,1 @@
+"""The catalogue of models: records, recipes, and finding them."""
