@@ -140,7 +140,7 @@ def test_memory_weights_and_time_are_measured(here):
     assert cost.weights_bytes == 4 * cost.parameters
     assert cost.memory_bytes > cost.weights_bytes + 16 * 3 * 24 * 24 * 4
     assert cost.seconds_per_1000 > 0
-    assert cost.timed_images >= 60
+    assert cost.timed_images >= 8
 
 
 def test_the_report_is_read_back_from_its_file(here):
