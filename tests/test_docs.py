@@ -33,6 +33,18 @@ def test_every_key_of_cover_json_is_documented() -> None:
     assert fields - words == set()
 
 
+def test_every_key_of_models_json_is_documented() -> None:
+    from eyeshot.rankings.models import report as models_report
+
+    text = (ROOT / "docs" / "models-json.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([a-z_0-9]+)`", text))
+    records = [one for one in vars(models_report).values() if isinstance(one, type)]
+    records = [one for one in records if issubclass(one, models_report.Record)]
+    fields = {name for record in records for name in record.model_fields}
+    assert len(records) > 8
+    assert fields - words == set()
+
+
 def test_every_key_and_kind_of_audit_json_is_documented() -> None:
     from typing import get_args
 

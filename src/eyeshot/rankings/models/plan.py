@@ -131,13 +131,13 @@ def estimate_probe(plan: ModelPlan, backbone: Backbone) -> ModelEstimate:
             keys = table.pixel_keys
             missing += bank.missing([keys[row] for row in chosen])
             undecoded += store.missing(table, chosen)
-    timed, seconds = time_forward(
+    _, mean_s, _ = time_forward(
         backbone, images[:TIMED_IMAGES], device=plan.device, batch_size=settings.batch_size, images=TIMED_IMAGES
     )
     decode_s = undecoded / DECODE_PER_S
     products = FIT_PASSES * len(data.used) * backbone.feature_count * len(data.dataset.classes)
     return ModelEstimate(
-        backbone.name, "", missing, missing * seconds / timed + decode_s + products / FIT_PER_S, memory, weights
+        backbone.name, "", missing, missing * mean_s + decode_s + products / FIT_PER_S, memory, weights
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -101,18 +102,17 @@ def clean_features(
 def measure_cost(backbone: Backbone, bank: FeatureBank, data: RankingData, *, cache: Path) -> ModelCost:
     """Seconds of the forward pass, memory and weights.
 
-    The time is that of the bank if it computed enough images now, otherwise of a short measurement.
+    The time is that of the fastest batch: other programs slow a batch down, and nothing speeds one up. On a busy
+    machine the mean put a network behind one of twice its cost.
     """
-    images, seconds = bank.computed, bank.forward_s
     rows = data.judged[: TIMED_IMAGES + MEMORY_BATCH]
     pixels = np.asarray(PixelStore(cache, backbone.geometry).load(data.images, rows).images)
-    if images < TIMED_IMAGES:
-        images, seconds = time_forward(backbone, pixels, device=str(bank.device), batch_size=bank.batch_size)
+    images, _, fastest_s = time_forward(backbone, pixels, device=str(bank.device), batch_size=bank.batch_size)
     weights = [*backbone.module.parameters(), *backbone.module.buffers()]
     return ModelCost(
         parameters=sum(value.numel() for value in backbone.module.parameters()),
         weights_bytes=sum(value.numel() * value.element_size() for value in weights),
-        seconds_per_1000=1000 * seconds / images,
+        seconds_per_1000=1000 * fastest_s,
         timed_images=images,
         memory_bytes=forward_memory(backbone, pixels[:MEMORY_BATCH], device=bank.device),
         memory_batch=len(pixels[:MEMORY_BATCH]),
@@ -121,18 +121,19 @@ def measure_cost(backbone: Backbone, bank: FeatureBank, data: RankingData, *, ca
 
 def time_forward(
     backbone: Backbone, pixels: NDArray[np.uint8], *, device: str, batch_size: int, images: int = TIMED_IMAGES
-) -> tuple[int, float]:
-    """Images passed through the model and the seconds it took: at most `images` or 3 seconds after a warm-up."""
+) -> tuple[int, float, float]:
+    """How many images were timed, at most `images` or 3 seconds after a warm-up, and the seconds an image took: the
+    mean, and that of the fastest batch."""
     step = min(batch_size, images, 8 if device == "cpu" else batch_size)
     extract(backbone, pixels[:step], device=device, batch_size=step)
-    done, seconds = 0, 0.0
+    done, seconds, fastest = 0, 0.0, math.inf
     while done < images and seconds < TIMED_S:
         part = pixels[np.arange(done, done + step) % len(pixels)]
         begin = time.perf_counter()
         extract(backbone, part, device=device, batch_size=step)
-        seconds += time.perf_counter() - begin
-        done += step
-    return done, seconds
+        took = time.perf_counter() - begin
+        seconds, fastest, done = seconds + took, min(fastest, took / step), done + step
+    return done, seconds / done, fastest
 
 
 def _judge_test(

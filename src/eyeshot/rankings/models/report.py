@@ -75,7 +75,7 @@ class ModelCost(Record):
     Attributes:
         parameters: numbers in the weights, without a classifier.
         weights_bytes: bytes of the weights in memory.
-        seconds_per_1000: of the forward pass alone, without decoding.
+        seconds_per_1000: of the forward pass alone, without decoding, by the fastest batch.
         timed_images: images that this was measured on.
         memory_bytes: weights and the largest sum of arrays that are alive at once in a forward pass.
         memory_batch: images of that forward pass.
