@@ -21,7 +21,6 @@ from .optimizers.advice import advise_schedule as advise_schedule
 from .optimizers.job import OptimizerRanking as OptimizerRanking
 from .optimizers.job import OptimizersPlan as OptimizersPlan
 from .optimizers.job import rank_optimizers as rank_optimizers
-from .optimizers.options import BUDGET_S as BUDGET_S
 from .optimizers.options import check_options as check_options
 from .optimizers.report import OptimizersReport as OptimizersReport
 from .optimizers.report import Situation as Situation
