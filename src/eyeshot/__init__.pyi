@@ -45,6 +45,8 @@ from .reports.errors_page import write_errors_page as write_errors_page
 from .reports.optimizers_page import write_optimizers_page as write_optimizers_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
+from .training.recipe.optimizer_catalogue import optimizers as optimizers
+from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
 

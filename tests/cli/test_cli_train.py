@@ -114,6 +114,26 @@ def test_json_is_all_that_stands_on_standard_output(eyeshot: Eyeshot, digits: Di
     assert result.command.endswith("--json")
 
 
+def test_one_batch_is_overfitted_without_a_run(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    before = tree(tmp_path)
+    done = train(eyeshot, digits, "--overfit-one-batch", "--learning-rate", "0.004")
+    assert (done.code, tree(tmp_path)) == (0, before)
+    assert re.search(r"One batch of 32 clean images of 3 classes was fitted in \d+ steps: network, labels", done.out)
+    assert done.out.rstrip().endswith("Next: the same command without --overfit-one-batch.")
+    cannot = json.loads(train(eyeshot, digits, "--overfit-one-batch", "--learning-rate", "1e-9", "--json").out)
+    assert (cannot["fitted"], cannot["fitting_rate"], cannot["images"]) == (False, None, 32)
+
+
+def test_an_alarm_is_said_once_while_it_trains_and_stands_in_the_result(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path
+):
+    done = train(eyeshot, digits, "--batch-size", "4", "--out", tmp_path / "run")
+    assert done.err.count("alarm: The network normalises over batches (BatchNorm) of only 4 images.") == 1
+    assert done.out.count("alarm: The network normalises over batches (BatchNorm) of only 4 images.") == 1
+    result = TrainResult.model_validate_json((tmp_path / "run" / "result.json").read_text("utf-8"))
+    assert result.alarms[0].kind == "small-batches"
+
+
 def test_a_dry_run_writes_nothing(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
     before = tree(tmp_path)
     done = train(eyeshot, digits, "--dry-run")

@@ -41,6 +41,20 @@ def test_the_names_of_steps_stand_before_the_text():
     assert news == [(0, 0, "timing a step"), (3, 40, "confirming mirror: training: epoch 1"), (2, 5, "decoding")]
 
 
+def test_what_is_said_stays_on_a_line_of_its_own_and_the_progress_goes_on_below(clock):
+    screen = Screen()
+    with display(clock, screen) as progress:
+        step = progress.sub("training")
+        step(1, 10, "epoch 1")
+        step.say("alarm: the loss rises")
+        clock.now = 5
+        step(2, 10, "epoch 1")
+    assert screen.lines[0] == "alarm: the loss rises"
+    assert screen.lines[1].startswith("training: epoch 1 (2/10)")
+    SILENT.say("nothing")
+    CallbackProgress(lambda *_: pytest.fail("called")).say("nothing")
+
+
 def test_silence_has_steps_too():
     SILENT.sub("decoding").sub("again")(1, 2, "text")
     SILENT(1, 2)

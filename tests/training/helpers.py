@@ -60,6 +60,6 @@ def run(folder: Path, settings: TrainConfig = SETTINGS, **options: Any) -> Train
     pool, labels = options.pop("data", None) or make_pool()
     backbone = options.pop("backbone", None) or tiny_backbone()
     rows = np.arange(len(pool))
-    arguments = {"classes": CLASSES, "settings": settings, "folder": folder} | options
+    arguments = {"classes": CLASSES, "settings": settings, "folder": folder, "curves": False} | options
     arguments["data"] = arguments.pop("data_used", None)
     return train(backbone, pool, labels, rows[:42], rows[42:], **arguments)

@@ -4,8 +4,8 @@ from torch import nn
 
 from eyeshot.core.errors import InputError
 from eyeshot.training import precision
-from eyeshot.training.objectives import classification
 from eyeshot.training.precision import autocast, choose_execution, choose_precision, make_scaler, time_layouts
+from eyeshot.training.recipe.objectives import classification
 
 from .helpers import Tiny
 

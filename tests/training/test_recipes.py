@@ -14,17 +14,17 @@ from torch import nn
 
 from eyeshot.core import InputError
 from eyeshot.models import load_backbone
-from eyeshot.training import TrainConfig, TrainingRun, make_schedule
-from eyeshot.training.averages import estimate_norms
+from eyeshot.training import StepRecord, TrainConfig, TrainingRun, make_schedule
 from eyeshot.training.batches import epoch_batches
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
 from eyeshot.training.classifier import Classifier
-from eyeshot.training.drop_path import drop_path_rates
-from eyeshot.training.freezing import trained_names
-from eyeshot.training.objectives import classification, inverse_frequencies
-from eyeshot.training.optimizer_catalogue import list_optimizers
-from eyeshot.training.optimizers import make_optimizer
-from eyeshot.training.parameter_groups import layer_numbers
+from eyeshot.training.recipe.averages import estimate_norms
+from eyeshot.training.recipe.drop_path import drop_path_rates
+from eyeshot.training.recipe.freezing import trained_names
+from eyeshot.training.recipe.objectives import classification, inverse_frequencies
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, list_optimizers, usual_rate
+from eyeshot.training.recipe.optimizers import make_optimizer
+from eyeshot.training.recipe.parameter_groups import layer_numbers
 
 from .helpers import make_pool, tiny_backbone
 
@@ -57,7 +57,7 @@ def same(first, second):
 
 
 def optional(name):
-    record = {record.name: record for record in list_optimizers()}[name]
+    record = OPTIMIZERS[name]
     if record.package not in AT_HAND:
         pytest.importorskip(record.package)
 
@@ -100,12 +100,16 @@ def test_a_run_of_any_recipe_resumes_bit_for_bit(tmp_path, kind, recipe):
 @pytest.mark.parametrize("name", [record.name for record in list_optimizers()])
 def test_every_optimizer_lowers_the_loss_at_its_usual_rate(name):
     optional(name)
-    record = {record.name: record for record in list_optimizers()}[name]
-    rate = record.learning_rate or 5e-3 * record.rate_factor
-    run = run_of(optimizer=name, learning_rate=rate, epochs=12, weight_decay=0.0, schedule=record.schedule)
-    losses = []
-    advance(run, 60, on_step=lambda step: losses.append(step.loss))
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
+    record = OPTIMIZERS[name]
+
+    def gain(adamw_rate):
+        rate = usual_rate(record, adamw_rate)
+        run = run_of(optimizer=name, learning_rate=rate, epochs=12, weight_decay=0.0, schedule=record.schedule)
+        losses = []
+        advance(run, 60, on_step=lambda step: losses.append(step.loss))
+        return np.mean(losses[:5]) - np.mean(losses[-5:])
+
+    assert any(gain(rate) > 0.1 for rate in (1e-3, 5e-3, 2e-2))
 
 
 def gradients(run):
@@ -135,7 +139,7 @@ def test_clipping_shortens_gradients_and_reports_their_norm_before():
 
 
 def test_a_step_record_says_what_the_step_did():
-    records = []
+    records: list[StepRecord] = []
     run = run_of()
     totals = advance(run, 7, on_step=records.append)
     assert [record.step for record in records] == list(range(1, 8))
@@ -269,7 +273,7 @@ def test_a_network_that_does_not_name_its_layers_has_some_in_order():
     ("tag", "stage"),
     [
         ("test_resnet", "layer4."), ("test_vit", "blocks.5."), ("test_convnext", "stages.3."),
-        ("test_efficientnet", "blocks.5."),
+        ("test_efficientnet", "blocks.4."),
     ],
 )  # fmt: skip
 def test_the_last_stage_is_that_of_the_network(tag, stage):

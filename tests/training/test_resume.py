@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,8 +13,9 @@ from safetensors.torch import load_file
 from eyeshot.augment import augmentation
 from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import StorageError
-from eyeshot.training import run as run_module
+from eyeshot.training import sitting
 from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
+from eyeshot.training.run_log import TIME_FIELDS, read_metrics
 
 from .helpers import SETTINGS, run
 
@@ -21,10 +23,11 @@ LONG = SETTINGS.model_copy(update={"epochs": 60})
 SCRIPT = """
 import sys, pathlib
 from eyeshot.augment import augmentation
-from eyeshot.training import run as run_module
+from eyeshot.training import sitting
 from tests.training.helpers import run
 from tests.training.test_resume import LONG
-run_module.CHECKPOINT_EVERY_S = 0
+sitting.CHECKPOINT_EVERY_S = sitting.CHECKPOINT_WITHIN_S = 0
+sitting.SHARE_OF_TIME = 1e9
 print("ready", flush=True)
 run(pathlib.Path(sys.argv[1]), LONG, augmentations=[augmentation("rotate-15"), augmentation("mixup")])
 """
@@ -34,9 +37,31 @@ class Killed(BaseException):
     pass
 
 
+def save_at_every_step(monkeypatch):
+    monkeypatch.setattr(sitting, "CHECKPOINT_EVERY_S", 0)
+    monkeypatch.setattr(sitting, "CHECKPOINT_WITHIN_S", 0)
+    monkeypatch.setattr(sitting, "SHARE_OF_TIME", 1e9)
+
+
+def same_but_for_times(first, second):
+    """Whether two folders hold the same run: weights and probabilities bit for bit, and the same metrics."""
+    weights = [load_file(folder / "weights.safetensors") for folder in (first, second)]
+    predictions = [dict(np.load(folder / "validation.npz")) for folder in (first, second)]
+    metrics = [read_metrics(folder) for folder in (first, second)]
+    for fields in (line for lines in metrics for kind in lines for line in kind):
+        for name in TIME_FIELDS:
+            fields.pop(name, None)
+    return (
+        weights[0].keys() == weights[1].keys()
+        and all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        and all((predictions[0][name] == predictions[1][name]).all() for name in ("ids", "probabilities", "labels"))
+        and metrics[0] == metrics[1]
+    )
+
+
 @pytest.mark.parametrize("step", [1, 7, 16, 29])
 def test_a_run_that_breaks_off_at_any_step_ends_in_the_same_weights(tmp_path, monkeypatch, step):
-    monkeypatch.setattr(run_module, "CHECKPOINT_EVERY_S", 0)
+    save_at_every_step(monkeypatch)
     steps = [augmentation("crop-mild"), augmentation("cutmix")]
     whole = run(tmp_path / "whole", augmentations=steps)
 
@@ -50,26 +75,47 @@ def test_a_run_that_breaks_off_at_any_step_ends_in_the_same_weights(tmp_path, mo
     found = run(
         tmp_path / "broken", augmentations=steps, progress=CallbackProgress(lambda number, *_: done.append(number))
     )
-    assert done[0] == (step - 1) // 5 * 5 + 1  # five steps an epoch: none that was finished is redone
-    assert found.model_dump(exclude={"seconds"}) == whole.model_dump(exclude={"seconds"})
-    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "broken"))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert done[0] == step  # none that was finished is redone
+    assert found.model_dump(exclude={"seconds", "wait_s"}) == whole.model_dump(exclude={"seconds", "wait_s"})
+    assert same_but_for_times(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_metrics_behind_the_checkpoint_are_dropped_and_written_again(tmp_path):
+    """Without a checkpoint within the epoch, its steps are done twice, and the file holds each once."""
+    whole = run(tmp_path / "whole")
+
+    def kill(done, _total, _text):
+        if done == 14:
+            (tmp_path / "broken" / "metrics.jsonl").open("a").write('{"step": 99')  # as a kill cuts a line
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path / "broken", progress=CallbackProgress(kill))
+    assert run(tmp_path / "broken").history == whole.history
+    assert same_but_for_times(tmp_path / "whole", tmp_path / "broken")
+    steps, epochs = read_metrics(tmp_path / "broken")
+    assert [fields["step"] for fields in steps] == list(range(1, 31))
+    assert [fields["epoch"] for fields in epochs] == list(range(1, 7))
 
 
 @pytest.mark.slow
-def test_a_process_killed_at_a_random_moment_is_continued_bit_for_bit(tmp_path, request):
+def test_a_process_killed_several_times_at_random_moments_is_continued_bit_for_bit(tmp_path, request):
     root = str(request.config.rootpath)
-    whole = run(tmp_path / "whole", LONG, augmentations=[augmentation("rotate-15"), augmentation("mixup")])
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root)
-    process.stdout.readline()
-    time.sleep(random.uniform(0.05, whole.seconds))
-    process.kill()
-    process.wait()
-    found = run(tmp_path / "killed", LONG, augmentations=[augmentation("rotate-15"), augmentation("mixup")])
-    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "killed"))
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    assert found.model_dump(exclude={"seconds", "command"}) == whole.model_dump(exclude={"seconds", "command"})
+    steps = [augmentation("rotate-15"), augmentation("mixup")]
+    whole = run(tmp_path / "whole", LONG, augmentations=steps)
+    for _ in range(3):
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root)
+        process.stdout.readline()
+        # Three times less than a third, of a run that saves at every step besides: none of them can be through.
+        time.sleep(random.uniform(0.02, 0.33 * whole.seconds))
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "killed" / "result.json").exists()
+    found = run(tmp_path / "killed", LONG, augmentations=steps)
+    assert same_but_for_times(tmp_path / "whole", tmp_path / "killed")
+    of_this_process = {"seconds", "wait_s", "command"}
+    assert found.model_dump(exclude=of_this_process) == whole.model_dump(exclude=of_this_process)
 
 
 def test_a_checkpoint_is_read_back_as_it_was_saved(tmp_path):

@@ -47,6 +47,20 @@ if TYPE_CHECKING:
 VAL_SHARE = 0.2
 
 
+def known_optimizer(name: str | None) -> str | None:
+    """Refuse an optimizer that is not in the catalogue, naming the nearest."""
+    from eyeshot.training import check_optimizer
+
+    return None if name is None else check_optimizer(name).name
+
+
+def known_schedule(name: str | None) -> str | None:
+    """Refuse a schedule that is not in the catalogue, naming the nearest."""
+    from eyeshot.training import check_schedule
+
+    return None if name is None else check_schedule(name).name
+
+
 def run(
     train: Train = None,
     labels: Labels = None,
@@ -82,7 +96,28 @@ def run(
     learning_rate: Annotated[
         float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        option(panel=TRAINING, text="See `eyeshot list optimizers`. Default: adamw.", callback=known_optimizer),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.", callback=known_schedule),
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        option(
+            "--set",
+            panel=TRAINING,
+            metavar="training.NAME=VALUE",
+            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. Also in eyeshot.toml, [training].",
+        ),
+    ] = None,
     seed: Seed = 0,
+    overfit_one_batch: Annotated[
+        bool,
+        option(panel=TRAINING, text="Only fit one batch of clean images, to see whether anything can be learned."),
+    ] = False,
     out: Annotated[
         Path | None,
         option(panel=OUTPUT, text="Folder of the run. Default: eyeshot-out/runs/DATE-MODEL-AUGMENT-SEED."),
@@ -93,12 +128,16 @@ def run(
     """Train a model with chosen augmentations; the same command continues an interrupted run."""
     import eyeshot
     from eyeshot.core import find_project, plural
-    from eyeshot.training import check_config, check_folder
+    from eyeshot.training import check_config, check_folder, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    known = {name: value for name, value in given.items() if value is not None}
-    check_config(**known)
+    settings = read_settings(more or ())
+    given = {
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "optimizer": optimizer, "schedule": schedule,
+    }  # fmt: skip
+    known = {name: value for name, value in given.items() if value is not None} | settings
+    check_config(**(project_settings(find_project()) | known))
     if out is not None:
         check_folder(out, model=None, augmentations=augment or (), settings=known)
     plans: list[TrainPlan] = []
@@ -114,6 +153,8 @@ def run(
             if dry_run:
                 _print_estimate(plan, progress, json=json)
                 raise typer.Exit
+            if overfit_one_batch:
+                raise typer.Exit(0 if _fits_one_batch(plan, progress, json=json) else 1)
             with progress.paused():
                 say(plan.notes, warning=json)
 
@@ -121,9 +162,10 @@ def run(
             train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
             val_share=val_share, decisions=decisions, split=split, fold=fold, model=model, weights=weights,
             from_scratch=from_scratch, **preparation(size, mean, std, interpolation, fit), device=device,
-            augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
-            out=out, cache=_passing_cache(stack) if dry_run else None, progress=progress, planned=planned,
-            command=typed_command(),
+            augment=augment or (), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            optimizer=optimizer, schedule=schedule, settings=settings, seed=seed, out=out,
+            cache=_passing_cache(stack) if dry_run or overfit_one_batch else None, progress=progress,
+            planned=planned, command=typed_command(),
         )  # fmt: skip
     if json:
         print_json(result)
@@ -138,13 +180,18 @@ def run(
             f"n = {accuracy.n}) after {result.epochs} {plural(result.epochs, 'epoch')}, {result.seconds:.0f} s."
         )
     for alarm in result.alarms:
-        typer.echo(f"alarm: {alarm}")
+        typer.echo(f"alarm: {alarm.words}")
+    for note in result.notes:
+        typer.echo(note)
     if result.failed_samples:
         words = plural(result.failed_samples, "image, which was", "images, which were")
         typer.echo(f"An augmentation failed on {result.failed_samples} {words} used without it.")
     for note in plan.notes[len(shown) :]:
         typer.echo(note)
-    typer.echo(f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors)")
+    typer.echo(
+        f"Run: {plan.folder} (result.json, validation.npz with per-image probabilities, weights.safetensors, "
+        "curves.svg, metrics.jsonl, log.txt)"
+    )
     other = _comparable(plan.folder)
     if other is not None:
         typer.echo(f"Compare: {shlex.join(['eyeshot', 'compare', plan.folder.name, other])}")
@@ -199,6 +246,25 @@ def _passing_cache(stack: ExitStack) -> Path:
     from tempfile import TemporaryDirectory
 
     return Path(stack.enter_context(TemporaryDirectory(prefix="eyeshot-")))
+
+
+def _fits_one_batch(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> bool:
+    """Fit one batch and print what came of it; no run is written."""
+    from dataclasses import asdict
+
+    from eyeshot.training import overfit_one_batch
+
+    with progress.paused():
+        say(plan.notes, warning=json)
+    result = overfit_one_batch(plan, progress=progress)
+    with progress.paused():
+        if json:
+            print_json(asdict(result))
+        else:
+            typer.echo(result.words)
+            if result.fitted:
+                typer.echo("Next: the same command without --overfit-one-batch.")
+    return result.fitted
 
 
 def _print_estimate(plan: TrainPlan, progress: ProgressDisplay, *, json: bool) -> None:

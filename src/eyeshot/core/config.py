@@ -32,12 +32,14 @@ class Project:
         test_images: what the rules allow on test images; each use allows the ones before it in `USES`.
         submission: the sample submission: `file` (absolute path), `id_column` and `label_columns` (a list); empty if
             there is none.
+        training: the group [training] as it stands; `eyeshot train` knows its entries.
     """
 
     file: Path | None = None
     data: dict[str, Any] = field(default_factory=dict)
     test_images: TestUse = "hand-labels"
     submission: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
     def value(self, name: str, given: Any, *, needed: str = "") -> Any:
         """The typed value or, without one, the file's.
@@ -134,11 +136,13 @@ def read_project(file: Path) -> Project:
         raise InputError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{str(file)!r} is no TOML: {error}. Texts stand in quotes: train = "photos".') from error
-    data, rules, answers = (sections.pop(name, {}) for name in ("data", "rules", "submission"))
+    data, rules, answers, training = (sections.pop(name, {}) for name in ("data", "rules", "submission", "training"))
     _known(file, "", sections, ())
     _known(file, "[data] ", data, DATA_KEYS)
     _known(file, "[rules] ", rules, ("test_images",))
     _known(file, "[submission] ", answers, SUBMISSION_KEYS)
+    if not isinstance(training, dict):
+        raise InputError(f"{str(file)!r}: [training] must be a section, got {training!r}.")
     columns = answers.pop("label_columns", [])
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
         raise InputError(f"{str(file)!r}: [submission] label_columns must be a list of texts, got {columns!r}.")
@@ -157,7 +161,7 @@ def read_project(file: Path) -> Project:
         raise InputError(
             f"{str(file)!r}, line {_line(file)}: test_images must be one of {', '.join(map(repr, USES))}, got {use!r}."
         )
-    return Project(file, data, use, answers)
+    return Project(file, data, use, answers, training)
 
 
 def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None:
@@ -165,7 +169,7 @@ def _known(file: Path, place: str, entries: Any, names: tuple[str, ...]) -> None
         raise InputError(f"{str(file)!r}: {place.strip()} must be a section, got {entries!r}.")
     for name in entries:
         if name not in names:
-            known = ", ".join(names) or "the sections [data], [submission] and [rules]"
+            known = ", ".join(names) or "the sections [data], [submission], [rules] and [training]"
             raise InputError(f"{str(file)!r}: {place}has no entry {name!r}. It takes {known}.")
 
 

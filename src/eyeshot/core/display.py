@@ -75,7 +75,17 @@ class ProgressDisplay:
 
     def sub(self, text: str) -> _Step:
         """Progress of the step `text`."""
-        return _Step(self._take, text)
+        return _Step(self._take, self.say, text)
+
+    def say(self, text: str) -> None:
+        """Write a line of its own above the one that is written over."""
+        encoding = self._stream.encoding or "utf-8"
+        with self._lock:
+            if self._live and self._open:
+                self._stream.write("\r" + " " * self._open + "\r")
+                self._open = 0
+            self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.flush()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -164,14 +174,17 @@ class ProgressDisplay:
 class _Step:
     """Progress of one step of a display; steps within it are its details."""
 
-    def __init__(self, take: Callable[[int, int, str, str], None], step: str, detail: str = "") -> None:
+    def __init__(
+        self, take: Callable[[int, int, str, str], None], say: Callable[[str], None], step: str, detail: str = ""
+    ) -> None:
         self._take, self._step, self._detail = take, step, detail
+        self.say = say
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
         self._take(done, total, self._step, joined_text(self._detail, text))
 
     def sub(self, text: str) -> _Step:
-        return _Step(self._take, self._step, joined_text(self._detail, text))
+        return _Step(self._take, self.say, self._step, joined_text(self._detail, text))
 
 
 @contextmanager

@@ -27,6 +27,10 @@ class Progress(Protocol):
         """Progress of one step: `text` precedes the texts that it is called with."""
         ...
 
+    def say(self, text: str) -> None:
+        """Show a line that stays, such as a warning, while the work goes on."""
+        ...
+
 
 class CallbackProgress:
     """Calls a function with (done, total, text), where `text` holds the names of all enclosing steps: "a: b: c"."""
@@ -43,6 +47,9 @@ class CallbackProgress:
         """The same function, with `text` before its texts."""
         return CallbackProgress(self._call, joined_text(self._text, text))
 
+    def say(self, text: str) -> None:
+        """Nothing: the function is called with counts alone. What is said is in the result as well."""
+
 
 class _Silent:
     def __call__(self, done: int, total: int, text: str = "") -> None:
@@ -50,6 +57,9 @@ class _Silent:
 
     def sub(self, text: str) -> _Silent:
         return self
+
+    def say(self, text: str) -> None:
+        pass
 
 
 SILENT: Progress = _Silent()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,9 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    settings: Mapping[str, object] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     cache: str | Path | None = None,
@@ -65,6 +68,10 @@ def train(
         epochs: passes over the training images; by model and data where not given.
         batch_size: images per step.
         learning_rate: peak of the schedule.
+        optimizer: a name of `eyeshot.optimizers()`.
+        schedule: a name of `eyeshot.schedules()`.
+        settings: more of the recipe by the names of `TrainConfig`, such as {"layer_decay": 0.75}. What is not given is
+            that of the project's eyeshot.toml, of the recipe kept for the model, or by default, in this order.
         seed: of every random choice.
         out: folder of the run; where not given, one in eyeshot-out/runs named by time, model and augmentations, or the
             one that the same training was begun in.
@@ -105,6 +112,9 @@ def train(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            optimizer=optimizer,
+            schedule=schedule,
+            settings=settings,
             seed=seed,
             device=device,
             out=None if out is None else Path(out),

@@ -28,6 +28,8 @@ class Backbone:
         reason: what was chosen automatically and why, in sentences to print.
         head: name of the linear classifier in the plain network (timm's, or the user's own) that reads exactly these
             features; None if there is none. `own_prefix` of the module is the prefix of the other names.
+        own_normalisation: mean and std that the weights were trained with; None where that is not known, as of weights
+            from a file.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Backbone:
     fingerprint: str
     reason: str
     head: str | None = None
+    own_normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @property
     def own_prefix(self) -> str:

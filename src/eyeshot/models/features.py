@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -52,9 +53,17 @@ def normalise(
 ) -> Tensor:
     """uint8 (n, 3, S, S), 0-255 -> float32 of the same shape on `device`, with the mean and std of the model."""
     values = images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
-    shift = torch.tensor(backbone.mean, device=device).mul(255).view(1, -1, 1, 1)
-    scale = torch.tensor(backbone.std, device=device).mul(255).view(1, -1, 1, 1)
-    return (values - shift).div_(scale)
+    if values.data_ptr() == images.data_ptr():  # float32 already, and the caller's own
+        values = values.clone(memory_format=layout)
+    shift, scale = _mean_and_std(backbone.mean, backbone.std, device)
+    return values.sub_(shift).div_(scale)
+
+
+@lru_cache(maxsize=32)
+def _mean_and_std(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """For images in 0-255, (1, 3, 1, 1). Kept, because a GPU ends all work in progress to take a number from Python."""
+    shift, scale = (torch.tensor(values, device=device).mul(255).view(1, -1, 1, 1) for values in (mean, std))
+    return shift, scale
 
 
 def extract(

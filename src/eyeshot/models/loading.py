@@ -104,6 +104,7 @@ def load_backbone(
         fingerprint=fingerprint_of(module, name, geometry, means, stds),
         reason=" ".join(notes),
         head=head,
+        own_normalisation=(own_mean, own_std) if pretrained and weights is None and not is_factory(model) else None,
     )
 
 

@@ -78,5 +78,6 @@ def train_baseline(
     result = train(
         backbone, pool, labels, rows, val_rows,
         classes=classes, settings=chosen, folder=folder, device=device, progress=progress, command=command,
+        curves=False,
     )  # fmt: skip
     return *load_trained(backbone, folder, result), result

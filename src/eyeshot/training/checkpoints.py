@@ -12,7 +12,7 @@ import torch
 from eyeshot.core import StorageError, replacing
 
 CHECKPOINT_FILE = "checkpoint.pt"
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from eyeshot.core import InputError, duration, plural, refused_option
-from eyeshot.training.optimizer_catalogue import OPTIMIZERS, check_optimizer, nearest
-from eyeshot.training.schedule_catalogue import check_schedule
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, check_optimizer, nearest
+from eyeshot.training.recipe.schedule_catalogue import check_schedule
 
 if TYPE_CHECKING:  # the command line checks settings before torch is loaded
     from eyeshot.models import Backbone
@@ -187,15 +187,37 @@ def check_config(**values: object) -> TrainConfig:
         raise InputError(_refused(error)) from error
 
 
+def check_setting(name: str, value: object) -> Any:
+    """One value of the recipe by itself, typed; whether it fits the others is for `check_config`.
+
+    Raises:
+        InputError: it is not allowed.
+    """
+    field = TrainConfig.model_fields[name]
+    try:
+        form: Any = Annotated[field.annotation, field]
+        checked: Any = TypeAdapter(form).validate_python(value)
+    except ValidationError as error:
+        raise InputError(_wrong_value(name, error)) from error
+    if name == "optimizer":
+        check_optimizer(checked)
+    elif name == "schedule":
+        check_schedule(checked)
+    return checked
+
+
 def _refused(error: ValidationError) -> str:
     """The first wrong setting, by the option that takes it."""
     first = error.errors()[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
-        near = nearest(name, TrainConfig.model_fields).replace("-", "_")
+        near = nearest(name, TrainConfig.model_fields)
         return f"`training` has no setting {name!r}. {near}"
-    if name in OPTIONS:
-        return refused_option(error, "train")
+    return refused_option(error, "train") if name in OPTIONS else _wrong_value(name, error)
+
+
+def _wrong_value(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
     return f"training.{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}."
 
 

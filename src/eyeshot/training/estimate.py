@@ -18,12 +18,13 @@ from eyeshot.training.batches import steps_per_epoch
 from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.folders import TrainPlan
 from eyeshot.training.loop import TrainingRun
+from eyeshot.training.recipe.schedules import warm_up_cosine
 from eyeshot.training.run import EPOCH_VAL_IMAGES
-from eyeshot.training.schedules import warm_up_cosine
 
 TIMED_STEPS = 3
 TIMED_FILES = 8
 BASE_BYTES = 900 * 2**20  # Python and torch; used where the system does not report the memory in use
+METRICS_LINE_BYTES = 200
 HELD_PIXEL_BYTES = 2**30  # of decoded images in memory; the others are read from disk when needed
 
 
@@ -103,7 +104,8 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
         seconds=train_s + stored * _decoding_s(plan) / default_workers(),
         memory_bytes=_used_bytes() + min(pixel_bytes, HELD_PIXEL_BYTES),
         gpu_bytes=torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 0,
-        disk_bytes=pixel_bytes + 4 * weight_bytes,  # the checkpoint holds weights and two averages of each
+        # The checkpoint holds weights and two averages of each; the metrics have a line for each step.
+        disk_bytes=pixel_bytes + 4 * weight_bytes + steps * METRICS_LINE_BYTES,
         steps=steps,
         step_s=step_s,
     )

@@ -131,7 +131,7 @@ class Feed:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="eyeshot-feed")
             if self._device.type == "cuda":
-                self._stream = torch.cuda.Stream(self._device)
+                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
                 # Images and labels on the device may still be on their way there.
                 self._stream.wait_stream(torch.cuda.current_stream(self._device))
         following = self._waiting[-1][0] + 1 if self._waiting else step
@@ -144,7 +144,7 @@ class Feed:
             return self.make(rows, epoch), None
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
             made = self.make(rows, epoch)
-            ready = torch.cuda.Event()
+            ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
             ready.record(self._stream)
         return made, ready
 
@@ -152,7 +152,7 @@ class Feed:
         """The present place in the device's work; None on other devices than CUDA."""
         if self._device.type != "cuda":
             return None
-        mark = torch.cuda.Event(enable_timing=True)
+        mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         mark.record(torch.cuda.current_stream(self._device))
         return mark
 
@@ -163,6 +163,8 @@ def choose_ahead(device: torch.device, augmentations: Sequence[Augmentation]) ->
         if augmentation.operation.seeds_globally:
             return 0, f"each batch made when it is needed: {augmentation.name} sets the random state of the process"
     if device.type != "cuda":
+        # With a small network at 64 px on two cores, batches take a hundredth of the time: a thread gains nothing, and
+        # costs a fiftieth more processor time (`benchmarks.training_speed`).
         return 0, "each batch made when it is needed: a thread would take the processors from the network"
     return AHEAD, f"a thread makes {AHEAD} batches ahead, so that the GPU need not wait"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,10 +10,14 @@ from typing import Literal
 import numpy as np
 
 from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
-from eyeshot.core import SILENT, InputError, Progress, Workspace, find_workspace
+from eyeshot.core import SILENT, InputError, Progress, Workspace, find_project, find_workspace
 from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, load_dataset
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_explained, load_backbone
-from eyeshot.training.config import TrainConfig, check_config, default_settings
+from eyeshot.training.config import TrainConfig, default_settings
+from eyeshot.training.loop import check_small_size
+from eyeshot.training.precision import choose_precision
+from eyeshot.training.recipe.drop_path import drop_path_rates
+from eyeshot.training.recipe.sources import RECIPES_FILE, kept_recipe, merge_settings, project_settings
 from eyeshot.training.result import TrainResult
 from eyeshot.training.run import train
 from eyeshot.training.run_folder import check_folder
@@ -59,6 +63,9 @@ def plan_training(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    settings: Mapping[str, object] | None = None,
     seed: int = 0,
     device: str | None = None,
     out: Path | None = None,
@@ -69,6 +76,8 @@ def plan_training(
 
     Args:
         data: the images in their roles, or where they lie. `seed` is the training's; the hold-out has its own.
+        settings: more of the recipe, by the names of `TrainConfig`. What is not given is that of the project's
+            eyeshot.toml, of the recipe kept for the model, or by default, in this order.
 
     Raises:
         InputError: a folder, an option or a candidate cannot be used.
@@ -92,29 +101,43 @@ def plan_training(
     )
     for candidate in chosen:
         check_augmentation(candidate, backbone.geometry.size)
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    changed = {name: value for name, value in given.items() if value is not None}
+    given = {
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer,
+        "schedule": schedule,
+    }  # fmt: skip
+    changed: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    changed |= dict(settings or {})
+    seed = int(str(changed.pop("seed", seed)))
+    kept, why_kept = kept_recipe(workspace.project, backbone.name)
+    layers = (
+        (f"kept for {backbone.name} in {RECIPES_FILE} ({why_kept})", kept),
+        ("from eyeshot.toml", project_settings(find_project(workspace.project))),
+        ("as given", changed),
+    )
     # Refuse wrong values before any image is read: the defaults depend on the images, the allowed values do not.
-    check_config(**default_settings(backbone, 1, seed=seed)[0].model_dump() | changed)
+    early = merge_settings(*default_settings(backbone, 1, seed=seed), layers)[0]
+    if early.drop_path:
+        drop_path_rates(backbone, early.drop_path)
+    if early.small_size is not None:
+        check_small_size(backbone, early.small_size)
+    choose_precision(chosen_device, early.precision)
     name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
     check_folder(
         folder,
         model=backbone.name,
         augmentations=[candidate.name for candidate in chosen],
-        settings=changed | {"seed": seed},
+        settings={name: getattr(early, name) for name in changed} | {"seed": seed},
     )
     dataset = data if isinstance(data, Dataset) else load_dataset(data, cache=workspace.cache, progress=progress)
     if not len(dataset.val_rows):
         raise InputError("Training needs at least one validation image, got none. Use --val-share 0.2 or --val DIR.")
-    settings, reason = default_settings(backbone, len(dataset.train_rows), seed=seed)
-    settings = check_config(**settings.model_dump() | changed)
-    why = f"as given: {', '.join(name.replace('_', ' ') for name in changed)}" if changed else reason
-    used = [f"settings: {settings.words} ({why})", f"device: {chosen_device} ({device_reason})"]
+    recipe, why = merge_settings(*default_settings(backbone, len(dataset.train_rows), seed=seed), layers)
+    used = [f"settings: {recipe.words} ({why})", f"device: {chosen_device} ({device_reason})"]
     notes = [*dataset.notes, backbone.reason, *used]
     return TrainPlan(
         backbone=backbone,
-        settings=settings,
+        settings=recipe,
         augmentations=chosen,
         dataset=dataset,
         folder=folder,

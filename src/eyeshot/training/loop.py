@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,19 +15,21 @@ from torch import Tensor, nn
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import SILENT, InputError, ModelError, Progress
 from eyeshot.models import Backbone, place
-from eyeshot.training.averages import estimate_norms, moving_average, schedule_free_average
 from eyeshot.training.batches import epoch_batches, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.drop_path import drop_path_rates, set_drop_path
 from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_batch
-from eyeshot.training.freezing import freeze, trained_names
-from eyeshot.training.objectives import Objective, classification, inverse_frequencies
-from eyeshot.training.optimizer_catalogue import OPTIMIZERS
-from eyeshot.training.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
 from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
-from eyeshot.training.schedules import Schedule
+from eyeshot.training.recipe.averages import estimate_norms, moving_average, schedule_free_average
+from eyeshot.training.recipe.drop_path import drop_path_rates, set_drop_path
+from eyeshot.training.recipe.freezing import freeze, trained_names
+from eyeshot.training.recipe.objectives import Objective, classification, inverse_frequencies
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
+from eyeshot.training.recipe.optimizers import Sam, load_optimizer, make_optimizer, norm_averages_kept
+from eyeshot.training.recipe.schedules import Schedule
 
+READ_EVERY = 8
+"""Steps whose losses are read from a GPU together: it would stand idle after each step whose loss is waited for."""
 NORM_BATCHES = 10
 """Batches that BatchNorm's averages are estimated from for averaged weights."""
 
@@ -51,7 +53,8 @@ class StepRecord(NamedTuple):
         loss: mean over the batch.
         right, seen: images predicted right, and images.
         grad_norm: of all gradients together, before clipping.
-        seconds: wall time, the batch's making included.
+        seconds: wall time, the batch's making included. On a GPU, where a few steps are read together, their mean.
+        wait_s: of these, how long the device had no batch; without a thread that makes them, how long that took.
     """
 
     step: int
@@ -62,6 +65,20 @@ class StepRecord(NamedTuple):
     seen: int
     grad_norm: float
     seconds: float
+    wait_s: float = 0.0
+
+
+class _Unread(NamedTuple):
+    """A step whose loss, hits and norm of the gradients may still be in the making on the device."""
+
+    number: int
+    epoch: int
+    learning_rate: float
+    seen: int
+    failed: int
+    loss: Tensor
+    right: Tensor
+    norm: Tensor | float
 
 
 class TrainingRun:
@@ -80,7 +97,9 @@ class TrainingRun:
         precision: number format of the forward pass.
         reasons: sentences on what was chosen for the device.
         feed: makes the batches.
-        pool, labels, backbone, config, augmentations, device: as given; on a GPU `pool` may have been copied there.
+        read_after: steps (so many are done) whose record comes before the next step begins; usual on all devices but
+            CUDA, where several are read together.
+        pool, labels, backbone, config, augmentations, device: as given.
     """
 
     def __init__(
@@ -112,7 +131,7 @@ class TrainingRun:
             InputError: the recipe does not suit the network or the device.
             MissingExtraError: the optimizer's package is not installed.
         """
-        self.backbone, self.config, self.device = backbone, config, torch.device(device)
+        self.backbone, self.pool, self.config, self.device = backbone, pool, config, torch.device(device)
         self.augmentations = tuple(augmentations)
         self.labels = torch.from_numpy(labels).to(self.device)
         self.step = 0
@@ -126,12 +145,9 @@ class TrainingRun:
         self._small_steps = round(config.small_share * planned_steps)
         if config.small_size is not None:
             check_small_size(backbone, config.small_size)
-        self.precision, why = choose_precision(self.device, config.precision)
-        if self.precision == "fp16" and OPTIMIZERS[config.optimizer].package == "own":
-            raise InputError(
-                f"{config.optimizer} computes its gradients twice, which float16's scaling does not allow. Give "
-                "precision bf16 or fp32, or another optimizer."
-            )
+        self.precision, why = choose_precision(
+            self.device, config.precision, scalable=OPTIMIZERS[config.optimizer].package != "own"
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             classifier = Classifier(backbone, class_count, dropout=config.dropout)
@@ -157,12 +173,14 @@ class TrainingRun:
         self._objective = objective or partial(
             classification, label_smoothing=config.label_smoothing, class_weights=weights
         )
-        self.pool, lying = bring_to_device(pool, self.device, image_reads=planned_steps * config.batch_size)
+        images, lying = bring_to_device(pool, self.device, image_reads=planned_steps * config.batch_size)
         ahead, made = choose_ahead(self.device, self.augmentations)
         make = partial(
-            ready_batch, pool=self.pool, labels=self.labels, augmentations=self.augmentations, backbone=backbone,
+            ready_batch, pool=images, labels=self.labels, augmentations=self.augmentations, backbone=backbone,
             class_count=class_count, seed=config.seed, device=self.device, layout=self._layout,
         )  # fmt: skip
+        self.read_after: set[int] = set()
+        self._read_every = READ_EVERY if self.device.type == "cuda" else 1
         self.feed = Feed(make, device=self.device, ahead=ahead)
         self.reasons = [f"precision: {self.precision} ({why})", execution, lying, made]
 
@@ -191,16 +209,18 @@ class TrainingRun:
         losses, right, seen, failed = 0.0, 0, 0, 0
         self._prepare_model()
         forked = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
-        with forked, fast_convolutions(self.device):
-            while self.step < to_step and not (stop is not None and stop()):
-                record, missed = self._do_step(schedule(self.step), end=to_step, with_norm=on_step is not None)
-                self.step += 1
-                losses, right = losses + record.loss * record.seen, right + record.right
-                seen, failed = seen + record.seen, failed + missed
-                self._count_epoch(record)
-                if on_step is not None:
-                    on_step(record)
-                progress(self.step, to_step, f"loss {losses / seen:.2f}")
+        try:
+            with forked, fast_convolutions(self.device):
+                for record, missed in self._steps(to_step, schedule, stop, with_norm=on_step is not None):
+                    losses, right = losses + record.loss * record.seen, right + record.right
+                    seen, failed = seen + record.seen, failed + missed
+                    self._count_epoch(record)
+                    if on_step is not None:
+                        on_step(record)
+                    progress(record.step, to_step, f"loss {losses / seen:.2f}")
+        except BaseException:
+            self.feed.close()
+            raise
         if seen and self.step == to_step and not self._is_finite():
             raise ModelError(
                 f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps."
@@ -274,9 +294,47 @@ class TrainingRun:
         if self._schedule_free:
             self.optimizer.train()  # type: ignore[attr-defined]
 
-    def _do_step(self, learning_rate: float, *, end: int, with_norm: bool) -> tuple[StepRecord, int]:
-        """What the step did, and on how many images an augmentation failed."""
-        begin = time.perf_counter()
+    def _steps(
+        self, to_step: int, schedule: Schedule, stop: Callable[[], bool] | None, *, with_norm: bool
+    ) -> Iterator[tuple[StepRecord, int]]:
+        """What each step did, and on how many images an augmentation failed; from a GPU several steps at a time."""
+        end = max(to_step, self.config.epochs * self.epoch_steps)  # the next epoch begins with batches that are ready
+        unread: list[_Unread] = []
+        begin, waited_s = time.perf_counter(), self.feed.waited_s()
+        while self.step < to_step and not (stop is not None and stop()):
+            try:
+                unread.append(self._do_step(schedule(self.step), end=end, with_norm=with_norm))
+            except RuntimeError:
+                yield from self._read(unread, begin, waited_s)  # these are done: memory ran out in the one after them
+                raise
+            self.step += 1
+            # A schedule may ask for the loss of the epoch before.
+            ended = self.step % self.epoch_steps == 0 or self.step in self.read_after
+            if ended or len(unread) >= self._read_every:
+                yield from self._read(unread, begin, waited_s)
+                unread, begin, waited_s = [], time.perf_counter(), self.feed.waited_s()
+        yield from self._read(unread, begin, waited_s)
+
+    def _read(self, unread: Sequence[_Unread], begin: float, waited_s: float) -> list[tuple[StepRecord, int]]:
+        """Wait for steps since `begin` to end on the device, and read what they left there."""
+        values = [(float(step.loss), int(step.right), float(step.norm)) for step in unread]
+        seconds = (time.perf_counter() - begin) / max(1, len(unread))
+        wait_s = (self.feed.waited_s() - waited_s) / max(1, len(unread))
+        records = []
+        for step, (loss, right, norm) in zip(unread, values, strict=True):
+            if not np.isfinite(loss):
+                raise ModelError(
+                    f"Training of {self.backbone.name} diverged: the loss is {loss} at step {step.number}, in epoch "
+                    f"{step.epoch + 1}. Give a learning rate smaller than {self.config.learning_rate:g}."
+                )
+            record = StepRecord(
+                step.number, step.epoch, step.learning_rate, loss, right, step.seen, norm, seconds, wait_s
+            )
+            records.append((record, step.failed))
+        return records
+
+    def _do_step(self, learning_rate: float, *, end: int, with_norm: bool) -> _Unread:
+        """Do one step; a GPU may still be at it afterwards. Batches are made ahead up to step `end`."""
         config, epoch = self.config, self.step // self.epoch_steps
         if config.freeze == "head-first" and self.step == config.head_epochs * self.epoch_steps:
             self._prepare_model()
@@ -302,8 +360,7 @@ class TrainingRun:
             self._scaler.update()
         if self._average is not None:
             self._average.update(self.model, step=self.step + 1)
-        seconds = time.perf_counter() - begin
-        return StepRecord(self.step + 1, epoch, learning_rate, loss, right, len(images), norm, seconds), failed
+        return _Unread(self.step + 1, epoch, learning_rate, len(images), failed, loss, right, norm)
 
     def _shrunk(self, images: Tensor, step: int) -> Tensor:
         """Images of the first steps in a small size, where the recipe has one; pixels are means of those they cover."""
@@ -312,38 +369,32 @@ class TrainingRun:
         small = torch.nn.functional.interpolate(images, self.config.small_size, mode="area")
         return small.contiguous(memory_format=self._layout)
 
-    def _gradients(self, batch: Tensor, targets: Tensor) -> tuple[float, int]:
+    def _gradients(self, batch: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Set the gradients of the batch's mean loss; returns that loss and how many images were predicted right.
 
         The batch passes in `accumulate` parts, each with the share of the loss that it has of the images.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        total, right = 0.0, 0
+        losses, hits = [], []
         parts = min(self.config.accumulate, len(batch))
         for images, of_images in zip(batch.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with autocast(self.device, self.precision):
-                loss, hits = self._objective(self._network, images, of_images)
+                loss, right = self._objective(self._network, images, of_images)
             if parts > 1:
                 loss = loss * (len(images) / len(batch))
-            value = loss.item()
-            if not np.isfinite(value):
-                raise ModelError(
-                    f"Training of {self.backbone.name} diverged: the loss is {value} at step {self.step + 1}, in epoch "
-                    f"{self.step // self.epoch_steps + 1}. Give a learning rate smaller than "
-                    f"{self.config.learning_rate:g}."
-                )
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            total, right = total + value, right + int(hits)
-        return total, right
+            losses.append(loss.detach())
+            hits.append(right)
+        return (losses[0], hits[0]) if parts == 1 else (torch.stack(losses).sum(), torch.stack(hits).sum())
 
-    def _clip(self, with_norm: bool) -> float:
+    def _clip(self, with_norm: bool) -> Tensor | float:
         """Shorten the gradients where the settings say so; returns their norm before that, NaN where nobody asks."""
         if not with_norm and self.config.clip_norm is None:
             return float("nan")
         self._scaler.unscale_(self.optimizer)
         weights = [weight for weight in self.model.parameters() if weight.grad is not None]
         if self.config.clip_norm is not None:
-            return float(torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm))
+            return torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm)
         return gradient_norm(weights)
 
     def _count_epoch(self, record: StepRecord) -> None:
@@ -385,10 +436,10 @@ def check_small_size(backbone: Backbone, size: int) -> None:
         backbone.module.train(training)
 
 
-def gradient_norm(weights: Iterable[Tensor]) -> float:
+def gradient_norm(weights: Iterable[Tensor]) -> Tensor | float:
     """Euclidean norm of the gradients of all weights together; 0 without any."""
-    norms = [weight.grad.norm() for weight in weights if weight.grad is not None]
-    return float(torch.stack(norms).norm()) if norms else 0.0
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else 0.0
 
 
 def _weights_of(model: nn.Module) -> State:

@@ -35,7 +35,7 @@ _compiled: dict[tuple[object, ...], tuple[float, float] | str] = {}
 
 
 def choose_precision(
-    device: torch.device, wanted: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    device: torch.device, wanted: Literal["auto", "fp32", "bf16", "fp16"] = "auto", *, scalable: bool = True
 ) -> tuple[Precision, str]:
     """Choose the number format of a training, and say why.
 
@@ -43,7 +43,8 @@ def choose_precision(
 
     Args:
         device: where the training runs.
-        wanted: "auto" takes the fastest format that needs no care on this device.
+        wanted: "auto" takes the fastest format in which the device trains as well as in float32.
+        scalable: whether the optimizer's gradients can be scaled, which float16 needs.
 
     Raises:
         InputError: the device does not compute in the wanted format, or only by emulating it.
@@ -57,10 +58,17 @@ def choose_precision(
             f"`precision` bf16 needs a GPU of compute capability 8.0 or later, got {words}. Give precision auto, "
             "fp16 or fp32."
         )
+    if wanted == "fp16" and not scalable:
+        raise InputError(
+            "`precision` fp16 needs gradients that can be scaled, got an optimizer that computes them twice a step. "
+            "Give precision auto or fp32, or another optimizer."
+        )
     if wanted != "auto":
         return wanted, "asked for"
     if capability >= NATIVE_BF16:
         return "bf16", f"bfloat16 is native here ({words})"
+    if capability >= TENSOR_CORES and not scalable:
+        return "fp32", f"float16 cannot scale the gradients of an optimizer that computes them twice a step ({words})"
     if capability >= TENSOR_CORES:
         return "fp16", f"float16 with scaled gradients, since bfloat16 is native from 8.0 on ({words})"
     return "fp32", f"16-bit formats are no faster here ({words})"
@@ -219,7 +227,7 @@ def _time_compiled(
     begin = time.perf_counter()
     try:
         with _random_state_kept(device):
-            times = _step_times(torch.compile(trial, dynamic=False), shape, layout, device, precision)  # type: ignore[arg-type]
+            times = _step_times(torch.compile(trial, dynamic=False), shape, layout, device, precision)
     except Exception as error:  # of the compiler, of any class
         if out_of_memory(error):
             raise

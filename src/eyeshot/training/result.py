@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from eyeshot.core import StorageError, replacing
 from eyeshot.data import DataConfig
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
+from eyeshot.training.alarms import Alarm
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.run_folder import RESULT_FILE
@@ -49,8 +50,12 @@ class TrainResult(BaseModel):
         weights: layout and head of `weights.safetensors`, and how to make a network that takes it.
         epochs: how many were done; `settings.epochs` says how many were planned.
         seconds: of training, all sittings together.
+        wait_s: of these, how long the device had no batch; without a thread that makes them, how long that took.
+        reasons: what was chosen for the device, and why: precision, memory layout and compiling, where the images lie,
+            how batches are made.
         ended_early: why fewer epochs were done than planned; null where none is missing.
-        alarms: what looks wrong, in sentences.
+        alarms: what looked wrong while it trained: what was seen, the likely cause and the next step.
+        notes: what the run did on its own, such as smaller batches where memory ran out, in sentences.
         failed_samples: how many training images an augmentation failed on; these were used without it.
         history: one record an epoch.
         command: what was typed.
@@ -65,6 +70,7 @@ class TrainResult(BaseModel):
     classes: tuple[str, ...]
     augmentations: tuple[str, ...]
     settings: TrainConfig
+    reasons: tuple[str, ...] = ()
     size: int
     fit: str
     interpolation: str
@@ -79,14 +85,27 @@ class TrainResult(BaseModel):
     epochs: int
     steps: int
     seconds: float
+    wait_s: float = 0.0
     ended_early: str | None
-    alarms: tuple[str, ...]
+    alarms: tuple[Alarm, ...]
+    notes: tuple[str, ...] = ()
     failed_samples: int
     history: tuple[EpochRecord, ...]
     hardware: str
     versions: dict[str, str]
     weights: dict[str, str]
     command: str
+
+    @field_validator("alarms", mode="before")
+    @classmethod
+    def _from_sentences(cls, alarms: Any) -> Any:
+        """The first results hold sentences, all of training accuracy at chance."""
+        return [
+            Alarm(kind="chance", step=0, epoch=0, seen=alarm, cause="", next_step="")
+            if isinstance(alarm, str)
+            else alarm
+            for alarm in alarms
+        ]
 
     @property
     def data_config(self) -> DataConfig | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eyeshot.core import InputError
-from eyeshot.training.optimizer_catalogue import nearest
+from eyeshot.training.recipe.optimizer_catalogue import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleRecord:
-    """A schedule of the catalogue; each begins with a linear warm-up over `TrainConfig.warm_up_share` of the steps.
+    """A schedule of the catalogue; each begins with a warm-up over `TrainConfig.warm_up_share` of the steps.
 
     Attributes:
         name: as `TrainConfig.schedule` takes it.
-        shape: the curve after the warm-up.
+        shape: the curve.
         fixes, situation, cost, evidence, against: as for optimizers.
         warm_up_share: usual share of the steps until the peak.
         package: whose curve it is compared with in the tests, or "own".
@@ -34,7 +34,7 @@ class ScheduleRecord:
 _RECORDS = (
     ScheduleRecord(
         name="cosine",
-        shape="half a cosine down to zero at the last step",
+        shape="a linear warm-up, then half a cosine down to zero at the last step",
         fixes="Noise of the last steps: the rate goes to zero smoothly, with no further setting.",
         situation="The number of epochs is known. The first choice.",
         cost="None.",
@@ -55,7 +55,7 @@ _RECORDS = (
     ),
     ScheduleRecord(
         name="step",
-        shape="the peak, a tenth of it after 1/3 and a hundredth after 2/3 of the steps",
+        shape="a linear warm-up, then the peak, a tenth of it after 1/3 and a hundredth after 2/3 of the steps",
         fixes="Nothing that cosine does not; old recipes are repeated exactly.",
         situation="Comparing with published ResNets of 90 epochs.",
         cost="None.",
@@ -67,7 +67,7 @@ _RECORDS = (
     ),
     ScheduleRecord(
         name="wsd",
-        shape="the peak until the last fifth of the steps, then 1 - sqrt down to zero",
+        shape="a linear warm-up, then the peak until the last fifth of the steps, then 1 - sqrt down to zero",
         fixes="An end that is not known beforehand: one long run is ended at any time by its short decay.",
         situation="Runs that may be prolonged, and learning curves over several lengths.",
         cost="None.",
@@ -77,7 +77,8 @@ _RECORDS = (
     ),
     ScheduleRecord(
         name="plateau",
-        shape="the peak; a tenth of the rate whenever the training loss of 5 epochs in a row is no better",
+        shape="a linear warm-up, then the peak, and a tenth of the rate whenever the training loss is no better for "
+        "more than 5 epochs",
         fixes="An end that is not known: the loss decides.",
         situation="Long trainings with nobody to choose the number of epochs.",
         cost="None.",
@@ -87,7 +88,7 @@ _RECORDS = (
     ),
     ScheduleRecord(
         name="constant",
-        shape="the peak until the end",
+        shape="a linear warm-up, then the peak until the end",
         fixes="The end need not be known.",
         situation="With schedule-free optimizers, or with averaged weights (ema_decay); for range tests.",
         cost="None.",
@@ -104,6 +105,10 @@ def list_schedules() -> list[ScheduleRecord]:
     return list(_RECORDS)
 
 
+schedules = list_schedules
+"""The name at the top: `eyeshot.schedules()`."""
+
+
 def check_schedule(name: str) -> ScheduleRecord:
     """The record of a schedule.
 
@@ -111,6 +116,8 @@ def check_schedule(name: str) -> ScheduleRecord:
         InputError: there is none of this name; the message holds the nearest names.
     """
     if name not in SCHEDULES:
-        raise InputError(f"schedule must be one of the catalogue, got {name!r}. {nearest(name, SCHEDULES)} "
-                         "List all with: eyeshot list schedules")  # fmt: skip
+        raise InputError(
+            f"schedule must be one of the catalogue, got {name!r}. {nearest(name, SCHEDULES)} "
+            "List all with: eyeshot list schedules"
+        )
     return SCHEDULES[name]

@@ -6,6 +6,7 @@ This file loads nothing heavy, so that a typing error is reported before torch i
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +31,7 @@ class OptimizerRecord:
         maker: its name in that package.
         base: the optimizer that it wraps, or an empty text.
         learning_rate: see `rate_factor`.
+        highest_rate: the customary rate from scratch, above which no factor leads.
         decay_factor: its usual weight decay as a multiple of AdamW's.
         schedule: that it is used with.
         takes_momentum: whether `TrainConfig.momentum` means something.
@@ -47,9 +49,15 @@ class OptimizerRecord:
     maker: str = ""
     base: str = ""
     learning_rate: float | None = None
+    highest_rate: float = math.inf
     decay_factor: float = 1.0
     schedule: str = "cosine"
     takes_momentum: bool = False
+
+    @property
+    def extra(self) -> str:
+        """The extra of eyeshot that installs its package; empty where none is needed."""
+        return self.package.replace("_", "-") if self.package in ("schedulefree", "pytorch_optimizer") else ""
 
 
 _CROWDED = "Schmidt et al. 2021 (arXiv 2007.01547)"
@@ -97,6 +105,7 @@ _RECORDS = (
         "better under shift.",
         rate_factor=100.0,
         rate_source=_SGD_RATE,
+        highest_rate=0.1,
         takes_momentum=True,
     ),
     OptimizerRecord(
@@ -236,6 +245,7 @@ _RECORDS = (
         against=_SAM_AGAINST,
         rate_factor=100.0,
         rate_source="that of sgd, which it wraps",
+        highest_rate=0.1,
         package="own",
         base="sgd",
         takes_momentum=True,
@@ -305,6 +315,17 @@ def list_optimizers() -> list[OptimizerRecord]:
     return list(_RECORDS)
 
 
+optimizers = list_optimizers
+"""The name at the top: `eyeshot.optimizers()`, beside `eyeshot.augmentations()`."""
+
+
+def usual_rate(record: OptimizerRecord, adamw_rate: float) -> float:
+    """The learning rate to begin with, from one that suits AdamW on the same network and images."""
+    if record.rate_factor is None:
+        return record.learning_rate or adamw_rate
+    return min(adamw_rate * record.rate_factor, max(record.highest_rate, adamw_rate))
+
+
 def check_optimizer(name: str) -> OptimizerRecord:
     """The record of an optimizer.
 
@@ -312,13 +333,15 @@ def check_optimizer(name: str) -> OptimizerRecord:
         InputError: there is none of this name; the message holds the nearest names.
     """
     if name not in OPTIMIZERS:
-        raise InputError(f"optimizer must be one of the catalogue, got {name!r}. {nearest(name, OPTIMIZERS)}"
-                         " List all with: eyeshot list optimizers")  # fmt: skip
+        raise InputError(
+            f"optimizer must be one of the catalogue, got {name!r}. {nearest(name, OPTIMIZERS)} "
+            "List all with: eyeshot list optimizers"
+        )
     return OPTIMIZERS[name]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence with the names most like a wrong one, or with all."""
     names = list(known)
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     return f"Nearest: {', '.join(close)}." if close else f"It takes {', '.join(names)}."

@@ -7,7 +7,7 @@ from collections import Counter
 from torch import nn
 
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.parameter_groups import layer_numbers
+from eyeshot.training.recipe.parameter_groups import layer_numbers
 
 LEAST_SHARE = 0.01
 """A last stage has at least this share of the body's weights: a norm after the last stage is none."""

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from eyeshot.core import require
 from eyeshot.training.config import TrainConfig
-from eyeshot.training.optimizer_catalogue import OPTIMIZERS
-from eyeshot.training.parameter_groups import parameter_groups
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
+from eyeshot.training.recipe.parameter_groups import parameter_groups
 
 SAM_RADIUS = 0.05
 
@@ -39,7 +39,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
             groups, opt=record.maker or record.name, lr=config.learning_rate, weight_decay=0.0, **more
         )
         return optimizer
-    package = require(record.package, extra=record.package.replace("_", "-"))
+    package = require(record.package, extra=record.extra)
     made: torch.optim.Optimizer = getattr(package, record.maker)(groups, lr=config.learning_rate, weight_decay=0.0)
     return made
 

@@ -1,0 +1,1 @@
+"""The parts of a training recipe: catalogues, where settings come from, and what they do to a network."""
