@@ -242,13 +242,14 @@ def _tried_table(report: OptimizersReport) -> Table:
                         left=("optimizer", "verdict"))  # fmt: skip
     for each in report.tried:
         from_adamw = each.difference
-        value, chance, verdict = NOTHING, NOTHING, "the one to beat"
+        difference, chance, verdict = NOTHING, NOTHING, "the one to beat"
         if from_adamw is not None:
-            value = f"{100 * from_adamw.value:+.1f} ({100 * from_adamw.low:+.1f} to {100 * from_adamw.high:+.1f})"
+            value, low, high = (100 * share + 0.0 for share in (from_adamw.value, from_adamw.low, from_adamw.high))
+            difference = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
             chance = "< 0.001" if from_adamw.p_adjusted < 0.0005 else f"{from_adamw.p_adjusted:.3f}"
             verdict = from_adamw.verdict
         table.add_row(
-            each.optimizer, f"{each.learning_rate:g}", percent(each.accuracy.value, 1), value, chance,
+            each.optimizer, f"{each.learning_rate:g}", percent(each.accuracy.value, 1), difference, chance,
             duration(each.seconds, 0), verdict,
         )  # fmt: skip
     return table

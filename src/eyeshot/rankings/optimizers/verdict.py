@@ -78,7 +78,7 @@ def verdict_words(name: str, difference: Difference | None, *, comparisons: int)
     """The verdict on an optimizer in a sentence."""
     if difference is None:
         return "The one to beat."
-    interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    interval = f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}"
     chance = "p < 0.001" if difference.p_adjusted < 0.0005 else f"p = {difference.p_adjusted:.3f}"
     allowed = f"{chance} after allowance for {comparisons} comparisons" if comparisons > 1 else chance
     if difference.verdict == "not distinguishable":
@@ -87,9 +87,14 @@ def verdict_words(name: str, difference: Difference | None, *, comparisons: int)
             more = f" About {difference.seeds_needed} seeds of each would tell a difference of this size."
         elif difference.images_needed is not None:
             more = f" About {difference.images_needed:,} validation images would tell a difference of this size."
-        value = f"{100 * difference.value:+.1f} points"
+        value = f"{_signed(difference.value)} points"
         return f"{name} cannot be told apart from {BASELINE}: {value} ({interval}; {allowed}).{more}"
     return f"{name} is {difference.verdict} than {BASELINE} by {points(abs(difference.value))} ({interval}; {allowed})."
+
+
+def _signed(difference: float) -> str:
+    """A difference of shares in points; no difference is "0.0", without a sign."""
+    return f"{100 * difference:+.1f}" if abs(100 * difference) >= 0.05 else "0.0"
 
 
 def conclude(tried: Sequence[TriedOptimizer], advice: Sequence[Advised]) -> tuple[str, str]:
