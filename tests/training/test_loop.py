@@ -216,3 +216,29 @@ def test_the_scale_of_float16_gradients_is_part_of_the_state():
 def test_float16_is_refused_where_no_gpu_computes_in_it():
     with pytest.raises(InputError, match="fp16 needs a CUDA GPU, got device cpu"):
         make_run(config=SETTINGS.model_copy(update={"precision": "fp16"}))
+
+
+def test_steps_before_one_that_runs_out_of_memory_are_counted():
+    done, steps = [], []
+
+    def fourth_fails(model, images, targets):
+        done.append(1)
+        if len(done) == 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return model(images).sum(), torch.zeros(())
+
+    run = make_run(objective=fourth_fails)
+    run._read_every = 8
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        run.advance(7, schedule=SCHEDULE, on_step=lambda record: steps.append(record.step))
+    assert (steps, run.step) == ([1, 2, 3], 3)
+    run.advance(7, schedule=SCHEDULE, on_step=lambda record: steps.append(record.step))
+    assert steps == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_step_whose_record_is_asked_for_is_read_before_the_next_begins():
+    run, steps = make_run(), {}
+    run._read_every = 8
+    run.read_after |= {2, 3}
+    run.advance(7, schedule=SCHEDULE, on_step=lambda record: steps.setdefault(record.step, run.step))
+    assert steps == {1: 2, 2: 2, 3: 3, 4: 7, 5: 7, 6: 7, 7: 7}

@@ -148,15 +148,8 @@ def test_metrics_have_a_line_for_each_step_and_each_epoch_and_the_config_is_that
     result = run(tmp_path, augmentations=[augmentation("mirror")], data_used={"fold": 1})
     steps, epochs = read_metrics(tmp_path)
     assert list(steps[0]) == [
-        "step",
-        "epoch",
-        "learning_rate",
-        "loss",
-        "accuracy",
-        "grad_norm",
-        "images_per_s",
-        "wait_s",
-    ]
+        "step", "epoch", "learning_rate", "loss", "accuracy", "grad_norm", "images_per_s", "wait_s",
+    ]  # fmt: skip
     assert [fields["epoch"] for fields in steps] == [number for number in range(1, 7) for _ in range(5)]
     assert max(fields["learning_rate"] for fields in steps) == pytest.approx(SETTINGS.learning_rate)
     assert all(fields["grad_norm"] > 0 and fields["images_per_s"] > 0 for fields in steps)

@@ -53,8 +53,10 @@ def normalise(
 ) -> Tensor:
     """uint8 (n, 3, S, S), 0-255 -> float32 of the same shape on `device`, with the mean and std of the model."""
     values = images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
+    if values.data_ptr() == images.data_ptr():  # float32 already, and the caller's own
+        values = values.clone(memory_format=layout)
     shift, scale = _mean_and_std(backbone.mean, backbone.std, device)
-    return (values - shift).div_(scale)
+    return values.sub_(shift).div_(scale)
 
 
 @lru_cache(maxsize=32)

@@ -163,6 +163,8 @@ def choose_ahead(device: torch.device, augmentations: Sequence[Augmentation]) ->
         if augmentation.operation.seeds_globally:
             return 0, f"each batch made when it is needed: {augmentation.name} sets the random state of the process"
     if device.type != "cuda":
+        # With a small network at 64 px on two cores, batches take a hundredth of the time: a thread gains nothing, and
+        # costs a fiftieth more processor time (`benchmarks.training_speed`).
         return 0, "each batch made when it is needed: a thread would take the processors from the network"
     return AHEAD, f"a thread makes {AHEAD} batches ahead, so that the GPU need not wait"
 

@@ -65,7 +65,7 @@ class StepRecord(NamedTuple):
     seen: int
     grad_norm: float
     seconds: float
-    wait_s: float
+    wait_s: float = 0.0
 
 
 class _Unread(NamedTuple):
@@ -97,6 +97,8 @@ class TrainingRun:
         precision: number format of the forward pass.
         reasons: sentences on what was chosen for the device.
         feed: makes the batches.
+        read_after: steps (so many are done) whose record comes before the next step begins; usual on all devices but
+            CUDA, where several are read together.
         pool, labels, backbone, config, augmentations, device: as given.
     """
 
@@ -177,6 +179,7 @@ class TrainingRun:
             ready_batch, pool=images, labels=self.labels, augmentations=self.augmentations, backbone=backbone,
             class_count=class_count, seed=config.seed, device=self.device, layout=self._layout,
         )  # fmt: skip
+        self.read_after: set[int] = set()
         self._read_every = READ_EVERY if self.device.type == "cuda" else 1
         self.feed = Feed(make, device=self.device, ahead=ahead)
         self.reasons = [f"precision: {self.precision} ({why})", execution, lying, made]
@@ -301,12 +304,13 @@ class TrainingRun:
         while self.step < to_step and not (stop is not None and stop()):
             try:
                 unread.append(self._do_step(schedule(self.step), end=end, with_norm=with_norm))
-            except RuntimeError:  # out of memory: the caller goes on with this step, and those before it count
-                yield from self._read(unread, begin, waited_s)
+            except RuntimeError:
+                yield from self._read(unread, begin, waited_s)  # these are done: memory ran out in the one after them
                 raise
             self.step += 1
             # A schedule may ask for the loss of the epoch before.
-            if len(unread) >= self._read_every or self.step % self.epoch_steps == 0:
+            ended = self.step % self.epoch_steps == 0 or self.step in self.read_after
+            if ended or len(unread) >= self._read_every:
                 yield from self._read(unread, begin, waited_s)
                 unread, begin, waited_s = [], time.perf_counter(), self.feed.waited_s()
         yield from self._read(unread, begin, waited_s)
@@ -434,8 +438,8 @@ def check_small_size(backbone: Backbone, size: int) -> None:
 
 def gradient_norm(weights: Iterable[Tensor]) -> Tensor | float:
     """Euclidean norm of the gradients of all weights together; 0 without any."""
-    norms = [weight.grad.norm() for weight in weights if weight.grad is not None]
-    return torch.stack(norms).norm() if norms else 0.0
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else 0.0
 
 
 def _weights_of(model: nn.Module) -> State:

@@ -50,6 +50,9 @@ class TrainResult(BaseModel):
         weights: layout and head of `weights.safetensors`, and how to make a network that takes it.
         epochs: how many were done; `settings.epochs` says how many were planned.
         seconds: of training, all sittings together.
+        wait_s: of these, how long the device had no batch; without a thread that makes them, how long that took.
+        reasons: what was chosen for the device, and why: precision, memory layout and compiling, where the images lie,
+            how batches are made.
         ended_early: why fewer epochs were done than planned; null where none is missing.
         alarms: what looked wrong while it trained: what was seen, the likely cause and the next step.
         notes: what the run did on its own, such as smaller batches where memory ran out, in sentences.
@@ -67,6 +70,7 @@ class TrainResult(BaseModel):
     classes: tuple[str, ...]
     augmentations: tuple[str, ...]
     settings: TrainConfig
+    reasons: tuple[str, ...] = ()
     size: int
     fit: str
     interpolation: str
@@ -81,6 +85,7 @@ class TrainResult(BaseModel):
     epochs: int
     steps: int
     seconds: float
+    wait_s: float = 0.0
     ended_early: str | None
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...] = ()

@@ -70,7 +70,7 @@ class RunLog:
             accuracy=record.right / record.seen,
             grad_norm=record.grad_norm,
             images_per_s=round(record.seen / record.seconds, 1) if record.seconds > 0 else None,
-            wait_s=round(record.wait_s, 5),
+            wait_s=round(record.wait_s, 6),
         )
         if self._clock() - self._written_at >= WRITTEN_EVERY_S:
             self.flush()

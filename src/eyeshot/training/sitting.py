@@ -42,6 +42,7 @@ class RunState:
         history: of the epochs that are done.
         losses, right, seen: of the epoch under way: sum of losses over its images, right answers, images.
         failed_samples, seconds: of all.
+        wait_s: of these seconds, how long the device had no batch.
         accumulate: micro-batches of a step, more than planned after memory ran out.
         notes: what the run did on its own.
     """
@@ -52,6 +53,7 @@ class RunState:
     seen: int = 0
     failed_samples: int = 0
     seconds: float = 0.0
+    wait_s: float = 0.0
     accumulate: int = 1
     notes: list[str] = field(default_factory=list)
 
@@ -98,6 +100,7 @@ class Sitting:
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
         self._before: list[Tensor] | None = None
         self._kept_at = 0
+        run.read_after |= {self._probe, self._probe + 1}
         if saved is not None:
             run.load_state_dict(saved["run"])
             history = [EpochRecord.model_validate(record) for record in saved["history"]]
@@ -228,6 +231,7 @@ class Sitting:
         state.losses += record.loss * record.seen
         state.right += record.right
         state.seen += record.seen
+        state.wait_s += record.wait_s
         # On a GPU records come several at a time, when the device is some steps further.
         done = self._run.step - self._kept_at
         if self._before is not None and done:
