@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from eyeshot.core import CallbackProgress, ModelError, Progress, plural
 from eyeshot.models import normalise, out_of_memory, to_batch
+from eyeshot.training.alarms import Alarm, AlarmWatch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, save_checkpoint
-from eyeshot.training.checks.alarms import Alarm, AlarmWatch
 from eyeshot.training.curves import draw_curves
 from eyeshot.training.loop import StepRecord, TrainingRun
 from eyeshot.training.recipe.schedules import make_schedule
@@ -99,6 +99,7 @@ class Sitting:
         # anything at all.
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
         self._before: list[Tensor] | None = None
+        self._kept_at = 0
         run.read_after |= {self._probe, self._probe + 1}
         if saved is not None:
             run.load_state_dict(saved["run"])
@@ -231,8 +232,10 @@ class Sitting:
         state.right += record.right
         state.seen += record.seen
         state.wait_s += record.wait_s
-        if self._before is not None:
-            self._watch.moved(_relative_change(self._before, _trained(self._run.model)))
+        # On a GPU records come several at a time, when the device is some steps further.
+        done = self._run.step - self._kept_at
+        if self._before is not None and done:
+            self._watch.moved(_relative_change(self._before, _trained(self._run.model)) / done)
             self._before = None
         self._log.step(record)
         self._watch.step(record)
@@ -241,6 +244,7 @@ class Sitting:
 
     def _keep_weights(self) -> None:
         if self._before is None and not self._watch.knows_move and self._run.step >= self._probe:
+            self._kept_at = self._run.step
             self._before = [weight.detach().clone() for weight in _trained(self._run.model)]
 
     def _halve_batches(self) -> None:
