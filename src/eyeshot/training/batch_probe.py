@@ -63,7 +63,7 @@ def probe_batches(run: TrainingRun, count: int, *, seed: int) -> tuple[list[Batc
         for number, rows in enumerate(batches[:count]):
             torch.manual_seed(int(np.random.default_rng([seed, number, 5]).integers(2**62)))
             loss, image_losses = _backward(run, rows, seed=seed, number=number)
-            norm = gradient_norm(weights)
+            norm = float(gradient_norm(weights))
             probes.append(BatchProbe(rows, loss, norm, image_losses))
             if number < different:
                 norms.append(norm)

@@ -34,7 +34,6 @@ from eyeshot.rankings.optimizers.report import RateTrial
 from eyeshot.training import (
     OPTIMIZERS,
     VALIDATION_FILE,
-    StepRecord,
     TrainConfig,
     TrainingRun,
     TrainPlan,
@@ -152,7 +151,7 @@ def assumed_steps(step_s: float, optimizers: Sequence[str]) -> dict[str, float]:
 def measure_steps(
     plan: TrainPlan, pool: Pool, labels: NDArray[np.int64], optimizers: Sequence[str]
 ) -> dict[str, float]:
-    """Seconds of a step of each optimizer, the median of a few; some cost several times what AdamW's do.
+    """Seconds of a step of each optimizer, the mean of a few; some cost several times what AdamW's do.
 
     Args:
         plan: AdamW's recipe, network, augmentations, device.
@@ -167,9 +166,10 @@ def measure_steps(
             plan.backbone, pool, labels,
             class_count=len(plan.dataset.classes), config=config, augmentations=plan.augmentations, device=plan.device,
         )  # fmt: skip
-        done: list[StepRecord] = []
-        run.advance(TIMED_STEPS + 1, schedule=gentle, on_step=done.append)
-        seconds[name] = float(np.median([record.seconds for record in done[1:]]))
+        run.advance(1, schedule=gentle)
+        begin = time.perf_counter()
+        run.advance(TIMED_STEPS + 1, schedule=gentle)
+        seconds[name] = (time.perf_counter() - begin) / TIMED_STEPS
     return seconds
 
 
