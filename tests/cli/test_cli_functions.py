@@ -57,7 +57,7 @@ WRITTEN_BY_COMMANDS = {
 }
 """Functions give a result that has `save` or `write`."""
 SHOWN_BY_COMMANDS = {("decisions list", "all_"), ("decisions list", "last")}
-OTHER_NAMES = {"budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot"}
+OTHER_NAMES = {"budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot", "more": "settings"}
 DECISIONS = {("split", "decisions_file"), ("manifest export", "decisions_file")}
 """There `decisions` takes the file itself."""
 NO_OPTIONS = {"progress", "command", "cache", "planned", "served", "backbone", "projections", "images", "aspect_ratios"}

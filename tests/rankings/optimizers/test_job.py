@@ -199,6 +199,7 @@ def test_classes_with_one_image_cannot_choose_rates_and_others_go_on(tmp_path: P
         ({"optimizer": "adamW2"}, "Nearest: adamw"),
         ({"schedule": "cosin"}, "Nearest: cosine"),
         ({"optimizer": ["adamw"]}, "got adamw alone"),
+        ({"settings": {"optimizer": "sgd"}}, "training.optimizer is what is ranked here"),
         ({"budget_s": -1}, "--budget must be"),
         ({"seeds": 0}, "--seeds must be 1 to 20, got 0"),
         ({"rates": 10}, "--rates must be 1 to 9, got 10"),

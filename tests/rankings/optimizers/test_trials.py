@@ -42,6 +42,7 @@ def test_rates_lie_around_what_is_usual_for_the_optimizer() -> None:
     assert rate_grid("sgd", 1e-3, 3)[1] == pytest.approx(0.1)
     assert rate_grid("lion", 1e-3, 1) == pytest.approx([2e-4])
     assert rate_grid("prodigy", 1e-3, 3)[1] == 1.0
+    assert rate_grid("sgd", 1e-2, 3)[1] == OPTIMIZERS["sgd"].highest_rate < 1.0
     for name in OPTIMIZERS:
         assert sorted(rate_grid(name, 1e-3, 5)) == rate_grid(name, 1e-3, 5)
 

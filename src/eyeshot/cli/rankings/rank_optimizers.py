@@ -87,8 +87,16 @@ def run(
         float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
     ] = None,
     schedule: Annotated[
-        str | None,
-        option(panel=TRAINING, text="How the learning rate changes; see eyeshot list schedules. Default: cosine."),
+        str | None, option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.")
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        option(
+            "--set",
+            panel=TRAINING,
+            metavar="training.NAME=VALUE",
+            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. Also in eyeshot.toml, [training].",
+        ),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
@@ -116,13 +124,14 @@ def run(
     """
     from eyeshot.core import seconds_of
     from eyeshot.rankings import check_options
-    from eyeshot.training import check_config
+    from eyeshot.training import check_config, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
     budget_s = seconds_of(budget, "--budget")
-    check_options(optimizer or (), schedule=schedule, budget_s=budget_s, seeds=seeds, rates=rates)
+    settings = read_settings(more or ())
+    check_options(optimizer or (), schedule=schedule, settings=settings, budget_s=budget_s, seeds=seeds, rates=rates)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    check_config(**{name: value for name, value in given.items() if value is not None})
+    check_config(**{name: value for name, value in given.items() if value is not None} | settings)
     prepared = preparation(size, mean, std, interpolation, fit)
 
     import eyeshot
@@ -142,8 +151,8 @@ def run(
             train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
             val_share=val_share, decisions=decisions, split=split, fold=fold, model=model, weights=weights,
             from_scratch=from_scratch, **prepared, device=device, augment=augment or (), epochs=epochs,
-            batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, optimizer=optimizer or (),
-            budget_s=budget_s, seeds=seeds, rates=rates, seed=seed,
+            batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, settings=settings,
+            optimizer=optimizer or (), budget_s=budget_s, seeds=seeds, rates=rates, seed=seed,
             cache=_passing_cache(stack) if dry_run else None, progress=progress, planned=planned,
             command=typed_command(),
         )  # fmt: skip

@@ -164,9 +164,8 @@ def advise_optimizers(
         if not reason or len(chosen) == ADVISED or rule.optimizer in chosen:
             continue
         record = OPTIMIZERS[rule.optimizer]
-        if record.package in ("schedulefree", "pytorch_optimizer") and not there(record.package):
-            extra = record.package.replace("_", "-")
-            left_out[rule.optimizer] = f'{rule.optimizer} ({reason}): pip install "eyeshot[{extra}]"'
+        if record.extra and not there(record.package):
+            left_out[rule.optimizer] = f'{rule.optimizer} ({reason}): pip install "eyeshot[{record.extra}]"'
             continue
         chosen[rule.optimizer] = advised(record, f"{reason[0].upper()}{reason[1:]}.")
     return list(chosen.values()), list(left_out.values())

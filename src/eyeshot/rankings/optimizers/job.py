@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,6 @@ from eyeshot.augment import Pool
 from eyeshot.core import (
     InputError,
     Progress,
-    Workspace,
     describe_hardware,
     duration,
     find_workspace,
@@ -45,7 +44,6 @@ from eyeshot.rankings.optimizers.verdict import conclude, judge
 from eyeshot.training import (
     OPTIMIZERS,
     TrainPlan,
-    check_config,
     estimate_training,
     part_of,
     plan_training,
@@ -113,6 +111,7 @@ def rank_optimizers(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     schedule: str | None = None,
+    settings: Mapping[str, object] | None = None,
     optimizer: str | Sequence[str] = (),
     budget_s: float = BUDGET_S,
     seeds: int = SEEDS,
@@ -144,6 +143,7 @@ def rank_optimizers(
         augment: augmentations that all trainings use, in order.
         epochs, batch_size, learning_rate: of AdamW's recipe; None: by model and data.
         schedule: of all optimizers that bring none of their own; None: the recipe's.
+        settings: more of the recipe by the names of `TrainConfig`, such as {"layer_decay": 0.75}.
         optimizer: names to try against AdamW; empty: three are advised.
         budget_s: seconds for the trials; 0: only measure and advise.
         seeds: trainings of each optimizer that are compared.
@@ -163,7 +163,7 @@ def rank_optimizers(
         StorageError: the cache cannot be written.
     """
     options = dict(locals())
-    names = check_options(optimizer, schedule=schedule, budget_s=budget_s, seeds=seeds, rates=rates)
+    names = check_options(optimizer, schedule=schedule, settings=settings, budget_s=budget_s, seeds=seeds, rates=rates)
     data = project_data(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
         val_share=val_share, decisions=decisions, split=split, fold=fold,
@@ -173,12 +173,10 @@ def rank_optimizers(
         training = plan_training(
             data, model=model, weights=None if weights is None else Path(weights), from_scratch=from_scratch,
             size=size, mean=mean, std=std, interpolation=interpolation, fit=fit, augment=augment, epochs=epochs,
-            batch_size=batch_size, learning_rate=learning_rate, seed=seed, device=device,
-            workspace=Workspace(root=place, cache=place), progress=shown,
+            batch_size=batch_size, learning_rate=learning_rate, optimizer=BASELINE, schedule=schedule,
+            settings=settings, seed=seed, device=device,
+            workspace=replace(find_workspace(), cache=place), progress=shown,
         )  # fmt: skip
-        recipe = training.settings.model_dump() | {"optimizer": BASELINE}
-        recipe |= {} if schedule is None else {"schedule": schedule}
-        training = replace(training, settings=check_config(**recipe))
         plan = _plan(training, names, budget_s=budget_s, seeds=seeds, rates=rates, progress=shown)
     if planned is not None:
         planned(plan)
@@ -411,6 +409,8 @@ def _next_step(options: dict[str, Any], choice: str, tried: Sequence[TriedOptimi
     words += ["--from-scratch"] if options["from_scratch"] else []
     words += [f"--no-{name}" for name in ("decisions", "split") if options[name] is False]
     words += [word for name in options["augment"] for word in ("--augment", name)]
+    for name, value in (options["settings"] or {}).items():
+        words += ["--set", f"training.{name}={value}"]
     if not tried:
         return shlex.join(["eyeshot", "rank", "optimizers", *words, "--budget", "20m"])
     best = next(each for each in tried if each.optimizer == choice)

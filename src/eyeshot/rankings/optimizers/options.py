@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eyeshot.core import InputError
 from eyeshot.training import check_optimizer, check_schedule
@@ -16,6 +16,7 @@ def check_options(
     optimizer: str | Sequence[str],
     *,
     schedule: str | None = None,
+    settings: Mapping[str, object] | None = None,
     budget_s: float = BUDGET_S,
     seeds: int = SEEDS,
     rates: int = RATES,
@@ -30,6 +31,8 @@ def check_options(
         check_optimizer(name)
     if schedule is not None:
         check_schedule(schedule)
+    if "optimizer" in (settings or {}):
+        raise InputError("training.optimizer is what is ranked here. Name what to try against AdamW with --optimizer.")
     if budget_s < 0:
         raise InputError(f"--budget must be a time such as 20m, or 0 to advise without trials, got {budget_s:g} s.")
     for name, value, least, most in (("--seeds", seeds, 1, 20), ("--rates", rates, 1, 9)):

@@ -34,12 +34,12 @@ from eyeshot.rankings.optimizers.report import RateTrial
 from eyeshot.training import (
     OPTIMIZERS,
     VALIDATION_FILE,
-    StepRecord,
     TrainConfig,
     TrainingRun,
     TrainPlan,
     discard_damaged,
     train,
+    usual_rate,
     warm_up_cosine,
 )
 
@@ -115,10 +115,7 @@ def rate_grid(optimizer: str, base: float, count: int) -> list[float]:
         base: AdamW's rate.
         count: how many.
     """
-    record = OPTIMIZERS[optimizer]
-    middle = record.learning_rate if record.rate_factor is None else base * record.rate_factor
-    if middle is None:
-        raise ValueError(f"{optimizer} has neither a learning rate nor a factor.")
+    middle = usual_rate(OPTIMIZERS[optimizer], base)
     return [float(f"{middle * RATE_STEP ** (place - (count - 1) / 2):.3g}") for place in range(count)]
 
 
@@ -126,15 +123,16 @@ def trial_settings(base: TrainConfig, optimizer: str, learning_rate: float, *, e
     """The recipe of a trial: that of AdamW with another optimizer, learning rate, length and seed.
 
     Weight decay pulls by learning rate times decay each step (Loshchilov and Hutter 2019), so the decay is divided by
-    the factor of the usual rates, and the pull stays AdamW's. That gives the customary values: 5e-4 for SGD at 0.1,
-    0.02 for LAMB, 0.25 for Lion where AdamW has 0.05.
+    the factor between the usual rates, and the pull stays AdamW's. That gives the customary values: 5e-4 for SGD at
+    0.1, 0.02 for LAMB, 0.25 for Lion where AdamW has 1e-3 and 0.05.
     """
     record = OPTIMIZERS[optimizer]
+    factor = 1.0 if record.rate_factor is None else usual_rate(record, base.learning_rate) / base.learning_rate
     return base.model_copy(
         update={
             "optimizer": optimizer,
             "learning_rate": learning_rate,
-            "weight_decay": float(f"{base.weight_decay / (record.rate_factor or 1.0):.3g}"),
+            "weight_decay": float(f"{base.weight_decay / factor:.3g}"),
             "schedule": record.schedule if record.schedule != "cosine" else base.schedule,
             "momentum": base.momentum if record.takes_momentum else None,
             "epochs": epochs,
@@ -153,7 +151,7 @@ def assumed_steps(step_s: float, optimizers: Sequence[str]) -> dict[str, float]:
 def measure_steps(
     plan: TrainPlan, pool: Pool, labels: NDArray[np.int64], optimizers: Sequence[str]
 ) -> dict[str, float]:
-    """Seconds of a step of each optimizer, the median of a few; some cost several times what AdamW's do.
+    """Seconds of a step of each optimizer, the mean of a few; some cost several times what AdamW's do.
 
     Args:
         plan: AdamW's recipe, network, augmentations, device.
@@ -168,9 +166,10 @@ def measure_steps(
             plan.backbone, pool, labels,
             class_count=len(plan.dataset.classes), config=config, augmentations=plan.augmentations, device=plan.device,
         )  # fmt: skip
-        done: list[StepRecord] = []
-        run.advance(TIMED_STEPS + 1, schedule=gentle, on_step=done.append)
-        seconds[name] = float(np.median([record.seconds for record in done[1:]]))
+        run.advance(1, schedule=gentle)
+        begin = time.perf_counter()
+        run.advance(TIMED_STEPS + 1, schedule=gentle)
+        seconds[name] = (time.perf_counter() - begin) / TIMED_STEPS
     return seconds
 
 
