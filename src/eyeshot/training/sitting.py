@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from eyeshot.core import CallbackProgress, ModelError, Progress, plural
 from eyeshot.models import normalise, out_of_memory, to_batch
-from eyeshot.training.alarms import Alarm, AlarmWatch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, save_checkpoint
+from eyeshot.training.checks.alarms import Alarm, AlarmWatch
 from eyeshot.training.curves import draw_curves
 from eyeshot.training.loop import StepRecord, TrainingRun
 from eyeshot.training.recipe.schedules import make_schedule
