@@ -144,7 +144,8 @@ RECIPES = {
     "muon": {"optimizer": "muon", "schedule": "plateau", "freeze": "last-stage", "precision": "bf16", "epochs": 2},
     "lion": {"optimizer": "lion", "schedule": "step", "ema_decay": 0.5, "freeze": "head", "learning_rate": 1e-3},
     "capped": {"epochs": 4, "time_cap_s": 1e-6},
-    "radamw": {"optimizer": "radamw", "schedule": "constant", "layer_decay": 0.5, "class_weights": True},
+    "radamw": {"optimizer": "radamw", "schedule": "constant", "layer_decay": 0.5, "class_weights": True,
+               "norm_statistics": "frozen"},
 }  # fmt: skip
 
 

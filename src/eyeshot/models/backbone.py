@@ -49,6 +49,11 @@ class Backbone:
         """Prefix of the plain network's names in this module; empty for timm's models."""
         return str(getattr(self.module, "own_prefix", ""))
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether a part of it normalises over batches in training mode."""
+        return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.module.modules())
+
     def with_module(self, module: nn.Module, *, pretrained: bool, reason: str) -> Backbone:
         """The same image preparation with other weights, for instance trained weights."""
         fingerprint = fingerprint_of(module, self.name, self.geometry, self.mean, self.std)

@@ -257,7 +257,7 @@ class Sitting:
             f"Out of memory at step {self._run.step + 1}: a step now takes its {self._run.config.batch_size} images in "
             f"{self.state.accumulate} parts of {self.images_at_once} instead of {before}."
         )
-        if _normalises_batches(self._run.model):
+        if _normalises_batches(self._run):
             note += (
                 f" BatchNorm now normalises over {self.images_at_once} images, so the numbers differ from those of "
                 "a run with enough memory."
@@ -273,7 +273,7 @@ class Sitting:
 
     def _check_batches(self) -> None:
         size = min(self.images_at_once, len(self._run.pool))
-        self._watch.check_batches(size, batch_norm=_normalises_batches(self._run.model), step=self._run.step)
+        self._watch.check_batches(size, batch_norm=_normalises_batches(self._run), step=self._run.step)
 
     def _tell_alarms(self) -> None:
         for alarm in self._watch.alarms[self._told :]:
@@ -330,7 +330,9 @@ def _relative_change(before: list[Tensor], after: list[Tensor]) -> float:
     return change / size if size else math.inf
 
 
-def _normalises_batches(model: nn.Module) -> bool:
+def _normalises_batches(run: TrainingRun) -> bool:
     """Whether a part that is trained normalises over the batch; frozen ones use their own averages."""
-    parts = (part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
+    if run.config.norm_statistics == "frozen":
+        return False
+    parts = (part for part in run.model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
     return any(weight.requires_grad for part in parts for weight in part.parameters())

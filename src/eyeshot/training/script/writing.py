@@ -49,7 +49,7 @@ from eyeshot.training.classifier import HEAD_IMAGES
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.recipe import schedules
 from eyeshot.training.recipe.averages import moving_average
-from eyeshot.training.recipe.freezing import freeze, trained_names
+from eyeshot.training.recipe.freezing import freeze, freeze_norm_statistics, trained_names
 from eyeshot.training.recipe.objectives import inverse_frequencies
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS
 from eyeshot.training.recipe.optimizers import SAM_RADIUS, Sam, norm_averages_kept
@@ -69,7 +69,7 @@ SETTINGS = frozenset(
         "epochs", "batch_size", "learning_rate", "weight_decay", "warm_up_share", "label_smoothing", "seed",
         "optimizer", "time_cap_s", "momentum", "schedule", "layer_decay", "drop_path", "dropout", "clip_norm",
         "accumulate", "ema_decay", "freeze", "head_epochs", "class_weights", "sampling", "small_size", "small_share",
-        "precision",
+        "precision", "norm_statistics",
     }
 )  # fmt: skip
 """What the template knows; other fields of the recipe must be at their defaults."""
@@ -240,6 +240,8 @@ def _write_recipe(settings: TrainConfig, sources: Sources) -> tuple[dict[str, An
         sources.add(trained_names)
         sources.add(freeze)
         read |= {"freeze": repr(settings.freeze), "head_epochs": str(settings.head_epochs)}
+    if settings.norm_statistics == "frozen":
+        sources.add(freeze_norm_statistics)
     if base is not record:
         sources.add(Sam)
         sources.add(norm_averages_kept)
