@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -137,6 +138,7 @@ def run(
     import eyeshot
     from eyeshot.core import find_workspace, make_folder
 
+    said: list[str] = []
     with ExitStack() as stack:
         progress = stack.enter_context(progress_shown())
 
@@ -144,6 +146,7 @@ def run(
             if dry_run:
                 _print_plan(plan, progress, json=json)
                 raise typer.Exit
+            said.extend(plan.notes)
             with progress.paused():
                 say(_plan_notes(plan), warning=json)
 
@@ -163,7 +166,7 @@ def run(
     if json:
         print_json(result.report)
     else:
-        _print_report(result.report, folder)
+        _print_report(result.report, folder, said)
     if open_:
         open_page(folder / "optimizers.html", quiet=json)
 
@@ -209,7 +212,8 @@ def _print_plan(plan: OptimizersPlan, progress: ProgressDisplay, *, json: bool) 
         typer.echo("Next: the same command without --dry-run.")
 
 
-def _print_report(report: OptimizersReport, folder: Path) -> None:
+def _print_report(report: OptimizersReport, folder: Path, said: Sequence[str]) -> None:
+    """The answer first; notes that were `said` before the work are left out."""
     typer.echo(report.answer)
     if report.tried:
         typer.echo("")
@@ -238,7 +242,7 @@ def _print_report(report: OptimizersReport, folder: Path) -> None:
     if here.noise_scale is not None:
         typer.echo(f"Gradient noise scale: {here.noise_scale:,.0f} images, against batches of {here.batch_size}.")
     typer.echo(f"Schedule: {report.schedule}. {report.schedule_reason}")
-    say(report.notes)
+    say(note for note in report.notes if note not in said)
     for name, file in (("Page", "optimizers.html"), ("Data", "optimizers.json")):
         typer.echo(f"{name + ':':<6} {folder / file}")
     typer.echo(f"Next: {report.next_step}")
