@@ -116,7 +116,11 @@ def run(
     seed: Seed = 0,
     overfit_one_batch: Annotated[
         bool,
-        option(panel=TRAINING, text="Only fit one batch of clean images, to see whether anything can be learned."),
+        option(
+            "--overfit-one-batch",
+            panel=TRAINING,
+            text="Only fit one batch of clean images, to see whether anything can be learned.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
