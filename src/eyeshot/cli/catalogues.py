@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,6 +56,9 @@ def list_models(
         str | None,
         typer.Argument(help="A line (ConvNeXt), a tag, or wildcards over all of timm ('vit_*dinov3*'). Default: all."),
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of weights files named by tag, looked through too.", metavar="DIR")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List models: parameters, cost, licence, whether the weights are at hand; for one tag its recipe too.
@@ -65,10 +69,13 @@ def list_models(
 
     import eyeshot
     from eyeshot.core import plural
-    from eyeshot.models import cached_weights
+    from eyeshot.models import cached_weights, weights_at_hand
 
     records = eyeshot.list_models(pattern)
-    here = {record.tag: cached_weights(record.tag) for record in records}
+    tags = [record.tag for record in records]
+    here = {tag: cached_weights(tag) for tag in tags}
+    if weights is not None:  # loads timm, which takes seconds
+        here = {tag: file for tag, file, _ in weights_at_hand(tags, weights)}
     if json:
         print_json([
             {**asdict(record), "at_hand": None if here[record.tag] is None else str(here[record.tag])}

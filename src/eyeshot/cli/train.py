@@ -110,17 +110,13 @@ def run(
             "--set",
             panel=TRAINING,
             metavar="training.NAME=VALUE",
-            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. Also in the group training of eyeshot.toml.",
+            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
         ),
     ] = None,
     seed: Seed = 0,
     overfit_one_batch: Annotated[
         bool,
-        option(
-            "--overfit-one-batch",
-            panel=TRAINING,
-            text="Only fit one batch of clean images, to see whether anything can be learned.",
-        ),
+        option(panel=TRAINING, text="Only fit one batch of clean images, to see whether anything can be learned."),
     ] = False,
     out: Annotated[
         Path | None,

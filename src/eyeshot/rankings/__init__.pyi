@@ -15,6 +15,7 @@ from .augmentations.run import run_ranking as run_ranking
 from .augmentations.settings import TRAIN_OPTIONS as TRAIN_OPTIONS
 from .augmentations.settings import RankingSettings as RankingSettings
 from .augmentations.settings import check_settings as check_settings
+from .models.job import keep_recipes as keep_recipes
 from .models.job import model_ranking_settings as model_ranking_settings
 from .models.job import rank_models as rank_models
 from .models.job import run_model_ranking as run_model_ranking

@@ -64,8 +64,8 @@ def print_rung(model: RankedModel) -> None:
         )
 
 
-def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
-    """Print the answer, the ranking, what was left out, and the next command."""
+def print_models(report: ModelsReport, folder: Path, cache: Path, kept: Sequence[str]) -> None:
+    """Print the answer, the ranking, what was left out, and the next command; `kept`: whose recipes were kept."""
     typer.echo("")
     typer.echo(report.headline)
     typer.echo(f"Advised: {report.advised.name}, {report.advised.reason}")
@@ -116,7 +116,9 @@ def print_models(report: ModelsReport, folder: Path, cache: Path) -> None:
             typer.echo(answer.words)
     say(report.notes)
     _print_left_out(report.left_out, report.not_at_hand)
-    typer.echo(f"Data: {folder / 'models.json'}   cache: {cache}")
+    if kept:
+        typer.echo(f"Recipes kept for eyeshot train, in recipes.json: {listing(kept, most=3)}.")
+    typer.echo(f"Page: {folder / 'models.html'}   data: {folder / 'models.json'}   cache: {cache}")
     typer.echo(f"Next: {report.next_command}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from eyeshot.cli.options import (
     MODEL,
@@ -74,28 +74,35 @@ def run(
 ) -> None:
     """Which pretrained model, raw, fits these images, and at what cost?
 
-    A linear probe on frozen features, then short trainings as far as the budget goes. Writes models.json. The same
-    command continues an interrupted run; a model added later computes only itself.
+    A linear probe on frozen features, then short trainings as far as the budget goes. Writes models.html and
+    models.json, and keeps the recipe of each trained model for eyeshot train. The same command continues an interrupted
+    run; a model added later computes only itself.
     """
     from eyeshot.core import find_workspace, seconds_of
+    from eyeshot.data import project_data
 
     budget_s = seconds_of(budget, "--budget")
     preparation(size, None, None, None, fit)
+    given: dict[str, Any] = {
+        "test": test, "labels": labels, "path_column": path_column, "label_column": label_column,
+        "image_root": image_root, "val": val, "decisions": decisions, "split": split, "fold": fold,
+    }  # fmt: skip
+    project_data(train, use_test=True, val_share=None, seed=seed, **given)  # refuses wrong paths at once
     with progress_shown() as progress:  # these libraries load slowly on a busy machine
         from eyeshot.cli.rankings.models_output import print_models, print_plan, print_rung
         from eyeshot.rankings import (
             estimate_models,
+            keep_recipes,
             model_ranking_settings,
             plan_model_ranking,
             run_model_ranking,
             write_models,
         )
+        from eyeshot.reports import write_models_page
 
         config, settings = model_ranking_settings(
-            train, test=test, labels=labels, path_column=path_column, label_column=label_column,
-            image_root=image_root, val=val, decisions=decisions, split=split, fold=fold, models=models or (),
-            weights_dir=weights, size=size, fit=fit, device=device, batch_size=batch_size, workers=workers,
-            budget_s=budget_s, max_test=max_test, seed=seed,
+            train, **given, models=models or (), weights_dir=weights, size=size, fit=fit, device=device,
+            batch_size=batch_size, workers=workers, budget_s=budget_s, max_test=max_test, seed=seed,
         )  # fmt: skip
         workspace = find_workspace()
         plan = plan_model_ranking(config, settings, cache=workspace.cache, progress=progress)
@@ -115,7 +122,9 @@ def run(
             switches=left_out(decisions=decisions, split=split),
         )  # fmt: skip
         write_models(report, folder)
+        write_models_page(report, folder / "models.html")
+        kept = keep_recipes(report, workspace.project)
     if json:
         print_json(report)
     else:
-        print_models(report, folder, workspace.cache)
+        print_models(report, folder, workspace.cache, kept)

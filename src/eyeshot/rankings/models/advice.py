@@ -69,7 +69,8 @@ def counted_answers(
 
     Without fine-tuning: those of the probes on all judged images. With it: on the judged images of its fold, those of
     the fine-tuned network; where its own probe is better beyond doubt, the short training failed and the probe counts;
-    where it was not trained, the probe too.
+    where it was not trained, the probe too. As long as some models were not trained and no training was better than its
+    probe beyond doubt, the probes on all judged images count: one fold is few images to throw the others away for.
 
     Returns:
         by name, bool (m,); by name, whether the fine-tuned network counts; and the images' groups, int64 (m,).
@@ -78,14 +79,18 @@ def counted_answers(
         return dict(answers.probe), dict.fromkeys(answers.probe, False), answers.groups
     groups = answers.groups[answers.in_fold]
     right, tuned = {}, {}
+    gained = False
     for model in ranked:
         own = answers.probe[model.name][answers.in_fold]
         trained = answers.tuned.get(model.name)
         if trained is not None:
             mean, half = cluster_mean(trained.astype(np.float64) - own, groups)
             trained = None if mean + half < 0 else trained
+            gained = gained or mean - half > 0
         right[model.name] = own if trained is None else trained
         tuned[model.name] = trained is not None
+    if not gained and len(answers.tuned) < len(ranked):
+        return dict(answers.probe), dict.fromkeys(answers.probe, False), answers.groups
     return right, tuned, groups
 
 
@@ -141,7 +146,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     advised = Advice(name=taken, reason=f"{reason}.{_untested(ranked, taken, answers, tuned)}")
     fast = [name for name in order if _speed_up(models[taken], models[name]) >= CHEAPER]
     if not fast:
-        words = f"no ranked model is {CHEAPER:g} times as fast as the advised one."
+        words = f"the same, since no ranked model is {CHEAPER:g} times as fast."
         return sentence, advised, Advice(name=taken, reason=words)
     close = [name for name in fast if float(right[taken].mean() - right[name].mean()) <= SMALL_LOSS]
     cheap = min(close, key=lambda name: models[name].cost.seconds_per_1000) if close else fast[0]

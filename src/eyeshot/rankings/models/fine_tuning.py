@@ -259,10 +259,13 @@ def fine_tune(
 
 
 def recipe_to_keep(name: str, tuned: FineTuning) -> tuple[dict[str, JsonValue], str]:
-    """Settings and reason for `keep_recipe`: what differs from the defaults, but for length and seed of the run."""
+    """Settings and reason for `keep_recipe`: what differs from the defaults, but for length and seed of the run.
+
+    The learning rate is always among them, since its default goes by the model.
+    """
     values = tuned.settings.model_dump(mode="json", exclude={"seed", "epochs", "time_cap_s", "precision"})
     default = TrainConfig().model_dump(mode="json")
-    settings = {key: value for key, value in values.items() if value != default[key]}
+    settings = {key: value for key, value in values.items() if value != default[key] or key == "learning_rate"}
     accuracy = f"{100 * (tuned.accuracy.value or 0):.1f} %"
     return settings, f"rank models: {accuracy} on fold {tuned.fold} after {tuned.steps} steps of {name}. {tuned.rate}"
 

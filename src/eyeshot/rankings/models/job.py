@@ -29,11 +29,13 @@ from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
 from eyeshot.rankings.models.choice import ChosenModel
+from eyeshot.rankings.models.fine_tuning import recipe_to_keep
 from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
 from eyeshot.rankings.models.rungs import TUNING_SHARE, scale_models, tune_models
 from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
+from eyeshot.training import keep_recipe
 
 
 def rank_models(
@@ -248,6 +250,28 @@ def write_models(report: ModelsReport, folder: Path) -> Path:
     with replacing(file) as temporary:
         temporary.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return file
+
+
+def keep_recipes(report: ModelsReport, project_folder: Path) -> list[str]:
+    """Keep the recipe of each model that was fine-tuned for its next run, and return the models' names.
+
+    A short training that was worse than its own probe beyond doubt failed; its recipe is not kept.
+
+    Args:
+        report: of `rank_models`.
+        project_folder: `find_workspace().project`.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    kept = []
+    for model in report.models:
+        tuned = model.fine_tuning
+        if tuned is not None and tuned.difference_interval[1] >= 0:
+            settings, why = recipe_to_keep(model.name, tuned)
+            keep_recipe(project_folder, model.name, settings, why)
+            kept.append(model.name)
+    return kept
 
 
 def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> RankedModel:

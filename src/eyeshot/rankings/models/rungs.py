@@ -23,7 +23,7 @@ from eyeshot.rankings.models.report import (
     Resolution,
 )
 from eyeshot.rankings.models.scaling import bigger_or_more_data, compare_sizes, image_step, next_bigger, sizes_around
-from eyeshot.rankings.models.tuning_order import choose_for_fine_tuning
+from eyeshot.rankings.models.tuning_order import choose_for_fine_tuning, line_within
 
 Right = NDArray[np.bool_]
 TUNING_SHARE = 0.75
@@ -105,10 +105,12 @@ def tune_models(
         tuned[model.name] = record
         if show is not None:
             show(model.model_copy(update={"fine_tuning": record.fine_tuning, "rung": 2, "state": "fine-tuned"}))
-    tested = {model.line for model in ranked if model.name in tuned}
+    tested = {line_within(model) for model in ranked if model.name in tuned}
     updated = []
     for model in ranked:
-        state = "fine-tuned" if model.name in tuned else "probe only" if model.line in tested else "recipe untested"
+        state = (
+            "fine-tuned" if model.name in tuned else "probe only" if line_within(model) in tested else "recipe untested"
+        )
         change: dict[str, object] = {"state": state}
         if model.name in tuned:
             change |= {"fine_tuning": tuned[model.name].fine_tuning, "rung": 2}
@@ -139,7 +141,7 @@ def scale_models(
     on_fold = {name: right[np.searchsorted(data.judged, fold[1])] for name, right in probe_right.items()}
     best_of_line: dict[str, RankedModel] = {}
     for model in sorted(ranked, key=lambda model: model.name != advised):
-        best_of_line.setdefault(model.line, model)
+        best_of_line.setdefault(line_within(model), model)
     updated = {model.name: model for model in ranked}
     notes: list[str] = []
     for number, model in enumerate(best_of_line.values()):
@@ -231,15 +233,16 @@ def _compare_sizes(
         _, _, fastest_s = time_forward(backbone, noise, device=plan.device, batch_size=bank.batch_size)
         return np.asarray(head.predict(features[judged]) == labels[judged]), 1000 * fastest_s
 
-    step = image_step(load_model(chosen, plan.settings))
+    own = load_model(chosen, plan.settings)
     frame = data.images.frame
     short = np.minimum(frame["width"].to_numpy(), frame["height"].to_numpy())[judged].astype(np.int64)
     resolution = compare_sizes(
         read,
-        sizes_around(model.size, step),
+        sizes_around(model.size, image_step(own)),
         (model.size, right, model.cost.seconds_per_1000),
         data.dataset.groups[judged],
         short_sides=short,
+        crop_share=own.geometry.crop_share if own.geometry.fit == "crop" else 1.0,
     )
     plan.store.save(SizesRecord(resolution=resolution), *key)
     return resolution, []

@@ -30,7 +30,7 @@ def choose_for_fine_tuning(ranked: Sequence[RankedModel]) -> list[tuple[RankedMo
     masked = _masked_tags()
     lines: dict[str, list[RankedModel]] = {}
     for model in by_probe:
-        lines.setdefault(_line(model), []).append(model)
+        lines.setdefault(line_within(model), []).append(model)
     of_masked = [model for model in by_probe if model.name in masked or model.line in MASKED_LINES]
     steps = [(by_probe[:1], "the best probe of all")]
     steps += [(lines.get(line, [])[:1], f"the best probe of the line {line}") for line in ALWAYS]
@@ -44,7 +44,8 @@ def choose_for_fine_tuning(ranked: Sequence[RankedModel]) -> list[tuple[RankedMo
     return list(chosen.values())
 
 
-def _line(model: RankedModel) -> str:
+def line_within(model: RankedModel) -> str:
+    """The line that a model is compared within."""
     return model.name if model.line in NO_LINE else model.line
 
 

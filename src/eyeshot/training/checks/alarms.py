@@ -304,8 +304,11 @@ class AlarmWatch:
         """
         self._epoch = epoch
         last = step >= self._total
-        self._check_chance(step, loss, right, seen, last=last)
-        if predicted is None or labels is None or not len(labels):
+        judged = predicted is not None and labels is not None and len(labels) > 0
+        # Few steps after a fitted head, or strong augmentation: training is at chance, and validation is not.
+        if not (judged and self._above_chance(predicted, labels)):
+            self._check_chance(step, loss, right, seen, last=last)
+        if predicted is None or labels is None or not judged:
             return
         late = epoch >= LATE * self._epochs
         self._check_validation(step, right, seen, predicted, labels, late=late)
@@ -373,6 +376,11 @@ class AlarmWatch:
                 f"The learning rate ({self._peak:g}) is far too low.",
                 f"Give about {self._peak / path:.1g}, or leave out --learning-rate.",
             )  # fmt: skip
+
+    def _above_chance(self, predicted: Any, labels: Any) -> bool:
+        """Whether validation is surely more accurate than naming the largest class."""
+        n = len(labels)
+        return wilson(int((predicted == labels).sum()), n)[0] > max(self._chance, float(np.bincount(labels).max()) / n)
 
     def _check_chance(self, step: int, loss: float, right: int, seen: int, *, last: bool) -> None:
         if not last:  # the verdict of a finished run is that of its last epoch
