@@ -236,3 +236,13 @@ def test_a_training_takes_its_weights_from_a_folder_and_says_which(eyeshot: Eyes
     )
     assert done.code == 0, done.err
     assert "test_resnet.r160_in1k.pth is named by the tag" in done.out + done.err
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_weights_in_a_folder_are_at_hand(eyeshot: Eyeshot, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "resnet18.a1_in1k.safetensors").write_bytes(b"weights")
+    listed = json.loads(eyeshot("list", "models", "ResNet", "--weights", folder, "--json").out)
+    here = {record["tag"] for record in listed if record["at_hand"]}
+    assert here == {"resnet18.a1_in1k"}

@@ -51,6 +51,9 @@ def test_models_of_a_folder_are_ranked_and_the_next_command_can_be_typed(
     assert done.out.splitlines()[-1].startswith("Next: eyeshot rank augmentations ")
     assert f"--model {report['advised']['name']}" in done.out.splitlines()[-1]
     table = [line for line in done.out.splitlines() if line.startswith((" 1", " 2", "1*", "2*"))]
+    assert "<html" in Path("eyeshot-out/models/models.html").read_text("utf-8")
+    assert f"Page: {Path('eyeshot-out/models/models.html').absolute()}" in done.out
+    assert not Path("recipes.json").exists()  # nothing was trained
     assert len(table) == 2
     assert all(len(line) <= 80 for line in table)
     again = eyeshot("rank", "models", digits.train, *options, "--models", RESNET, "--json")
@@ -85,6 +88,19 @@ def test_a_file_for_a_tag_is_taken(eyeshot: Eyeshot, digits: Digits, weights: Pa
     )
     assert loaded(done.out)["models"][0]["name"] == RESNET
     assert str(file) in loaded(done.out)["next_command"]
+
+
+def test_the_recipe_of_a_short_training_is_kept_and_taken_by_train(
+    eyeshot: Eyeshot, digits: Digits, weights: Path
+) -> None:
+    done = eyeshot(
+        "rank", "models", digits.train, "--models", VIT, "--weights", weights, "--size", 32, "--budget", "60s"
+    )
+    assert f"Recipes kept for eyeshot train, in recipes.json: {VIT}." in done.out
+    tuned = loaded(Path("eyeshot-out/models/models.json").read_text("utf-8"))["models"][0]["fine_tuning"]
+    train = eyeshot("train", digits.train, "--model", VIT, "--weights", weights, "--size", 32, "--dry-run")
+    assert f"kept for {VIT} in recipes.json (rank models: " in train.out
+    assert f"learning rate up to {tuned['settings']['learning_rate']:g}" in train.out
 
 
 @pytest.mark.parametrize(

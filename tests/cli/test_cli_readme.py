@@ -22,10 +22,11 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-MODEL = "resnet18.a1_in1k"
+MODELS = ("resnet18.a1_in1k", "vit_tiny_patch16_224.augreg_in21k_ft_in1k")
 TEST_IMAGES = 20
 QUICK = {
-    "rank": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
+    "rank augmentations": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
+    "rank models": ("--size", "32", "--budget", "0"),
     "train": ("--size", "32", "--epochs", "1"),
 }
 """Added to the README's words, so that it takes seconds."""
@@ -33,19 +34,21 @@ QUICK = {
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of the hub with weights of the README's model: random ones, since nothing is downloaded here."""
+    """A cache of the hub with weights of the README's models: random ones, since nothing is downloaded here."""
     import timm
     import torch
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("hub")
-    repository = folder / f"models--timm--{MODEL}"
-    snapshot = repository / "snapshots" / "0123abc"
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0123abc")
-    torch.manual_seed(0)
-    save_file(timm.create_model(MODEL.partition(".")[0], pretrained=False).state_dict(), snapshot / "model.safetensors")
+    for model in MODELS:
+        repository = folder / f"models--timm--{model}"
+        snapshot = repository / "snapshots" / "0123abc"
+        snapshot.mkdir(parents=True)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("0123abc")
+        torch.manual_seed(0)
+        network = timm.create_model(model.partition(".")[0], pretrained=False)
+        save_file(network.state_dict(), snapshot / "model.safetensors")
     return folder
 
 
@@ -82,19 +85,22 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     monkeypatch.setattr(eyeshot.web.session, "serve", serve)
     monkeypatch.setattr(webbrowser, "get", no_browser)
     assert [words[0] for words in COMMANDS] == [
-        "init", "audit", "review", "decisions", "decisions", "decisions", "split", "rank", "train",
-        "train", "compare", "errors", "ensemble", "predict", "submit",
+        "init", "audit", "review", "decisions", "decisions", "decisions", "split", "models", "rank",
+        "rank", "train", "train", "compare", "errors", "ensemble", "predict", "submit",
     ]  # fmt: skip
     names = sorted(file.name for file in Path("test").iterdir())
     Path("sample_submission.csv").write_text("id,label\n" + "".join(f"{name},red\n" for name in names), "utf-8")
     images = {file: file.read_bytes() for file in Path().rglob("*.png")}
     for words in COMMANDS:
-        done = project(*words, *QUICK.get(words[0], ()))
+        done = project(*words, *QUICK.get(" ".join(words[:2]), QUICK.get(words[0], ())))
         assert done.code == 0, (words, done.err)
     assert len(pages) == 1
     assert {file: file.read_bytes() for file in images} == images
     decisions = [json.loads(line) for line in Path("decisions.jsonl").read_text("utf-8").splitlines()]
     assert [decision["kind"] for decision in decisions] == ["drop-both", "keep-one"]
+    models = json.loads(Path("eyeshot-out", "models", "models.json").read_text("utf-8"))
+    assert {model["name"] for model in models["models"]} == set(MODELS)
+    assert Path("eyeshot-out", "models", "models.html").stat().st_size > 0
     results = Path("eyeshot-out", "augmentations")
     report = json.loads((results / "augmentations.json").read_text("utf-8"))
     for name in ("augmentations.html", "augmentations.svg", "uncovered.csv"):

@@ -269,6 +269,15 @@ def test_a_watch_that_is_saved_and_loaded_fires_as_one_that_was_not():
     assert continued.alarms == whole.alarms
 
 
+def test_training_at_chance_is_no_alarm_while_validation_is_surely_above_it():
+    """Two steps after the best linear head: batches of 64 at 30 %, and 19 of 20 validation images right."""
+    labels = np.arange(60) % 3
+    for predicted, expected in ((labels, []), (np.zeros(60, int), ["chance"])):
+        watch = make_watch(total_steps=2, warm_up_steps=1, epochs=2)
+        watch.epoch(2, 2, loss=1.6, right=19, seen=64, predicted=predicted, labels=labels)
+        assert [alarm.kind for alarm in watch.alarms if alarm.kind == "chance"] == expected
+
+
 def test_a_rare_class_alone_is_no_chance_level():
     """With 99 % of the images in one class no network is more accurate than its name; the loss says that it learns."""
     watch = AlarmWatch(

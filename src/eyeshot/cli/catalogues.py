@@ -69,12 +69,14 @@ def list_models(
 
     import eyeshot
     from eyeshot.core import plural
-    from eyeshot.models import cached_weights, weights_at_hand
+    from eyeshot.models import cached_weights
 
     records = eyeshot.list_models(pattern)
     tags = [record.tag for record in records]
     here = {tag: cached_weights(tag) for tag in tags}
-    if weights is not None:  # loads timm, which takes seconds
+    if weights is not None:
+        from eyeshot.models import weights_at_hand  # loads torch, which takes seconds
+
         here = {tag: file for tag, file, _ in weights_at_hand(tags, weights)}
     if json:
         print_json([

@@ -98,6 +98,19 @@ def test_a_model_whose_recipe_is_untested_is_not_called_bad():
     assert "bad" not in advised.reason + cheap.reason
 
 
+def test_probes_on_all_images_count_until_a_fine_tuning_gained_or_all_models_were_trained():
+    models = {"tuned": (0.90, 50.0), "untested": (0.88, 50.0)}
+    ranked, answers, advised, _ = ask(models, {"tuned": 0.90})
+    right, tuned, groups = counted_answers(ranked, answers)
+    assert len(right["tuned"]) == len(groups) == N
+    assert not any(tuned.values())
+    assert f"on {N} images with a linear probe" in advised.reason
+    for more in ({"tuned": 0.97}, {"tuned": 0.90, "untested": 0.88}):
+        ranked, answers, advised, _ = ask(models, more)
+        assert len(counted_answers(ranked, answers)[2]) == len(FOLD)
+        assert f"on {len(FOLD)} images fine-tuned" in advised.reason
+
+
 def test_duplicates_do_not_make_a_difference_sure():
     pictures = np.arange(40)  # each in 25 copies; the better model alone knows four of them, the other one
     better, worse = np.repeat(pictures != 0, 25), np.repeat(~np.isin(pictures, (1, 2, 3, 4)), 25)

@@ -84,6 +84,12 @@ def test_the_next_bigger_model_of_the_line_is_compared_and_not_the_best():
     assert next_bigger(large, [small, middle, large, other]) is None
 
 
+def test_networks_of_the_user_are_no_line_in_which_one_is_a_bigger_version_of_another():
+    small = made_model("my.module:small", line="own", parameters=1_000_000)
+    large = made_model("my.module:large", line="own", parameters=9_000_000)
+    assert next_bigger(small, [small, large]) is None
+
+
 @pytest.mark.parametrize(
     ("size", "step", "sizes"),
     [(224, 32, (160, 224, 288)), (224, 16, (160, 224, 304)), (518, 14, (392, 518, 686)), (64, 32, (32, 64, 96)),

@@ -223,7 +223,7 @@ def _print_report(report: OptimizersReport, folder: Path, said: Sequence[str]) -
             f"{'seed' if report.seeds == 1 else 'seeds'}. difference: points from adamw, on the same images and seeds; "
             "p with allowance for all comparisons (Holm)."
         )
-    typer.echo("\nAdvised:")
+    typer.echo("\nTried, with why:" if report.tried else "\nAdvised:")
     say(f"{each.optimizer}: {each.reason} Evidence: {each.evidence} Against it: {each.against}"
         for each in report.advised)  # fmt: skip
     say(f"not installed: {words}" for words in report.left_out)

@@ -13,6 +13,7 @@ from eyeshot.models import Backbone
 from eyeshot.predictions import Accuracy
 from eyeshot.rankings.models.learning_curves import Curve, bootstrap_weights
 from eyeshot.rankings.models.report import Interval, ModelOrData, RankedModel, Resolution, SizeResult
+from eyeshot.rankings.models.tuning_order import line_within
 
 STRIDE = 32
 """Total stride of nearly all convolutional networks, where timm does not say it."""
@@ -30,7 +31,7 @@ def next_bigger(model: RankedModel, ranked: Sequence[RankedModel]) -> RankedMode
     The next one, not the most accurate one: that was picked by the same images and would look too good.
     """
     least = 1.25 * model.cost.parameters
-    bigger = [other for other in ranked if other.line == model.line and other.cost.parameters >= least]
+    bigger = [other for other in ranked if line_within(other) == line_within(model) and other.cost.parameters >= least]
     return min(bigger, key=lambda other: other.cost.parameters, default=None)
 
 

@@ -58,6 +58,25 @@ EPOCH_VAL_IMAGES = 2000
 DONE_FILE = "done.json"
 
 
+class _Unsaid:
+    """Progress of a trial without its alarms, which are in its log.
+
+    Short trials at several rates overfit or diverge by design, and a dozen of the same sentence hides the answer.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        self._progress(done, total, text)
+
+    def sub(self, text: str) -> _Unsaid:
+        return _Unsaid(self._progress.sub(text))
+
+    def say(self, text: str) -> None:
+        pass
+
+
 @dataclass(frozen=True, eq=False)
 class TrialImages:
     """The images of all trials.
@@ -359,7 +378,8 @@ class Trials:
                     images.inner_rows if inner else images.train_rows,
                     images.inner_val_rows if inner else images.val_rows,
                     classes=self.plan.dataset.classes, settings=config, folder=folder,
-                    augmentations=self.plan.augmentations, ids=images.ids, device=self.plan.device, progress=step,
+                    augmentations=self.plan.augmentations, ids=images.ids, device=self.plan.device,
+                    progress=_Unsaid(step),
                     command=self.command,
                 )  # fmt: skip
                 _write(folder, seconds=result.seconds, diverged=False)
