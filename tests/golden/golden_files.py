@@ -21,6 +21,7 @@ DIGITS = 7  # significant ones that are kept; more would be noise of the machine
 VARIES = "<varies>"
 VARYING_KEYS = {
     "command", "cpu_seconds", "fingerprint", "hardware", "key", "pages", "seconds", "time", "used_s", "versions",
+    "wait_s",
 }  # fmt: skip
 VARYING_TEXT = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?"), "<date>"),

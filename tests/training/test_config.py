@@ -51,6 +51,8 @@ def test_trained_weights_get_smaller_steps_than_untrained_ones():
         ({"freeze": "head-first", "head_epochs": 30}, "fewer than all epochs"),
         ({"small_size": 64}, "small_size and small_share go together"),
         ({"momentum": 0.8}, "momentum is a setting of sgd, .*; got 0.8 for adamw"),
+        ({"time_cap_s": float("inf")}, "training.time_cap_s: input should be a finite number, got inf"),
+        ({"seed": 2**63}, "--seed: input should be less than 9223372036854775808"),
         ({"epochs": 0}, "--epochs: input should be greater than or equal to 1, got 0. See `eyeshot train --help`"),
     ],
 )

@@ -64,6 +64,12 @@ def test_what_no_batch_of_two_fits_into_is_an_error_and_the_run_can_be_continued
     assert "stopped after step 0: CUDA out of memory" in (tmp_path / "log.txt").read_text("utf-8")
 
 
+def test_weights_may_begin_to_be_trained_at_the_very_step_that_is_watched(tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 10, "freeze": "head-first", "head_epochs": 1})
+    assert settings.warm_up_share * settings.epochs == settings.head_epochs  # the peak ends the head's epochs
+    assert len(run(tmp_path, settings=settings).history) == 10
+
+
 def test_a_run_without_batch_norm_ends_alike_with_and_without_enough_memory(tmp_path):
     class Plain(nn.Module):
         def __init__(self):

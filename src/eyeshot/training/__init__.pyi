@@ -24,6 +24,7 @@ from .predict_images import check_views as check_views
 from .recipe.optimizer_catalogue import OPTIMIZERS as OPTIMIZERS
 from .recipe.optimizer_catalogue import OptimizerRecord as OptimizerRecord
 from .recipe.optimizer_catalogue import check_optimizer as check_optimizer
+from .recipe.optimizer_catalogue import usual_decay as usual_decay
 from .recipe.optimizer_catalogue import usual_rate as usual_rate
 from .recipe.schedule_catalogue import SCHEDULES as SCHEDULES
 from .recipe.schedule_catalogue import check_schedule as check_schedule

@@ -63,9 +63,9 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(default=0.05, ge=0, allow_inf_nan=False)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     optimizer: str = "adamw"
-    time_cap_s: float | None = Field(default=None, gt=0)
+    time_cap_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     momentum: float | None = Field(default=None, gt=0, lt=1)
     schedule: str = "cosine"
     layer_decay: float | None = Field(default=None, gt=0, le=1)

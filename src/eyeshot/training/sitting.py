@@ -98,7 +98,7 @@ class Sitting:
         # The step after this one is at the peak; how far it moves the weights says whether the learning rate can do
         # anything at all.
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
-        self._before: list[Tensor] | None = None
+        self._before: list[tuple[Tensor, Tensor]] | None = None
         self._kept_at = 0
         run.read_after |= {self._probe, self._probe + 1}
         if saved is not None:
@@ -235,7 +235,7 @@ class Sitting:
         # On a GPU records come several at a time, when the device is some steps further.
         done = self._run.step - self._kept_at
         if self._before is not None and done:
-            self._watch.moved(_relative_change(self._before, _trained(self._run.model)) / done)
+            self._watch.moved(_relative_change(self._before) / done)
             self._before = None
         self._log.step(record)
         self._watch.step(record)
@@ -245,7 +245,7 @@ class Sitting:
     def _keep_weights(self) -> None:
         if self._before is None and not self._watch.knows_move and self._run.step >= self._probe:
             self._kept_at = self._run.step
-            self._before = [weight.detach().clone() for weight in _trained(self._run.model)]
+            self._before = [(weight, weight.detach().clone()) for weight in _trained(self._run.model)]
 
     def _halve_batches(self) -> None:
         if torch.cuda.is_available():
@@ -322,11 +322,14 @@ def _trained(model: nn.Module) -> list[Tensor]:
     return [weight for weight in model.parameters() if weight.requires_grad]
 
 
-def _relative_change(before: list[Tensor], after: list[Tensor]) -> float:
-    """Norm of the difference of all weights, relative to the norm that they had."""
+def _relative_change(pairs: list[tuple[Tensor, Tensor]]) -> float:
+    """Norm of the difference of weights from their copies of before, relative to the norm of these.
+
+    The pairs hold the weights themselves, since other weights may be trained now than when the copies were made.
+    """
     norm = torch.linalg.vector_norm
-    change = math.hypot(*(norm(new.detach() - old).item() for old, new in zip(before, after, strict=True)))
-    size = math.hypot(*(norm(old).item() for old in before))
+    change = math.hypot(*(norm(now.detach() - before).item() for now, before in pairs))
+    size = math.hypot(*(norm(before).item() for _, before in pairs))
     return change / size if size else math.inf
 
 

@@ -96,7 +96,7 @@ def run(
             "--set",
             panel=TRAINING,
             metavar="training.NAME=VALUE",
-            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. Also in eyeshot.toml, [training].",
+            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
         ),
     ] = None,
     optimizer: Annotated[

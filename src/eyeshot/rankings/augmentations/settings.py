@@ -95,7 +95,7 @@ class RankingSettings(BaseModel):
     plot: tuple[str, ...] = ()
     projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
     images: bool = True
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     device: str | None = None
     baseline_aug: str | None = None
     budget_s: float = Field(default=BUDGET_S, ge=0)

@@ -39,7 +39,7 @@ class ModelSettings(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     budget_s: float = Field(default=BUDGET_S, ge=0)
     max_test: int = Field(default=MAX_TEST, ge=12)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
 
 def check_model_settings(**options: Any) -> ModelSettings:

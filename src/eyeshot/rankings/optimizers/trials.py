@@ -39,6 +39,7 @@ from eyeshot.training import (
     TrainPlan,
     discard_damaged,
     train,
+    usual_decay,
     usual_rate,
     warm_up_cosine,
 )
@@ -141,17 +142,15 @@ def rate_grid(optimizer: str, base: float, count: int) -> list[float]:
 def trial_settings(base: TrainConfig, optimizer: str, learning_rate: float, *, epochs: int, seed: int) -> TrainConfig:
     """The recipe of a trial: that of AdamW with another optimizer, learning rate, length and seed.
 
-    Weight decay pulls by learning rate times decay each step (Loshchilov and Hutter 2019), so the decay is divided by
-    the factor between the usual rates, and the pull stays AdamW's. That gives the customary values: 5e-4 for SGD at
-    0.1, 0.02 for LAMB, 0.25 for Lion where AdamW has 1e-3 and 0.05.
+    The weight decay is that of the usual rate, so that it is the same for all rates that are tried.
     """
     record = OPTIMIZERS[optimizer]
-    factor = 1.0 if record.rate_factor is None else usual_rate(record, base.learning_rate) / base.learning_rate
+    usual = base.learning_rate if record.rate_factor is None else usual_rate(record, base.learning_rate)
     return base.model_copy(
         update={
             "optimizer": optimizer,
             "learning_rate": learning_rate,
-            "weight_decay": float(f"{base.weight_decay / factor:.3g}"),
+            "weight_decay": usual_decay(base.weight_decay, base.learning_rate, usual),
             "schedule": record.schedule if record.schedule != "cosine" else base.schedule,
             "momentum": base.momentum if record.takes_momentum else None,
             "epochs": epochs,

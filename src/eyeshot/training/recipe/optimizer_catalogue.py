@@ -32,7 +32,6 @@ class OptimizerRecord:
         base: the optimizer that it wraps, or an empty text.
         learning_rate: see `rate_factor`.
         highest_rate: the customary rate from scratch, above which no factor leads.
-        decay_factor: its usual weight decay as a multiple of AdamW's.
         schedule: that it is used with.
         takes_momentum: whether `TrainConfig.momentum` means something.
     """
@@ -50,7 +49,6 @@ class OptimizerRecord:
     base: str = ""
     learning_rate: float | None = None
     highest_rate: float = math.inf
-    decay_factor: float = 1.0
     schedule: str = "cosine"
     takes_momentum: bool = False
 
@@ -153,7 +151,6 @@ _RECORDS = (
         against="The authors found no gain with batches below 64. All steps have one size, so the rate is delicate.",
         rate_factor=0.2,
         rate_source="3 to 10 times smaller than AdamW's, and as much more weight decay (Chen et al. 2023)",
-        decay_factor=5.0,
     ),
     OptimizerRecord(
         name="adafactorbv",
@@ -212,7 +209,6 @@ _RECORDS = (
         against="As for Lion.",
         rate_factor=0.2,
         rate_source="Lion's",
-        decay_factor=5.0,
     ),
     OptimizerRecord(
         name="claprop",
@@ -324,6 +320,16 @@ def usual_rate(record: OptimizerRecord, adamw_rate: float) -> float:
     if record.rate_factor is None:
         return record.learning_rate or adamw_rate
     return min(adamw_rate * record.rate_factor, max(record.highest_rate, adamw_rate))
+
+
+def usual_decay(decay: float, rate: float, new_rate: float) -> float:
+    """The weight decay that pulls as strongly at another learning rate: each step shrinks the weights by their product.
+
+    From AdamW's 0.05 at 1e-3 come the customary values: 5e-4 for SGD at 0.1, 0.02 for LAMB, 0.25 for Lion (Loshchilov
+    and Hutter 2019, "Decoupled weight decay regularization"; Chen et al. 2023, "Symbolic discovery of optimization
+    algorithms", section 5).
+    """
+    return float(f"{decay * rate / new_rate:.3g}")
 
 
 def check_optimizer(name: str) -> OptimizerRecord:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from eyeshot.core import InputError, Project, StorageError, replacing
 from eyeshot.training.config import TrainConfig, check_config, check_setting
-from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, nearest, usual_rate
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, nearest, usual_decay, usual_rate
 from eyeshot.training.recipe.schedule_catalogue import SCHEDULES
 
 RECIPES_FILE = "recipes.json"
@@ -146,9 +146,10 @@ def _going_with(values: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple
         if "learning_rate" not in settings and before.rate_factor:
             usual["learning_rate"] = float(f"{usual_rate(now, values['learning_rate'] / before.rate_factor):.4g}")
             why.append(f"learning rate {usual['learning_rate']:g} as usual for {name} ({now.rate_source})")
-        if "weight_decay" not in settings and now.decay_factor != before.decay_factor:
-            usual["weight_decay"] = float(f"{values['weight_decay'] * now.decay_factor / before.decay_factor:.4g}")
-            why.append(f"weight decay {usual['weight_decay']:g} as usual for {name}")
+        rate = settings.get("learning_rate", usual.get("learning_rate", values["learning_rate"]))
+        if "weight_decay" not in settings and rate != values["learning_rate"]:
+            usual["weight_decay"] = usual_decay(values["weight_decay"], values["learning_rate"], rate)
+            why.append(f"weight decay {usual['weight_decay']:g}, which pulls as before at this learning rate")
         if "schedule" not in settings and now.schedule != values["schedule"] and now.schedule != before.schedule:
             usual["schedule"] = now.schedule
             why.append(f"{now.schedule} schedule, which {name} is used with")
