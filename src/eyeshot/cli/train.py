@@ -109,14 +109,18 @@ def run(
         option(
             "--set",
             panel=TRAINING,
-            metavar="training.NAME=VALUE",
+            metavar="NAME=VALUE",
             text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
         ),
     ] = None,
     seed: Seed = 0,
     overfit_one_batch: Annotated[
         bool,
-        option(panel=TRAINING, text="Only fit one batch of clean images, to see whether anything can be learned."),
+        option(
+            "--overfit-one-batch",
+            panel=TRAINING,
+            text="Only fit one batch of clean images, to see whether anything can be learned.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,

@@ -95,7 +95,7 @@ def run(
         option(
             "--set",
             panel=TRAINING,
-            metavar="training.NAME=VALUE",
+            metavar="NAME=VALUE",
             text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
         ),
     ] = None,
