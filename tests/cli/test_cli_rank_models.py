@@ -117,3 +117,17 @@ def test_unusable_options_are_refused(eyeshot: Eyeshot, digits: Digits, argument
     done = eyeshot("rank", "models", digits.train, *arguments)
     assert done.code in (2, 3)
     assert words in done.err
+
+
+def test_what_cannot_be_used_is_refused_before_the_images_are_read(
+    eyeshot: Eyeshot, digits: Digits, weights: Path
+) -> None:
+    other = weights / f"{VIT}.safetensors"
+    common = ("rank", "models", digits.train, "--size", 32, "--budget", 0, "--json")
+    wrong = eyeshot(*common, "--models", f"{RESNET}={other}")
+    assert (wrong.code, loaded(wrong.out)["exit_code"]) == (3, 3)
+    assert "of the architecture 'test_resnet.r160_in1k'" in loaded(wrong.out)["error"]
+    Path("file").write_text("of the user", encoding="utf-8")
+    taken = eyeshot(*common, "--models", RESNET, "--weights", weights, "--out", "file")
+    assert (taken.code, loaded(taken.out)["kind"]) == (4, "StorageError")
+    assert not Path("eyeshot-out/cache").exists()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command_line import Digits, Eyeshot, tree
+from command_line import MODEL, Digits, Eyeshot, tree
 
 from eyeshot.rankings import OptimizersReport
 
@@ -111,3 +112,17 @@ def test_a_small_budget_ends_before_any_training(eyeshot: Eyeshot, digits: Digit
     assert done.code == 2
     assert "--budget must hold 2 optimizers" in done.err
     assert not list(Path().rglob("done.json"))
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_situation_is_measured(
+    eyeshot: Eyeshot, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eyeshot.rankings.optimizers import job
+
+    def unreached(*_: Any, **__: Any) -> None:
+        raise AssertionError("the long work began")
+
+    monkeypatch.setattr(job, "measure_situation", unreached)
+    Path("file").write_text("of the user", encoding="utf-8")
+    done = eyeshot("rank", "optimizers", digits.train, *MODEL, "--budget", 0, "--out", "file")
+    assert (done.code, "need a folder that can be written" in done.err) == (4, True)

@@ -48,6 +48,11 @@ def test_the_seed_can_be_set_like_any_other(eyeshot: Eyeshot, digits: Digits):
     assert trained(eyeshot, digits, "--set", "training.seed=5")[0].settings.seed == 5
 
 
+def test_a_setting_that_is_given_twice_differently_is_refused(eyeshot: Eyeshot, digits: Digits):
+    done = eyeshot("train", digits.train, *MODEL, "--epochs", "2", "--set", "training.epochs=1")
+    assert (done.code, "got --epochs 2 and --set training.epochs=1" in done.err) == (2, True)
+
+
 def test_the_catalogues_are_listed(eyeshot: Eyeshot):
     for name, records in (("optimizers", package.optimizers()), ("schedules", package.schedules())):
         shown = eyeshot("list", name)

@@ -342,6 +342,49 @@ class Small(nn.Module):
         return self.fc(self.features(images).mean((2, 3)))
 
 
+class Failing(Small):
+    def forward(self, images):
+        if len(images) > 10:
+            raise ValueError("too many")
+        return super().forward(images)
+
+
+class OneRow(Small):
+    def forward(self, images):
+        return super().forward(images).mean(0, keepdim=True)
+
+
+class Nothing(Small):
+    def forward(self, images):
+        return super().forward(images)[:, :0]
+
+
+def failing():
+    torch.manual_seed(0)
+    return Failing()
+
+
+def one_row():
+    torch.manual_seed(0)
+    return OneRow()
+
+
+def nothing():
+    torch.manual_seed(0)
+    return Nothing()
+
+
+def not_finite():
+    torch.manual_seed(0)
+    network = Small()
+    network.features.weight.data.fill_(float("nan"))
+    return network
+
+
+def ends():
+    raise SystemExit(7)
+
+
 def half():
     torch.manual_seed(0)
     return Small().half()
@@ -379,3 +422,20 @@ def test_a_network_in_half_precision_is_converted_and_that_is_told():
 def test_networks_that_cannot_be_used_are_told_for_what_they_are(name, words):
     with pytest.raises(ModelError, match=words):
         load_backbone(f"more_kinds:{name}", size=16)
+
+
+@pytest.mark.usefixtures("more_kinds")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("failing", r"cannot read 12 images of 16 px \(ValueError: too many; .*more_kinds\.py, line"),
+        ("one_row", "a row for each image, got shape .1, 8. for 12 images"),
+        ("nothing", "at least one feature for an image, got none"),
+        ("not_finite", "Features must be finite"),
+        ("ends", "failed .SystemExit: 7"),
+    ],
+)
+def test_a_network_that_fails_on_a_batch_is_a_model_error(name, words):
+    images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    with pytest.raises(ModelError, match=words):
+        extract(load_backbone(f"more_kinds:{name}", size=16), images)

@@ -48,6 +48,9 @@ def test_the_project_holds_settings_for_all_its_trainings(tmp_path):
     assert project_settings(project(tmp_path, '[training]\nlayer_decay = 0.8\noptimizer = "lamb"\n')) == {
         "layer_decay": 0.8, "optimizer": "lamb",
     }  # fmt: skip
+    whole = project_settings(project(tmp_path, "[training]\nclip_norm = 1\nfreeze = 'head'\n"))
+    assert whole == {"clip_norm": 1.0, "freeze": "head"}
+    project(tmp_path, '[training]\nlayer_decay = 0.8\noptimizer = "lamb"\n')
     assert project_settings(find_project(tmp_path / "elsewhere")) == {"layer_decay": 0.8, "optimizer": "lamb"}
 
 
@@ -56,6 +59,9 @@ def test_the_project_holds_settings_for_all_its_trainings(tmp_path):
     [
         ("[training]\nlayer_decai = 0.8", r"\[training\] there is no setting 'layer_decai'. Nearest: layer_decay"),
         ("[training]\ndropout = 2", r"toml', \[training\]: training.dropout: input should be less than 1, got 2"),
+        ('[training]\nepochs = "3"', r"training.epochs: input should be a valid integer, got '3'"),
+        ("[training]\nepochs = true", "training.epochs: input should be a valid integer, got True"),
+        ("[training]\nclass_weights = 1", "training.class_weights: input should be a valid boolean, got 1"),
         ("[training]\nseed = 3", "no part of a recipe. Give --seed"),
         ("training = 3", r"\[training\] must be a section"),
     ],

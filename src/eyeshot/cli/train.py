@@ -131,7 +131,7 @@ def run(
 ) -> None:
     """Train a model with chosen augmentations; the same command continues an interrupted run."""
     import eyeshot
-    from eyeshot.core import find_project, plural
+    from eyeshot.core import InputError, find_project, plural
     from eyeshot.training import check_config, check_folder, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
@@ -140,7 +140,14 @@ def run(
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
         "optimizer": optimizer, "schedule": schedule,
     }  # fmt: skip
-    known = {name: value for name, value in given.items() if value is not None} | settings
+    known = {name: value for name, value in given.items() if value is not None}
+    for name in known.keys() & settings.keys() - {"seed"}:  # the seed has a default, which --set may change
+        if known[name] != settings[name]:
+            raise InputError(
+                f"A setting is given once, got --{name.replace('_', '-')} {known[name]} and --set "
+                f"training.{name}={settings[name]}. Leave one of them out."
+            )
+    known |= settings
     check_config(**(project_settings(find_project()) | known))
     if out is not None:
         check_folder(out, model=None, augmentations=augment or (), settings=known)

@@ -77,7 +77,7 @@ def count_features(module: nn.Module, size: int) -> int:
     """The number of features D, found by running one black image.
 
     Raises:
-        ModelError: the output does not have shape (n, D).
+        ModelError: the output does not have shape (n, D), or D is 0.
     """
     device = next((value.device for value in module.parameters()), torch.device("cpu"))
     module.eval()
@@ -89,4 +89,6 @@ def count_features(module: nn.Module, size: int) -> int:
             f"A model must give features of shape (n, D), got {shape} for one image. Let a function of your own return "
             "it, and give --model package.module:function: maps and tokens of such a network are averaged."
         )
+    if not features.shape[1]:
+        raise ModelError("A model must give at least one feature for an image, got none: its output is empty.")
     return features.shape[1]

@@ -156,16 +156,18 @@ def named_backbone(
 def _count(name: str, module: nn.Module, size: int, own_size: int | None) -> int:
     try:
         return count_features(module, size)
-    except EyeshotError:
-        raise
     except Exception as error:
+        # What an own network raised is told here by the size, since one image alone was asked for.
+        cause = error.__cause__ if isinstance(error, EyeshotError) else error
+        if cause is None:
+            raise
         first = next((layer for layer in module.modules() if isinstance(layer, nn.Conv2d)), None)
         if first is not None and first.in_channels != 3:
             raise ModelError(
                 f"{name} must read images of 3 channels (RGB), and its first layer reads {first.in_channels}. Make it "
                 "with 3 channels (in timm: in_chans=3), or average the channels in its forward."
             ) from error
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        why = (str(cause).strip().splitlines() or [type(cause).__name__])[0][:200]
         if own_size is None or size == own_size:
             hint = " Try another --size." if own_size is None else ""
             raise ModelError(f"{name} cannot read an image of {size} x {size}: {why}.{hint}") from error

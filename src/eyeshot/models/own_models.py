@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from eyeshot.core import InputError, ModelError, importable, load_user_code, user_line
 from eyeshot.models.backbone import Backbone
+from eyeshot.models.memory import out_of_memory
 from eyeshot.models.weights import load_weights
 
 OWN_SIZE = 224
@@ -43,12 +44,25 @@ class PooledFeatures(nn.Module):
         """Features of a batch (n, 3, S, S).
 
         Raises:
-            ModelError: the output is not a tensor, or the channel axis is ambiguous.
+            ModelError: the network fails, the output is not a tensor with a row for each image, or the channel axis is
+                ambiguous.
         """
-        output = self.module(images)
+        try:
+            output = self.module(images)
+        except RuntimeError as error:
+            if out_of_memory(error) or "CUDA error: " in str(error):  # of the device, with a remedy of its own
+                raise
+            raise self._failed(images, error) from error
+        except Exception as error:
+            raise self._failed(images, error) from error
         if not isinstance(output, Tensor) or output.ndim < 2:
             shape = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
             raise ModelError(f"{self.name} must give one tensor (n, ...) for n images, got {shape}.")
+        if len(output) != len(images):  # assigned to the images, one row would be that of all
+            raise ModelError(
+                f"{self.name} must give a row for each image, got shape {tuple(output.shape)} for {len(images)} "
+                "images. Keep the first axis in its forward."
+            )
         if output.ndim == 4:
             return output.mean((1, 2) if self._channels_last(*output.shape[1:]) else (2, 3))
         if output.ndim == 3:
@@ -56,6 +70,12 @@ class PooledFeatures(nn.Module):
             last = output.shape[2] in self.channels or output.shape[1] not in self.channels
             return output.mean(1 if last else 2)
         return output.flatten(1)
+
+    def _failed(self, images: Tensor, error: Exception) -> ModelError:
+        return ModelError(
+            f"{self.name} cannot read {len(images)} images of {images.shape[-1]} px ({type(error).__name__}: {error}; "
+            f"{user_line(error)}). Its forward must take float (n, 3, S, S) of any n."
+        )
 
     def _channels_last(self, first: int, middle: int, last: int) -> bool:
         """Whether a map (n, first, middle, last) has its channels last; an average over channels would be meaningless.
@@ -248,7 +268,7 @@ def _make(model: str, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         try:
             network = factory()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(
                 f"--model {model}: calling it without arguments failed "
                 f"({type(error).__name__}: {error}; {user_line(error)}). It must be callable as {name}()."
@@ -264,8 +284,15 @@ def _is_random(first: nn.Module, second: nn.Module, place: str | None) -> bool:
     head = f"{place}." if place else "\0"
     other_weights = dict(second.named_parameters())
     differs = [
-        not torch.equal(value, other_weights[name])
+        not _equal(value, other_weights[name])
         for name, value in first.named_parameters()
         if name in other_weights and value.ndim > 1 and not name.startswith(head)
     ]
     return sum(differs) > len(differs) / 2
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    """Whether weights are the same. NaN is equal to NaN: weights that are not finite are told as such elsewhere."""
+    return first.shape == second.shape and torch.allclose(
+        first.float(), second.float(), rtol=0.0, atol=0.0, equal_nan=True
+    )

@@ -191,8 +191,12 @@ def check_config(**values: object) -> TrainConfig:
         raise InputError(_refused(error)) from error
 
 
-def check_setting(name: str, value: object) -> Any:
+def check_setting(name: str, value: object, *, strict: bool = False) -> Any:
     """One value of the recipe by itself, typed; whether it fits the others is for `check_config`.
+
+    Args:
+        name, value: of the setting.
+        strict: whether "3" or true is no number; a text of the command line is read as what the setting takes.
 
     Raises:
         InputError: it is not allowed.
@@ -200,7 +204,7 @@ def check_setting(name: str, value: object) -> Any:
     field = TrainConfig.model_fields[name]
     try:
         form: Any = Annotated[field.annotation, field]
-        checked: Any = TypeAdapter(form).validate_python(value)
+        checked: Any = TypeAdapter(form).validate_python(value, strict=strict)
     except ValidationError as error:
         raise InputError(_wrong_value(name, error)) from error
     if name == "optimizer":

@@ -223,7 +223,8 @@ class TrainingRun:
             raise
         if seen and self.step == to_step and not self._is_finite():
             raise ModelError(
-                f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps."
+                f"Training of {self.backbone.name} diverged: weights are not finite after {self.step} steps. Give a "
+                f"learning rate smaller than {self.config.learning_rate:g}, or a smaller weight decay."
             )
         return StepTotals(losses / seen if seen else float("nan"), right, seen, failed)
 

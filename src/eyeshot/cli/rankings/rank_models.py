@@ -78,7 +78,7 @@ def run(
     models.json, and keeps the recipe of each trained model for eyeshot train. The same command continues an interrupted
     run; a model added later computes only itself.
     """
-    from eyeshot.core import find_workspace, seconds_of
+    from eyeshot.core import find_workspace, make_folder, seconds_of
     from eyeshot.data import project_data
 
     budget_s = seconds_of(budget, "--budget")
@@ -105,8 +105,10 @@ def run(
             batch_size=batch_size, workers=workers, budget_s=budget_s, max_test=max_test, seed=seed,
         )  # fmt: skip
         workspace = find_workspace()
-        plan = plan_model_ranking(config, settings, cache=workspace.cache, progress=progress)
         folder = out or workspace.results("models")
+        if not dry_run:
+            make_folder(folder)  # before the long work
+        plan = plan_model_ranking(config, settings, cache=workspace.cache, progress=progress)
         if dry_run:
             estimates, failed = estimate_models(plan, progress=progress)
             with progress.paused():

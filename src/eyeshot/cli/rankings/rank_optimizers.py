@@ -139,6 +139,7 @@ def run(
     from eyeshot.core import find_workspace, make_folder
 
     said: list[str] = []
+    folder = out or find_workspace().results("optimizers")
     with ExitStack() as stack:
         progress = stack.enter_context(progress_shown())
 
@@ -147,6 +148,7 @@ def run(
                 _print_plan(plan, progress, json=json)
                 raise typer.Exit
             said.extend(plan.notes)
+            make_folder(folder)  # before the long work
             with progress.paused():
                 say(_plan_notes(plan), warning=json)
 
@@ -160,7 +162,7 @@ def run(
             command=typed_command(),
         )  # fmt: skip
         progress(0, 0, "writing the page")
-        folder = make_folder(out or find_workspace().results("optimizers"))
+        make_folder(folder)
         result.report.save(folder)
         eyeshot.write_optimizers_page(result, folder / "optimizers.html", images=images)
     if json:

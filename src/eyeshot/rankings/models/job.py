@@ -30,7 +30,14 @@ from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.fine_tuning import recipe_to_keep
-from eyeshot.rankings.models.plan import ModelPlan, estimate_probe, load_model, plan_model_ranking, probe_key
+from eyeshot.rankings.models.plan import (
+    ModelPlan,
+    estimate_probe,
+    load_model,
+    no_model_ranked,
+    plan_model_ranking,
+    probe_key,
+)
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
 from eyeshot.rankings.models.rungs import TUNING_SHARE, scale_models, tune_models
@@ -173,7 +180,7 @@ def run_model_ranking(
         if show is not None:
             show(ranked)
     if not done:
-        raise ModelError(f"No model could be ranked. {left_out[0].name}: {left_out[0].why}")
+        raise ModelError(no_model_ranked([f"{left.name}: {left.why}" for left in left_out]))
     clusters = data.dataset.groups[data.judged]
     ranking = compare_probes(done, right, clusters, seed=settings.seed)
     on_fold = np.searchsorted(data.judged, data.folds[0][1])

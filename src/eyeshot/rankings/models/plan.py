@@ -72,16 +72,18 @@ def plan_model_ranking(config: DataConfig, settings: ModelSettings, *, cache: Pa
 
     Raises:
         InputError: the images cannot be used, no model is at hand, or the budget is too small for any model.
+        ModelError: no model can be loaded.
     """
     device, reason = choose_device(settings.device)
     chosen, not_at_hand = choose_models(settings.models, settings.weights_dir)
     if not chosen:
         raise InputError(_nothing_at_hand(not_at_hand, settings))
+    # Under a budget the cheap models come first, so that it reaches for as many as possible.
+    chosen = sorted(chosen, key=lambda model: (model.weights_bytes, model.name))
+    _check_loads(chosen, settings, progress)
     data = load_ranking_data(
         config, max_test=settings.max_test, cache=cache, workers=settings.workers, progress=progress
     )
-    # Under a budget the cheap models come first, so that it reaches for as many as possible.
-    chosen = sorted(chosen, key=lambda model: (model.weights_bytes, model.name))
     plan = ModelPlan(
         config=config,
         settings=settings,
@@ -152,6 +154,25 @@ def estimate_models(plan: ModelPlan, *, progress: Progress) -> tuple[list[ModelE
         except (InputError, ModelError) as error:
             left_out.append(LeftOut(name=model.name, why=str(error)))
     return estimates, left_out
+
+
+def _check_loads(chosen: Sequence[ChosenModel], settings: ModelSettings, progress: Progress) -> None:
+    """Refuse models of which none can be loaded, before the images are read."""
+    failed: list[str] = []
+    for model in chosen:
+        progress(0, 0, f"loading {model.name}")
+        try:
+            load_model(model, settings)
+            return
+        except (InputError, ModelError) as error:
+            failed.append(f"{model.name}: {error}")
+    raise ModelError(no_model_ranked(failed))
+
+
+def no_model_ranked(failed: Sequence[str]) -> str:
+    """Why no model could be ranked, from the reasons, each with its model."""
+    more = len(failed) - 1
+    return f"No model could be ranked. {failed[0]}" + (f" {more} more could not be either." if more else "")
 
 
 def _check_budget(plan: ModelPlan, progress: Progress) -> None:

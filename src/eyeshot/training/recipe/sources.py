@@ -57,7 +57,7 @@ def project_settings(project: Project) -> dict[str, Any]:
         _check_name(name, place)
         if name in NO_RECIPE:
             raise InputError(f"{place}{name}: it is no part of a recipe. Give --{name} with each run.")
-    return {name: _checked(name, value, place.strip()) for name, value in project.training.items()}
+    return {name: _checked(name, value, place.strip(), strict=True) for name, value in project.training.items()}
 
 
 def keep_recipe(project_folder: Path, model: str, settings: Mapping[str, JsonValue], why: str) -> Path:
@@ -168,9 +168,9 @@ def _check_name(name: str, place: str) -> None:
         raise InputError(f"{place}there is no setting {name!r}. {nearest(name, TrainConfig.model_fields)}")
 
 
-def _checked(name: str, value: Any, place: str) -> Any:
+def _checked(name: str, value: Any, place: str, *, strict: bool = False) -> Any:
     try:
-        return check_setting(name, value)
+        return check_setting(name, value, strict=strict)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
 
