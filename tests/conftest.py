@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# On a busy machine the first call of a test may take a second; a deadline would make that a failure.
+hypothesis.settings.register_profile("eyeshot", deadline=None)
+hypothesis.settings.load_profile("eyeshot")
 
 
 @pytest.fixture(scope="session", autouse=True)

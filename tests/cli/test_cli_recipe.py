@@ -65,3 +65,10 @@ def test_the_catalogues_are_listed(eyeshot: Eyeshot):
             for field in ("fixes", "situation", "evidence", "against"):
                 assert record[field] in flat
     assert 'pip install "eyeshot[schedulefree]"' in eyeshot("list", "optimizers").out
+
+
+def test_a_recipe_kept_for_one_optimizer_says_nothing_about_another(eyeshot: Eyeshot, digits: Digits):
+    keep_recipe(Path(), "test_resnet.r160_in1k", {"optimizer": "sgd", "learning_rate": 0.01, "dropout": 0.3}, "found")
+    words = ["train", digits.train, "--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32", "--dry-run"]
+    assert "kept for" in eyeshot(*words).out
+    assert "kept for" not in eyeshot(*words, "--optimizer", "adamw").out

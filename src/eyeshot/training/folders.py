@@ -109,9 +109,13 @@ def plan_training(
     changed |= dict(settings or {})
     seed = int(str(changed.pop("seed", seed)))
     kept, why_kept = kept_recipe(workspace.project, backbone.name)
+    of_project = project_settings(find_project(workspace.project))
+    asked = changed.get("optimizer", of_project.get("optimizer"))
+    if asked is not None and kept.get("optimizer", asked) != asked:
+        kept = {}  # its learning rate and decay were found for its own optimizer, and say little of another's
     layers = (
         (f"kept for {backbone.name} in {RECIPES_FILE} ({why_kept})", kept),
-        ("from eyeshot.toml", project_settings(find_project(workspace.project))),
+        ("from eyeshot.toml", of_project),
         ("as given", changed),
     )
     # Refuse wrong values before any image is read: the defaults depend on the images, the allowed values do not.
