@@ -151,11 +151,14 @@ def test_few_images_get_small_batches_and_no_more_than_twenty_epochs():
 @pytest.mark.parametrize(
     ("rate", "divergence", "tested", "expected"),
     [
-        (1e-4, 1e-3, 1e-4, 1e-4), (3e-4, 1e-3, 1e-4, 3e-4), (5e-4, 1e-3, 1e-4, 1e-4), (1e-6, 1e-3, 1e-4, 1e-4),
-        (1e-3, None, None, 1e-3), (1e-3, None, 5e-3, 1e-3), (1e-5, None, 5e-3, 5e-3),
+        (1e-4, 1e-3, 1e-4, 1e-4), (3e-4, 1e-3, 1e-4, 3e-4), (5e-4, 1e-3, 1e-4, 1e-4), (1e-6, 1e-3, 1e-4, 1e-6),
+        (1e-3, None, None, 1e-3), (1e-3, None, 5e-3, 1e-3), (1e-5, None, 5e-3, 1e-5),
+        (1.3e-3, 1.0, 0.1, 1.3e-3),
     ],
 )  # fmt: skip
-def test_a_recipes_rate_is_kept_unless_the_range_test_says_that_it_is_far_off(rate, divergence, tested, expected):
+def test_a_recipes_rate_is_kept_unless_the_range_test_diverges_near_it_and_never_raised(
+    rate, divergence, tested, expected
+):
     chosen, reason = trusted_rate(rate, divergence, tested, "Why.")
     assert chosen == pytest.approx(expected)
     assert ("in place of" in reason) == (chosen != rate)
