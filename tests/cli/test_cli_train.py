@@ -94,7 +94,7 @@ def test_a_training_that_was_interrupted_is_continued_by_the_same_command(
     monkeypatch.setattr(Sitting, "_save", usual)
     continued = json.loads(train(eyeshot, digits, "--out", tmp_path / "cut", "--json").out)
     for same in (whole, continued):
-        for key in ("seconds", "command"):
+        for key in ("seconds", "wait_s", "command"):
             del same[key]
     assert continued == whole
 
