@@ -177,3 +177,12 @@ def test_samples_are_the_same_with_one_thread_and_with_two(pool):
         results.append(make_samples(augmentation("trivial-augment"), pool, ROWS, seed=0, draw=0).images)
     torch.set_num_threads(threads)
     assert largest_difference(*results) <= 1
+
+
+def test_a_copy_under_another_name_gives_the_same_samples_under_keys_of_its_own(pool):
+    turn = augmentation("rotate-15")
+    copy = replace(turn, name="my-turn")
+    first, second = (make_samples(entry, pool, ROWS, seed=3, draw=1) for entry in (turn, copy))
+    assert torch.equal(first.images, second.images)
+    keys, others = (sample_keys(entry, pool, ROWS, seed=3, draw=1) for entry in (turn, copy))
+    assert set(keys).isdisjoint(others)

@@ -30,7 +30,7 @@ class Augmentation:
     """An operation with its name, strength and probability.
 
     Attributes:
-        name: unique in a run; seeds the random streams.
+        name: unique in a run.
         family: the kind of change.
         strength: the strength in words.
         probability: share of images that it changes in training; clouds have it applied to every image.
@@ -38,6 +38,8 @@ class Augmentation:
         may_destroy: which labels it may make unreadable.
         source: where the strength comes from.
         operation: draws the parameters and applies them.
+        stream: seeds the random streams; the name where not given. A copy under another name keeps it, so that one
+            operation under two names gives the same samples, and noise can't rank one of them above the other.
     """
 
     name: str
@@ -48,8 +50,10 @@ class Augmentation:
     may_destroy: str
     source: str
     operation: Operation
+    stream: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stream", self.stream or self.name)
         if not 0 <= self.probability <= 1:
             raise InputError(
                 f"The probability of {self.name} must lie between 0 and 1, got {self.probability}. "
@@ -69,7 +73,8 @@ class Augmentation:
     @property
     def fingerprint(self) -> str:
         """Changes when what the augmentation does changes; the probability and the texts do not count."""
-        return f"{self.name}={self.operation.fingerprint}"
+        drawn_as = "" if self.stream == self.name else f" drawn as {self.stream}"
+        return f"{self.name}{drawn_as}={self.operation.fingerprint}"
 
     def as_transform(self, *, class_count: int | None = None, always: bool = False) -> nn.Module:
         """A module for a torchvision pipeline: takes a PIL image or a tensor and returns the same kind.

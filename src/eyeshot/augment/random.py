@@ -17,7 +17,7 @@ def stream(seed: int, name: str, draw: int, key: str, *, purpose: str = "paramet
 
     Args:
         seed: the run's seed.
-        name: the augmentation's name.
+        name: the augmentation's `stream`.
         draw: number of the sample among those of the same image, from 0.
         key: the image's content key.
         purpose: streams of different purposes are independent. Training tosses its coin in "coin", so that a

@@ -174,7 +174,7 @@ class _Draws(NamedTuple):
 
 def _draw(step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: int, draw: int, always: bool) -> _Draws:
     """Tosses the coins, and draws the parameters and partners of one augmentation."""
-    name, operation, shape = step.name, step.operation, pool.shape
+    name, operation, shape = step.stream, step.operation, pool.shape
     rows, parameters, partners, streams = [], [], [], Streams()
     # Fixed operations draw nothing, so that no image needs a stream.
     fixed = operation.draw(streams.start(seed, name, draw, ""), shape) if step.deterministic else None

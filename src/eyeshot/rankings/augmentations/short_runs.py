@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,7 +150,7 @@ def spend_budget(
     if costs is None:
         raise ValueError("plan.costs must be measured before a budget is spent")
     training, evaluator = _training(plan, data, context), _evaluator(plan, data, context)
-    lists = _lists(candidates, {candidate.name: candidate for candidate in plan.candidates})
+    lists, copies = _without_copies(_lists(candidates, {candidate.name: candidate for candidate in plan.candidates}))
     total = sum(map(len, lists.values()))
     head_stage = board.clean_loss is not None
     if lists:
@@ -183,6 +183,10 @@ def spend_budget(
             )
     else:
         result, names, notes = SweepResult({}), [], ["Short runs: no candidate is left that keeps labels."]
+    trained = result.trials
+    result.trials = trained | {
+        copy: replace(trained[name], name=copy) for copy, name in copies.items() if name in trained
+    }
     if result.ended:
         notes.append(f"Short runs ended, because clean training failed: {result.ended}")
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
@@ -206,6 +210,25 @@ def spend_budget(
         words=words,
     )  # fmt: skip
     return result, record, notes
+
+
+def _without_copies(lists: Lists) -> tuple[Lists, dict[str, str]]:
+    """The lists without candidates that give the same samples as an earlier one, and whom each of those is a copy of.
+
+    A copy would be trained to the same numbers, unless a rung's border came between the two.
+    """
+    kept: Lists = {}
+    copies: dict[str, str] = {}
+    for kind, candidates in lists.items():
+        first: dict[tuple[str, str, float], str] = {}
+        for candidate in candidates:
+            samples = (candidate.stream, candidate.operation.fingerprint, candidate.probability)
+            name = first.setdefault(samples, candidate.name)
+            if name == candidate.name:
+                kept.setdefault(kind, []).append(candidate)
+            else:
+                copies[candidate.name] = name
+    return kept, copies
 
 
 def _entering(
