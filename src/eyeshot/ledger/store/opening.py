@@ -92,22 +92,22 @@ def open_reader(root: Path) -> sqlite3.Connection:
             create_tables(empty)
             return empty
         raise StorageError(f"{str(file)!r} is missing.")
+    place = f"{file.resolve().as_uri()}?mode=ro"
     try:
-        connection = sqlite3.connect(
-            f"{file.resolve().as_uri()}?mode=ro",
-            uri=True,
-            timeout=WAIT_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        connection = sqlite3.connect(place, uri=True, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
+    try:
         version = _version(connection, file)
         if version == VERSION:
             connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone()
             return connection
+        raise StorageError(f"{str(file)!r} is of version {version}.")
+    except BaseException as error:
         connection.close()
-    except sqlite3.DatabaseError as error:
-        raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
-    raise StorageError(f"{str(file)!r} is of version {version}.")
+        if isinstance(error, sqlite3.DatabaseError):
+            raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
+        raise
 
 
 def open_copy(root: Path, *, damaged: bool = False) -> sqlite3.Connection:
