@@ -51,6 +51,7 @@ from eyeshot.ledger.store.schema import (
 T = TypeVar("T")
 LOCK_FILE = "ledger.lock"
 POLL_S = 0.01
+READ_ONLY = "This ledger was opened to be read. Open it with write=True."
 WORDS_IN_ID = 24
 """Characters of the reason in an id."""
 
@@ -238,9 +239,11 @@ class Ledger:
                 of the job is kept.
         """
         if not self.write:
-            raise StorageError("This ledger was opened to be read. Open it with write=True.")
+            raise StorageError(READ_ONLY)
         try:
             with self._turn, self._locked():
+                if self._connection.in_transaction:  # within `together`
+                    return job(self._connection)
                 self._follow()
                 before = last_seq(self._connection)
                 try:
@@ -253,15 +256,46 @@ class Ledger:
                     before = last_seq(self._connection)
                     with transaction(self._connection):
                         result = job(self._connection)
-                # What was said is stored; where the files can't be written now, the next writer does it.
-                with suppress(sqlite3.DatabaseError), transaction(self._connection):
-                    write_missing(self._connection, self.root, new_after=before)
+                self._write_files(before)
                 return result
         except sqlite3.DatabaseError as error:
-            raise StorageError(
-                f"Cannot write {str(self.file)!r}: {error}. What was said before is kept. Free some space, or make the "
-                "folder writable."
-            ) from error
+            raise self._unwritten(error) from error
+
+    @contextmanager
+    def together(self) -> Iterator[Self]:
+        """What is said within is stored at its end, all of it or, after an error, nothing; no other process writes.
+
+        Each event waits for the disk once, so that ten together take as long as one. Keep it short.
+
+        Raises:
+            StorageError: as for `change`.
+        """
+        if not self.write:
+            raise StorageError(READ_ONLY)
+        try:
+            with self._turn, self._locked():
+                self._follow()
+                before = last_seq(self._connection)
+                with transaction(self._connection):
+                    yield self
+                self._write_files(before)
+        except sqlite3.DatabaseError as error:
+            raise self._unwritten(error) from error
+
+    def _write_files(self, before: int) -> None:
+        """What was said is stored; where the files cannot be written now, the next writer does it."""
+        with suppress(sqlite3.DatabaseError):
+            # Losing this mark costs nothing, so that it need not wait for the disk.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            with transaction(self._connection):
+                write_missing(self._connection, self.root, new_after=before)
+        self._connection.execute("PRAGMA synchronous = FULL")
+
+    def _unwritten(self, error: sqlite3.DatabaseError) -> StorageError:
+        return StorageError(
+            f"Cannot write {str(self.file)!r}: {error}. What was said before is kept. Free some space, or make the "
+            "folder writable."
+        )
 
     def _events(self, where: str, values: Sequence[Any]) -> list[Event]:
         return [
