@@ -23,7 +23,7 @@ from eyeshot.web.responses import Responses
 from eyeshot.web.review import Review
 
 ASSETS = files("eyeshot.web") / "assets"
-MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "ask")
+MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "dom", "ask")
 # An image's number keeps its meaning as long as the token is valid.
 CACHEABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 FRESH = {"Cache-Control": "no-cache"}
