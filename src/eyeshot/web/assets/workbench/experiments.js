@@ -153,15 +153,15 @@ const loadTimeline = async () => {
 const loadExpectations = async () => {
   if (!by("expectations-part").open) return;
   const answer = await get("expectations");
-  const row = (one) => make("tr", {}, make("th", { scope: "row" }, one.author), ...[
-    count(one.stated), one.came === null ? "–" : `${one.came} of ${one.judged}`, one.share === null ? "–" : `${percent(one.share, 0)} (${percent(one.low, 0)} to ${percent(one.high, 0)})`,
-    one.sized ? `${one.size_came} of ${one.sized}` : "–",
-  ].map((text) => make("td", { class: "number" }, text)));
-  const head = ["author", "stated", "direction came", "share, 95 %", "size in the interval"];
-  by("expectations").replaceChildren(
-    ...answer.words.map((words) => make("p", { class: "small" }, words)),
-    answer.rows.length ? make("div", { class: "box" }, make("table", { class: "plain" },
-      make("thead", {}, make("tr", {}, ...head.map((name, place) => make("th", { scope: "col", class: place ? "number" : "" }, name)))), make("tbody", {}, ...answer.rows.map(row)))) : "");
+  const share = (one, before) => (one[`${before}share`] === null ? "–" : `${percent(one[`${before}share`], 0)} (${percent(one[`${before}low`], 0)} to ${percent(one[`${before}high`], 0)})`);
+  const row = (one) => make("tr", {}, make("th", { scope: "row" }, one.group), ...[
+    ["compared", count(one.stated)], ["direction came", share(one, "")], ["not distinguishable", count(one.undecided)],
+    ["size in the interval", one.sized ? `${one.sizes_came} of ${one.sized}, ${share(one, "size_")}` : "–"],
+  ].map(([label, text]) => make("td", { class: "number", "data-label": label }, make("span", {}, text))));
+  const rated = (rows, first) => (rows.length ? make("table", { class: "plain stack" },
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, first), ...["compared", "direction came, 95 %", "not distinguishable", "size in the interval"].map((name) => make("th", { scope: "col", class: "number" }, name)))),
+    make("tbody", {}, ...rows.map(row))) : "");
+  by("expectations").replaceChildren(...answer.words.map((words) => make("p", { class: "small" }, words)), rated(answer.authors, "author"), rated(answer.months, "month"));
 };
 
 // What the frame calls -----------------------------------------------------------------------------------------------
