@@ -13,7 +13,6 @@ from eyeshot.web.bodies import NUMBER, parsed
 from eyeshot.web.queue import Filters
 from eyeshot.web.review import Review
 
-
 Id = Annotated[str, Field(pattern=r"^[0-9a-f-]{32,36}$")]
 Number = Annotated[int, Field(ge=0, strict=True)]
 

@@ -27,9 +27,9 @@ def experiment_curves(ledger: Ledger, ids: Sequence[str], metric: str = "val_acc
         metric: "val_accuracy", "train_accuracy" or "train_loss" by epoch, "loss" or "learning_rate" by step.
 
     Returns:
-        `series`: for each run `id` (of the experiment), `run`, `name`, `dash` (not the first run of its experiment), `x`
-        and `y` (null where a number is not finite); `without`: experiments whose runs have no such curve; `running`:
-        whether some will grow.
+        `series`: for each run `id` (of the experiment), `run`, `name`, `dash` (not the first run of its experiment),
+        `x` and `y` (null where a number is not finite); `without`: experiments whose runs have no such curve;
+        `running`: whether some will grow.
 
     Raises:
         InputError: the metric is unknown.

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from eyeshot.core import InputError
-from eyeshot.ledger.views.words import difference_words, expected_words, value_words
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
+from eyeshot.ledger.views.words import difference_words, expected_words, value_words
 
 TABLE: dict[str, Any] = {
     "id": pl.String, "created": pl.String, "state": pl.String, "why": pl.String, "parent": pl.String,
@@ -50,7 +50,12 @@ def experiments(
 
 
 def table_rows(
-    ledger: Ledger, *, where: str | None = None, tag: Sequence[str] = (), sort: str | None = None, limit: int | None = None
+    ledger: Ledger,
+    *,
+    where: str | None = None,
+    tag: Sequence[str] = (),
+    sort: str | None = None,
+    limit: int | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of `experiments`, with difference and expectation in words."""
     if limit is not None and limit < 1:
@@ -184,6 +189,8 @@ def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> list[st
                 continue
             record = ledger.experiment((exact or fitting)[0]["id"])
             if not record.runs:
-                raise InputError(f"The experiment {record.id!r} has no run yet, so there is nothing to compare. Wait for it.")
+                raise InputError(
+                    f"The experiment {record.id!r} has no run yet, so there is nothing to compare. Wait for it."
+                )
             replaced += record.runs
     return list(dict.fromkeys(replaced))

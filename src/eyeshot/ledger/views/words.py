@@ -41,7 +41,7 @@ def difference_words(difference: Mapping[str, Any], *, most: int = SHOWN_DIFFERE
 
 
 def expected_words(expected: Mapping[str, Any] | None) -> str:
-    """What was expected: "accuracy up", "accuracy +1.0 points", "accuracy the same (±1.0 points)"; empty for nothing."""
+    """What was expected: "accuracy up", "accuracy +1.0 points", "accuracy the same (±1 points)"; empty for nothing."""
     if not expected:
         return ""
     metric, direction, size = expected.get("metric", "accuracy"), expected["direction"], expected.get("size")
@@ -55,4 +55,4 @@ def aim_of(expected: Mapping[str, Any] | None) -> float | None:
     """The difference that was expected, with its sign; None where no size was named."""
     if not expected or expected.get("size") is None or expected["direction"] == "same":
         return None
-    return abs(expected["size"]) * (-1 if expected["direction"] == "down" else 1)
+    return float(abs(expected["size"])) * (-1 if expected["direction"] == "down" else 1)

@@ -45,8 +45,10 @@ def table_page(ledger: Ledger, query: Mapping[str, str], *, offset: int, limit: 
     facets = ledger.rows("state", "verdict", "gain", "rung", "author", "author_kind", "tags")
     matching = len(ledger.rows("id", where=where, values=values)) if where else len(facets)
     rows = ledger.rows(*ROW, where=where, values=values, sort=order, limit=limit, offset=offset)
+    told = [_row(row) for row in rows]
+    _add_progress(ledger, told)
     return {
-        "rows": [_row(row) for row in rows],
+        "rows": told,
         "offset": offset,
         "matching": matching,
         "total": len(facets),
@@ -100,7 +102,21 @@ def _row(row: JsonObject) -> JsonObject:
         "got": _got(got),
         "disagrees": bool(got and got.get("estimate_disagrees")),
         "error": "",
+        "reached": None,
     }
+
+
+def _add_progress(ledger: Ledger, rows: list[JsonObject]) -> None:
+    """To rows without a result: what the last rung gave, and why they failed, which only whole records say."""
+    unfinished = {row["id"]: row for row in rows if row["got"] is None and (row["rung"] or row["state"] == "failed")}
+    marks = ", ".join("?" * len(unfinished))
+    for found in ledger.rows("record", where=f"id IN ({marks})", values=list(unfinished)) if unfinished else []:
+        record = found["record"]
+        row = unfinished[record["id"]]
+        row["error"] = shortened(record["words"], 200) if row["state"] == "failed" else ""
+        last = record["rungs"][-1] if record["rungs"] else {}
+        if last.get("value") is not None:
+            row["reached"] = {"rung": last["rung"], "value": last["value"]}
 
 
 def _expected(expected: JsonObject | None) -> JsonObject | None:
@@ -159,7 +175,7 @@ def _remarks(got: JsonObject) -> list[str]:
     """What stands beside a gain: the noise of this data and model, and what chance alone would give."""
     remarks = []
     if got["noise"] is not None:
-        remarks.append(f"Noise: another seed of the same recipe moves it by {points(got['noise'])} (standard deviation).")
+        remarks.append(f"Noise: seeds of one recipe differ by {points(got['noise'])} here (standard deviation).")
     if got["comparisons"] is not None:
         count = got["comparisons"]
         remarks.append(

@@ -15,18 +15,20 @@ def expectations_answer(ledger: Ledger) -> dict[str, Any]:
     judged = ledger.experiments("expected IS NOT NULL AND gain IS NOT NULL")
     by_author, by_month = calibration(judged, by="author"), calibration(judged, by="month")
     months = by_month[1:][-MOST_MONTHS:]
-    noisy = ledger.rows("got", where="got LIKE '%\"noise\":%' AND got NOT LIKE '%\"noise\":null%'", sort="-last_seq", limit=1)
+    noisy = ledger.rows(
+        "got", where="got LIKE '%\"noise\":%' AND got NOT LIKE '%\"noise\":null%'", sort="-last_seq", limit=1
+    )
     words = []
     if noisy:
         words.append(
-            f"Noise of the latest comparison: another seed of the same recipe moves accuracy by "
-            f"{points(noisy[0]['got']['noise'])} (standard deviation)."
+            f"Noise, as of the latest comparison: seeds of one recipe differ by {points(noisy[0]['got']['noise'])} "
+            "(standard deviation)."
         )
     if not by_author:
         words.append("No expectation has been compared with a result yet.")
     else:
         words.append(
-            "Expectations stated before the first run: how often the direction came, with a 95 % interval. A difference "
-            "that cannot be told from noise counts as not come."
+            "Expectations that were stated before the first run: how often the direction came, with a 95 % interval. "
+            "A difference that cannot be told from noise has not come."
         )
     return {"words": words, "authors": by_author, "months": months if len(months) > 1 else []}

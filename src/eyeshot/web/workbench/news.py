@@ -21,7 +21,7 @@ MOST_EVENTS = 2_000
 
 
 def news_since(root: Path, seq: int) -> tuple[int, list[str] | None]:
-    """The last place of the ledger, and the ids of experiments that have events after `seq`; None: look at all again."""
+    """The last place of the ledger, and ids of experiments with events after `seq`; None: look at all again."""
     with open_ledger(root) as ledger:
         last = ledger.last_seq()
         if last == seq:
@@ -34,7 +34,7 @@ def news_since(root: Path, seq: int) -> tuple[int, list[str] | None]:
 
 
 async def stream(root: Path, seq: int, stopping: Callable[[], bool]) -> AsyncIterator[str]:
-    """Messages with `seq` and `experiments`, as soon as something was written by any process, until the server stops."""
+    """Messages with `seq` and `experiments` as soon as any process has written, until the server stops."""
     loop = asyncio.get_running_loop()
     said = loop.time()
     yield "retry: 2000\n\n"  # a browser that lost the server asks again after two seconds

@@ -36,12 +36,10 @@ def open_workbench(
     listener = open_socket(port)
     token, number = secrets.token_urlsafe(24), listener.getsockname()[1]
     edits = Edits(root, author or default_author())
-    server = None
-
-    def stopping() -> bool:
-        return server is not None and server.should_exit
-
-    server = make_server(make_workbench(root, edits, token=token, port=number, stopping=stopping))
+    stopping: list[Callable[[], bool]] = []
+    app = make_workbench(root, edits, token=token, port=number, stopping=lambda: any(ends() for ends in stopping))
+    server = make_server(app)
+    stopping.append(lambda: server.should_exit)
     notes = [f"{count:,} {plural(count, 'experiment')} in {root}."]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", notes)
     run_server(server, listener)

@@ -2,7 +2,9 @@
 import { make } from "./dom.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
-const SIZE = { width: 720, height: 300, left: 52, right: 12, top: 12, bottom: 34 };
+const SIZE = { left: 58, right: 12, top: 12, bottom: 34 };
+/** A picture is drawn about as wide as it is shown, so that its texts are as large as others. */
+const shownSize = (place) => (matchMedia("(max-width: 40rem)").matches ? { width: 370, height: 240 } : place === "side" ? { width: 640, height: 260 } : { width: 1100, height: 300 });
 
 export const svg = (tag, attributes = {}, ...children) => {
   const made = document.createElementNS(SPACE, tag);
@@ -27,8 +29,8 @@ export const short = (value) => Number(value.toPrecision(4)).toLocaleString("en"
  * A frame with axes.
  * @returns the picture, its layer for marks, and functions from values to places.
  */
-export const frame = ({ x, y, xText = short, yText = short, label, size = {} }) => {
-  const box = { ...SIZE, ...size };
+export const frame = ({ x, y, xText = short, yText = short, label, place = "" }) => {
+  const box = { ...SIZE, ...shownSize(place) };
   const wide = box.width - box.left - box.right;
   const high = box.height - box.top - box.bottom;
   const at = {
@@ -42,7 +44,7 @@ export const frame = ({ x, y, xText = short, yText = short, label, size = {} }) 
     grid.append(svg("line", { x1: box.left, x2: box.width - box.right, y1: at.y(value), y2: at.y(value) }),
       svg("text", { x: box.left - 6, y: at.y(value) + 4, "text-anchor": "end" }, yText(value)));
   }
-  for (const [value, words] of Array.isArray(xText) ? xText : ticks(...x, 6).map((one) => [one, xText(one)])) {
+  for (const [value, words] of Array.isArray(xText) ? xText : ticks(...x, box.width < 500 ? 4 : 8).map((one) => [one, xText(one)])) {
     grid.append(svg("line", { class: "up", x1: at.x(value), x2: at.x(value), y1: box.height - box.bottom, y2: box.height - box.bottom + 4 }),
       svg("text", { x: at.x(value), y: box.height - box.bottom + 18, "text-anchor": "middle" }, words));
   }
@@ -67,13 +69,13 @@ const range = (values, pad) => {
  * @param series { id, name, shade (1-8), x, y } each.
  * @param remove called with the id of an experiment whose button is pressed; null: no buttons.
  */
-export const curves = (series, { xName, yName, yText, remove = null }) => {
+export const curves = (series, { xName, yName, yText, remove = null, place = "" }) => {
   const drawnSeries = series.filter((one) => one.x.length);
   const all = drawnSeries.flatMap((one) => one.y.filter((value) => value !== null));
   const figure = make("figure", { class: "curves" });
   const places = drawnSeries.flatMap((one) => [one.x[0], one.x.at(-1)]);
   const { picture, marks, at, box } = frame({
-    x: range(places, places.length && Math.min(...places) === Math.max(...places) ? 0.5 : 0), y: range(all, 0.06), yText,
+    x: range(places, places.length && Math.min(...places) === Math.max(...places) ? 0.5 : 0), y: range(all, 0.06), yText, place,
     label: `${yName} over ${xName}: ${drawnSeries.map((one) => `${one.name} ends at ${one.y.length ? yText(one.y.at(-1) ?? 0) : "nothing"}`).join("; ")}. Arrow keys read the curves.`,
   });
   for (const one of drawnSeries) {

@@ -30,7 +30,7 @@ const got = (told) => {
 };
 
 const rungs = (told) => (told.rungs.length ? make("table", { class: "plain" },
-  make("thead", {}, make("tr", {}, ...["rung", "accuracy", "n", "time"].map((name) => make("th", { scope: "col" }, name)))),
+  make("thead", {}, make("tr", {}, ...["rung", "accuracy", "n", "time"].map((name, place) => make("th", { scope: "col", class: place ? "number" : "" }, name)))),
   make("tbody", {}, ...told.rungs.map((one) => make("tr", {}, make("th", { scope: "row" }, one.rung), make("td", { class: "number" }, percent(one.value ?? null)), make("td", { class: "number" }, one.n?.toLocaleString("en") ?? NOTHING), make("td", { class: "number" }, duration(one.seconds ?? null)))))) : null);
 
 const field = (name, title, text, hint) => make("form", { class: "edit", "data-field": name, "data-before": text },
@@ -78,7 +78,7 @@ export const facts = (told) => [
 /** Fill the side sheet with an experiment. */
 export const show = (told) => {
   by("details").replaceChildren(
-    make("div", { class: "bar" },
+    make("div", { class: "top" },
       make("button", { type: "button", "data-step": "-1", "aria-keyshortcuts": "k" }, "Previous"), make("button", { type: "button", "data-step": "1", "aria-keyshortcuts": "j" }, "Next"),
       make("span", { class: "small soft", role: "status", id: "details-news" }),
       make("button", { type: "button", "data-close": true, "aria-keyshortcuts": "Escape" }, "Close")),

@@ -80,7 +80,7 @@ const sheetCurves = async (one) => {
   const answer = await get("curves", { ids: [one.id, one.parent].filter(Boolean).join(","), metric: "val_accuracy" });
   if (shownId !== one.id) return;
   by("details-curves").hidden = answer.series.every((each) => each.x.length === 0);
-  place.replaceChildren(drawing(answer.series, "val_accuracy", [one.id, one.parent], null));
+  place.replaceChildren(drawing(answer.series, "val_accuracy", [one.id, one.parent], null, "side"));
 };
 const open = async (id) => {
   const answer = await get("experiment", { id });
@@ -109,9 +109,9 @@ const step = (by_) => {
 };
 
 // Curves, timeline, expectations -------------------------------------------------------------------------------------
-const drawing = (series, metric, ids, remove) => {
+const drawing = (series, metric, ids, remove, place = "") => {
   const [yName, xName, yText] = METRICS[metric];
-  return curves(series.map((one) => ({ ...one, shade: (ids.indexOf(one.id) % MOST_CHOSEN) + 1 })), { xName, yName, yText: yText ?? number, remove });
+  return curves(series.map((one) => ({ ...one, shade: (ids.indexOf(one.id) % MOST_CHOSEN) + 1 })), { xName, yName, yText: yText ?? number, remove, place });
 };
 const choose = (id) => {
   const ids = chosen();

@@ -69,7 +69,7 @@ const cells = (row, reach, chosen) => {
       ...marks.flatMap((mark) => [mark, " "]))),
     cell("Difference", row.difference.length ? differences(row.difference, row.difference_more) : make("span", { class: "soft" }, row.parent ? "none but the seed" : "a baseline")),
     cell("Expected", row.expected ? make("span", {}, row.expected.words, row.expected.late ? make("span", { class: "late" }, " (stated late)") : null) : NOTHING),
-    cell("Got, 95 %", ...(got ? [
+    cell("Got, 95 %", ...(row.reached ? [make("span", { class: "number" }, percent(row.reached.value)), make("div", { class: "soft" }, `at ${row.reached.rung}`)] : got ? [
       make("b", { class: "number" }, percent(got.value)), " ", make("span", { class: "soft number" }, range(got) && `(${range(got)})`),
       make("div", { class: "soft" }, [got.seeds > 1 ? `${got.seeds} seeds` : "", got.n ? `n ${got.n.toLocaleString("en")}` : ""].filter(Boolean).join(", ")),
     ] : [NOTHING])),

@@ -16,11 +16,10 @@ export const timeline = (told, open) => {
   // By the order in the ledger, not by the clock: nights are not empty space, and a clock set back moves nothing.
   const low = Math.min(...values), high = Math.max(...values), room = (high - low || 0.02) * 0.06;
   const labels = [];
-  const every = Math.max(1, Math.ceil(ids.length / 5));
+  const every = Math.max(1, Math.ceil(ids.length / (matchMedia("(max-width: 40rem)").matches ? 3 : 6)));
   for (let place = 0; place < ids.length; place += every) labels.push([place, moment(times[place] * 1000)]);
   const { picture, marks, at, box } = frame({
     x: [-0.5, Math.max(0.5, ids.length - 0.5)], y: [low - room, high + room], xText: labels, yText: (value) => percent(value),
-    size: { width: 1040, height: 260, left: 58 },
     label: `${plural(ids.length, "experiment")} in the order of the ledger, ${percent(low)} to ${percent(high)}. Arrow keys go through them, Enter opens one.`,
   });
   const paths = GAINS.map(() => "");
@@ -34,7 +33,7 @@ export const timeline = (told, open) => {
     }
   }
   marks.append(svg("path", { class: "best", d: `${line}H${at.x(ids.length - 1).toFixed(1)}` }));
-  for (const number of [3, 1, 2, 0]) if (paths[number]) marks.append(svg("path", { class: `dots g${number}`, d: paths[number] }));
+  for (const number of [3, 1, 2, 0]) if (paths[number]) marks.append(svg("path", { class: `dots g${number}${ids.length > 300 ? " many" : ""}`, d: paths[number] }));
   const ring = svg("circle", { class: "ring", r: 7, visibility: "hidden" });
   marks.append(ring);
   const readout = make("p", { class: "small soft readout", role: "status" });
