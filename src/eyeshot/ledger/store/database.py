@@ -96,7 +96,14 @@ class Ledger:
             return self._append(connection, experiment_id, [("stated", data)], author=author, moment=moment)
 
     def append(
-        self, experiment_id: str, kind: str, *, author: str | None = None, now: datetime | None = None, **data: Any
+        self,
+        experiment_id: str,
+        kind: str,
+        *,
+        author: str | None = None,
+        now: datetime | None = None,
+        check: Callable[[Experiment], None] | None = None,
+        **data: Any,
     ) -> Experiment:
         """Say something about an experiment.
 
@@ -105,6 +112,7 @@ class Ledger:
             kind: of the event, see `EventKind`.
             author: None: `EYESHOT_AUTHOR`, or the login name.
             now: None: this moment.
+            check: called with the experiment as it stands, while nobody else can write; it raises to refuse the event.
             data: what the kind has, see `folding.KEYS`.
 
         Returns:
@@ -119,6 +127,8 @@ class Ledger:
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         with self._writing() as connection:
             experiment_id = self._full_id(connection, experiment_id)
+            if check is not None:
+                check(self.experiment(experiment_id))
             return self._append(connection, experiment_id, [(kind, data)], author=author, moment=moment)
 
     def experiment(self, text: str) -> Experiment:
