@@ -1,4 +1,4 @@
-"""The rule that judges experiments: equal to scipy or a closed form, and at most the nominal rate on identical pairs."""
+"""The rule that judges experiments: equal to scipy or closed forms, at most the nominal rate on identical pairs."""
 
 from __future__ import annotations
 
