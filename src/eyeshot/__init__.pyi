@@ -35,6 +35,7 @@ from .ledger.run_script import script as script
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
 from .ledger.views.tables import diff_experiments as diff_experiments
+from .ledger.views.tables import expectations as expectations
 from .ledger.views.tables import experiment as experiment
 from .ledger.views.tables import experiments as experiments
 from .ledger.views.tables import insights as insights

@@ -2,7 +2,6 @@ from .ensemble_folder import EnsembleMember as EnsembleMember
 from .ensemble_folder import EnsembleMethod as EnsembleMethod
 from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
-from .expectations import calibration as calibration
 from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions
@@ -15,9 +14,9 @@ from .runs import list_runs as list_runs
 from .runs import new_run_id as new_run_id
 from .store.database import Ledger as Ledger
 from .store.database import open_ledger as open_ledger
-from .store.records import Experiment as Experiment
 from .store.records import Event as Event
 from .store.records import Expected as Expected
+from .store.records import Experiment as Experiment
 from .store.records import Got as Got
 from .store.records import Insight as Insight
 from .submissions import SubmissionReport as SubmissionReport
@@ -25,6 +24,8 @@ from .submissions import submit as submit
 from .training_runs import create_training_run as create_training_run
 from .training_runs import place_training as place_training
 from .views.curves import experiment_curves as experiment_curves
+from .views.tables import find_experiments as find_experiments
+from .views.tables import judged_expectations as judged_expectations
 from .views.tables import tagged as tagged
 from .views.words import aim_of as aim_of
 from .views.words import difference_parts as difference_parts

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from eyeshot.core import InputError
+from eyeshot.ledger.expectations import calibration
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.views.words import difference_words, expected_words, value_words
@@ -49,6 +50,15 @@ def experiments(
     return pl.DataFrame([{name: row[name] for name in TABLE} for row in rows], schema=TABLE)
 
 
+def find_experiments(
+    *, where: str | None = None, tag: Sequence[str] = (), sort: str | None = None, limit: int | None = None
+) -> list[Experiment]:
+    """The experiments of the project with all that was said about them; arguments as for `experiments`."""
+    with open_ledger() as ledger:
+        rows = _rows(ledger, ("record",), where, tag, sort, limit)
+    return [Experiment.model_validate(row["record"]) for row in rows]
+
+
 def table_rows(
     ledger: Ledger,
     *,
@@ -58,6 +68,16 @@ def table_rows(
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of `experiments`, with difference and expectation in words."""
+    rows = _rows(ledger, tuple(TABLE), where, tag, sort, limit)
+    for row in rows:
+        row["difference"] = difference_words(row["difference"] or {})
+        row["expected"] = expected_words(row["expected"])
+    return rows
+
+
+def _rows(
+    ledger: Ledger, columns: Sequence[str], where: str | None, tag: Sequence[str], sort: str | None, limit: int | None
+) -> list[dict[str, Any]]:
     if limit is not None and limit < 1:
         raise InputError(f"--limit must be at least 1, got {limit}. Leave it out to see all.")
     conditions, values = [f"({where})"] if where else [], []
@@ -66,11 +86,8 @@ def table_rows(
         conditions.append(condition)
         values.append(value)
     rows = ledger.rows(
-        *TABLE, where=" AND ".join(conditions) or None, values=values, sort=sort or "-first_seq", limit=limit
+        *columns, where=" AND ".join(conditions) or None, values=values, sort=sort or "-first_seq", limit=limit
     )
-    for row in rows:
-        row["difference"] = difference_words(row["difference"] or {})
-        row["expected"] = expected_words(row["expected"])
     return rows if sort else rows[::-1]
 
 
@@ -136,11 +153,44 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{name}", value
 
 
-def insights(*, open: bool = False) -> pl.DataFrame:
+def expectations(*, by: Literal["author", "month", "author_kind"] = "author") -> pl.DataFrame:
+    """How often what people, sweeps and agents expected came: only what was stated before the first run.
+
+    Args:
+        by: what a row stands for; the first row is all together.
+
+    Returns:
+        a table with the columns `group`, `stated` (expectations that have been compared with a result), `came` (the
+        direction did), `undecided` (not distinguishable from the parent), `share` of those that came with its 95 %
+        interval `low` to `high` (Wilson), and of those that named a size `sized`, `sizes_came` (it lies in the
+        interval), `size_share`, `size_low`, `size_high`.
+
+    Raises:
+        StorageError: the ledger cannot be read.
+    """
+    with open_ledger() as ledger:
+        rows = judged_expectations(ledger, by)
+    numbers = ("share", "low", "high", "size_share", "size_low", "size_high")
+    counts = ("stated", "came", "undecided")
+    schema = (
+        {"group": pl.String, **dict.fromkeys(counts, pl.Int64)}
+        | dict.fromkeys(numbers[:3], pl.Float64)
+        | dict.fromkeys(("sized", "sizes_came"), pl.Int64)
+        | dict.fromkeys(numbers[3:], pl.Float64)
+    )
+    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
+
+
+def judged_expectations(ledger: Ledger, by: Literal["author", "month", "author_kind"]) -> list[dict[str, Any]]:
+    """The rows of `expectations`."""
+    return calibration(ledger.experiments("expected IS NOT NULL AND gain IS NOT NULL"), by=by)
+
+
+def insights(*, open_insights: bool = False) -> pl.DataFrame:
     """What was understood, and what was done about it, the latest last.
 
     Args:
-        open: only what nothing was done about yet.
+        open_insights: only what nothing was done about yet.
 
     Returns:
         a table with the columns `id`, `experiment`, `time`, `author`, `text`, `actions` (a list of texts) and `open`.
@@ -149,7 +199,7 @@ def insights(*, open: bool = False) -> pl.DataFrame:
         StorageError: the ledger cannot be read.
     """
     with open_ledger() as ledger:
-        records = ledger.experiments("open_insights > 0" if open else "record LIKE '%\"insights\":[{%'")
+        records = ledger.experiments("open_insights > 0" if open_insights else "record LIKE '%\"insights\":[{%'")
     rows = [
         {
             "id": insight.id, "experiment": record.id, "time": insight.time.isoformat(timespec="seconds"),
@@ -158,7 +208,7 @@ def insights(*, open: bool = False) -> pl.DataFrame:
         }
         for record in records
         for insight in record.insights
-        if insight.open or not open
+        if insight.open or not open_insights
     ]  # fmt: skip
     rows.sort(key=lambda row: str(row["time"]))
     return pl.DataFrame(

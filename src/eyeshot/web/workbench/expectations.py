@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from eyeshot.core import points
-from eyeshot.ledger import Ledger, calibration
+from eyeshot.ledger import Ledger, judged_expectations
 
 MOST_MONTHS = 12
 
 
 def expectations_answer(ledger: Ledger) -> dict[str, Any]:
     """Rows by author and by month, as `calibration` gives them, and what they mean, in sentences."""
-    judged = ledger.experiments("expected IS NOT NULL AND gain IS NOT NULL")
-    by_author, by_month = calibration(judged, by="author"), calibration(judged, by="month")
+    by_author, by_month = judged_expectations(ledger, "author"), judged_expectations(ledger, "month")
     months = by_month[1:][-MOST_MONTHS:]
     noisy = ledger.rows(
         "got", where="got LIKE '%\"noise\":%' AND got NOT LIKE '%\"noise\":null%'", sort="-last_seq", limit=1
