@@ -26,6 +26,7 @@ from .training_runs import place_training as place_training
 from .views.curves import experiment_curves as experiment_curves
 from .views.tables import find_experiments as find_experiments
 from .views.tables import judged_expectations as judged_expectations
+from .views.tables import table_rows as table_rows
 from .views.tables import tagged as tagged
 from .views.words import aim_of as aim_of
 from .views.words import difference_parts as difference_parts

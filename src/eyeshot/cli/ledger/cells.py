@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def printable(text: str | None) -> str:
+    """Text without signs that would steer the terminal, or turn the direction of what follows; lines stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text or "")
+
+
 def got_cell(row: dict[str, Any]) -> str:
     """The value with its 95 % interval: "83.2 % (82.2 to 84.2)"; empty for none."""
     from eyeshot.core import percent

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from eyeshot.cli.ledger.cells import printable
 from eyeshot.cli.ledger.show import ExperimentId
 from eyeshot.cli.options import DATA, Json, option
 from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
@@ -77,7 +78,8 @@ def insights(
     headings = ("id", "insight", "done", "experiment", "author")
     shown = plain_table(*headings, left=headings, overflow="fold")
     for row in table.to_dicts():
-        shown.add_row(row["id"], row["text"], "; ".join(row["actions"]) or "open", row["experiment"], row["author"])
+        cells = (row["id"], row["text"], "; ".join(row["actions"]) or "open", row["experiment"], row["author"])
+        shown.add_row(*map(printable, cells))
     print_fitting(shown, names=("experiment",))
     still_open = [row["id"] for row in table.to_dicts() if row["open"]]
     if still_open:
@@ -108,14 +110,16 @@ def tag(
     tags: Annotated[
         list[str] | None, typer.Argument(metavar="TAG", help="To add; several are allowed.", show_default=False)
     ] = None,
-    remove: Annotated[tuple[str, ...], option(panel=DATA, metavar="TAG", text="To take off; again for several.")] = (),
+    remove: Annotated[
+        list[str] | None, option(panel=DATA, metavar="TAG", text="To take off; again for several.")
+    ] = None,
     author: Writer = None,
     json: Json = False,
 ) -> None:
     """Give an experiment tags, or take some off."""
     import eyeshot
 
-    record = eyeshot.tag_experiment(id, tuple(tags or ()), remove=remove, author=author)
+    record = eyeshot.tag_experiment(id, tuple(tags or ()), remove=remove or (), author=author)
     if json:
         print_json(record)
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eyeshot.cli.ledger.cells import gain_cell, got_cell, share_of
+from eyeshot.cli.ledger.cells import gain_cell, got_cell, printable, share_of
 from eyeshot.cli.options import DATA, OUTPUT, Json, option
 from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
 
@@ -26,7 +26,7 @@ def run(
             text="A condition on the columns of --csv: \"value > 0.9 and verdict = 'better'\".",
         ),
     ] = None,
-    tag: Annotated[tuple[str, ...], option("--tag", panel=DATA, text="Only with this tag; again for several.")] = (),
+    tag: Annotated[list[str] | None, option("--tag", panel=DATA, text="Only with this tag; again for several.")] = None,
     sort: Annotated[
         str | None,
         option(panel=DATA, metavar="COLUMN", text='A column; with "-" before it the largest first. Default: by age.'),
@@ -41,12 +41,10 @@ def run(
     json: Json = False,
 ) -> None:
     """Experiments: why, the difference to the parent, expected, got with interval, verdict, rung; the latest last."""
-    import eyeshot
-
     if calibration:
         _show_calibration(json=json)
         return
-    rows: dict[str, Any] = {"where": where, "tag": tag, "sort": sort}
+    rows: dict[str, Any] = {"where": where, "tag": tag or (), "sort": sort}
     if csv is not None:
         _write_csv(csv, limit, rows)
     if json:
@@ -58,18 +56,21 @@ def run(
     if csv is not None:
         typer.echo(f"Table: {csv}")
         return
-    table = eyeshot.experiments(**rows, limit=MOST_SHOWN if limit is None else limit)
-    if table.is_empty() and (where is not None or tag):
+    from eyeshot.ledger import open_ledger, table_rows
+
+    with open_ledger() as ledger:  # without the frame of `eyeshot.experiments`, which takes longer to load than this
+        table = table_rows(ledger, **rows, limit=MOST_SHOWN if limit is None else limit)
+    if not table and (where is not None or tag):
         typer.echo("No experiment fits.")
         return
-    if table.is_empty():
+    if not table:
         typer.echo("There are no experiments yet.")
         say_next("try", "WHY", "--expect", "up accuracy")
         return
-    _print(table.to_dicts())
+    _print(table)
     if limit is None and len(table) == MOST_SHOWN:
         typer.echo(f"These are the {'first' if sort else 'latest'} {MOST_SHOWN}. More: --limit 200, or --csv FILE.")
-    say_next("show", str(table["id"][0 if sort else -1]))
+    say_next("show", str(table[0 if sort else -1]["id"]))
 
 
 def _write_csv(file: Path, limit: int | None, rows: dict[str, Any]) -> None:
@@ -95,7 +96,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         difference = shortened(row["difference"], LONGEST_DIFFERENCE)
         verdict = row["verdict"] or row["gain"]
         cells = (row["id"], row["state"], row["why"], difference, row["expected"], got_cell(row), gain_cell(row))
-        table.add_row(*(cell or NOTHING for cell in (*cells, verdict, row["rung"])))
+        table.add_row(*(printable(cell) or NOTHING for cell in (*cells, verdict, row["rung"])))
     print_fitting(table, names=("id", "why", "difference"))
 
 

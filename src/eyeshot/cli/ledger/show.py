@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eyeshot.cli.ledger.cells import gain_cell, got_cell
+from eyeshot.cli.ledger.cells import gain_cell, got_cell, printable
 from eyeshot.cli.options import Json
 from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
 
@@ -26,9 +26,9 @@ def show(id: ExperimentId, json: Json = False) -> None:
     if json:
         print_json(record)
         return
-    typer.echo(f"{record.id}: {record.why}")
+    typer.echo(f"{record.id}: {printable(record.why)}")
     for name, words in _facts(record):
-        lines = words.splitlines() or [""]
+        lines = printable(words).splitlines() or [""]
         typer.echo(f"  {name + ':':<14}{lines[0]}")
         for line in lines[1:]:
             typer.echo(f"  {'':<14}{line}")
@@ -128,7 +128,7 @@ def diff(
     else:
         table = plain_table("setting", *ids, left=("setting", *ids), overflow="fold")
         for row in found.to_dicts():
-            table.add_row(row["setting"], shortened(row["first"], 200), shortened(row["second"], 200))
+            table.add_row(*(printable(shortened(row[name], 200)) for name in ("setting", "first", "second")))
         print_fitting(table, names=("setting", *ids))
     if all(record.runs for record in records):
         say_next("compare", *ids)

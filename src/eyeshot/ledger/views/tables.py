@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Literal
 
 from eyeshot.core import InputError
-from eyeshot.ledger.expectations import calibration
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
+
+# polars and numpy take longer to load than `eyeshot runs` takes for all the rest, so they wait until they are needed.
+if TYPE_CHECKING:
+    import polars as pl
 from eyeshot.ledger.views.words import difference_words, expected_words, value_words
 
-TABLE: dict[str, Any] = {
-    "id": pl.String, "created": pl.String, "state": pl.String, "why": pl.String, "parent": pl.String,
-    "difference": pl.String, "expected": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "change": pl.Float64, "change_low": pl.Float64, "change_high": pl.Float64, "p": pl.Float64,
-    "gain": pl.String, "verdict": pl.String, "rung": pl.String, "seeds": pl.Int64, "learned": pl.String,
-    "open_insights": pl.Int64, "tags": pl.List(pl.String), "author": pl.String, "author_kind": pl.String,
-    "sweep": pl.String, "cost_s": pl.Float64,
+TABLE = {
+    "id": "String", "created": "String", "state": "String", "why": "String", "parent": "String",
+    "difference": "String", "expected": "String", "metric": "String", "value": "Float64", "low": "Float64",
+    "high": "Float64", "change": "Float64", "change_low": "Float64", "change_high": "Float64", "p": "Float64",
+    "gain": "String", "verdict": "String", "rung": "String", "seeds": "Int64", "learned": "String",
+    "open_insights": "Int64", "tags": "List", "author": "String", "author_kind": "String", "sweep": "String",
+    "cost_s": "Float64",
 }  # fmt: skip
-"""Columns of `experiments`, with their types; those of the ledger itself can be filtered and sorted by."""
+"""Columns of `experiments`, with their types in polars; a list is one of texts."""
+OF_EXPECTATIONS = {
+    "group": "String", "stated": "Int64", "came": "Int64", "undecided": "Int64", "share": "Float64", "low": "Float64",
+    "high": "Float64", "sized": "Int64", "sizes_came": "Int64", "size_share": "Float64", "size_low": "Float64",
+    "size_high": "Float64",
+}  # fmt: skip
+OF_INSIGHTS = {
+    "id": "String", "experiment": "String", "time": "String", "author": "String", "text": "String",
+    "actions": "List", "open": "Boolean",
+}  # fmt: skip
+OF_DIFFERENCES = {"setting": "String", "first": "String", "second": "String"}
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pl.DataFrame:
+    import polars as pl
+
+    types = {name: pl.List(pl.String) if kind == "List" else getattr(pl, kind) for name, kind in columns.items()}
+    return pl.DataFrame([{name: row[name] for name in columns} for row in rows], schema=types)
 
 
 def experiments(
@@ -47,7 +65,7 @@ def experiments(
     """
     with open_ledger() as ledger:
         rows = table_rows(ledger, where=where, tag=tag, sort=sort, limit=limit)
-    return pl.DataFrame([{name: row[name] for name in TABLE} for row in rows], schema=TABLE)
+    return _frame(rows, TABLE)
 
 
 def find_experiments(
@@ -128,10 +146,12 @@ def diff_experiments(first: str, second: str) -> pl.DataFrame:
         sides = [dict(_settings(ledger.experiment(text))) for text in (first, second)]
     names = sorted(sides[0].keys() | sides[1].keys())
     differing = [(name, *(side.get(name) for side in sides)) for name in names]
-    return pl.DataFrame(
-        [(name, value_words(a), value_words(b)) for name, a, b in differing if a != b],
-        schema={"setting": pl.String, "first": pl.String, "second": pl.String}, orient="row",
-    )  # fmt: skip
+    rows = [
+        {"setting": name, "first": value_words(values[0]), "second": value_words(values[1])}
+        for name, *values in differing
+        if values[0] != values[1]
+    ]
+    return _frame(rows, OF_DIFFERENCES)
 
 
 def _settings(record: Experiment) -> Iterator[tuple[str, Any]]:
@@ -170,19 +190,13 @@ def expectations(*, by: Literal["author", "month", "author_kind"] = "author") ->
     """
     with open_ledger() as ledger:
         rows = judged_expectations(ledger, by)
-    numbers = ("share", "low", "high", "size_share", "size_low", "size_high")
-    counts = ("stated", "came", "undecided")
-    schema = (
-        {"group": pl.String, **dict.fromkeys(counts, pl.Int64)}
-        | dict.fromkeys(numbers[:3], pl.Float64)
-        | dict.fromkeys(("sized", "sizes_came"), pl.Int64)
-        | dict.fromkeys(numbers[3:], pl.Float64)
-    )
-    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
+    return _frame(rows, OF_EXPECTATIONS)
 
 
 def judged_expectations(ledger: Ledger, by: Literal["author", "month", "author_kind"]) -> list[dict[str, Any]]:
     """The rows of `expectations`."""
+    from eyeshot.ledger.expectations import calibration
+
     return calibration(ledger.experiments("expected IS NOT NULL AND gain IS NOT NULL"), by=by)
 
 
@@ -211,13 +225,7 @@ def insights(*, open_insights: bool = False) -> pl.DataFrame:
         if insight.open or not open_insights
     ]  # fmt: skip
     rows.sort(key=lambda row: str(row["time"]))
-    return pl.DataFrame(
-        rows,
-        schema={
-            "id": pl.String, "experiment": pl.String, "time": pl.String, "author": pl.String, "text": pl.String,
-            "actions": pl.List(pl.String), "open": pl.Boolean,
-        },
-    )  # fmt: skip
+    return _frame(rows, OF_INSIGHTS)
 
 
 def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> list[str | Path]:
