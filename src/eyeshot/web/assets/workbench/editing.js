@@ -117,7 +117,8 @@ const store = async (form) => {
   if (!told) return;
   input.value = "";
   renew(told);
-  (by("details").contains(input) ? input : by("add-insight")).focus();
+  // The field of an action that was stored is gone; a focus that has moved on is left where it is.
+  if (document.activeElement === document.body) (by("details").contains(input) ? input : by("add-insight")).focus();
 };
 
 by("details").addEventListener("submit", (event) => {
@@ -131,7 +132,9 @@ by("details").addEventListener("click", async (event) => {
   if (tag === undefined) return;
   const form = by("details").querySelector("[data-field=tag]");
   const told = await send(form, "tags", { add: [], remove: [tag] }, `${tag} was taken off.`);
-  if (told) { renew(told); by("add-tag").focus(); }
+  if (!told) return;
+  renew(told);
+  if (document.activeElement === document.body) by("add-tag").focus();
 });
 by("details").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.closest("form.edit")?.requestSubmit();

@@ -122,7 +122,7 @@ const choose = (id) => {
   change({ chosen: [...ids].join(","), ...(ids.size === 1 && !shownParts().has("curves") ? { show: [...shownParts(), "curves"].join(",") } : {}) }, { replace: true });
 };
 let curvesTurn = 0;
-const loadCurves = async () => {
+const loadCurves = async (news = false) => {
   const ids = [...chosen()];
   by("chosen-count").textContent = ids.length ? `(${ids.length})` : "";
   if (!by("curves-part").open) return;
@@ -135,8 +135,7 @@ const loadCurves = async () => {
   select.value = metric;
   select.addEventListener("change", () => change({ metric: select.value }));
   const focused = document.activeElement?.id === "metric";
-  const inside = by("curves").querySelector(".chart") === document.activeElement;
-  if (inside) return; // it is being read
+  if (news && document.activeElement?.matches("#curves .chart")) return; // it is being read
   by("curves").replaceChildren(...(answer
     ? [make("p", { class: "small" }, make("label", {}, "Curve of ", select), " ", make("code", {}, `eyeshot compare ${ids.join(" ")}`)), drawing(answer.series, metric, ids, choose),
       answer.without.length ? make("p", { class: "small soft" }, `Without curves: ${answer.without.join(", ")}.`) : ""]
@@ -144,8 +143,8 @@ const loadCurves = async () => {
   if (focused) select.focus();
   return answer?.running;
 };
-const loadTimeline = async () => {
-  if (!by("timeline-part").open || by("timeline").contains(document.activeElement)) return;
+const loadTimeline = async (news = false) => {
+  if (!by("timeline-part").open || (news && document.activeElement?.matches("#timeline .chart"))) return;
   const address = read();
   const answer = await get("timeline", Object.fromEntries(FILTERS.filter((name) => address[name] && name !== "sort").map((name) => [name, address[name]])));
   by("timeline").replaceChildren(timeline(answer, (id) => change({ open: id })));
@@ -202,7 +201,7 @@ export const news = (ids) => {
   }, 250);
   slow ??= setTimeout(() => {
     slow = null;
-    Promise.all([loadCurves(), loadTimeline(), loadExpectations()]).catch((error) => wrong(error.message));
+    Promise.all([loadCurves(true), loadTimeline(true), loadExpectations()]).catch((error) => wrong(error.message));
   }, 3000);
 };
 const renewOpen = async () => {
@@ -213,7 +212,7 @@ const renewOpen = async () => {
 // Curves of running experiments grow without an event of the ledger.
 setInterval(() => {
   if (document.hidden || !by("curves-part").open || by("experiments").hidden) return;
-  if (told.rows.some((row) => row.state === "running" && chosen().has(row.id))) loadCurves().catch(() => {});
+  if (told.rows.some((row) => row.state === "running" && chosen().has(row.id))) loadCurves(true).catch(() => {});
 }, 5000);
 
 const edit = (id) => { by(id)?.focus(); by(id)?.scrollIntoView({ block: "center" }); };
