@@ -32,6 +32,9 @@ from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
 from .ledger.run_script import script as script
+from .ledger.store.merging import merge_ledgers as merge_ledgers
+from .ledger.store.rebuilding import LedgerChange as LedgerChange
+from .ledger.store.rebuilding import rebuild_ledger as rebuild_ledger
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
 from .ledger.views.tables import diff_experiments as diff_experiments

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,7 +11,6 @@ from eyeshot.ledger.store.records import Experiment
 
 Field = Literal["learned", "why_different"]
 LONGEST_TAG = 60
-INSIGHT_DIGITS = 6
 
 
 class ChangedMeanwhile(InputError):
@@ -76,12 +74,12 @@ def write_field(
     """
     text = text.strip()
 
-    def unchanged(record: Experiment) -> None:
+    with ledger.together():  # nobody else writes between the look and the writing
+        record = ledger.experiment(id)
         now = getattr(record, field)
         if before is not None and now.strip() not in (before.strip(), text):
             raise ChangedMeanwhile(field, now, last_author(ledger, record.id, field))
-
-    return ledger.append(id, field, author=author, check=unchanged, text=text)
+        return ledger.append(record.id, field, author=author, text=text)
 
 
 def last_author(ledger: Ledger, id: str, field: Field) -> str:
@@ -145,8 +143,7 @@ def write_insight(ledger: Ledger, id: str, text: str, *, author: str | None = No
     """`add_insight` on a ledger that is open for writing."""
     if not text.strip():
         raise InputError('Say what was understood, got nothing: eyeshot insight ID "words".')
-    insight_id = uuid.uuid4().hex[:INSIGHT_DIGITS]
-    return ledger.append(id, "insight", author=author, insight_id=insight_id, text=text.strip())
+    return ledger.append(id, "insight", author=author, text=text.strip())
 
 
 def act_on_insight(insight: str, text: str, *, author: str | None = None) -> Experiment:
