@@ -37,6 +37,15 @@ from .ledger.store.rebuilding import LedgerChange as LedgerChange
 from .ledger.store.rebuilding import rebuild_ledger as rebuild_ledger
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
+from .ledger.views.tables import diff_experiments as diff_experiments
+from .ledger.views.tables import expectations as expectations
+from .ledger.views.tables import experiment as experiment
+from .ledger.views.tables import experiments as experiments
+from .ledger.views.tables import insights as insights
+from .ledger.writing_up import act_on_insight as act_on_insight
+from .ledger.writing_up import add_insight as add_insight
+from .ledger.writing_up import tag_experiment as tag_experiment
+from .ledger.writing_up import write_learned as write_learned
 from .models.catalogue.listing import list_models as list_models
 from .models.catalogue.listing import model_recipe as model_recipe
 from .models.fetching import fetch_models as fetch_models
@@ -59,5 +68,6 @@ from .training.recipe.optimizer_catalogue import optimizers as optimizers
 from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
+from .web.workbench.session import open_workbench as open_workbench
 
 __version__: str

@@ -24,6 +24,7 @@ from eyeshot.cli import (
     init,
     manifest,
     models,
+    open_,
     predict,
     preview,
     review,
@@ -32,6 +33,7 @@ from eyeshot.cli import (
     submit,
     train,
 )
+from eyeshot.cli.ledger import notes, runs, show
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
@@ -82,6 +84,7 @@ app = typer.Typer(
     f"decide, split, rank, train, predict.\n\n{EXIT_CODES}",
 )
 START, DATA, MODELS, RESULTS, MORE = "Start here", "Data", "Rank and train", "Results", "More"
+EXPERIMENTS = "Experiments"
 app.command("demo", rich_help_panel=START)(demo.run)
 app.command("init", rich_help_panel=START)(init.run)
 app.command("audit", rich_help_panel=DATA)(audit.run)
@@ -95,6 +98,15 @@ rank.command("augmentations")(rank_augmentations.run)
 rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
+app.command("open", rich_help_panel=EXPERIMENTS)(open_.run)
+app.command("runs", rich_help_panel=EXPERIMENTS)(runs.run)
+app.command("show", rich_help_panel=EXPERIMENTS)(show.show)
+app.command("diff", rich_help_panel=EXPERIMENTS)(show.diff)
+app.command("learned", rich_help_panel=EXPERIMENTS)(notes.learned)
+app.command("insight", rich_help_panel=EXPERIMENTS)(notes.insight)
+app.command("insights", rich_help_panel=EXPERIMENTS)(notes.insights)
+app.command("act", rich_help_panel=EXPERIMENTS)(notes.act)
+app.command("tag", rich_help_panel=EXPERIMENTS)(notes.tag)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)

@@ -13,6 +13,7 @@ from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
 from .config import check_config as check_config
 from .config import default_settings as default_settings
+from .curves import binned as binned
 from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
@@ -42,5 +43,7 @@ from .result import read_validation as read_validation
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .run_log import METRICS_FILE as METRICS_FILE
+from .run_log import read_metrics as read_metrics
 from .script.writing import write_script as write_script
 from .weights_file import load_classifier as load_classifier
