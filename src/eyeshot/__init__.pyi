@@ -26,6 +26,7 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
 from .ledger.ensembling import ensemble as ensemble
+from .ledger.expectations import calibration as calibration
 from .ledger.job import train as train
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
@@ -34,6 +35,7 @@ from .ledger.run_predictions import predict as predict
 from .ledger.run_script import script as script
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
+from .ledger.trying import try_experiment as try_experiment
 from .models.catalogue.listing import list_models as list_models
 from .models.catalogue.listing import model_recipe as model_recipe
 from .models.fetching import fetch_models as fetch_models

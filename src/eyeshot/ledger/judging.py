@@ -11,7 +11,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from eyeshot.core import InputError, listing, plural
+from eyeshot.core import InputError, listing, plural, points
 from eyeshot.ledger.noise import noise_sd, project_noise
 from eyeshot.ledger.run_predictions import stored_estimate
 from eyeshot.ledger.runs import RECORD_FILE, RunRecord
@@ -29,7 +29,8 @@ from eyeshot.ledger.verdicts import (
 from eyeshot.predictions import Predictions, check_probabilities, join_folds, mean_accuracy
 from eyeshot.training import VALIDATION_FILE, read_result, read_validation
 
-SEED_NAMES = frozenset({"seed", "training.seed"})
+SEED = "training.seed"
+SEED_NAMES = frozenset({"seed", SEED})
 LOCK_WAIT_S = 600.0
 
 
@@ -40,7 +41,7 @@ def is_replicate(difference: Mapping[str, Any]) -> bool:
 
 def judge(
     root: Path, experiment_id: str, parent: Experiment | None, *, looks: int = 1, settle: bool = True
-) -> tuple[Experiment, Gain | None, list[str]]:
+) -> tuple[Experiment, Gain | None]:
     """Compare the finished runs of an experiment with those of its parent, and write down what came.
 
     Args:
@@ -51,7 +52,7 @@ def judge(
         settle: write it down even where the two are not distinguishable; else only a clear answer is written.
 
     Returns:
-        the experiment, the gain (None without a parent), and notes in sentences.
+        the experiment, and the gain; None without a parent.
 
     Raises:
         InputError: predictions of other images or classes, or damaged ones.
@@ -60,11 +61,11 @@ def judge(
     with filelock.FileLock(root / "verdict.lock", timeout=LOCK_WAIT_S), open_ledger(root, write=True) as ledger:
         experiment = ledger.experiment(experiment_id)
         own = _tables(root / "runs", experiment.runs)
-        theirs = [] if parent is None else _tables(root / "runs", (*parent.runs, *experiment.parent_runs))
+        theirs = [] if parent is None else _tables(root / "runs", _runs_of_parent(experiment, parent))
         child, other, notes = _answers(own, theirs)
         images = child.shape[1]
         record = record_of(root / "runs" / experiment.runs[0])
-        noise = project_noise(root / "runs", images=images, model=record.model)
+        noise = project_noise(root / "runs", images=images, model=record.model, keep=True)
         between, freedom = noise if noise[1] else (0.0, 0)
         accuracy = mean_accuracy(child, between, freedom)
         facts: dict[str, Any] = {
@@ -88,15 +89,43 @@ def judge(
                 )
             if np.array_equal(child, other):
                 notes.append("Both give the same answers on every image: the change has no effect.")
-            notes.append(chance_words(comparisons))
         got = Got(**facts)
         if parent is None:
-            return ledger.append(experiment.id, "got", got=got), None, notes
+            return ledger.append(experiment.id, "got", got=got), None
         gain, verdict, words = _verdict(experiment, got)
         if settle or gain != "not distinguishable":
             ledger.append(experiment.id, "got", got=got)
             experiment = ledger.append(experiment.id, "verdict", verdict=verdict, gain=gain, words=words)
-    return experiment, gain, notes
+            for note in notes:
+                if all(note != said["text"] for said in experiment.notes):  # not again after a kill
+                    experiment = ledger.append(experiment.id, "note", text=note)
+    return experiment, gain
+
+
+def got_words(got: Got) -> list[str]:
+    """What stands beside a gain: p and what it is allowed, the noise, and the estimate; in sentences."""
+    words = []
+    if got.p is not None and got.comparisons is not None:
+        p = "below 0.001" if got.p < 0.001 else f"{got.p:.3f}"
+        words.append(f"p is {p} for no difference to {got.against}. {chance_words(got.comparisons, got.allowed_p)}")
+    if got.noise is not None:
+        words.append(f"Seeds of one recipe differ by {points(got.noise)} here (SD of accuracy).")
+    elif got.difference is not None:
+        words.append(
+            "The noise between seeds is not measured here; it was taken from the images on which the two differ. "
+            "Measure it: --seeds 3, or the parent with another --set training.seed."
+        )
+    if got.estimate_difference is not None:
+        words.append(
+            f"On the test images, estimated without labels: {100 * got.estimate_difference:+.1f} points"
+            f"{', against what validation says' if got.estimate_disagrees else ''}."
+        )
+    return words
+
+
+def _runs_of_parent(experiment: Experiment, parent: Experiment) -> tuple[str, ...]:
+    """Runs to compare with: where images, weights or code have changed since, those trained anew."""
+    return experiment.parent_runs if experiment.plan.get("parent_anew") else (*parent.runs, *experiment.parent_runs)
 
 
 def _verdict(experiment: Experiment, got: Got) -> tuple[Gain, Verdict, str]:
@@ -224,7 +253,7 @@ def _compared(ledger: Ledger, parent: Experiment, experiment: Experiment) -> int
 
 def _estimates(experiment: Experiment, parent: Experiment, difference: float) -> dict[str, Any]:
     """The estimated accuracy on the test images where both have predicted them, beside what validation says."""
-    own, theirs = _mean_estimate(experiment.runs), _mean_estimate((*parent.runs, *experiment.parent_runs))
+    own, theirs = _mean_estimate(experiment.runs), _mean_estimate(_runs_of_parent(experiment, parent))
     if own is None:
         return {}
     if theirs is None:

@@ -22,7 +22,6 @@ from eyeshot.training import (
     read_settings,
 )
 
-SEED = "training.seed"
 NO_RECIPE = ("seed", "time_cap_s")
 """Settings of a run that are none of its recipe."""
 PREPARATION = ("size", "fit", "interpolation", "mean", "std")
@@ -53,6 +52,8 @@ def read_changes(changes: Mapping[str, Any] | Iterable[str]) -> Settings:
         group, _, inner = name.partition(".")
         if name in asked:
             raise InputError(f"--set {name}: it is given twice. Give it once.")
+        if name == "training.time_cap_s":
+            raise InputError(f"--set {name}: a time is no part of a recipe. Limit an experiment with --budget.")
         if group == "training":
             ((key, checked),) = read_settings([f"{name}={'none' if value is None else value}"]).items()
             asked[f"training.{key}"] = checked
