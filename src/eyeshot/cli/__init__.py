@@ -33,15 +33,15 @@ from eyeshot.cli import (
     submit,
     train,
 )
-from eyeshot.cli.ledger import notes, runs, show
+from eyeshot.cli.ledger import notes, runs, show, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
-    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues). "
-    "With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
+    "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first, 130 interrupted (both: "
+    "the same command continues). With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
 )
 
 
@@ -107,6 +107,7 @@ app.command("insight", rich_help_panel=EXPERIMENTS)(notes.insight)
 app.command("insights", rich_help_panel=EXPERIMENTS)(notes.insights)
 app.command("act", rich_help_panel=EXPERIMENTS)(notes.act)
 app.command("tag", rich_help_panel=EXPERIMENTS)(notes.tag)
+app.command("try", rich_help_panel=EXPERIMENTS)(try_.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
