@@ -66,7 +66,7 @@ def train(
     command: str | None = None,
     data: Mapping[str, JsonValue] | None = None,
     curves: bool = True,
-    deadline: float | None = None,
+    deadline: float = math.inf,
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 

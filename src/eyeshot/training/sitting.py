@@ -81,7 +81,7 @@ class Sitting:
         saved: dict[str, Any] | None,
         config: dict[str, Any],
         curves: bool = True,
-        deadline: float | None = None,
+        deadline: float = math.inf,
     ) -> None:
         """Take up a run.
 
@@ -277,14 +277,16 @@ class Sitting:
         """Shorten the run where the pace of this sitting would pass the deadline."""
         run, state = self._run, self.state
         done, now = run.step - self._first_step, time.perf_counter()
-        if self._deadline is None or not done or run.step >= self.end:
+        if not done or run.step >= self.end:
             return
         spent_s, left_s = now - self._began_at, self._deadline - now
         if done < SEEN_STEPS and spent_s < SEEN_SHARE * (spent_s + left_s):
             return
         pace_s = spent_s / done
+        if left_s >= (self.end - run.step) * pace_s:
+            return
         end = run.step + max(1, math.floor(left_s / pace_s))
-        if end >= self.end:
+        if end >= self.end:  # the last step is under way
             return
         state.bend, state.end = (run.step, self._passed(run.step)), end
         note = (
