@@ -43,4 +43,8 @@ from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .script.writing import write_script as write_script
+from .stages import Stage as Stage
+from .stages import drop_states as drop_states
+from .stages import keep_head as keep_head
+from .stages import train_stages as train_stages
 from .weights_file import load_classifier as load_classifier
