@@ -83,9 +83,8 @@ def test_where_more_is_thawed_the_optimizer_keeps_what_it_knows_of_the_rest(
     assert end is not None
     assert "kept its state of" in end.notes[0]
     after = torch.load(tmp_path / "stage-2.pt", weights_only=True)
-    steps = dict(
-        zip(after["names"], (after["run"]["optimizer"]["state"][n]["step"] for n in range(len(after["names"]))))
-    )
+    averages = after["run"]["optimizer"]["state"]
+    steps = {name: averages[place]["step"] for place, name in enumerate(after["names"])}
     # Three steps an epoch: those of the last stage have had two epochs, the others one.
     assert {name for name, step in steps.items() if int(step) == 6} == set(state["names"])
     assert {int(step) for step in steps.values()} == {3, 6}

@@ -2,6 +2,7 @@ from .budget import RESERVE as RESERVE
 from .budget import Budget as Budget
 from .budget import Costs as Costs
 from .executor import Executor as Executor
+from .executor import WorkerLost as WorkerLost
 from .local import InProcess as InProcess
 from .local import Processes as Processes
 from .run import NO_TURN as NO_TURN
