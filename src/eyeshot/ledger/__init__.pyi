@@ -12,6 +12,13 @@ from .runs import find_run as find_run
 from .runs import find_run_by_key as find_run_by_key
 from .runs import list_runs as list_runs
 from .runs import new_run_id as new_run_id
+from .store.database import Ledger as Ledger
+from .store.database import open_ledger as open_ledger
+from .store.records import Event as Event
+from .store.records import Expected as Expected
+from .store.records import Experiment as Experiment
+from .store.records import Got as Got
+from .store.records import Insight as Insight
 from .submissions import SubmissionReport as SubmissionReport
 from .submissions import submit as submit
 from .training_runs import create_training_run as create_training_run
