@@ -30,6 +30,7 @@ from eyeshot.cli import (
     script,
     split,
     submit,
+    sweeps,
     train,
 )
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
@@ -95,6 +96,9 @@ rank.command("augmentations")(rank_augmentations.run)
 rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
+app.command("sweep", rich_help_panel=MODELS)(sweeps.run)
+app.add_typer(sweeps.queue, name="queue", rich_help_panel=MODELS)
+app.command("pace", rich_help_panel=MODELS)(sweeps.run_pace)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)

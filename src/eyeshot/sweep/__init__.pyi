@@ -14,6 +14,7 @@ from .rungs import SEEDS as SEEDS
 from .rungs import budget_for as budget_for
 from .rungs import plan_rungs as plan_rungs
 from .rungs import promote as promote
+from .search.report import report_lines as report_lines
 from .store import DecisionFile as DecisionFile
 from .store import SweepStore as SweepStore
 from .store import open_store as open_store

@@ -25,15 +25,22 @@ FIRST_SHARE = 1 / 3
 
 
 class Level(NamedTuple):
-    """A rung with its budget: the probe, or so many more epochs of the last stage or of the whole network."""
+    """A rung with its budget: the probe, or so many more epochs of the last stage or of the whole network.
+
+    Attributes:
+        rung: what is trained.
+        epochs: how many more.
+        total: epochs of this rung in all, these included.
+    """
 
     rung: Rung
     epochs: int = 0
+    total: int = 0
 
     @property
     def name(self) -> str:
-        """As the ledger says it."""
-        return self.rung if not self.epochs else f"{self.rung}, {self.epochs} {plural(self.epochs, 'epoch')}"
+        """As the ledger says it; no two levels of a sweep share one."""
+        return self.rung if not self.epochs else f"{self.rung}, {self.total} {plural(self.total, 'epoch')}"
 
 
 class Costs(NamedTuple):
@@ -88,10 +95,10 @@ def levels_for(epochs: int, *, simple: bool = False) -> tuple[Level, ...]:
         simple: from the probe right to the end.
     """
     if simple:
-        return Level("probe"), Level("full", epochs)
-    first = math.ceil(epochs / FACTOR)
-    full = [Level("full", first), *([Level("full", epochs - first)] if epochs > first else [])]
-    return Level("probe"), Level("last stage", max(1, epochs // FACTOR**2)), *full
+        return Level("probe"), Level("full", epochs, epochs)
+    first, last_stage = math.ceil(epochs / FACTOR), max(1, epochs // FACTOR**2)
+    full = [Level("full", first, first), *([Level("full", epochs - first, epochs)] if epochs > first else [])]
+    return Level("probe"), Level("last stage", last_stage, last_stage), *full
 
 
 def usable(budget_s: float) -> float:

@@ -149,14 +149,14 @@ def strength_of(config: Mapping[str, Any]) -> Strength:
     for an augmentation that masks, mixes or composes others, for label smoothing of 0.1, drop path of 0.1, dropout of
     0.3 and weight decay of 0.1 and more: none is "light", one "medium", more "strong".
     """
-    steps = 0
+    steps: int = 0
     for name in augmentations_of(config):
         steps += augmentation(name).family in STRONG_FAMILIES or name.endswith("-strong")
     limits = {"label_smoothing": 0.1, "drop_path": 0.1, "dropout": 0.3, "weight_decay": 0.1}
     settings = settings_of(config)
     steps += sum((settings.get(name) or 0.0) >= limit for name, limit in limits.items())
     strengths: tuple[Strength, ...] = ("light", "medium", "strong")
-    return strengths[min(steps, 2)]
+    return strengths[min(int(steps), 2)]
 
 
 def augmentations_of(config: Mapping[str, Any]) -> list[str]:
