@@ -66,6 +66,12 @@ from .reports.models_page import write_models_page as write_models_page
 from .reports.optimizers_page import write_optimizers_page as write_optimizers_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
+from .sweep.ray_workers import ray_executor as ray_executor
+from .sweep.search.job import start_sweep as start_sweep
+from .sweep.search.pace import pace as pace
+from .sweep.search.queue import change_queue as change_queue
+from .sweep.search.queue import list_queue as list_queue
+from .sweep.search.report import SweepReport as SweepReport
 from .training.recipe.optimizer_catalogue import optimizers as optimizers
 from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult

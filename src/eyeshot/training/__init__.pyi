@@ -49,4 +49,8 @@ from .run_folder import check_folder as check_folder
 from .run_log import METRICS_FILE as METRICS_FILE
 from .run_log import read_metrics as read_metrics
 from .script.writing import write_script as write_script
+from .stages import Stage as Stage
+from .stages import drop_states as drop_states
+from .stages import keep_head as keep_head
+from .stages import train_stages as train_stages
 from .weights_file import load_classifier as load_classifier

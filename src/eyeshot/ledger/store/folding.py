@@ -23,7 +23,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "expected": ("expected",),
     "run": ("run", "seed", "fold", "role"),
     "state": ("state", "words"),
-    "rung": ("rung", "value", "n", "seconds"),
+    "rung": ("rung", "value", "n", "loss", "seconds"),
     "got": ("got",),
     "verdict": ("verdict", "gain", "words"),
     "learned": ("text",),
