@@ -36,6 +36,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "insight": package.add_insight,
     "insights": package.insights,
     "learned": package.write_learned,
+    "ledger export": package.export_experiments,
+    "ledger merge": package.merge_ledgers,
+    "ledger rebuild": package.rebuild_ledger,
     "list augmentations": package.augmentations,
     "list models": package.list_models,
     "list optimizers": package.optimizers,
@@ -83,7 +86,19 @@ FOLDERS_OF_WEIGHTS = {"rank models"}
 """There `weights` is the folder `weights_dir`."""
 DECISIONS = {("split", "decisions_file"), ("manifest export", "decisions_file")}
 """There `decisions` takes the file itself."""
-NO_OPTIONS = {"progress", "command", "cache", "planned", "served", "backbone", "projections", "images", "aspect_ratios"}
+NO_OPTIONS = {
+    "progress",
+    "command",
+    "cache",
+    "planned",
+    "served",
+    "backbone",
+    "projections",
+    "images",
+    "aspect_ratios",
+    "root",
+}
+"""`root` names another project than that of the current folder."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
