@@ -7,6 +7,7 @@ also notes and tags a shared one). Times are the median of five; the command's i
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sqlite3
@@ -80,8 +81,7 @@ def fill(project: Path, count: int) -> list[str]:
     with open_ledger(root, write=True) as ledger:
         ledger.change(job)
     sys.path.insert(0, str(ROOT / "tests"))
-    from stored_runs import store_run
-
+    store_run = importlib.import_module("stored_runs").store_run
     compared = []
     for seed in (0, 1):
         run = store_run(project, draw.random(IMAGES) < 0.8, seed=seed)
