@@ -26,8 +26,8 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
 from .ledger.ensembling import ensemble as ensemble
-from .ledger.expectations import calibration as calibration
 from .ledger.job import train as train
+from .ledger.own_runs import log_run as log_run
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun

@@ -32,7 +32,7 @@ from eyeshot.cli import (
     submit,
     train,
 )
-from eyeshot.cli.ledger import try_
+from eyeshot.cli.ledger import log, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
@@ -40,7 +40,8 @@ INTERRUPTED = 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
     "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first, 130 interrupted (both: "
-    "the same command continues). With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
+    "the same command continues). With --json an error is also printed as a JSON object on standard output: error, "
+    "kind, exit_code."
 )
 
 
@@ -97,6 +98,7 @@ rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("try", rich_help_panel=MODELS)(try_.run)
+app.command("log", rich_help_panel=MODELS)(log.run)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
