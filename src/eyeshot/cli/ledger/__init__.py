@@ -1,1 +1,1 @@
-"""Experiments: one file a command."""
+"""Commands of the ledger: experiments, what came of them, and what was learned."""

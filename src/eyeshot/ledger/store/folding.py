@@ -23,7 +23,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "expected": ("expected",),
     "run": ("run", "seed", "fold", "role"),
     "state": ("state", "words"),
-    "rung": ("rung", "value", "n", "seconds"),
+    "rung": ("rung", "value", "n", "loss", "seconds"),
     "got": ("got",),
     "verdict": ("verdict", "gain", "words"),
     "learned": ("text",),
@@ -156,7 +156,8 @@ def _state(fields: dict[str, Any], event: Event) -> None:
 def _rung(fields: dict[str, Any], event: Event) -> None:
     fields["rung"] = event.data["rung"]
     fields["rungs"] = [*fields.get("rungs", ()), event.data]
-    fields["cost_s"] = fields.get("cost_s", 0.0) + (event.data.get("seconds") or 0.0)
+    if (fields.get("got") or {}).get("seconds") is None:  # else that is the cost of all runs
+        fields["cost_s"] = fields.get("cost_s", 0.0) + (event.data.get("seconds") or 0.0)
 
 
 def _got(fields: dict[str, Any], event: Event) -> None:
