@@ -12,12 +12,8 @@ import filelock
 import numpy as np
 
 from eyeshot.core import InputError, listing, plural, points
-from eyeshot.ledger.noise import noise_sd, project_noise
-from eyeshot.ledger.run_predictions import stored_estimate
-from eyeshot.ledger.runs import RECORD_FILE, RunRecord
-from eyeshot.ledger.store.database import Ledger, open_ledger
-from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
-from eyeshot.ledger.verdicts import (
+from eyeshot.ledger.judging.noise import noise_sd, project_noise
+from eyeshot.ledger.judging.verdicts import (
     Answers,
     allowed_p,
     chance_words,
@@ -26,6 +22,10 @@ from eyeshot.ledger.verdicts import (
     paired_gain,
     verdict_of,
 )
+from eyeshot.ledger.run_predictions import stored_estimate
+from eyeshot.ledger.runs import RECORD_FILE, RunRecord
+from eyeshot.ledger.store.database import Ledger, open_ledger
+from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
 from eyeshot.predictions import Predictions, check_probabilities, join_folds, mean_accuracy
 from eyeshot.training import VALIDATION_FILE, read_result, read_validation
 

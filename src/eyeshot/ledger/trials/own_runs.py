@@ -12,15 +12,15 @@ import numpy as np
 
 from eyeshot.core import InputError, find_project, find_workspace, key_of, listing, make_folder
 from eyeshot.data import load_dataset, project_data
-from eyeshot.ledger.code_state import code_state, short_code, who
-from eyeshot.ledger.expectations import parse_expectation
-from eyeshot.ledger.judging import is_replicate, judge, record_of
-from eyeshot.ledger.parents import NO_PARENT, adopt_run, latest_run, named_parent
+from eyeshot.ledger.judging.expectations import parse_expectation
+from eyeshot.ledger.judging.judgement import is_replicate, judge, record_of
 from eyeshot.ledger.run_predictions import PREDICTIONS_FOLDER
 from eyeshot.ledger.runs import LOGGED, create_run, find_run_by_key
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
-from eyeshot.ledger.training_settings import difference_of
+from eyeshot.ledger.trials.code_state import code_state, short_code, who
+from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, latest_run, named_parent
+from eyeshot.ledger.trials.training_settings import difference_of
 from eyeshot.predictions import Predictions, align, read_predictions
 from eyeshot.training import VALIDATION_FILE, read_validation
 

@@ -15,7 +15,7 @@ from scipy import stats
 import eyeshot
 from eyeshot.core import InputError
 from eyeshot.ledger import open_ledger
-from eyeshot.ledger.verdicts import allowed_p, gain_of, paired_gain
+from eyeshot.ledger.judging.verdicts import allowed_p, gain_of, paired_gain
 from stored_runs import CLASSES, probabilities_of, store_run
 
 IMAGES = 400

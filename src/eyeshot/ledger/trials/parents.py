@@ -8,7 +8,7 @@ from eyeshot.core import EyeshotError, InputError, listing
 from eyeshot.ledger.runs import find_run, list_runs, logged_recipe
 from eyeshot.ledger.store.database import Ledger
 from eyeshot.ledger.store.records import Experiment, Got
-from eyeshot.ledger.training_settings import settings_of
+from eyeshot.ledger.trials.training_settings import settings_of
 from eyeshot.training import TrainResult, read_result
 
 UNSTATED = "without a stated reason"
