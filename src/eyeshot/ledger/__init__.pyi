@@ -2,12 +2,9 @@ from .ensemble_folder import EnsembleMember as EnsembleMember
 from .ensemble_folder import EnsembleMethod as EnsembleMethod
 from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
-from .judging.expectations import calibration as calibration
 from .judging.expectations import parse_expectation as parse_expectation
 from .judging.judgement import got_words as got_words
-from .judging.judgement import judge as judge
 from .judging.next_steps import next_step as next_step
-from .judging.noise import project_noise as project_noise
 from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions

@@ -99,7 +99,7 @@ def test_files_of_several_seeds_are_one_recipe_and_tell_the_noise(project):
     child = eyeshot.log_run(write(project / "b.npz", luck(9, CHANCES)), why="weight decay", settings=["wd=0.1"])
     assert child.got.noise == pytest.approx(np.std(values, ddof=1))
     own = np.stack([luck(seed, CHANCES) for seed in range(3)])
-    noise = (np.var(values, ddof=1), 2)
+    noise = (float(np.var(values, ddof=1)), 2)
     assert child.got.p == pytest.approx(paired_gain(luck(9, CHANCES)[None], own, noise=noise).p)
 
 
