@@ -98,8 +98,9 @@ def test_it_is_the_difference_of_compare():
 def test_the_level_is_divided_among_comparisons_and_looks():
     assert [allowed_p(k) for k in (1, 2, 5)] == pytest.approx([0.05, 0.025, 0.01])
     assert allowed_p(2, 5) == pytest.approx(0.005)
+    assert "at most 0.005, since of 10 comparisons" in chance_words(10)
     assert "chance alone would make 0.5 look different" in chance_words(10)
-    assert "p of at most 0.005" in chance_words(10)
+    assert chance_words(1, allowed_p(1, 5)) == "It must be at most 0.01."
 
 
 @pytest.mark.parametrize(

@@ -31,17 +31,19 @@ from eyeshot.cli import (
     script,
     split,
     submit,
+    sweeps,
     train,
 )
-from eyeshot.cli.ledger import notes, runs, show
+from eyeshot.cli.ledger import notes, runs, show, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
-    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues). "
-    "With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
+    "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first, 130 interrupted (both: "
+    "the same command continues). With --json an error is also printed as a JSON object on standard output: error, "
+    "kind, exit_code."
 )
 
 
@@ -98,6 +100,10 @@ rank.command("augmentations")(rank_augmentations.run)
 rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
+app.command("try", rich_help_panel=EXPERIMENTS)(try_.run)
+app.command("sweep", rich_help_panel=EXPERIMENTS)(sweeps.run)
+app.add_typer(sweeps.queue, name="queue", rich_help_panel=EXPERIMENTS)
+app.command("pace", rich_help_panel=EXPERIMENTS)(sweeps.run_pace)
 app.command("open", rich_help_panel=EXPERIMENTS)(open_.run)
 app.command("runs", rich_help_panel=EXPERIMENTS)(runs.run)
 app.command("show", rich_help_panel=EXPERIMENTS)(show.show)

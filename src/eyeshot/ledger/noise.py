@@ -37,21 +37,22 @@ def pooled_noise(accuracies: Iterable[Sequence[float]]) -> tuple[float, int]:
     return float(sum(((values - values.mean()) ** 2).sum() for values in several) / freedom), freedom
 
 
-def project_noise(runs: Path, *, images: int, model: str | None = None) -> tuple[float, int]:
+def project_noise(runs: Path, *, images: int, model: str | None = None, keep: bool = False) -> tuple[float, int]:
     """The noise between seeds over all runs of the project that validated on so many images.
 
     Runs are one recipe where they differ in nothing but the seed; logged runs where they were logged as seeds of one
-    experiment. Each result is read once: what it says is kept in `noise.json` beside the folder of runs.
+    experiment.
 
     Args:
         runs: folder of all runs.
         images: that they validated on.
         model: its recipes alone count where they have at least 3 degrees of freedom.
+        keep: write down what the results say, in `noise.json` beside the folder of runs, so that each is read once.
 
     Returns:
         the variance and its degrees of freedom; 0 and 0 where no recipe has several seeds.
     """
-    facts = _facts(runs)
+    facts = _facts(runs, keep=keep)
     fitting = [fact for fact in facts.values() if fact.get("images") == images]
     own = pooled_noise(_by_recipe(fact for fact in fitting if fact["model"] == model))
     return own if own[1] >= ENOUGH_OF_MODEL else pooled_noise(_by_recipe(fitting))
@@ -70,7 +71,7 @@ def _by_recipe(facts: Iterable[Mapping[str, Any]]) -> list[list[float]]:
     return [list(seeds.values()) for seeds in groups.values()]
 
 
-def _facts(runs: Path) -> dict[str, dict[str, Any]]:
+def _facts(runs: Path, *, keep: bool) -> dict[str, dict[str, Any]]:
     """What each finished run says for the noise, from `noise.json` where it is known."""
     file = runs.parent / NOISE_FILE
     try:
@@ -83,7 +84,7 @@ def _facts(runs: Path) -> dict[str, dict[str, Any]]:
             fact = _fact(folder)
         if fact is not None:
             facts[folder.name] = fact
-    if facts != known:
+    if keep and facts != known:
         try:
             with replacing(file) as temporary:
                 temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")

@@ -134,13 +134,19 @@ def verdict_of(expected: Expected | None, got: Got, gain: Gain) -> tuple[Verdict
     return beyond, f"{measured}: {_told(gain)}, but {beyond} than the expected {_signed(size)}."
 
 
-def chance_words(comparisons: int) -> str:
-    """How many of so many comparisons would differ by chance alone, and how the rule allows for it."""
+def chance_words(comparisons: int, allowed: float | None = None) -> str:
+    """How many of so many comparisons would differ by chance alone, and which p is allowed for it.
+
+    Args:
+        comparisons: with one parent so far.
+        allowed: p that counts; None: as of `allowed_p` at a single look.
+    """
+    limit = f"{allowed_p(comparisons) if allowed is None else allowed:.2g}"
     if comparisons < 2:
-        return "p must be at most 0.05."
+        return f"It must be at most {limit}."
     return (
-        f"Of {comparisons} comparisons with this parent, chance alone would make {LEVEL * comparisons:.2g} look "
-        f"different at p = 0.05; this one needs p of at most {allowed_p(comparisons):.2g}."
+        f"It must be at most {limit}, since of {comparisons} comparisons with this parent chance alone would make "
+        f"{LEVEL * comparisons:.2g} look different at 0.05."
     )
 
 

@@ -7,6 +7,7 @@ from .checks.batch_probe import probe_batches as probe_batches
 from .checks.one_batch import overfit_one_batch as overfit_one_batch
 from .checks.rate_range import choose_rate as choose_rate
 from .checks.rate_range import range_test as range_test
+from .classifier import HEAD_IMAGES as HEAD_IMAGES
 from .classifier import State as State
 from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
@@ -33,6 +34,7 @@ from .recipe.schedules import make_schedule as make_schedule
 from .recipe.schedules import warm_up_cosine as warm_up_cosine
 from .recipe.sources import keep_recipe as keep_recipe
 from .recipe.sources import kept_recipe as kept_recipe
+from .recipe.sources import merge_settings as merge_settings
 from .recipe.sources import project_settings as project_settings
 from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE
@@ -40,10 +42,15 @@ from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
 from .result import read_result as read_result
 from .result import read_validation as read_validation
+from .run import EPOCH_VAL_IMAGES as EPOCH_VAL_IMAGES
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .run_log import METRICS_FILE as METRICS_FILE
 from .run_log import read_metrics as read_metrics
 from .script.writing import write_script as write_script
+from .stages import Stage as Stage
+from .stages import drop_states as drop_states
+from .stages import keep_head as keep_head
+from .stages import train_stages as train_stages
 from .weights_file import load_classifier as load_classifier

@@ -14,7 +14,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -279,17 +279,30 @@ class Ledger:
                 with transaction(self._connection):
                     yield self
                 self._write_files(before)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, StorageError) as error:
+            cause = error.__cause__ if isinstance(error, StorageError) else error
+            if isinstance(cause, sqlite3.DatabaseError) and is_damage(cause):
+                with self._turn:
+                    self._repair()
+                raise StorageError(
+                    f"{str(self.file)!r} was damaged and has been made anew; what was being said is not in it. "
+                    "Give the command again."
+                ) from error
+            if isinstance(error, StorageError):
+                raise
             raise self._unwritten(error) from error
 
     def _write_files(self, before: int) -> None:
         """What was said is stored; where the files cannot be written now, the next writer does it."""
-        with suppress(sqlite3.DatabaseError):
+        try:
             # Losing this mark costs nothing, so that it need not wait for the disk.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             with transaction(self._connection):
                 write_missing(self._connection, self.root, new_after=before)
-        self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._repair()  # takes over what can be read, which is also what was just said
 
     def _unwritten(self, error: sqlite3.DatabaseError) -> StorageError:
         return StorageError(

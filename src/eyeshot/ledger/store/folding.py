@@ -18,12 +18,12 @@ from eyeshot.ledger.store.records import Event, EventKind, Expected, Experiment
 KEYS: dict[str, tuple[str, ...]] = {
     "stated": (
         "why", "parent", "difference", "expected", "config", "code", "seeds", "author_kind", "tags", "sweep",
-        "hypothesis", "cost_planned_s", "own_work", "off_the_shelf",
+        "hypothesis", "cost_planned_s", "own_work", "off_the_shelf", "plan",
     ),
     "expected": ("expected",),
     "run": ("run", "seed", "fold", "role"),
     "state": ("state", "words"),
-    "rung": ("rung", "value", "n", "seconds"),
+    "rung": ("rung", "value", "n", "loss", "seconds"),
     "got": ("got",),
     "verdict": ("verdict", "gain", "words"),
     "learned": ("text",),

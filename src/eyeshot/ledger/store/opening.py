@@ -211,7 +211,7 @@ def _prepare(connection: sqlite3.Connection, root: Path, more: list[Event] | Non
         create_tables(connection)
         events, _ = all_events(root)
         unite(connection, [*events, *(more or ())])
-        # They are in their files, or `write_missing` finds that they are not.
+        # Marked as in no file; `write_missing` finds which are there.
         refold(connection)
 
 
