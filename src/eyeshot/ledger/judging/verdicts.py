@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import percent, points
-from eyeshot.ledger.expectations import SAME_WITHIN
+from eyeshot.ledger.judging.expectations import SAME_WITHIN
 from eyeshot.ledger.store.records import Expected, Gain, Got, Verdict
 from eyeshot.predictions import Difference, compare_members, mcnemar_p
 

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from eyeshot.ledger.expectations import parse_expectation
-from eyeshot.ledger.store.records import Got
-from eyeshot.ledger.verdicts import (
+from eyeshot.ledger.judging.expectations import parse_expectation
+from eyeshot.ledger.judging.verdicts import (
     allowed_p,
     assumed_noise,
     chance_words,
@@ -23,6 +22,7 @@ from eyeshot.ledger.verdicts import (
     planned_looks,
     verdict_of,
 )
+from eyeshot.ledger.store.records import Got
 from eyeshot.predictions import compare_members, mcnemar_p, seed_variance
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
