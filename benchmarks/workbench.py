@@ -2,7 +2,7 @@
 
 `python -m benchmarks.workbench`: experiments with expectation, result and verdict, eight of them with the metrics of
 100 epochs; the server of the page is a process of its own. `--folder` names the folder of the ledger; otherwise it is
-temporary. `--count` is the number of experiments.
+temporary. `--count` is the number of experiments, `--times` how often the page is opened and a command is run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from eyeshot.ledger.store.schema import row_of, store_events, store_row, transac
 from eyeshot.web import Edits, make_workbench, open_socket, serve
 
 TOKEN = "made-for-the-benchmark"
-OPENED, TIMES = 10, 30
+TIMES = 30
 EPOCHS, WITH_METRICS = 100, 8
 VERDICTS = ("better", "worse", "not distinguishable")
 
@@ -147,7 +147,7 @@ def asked(port: int, path: str) -> dict[str, float]:
     return {"n": TIMES, **milliseconds(took)}
 
 
-def paints(port: int) -> dict[str, Any]:
+def paints(port: int, times: int) -> dict[str, Any]:
     """From the address to the first paint and to the first rows, in a new window each time."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     try:
@@ -160,7 +160,7 @@ def paints(port: int) -> dict[str, Any]:
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        for _ in range(OPENED):
+        for _ in range(times):
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
             page.goto(f"http://127.0.0.1:{port}/{TOKEN}/")
             page.wait_for_function(
@@ -173,16 +173,16 @@ def paints(port: int) -> dict[str, Any]:
             page.context.close()
         version = browser.version
         browser.close()
-    return {"chromium": version, "n": OPENED, "first_paint": milliseconds(painted), "first_rows": milliseconds(rows)}
+    return {"chromium": version, "n": times, "first_paint": milliseconds(painted), "first_rows": milliseconds(rows)}
 
 
-def took(job: Callable[[], object]) -> dict[str, float]:
+def took(job: Callable[[], object], times: int) -> dict[str, float]:
     seconds = []
-    for _ in range(OPENED):
+    for _ in range(times):
         begin = time.perf_counter()
         job()
         seconds.append(time.perf_counter() - begin)
-    return {"n": OPENED, **milliseconds(seconds)}
+    return {"n": times, **milliseconds(seconds)}
 
 
 def command(*words: str) -> None:
@@ -202,7 +202,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--times", type=int, default=10)
     arguments = parser.parse_args()
+    times = arguments.times
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         os.chdir(folder)
         root = Path(folder) / "eyeshot-out"
@@ -218,13 +220,15 @@ if __name__ == "__main__":
                 "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
                 "filled_s": filled,
                 "ledger_mb": (root / "ledger.sqlite").stat().st_size / 1e6,
-                "runs_command": took(lambda: command("runs")),
-                "version_command": took(lambda: command("--version")),
-                "runs_without_start": took(lambda: within("runs")),
-                "runs_where_without_start": took(lambda: within("runs", "--where", "value > 0.83", "--sort", "-value")),
-                "experiments_all": took(eyeshot.experiments),
-                "records_all": took(find_experiments),
-                "page": paints(port),
+                "runs_command": took(lambda: command("runs"), times),
+                "version_command": took(lambda: command("--version"), times),
+                "runs_without_start": took(lambda: within("runs"), times),
+                "runs_where_without_start": took(
+                    lambda: within("runs", "--where", "value > 0.83", "--sort", "-value"), times
+                ),
+                "experiments_all": took(eyeshot.experiments, times),
+                "records_all": took(find_experiments, times),
+                "page": paints(port, times),
                 "rows": asked(port, "experiments?limit=50"),
                 "rows_search": asked(port, "experiments?limit=50&q=night%20rate&verdict=better"),
                 "rows_far": asked(port, f"experiments?limit=50&offset={arguments.count - 50}"),
