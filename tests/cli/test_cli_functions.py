@@ -159,6 +159,8 @@ def test_an_option_means_the_same_in_every_command() -> None:
     of_several = {"model", "size", "out", "images", "audit", "policy", "dry_run", "split", "folds", "last", "given"}
     of_several |= {"author", "seeds", "more"}
     of_several |= {
+        "author",
+        "csv",
         "open_",
         "budget",
         "batch_size",
