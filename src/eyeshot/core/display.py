@@ -149,10 +149,15 @@ class ProgressDisplay:
         elif took >= SURE_AFTER_S:
             end += f", {duration(took, 0)}" + ("" if ended or 0 < self._total <= self._done else " so far")
         columns = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) if self._live else WIDTH
-        text = joined_text(self._step or "working", self._detail)
-        text = "".join(sign if sign.isprintable() else " " for sign in text)
         # One column is left free: some terminals begin a new line when the last one is written.
-        line = shortened(text, max(1, columns - 1 - len(end)), mark="...") + end
+        room = max(1, columns - 1 - len(end))
+        text = self._step or "working"
+        # The step names what is worked on, and is shortened last.
+        parts = [part for part in self._detail.split(": ") if part]
+        while parts and len(joined_text(text, *parts)) > room:
+            parts.pop(0)
+        text = "".join(sign if sign.isprintable() else " " for sign in joined_text(text, *parts))
+        line = shortened(text, room, mark="...") + end
         encoding = self._stream.encoding or "utf-8"
         return line.encode(encoding, "replace").decode(encoding)
 

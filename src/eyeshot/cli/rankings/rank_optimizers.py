@@ -123,16 +123,17 @@ def run(
     optimizers with reasons, and trains them against AdamW on the same seeds and batches, each at its best of a few
     learning rates. Writes optimizers.html and optimizers.json. The same command continues an interrupted run.
     """
-    from eyeshot.core import seconds_of
+    from eyeshot.core import find_project, seconds_of
     from eyeshot.rankings import check_options
-    from eyeshot.training import check_config, read_settings
+    from eyeshot.training import check_config, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
     budget_s = seconds_of(budget, "--budget")
     settings = read_settings(more or ())
     check_options(optimizer or (), schedule=schedule, settings=settings, budget_s=budget_s, seeds=seeds, rates=rates)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    check_config(**{name: value for name, value in given.items() if value is not None} | settings)
+    known = {name: value for name, value in given.items() if value is not None}
+    check_config("rank optimizers", **(project_settings(find_project()) | known | settings))
     prepared = preparation(size, mean, std, interpolation, fit)
 
     import eyeshot

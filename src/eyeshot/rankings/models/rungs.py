@@ -89,11 +89,11 @@ def tune_models(
             continue
         record = stored[name]
         if record is None:
-            place = f"{list(to_train).index(name) + 1} of {len(to_train)}"
+            place = f"{list(to_train).index(name) + 1}/{len(to_train)}"
             record = _tune(
                 plan, model, probe_right[name][np.searchsorted(data.judged, fold[1])], agenda.lengths[name],
                 folder=plan.cache / "models-ranked" / f"run-{key_of(*keys[name])}", deadline=ends[name],
-                allowance=allowance, progress=progress.sub(f"fine-tuning {name} ({place})"),
+                allowance=allowance, progress=progress.sub(f"fine-tuning {place} {name}"),
             )  # fmt: skip
             if record is None:
                 continue
@@ -132,7 +132,7 @@ def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance,
 
     def pace_of(name: str) -> Pace:
         backbone = load_model(_chosen(plan, name), plan.settings)
-        step = progress.sub(f"planning the training of {name} ({names.index(name) + 1} of {len(names)})")
+        step = progress.sub(f"planning {names.index(name) + 1}/{len(names)} {name}")
         return measure_pace(
             backbone, plan.data.images, plan.data.folds[0],
             classes=plan.data.dataset.classes, cache=plan.cache, device=plan.device, seed=plan.settings.seed,
@@ -203,7 +203,7 @@ def scale_models(
     notes: list[str] = []
     late: list[str] = []
     for number, model in enumerate(best_of_line.values()):
-        step = progress.sub(f"learning curve of {model.name} ({number + 1} of {len(best_of_line)})")
+        step = progress.sub(f"learning curve {number + 1}/{len(best_of_line)} {model.name}")
         try:
             record = _curve_of(plan, model, allowance, step)
         except OutOfTime:
@@ -228,7 +228,7 @@ def scale_models(
         notes.append(f"The budget did not reach for learning curves of {', '.join(late)}. Use a larger --budget.")
     try:
         resolution = _compare_sizes(
-            plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes of {advised}")
+            plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes {advised}")
         )
         updated[advised] = updated[advised].model_copy(update={"resolution": resolution, "rung": 3})
     except OutOfTime as error:
