@@ -19,6 +19,8 @@ SPOKEN_EVERY_S = 10.0
 """Time between two lines of a step in a log, even if the work itself reports nothing."""
 DRAWN_EVERY_S = 0.1
 BEAT_S = 1.0
+LEAST_DETAIL = 12
+"""Columns; fewer of a detail say nothing."""
 SURE_AFTER_S = 2.0
 SURE_SHARE = 0.02
 """Until both are reached, the pace is that of the warm-up, and the time left would jump."""
@@ -154,8 +156,10 @@ class ProgressDisplay:
         text = self._step or "working"
         # The step names what is worked on, and is shortened last.
         parts = [part for part in self._detail.split(": ") if part]
-        while parts and len(joined_text(text, *parts)) > room:
+        while len(parts) > 1 and len(joined_text(text, *parts)) > room:
             parts.pop(0)
+        rest = room - len(text) - 2
+        parts = [shortened(part, rest, mark="...") for part in parts] if rest >= LEAST_DETAIL else []
         text = "".join(sign if sign.isprintable() else " " for sign in joined_text(text, *parts))
         line = shortened(text, room, mark="...") + end
         encoding = self._stream.encoding or "utf-8"

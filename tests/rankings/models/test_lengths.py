@@ -69,9 +69,10 @@ def test_too_little_time_is_refused_with_what_is_needed():
 
 
 def test_an_important_model_takes_more_than_its_share_rather_than_none():
-    slow = PACE._replace(step_s=1.0)
-    lengths, failed, beyond = share_out(["first", "second"], lambda name: slow, lambda: 75.0)
-    assert (list(lengths), failed, beyond) == (["first"], {}, ["second"])
+    slow = PACE._replace(step_s=3.0)
+    lengths, failed, beyond = share_out(["first", "second"], lambda name: slow, lambda: 150.0)
+    assert (list(lengths), list(failed), beyond) == (["first"], ["second"], [])
+    assert lengths["first"].seconds > 75.0
     assert steps_of(lengths["first"], slow) == 20
 
 
