@@ -12,9 +12,11 @@ import typer
 from eyeshot.cli.options import (
     OUTPUT,
     RANKING,
-    TRAINING,
+    Augment,
+    BatchSize,
     Device,
     DryRun,
+    Epochs,
     Fit,
     Fold,
     FromScratch,
@@ -24,11 +26,14 @@ from eyeshot.cli.options import (
     Json,
     LabelColumn,
     Labels,
+    LearningRate,
     Mean,
     Model,
     Open,
     PathColumn,
+    Schedule,
     Seed,
+    Settings,
     Size,
     Std,
     Train,
@@ -37,7 +42,6 @@ from eyeshot.cli.options import (
     Val,
     ValShare,
     Weights,
-    known_names,
     option,
     preparation,
 )
@@ -72,33 +76,12 @@ def run(
     interpolation: Interpolation = None,
     fit: Fit = "crop",
     device: Device = None,
-    augment: Annotated[
-        list[str] | None,
-        option(
-            panel=TRAINING,
-            text="An augmentation's name, or your own as module:attribute; repeat: in order.",
-            callback=known_names,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
-    ] = None,
-    batch_size: Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")] = None,
-    learning_rate: Annotated[
-        float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
-    ] = None,
-    schedule: Annotated[
-        str | None, option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.")
-    ] = None,
-    more: Annotated[
-        list[str] | None,
-        option(
-            "--set",
-            panel=TRAINING,
-            metavar="NAME=VALUE",
-            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
-        ),
-    ] = None,
+    augment: Augment = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    schedule: Schedule = None,
+    more: Settings = None,
     optimizer: Annotated[
         list[str] | None,
         option(panel=RANKING, text="Try this one against AdamW; repeat. Default: the three that are advised."),
