@@ -159,7 +159,7 @@ class ProgressDisplay:
         while len(parts) > 1 and len(joined_text(text, *parts)) > room:
             parts.pop(0)
         rest = room - len(text) - 2
-        parts = [shortened(part, rest, mark="...") for part in parts] if rest >= LEAST_DETAIL else []
+        parts = [shortened(part, rest, mark="...") for part in parts if rest >= min(LEAST_DETAIL, len(part))]
         text = "".join(sign if sign.isprintable() else " " for sign in joined_text(text, *parts))
         line = shortened(text, room, mark="...") + end
         encoding = self._stream.encoding or "utf-8"
