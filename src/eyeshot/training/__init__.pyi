@@ -14,6 +14,7 @@ from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
 from .config import check_config as check_config
 from .config import default_settings as default_settings
+from .curves import binned as binned
 from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
@@ -33,6 +34,7 @@ from .recipe.schedules import make_schedule as make_schedule
 from .recipe.schedules import warm_up_cosine as warm_up_cosine
 from .recipe.sources import keep_recipe as keep_recipe
 from .recipe.sources import kept_recipe as kept_recipe
+from .recipe.sources import merge_settings as merge_settings
 from .recipe.sources import project_settings as project_settings
 from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE
@@ -44,5 +46,11 @@ from .run import EPOCH_VAL_IMAGES as EPOCH_VAL_IMAGES
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .run_log import METRICS_FILE as METRICS_FILE
+from .run_log import read_metrics as read_metrics
 from .script.writing import write_script as write_script
+from .stages import Stage as Stage
+from .stages import drop_states as drop_states
+from .stages import keep_head as keep_head
+from .stages import train_stages as train_stages
 from .weights_file import load_classifier as load_classifier
