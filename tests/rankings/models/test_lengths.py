@@ -72,8 +72,8 @@ def test_an_important_model_takes_more_than_its_share_rather_than_none():
     slow = PACE._replace(step_s=3.0)
     lengths, failed, beyond = share_out(["first", "second"], lambda name: slow, lambda: 150.0)
     assert (list(lengths), list(failed), beyond) == (["first"], ["second"], [])
-    assert lengths["first"].seconds > 75.0
-    assert steps_of(lengths["first"], slow) == 20
+    assert SLACK * 75.0 < lengths["first"].seconds <= SLACK * 150.0
+    assert steps_of(lengths["first"], slow) == 16
 
 
 def test_the_budget_is_shared_out_and_what_it_does_not_reach_is_named():
