@@ -280,7 +280,7 @@ def _zero_gradient(values: Values, labels: NDArray[np.int64], class_count: int) 
     sums[:, :-1] = members @ values
     sums[:, -1] = np.bincount(labels, minlength=class_count)
     gradient: Values = (sums.sum(axis=0) / class_count - sums) / np.float32(count)
-    centres: Values = sums[:, :-1] / np.maximum(sums[:, -1:], np.float32(1))
+    centres = np.asarray(sums[:, :-1] / np.maximum(sums[:, -1:], 1), np.float32)
     return gradient, centres
 
 
@@ -294,7 +294,7 @@ def _slope(change: Values, labels: NDArray[np.int64], squares: float, step: floa
 def _kappa(scores: Values) -> float:
     """The mean of p (1 - p) over rows and classes."""
     shares = _softmax(scores)
-    return max((1 - float(np.vdot(shares, shares)) / len(shares)) / shares.shape[1], TINY)
+    return max((1 - float(np.vdot(shares, shares)) / len(shares)) / int(shares.shape[1]), TINY)
 
 
 def _softmax(scores: Values) -> Values:
