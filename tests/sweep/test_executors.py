@@ -16,7 +16,18 @@ import pytest
 from simulated import by_loss, make_trial
 
 from eyeshot.core import InputError, StorageError, key_of
-from eyeshot.sweep import Budget, Costs, Executor, InProcess, Processes, SweepResult, SweepStore, Trial, run_sweep
+from eyeshot.sweep import (
+    Budget,
+    Costs,
+    Executor,
+    InProcess,
+    Processes,
+    SweepResult,
+    SweepStore,
+    Trial,
+    WorkerLost,
+    run_sweep,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +88,45 @@ def test_processes_have_one_thread_of_torch_each() -> None:
 def test_a_process_that_is_killed_ends_the_work_with_a_clear_error() -> None:
     with pytest.raises(StorageError, match="A worker process was killed"):
         list(Processes(2).map(partial(die, os.getpid()), range(4)))
+
+
+def test_a_stream_goes_on_with_new_processes_after_one_was_killed() -> None:
+    waiting = [1, 0, 2, 3]
+    begin: list[int] = []
+
+    def next_item() -> int | None:
+        return waiting.pop(0) if waiting else None
+
+    lost = []
+    for item, result in Processes(2).stream(partial(die, os.getpid()), next_item):
+        if isinstance(result, WorkerLost):
+            lost.append(item)
+        else:
+            assert result == item
+            begin.append(item)
+    assert 1 in lost
+    assert set(begin) | set(lost) == {0, 1, 2, 3}
+    assert {2, 3} <= set(begin)
+
+
+def test_a_stream_ends_at_once_when_the_time_is_over() -> None:
+    begin = time.monotonic()
+    waiting: list[float] = [0.0, 600.0, 600.0]
+    ended: list[float] = []
+
+    def next_item() -> float | None:
+        return waiting.pop(0) if waiting else None
+
+    for item, _ in Processes(2).stream(sleep, next_item, over=lambda: bool(ended)):
+        ended.append(item)
+    assert ended == [0.0]
+    assert time.monotonic() - begin < 60
+
+
+def test_a_stream_asks_again_while_others_compute() -> None:
+    answers = iter([0.8, None, 0.0])
+    ended = [item for item, _ in Processes(2).stream(sleep, lambda: next(answers, None))]
+    assert ended == [0.0, 0.8]
 
 
 def train(

@@ -49,19 +49,19 @@ def duration(seconds: float, digits: int = 1) -> str:
 
 
 def seconds_of(text: str, option: str) -> float:
-    """Seconds from "90s", "10m", "1.5h" or "0"; a number alone is seconds.
+    """Seconds from "90s", "10m", "1.5h", "2d" or "0"; a number alone is seconds.
 
     Raises:
         InputError: it is no time; the message names `option`.
     """
-    units = {"s": 1, "m": 60, "h": 3600}
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
     try:
         seconds = float(number) * units[unit]
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise InputError(f"{option} takes a time such as 90s, 10m or 1h, or 0 for none, got {text!r}.")
+        raise InputError(f"{option} takes a time such as 90s, 10m, 1h or 2d, or 0 for none, got {text!r}.")
     return seconds
 
 

@@ -6,6 +6,7 @@ from .catalogue.recipes import ModelRecipe as ModelRecipe
 from .catalogue.records import ModelRecord as ModelRecord
 from .cross_fitting import cross_fit as cross_fit
 from .cross_fitting import fit_many_classes as fit_many_classes
+from .cross_fitting import probe_curvature as probe_curvature
 from .device import choose_device as choose_device
 from .device import gpu_errors_explained as gpu_errors_explained
 from .domain_probe import domain_classifier as domain_classifier

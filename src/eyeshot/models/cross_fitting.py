@@ -93,6 +93,15 @@ def fit_many_classes(
     return _head(weights, mean, scale)
 
 
+def probe_curvature(features: NDArray[np.generic], class_count: int) -> Curvature:
+    """The curvature of features (n, D), to fit many probes on the same ones: see `fit_many_classes`.
+
+    Raises:
+        ModelError: some features are not finite.
+    """
+    return Curvature(_standardised(features)[0], class_count)
+
+
 def _standardised(features: NDArray[np.generic]) -> tuple[Values, NDArray[np.float64], NDArray[np.float64]]:
     """Features with mean 0 and spread 1, float32; their mean and spread, infinite for constant features."""
     values = np.array(features, np.float32)

@@ -2,6 +2,7 @@ from .budget import RESERVE as RESERVE
 from .budget import Budget as Budget
 from .budget import Costs as Costs
 from .executor import Executor as Executor
+from .executor import WorkerLost as WorkerLost
 from .local import InProcess as InProcess
 from .local import Processes as Processes
 from .run import NO_TURN as NO_TURN
@@ -13,6 +14,7 @@ from .rungs import SEEDS as SEEDS
 from .rungs import budget_for as budget_for
 from .rungs import plan_rungs as plan_rungs
 from .rungs import promote as promote
+from .search.report import report_lines as report_lines
 from .store import DecisionFile as DecisionFile
 from .store import SweepStore as SweepStore
 from .store import open_store as open_store

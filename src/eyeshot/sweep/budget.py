@@ -52,6 +52,11 @@ class Budget:
         """Seconds so far, those of earlier sittings included."""
         return self._spent_s + self.clock() - self._begin
 
+    def leave_out(self, seconds: float) -> None:
+        """Seconds that just went by do not count: the sweep was paused."""
+        self._begin += seconds
+        self._counted += seconds
+
     @property
     def usable_s(self) -> float:
         """Seconds in which a step may begin."""

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
 from typing import Any
 
-from eyeshot.core import StorageError, process_pool, send_to_pool
-from eyeshot.sweep.executor import Item, Result
+from eyeshot.core import process_pool, send_to_pool
+from eyeshot.sweep.executor import Item, Result, WorkerLost, map_by_stream
+
+POLL_S = 0.5
+"""Between two looks for new items, and at the time, while all workers compute."""
+
+
+class _Over(Exception):
+    """Ends a pool with its processes at once, whatever they compute."""
 
 
 class InProcess:
@@ -16,17 +24,27 @@ class InProcess:
 
     workers = 1
 
-    def map(
-        self, task: Callable[[Item], Result], items: Sequence[Item]
+    def stream(
+        self,
+        task: Callable[[Item], Result],
+        next_item: Callable[[], Item | None],
+        *,
+        over: Callable[[], bool] = lambda: False,
     ) -> Iterator[tuple[Item, Result | BaseException]]:
-        """See `Executor.map`."""
-        for item in items:
+        """See `Executor.stream`."""
+        while not over() and (item := next_item()) is not None:
             try:
                 result = task(item)
             except Exception as error:
                 yield item, error
             else:
                 yield item, result
+
+    def map(
+        self, task: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[tuple[Item, Result | BaseException]]:
+        """See `Executor.map`."""
+        yield from map_by_stream(self, task, items)
 
 
 class Processes:
@@ -38,24 +56,40 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
+    def stream(
+        self,
+        task: Callable[[Item], Result],
+        next_item: Callable[[], Item | None],
+        *,
+        over: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[Item, Result | BaseException]]:
+        """See `Executor.stream`."""
+        with suppress(_Over), ExitStack() as pools:
+            running: dict[Future[Any], Item] = {}
+            pool = pools.enter_context(process_pool(task, self.workers))
+            while pool is not None:
+                while len(running) < self.workers and not over() and (item := next_item()) is not None:
+                    running[send_to_pool(pool, item)] = item
+                if not running:
+                    return
+                is_broken = False
+                for future in wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED).done:
+                    item, error = running.pop(future), future.exception()
+                    is_broken |= isinstance(error, BrokenProcessPool)
+                    lost = WorkerLost(str(error)) if isinstance(error, BrokenProcessPool) else error
+                    yield item, future.result() if lost is None else lost
+                if over():
+                    raise _Over
+                if is_broken:
+                    for item in running.values():
+                        yield item, WorkerLost("another process of the same pool was killed, and this one with it")
+                    running.clear()
+                    pools.close()
+                    pool = pools.enter_context(process_pool(task, self.workers))
+            yield from InProcess().stream(task, next_item, over=over)
+
     def map(
         self, task: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[tuple[Item, Result | BaseException]]:
-        """See `Executor.map`.
-
-        Raises:
-            StorageError: a process was killed.
-        """
-        with process_pool(task, min(self.workers, max(1, len(items)))) as pool:
-            if pool is None:
-                yield from InProcess().map(task, items)
-                return
-            futures: dict[Any, Item] = {send_to_pool(pool, item): item for item in items}
-            for future in as_completed(futures):
-                error = future.exception()
-                if isinstance(error, BrokenProcessPool):
-                    raise StorageError(
-                        f"A worker process was killed, probably for lack of memory ({self.workers} of them). "
-                        "Give fewer; the same command continues."
-                    ) from error
-                yield futures[future], future.result() if error is None else error
+        """See `Executor.map`."""
+        yield from map_by_stream(self, task, items)

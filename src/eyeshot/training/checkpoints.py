@@ -15,13 +15,13 @@ CHECKPOINT_FILE = "checkpoint.pt"
 CHECKPOINT_VERSION = 3
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write `state`: tensors, numbers, strings, and lists and dicts of these.
+def save_checkpoint(folder: Path, state: dict[str, Any], *, name: str = CHECKPOINT_FILE) -> None:
+    """Write `state`: tensors, numbers, strings, and lists and dicts of these; to the file `name` in `folder`.
 
     Raises:
         StorageError: the disk is full; the checkpoint before this one is kept.
     """
-    with replacing(folder / CHECKPOINT_FILE) as temporary:
+    with replacing(folder / name) as temporary:
         try:
             torch.save({"version": CHECKPOINT_VERSION, **state}, temporary)
         except RuntimeError as error:
@@ -31,13 +31,13 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
             raise OSError(str(error).partition("\n")[0]) from error
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path, *, name: str = CHECKPOINT_FILE) -> dict[str, Any] | None:
     """The state that was saved last; None if there is none.
 
     Raises:
         StorageError: the file cannot be read.
     """
-    file = folder / CHECKPOINT_FILE
+    file = folder / name
     if not file.exists():
         return None
     try:

@@ -119,9 +119,12 @@ def start_head(
 
 def set_head(model: Classifier, features: NDArray[np.floating], head: Head) -> None:
     """Set the model's head to `head`, and `shift` and `scale` from the `features` (n, D) it was fitted on; in place."""
-    shift = features.mean(0, dtype=np.float64)
-    scale = features.std(0, dtype=np.float64)
-    scale = np.where(scale > 1e-6 * scale.max(), scale, 1.0)
+    set_head_at(model, head, shift=features.mean(0, dtype=np.float64), spread=features.std(0, dtype=np.float64))
+
+
+def set_head_at(model: Classifier, head: Head, *, shift: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+    """Set the head of a model from mean and spread, each float64 (D,), of the features; in place."""
+    scale = np.where(spread > 1e-6 * spread.max(), spread, 1.0)
     with torch.no_grad():
         model.shift.copy_(torch.from_numpy(shift))
         model.scale.copy_(torch.from_numpy(scale))

@@ -66,6 +66,7 @@ def train(
     command: str | None = None,
     data: Mapping[str, JsonValue] | None = None,
     curves: bool = True,
+    deadline: float = math.inf,
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 
@@ -88,6 +89,9 @@ def train(
         command: what was typed, for the result; None takes this process's own.
         data: which images these are, for the result: folders, decisions, split, `fold` and the like.
         curves: draw `curves.svg`, which takes a few tenths of a second.
+        deadline: of `time.perf_counter`. A run that would end later at the pace of its steps passes through the rest
+            of its schedule in fewer steps (Li et al. 2020, "Budgeted Training: Rethinking Deep Neural Network Training
+            Under Resource Constraints"), and its notes say so. It is then finished; judging comes after the deadline.
 
     Raises:
         InputError: too few images, or `folder` holds another run.
@@ -126,31 +130,14 @@ def train(
                     seed=settings.seed,
                 )
             epoch_val_rows = _subset(val_rows, min(EPOCH_VAL_IMAGES, len(train_rows)), settings.seed)
-            config: dict[str, Any] = {
-                "key": key,
-                "model": backbone.name,
-                "pretrained": backbone.pretrained,
-                "classes": tuple(classes),
-                "augmentations": tuple(augmentation.name for augmentation in augmentations),
-                "settings": settings,
-                "reasons": tuple(run.reasons),
-                "size": backbone.geometry.size,
-                "fit": backbone.geometry.fit,
-                "interpolation": backbone.geometry.interpolation,
-                "mean": backbone.mean,
-                "std": backbone.std,
-                "data": dict(data or {}),
-                "n_train": len(train_rows),
-                "n_val": len(val_rows),
-                "epoch_val_images": len(epoch_val_rows),
-                "hardware": describe_hardware(device),
-                "versions": describe_versions(),
-                "command": shlex.join(sys.argv) if command is None else command,
-            }
+            config = described(
+                run, key, classes, data=data, n_val=len(val_rows), epoch_val_images=len(epoch_val_rows), command=command
+            )
             log = RunLog(folder)
             sitting = Sitting(
                 run, folder, key,
                 log=log, watch=_watch(run, classes), progress=progress or SILENT, saved=saved, curves=curves,
+                deadline=deadline,
                 config=config | {"settings": settings.model_dump(mode="json")},
                 validation=None
                 if not len(epoch_val_rows)
@@ -207,6 +194,41 @@ def train(
             f"Another run has been training in {str(folder)!r} for {LOCK_TIMEOUT_S / 60:.0f} minutes. "
             "Wait for it, or choose another folder."
         ) from error
+
+
+def described(
+    run: TrainingRun,
+    key: str,
+    classes: Sequence[str],
+    *,
+    data: Mapping[str, JsonValue] | None,
+    n_val: int,
+    epoch_val_images: int,
+    command: str | None,
+) -> dict[str, Any]:
+    """What is known of a run before its first step, by the names of `TrainResult`."""
+    backbone = run.backbone
+    return {
+        "key": key,
+        "model": backbone.name,
+        "pretrained": backbone.pretrained,
+        "classes": tuple(classes),
+        "augmentations": tuple(augmentation.name for augmentation in run.augmentations),
+        "settings": run.config,
+        "reasons": tuple(run.reasons),
+        "size": backbone.geometry.size,
+        "fit": backbone.geometry.fit,
+        "interpolation": backbone.geometry.interpolation,
+        "mean": backbone.mean,
+        "std": backbone.std,
+        "data": dict(data or {}),
+        "n_train": len(run.pool),
+        "n_val": n_val,
+        "epoch_val_images": epoch_val_images,
+        "hardware": describe_hardware(run.device),
+        "versions": describe_versions(),
+        "command": shlex.join(sys.argv) if command is None else command,
+    }
 
 
 def _check(labels: NDArray[np.int64], train_rows: NDArray[np.int64], classes: Sequence[str]) -> None:

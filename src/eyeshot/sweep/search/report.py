@@ -1,0 +1,235 @@
+"""What a sweep came to, in numbers and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from eyeshot.core import duration, percent, plural, points, wilson
+from eyeshot.predictions import align, compare_members, load_predictions
+from eyeshot.sweep.budget import Budget
+from eyeshot.sweep.search.planning import Costs, Level, SearchPlan
+from eyeshot.sweep.search.promotion import Agreement, agreements
+from eyeshot.sweep.search.trials import BASE, SearchTrial, difference
+from eyeshot.training import VALIDATION_FILE
+
+
+class SweepReport(BaseModel):
+    """The state of a sweep; `eyeshot sweep --json` prints it. Shares, not points. Keys are only added until 1.0.
+
+    Attributes:
+        id, why: of the sweep.
+        state: "finished", "budget over", or "planned" for a dry run.
+        budget_s, used_s: seconds; `used_s` counts all sittings.
+        levels: of each rung `name`, planned and real `trials`, `seconds` in all, and the seconds of one trial.
+        trials: how many there are, by state.
+        best: the best of the highest rung that more than the base reached: `id`, `value`, `low`, `high`, `n`, `rung`,
+            `difference` (what it changes); null before any.
+        base: the trial that changes nothing, by the same keys.
+        gain: accuracy of the best less that of the base at the same rung, paired over images: `value`, `low`, `high`,
+            `p`; null where they are the same. The best was picked among many, so the gain is too high on average.
+        agreement: how well each rung ordered the trials as the last one did: `rung`, `n`, `correlation`, `low`, `high`.
+        simple: what "the best after the first rung" would have chosen, and what it came to at the end.
+        cost_share: seconds of all trials over those of training every trial to the end.
+        failed: what failed, and why.
+        plan, notes: sentences.
+        next_command: what to type next.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    id: str
+    why: str
+    state: str
+    budget_s: float
+    used_s: float
+    levels: list[dict[str, Any]]
+    trials: dict[str, int]
+    best: dict[str, Any] | None = None
+    base: dict[str, Any] | None = None
+    gain: dict[str, float] | None = None
+    agreement: list[dict[str, Any]]
+    simple: dict[str, Any] | None = None
+    cost_share: float | None = None
+    failed: list[dict[str, str]]
+    notes: list[str]
+    next_command: str
+
+    @property
+    def answer(self) -> str:
+        """The outcome in sentences."""
+        if self.best is None:
+            return "No trial has come to a result yet."
+        best = self.best
+        text = (
+            f"Best at {best['rung']}: {best['id']}, {percent(best['value'], 1)} (95 % interval "
+            f"{percent(best['low'], 1)} to {percent(best['high'], 1)}, n = {best['n']})"
+        )
+        if not best["difference"]:
+            return f"{text}: the recipe without changes."
+        changes = ", ".join(f"{name} {before} → {after}" for name, (before, after) in best["difference"].items())
+        text += f": {changes}."
+        if self.gain is not None:
+            gain = self.gain
+            sure = gain["low"] > 0
+            text += (
+                f" Over the recipe without changes {points(gain['value'])} ({points(gain['low'])} to "
+                f"{points(gain['high'])}, p = {gain['p']:.2g})"
+            )
+            text += "." if sure else ": not distinguishable."
+            text += " It was picked among many, which flatters it: try it once more with other seeds."
+        return text
+
+
+def make_report(
+    sweep: str,
+    why: str,
+    trials: Sequence[SearchTrial],
+    plan: SearchPlan,
+    costs: Costs | None,
+    budget: Budget,
+    *,
+    n: int | None,
+    runs: Path,
+    notes: Sequence[str],
+    budget_text: str,
+) -> SweepReport:
+    """The report of a sweep as it stands.
+
+    Args:
+        sweep, why: of it.
+        trials: all.
+        plan, costs: its own; no costs before it has a plan.
+        budget: with the seconds used.
+        n: validation images.
+        runs: folder of the runs.
+        notes: sentences.
+        budget_text: as it was typed, for the next command.
+    """
+    states: dict[str, int] = {}
+    for trial in trials:
+        states[trial.state] = states.get(trial.state, 0) + 1
+    waiting = [trial for trial in trials if trial.state in ("stated", "waiting", "running")]
+    best, level = _best(trials, plan.levels)
+    base = trials[BASE] if trials else None
+    shown = {} if base is None else base.config
+    failed = [{"id": trial.experiment, "why": trial.why_ended} for trial in trials if trial.state == "failed"]
+    gain = None
+    if best is not None and base is not None and best is not base and level is not None and level.name in base.results:
+        gain = _gain(runs, best, base)
+    full_s = None if costs is None else sum(map(costs.of, plan.levels))
+    spent_s = sum(seconds for trial in trials for seconds in trial.seconds.values())
+    begun = sum(bool(trial.results) for trial in trials)
+    return SweepReport(
+        id=sweep,
+        why=why,
+        state="budget over" if waiting else "finished",
+        budget_s=budget.seconds,
+        used_s=budget.used_s,
+        levels=[_level(own, count, trials, costs) for own, count in zip(plan.levels, plan.counts, strict=True)],
+        trials=states,
+        best=None if best is None or level is None else _shown(best, level, n, shown),
+        base=None if base is None or level is None or level.name not in base.results else _shown(base, level, n, shown),
+        gain=gain,
+        agreement=[own._asdict() for own in rung_agreements(trials, plan.levels)],
+        simple=_simple(trials, plan.levels),
+        cost_share=None if not full_s or not begun or len(plan.levels) < 2 else spent_s / (begun * full_s),
+        failed=failed,
+        notes=list(notes),
+        next_command=f"eyeshot sweep {why!r} --budget {budget_text}"
+        if best is None
+        else f"eyeshot show {best.experiment}",
+    )
+
+
+def rung_agreements(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> list[Agreement]:
+    """How well each rung ordered the trials that came to the end."""
+    values = {
+        level.name: {trial.number: trial.results[level.name][0] for trial in trials if level.name in trial.results}
+        for level in levels
+    }
+    return agreements(values, levels[-1].name) if len(levels) > 1 else []
+
+
+def agreement_words(agreement: dict[str, Any]) -> str:
+    """An agreement in a sentence."""
+    if agreement["correlation"] is None:
+        return f"{agreement['rung']} and the end: {agreement['n']} trials came to both, too few or too alike."
+    return (
+        f"{agreement['rung']} and the end: rank correlation {agreement['correlation']:.2f} (95 % interval "
+        f"{agreement['low']:.2f} to {agreement['high']:.2f}, {agreement['n']} trials that came to both)."
+    )
+
+
+def report_lines(report: SweepReport) -> list[str]:
+    """What else is worth saying of a sweep, one sentence a line."""
+    lines = [agreement_words(agreement) for agreement in report.agreement]
+    if report.simple is not None:
+        simple = report.simple
+        same = "the same trial" if report.best is not None and simple["id"] == report.best["id"] else simple["id"]
+        came = (
+            f"which came to {percent(simple['value'], 1)} at {simple['rung']}"
+            if simple["value"] is not None
+            else "which was not trained to the end"
+        )
+        lines.append(f"The best after the first rung alone would have been {same}, {came}.")
+    if report.cost_share is not None:
+        lines.append(
+            f"All trials took {percent(report.cost_share)} of what training each of them to the end would have taken."
+        )
+    if report.failed:
+        count, first = len(report.failed), report.failed[0]
+        lines.append(f"{count} {plural(count, 'trial')} failed, for instance {first['id']}: {first['why']}")
+    lines.append(f"Used {duration(report.used_s)} of {duration(report.budget_s)}.")
+    return lines
+
+
+def _best(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> tuple[SearchTrial | None, Level | None]:
+    """The best trial at the highest level that anybody but the base has reached."""
+    for level in reversed(levels):
+        there = [trial for trial in trials if level.name in trial.results and trial.state != "failed"]
+        if any(trial.number != BASE for trial in there) or (there and level == levels[0]):
+            return max(there, key=lambda trial: (*trial.results[level.name], -trial.number)), level
+    return None, None
+
+
+def _shown(trial: SearchTrial, level: Level, n: int | None, base: dict[str, Any]) -> dict[str, Any]:
+    value = trial.results[level.name][0]
+    low, high = wilson(round(value * n), n) if n else (None, None)
+    return {
+        "id": trial.experiment, "value": value, "low": low, "high": high, "n": n, "rung": level.name,
+        "difference": difference(base, trial.config), "config": trial.config,
+    }  # fmt: skip
+
+
+def _gain(runs: Path, best: SearchTrial, base: SearchTrial) -> dict[str, float] | None:
+    """Accuracy of the best less that of the base, paired over the images that both were judged on."""
+    both = [load_predictions(runs / trial.experiment / VALIDATION_FILE) for trial in (best, base)]
+    first, second = align(both)
+    compared = compare_members([first.right[None], second.right[None]], reference=1)[1][0]
+    if compared is None:
+        return None
+    return {"value": compared.value, "low": compared.low, "high": compared.high, "p": compared.p}
+
+
+def _level(level: Level, planned: int, trials: Sequence[SearchTrial], costs: Costs | None) -> dict[str, Any]:
+    seconds = [trial.seconds.get(level.name, 0.0) for trial in trials if level.name in trial.results]
+    return {
+        "name": level.name, "planned": planned, "trials": len(seconds), "seconds": sum(seconds),
+        "seconds_each": None if costs is None else costs.of(level),
+    }  # fmt: skip
+
+
+def _simple(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> dict[str, Any] | None:
+    """What the simple way would have chosen: the best after the first rung."""
+    first, last = levels[0].name, levels[-1].name
+    there = [trial for trial in trials if first in trial.results]
+    if len(levels) < 2 or not there:
+        return None
+    chosen = max(there, key=lambda trial: (*trial.results[first], -trial.number))
+    end = chosen.results.get(last)
+    return {"id": chosen.experiment, "value": None if end is None else end[0], "rung": last}
