@@ -84,6 +84,7 @@ def start_sweep(
     cache: str | Path | None = None,
     progress: Progress | bool | None = None,
     command: str = "",
+    begun: float | None = None,
 ) -> SweepReport:
     """Search models and settings within a budget of time; the same call continues a search that was cut off.
 
@@ -112,13 +113,14 @@ def start_sweep(
         cache: folder of decoded images and features; the project's where not given.
         progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
         command: what was typed, for the runs.
+        begun: `time.monotonic()` from which the budget counts; None: this call.
 
     Raises:
         InputError: an option cannot be used, or the budget holds not a single trial.
         ModelError: a model cannot be had, or the first trials failed alike.
         StorageError: a folder cannot be written, or another sweep of this project is running.
     """
-    begin = time.monotonic()
+    begin = time.monotonic() if begun is None else begun
     if not why.strip():
         raise InputError('A sweep needs a reason: eyeshot sweep "does a larger model help?" --budget 1h.')
     seconds = seconds_of(budget, "--budget") if isinstance(budget, str) else float(budget)
