@@ -66,7 +66,7 @@ def test_at_each_rung_the_best_third_of_each_strength_goes_on_with_the_base_and_
     assert {trial.group for trial in campaign.trials} == {"light", "medium"}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seconds=st.floats(20, 5_000), slower=st.floats(0.5, 1.5), image_s=st.floats(1e-4, 1e-2),
     n_train=st.sampled_from([40, 400, 2000]), simple=st.booleans(),
@@ -78,7 +78,7 @@ def test_the_budget_is_never_exceeded_on_a_clock_that_is_counted(
     root, clock = tmp_path_factory.mktemp("sweep"), Clock()
     task = Learner(clock, slower=slower, image_s=image_s, n_train=n_train)
     with suppress(InputError):  # it holds not a single trial
-        spend(root, task, seconds=seconds, rounds=2, simple=simple, most=12)
+        spend(root, task, seconds=seconds, rounds=2, simple=simple, most=9)
     assert 0 < clock.now <= seconds
 
 
