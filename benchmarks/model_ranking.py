@@ -75,7 +75,7 @@ def full_settings(model: RankedModel, image_count: int, epochs: int, seed: int) 
         settings = model.fine_tuning.settings
     else:
         recipe, _ = model_recipe(model.name)
-        settings, _ = recipe_settings(recipe, image_count=image_count, steps=1, seed=seed)
+        settings, _ = recipe_settings(recipe, image_count=image_count, seed=seed)
     return settings.model_copy(update={"epochs": epochs, "seed": seed, "batch_size": min(BATCH, image_count // 2)})
 
 

@@ -18,6 +18,16 @@ hypothesis.settings.register_profile("eyeshot", deadline=None)
 hypothesis.settings.load_profile("eyeshot")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that with two processes none works at the end alone on a long file.
+
+    The files come in this order with `--no-loadscope-reorder` of pytest-xdist; by itself it begins with the files of
+    most tests, and the longest of ours have few.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     import torch

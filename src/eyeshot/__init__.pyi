@@ -26,14 +26,28 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
 from .ledger.ensembling import ensemble as ensemble
+from .ledger.expectations import calibration as calibration
 from .ledger.job import train as train
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
 from .ledger.run_predictions import PredictedRun as PredictedRun
 from .ledger.run_predictions import predict as predict
 from .ledger.run_script import script as script
+from .ledger.store.merging import merge_ledgers as merge_ledgers
+from .ledger.store.rebuilding import LedgerChange as LedgerChange
+from .ledger.store.rebuilding import rebuild_ledger as rebuild_ledger
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
+from .ledger.trying import try_experiment as try_experiment
+from .ledger.views.tables import diff_experiments as diff_experiments
+from .ledger.views.tables import expectations as expectations
+from .ledger.views.tables import experiment as experiment
+from .ledger.views.tables import experiments as experiments
+from .ledger.views.tables import insights as insights
+from .ledger.writing_up import act_on_insight as act_on_insight
+from .ledger.writing_up import add_insight as add_insight
+from .ledger.writing_up import tag_experiment as tag_experiment
+from .ledger.writing_up import write_learned as write_learned
 from .models.catalogue.listing import list_models as list_models
 from .models.catalogue.listing import model_recipe as model_recipe
 from .models.fetching import fetch_models as fetch_models
@@ -62,5 +76,6 @@ from .training.recipe.optimizer_catalogue import optimizers as optimizers
 from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
+from .web.workbench.session import open_workbench as open_workbench
 
 __version__: str

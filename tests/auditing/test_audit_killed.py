@@ -12,7 +12,7 @@ from bad_input import as_jpeg, photograph
 
 from eyeshot.auditing import AuditReport, audit, image_stats
 
-KILLS = int(os.environ.get("EYESHOT_KILLS", "5"))
+KILLS = int(os.environ.get("EYESHOT_KILLS", "2"))
 IN_A_ROW = 5  # then it may end, and another begins
 CODE = """
 import sys

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from command_line import MODEL, Digits, Done, Eyeshot, tree
 
+from counted_clock import counted_clock
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.rankings import RankingReport
-from eyeshot.sweep import NO_TURN
 
 pytestmark = pytest.mark.usefixtures("quick", "warm")
 
@@ -63,11 +63,14 @@ def refuse_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_the_same(
     eyeshot: Eyeshot, digits: Digits
 ):
     options = ("--candidates", "rotate-15", "--candidates", "mirror", "--candidates", "cutout", "--budget", "10s")
-    done = cover(eyeshot, digits, *options)
+    with counted_clock(step_s=0.1, evaluate_s=0.2) as calls:
+        done = cover(eyeshot, digits, *options)
+    assert calls
     assert done.code == 0, done.err
     report = written()
     assert report.budget.budget_s == 10
@@ -93,15 +96,12 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
         assert one.combined is not None
     (regularisers,) = report.of("regulariser")
     assert set(regularisers.parts) == {"validation", "half_masked"}
-    # Where other work slows the machine down in between, the last ones may not have their turn.
-    assert report.of("ranked")[0].run.steps > 0
     for one in (*report.of("ranked"), regularisers):
-        assert (one.run.steps > 0) is (one.run.ended is None)
-        assert one.run.ended in (None, NO_TURN)
-    begin = time.perf_counter()
-    again = json.loads(cover(eyeshot, digits, *options, "--json").out)
-    took = time.perf_counter() - begin
-    assert took < 8
+        assert one.run.steps > 0
+        assert one.run.ended is None
+    with counted_clock(step_s=0.1, evaluate_s=0.2) as calls:
+        again = json.loads(cover(eyeshot, digits, *options, "--json").out)
+    assert calls == []
     assert again["seconds"]["forward"] == 0
     wanted = json.loads(report.model_dump_json())
     for key in ("candidates", "order", "budget", "answer", "advice"):
@@ -141,9 +141,9 @@ def test_a_budget_that_is_too_small_for_a_step_ranks_by_coverage_and_says_what_w
 
 
 def test_a_dry_run_counts_the_budget_and_spends_none_of_it(eyeshot: Eyeshot, digits: Digits):
-    begin = time.perf_counter()
+    begin = time.process_time()
     plans = [json.loads(cover(eyeshot, digits, "--budget", text, "--dry-run", "--json").out) for text in ("0", "1h")]
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 60
     assert plans[1]["estimated_seconds"] - plans[0]["estimated_seconds"] == pytest.approx(3600, abs=60)
     assert not Path("eyeshot-out").exists()
 
@@ -185,7 +185,8 @@ def test_a_base_of_ones_own_may_be_a_pipeline_in_a_file(eyeshot: Eyeshot, digits
 
 def test_a_base_that_destroys_labels_is_warned_of_before_all_else(eyeshot: Eyeshot, digits: Digits):
     Path("black.py").write_text("def transform(image):\n    return image * 0\n", encoding="utf-8")
-    done = cover(eyeshot, digits, "--baseline-aug", "black.py:transform", "--budget", "20s")
+    with counted_clock(step_s=0.1, evaluate_s=0.2):
+        done = cover(eyeshot, digits, "--baseline-aug", "black.py:transform", "--budget", "20s")
     assert done.code == 0, done.err
     report = written()
     assert report.baseline_augmentation.label_breaking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -92,56 +93,61 @@ def test_a_folder_with_another_run_is_told_before_any_image_is_read(
         assert "--out" in done.err
 
 
-@pytest.mark.parametrize("command", [("train",), ("rank", "augmentations"), ("audit",), ("split",)])
-def test_missing_weights_are_told_before_torch_is_loaded(command: tuple[str, ...], tmp_path: Path) -> None:
-    """Loading it alone takes more than a second."""
-    code = (
-        "import sys\nfrom eyeshot.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)\n"
-    )
-    words = [*command, str(tmp_path), "--model", "test_resnet.r160_in1k", "--weights", "none.pt"]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "2 False", done.stderr
-    assert "none.pt" in done.stderr
+MISSING_WEIGHTS = [
+    ([*command, "FOLDER", "--model", "test_resnet.r160_in1k", "--weights", "none.pt"], "none.pt")
+    for command in (("train",), ("rank", "augmentations"), ("audit",), ("split",))
+]
+TYPING_ERRORS = [
+    (("audit", "nowhere"), "TRAIN must be a folder of images, got 'nowhere', which does not exist"),
+    (("init", "nowhere"), "ROOT must be a folder"),
+    (("split", "nowhere"), "TRAIN must be a folder"),
+    (("train", "nowhere"), "TRAIN must be a folder"),
+    (("decisions", "apply", "nowhere", "--policy", "group"), "TRAIN must be a folder"),
+    (("audit", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
+    (("rank", "augmentations", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
+    (("train", "FOLDER", "--val", "nowhere"), "--val must be a folder"),
+    (("split", "FOLDER", "--val-share", "2"), "at most 0.9, got 2.0"),
+    (("split", "FOLDER", "--folds", "1"), "--folds must be 0 or at least 2, got 1"),
+    (("split", "FOLDER", "--folds", "-3"), "--folds must be 0 or at least 2, got -3"),
+    (("split", "FOLDER", "--folds", "0"), "got 0 for both"),
+    (("split", "FOLDER", "--val-share", "0.2", "--match-test", "nowhere"), "--match-test must be a folder"),
+    (("rank", "augmentations", "FOLDER", "--max-images", "0"), "--max-images: "),
+    (("rank", "augmentations", "FOLDER", "--samples-per-image", "0"), "--samples-per-image: "),
+    (("rank", "augmentations", "FOLDER", "--scratch-time", "0"), "--scratch-time: "),
+    (("train", "FOLDER", "--epochs", "0"), "--epochs: "),
+    (("train", "FOLDER", "--learning-rate", "-1"), "--learning-rate: "),
+    (("train", "FOLDER", "--val-share", "-1"), "at most 0.9, got -1.0"),
+    (("decisions", "apply", "FOLDER", "--policy", "keepone"), "drop-leaks, drop-both, group, got 'keepone'"),
+]
+IN_A_FRESH_PROCESS = """
+import contextlib, io, json, sys
+from eyeshot.cli import main
+for words, heavy in json.load(sys.stdin):
+    sys.argv = ["eyeshot", *words]
+    code, told = 0, io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            main()
+    except SystemExit as end:
+        code = end.code
+    print(json.dumps([code, sorted(set(heavy) & set(sys.modules)), told.getvalue()]))
+"""
 
 
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (("audit", "nowhere"), "TRAIN must be a folder of images, got 'nowhere', which does not exist"),
-        (("init", "nowhere"), "ROOT must be a folder"),
-        (("split", "nowhere"), "TRAIN must be a folder"),
-        (("train", "nowhere"), "TRAIN must be a folder"),
-        (("decisions", "apply", "nowhere", "--policy", "group"), "TRAIN must be a folder"),
-        (("audit", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
-        (("rank", "augmentations", "FOLDER", "--test", "nowhere"), "--test must be a folder"),
-        (("train", "FOLDER", "--val", "nowhere"), "--val must be a folder"),
-        (("split", "FOLDER", "--val-share", "2"), "at most 0.9, got 2.0"),
-        (("split", "FOLDER", "--folds", "1"), "--folds must be 0 or at least 2, got 1"),
-        (("split", "FOLDER", "--folds", "-3"), "--folds must be 0 or at least 2, got -3"),
-        (("split", "FOLDER", "--folds", "0"), "got 0 for both"),
-        (("split", "FOLDER", "--val-share", "0.2", "--match-test", "nowhere"), "--match-test must be a folder"),
-        (("rank", "augmentations", "FOLDER", "--max-images", "0"), "--max-images: "),
-        (("rank", "augmentations", "FOLDER", "--samples-per-image", "0"), "--samples-per-image: "),
-        (("rank", "augmentations", "FOLDER", "--scratch-time", "0"), "--scratch-time: "),
-        (("train", "FOLDER", "--epochs", "0"), "--epochs: "),
-        (("train", "FOLDER", "--learning-rate", "-1"), "--learning-rate: "),
-        (("train", "FOLDER", "--val-share", "-1"), "at most 0.9, got -1.0"),
-        (("decisions", "apply", "FOLDER", "--policy", "keepone"), "drop-leaks, drop-both, group, got 'keepone'"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_a_typing_error_is_told_before_heavy_libraries_are_loaded(
-    words: tuple[str, ...], named: str, tmp_path: Path
-) -> None:
-    code = (
-        "import sys\nfrom eyeshot.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n"
-        "    print(end.code, sorted({'torch', 'polars', 'scipy'} & set(sys.modules)))\n"
-    )
-    typed = [str(tmp_path) if word == "FOLDER" else word for word in words]
+def test_errors_are_told_before_heavy_libraries_are_loaded(tmp_path: Path) -> None:
+    """Loading torch alone takes more than a second. One process tells all: what is loaded stays loaded in it.
+
+    Typing errors come first, since they may load less than missing weights may.
+    """
+    cases = [(words, named, ("torch", "polars", "scipy")) for words, named in TYPING_ERRORS]
+    cases += [(words, named, ("torch",)) for words, named in MISSING_WEIGHTS]
+    typed = [([str(tmp_path) if word == "FOLDER" else word for word in words], heavy) for words, _, heavy in cases]
+    command = [sys.executable, "-c", IN_A_FRESH_PROCESS]
     done = subprocess.run(
-        [sys.executable, "-c", code, *typed], capture_output=True, text=True, check=True, cwd=tmp_path
+        command, input=json.dumps(typed), capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120
     )
-    assert done.stdout.strip() == "2 []", done.stderr
-    assert named in done.stderr
+    lines = done.stdout.splitlines()
+    for (words, named, _), line in zip(cases, lines, strict=True):
+        code, loaded, told = json.loads(line)
+        assert (code, loaded) == (2, []), (words, told)
+        assert named in told, words

@@ -16,6 +16,7 @@ from eyeshot.cli import app
 from eyeshot.core import seconds_of
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "act": package.act_on_insight,
     "audit": package.audit,
     "cache clear": package.clear_cache,
     "cache show": package.cache_size,
@@ -28,24 +29,32 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "decisions merge": package.merge_decisions,
     "decisions undo": package.undo_decisions,
     "demo": package.demo,
+    "diff": package.diff_experiments,
     "ensemble": package.ensemble,
     "errors": package.find_errors,
     "init": package.init,
+    "insight": package.add_insight,
+    "insights": package.insights,
+    "learned": package.write_learned,
     "list augmentations": package.augmentations,
     "list models": package.list_models,
     "list optimizers": package.optimizers,
     "list schedules": package.schedules,
     "manifest export": package.export_manifest,
     "models fetch": package.fetch_models,
+    "open": package.open_workbench,
     "predict": package.predict,
     "preview": package.preview,
     "rank augmentations": package.rank_augmentations,
     "rank models": package.rank_models,
     "rank optimizers": package.rank_optimizers,
     "review": package.review,
+    "runs": package.experiments,
     "script": package.script,
+    "show": package.experiment,
     "split": package.split,
     "submit": package.submit,
+    "tag": package.tag_experiment,
     "train": package.train,
 }
 PRINTED_ONLY = {"json", "open_", "help", "dry_run", "yes"}
@@ -58,6 +67,7 @@ WRITTEN_BY_COMMANDS = {
     ("rank models", "out"),
     ("rank optimizers", "images"),
     ("rank optimizers", "out"),
+    ("runs", "csv"),
     ("split", "out"),
 }
 """Functions give a result that has `save` or `write`."""
@@ -65,6 +75,7 @@ SHOWN_BY_COMMANDS = {
     ("decisions list", "all_"),
     ("decisions list", "last"),
     ("list models", "weights"),
+    ("runs", "calibration"),  # a function of its own
     ("train", "overfit_one_batch"),  # a function of its own
 }
 OTHER_NAMES = {"budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot", "more": "settings"}

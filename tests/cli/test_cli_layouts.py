@@ -18,6 +18,7 @@ def work(eyeshot: Eyeshot) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", ["plant-pathology-2020", "plant-seedlings", "issue"])
 def test_all_steps_run_after_init_without_naming_the_data_again(
     name: str, work: Path, tmp_path: Path, eyeshot: Eyeshot

@@ -54,6 +54,7 @@ def test_the_page_lists_and_previews_its_own(own: Eyeshot):
     assert rows.shape[0] > 2 * 128
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_page_trains_and_ranks_with_its_own(own: Eyeshot):
     (training,) = (words for words in COMMANDS if words[0] == "train")
     done = own(*training, *MODEL, "--epochs", "1")

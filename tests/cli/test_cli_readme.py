@@ -68,6 +68,7 @@ def project(eyeshot: Eyeshot, hub: Path, quick: None, monkeypatch: pytest.Monkey
     return eyeshot
 
 
+@pytest.mark.slow
 def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch: pytest.MonkeyPatch) -> None:
     import webbrowser
 

@@ -158,6 +158,7 @@ def test_items_are_taken_only_a_few_ahead_of_the_results() -> None:
     results.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_no_process_is_left_where_the_rest_is_not_wanted() -> None:
     results = in_parallel(partial(place_of, 1), range(100), 2)
     place, _ = next(results)

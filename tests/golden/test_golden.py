@@ -33,7 +33,8 @@ from typer.main import get_command
 
 from eyeshot.cli import app, main
 
-pytestmark = pytest.mark.timeout(1200)  # the first test runs all commands, in about two minutes on an idle machine
+# The first test runs all commands, in about two minutes on an idle machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 KERNELS = (
     f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__.partition('+')[0]}\n"
@@ -71,6 +72,9 @@ def terminal() -> Iterator[pytest.MonkeyPatch]:
         # As on a machine without them: both take long, and are the same on no two machines.
         for module in ("umap", "openTSNE"):
             patch.setitem(sys.modules, module, None)
+        # No page or picture is compared here, and they would take half of the time of a ranking.
+        for page in ("eyeshot.write_audit_page", "eyeshot.write_ranking_page", "eyeshot.reports.write_ranking_picture"):
+            patch.setattr(page, lambda _, file, **__: file)
         yield patch
 
 

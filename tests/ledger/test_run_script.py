@@ -91,9 +91,18 @@ def run_here(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
-def assert_same_numbers(folder: Path, script: Path) -> None:
+def run_without_eyeshot(script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the script says, run in this process, in which no import of eyeshot succeeds meanwhile."""
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "eyeshot"]:
+            patch.setitem(sys.modules, name, None)
+        run_here(script, patch)
+    return capsys.readouterr().out
+
+
+def assert_same_numbers(folder: Path, script: Path, said: str) -> None:
     """The script ends in the weights and probabilities of the run, bit for bit."""
-    said = run_alone(script)
     result = read_result(folder)
     assert result is not None
     assert f"of the run {result.accuracy.value:.4f}; the same answer on {result.n_val} of {result.n_val} images" in said
@@ -128,7 +137,7 @@ def test_a_script_trains_to_the_same_weights_bit_for_bit(pictures: Path) -> None
     text = script.read_text("utf-8")
     assert "import xxhash" not in text
     assert "scipy" not in text
-    assert_same_numbers(folder, script)
+    assert_same_numbers(folder, script, run_alone(script))
 
 
 RECIPES = {
@@ -185,11 +194,13 @@ def test_recipes_that_a_script_cannot_follow_are_refused_by_name(
     assert not list(folder.glob("script*"))
 
 
-def test_augmentations_are_copied_with_their_draws(pictures: Path) -> None:
+def test_augmentations_are_copied_with_their_draws(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = ("mirror", "rotate-15", "jitter", "edges", "erasing", "trivial-augment", "mosaic", "translate")
     folder = train(pictures, model=VIT, augment=names, fit="pad")
     script, _ = eyeshot.script(folder, progress=False)
-    assert_same_numbers(folder, script)
+    assert_same_numbers(folder, script, run_without_eyeshot(script, monkeypatch, capsys))
 
 
 def test_every_augmentation_can_be_written_without_two_definitions_of_a_name(pictures: Path) -> None:
@@ -209,14 +220,14 @@ def test_every_augmentation_can_be_written_without_two_definitions_of_a_name(pic
 
 
 def test_pretrained_weights_of_a_file_and_the_head_fitted_on_their_features(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(3)
     network = timm.create_model("test_resnet", num_classes=5)
     torch.save({"state_dict": {f"module.{name}": value for name, value in network.state_dict().items()}}, "own.pt")
     folder = train(pictures, from_scratch=False, weights="own.pt", augment=("mixup",))
     script, _ = eyeshot.script(folder, weights="own.pt", progress=False)
-    assert_same_numbers(folder, script)
+    assert_same_numbers(folder, script, run_without_eyeshot(script, monkeypatch, capsys))
     with open("own.pt", "ab") as file:
         file.write(b"more")
     with pytest.raises(SystemExit, match="is not the file that the run started from"):
@@ -234,7 +245,7 @@ def test_a_network_of_ones_own_is_imported_by_the_script(pictures: Path, here: P
     )
     folder = train(pictures, model="small_network:make")
     script, _ = eyeshot.script(folder, progress=False)
-    assert_same_numbers(folder, script)
+    assert_same_numbers(folder, script, run_alone(script))
 
 
 def test_images_are_decoded_as_for_the_run(pictures: Path, here: Path) -> None:
@@ -317,7 +328,9 @@ def test_a_file_of_the_users_own_is_left_alone(pictures: Path, here: Path) -> No
     assert eyeshot.script(folder, out="again.py", progress=False)[0].read_text("utf-8") == first
 
 
-def test_a_run_with_a_split_and_decisions_uses_the_same_images(pictures: Path, here: Path) -> None:
+def test_a_run_with_a_split_and_decisions_uses_the_same_images(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     eyeshot.init(pictures)
     eyeshot.split(folds=3).write("split.json")
     chosen = sorted(pictures.rglob("*.png"))[0]
@@ -325,4 +338,4 @@ def test_a_run_with_a_split_and_decisions_uses_the_same_images(pictures: Path, h
     folder = train(None, epochs=1, fold=1)
     script, _ = eyeshot.script(folder, progress=False)
     assert f"'{chosen.relative_to(pictures).as_posix()}'" not in script.read_text("utf-8")
-    assert_same_numbers(folder, script)
+    assert_same_numbers(folder, script, run_without_eyeshot(script, monkeypatch, capsys))

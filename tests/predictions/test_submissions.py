@@ -262,9 +262,9 @@ def test_500_classes_and_10000_rows_take_seconds(tmp_path):
     random = np.random.default_rng(0)
     table = Predictions(images, random.dirichlet(np.ones(500), 10_000).astype(np.float16), classes)
     sample = "id,label\n" + "".join(f"{image},{classes[0]}\n" for image in images)
-    started = time.perf_counter()
+    started = time.process_time()
     text, _ = submitted(tmp_path, sample, table)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert [row.partition(",")[2] for row in text.split("\n")[1:-1]] == [
         classes[row.argmax()] for row in table.probabilities
     ]

@@ -29,10 +29,10 @@ def test_a_head_on_frozen_features_has_no_epochs_to_double(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_recipe_of_three_epochs_is_not_trained_far_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_of_two_epochs_is_not_trained_far_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    monkeypatch.setitem(module.MODELS, "small-vit", replace(MODELS["small-vit"], epochs=3))
-    found = check_recipe("digits", "small-vit", seeds=3, work=tmp_path, say=lambda text: None)
+    monkeypatch.setitem(module.MODELS, "small-vit", replace(MODELS["small-vit"], epochs=2))
+    found = check_recipe("digits", "small-vit", seeds=2, work=tmp_path, say=lambda text: None)
     assert not found["far_enough"]
     assert found["targets"]["own"]["change"] > 0
-    assert json.loads((tmp_path / "truth_recipe_digits_small_vit.json").read_text())["epochs"] == 3
+    assert json.loads((tmp_path / "truth_recipe_digits_small_vit.json").read_text())["epochs"] == 2

@@ -20,7 +20,7 @@ import pytest
 
 from eyeshot.data import DecisionLog
 
-KILLS = int(os.environ.get("EYESHOT_KILLS", "8"))
+KILLS = int(os.environ.get("EYESHOT_KILLS", "3"))
 CODE = "from eyeshot.cli import main; main()"
 
 
@@ -76,7 +76,7 @@ class Hand:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 40 * KILLS)
+@pytest.mark.timeout(180 + 40 * KILLS)
 def test_nothing_is_lost_or_doubled_when_the_server_is_killed_between_presses(
     folder: Path, request: pytest.FixtureRequest
 ) -> None:

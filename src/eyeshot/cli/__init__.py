@@ -24,6 +24,7 @@ from eyeshot.cli import (
     init,
     manifest,
     models,
+    open_,
     predict,
     preview,
     review,
@@ -33,14 +34,16 @@ from eyeshot.cli import (
     sweeps,
     train,
 )
+from eyeshot.cli.ledger import notes, runs, show, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
 INTERRUPTED = 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
-    "4 a file cannot be written; 5 an optional part is not installed; 130 interrupted (the same command continues). "
-    "With --json an error is also printed as a JSON object on standard output: error, kind, exit_code."
+    "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first, 130 interrupted (both: "
+    "the same command continues). With --json an error is also printed as a JSON object on standard output: error, "
+    "kind, exit_code."
 )
 
 
@@ -83,6 +86,7 @@ app = typer.Typer(
     f"decide, split, rank, train, predict.\n\n{EXIT_CODES}",
 )
 START, DATA, MODELS, RESULTS, MORE = "Start here", "Data", "Rank and train", "Results", "More"
+EXPERIMENTS = "Experiments"
 app.command("demo", rich_help_panel=START)(demo.run)
 app.command("init", rich_help_panel=START)(init.run)
 app.command("audit", rich_help_panel=DATA)(audit.run)
@@ -96,9 +100,19 @@ rank.command("augmentations")(rank_augmentations.run)
 rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
-app.command("sweep", rich_help_panel=MODELS)(sweeps.run)
-app.add_typer(sweeps.queue, name="queue", rich_help_panel=MODELS)
-app.command("pace", rich_help_panel=MODELS)(sweeps.run_pace)
+app.command("try", rich_help_panel=EXPERIMENTS)(try_.run)
+app.command("sweep", rich_help_panel=EXPERIMENTS)(sweeps.run)
+app.add_typer(sweeps.queue, name="queue", rich_help_panel=EXPERIMENTS)
+app.command("pace", rich_help_panel=EXPERIMENTS)(sweeps.run_pace)
+app.command("open", rich_help_panel=EXPERIMENTS)(open_.run)
+app.command("runs", rich_help_panel=EXPERIMENTS)(runs.run)
+app.command("show", rich_help_panel=EXPERIMENTS)(show.show)
+app.command("diff", rich_help_panel=EXPERIMENTS)(show.diff)
+app.command("learned", rich_help_panel=EXPERIMENTS)(notes.learned)
+app.command("insight", rich_help_panel=EXPERIMENTS)(notes.insight)
+app.command("insights", rich_help_panel=EXPERIMENTS)(notes.insights)
+app.command("act", rich_help_panel=EXPERIMENTS)(notes.act)
+app.command("tag", rich_help_panel=EXPERIMENTS)(notes.tag)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)

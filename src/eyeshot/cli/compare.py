@@ -13,7 +13,7 @@ Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="RUNS",
-        help="At least two: ids of runs, the beginnings of ids, folders, or .csv and .npz files of your own.",
+        help="At least two: ids of runs or experiments, beginnings of ids, folders, or .csv and .npz files.",
         show_default=False,
     ),
 ]

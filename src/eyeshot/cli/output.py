@@ -158,3 +158,22 @@ def open_page(page: Path, *, quiet: bool) -> None:
 
     if not webbrowser.open(page.resolve().as_uri()) and not quiet:
         typer.echo(f"No browser was found. Open {page}")
+
+
+def open_address(address: str, *, quiet: bool) -> None:
+    """Show a page of a local server in a graphical browser, or say that there is none."""
+    if not _opened(address) and not quiet:
+        typer.echo("No browser was found. Copy the address.")
+
+
+def _opened(address: str) -> bool:
+    """Show the page in a graphical browser; a browser in the terminal would block the server that it waits for."""
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    if getattr(browser, "name", "") in ("www-browser", "links", "elinks", "lynx", "w3m"):
+        return False
+    return browser.open(address)

@@ -24,7 +24,7 @@ from eyeshot.cli.options import (
     Train,
     option,
 )
-from eyeshot.cli.output import as_typed, print_json, progress_shown, say_broken, say_next
+from eyeshot.cli.output import as_typed, open_address, print_json, progress_shown, say_broken, say_next
 
 
 def run(
@@ -69,8 +69,8 @@ def run(
         else:
             typer.echo("\n".join(sentences))
             typer.echo(f"Page: {address}   (this machine only; Ctrl+C ends it)")
-        if open_ and not _opened(address) and not json:
-            typer.echo("No browser was found. Copy the address.")
+        if open_:
+            open_address(address, quiet=json)
 
     columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
     with reading:
@@ -110,16 +110,3 @@ def run(
         words = ["decisions", "apply", *again, "--audit", str(file.parent), "--policy", policy]
         typer.echo(f"{'Then' if number else 'Next'}: {shlex.join(['eyeshot', *words])}")
     typer.echo(f"Then: {shlex.join(['eyeshot', *split])}")
-
-
-def _opened(address: str) -> bool:
-    """Show the page in a graphical browser; a browser in the terminal would block the server that it waits for."""
-    import webbrowser
-
-    try:
-        browser = webbrowser.get()
-    except webbrowser.Error:
-        return False
-    if getattr(browser, "name", "") in ("www-browser", "links", "elinks", "lynx", "w3m"):
-        return False
-    return browser.open(address)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from eyeshot.core.errors import StorageError
@@ -161,7 +162,22 @@ def process_pool(work: Callable[[Any], Any], workers: int) -> Iterator[Executor 
         finished = True
     finally:
         if executor is not None:
+            if not finished:
+                _forget_waiting(executor)
             executor.shutdown(wait=True, kill_workers=not finished)
+
+
+def _forget_waiting(executor: Any) -> None:
+    """Take what no process has begun out of loky's queue, before its processes are killed.
+
+    When loky 3.6 kills its processes it empties the table of submitted items but not the queue of their numbers; its
+    thread then may look up a number that is gone, end with a KeyError, and leave pipes and killed processes behind
+    (joblib/loky pull request 663). Futures can't be cancelled instead: loky's thread hangs on those.
+    """
+    waiting = getattr(executor, "_work_ids", None)
+    with suppress(queue.Empty):
+        while waiting is not None:
+            waiting.get_nowait()
 
 
 def _start_worker(

@@ -27,6 +27,7 @@ from eyeshot.ledger.ensemble_folder import read_ensemble
 from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
 from eyeshot.ledger.runs import find_run
+from eyeshot.ledger.views.tables import runs_of
 from eyeshot.predictions import (
     FILE_ENDINGS,
     Accuracy,
@@ -150,6 +151,7 @@ def compare(
 
     Args:
         runs: ids, beginnings of ids, folders, or .csv, .tsv and .npz files of your own; a list, or the first of them.
+            The id of an experiment stands for its runs.
         more: the others, where `runs` is the first.
         split: which predictions: "validation", or the name of a labelled folder that was predicted.
         against: the run that the others are compared with; None: the most accurate, which costs a larger allowance,
@@ -167,11 +169,12 @@ def compare(
         StorageError: predictions are damaged.
     """
     check_class_shares(class_shares)
-    names = [*([runs] if isinstance(runs, str | Path) else runs), *more]
+    names = runs_of([*([runs] if isinstance(runs, str | Path) else runs), *more])
     if len(names) < 2:
         raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
     loaded = _with_own_names([_load(name, split, logits=logits) for name in names])
     members = _members(loaded, split)
+    against = None if against is None else runs_of([against])[0]
     reference = None if against is None else _place_of(_load(against, split, logits=logits), members)
     right = _right(members, split)
     between_seeds, freedom = seed_variance(right)

@@ -18,6 +18,8 @@ BY_AGE = ("latest", "previous")
 """Names of the run that was begun last and of the run before it."""
 ADVISED = "advised"
 """Name of what the last `eyeshot ensemble` advised, and of the file beside the runs that holds its id or folder."""
+LOGGED = "logged"
+"""Kind of a run whose predictions came from a program of the user's own."""
 LONGEST_ID = 100
 
 
@@ -27,7 +29,7 @@ class RunRecord(BaseModel):
     Attributes:
         id: name of the folder; ids sort by time.
         created: when, in UTC.
-        kind: what was done: "train".
+        kind: what was done: "train", "ensemble" or "logged".
         key: of all that decides the numbers of the run; the same key is the same run.
         model: name of the network.
         augmentations: names, in the order in which they are applied.

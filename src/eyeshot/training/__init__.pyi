@@ -7,12 +7,14 @@ from .checks.batch_probe import probe_batches as probe_batches
 from .checks.one_batch import overfit_one_batch as overfit_one_batch
 from .checks.rate_range import choose_rate as choose_rate
 from .checks.rate_range import range_test as range_test
+from .classifier import HEAD_IMAGES as HEAD_IMAGES
 from .classifier import State as State
 from .classifier import read_images_with as read_images_with
 from .classifier import start_state as start_state
 from .config import TrainConfig as TrainConfig
 from .config import check_config as check_config
 from .config import default_settings as default_settings
+from .curves import binned as binned
 from .estimate import estimate_training as estimate_training
 from .folders import TrainPlan as TrainPlan
 from .folders import plan_training as plan_training
@@ -40,9 +42,12 @@ from .result import TrainResult as TrainResult
 from .result import discard_damaged as discard_damaged
 from .result import read_result as read_result
 from .result import read_validation as read_validation
+from .run import EPOCH_VAL_IMAGES as EPOCH_VAL_IMAGES
 from .run import train as train
 from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
+from .run_log import METRICS_FILE as METRICS_FILE
+from .run_log import read_metrics as read_metrics
 from .script.writing import write_script as write_script
 from .stages import Stage as Stage
 from .stages import drop_states as drop_states

@@ -66,6 +66,7 @@ def train(
     command: str | None = None,
     data: Mapping[str, JsonValue] | None = None,
     curves: bool = True,
+    deadline: float = math.inf,
 ) -> TrainResult:
     """Train a copy of `backbone` with a new linear head.
 
@@ -88,6 +89,9 @@ def train(
         command: what was typed, for the result; None takes this process's own.
         data: which images these are, for the result: folders, decisions, split, `fold` and the like.
         curves: draw `curves.svg`, which takes a few tenths of a second.
+        deadline: of `time.perf_counter`. A run that would end later at the pace of its steps passes through the rest
+            of its schedule in fewer steps (Li et al. 2020, "Budgeted Training: Rethinking Deep Neural Network Training
+            Under Resource Constraints"), and its notes say so. It is then finished; judging comes after the deadline.
 
     Raises:
         InputError: too few images, or `folder` holds another run.
@@ -133,6 +137,7 @@ def train(
             sitting = Sitting(
                 run, folder, key,
                 log=log, watch=_watch(run, classes), progress=progress or SILENT, saved=saved, curves=curves,
+                deadline=deadline,
                 config=config | {"settings": settings.model_dump(mode="json")},
                 validation=None
                 if not len(epoch_val_rows)

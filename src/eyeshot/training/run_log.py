@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eyeshot.core import StorageError, append_lines, replacing
-from eyeshot.training.loop import StepRecord
+
+if TYPE_CHECKING:
+    from eyeshot.training.loop import StepRecord
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

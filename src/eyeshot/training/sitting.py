@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from eyeshot.core import CallbackProgress, ModelError, Progress, plural
+from eyeshot.core import CallbackProgress, ModelError, Progress, duration, plural
 from eyeshot.models import normalise, out_of_memory, to_batch
 from eyeshot.training.checkpoints import CHECKPOINT_FILE, save_checkpoint
 from eyeshot.training.checks.alarms import Alarm, AlarmWatch
@@ -32,6 +32,9 @@ CHECKPOINT_WITHIN_S = 60.0
 SHARE_OF_TIME = 0.05
 """Of the time, at most so much goes into checkpoints and curves: those of a large network take seconds."""
 CURVES_EVERY_S = 30.0
+SEEN_STEPS, SEEN_SHARE = 8, 0.25
+"""The pace is judged after so many steps of a sitting, or once this share of its time is spent, since the first step is
+slow."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class RunState:
         failed_samples, seconds: of all.
         wait_s: of these seconds, how long the device had no batch.
         accumulate: micro-batches of a step, more than planned after memory ran out.
+        end: steps after which the run ends, fewer than planned after a shortening; 0: all.
+        bend: steps done at the last shortening, and how much of the planned schedule was passed through by then.
         notes: what the run did on its own.
     """
 
@@ -55,6 +60,8 @@ class RunState:
     seconds: float = 0.0
     wait_s: float = 0.0
     accumulate: int = 1
+    end: int = 0
+    bend: tuple[int, float] = (0, 0.0)
     notes: list[str] = field(default_factory=list)
 
 
@@ -74,6 +81,7 @@ class Sitting:
         saved: dict[str, Any] | None,
         config: dict[str, Any],
         curves: bool = True,
+        deadline: float = math.inf,
     ) -> None:
         """Take up a run.
 
@@ -86,15 +94,16 @@ class Sitting:
             saved: the checkpoint, or None.
             config: for `config.json`.
             curves: draw them at the end, and now and then before.
+            deadline: of `time.perf_counter`; see `train`.
 
         Raises:
             StorageError: the folder cannot be written.
         """
         self._run, self._folder, self._key = run, folder, key
         self._log, self._watch, self._progress, self._validation = log, watch, progress, validation
-        self._curves = curves
+        self._curves, self._deadline = curves, deadline
         self.state = RunState(accumulate=run.config.accumulate)
-        self._schedule = make_schedule(run.config, self.total_steps, epoch_losses=run.epoch_losses)
+        self._planned = make_schedule(run.config, self.total_steps, epoch_losses=run.epoch_losses)
         # The step after this one is at the peak; how far it moves the weights says whether the learning rate can do
         # anything at all.
         self._probe = min(math.ceil(run.config.warm_up_share * self.total_steps), self.total_steps - 1)
@@ -111,11 +120,17 @@ class Sitting:
         self._use_accumulate()
         self._saved_at = self._drawn_at = time.monotonic()
         self._saved_step, self._save_s, self._draw_s = run.step, 0.0, 0.0
+        self._began_at, self._first_step = time.perf_counter(), run.step
 
     @property
     def total_steps(self) -> int:
         """Steps of all epochs as planned."""
         return self._run.config.epochs * self._run.epoch_steps
+
+    @property
+    def end(self) -> int:
+        """Steps after which the run ends: all, or fewer after a shortening."""
+        return self.state.end or self.total_steps
 
     @property
     def alarms(self) -> list[Alarm]:
@@ -143,7 +158,7 @@ class Sitting:
         self._tell_alarms()
 
     def train(self) -> str | None:
-        """Train until the end or the time cap.
+        """Train until the end, the deadline or the time cap.
 
         Returns:
             why it ended early, or None.
@@ -156,6 +171,8 @@ class Sitting:
         cap, epochs = run.config.time_cap_s, run.config.epochs
         self._keep_weights()
         for epoch in range(len(state.history), epochs):
+            if epoch * run.epoch_steps >= self.end:
+                break
             over = cap is not None and epoch and state.seconds * (epoch + 1) / epoch > cap
             if over and not state.seen:  # an epoch that was begun is ended
                 self._save()
@@ -164,7 +181,7 @@ class Sitting:
                     "was still high. Give it more time, fewer epochs or a smaller --size."
                 )
             self._train_epoch(epoch)
-            if self._is_due(CHECKPOINT_EVERY_S) or epoch + 1 == epochs:
+            if self._is_due(CHECKPOINT_EVERY_S) or run.step == self.end:
                 self._save()
             self._draw(wait_s=CURVES_EVERY_S)
         return None
@@ -176,13 +193,13 @@ class Sitting:
 
     def _train_epoch(self, epoch: int) -> None:
         run, state = self._run, self.state
-        end, begin, before = (epoch + 1) * run.epoch_steps, time.perf_counter(), state.seconds
-        progress = CallbackProgress(partial(_report_epoch, self._progress, self.total_steps, epoch + 1))
-        while run.step < end:
+        ends, begin, before = (epoch + 1) * run.epoch_steps, time.perf_counter(), state.seconds
+        progress = CallbackProgress(lambda done, _, text: self._progress(done, self.end, f"epoch {epoch + 1}, {text}"))
+        while run.step < (end := min(ends, self.end)):
             try:
                 totals = run.advance(
                     end, schedule=self._schedule, progress=progress, on_step=self._on_step,
-                    stop=lambda: run.step > self._saved_step and self._is_due(CHECKPOINT_WITHIN_S),
+                    stop=partial(self._pauses, end),
                 )  # fmt: skip
             except ModelError:
                 # The same folder can then be used with other settings.
@@ -241,6 +258,43 @@ class Sitting:
         self._watch.step(record)
         self._tell_alarms()
         self._keep_weights()
+        self._keep_deadline()
+
+    def _pauses(self, end: int) -> bool:
+        """Whether a checkpoint is due before step `end`, or the run ends earlier than that now."""
+        return self.end < end or (self._run.step > self._saved_step and self._is_due(CHECKPOINT_WITHIN_S))
+
+    def _schedule(self, step: int) -> float:
+        """Learning rate of a step: as planned up to a shortening, and then through the rest of the plan evenly."""
+        return self._planned(round(self._passed(step + 1)) - 1)
+
+    def _passed(self, step: int) -> float:
+        """How much of the planned schedule is passed through after so many steps."""
+        first, place = self.state.bend
+        return place + (step - first) * (self.total_steps - place) / (self.end - first)
+
+    def _keep_deadline(self) -> None:
+        """Shorten the run where the pace of this sitting would pass the deadline."""
+        run, state = self._run, self.state
+        done, now = run.step - self._first_step, time.perf_counter()
+        if not done or run.step >= self.end:
+            return
+        spent_s, left_s = now - self._began_at, self._deadline - now
+        if done < SEEN_STEPS and spent_s < SEEN_SHARE * (spent_s + left_s):
+            return
+        pace_s = spent_s / done
+        if left_s >= (self.end - run.step) * pace_s:
+            return
+        end = run.step + max(1, math.floor(left_s / pace_s))
+        if end >= self.end:  # the last step is under way
+            return
+        state.bend, state.end = (run.step, self._passed(run.step)), end
+        note = (
+            f"Shortened to {end} of {self.total_steps} steps, since a step took {duration(pace_s, 3)} and the time "
+            "would not have been enough; the rest of the schedule was passed through faster."
+        )
+        state.notes = [*(other for other in state.notes if not other.startswith("Shortened to")), note]
+        self._log.note(note)
 
     def _keep_weights(self) -> None:
         if self._before is None and not self._watch.knows_move and self._run.step >= self._probe:
@@ -312,10 +366,6 @@ class Sitting:
         draw_curves(self._folder, title=f"{self._run.backbone.name}, {epochs} {plural(epochs, 'epoch')}")
         self._drawn_at = time.monotonic()
         self._draw_s = self._drawn_at - begin
-
-
-def _report_epoch(progress: Progress, total: int, epoch: int, done: int, _: int, text: str) -> None:
-    progress(done, total, f"epoch {epoch}, {text}")
 
 
 def _trained(model: nn.Module) -> list[Tensor]:

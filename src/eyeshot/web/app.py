@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
-from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,19 +12,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from eyeshot.core import EyeshotError, InputError
-from eyeshot.reports import asset, stylesheet
+from eyeshot.web.bodies import page_of, read_body
 from eyeshot.web.guard import Guard
 from eyeshot.web.pictures import Pictures
-from eyeshot.web.requests import page_of, read_body, read_filters, read_names, read_press, step_of
+from eyeshot.web.requests import read_filters, read_names, read_press, step_of
 from eyeshot.web.responses import Responses
 from eyeshot.web.review import Review
+from eyeshot.web.static import HANDLERS, page_routes
 
-ASSETS = files("eyeshot.web") / "assets"
-MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "ask")
+MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "dom", "ask")
 # An image's number keeps its meaning as long as the token is valid.
 CACHEABLE = {"Cache-Control": "private, max-age=86400, immutable"}
-FRESH = {"Cache-Control": "no-cache"}
 
 
 def make_app(review: Review, *, token: str, port: int) -> Guard:
@@ -75,15 +71,8 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         key_press = read_press(body, review)
         return responses.stored(review.store(key_press), key_press)
 
-    def static(name: str, kind: str, text: Callable[[], str]) -> Route:
-        return Route(name, lambda request: Response(text(), media_type=kind, headers=FRESH))
-
     routes = [
-        static("/", "text/html", lambda: _asset_text("review.html")),
-        static("/icon.svg", "image/svg+xml", lambda: _asset_text("icon.svg")),
-        static("/style.css", "text/css", _style),
-        static("/page.js", "text/javascript", lambda: asset("page.js")),
-        *(static(f"/{name}.js", "text/javascript", partial(_asset_text, f"{name}.js")) for name in MODULES),
+        *page_routes("review.html", "review.css", MODULES),
         Route("/api/start", as_json(lambda request: responses.start())),
         Route("/api/queue", as_json(queue)),
         Route("/api/item/{number}", as_json(item)),
@@ -96,7 +85,7 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         Route("/aligned/{first}/{second}", picture(pictures.aligned, "first", "second")),
         Route("/difference/{first}/{second}", picture(pictures.difference, "first", "second")),
     ]
-    app = Starlette(routes=routes, exception_handlers={EyeshotError: _error_response, HTTPException: _error_response})
+    app = Starlette(routes=routes, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
     return Guard(app, token=token, port=port)
 
@@ -111,19 +100,3 @@ def _number(request: Request, name: str, count: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count):
         raise HTTPException(404, "There is nothing under this number.")
     return int(text)
-
-
-def _error_response(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException):
-        return JSONResponse({"error": error.detail}, error.status_code)
-    return JSONResponse({"error": str(error)}, 409 if isinstance(error, InputError) else 507)
-
-
-@cache
-def _asset_text(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
-@cache
-def _style() -> str:
-    return f"{stylesheet()}\n{_asset_text('review.css')}"

@@ -31,10 +31,11 @@ class Guard:
         app: the application behind the guard.
         token: the first part of every path.
         port: the port that the Host header must name.
+        command: what prints the address.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, token: str, port: int, command: str = "eyeshot review") -> None:
+        self._app, self._command = app, command
         self._token = token.encode("ascii")
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
 
@@ -63,15 +64,15 @@ class Guard:
         hosts = headers.getlist("host")
         # A foreign page could reach this server under another host name (DNS rebinding).
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return PlainTextResponse("Use the address that eyeshot review printed.", 403)
+            return PlainTextResponse(f"Use the address that {self._command} printed.", 403)
         matched = PLAIN_PATH.match(scope.get("raw_path") or scope["path"].encode("utf-8"))
         if matched is None or not hmac.compare_digest(matched[1], self._token):
-            return PlainTextResponse("Use the address that eyeshot review printed, with its token.", 403)
+            return PlainTextResponse(f"Use the address that {self._command} printed, with its token.", 403)
         if matched[2] is None or b".." in matched[2] or b"//" in matched[2]:
             return PlainTextResponse("There is nothing here.", 404)
         own = f"http://{hosts[0]}"
         origins = headers.getlist("origin")
         foreign = any(origin != own for origin in origins) or (scope["method"] == "POST" and len(origins) != 1)
         if foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return PlainTextResponse("Only the review page itself may send requests.", 403)
+            return PlainTextResponse("Only the page itself may send requests.", 403)
         return None

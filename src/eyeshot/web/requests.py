@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from eyeshot.web.actions import Action, Press
+from eyeshot.web.bodies import NUMBER, parsed
 from eyeshot.web.queue import Filters
 from eyeshot.web.review import Review
-
-MOST_BYTES = 65_536
-MOST_ROWS = 200
-NUMBER = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f-]{32,36}$")]
 Number = Annotated[int, Field(ge=0, strict=True)]
@@ -38,32 +34,13 @@ class _Undo(BaseModel):
     names: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
-async def read_body(request: Request) -> bytes:
-    """The JSON body of a request.
-
-    Raises:
-        HTTPException: it is not JSON, or too long.
-    """
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise HTTPException(415, "The page sends JSON.")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"A request must be at most {MOST_BYTES:,} bytes long.")
-    return body
-
-
 def read_press(body: bytes, review: Review) -> Press:
     """Parse a key press.
 
     Raises:
         HTTPException: it is malformed, or names images or items that do not exist.
     """
-    decide = _read(_Decide, body)
+    decide = parsed(_Decide, body)
     if any(row >= len(review.index) for row in decide.images):
         raise HTTPException(404, "There is no image under this number.")
     if decide.item is not None and decide.item >= len(review.queue):
@@ -76,15 +53,8 @@ def read_press(body: bytes, review: Review) -> Press:
 
 def read_names(body: bytes) -> tuple[str, list[str]]:
     """Parse an undo: the id of the press, and the ids of the decisions to undo."""
-    undo = _read(_Undo, body)
+    undo = parsed(_Undo, body)
     return undo.press, undo.names
-
-
-def _read(kind: type[Model], body: bytes) -> Model:
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        raise HTTPException(422, f"This is not a request of the page: {error.errors()[0]['msg']}.") from error
 
 
 def read_filters(request: Request) -> Filters:
@@ -96,18 +66,6 @@ def read_filters(request: Request) -> Filters:
         split=query.get("split", ""),
         open=query.get("state", "open") == "open",
     )
-
-
-def page_of(request: Request) -> tuple[int, int]:
-    """Offset and length of a page of a list.
-
-    Raises:
-        HTTPException: they are not numbers.
-    """
-    texts = [request.query_params.get(name, usual) for name, usual in (("offset", "0"), ("limit", "30"))]
-    if not all(NUMBER.match(text) for text in texts):
-        raise HTTPException(422, "`offset` and `limit` must be numbers.")
-    return int(texts[0]), min(int(texts[1]), MOST_ROWS)
 
 
 def step_of(request: Request) -> tuple[int, int]:

@@ -46,8 +46,14 @@ def make_server(app: Guard) -> uvicorn.Server:
 
 def serve(app: Guard, listener: socket.socket) -> None:
     """Serve until Ctrl+C."""
+    with strict_pillow():
+        run_server(make_server(app), listener)
+
+
+def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until Ctrl+C."""
     try:
-        with strict_pillow(), listener:
-            make_server(app).run(sockets=[listener])
+        with listener:
+            server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # uvicorn raises Ctrl+C again after it has closed everything

@@ -173,3 +173,24 @@ def test_every_event_is_also_a_line_in_a_file(tmp_path: Path) -> None:
     lines = (tmp_path / "experiments" / experiment.id / "events.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == len(events) == 2
     assert "한국어" in lines[1]
+
+
+def test_what_is_said_together_is_stored_together_or_not_at_all(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, write=True) as ledger, open_ledger(tmp_path) as reader:
+        with ledger.together():
+            experiment = ledger.add("x")
+            ledger.append(experiment.id, "note", text="y")
+            assert ledger.experiment(experiment.id).notes[0]["text"] == "y"
+            assert reader.last_seq() == 0
+        assert reader.last_seq() == 2
+
+        def interrupted() -> None:
+            with ledger.together():
+                ledger.append(experiment.id, "note", text="z")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert reader.last_seq() == 2
+        ledger.append(experiment.id, "note", text="z")
+    assert len((tmp_path / "experiments" / experiment.id / "events.jsonl").read_text("utf-8").splitlines()) == 3

@@ -215,8 +215,14 @@ def test_validation_is_judged_inside_and_outside_of_what_is_covered(first: Augme
     assert (check.accuracy_outside is None) == (check.outside == 0)
 
 
-def test_the_same_seed_gives_the_same_numbers_from_nothing(world: World, first: AugmentationRanking, tmp_path: Path):
-    again = run(world, tmp_path / "cache")
+def test_the_same_seed_gives_the_same_numbers_from_nothing_and_progress_is_shown_for_every_stage(
+    world: World, first: AugmentationRanking, tmp_path: Path
+):
+    heard: list[str] = []
+    again = run(world, tmp_path / "cache", progress=CallbackProgress(lambda done, total, text: heard.append(text)))
+    stages = ("reading training files", "reading test files", "decoding", "training the baseline", "features of")
+    for stage in (*stages, "measuring candidates", "drawing the PCA map"):
+        assert any(what.startswith(stage) for what in heard), stage
     assert numbers(again) == numbers(first)
     np.testing.assert_array_equal(again.map.projections[0].xy, first.map.projections[0].xy)
 
@@ -380,14 +386,6 @@ def test_files_that_cannot_be_read_are_counted_and_end_nothing(
     assert report.n_target_used == 90
 
 
-def test_progress_is_shown_for_every_stage(world: World, tmp_path: Path):
-    heard: list[str] = []
-    run(world, tmp_path, progress=CallbackProgress(lambda done, total, text: heard.append(text)))
-    stages = ("reading training files", "reading test files", "decoding", "training the baseline", "features of")
-    for stage in (*stages, "measuring candidates", "drawing the PCA map"):
-        assert any(what.startswith(stage) for what in heard), stage
-
-
 def test_an_unknown_candidate_is_reported_before_any_image_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="mirror"):
         prepare(tmp_path, check_settings(**(SETTINGS | {"candidates": ("miror",)})), cache=tmp_path)
@@ -519,11 +517,11 @@ def test_duplicates_within_the_target_count_once_and_make_no_shift(
     assert [candidate.score for candidate in report.candidates] == [candidate.score for candidate in plain.candidates]
 
 
-def test_of_a_few_images_no_winner_is_named(world: World, tmp_path: Path):
+def test_of_a_few_images_no_winner_is_named(world: World, rerun, tmp_path: Path):
     (tmp_path / "test").mkdir()
     for path in sorted(world.test.iterdir())[:24]:
         shutil.copy(path, tmp_path / "test")
-    report = run(World(world.train, tmp_path / "test", {}), tmp_path / "cache").report
+    report = rerun(test=tmp_path / "test").report
     assert report.headline.startswith("Too few images to say: 24 test images were used")
     assert report.advice == "clean"
     for candidate in report.candidates:

@@ -1,24 +1,28 @@
 """Rung 2: a short training with the model's own recipe, on the images of its probe, that goes on after a kill."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eyeshot.core import SILENT, CallbackProgress, InputError
+from eyeshot.core import SILENT, CallbackProgress
 from eyeshot.data import read_images
 from eyeshot.models import load_backbone, model_recipe
 from eyeshot.rankings.models import fine_tuning
 from eyeshot.rankings.models.fine_tuning import (
     fine_tune,
+    measure_pace,
     recipe_settings,
     recipe_to_keep,
     trusted_rate,
 )
+from eyeshot.rankings.models.lengths import EPOCHS, Length
 from eyeshot.training import TrainConfig
 
 CLASSES = 3
+LENGTH = Length(epochs=20, rows=90, test_steps=16, seconds=0.0, judging_s=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,8 @@ def world(tmp_path_factory):
 def tune(world, folder, **options):
     table, fold, backbone = world
     arguments = {
-        "budget_s": 600.0,
+        "length": LENGTH,
+        "deadline": math.inf,
         "seed": 0,
         "progress": SILENT,
         "classes": table.classes,
@@ -73,16 +78,17 @@ def test_a_short_training_learns_and_is_compared_with_its_probe_image_by_image(t
     assert result.difference == pytest.approx(expected)
     low, high = result.difference_interval
     assert low < result.difference < high
-    assert result.settings.epochs == fine_tuning.MOST_EPOCHS
+    assert result.settings.epochs == LENGTH.epochs
+    assert result.steps == 40  # 20 times 90 images in batches of 32
     assert result.n_train == 90
-    assert len(result.tested_rates) == len(result.tested_losses) > 0
+    assert 0 < len(result.tested_rates) == len(result.tested_losses) <= LENGTH.test_steps
     assert "recipe of" in result.recipe
 
 
 def test_the_same_call_reads_the_finished_training(tuned, world, monkeypatch):
     record, folder = tuned
     monkeypatch.setattr(fine_tuning, "range_test", None)  # nothing is planned again
-    assert tune(world, folder, budget_s=0.001) == record
+    assert tune(world, folder, deadline=0.0) == record
 
 
 def test_a_killed_training_goes_on_with_its_plan_to_the_same_answers(tuned, world, tmp_path, monkeypatch):
@@ -95,7 +101,7 @@ def test_a_killed_training_goes_on_with_its_plan_to_the_same_answers(tuned, worl
         pass
 
     def stop(done, total, text):
-        if "fine-tuning" in text and done > 20:
+        if "epoch" in text and done > 20:
             raise Killed
 
     monkeypatch.setattr("eyeshot.training.sitting.CHECKPOINT_EVERY_S", 0.0)
@@ -107,10 +113,14 @@ def test_a_killed_training_goes_on_with_its_plan_to_the_same_answers(tuned, worl
     assert again.fine_tuning.settings == record.fine_tuning.settings
 
 
-def test_a_budget_below_twenty_steps_is_refused_with_what_it_needs(world, tmp_path):
-    with pytest.raises(InputError, match="needs at least 20 steps, about"):
-        tune(world, tmp_path, budget_s=0.01)
-    assert not (tmp_path / "run" / fine_tuning.PLAN_FILE).exists()
+def test_the_pace_of_a_model_is_measured_before_it_is_trained(world, tmp_path):
+    table, fold, backbone = world
+    pace = measure_pace(
+        backbone, table, fold, classes=table.classes, cache=tmp_path, device="cpu", seed=0, progress=SILENT
+    )
+    assert (pace.images, pace.judged, pace.batch_size) == (90, 30, 32)
+    assert pace.step_s > 0
+    assert pace.setup_s > 0
 
 
 def test_a_damaged_plan_is_made_again(world, tmp_path):
@@ -129,23 +139,23 @@ def test_a_damaged_plan_is_made_again(world, tmp_path):
     ],
 )
 def test_the_learning_rate_of_a_recipe_follows_the_batch(tag, rate, rule):
-    settings, said = recipe_settings(model_recipe(tag)[0], image_count=1000, steps=100, seed=0)
+    settings, said = recipe_settings(model_recipe(tag)[0], image_count=1000, epochs=3, seed=0)
     assert settings.learning_rate == pytest.approx(rate, rel=0.01)
     assert rule in said
-    assert settings.epochs == round(100 / (1000 // 32))
+    assert settings.epochs == 3
 
 
 def test_an_optimizer_that_the_catalogue_lacks_is_replaced_and_named():
     recipe, _ = model_recipe("tf_efficientnetv2_s.in21k_ft_in1k")
-    settings, said = recipe_settings(recipe, image_count=1000, steps=100, seed=0)
+    settings, said = recipe_settings(recipe, image_count=1000, seed=0)
     assert recipe.optimizer == "rmsproptf"
     assert settings.optimizer == "adamw"
     assert "in place of rmsproptf" in said
 
 
-def test_few_images_get_small_batches_and_no_more_than_twenty_epochs():
-    settings, _ = recipe_settings(model_recipe("resnet50")[0], image_count=10, steps=10_000, seed=0)
-    assert (settings.batch_size, settings.epochs) == (5, fine_tuning.MOST_EPOCHS)
+def test_few_images_get_small_batches():
+    settings, _ = recipe_settings(model_recipe("resnet50")[0], image_count=10, epochs=EPOCHS[0], seed=0)
+    assert (settings.batch_size, settings.epochs) == (5, 20)
 
 
 @pytest.mark.parametrize(

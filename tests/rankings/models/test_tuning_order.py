@@ -35,9 +35,13 @@ def test_a_masked_model_of_another_line_is_known_by_its_record():
     assert names(ranked) == ["good", masked.tag, "fine"]
 
 
-def test_of_equal_probes_the_faster_goes_first_and_two_of_a_line_are_enough():
-    ranked = [made_model(name, seconds=seconds) for name, seconds in (("slow", 9), ("fast", 1), ("middle", 5))]
-    assert names(ranked) == ["fast", "middle"]
+def test_of_equal_probes_the_smaller_goes_first_whatever_was_timed_and_two_of_a_line_are_enough():
+    sizes = {"large": (9, 1.0), "small": (1, 9.0), "middle": (5, 5.0)}
+    ranked = [made_model(name, parameters=size, seconds=seconds) for name, (size, seconds) in sizes.items()]
+    assert names(ranked) == ["small", "middle"]
+    surer = made_model("surer", parameters=20)
+    surer = surer.model_copy(update={"probe": surer.probe.model_copy(update={"log_loss": 0.1})})
+    assert names([*ranked, surer]) == ["surer", "small"]
 
 
 def test_models_without_a_line_are_a_line_each():

@@ -1,4 +1,4 @@
-"""`ledger.sqlite`: opened, written by one at a time, read by anybody.
+"""The ledger as its users see it: experiments are added, events appended, tables and events read.
 
 The truth is the table of events, which are only added; the table of experiments follows from it and is changed in the
 same transaction. Writers take turns by a lock file, which also lets a damaged database be replaced while others
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import filelock
 
@@ -24,14 +25,33 @@ from eyeshot.core import InputError, StorageError, find_workspace, listing, make
 from eyeshot.data import default_author
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, write_missing
 from eyeshot.ledger.store.folding import check_event, fold, plain
+from eyeshot.ledger.store.opening import (
+    BESIDE,
+    LEDGER_FILE,
+    WAIT_S,
+    is_damage,
+    open_copy,
+    open_reader,
+    open_writer,
+    replace_damaged,
+)
 from eyeshot.ledger.store.records import Event, Experiment
-from eyeshot.ledger.store.schema import COLUMNS, JSON_COLUMNS, VERSION, create_tables, event_of, row_of
+from eyeshot.ledger.store.schema import (
+    COLUMNS,
+    EVENT_COLUMNS,
+    JSON_COLUMNS,
+    event_of,
+    last_seq,
+    row_of,
+    store_events,
+    store_row,
+    transaction,
+)
 
-LEDGER_FILE = "ledger.sqlite"
+T = TypeVar("T")
 LOCK_FILE = "ledger.lock"
-WAIT_S = 60.0
-"""Longest wait for another writer; a write takes milliseconds."""
 POLL_S = 0.01
+READ_ONLY = "This ledger was opened to be read. Open it with write=True."
 WORDS_IN_ID = 24
 """Characters of the reason in an id."""
 
@@ -60,7 +80,8 @@ class Ledger:
         if write:
             make_folder(root)
         self._lock = filelock.FileLock(root / LOCK_FILE, timeout=WAIT_S)
-        self._connection = self._open()
+        self._turn = threading.RLock()  # threads of one process share the connection
+        self._connection, self._opened = self._open()
 
     def __enter__(self) -> Self:
         """The ledger itself."""
@@ -91,9 +112,12 @@ class Ledger:
         data = plain({"why": why.strip()} | stated)
         check_event("stated", data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
-        with self._writing() as connection:
+
+        def added(connection: sqlite3.Connection) -> Experiment:
             experiment_id = self._free_id(connection, why, moment)
-            return self._append(connection, experiment_id, [("stated", data)], author=author, moment=moment)
+            return _append(connection, experiment_id, "stated", data, author=author, moment=moment)
+
+        return self.change(added)
 
     def append(
         self, experiment_id: str, kind: str, *, author: str | None = None, now: datetime | None = None, **data: Any
@@ -115,11 +139,16 @@ class Ledger:
             StorageError: the disk is full, or the folder cannot be written.
         """
         data = plain(data)
-        check_event(kind, data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
-        with self._writing() as connection:
-            experiment_id = self._full_id(connection, experiment_id)
-            return self._append(connection, experiment_id, [(kind, data)], author=author, moment=moment)
+        if kind == "insight":
+            data.setdefault("insight_id", uuid.uuid4().hex[:6])  # no count: another machine would count alike
+        check_event(kind, data)
+
+        def appended(connection: sqlite3.Connection) -> Experiment:
+            full_id = self._full_id(lambda *asked: connection.execute(*asked).fetchall(), experiment_id)
+            return _append(connection, full_id, kind, data, author=author, moment=moment)
+
+        return self.change(appended)
 
     def experiment(self, text: str) -> Experiment:
         """The experiment with this id, or the only one whose id begins so; "latest" is the last one.
@@ -127,9 +156,8 @@ class Ledger:
         Raises:
             InputError: there is none, or several begin so.
         """
-        experiment_id = self._full_id(self._connection, text)
-        row = self._connection.execute("SELECT record FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
-        return Experiment.model_validate_json(row[0])
+        rows = self._read("SELECT record FROM experiments WHERE id = ?", (self._full_id(self._read, text),))
+        return Experiment.model_validate_json(rows[0][0])
 
     def experiments(
         self, where: str | None = None, values: Sequence[Any] = (), *, sort: str | None = None, limit: int | None = None
@@ -171,9 +199,7 @@ class Ledger:
         columns_known(columns)
         statement = f"SELECT {', '.join(columns)} FROM experiments{f' WHERE {where}' if where else ''} ORDER BY {order}"
         try:
-            rows = self._connection.execute(
-                f"{statement} LIMIT ? OFFSET ?", (*values, -1 if limit is None else limit, offset)
-            )
+            rows = self._read(f"{statement} LIMIT ? OFFSET ?", (*values, -1 if limit is None else limit, offset))
             table = [dict(zip(columns, row, strict=True)) for row in rows]
         except (sqlite3.OperationalError, sqlite3.ProgrammingError, sqlite3.Warning) as error:
             raise InputError(
@@ -195,7 +221,7 @@ class Ledger:
         Raises:
             InputError: there is no such experiment.
         """
-        return self._events("experiment = ?", (self._full_id(self._connection, text),))
+        return self._events("experiment = ?", (self._full_id(self._read, text),))
 
     def events_since(self, seq: int) -> list[Event]:
         """Events after place `seq`; 0: all."""
@@ -203,71 +229,173 @@ class Ledger:
 
     def last_seq(self) -> int:
         """Place of the last event; 0 where there is none."""
-        return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+        return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
 
-    def _events(self, where: str, values: Sequence[Any]) -> list[Event]:
-        rows = self._connection.execute(
-            f"SELECT seq, id, experiment, time, author, kind, data FROM events WHERE {where} ORDER BY seq", values
-        )
-        return [event_of(row) for row in rows]
+    def change(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` in a transaction while no other process writes, then write the files of events.
 
-    def _open(self) -> sqlite3.Connection:
-        if not self.write and not self.file.is_file():
-            connection = sqlite3.connect(":memory:", isolation_level=None)
-            create_tables(connection)
-            return connection
-        connection = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+        Raises:
+            StorageError: the ledger was opened to be read, the disk is full, or the folder cannot be written; nothing
+                of the job is kept.
+        """
         if not self.write:
-            connection.execute("PRAGMA query_only = ON")
-            return connection
-        connection.execute("PRAGMA journal_mode = WAL")
-        with self._lock:
-            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-                with transaction(connection):
-                    create_tables(connection)
-        return connection
+            raise StorageError(READ_ONLY)
+        try:
+            with self._turn, self._locked():
+                if self._connection.in_transaction:  # within `together`
+                    return job(self._connection)
+                self._follow()
+                before = last_seq(self._connection)
+                try:
+                    with transaction(self._connection):
+                        result = job(self._connection)
+                except sqlite3.DatabaseError as error:
+                    if not is_damage(error):
+                        raise
+                    self._repair()
+                    before = last_seq(self._connection)
+                    with transaction(self._connection):
+                        result = job(self._connection)
+                self._write_files(before)
+                return result
+        except sqlite3.DatabaseError as error:
+            raise self._unwritten(error) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """The lock of the ledger and a transaction; afterwards the files of events are written."""
+    def together(self) -> Iterator[Self]:
+        """What is said within is stored at its end, all of it or, after an error, nothing; no other process writes.
+
+        Each event waits for the disk once, so that ten together take as long as one. Keep it short.
+
+        Raises:
+            StorageError: as for `change`.
+        """
         if not self.write:
-            raise StorageError("This ledger was opened to be read. Open it with write=True.")
+            raise StorageError(READ_ONLY)
         try:
-            with self._lock.acquire(poll_interval=POLL_S):
+            with self._turn, self._locked():
+                self._follow()
+                before = last_seq(self._connection)
                 with transaction(self._connection):
-                    yield self._connection
-                with transaction(self._connection):
-                    write_missing(self._connection, self.root)
+                    yield self
+                self._write_files(before)
+        except (sqlite3.DatabaseError, StorageError) as error:
+            cause = error.__cause__ if isinstance(error, StorageError) else error
+            if isinstance(cause, sqlite3.DatabaseError) and is_damage(cause):
+                with self._turn:
+                    self._repair()
+                raise StorageError(
+                    f"{str(self.file)!r} was damaged and has been made anew; what was being said is not in it. "
+                    "Give the command again."
+                ) from error
+            if isinstance(error, StorageError):
+                raise
+            raise self._unwritten(error) from error
+
+    def _write_files(self, before: int) -> None:
+        """What was said is stored; where the files cannot be written now, the next writer does it."""
+        try:
+            # Losing this mark costs nothing, so that it need not wait for the disk.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            with transaction(self._connection):
+                write_missing(self._connection, self.root, new_after=before)
+            self._connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._repair()  # takes over what can be read, which is also what was just said
+
+    def _unwritten(self, error: sqlite3.DatabaseError) -> StorageError:
+        return StorageError(
+            f"Cannot write {str(self.file)!r}: {error}. What was said before is kept. Free some space, or make the "
+            "folder writable."
+        )
+
+    def _events(self, where: str, values: Sequence[Any]) -> list[Event]:
+        return [
+            event_of(row)
+            for row in self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} ORDER BY seq", values)
+        ]
+
+    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._turn:
+            self._follow()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # the statement itself
+                    raise
+                if not is_damage(error):
+                    raise StorageError(f"Cannot read {str(self.file)!r}: {error}.") from error
+            self._repair()
+            return self._connection.execute(statement, values).fetchall()
+
+    def _follow(self) -> None:
+        """Open the file again where another process has replaced it, or made the first one."""
+        if self._identity() != self._opened:
+            self._connection.close()
+            self._connection, self._opened = self._open()
+
+    def _identity(self, *, copied: bool | None = None) -> tuple[bool, tuple[int, ...]]:
+        """Which file is open; of a copy also what it held."""
+        copied = self._opened[0] if copied is None else copied
+        identity: tuple[int, ...] = ()
+        for ending in ("", *BESIDE[: int(copied)]):
+            try:
+                status = Path(f"{self.file}{ending}").stat()
+            except OSError:
+                continue
+            identity += (status.st_dev, status.st_ino)
+            if copied:
+                identity += (status.st_mtime_ns, status.st_size)
+        return copied, identity
+
+    def _open(self) -> tuple[sqlite3.Connection, tuple[bool, tuple[int, ...]]]:
+        if self.write:
+            with self._locked():
+                return open_writer(self.root), self._identity(copied=False)
+        # Taken before the file is opened: a change in between is seen at the next reading.
+        identity = self._identity(copied=False)
+        try:
+            return open_reader(self.root), identity
+        except StorageError:
+            return self._repaired()
+
+    def _repaired(self, *, damaged: bool = False) -> tuple[sqlite3.Connection, tuple[bool, tuple[int, ...]]]:
+        """A file that is damaged, missing or of an earlier version is made good; else a copy is read."""
+        try:
+            with self._locked():
+                (replace_damaged if damaged else open_writer)(self.root).close()
+                return open_reader(self.root), self._identity(copied=False)
+        except (StorageError, OSError):
+            identity = self._identity(copied=True)
+            return open_copy(self.root, damaged=damaged), identity
+
+    def _repair(self) -> None:
+        """Open anew what was found damaged; another process may have replaced it meanwhile."""
+        self._connection.close()
+        if not self.write:
+            damaged = self._identity() == self._opened
+            self._connection, self._opened = self._repaired(damaged=damaged)
+            return
+        with self._locked():
+            damaged = self._identity() == self._opened
+            self._connection = (replace_damaged if damaged else open_writer)(self.root)
+            self._opened = self._identity()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            lock = self._lock.acquire(poll_interval=POLL_S)
         except filelock.Timeout as error:
             raise StorageError(
                 f"Another process has been writing to {str(self.file)!r} for {WAIT_S:.0f} s. Wait for it or stop it."
             ) from error
-        except sqlite3.OperationalError as error:
-            raise StorageError(f"Cannot write {str(self.file)!r}: {error}. What was said before is kept.") from error
-
-    def _append(
-        self,
-        connection: sqlite3.Connection,
-        experiment_id: str,
-        said: Iterable[tuple[str, dict[str, Any]]],
-        *,
-        author: str | None,
-        moment: datetime,
-    ) -> Experiment:
-        author = author or default_author()
-        time = moment.isoformat(timespec="milliseconds")
-        row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
-        before = None if row is None else Experiment.model_validate_json(row[0])
-        seq = int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
-        first_seq = seq + 1 if row is None else row[1]
-        events = [
-            Event(number, uuid.uuid4().hex, experiment_id, time, author, kind, data)
-            for number, (kind, data) in enumerate(said, seq + 1)
-        ]
-        experiment = fold(events, before)
-        store_events(connection, events)
-        store_row(connection, row_of(experiment, first_seq=first_seq, last_seq=events[-1].seq))
-        return experiment
+        except OSError as error:
+            raise StorageError(
+                f"The ledger needs a folder that can be written, got {str(self.root)!r} ({error.strerror or error})."
+            ) from error
+        with lock:
+            yield
 
     def _free_id(self, connection: sqlite3.Connection, why: str, moment: datetime) -> str:
         def taken(experiment_id: str) -> bool:
@@ -276,26 +404,40 @@ class Ledger:
 
         return new_experiment_id(why, moment, taken=taken)
 
-    def _full_id(self, connection: sqlite3.Connection, text: str) -> str:
-        if text == "latest":
-            row = connection.execute("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 1").fetchone()
-            if row is not None:
-                return str(row[0])
-        if connection.execute("SELECT 1 FROM experiments WHERE id = ?", (text,)).fetchone():
+    def _full_id(self, read: Callable[..., list[tuple[Any, ...]]], text: str) -> str:
+        if text == "latest" and (rows := read("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 1")):
+            return str(rows[0][0])
+        if read("SELECT 1 FROM experiments WHERE id = ?", (text,)):
             return text
-        fitting = [
-            row[0]
-            for row in connection.execute(
-                "SELECT id FROM experiments WHERE substr(id, 1, ?) = ? ORDER BY first_seq", (len(text), text)
+        rows = read("SELECT id FROM experiments WHERE substr(id, 1, ?) = ? ORDER BY first_seq", (len(text), text))
+        if text and len(rows) == 1:
+            return str(rows[0][0])
+        if text and rows:
+            raise InputError(
+                f"Several experiments begin with {text!r}: {listing([row[0] for row in rows])}. Give more of the id."
             )
-        ]
-        if len(fitting) == 1:
-            return str(fitting[0])
-        if fitting and text:
-            raise InputError(f"Several experiments begin with {text!r}: {listing(fitting)}. Give more of the id.")
-        latest = [row[0] for row in connection.execute("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 50")]
+        latest = [row[0] for row in read("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 50")]
         known = f"The latest: {listing(latest)}." if latest else "There are no experiments yet."
         raise InputError(f"No experiment in {str(self.root)!r} is called {text!r}. {known}")
+
+
+def _append(
+    connection: sqlite3.Connection,
+    experiment_id: str,
+    kind: str,
+    data: dict[str, Any],
+    *,
+    author: str | None,
+    moment: datetime,
+) -> Experiment:
+    row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
+    seq = last_seq(connection) + 1
+    time = moment.isoformat(timespec="milliseconds")
+    event = Event(seq, uuid.uuid4().hex, experiment_id, time, author or default_author(), kind, data)
+    experiment = fold([event], None if row is None else Experiment.model_validate_json(row[0]))
+    store_events(connection, [event])
+    store_row(connection, row_of(experiment, first_seq=seq if row is None else row[1], last_seq=seq))
+    return experiment
 
 
 def columns_known(columns: Iterable[str]) -> None:
@@ -323,31 +465,3 @@ def new_experiment_id(why: str, moment: datetime, *, taken: Callable[[str], bool
         number += 1
         experiment_id = f"{stem}-{number}"
     return experiment_id
-
-
-def store_events(connection: sqlite3.Connection, events: Iterable[Event], *, mirrored: bool = False) -> None:
-    """Add events at their places."""
-    connection.executemany(
-        "INSERT INTO events (seq, id, experiment, time, author, kind, data, mirrored) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(*event[:6], json.dumps(event.data, ensure_ascii=False), int(mirrored)) for event in events],
-    )
-
-
-def store_row(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
-    """Add or replace the row of an experiment."""
-    connection.execute(
-        f"INSERT OR REPLACE INTO experiments ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
-    )
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is written within, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

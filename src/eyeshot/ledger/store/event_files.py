@@ -8,43 +8,48 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
-from eyeshot.core import StorageError, append_lines
+from eyeshot.core import append_lines, plural
 from eyeshot.ledger.store.records import Event
-from eyeshot.ledger.store.schema import event_of
+from eyeshot.ledger.store.schema import EVENT_COLUMNS, event_of
 
 EXPERIMENTS_FOLDER = "experiments"
 EVENTS_FILE = "events.jsonl"
 
 
-def write_missing(connection: sqlite3.Connection, root: Path) -> None:
-    """Write the events that are in no file yet; the caller holds the lock of the ledger.
+def write_missing(connection: sqlite3.Connection, root: Path, *, new_after: int) -> None:
+    """Write the events that are marked as in no file, in a transaction of the caller, who holds the ledger's lock.
 
-    Raises:
-        StorageError: the disk is full or a folder cannot be written; the events are in the database.
+    A file that cannot be written is no error: the events are in the database, and the next writer tries again.
+
+    Args:
+        connection: of the ledger.
+        root: folder of the ledger.
+        new_after: events behind this place are in no file for sure.
     """
-    rows = connection.execute(
-        "SELECT seq, id, experiment, time, author, kind, data FROM events WHERE mirrored = 0 ORDER BY seq"
-    ).fetchall()
+    rows = connection.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE mirrored = 0 ORDER BY seq").fetchall()
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for row in rows:
         events[row[2]].append(event_of(row))
     for experiment, missing in events.items():
         file = root / EXPERIMENTS_FOLDER / experiment / EVENTS_FILE
+        written = set()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            written = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-            append_lines(file, [line_of(event) for event in missing if f'"id": "{event.id}"' not in written])
+            if missing[0].seq <= new_after and file.is_file():
+                written = {event.id for event in events_in(file)[0]}
+            append_lines(file, [line_of(event) for event in missing if event.id not in written])
         except OSError as error:
-            raise StorageError(
-                f"Cannot write {str(file)!r}: {error.strerror or error}. What was said is in the ledger; the file "
-                "follows with the next change. Free some space."
-            ) from error
-    if rows:
-        connection.executemany("UPDATE events SET mirrored = 1 WHERE seq = ?", [row[:1] for row in rows])
+            warnings.warn(
+                f"Cannot write {str(file)!r}: {error.strerror or error}. What was said is in the ledger, and the file "
+                "follows with a later change. Free some space.",
+                stacklevel=2,
+            )
+            continue
+        connection.executemany("UPDATE events SET mirrored = 1 WHERE seq = ?", [(event.seq,) for event in missing])
 
 
 def line_of(event: Event) -> str:
@@ -52,14 +57,39 @@ def line_of(event: Event) -> str:
     return json.dumps(event._asdict(), ensure_ascii=False)
 
 
-def read_events(root: Path) -> Iterator[tuple[Path, list[Event], int]]:
-    """For each file of events: its path, its events, and how many lines cannot be read."""
+def events_in(file: Path) -> tuple[list[Event], int]:
+    """The events in a file, and how many lines cannot be read; a kill leaves at most one such line."""
+    events, damaged = [], 0
+    # Not `splitlines`: a text may hold other line breaks of Unicode, which JSON leaves as they are.
+    for line in file.read_bytes().split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            event = Event(**{key: fields[key] for key in Event._fields})
+            if not (isinstance(event.seq, int) and isinstance(event.data, dict) and isinstance(event.id, str)):
+                raise TypeError
+            # The folder counts: it may have been renamed or copied by hand.
+            events.append(event._replace(experiment=file.parent.name))
+        except (ValueError, KeyError, TypeError):
+            damaged += 1
+    return events, damaged
+
+
+def all_events(root: Path) -> tuple[list[Event], list[str]]:
+    """The events of all files in the order in which they were said, and what cannot be read, in sentences."""
+    placed: list[tuple[int, int, Event]] = []
+    notes: list[str] = []
     for file in sorted((root / EXPERIMENTS_FOLDER).glob(f"*/{EVENTS_FILE}")):
-        events, damaged = [], 0
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                fields = json.loads(line)
-                events.append(Event(**{key: fields[key] for key in Event._fields}))
-            except (ValueError, KeyError, TypeError):
-                damaged += 1
-        yield file, events, damaged
+        events, damaged = events_in(file)
+        if damaged:
+            notes.append(
+                f"{file}: {damaged} {plural(damaged, 'line')} cannot be read and {plural(damaged, 'is', 'are')} left "
+                "out; a kill while writing leaves such a line, and the event is then on another."
+            )
+        last = 0
+        for event in events:
+            # Within a file lines are in order, even where places of another ledger were copied into it.
+            last = max(last, event.seq)
+            placed.append((last, len(placed), event))
+    return [event for *_, event in sorted(placed, key=lambda entry: entry[:2])], notes

@@ -18,7 +18,7 @@ from eyeshot.ledger.store.records import Event, EventKind, Expected, Experiment
 KEYS: dict[str, tuple[str, ...]] = {
     "stated": (
         "why", "parent", "difference", "expected", "config", "code", "seeds", "author_kind", "tags", "sweep",
-        "hypothesis", "cost_planned_s", "own_work", "off_the_shelf",
+        "hypothesis", "cost_planned_s", "own_work", "off_the_shelf", "plan",
     ),
     "expected": ("expected",),
     "run": ("run", "seed", "fold", "role"),
@@ -156,7 +156,8 @@ def _state(fields: dict[str, Any], event: Event) -> None:
 def _rung(fields: dict[str, Any], event: Event) -> None:
     fields["rung"] = event.data["rung"]
     fields["rungs"] = [*fields.get("rungs", ()), event.data]
-    fields["cost_s"] = fields.get("cost_s", 0.0) + (event.data.get("seconds") or 0.0)
+    if (fields.get("got") or {}).get("seconds") is None:  # else that is the cost of all runs
+        fields["cost_s"] = fields.get("cost_s", 0.0) + (event.data.get("seconds") or 0.0)
 
 
 def _got(fields: dict[str, Any], event: Event) -> None:

@@ -162,6 +162,7 @@ class Experiment(Record):
         own_work, off_the_shelf: which parts are the author's own, and which were taken.
         runs, parent_runs: ids of run folders.
         seeds: that were planned.
+        plan: what was asked for, so that the same command finds the experiment again: `request`, `looks`.
         cost_planned_s, cost_s: seconds of training.
     """
 
@@ -195,5 +196,6 @@ class Experiment(Record):
     runs: tuple[str, ...] = ()
     parent_runs: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    plan: dict[str, Any] = Field(default_factory=dict)
     cost_planned_s: float | None = None
     cost_s: float = 0.0

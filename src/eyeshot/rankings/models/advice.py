@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eyeshot.core import NORMAL_95, cluster_mean, group_of_the_best, listing, percent, plural, points, wilson
 from eyeshot.rankings.models.report import Advice, RankedModel
+from eyeshot.rankings.models.tuning_order import probe_order
 
 CHEAPER = 2.0
 """A model is cheap if its forward pass takes at most the advised one's time divided by this."""
@@ -47,8 +48,7 @@ def compare_probes(
         groups: int64 (n,), equal for duplicates.
         seed: of the intervals of the group.
     """
-    # Equal accuracy: the faster model first.
-    order = sorted(models, key=lambda model: (-(model.probe.accuracy.value or 0), model.cost.seconds_per_1000))
+    order = sorted(models, key=probe_order)
     answers = np.stack([right[model.name] for model in order])
     together = group_of_the_best(answers, groups, seed=seed)
     ranked = []
@@ -112,7 +112,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     """
     right, tuned, groups = counted_answers(ranked, answers)
     models = {model.name: model for model in ranked}
-    order = sorted(models, key=lambda name: (-float(right[name].mean()), models[name].cost.seconds_per_1000))
+    order = sorted(models, key=lambda name: (-float(right[name].mean()), probe_order(models[name])))
     together = group_of_the_best(np.stack([right[name] for name in order]), groups, seed=seed)
     best = order[0]
     near = []
@@ -121,7 +121,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
         faster = _speed_up(models[best], models[name]) >= FASTER
         if name == best or (belongs and faster and loss <= half / NORMAL_95):
             near.append(name)
-    taken = min(near, key=lambda name: models[name].cost.seconds_per_1000)
+    taken = _fastest(near, models)
     rivals = [name for name, belongs in zip(order, together, strict=True) if belongs and name != taken]
     reason = f"{_share(right[taken])} {_how(tuned[taken])}"
     if len(ranked) == 1:
@@ -149,7 +149,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
         words = f"the same, since no ranked model is {CHEAPER:g} times as fast."
         return sentence, advised, Advice(name=taken, reason=words)
     close = [name for name in fast if float(right[taken].mean() - right[name].mean()) <= SMALL_LOSS]
-    cheap = min(close, key=lambda name: models[name].cost.seconds_per_1000) if close else fast[0]
+    cheap = _fastest(close, models) if close else fast[0]
     rule = "the fastest that loses at most 2.5 points"
     if not close:
         rule = "all such models lose more than 2.5 points, and it loses least"
@@ -189,6 +189,12 @@ def _untested(ranked: Sequence[RankedModel], taken: str, answers: Answers, tuned
         return ""
     verb = plural(len(names), "has", "have")
     return f" {listing(names, most=3)} {verb} a better probe and an untested recipe: fine-tune before ruling out."
+
+
+def _fastest(names: Sequence[str], models: Mapping[str, RankedModel]) -> str:
+    """The first of the names that is as fast as the fastest, but for the noise of the timing; the best comes first."""
+    fastest = models[min(names, key=lambda name: models[name].cost.seconds_per_1000)]
+    return next(name for name in names if _speed_up(models[name], fastest) < FASTER)
 
 
 def _how(tuned: bool) -> str:

@@ -25,18 +25,22 @@ from eyeshot.core import (
     Progress,
     cluster_mean,
     describe_versions,
-    duration,
     make_folder,
     replacing,
 )
 from eyeshot.data import Fold, ImageTable, PixelStore
 from eyeshot.models import Backbone, FeatureBank, ModelRecipe, model_recipe
 from eyeshot.predictions import Accuracy
+from eyeshot.rankings.models.deadline import OutOfTime, Until
 from eyeshot.rankings.models.learning_curves import nested_subsets
+from eyeshot.rankings.models.lengths import STEPS, Length, Pace
 from eyeshot.rankings.models.report import FineTuning, Record
 from eyeshot.training import (
+    HEAD_IMAGES,
+    State,
     TrainConfig,
     TrainingRun,
+    TrainResult,
     check_optimizer,
     discard_damaged,
     part_of,
@@ -49,19 +53,10 @@ from eyeshot.training import (
 
 BATCH = 32
 """Images a step: in a short run many small steps do more than a few large ones."""
-MOST_EPOCHS = 20
-"""As `eyeshot train` does with pretrained weights: longer is no short training any more."""
-LEAST_STEPS = 20
-HEAD_IMAGES = 5000
-"""The head that a training starts from is fitted on at most so many images, here as in `train`."""
 TIMED_STEPS = 2
-TEST_SHARE = 5
-"""A range test takes at most a fifth of the steps, ..."""
-FEWEST_TEST_STEPS, MOST_TEST_STEPS = 16, 48
-"""... and needs a few steps a decade."""
 LOWEST, HIGHEST = 1e-6, 1.0
-SLACK = 0.85
-"""Share of the time that steps are planned for; the rest is for validation and a machine that others use too."""
+MOST_TESTED = 1 / 3
+"""Share of its time after which a range test is given up for the recipe's rate: the machine is slower than planned."""
 TRUSTED = 1 / 3
 """The recipe's rate is kept up to this share of the divergence point of the range test, and never raised: from a fitted
 head the loss has nowhere to fall, so that the sweep shows only where a rate is too high. EfficientNet-lite0 (224 PACS
@@ -69,7 +64,7 @@ photographs, 64 px) diverges at 1 in a sweep of 16 steps, and a training at a te
 recipe has 1.3e-3."""
 PROPORTIONAL = ("sgd", "sam-sgd")
 PLAN_FILE = "plan.json"
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 
 
 class FineTuningRecord(Record):
@@ -80,11 +75,10 @@ class FineTuningRecord(Record):
 
 
 class _Plan(Record):
-    """What was decided before the training, so that a killed run goes on with the same steps and rate."""
+    """What was decided before the training, so that a killed run goes on with the same recipe and rate."""
 
     version: int = PLAN_VERSION
     settings: TrainConfig
-    rows: int
     recipe: str
     rate: str
     tested_rates: list[float]
@@ -102,7 +96,7 @@ class _Images(NamedTuple):
 
 
 def recipe_settings(
-    recipe: ModelRecipe, *, image_count: int, steps: int, seed: int, batch_size: int = BATCH
+    recipe: ModelRecipe, *, image_count: int, epochs: int = 1, seed: int, batch_size: int = BATCH
 ) -> tuple[TrainConfig, str]:
     """The settings of a short run by a model's recipe, and what was adapted, in words.
 
@@ -117,8 +111,7 @@ def recipe_settings(
     Args:
         recipe: of `model_recipe`.
         image_count: training images.
-        steps: at least; at most `MOST_EPOCHS` epochs come out.
-        seed: of the run.
+        epochs, seed: of the run.
         batch_size: images a step; fewer with few images.
     """
     size = max(2, min(batch_size, image_count // 2))
@@ -135,7 +128,6 @@ def recipe_settings(
         f"rate {recipe.learning_rate:g} for {recipe.batch_size} images brought to {size} "
         f"{'in proportion' if proportional else 'by the square root'}"
     )
-    epochs = min(MOST_EPOCHS, max(1, round(steps / max(1, image_count // size))))
     settings = TrainConfig(
         epochs=epochs,
         batch_size=size,
@@ -168,6 +160,38 @@ def trusted_rate(rate: float, divergence: float | None, tested: float | None, wh
     return float(f"{tested:.2g}"), f"{tested:.1e} by the range test, in place of the recipe's {rate:.1e}. {why}"
 
 
+def measure_pace(
+    backbone: Backbone,
+    table: ImageTable,
+    fold: Fold,
+    *,
+    classes: Sequence[str],
+    cache: Path,
+    device: torch.device | str,
+    seed: int,
+    progress: Progress,
+    workers: int | None = None,
+) -> Pace:
+    """Time a few training steps of a model with its recipe, and what comes before the first.
+
+    The arguments are those of `fine_tune`.
+    """
+    begin = time.perf_counter()
+    device = torch.device(device)
+    images = _load(backbone, table, fold, cache=cache, workers=workers, progress=progress)
+    settings, _ = recipe_settings(model_recipe(backbone.name)[0], image_count=len(images.train), seed=seed)
+    state = _head(backbone, images, classes, cache, device, seed, progress)
+    run = _run(backbone, images, settings, classes, device, state)
+    setup_s = time.perf_counter() - begin
+    gentle = warm_up_cosine(1e-9, TIMED_STEPS + 1, warm_up_share=0)
+    timing = progress.sub("timing a few steps")
+    run.advance(1, schedule=gentle, progress=timing)  # the first step is slow and not timed
+    begin = time.perf_counter()
+    run.advance(1 + TIMED_STEPS, schedule=gentle, progress=timing)
+    step_s = (time.perf_counter() - begin) / TIMED_STEPS
+    return Pace(step_s, setup_s, settings.batch_size, len(images.train), len(images.judged))
+
+
 def fine_tune(
     backbone: Backbone,
     table: ImageTable,
@@ -179,7 +203,8 @@ def fine_tune(
     folder: Path,
     cache: Path,
     device: torch.device | str,
-    budget_s: float,
+    length: Length,
+    deadline: float,
     seed: int,
     progress: Progress,
     fold_number: int = 0,
@@ -188,8 +213,8 @@ def fine_tune(
 ) -> FineTuningRecord:
     """Train the whole network for a short time, and compare it with its own probe on the same images.
 
-    The same call continues a killed run with the steps and the rate that were planned then. A learning rate that makes
-    the training diverge is divided by ten once.
+    The same call continues a killed run with the rate that was chosen then. A learning rate that makes the training
+    diverge is divided by ten once. Where the machine turns out slower than planned, the training is shortened.
 
     Args:
         backbone: pretrained.
@@ -201,7 +226,8 @@ def fine_tune(
         folder: of this training alone: it must differ for other weights, images, seeds and budgets.
         cache: folder of decoded images and features.
         device: where to compute.
-        budget_s: seconds that planning and training may take together; at most 20 epochs come out.
+        length: of the training and its range test.
+        deadline: of `time.perf_counter`, when all of it must be done.
         seed: of the run.
         progress: called with steps done, of all.
         fold_number: for the report.
@@ -209,7 +235,8 @@ def fine_tune(
         recipe: recipe and reason in place of those of `model_recipe`.
 
     Raises:
-        InputError: the budget is too small for 20 steps, or an image cannot be decoded at the model's size.
+        OutOfTime: the deadline left fewer steps than the shortest training has.
+        InputError: an image cannot be decoded at the model's size.
         ModelError: it diverges at a tenth of the rate too.
         StorageError: the folder cannot be written.
     """
@@ -218,24 +245,27 @@ def fine_tune(
     images = _load(backbone, table, fold, cache=cache, workers=workers, progress=progress)
     plan = _read_plan(folder)
     if plan is None:
-        chosen = recipe or model_recipe(backbone.name)
         plan = _make_plan(
-            backbone, images, chosen, classes=classes, cache=cache, device=device,
-            budget_s=budget_s - (time.perf_counter() - begin), seed=seed, progress=progress,
+            backbone, images, recipe or model_recipe(backbone.name), length,
+            classes=classes, cache=cache, device=device, seed=seed, progress=progress,
+            deadline=begin + MOST_TESTED * (deadline - begin),
         )  # fmt: skip
         _write_plan(plan, folder)
-    rows = _some_rows(images, plan.rows, seed)
+    rows = _some_rows(images, length.rows, seed)
+    ends_at = deadline - length.judging_s
     data: dict[str, JsonValue] = {"fold": fold_number}
     try:
-        result = _train(backbone, images, rows, plan, folder, classes, device, data, progress)
+        result = _train(backbone, images, rows, plan, folder, classes, device, data, ends_at, progress)
     except ModelError as error:
         lower = plan.settings.learning_rate / 10
         rate = f"{plan.rate} It diverged, so it was trained again at {lower:.1e}. ({error})"
         plan = plan.model_copy(
             update={"settings": plan.settings.model_copy(update={"learning_rate": lower}), "rate": rate}
         )
-        result = _train(backbone, images, rows, plan, folder, classes, device, data, progress)
+        result = _train(backbone, images, rows, plan, folder, classes, device, data, ends_at, progress)
         _write_plan(plan, folder)
+    if result.steps < STEPS[-1]:
+        raise OutOfTime(f"the machine was slower than planned, and its time was spent after {result.steps} steps.")
     right = read_validation(folder).right
     difference, half = cluster_mean(right.astype(np.float64) - probe_right, groups[fold[1]])
     fine_tuning = FineTuning(
@@ -253,6 +283,7 @@ def fine_tune(
         steps=result.steps,
         seconds=plan.seconds + result.seconds,
         alarms=[alarm.words for alarm in result.alarms],
+        notes=list(result.notes),
     )
     return FineTuningRecord(fine_tuning=fine_tuning, right=right.tolist())
 
@@ -286,67 +317,69 @@ def _load(
     return _Images(Pool(pixels.images, pixels.keys), labels, positions[0], positions[1])
 
 
+def _head(
+    backbone: Backbone,
+    images: _Images,
+    classes: Sequence[str],
+    cache: Path,
+    device: torch.device,
+    seed: int,
+    progress: Progress,
+) -> State:
+    """Weights to start from: the pretrained ones, and the best linear head on their features."""
+    rows = np.sort(np.random.default_rng(seed).permutation(images.train)[:HEAD_IMAGES])
+    bank = FeatureBank(cache, backbone, device=device)
+    features = bank.clean(images.pool, rows, progress=progress.sub("features"))
+    return start_state(backbone, features.astype(np.float32), images.labels[rows], class_count=len(classes))
+
+
+def _run(
+    backbone: Backbone,
+    images: _Images,
+    settings: TrainConfig,
+    classes: Sequence[str],
+    device: torch.device,
+    state: State,
+) -> TrainingRun:
+    return TrainingRun(
+        backbone, part_of(images.pool, images.train), images.labels[images.train],
+        class_count=len(classes), config=settings, device=device, start=state,
+    )  # fmt: skip
+
+
 def _make_plan(
     backbone: Backbone,
     images: _Images,
     recipe: tuple[ModelRecipe, str],
+    length: Length,
     *,
     classes: Sequence[str],
     cache: Path,
     device: torch.device,
-    budget_s: float,
     seed: int,
+    deadline: float,
     progress: Progress,
 ) -> _Plan:
-    """Time a few steps, plan as many as the budget holds, and test the learning rate."""
+    """Settings by the recipe, with a learning rate that a range test agrees to."""
     begin = time.perf_counter()
-    count = len(images.train)
-    settings, adapted = recipe_settings(recipe[0], image_count=count, steps=10**9, seed=seed)
-    bank = FeatureBank(cache, backbone, device=device)
-    of_head = np.sort(np.random.default_rng(seed).permutation(images.train)[:HEAD_IMAGES])
-    features = bank.clean(images.pool, of_head, progress=progress.sub("features"))
-    state = start_state(backbone, features.astype(np.float32), images.labels[of_head], class_count=len(classes))
-    run = TrainingRun(
-        backbone, part_of(images.pool, images.train), images.labels[images.train],
-        class_count=len(classes), config=settings, device=device, start=state,
-    )  # fmt: skip
-    gentle = warm_up_cosine(1e-9, TIMED_STEPS + 1, warm_up_share=0)
-    before = run.state_dict()
-    run.advance(1, schedule=gentle)  # the first step is slow and not timed
-    timed = time.perf_counter()
-    run.advance(1 + TIMED_STEPS, schedule=gentle)
-    step_s = (time.perf_counter() - timed) / TIMED_STEPS
-    run.load_state_dict(before)
-    left_s = budget_s - (time.perf_counter() - begin)
-    # Judging takes a forward pass of each judged image an epoch and once more, a third of a step's work an image; the
-    # head that comes first takes one of each training image.
-    size = settings.batch_size
-    judged_share = min(1.0, len(images.judged) / count) / 3
-    fixed = (len(images.judged) + len(of_head)) / size / 3
-    steps = math.floor((SLACK * left_s / step_s - fixed) / (1 + judged_share))
-    if steps < LEAST_STEPS:
-        least = (LEAST_STEPS * (1 + judged_share) + fixed) * step_s / SLACK + budget_s - left_s
-        raise InputError(
-            f"Fine-tuning of {backbone.name} needs at least {LEAST_STEPS} steps, about {duration(least, 0)}; "
-            f"{duration(max(0.0, budget_s), 0)} are left for it. Give a larger --budget or a smaller --size."
-        )
-    test_steps = min(MOST_TEST_STEPS, steps // TEST_SHARE)
+    settings, adapted = recipe_settings(recipe[0], image_count=len(images.train), epochs=length.epochs, seed=seed)
     rates: list[float] = []
     losses: list[float] = []
-    if test_steps >= FEWEST_TEST_STEPS:
-        test = range_test(run, lowest=LOWEST, highest=HIGHEST, steps=test_steps, progress=progress)
-        rates, losses = test.rates.tolist(), test.smoothed.tolist()
-        rate, why = trusted_rate(settings.learning_rate, test.divergence, test.rate, test.reason)
-        steps -= len(test.rates)
-    else:
-        rate = settings.learning_rate
-        why = f"{rate:.1e} as in the recipe; {steps} steps are too few for a range test."
-    rows = min(count, steps * size)
-    settings, _ = recipe_settings(recipe[0], image_count=rows, steps=steps, seed=seed, batch_size=size)
-    settings = settings.model_copy(update={"learning_rate": rate})
+    rate = settings.learning_rate
+    why = f"{rate:.1e} as in the recipe; so short a training leaves no steps for a range test."
+    if length.test_steps:
+        state = _head(backbone, images, classes, cache, device, seed, progress)
+        run = _run(backbone, images, settings, classes, device, state)
+        try:
+            test = range_test(
+                run, lowest=LOWEST, highest=HIGHEST, steps=length.test_steps, progress=Until(progress, deadline)
+            )
+            rates, losses = test.rates.tolist(), test.smoothed.tolist()
+            rate, why = trusted_rate(rate, test.divergence, test.rate, test.reason)
+        except OutOfTime:
+            why = f"{rate:.1e} as in the recipe; the machine was too slow to end a range test in time."
     return _Plan(
-        settings=settings,
-        rows=rows,
+        settings=settings.model_copy(update={"learning_rate": rate}),
         recipe=f"{recipe[1]}; {adapted}. {recipe[0].source}",
         rate=why,
         tested_rates=rates,
@@ -364,13 +397,14 @@ def _train(
     classes: Sequence[str],
     device: torch.device,
     data: dict[str, JsonValue],
+    ends_at: float,
     progress: Progress,
-) -> Any:
+) -> TrainResult:
     discard_damaged(folder)
     return train(
         backbone, images.pool, images.labels, rows, images.judged,
         classes=classes, settings=plan.settings, folder=folder, device=device, data=data,
-        progress=progress.sub("fine-tuning"), command="",
+        progress=progress, command="", deadline=ends_at,
     )  # fmt: skip
 
 

@@ -28,7 +28,9 @@ from eyeshot.core import (
 from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
+from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
+from eyeshot.rankings.models.deadline import OutOfTime, Until
 from eyeshot.rankings.models.fine_tuning import recipe_to_keep
 from eyeshot.rankings.models.plan import (
     ModelPlan,
@@ -40,7 +42,7 @@ from eyeshot.rankings.models.plan import (
 )
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
-from eyeshot.rankings.models.rungs import TUNING_SHARE, scale_models, tune_models
+from eyeshot.rankings.models.rungs import scale_models, tune_models
 from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
 from eyeshot.training import keep_recipe
 
@@ -155,6 +157,7 @@ def run_model_ranking(
     """
     begin = time.perf_counter()
     data, settings = plan.data, plan.settings
+    allowance = Allowance(plan.store, settings.budget_s, data.key, *_command_key(plan))
     done: list[RankedModel] = []
     right: dict[str, NDArray[np.bool_]] = {}
     left_out = [*plan.left_out]
@@ -162,17 +165,18 @@ def run_model_ranking(
     for number, model in enumerate(plan.chosen):
         step = progress.sub(f"{model.name} ({number + 1} of {len(plan.chosen)})")
         step(0, 0, "loading")
-        left_s = settings.budget_s - (time.perf_counter() - begin) if settings.budget_s else math.inf
         try:
             backbone = load_model(model, settings)
-            record = _probe_of(plan, backbone, left_s=left_s, progress=step)
+            record = _probe_of(plan, backbone, allowance, step)
+        except OutOfTime as error:
+            allowance.agenda.left_out[backbone.name] = str(error)
+            way = "The same command with a larger --budget continues; what is done is kept."
+            left_out.append(LeftOut(name=backbone.name, why=str(error), ways=[way]))
+            continue
         except EyeshotError as error:
             if isinstance(error, StorageError):
                 raise
             left_out.append(LeftOut(name=model.name, why=str(error)))
-            continue
-        if isinstance(record, LeftOut):
-            left_out.append(record)
             continue
         right[backbone.name] = np.asarray(record.predicted) == truth
         ranked = _ranked(model, backbone, record)
@@ -180,25 +184,26 @@ def run_model_ranking(
         if show is not None:
             show(ranked)
     if not done:
+        if allowance.agenda.left_out:
+            allowance.begin_anew()  # the same command goes on from the features that were computed
         raise ModelError(no_model_ranked([f"{left.name}: {left.why}" for left in left_out]))
+    if not allowance.agenda.probed:
+        allowance.agenda.probed = True
+        allowance.save()
     clusters = data.dataset.groups[data.judged]
     ranking = compare_probes(done, right, clusters, seed=settings.seed)
     on_fold = np.searchsorted(data.judged, data.folds[0][1])
     notes = [*plan.notes]
     tuned_right: dict[str, NDArray[np.bool_]] = {}
     if settings.budget_s:
-        left_s = settings.budget_s - (time.perf_counter() - begin)
-        tuning_ends = begin + settings.budget_s - (1 - TUNING_SHARE) * max(0.0, left_s)
         ranking, tuned_right, more = tune_models(
-            plan, ranking, right, deadline=tuning_ends, progress=progress, show=show
+            plan, ranking, right, allowance=allowance, progress=progress, show=show
         )
         notes += more
     answers = Answers(right, clusters, tuned_right, on_fold)
     sentence, advised, cheap = advise(ranking, answers, seed=settings.seed)
     if settings.budget_s:
-        ranking, more = scale_models(
-            plan, ranking, right, advised.name, deadline=begin + settings.budget_s, progress=progress
-        )
+        ranking, more = scale_models(plan, ranking, right, advised.name, allowance=allowance, progress=progress)
         notes += more
     return ModelsReport(
         headline=sentence,
@@ -224,27 +229,39 @@ def run_model_ranking(
     )
 
 
-def _probe_of(plan: ModelPlan, backbone: Backbone, *, left_s: float, progress: Progress) -> ProbeRecord | LeftOut:
-    """Rung 1 of a model, from the store if an earlier run did it; left out if the budget does not reach."""
-    data, settings = plan.data, plan.settings
+def _probe_of(plan: ModelPlan, backbone: Backbone, allowance: Allowance, progress: Progress) -> ProbeRecord:
+    """Rung 1 of a model, from the store if an earlier run did it.
+
+    Raises:
+        OutOfTime: the budget does not or did not reach.
+    """
+    data, settings, agenda = plan.data, plan.settings, allowance.agenda
+    if agenda.probed and backbone.name in agenda.left_out:
+        raise OutOfTime(agenda.left_out[backbone.name])
     key = probe_key(plan, backbone)
     record = plan.store.load(ProbeRecord, *key)
     if record is not None:
         return record
+    left_s = allowance.left_s()
     if left_s < math.inf:
         needed_s = estimate_probe(plan, backbone).seconds
         if needed_s > left_s:
-            return LeftOut(
-                name=backbone.name,
-                why=f"needs about {duration(needed_s, 0)}, and the budget has {duration(max(0.0, left_s), 0)} left.",
-                ways=["The same command with a larger --budget continues; what is done is kept."],
-            )
+            left = duration(max(0.0, left_s), 0)
+            raise OutOfTime(f"needs about {duration(needed_s, 0)}, and the budget has {left} left.")
     record = run_probe(
         data, backbone, cache=plan.cache, device=plan.device, batch_size=settings.batch_size,
-        workers=settings.workers, seed=settings.seed, progress=progress,
+        workers=settings.workers, seed=settings.seed, progress=Until(progress, allowance.deadline),
     )  # fmt: skip
     plan.store.save(record, *key)
+    allowance.save()
     return record
+
+
+def _command_key(plan: ModelPlan) -> tuple[object, ...]:
+    """What a command is known by, beside its images and its budget."""
+    settings = plan.settings
+    models = [(model.name, model.weights_bytes, str(model.weights)) for model in plan.chosen]
+    return models, settings.seed, settings.size, settings.fit, plan.device
 
 
 def write_models(report: ModelsReport, folder: Path) -> Path:

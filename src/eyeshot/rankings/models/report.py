@@ -103,6 +103,7 @@ class FineTuning(Record):
         tested_rates, tested_losses: the curve of the range test, losses as a moving average; empty without one.
         steps, seconds: of the training.
         alarms: what looks wrong, in sentences.
+        notes: what the training did on its own, such as ending earlier on a slow machine.
     """
 
     fold: int
@@ -119,6 +120,7 @@ class FineTuning(Record):
     steps: int
     seconds: float
     alarms: list[str] = []
+    notes: list[str] = []
 
 
 class CurvePoint(Record):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import EyeshotError, Progress, StorageError, duration, key_of
+from eyeshot.core import CallbackProgress, EyeshotError, ModelError, Progress, StorageError, duration, key_of
 from eyeshot.models import Backbone, FeatureBank, fit_many_classes
+from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
-from eyeshot.rankings.models.fine_tuning import FineTuningRecord, fine_tune
+from eyeshot.rankings.models.deadline import OutOfTime, Until
+from eyeshot.rankings.models.fine_tuning import FineTuningRecord, fine_tune, measure_pace
 from eyeshot.rankings.models.learning_curves import Curve, learning_curve, probe_answer
+from eyeshot.rankings.models.lengths import Length, Pace, ends_of, share_out
 from eyeshot.rankings.models.plan import ModelPlan, load_model
 from eyeshot.rankings.models.probe import clean_features, time_forward
 from eyeshot.rankings.models.report import (
@@ -26,10 +30,9 @@ from eyeshot.rankings.models.scaling import bigger_or_more_data, compare_sizes, 
 from eyeshot.rankings.models.tuning_order import choose_for_fine_tuning, line_within
 
 Right = NDArray[np.bool_]
+Kept = TypeVar("Kept", bound=Record)
 TUNING_SHARE = 0.75
 """Share of what rung 1 leaves of the budget that rung 2 may take."""
-LEAST_S = 20.0
-"""Seconds of fine-tuning below which no model is begun."""
 
 
 class ScalingRecord(Record):
@@ -50,61 +53,62 @@ def tune_models(
     ranked: Sequence[RankedModel],
     probe_right: Mapping[str, Right],
     *,
-    deadline: float,
+    allowance: Allowance,
     progress: Progress,
     show: Callable[[RankedModel], None] | None,
 ) -> tuple[list[RankedModel], dict[str, Right], list[str]]:
-    """Rung 2 of as many models as the budget reaches for.
+    """Rung 2 of as many models as the budget reaches for; lengths of all trainings are decided before the first.
 
     Args:
         plan: of the ranking.
         ranked: models in the order of their probes.
         probe_right: by name, bool (n,), which judged images the probe answers right.
-        deadline: of `time.perf_counter`, after which no training goes on.
+        allowance: the budget, of which a quarter is kept for rung 3.
         progress, show: as of `run_model_ranking`.
 
     Returns:
         all models, those that were trained with their result; which images of the first fold these answer right; notes.
     """
-    data, fold = plan.data, plan.data.folds[0]
+    data, fold, agenda = plan.data, plan.data.folds[0], allowance.agenda
     order = [model for model, _ in choose_for_fine_tuning(ranked)]
+    keys = {
+        model.name: ("fine-tuning", model.fingerprint, data.key, plan.settings.seed, plan.settings.budget_s)
+        for model in order
+    }
+    stored = {name: plan.store.load(FineTuningRecord, *key) for name, key in keys.items()}
+    decided = {*agenda.lengths, *agenda.beyond, *agenda.skipped}
+    open_names = [name for name, record in stored.items() if record is None and name not in decided]
+    if agenda.scaling_s is None or open_names:
+        _plan_trainings(plan, open_names, allowance, progress)
+    to_train = {name: length for name, length in agenda.lengths.items() if stored.get(name) is None}
+    ends = ends_of(to_train, allowance.deadline - (agenda.scaling_s or 0.0))
     tuned: dict[str, FineTuningRecord] = {}
-    notes: list[str] = []
-    for number, model in enumerate(order):
-        key = ("fine-tuning", model.fingerprint, data.key, plan.settings.seed, plan.settings.budget_s)
-        record = plan.store.load(FineTuningRecord, *key)
+    for model in order:
+        name = model.name
+        if name in agenda.beyond or name in agenda.skipped:
+            continue
+        record = stored[name]
         if record is None:
-            left_s = deadline - time.perf_counter()
-            if left_s < LEAST_S:
-                names = [other.name for other in order[number:]]
-                notes.append(f"Not fine-tuned, since the budget was spent: {', '.join(names)}. Use a larger --budget.")
-                break
-            try:
-                record = fine_tune(
-                    load_model(_chosen(plan, model.name), plan.settings),
-                    data.images,
-                    fold,
-                    probe_right[model.name][np.searchsorted(data.judged, fold[1])],
-                    data.dataset.groups,
-                    classes=data.dataset.classes,
-                    folder=plan.cache / "models-ranked" / f"run-{key_of(*key)}",
-                    cache=plan.cache,
-                    device=plan.device,
-                    # An equal share of what is left, but never so little that nobody gets enough.
-                    budget_s=max(left_s / (len(order) - number), min(left_s, 3 * LEAST_S)),
-                    seed=plan.settings.seed,
-                    progress=progress.sub(f"fine-tuning {model.name} ({number + 1} of {len(order)})"),
-                    workers=plan.settings.workers,
-                )
-            except StorageError:
-                raise
-            except EyeshotError as error:
-                notes.append(f"{model.name} was not fine-tuned: {error}")
+            place = f"{list(to_train).index(name) + 1} of {len(to_train)}"
+            record = _tune(
+                plan, model, probe_right[name][np.searchsorted(data.judged, fold[1])], agenda.lengths[name],
+                folder=plan.cache / "models-ranked" / f"run-{key_of(*keys[name])}", deadline=ends[name],
+                allowance=allowance, progress=progress.sub(f"fine-tuning {name} ({place})"),
+            )  # fmt: skip
+            if record is None:
                 continue
-            plan.store.save(record, *key)
-        tuned[model.name] = record
+            plan.store.save(record, *keys[name])
+            allowance.save()
+        tuned[name] = record
         if show is not None:
             show(model.model_copy(update={"fine_tuning": record.fine_tuning, "rung": 2, "state": "fine-tuned"}))
+    notes = [f"{name}: {note}" for name, record in tuned.items() for note in record.fine_tuning.notes]
+    notes += [f"{name} was not fine-tuned: {agenda.skipped[name]}" for name in keys if name in agenda.skipped]
+    if agenda.beyond:
+        notes.append(
+            f"Not fine-tuned, since the budget does not reach: {', '.join(agenda.beyond)}. A larger --budget reaches "
+            "further, and trains all models anew, for longer."
+        )
     tested = {line_within(model) for model in ranked if model.name in tuned}
     updated = []
     for model in ranked:
@@ -118,19 +122,72 @@ def tune_models(
     return updated, {name: np.asarray(record.right, bool) for name, record in tuned.items()}, notes
 
 
+def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance, progress: Progress) -> None:
+    """Time a few steps of each model, and store how long each is trained."""
+    agenda = allowance.agenda
+    if agenda.scaling_s is None:
+        agenda.scaling_s = (1 - TUNING_SHARE) * max(0.0, allowance.left_s())
+    kept_s = agenda.scaling_s
+    end = allowance.deadline - kept_s
+
+    def pace_of(name: str) -> Pace:
+        backbone = load_model(_chosen(plan, name), plan.settings)
+        step = progress.sub(f"planning the training of {name} ({names.index(name) + 1} of {len(names)})")
+        return measure_pace(
+            backbone, plan.data.images, plan.data.folds[0],
+            classes=plan.data.dataset.classes, cache=plan.cache, device=plan.device, seed=plan.settings.seed,
+            workers=plan.settings.workers, progress=Until(step, end),
+        )  # fmt: skip
+
+    lengths, failed, beyond = share_out(names, pace_of, lambda: allowance.left_s() - kept_s)
+    agenda.lengths |= lengths
+    agenda.skipped |= failed
+    agenda.beyond += beyond
+    allowance.save()
+
+
+def _tune(
+    plan: ModelPlan,
+    model: RankedModel,
+    probe_right: Right,
+    length: Length,
+    *,
+    folder: Path,
+    deadline: float,
+    allowance: Allowance,
+    progress: Progress,
+) -> FineTuningRecord | None:
+    """The short training of a model; None where there is none, which the agenda then says."""
+    data = plan.data
+    try:
+        return fine_tune(
+            load_model(_chosen(plan, model.name), plan.settings), data.images, data.folds[0], probe_right,
+            data.dataset.groups, classes=data.dataset.classes, folder=folder, cache=plan.cache, device=plan.device,
+            length=length, deadline=deadline, seed=plan.settings.seed, progress=progress,
+            workers=plan.settings.workers,
+        )  # fmt: skip
+    except StorageError:
+        raise
+    except EyeshotError as error:
+        allowance.agenda.skipped[model.name] = str(error)
+        if isinstance(error, (OutOfTime, ModelError)):  # what else failed may be mended before the next sitting
+            allowance.save()
+        return None
+
+
 def scale_models(
     plan: ModelPlan,
     ranked: Sequence[RankedModel],
     probe_right: Mapping[str, Right],
     advised: str,
     *,
-    deadline: float,
+    allowance: Allowance,
     progress: Progress,
 ) -> tuple[list[RankedModel], list[str]]:
     """Rung 3: learning curves of the best of each line, and the advised model with smaller and larger images.
 
     Args:
-        plan, ranked, probe_right, deadline, progress: as for `tune_models`.
+        plan, ranked, probe_right, allowance, progress: as for `tune_models`; all of the budget may be used.
         advised: name of the advised model.
 
     Returns:
@@ -144,17 +201,14 @@ def scale_models(
         best_of_line.setdefault(line_within(model), model)
     updated = {model.name: model for model in ranked}
     notes: list[str] = []
+    late: list[str] = []
     for number, model in enumerate(best_of_line.values()):
         step = progress.sub(f"learning curve of {model.name} ({number + 1} of {len(best_of_line)})")
-        key = ("curve", model.fingerprint, data.key, plan.settings.seed)
-        record = plan.store.load(ScalingRecord, *key)
         try:
-            if record is None:
-                if time.perf_counter() > deadline:
-                    notes.append("Learning curves were left out where the budget was spent. Use a larger --budget.")
-                    break
-                record = _curve_of(plan, model, step)
-                plan.store.save(record, *key)
+            record = _curve_of(plan, model, allowance, step)
+        except OutOfTime:
+            late.append(model.name)
+            continue
         except StorageError:
             raise
         except EyeshotError as error:
@@ -170,12 +224,16 @@ def scale_models(
             seed=plan.settings.seed,
         )
         updated[model.name] = model.model_copy(update={"curve": record.curve, "model_or_data": answer, "rung": 3})
-    resolution, more = _compare_sizes(
-        plan, updated[advised], on_fold[advised], deadline=deadline, progress=progress.sub(f"sizes of {advised}")
-    )
-    if resolution is not None:
+    if late:
+        notes.append(f"The budget did not reach for learning curves of {', '.join(late)}. Use a larger --budget.")
+    try:
+        resolution = _compare_sizes(
+            plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes of {advised}")
+        )
         updated[advised] = updated[advised].model_copy(update={"resolution": resolution, "rung": 3})
-    return [updated[model.name] for model in ranked], [*notes, *more]
+    except OutOfTime as error:
+        notes.append(f"Other image sizes were not tried: {error} Use a larger --budget.")
+    return [updated[model.name] for model in ranked], notes
 
 
 def _chosen(plan: ModelPlan, name: str) -> ChosenModel:
@@ -194,55 +252,100 @@ def _features(plan: ModelPlan, backbone: Backbone, progress: Progress) -> tuple[
     return features, bank
 
 
-def _curve_of(plan: ModelPlan, model: RankedModel, progress: Progress) -> ScalingRecord:
+def _curve_of(plan: ModelPlan, model: RankedModel, allowance: Allowance, progress: Progress) -> ScalingRecord:
+    """The learning curve of a model; `OutOfTime` where the budget does not or did not reach."""
     data, (train, judged) = plan.data, plan.data.folds[0]
-    features, _ = _features(plan, load_model(_chosen(plan, model.name), plan.settings), progress)
+    key = ("curve", model.fingerprint, data.key, plan.settings.seed)
     labels, classes = data.images.labels, data.dataset.classes
-    curve = learning_curve(
-        probe_answer(features, labels, judged, class_count=len(classes), penalty=model.probe.penalty),
-        labels, train, data.dataset.groups[judged],
-        how="linear probes on frozen features", seed=plan.settings.seed, progress=progress,
-    )  # fmt: skip
-    return ScalingRecord(curve=curve.record, gains=curve.gains.tolist())
+
+    def compute(timed: Progress) -> ScalingRecord:
+        features, _ = _features(plan, load_model(_chosen(plan, model.name), plan.settings), timed)
+        curve = learning_curve(
+            probe_answer(features, labels, judged, class_count=len(classes), penalty=model.probe.penalty),
+            labels, train, data.dataset.groups[judged],
+            how="linear probes on frozen features", seed=plan.settings.seed, progress=timed,
+        )  # fmt: skip
+        return ScalingRecord(curve=curve.record, gains=curve.gains.tolist())
+
+    return _within(plan, allowance, ScalingRecord, key, f"learning curve of {model.name}", compute, progress)
 
 
 def _compare_sizes(
-    plan: ModelPlan, model: RankedModel, right: Right, *, deadline: float, progress: Progress
-) -> tuple[Resolution | None, list[str]]:
-    """The advised model's probe at 3/4, 1 and 4/3 of its size."""
-    key = ("sizes", model.fingerprint, plan.data.key, plan.settings.seed)
-    record = plan.store.load(SizesRecord, *key)
-    if record is not None:
-        return record.resolution, []
+    plan: ModelPlan, model: RankedModel, right: Right, allowance: Allowance, progress: Progress
+) -> Resolution:
+    """The advised model's probe at 3/4, 1 and 4/3 of its size; `OutOfTime` as of `_curve_of`."""
     data, (train, judged) = plan.data, plan.data.folds[0]
-    chosen = _chosen(plan, model.name)
-    images = len(train) + len(judged)
-    # Pixels grow with the square of the side: (3/4)² + (4/3)² is about 2.3.
-    needed_s = 2.3 * images * model.cost.seconds_per_1000 / 1000
-    if needed_s > max(0.0, deadline - time.perf_counter()):
-        return None, [
-            f"Other image sizes were not tried: they need about {duration(needed_s, 0)}. Use a larger --budget."
-        ]
     labels, classes = data.images.labels, data.dataset.classes
-
-    def read(size: int) -> tuple[Right, float]:
-        backbone = load_model(chosen, plan.settings.model_copy(update={"size": size}))
-        features, bank = _features(plan, backbone, progress.sub(f"{size} px"))
-        head = fit_many_classes(features[train], labels[train], class_count=len(classes), penalty=model.probe.penalty)
-        noise = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
-        _, _, fastest_s = time_forward(backbone, noise, device=plan.device, batch_size=bank.batch_size)
-        return np.asarray(head.predict(features[judged]) == labels[judged]), 1000 * fastest_s
-
+    chosen = _chosen(plan, model.name)
     own = load_model(chosen, plan.settings)
-    frame = data.images.frame
-    short = np.minimum(frame["width"].to_numpy(), frame["height"].to_numpy())[judged].astype(np.int64)
-    resolution = compare_sizes(
-        read,
-        sizes_around(model.size, image_step(own)),
-        (model.size, right, model.cost.seconds_per_1000),
-        data.dataset.groups[judged],
-        short_sides=short,
-        crop_share=own.geometry.crop_share if own.geometry.fit == "crop" else 1.0,
-    )
-    plan.store.save(SizesRecord(resolution=resolution), *key)
-    return resolution, []
+    sizes = sizes_around(model.size, image_step(own))
+    pixels = {size: size**2 for size in sizes if size != model.size}
+    images = len(train) + len(judged)
+    needed_s = sum(pixels.values()) / model.size**2 * images * model.cost.seconds_per_1000 / 1000
+
+    def compute(timed: Progress) -> SizesRecord:
+        if needed_s > allowance.left_s():
+            raise OutOfTime(f"they need about {duration(needed_s, 0)}.")
+
+        def read(size: int) -> tuple[Right, float]:
+            before = sum(count for other, count in pixels.items() if other < size)
+
+            def report(done: int, total: int, text: str) -> None:
+                share = done / total if total and text.endswith("features") else 0.0
+                timed(round(before + share * pixels[size]), sum(pixels.values()), f"{size} px, {text}")
+
+            backbone = load_model(chosen, plan.settings.model_copy(update={"size": size}))
+            features, bank = _features(plan, backbone, CallbackProgress(report))
+            head = fit_many_classes(
+                features[train], labels[train], class_count=len(classes), penalty=model.probe.penalty
+            )
+            noise = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+            _, _, fastest_s = time_forward(backbone, noise, device=plan.device, batch_size=bank.batch_size)
+            return np.asarray(head.predict(features[judged]) == labels[judged]), 1000 * fastest_s
+
+        frame = data.images.frame
+        short = np.minimum(frame["width"].to_numpy(), frame["height"].to_numpy())[judged].astype(np.int64)
+        resolution = compare_sizes(
+            read,
+            sizes,
+            (model.size, right, model.cost.seconds_per_1000),
+            data.dataset.groups[judged],
+            short_sides=short,
+            crop_share=own.geometry.crop_share if own.geometry.fit == "crop" else 1.0,
+        )
+        return SizesRecord(resolution=resolution)
+
+    key = ("sizes", model.fingerprint, data.key, plan.settings.seed)
+    return _within(plan, allowance, SizesRecord, key, f"sizes of {model.name}", compute, progress).resolution
+
+
+def _within(
+    plan: ModelPlan,
+    allowance: Allowance,
+    kind: type[Kept],
+    key: tuple[object, ...],
+    name: str,
+    compute: Callable[[Progress], Kept],
+    progress: Progress,
+) -> Kept:
+    """A stored result, or one that is computed within the budget; what a budget did not reach, it does not reach again.
+
+    Raises:
+        OutOfTime: the budget does not reach.
+    """
+    skipped = allowance.agenda.skipped
+    if name in skipped:
+        raise OutOfTime(skipped[name])
+    record = plan.store.load(kind, *key)
+    if record is None:
+        try:
+            timed = Until(progress, allowance.deadline)
+            timed(0, 0)
+            record = compute(timed)
+        except OutOfTime as error:
+            skipped[name] = str(error)
+            allowance.save()
+            raise
+        plan.store.save(record, *key)
+        allowance.save()
+    return record

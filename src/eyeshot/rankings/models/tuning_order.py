@@ -16,17 +16,26 @@ MASKED_LINES = ("MAE", "BEiT", "EVA")
 """Where the catalogue has no record of a tag."""
 
 
+def probe_order(model: RankedModel) -> tuple[float, float, int, str]:
+    """Sorts models by their probes, the best first.
+
+    Of equal accuracy the surer one is first, then the smaller: a measured time would put equals in another order the
+    next time.
+    """
+    return -(model.probe.accuracy.value or 0.0), model.probe.log_loss, model.cost.parameters, model.name
+
+
 def choose_for_fine_tuning(ranked: Sequence[RankedModel]) -> list[tuple[RankedModel, str]]:
     """The models to fine-tune, the most important first, each with its reason.
 
     First the best probe of all; then the best ResNet, EfficientNet, ViT and masked-pretrained model, whatever their
     probes are, since a line must not be dropped for a probe that undersells it; then the best of each other line; then
-    the second of each line. Within each of these steps the better probe goes first, and of equal ones the faster.
+    the second of each line. Within each of these steps the better probe goes first.
 
     Args:
         ranked: models with rung 1 done, in any order.
     """
-    by_probe = sorted(ranked, key=lambda model: (-(model.probe.accuracy.value or 0.0), model.cost.seconds_per_1000))
+    by_probe = sorted(ranked, key=probe_order)
     masked = _masked_tags()
     lines: dict[str, list[RankedModel]] = {}
     for model in by_probe:

@@ -15,14 +15,12 @@ from eyeshot.augment import Pool
 from eyeshot.core import SILENT, Progress, plural
 from eyeshot.models import extract
 from eyeshot.rankings.optimizers.report import BatchImage, Kind, OddBatch, Situation, Spread
-from eyeshot.training import BatchProbe, TrainingRun, TrainPlan, make_schedule, probe_batches, start_state
+from eyeshot.training import HEAD_IMAGES, BatchProbe, TrainingRun, TrainPlan, make_schedule, probe_batches, start_state
 
 BATCHES = 24
 STATES = (0, 8)
 """Steps that are done where the batches are measured: before the first, and soon after it, when Adam's averages have
 seen few batches. Gradients before the first step of an untrained network hardly differ, whatever the images."""
-HEAD_IMAGES = 5000
-"""As many as a training starts its head from."""
 NORMAL_FROM_MAD = 1.4826
 ODD_DISTANCE = 5.0
 """Robust standard deviations of the logarithm. At 3.5, the customary limit (Iglewicz and Hoaglin 1993, "How to detect

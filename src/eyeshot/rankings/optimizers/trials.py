@@ -32,6 +32,8 @@ from eyeshot.predictions import Predictions, load_predictions, log_loss
 from eyeshot.rankings.optimizers.options import BASELINE
 from eyeshot.rankings.optimizers.report import RateTrial
 from eyeshot.training import (
+    EPOCH_VAL_IMAGES,
+    HEAD_IMAGES,
     OPTIMIZERS,
     VALIDATION_FILE,
     TrainConfig,
@@ -53,8 +55,6 @@ MOST_BEYOND = 2
 """Rates that are tried beyond the end of the grid at which the best one is."""
 INNER_SHARE = 0.2
 TIMED_STEPS = 3
-HEAD_IMAGES = 5000
-EPOCH_VAL_IMAGES = 2000
 DONE_FILE = "done.json"
 
 

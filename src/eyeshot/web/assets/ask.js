@@ -1,8 +1,11 @@
 // Ask the server. A press carries an id of its own, so that sending it twice stores it once.
+const command = document.documentElement.dataset.command;
+
 class Refused extends Error {
-  constructor(words, status) {
+  constructor(words, status, answer = null) {
     super(words);
     this.status = status;
+    this.answer = answer;
   }
 }
 
@@ -11,7 +14,7 @@ const answer = async (response) => {
   try {
     body = await response.json();
   } catch { /* said below */ }
-  if (!response.ok) throw new Refused(body?.error ?? `The server refused this (${response.status}).`, response.status);
+  if (!response.ok) throw new Refused(body?.error ?? `The server refused this (${response.status}).`, response.status, body);
   return body;
 };
 
@@ -20,7 +23,7 @@ export const get = async (what, asked = {}) => {
   try {
     response = await fetch(`api/${what}?${new URLSearchParams(asked)}`);
   } catch {
-    throw new Error("The server does not answer. Start eyeshot review again; what was stored is kept.");
+    throw new Error(`The server does not answer. Start ${command} again; what was stored is kept.`);
   }
   return answer(response);
 };
@@ -33,7 +36,7 @@ export const post = async (what, body) => {
       response = await fetch(`api/${what}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: sent });
     } catch {
       if (left > 0) continue;
-      throw new Error("Not stored: the server does not answer. Start eyeshot review again; what was stored before is kept.");
+      throw new Error(`Not stored: the server does not answer. Start ${command} again; what was stored before is kept.`);
     }
     return answer(response);
   }

@@ -1,21 +1,12 @@
-// What is on the screen, and how parts of it are drawn. Texts of the user's go in as text, never as markup.
+// What is on the screen, and how parts of it are drawn.
+import { by, make } from "./dom.js";
+
+export { by, count, make, options } from "./dom.js";
+
 export const now = {
   item: null, images: [], chosen: 0, marked: new Set(), last: -1,
   sheet: null, // of a contact sheet: where it begins, how many images it has, the filters to go back to
 };
-
-export const by = (id) => document.getElementById(id);
-
-export const make = (tag, attributes = {}, ...children) => {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child !== null));
-  return made;
-};
-
-export const count = (number) => number.toLocaleString("en");
 
 /** What a press did, for the eye and for screen readers; `more` is for screen readers alone. */
 export const tell = (words, more = "") => by("said").replaceChildren(words, make("span", { class: "unseen" }, more && ` ${more}`));
@@ -59,7 +50,3 @@ export const entry = (item, current) => make("li", {}, make("button",
   { type: "button", "data-item": item.number, "aria-current": String(item.number === current) },
   item.first === null ? make("span", { class: "blank" }) : make("img", { src: `small/${item.first}`, alt: "", loading: "lazy", decoding: "async" }),
   make("span", { class: "what" }, make("b", {}, item.name), item.decided ? make("span", { class: "badge kept" }, "decided") : null, " ", item.title)));
-
-export const options = (select, list) => {
-  for (const [value, words] of list) select.append(make("option", { value }, words));
-};

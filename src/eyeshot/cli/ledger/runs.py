@@ -1,0 +1,120 @@
+"""`eyeshot runs`: the table of experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eyeshot.cli.ledger.cells import gain_cell, got_cell, printable, share_of
+from eyeshot.cli.options import DATA, OUTPUT, Json, option
+from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
+
+MOST_SHOWN = 40
+"""Rows in a terminal without --limit."""
+LONGEST_DIFFERENCE = 120
+
+
+def run(
+    where: Annotated[
+        str | None,
+        option(
+            panel=DATA,
+            metavar="SQL",
+            text="A condition on the columns of --csv: \"value > 0.9 and verdict = 'better'\".",
+        ),
+    ] = None,
+    tag: Annotated[list[str] | None, option("--tag", panel=DATA, text="Only with this tag; again for several.")] = None,
+    sort: Annotated[
+        str | None,
+        option(panel=DATA, metavar="COLUMN", text='A column; with "-" before it the largest first. Default: by age.'),
+    ] = None,
+    limit: Annotated[
+        int | None, option(panel=DATA, text=f"At most so many. Default: {MOST_SHOWN} in a terminal, else all.")
+    ] = None,
+    calibration: Annotated[
+        bool, option("--calibration", panel=OUTPUT, text="How often expectations came, by author and month.")
+    ] = False,
+    csv: Annotated[Path | None, option(panel=OUTPUT, metavar="FILE", text="Write the table as CSV.")] = None,
+    json: Json = False,
+) -> None:
+    """Experiments: why, the difference to the parent, expected, got with interval, verdict, rung; the latest last."""
+    if calibration:
+        _show_calibration(json=json)
+        return
+    rows: dict[str, Any] = {"where": where, "tag": tag or (), "sort": sort}
+    if csv is not None:
+        _write_csv(csv, limit, rows)
+    if json:
+        from eyeshot.ledger import find_experiments
+
+        records = find_experiments(**rows, limit=limit)
+        print_json({"version": 1, "experiments": [record.model_dump(mode="json") for record in records]})
+        return
+    if csv is not None:
+        typer.echo(f"Table: {csv}")
+        return
+    from eyeshot.ledger import open_ledger, table_rows
+
+    with open_ledger() as ledger:  # without the frame of `eyeshot.experiments`, which takes longer to load than this
+        table = table_rows(ledger, **rows, limit=MOST_SHOWN if limit is None else limit)
+    if not table and (where is not None or tag):
+        typer.echo("No experiment fits.")
+        return
+    if not table:
+        typer.echo("There are no experiments yet.")
+        say_next("try", "WHY", "--expect", "up accuracy")
+        return
+    _print(table)
+    if limit is None and len(table) == MOST_SHOWN:
+        typer.echo(f"These are the {'first' if sort else 'latest'} {MOST_SHOWN}. More: --limit 200, or --csv FILE.")
+    say_next("show", str(table[0 if sort else -1]["id"]))
+
+
+def _write_csv(file: Path, limit: int | None, rows: dict[str, Any]) -> None:
+    import polars as pl
+
+    import eyeshot
+    from eyeshot.core import check_output, replacing
+
+    check_output(file, suffixes=(".csv",), mark=b"id,created,state,why")
+    table = eyeshot.experiments(**rows, limit=limit)
+    with replacing(file) as temporary:
+        table.with_columns(pl.col("tags").list.join(" ")).write_csv(temporary)
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    from eyeshot.core import NOTHING, shortened
+
+    table = plain_table(
+        "id", "state", "why", "difference", "expected", "got", "gain", "verdict", "rung",
+        left=("id", "state", "why", "difference", "expected", "verdict", "rung"), overflow="fold",
+    )  # fmt: skip
+    for row in rows:
+        difference = shortened(row["difference"], LONGEST_DIFFERENCE)
+        verdict = row["verdict"] or row["gain"]
+        cells = (row["id"], row["state"], row["why"], difference, row["expected"], got_cell(row), gain_cell(row))
+        table.add_row(*(printable(cell) or NOTHING for cell in (*cells, verdict, row["rung"])))
+    print_fitting(table, names=("id", "why", "difference"))
+
+
+def _show_calibration(*, json: bool) -> None:
+    import eyeshot
+
+    tables = {by: eyeshot.expectations(by=by) for by in ("author", "month")}
+    if json:
+        print_json({"version": 1, **{f"by_{by}": table.to_dicts() for by, table in tables.items()}})
+        return
+    if tables["author"].is_empty():
+        typer.echo("No expectation has been compared with a result yet.")
+        say_next("try", "WHY", "--expect", "up accuracy")
+        return
+    for by, rows in tables.items():
+        table = plain_table(by, "stated", "direction came", "not distinguishable", "size in interval", left=(by,))
+        for row in rows.to_dicts():
+            sizes = f"{row['sizes_came']} of {row['sized']}" if row["sized"] else ""
+            table.add_row(row["group"], str(row["stated"]), share_of(row), str(row["undecided"]), sizes)
+        print_fitting(table, names=())
+    typer.echo("Expectations that were stated before the first run. A difference within the noise has not come.")

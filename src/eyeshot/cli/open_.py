@@ -1,0 +1,39 @@
+"""`eyeshot open`: the experiments as a page that follows the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from eyeshot.cli.options import DATA, OUTPUT, Json, option
+from eyeshot.cli.output import open_address, print_json
+
+
+def run(
+    author: Annotated[
+        str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+    ] = None,
+    port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free port.")] = 0,
+    open_: Annotated[bool, option("--open/--no-open", panel=OUTPUT, text="Open the page in a browser.")] = True,
+    json: Json = False,
+) -> None:
+    """All experiments on a live page: table, curves, timeline; write what was learned, tags and insights.
+
+    The page follows the ledger while runs go on. Only this machine can open it.
+    """
+    import eyeshot
+    from eyeshot.core import plural
+
+    def served(address: str, notes: list[str]) -> None:
+        if json:
+            print_json({"page": address, "notes": notes})
+        else:
+            typer.echo("\n".join(notes))
+            typer.echo(f"Page: {address}   (this machine only; Ctrl+C ends it)")
+        if open_:
+            open_address(address, quiet=json)
+
+    stored = eyeshot.open_workbench(author=author, port=port, served=served)
+    if not json and stored:
+        typer.echo(f"\n{stored:,} {plural(stored, 'edit was', 'edits were')} stored in the ledger.")

@@ -1,0 +1,129 @@
+"""What an experiment goes on from: never what cannot be told apart from its own parent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eyeshot.core import EyeshotError, InputError, listing
+from eyeshot.ledger.runs import find_run, list_runs
+from eyeshot.ledger.store.database import Ledger
+from eyeshot.ledger.store.records import Experiment, Got
+from eyeshot.ledger.training_settings import settings_of
+from eyeshot.training import TrainResult, read_result
+
+UNSTATED = "without a stated reason"
+NO_PARENT = "none"
+
+
+def best_parent(ledger: Ledger) -> str | None:
+    """The experiment to go on from: the last that is better than its parent; else what the last one began from.
+
+    Experiments of sweeps, and logged ones, whose code eyeshot cannot run, are left out.
+
+    Returns:
+        its id; None where nothing was trained by experiments.
+    """
+    runs = ledger.root / "runs"
+    rows = ledger.rows("id", "gain", "parent", where="state = 'done' AND author_kind <> 'sweep'")
+    by_id = {row["id"]: row for row in rows}
+    for row in reversed(rows):
+        if row["gain"] == "better" and first_result(runs, ledger.experiment(row["id"])) is not None:
+            return str(row["id"])
+    for row in reversed(rows):
+        while row["parent"] in by_id:
+            row = by_id[row["parent"]]
+        if first_result(runs, ledger.experiment(row["id"])) is not None:
+            return str(row["id"])
+    return None
+
+
+def named_parent(ledger: Ledger, text: str) -> Experiment | Path:
+    """The experiment with this id, or the one that a run belongs to; the run's folder where no experiment has it.
+
+    Raises:
+        InputError: there is neither such an experiment nor such a run.
+    """
+    try:
+        return ledger.experiment(text)
+    except InputError as no_experiment:
+        try:
+            folder = find_run(ledger.root / "runs", text)
+        except InputError:
+            raise InputError(f"--parent must be an experiment or a run, got {text!r}. {no_experiment}") from None
+    return experiment_with(ledger, folder) or folder
+
+
+def latest_run(ledger: Ledger) -> Path | None:
+    """The latest finished training of the project; None without one."""
+    runs = ledger.root / "runs"
+    for record in reversed(list_runs(runs)):
+        if record.kind == "train":
+            try:
+                if read_result(runs / record.id) is not None:
+                    return runs / record.id
+            except EyeshotError:  # damaged: an earlier one is used
+                continue
+    return None
+
+
+def experiment_with(ledger: Ledger, folder: Path) -> Experiment | None:
+    """The experiment that has this run as its own."""
+    text = f'%"{folder.name}"%'
+    fitting = [one for one in ledger.experiments("record LIKE ?", (text,)) if folder.name in one.runs]
+    return fitting[0] if fitting else None
+
+
+def adopt_run(ledger: Ledger, folder: Path, *, author: str) -> Experiment:
+    """Make a finished run an experiment without a stated reason, so that others can go on from it.
+
+    Raises:
+        InputError: it is not finished.
+    """
+    known = experiment_with(ledger, folder)
+    if known is not None:
+        return known
+    result = read_result(folder)
+    if result is None:
+        raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
+    accuracy = result.accuracy
+    experiment = ledger.add(UNSTATED, author=author, config=settings_of(result), seeds=[result.settings.seed])
+    ledger.append(experiment.id, "run", run=folder.name, seed=result.settings.seed, role="own")
+    if accuracy.value is not None:
+        got = Got(
+            value=accuracy.value, low=accuracy.low, high=accuracy.high, n=accuracy.n, seeds=(result.settings.seed,),
+            seconds=result.seconds,
+        )  # fmt: skip
+        ledger.append(experiment.id, "got", got=got)
+    return ledger.append(experiment.id, "state", state="done")
+
+
+def first_result(runs: Path, experiment: Experiment) -> tuple[Path, TrainResult] | None:
+    """The first finished training of an experiment; None where it has none, as logged ones."""
+    for run_id in experiment.runs:
+        try:
+            result = read_result(runs / run_id)
+        except EyeshotError:
+            continue
+        if result is not None:
+            return runs / run_id, result
+    return None
+
+
+def trained_parent(runs: Path, parent: Experiment) -> tuple[Path, TrainResult]:
+    """The training that a child's settings come from.
+
+    Raises:
+        InputError: the parent was not trained by eyeshot, or is not finished.
+    """
+    first = first_result(runs, parent)
+    if first is not None:
+        return first
+    if parent.runs and not (runs / parent.runs[0] / "config.json").is_file():
+        raise InputError(
+            f"eyeshot trains children of what it trained, and {parent.id!r} was logged. Train the child with your own "
+            f"program too: eyeshot log --predictions FILE --parent {parent.id}."
+        )
+    raise InputError(
+        f"A parent must have a finished run, and {parent.id!r} has {listing(list(parent.runs)) or 'none'} in state "
+        f"{parent.state!r}. Continue it with the command that began it, or name another with --parent."
+    )

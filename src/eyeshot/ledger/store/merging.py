@@ -1,0 +1,186 @@
+"""`eyeshot ledger merge`: the events of several ledgers in one, and what both sides had set since they parted.
+
+A merge is the union of events by their ids, so that merging twice, or in any direction, changes nothing more. Where
+both sides had set one field to different values since they parted, the later time wins: it is said once more, as the
+last word, so that all ledgers that merge come to the same experiment.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from eyeshot.core import DEFAULT_FOLDER, InputError
+from eyeshot.ledger.store.database import Ledger, open_ledger
+from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER
+from eyeshot.ledger.store.opening import LEDGER_FILE
+from eyeshot.ledger.store.rebuilding import LedgerChange, ledger_ids
+from eyeshot.ledger.store.records import Event
+from eyeshot.ledger.store.schema import refold, unite
+
+SAID_AGAIN = uuid.UUID("0c6f0a3e-54d3-4f83-a6ff-9f6c8d2f1e77")
+"""Space of the ids of events that a merge says once more: every ledger gives them the same id."""
+SET_FIELDS = ("state", "got", "verdict", "learned", "why_different")
+"""Kinds of events that set a field, so that a later one replaces an earlier one."""
+
+
+def merge_ledgers(
+    others: Sequence[str | Path], *, root: str | Path | None = None, dry_run: bool = False
+) -> LedgerChange:
+    """Add the experiments and events of other ledgers to this one. The other ledgers are only read.
+
+    Args:
+        others: project folders, their eyeshot-out, or ledger.sqlite in it.
+        root: the folder that holds everything eyeshot writes; None: that of the project around the current folder.
+        dry_run: say what would be done, and do nothing.
+
+    Returns:
+        what was added, which ids were taken here, and which fields both sides had set to different values.
+
+    Raises:
+        InputError: there is no ledger at a place.
+        StorageError: a ledger cannot be read, or this one cannot be written.
+    """
+    roots = [ledger_root(Path(other)) for other in others]
+    with open_ledger(root, write=True) as ledger:
+        histories = []
+        for other in roots:
+            if other.resolve() == ledger.root.resolve():
+                raise InputError(f"The other ledger must be another one, got {str(other)!r}, which is this one.")
+            with open_ledger(other) as opened:
+                histories.append(opened.events_since(0))
+        return _dry(ledger, histories) if dry_run else ledger.change(lambda connection: _merged(connection, histories))
+
+
+def ledger_root(place: Path) -> Path:
+    """The folder of a ledger, named by the project, by itself, or by its file.
+
+    Raises:
+        InputError: there is none.
+    """
+    for folder in (place / DEFAULT_FOLDER, place, place.parent if place.name == LEDGER_FILE else place):
+        if (folder / LEDGER_FILE).is_file() or (folder / EXPERIMENTS_FOLDER).is_dir():
+            return folder
+    raise InputError(
+        f"A ledger must be a project folder, its {DEFAULT_FOLDER}, or the {LEDGER_FILE} in it, got {str(place)!r}, "
+        "which holds none. Check the path."
+    )
+
+
+def _dry(ledger: Ledger, histories: Sequence[Sequence[Event]]) -> LedgerChange:
+    """What merging would do: done, reported, and undone."""
+    changes: list[LedgerChange] = []
+
+    class Undone(Exception):
+        pass
+
+    def undone(connection: sqlite3.Connection) -> None:
+        changes.append(_merged(connection, histories))
+        raise Undone
+
+    try:
+        ledger.change(undone)
+    except Undone:
+        return changes[0]
+    raise AssertionError("a dry run is always undone")
+
+
+def _merged(connection: sqlite3.Connection, histories: Sequence[Sequence[Event]]) -> LedgerChange:
+    added = 0
+    conflicts: list[dict[str, Any]] = []
+    renamed: dict[str, str] = {}
+    for history in histories:
+        before = _grouped(_events(connection))
+        names = _new_names(before, history)
+        renamed |= {old: new for old, new in names.items() if old != new}
+        theirs = [_renamed(event, names) for event in history]
+        count = len(ledger_ids(connection))
+        unite(connection, theirs)
+        for experiment, events in _grouped(theirs).items():
+            contested = _conflicts(experiment, before.get(experiment, []), events)
+            conflicts += [conflict for conflict, _ in contested]
+            unite(connection, [event for _, event in contested])
+        added += len(ledger_ids(connection)) - count
+    notes = refold(connection)
+    total = connection.execute("SELECT count(*) FROM experiments").fetchone()[0]
+    return LedgerChange(experiments=total, added=added, renamed=renamed, conflicts=tuple(conflicts), notes=tuple(notes))
+
+
+def _events(connection: sqlite3.Connection) -> list[Event]:
+    rows = connection.execute("SELECT seq, id, experiment, time, author, kind, data FROM events ORDER BY seq")
+    return [Event._make((*row[:6], json.loads(row[6]))) for row in rows]
+
+
+def _grouped(events: Iterable[Event]) -> dict[str, list[Event]]:
+    groups: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        groups[event.experiment].append(event)
+    return groups
+
+
+def _new_names(here: Mapping[str, Sequence[Event]], history: Sequence[Event]) -> dict[str, str]:
+    """The id that each of their experiments has here: its own, unless another experiment has it."""
+    homes = {event.id: event.experiment for events in here.values() for event in events}
+    names: dict[str, str] = {}
+    for experiment, events in _grouped(history).items():
+        known = next((homes[event.id] for event in events if event.id in homes), None)
+        if known is not None:
+            names[experiment] = known
+        elif experiment in here:
+            names[experiment] = f"{experiment}-{events[0].id[:6]}"
+        else:
+            names[experiment] = experiment
+    return names
+
+
+def _renamed(event: Event, names: Mapping[str, str]) -> Event:
+    data = event.data
+    if event.kind == "stated" and names.get(str(data.get("parent")), data.get("parent")) != data.get("parent"):
+        data = data | {"parent": names[data["parent"]]}
+    return event._replace(experiment=names[event.experiment], data=data)
+
+
+def _conflicts(experiment: str, here: Sequence[Event], there: Sequence[Event]) -> list[tuple[dict[str, Any], Event]]:
+    """For each field that both sides set since they parted: both values, and the event that is said once more."""
+    known_here, known_there = {event.id for event in here}, {event.id for event in there}
+    ours = _last_words(event for event in here if event.id not in known_there)
+    theirs = _last_words(event for event in there if event.id not in known_here)
+    contested: list[tuple[dict[str, Any], Event]] = []
+    for field in sorted(ours.keys() & theirs.keys()):
+        (own, own_value), (other, other_value) = ours[field], theirs[field]
+        if own_value == other_value:
+            continue
+        # Equal times are settled by id, so that every ledger settles them alike.
+        kept_here = (datetime.fromisoformat(own.time), own.id) > (datetime.fromisoformat(other.time), other.id)
+        kept = own if kept_here else other
+        conflict = {
+            "experiment": experiment, "field": field, "here": own_value, "there": other_value,
+            "kept": "here" if kept_here else "there",
+        }  # fmt: skip
+        data = kept.data
+        if kept.kind == "tag":
+            data = {"add" if (own_value if kept_here else other_value) else "remove": [field.removeprefix("tag ")]}
+        again = uuid.uuid5(SAID_AGAIN, f"{field} {' '.join(sorted((own.id, other.id)))}").hex
+        contested.append((conflict, kept._replace(id=again, data=data)))
+    return contested
+
+
+def _last_words(events: Iterable[Event]) -> dict[str, tuple[Event, Any]]:
+    """By field: the event that set it last, and the value."""
+    words: dict[str, tuple[Event, Any]] = {}
+    for event in events:
+        if event.kind in SET_FIELDS:
+            words[event.kind.replace("_", " ")] = event, event.data.get("text", event.data.get(event.kind))
+        elif event.kind == "insight":
+            words[f"insight {event.data.get('insight_id')}"] = event, event.data.get("text")
+        elif event.kind == "tag":
+            for change, value in (("add", True), ("remove", False)):
+                for tag in event.data.get(change) or ():
+                    words[f"tag {tag}"] = event, value
+    return words

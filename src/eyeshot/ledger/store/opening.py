@@ -1,0 +1,238 @@
+"""How `ledger.sqlite` is opened: made, brought to today's version, or, where it is damaged, made anew from the files.
+
+Whoever writes holds the lock of the ledger here; a kill at any point leaves a file that the next one opens.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import warnings
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+
+from eyeshot.core import StorageError
+from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, all_events
+from eyeshot.ledger.store.network import network_type
+from eyeshot.ledger.store.records import Event
+from eyeshot.ledger.store.schema import (
+    EVENT_COLUMNS,
+    VERSION,
+    create_tables,
+    event_of,
+    migrate,
+    refold,
+    transaction,
+    unite,
+)
+
+LEDGER_FILE = "ledger.sqlite"
+BESIDE = ("-wal", "-shm")
+"""Files that SQLite keeps beside a database."""
+WAIT_S = 60.0
+"""Longest wait for another writer; a write takes milliseconds."""
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is damaged: not a full disk, nor a folder that cannot be written."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def refuse_network(root: Path) -> None:
+    """Refuse to write on a network file system.
+
+    Raises:
+        StorageError: `root` lies on one.
+    """
+    if kind := network_type(root):
+        raise StorageError(
+            f"The ledger needs a local disk, and {str(root)!r} lies on a network file system ({kind}): the log that "
+            "SQLite writes ahead needs memory that all processes share, and two machines would damage the file. Work "
+            "in a project folder on a local disk; `eyeshot ledger merge` unites the ledgers of several machines."
+        )
+
+
+def open_writer(root: Path) -> sqlite3.Connection:
+    """A connection that can write, to a file of today's version; the caller holds the ledger's lock.
+
+    Raises:
+        StorageError: the file is of a newer version or no ledger, or the folder cannot be written.
+    """
+    refuse_network(root)
+    file = root / LEDGER_FILE
+    if not file.is_file():
+        _remove_leftovers(file)
+    connection = _connect(file)
+    try:
+        _prepare(connection, root)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not is_damage(error):
+            raise StorageError(f"Cannot open {str(file)!r}: {error}. Is the folder writable, the disk full?") from error
+        return replace_damaged(root)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(root: Path) -> sqlite3.Connection:
+    """A connection that can only read a file of today's version, which need not be in the folder.
+
+    Raises:
+        StorageError: there is no file of today's version to read; `open_writer` makes one where it can.
+    """
+    file = root / LEDGER_FILE
+    if not file.is_file() or not file.stat().st_size:
+        if not (root / EXPERIMENTS_FOLDER).is_dir():
+            empty = _connect(":memory:")
+            create_tables(empty)
+            return empty
+        raise StorageError(f"{str(file)!r} is missing.")
+    place = f"{file.resolve().as_uri()}?mode=ro"
+    try:
+        connection = sqlite3.connect(place, uri=True, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
+    try:
+        version = _version(connection, file)
+        if version == VERSION:
+            connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone()
+            return connection
+        raise StorageError(f"{str(file)!r} is of version {version}.")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
+        raise
+
+
+def open_copy(root: Path, *, damaged: bool = False) -> sqlite3.Connection:
+    """The ledger in memory, brought to today's version: for folders that cannot be written.
+
+    Args:
+        root: folder of the ledger.
+        damaged: the file is known to be; what can be read of it is taken, with the files of events.
+
+    Raises:
+        StorageError: the file is of a newer version, is no ledger, or cannot be read.
+    """
+    file, connection = root / LEDGER_FILE, _connect(":memory:")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / LEDGER_FILE
+        for ending in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{file}{ending}", f"{copy}{ending}")
+        try:
+            if copy.is_file() and not damaged:
+                with closing(_connect(copy)) as source:
+                    source.backup(connection)
+            if not damaged:
+                _prepare(connection, root)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
+            damaged = True
+        if damaged:
+            connection = _connect(":memory:")
+            _prepare(connection, root, more=readable_events(copy))
+            warnings.warn(f"{str(file)!r} is damaged; what is shown is from the files of events.", stacklevel=2)
+    return connection
+
+
+def replace_damaged(root: Path) -> sqlite3.Connection:
+    """Move a damaged file aside and make it anew from the files of events; the caller holds the ledger's lock.
+
+    Raises:
+        StorageError: the folder cannot be written, or another program holds the file open.
+    """
+    file = root / LEDGER_FILE
+    aside = file.with_name(f"{file.name}.damaged-{datetime.now().strftime('%Y%m%d-%H%M%S-%f')}")
+    try:
+        # The database goes first: without it, what lies beside it is known to be a leftover.
+        for ending in ("", *BESIDE):
+            with suppress(FileNotFoundError):
+                Path(f"{file}{ending}").rename(f"{aside}{ending}")
+    except OSError as error:
+        raise StorageError(
+            f"{str(file)!r} is damaged and cannot be moved aside: {error.strerror or error}. Close other programs that "
+            "use it, and give the command again."
+        ) from error
+    connection = _connect(file)
+    try:
+        _prepare(connection, root, more=readable_events(aside))
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StorageError(f"Cannot make {str(file)!r} anew: {error}.") from error
+    count = connection.execute("SELECT count(*) FROM experiments").fetchone()[0]
+    warnings.warn(
+        f"{str(file)!r} was damaged. It is kept as {aside.name!r}; the ledger was made anew from the files of events: "
+        f"{count} {'experiment' if count == 1 else 'experiments'}.",
+        stacklevel=2,
+    )
+    return connection
+
+
+def readable_events(file: Path) -> list[Event]:
+    """The events that can still be read of a damaged file, by their places."""
+    events: list[Event] = []
+    with suppress(sqlite3.Error, OSError), closing(_connect(file)) as connection:
+        last = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
+        for seq in range(1, last + 1):
+            # Each by itself: a page that cannot be read takes only its own events along.
+            with suppress(sqlite3.Error, ValueError, TypeError):
+                row = connection.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE seq = ?", (seq,)).fetchone()
+                if row is not None:
+                    events.append(event_of(row))
+    return [event for event in events if isinstance(event.id, str) and isinstance(event.data, dict)]
+
+
+def _prepare(connection: sqlite3.Connection, root: Path, more: list[Event] | None = None) -> None:
+    """Tables of today's version; those of a new file hold what the files of events say, and `more`."""
+    file = root / LEDGER_FILE
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode not in ("wal", "memory"):
+        raise StorageError(
+            f"The ledger needs a disk on which SQLite can write ahead, and {str(root)!r} lies on none (its log is in "
+            f"mode {mode!r}). Work in a project folder on a local disk."
+        )
+    version = _version(connection, file)
+    if version == VERSION:
+        return
+    with transaction(connection):
+        if version:
+            migrate(connection, version)
+            return
+        if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            raise StorageError(f"{str(file)!r} is a database, but no ledger of eyeshot. Move it elsewhere.")
+        create_tables(connection)
+        events, _ = all_events(root)
+        unite(connection, [*events, *(more or ())])
+        # Marked as in no file; `write_missing` finds which are there.
+        refold(connection)
+
+
+def _version(connection: sqlite3.Connection, file: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise StorageError(
+            f"{str(file)!r} was written by a newer eyeshot (its version is {version}; this one reads up to {VERSION}). "
+            "Update with: pip install -U eyeshot"
+        )
+    return version
+
+
+def _connect(file: Path | str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(file, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StorageError(f"Cannot open {str(file)!r}: {error}. Is the folder writable?") from error
+
+
+def _remove_leftovers(file: Path) -> None:
+    """What lies beside a database that is gone must not be taken for that of a new one."""
+    for ending in BESIDE:
+        Path(f"{file}{ending}").unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+// The frame: tabs, keys, and the news of the ledger. A tab is a module with name, title, show, news and key.
+import { change, follow, read } from "./address.js";
+import { get } from "./ask.js";
+import { by, make } from "./dom.js";
+import * as experiments from "./experiments.js";
+
+const TABS = [experiments];
+const current = () => TABS.find((tab) => tab.name === read().tab) ?? TABS[0];
+const wrong = (words) => { by("wrong").textContent = words; by("wrong").hidden = !words; };
+
+const show = async () => {
+  wrong("");
+  const shown = current();
+  for (const tab of TABS) by(tab.name).hidden = tab !== shown;
+  by("tabs").replaceChildren(...(TABS.length > 1 ? TABS.map((tab) => make("a", { href: `?tab=${tab.name}`, "data-tab": tab.name, "aria-current": tab === shown ? "page" : null }, tab.title)) : []));
+  document.title = `${shown.title} – eyeshot`;
+  try {
+    await shown.show(read(), wrong);
+  } catch (error) {
+    wrong(error.message);
+  }
+};
+by("tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[data-tab]")?.dataset.tab;
+  if (!tab || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  change({ ...Object.fromEntries(Object.keys(read()).map((name) => [name, ""])), tab: tab === TABS[0].name ? "" : tab });
+});
+
+// News. A browser opens six connections to a server at most, so a window that nobody sees gives its own back.
+let seq = 0;
+let source = null;
+const live = (words) => { if (by("live").textContent !== words) by("live").textContent = words; };
+const listen = () => {
+  if (source || document.hidden) return;
+  source = new EventSource(`api/news?since=${seq}`);
+  source.addEventListener("open", () => live("live"));
+  source.addEventListener("message", (event) => {
+    const told = JSON.parse(event.data);
+    seq = told.seq;
+    if (told.experiments === null || told.experiments.length) for (const tab of TABS) if (!by(tab.name).hidden) tab.news(told.experiments);
+  });
+  source.addEventListener("error", () => {
+    live("not connected: start eyeshot open again");
+    if (source?.readyState === EventSource.CLOSED) { source = null; setTimeout(listen, 3000); }
+  });
+};
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) listen();
+  else { source?.close(); source = null; }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
+  if (by("help").open) return;
+  if (event.target.matches("input:not([type=checkbox]), textarea, select")) return;
+  if (event.key === "?") { event.preventDefault(); by("help").showModal(); return; }
+  if (current().key(event)) event.preventDefault();
+});
+by("keys").addEventListener("click", () => by("help").showModal());
+
+follow(show);
+const [started] = await Promise.all([get("start"), show()]);
+by("project").textContent = started.project;
+by("writer").textContent = started.author;
+seq = started.seq;
+document.documentElement.dataset.ready = "true";
+listen();

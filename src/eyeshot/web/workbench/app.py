@@ -1,0 +1,98 @@
+"""The routes of the workbench. Every route is behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from eyeshot.ledger import ChangedMeanwhile, Ledger, experiment_curves, open_ledger
+from eyeshot.web.bodies import NUMBER, page_of, read_body
+from eyeshot.web.guard import Guard
+from eyeshot.web.static import HANDLERS, page_routes
+from eyeshot.web.workbench.answers import experiment_answer, table_page, timeline_answer
+from eyeshot.web.workbench.edits import KINDS, Edits
+from eyeshot.web.workbench.expectations import expectations_answer
+from eyeshot.web.workbench.news import stream
+
+OWN_MODULES = (
+    "workbench", "experiments", "table", "details", "editing", "charts", "timeline", "address", "words",
+)  # fmt: skip
+MODULES = (*(f"workbench/{name}" for name in OWN_MODULES), "dom", "ask")
+MOST_CURVES = 10
+
+
+def make_workbench(
+    root: Path, edits: Edits, *, token: str, port: int, stopping: Callable[[], bool] = lambda: False
+) -> Guard:
+    """Build the application of the workbench.
+
+    Args:
+        root: the folder of the ledger, read anew for each request, since any program may write to it.
+        edits: stores what is written.
+        token: the first part of every path.
+        port: the port of the server.
+        stopping: whether the server is about to stop, which ends the streams.
+    """
+
+    def asked(make: Callable[[Ledger, Request], dict[str, Any]]) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            with open_ledger(root) as ledger:
+                return JSONResponse(make(ledger, request))
+
+        return answer
+
+    def start(ledger: Ledger, request: Request) -> dict[str, Any]:
+        return {"author": edits.author, "project": root.resolve().parent.name, "seq": ledger.last_seq()}
+
+    def table(ledger: Ledger, request: Request) -> dict[str, Any]:
+        offset, limit = page_of(request)
+        return table_page(ledger, request.query_params, offset=offset, limit=limit)
+
+    def experiment(ledger: Ledger, request: Request) -> dict[str, Any]:
+        return experiment_answer(ledger, ledger.experiment(request.query_params.get("id", "")))
+
+    def curves(ledger: Ledger, request: Request) -> dict[str, Any]:
+        ids = [name for name in request.query_params.get("ids", "").split(",") if name][:MOST_CURVES]
+        return experiment_curves(ledger, ids, request.query_params.get("metric", "val_accuracy"))
+
+    async def news(request: Request) -> Response:
+        since = request.headers.get("last-event-id") or request.query_params.get("since", "0")
+        if not NUMBER.match(since):
+            raise HTTPException(422, "`since` must be a number.")
+        return StreamingResponse(stream(root, int(since), stopping), media_type="text/event-stream")
+
+    def press(kind: str) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            body = await read_body(request)
+            return JSONResponse(await run_in_threadpool(edits.store, kind, body))
+
+        return answer
+
+    routes = [
+        *page_routes("workbench/workbench.html", "workbench/workbench.css", MODULES),
+        Route("/api/start", asked(start)),
+        Route("/api/experiments", asked(table)),
+        Route("/api/experiment", asked(experiment)),
+        Route("/api/curves", asked(curves)),
+        Route("/api/timeline", asked(lambda ledger, request: timeline_answer(ledger, request.query_params))),
+        Route("/api/expectations", asked(lambda ledger, request: expectations_answer(ledger))),
+        Route("/api/news", news),
+        *(Route(f"/api/{kind}", press(kind), methods=["POST"]) for kind in KINDS),
+    ]
+    app = Starlette(routes=routes, exception_handlers={**HANDLERS, ChangedMeanwhile: _changed})
+    app.router.redirect_slashes = False
+    return Guard(app, token=token, port=port, command="eyeshot open")
+
+
+def _changed(request: Request, error: Exception) -> Response:
+    """Two people write the same field: the later one is shown what the earlier one wrote."""
+    assert isinstance(error, ChangedMeanwhile)
+    return JSONResponse({"error": str(error), "now": error.now, "author": error.author}, 409)

@@ -1,0 +1,50 @@
+"""`open_workbench()`: the ledger as a page that follows it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from eyeshot.core import find_workspace, plural
+from eyeshot.data import default_author
+from eyeshot.ledger import open_ledger
+from eyeshot.web.serving import make_server, open_socket, run_server
+from eyeshot.web.workbench.app import make_workbench
+from eyeshot.web.workbench.edits import Edits
+
+
+def open_workbench(
+    *, author: str | None = None, port: int = 0, served: Callable[[str, list[str]], object] | None = None
+) -> int:
+    """Serve the experiments of the project as a live page until Ctrl+C. Only this machine can open it.
+
+    Args:
+        author: who writes on the page; None: EYESHOT_AUTHOR, or the login name.
+        port: port on this machine; 0 takes any free port.
+        served: called with the page's address and notes once the page can be opened; None prints them.
+
+    Returns:
+        how many edits were stored.
+
+    Raises:
+        InputError: the port cannot be opened.
+        StorageError: the ledger cannot be read.
+    """
+    root = find_workspace().root
+    with open_ledger(root) as ledger:
+        count = len(ledger.rows("id"))
+    listener = open_socket(port)
+    token, number = secrets.token_urlsafe(24), listener.getsockname()[1]
+    edits = Edits(root, author or default_author())
+    stopping: list[Callable[[], bool]] = []
+    app = make_workbench(root, edits, token=token, port=number, stopping=lambda: any(ends() for ends in stopping))
+    server = make_server(app)
+    stopping.append(lambda: server.should_exit)
+    notes = [f"{count:,} {plural(count, 'experiment')} in {root}."]
+    (served or _print)(f"http://127.0.0.1:{number}/{token}/", notes)
+    run_server(server, listener)
+    return edits.stored_count
+
+
+def _print(address: str, notes: list[str]) -> None:
+    print(*notes, f"Page: {address}   (this machine only; Ctrl+C ends it)", sep="\n", flush=True)
