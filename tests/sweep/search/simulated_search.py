@@ -91,7 +91,7 @@ def make_campaign(root: Path, task: Learner, *, seconds: float, **options: Any) 
         "simulated", "does it hold?", ledger=open_ledger(root, write=True), folder=folder, task=task,
         executor=options.pop("executor", None) or InProcess(),
         budget=Budget(seconds, Costs(0.0, 0.0), spent_s=spent_s, clock=task.clock), space=space, model="small",
-        **({"most": 30} | options),
+        **({"most": 12} | options),
     )  # fmt: skip
 
 

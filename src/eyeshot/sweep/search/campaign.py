@@ -6,6 +6,7 @@ plan, how many go on). Killed anywhere, it continues from them: what a rung deci
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -341,6 +342,8 @@ class Campaign:
         self.free.append(item.device)
         self._changed()
         self._count(at_once=True)
+        if isinstance(result, dict) and result.get("data"):
+            self._check_data(result["data"])
         if item.kind == "measure":
             self.measuring.discard(model_key(item.config))
             self._take_measurement(item, result)
@@ -372,6 +375,16 @@ class Campaign:
         if level == self.prices.plan.levels[-1]:
             self._end(trial, "done", f"Trained to the end: {level.name}.")
         self._end_rung(trial.round, self.prices.plan.levels.index(level))
+
+    def _check_data(self, key: str) -> None:
+        kept = self.decisions.get("data")
+        if kept is None:
+            self.decisions.keep("data", key)
+        elif kept != key:
+            raise InputError(
+                "The trials of a sweep must be judged on the same images, and images, labels or the split "
+                "have changed since it began. Begin another, with another reason."
+            )
 
     def _take_measurement(self, item: Work, result: dict[str, Any] | BaseException) -> None:
         key = model_key(item.config)
@@ -491,10 +504,9 @@ class Campaign:
         """Trials of a round: no more than there are different ones."""
         if any(not choice.values for choice in self.space):
             return self.most
-        different = 1
-        for choice in self.space:
-            different *= len(choice.values)
-        return max(planning.FEWEST, min(self.most, different + 1))
+        different = math.prod(len(choice.values) for choice in self.space)
+        tried = sum(bool(trial.proposed) for trial in self.trials)
+        return min(self.most, different - tried + (not tried))
 
     def _check_affordable(self) -> None:
         needed = planning.SLOWER * self.prices.features_s(self.prices.base_model)

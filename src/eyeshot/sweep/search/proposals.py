@@ -6,6 +6,7 @@ counts trials that are still running as bad ones, so that workers try different 
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from eyeshot.sweep.search.space import Choice
 
 RANDOM_FIRST = 10
 """Trials before the first that learns from others."""
+TRIES = 8
+"""A sampler that wants what was tried before is asked so often for something else."""
 
 
 class Sampler:
@@ -33,6 +36,7 @@ class Sampler:
         self._distributions = {choice.name: _distribution(choice) for choice in space}
         self._study = optuna.create_study(direction="maximize")
         self._places: dict[int, int] = {}
+        self._proposed: dict[int, dict[str, Any]] = {}
         self._values: dict[int, tuple[Mapping[str, Any], float]] = {}
 
     def tell(self, number: int, proposed: Mapping[str, Any], value: float | None, *, failed: bool = False) -> None:
@@ -53,6 +57,7 @@ class Sampler:
                 params=_indices(proposed, self._space), distributions=self._distributions, state=TrialState.RUNNING
             )
             self._places[number] = len(self._places)
+            self._proposed[number] = dict(proposed)
             self._study.add_trial(trial)
         if value is not None:
             self._study.tell(self._places[number], value)
@@ -62,27 +67,43 @@ class Sampler:
 
     def propose(self, number: int) -> tuple[dict[str, Any], str]:
         """The next configuration, for the trial of this number, and the hypothesis behind it."""
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.sampler = optuna.samplers.TPESampler(
-                seed=int(key_of(self._seed, number)[:8], 16) % 2**31, n_startup_trials=RANDOM_FIRST
-            )
-            asked = self._study.ask(self._distributions)
-        self._places[number] = len(self._places)
-        values = {
-            choice.name: choice.values[asked.params[choice.name]]
-            if choice.values
-            else min(max(float(f"{asked.params[choice.name]:.3g}"), choice.low), choice.high)
-            for choice in self._space
-        }
+        values = self._asked(number, 0)
+        for again in range(1, TRIES):
+            if values not in self._proposed.values():
+                break
+            values = self._asked(number, again)
+        else:  # few are left: the first of them
+            every = itertools.product(*(choice.values for choice in self._space))
+            names = [choice.name for choice in self._space]
+            fresh = (dict(zip(names, own, strict=True)) for own in every)
+            values = next((own for own in fresh if own not in self._proposed.values()), values)
+        self.tell(number, values, None)
         if len(self._values) < RANDOM_FIRST:
             return values, "drawn at random from what may be chosen, to learn what matters"
         best, _ = max(self._values.values(), key=lambda told: told[1])
         shared = [name for name, value in values.items() if best.get(name) == value]
         near = f"; like the best so far in {', '.join(shared)}" if shared else ""
         return values, f"the sampler expects it among the better ones of {len(self._values)} trials{near}"
+
+    def _asked(self, number: int, again: int) -> dict[str, Any]:
+        """What the sampler wants, in values that can be read; the study itself forgets that it was asked."""
+        import optuna
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                seed=int(key_of(self._seed, number, again)[:8], 16) % 2**31, n_startup_trials=RANDOM_FIRST
+            )
+            # A study of the same trials, in which asking leaves no trial behind.
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            study.add_trials(self._study.get_trials(deepcopy=False))
+            asked = study.ask(self._distributions)
+        return {
+            choice.name: choice.values[asked.params[choice.name]]
+            if choice.values
+            else min(max(float(f"{asked.params[choice.name]:.3g}"), choice.low), choice.high)
+            for choice in self._space
+        }
 
 
 def _distribution(choice: Choice) -> Any:
