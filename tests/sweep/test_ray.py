@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,10 +41,36 @@ def free_ports(count: int) -> list[int]:
 
 
 def add_node(cluster: Any, **more: Any) -> Any:
-    """A node process; its agents' ports are fixed, since the raylet gives up where they are slow to choose some."""
+    """A node process; its agents' ports are fixed, since the raylet gives up where they are slow to choose some.
+
+    The raylet also gives up where an agent has not written its port into a file within 15 s, which a busy machine takes
+    to import it. As the port is known, this writes the file first.
+    """
     names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
-    return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, **ports, **more)
+    node_id = ray.NodeID.from_random().hex()
+    os.environ["RAY_OVERRIDE_NODE_ID_FOR_TESTING"] = node_id
+    ready = threading.Event()
+    begin = time.time()
+
+    def write_ports() -> None:
+        while not ready.wait(0.2):
+            sessions = [place for place in Path("/tmp/ray").glob("session_2*") if cluster.list_all_nodes() or
+                        place.stat().st_ctime >= begin]  # fmt: skip
+            for session in sorted(sessions)[-1:]:
+                for name, port in ports.items():
+                    file = session / f"{name}_{node_id}"
+                    if not file.exists():
+                        file.write_text(str(port))
+
+    writer = threading.Thread(target=write_ports, daemon=True)
+    writer.start()
+    try:
+        return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, **ports, **more)
+    finally:
+        ready.set()
+        writer.join()
+        del os.environ["RAY_OVERRIDE_NODE_ID_FOR_TESTING"]
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contrast import contrast
 from review_made import Site
 from workbench_made import Window, served_workbench
 
+from contrast import contrast
 from eyeshot.ledger import open_ledger
 from made_ledger import HOSTILE, make_ledger
 

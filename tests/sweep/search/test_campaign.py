@@ -197,7 +197,7 @@ def test_more_budget_goes_on_with_what_waited(tmp_path: Path) -> None:
 
 def test_what_is_left_of_a_budget_goes_into_another_round(tmp_path: Path) -> None:
     campaign = spend(tmp_path, Learner(), seconds=2_000, rounds=2, most=9)
-    assert {trial.round for trial in campaign.trials} > {0}
+    assert {trial.round for trial in campaign.trials} == {0, 1}
     assert any(note.startswith("Round 2:") for note in campaign.notes)
     assert {trial.state for trial in campaign.trials} <= ENDED
 
