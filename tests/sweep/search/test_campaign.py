@@ -101,15 +101,15 @@ def test_killed_anywhere_it_continues_and_does_everything_exactly_once(
     """A kill before or after any writing, again and again at changing distances."""
     whole = spend(tmp_path / "whole", Learner(), most=12)
     expected = {trial.number: (trial.config, trial.results, trial.state) for trial in whole.trials}
-    left = [first]
+    left, after = [first], [False]
 
     def deadly(call: Any) -> Any:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             left[0] -= 1
-            if left[0] == 0:
+            if left[0] == 0 and not after[0]:
                 raise Killed
             result = call(*arguments, **named)
-            if left[0] == -1:
+            if left[0] == 0:
                 raise Killed
             return result
 
@@ -117,15 +117,15 @@ def test_killed_anywhere_it_continues_and_does_everything_exactly_once(
 
     for owner, name in ((Ledger, "add"), (Ledger, "append"), (DecisionFile, "keep")):
         monkeypatch.setattr(owner, name, deadly(getattr(owner, name)))
-    kills, distance = 0, first
+    kills = 0
     while True:
         try:
             campaign = spend(tmp_path / "cut", Learner(), most=12)
             break
         except Killed:
             kills += 1
-            distance += 3  # far enough to get on, at other places every time
-            left[0] = distance if kills % 2 else -distance
+            # Far enough to get on, at other places every time, before a writing and after one in turn.
+            left[0], after[0] = first + 3 * kills, kills % 2 == 1
     assert kills > 5
     assert {t.number: (t.config, t.results, t.state) for t in campaign.trials} == expected
     counts = [Counter(rungs) for rungs in rungs_of(tmp_path / "cut").values()]
@@ -142,7 +142,7 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
 
 def test_the_first_trials_that_fail_alike_end_the_sweep_with_the_reason(tmp_path: Path) -> None:
     task = Learner(fails=lambda item: ValueError(f"no kernel of number {item.number}"))
-    with pytest.raises(ModelError, match="nothing can be compared: no kernel of number 0"):
+    with pytest.raises(ModelError, match="there is nothing to compare with: no kernel of number 0"):
         spend(tmp_path / "base", task)
     # The base is trained, the first others fail with the same words but for the number.
     task = Learner(fails=lambda item: ValueError(f"no kernel {item.number}") if item.number else None)
@@ -217,12 +217,12 @@ def test_simple_sends_the_best_of_the_probe_right_to_the_end(tmp_path: Path) -> 
 def test_the_queue_adds_drops_and_puts_first(tmp_path: Path) -> None:
     campaign = make_campaign(tmp_path, Learner(), seconds=1e6, most=12)
     campaign._another_round = lambda: False  # type: ignore[method-assign]
-    begun: list[int] = []
+    asked: list[bool] = []
     plain = campaign.task
 
     def task(item: Any) -> Any:
-        begun.append(item.number)
-        if len(begun) == 6:
+        if len(campaign.trials) == 5 and not asked:
+            asked.append(True)
             change_queue("add", settings={"training.learning_rate": 5e-4}, why="half", root=tmp_path)
             change_queue("drop", campaign.trials[2].experiment, root=tmp_path)
         return plain(item)
