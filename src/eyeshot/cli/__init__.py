@@ -24,17 +24,15 @@ from eyeshot.cli import (
     init,
     manifest,
     models,
-    open_,
     predict,
     preview,
     review,
     script,
     split,
     submit,
-    sweeps,
     train,
 )
-from eyeshot.cli.ledger import ledger_, log, notes, runs, show, try_
+from eyeshot.cli.ledger import ledger_, log, notes, open_, runs, show, sweeps, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
