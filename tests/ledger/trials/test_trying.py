@@ -73,16 +73,16 @@ def test_a_change_is_stated_trained_beside_its_parent_and_judged(project):
     assert (first.state, first.parent, first.gain, len(first.runs)) == ("done", None, None, 1)
     assert first.config["training.epochs"] == 2
     child = eyeshot.try_experiment(
-        "does mirroring help?", settings=["augmentation=mirror", "training.optimizer=radam"], expect="+1.0 accuracy",
+        "does mirroring help?", settings=["augmentation=mirror", "training.optimizer=nadamw"], expect="+1.0 accuracy",
         tags=["light"], own_work="nothing", progress=False,
     )  # fmt: skip
     assert child.parent == first.id
     assert child.difference["augmentation"] == (None, ["mirror"])
-    assert child.difference["training.optimizer"] == ("adamw", "radam")
+    assert child.difference["training.optimizer"] == ("adamw", "nadamw")
     follows = {"training.learning_rate", "training.weight_decay", "training.schedule", "training.warm_up_share"}
     assert set(child.difference) - follows == {"augmentation", "training.optimizer"}
     result = read_result(project / "eyeshot-out" / "runs" / child.runs[0])
-    assert (result.augmentations, result.settings.optimizer, result.settings.epochs) == (("mirror",), "radam", 2)
+    assert (result.augmentations, result.settings.optimizer, result.settings.epochs) == (("mirror",), "nadamw", 2)
     assert child.expected.size == pytest.approx(0.01)
     assert child.expected.stated_at <= child.created
     # The noise was not known: the parent was trained with another seed, once.
@@ -258,8 +258,8 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"settings": ["training.optimiser=radam"]}, "Nearest: .*optimizer|optimizer"),
-        ({"settings": ["optimizer=radam"]}, "Nearest: training.optimizer"),
+        ({"settings": ["training.optimiser=nadamw"]}, "Nearest: .*optimizer|optimizer"),
+        ({"settings": ["optimizer=nadamw"]}, "Nearest: training.optimizer"),
         ({"settings": ["augmentation=mirorr"]}, "mirror"),
         ({"settings": ["data.fold=1"]}, "same validation images"),
         ({"settings": ["training.time_cap_s=5"]}, "--budget"),
