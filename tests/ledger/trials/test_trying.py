@@ -109,11 +109,6 @@ def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another
     assert (again, runs(project)) == (first, before)
 
 
-def test_without_any_run_a_baseline_is_planned_first(project):
-    plan = plan_of("mirror", settings={"augmentation": "mirror"})
-    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0),))
-
-
 def test_a_run_without_an_experiment_is_adopted(project, images):
     eyeshot.train(images, **{key.removeprefix("training."): value for key, value in TINY.items()}, progress=False)
     (run,) = runs(project)
@@ -131,13 +126,19 @@ def test_a_run_without_an_experiment_is_adopted(project, images):
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):
     baseline()
     before = {
-        path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)
+        path: path.stat().st_mtime_ns
+        for path in (project / "eyeshot-out").rglob("*")
+        if "cache" not in str(path) and not path.name.endswith(("-shm", "-wal"))
     }
     plan = plan_of(settings={"augmentation": "mirror"}, seeds=3)
     assert plan.trainings == (("own", 0), ("parent", 1), ("own", 1), ("parent", 2), ("own", 2))
     assert plan.seconds == pytest.approx(5 * plan.run_s)
     assert plan.difference == {"augmentation": (None, ["mirror"])}
-    after = {path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)}
+    after = {
+        path: path.stat().st_mtime_ns
+        for path in (project / "eyeshot-out").rglob("*")
+        if "cache" not in str(path) and not path.name.endswith(("-shm", "-wal"))
+    }
     assert before == after
 
 
@@ -191,7 +192,7 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
 def test_a_budget_is_kept_and_the_same_command_continues(project):
     baseline()
     options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False, "progress": False}
-    with pytest.raises(InputError, match="--budget must suffice for 1 training of about"):
+    with pytest.raises(InputError, match="must suffice for (1|a) training"):
         eyeshot.try_experiment("long", budget_s=3.0, **options)
     with open_ledger() as ledger:
         assert len(ledger.experiments()) == 1
