@@ -26,6 +26,7 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
 from .ledger.ensembling import ensemble as ensemble
+from .ledger.exports import export_experiments as export_experiments
 from .ledger.job import train as train
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare

@@ -36,6 +36,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "insight": package.add_insight,
     "insights": package.insights,
     "learned": package.write_learned,
+    "ledger export": package.export_experiments,
+    "ledger merge": package.merge_ledgers,
+    "ledger rebuild": package.rebuild_ledger,
     "list augmentations": package.augmentations,
     "list models": package.list_models,
     "list optimizers": package.optimizers,
@@ -88,7 +91,19 @@ FOLDERS_OF_WEIGHTS = {"rank models"}
 """There `weights` is the folder `weights_dir`."""
 DECISIONS = {("split", "decisions_file"), ("manifest export", "decisions_file")}
 """There `decisions` takes the file itself."""
-NO_OPTIONS = {"progress", "command", "cache", "planned", "served", "backbone", "projections", "images", "aspect_ratios"}
+NO_OPTIONS = {
+    "progress",
+    "command",
+    "cache",
+    "planned",
+    "served",
+    "backbone",
+    "projections",
+    "images",
+    "aspect_ratios",
+    "root",
+}
+"""`root` names another project than that of the current folder."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -144,6 +159,8 @@ def test_an_option_means_the_same_in_every_command() -> None:
     of_several = {"model", "size", "out", "images", "audit", "policy", "dry_run", "split", "folds", "last", "given"}
     of_several |= {"author", "seeds", "more"}
     of_several |= {
+        "author",
+        "csv",
         "open_",
         "budget",
         "batch_size",

@@ -34,7 +34,7 @@ from eyeshot.cli import (
     sweeps,
     train,
 )
-from eyeshot.cli.ledger import log, notes, runs, show, try_
+from eyeshot.cli.ledger import ledger_, log, notes, runs, show, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
@@ -114,6 +114,7 @@ app.command("insight", rich_help_panel=EXPERIMENTS)(notes.insight)
 app.command("insights", rich_help_panel=EXPERIMENTS)(notes.insights)
 app.command("act", rich_help_panel=EXPERIMENTS)(notes.act)
 app.command("tag", rich_help_panel=EXPERIMENTS)(notes.tag)
+app.add_typer(ledger_.app, name="ledger", rich_help_panel=EXPERIMENTS)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
