@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contrast import contrast
 from outline import Outline
 from synthetic_models import synthetic_models
 
+from contrast import contrast
 from eyeshot.reports import write_models_page
 from eyeshot.reports.models_page import log_axis, span_axis
 

@@ -291,7 +291,7 @@ def test_a_scripted_agent_keeps_by_the_ledger_what_is_real(project):
     """The loop of docs/agents.md with the real ledger: state, run, log, read the verdict, go on from what is better."""
     random = np.random.default_rng(3)
     chances = random.beta(1.2, 1.2, NIGHT_IMAGES)
-    level, kept, naive, last = 0.0, [], 0, None
+    level, kept, naive, others = 0.0, [], 0, np.random.default_rng(4)
     base = random.random(NIGHT_IMAGES) < chances
     first = eyeshot.log_run(write(project / "base.npz", base), why="the script as it was", agent="night", seeds=[0])
     again = write(project / "base1.npz", random.random(NIGHT_IMAGES) < chances)
@@ -304,11 +304,12 @@ def test_a_scripted_agent_keeps_by_the_ledger_what_is_real(project):
             agent="night",
         )  # fmt: skip
         done = eyeshot.log_run(write(project / f"{number}.npz", right), experiment=stated.id, agent="night")
-        parent = base if done.parent == first.id else last
+        # What "keep if better" sees: this run beside another of its parent's recipe.
+        parent = others.random(NIGHT_IMAGES) < np.clip(chances + level, 0, 1)
         naive += not real and right.mean() > parent.mean()
         if done.gain == "better":
             kept.append(real)
-            level, last = level + 0.1 * real, right
+            level += 0.1 * real
     with open_ledger() as ledger:
         experiments = ledger.experiments()
         assert len(experiments) == TRIES + 2

@@ -192,7 +192,7 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
 def test_a_budget_is_kept_and_the_same_command_continues(project):
     baseline()
     options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False, "progress": False}
-    with pytest.raises(InputError, match="must suffice for (1|a) training"):
+    with pytest.raises(InputError, match=r"must suffice for (1|a) training"):
         eyeshot.try_experiment("long", budget_s=3.0, **options)
     with open_ledger() as ledger:
         assert len(ledger.experiments()) == 1
