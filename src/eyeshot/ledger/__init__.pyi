@@ -4,6 +4,7 @@ from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
 from .judging.expectations import parse_expectation as parse_expectation
 from .judging.judgement import got_words as got_words
+from .judging.judgement import judge as judge
 from .judging.next_steps import next_step as next_step
 from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun

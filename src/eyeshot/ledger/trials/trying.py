@@ -35,8 +35,6 @@ from eyeshot.training import RESULT_FILE, train_folder
 BASELINE = "baseline: what comes before any change"
 MOST_SEEDS = 50
 LOCK_FILE = "try.lock"
-RUN_LOCK_WAIT_S = 3.0
-"""Not 0: on a busy machine a single attempt at a free lock was seen to fail."""
 
 
 def try_experiment(
@@ -206,7 +204,7 @@ def _run(
     root = trial.workspace.root
     folder = make_folder(root / "experiments" / experiment.id)
     try:
-        lock = filelock.FileLock(folder / "lock", timeout=RUN_LOCK_WAIT_S)
+        lock = filelock.FileLock(folder / "lock", timeout=0)
         lock.acquire()
     except filelock.Timeout:
         raise InputError(
