@@ -73,16 +73,16 @@ def test_a_change_is_stated_trained_beside_its_parent_and_judged(project):
     assert (first.state, first.parent, first.gain, len(first.runs)) == ("done", None, None, 1)
     assert first.config["training.epochs"] == 2
     child = eyeshot.try_experiment(
-        "does mirroring help?", settings=["augmentation=mirror", "training.optimizer=radam"], expect="+1.0 accuracy",
+        "does mirroring help?", settings=["augmentation=mirror", "training.optimizer=nadamw"], expect="+1.0 accuracy",
         tags=["light"], own_work="nothing", progress=False,
     )  # fmt: skip
     assert child.parent == first.id
     assert child.difference["augmentation"] == (None, ["mirror"])
-    assert child.difference["training.optimizer"] == ("adamw", "radam")
+    assert child.difference["training.optimizer"] == ("adamw", "nadamw")
     follows = {"training.learning_rate", "training.weight_decay", "training.schedule", "training.warm_up_share"}
     assert set(child.difference) - follows == {"augmentation", "training.optimizer"}
     result = read_result(project / "eyeshot-out" / "runs" / child.runs[0])
-    assert (result.augmentations, result.settings.optimizer, result.settings.epochs) == (("mirror",), "radam", 2)
+    assert (result.augmentations, result.settings.optimizer, result.settings.epochs) == (("mirror",), "nadamw", 2)
     assert child.expected.size == pytest.approx(0.01)
     assert child.expected.stated_at <= child.created
     # The noise was not known: the parent was trained with another seed, once.
@@ -109,11 +109,6 @@ def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another
     assert (again, runs(project)) == (first, before)
 
 
-def test_without_any_run_a_baseline_is_planned_first(project):
-    plan = plan_of("mirror", settings={"augmentation": "mirror"})
-    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0),))
-
-
 def test_a_run_without_an_experiment_is_adopted(project, images):
     eyeshot.train(images, **{key.removeprefix("training."): value for key, value in TINY.items()}, progress=False)
     (run,) = runs(project)
@@ -131,13 +126,19 @@ def test_a_run_without_an_experiment_is_adopted(project, images):
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):
     baseline()
     before = {
-        path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)
+        path: path.stat().st_mtime_ns
+        for path in (project / "eyeshot-out").rglob("*")
+        if "cache" not in str(path) and not path.name.endswith(("-shm", "-wal"))
     }
     plan = plan_of(settings={"augmentation": "mirror"}, seeds=3)
     assert plan.trainings == (("own", 0), ("parent", 1), ("own", 1), ("parent", 2), ("own", 2))
     assert plan.seconds == pytest.approx(5 * plan.run_s)
     assert plan.difference == {"augmentation": (None, ["mirror"])}
-    after = {path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)}
+    after = {
+        path: path.stat().st_mtime_ns
+        for path in (project / "eyeshot-out").rglob("*")
+        if "cache" not in str(path) and not path.name.endswith(("-shm", "-wal"))
+    }
     assert before == after
 
 
@@ -191,7 +192,7 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
 def test_a_budget_is_kept_and_the_same_command_continues(project):
     baseline()
     options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False, "progress": False}
-    with pytest.raises(InputError, match="--budget must suffice for 1 training of about"):
+    with pytest.raises(InputError, match=r"must suffice for (1|a) training"):
         eyeshot.try_experiment("long", budget_s=3.0, **options)
     with open_ledger() as ledger:
         assert len(ledger.experiments()) == 1
@@ -258,8 +259,8 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"settings": ["training.optimiser=radam"]}, "Nearest: .*optimizer|optimizer"),
-        ({"settings": ["optimizer=radam"]}, "Nearest: training.optimizer"),
+        ({"settings": ["training.optimiser=nadamw"]}, "Nearest: .*optimizer|optimizer"),
+        ({"settings": ["optimizer=nadamw"]}, "Nearest: training.optimizer"),
         ({"settings": ["augmentation=mirorr"]}, "mirror"),
         ({"settings": ["data.fold=1"]}, "same validation images"),
         ({"settings": ["training.time_cap_s=5"]}, "--budget"),

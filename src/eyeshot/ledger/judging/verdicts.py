@@ -106,7 +106,8 @@ def luck_variance(child: Answers, parent: Answers) -> float:
         child, parent: bool (seeds, n) each.
     """
     first, second = child.mean(0), parent.mean(0)
-    return float((first * (1 - second) + second * (1 - first)).mean()) / (2 * int(child.shape[1]))
+    share = float((first * (1 - second) + second * (1 - first)).mean())
+    return share / 2 / int(child.shape[1])
 
 
 def gain_of(difference: float, p: float, allowed: float) -> Gain:

@@ -35,7 +35,7 @@ Settings = dict[str, Any]
 
 
 def read_changes(changes: Mapping[str, Any] | Iterable[str]) -> Settings:
-    """What an experiment changes, checked: {"training.optimizer": "radam", "augmentation": ["invert"]}.
+    """What an experiment changes, checked: {"training.optimizer": "nadamw", "augmentation": ["invert"]}.
 
     Args:
         changes: values by name, or texts "NAME=VALUE" as `--set` takes them. Names are `training.` and a setting of the
@@ -256,7 +256,7 @@ def _typed_weights(command: str) -> str | None:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise InputError(f"--set takes NAME=VALUE, got {text!r}. For instance --set training.optimizer=radam.")
+        raise InputError(f"--set takes NAME=VALUE, got {text!r}. For instance --set training.optimizer=nadamw.")
     return name.strip(), value.strip()
 
 

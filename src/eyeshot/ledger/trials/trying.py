@@ -64,7 +64,7 @@ def try_experiment(
 
     Args:
         why: the reason, in a sentence.
-        settings: what changes, as {"training.optimizer": "radam", "augmentation": "invert"} or ["NAME=VALUE"]:
+        settings: what changes, as {"training.optimizer": "nadamw", "augmentation": "invert"} or ["NAME=VALUE"]:
             `training.` and a setting of the recipe, `augmentation`, `model`, `weights`, `from_scratch`, `size`, `fit`,
             `interpolation`, `mean`, `std`, `data.train`, `data.labels`, `data.decisions`. Nothing: the same recipe
             with another seed.
