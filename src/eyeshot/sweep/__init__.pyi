@@ -5,6 +5,7 @@ from .executor import Executor as Executor
 from .executor import WorkerLost as WorkerLost
 from .local import InProcess as InProcess
 from .local import Processes as Processes
+from .ray_workers import RayExecutor as RayExecutor
 from .run import NO_TURN as NO_TURN
 from .run import SweepResult as SweepResult
 from .run import run_sweep as run_sweep

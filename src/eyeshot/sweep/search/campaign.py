@@ -6,6 +6,7 @@ plan, how many go on). Killed anywhere, it continues from them: what a rung deci
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from eyeshot.sweep.search import planning
 from eyeshot.sweep.search.planning import Costs
 from eyeshot.sweep.search.prices import Prices, model_key
 from eyeshot.sweep.search.promotion import promoted, promoted_count, random_trials
-from eyeshot.sweep.search.proposals import Told, propose
+from eyeshot.sweep.search.proposals import Sampler
 from eyeshot.sweep.search.queue import read_queue
 from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for
 from eyeshot.sweep.search.trials import (
@@ -94,6 +95,7 @@ class Campaign:
         self.decisions = DecisionFile(folder / "sweep.json")
         self.trials = stored_trials(ledger, sweep)
         self.notes: list[str] = list(self.decisions.get("notes") or ())
+        self.sampler = Sampler(self.space, seed=seed)
         self.prices = Prices(self.decisions, self.space, model)
         self.running: dict[int, str] = {}
         self.measuring: set[str] = set()
@@ -178,12 +180,12 @@ class Campaign:
             if self.running or not self._is_round_over(number) or not self._another_round():
                 return None
             number += 1
-        told = [
-            Told(trial.proposed, None if trial.is_out else self._told_value(trial))
-            for trial in self.trials
-            if trial.proposed and not (trial.is_out and not trial.results)
-        ]
-        proposed, hypothesis = propose(self.space, told, seed=self.seed, number=len(self.trials))
+        for trial in self.trials:
+            if trial.proposed:
+                # The value at the probe, which all of them have.
+                value = trial.results["probe"][0] if "probe" in trial.results else None
+                self.sampler.tell(trial.number, trial.proposed, value, failed=trial.is_out)
+        proposed, hypothesis = self.sampler.propose(len(self.trials))
         config = rate_for(self._base() | proposed, base_optimizer=str(self.prices.recipe.get("optimizer", "adamw")))
         try:
             check_trial(config, self.prices.recipe)
@@ -340,6 +342,8 @@ class Campaign:
         self.free.append(item.device)
         self._changed()
         self._count(at_once=True)
+        if isinstance(result, dict) and result.get("data"):
+            self._check_data(result["data"])
         if item.kind == "measure":
             self.measuring.discard(model_key(item.config))
             self._take_measurement(item, result)
@@ -371,6 +375,16 @@ class Campaign:
         if level == self.prices.plan.levels[-1]:
             self._end(trial, "done", f"Trained to the end: {level.name}.")
         self._end_rung(trial.round, self.prices.plan.levels.index(level))
+
+    def _check_data(self, key: str) -> None:
+        kept = self.decisions.get("data")
+        if kept is None:
+            self.decisions.keep("data", key)
+        elif kept != key:
+            raise InputError(
+                "The trials of a sweep must be judged on the same images, and images, labels or the split "
+                "have changed since it began. Begin another, with another reason."
+            )
 
     def _take_measurement(self, item: Work, result: dict[str, Any] | BaseException) -> None:
         key = model_key(item.config)
@@ -490,10 +504,9 @@ class Campaign:
         """Trials of a round: no more than there are different ones."""
         if any(not choice.values for choice in self.space):
             return self.most
-        different = 1
-        for choice in self.space:
-            different *= len(choice.values)
-        return max(planning.FEWEST, min(self.most, different + 1))
+        different = math.prod(len(choice.values) for choice in self.space)
+        tried = sum(bool(trial.proposed) for trial in self.trials)
+        return min(self.most, different - tried + (not tried))
 
     def _check_affordable(self) -> None:
         needed = planning.SLOWER * self.prices.features_s(self.prices.base_model)
@@ -566,11 +579,6 @@ class Campaign:
     def _is_round_over(self, round_: int) -> bool:
         ended = ("done", "failed", "stopped", "dropped")
         return all(trial.state in ended for trial in self.trials if trial.round == round_)
-
-    def _told_value(self, trial: SearchTrial) -> float | None:
-        """What the sampler is told: the value at the probe, which all of them have."""
-        own = trial.results.get("probe")
-        return None if own is None else own[0]
 
     def _place(self, trial: SearchTrial) -> int:
         return self.first.index(trial.experiment) if trial.experiment in self.first else len(self.first)

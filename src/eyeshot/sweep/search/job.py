@@ -27,7 +27,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
-from eyeshot.ledger import open_ledger
+from eyeshot.ledger import judge, open_ledger
 from eyeshot.models import DEFAULT_MODEL, choose_device
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.budget import Costs as ClockCosts
@@ -39,11 +39,14 @@ from eyeshot.sweep.search.prices import model_key
 from eyeshot.sweep.search.queue import LOCK_FILE, SWEEPS_FOLDER
 from eyeshot.sweep.search.report import SweepReport, make_report
 from eyeshot.sweep.search.space import MODEL, Choice, check_space, known_space, merged_space, read_space
+from eyeshot.sweep.search.trials import BASE, SearchTrial
 from eyeshot.sweep.search.work import SearchWork, Work
 from eyeshot.sweep.store import DecisionFile
 from eyeshot.training import check_config, project_settings
 
 WORDS = 32
+LEAST_LEFT_S = 1.0
+"""Of the budget, in which nothing more is judged."""
 LEAST_BUDGET_S = 10.0
 """Below this not even the reserve is left."""
 
@@ -84,6 +87,7 @@ def start_sweep(
     cache: str | Path | None = None,
     progress: Progress | bool | None = None,
     command: str = "",
+    begun: float | None = None,
 ) -> SweepReport:
     """Search models and settings within a budget of time; the same call continues a search that was cut off.
 
@@ -112,13 +116,14 @@ def start_sweep(
         cache: folder of decoded images and features; the project's where not given.
         progress: told how far it is; None: shown in a terminal and a notebook; False: nobody.
         command: what was typed, for the runs.
+        begun: `time.monotonic()` from which the budget counts; None: this call.
 
     Raises:
         InputError: an option cannot be used, or the budget holds not a single trial.
         ModelError: a model cannot be had, or the first trials failed alike.
         StorageError: a folder cannot be written, or another sweep of this project is running.
     """
-    begin = time.monotonic()
+    begin = time.monotonic() if begun is None else begun
     if not why.strip():
         raise InputError('A sweep needs a reason: eyeshot sweep "does a larger model help?" --budget 1h.')
     seconds = seconds_of(budget, "--budget") if isinstance(budget, str) else float(budget)
@@ -175,6 +180,7 @@ def start_sweep(
                 command=command, progress=shown,
             )  # fmt: skip
             campaign.spend()
+            campaign.notes += _judged(workspace, campaign.trials, clock)
             return make_report(
                 sweep, why, campaign.trials, campaign.prices.plan,
                 campaign.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
@@ -234,6 +240,25 @@ def _alone(workspace: Workspace, sweep: str, why: str, *, wait: bool) -> Iterato
     finally:
         said.unlink(missing_ok=True)
         lock.release()
+
+
+def _judged(workspace: Workspace, trials: Sequence[SearchTrial], clock: Budget) -> list[str]:
+    """Let the ledger judge the trials that came to the end against the base, by its one rule; what it has no time for.
+
+    Those that were stopped before are not judged: their predictions are of a rung that the base has left behind.
+    """
+    done = [trial for trial in trials if trial.state == "done"]
+    if len(done) < 2 or done[0].number != BASE:
+        return []
+    with open_ledger(workspace.root) as ledger:
+        judged = {row["id"] for row in ledger.rows("id", where="gain IS NOT NULL")}
+        base = ledger.experiment(done[0].experiment)
+    for place, trial in enumerate(done[1:]):
+        if clock.used_s > clock.seconds - LEAST_LEFT_S:
+            return [f"{len(done) - 1 - place} trials have no verdict yet, for lack of time: the same command goes on."]
+        if trial.experiment not in judged:
+            judge(workspace.root, trial.experiment, base)
+    return []
 
 
 def _planned(

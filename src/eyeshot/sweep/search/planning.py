@@ -180,7 +180,7 @@ def make_plan(
     while True:
         levels = levels_for(epochs, simple=simple)
         trials, counts, seconds = fitting(levels)
-        if trials >= FEWEST and (best is None or trials > best[0]):
+        if trials >= min(FEWEST, most) and (best is None or trials > best[0]):
             best = trials, levels, counts, seconds, epochs
         if trials >= min(ENOUGH, most) or epochs == 1:
             break
@@ -190,7 +190,7 @@ def make_plan(
         for end in (2, 1):
             levels = levels_for(1)[:end]
             trials, counts, seconds = fitting(levels)
-            if trials >= (FEWEST if end == 2 else 1):
+            if trials >= (min(FEWEST, most) if end == 2 else 1):
                 best = trials, levels, counts, seconds, 0
                 words = [f"The budget holds no full training: the sweep ends at the {levels[-1].rung}."]
                 break

@@ -88,8 +88,9 @@ class Prices:
 
     def keep_plan(self, plan: SearchPlan) -> None:
         """Keep the plan, and how many trials its first round has."""
-        self._decisions.keep("plan", plan._asdict())
+        # The plan last: where there is one, everything that goes with it is there too.
         self._decisions.keep("trials", [plan.counts[0]])
+        self._decisions.keep("plan", plan._asdict())
 
     def costs(self, trials: Iterable[SearchTrial]) -> Costs:
         """As measured first, corrected by what trials took since."""

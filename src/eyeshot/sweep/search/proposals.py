@@ -6,71 +6,104 @@ counts trials that are still running as bad ones, so that workers try different 
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from eyeshot.core import key_of
 from eyeshot.sweep.search.space import Choice
 
 RANDOM_FIRST = 10
 """Trials before the first that learns from others."""
+TRIES = 8
+"""A sampler that wants what was tried before is asked so often for something else."""
 
 
-class Told(NamedTuple):
-    """A trial that was proposed before: what was proposed, and its value; None: not known yet."""
+class Sampler:
+    """Proposes configurations, and is told what came of them.
 
-    proposed: Mapping[str, Any]
-    value: float | None
-
-
-def propose(space: Sequence[Choice], told: Sequence[Told], *, seed: int, number: int) -> tuple[dict[str, Any], str]:
-    """The next configuration, and the hypothesis behind it.
-
-    It depends on the arguments alone: a sweep that was killed proposes what it would have proposed.
-
-    Args:
-        space: what may be chosen.
-        told: the trials so far; those of another space count where their values lie in this one.
-        seed: of the sweep.
-        number: of the trial that is proposed.
+    What it proposes depends on the space, the seed, the number of the trial and what it was told, in the order of
+    trials: a sweep that was killed proposes what it would have proposed.
     """
-    import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = {choice.name: _distribution(choice) for choice in space}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=int(key_of(seed, number)[:8], 16) % 2**31, n_startup_trials=RANDOM_FIRST
-        )
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        for trial in told:
-            if set(trial.proposed) == set(distributions) and _lies_in(trial.proposed, space):
-                study.add_trial(
-                    optuna.trial.create_trial(
-                        params=_indices(trial.proposed, space),
-                        distributions=distributions,
-                        value=trial.value,
-                        state=optuna.trial.TrialState.COMPLETE
-                        if trial.value is not None
-                        else optuna.trial.TrialState.RUNNING,
-                    )
-                )
-        asked = study.ask(distributions)
-    values = {
-        choice.name: choice.values[asked.params[choice.name]]
-        if choice.values
-        else min(max(float(f"{asked.params[choice.name]:.3g}"), choice.low), choice.high)
-        for choice in space
-    }
-    known = [trial for trial in told if trial.value is not None]
-    if len(known) < RANDOM_FIRST:
-        return values, "drawn at random from what may be chosen, to learn what matters"
-    best = max(known, key=lambda trial: trial.value or 0.0)
-    shared = [name for name, value in values.items() if best.proposed.get(name) == value]
-    near = f"; like the best so far in {', '.join(shared)}" if shared else ""
-    return values, f"the sampler expects it among the better ones of {len(known)} trials{near}"
+    def __init__(self, space: Sequence[Choice], *, seed: int) -> None:
+        """`seed`: of the sweep."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space, self._seed = tuple(space), seed
+        self._distributions = {choice.name: _distribution(choice) for choice in space}
+        self._study = optuna.create_study(direction="maximize")
+        self._places: dict[int, int] = {}
+        self._proposed: dict[int, dict[str, Any]] = {}
+        self._values: dict[int, tuple[Mapping[str, Any], float]] = {}
+
+    def tell(self, number: int, proposed: Mapping[str, Any], value: float | None, *, failed: bool = False) -> None:
+        """Tell of a trial, again whenever more is known of it; one of another space counts where it lies in this one.
+
+        Args:
+            number: of the trial.
+            proposed: what was proposed.
+            value: what it came to; None: it is still running.
+            failed: it will never come to anything.
+        """
+        from optuna.trial import TrialState, create_trial
+
+        if set(proposed) != set(self._distributions) or not _lies_in(proposed, self._space) or number in self._values:
+            return
+        if number not in self._places:
+            trial = create_trial(
+                params=_indices(proposed, self._space), distributions=self._distributions, state=TrialState.RUNNING
+            )
+            self._places[number] = len(self._places)
+            self._proposed[number] = dict(proposed)
+            self._study.add_trial(trial)
+        if value is not None:
+            self._study.tell(self._places[number], value)
+            self._values[number] = proposed, value
+        elif failed and self._study.trials[self._places[number]].state == TrialState.RUNNING:
+            self._study.tell(self._places[number], state=TrialState.FAIL)
+
+    def propose(self, number: int) -> tuple[dict[str, Any], str]:
+        """The next configuration, for the trial of this number, and the hypothesis behind it."""
+        values = self._asked(number, 0)
+        for again in range(1, TRIES):
+            if values not in self._proposed.values():
+                break
+            values = self._asked(number, again)
+        else:  # few are left: the first of them
+            every = itertools.product(*(choice.values for choice in self._space))
+            names = [choice.name for choice in self._space]
+            fresh = (dict(zip(names, own, strict=True)) for own in every)
+            values = next((own for own in fresh if own not in self._proposed.values()), values)
+        self.tell(number, values, None)
+        if len(self._values) < RANDOM_FIRST:
+            return values, "drawn at random from what may be chosen, to learn what matters"
+        best, _ = max(self._values.values(), key=lambda told: told[1])
+        shared = [name for name, value in values.items() if best.get(name) == value]
+        near = f"; like the best so far in {', '.join(shared)}" if shared else ""
+        return values, f"the sampler expects it among the better ones of {len(self._values)} trials{near}"
+
+    def _asked(self, number: int, again: int) -> dict[str, Any]:
+        """What the sampler wants, in values that can be read; the study itself forgets that it was asked."""
+        import optuna
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                seed=int(key_of(self._seed, number, again)[:8], 16) % 2**31, n_startup_trials=RANDOM_FIRST
+            )
+            # A study of the same trials, in which asking leaves no trial behind.
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            study.add_trials(self._study.get_trials(deepcopy=False))
+            asked = study.ask(self._distributions)
+        return {
+            choice.name: choice.values[asked.params[choice.name]]
+            if choice.values
+            else min(max(float(f"{asked.params[choice.name]:.3g}"), choice.low), choice.high)
+            for choice in self._space
+        }
 
 
 def _distribution(choice: Choice) -> Any:

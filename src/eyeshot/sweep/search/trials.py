@@ -11,7 +11,7 @@ from eyeshot.core import InputError, wilson
 from eyeshot.ledger import Experiment, Ledger, create_run
 from eyeshot.sweep.search.planning import Level
 from eyeshot.sweep.search.promotion import FAILED
-from eyeshot.sweep.search.space import AUGMENTATION, MODEL, augmentations_of, strength_of
+from eyeshot.sweep.search.space import AUGMENTATION, MODEL, PENALTY, USUAL_PENALTY, augmentations_of, strength_of
 
 OWN_KEYS = ("trial", "round", "proposed", "queued")
 """Of an experiment's configuration: what a sweep keeps of its own; everything else is the recipe."""
@@ -180,6 +180,8 @@ def base_config(space: Sequence[Any], *, model: str, recipe: Mapping[str, Any]) 
             config[MODEL] = model
         elif choice.name == AUGMENTATION:
             config[AUGMENTATION] = "none"
+        elif choice.name == PENALTY:
+            config[PENALTY] = USUAL_PENALTY
         elif choice.name.startswith("training."):
             name = choice.name.removeprefix("training.")
             if name not in recipe:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from eyeshot.augment import Pool, augmentation
-from eyeshot.core import CallbackProgress, InputError, Workspace, find_project, make_folder
+from eyeshot.core import CallbackProgress, InputError, Workspace, find_project, key_of, make_folder
 from eyeshot.data import DataConfig, Dataset, PixelStore, load_dataset
 from eyeshot.models import Backbone, FeatureBank, extract, fit_many_classes, load_backbone, probe_curvature
 from eyeshot.predictions import Predictions, log_loss
@@ -106,6 +106,7 @@ class SearchWork:
         self.data, self.workspace, self.models = data, workspace, dict(models)
         self.seed, self.command, self.settings = seed, command, dict(settings)
         self._dataset: Dataset | None = None
+        self._data_key = ""
         self._networks: OrderedDict[tuple[Any, ...], _Loaded] = OrderedDict()
         self._features: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
@@ -128,13 +129,17 @@ class SearchWork:
                 done = self._train(item, over)
         except TimeOver:
             done = {"over": True}
-        return done | {"seconds": time.monotonic() - begin}
+        return done | {"seconds": time.monotonic() - begin, "data": self._data_key}
 
     @property
     def dataset(self) -> Dataset:
         """The images in their roles, read when they are first needed."""
         if self._dataset is None:
-            self._dataset = load_dataset(self.data, cache=self.workspace.cache)
+            dataset = self._dataset = load_dataset(self.data, cache=self.workspace.cache)
+            images = dataset.images
+            self._data_key = key_of(
+                images.contents, images.labels, dataset.classes, dataset.train_rows, dataset.val_rows
+            )
         return self._dataset
 
     def recipe(self, config: Mapping[str, Any], backbone: Backbone) -> TrainConfig:

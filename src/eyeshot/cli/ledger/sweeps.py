@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -89,6 +90,7 @@ def run(
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Search models and settings within a budget; the same command continues. Each trial is an experiment."""
+    begun = time.monotonic()  # loading libraries takes seconds, which count
     import eyeshot
     from eyeshot.sweep import report_lines
     from eyeshot.training import read_settings
@@ -101,7 +103,7 @@ def run(
             image_root=image_root, val=val, val_share=val_share, decisions=decisions, split=split, fold=fold,
             settings=settings, epochs=epochs, most_trials=most_trials, simple=simple, seed=seed, device=device,
             workers=workers, executor=None if ray is None else eyeshot.ray_executor(ray, workers=workers), wait=wait,
-            dry_run=dry_run, progress=progress, command=typed_command(),
+            dry_run=dry_run, progress=progress, command=typed_command(), begun=begun,
         )  # fmt: skip
     if json:
         print_json(report)

@@ -1,0 +1,135 @@
+"""A sweep with real trainings: from a folder of images to the ledger, and after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import eyeshot
+from eyeshot.core import InputError, StorageError
+from eyeshot.ledger import open_ledger
+from eyeshot.training import read_result, read_validation
+
+OPTIONS: dict[str, Any] = {
+    "models": ["test_resnet.r160_in1k"], "from_scratch": True, "size": 32, "epochs": 2, "val_share": 0.3,
+    "space": ["training.learning_rate=1e-3,1e-2", "augmentation=none,mirror", "probe.penalty=10",
+              "training.optimizer=adamw", "training.weight_decay=0.05", "training.label_smoothing=0",
+              "training.schedule=cosine"],
+    "settings": {"batch_size": 8}, "device": "cpu", "progress": False,
+}  # fmt: skip
+COMMAND = [
+    "sweep", "bright or dark", "images", "--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32",
+    "--epochs", "2", "--val-share", "0.3", "--set", "training.batch_size=8", "--device", "cpu",
+    *(word for text in OPTIONS["space"] for word in ("--space", text)),
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    random = np.random.default_rng(0)
+    for number in range(40):
+        kind = ("bright", "dark")[number % 2]
+        pixels = random.integers(0, 100, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * (kind == "bright"))
+        file = tmp_path / "images" / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def once_each(root: Path) -> list[str]:
+    """States of all trials; every rung was said once."""
+    with open_ledger(root) as ledger:
+        experiments = ledger.experiments()
+    assert all(set(Counter(rung["rung"] for rung in e.rungs).values()) == {1} for e in experiments)
+    return sorted(experiment.state for experiment in experiments)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
+    command = [sys.executable, "-m", "eyeshot", *COMMAND, "--budget", "20m"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    running = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
+    root, deadline = project / "eyeshot-out", time.monotonic() + 200
+    while time.monotonic() < deadline and running.poll() is None:
+        with open_ledger(root) as ledger:
+            if sum(event.kind == "rung" for event in ledger.events_since(0)) >= 3:
+                break
+        time.sleep(0.2)
+    running.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    running.wait()
+    report = eyeshot.start_sweep("bright or dark", "images", budget="20m", **OPTIONS)
+    assert report.state == "finished"
+    assert [level["name"] for level in report.levels] == [
+        "probe", "last stage, 1 epoch", "full, 1 epoch", "full, 2 epochs"
+    ]  # fmt: skip
+    assert report.levels[0]["trials"] == 5
+    assert once_each(root).count("done") == report.levels[-1]["trials"] >= 2
+    assert report.best is not None
+    assert report.base is not None
+    # What came to the end is a run like any other, and was judged by the ledger's rule.
+    folder = root / "runs" / report.best["id"]
+    result = read_result(folder)
+    assert result is not None
+    assert result.accuracy.value == report.best["value"]
+    assert read_validation(folder).accuracy().value == report.best["value"]
+    with open_ledger(root) as ledger:
+        done = [e for e in ledger.experiments("state = 'done'") if e.parent is not None]
+    assert all(e.gain is not None and e.got is not None and e.got.comparisons for e in done)
+    again = eyeshot.start_sweep("bright or dark", "images", budget="20m", **OPTIONS)
+    assert again.levels == report.levels
+    assert len(once_each(root)) == 5
+    pace = eyeshot.pace("2100-01-01", wanted=500)
+    assert pace["experiments"] == 5
+    assert [rung["done"] for rung in pace["rungs"]] == [level["trials"] for level in report.levels]
+    assert pace["hours_wanted"] == pytest.approx(495 / 5 * pace["hours_used"])
+
+
+def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(project: Path) -> None:
+    from eyeshot.core import find_workspace
+    from eyeshot.sweep.search.job import _alone
+
+    with (
+        _alone(find_workspace(), "first-123456", "does size help?", wait=False),
+        pytest.raises(StorageError, match=r"'does size help\?' is running since"),
+    ):
+        eyeshot.start_sweep("another", "images", budget="60s", **OPTIONS)
+    assert not list((project / "eyeshot-out").glob("experiments/*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"budget": "2s"}, "--budget must be at least 10 s, got 2 s"),
+        ({"budget": "soon"}, "--budget takes a time such as"),
+        ({"space": ["learning_rate=1e-3,1e-2"]}, "Did you mean training.learning_rate"),
+        ({"space": ["training.learnin_rate=1e-3,1e-2"]}, "has no setting"),
+        ({"space": ["training.learning_rate=1e-2..1e-3"]}, "from a number to a larger one"),
+        ({"space": ["training.epochs=1,2"]}, "cannot choose training.epochs"),
+        ({"space": ["augmentation=mirro,none"]}, "mirror"),
+        ({"space": ["size=0,32"]}, "takes numbers above 0"),
+        ({"space": ["model=a,b", "model=c"]}, "names each thing once"),
+        ({"most_trials": 1}, "--most-trials must be at least 3"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_read(project: Path, more: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        eyeshot.start_sweep("why", "images", **({"budget": "60s"} | OPTIONS | more))
+    assert not (project / "eyeshot-out").exists()
+
+
+def test_a_deadline_that_has_passed_is_refused(project: Path) -> None:
+    with pytest.raises(InputError, match="must lie in the future"):
+        eyeshot.pace("2020-01-01")
+    with pytest.raises(InputError, match="takes a date such as"):
+        eyeshot.pace("soon")
