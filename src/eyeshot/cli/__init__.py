@@ -31,10 +31,9 @@ from eyeshot.cli import (
     script,
     split,
     submit,
-    sweeps,
     train,
 )
-from eyeshot.cli.ledger import notes, runs, show, try_
+from eyeshot.cli.ledger import notes, runs, show, sweeps, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
