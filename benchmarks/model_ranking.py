@@ -9,9 +9,9 @@ as a user would. Then each network is fully fine-tuned on all of these images (`
 its own recipe and the learning rate that rung 2 chose, or the recipe's where it was not reached) with several seeds,
 and judged on the truth.
 
-Written to `results/model_ranking.json`: Spearman of the order by probe and by short fine-tuning with the order by full
-fine-tuning, over networks, and the regret of the advised network: the truth of the best one less its own, in points,
-with an interval over images and seeds. Beside it the regrets of other rules: the most accurate probe, the most
+Written to `results/model_ranking_TASK.json`: Spearman of the order by probe and by short fine-tuning with the order by
+full fine-tuning, over networks, and the regret of the advised network: the truth of the best one less its own, in
+points, with an interval over images and seeds. Beside it the regrets of other rules: the most accurate probe, the most
 parameters, a network by chance.
 
 The same command continues: finished trainings are read from DIR. After `--limit` no training is begun. Seeds come
@@ -232,13 +232,14 @@ def main() -> None:
     results = {
         task: summarise(report, truth) for task, (*_, report) in ready.items() if (truth := complete(runs[task]))
     }
-    keep(
-        "model_ranking",
-        {
-            "size": size, "epochs": epochs, "budget_s": budget_s, "load": os.getloadavg(),
-            "wall_s": round(time.monotonic() - begin), "tasks": results,
-        },
-    )  # fmt: skip
+    for task, result in results.items():
+        keep(
+            f"model_ranking_{task}",
+            {
+                "size": size, "epochs": epochs, "budget_s": budget_s, "load": os.getloadavg(),
+                "wall_s": round(time.monotonic() - begin), "tasks": {task: result},
+            },
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from PIL import Image
 
 import eyeshot
 from benchmarks.common import hash_of, keep, option, said, shared
+from eyeshot.core import student_mean
 from eyeshot.core.files import make_folder
 from eyeshot.data.digits import large_digits
 
@@ -55,7 +56,7 @@ def main() -> None:
     differences = [result["difference"]["value"] for result in results.values()]
     summary = {
         "tasks": results,
-        "mean_difference": float(np.mean(differences)),
+        "mean_difference": {"value": float(np.mean(differences)), "half_interval_over_tasks": over_tasks(differences)},
         "better": [name for name, result in results.items() if result["difference"]["verdict"] == "better"],
         "worse": [name for name, result in results.items() if result["difference"]["verdict"] == "worse"],
     }
@@ -63,6 +64,12 @@ def main() -> None:
         print(summary)
     else:
         keep("optimizer_advice", summary)
+
+
+def over_tasks(differences: list[float]) -> float | None:
+    """Half the 95 % interval of the mean by Student's t over tasks alone; None with one task."""
+    half = student_mean(np.array(differences))[1]
+    return half if np.isfinite(half) else None
 
 
 def run_task(folder: Path, work: Path, name: str, *, smoke: bool) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def sweep(runs: list[Run], seed: int) -> tuple[int, float, int]:
 def simple(runs: list[Run], budget_s: float) -> int:
     """The best after the first rung right to the end, as many as the budget holds."""
     spent = sum(run.rungs[0][2] for run in runs)
-    chosen = []
+    chosen: list[int] = []
     for number in sorted(range(len(runs)), key=lambda number: (-runs[number].rungs[0][0], number)):
         cost = sum(rung[2] for rung in runs[number].rungs[1:])
         if chosen and spent + cost > budget_s:
@@ -149,7 +149,8 @@ def simple(runs: list[Run], budget_s: float) -> int:
 
 def at_random(runs: list[Run], budget_s: float, random: np.random.Generator) -> int:
     """Full runs in random order, as many as the budget holds, at least one."""
-    spent, chosen = 0.0, []
+    spent = 0.0
+    chosen: list[int] = []
     for number in random.permutation(len(runs)).tolist():
         cost = sum(rung[2] for rung in runs[number].rungs)
         if chosen and spent + cost > budget_s:
@@ -164,7 +165,8 @@ def hyperband(runs: list[Run], budget_s: float, seed: int) -> int:
     rungs = len(runs[0].rungs)
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=3 ** (rungs - 1), reduction_factor=3)
     study = optuna.create_study(direction="maximize", pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=seed))
-    spent, best = 0.0, {}
+    spent = 0.0
+    best: dict[int, float] = {}
     for number in np.random.default_rng([seed, 1]).permutation(len(runs)).tolist():
         trial = study.ask()
         for rung, (value, _, cost) in enumerate(runs[number].rungs):

@@ -26,7 +26,7 @@ from .data.table import ImageTable as ImageTable
 from .data.table import read_images as read_images
 from .ledger.ensemble_folder import EnsembleReport as EnsembleReport
 from .ledger.ensembling import ensemble as ensemble
-from .ledger.expectations import calibration as calibration
+from .ledger.exports import export_experiments as export_experiments
 from .ledger.job import train as train
 from .ledger.run_comparison import Comparison as Comparison
 from .ledger.run_comparison import compare as compare
@@ -38,7 +38,8 @@ from .ledger.store.rebuilding import LedgerChange as LedgerChange
 from .ledger.store.rebuilding import rebuild_ledger as rebuild_ledger
 from .ledger.submissions import SubmissionReport as SubmissionReport
 from .ledger.submissions import submit as submit
-from .ledger.trying import try_experiment as try_experiment
+from .ledger.trials.own_runs import log_run as log_run
+from .ledger.trials.trying import try_experiment as try_experiment
 from .ledger.views.tables import diff_experiments as diff_experiments
 from .ledger.views.tables import expectations as expectations
 from .ledger.views.tables import experiment as experiment

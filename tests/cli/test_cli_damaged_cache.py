@@ -73,6 +73,7 @@ def stores(cache: Path) -> list[list[Path]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a minute on an idle machine
 @pytest.mark.usefixtures("quick")
 def test_every_file_of_a_cache_may_be_damaged(eyeshot: Eyeshot, few: Digits) -> None:
     expected = run_both(eyeshot, few)

@@ -36,10 +36,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "insight": package.add_insight,
     "insights": package.insights,
     "learned": package.write_learned,
+    "ledger export": package.export_experiments,
+    "ledger merge": package.merge_ledgers,
+    "ledger rebuild": package.rebuild_ledger,
     "list augmentations": package.augmentations,
     "list models": package.list_models,
     "list optimizers": package.optimizers,
     "list schedules": package.schedules,
+    "log": package.log_run,
     "manifest export": package.export_manifest,
     "models fetch": package.fetch_models,
     "open": package.open_workbench,
@@ -56,6 +60,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "submit": package.submit,
     "tag": package.tag_experiment,
     "train": package.train,
+    "try": package.try_experiment,
 }
 PRINTED_ONLY = {"json", "open_", "help", "dry_run", "yes"}
 """Options that say what is printed, opened or asked; `apply_policy` has `dry_run` all the same."""
@@ -78,12 +83,27 @@ SHOWN_BY_COMMANDS = {
     ("runs", "calibration"),  # a function of its own
     ("train", "overfit_one_batch"),  # a function of its own
 }
-OTHER_NAMES = {"budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot", "more": "settings"}
+OTHER_NAMES = {
+    "budget": "budget_s", "scratch_time": "scratch_time_s", "plot_": "plot", "more": "settings",
+    "until_clear": "until_clear_s",
+}  # fmt: skip
 FOLDERS_OF_WEIGHTS = {"rank models"}
 """There `weights` is the folder `weights_dir`."""
 DECISIONS = {("split", "decisions_file"), ("manifest export", "decisions_file")}
 """There `decisions` takes the file itself."""
-NO_OPTIONS = {"progress", "command", "cache", "planned", "served", "backbone", "projections", "images", "aspect_ratios"}
+NO_OPTIONS = {
+    "progress",
+    "command",
+    "cache",
+    "planned",
+    "served",
+    "backbone",
+    "projections",
+    "images",
+    "aspect_ratios",
+    "root",
+}
+"""`root` names another project than that of the current folder."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -137,7 +157,10 @@ def test_an_option_means_the_same_in_every_command() -> None:
             if option.param_type_name == "option" and option.name != "help":
                 texts.setdefault(option.name, set()).add(option.help or "")
     of_several = {"model", "size", "out", "images", "audit", "policy", "dry_run", "split", "folds", "last", "given"}
+    of_several |= {"author", "seeds", "more"}
     of_several |= {
+        "author",
+        "csv",
         "open_",
         "budget",
         "batch_size",

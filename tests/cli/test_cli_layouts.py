@@ -34,7 +34,8 @@ def test_all_steps_run_after_init_without_naming_the_data_again(
         ("audit", "--no-images"),
         ("split", "--folds", "2", "--val-share", "0.2"),
         ("rank", "augmentations", *MODEL, "--budget", "0", "--candidates", "invert", "--dry-run"),
-        ("rank", "augmentations", *MODEL, "--budget", "0", "--candidates", "invert"),
+        # The plan has read the data of the layout already; that the ranking itself runs is seen once.
+        *([("rank", "augmentations", *MODEL, "--budget", "0", "--candidates", "invert")] if name == "issue" else []),
         ("train", *MODEL, "--epochs", "1"),
         ("manifest", "export", "--csv", "clean.csv"),
     ):

@@ -184,6 +184,28 @@ def test_where_nobody_can_be_asked_nothing_is_downloaded(
     assert hub == []
 
 
+def test_a_tag_that_cannot_be_fetched_is_refused_before_anybody_is_asked(
+    eyeshot: Eyeshot, hub: list[list[str]]
+) -> None:
+    unknown = eyeshot("models", "fetch", "no_such_net.in1k")
+    assert unknown.code == 3
+    assert "no_such_net.in1k" in unknown.err
+    assert "--yes" not in unknown.err
+    assert hub == []
+
+
+@pytest.mark.parametrize(("what", "name", "fitting"), [("optimizers", "*adam*", "nadamw"), ("schedules", "wsd", "wsd")])
+def test_lists_take_names_and_wildcards(eyeshot: Eyeshot, what: str, name: str, fitting: str) -> None:
+    everything = json.loads(eyeshot("list", what, "--json").out)
+    some = json.loads(eyeshot("list", what, name, "--json").out)
+    assert fitting in {record["name"] for record in some}
+    assert 0 < len(some) < len(everything)
+    assert [record for record in everything if record in some] == some
+    wrong = eyeshot("list", what, "nonsense")
+    assert wrong.code == 2
+    assert "'nonsense'" in wrong.err
+
+
 def test_an_unreachable_hub_ends_with_code_3_and_the_three_ways_on(
     eyeshot: Eyeshot, no_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

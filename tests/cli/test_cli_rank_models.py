@@ -12,6 +12,8 @@ import torch
 from command_line import Digits, Eyeshot
 from safetensors.torch import save_file
 
+from eyeshot.models import line_of
+
 RESNET, VIT = "test_resnet.r160_in1k", "test_vit.r160_in1k"
 
 
@@ -79,6 +81,8 @@ def test_without_any_weights_the_ways_on_are_said(eyeshot: Eyeshot, digits: Digi
     assert done.code == 2
     for way in ("eyeshot models fetch", "--weights DIR", "eyeshot train --from-scratch"):
         assert way in done.err
+    offered = done.err.split("eyeshot models fetch ")[1].split(")")[0].split()
+    assert len({line_of(tag) for tag in offered}) == len(offered) == 3
 
 
 def test_a_file_for_a_tag_is_taken(eyeshot: Eyeshot, digits: Digits, weights: Path) -> None:
@@ -88,6 +92,7 @@ def test_a_file_for_a_tag_is_taken(eyeshot: Eyeshot, digits: Digits, weights: Pa
     )
     assert loaded(done.out)["models"][0]["name"] == RESNET
     assert str(file) in loaded(done.out)["next_command"]
+    assert str(Path.cwd()) not in loaded(done.out)["next_command"].replace(str(file), "")
 
 
 def test_the_recipe_of_a_short_training_is_kept_and_taken_by_train(

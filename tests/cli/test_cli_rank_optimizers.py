@@ -94,7 +94,7 @@ def test_json_is_the_report_alone(eyeshot: Eyeshot, digits: Digits) -> None:
         (("--schedule", "cosinus"), "Nearest: cosine"),
         (("--budget", "soon"), "--budget takes a time such as"),
         (("--seeds", "0"), "--seeds must be 1 to 20, got 0"),
-        (("--epochs", "0"), "--epochs"),
+        (("--epochs", "0"), "or equal to 1, got 0. See `eyeshot rank optimizers --help`"),
     ],
 )
 def test_wrong_options_end_before_any_image_is_read(
@@ -103,6 +103,15 @@ def test_wrong_options_end_before_any_image_is_read(
     done = eyeshot("rank", "optimizers", digits.train, *words)
     assert done.code == 2
     assert message in done.err
+    assert not Path("eyeshot-out").exists()
+
+
+def test_a_wrong_recipe_in_the_project_file_is_refused_as_train_refuses_it(eyeshot: Eyeshot, digits: Digits) -> None:
+    Path("eyeshot.toml").write_text("[training]\nlayer_decy = 0.7\n", encoding="utf-8")
+    done, of_train = (eyeshot(*words, digits.train) for words in (("rank", "optimizers"), ("train",)))
+    assert (done.code, of_train.code) == (2, 2)
+    assert "Nearest: layer_decay" in done.err
+    assert done.err == of_train.err
     assert not Path("eyeshot-out").exists()
 
 

@@ -149,6 +149,17 @@ def test_each_step_has_a_line_of_its_own_and_its_details_share_it(clock):
     assert screen.lines == ["training the baseline: on clean images: epoch 5 (5/5), 4 s", "features 1/2"]
 
 
+def test_a_line_that_is_too_long_leaves_out_details_and_keeps_the_name_of_the_step_whole(clock):
+    screen = Screen()
+    show = display(clock, screen)
+    name = "planning 10/20 convnext_large_mlp.clip_laion2b_augreg_ft_in1k"
+    show.sub(name).sub("timing a few steps")(1, 3, "loss 0.10")
+    assert screen.lines == [f"{name}: loss 0.10 (1/3)"]
+    other = name.replace("10/20", "11/20")
+    show.sub(other)(2, 3, "a last detail that has no room")
+    assert screen.lines[-1] == f"{other} (2/3)"
+
+
 def test_a_step_that_ended_says_how_long_it_took(clock):
     screen = Screen()
     show = display(clock, screen)

@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 
 from eyeshot.core import ModelError
 from eyeshot.models import cross_fit, fit_head, fit_many_classes
-from eyeshot.models.softmax_regression import Curvature, minimise
+from eyeshot.models.softmax_regression import Curvature, _zero_gradient, minimise
 
 
 def made(classes, images, width, *, apart=0.6, seed=0):
@@ -53,6 +53,48 @@ def test_to_a_small_decrement_the_probabilities_are_those_of_scikit_learn():
     ours = np.exp(scores - scores.max(1, keepdims=True))
     ours /= ours.sum(1, keepdims=True)
     assert np.abs(ours - reference.predict_proba(standard)).max() < 2e-3
+
+
+@pytest.mark.parametrize(("penalty", "share"), [(1.0, 1.4), (30.0, 1.06), (300.0, 1.01)])
+def test_the_first_step_alone_ends_near_the_minimum(penalty, share):
+    """With the kappa of the start in the place of its end, the losses are 2.0 and 1.07 times the least at 1 and 30."""
+    features, labels = made(50, 20, 100)
+    standard = ((features - features.mean(0)) / features.std(0)).astype(np.float32)
+    reference = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard.astype(float), labels)
+    least = loss_of(standard, labels, reference.coef_, reference.intercept_, penalty)
+    _, loss = minimise(
+        standard, labels, 50, ridge=penalty / len(labels), curvature=Curvature(standard, 50), decrement=0.0, steps=1
+    )
+    assert loss < share * least
+
+
+def test_the_gradient_at_zero_is_that_of_the_formula_in_float64():
+    features, labels = made(6, 30, 20)
+    labels[labels == 4] = 1  # a class without images, and one with twice as many
+    gradient, centres = _zero_gradient(features, labels, 6)
+    residuals = np.full((len(labels), 6), 1 / 6) - np.eye(6)[labels]
+    with_bias = np.hstack([features.astype(float), np.ones((len(labels), 1))])
+    assert np.allclose(gradient, residuals.T @ with_bias / len(labels), atol=1e-6)
+    assert np.allclose(centres[1], features[labels == 1].mean(0), atol=1e-5)
+    assert not centres[4].any()
+
+
+def test_features_that_are_all_constant_end_at_the_shares_of_the_classes():
+    labels = np.repeat([0, 1, 2], [40, 10, 10])
+    answers = fit_many_classes(np.ones((60, 8)), labels, class_count=3, penalty=1.0).predict_proba(np.ones((1, 8)))
+    assert np.allclose(answers, [4 / 6, 1 / 6, 1 / 6], atol=0.02)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 100.0])
+def test_uneven_classes_have_the_minimum_of_scikit_learn(penalty):
+    features, labels = made(20, 40, 60)
+    rows = np.flatnonzero(np.arange(len(labels)) % 40 < 2 + 2 * labels)  # from 2 to 40 images a class
+    features, labels = features[rows], labels[rows]
+    standard = ((features - features.mean(0)) / features.std(0)).astype(np.float32)
+    reference = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard.astype(float), labels)
+    least = loss_of(standard, labels, reference.coef_, reference.intercept_, penalty)
+    _, loss = minimise(standard, labels, 20, ridge=penalty / len(labels), curvature=Curvature(standard, 20))
+    assert least * (1 - 1e-5) <= loss <= least * 1.003
 
 
 def test_it_is_the_probe_of_fit_head_on_raw_features():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-EMPTY = {"meta", "link", "input", "img", "br", "hr", "path", "line", "polyline", "circle", "rect"}
+EMPTY = {"meta", "link", "input", "img", "br", "wbr", "hr", "path", "line", "polyline", "circle", "rect"}
 LOOSE = {"li", "p", "tr", "td", "th", "option"}
 
 

@@ -53,6 +53,8 @@ def test_trained_weights_get_smaller_steps_than_untrained_ones():
         ({"momentum": 0.8}, "momentum is a setting of sgd, .*; got 0.8 for adamw"),
         ({"time_cap_s": float("inf")}, "training.time_cap_s: input should be a finite number, got inf"),
         ({"seed": 2**63}, "--seed: input should be less than 9223372036854775808"),
+        ({"epochs": 10**20}, "--epochs: input should be less than or equal to 100000, got 1000"),
+        ({"batch_size": 10**20}, "--batch-size: input should be less than or equal to 1000000, got 1000"),
         ({"epochs": 0}, "--epochs: input should be greater than or equal to 1, got 0. See `eyeshot train --help`"),
     ],
 )

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from eyeshot.augment import Pool
+from eyeshot.core import CallbackProgress
 from eyeshot.core.errors import InputError
-from eyeshot.training.checks.one_batch import MOST_STEPS, _batch_of, fit_batch
+from eyeshot.training.checks.one_batch import AVERAGES_FOLLOW, MOST_STEPS, _batch_of, fit_batch
 
 from .helpers import SETTINGS, make_pool, tiny_backbone
 
@@ -94,3 +95,16 @@ def test_a_fitted_batch_that_evaluation_does_not_know_is_told():
     result = fit(dataclasses.replace(network(Stuck())), pool, np.roll(labels, 1), learning_rate=3e-4)
     assert result.fitted
     assert "running averages" in result.words
+
+
+def test_progress_names_the_most_steps_and_not_a_total_that_is_seldom_reached():
+    pool, labels = make_pool(16)
+    told = []
+    fit_batch(
+        network(), pool, labels, class_count=3, settings=SETTINGS.model_copy(update={"learning_rate": 1e-3}),
+        progress=CallbackProgress(lambda done, total, text: told.append((total, text))),
+    )  # fmt: skip
+    first = [total for total, text in told if f"of at most {MOST_STEPS}" in text]
+    assert set(first) == {0}
+    assert {total for total, text in told if "running averages follow" in text} <= {AVERAGES_FOLLOW}
+    assert len(first) < MOST_STEPS

@@ -81,7 +81,7 @@ def test_a_runner_killed_at_random_ends_with_the_rows_of_one_that_was_not(
 ) -> None:
     arguments = command(*two_folders, tmp_path / "killed", epochs=40)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for trainings, more_s in ((1, 0.1), (2, 0.4)):
+    for trainings, more_s in ((1, 0.1), (2, 0.3)):
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.augmentation_truth", *arguments],
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,

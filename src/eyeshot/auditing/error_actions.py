@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from eyeshot.auditing.error_report import ErrorReport, PairErrors, ToDo
 from eyeshot.auditing.findings import AuditReport, Finding
-from eyeshot.core import find_project, find_workspace, listing, percent, plural
+from eyeshot.core import find_project, find_workspace, listing, percent, plural, shown_path
 from eyeshot.data import Decisions
 from eyeshot.ledger import RunRecord, list_runs
 from eyeshot.training import TrainResult
@@ -163,7 +163,7 @@ def list_to_do(
         folder: where the report will lie.
     """
     again = [] if "train" in find_project().data or not report.train else [report.train]
-    audit_words = [] if audit_json is None or not again else ["--audit", _shown(audit_json.parent)]
+    audit_words = [] if audit_json is None or not again else ["--audit", shown_path(audit_json.parent)]
     entries: list[ToDo] = []
 
     def add(kind: str, name: str, words: str, action: str, commands: Sequence[Sequence[str]], **more: object) -> None:
@@ -176,7 +176,7 @@ def list_to_do(
         add(
             "labels", "all-runs",
             f"{count} {plural(count, 'label is', 'labels are')} contradicted by all runs, with the same class.",
-            "Look at each image, and keep, relabel or drop it.", [["review", *again, "--errors", _shown(folder)]],
+            "Look at each image, and keep, relabel or drop it.", [["review", *again, "--errors", shown_path(folder)]],
             contents=[finding.images[0].content for finding in report.findings],
         )  # fmt: skip
     for pair in report.pairs[:MOST_PAIRS]:
@@ -264,13 +264,6 @@ def _add_classes(
     elif audited is None:
         commands = [["audit", *again]]
     add("classes", "worst", f"The lowest recall: {named}.", action, commands, contents=sorted(set(contents)))
-
-
-def _shown(path: Path) -> str:
-    """A path as it can be typed here."""
-    here = Path.cwd().resolve()
-    full = path.resolve()
-    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
 def _same_model(result: TrainResult) -> list[str]:

@@ -24,7 +24,6 @@ from eyeshot.cli import (
     init,
     manifest,
     models,
-    open_,
     predict,
     preview,
     review,
@@ -33,7 +32,7 @@ from eyeshot.cli import (
     submit,
     train,
 )
-from eyeshot.cli.ledger import notes, runs, show, sweeps, try_
+from eyeshot.cli.ledger import ledger_, log, notes, open_, runs, show, sweeps, try_
 from eyeshot.cli.rankings import rank_augmentations, rank_models, rank_optimizers
 from eyeshot.core import EyeshotError
 
@@ -100,6 +99,7 @@ rank.command("optimizers")(rank_optimizers.run)
 app.add_typer(rank, name="rank", rich_help_panel=MODELS)
 app.command("train", rich_help_panel=MODELS)(train.run)
 app.command("try", rich_help_panel=EXPERIMENTS)(try_.run)
+app.command("log", rich_help_panel=EXPERIMENTS)(log.run)
 app.command("sweep", rich_help_panel=EXPERIMENTS)(sweeps.run)
 app.add_typer(sweeps.queue, name="queue", rich_help_panel=EXPERIMENTS)
 app.command("pace", rich_help_panel=EXPERIMENTS)(sweeps.run_pace)
@@ -112,6 +112,7 @@ app.command("insight", rich_help_panel=EXPERIMENTS)(notes.insight)
 app.command("insights", rich_help_panel=EXPERIMENTS)(notes.insights)
 app.command("act", rich_help_panel=EXPERIMENTS)(notes.act)
 app.command("tag", rich_help_panel=EXPERIMENTS)(notes.tag)
+app.add_typer(ledger_.app, name="ledger", rich_help_panel=EXPERIMENTS)
 app.command("compare", rich_help_panel=RESULTS)(compare.run)
 app.command("errors", rich_help_panel=RESULTS)(errors.run)
 app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)

@@ -141,11 +141,15 @@ def _say_more(record: ModelRecord, *, recipe: bool) -> None:
     )
 
 
-def list_optimizers(json: Json = False) -> None:
+Patterns = Annotated[list[str] | None, typer.Argument(help="Names or wildcards ('*adam*'). Default: all.")]
+
+
+def list_optimizers(patterns: Patterns = None, json: Json = False) -> None:
     """List the optimizers: what each fixes, when to take it, its cost, the evidence, and what speaks against it."""
     import eyeshot
+    from eyeshot.core import plural
 
-    listed = eyeshot.optimizers()
+    listed = eyeshot.optimizers(*(patterns or ()))
     if json:
         from dataclasses import asdict
 
@@ -161,14 +165,16 @@ def list_optimizers(json: Json = False) -> None:
                 "against": record.against, "rate": f"{rate}: {record.rate_source}.",
             },
         )  # fmt: skip
-    typer.echo(f"{len(listed)} optimizers. Train with one: eyeshot train --optimizer {listed[1].name}")
+    count = len(listed)
+    typer.echo(f"{count} {plural(count, 'optimizer')}. Train with one: eyeshot train --optimizer {listed[:2][-1].name}")
 
 
-def list_schedules(json: Json = False) -> None:
+def list_schedules(patterns: Patterns = None, json: Json = False) -> None:
     """List the learning rate schedules: curve, what it fixes, when to take it, evidence, what speaks against it."""
     import eyeshot
+    from eyeshot.core import plural
 
-    listed = eyeshot.schedules()
+    listed = eyeshot.schedules(*(patterns or ()))
     if json:
         from dataclasses import asdict
 
@@ -183,7 +189,8 @@ def list_schedules(json: Json = False) -> None:
                 "against": record.against,
             },
         )  # fmt: skip
-    typer.echo(f"{len(listed)} schedules. Train with one: eyeshot train --schedule {listed[1].name}")
+    count = len(listed)
+    typer.echo(f"{count} {plural(count, 'schedule')}. Train with one: eyeshot train --schedule {listed[:2][-1].name}")
 
 
 def _print_record(name: str, fields: dict[str, str]) -> None:

@@ -28,8 +28,10 @@ def fetch(
     An interrupted download continues when the same command is given again.
     """
     from eyeshot.core import InputError, megabytes
+    from eyeshot.models import check_fetchable
 
     asks = not (yes or dry_run)
+    check_fetchable(tags)
     if asks and (json or not sys.stdin.isatty()):
         raise InputError("A download must be confirmed, and nobody can be asked here. Add --yes, or --dry-run to look.")
     from eyeshot.models import download, plan_downloads

@@ -158,6 +158,42 @@ Interpolation = Annotated[
 Fit = Annotated[str, option(panel=MODEL, text="crop or pad to the square; the ratio is always kept.")]
 Device = Annotated[str | None, option(panel=MODEL, text="cuda, mps or cpu. Default: the fastest available.")]
 
+
+# Training -----------------------------------------------------------------------------------------------------------
+def known_schedule(name: str | None) -> str | None:
+    """Refuse a schedule that is not in the catalogue, naming the nearest."""
+    from eyeshot.training import check_schedule
+
+    return None if name is None else check_schedule(name).name
+
+
+Augment = Annotated[
+    list[str] | None,
+    option(
+        panel=TRAINING,
+        text="An augmentation's name, or your own as module:attribute; repeat: in order.",
+        callback=known_names,
+    ),
+]
+Epochs = Annotated[
+    int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
+]
+BatchSize = Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")]
+LearningRate = Annotated[float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")]
+Schedule = Annotated[
+    str | None,
+    option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.", callback=known_schedule),
+]
+Settings = Annotated[
+    list[str] | None,
+    option(
+        "--set",
+        panel=TRAINING,
+        metavar="NAME=VALUE",
+        text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
+    ),
+]
+
 # Output and the rest ------------------------------------------------------------------------------------------------
 Seed = Annotated[int, option(panel=OUTPUT, text="Seed of every random choice.")]
 Workers = Annotated[int | None, option(panel=OUTPUT, text="Threads that read images. Default: one per core.")]

@@ -12,8 +12,11 @@ import typer
 from eyeshot.cli.options import (
     OUTPUT,
     TRAINING,
+    Augment,
+    BatchSize,
     Device,
     DryRun,
+    Epochs,
     Fit,
     Fold,
     FromScratch,
@@ -22,10 +25,13 @@ from eyeshot.cli.options import (
     Json,
     LabelColumn,
     Labels,
+    LearningRate,
     Mean,
     Model,
     PathColumn,
+    Schedule,
     Seed,
+    Settings,
     Size,
     Std,
     Train,
@@ -34,7 +40,6 @@ from eyeshot.cli.options import (
     Val,
     ValShare,
     Weights,
-    known_names,
     option,
     preparation,
 )
@@ -52,13 +57,6 @@ def known_optimizer(name: str | None) -> str | None:
     from eyeshot.training import check_optimizer
 
     return None if name is None else check_optimizer(name).name
-
-
-def known_schedule(name: str | None) -> str | None:
-    """Refuse a schedule that is not in the catalogue, naming the nearest."""
-    from eyeshot.training import check_schedule
-
-    return None if name is None else check_schedule(name).name
 
 
 def run(
@@ -81,38 +79,16 @@ def run(
     interpolation: Interpolation = None,
     fit: Fit = "crop",
     device: Device = None,
-    augment: Annotated[
-        list[str] | None,
-        option(
-            panel=TRAINING,
-            text="An augmentation's name, or your own as module:attribute; repeat: in order.",
-            callback=known_names,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
-    ] = None,
-    batch_size: Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")] = None,
-    learning_rate: Annotated[
-        float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
-    ] = None,
+    augment: Augment = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     optimizer: Annotated[
         str | None,
         option(panel=TRAINING, text="See `eyeshot list optimizers`. Default: adamw.", callback=known_optimizer),
     ] = None,
-    schedule: Annotated[
-        str | None,
-        option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.", callback=known_schedule),
-    ] = None,
-    more: Annotated[
-        list[str] | None,
-        option(
-            "--set",
-            panel=TRAINING,
-            metavar="NAME=VALUE",
-            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
-        ),
-    ] = None,
+    schedule: Schedule = None,
+    more: Settings = None,
     seed: Seed = 0,
     overfit_one_batch: Annotated[
         bool,

@@ -28,6 +28,7 @@ from .files import full_path as full_path
 from .files import make_folder as make_folder
 from .files import project_file as project_file
 from .files import replacing as replacing
+from .files import shown_path as shown_path
 from .hashing import key_of as key_of
 from .optional import require as require
 from .parallel import default_workers as default_workers

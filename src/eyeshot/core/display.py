@@ -19,6 +19,8 @@ SPOKEN_EVERY_S = 10.0
 """Time between two lines of a step in a log, even if the work itself reports nothing."""
 DRAWN_EVERY_S = 0.1
 BEAT_S = 1.0
+LEAST_DETAIL = 12
+"""Columns; fewer of a detail say nothing."""
 SURE_AFTER_S = 2.0
 SURE_SHARE = 0.02
 """Until both are reached, the pace is that of the warm-up, and the time left would jump."""
@@ -149,10 +151,17 @@ class ProgressDisplay:
         elif took >= SURE_AFTER_S:
             end += f", {duration(took, 0)}" + ("" if ended or 0 < self._total <= self._done else " so far")
         columns = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) if self._live else WIDTH
-        text = joined_text(self._step or "working", self._detail)
-        text = "".join(sign if sign.isprintable() else " " for sign in text)
         # One column is left free: some terminals begin a new line when the last one is written.
-        line = shortened(text, max(1, columns - 1 - len(end)), mark="...") + end
+        room = max(1, columns - 1 - len(end))
+        text = self._step or "working"
+        # The step names what is worked on, and is shortened last.
+        parts = [part for part in self._detail.split(": ") if part]
+        while len(parts) > 1 and len(joined_text(text, *parts)) > room:
+            parts.pop(0)
+        rest = room - len(text) - 2
+        parts = [shortened(part, rest, mark="...") for part in parts if rest >= min(LEAST_DETAIL, len(part))]
+        text = "".join(sign if sign.isprintable() else " " for sign in joined_text(text, *parts))
+        line = shortened(text, room, mark="...") + end
         encoding = self._stream.encoding or "utf-8"
         return line.encode(encoding, "replace").decode(encoding)
 

@@ -57,6 +57,12 @@ def find_workspace(start: Path | None = None) -> Workspace:
     return Workspace(root=root, cache=Path(moved).expanduser() if moved else root / "cache")
 
 
+def shown_path(path: Path) -> str:
+    """A path as it can be typed here: below this folder a relative one."""
+    here, full = Path.cwd().resolve(), path.resolve()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
+
+
 def full_path(place: str | Path) -> Path:
     """The absolute path without "..", unless a link on the way gives ".." another meaning."""
     path = Path(place).absolute()

@@ -2,12 +2,10 @@ from .ensemble_folder import EnsembleMember as EnsembleMember
 from .ensemble_folder import EnsembleMethod as EnsembleMethod
 from .ensemble_folder import EnsembleReport as EnsembleReport
 from .ensemble_folder import members_behind as members_behind
-from .expectations import calibration as calibration
-from .expectations import parse_expectation as parse_expectation
-from .judging import got_words as got_words
-from .judging import judge as judge
-from .next_steps import next_step as next_step
-from .noise import project_noise as project_noise
+from .judging.expectations import parse_expectation as parse_expectation
+from .judging.judgement import got_words as got_words
+from .judging.judgement import judge as judge
+from .judging.next_steps import next_step as next_step
 from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions
@@ -32,7 +30,7 @@ from .submissions import SubmissionReport as SubmissionReport
 from .submissions import submit as submit
 from .training_runs import create_training_run as create_training_run
 from .training_runs import place_training as place_training
-from .trial_plan import TryPlan as TryPlan
+from .trials.trial_plan import TryPlan as TryPlan
 from .views.curves import experiment_curves as experiment_curves
 from .views.tables import find_experiments as find_experiments
 from .views.tables import judged_expectations as judged_expectations

@@ -26,7 +26,7 @@ from eyeshot.core import (
 from eyeshot.ledger.ensemble_folder import read_ensemble
 from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
-from eyeshot.ledger.runs import find_run
+from eyeshot.ledger.runs import find_run, logged_recipe
 from eyeshot.ledger.views.tables import runs_of
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -215,6 +215,9 @@ def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
     check_probabilities(predictions.probabilities, name=folder.name)  # a training may have ended in NaN
     if read_ensemble(folder) is not None:  # out of fold on all images, whatever folds its members have
         return _Run(name, predictions, f"ensemble {folder.resolve()}", None, None)
+    recipe, seed = logged_recipe(folder)
+    if recipe is not None:
+        return _Run(name, predictions, f"logged {recipe}", seed, None)
     result = read_result(folder)
     if result is None:
         raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")

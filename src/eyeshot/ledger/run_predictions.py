@@ -26,7 +26,7 @@ from eyeshot.core import (
 )
 from eyeshot.data import ImageTable, load_dataset, read_images
 from eyeshot.ledger.ensemble_folder import EnsembleReport, combine_members, mean_of, read_ensemble
-from eyeshot.ledger.runs import find_run
+from eyeshot.ledger.runs import find_run, logged_recipe
 from eyeshot.models import choose_device
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -177,9 +177,9 @@ def predict(
     split = _split_name(Path(source))
     chosen_device, _ = choose_device(device)
     own_files = _own_files(own)
-    loaded: dict[Path, FinishedRun | EnsembleReport] = {}
+    loaded: dict[Path, FinishedRun | EnsembleReport | Predictions] = {}
     for folder in folders:
-        _load(folder, loaded, own_files, chosen_device)
+        _load(folder, loaded, own_files, chosen_device, split)
     cache = find_workspace().cache
     with shown_progress(progress) as shown:
         images = read_images(Path(source), labelled=False, cache=cache, progress=shown.sub("reading test files"))
@@ -200,6 +200,8 @@ def predict(
             steps = shown.sub(f"run {number} of {len(loaded)}") if len(loaded) > 1 else shown
             if isinstance(run, FinishedRun):
                 predicted[folder] = _predict_run(run, images, split, tta, class_shares, cache, steps)
+            elif isinstance(run, Predictions):
+                predicted[folder] = _logged(folder, run, split, class_shares)
             else:
                 predicted[folder] = _predict_ensemble(
                     folder, run, predicted, own_files, split, tta, class_shares, logits=logits
@@ -365,13 +367,26 @@ def _own_files(own: Sequence[str]) -> dict[str, Path]:
 
 
 def _load(
-    folder: Path, loaded: dict[Path, FinishedRun | EnsembleReport], own_files: Mapping[str, Path], device: Any
+    folder: Path,
+    loaded: dict[Path, FinishedRun | EnsembleReport | Predictions],
+    own_files: Mapping[str, Path],
+    device: Any,
+    split: str,
 ) -> None:
     """Put the run into `loaded`, after the members that it combines."""
     folder = folder.resolve()
     if folder in loaded:
         return
     report = read_ensemble(folder)
+    if report is None and logged_recipe(folder)[0] is not None:
+        try:
+            loaded[folder] = find_predictions(folder, split)
+        except InputError as error:
+            raise InputError(
+                f"{folder.name!r} was logged: eyeshot has its predictions and not its network. Log it with those of "
+                "the test images too: eyeshot log --test-predictions FILE."
+            ) from error
+        return
     if report is None:
         loaded[folder] = FinishedRun(folder, device=device)
         return
@@ -387,7 +402,7 @@ def _load(
                 f"these images with --own {member.name}=FILE."
             )
         for part in () if member.own else member.parts:
-            _load(find_run(runs, part), loaded, own_files, device)
+            _load(find_run(runs, part), loaded, own_files, device, split)
     loaded[folder] = report
 
 
@@ -429,6 +444,16 @@ def _predict_ensemble(
         estimate=estimate,
         notes=(*views, *why_none),
     )
+
+
+def _logged(folder: Path, table: Predictions, split: str, class_shares: str | None) -> PredictedRun:
+    """What a program of the user's own predicted of these images."""
+    validation = read_validation(folder)
+    estimate, why_none = _allowed_estimate(table, validation, split, class_shares)
+    return PredictedRun(
+        run=folder.name, file=folder / PREDICTIONS_FOLDER / f"{split}.npz", split=split, n=len(table), made=False,
+        validation=validation.accuracy(), estimate=estimate, notes=tuple(why_none),
+    )  # fmt: skip
 
 
 def combine_stored(folder: Path, report: EnsembleReport, split: str) -> Predictions | None:

@@ -173,6 +173,17 @@ def _advised(runs: Path) -> Path:
     )
 
 
+def logged_recipe(folder: Path) -> tuple[str | None, int | None]:
+    """Recipe and seed of a run that a program of the user's own made; None where eyeshot made it.
+
+    Runs with equal recipes are seeds of one.
+    """
+    record = RunRecord.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    if record.kind != LOGGED:
+        return None, None
+    return str(record.config.get("recipe", record.id)), record.config.get("seed")
+
+
 def find_run_by_key(runs: Path, key: str) -> Path | None:
     """The folder of the latest run with this key, finished or not, or None."""
     fitting = [record.id for record in list_runs(runs) if record.key == key]

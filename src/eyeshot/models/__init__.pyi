@@ -18,6 +18,7 @@ from .features import normalise as normalise
 from .features import place as place
 from .features import to_batch as to_batch
 from .fetching import Download as Download
+from .fetching import check_fetchable as check_fetchable
 from .fetching import download as download
 from .fetching import plan_downloads as plan_downloads
 from .hub import cached_weights as cached_weights

@@ -16,6 +16,9 @@ PENALTIES = (3_000.0, 300.0, 30.0, 3.0, 0.3)
 """Strongest first."""
 MOST_CHOOSING = 4_000
 """Training images that choose the penalty, or 10 per class if that is more."""
+LEAST_DECREASE = 1e-4
+"""In nats. A share of the loss alone goes on for dozens of steps where classes lie far apart and the loss is nearly 0;
+a log loss on thousands of images is known to a few thousandths at best."""
 SMALLEST = 1e-12
 
 
@@ -83,7 +86,10 @@ def fit_many_classes(
     """
     values, mean, scale = _standardised(features)
     known = Curvature(values, class_count) if curvature is None else curvature
-    weights, _ = minimise(values, labels, class_count, ridge=penalty / len(values), curvature=known)
+    weights, _ = minimise(
+        values, labels, class_count, ridge=penalty / len(values), curvature=known,
+        least_decrease=LEAST_DECREASE,
+    )  # fmt: skip
     return _head(weights, mean, scale)
 
 
@@ -133,8 +139,9 @@ def _choose_penalty(
         progress(number, steps, "penalty")
         # Weights of a stronger penalty have seen the same images, so they may be the start.
         weights, _ = minimise(
-            values, labels[train], class_count, ridge=penalty / len(train), curvature=curvature, start=weights
-        )
+            values, labels[train], class_count, ridge=penalty / len(train), curvature=curvature, start=weights,
+            least_decrease=LEAST_DECREASE,
+        )  # fmt: skip
         answers = _head(weights, mean, scale).predict_proba(features[judged])
         loss = float(-np.log(np.maximum(answers[np.arange(len(judged)), labels[judged]], SMALLEST)).mean())
         if loss > least:  # weaker penalties only get worse

@@ -63,6 +63,16 @@ def plan_downloads(tags: Sequence[str]) -> list[Download]:
         InputError: no tag was given.
         ModelError: timm has no such model or no weights for it, or the hub cannot be reached: told within seconds.
     """
+    return [_plan(name, config) for name, config in check_fetchable(tags).items()]
+
+
+def check_fetchable(tags: Sequence[str]) -> dict[str, Any]:
+    """timm's configuration of each tag, by its full name; nothing is asked of the network.
+
+    Raises:
+        InputError: no tag was given.
+        ModelError: timm has no such model or no weights for it.
+    """
     from eyeshot.models import timm_models
 
     if not tags:
@@ -74,7 +84,7 @@ def plan_downloads(tags: Sequence[str]) -> list[Download]:
                 f"A tag must have weights to be fetched, got {name!r}, for which timm has none. `eyeshot list models "
                 f"'{name.partition('_')[0]}*'` lists those that have."
             )
-    return [_plan(name, config) for name, config in dict(resolved).items()]
+    return dict(resolved)
 
 
 def fetch_models(*tags: str, progress: Progress | bool | None = None) -> list[Download]:

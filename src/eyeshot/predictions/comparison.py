@@ -118,10 +118,7 @@ def mean_accuracy(right: NDArray[np.bool_], between_seeds: float, freedom: int) 
 
 
 def compare_members(
-    members: Sequence[NDArray[np.bool_]],
-    *,
-    reference: int | None = None,
-    noise: tuple[float, float] | None = None,
+    members: Sequence[NDArray[np.bool_]], *, reference: int | None = None
 ) -> tuple[int, list[Difference | None]]:
     """Differences of all members from one of them.
 
@@ -132,8 +129,6 @@ def compare_members(
         members: bool (seeds, n) each, which answers are right, on the same n images.
         reference: position of the member that the others are compared with. None: the most accurate. As it is then
             chosen by the same images, the allowance is for all pairs of members.
-        noise: variance of accuracy between seeds of one recipe, and its degrees of freedom, where more is known of it
-            than these members say; None: as of `seed_variance`.
 
     Returns:
         the reference, and one difference a member, None for the reference itself.
@@ -143,7 +138,7 @@ def compare_members(
     """
     if members[0].shape[1] < 2:
         raise InputError(f"Runs are compared on at least two images with labels, got {members[0].shape[1]}.")
-    between_seeds, freedom = seed_variance(members) if noise is None else noise
+    between_seeds, freedom = seed_variance(members)
     chosen = int(np.argmax([right.mean() for right in members])) if reference is None else reference
     pairs = {}
     for first, second in combinations(range(len(members)), 2):
@@ -181,7 +176,7 @@ def compare_members(
     return chosen, differences
 
 
-def _pair(first: NDArray[np.bool_], second: NDArray[np.bool_], between_seeds: float, freedom: float) -> _Pair:
+def _pair(first: NDArray[np.bool_], second: NDArray[np.bool_], between_seeds: float, freedom: int) -> _Pair:
     count = first.shape[1]
     each = first.mean(0) - second.mean(0)
     from_images = float(each.var(ddof=1)) / count
@@ -198,12 +193,12 @@ def _pair(first: NDArray[np.bool_], second: NDArray[np.bool_], between_seeds: fl
     return _Pair(value, half, from_images, float(p))
 
 
-def _freedom(from_images: float, image_freedom: int, from_seeds: float, seed_freedom: float) -> float:
+def _freedom(from_images: float, image_freedom: int, from_seeds: float, seed_freedom: int) -> float:
     """Degrees of freedom of a sum of two variances: Satterthwaite, Biometrics Bulletin 2 (1946), p. 110."""
     return (from_images + from_seeds) ** 2 / (from_images**2 / image_freedom + from_seeds**2 / seed_freedom)
 
 
-def _half_width(from_images: float, image_freedom: int, from_seeds: float, seed_freedom: float) -> float:
+def _half_width(from_images: float, image_freedom: int, from_seeds: float, seed_freedom: int) -> float:
     if not from_images + from_seeds:
         return 0.0
     quantile = stats.t.ppf(1 - LEVEL / 2, _freedom(from_images, image_freedom, from_seeds, seed_freedom))
@@ -211,7 +206,7 @@ def _half_width(from_images: float, image_freedom: int, from_seeds: float, seed_
 
 
 def _needed(
-    pair: _Pair, count: int, seeds: tuple[int, int], between_seeds: float, freedom: float, comparisons: int
+    pair: _Pair, count: int, seeds: tuple[int, int], between_seeds: float, freedom: int, comparisons: int
 ) -> tuple[int | None, int | None]:
     """Images with these seeds, and seeds of each with these images, that find the measured difference at 80 % power.
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 5
 FITTED_POINTS = 40
+LEAST_SPAN = (-0.01, 0.01)
+"""Of an axis of differences: models that gained nothing at all have no span of their own."""
 
 
 def write_models_page(report: ModelsReport, path: Path | str) -> Path:
@@ -40,7 +42,9 @@ def _context(report: ModelsReport) -> dict[str, Any]:
         "scatter": _scatter(report),
         "difference_axis": make_axis(differences or [0.0], ticks=4),
         "tuned": tuned,
-        "tuned_axis": make_axis([end for model in tuned for end in _tuning(model).difference_interval], ticks=4),
+        "tuned_axis": make_axis(
+            [*LEAST_SPAN, *(end for model in tuned for end in _tuning(model).difference_interval)], ticks=4
+        ),
         "range_tests": [(model.name, _range_test(_tuning(model))) for model in tuned if _tuning(model).tested_rates],
         "curves": [(model, _curve(model.curve)) for model in report.models if model.curve is not None],
         "sized": [model for model in report.models if model.resolution is not None],

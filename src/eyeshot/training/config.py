@@ -18,6 +18,8 @@ SCRATCH_BATCH = 64
 SCRATCH_EPOCHS = 30
 SCRATCH_STEPS = (400, 3000)
 SCRATCH_MOST_EPOCHS = 200
+MOST_EPOCHS, MOST_BATCH = 100_000, 1_000_000
+"""More is a slip of the keyboard: numbers of steps beyond these overflow."""
 
 
 class TrainConfig(BaseModel):
@@ -57,8 +59,8 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=64, ge=2)
+    epochs: int = Field(default=30, ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(default=64, ge=2, le=MOST_BATCH)
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     weight_decay: float = Field(default=0.05, ge=0, allow_inf_nan=False)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
@@ -179,8 +181,8 @@ def _default(name: str) -> Any:
     return TrainConfig.model_fields[name].default
 
 
-def check_config(**values: object) -> TrainConfig:
-    """Settings from loose values.
+def check_config(command: str = "train", /, **values: object) -> TrainConfig:
+    """Settings from loose values; errors refer to the help of `command`.
 
     Raises:
         InputError: a value is out of its range, or its name is unknown.
@@ -188,7 +190,7 @@ def check_config(**values: object) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise InputError(_refused(error)) from error
+        raise InputError(_refused(error, command)) from error
 
 
 def check_setting(name: str, value: object, *, strict: bool = False) -> Any:
@@ -214,14 +216,14 @@ def check_setting(name: str, value: object, *, strict: bool = False) -> Any:
     return checked
 
 
-def _refused(error: ValidationError) -> str:
+def _refused(error: ValidationError, command: str) -> str:
     """The first wrong setting, by the option that takes it."""
     first = error.errors()[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         near = nearest(name, TrainConfig.model_fields)
         return f"`training` has no setting {name!r}. {near}"
-    return refused_option(error, "train") if name in OPTIONS else _wrong_value(name, error)
+    return refused_option(error, command) if name in OPTIONS else _wrong_value(name, error)
 
 
 def _wrong_value(name: str, error: ValidationError) -> str:

@@ -189,3 +189,15 @@ def test_the_folds_of_the_split_file_judge(here):
     report = ranked(["good"])
     assert report.folds == 3
     assert any("Split of split.json: 3 folds" in note for note in report.notes)
+
+
+def test_messages_of_loading_name_the_options_of_this_command(here):
+    code = "from torch import nn\ndef make(**_):\n    return nn.Linear(3, 4)\n"
+    (here / "moody.py").write_text(code, encoding="utf-8")
+    with pytest.raises(ModelError) as refused:
+        rank_models("train", models=["moody:make"], size=24, budget_s=0, progress=False)
+    said = str(refused.value)
+    assert "two calls gave different weights" in said
+    assert (
+        "Give its weights with --models TAG=FILE, or train a baseline here with eyeshot train --from-scratch." in said
+    )

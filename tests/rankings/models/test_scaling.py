@@ -93,7 +93,7 @@ def test_networks_of_the_user_are_no_line_in_which_one_is_a_bigger_version_of_an
 @pytest.mark.parametrize(
     ("size", "step", "sizes"),
     [(224, 32, (160, 224, 288)), (224, 16, (160, 224, 304)), (518, 14, (392, 518, 686)), (64, 32, (32, 64, 96)),
-     (224, 224, (224, 224, 448)), (260, 32, (192, 260, 352))],
+     (224, 224, (224, 448)), (24, 32, (24, 32)), (40, 32, (32, 40, 64)), (260, 32, (192, 260, 352))],
 )  # fmt: skip
 def test_sizes_are_multiples_of_the_step_around_the_models_own(size, step, sizes):
     assert sizes_around(size, step) == sizes

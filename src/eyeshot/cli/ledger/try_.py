@@ -56,7 +56,7 @@ def run(
             "--set",
             panel=TRAINING,
             metavar="NAME=VALUE",
-            text="What changes: training.optimizer=radam, augmentation=invert, model=TAG, size=224; repeat.",
+            text="What changes: training.epochs=20, augmentation=invert, model=TAG, size=224; repeat.",
         ),
     ] = None,
     parent: Parent = None,

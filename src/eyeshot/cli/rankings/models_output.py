@@ -124,7 +124,7 @@ def print_models(report: ModelsReport, folder: Path, cache: Path, kept: Sequence
 
 def _print_left_out(left_out: Sequence[LeftOut], not_at_hand: Sequence[LeftOut]) -> None:
     for left in left_out:
-        typer.echo(f"Left out: {left.name}: {left.why}")
+        typer.echo(" ".join([f"Left out: {left.name}: {left.why}", *left.ways]))
     if not_at_hand:
         count = len(not_at_hand)
         names = ", ".join(left.name for left in not_at_hand[:MOST_MISSING])

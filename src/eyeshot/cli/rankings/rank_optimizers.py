@@ -12,9 +12,11 @@ import typer
 from eyeshot.cli.options import (
     OUTPUT,
     RANKING,
-    TRAINING,
+    Augment,
+    BatchSize,
     Device,
     DryRun,
+    Epochs,
     Fit,
     Fold,
     FromScratch,
@@ -24,11 +26,14 @@ from eyeshot.cli.options import (
     Json,
     LabelColumn,
     Labels,
+    LearningRate,
     Mean,
     Model,
     Open,
     PathColumn,
+    Schedule,
     Seed,
+    Settings,
     Size,
     Std,
     Train,
@@ -37,7 +42,6 @@ from eyeshot.cli.options import (
     Val,
     ValShare,
     Weights,
-    known_names,
     option,
     preparation,
 )
@@ -72,33 +76,12 @@ def run(
     interpolation: Interpolation = None,
     fit: Fit = "crop",
     device: Device = None,
-    augment: Annotated[
-        list[str] | None,
-        option(
-            panel=TRAINING,
-            text="An augmentation's name, or your own as module:attribute; repeat: in order.",
-            callback=known_names,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, option(panel=TRAINING, text="Passes over the training images. Default: by model and data.")
-    ] = None,
-    batch_size: Annotated[int | None, option(panel=TRAINING, text="Images per step. Default: 64.")] = None,
-    learning_rate: Annotated[
-        float | None, option(panel=TRAINING, text="Peak of the schedule. Default: by model.")
-    ] = None,
-    schedule: Annotated[
-        str | None, option(panel=TRAINING, text="See `eyeshot list schedules`. Default: cosine.")
-    ] = None,
-    more: Annotated[
-        list[str] | None,
-        option(
-            "--set",
-            panel=TRAINING,
-            metavar="NAME=VALUE",
-            text="Any setting of the recipe, as training.layer_decay=0.75; repeat. eyeshot.toml takes them too.",
-        ),
-    ] = None,
+    augment: Augment = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    schedule: Schedule = None,
+    more: Settings = None,
     optimizer: Annotated[
         list[str] | None,
         option(panel=RANKING, text="Try this one against AdamW; repeat. Default: the three that are advised."),
@@ -123,16 +106,17 @@ def run(
     optimizers with reasons, and trains them against AdamW on the same seeds and batches, each at its best of a few
     learning rates. Writes optimizers.html and optimizers.json. The same command continues an interrupted run.
     """
-    from eyeshot.core import seconds_of
+    from eyeshot.core import find_project, seconds_of
     from eyeshot.rankings import check_options
-    from eyeshot.training import check_config, read_settings
+    from eyeshot.training import check_config, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
     budget_s = seconds_of(budget, "--budget")
     settings = read_settings(more or ())
     check_options(optimizer or (), schedule=schedule, settings=settings, budget_s=budget_s, seeds=seeds, rates=rates)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    check_config(**{name: value for name, value in given.items() if value is not None} | settings)
+    known = {name: value for name, value in given.items() if value is not None}
+    check_config("rank optimizers", **(project_settings(find_project()) | known | settings))
     prepared = preparation(size, mean, std, interpolation, fit)
 
     import eyeshot

@@ -322,7 +322,8 @@ class Ledger:
             try:
                 return self._connection.execute(statement, values).fetchall()
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # the statement itself
+                # The statement itself; several statements in one have no code.
+                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
                     raise
                 if not is_damage(error):
                     raise StorageError(f"Cannot read {str(self.file)!r}: {error}.") from error

@@ -195,7 +195,7 @@ def expectations(*, by: Literal["author", "month", "author_kind"] = "author") ->
 
 def judged_expectations(ledger: Ledger, by: Literal["author", "month", "author_kind"]) -> list[dict[str, Any]]:
     """The rows of `expectations`."""
-    from eyeshot.ledger.expectations import calibration
+    from eyeshot.ledger.judging.expectations import calibration
 
     return calibration(ledger.experiments("expected IS NOT NULL AND gain IS NOT NULL"), by=by)
 

@@ -304,9 +304,7 @@ def _load(
     backbone: Backbone, table: ImageTable, fold: Fold, *, cache: Path, workers: int | None, progress: Progress
 ) -> _Images:
     rows = np.concatenate(fold)
-    pixels = PixelStore(cache, backbone.geometry).load(
-        table, rows, workers=workers, progress=progress.sub("decoding at the model's size")
-    )
+    pixels = PixelStore(cache, backbone.geometry).load(table, rows, workers=workers, progress=progress.sub("decoding"))
     if len(pixels) < len(rows):
         raise InputError(
             f"All images must be decoded at the model's size, but {pixels.skipped[0].path} cannot. See eyeshot audit."
@@ -404,7 +402,7 @@ def _train(
     return train(
         backbone, images.pool, images.labels, rows, images.judged,
         classes=classes, settings=plan.settings, folder=folder, device=device, data=data,
-        progress=progress, command="", deadline=ends_at,
+        progress=progress, command="", curves=False, deadline=ends_at,
     )  # fmt: skip
 
 

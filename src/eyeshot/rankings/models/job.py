@@ -23,6 +23,7 @@ from eyeshot.core import (
     find_workspace,
     make_folder,
     replacing,
+    shown_path,
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
@@ -163,7 +164,7 @@ def run_model_ranking(
     left_out = [*plan.left_out]
     truth = data.images.labels[data.judged]
     for number, model in enumerate(plan.chosen):
-        step = progress.sub(f"{model.name} ({number + 1} of {len(plan.chosen)})")
+        step = progress.sub(f"probe {number + 1}/{len(plan.chosen)} {model.name}")
         step(0, 0, "loading")
         try:
             backbone = load_model(model, settings)
@@ -315,15 +316,15 @@ def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> Rank
 def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
     """Rank augmentations for the advised model, on the same images."""
     config = plan.config
-    words = ["eyeshot", "rank", "augmentations", str(config.train)]
+    words = ["eyeshot", "rank", "augmentations", shown_path(config.train)]
     for option in ("test", "labels", "path_column", "label_column", "image_root", "val", "fold"):
         if (value := getattr(config, option)) is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
+            words += [f"--{option.replace('_', '-')}", shown_path(value) if isinstance(value, Path) else str(value)]
     words += ["--model", name]
     weights = next((model.weights for model in plan.chosen if model.name == name), None)
     for option, value in (("weights", weights), ("size", plan.settings.size)):
         if value is not None:
-            words += [f"--{option}", str(value)]
+            words += [f"--{option}", shown_path(value) if isinstance(value, Path) else str(value)]
     if plan.settings.fit != "crop":
         words += ["--fit", plan.settings.fit]
     return shlex.join([*words, *switches])

@@ -94,7 +94,7 @@ def learning_curve(
         seed: of the subsets and the bootstrap.
         shares: rising, the last is 1.
         draws: subsets of each smaller share.
-        progress: called with trainings done, of all.
+        progress: called with the images that were trained on, of those of all trainings.
 
     Raises:
         InputError: too few training images for the smallest share.
@@ -105,15 +105,17 @@ def learning_curve(
             f"A learning curve needs at least {FEWEST_IMAGES} images in its smallest part, got {smallest} of "
             f"{len(train_rows)}."
         )
-    total, done = (len(shares) - 1) * draws + 1, 0
     subsets = [nested_subsets(labels, train_rows, shares, seed=seed + 1000 * draw) for draw in range(draws)]
+    # A training takes as long as it has images.
+    total = sum(len(part) for parts in subsets for part in parts[:-1]) + len(train_rows)
+    done = 0
     wrong: list[NDArray[np.bool_]] = []
     for number in range(len(shares)):
         answers = []
         for draw in range(draws if shares[number] < 1 else 1):
             progress(done, total, f"{len(subsets[draw][number])} images")
             answers.append(~answer(subsets[draw][number]))
-            done += 1
+            done += len(subsets[draw][number])
         wrong.append(np.stack(answers))
     progress(total, total)
     counts = np.array([len(part) for part in subsets[0]], np.float64)

@@ -60,8 +60,13 @@ class Length(Record):
     judging_s: float
 
 
-def choose_length(name: str, pace: Pace, time_s: float) -> Length:
+def choose_length(pace: Pace, time_s: float, *, at_most_s: float = 0.0) -> Length:
     """The longest training of a model that fits into its time with some slack.
+
+    Args:
+        pace: of the model.
+        time_s: its seconds.
+        at_most_s: seconds that the shortest training may take where `time_s` is not enough for it.
 
     Raises:
         InputError: not even the fewest steps fit.
@@ -70,11 +75,13 @@ def choose_length(name: str, pace: Pace, time_s: float) -> Length:
     for length in lengths:
         if length.seconds <= SLACK * time_s:
             return length
-    least = lengths[-1]
+    least, time_s = lengths[-1], max(time_s, at_most_s)
+    if least.seconds <= SLACK * time_s:
+        return least
     steps = least.epochs * (least.rows // pace.batch_size)
     raise InputError(
-        f"Fine-tuning of {name} needs at least {steps} steps, about {duration(least.seconds / SLACK, 0)}; "
-        f"{duration(max(0.0, time_s), 0)} are left for it. Give a larger --budget or a smaller --size."
+        f"its training needs at least {steps} steps, about {duration(least.seconds / SLACK, 0)}; "
+        f"{duration(max(0.0, time_s), 0)} are left. Give a larger --budget or a smaller --size."
     )
 
 
@@ -83,7 +90,8 @@ def share_out(
 ) -> tuple[dict[str, Length], dict[str, str], list[str]]:
     """Lengths of the trainings of models, the most important first.
 
-    Each gets an equal share of what is left, but never so little that nobody gets enough.
+    Each gets an equal share of what is left, but never so little that nobody gets enough; the shortest training may
+    take all that is left.
 
     Args:
         names: of the models, in order.
@@ -103,7 +111,7 @@ def share_out(
             pace = pace_of(name)
             rest_s = left_s() - planned_s
             share_s = max(rest_s / (len(names) - number), min(rest_s, 3 * LEAST_S))
-            lengths[name] = choose_length(name, pace, share_s)
+            lengths[name] = choose_length(pace, share_s, at_most_s=rest_s)
         except StorageError:
             raise
         except EyeshotError as error:

@@ -12,7 +12,7 @@ import numpy as np
 
 from eyeshot.core import InputError, ModelError, Progress, duration
 from eyeshot.data import DataConfig, PixelStore
-from eyeshot.models import Backbone, FeatureBank, choose_device, load_backbone
+from eyeshot.models import Backbone, FeatureBank, choose_device, line_of, list_models, load_backbone
 from eyeshot.rankings.models.choice import ChosenModel, choose_models
 from eyeshot.rankings.models.data import RankingData, load_ranking_data
 from eyeshot.rankings.models.memory import forward_memory
@@ -20,6 +20,7 @@ from eyeshot.rankings.models.probe import MEMORY_BATCH, ProbeRecord, time_forwar
 from eyeshot.rankings.models.report import LeftOut
 from eyeshot.rankings.models.settings import ModelSettings
 from eyeshot.rankings.models.store import RungStore
+from eyeshot.rankings.models.tuning_order import ALWAYS
 
 DECODE_PER_S = 300.0  # JPEG images of 500 x 375 pixels, with a single thread
 FIT_PER_S = 1e10
@@ -28,6 +29,8 @@ FIT_PASSES = 150
 """Passes over the features for all folds and penalties together."""
 TIMED_IMAGES = 8
 CHEAPEST = 3
+A_RANKING = 3
+"""Models that are offered for download where there are none."""
 
 
 class ModelEstimate(NamedTuple):
@@ -108,7 +111,23 @@ def load_model(model: ChosenModel, settings: ModelSettings) -> Backbone:
         ModelError: the weights are unavailable or do not fit.
         InputError: the model does not allow the size.
     """
-    return load_backbone(model.name, weights=model.weights, size=settings.size, fit=settings.fit, seed=settings.seed)
+    try:
+        return load_backbone(
+            model.name, weights=model.weights, size=settings.size, fit=settings.fit, seed=settings.seed
+        )
+    except (InputError, ModelError) as error:
+        raise type(error)(_by_own_options(str(error))) from error
+
+
+def _by_own_options(message: str) -> str:
+    """A message of loading one model, with the options of this command, which takes many."""
+    for option, own in (
+        ("--weights FILE", "--models TAG=FILE"), ("Choose another --model.", "Name others with --models."),
+        ("Give a weights file with --weights, and its architecture with --model.", "Give --models TAG=FILE."),
+        ("--from-scratch", "eyeshot train --from-scratch"),
+    ):  # fmt: skip
+        message = message.replace(option, own)
+    return message
 
 
 def probe_key(plan: ModelPlan, backbone: Backbone) -> tuple[object, ...]:
@@ -199,10 +218,21 @@ def _check_budget(plan: ModelPlan, progress: Progress) -> None:
 def _nothing_at_hand(missing: Sequence[LeftOut], settings: ModelSettings) -> str:
     """What to do without any weights."""
     asked = ", ".join(settings.models) or "the catalogue"
-    tag = missing[0].name if missing else "TAG"
+    tags = " ".join(_worth_fetching([left.name for left in missing])) or "TAG TAG TAG"
     folder = "" if settings.weights_dir is None else f" and not in {str(settings.weights_dir)!r}"
     return (
         f"--models needs weights on this machine, but those of {asked} are not here{folder}. Ways on: download some "
-        f"(eyeshot models fetch {tag}); give a folder of files named by tag (--weights DIR); or train a baseline "
+        f"(eyeshot models fetch {tags}); give a folder of files named by tag (--weights DIR); or train a baseline "
         "without pretrained weights (eyeshot train --from-scratch)."
     )
+
+
+def _worth_fetching(names: Sequence[str]) -> list[str]:
+    """A few models that make a ranking: the smallest of each of the lines that are always tried, then of others."""
+    size = {record.tag: record.parameters or math.inf for record in list_models()}
+    smallest: dict[str | None, str] = {}
+    for name in sorted(names, key=lambda name: size.get(name, math.inf)):
+        smallest.setdefault(line_of(name), name)
+    lines = sorted(smallest, key=lambda line: ALWAYS.index(line) if line in ALWAYS else len(ALWAYS))
+    chosen = [smallest[line] for line in lines]
+    return [*chosen, *(name for name in names if name not in chosen)][:A_RANKING]

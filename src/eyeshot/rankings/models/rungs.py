@@ -83,19 +83,28 @@ def tune_models(
     to_train = {name: length for name, length in agenda.lengths.items() if stored.get(name) is None}
     ends = ends_of(to_train, allowance.deadline - (agenda.scaling_s or 0.0))
     tuned: dict[str, FineTuningRecord] = {}
+    failed: dict[str, str] = {}
     for model in order:
         name = model.name
         if name in agenda.beyond or name in agenda.skipped:
             continue
         record = stored[name]
         if record is None:
-            place = f"{list(to_train).index(name) + 1} of {len(to_train)}"
-            record = _tune(
-                plan, model, probe_right[name][np.searchsorted(data.judged, fold[1])], agenda.lengths[name],
-                folder=plan.cache / "models-ranked" / f"run-{key_of(*keys[name])}", deadline=ends[name],
-                allowance=allowance, progress=progress.sub(f"fine-tuning {name} ({place})"),
-            )  # fmt: skip
-            if record is None:
+            place = f"{list(to_train).index(name) + 1}/{len(to_train)}"
+            try:
+                record = _tune(
+                    plan, model, probe_right[name][np.searchsorted(data.judged, fold[1])], agenda.lengths[name],
+                    folder=plan.cache / "models-ranked" / f"run-{key_of(*keys[name])}", deadline=ends[name],
+                    progress=progress.sub(f"fine-tuning {place} {name}"),
+                )  # fmt: skip
+            except (OutOfTime, ModelError) as error:
+                agenda.skipped[name] = str(error)
+                allowance.save()
+                continue
+            except StorageError:
+                raise
+            except EyeshotError as error:  # may be mended before the same command is given again
+                failed[name] = str(error)
                 continue
             plan.store.save(record, *keys[name])
             allowance.save()
@@ -103,7 +112,8 @@ def tune_models(
         if show is not None:
             show(model.model_copy(update={"fine_tuning": record.fine_tuning, "rung": 2, "state": "fine-tuned"}))
     notes = [f"{name}: {note}" for name, record in tuned.items() for note in record.fine_tuning.notes]
-    notes += [f"{name} was not fine-tuned: {agenda.skipped[name]}" for name in keys if name in agenda.skipped]
+    failed |= {name: agenda.skipped[name] for name in keys if name in agenda.skipped}
+    notes += [f"{name} was not fine-tuned: {why}" for name, why in failed.items()]
     if agenda.beyond:
         notes.append(
             f"Not fine-tuned, since the budget does not reach: {', '.join(agenda.beyond)}. A larger --budget reaches "
@@ -132,7 +142,7 @@ def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance,
 
     def pace_of(name: str) -> Pace:
         backbone = load_model(_chosen(plan, name), plan.settings)
-        step = progress.sub(f"planning the training of {name} ({names.index(name) + 1} of {len(names)})")
+        step = progress.sub(f"planning {names.index(name) + 1}/{len(names)} {name}")
         return measure_pace(
             backbone, plan.data.images, plan.data.folds[0],
             classes=plan.data.dataset.classes, cache=plan.cache, device=plan.device, seed=plan.settings.seed,
@@ -154,25 +164,16 @@ def _tune(
     *,
     folder: Path,
     deadline: float,
-    allowance: Allowance,
     progress: Progress,
-) -> FineTuningRecord | None:
-    """The short training of a model; None where there is none, which the agenda then says."""
+) -> FineTuningRecord:
+    """The short training of a model."""
     data = plan.data
-    try:
-        return fine_tune(
-            load_model(_chosen(plan, model.name), plan.settings), data.images, data.folds[0], probe_right,
-            data.dataset.groups, classes=data.dataset.classes, folder=folder, cache=plan.cache, device=plan.device,
-            length=length, deadline=deadline, seed=plan.settings.seed, progress=progress,
-            workers=plan.settings.workers,
-        )  # fmt: skip
-    except StorageError:
-        raise
-    except EyeshotError as error:
-        allowance.agenda.skipped[model.name] = str(error)
-        if isinstance(error, (OutOfTime, ModelError)):  # what else failed may be mended before the next sitting
-            allowance.save()
-        return None
+    return fine_tune(
+        load_model(_chosen(plan, model.name), plan.settings), data.images, data.folds[0], probe_right,
+        data.dataset.groups, classes=data.dataset.classes, folder=folder, cache=plan.cache, device=plan.device,
+        length=length, deadline=deadline, seed=plan.settings.seed, progress=progress,
+        workers=plan.settings.workers,
+    )  # fmt: skip
 
 
 def scale_models(
@@ -203,7 +204,7 @@ def scale_models(
     notes: list[str] = []
     late: list[str] = []
     for number, model in enumerate(best_of_line.values()):
-        step = progress.sub(f"learning curve of {model.name} ({number + 1} of {len(best_of_line)})")
+        step = progress.sub(f"learning curve {number + 1}/{len(best_of_line)} {model.name}")
         try:
             record = _curve_of(plan, model, allowance, step)
         except OutOfTime:
@@ -228,7 +229,7 @@ def scale_models(
         notes.append(f"The budget did not reach for learning curves of {', '.join(late)}. Use a larger --budget.")
     try:
         resolution = _compare_sizes(
-            plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes of {advised}")
+            plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes {advised}")
         )
         updated[advised] = updated[advised].model_copy(update={"resolution": resolution, "rung": 3})
     except OutOfTime as error:

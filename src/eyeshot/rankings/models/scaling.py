@@ -101,11 +101,14 @@ def image_step(backbone: Backbone) -> int:
     return int(max(patch or 1, stride or 1))
 
 
-def sizes_around(size: int, step: int) -> tuple[int, int, int]:
-    """Three quarters of a size, the size, and four thirds of it, rounded to steps and at least one step apart."""
+def sizes_around(size: int, step: int) -> tuple[int, ...]:
+    """Three quarters of a size, the size, and four thirds of it, rounded to steps and at least one step apart.
+
+    A size of one step at most has nothing below it.
+    """
     less, more = (round(ratio * size / step) * step for ratio in (RATIOS[0], RATIOS[2]))
     below, above = (size - 1) // step * step, (size // step + 1) * step
-    return max(step, min(less, below)), size, max(more, above)
+    return *((min(max(step, less), below),) if below else ()), size, max(more, above)
 
 
 def compare_sizes(

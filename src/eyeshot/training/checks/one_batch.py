@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Pool
-from eyeshot.core import SILENT, InputError, ModelError, Progress, listing, plural
+from eyeshot.core import SILENT, CallbackProgress, InputError, ModelError, Progress, listing, plural
 from eyeshot.data import PixelStore
 from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.training.classifier import predict
@@ -135,14 +135,18 @@ def _fit(
         last = records[-FITTED_STEPS:]
         return len(last) == FITTED_STEPS and all(record.right == record.seen for record in last)
 
+    def tell(done: int, most: int, text: str) -> None:  # most batches are fitted long before the last step
+        progress(0, 0, f"step {done} of at most {most}, {text}")
+
     try:
         run.advance(
-            MOST_STEPS, schedule=lambda step: config.learning_rate, stop=fitted, progress=progress,
+            MOST_STEPS, schedule=lambda step: config.learning_rate, stop=fitted, progress=CallbackProgress(tell),
             on_step=records.append,
         )  # fmt: skip
         done, fits = run.step, fitted()
         if fits:  # in evaluation mode, only after the running averages could follow
-            run.advance(max(done, AVERAGES_FOLLOW), schedule=lambda step: config.learning_rate, progress=progress)
+            follow = progress.sub("running averages follow")
+            run.advance(max(done, AVERAGES_FOLLOW), schedule=lambda step: config.learning_rate, progress=follow)
     except ModelError:  # the loss is not finite
         return False, len(records), float("inf"), 0.0
     everything = np.arange(len(pool))

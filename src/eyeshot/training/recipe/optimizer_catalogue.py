@@ -6,8 +6,9 @@ This file loads nothing heavy, so that a typing error is reported before torch i
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -306,9 +307,16 @@ OPTIMIZERS = {record.name: record for record in _RECORDS}
 """All optimizers by name; of optional packages only what stands here, since some of theirs forbid commercial use."""
 
 
-def list_optimizers() -> list[OptimizerRecord]:
-    """The catalogue of optimizers, AdamW first."""
-    return list(_RECORDS)
+def list_optimizers(*patterns: str) -> list[OptimizerRecord]:
+    """The catalogue of optimizers, AdamW first.
+
+    Args:
+        patterns: names or wildcards such as "*adam*"; none: all.
+
+    Raises:
+        InputError: a pattern fits none; the message holds the nearest names.
+    """
+    return [OPTIMIZERS[name] for name in fitting_names("optimizer", patterns, OPTIMIZERS)]
 
 
 optimizers = list_optimizers
@@ -344,6 +352,22 @@ def check_optimizer(name: str) -> OptimizerRecord:
             "List all with: eyeshot list optimizers"
         )
     return OPTIMIZERS[name]
+
+
+def fitting_names(what: str, patterns: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The names of a catalogue that fit some pattern, in its order; all without patterns.
+
+    Raises:
+        InputError: a pattern fits none.
+    """
+    names = list(known)
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern.lower()):
+            raise InputError(
+                f"{what} must be one of the catalogue or a wildcard that fits some, got {pattern!r}. "
+                f"{nearest(pattern, names)}"
+            )
+    return [name for name in names if not patterns or any(fnmatch.fnmatch(name, each.lower()) for each in patterns)]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eyeshot.core import InputError
-from eyeshot.training.recipe.optimizer_catalogue import nearest
+from eyeshot.training.recipe.optimizer_catalogue import fitting_names, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +100,13 @@ _RECORDS = (
 SCHEDULES = {record.name: record for record in _RECORDS}
 
 
-def list_schedules() -> list[ScheduleRecord]:
-    """The catalogue of schedules, cosine first."""
-    return list(_RECORDS)
+def list_schedules(*patterns: str) -> list[ScheduleRecord]:
+    """The catalogue of schedules, cosine first; `patterns` as of `list_optimizers`.
+
+    Raises:
+        InputError: a pattern fits none; the message holds the nearest names.
+    """
+    return [SCHEDULES[name] for name in fitting_names("schedule", patterns, SCHEDULES)]
 
 
 schedules = list_schedules

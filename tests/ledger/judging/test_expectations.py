@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from eyeshot.core import InputError
-from eyeshot.ledger.expectations import calibration, parse_expectation
+from eyeshot.ledger.judging.expectations import calibration, parse_expectation
 from eyeshot.ledger.store.records import Experiment, Got
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

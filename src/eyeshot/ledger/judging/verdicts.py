@@ -9,13 +9,16 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from eyeshot.core import percent, points
-from eyeshot.ledger.expectations import SAME_WITHIN
+from eyeshot.core import InputError, percent, points
+from eyeshot.ledger.judging.expectations import SAME_WITHIN
 from eyeshot.ledger.store.records import Expected, Gain, Got, Verdict
-from eyeshot.predictions import Difference, compare_members, mcnemar_p
+from eyeshot.predictions import Difference, mcnemar_p
 
 LEVEL = 0.05
+GUESS_FREEDOM = 8
+"""What the guess about the noise between seeds is worth, in degrees of freedom."""
 Answers = NDArray[np.bool_]
 """bool (seeds, n): which answers of each seed are right, on the same n images."""
 
@@ -46,47 +49,64 @@ def planned_looks(most: int) -> tuple[int, ...]:
     return tuple(looks) if looks[-1] == most or most < 1 else (*looks, most)
 
 
-def assumed_noise(child: Answers, parent: Answers) -> tuple[float, float]:
-    """Variance of accuracy between seeds where nobody has measured it, as if it were known.
-
-    Two seeds of one recipe disagree on images even where neither is better. Without a common shift, the variance of one
-    accuracy is half of the share of images on which they disagree, over n; on CIFAR-10 and ImageNet nearly all of the
-    variance between seeds is of this kind (Jordan, "On the variance of neural network training with respect to test
-    sets and distributions", 2023, arXiv 2304.01910). It is part of the variance over images already, and is added once
-    more for what seeds may shift in common.
-
-    Args:
-        child, parent: bool (seeds, n).
-
-    Returns:
-        the variance, and infinite degrees of freedom.
-    """
-    disagreeing = float(np.mean(child[0] != parent[0]))
-    return disagreeing / 2 / child.shape[1], math.inf
-
-
 def paired_gain(child: Answers, parent: Answers, *, noise: tuple[float, float] | None = None) -> Difference:
     """Accuracy of the child less that of the parent on the same images, with interval and p over images and seeds.
 
-    The test is that of `eyeshot compare`: Student's t with the variance over images and the variance between seeds, as
-    a sum of two variances (Satterthwaite, Biometrics Bulletin 2 (1946), p. 110). For one seed of each, p is at least
-    that of McNemar's exact test, since t is too sure of itself where few images differ.
+    Two runs of one recipe differ by luck, image by image, and because a seed may be better or worse on all images. The
+    luck is part of the variance over images. Its variance in one accuracy is known from the images on which child and
+    parent disagree, for two runs of one recipe half of their share over n. The rest of the variance between seeds is
+    added. It is shrunk towards a guess, that a seed shifts all images as much as luck does, worth 8 degrees of freedom,
+    as variances of few replicates are (Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004),
+    article 3, section 4). The guess is on the safe side: on CIFAR-10 and ImageNet nearly all is luck (Jordan, "On the
+    variance of neural network training with respect to test sets and distributions", 2023, arXiv 2304.01910).
+    Degrees of freedom are those of a sum of variances (Satterthwaite, Biometrics Bulletin 2 (1946), p. 110). For one
+    seed of each, p is at least that of McNemar's exact test: t is too sure of itself where few images differ.
 
     Args:
         child, parent: bool (seeds, n) each.
-        noise: variance of accuracy between seeds of one recipe and its degrees of freedom, measured in the project;
-            None: as `assumed_noise`.
+        noise: variance of accuracy between seeds of one recipe on as many images, measured in the project, and its
+            degrees of freedom; None: not measured.
 
     Raises:
         InputError: fewer than two images.
     """
-    known = noise if noise is not None and noise[1] > 0 else assumed_noise(child, parent)
-    _, (_, difference) = compare_members([parent, child], reference=0, noise=known)
-    assert difference is not None
-    p = difference.p
-    if len(child) == len(parent) == 1:
+    count = child.shape[1]
+    if count < 2:
+        raise InputError(f"Experiments are compared on at least two images with labels, got {count}.")
+    each = child.mean(0) - parent.mean(0)
+    value, from_images = float(each.mean()), float(each.var(ddof=1)) / count
+    luck = luck_variance(child, parent)
+    measured, freedom = noise or (0.0, 0.0)
+    between = (GUESS_FREEDOM * 2 * luck + freedom * measured) / (GUESS_FREEDOM + freedom)
+    weight = 1 / len(child) + 1 / len(parent)
+    variance = from_images + weight * max(0.0, between - luck)
+    p, half = float(value == 0), 0.0
+    if variance:
+        unsure = from_images**2 / (count - 1) + (weight * between) ** 2 / (GUESS_FREEDOM + freedom)
+        of_sum = variance**2 / unsure
+        p = float(2 * stats.t.sf(abs(value) / math.sqrt(variance), of_sum))
+        half = float(stats.t.ppf(1 - LEVEL / 2, of_sum) * math.sqrt(variance))
+    single = len(child) == len(parent) == 1
+    if single:
         p = max(p, mcnemar_p(child[0], parent[0]))
-    return difference.model_copy(update={"p": p, "p_adjusted": p})
+    return Difference(
+        value=value, low=value - half, high=value + half,
+        only_here=int((child[0] & ~parent[0]).sum()) if single else None,
+        only_reference=int((parent[0] & ~child[0]).sum()) if single else None,
+        p=p, p_adjusted=p, verdict=gain_of(value, p, LEVEL),
+    )  # fmt: skip
+
+
+def luck_variance(child: Answers, parent: Answers) -> float:
+    """Variance of one accuracy by luck on single images, from the images on which runs of both disagree.
+
+    A real difference adds to it, so that it is rather too large.
+
+    Args:
+        child, parent: bool (seeds, n) each.
+    """
+    first, second = child.mean(0), parent.mean(0)
+    return float((first * (1 - second) + second * (1 - first)).mean()) / (2 * int(child.shape[1]))
 
 
 def gain_of(difference: float, p: float, allowed: float) -> Gain:

@@ -12,12 +12,8 @@ import filelock
 import numpy as np
 
 from eyeshot.core import InputError, listing, plural, points
-from eyeshot.ledger.noise import noise_sd, project_noise
-from eyeshot.ledger.run_predictions import stored_estimate
-from eyeshot.ledger.runs import RECORD_FILE, RunRecord
-from eyeshot.ledger.store.database import Ledger, open_ledger
-from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
-from eyeshot.ledger.verdicts import (
+from eyeshot.ledger.judging.noise import noise_sd, project_noise
+from eyeshot.ledger.judging.verdicts import (
     Answers,
     allowed_p,
     chance_words,
@@ -26,6 +22,10 @@ from eyeshot.ledger.verdicts import (
     paired_gain,
     verdict_of,
 )
+from eyeshot.ledger.run_predictions import stored_estimate
+from eyeshot.ledger.runs import RECORD_FILE, RunRecord
+from eyeshot.ledger.store.database import Ledger, open_ledger
+from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
 from eyeshot.predictions import Predictions, check_probabilities, join_folds, mean_accuracy
 from eyeshot.training import VALIDATION_FILE, read_result, read_validation
 
@@ -82,13 +82,9 @@ def judge(
                 "difference": difference.value, "difference_low": difference.low, "difference_high": difference.high,
                 "p": difference.p, "allowed_p": allowed, "comparisons": comparisons, "against": parent.id,
             }  # fmt: skip
-            facts |= _estimates(experiment, parent, difference.value)
-            if not noise[1]:
-                notes.append(
-                    "The noise between seeds is not measured, and was taken from the images on which they differ."
-                )
             if np.array_equal(child, other):
                 notes.append("Both give the same answers on every image: the change has no effect.")
+        facts |= _estimates(experiment, parent, facts.get("difference"))
         got = Got(**facts)
         if parent is None:
             return ledger.append(experiment.id, "got", got=got), None
@@ -251,12 +247,13 @@ def _compared(ledger: Ledger, parent: Experiment, experiment: Experiment) -> int
     return sum(not is_replicate(row["difference"] or {}) for row in rows)
 
 
-def _estimates(experiment: Experiment, parent: Experiment, difference: float) -> dict[str, Any]:
+def _estimates(experiment: Experiment, parent: Experiment | None, difference: float | None) -> dict[str, Any]:
     """The estimated accuracy on the test images where both have predicted them, beside what validation says."""
-    own, theirs = _mean_estimate(experiment.runs), _mean_estimate(_runs_of_parent(experiment, parent))
+    own = _mean_estimate(experiment.runs)
     if own is None:
         return {}
-    if theirs is None:
+    theirs = None if parent is None else _mean_estimate(_runs_of_parent(experiment, parent))
+    if theirs is None or difference is None:
         return {"estimate": own[0]}
     change = own[0] - theirs[0]
     return {

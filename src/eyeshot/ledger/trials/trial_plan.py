@@ -9,13 +9,14 @@ from typing import Any
 
 from eyeshot.core import InputError, Progress, Workspace, duration, plural
 from eyeshot.data import Dataset, load_dataset, project_data
-from eyeshot.ledger.judging import SEED, record_of, seed_of
-from eyeshot.ledger.noise import project_noise
-from eyeshot.ledger.parents import trained_parent
+from eyeshot.ledger.judging.judgement import SEED, record_of, seed_of
+from eyeshot.ledger.judging.noise import project_noise
+from eyeshot.ledger.judging.verdicts import planned_looks
 from eyeshot.ledger.store.database import open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.training_runs import place_training
-from eyeshot.ledger.training_settings import (
+from eyeshot.ledger.trials.parents import trained_parent
+from eyeshot.ledger.trials.training_settings import (
     Settings,
     changed,
     data_of,
@@ -25,7 +26,6 @@ from eyeshot.ledger.training_settings import (
     settings_of,
     settings_of_plan,
 )
-from eyeshot.ledger.verdicts import planned_looks
 from eyeshot.training import VALIDATION_FILE, TrainPlan, TrainResult, estimate_training, plan_training, read_result
 
 MOST_SEEDS_UNTIL_CLEAR = 21

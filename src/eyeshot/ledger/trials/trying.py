@@ -20,16 +20,16 @@ from eyeshot.core import (
     make_folder,
     shown_progress,
 )
-from eyeshot.ledger.code_state import code_state, short_code, who
-from eyeshot.ledger.deadline import Deadline, TimeUp
-from eyeshot.ledger.expectations import parse_expectation
-from eyeshot.ledger.judging import judge
-from eyeshot.ledger.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
+from eyeshot.ledger.judging.expectations import parse_expectation
+from eyeshot.ledger.judging.judgement import judge
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.training_runs import create_training_run
-from eyeshot.ledger.training_settings import read_changes, train_command
-from eyeshot.ledger.trial_plan import Trial, TryPlan
+from eyeshot.ledger.trials.code_state import code_state, short_code, who
+from eyeshot.ledger.trials.deadline import Deadline, TimeUp
+from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
+from eyeshot.ledger.trials.training_settings import read_changes, train_command
+from eyeshot.ledger.trials.trial_plan import Trial, TryPlan
 from eyeshot.training import RESULT_FILE, train_folder
 
 BASELINE = "baseline: what comes before any change"

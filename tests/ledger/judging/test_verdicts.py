@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from eyeshot.ledger.expectations import parse_expectation
-from eyeshot.ledger.store.records import Got
-from eyeshot.ledger.verdicts import (
+from eyeshot.ledger.judging.expectations import parse_expectation
+from eyeshot.ledger.judging.verdicts import (
     allowed_p,
-    assumed_noise,
     chance_words,
     estimate_disagrees,
     gain_of,
+    luck_variance,
     paired_gain,
     planned_looks,
     verdict_of,
 )
-from eyeshot.predictions import compare_members, mcnemar_p, seed_variance
+from eyeshot.ledger.store.records import Got
+from eyeshot.predictions import compare_members, mcnemar_p
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 SIMULATIONS = 1000
@@ -42,42 +42,57 @@ def discordant(only_child: int, only_parent: int, *, both: int = 200, none: int 
     return np.repeat([True, False, True, False], counts)[None], np.repeat([False, True, True, False], counts)[None]
 
 
+KNOWN = (0.0, 1e12)
+"""As if so many seeds had been trained that none differs from the others: only images are left."""
+
+
 @pytest.mark.parametrize("counts", [(5, 0), (9, 1), (30, 12), (3, 3)])
 def test_for_one_seed_of_each_p_is_at_least_that_of_mcnemars_exact_test(counts):
     child, parent = discordant(*counts)
     exact = stats.binomtest(counts[0], sum(counts)).pvalue
-    assert paired_gain(child, parent, noise=(1e-12, 50.0)).p >= exact
-    assert paired_gain(child, parent, noise=(1e-12, 50.0)).p == pytest.approx(
-        max(exact, stats.ttest_rel(child[0].astype(float), parent[0].astype(float)).pvalue), rel=1e-3
-    )
+    over_images = stats.ttest_rel(child[0].astype(float), parent[0].astype(float)).pvalue
+    assert paired_gain(child, parent, noise=KNOWN).p == pytest.approx(max(exact, over_images))
+    assert paired_gain(child, parent).p >= exact
+    assert paired_gain(child, parent).only_here == counts[0]
 
 
 def test_without_spread_between_seeds_it_is_the_paired_t_test_over_images():
     random = np.random.default_rng(1)
     chances = random.beta(2.4, 0.6, IMAGES)
     child, parent = answers(random, 3, chances=np.minimum(1, chances + 0.05)), answers(random, 3, chances=chances)
-    difference = paired_gain(child, parent, noise=(1e-15, 4.0))
+    difference = paired_gain(child, parent, noise=KNOWN)
     test = stats.ttest_rel(child.mean(0), parent.mean(0))
-    assert difference.p == pytest.approx(test.pvalue, rel=1e-6)
-    assert (difference.low, difference.high) == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-6)
+    assert difference.p == pytest.approx(test.pvalue)
+    assert (difference.low, difference.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
 
 
-def test_without_spread_between_images_it_is_students_t_over_seeds():
-    """Every image moves alike: only the seeds are left, with the degrees of freedom of their variance."""
-    child, parent = np.ones((4, IMAGES), bool), np.zeros((4, IMAGES), bool)
-    variance, freedom = 0.3, 6
-    t = 1 / np.sqrt(variance * (1 / 4 + 1 / 4))
-    assert paired_gain(child, parent, noise=(variance, freedom)).p == pytest.approx(2 * stats.t.sf(t, freedom))
-
-
-def test_noise_that_nobody_measured_is_taken_from_the_images_on_which_the_two_disagree():
+def test_luck_is_half_of_the_share_of_images_on_which_runs_disagree():
     child, parent = discordant(30, 12)
     count = child.shape[1]
-    assert assumed_noise(child, parent) == (pytest.approx(42 / 2 / count**2), float("inf"))
-    each = child[0].astype(float) - parent[0]
-    error = np.sqrt(each.var(ddof=1) / count + 42 / count**2)
-    assert paired_gain(child, parent).p == pytest.approx(2 * stats.norm.sf(each.mean() / error), rel=0.02)
-    assert paired_gain(child, parent, noise=(0.0, 0)) == paired_gain(child, parent)
+    assert luck_variance(child, parent) == pytest.approx(42 / 2 / count**2)
+    chances = np.random.default_rng(4).random(2000)
+    runs = answers(np.random.default_rng(5), 400, chances=chances)
+    assert luck_variance(runs[:200], runs[200:]) == pytest.approx(runs.mean(1).var(ddof=1), rel=0.2)
+
+
+@pytest.mark.parametrize(("variance", "freedom"), [(0.0, 0), (0.0002, 1), (0.0002, 6), (0.0, 20)])
+def test_the_measured_noise_is_shrunk_towards_the_guess_and_added_to_the_variance_over_images(variance, freedom):
+    random = np.random.default_rng(6)
+    chances = random.beta(2.4, 0.6, IMAGES)
+    child, parent = answers(random, 2, chances=np.minimum(1, chances + 0.1)), answers(random, 3, chances=chances)
+    each = child.mean(0) - parent.mean(0)
+    images = stats.sem(each) ** 2
+    luck = np.mean([(one != other).mean() for one in child for other in parent]) / 2 / IMAGES
+    between = (8 * 2 * luck + freedom * variance) / (8 + freedom)
+    total = images + 5 / 6 * max(0, between - luck)
+    of_sum = total**2 / (images**2 / (IMAGES - 1) + (5 / 6 * between) ** 2 / (8 + freedom))
+    difference = paired_gain(child, parent, noise=(variance, freedom))
+    assert difference.p == pytest.approx(2 * stats.t(of_sum).sf(each.mean() / np.sqrt(total)))
+    assert (difference.low, difference.high) == pytest.approx(
+        stats.t.interval(0.95, of_sum, each.mean(), np.sqrt(total))
+    )
+    if not freedom:
+        assert paired_gain(child, parent) == difference
 
 
 def test_the_same_answers_are_no_gain():
@@ -88,11 +103,11 @@ def test_the_same_answers_are_no_gain():
     )  # fmt: skip
 
 
-def test_it_is_the_difference_of_compare():
+def test_it_is_the_difference_that_compare_shows():
     random = np.random.default_rng(2)
     child, parent = answers(random, 3), answers(random, 2)
     _, (_, expected) = compare_members([parent, child], reference=0)
-    assert paired_gain(child, parent, noise=seed_variance([child, parent])).p == expected.p
+    assert paired_gain(child, parent).value == pytest.approx(expected.value)
 
 
 def test_the_level_is_divided_among_comparisons_and_looks():

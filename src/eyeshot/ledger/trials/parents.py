@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from eyeshot.core import EyeshotError, InputError, listing
-from eyeshot.ledger.runs import find_run, list_runs
+from eyeshot.ledger.runs import find_run, list_runs, logged_recipe
 from eyeshot.ledger.store.database import Ledger
 from eyeshot.ledger.store.records import Experiment, Got
-from eyeshot.ledger.training_settings import settings_of
+from eyeshot.ledger.trials.training_settings import settings_of
 from eyeshot.training import TrainResult, read_result
 
 UNSTATED = "without a stated reason"
@@ -118,7 +118,7 @@ def trained_parent(runs: Path, parent: Experiment) -> tuple[Path, TrainResult]:
     first = first_result(runs, parent)
     if first is not None:
         return first
-    if parent.runs and not (runs / parent.runs[0] / "config.json").is_file():
+    if any(logged_recipe(runs / run)[0] is not None for run in parent.runs):
         raise InputError(
             f"eyeshot trains children of what it trained, and {parent.id!r} was logged. Train the child with your own "
             f"program too: eyeshot log --predictions FILE --parent {parent.id}."

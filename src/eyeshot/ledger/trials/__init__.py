@@ -1,0 +1,1 @@
+"""Experiments that people and agents state: trained here, or logged."""

@@ -1,0 +1,316 @@
+"""`try_experiment` on tiny trainings: what is planned, frozen, trained and judged, and what survives a kill."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import eyeshot
+from eyeshot.core import InputError
+from eyeshot.ledger import open_ledger
+from eyeshot.ledger.trials import trial_plan, trying
+from eyeshot.ledger.trials.trial_plan import TryPlan
+from eyeshot.training import read_result
+
+TINY = {
+    "model": "test_resnet.r160_in1k", "from_scratch": True, "size": 32, "training.epochs": 2, "training.batch_size": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for label, grey in (("dark", 90), ("light", 150)):
+        (folder / label).mkdir()
+        for number in range(20):
+            pixels = np.clip(random.normal(grey, 40, (32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EYESHOT_AUTHOR", "ada")
+    monkeypatch.delenv("EYESHOT_AGENT", raising=False)
+    eyeshot.init(images, progress=False)
+    return tmp_path
+
+
+def baseline() -> Any:
+    return eyeshot.try_experiment("baseline", settings=TINY, parent="none", progress=False)
+
+
+def runs(project: Path) -> list[str]:
+    return sorted(path.name for path in (project / "eyeshot-out" / "runs").iterdir())
+
+
+class Planned(Exception):
+    """Ends a call after its plan."""
+
+
+def plan_of(why: str = "an idea", **options: Any) -> TryPlan:
+    plans: list[TryPlan] = []
+
+    def take(plan: TryPlan) -> None:
+        plans.append(plan)
+        raise Planned
+
+    with pytest.raises(Planned):
+        eyeshot.try_experiment(why, progress=False, planned=take, **options)
+    return plans[0]
+
+
+def test_a_change_is_stated_trained_beside_its_parent_and_judged(project):
+    first = baseline()
+    assert (first.state, first.parent, first.gain, len(first.runs)) == ("done", None, None, 1)
+    assert first.config["training.epochs"] == 2
+    child = eyeshot.try_experiment(
+        "does mirroring help?", settings=["augmentation=mirror", "training.optimizer=radam"], expect="+1.0 accuracy",
+        tags=["light"], own_work="nothing", progress=False,
+    )  # fmt: skip
+    assert child.parent == first.id
+    assert child.difference["augmentation"] == (None, ["mirror"])
+    assert child.difference["training.optimizer"] == ("adamw", "radam")
+    follows = {"training.learning_rate", "training.weight_decay", "training.schedule", "training.warm_up_share"}
+    assert set(child.difference) - follows == {"augmentation", "training.optimizer"}
+    result = read_result(project / "eyeshot-out" / "runs" / child.runs[0])
+    assert (result.augmentations, result.settings.optimizer, result.settings.epochs) == (("mirror",), "radam", 2)
+    assert child.expected.size == pytest.approx(0.01)
+    assert child.expected.stated_at <= child.created
+    # The noise was not known: the parent was trained with another seed, once.
+    assert len(child.parent_runs) == 1
+    assert child.got.noise is not None
+    assert child.got.difference == pytest.approx(
+        result.accuracy.value
+        - np.mean([read_result(project / "eyeshot-out" / "runs" / run).accuracy.value
+                   for run in (*first.runs, *child.parent_runs)])
+    )  # fmt: skip
+    assert child.verdict is not None
+    assert (child.tags, child.own_work, child.author, child.author_kind) == (("light",), "nothing", "ada", "person")
+    assert child.cost_planned_s > 0
+    assert child.cost_s > 0
+    another = plan_of(settings={"augmentation": "invert"}, parent=first.id)
+    assert another.trainings == (("own", 0),), "the noise is measured once"
+
+
+def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another(project):
+    baseline()
+    first = eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, measure_noise=False, progress=False)
+    before = runs(project)
+    again = eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, measure_noise=False, progress=False)
+    assert (again, runs(project)) == (first, before)
+
+
+def test_without_any_run_a_baseline_is_planned_first(project):
+    plan = plan_of("mirror", settings={"augmentation": "mirror"})
+    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0),))
+
+
+def test_a_run_without_an_experiment_is_adopted(project, images):
+    eyeshot.train(images, **{key.removeprefix("training."): value for key, value in TINY.items()}, progress=False)
+    (run,) = runs(project)
+    child = eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, measure_noise=False, progress=False)
+    with open_ledger() as ledger:
+        parent = ledger.experiment(child.parent)
+    assert (parent.runs, parent.why, parent.state) == ((run,), "without a stated reason", "done")
+    assert child.difference == {"augmentation": (None, ["mirror"])}
+    assert child.parent_runs == ()
+    assert eyeshot.try_experiment(
+        "mirror", settings={"augmentation": "mirror"}, measure_noise=False, progress=False
+    ).id == child.id  # fmt: skip
+
+
+def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):
+    baseline()
+    before = {
+        path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)
+    }
+    plan = plan_of(settings={"augmentation": "mirror"}, seeds=3)
+    assert plan.trainings == (("own", 0), ("parent", 1), ("own", 1), ("parent", 2), ("own", 2))
+    assert plan.seconds == pytest.approx(5 * plan.run_s)
+    assert plan.difference == {"augmentation": (None, ["mirror"])}
+    after = {path: path.stat().st_mtime_ns for path in (project / "eyeshot-out").rglob("*") if "cache" not in str(path)}
+    assert before == after
+
+
+def test_nothing_but_the_seed_is_said_and_can_be_no_gain(project):
+    first = baseline()
+    plan = plan_of("nothing at all")
+    assert plan.trainings == (("own", 1),)
+    assert any("nothing but the seed" in note for note in plan.notes)
+    dead = plan_of(settings={"training.label_smoothing": 0.0, "augmentation": "none"})
+    assert dead.difference == {"training.seed": ([0], [1])}
+    done = eyeshot.try_experiment("another seed", settings=["training.seed=7"], progress=False)
+    assert (done.gain, done.got.seeds) == ("not distinguishable", (7,))
+    assert "nothing but the seed" in done.verdict_words
+    assert done.parent == first.id
+    with pytest.raises(InputError, match="seed 0 of this recipe is trained already"):
+        eyeshot.try_experiment("the same", settings=["training.seed=0"], progress=False)
+
+
+def test_a_change_without_effect_gives_the_same_answers_and_is_said(project):
+    baseline()
+    done = eyeshot.try_experiment(
+        "clip what is never so long", settings={"training.clip_norm": 1e6}, measure_noise=False, progress=False
+    )
+    assert (done.got.difference, done.got.p, done.gain) == (0.0, 1.0, "not distinguishable")
+    assert "the change has no effect" in done.notes[0]["text"]
+
+
+def test_a_parent_that_cannot_be_told_apart_is_not_built_on(project):
+    first = baseline()
+    second = eyeshot.try_experiment("clip", settings={"training.clip_norm": 1e6}, measure_noise=False, progress=False)
+    assert second.gain == "not distinguishable"
+    assert plan_of(settings={"augmentation": "mirror"}).parent == first.id
+    assert plan_of(settings={"augmentation": "mirror"}, parent=second.id).parent == second.id
+
+
+def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
+    baseline()
+    plan = plan_of(settings={"augmentation": "mirror"}, until_clear_s=3600.0)
+    assert plan.looks[:3] == (1, 2, 3)
+    assert plan.trainings[:3] == (("own", 0), ("parent", 1), ("own", 1))
+    done = eyeshot.try_experiment(
+        "never learns", settings={"training.learning_rate": 1e-9}, until_clear_s=60.0, progress=False
+    )
+    assert done.state == "done"
+    assert len(done.plan["looks"]) > 1
+    assert done.got.allowed_p == pytest.approx(0.05 / len(done.plan["looks"]))
+    assert len(done.got.seeds) in range(1, done.plan["looks"][-1] + 1)
+    assert abs(len(done.got.seeds) - 1 - len(done.parent_runs)) <= 1
+
+
+def test_a_budget_is_kept_and_the_same_command_continues(project):
+    baseline()
+    options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False, "progress": False}
+    with pytest.raises(InputError, match="--budget must suffice for 1 training of about"):
+        eyeshot.try_experiment("long", budget_s=3.0, **options)
+    with open_ledger() as ledger:
+        assert len(ledger.experiments()) == 1
+    # What a few steps promised may be more than is needed; the budget counts all the same.
+    plan = plan_of("long", **options)
+    assert plan.run_s > 3
+    begin = time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_plan.Trial, "_estimated_run_s", lambda _: 0.1)
+        stopped = eyeshot.try_experiment("long", budget_s=6.0, **options)
+    assert time.monotonic() - begin < 12  # loading is part of it; a step takes milliseconds
+    assert (stopped.state, stopped.verdict) == ("stopped", None)
+    assert "the same command continues" in stopped.words
+    assert len(stopped.runs) == 1
+    with pytest.MonkeyPatch.context() as patch:  # what is left is not trained here, only taken up
+        taken: list[Any] = []
+        patch.setattr(trying, "train_folder", lambda plan, **_: taken.append(plan.folder.name))
+        patch.setattr(trying, "judge", lambda *_, **__: (None, None))
+        done = eyeshot.try_experiment("long", budget_s=600.0, **options)
+    assert taken == list(stopped.runs)
+    assert (done.id, done.state) == (stopped.id, "done")
+
+
+def test_a_failure_is_kept_with_its_reason_and_raised(project, monkeypatch):
+    from eyeshot.core import ModelError
+
+    baseline()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ModelError("the loss is not finite")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eyeshot.ledger.trials.trying.train_folder", fail)
+        with pytest.raises(ModelError, match="not finite"):
+            eyeshot.try_experiment("too fast", settings={"training.learning_rate": 100.0}, progress=False)
+    with open_ledger() as ledger:
+        failed = ledger.experiments()[-1]
+    assert (failed.state, failed.words) == ("failed", "the loss is not finite")
+
+
+def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    for label, grey in (("dark", 90), ("light", 150)):
+        (folder / label).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(np.clip(random.normal(grey, 40, (32, 32, 3)), 0, 255).astype(np.uint8)).save(
+                folder / label / f"{number}.png"
+            )
+    monkeypatch.chdir(tmp_path)
+    eyeshot.init(folder, progress=False)
+    first = baseline()
+    validated = set(np.load(tmp_path / "eyeshot-out" / "runs" / first.runs[0] / "validation.npz")["ids"])
+    gone = next(path for path in sorted(folder.rglob("*.png")) if str(path.relative_to(folder)) not in validated)
+    gone.unlink()
+    plan = plan_of("one image less")
+    assert set(plan.difference) == {"data.contents"}
+    assert plan.trainings == (("own", 0),)
+    both = plan_of("mirror", settings={"augmentation": "mirror"})
+    assert any("the parent is trained again" in note for note in both.notes)
+    assert ("parent", 0) in both.trainings
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"settings": ["training.optimiser=radam"]}, "Nearest: .*optimizer|optimizer"),
+        ({"settings": ["optimizer=radam"]}, "Nearest: training.optimizer"),
+        ({"settings": ["augmentation=mirorr"]}, "mirror"),
+        ({"settings": ["data.fold=1"]}, "same validation images"),
+        ({"settings": ["training.time_cap_s=5"]}, "--budget"),
+        ({"settings": ["size=big"]}, "side in pixels"),
+        ({"settings": ["augmentation=mirror", "augmentation=invert"]}, "given twice"),
+        ({"expect": "1.0 accuracy"}, "needs one direction"),
+        ({"seeds": 0}, "from 1 to 50"),
+        ({"seeds": 3, "until_clear_s": 60.0}, "Leave one of them out"),
+        ({"parent": "nobody"}, "an experiment or a run, got 'nobody'"),
+        ({"why": "  "}, "needs a reason"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_stated(project, options, says):
+    with pytest.raises(InputError, match=says):
+        eyeshot.try_experiment(**({"why": "an idea", "progress": False} | options))
+    assert not (project / "eyeshot-out" / "ledger.sqlite").exists()
+
+
+PROGRAM = """
+import sys, eyeshot
+settings = {tiny!r}
+eyeshot.try_experiment("baseline", settings=settings, parent="none", progress=False)
+eyeshot.try_experiment("mirror", settings={{"augmentation": "mirror"}}, expect="up accuracy", seeds=2, progress=False)
+"""
+
+
+def test_after_random_kills_every_experiment_is_finished_exactly_once(project):
+    program, random = PROGRAM.format(tiny=TINY), np.random.default_rng(1)
+    events = project / "eyeshot-out" / "experiments"
+    for kill in (True, True, False):
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=project)
+        if kill:
+            lines, end = sum(1 for _ in _lines(events)), time.monotonic() + 100
+            while process.poll() is None and sum(1 for _ in _lines(events)) < lines + 2 and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(random.uniform(0, 1))
+            process.kill()
+        process.wait(timeout=250)
+    assert process.returncode == 0
+    with open_ledger() as ledger:
+        experiments = ledger.experiments()
+        assert [(one.why, one.state) for one in experiments] == [("baseline", "done"), ("mirror", "done")]
+        for one in experiments:
+            done = [event for event in ledger.events(one.id) if event.kind == "state" and event.data["state"] == "done"]
+            assert len(done) == 1
+        child = experiments[1]
+    assert (child.got.seeds, len(child.runs), len(child.parent_runs)) == ((0, 1), 2, 1)
+    assert len(runs(project)) == 4
+    assert child.expected.late is False
+
+
+def _lines(folder: Path) -> Any:
+    for file in folder.glob("*/events.jsonl"):
+        yield from file.read_text(encoding="utf-8").splitlines()
