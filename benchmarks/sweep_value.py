@@ -166,7 +166,7 @@ def hyperband(runs: list[Run], budget_s: float, seed: int) -> int:
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=3 ** (rungs - 1), reduction_factor=3)
     study = optuna.create_study(direction="maximize", pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=seed))
     spent = 0.0
-    best: dict[int, float] = {}
+    best: dict[int, tuple[int, float]] = {}
     for number in np.random.default_rng([seed, 1]).permutation(len(runs)).tolist():
         trial = study.ask()
         for rung, (value, _, cost) in enumerate(runs[number].rungs):

@@ -44,6 +44,16 @@ def test_a_damaged_database_is_kept_aside_and_made_anew_from_the_files(tmp_path:
     assert len(lines(tmp_path)) == 101
 
 
+def test_damage_that_the_first_write_meets_is_repaired(tmp_path: Path) -> None:
+    filled(tmp_path, 20).close()
+    before = contents(tmp_path)
+    file = tmp_path / "ledger.sqlite"
+    damage(file, begin=4096, length=file.stat().st_size - 4096)  # the first page alone is read on opening
+    with open_ledger(tmp_path, write=True) as ledger, pytest.warns(UserWarning, match="made anew"):
+        added = ledger.add("on")
+    assert contents(tmp_path)[0] == [*before[0], added]
+
+
 def test_events_that_are_in_no_file_yet_are_read_from_the_damaged_database(tmp_path: Path) -> None:
     with filled(tmp_path, 20) as ledger:
         last = ledger.experiment("latest")

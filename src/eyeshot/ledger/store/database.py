@@ -245,8 +245,8 @@ class Ledger:
                 if self._connection.in_transaction:  # within `together`
                     return job(self._connection)
                 self._follow()
-                before = last_seq(self._connection)
                 try:
+                    before = last_seq(self._connection)
                     with transaction(self._connection):
                         result = job(self._connection)
                 except sqlite3.DatabaseError as error:
