@@ -240,7 +240,7 @@ def test_the_queue_adds_drops_and_puts_first(tmp_path: Path) -> None:
     assert (own.author_kind, own.hypothesis) == ("person", "half")
     with pytest.raises(InputError, match="has ended"):
         change_queue("drop", dropped.experiment, root=tmp_path)
-    with pytest.raises(InputError, match="has no setting"):
+    with pytest.raises(InputError, match="there is no setting"):
         change_queue("add", settings={"training.learnin_rate": 1}, root=tmp_path)
 
 

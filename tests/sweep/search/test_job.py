@@ -113,7 +113,7 @@ def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(p
         ({"budget": "2s"}, "--budget must be at least 10 s, got 2 s"),
         ({"budget": "soon"}, "--budget takes a time such as"),
         ({"space": ["learning_rate=1e-3,1e-2"]}, "Did you mean training.learning_rate"),
-        ({"space": ["training.learnin_rate=1e-3,1e-2"]}, "has no setting"),
+        ({"space": ["training.learnin_rate=1e-3,1e-2"]}, "there is no setting"),
         ({"space": ["training.learning_rate=1e-2..1e-3"]}, "from a number to a larger one"),
         ({"space": ["training.epochs=1,2"]}, "cannot choose training.epochs"),
         ({"space": ["augmentation=mirro,none"]}, "mirror"),

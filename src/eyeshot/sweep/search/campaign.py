@@ -411,7 +411,7 @@ class Campaign:
             raise error  # it is no matter of the trial, and all others would fail too
         self._end(trial, "failed", words)
         self.failures.append(re.sub(r"\d+(\.\d+)?", "#", words))
-        begun = [other for other in self.trials if other.results]
+        begun = [other for other in self.trials if other.results and other.number != BASE]
         if not begun and len(self.failures) >= ALIKE and len(set(self.failures[:ALIKE])) == 1:
             raise ModelError(
                 f"The first {ALIKE} trials failed alike, so the sweep ends here: {words} Mend that; the same command "
@@ -546,18 +546,12 @@ class Campaign:
     def _settle(self) -> None:
         """Say what a sitting that was killed had no time to say."""
         if not self.prices.is_planned:
-            if self.trials and self.trials[BASE].results:
-                self.trials[
-                    BASE
-                ].results.clear()  # killed before the plan was made: its probe shows once more what it takes
-            return
+            if not self.trials or not self.trials[BASE].results:
+                return
+            self._decide_plan(float(self.decisions.get("fit_s") or 0.0))
         last = self.prices.plan.levels[-1]
         for trial in self.trials:
-            if (
-                last.name in trial.results
-                and trial.state in ("running", "waiting")
-                and len(self.prices.plan.levels) > 1
-            ):
+            if last.name in trial.results and trial.state in ("running", "waiting"):
                 self._end(trial, "done", f"Trained to the end: {last.name}.")
         for round_ in range(self._round + 1):
             for index in range(len(self.prices.plan.levels)):

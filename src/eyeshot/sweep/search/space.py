@@ -61,21 +61,23 @@ def read_space(texts: Iterable[str]) -> tuple[Choice, ...]:
     A range whose ends are tenfold apart or more is even in its logarithm.
 
     Raises:
-        InputError: an unknown name (the nearest is named), a value that is not allowed, an empty range.
+        InputError: an unknown name (the nearest is named), one that occurs twice, a value that is not allowed, an empty
+            range.
     """
-    return tuple(_read_choice(text) for text in texts)
+    choices = tuple(_read_choice(text) for text in texts)
+    names = [choice.name for choice in choices]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"--space names each thing once, got {listing(sorted(twice))} several times. Join the values.")
+    return choices
 
 
 def check_space(choices: Sequence[Choice]) -> None:
     """Refuse a space before the long work.
 
     Raises:
-        InputError: a name that occurs twice, or nothing to choose.
+        InputError: there is nothing to choose.
     """
-    names = [choice.name for choice in choices]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise InputError(f"--space names each thing once, got {listing(sorted(twice))} several times. Join the values.")
     if not any(len(choice.values) > 1 or choice.low < choice.high for choice in choices):
         raise InputError("A sweep needs something to choose, and every choice has a single value. Give --space.")
 
