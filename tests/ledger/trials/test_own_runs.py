@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import eyeshot
 from eyeshot.core import InputError
 from eyeshot.ledger import open_ledger
 from eyeshot.ledger.judging.verdicts import allowed_p, gain_of, paired_gain
+from killed_writes import Killed, killed_at
 from stored_runs import CLASSES, probabilities_of, store_run
 
 IMAGES = 400
@@ -205,36 +207,107 @@ def test_labels_may_be_missing_only_where_something_else_says_them(project):
         eyeshot.log_run(write(project / "a.npz", luck(1, CHANCES), labels=False), why="as it was")
 
 
+def log_two(folder: Path = Path()) -> None:
+    """A beginning with two seeds, and a change of it."""
+    eyeshot.log_run([folder / "f0.npz", folder / "f1.npz"], why="as it was", test_predictions=folder_tests(folder))
+    eyeshot.log_run(folder / "f2.npz", why="an idea", expect="up accuracy", settings={"idea": 1})
+
+
+def folder_tests(folder: Path) -> list[Path]:
+    return [folder / "t0.npz", folder / "t1.npz"]
+
+
+def write_two(folder: Path) -> None:
+    for number in range(2):
+        write(folder / f"f{number}.npz", luck(number, CHANCES))
+        write(folder / f"t{number}.npz", luck(50 + number, CHANCES[:60]), test=True)
+    write(folder / "f2.npz", luck(2, np.minimum(1, CHANCES + 0.15)))
+
+
+def what_came(root: Path) -> list[dict[str, Any]]:
+    """All that experiments say but times, ids and authors; that each was stated and finished once is checked."""
+    with open_ledger(root) as ledger:
+        experiments = ledger.experiments()
+        names = {experiment.id: experiment.why for experiment in experiments}
+        for experiment in experiments:
+            kinds = [(event.kind, event.data.get("state")) for event in ledger.events(experiment.id)]
+            assert (kinds.count(("stated", None)), kinds.count(("state", "done"))) == (1, 1)
+            assert kinds.count(("run", None)) == len(experiment.runs) == len(set(experiment.runs))
+    records = {file.parent.name for file in (root / "runs").glob("*/run.json")}
+    assert records == {run for experiment in experiments for run in experiment.runs}
+    assert {path.name for path in (root / "runs").iterdir()} == records
+    return [
+        experiment.model_dump(
+            include={"why", "state", "difference", "gain", "verdict", "verdict_words", "own_work", "seeds", "config"}
+        )
+        | {
+            "parent": names.get(experiment.parent or ""),
+            "expected": experiment.expected and experiment.expected.model_dump(exclude={"stated_at"}),
+            "got": experiment.got and experiment.got.model_dump(exclude={"against", "seconds"}),
+            "notes": [note["text"] for note in experiment.notes],
+        }
+        for experiment in experiments
+    ]
+
+
+@pytest.mark.slow
+def test_killed_at_any_write_the_same_calls_end_as_if_nothing_had_been(project, monkeypatch):
+    write_two(project)
+    folder = project / "whole"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    log_two(project)
+    whole = what_came(folder / "eyeshot-out")
+    assert [experiment["verdict"] for experiment in whole] == [None, "as expected"]
+    point, finished = 0, False
+    while not finished:
+        folder = project / f"killed-{point}"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        with killed_at(point):
+            try:
+                log_two(project)
+                finished = True
+            except Killed:
+                pass
+        log_two(project)
+        assert what_came(folder / "eyeshot-out") == whole, f"killed at {point}"
+        point += 1
+    assert point > 40, "a beginning and a change take more than 20 writes"
+
+
+KILLS = int(os.environ.get("EYESHOT_KILLS", "1"))
 PROGRAM = """
-import sys, numpy as np, eyeshot
-for number in range(6):
+import sys, eyeshot
+for number in range(int(sys.argv[1])):
     eyeshot.log_run(f"f{number}.npz", why=f"idea {number}", expect="up accuracy", settings={"idea": number})
 """
 
 
-def test_after_random_kills_every_experiment_is_finished_exactly_once(project):
-    for number in range(6):
+@pytest.mark.slow
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_after_real_kills_every_experiment_is_finished_exactly_once(project):
+    """Each process is killed a moment after its second new run appears, and the last one is left alone."""
+    count = 3 * KILLS + 2
+    for number in range(count):
         write(project / f"f{number}.npz", luck(number, CHANCES))
-    random = np.random.default_rng(5)
-    for kill in (True, True, False):
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=project)
-        if kill:
-            folder = project / "eyeshot-out" / "runs"
-            count, deadline = len(list(folder.glob("*"))), time.monotonic() + 120
-            while process.poll() is None and len(list(folder.glob("*"))) < count + 2 and time.monotonic() < deadline:
-                time.sleep(0.005)
-            time.sleep(random.uniform(0, 0.1))
-            process.kill()
-        process.wait(timeout=200)
+    random, runs = np.random.default_rng(5), project / "eyeshot-out" / "runs"
+    killed = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(count)], cwd=project)
+        before = len(list(runs.glob("*/run.json")))
+        while process.poll() is None and len(list(runs.glob("*/run.json"))) < before + 2:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.1))
+        process.kill()
+        killed += process.wait(timeout=60) != 0
+    assert killed == KILLS, "each kill hit a process at work"
+    process = subprocess.run([sys.executable, "-c", PROGRAM, str(count)], cwd=project, timeout=200, check=False)
     assert process.returncode == 0
-    with open_ledger() as ledger:
-        experiments = ledger.experiments()
-        assert [one.why for one in experiments] == [f"idea {number}" for number in range(6)]
-        assert {one.state for one in experiments} == {"done"}
-        for one in experiments:
-            done = [event for event in ledger.events(one.id) if event.kind == "state" and event.data["state"] == "done"]
-            assert (len(done), len(one.runs)) == (1, 1)
-    assert len(list((project / "eyeshot-out" / "runs").iterdir())) == 6
+    came = what_came(project / "eyeshot-out")
+    assert [experiment["why"] for experiment in came] == [f"idea {number}" for number in range(count)]
+    assert {experiment["state"] for experiment in came} == {"done"}
+    assert all(experiment["verdict"] for experiment in came[1:])
 
 
 # A night of a coding agent: 30 tries, of which 25 change nothing but the seed or a dead option ------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from eyeshot.ledger import open_ledger
 from eyeshot.ledger.trials import trial_plan, trying
 from eyeshot.ledger.trials.trial_plan import TryPlan
 from eyeshot.training import read_result
+from killed_writes import Killed, killed_at
 
 TINY = {
     "model": "test_resnet.r160_in1k", "from_scratch": True, "size": 32, "training.epochs": 2, "training.batch_size": 8,
@@ -109,6 +111,29 @@ def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another
     assert (again, runs(project)) == (first, before)
 
 
+def test_without_any_run_a_baseline_is_planned_and_trained_first(project, monkeypatch):
+    (project / "own.py").write_text(
+        "from torch import nn\n\n\n"
+        "def small(num_classes=0):\n"
+        "    head = nn.Linear(4, num_classes) if num_classes else nn.Identity()\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)\n"
+    )
+    monkeypatch.setattr("eyeshot.training.folders.DEFAULT_MODEL", "own.py:small")  # the real one has 10 MB of weights
+    with (project / "eyeshot.toml").open("a") as settings:
+        settings.write("\n[training]\nepochs = 1\nbatch_size = 16\n")
+    change = {"augmentation": "mirror"}
+    plan = plan_of("mirror", settings=change)
+    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0),))
+    assert not (project / "eyeshot-out" / "ledger.sqlite").exists()
+    child = eyeshot.try_experiment("mirror", settings=change, measure_noise=False, progress=False)
+    with open_ledger() as ledger:
+        first, second = ledger.experiments()
+    assert (first.why, first.parent, first.state, first.gain) == (trying.BASELINE, None, "done", None)
+    assert (second, second.parent, second.difference) == (child, first.id, {"augmentation": (None, ["mirror"])})
+    assert first.config["model"].endswith("own.py:small")
+    assert first.config["training.epochs"] == 1
+
+
 def test_a_run_without_an_experiment_is_adopted(project, images):
     eyeshot.train(images, **{key.removeprefix("training."): value for key, value in TINY.items()}, progress=False)
     (run,) = runs(project)
@@ -180,7 +205,7 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
     assert plan.looks[:3] == (1, 2, 3)
     assert plan.trainings[:3] == (("own", 0), ("parent", 1), ("own", 1))
     done = eyeshot.try_experiment(
-        "never learns", settings={"training.learning_rate": 1e-9}, until_clear_s=60.0, progress=False
+        "never learns", settings={"training.learning_rate": 1e-9}, until_clear_s=25.0, progress=False
     )
     assert done.state == "done"
     assert len(done.plan["looks"]) > 1
@@ -191,9 +216,13 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
 
 def test_a_budget_is_kept_and_the_same_command_continues(project):
     baseline()
-    options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False, "progress": False}
-    with pytest.raises(InputError, match=r"must suffice for (1|a) training"):
-        eyeshot.try_experiment("long", budget_s=3.0, **options)
+    options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_plan.Trial, "_estimated_run_s", lambda _: 7200.0)
+        with pytest.raises(InputError, match="--budget must suffice for 1 training of about 2h"):
+            eyeshot.try_experiment("long", budget_s=3600.0, progress=False, **options)
+    with pytest.raises(InputError, match="did not suffice to plan it"):
+        eyeshot.try_experiment("long", budget_s=0.001, progress=False, **options)
     with open_ledger() as ledger:
         assert len(ledger.experiments()) == 1
     # What a few steps promised may be more than is needed; the budget counts all the same.
@@ -202,7 +231,7 @@ def test_a_budget_is_kept_and_the_same_command_continues(project):
     begin = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial_plan.Trial, "_estimated_run_s", lambda _: 0.1)
-        stopped = eyeshot.try_experiment("long", budget_s=6.0, **options)
+        stopped = eyeshot.try_experiment("long", budget_s=6.0, progress=False, **options)
     assert time.monotonic() - begin < 12  # loading is part of it; a step takes milliseconds
     assert (stopped.state, stopped.verdict) == ("stopped", None)
     assert "the same command continues" in stopped.words
@@ -211,7 +240,7 @@ def test_a_budget_is_kept_and_the_same_command_continues(project):
         taken: list[Any] = []
         patch.setattr(trying, "train_folder", lambda plan, **_: taken.append(plan.folder.name))
         patch.setattr(trying, "judge", lambda *_, **__: (None, None))
-        done = eyeshot.try_experiment("long", budget_s=600.0, **options)
+        done = eyeshot.try_experiment("long", budget_s=600.0, progress=False, **options)
     assert taken == list(stopped.runs)
     assert (done.id, done.state) == (stopped.id, "done")
 
@@ -279,39 +308,92 @@ def test_wrong_options_are_refused_before_anything_is_stated(project, options, s
     assert not (project / "eyeshot-out" / "ledger.sqlite").exists()
 
 
+def baseline_and_change() -> None:
+    eyeshot.try_experiment("baseline", settings=TINY, parent="none", progress=False)
+    eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, expect="up accuracy", seeds=2, progress=False)
+
+
+def what_came(root: Path) -> list[dict[str, Any]]:
+    """All that experiments say but times and ids; that each was stated and finished once is checked."""
+    with open_ledger(root) as ledger:
+        experiments = ledger.experiments()
+        for experiment in experiments:
+            events = [(event.kind, event.data.get("state")) for event in ledger.events(experiment.id)]
+            assert (events.count(("stated", None)), events.count(("state", "done"))) == (1, 1)
+    names = {experiment.id: experiment.why for experiment in experiments}
+    trained = {run for experiment in experiments for run in (*experiment.runs, *experiment.parent_runs)}
+    assert {file.parent.name for file in (root / "runs").glob("*/run.json")} == trained
+    return [
+        experiment.model_dump(include={"why", "state", "difference", "gain", "verdict", "seeds", "config", "words"})
+        | {
+            "parent": names.get(experiment.parent or ""),
+            "expected": experiment.expected and experiment.expected.model_dump(exclude={"stated_at"}),
+            "got": experiment.got and experiment.got.model_dump(exclude={"against", "seconds"}),
+            "runs": (len(set(experiment.runs)), len(set(experiment.parent_runs))),
+            "notes": [note["text"] for note in experiment.notes],
+        }
+        for experiment in experiments
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What comes of `baseline_and_change` where nothing is killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        eyeshot.init(images, progress=False)
+        baseline_and_change()
+    came = what_came(folder / "eyeshot-out")
+    assert [(one["why"], one["state"], one["runs"]) for one in came] == [
+        ("baseline", "done", (1, 0)), ("mirror", "done", (2, 1)),
+    ]  # fmt: skip
+    return came
+
+
+@pytest.mark.slow
+def test_killed_between_writes_again_and_again_the_same_calls_end_as_if_nothing_had_been(project, uninterrupted):
+    random, kills, finished = np.random.default_rng(2), 0, False
+    while not finished:
+        with killed_at(int(random.integers(1, 20))):
+            try:
+                baseline_and_change()
+                finished = True
+            except Killed:
+                kills += 1
+        assert kills < 100, "it goes on from where it was"
+    assert kills > 5
+    assert what_came(project / "eyeshot-out") == uninterrupted
+
+
+KILLS = int(os.environ.get("EYESHOT_KILLS", "1"))
 PROGRAM = """
-import sys, eyeshot
-settings = {tiny!r}
-eyeshot.try_experiment("baseline", settings=settings, parent="none", progress=False)
+import eyeshot
+eyeshot.try_experiment("baseline", settings={tiny!r}, parent="none", progress=False)
 eyeshot.try_experiment("mirror", settings={{"augmentation": "mirror"}}, expect="up accuracy", seeds=2, progress=False)
 """
 
 
-def test_after_random_kills_every_experiment_is_finished_exactly_once(project):
+@pytest.mark.slow
+@pytest.mark.timeout(180 + 60 * KILLS)
+def test_after_real_kills_every_experiment_is_finished_exactly_once(project, uninterrupted):
+    """Each process is killed a moment after it has said something; the last one is left alone."""
     program, random = PROGRAM.format(tiny=TINY), np.random.default_rng(1)
-    events = project / "eyeshot-out" / "experiments"
-    for kill in (True, True, False):
+    root, killed = project / "eyeshot-out", 0
+    for _ in range(KILLS):
         process = subprocess.Popen([sys.executable, "-c", program], cwd=project)
-        if kill:
-            lines, end = sum(1 for _ in _lines(events)), time.monotonic() + 100
-            while process.poll() is None and sum(1 for _ in _lines(events)) < lines + 2 and time.monotonic() < end:
-                time.sleep(0.02)
-            time.sleep(random.uniform(0, 1))
-            process.kill()
-        process.wait(timeout=250)
+        before = said(root)
+        while process.poll() is None and said(root) == before:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.5))
+        process.kill()
+        killed += process.wait(timeout=60) != 0
+    assert killed >= min(KILLS, 2), "kills hit processes at work"
+    process = subprocess.run([sys.executable, "-c", program], cwd=project, timeout=170, check=False)
     assert process.returncode == 0
-    with open_ledger() as ledger:
-        experiments = ledger.experiments()
-        assert [(one.why, one.state) for one in experiments] == [("baseline", "done"), ("mirror", "done")]
-        for one in experiments:
-            done = [event for event in ledger.events(one.id) if event.kind == "state" and event.data["state"] == "done"]
-            assert len(done) == 1
-        child = experiments[1]
-    assert (child.got.seeds, len(child.runs), len(child.parent_runs)) == ((0, 1), 2, 1)
-    assert len(runs(project)) == 4
-    assert child.expected.late is False
+    assert what_came(root) == uninterrupted
 
 
-def _lines(folder: Path) -> Any:
-    for file in folder.glob("*/events.jsonl"):
-        yield from file.read_text(encoding="utf-8").splitlines()
+def said(root: Path) -> int:
+    """Bytes of what all experiments have said."""
+    return sum(file.stat().st_size for file in root.glob("experiments/*/events.jsonl"))

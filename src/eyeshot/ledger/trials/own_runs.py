@@ -15,7 +15,7 @@ from eyeshot.data import load_dataset, project_data
 from eyeshot.ledger.judging.expectations import parse_expectation
 from eyeshot.ledger.judging.judgement import is_replicate, judge, record_of
 from eyeshot.ledger.run_predictions import PREDICTIONS_FOLDER
-from eyeshot.ledger.runs import LOGGED, create_run, find_run_by_key
+from eyeshot.ledger.runs import LOGGED, RECORD_FILE, create_run, find_run_by_key
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
@@ -142,15 +142,16 @@ def log_run(
         if stated is None:
             before, difference = _compared_settings(origin, given, root / "runs")
             code = code_state(workspace.project)
-            stated = ledger.add(
-                why or "", author=name, author_kind=kind, parent=None if origin is None else origin.id,
-                difference=difference, expected=expected, config=before | given, code=code,
-                seeds=list(seeds or range(len(files))), tags=list(tags), off_the_shelf=off_the_shelf,
-                own_work=own_work or f"own program{f' at {short_code(code)}' if short_code(code) else ''}",
-                plan={"request": request},
-            )  # fmt: skip
-            if expected is not None and files:
-                stated = ledger.append(stated.id, "note", text=TOGETHER)
+            with ledger.together():  # a kill in between would lose the note
+                stated = ledger.add(
+                    why or "", author=name, author_kind=kind, parent=None if origin is None else origin.id,
+                    difference=difference, expected=expected, config=before | given, code=code,
+                    seeds=list(seeds or range(len(files))), tags=list(tags), off_the_shelf=off_the_shelf,
+                    own_work=own_work or f"own program{f' at {short_code(code)}' if short_code(code) else ''}",
+                    plan={"request": request},
+                )  # fmt: skip
+                if expected is not None and files:
+                    stated = ledger.append(stated.id, "note", text=TOGETHER)
         if not files:
             return stated if stated.state == "waiting" else ledger.append(stated.id, "state", state="waiting")
         numbers = tuple(seeds) or tuple(range(len(files)))
@@ -273,7 +274,7 @@ def _stored(
         folder = create_run(
             runs, kind=LOGGED, key=key, model=OWN_MODEL, augmentations=(), seed=seed,
             config={"recipe": _recipe(runs, experiment), "seed": seed},
-            run_id=None if (runs / name).exists() else name,
+            run_id=None if (runs / name / RECORD_FILE).exists() else name,  # a kill may have left an empty folder
         )  # fmt: skip
     if not (folder / VALIDATION_FILE).is_file():
         replace(table, run=folder.name, split="validation", fold=None, key=content).save(folder / VALIDATION_FILE)
