@@ -113,10 +113,12 @@ def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another
 
 def test_without_any_run_a_baseline_is_planned_and_trained_first(project, monkeypatch):
     (project / "own.py").write_text(
-        "from torch import nn\n\n\n"
+        "import torch\nfrom torch import nn\n\n\n"
         "def small(num_classes=0):\n"
-        "    head = nn.Linear(4, num_classes) if num_classes else nn.Identity()\n"
-        "    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)\n"
+        "    with torch.random.fork_rng(devices=[]):\n"
+        "        torch.manual_seed(0)  # equal weights at each call count as trained\n"
+        "        head = nn.Linear(4, num_classes) if num_classes else nn.Identity()\n"
+        "        return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)\n"
     )
     monkeypatch.setattr("eyeshot.training.folders.DEFAULT_MODEL", "own.py:small")  # the real one has 10 MB of weights
     with (project / "eyeshot.toml").open("a") as settings:
@@ -219,7 +221,7 @@ def test_a_budget_is_kept_and_the_same_command_continues(project):
     options: dict[str, Any] = {"settings": {"training.epochs": 400}, "measure_noise": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial_plan.Trial, "_estimated_run_s", lambda _: 7200.0)
-        with pytest.raises(InputError, match="--budget must suffice for 1 training of about 2h"):
+        with pytest.raises(InputError, match="--budget must suffice for 1 training of about 2 h"):
             eyeshot.try_experiment("long", budget_s=3600.0, progress=False, **options)
     with pytest.raises(InputError, match="did not suffice to plan it"):
         eyeshot.try_experiment("long", budget_s=0.001, progress=False, **options)
