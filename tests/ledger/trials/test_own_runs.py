@@ -15,7 +15,7 @@ from scipy import stats
 
 import eyeshot
 from eyeshot.core import InputError
-from eyeshot.ledger import open_ledger
+from eyeshot.ledger import next_step, open_ledger
 from eyeshot.ledger.judging.verdicts import allowed_p, gain_of, paired_gain
 from killed_writes import Killed, killed_at
 from stored_runs import CLASSES, probabilities_of, store_run
@@ -138,6 +138,30 @@ def test_a_run_that_eyeshot_trained_can_be_the_parent(project):
     assert parent.why == "without a stated reason"
     assert child.difference == {"program": ("eyeshot", "own"), "lr": (None, 1)}
     assert child.gain == "better"
+
+
+def test_the_first_that_is_logged_is_not_compared_with_what_cannot_be_told_apart(project):
+    runs = [store_run(project, luck(seed, CHANCES), model=f"m{seed}.x") for seed in (1, 2)]
+    with open_ledger(write=True) as ledger:
+        first = ledger.add("beginning")
+        second = ledger.add("no gain", parent=first.id, difference={"model": ("m1.x", "m2.x")})
+        for experiment, run in zip((first, second), runs, strict=True):
+            ledger.append(experiment.id, "run", run=run, seed=0, role="own")
+            ledger.append(experiment.id, "state", state="done")
+        ledger.append(second.id, "verdict", gain="not distinguishable", verdict="not distinguishable")
+    assert eyeshot.log_run(write(project / "a.npz", luck(3, CHANCES)), why="our own loop").parent == first.id
+
+
+def test_the_next_step_after_a_log_is_a_log(project):
+    first = eyeshot.log_run(write(project / "a.npz", luck(1, CHANCES)), why="as it was")
+    same = eyeshot.log_run(write(project / "b.npz", luck(2, CHANCES)), why="lr", settings=["lr=0.2"])
+    better = write(project / "c.npz", luck(3, np.minimum(1, CHANCES + 0.2)))
+    gained = eyeshot.log_run(better, why="mixup", settings=["mixup=0.2"])
+    stated = eyeshot.log_run(why="later", settings=["mixup=0.3"])
+    assert next_step(first) == 'eyeshot log --why "WHY" --set NAME=VALUE --expect "up accuracy"'
+    assert "log both with more seeds, a file each" in next_step(same)
+    assert next_step(gained).endswith('go on from it: eyeshot log --why "WHY" --set NAME=VALUE')
+    assert next_step(stated) == f"eyeshot log --experiment {stated.id} --predictions FILE"
 
 
 def test_logged_runs_are_compared_and_join_ensembles(project):

@@ -88,15 +88,16 @@ def _write_csv(file: Path, limit: int | None, rows: dict[str, Any]) -> None:
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     from eyeshot.core import NOTHING, shortened
 
+    rungs = ("rung",) if any(row["rung"] for row in rows) else ()  # of sweeps alone: a column of nothing takes room
     table = plain_table(
-        "id", "state", "why", "difference", "expected", "got", "gain", "verdict", "rung",
+        "id", "state", "why", "difference", "expected", "got", "gain", "verdict", *rungs,
         left=("id", "state", "why", "difference", "expected", "verdict", "rung"), overflow="fold",
     )  # fmt: skip
     for row in rows:
         difference = shortened(row["difference"], LONGEST_DIFFERENCE)
         verdict = row["verdict"] or row["gain"]
         cells = (row["id"], row["state"], row["why"], difference, row["expected"], got_cell(row), gain_cell(row))
-        table.add_row(*(printable(cell) or NOTHING for cell in (*cells, verdict, row["rung"])))
+        table.add_row(*(printable(cell) or NOTHING for cell in (*cells, verdict, *(row[name] for name in rungs))))
     print_fitting(table, names=("id", "why", "difference"))
 
 

@@ -32,16 +32,19 @@ def show(id: ExperimentId, json: Json = False) -> None:
         typer.echo(f"  {name + ':':<14}{lines[0]}")
         for line in lines[1:]:
             typer.echo(f"  {'':<14}{line}")
-    next_step = ("learned", record.id, "WHAT WAS LEARNED")
     if record.state == "done" and not record.learned:
-        say_next(*next_step)
+        say_next("learned", record.id, "WHAT WAS LEARNED")
+    elif record.state != "done" and record.author_kind != "sweep":
+        from eyeshot.ledger import next_step
+
+        typer.echo(f"Next: {printable(next_step(record))}")
     elif record.parent and record.runs:
         say_next("diff", record.parent, record.id)
 
 
 def _facts(record: Experiment) -> Iterator[tuple[str, str]]:
     """Name and words of all that is known, in the order in which it came about."""
-    from eyeshot.core import duration, points
+    from eyeshot.core import duration, plural, points
     from eyeshot.ledger import difference_parts, expected_words
 
     expected, got = record.expected, record.got
@@ -62,7 +65,7 @@ def _facts(record: Experiment) -> Iterator[tuple[str, str]]:
     if got is not None:
         change = {"change": got.difference, "change_low": got.difference_low, "change_high": got.difference_high}
         size = f", n {got.n:,}" if got.n else ""
-        seeds = f", seeds {', '.join(map(str, got.seeds))}" if got.seeds else ""
+        seeds = f", {plural(len(got.seeds), 'seed')} {', '.join(map(str, got.seeds))}" if got.seeds else ""
         yield "got", f"{got_cell(got.model_dump())} {got.metric}{size}{seeds}"
         if got.difference is not None:
             p = "" if got.p is None else f", p {got.p:.3g}"

@@ -185,9 +185,11 @@ def _todo(plan: TryPlan) -> str:
     theirs = len(plan.trainings) - own
     also = f" and {theirs} of the parent {plan.parent}" if theirs else ""
     upto = "Up to " if len(plan.looks) > 1 else ""
+    each = f" ({duration(plan.run_s)} each)" if len(plan.trainings) > 1 else ""
+    begun = f"{plan.experiment} is continued; what was trained is kept. " if plan.experiment else ""
     return (
-        f"{upto}{own} {plural(own, 'training')}{also}, about {duration(plan.seconds)} "
-        f"({duration(plan.run_s)} each), {'on from ' + plan.parent if plan.parent else 'without a parent'}."
+        f"{begun}{upto}{own} {plural(own, 'training')}{also}, about {duration(plan.seconds)}{each}"
+        f"{' in all' if begun else ''}, {'on from ' + plan.parent if plan.parent else 'without a parent'}."
     )
 
 

@@ -19,7 +19,7 @@ from eyeshot.ledger.runs import LOGGED, RECORD_FILE, create_run, find_run_by_key
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
-from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, latest_run, named_parent
+from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
 from eyeshot.ledger.trials.training_settings import difference_of
 from eyeshot.predictions import Predictions, align, read_predictions
 from eyeshot.training import VALIDATION_FILE, read_validation
@@ -59,7 +59,7 @@ def log_run(
         settings: of the program, as far as they are to be compared with those of the parent: {"lr": 0.01} or
             ["lr=0.01"], by any names. What is not named is as in the parent. "seed" alone changes nothing but the seed.
         parent: experiment or run to compare with; "none" begins anew. None: the last logged experiment that is better
-            than its parent, else what the last one began from, else the latest run of the project, if there is one.
+            than its parent, else what the last one began from; without any, what `try_experiment` would go on from.
         expect: what is expected of the difference, as "+1.0 accuracy".
         seeds: of the files, in their order; None are named: 0, 1, 2, ...
         test_predictions: files with the probabilities on the project's test images, in the same order: they give the
@@ -186,7 +186,8 @@ def _origin(ledger: Ledger, parent: str | None) -> Experiment | Path | None:
         while row["parent"] in by_id:
             row = by_id[row["parent"]]
         return ledger.experiment(row["id"])
-    return latest_run(ledger)
+    best = best_parent(ledger)
+    return latest_run(ledger) if best is None else ledger.experiment(best)
 
 
 def _is_logged(experiment: Experiment, runs: Path) -> bool:

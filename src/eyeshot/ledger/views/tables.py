@@ -231,7 +231,8 @@ def insights(*, open_insights: bool = False) -> pl.DataFrame:
 def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> list[str | Path]:
     """Ids of experiments among names of runs, replaced by the runs of these experiments.
 
-    A name that no experiment has is left as it is: it may be a run, a folder or a file.
+    A name that no experiment has is left as it is: it may be a run, a folder or a file. Runs that several experiments
+    share are given once.
 
     Raises:
         InputError: an experiment has no run yet.
@@ -250,5 +251,5 @@ def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> list[st
                 raise InputError(
                     f"The experiment {record.id!r} has no run yet, so there is nothing to compare. Wait for it."
                 )
-            replaced += record.runs
-    return list(dict.fromkeys(replaced))
+            replaced += [run for run in dict.fromkeys(record.runs) if run not in replaced]
+    return replaced
