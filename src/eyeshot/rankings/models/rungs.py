@@ -9,7 +9,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import CallbackProgress, EyeshotError, ModelError, Progress, StorageError, duration, key_of, percent
+from eyeshot.core import (
+    CallbackProgress,
+    EyeshotError,
+    ModelError,
+    Progress,
+    StorageError,
+    duration,
+    key_of,
+    percent,
+)
 from eyeshot.models import Backbone, FeatureBank, fit_many_classes
 from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
