@@ -108,7 +108,7 @@ def run(
     if json:
         print_json(report)
         return
-    say(report.notes)
+    typer.echo(report.answer)
     table = plain_table("rung", "planned", "trials", "seconds", "a trial", left=("rung",))
     for level in report.levels:
         each = level["seconds_each"]
@@ -117,12 +117,9 @@ def run(
             "" if each is None else f"{each:.1f} s",
         )  # fmt: skip
     print_fitting(table, names=("rung",))
-    if report.state == "planned":
-        typer.echo("Nothing was trained. Next: the same command without --dry-run.")
-        return
-    typer.echo(report.answer)
-    for line in report_lines(report):
-        typer.echo(line)
+    if report.state != "planned":
+        say(report_lines(report))
+    say(report.notes)
     typer.echo(f"Next: {report.next_command}")
 
 

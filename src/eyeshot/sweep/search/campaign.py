@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, duration, percent
+from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, duration, percent, plural
 from eyeshot.ledger import Ledger
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.executor import Executor, WorkerLost
@@ -478,14 +478,8 @@ class Campaign:
         )  # fmt: skip
         self.prices.keep_plan(plan)
         self._changed()
-        for words in (self.plan_words(), *plan.words):
+        for words in planning.plan_words(plan, self.budget.seconds):
             self._note(words)
-
-    def plan_words(self) -> str:
-        """The plan in a sentence."""
-        plan = self.prices.plan
-        parts = [f"{count} at {level.name}" for level, count in zip(plan.levels, plan.counts, strict=True)]
-        return f"Planned: {', '.join(parts)}; about {duration(plan.seconds)} of {duration(self.budget.seconds)}."
 
     def _another_round(self) -> bool:
         """Whether what is left of the budget holds another round; it is decided and kept."""
@@ -599,10 +593,11 @@ class Campaign:
             self.progress.say(words)
 
     def _say(self) -> None:
-        running = ", ".join(sorted(set(self.running.values())))
+        running = "; ".join(sorted({*self.running.values(), *(f"measuring {key}" for key in self.measuring)}))
         done = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
-        text = f"{len(self.trials)} trials, {done} ended" + (f"; {running}" if running else "")
-        self.progress(int(self.budget.used_s), int(self.budget.seconds), text)
+        count = len(self.trials)
+        text = f"{count} {plural(count, 'trial')}, {done} ended" + (f"; {running}" if running else "")
+        self.progress.sub("seconds of the budget")(int(self.budget.used_s), int(self.budget.seconds), text)
 
     def _read_queue(self) -> None:
         asked, offset = read_queue(self.folder, int(self.decisions.get("queue read") or 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def start_sweep(
         if dry_run:
             return _planned(
                 sweep, why, task, whole, model, seconds, begin, device=devices[0], epochs=epochs, most=most_trials,
-                simple=simple, workers=workers or len(devices),
+                simple=simple, workers=workers or len(devices), command=command,
             )  # fmt: skip
         workers = workers or len(devices)
         who = executor or (InProcess() if workers == 1 and devices[0] == "cpu" else Processes(workers))
@@ -184,8 +185,8 @@ def start_sweep(
             return make_report(
                 sweep, why, campaign.trials, campaign.prices.plan,
                 campaign.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
-                runs=workspace.results("runs"), notes=[*(choice.words for choice in whole), *campaign.notes],
-                budget_text=str(budget),
+                runs=workspace.results("runs"), notes=[*campaign.notes, *(choice.words for choice in whole)],
+                command=command,
             )  # fmt: skip
 
 
@@ -275,6 +276,7 @@ def _planned(
     most: int,
     simple: bool,
     workers: int,
+    command: str,
 ) -> SweepReport:
     """The plan from a measurement of the base alone; a fit is taken to cost as much as the features of 100 images."""
     own = task(Work("measure", -1, {MODEL: model}, seconds, device, steps=True))
@@ -298,7 +300,8 @@ def _planned(
     )
     budget = Budget(seconds, ClockCosts(0.0, 0.0), spent_s=time.monotonic() - begin)
     report = make_report(
-        sweep, why, [], plan, costs, budget, n=None, runs=Path(), budget_text=f"{seconds:g}s",
-        notes=[*(choice.words for choice in space), words, *plan.words],
+        sweep, why, [], plan, costs, budget, n=None, runs=Path(), command=command,
+        notes=[*planning.plan_words(plan, seconds), words, *(choice.words for choice in space)],
     )  # fmt: skip
-    return report.model_copy(update={"state": "planned"})
+    same = re.sub(r" --dry-run\b", "", command) or f"eyeshot sweep {shlex.quote(why)} --budget {seconds:g}s"
+    return report.model_copy(update={"state": "planned", "next_command": same})
