@@ -168,7 +168,8 @@ def make_plan(
             return counts_of(levels, trials, groups=groups, carried=carried, simple=simple)
 
         def fits(count: int) -> bool:
-            if simple and seconds_of_plan(levels[:1], [count], costs, workers) > left_s * FIRST_SHARE:
+            first_s = seconds_of_plan(levels[:1], [count], costs, workers)
+            if simple and len(levels) > 1 and first_s > left_s * FIRST_SHARE:
                 return False
             return seconds_of_plan(levels, counts(count), costs, workers) <= left_s
 
