@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from command_line import MODEL, Done, Eyeshot
@@ -16,6 +17,7 @@ from eyeshot.ledger import open_ledger
 from eyeshot.sweep import DecisionFile
 
 SWEEP = "which-rate-123456"
+COMMAND = "eyeshot sweep 'which rate?' images --budget 1h"
 SPACE = ("--space", "training.learning_rate=1e-3,1e-2", "--space", "augmentation=none,mirror")
 
 
@@ -35,7 +37,8 @@ def trials(eyeshot: Eyeshot) -> dict[str, str]:
     root = Path("eyeshot-out").resolve()
     folder = root / "sweeps" / SWEEP
     folder.mkdir(parents=True)
-    DecisionFile(folder / "sweep.json").keep("why", "which rate?")
+    for name, value in (("why", "which rate?"), ("command", COMMAND)):
+        DecisionFile(folder / "sweep.json").keep(name, value)
     ids = {}
     with open_ledger(root, write=True) as ledger:
         for number, state in enumerate(("done", "running", "waiting")):
@@ -100,6 +103,9 @@ def test_the_queue_shows_what_has_not_ended_and_takes_wishes(eyeshot: Eyeshot, t
     assert (trials["done"] in shown.out, trials["alien"] in shown.out) == (False, False)
     assert f"2 of {SWEEP} are under way or wait." in shown.out
     assert "training.learning_rate 0.01" in shown.out
+    assert shown.out.endswith(f"No sweep is running now: the command that began it goes on.\nNext: {COMMAND}\n")
+    with filelock.FileLock(Path("eyeshot-out", "sweeps", "sweep.lock")):
+        assert eyeshot("queue").out.endswith("are under way or wait.\nNext: eyeshot runs\n")
 
     added = eyeshot(
         "queue", "add", "--set", "training.learning_rate=3e-4", "--set", "augmentation=mirror", "--why", "x"

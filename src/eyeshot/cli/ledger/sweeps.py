@@ -145,6 +145,8 @@ def show(context: typer.Context, sweep: Sweep = None, json: Json = False) -> Non
         table.add_row(trial["id"], trial["state"], trial["rung"] or "", changes)
     print_fitting(table, names=("trial", "changes"))
     typer.echo(waiting["words"])
+    goes_on = waiting["trials"] and waiting["command"] and not waiting["running"]
+    typer.echo(f"Next: {waiting['command'] if goes_on else 'eyeshot runs'}")
 
 
 @queue.command("add")

@@ -114,6 +114,11 @@ class Campaign:
             ModelError: the first trials failed alike.
             StorageError: the disk is full.
         """
+        if self.trials:
+            self.progress.say(
+                f"Going on with {self._counts()}; {duration(self.budget.used_s)} of {duration(self.budget.seconds)} "
+                "are used."
+            )
         self._settle()
         try:
             while True:
@@ -133,10 +138,11 @@ class Campaign:
     # What comes next -------------------------------------------------------------------------------------------------
     def _next(self) -> Work | None:
         self._read_queue()
-        self._say()
         if self.paused or self._is_over() or not self.free:
             return None
-        return self._measurement() or self._trial_work()
+        work = self._measurement() or self._trial_work()
+        self._say()
+        return work
 
     def _measurement(self) -> Work | None:
         for config in self.prices.models:
@@ -594,10 +600,12 @@ class Campaign:
 
     def _say(self) -> None:
         running = "; ".join(sorted({*self.running.values(), *(f"measuring {key}" for key in self.measuring)}))
-        done = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
-        count = len(self.trials)
-        text = f"{count} {plural(count, 'trial')}, {done} ended" + (f"; {running}" if running else "")
+        text = self._counts() + (f"; {running}" if running else "")
         self.progress.sub("seconds of the budget")(int(self.budget.used_s), int(self.budget.seconds), text)
+
+    def _counts(self) -> str:
+        ended = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
+        return f"{len(self.trials)} {plural(len(self.trials), 'trial')}, {ended} ended"
 
     def _read_queue(self) -> None:
         asked, offset = read_queue(self.folder, int(self.decisions.get("queue read") or 0))

@@ -48,6 +48,8 @@ from eyeshot.training import check_config, project_settings
 WORDS = 32
 LEAST_LEFT_S = 1.0
 """Of the budget, in which nothing more is judged."""
+ASKED_S = 1.0
+"""For which a sweep asks for its lock: `eyeshot queue` holds it for a moment to see whether anybody does."""
 LEAST_BUDGET_S = 10.0
 """Below this not even the reserve is left."""
 
@@ -223,7 +225,7 @@ def _sweep_id(
 def _alone(workspace: Workspace, sweep: str, why: str, *, wait: bool) -> Iterator[Path]:
     """The folder of a sweep, for one process of the project alone; a kill frees it."""
     sweeps = make_folder(workspace.results(SWEEPS_FOLDER))
-    lock, said = filelock.FileLock(sweeps / LOCK_FILE, timeout=-1 if wait else 0), sweeps / "running.json"
+    lock, said = filelock.FileLock(sweeps / LOCK_FILE, timeout=-1 if wait else ASKED_S), sweeps / "running.json"
     try:
         lock.acquire()
     except filelock.Timeout as error:
