@@ -9,16 +9,23 @@ import typer
 
 from eyeshot.cli.options import (
     MODEL,
-    TRAINING,
     Device,
     DryRun,
+    Epochs,
+    Fit,
     Fold,
     FromScratch,
     ImageRoot,
+    Interpolation,
     Json,
     LabelColumn,
     Labels,
+    Mean,
     PathColumn,
+    Seed,
+    Settings,
+    Size,
+    Std,
     Train,
     UseDecisions,
     UseSplit,
@@ -26,10 +33,15 @@ from eyeshot.cli.options import (
     ValShare,
     Weights,
     option,
+    preparation,
 )
 from eyeshot.cli.output import plain_table, print_fitting, print_json, progress_shown, say, typed_command
 
 SEARCH = "Search"
+Jobs = Annotated[
+    int | None,
+    option(panel=SEARCH, text="Trainings at a time. Default: one for each GPU, one on a CPU; pace: the last sweep's."),
+]
 Why = Annotated[
     str, typer.Argument(metavar="WHY", help="The reason for the sweep, in a few words.", show_default=False)
 ]
@@ -53,9 +65,7 @@ def run(
         bool, option("--simple", panel=SEARCH, text="The best after the first rung go right to the end.")
     ] = False,
     most_trials: Annotated[int, option(panel=SEARCH, text="Most trials of a round.")] = 500,
-    workers: Annotated[
-        int | None, option(panel=SEARCH, text="Trainings at a time. Default: one for each GPU; one on a CPU.")
-    ] = None,
+    jobs: Jobs = None,
     ray: Annotated[
         str | None,
         option(panel=SEARCH, metavar="ADDRESS", text='Compute on a Ray cluster: its address, or "auto".'),
@@ -78,32 +88,35 @@ def run(
     ] = None,
     weights: Weights = None,
     from_scratch: FromScratch = False,
-    size: Annotated[int | None, option(panel=MODEL, text="Side of the images in pixels.")] = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
+    fit: Fit = "crop",
     device: Device = None,
-    epochs: Annotated[int | None, option(panel=TRAINING, text="Epochs of a full training.")] = None,
-    seed: Annotated[int, option(panel=TRAINING, text="Seed of trainings and of the sampler.")] = 0,
-    more: Annotated[
-        list[str] | None,
-        option("--set", panel=TRAINING, metavar="training.NAME=VALUE", text="A setting of every training. Repeatable."),
-    ] = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    more: Settings = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Search models and settings within a budget; the same command continues. Each trial is an experiment."""
     begun = time.monotonic()  # loading libraries takes seconds, which count
     import eyeshot
+    from eyeshot.core import seconds_of
     from eyeshot.sweep import report_lines
     from eyeshot.training import read_settings
 
     settings = read_settings(more or ())
     with progress_shown() as progress:
         report = eyeshot.start_sweep(
-            why, train, budget=budget, space=space or (), models=models or (), weights=weights,
-            from_scratch=from_scratch, size=size, labels=labels, path_column=path_column, label_column=label_column,
-            image_root=image_root, val=val, val_share=val_share, decisions=decisions, split=split, fold=fold,
-            settings=settings, epochs=epochs, most_trials=most_trials, simple=simple, seed=seed, device=device,
-            workers=workers, executor=None if ray is None else eyeshot.ray_executor(ray, workers=workers), wait=wait,
-            dry_run=dry_run, progress=progress, command=typed_command(), begun=begun,
+            why, train, budget_s=seconds_of(budget, "--budget"), space=space or (), models=models or (),
+            weights=weights, from_scratch=from_scratch, **preparation(size, mean, std, interpolation, fit),
+            labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
+            val_share=val_share, decisions=decisions, split=split, fold=fold, settings=settings, epochs=epochs,
+            most_trials=most_trials, simple=simple, seed=seed, device=device, jobs=jobs,
+            executor=None if ray is None else eyeshot.ray_executor(ray, workers=jobs), wait=wait, dry_run=dry_run,
+            progress=progress, command=typed_command(), begun=begun,
         )  # fmt: skip
     if json:
         print_json(report)
@@ -154,7 +167,7 @@ def add(
     settings: Annotated[
         list[str], option("--set", panel=SEARCH, metavar="NAME=VALUE", text="What the trial changes. Repeatable.")
     ],
-    why: Annotated[str, option(panel=SEARCH, text="The hypothesis.")] = "",
+    why: Annotated[str, option(panel=SEARCH, text="The reason, in a sentence, in quotes.")] = "",
     sweep: Sweep = None,
 ) -> None:
     """Add a trial of your own: --set training.learning_rate=1e-4 --set model=resnet18.a1_in1k."""
@@ -207,13 +220,13 @@ def run_pace(
         str, option(panel=SEARCH, metavar="DATE", text="When all must be done: 2026-12-18 or 2026-12-18T18:00.")
     ],
     wanted: Annotated[int, option(panel=SEARCH, text="Experiments wanted until then.")] = 500,
-    workers: Annotated[int | None, option(panel=SEARCH, text="Trainings at a time. Default: the last sweep's.")] = None,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """What is done and to come per rung, machine hours left idle, and what 500 experiments would take."""
     import eyeshot
 
-    pace = eyeshot.pace(deadline, wanted=wanted, workers=workers)
+    pace = eyeshot.pace(deadline, wanted=wanted, jobs=jobs)
     if json:
         print_json(pace)
         return

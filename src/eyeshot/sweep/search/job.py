@@ -24,7 +24,6 @@ from eyeshot.core import (
     key_of,
     make_folder,
     plural,
-    seconds_of,
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
@@ -58,7 +57,7 @@ def start_sweep(
     why: str,
     train: str | Path | None = None,
     *,
-    budget: str | float,
+    budget_s: float = 3600.0,
     space: Sequence[str] = (),
     models: Sequence[str] = (),
     weights: str | Path | None = None,
@@ -83,7 +82,7 @@ def start_sweep(
     simple: bool = False,
     seed: int = 0,
     device: str | None = None,
-    workers: int | None = None,
+    jobs: int | None = None,
     executor: Executor | None = None,
     wait: bool = False,
     dry_run: bool = False,
@@ -101,7 +100,7 @@ def start_sweep(
         why: the reason. With the images and the space it names the sweep: the same ones continue it.
         train, labels, path_column, label_column, image_root, val, val_share, decisions, split, fold: the images, as of
             `eyeshot.train`.
-        budget: seconds, or "30s", "8h", "2d", of all sittings together. It is never exceeded.
+        budget_s: of all sittings together. It is never exceeded.
         space: what may be chosen, "NAME=A,B" or "NAME=LOW..HIGH"; it takes the place of what is known by the same
             name. Names are model, size, augmentation, probe.penalty and training.NAME.
         models: to choose from; none: those of `eyeshot rank models`, else the one of `eyeshot train`.
@@ -112,7 +111,7 @@ def start_sweep(
         simple: the best after the first rung go right to the end, without rungs between.
         seed: of trainings and of the sampler.
         device: where to compute; found where not given.
-        workers: trainings at a time; None: one for each GPU, and one on a CPU.
+        jobs: trainings at a time; None: one for each GPU, and one on a CPU.
         executor: who computes instead, for instance `eyeshot.ray_executor()`.
         wait: wait for another sweep of this project to end, in the place of refusing.
         dry_run: measure and plan only; nothing is written to the ledger.
@@ -129,9 +128,8 @@ def start_sweep(
     begin = time.monotonic() if begun is None else begun
     if not why.strip():
         raise InputError('A sweep needs a reason: eyeshot sweep "does a larger model help?" --budget 1h.')
-    seconds = seconds_of(budget, "--budget") if isinstance(budget, str) else float(budget)
-    if seconds < LEAST_BUDGET_S:
-        raise InputError(f"--budget must be at least {LEAST_BUDGET_S:.0f} s, got {seconds:g} s. Give more time.")
+    if budget_s < LEAST_BUDGET_S:
+        raise InputError(f"--budget must be at least {LEAST_BUDGET_S:.0f} s, got {budget_s:g} s. Give more time.")
     if most_trials < planning.FEWEST:
         raise InputError(f"--most-trials must be at least {planning.FEWEST}, got {most_trials}.")
     given = read_space(space)
@@ -164,17 +162,17 @@ def start_sweep(
     with shown_progress(progress) as shown:
         if dry_run:
             return _planned(
-                sweep, why, task, whole, model, seconds, begin, device=devices[0], epochs=epochs, most=most_trials,
-                simple=simple, workers=workers or len(devices), command=command,
+                sweep, why, task, whole, model, budget_s, begin, device=devices[0], epochs=epochs, most=most_trials,
+                simple=simple, workers=jobs or len(devices), command=command,
             )  # fmt: skip
-        workers = workers or len(devices)
+        workers = jobs or len(devices)
         who = executor or (InProcess() if workers == 1 and devices[0] == "cpu" else Processes(workers))
         with _alone(workspace, sweep, why, wait=wait) as folder, open_ledger(workspace.root, write=True) as ledger:
             kept = DecisionFile(folder / "sweep.json")
             clock = Budget(
-                seconds, ClockCosts(0.0, 0.0), spent_s=float(kept.get("seconds") or 0.0) + time.monotonic() - begin
+                budget_s, ClockCosts(0.0, 0.0), spent_s=float(kept.get("seconds") or 0.0) + time.monotonic() - begin
             )
-            for name, value in (("why", why), ("budget_s", seconds), ("workers", who.workers), ("command", command)):
+            for name, value in (("why", why), ("budget_s", budget_s), ("workers", who.workers), ("command", command)):
                 kept.keep(name, value)
             kept.keep("space", [choice._asdict() for choice in whole])
             campaign = Campaign(

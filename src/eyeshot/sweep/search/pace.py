@@ -22,7 +22,7 @@ TO_SPARE = 1.2
 
 
 def pace(
-    deadline: str | datetime, *, wanted: int = 500, workers: int | None = None, root: str | Path | None = None,
+    deadline: str | datetime, *, wanted: int = 500, jobs: int | None = None, root: str | Path | None = None,
     now: datetime | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What a deadline holds: rungs done and to come, hours that machines will stand idle, what more experiments take.
@@ -30,7 +30,7 @@ def pace(
     Args:
         deadline: "2026-12-18" (the end of that day, local time), "2026-12-18T18:00", or a time.
         wanted: experiments until then.
-        workers: trainings at a time; None: those of the latest sweep, else one.
+        jobs: trainings at a time; None: those of the latest sweep, else one.
         root: the folder that holds everything eyeshot writes; None: the project's.
         now: None: this moment.
 
@@ -54,7 +54,7 @@ def pace(
         experiments = ledger.experiments()
     plans = _plans(place)
     latest = max(plans.values(), key=lambda plan: plan["modified"], default=None)
-    machines = workers or (int(latest["workers"]) if latest else 1)
+    machines = jobs or (int(latest["workers"]) if latest else 1)
     rungs = _rungs(experiments, plans)
     begun = sum(bool(experiment.rungs or experiment.runs) for experiment in experiments)
     each_s = _seconds_of_one(rungs, begun)
