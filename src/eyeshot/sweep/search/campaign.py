@@ -601,7 +601,7 @@ class Campaign:
     def _say(self) -> None:
         running = "; ".join(sorted({*self.running.values(), *(f"measuring {key}" for key in self.measuring)}))
         text = self._counts() + (f"; {running}" if running else "")
-        self.progress.sub("seconds of the budget")(int(self.budget.used_s), int(self.budget.seconds), text)
+        self.progress.sub("seconds used")(int(self.budget.used_s), int(self.budget.seconds), text)
 
     def _counts(self) -> str:
         ended = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
