@@ -27,6 +27,7 @@ TEST_IMAGES = 20
 QUICK = {
     "rank augmentations": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
     "rank models": ("--size", "32", "--budget", "0"),
+    "sweep": ("--size", "32", "--dry-run"),
     "train": ("--size", "32", "--epochs", "1"),
 }
 """Added to the README's words, so that it takes seconds."""
@@ -73,6 +74,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     import webbrowser
 
     import eyeshot.web.session
+    import eyeshot.web.workbench.session
 
     pages: list[Any] = []
 
@@ -84,10 +86,11 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
         raise webbrowser.Error
 
     monkeypatch.setattr(eyeshot.web.session, "serve", serve)
+    monkeypatch.setattr(eyeshot.web.workbench.session, "run_server", lambda server, socket: serve(server, socket))
     monkeypatch.setattr(webbrowser, "get", no_browser)
     assert [words[0] for words in COMMANDS] == [
         "init", "audit", "review", "decisions", "decisions", "decisions", "split", "models", "rank",
-        "rank", "train", "train", "compare", "errors", "ensemble", "predict", "submit",
+        "rank", "train", "train", "compare", "try", "sweep", "runs", "open", "errors", "ensemble", "predict", "submit",
     ]  # fmt: skip
     names = sorted(file.name for file in Path("test").iterdir())
     Path("sample_submission.csv").write_text("id,label\n" + "".join(f"{name},red\n" for name in names), "utf-8")
@@ -95,7 +98,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     for words in COMMANDS:
         done = project(*words, *QUICK.get(" ".join(words[:2]), QUICK.get(words[0], ())))
         assert done.code == 0, (words, done.err)
-    assert len(pages) == 1
+    assert len(pages) == 2
     assert {file: file.read_bytes() for file in images} == images
     decisions = [json.loads(line) for line in Path("decisions.jsonl").read_text("utf-8").splitlines()]
     assert [decision["kind"] for decision in decisions] == ["drop-both", "keep-one"]

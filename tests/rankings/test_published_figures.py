@@ -64,10 +64,14 @@ def test_the_orders_of_models_are_those_of_the_results(text: str, task: str) -> 
     low, high = order["interval"]
     interval = f"the interval is {plain(low, 2)} to {plain(high, 2)}"
     assert f"{plain(order['spearman'], 2)}, and with five networks {interval}" in text
-    assert f"regret of {plain(found['regret']['advised']['points'], 0)} points" in text
+    assert f"regret of {plain(found['regret']['advised']['points'])} points" in text
     for network in found["networks"].values():
         truth = f"{100 * network['truth']['mean']:.1f} % ± {100 * network['truth']['half_interval']:.1f}"
         assert f"| {100 * network['probe']:.1f} % | {truth} |" in text
+    short = found["order_by_short_fine_tuning"]
+    if short.get("spearman") is not None:
+        low, high = (plain(end, 2) for end in short["interval"])
+        assert f"Short fine-tuning orders them by {plain(short['spearman'], 2)} ({low} to {high})" in text
 
 
 def test_the_speed_of_probes_is_that_of_the_results(text: str) -> None:

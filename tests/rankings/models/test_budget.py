@@ -91,6 +91,15 @@ def test_where_the_budget_left_something_out_the_same_command_leaves_out_the_sam
     assert all(model.fine_tuning for model in larger.models)
 
 
+def test_a_recipe_whose_training_ends_at_chance_counts_as_untested(ranked, monkeypatch):
+    monkeypatch.setattr(rungs, "fell_to_chance", lambda tuned, classes: tuned.n_train > 0 and classes > 1)
+    report = ranked(Clock())
+    assert {model.state for model in report.models} == {"recipe untested"}
+    assert not any(model.fine_tuning for model in report.models)
+    assert sum("its training ended at chance" in note for note in report.notes) == len(report.models)
+    assert report.advised.name in {model.name for model in report.models}
+
+
 def test_a_pace_that_is_measured_a_little_differently_ends_in_the_same_numbers(ranked):
     assert without_times(ranked(Clock(), "one")) == without_times(ranked(Clock(factor=1.03), "two"))
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eyeshot.core import SILENT, CallbackProgress
+from eyeshot.core import SILENT, CallbackProgress, wilson
 from eyeshot.data import read_images
 from eyeshot.models import load_backbone, model_recipe
+from eyeshot.predictions import Accuracy
 from eyeshot.rankings.models import fine_tuning
 from eyeshot.rankings.models.fine_tuning import (
+    fell_to_chance,
     fine_tune,
     measure_pace,
     recipe_settings,
@@ -181,3 +183,15 @@ def test_the_recipe_to_keep_holds_what_differs_and_not_the_length_of_the_run(tun
     assert settings["learning_rate"] == result.settings.learning_rate
     assert TrainConfig(**settings).optimizer == result.settings.optimizer
     assert "test_resnet" in why
+
+
+@pytest.mark.parametrize(
+    ("right", "of_probe", "fell"),
+    [(4, 19, True), (9, 19, False), (4, 5, False), (19, 19, False)],  # of 28 images in 7 classes
+)
+def test_a_training_that_ends_at_chance_from_a_better_probe_is_known(tuned, right, of_probe, fell):
+    change = {"accuracy": wilson(right, 28), "probe": wilson(of_probe, 28)}
+    changed = tuned[0].fine_tuning.model_copy(
+        update={name: Accuracy(n=28, value=low, low=low, high=high) for name, (low, high) in change.items()}
+    )
+    assert fell_to_chance(changed, classes=7) is fell

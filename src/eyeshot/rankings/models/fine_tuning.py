@@ -288,6 +288,16 @@ def fine_tune(
     return FineTuningRecord(fine_tuning=fine_tuning, right=right.tolist())
 
 
+def fell_to_chance(tuned: FineTuning, *, classes: int) -> bool:
+    """Whether a training may be at chance although the probe that it started from is not.
+
+    The whole network starts from the head of its probe, so that a training which ends there was spoilt on the way,
+    above all by a learning rate that is too high. EfficientNet-lite0 fell from 68 % to 14 % on 112 drawings, 60 steps.
+    """
+    accuracy, probe = tuned.accuracy.low, tuned.probe.low
+    return accuracy is not None and probe is not None and accuracy <= 1 / classes < probe
+
+
 def recipe_to_keep(name: str, tuned: FineTuning) -> tuple[dict[str, JsonValue], str]:
     """Settings and reason for `keep_recipe`: what differs from the defaults, but for length and seed of the run.
 

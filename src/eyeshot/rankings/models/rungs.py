@@ -9,12 +9,21 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import CallbackProgress, EyeshotError, ModelError, Progress, StorageError, duration, key_of
+from eyeshot.core import (
+    CallbackProgress,
+    EyeshotError,
+    ModelError,
+    Progress,
+    StorageError,
+    duration,
+    key_of,
+    percent,
+)
 from eyeshot.models import Backbone, FeatureBank, fit_many_classes
 from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.deadline import OutOfTime, Until
-from eyeshot.rankings.models.fine_tuning import FineTuningRecord, fine_tune, measure_pace
+from eyeshot.rankings.models.fine_tuning import FineTuningRecord, fell_to_chance, fine_tune, measure_pace
 from eyeshot.rankings.models.learning_curves import Curve, learning_curve, probe_answer
 from eyeshot.rankings.models.lengths import Length, Pace, ends_of, share_out
 from eyeshot.rankings.models.plan import ModelPlan, load_model
@@ -108,6 +117,13 @@ def tune_models(
                 continue
             plan.store.save(record, *keys[name])
             allowance.save()
+        if fell_to_chance(record.fine_tuning, classes=len(data.dataset.classes)):
+            failed[name] = (
+                f"its training ended at chance, {percent(record.fine_tuning.accuracy.value, 1)} where its probe has "
+                f"{percent(record.fine_tuning.probe.value, 1)}. That is a verdict on the learning rate "
+                f"({record.fine_tuning.rate.rstrip('.')}), not on the model: its recipe still counts as untested."
+            )
+            continue
         tuned[name] = record
         if show is not None:
             show(model.model_copy(update={"fine_tuning": record.fine_tuning, "rung": 2, "state": "fine-tuned"}))
