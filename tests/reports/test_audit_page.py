@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contrast import contrast
 from outline import Outline
 from PIL import Image, ImageOps
 
+from contrast import contrast
 from eyeshot.auditing import Audit, audit
 from eyeshot.reports import write_audit_page
 from eyeshot.reports.audit_page import MOST_LISTED, MOST_SIMILAR

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contrast import contrast
 from outline import Outline
 from PIL import Image
 
 import eyeshot
+from contrast import contrast
 from eyeshot.auditing import ErrorAnalysis, slice_name
 from eyeshot.auditing.error_report import SliceErrors, ToDo
 from eyeshot.predictions import Accuracy, Predictions

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contrast import contrast
 from outline import Outline
 from PIL import Image
 
+from contrast import contrast
 from eyeshot.predictions import Accuracy, compare_members
 from eyeshot.rankings import OptimizerRanking, OptimizersReport, Situation, advise_optimizers, advise_schedule
 from eyeshot.rankings.optimizers.report import BatchImage, OddBatch, RateTrial, Spread, TriedOptimizer

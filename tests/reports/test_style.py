@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from contrast import contrast
 
+from contrast import contrast
 from eyeshot.reports.marks import CANDIDATES, PATHS, TARGET, TRAIN, VALIDATION
 from eyeshot.reports.page import asset
 

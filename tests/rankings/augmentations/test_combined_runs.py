@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from counted_clock import counted_clock
 from small_run import SETTINGS, World, few_epochs
 
+from counted_clock import counted_clock
 from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from counted_clock import EVALUATE_S, STEP_S, counted_clock
 from small_run import SETTINGS, World, run
 
+from counted_clock import EVALUATE_S, STEP_S, counted_clock
 from eyeshot.core.errors import ModelError
 from eyeshot.data import DataConfig, Geometry
 from eyeshot.models import feature_bank

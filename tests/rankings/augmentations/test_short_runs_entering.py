@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from counted_clock import counted_clock
 
+from counted_clock import counted_clock
 from eyeshot.rankings import AugmentationRanking
 from eyeshot.rankings.augmentations.short_runs import choose_entering
 from eyeshot.sweep import Costs, budget_for

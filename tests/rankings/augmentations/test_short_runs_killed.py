@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counted_clock import EVALUATE_S, counted_clock
 from small_run import World, run
 
+from counted_clock import EVALUATE_S, counted_clock
 from eyeshot.rankings import AugmentationRanking, RankingReport
 from eyeshot.rankings.augmentations import short_runs
 from eyeshot.sweep import RESERVE, DecisionFile, SweepStore
