@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -93,6 +94,13 @@ def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
     assert pace["experiments"] == 5
     assert [rung["done"] for rung in pace["rungs"]] == [level["trials"] for level in report.levels]
     assert pace["hours_wanted"] == pytest.approx(495 / 5 * pace["hours_used"])
+    minutes = math.ceil(1.2 * 60 * pace["hours_wanted"])
+    budget = f"{minutes}m" if minutes < 120 else f"{minutes // 60}h"
+    assert pace["next_command"] == f'eyeshot sweep "what else helps?" --budget {budget}'
+    idle = eyeshot.pace("2100-01-01", wanted=1)
+    assert (idle["fits"], idle["hours_wanted"]) == (True, 0.0)
+    hours = int(idle["next_command"].rpartition(" ")[2].removesuffix("h"))
+    assert hours == pytest.approx(0.9 * idle["hours_idle"], abs=1)
 
 
 def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(project: Path) -> None:

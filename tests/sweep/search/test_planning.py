@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from eyeshot.core import InputError
@@ -21,6 +21,7 @@ COSTS = st.builds(
     costs=COSTS, left_s=st.floats(5, 50_000), epochs=st.integers(1, 60), workers=st.integers(1, 8),
     groups=st.integers(1, 3), simple=st.booleans(),
 )  # fmt: skip
+@example(costs=Costs(0.0, 2.0, 1.0, 1.0, 1.0), left_s=5.0, epochs=1, workers=1, groups=1, simple=True)
 def test_a_plan_fits_and_one_trial_more_would_not(
     costs: Costs, left_s: float, epochs: int, workers: int, groups: int, simple: bool
 ) -> None:

@@ -121,7 +121,7 @@ def run(
     if json:
         print_json(report)
         return
-    say(report.notes)
+    typer.echo(report.answer)
     table = plain_table("rung", "planned", "trials", "seconds", "a trial", left=("rung",))
     for level in report.levels:
         each = level["seconds_each"]
@@ -130,12 +130,9 @@ def run(
             "" if each is None else f"{each:.1f} s",
         )  # fmt: skip
     print_fitting(table, names=("rung",))
-    if report.state == "planned":
-        typer.echo("Nothing was trained. Next: the same command without --dry-run.")
-        return
-    typer.echo(report.answer)
-    for line in report_lines(report):
-        typer.echo(line)
+    if report.state != "planned":
+        say(report_lines(report))
+    say(report.notes)
     typer.echo(f"Next: {report.next_command}")
 
 
@@ -161,6 +158,8 @@ def show(context: typer.Context, sweep: Sweep = None, json: Json = False) -> Non
         table.add_row(trial["id"], trial["state"], trial["rung"] or "", changes)
     print_fitting(table, names=("trial", "changes"))
     typer.echo(waiting["words"])
+    goes_on = waiting["trials"] and waiting["command"] and not waiting["running"]
+    typer.echo(f"Next: {waiting['command'] if goes_on else 'eyeshot runs'}")
 
 
 @queue.command("add")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, duration, percent
+from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, duration, percent, plural
 from eyeshot.ledger import Ledger
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.executor import Executor, WorkerLost
@@ -114,6 +114,11 @@ class Campaign:
             ModelError: the first trials failed alike.
             StorageError: the disk is full.
         """
+        if self.trials:
+            self.progress.say(
+                f"Going on with {self._counts()}; {duration(self.budget.used_s)} of {duration(self.budget.seconds)} "
+                "are used."
+            )
         self._settle()
         try:
             while True:
@@ -133,10 +138,11 @@ class Campaign:
     # What comes next -------------------------------------------------------------------------------------------------
     def _next(self) -> Work | None:
         self._read_queue()
-        self._say()
         if self.paused or self._is_over() or not self.free:
             return None
-        return self._measurement() or self._trial_work()
+        work = self._measurement() or self._trial_work()
+        self._say()
+        return work
 
     def _measurement(self) -> Work | None:
         for config in self.prices.models:
@@ -478,14 +484,8 @@ class Campaign:
         )  # fmt: skip
         self.prices.keep_plan(plan)
         self._changed()
-        for words in (self.plan_words(), *plan.words):
+        for words in planning.plan_words(plan, self.budget.seconds):
             self._note(words)
-
-    def plan_words(self) -> str:
-        """The plan in a sentence."""
-        plan = self.prices.plan
-        parts = [f"{count} at {level.name}" for level, count in zip(plan.levels, plan.counts, strict=True)]
-        return f"Planned: {', '.join(parts)}; about {duration(plan.seconds)} of {duration(self.budget.seconds)}."
 
     def _another_round(self) -> bool:
         """Whether what is left of the budget holds another round; it is decided and kept."""
@@ -599,10 +599,13 @@ class Campaign:
             self.progress.say(words)
 
     def _say(self) -> None:
-        running = ", ".join(sorted(set(self.running.values())))
-        done = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
-        text = f"{len(self.trials)} trials, {done} ended" + (f"; {running}" if running else "")
-        self.progress(int(self.budget.used_s), int(self.budget.seconds), text)
+        running = "; ".join(sorted({*self.running.values(), *(f"measuring {key}" for key in self.measuring)}))
+        text = self._counts() + (f"; {running}" if running else "")
+        self.progress.sub("seconds used")(int(self.budget.used_s), int(self.budget.seconds), text)
+
+    def _counts(self) -> str:
+        ended = sum(trial.state not in ("stated", "waiting", "running") for trial in self.trials)
+        return f"{len(self.trials)} {plural(len(self.trials), 'trial')}, {ended} ended"
 
     def _read_queue(self) -> None:
         asked, offset = read_queue(self.folder, int(self.decisions.get("queue read") or 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ from eyeshot.training import check_config, project_settings
 WORDS = 32
 LEAST_LEFT_S = 1.0
 """Of the budget, in which nothing more is judged."""
+ASKED_S = 1.0
+"""For which a sweep asks for its lock: `eyeshot queue` holds it for a moment to see whether anybody does."""
 LEAST_BUDGET_S = 10.0
 """Below this not even the reserve is left."""
 
@@ -160,7 +163,7 @@ def start_sweep(
         if dry_run:
             return _planned(
                 sweep, why, task, whole, model, budget_s, begin, device=devices[0], epochs=epochs, most=most_trials,
-                simple=simple, workers=jobs or len(devices),
+                simple=simple, workers=jobs or len(devices), command=command,
             )  # fmt: skip
         workers = jobs or len(devices)
         who = executor or (InProcess() if workers == 1 and devices[0] == "cpu" else Processes(workers))
@@ -182,8 +185,8 @@ def start_sweep(
             return make_report(
                 sweep, why, campaign.trials, campaign.prices.plan,
                 campaign.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
-                runs=workspace.results("runs"), notes=[*(choice.words for choice in whole), *campaign.notes],
-                budget_text=f"{budget_s:g}s",
+                runs=workspace.results("runs"), notes=[*campaign.notes, *(choice.words for choice in whole)],
+                command=command,
             )  # fmt: skip
 
 
@@ -220,7 +223,7 @@ def _sweep_id(
 def _alone(workspace: Workspace, sweep: str, why: str, *, wait: bool) -> Iterator[Path]:
     """The folder of a sweep, for one process of the project alone; a kill frees it."""
     sweeps = make_folder(workspace.results(SWEEPS_FOLDER))
-    lock, said = filelock.FileLock(sweeps / LOCK_FILE, timeout=-1 if wait else 0), sweeps / "running.json"
+    lock, said = filelock.FileLock(sweeps / LOCK_FILE, timeout=-1 if wait else ASKED_S), sweeps / "running.json"
     try:
         lock.acquire()
     except filelock.Timeout as error:
@@ -273,6 +276,7 @@ def _planned(
     most: int,
     simple: bool,
     workers: int,
+    command: str,
 ) -> SweepReport:
     """The plan from a measurement of the base alone; a fit is taken to cost as much as the features of 100 images."""
     own = task(Work("measure", -1, {MODEL: model}, seconds, device, steps=True))
@@ -296,7 +300,8 @@ def _planned(
     )
     budget = Budget(seconds, ClockCosts(0.0, 0.0), spent_s=time.monotonic() - begin)
     report = make_report(
-        sweep, why, [], plan, costs, budget, n=None, runs=Path(), budget_text=f"{seconds:g}s",
-        notes=[*(choice.words for choice in space), words, *plan.words],
+        sweep, why, [], plan, costs, budget, n=None, runs=Path(), command=command,
+        notes=[*planning.plan_words(plan, seconds), words, *(choice.words for choice in space)],
     )  # fmt: skip
-    return report.model_copy(update={"state": "planned"})
+    same = re.sub(r" --dry-run\b", "", command) or f"eyeshot sweep {shlex.quote(why)} --budget {seconds:g}s"
+    return report.model_copy(update={"state": "planned", "next_command": same})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import InputError, duration, find_workspace, percent
+from eyeshot.core import InputError, duration, find_workspace, percent, plural
 from eyeshot.ledger import Experiment, open_ledger
 from eyeshot.sweep.search.planning import Level
 from eyeshot.sweep.search.queue import SWEEPS_FOLDER
@@ -16,6 +17,8 @@ OTHER = "own runs"
 """Experiments that no sweep made."""
 ENDED = ("done", "failed", "stopped", "dropped")
 HOUR = 3600.0
+MOST_OF_IDLE = 0.9
+TO_SPARE = 1.2
 
 
 def pace(
@@ -64,25 +67,31 @@ def pace(
     fits = None if wanted_h is None else to_come_h + wanted_h <= machine_h
     ended = sum(experiment.state in ENDED for experiment in experiments)
     words = [
-        f"{len(experiments)} experiments so far, {ended} ended, {used_h:.1f} machine hours used.",
-        f"{hours_left:.1f} h are left on {machines} at a time: {machine_h:.1f} machine hours, of which "
-        f"{to_come_h:.1f} h are planned and {idle_h:.1f} h would stand idle.",
+        f"{len(experiments)} experiments so far, {ended} ended, in {duration(used_h * HOUR)} of a machine.",
+        f"{hours_left:.1f} h are left, {machines} {plural(machines, 'training')} at a time: {machine_h:.1f} machine "
+        f"hours, of which {to_come_h:.1f} h are planned and {idle_h:.1f} h would stand idle.",
     ]
     if wanted_h is None:
         words.append(f"What {wanted} would take is not known before the first one has ended.")
     else:
         words.append(
             f"{wanted} experiments: {missing} are missing, {duration(each_s or 0.0)} of a machine each on average "
-            f"over all rungs, {wanted_h:.1f} h in all. "
+            f"over all rungs, {duration(wanted_h * HOUR)} in all. "
             + ("They fit." if fits else f"They do not fit: {percent(machine_h / max(wanted_h + to_come_h, 1e-9))} do.")
         )
-    share = max(1, round(idle_h / machines * 0.9))
     return {
         "deadline": end.isoformat(), "hours_left": hours_left, "workers": machines, "experiments": len(experiments),
         "wanted": wanted, "rungs": rungs, "hours_used": used_h, "hours_to_come": to_come_h, "hours_idle": idle_h,
         "hours_wanted": wanted_h, "fits": fits, "words": words,
-        "next_command": f'eyeshot sweep "what else helps?" --budget {share}h',
+        "next_command": f'eyeshot sweep "what else helps?" --budget {_budget(idle_h, wanted_h, machines)}',
     }  # fmt: skip
+
+
+def _budget(idle_h: float, wanted_h: float | None, machines: int) -> str:
+    """For what is missing, with something to spare; at most for most of what would stand idle."""
+    hours = MOST_OF_IDLE * idle_h if not wanted_h else min(MOST_OF_IDLE * idle_h, TO_SPARE * wanted_h)
+    minutes = max(1, math.ceil(hours * 60 / machines))
+    return f"{minutes}m" if minutes < 120 else f"{minutes // 60}h"
 
 
 def _time(text: str) -> datetime:

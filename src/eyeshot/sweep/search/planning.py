@@ -168,7 +168,8 @@ def make_plan(
             return counts_of(levels, trials, groups=groups, carried=carried, simple=simple)
 
         def fits(count: int) -> bool:
-            if simple and seconds_of_plan(levels[:1], [count], costs, workers) > left_s * FIRST_SHARE:
+            first_s = seconds_of_plan(levels[:1], [count], costs, workers)
+            if simple and len(levels) > 1 and first_s > left_s * FIRST_SHARE:
                 return False
             return seconds_of_plan(levels, counts(count), costs, workers) <= left_s
 
@@ -198,7 +199,8 @@ def make_plan(
             needed = seconds_of_plan(levels_for(1)[:1], [1], costs, workers)
             raise InputError(
                 f"The budget must hold at least one trial, which takes {duration(needed)} here with what is done once, "
-                f"got {duration(max(0.0, left_s))}. Give a larger --budget, fewer models or smaller images."
+                f"and {duration(max(0.0, left_s))} of it are left after loading and measuring. Give a larger --budget, "
+                "fewer models or smaller images."
             )
     elif best[4] < wished:
         words = [f"Full trainings have {best[4]} of the wished {wished} epochs, so that {best[0]} trials fit."]
@@ -210,6 +212,12 @@ def make_plan(
         counts = [trials, min(trials, counts[1] + max(0, more))]
         seconds = seconds_of_plan(levels, counts, costs, workers)
     return SearchPlan(tuple(levels), tuple(counts), seconds, tuple(words))
+
+
+def plan_words(plan: SearchPlan, budget_s: float) -> list[str]:
+    """The plan in sentences, of which the first says what the budget holds."""
+    parts = [f"{count} × {level.name}" for level, count in zip(plan.levels, plan.counts, strict=True)]
+    return [f"Planned: {'; '.join(parts)}. About {duration(plan.seconds)} of {duration(budget_s)}.", *plan.words]
 
 
 def scaled(costs: Costs, taken_s: Mapping[Rung, Sequence[float]], planned_s: Mapping[Rung, Sequence[float]]) -> Costs:

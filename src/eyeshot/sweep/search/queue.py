@@ -14,6 +14,7 @@ import filelock
 from eyeshot.core import InputError, StorageError, append_lines, find_workspace, listing
 from eyeshot.ledger import open_ledger
 from eyeshot.sweep.search.space import read_space
+from eyeshot.sweep.store import DecisionFile
 
 QUEUE_FILE = "queue.jsonl"
 SWEEPS_FOLDER = "sweeps"
@@ -123,7 +124,8 @@ def list_queue(sweep: str | None = None, *, root: str | Path | None = None) -> d
         root: the folder that holds everything eyeshot writes; None: the project's.
 
     Returns:
-        `sweep`; `trials`: `id`, `state`, `rung`, `difference` of each, the earliest first; `paused`; `words`.
+        `sweep`; `trials`: `id`, `state`, `rung`, `difference` of each, the earliest first; `paused`; `running`, whether
+        any sweep of the project is; `command`, which began it; `words`.
 
     Raises:
         InputError: there is no such sweep.
@@ -138,6 +140,24 @@ def list_queue(sweep: str | None = None, *, root: str | Path | None = None) -> d
     asked, _ = read_queue(folder, 0)
     switches = [entry["action"] for entry in asked if entry.get("action") in ("pause", "resume")]
     paused = bool(switches) and switches[-1] == "pause"
+    running = _is_running(place)
     words = f"{len(waiting)} of {folder.name} are under way or wait"
     words += "; paused: eyeshot queue resume." if paused else "."
-    return {"sweep": folder.name, "trials": waiting, "paused": paused, "words": words}
+    if waiting and not running:
+        words += " No sweep is running now: the command that began it goes on."
+    return {
+        "sweep": folder.name, "trials": waiting, "paused": paused, "running": running, "words": words,
+        "command": str(DecisionFile(folder / SWEEP_FILE).get("command") or ""),
+    }  # fmt: skip
+
+
+def _is_running(root: Path) -> bool:
+    """Whether a sweep of the project holds its lock, which a kill frees."""
+    lock = filelock.FileLock(root / SWEEPS_FOLDER / LOCK_FILE, timeout=0)
+    try:
+        with lock:
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # of a folder that can only be read
+        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from eyeshot.sweep.search.planning import Costs, Level, SearchPlan
 from eyeshot.sweep.search.promotion import Agreement, agreements
 from eyeshot.sweep.search.trials import BASE, SearchTrial, difference
 from eyeshot.training import VALIDATION_FILE
+
+WAITING = ("stated", "waiting", "running")
+BUDGET_OPTION = r" --budget(=| )\S+"
 
 
 class SweepReport(BaseModel):
@@ -61,7 +66,9 @@ class SweepReport(BaseModel):
 
     @property
     def answer(self) -> str:
-        """The outcome in sentences."""
+        """The outcome in sentences; of a dry run, what would be done."""
+        if self.state == "planned":
+            return "Nothing was trained: this is what the budget would hold."
         if self.best is None:
             return "No trial has come to a result yet."
         best = self.best
@@ -96,7 +103,7 @@ def make_report(
     n: int | None,
     runs: Path,
     notes: Sequence[str],
-    budget_text: str,
+    command: str,
 ) -> SweepReport:
     """The report of a sweep as it stands.
 
@@ -108,12 +115,12 @@ def make_report(
         n: validation images.
         runs: folder of the runs.
         notes: sentences.
-        budget_text: as it was typed, for the next command.
+        command: as it was typed, for the next one; "" for a call in Python.
     """
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state] = states.get(trial.state, 0) + 1
-    waiting = [trial for trial in trials if trial.state in ("stated", "waiting", "running")]
+    waiting = [trial for trial in trials if trial.state in WAITING]
     best, level = _best(trials, plan.levels)
     base = trials[BASE] if trials else None
     shown = {} if base is None else base.config
@@ -140,7 +147,7 @@ def make_report(
         cost_share=None if not full_s or not begun or len(plan.levels) < 2 else spent_s / (begun * full_s),
         failed=failed,
         notes=list(notes),
-        next_command=f"eyeshot sweep {why!r} --budget {budget_text}"
+        next_command=_with_twice(command or f"eyeshot sweep {shlex.quote(why)}", budget.seconds)
         if best is None
         else f"eyeshot show {best.experiment}",
     )
@@ -185,7 +192,17 @@ def report_lines(report: SweepReport) -> list[str]:
         count, first = len(report.failed), report.failed[0]
         lines.append(f"{count} {plural(count, 'trial')} failed, for instance {first['id']}: {first['why']}")
     lines.append(f"Used {duration(report.used_s)} of {duration(report.budget_s)}.")
+    if report.state == "budget over":
+        count = sum(report.trials.get(state, 0) for state in WAITING)
+        lines.append(
+            f"{count} {plural(count, 'trial')} did not get a turn: the same command with a larger --budget goes on."
+        )
     return lines
+
+
+def _with_twice(command: str, seconds: float) -> str:
+    """The same command with twice the budget."""
+    return f"{re.sub(BUDGET_OPTION, '', command)} --budget {2 * seconds:g}s"
 
 
 def _best(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> tuple[SearchTrial | None, Level | None]:
