@@ -39,7 +39,7 @@ from eyeshot.core import EyeshotError
 INTERRUPTED = 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 other error; 2 unusable input or option; 3 the model or its weights are not available; "
-    "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first, 130 interrupted (both: "
+    "4 a file cannot be written; 5 an optional part is not installed; 6 the budget ended first; 130 interrupted (both: "
     "the same command continues). With --json an error is also printed as a JSON object on standard output: error, "
     "kind, exit_code."
 )
