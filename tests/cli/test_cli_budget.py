@@ -116,7 +116,7 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
 def test_a_budget_that_is_no_time_is_told_before_anything(eyeshot: Eyeshot, digits: Digits, tmp_path: Path, text: str):
     before = tree(tmp_path)
     message = error_of(cover(eyeshot, digits, "--budget", text))
-    assert message == f"error: --budget takes a time such as 90s, 10m or 1h, or 0 for none, got {text!r}."
+    assert message == f"error: --budget takes a time such as 90s, 10m, 1h or 2d, or 0 for none, got {text!r}."
     assert tree(tmp_path) == before
 
 
