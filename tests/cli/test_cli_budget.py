@@ -112,7 +112,7 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
     assert all(one["run"] is None and one["combined"] is None for one in alone["candidates"])
 
 
-@pytest.mark.parametrize("text", ["ten", "-1m", "", "1d", "m", "nan", "inf"])
+@pytest.mark.parametrize("text", ["ten", "-1m", "", "1w", "m", "nan", "inf"])
 def test_a_budget_that_is_no_time_is_told_before_anything(eyeshot: Eyeshot, digits: Digits, tmp_path: Path, text: str):
     before = tree(tmp_path)
     message = error_of(cover(eyeshot, digits, "--budget", text))
