@@ -30,7 +30,7 @@ def test_a_time_is_read_in_seconds(text: str, seconds: float):
     assert seconds_of(text, "--budget") == seconds
 
 
-@pytest.mark.parametrize("text", ["ten", "", "s", "m", "-1m", "1 day", "1d", "nan", "inf", "infh"])
+@pytest.mark.parametrize("text", ["ten", "", "s", "m", "-1m", "1 day", "1w", "nan", "inf", "infh"])
 def test_what_is_no_time_is_refused_with_what_was_typed(text: str):
     with pytest.raises(InputError, match="--budget takes a time such as 90s") as told:
         seconds_of(text, "--budget")
