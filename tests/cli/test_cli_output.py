@@ -24,7 +24,17 @@ def test_three_numbers_are_read_and_anything_else_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("45", 45), ("0", 0), ("0s", 0), ("1e2s", 100)],
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1h", 3600),
+        ("1.5h", 5400),
+        ("45", 45),
+        ("0", 0),
+        ("0s", 0),
+        ("1e2s", 100),
+        ("2d", 172_800),
+    ],
 )
 def test_a_time_is_read_in_seconds(text: str, seconds: float):
     assert seconds_of(text, "--budget") == seconds
