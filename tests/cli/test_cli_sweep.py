@@ -113,7 +113,7 @@ def test_the_queue_shows_what_has_not_ended_and_takes_wishes(eyeshot: Eyeshot, t
     assert (added.code, "joins the sweep" in added.out) == (0, True)
     assert eyeshot("queue", "first", trials["waiting"]).out == f"{trials['waiting']} comes next.\n"
     assert eyeshot("queue", "drop", trials["waiting"], "--sweep", "which").out == f"{trials['waiting']} is dropped.\n"
-    eyeshot("queue", "pause")
+    assert json.loads(eyeshot("queue", "pause", "--json").out)["words"]
     assert "paused: eyeshot queue resume" in eyeshot("queue").out
     assert json.loads(eyeshot("queue", "--json").out)["paused"] is True
     eyeshot("queue", "resume")

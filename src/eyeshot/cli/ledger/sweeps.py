@@ -169,6 +169,7 @@ def add(
     ],
     why: Annotated[str, option(panel=SEARCH, text="The reason, in a sentence, in quotes.")] = "",
     sweep: Sweep = None,
+    json: Json = False,
 ) -> None:
     """Add a trial of your own: --set training.learning_rate=1e-4 --set model=resnet18.a1_in1k."""
     import eyeshot
@@ -178,41 +179,48 @@ def add(
     wrong = next((text for text, pair in zip(settings, pairs, strict=True) if not pair[2]), None)
     if wrong is not None:
         raise InputError(f"--set takes NAME=VALUE, got {wrong!r}.")
-    typer.echo(
-        eyeshot.change_queue("add", settings={name.strip(): value for name, _, value in pairs}, why=why, sweep=sweep)
-    )
+    changes = {name.strip(): value for name, _, value in pairs}
+    _tell(eyeshot.change_queue("add", settings=changes, why=why, sweep=sweep), json=json)
 
 
 @queue.command("drop")
-def drop(trial: Trial, sweep: Sweep = None) -> None:
+def drop(trial: Trial, sweep: Sweep = None, json: Json = False) -> None:
     """Drop a trial that waits."""
     import eyeshot
 
-    typer.echo(eyeshot.change_queue("drop", trial, sweep=sweep))
+    _tell(eyeshot.change_queue("drop", trial, sweep=sweep), json=json)
 
 
 @queue.command("first")
-def first(trial: Trial, sweep: Sweep = None) -> None:
+def first(trial: Trial, sweep: Sweep = None, json: Json = False) -> None:
     """Let a trial come next at its rung."""
     import eyeshot
 
-    typer.echo(eyeshot.change_queue("first", trial, sweep=sweep))
+    _tell(eyeshot.change_queue("first", trial, sweep=sweep), json=json)
 
 
 @queue.command("pause")
-def pause(sweep: Sweep = None) -> None:
+def pause(sweep: Sweep = None, json: Json = False) -> None:
     """Begin nothing more until `eyeshot queue resume`; the pause costs no budget."""
     import eyeshot
 
-    typer.echo(eyeshot.change_queue("pause", sweep=sweep))
+    _tell(eyeshot.change_queue("pause", sweep=sweep), json=json)
 
 
 @queue.command("resume")
-def resume(sweep: Sweep = None) -> None:
+def resume(sweep: Sweep = None, json: Json = False) -> None:
     """Go on after a pause."""
     import eyeshot
 
-    typer.echo(eyeshot.change_queue("resume", sweep=sweep))
+    _tell(eyeshot.change_queue("resume", sweep=sweep), json=json)
+
+
+def _tell(words: str, *, json: bool) -> None:
+    """What was done to the queue."""
+    if json:
+        print_json({"words": words})
+    else:
+        typer.echo(words)
 
 
 def run_pace(
