@@ -40,6 +40,7 @@ from .parallel import send_to_pool as send_to_pool
 from .progress import SILENT as SILENT
 from .progress import CallbackProgress as CallbackProgress
 from .progress import Progress as Progress
+from .progress import ProgressUntil as ProgressUntil
 from .statistics import NORMAL_95 as NORMAL_95
 from .statistics import HalfSamples as HalfSamples
 from .statistics import auc_half_width as auc_half_width

@@ -51,6 +51,30 @@ class CallbackProgress:
         """Nothing: the function is called with counts alone. What is said is in the result as well."""
 
 
+class ProgressUntil:
+    """Passes reports on, and ends the work at the first one from a point in time on."""
+
+    def __init__(
+        self, progress: Progress, deadline: float, *, ended: Callable[[], BaseException], clock: Callable[[], float]
+    ) -> None:
+        """`deadline`: of `clock`, in seconds. `ended`: makes the error that ends the work."""
+        self._progress, self._deadline, self._ended, self._clock = progress, deadline, ended, clock
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Report progress, or end the work."""
+        if self._clock() >= self._deadline:
+            raise self._ended()
+        self._progress(done, total, text)
+
+    def sub(self, text: str) -> ProgressUntil:
+        """The same deadline for one step."""
+        return ProgressUntil(self._progress.sub(text), self._deadline, ended=self._ended, clock=self._clock)
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        self._progress.say(text)
+
+
 class _Silent:
     def __call__(self, done: int, total: int, text: str = "") -> None:
         pass

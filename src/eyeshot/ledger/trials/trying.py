@@ -13,6 +13,7 @@ from eyeshot.core import (
     EyeshotError,
     InputError,
     Progress,
+    ProgressUntil,
     duration,
     find_workspace,
     key_of,
@@ -26,7 +27,6 @@ from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.training_runs import create_training_run
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
-from eyeshot.ledger.trials.deadline import Deadline, TimeUp
 from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
 from eyeshot.ledger.trials.training_settings import read_changes, train_command
 from eyeshot.ledger.trials.trial_plan import Trial, TryPlan
@@ -35,6 +35,10 @@ from eyeshot.training import RESULT_FILE, train_folder
 BASELINE = "baseline: what comes before any change"
 MOST_SEEDS = 50
 LOCK_FILE = "try.lock"
+
+
+class TimeUp(BaseException):
+    """The budget is used up. It is no `Exception`, so that code which goes on after errors does not catch it."""
 
 
 def try_experiment(
@@ -129,7 +133,7 @@ def try_experiment(
         origin = first
     limit = min([limit for limit in (budget_s, until_clear_s) if limit], default=0.0)
     with shown_progress(progress) as shown:
-        watched: Progress = Deadline(shown, began + limit) if limit else shown
+        watched: Progress = ProgressUntil(shown, began + limit, ended=TimeUp, clock=time.monotonic) if limit else shown
         trial = Trial(root, workspace.cache if cache is None else Path(cache), device=device, progress=watched)
         try:
             if earlier is not None:

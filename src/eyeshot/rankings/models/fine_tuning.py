@@ -31,7 +31,7 @@ from eyeshot.core import (
 from eyeshot.data import Fold, ImageTable, PixelStore
 from eyeshot.models import Backbone, FeatureBank, ModelRecipe, model_recipe
 from eyeshot.predictions import Accuracy
-from eyeshot.rankings.models.deadline import OutOfTime, Until
+from eyeshot.rankings.models.deadline import OutOfTime, until
 from eyeshot.rankings.models.learning_curves import nested_subsets
 from eyeshot.rankings.models.lengths import STEPS, Length, Pace
 from eyeshot.rankings.models.report import FineTuning, Record
@@ -380,7 +380,7 @@ def _make_plan(
         run = _run(backbone, images, settings, classes, device, state)
         try:
             test = range_test(
-                run, lowest=LOWEST, highest=HIGHEST, steps=length.test_steps, progress=Until(progress, deadline)
+                run, lowest=LOWEST, highest=HIGHEST, steps=length.test_steps, progress=until(progress, deadline)
             )
             rates, losses = test.rates.tolist(), test.smoothed.tolist()
             rate, why = trusted_rate(rate, test.divergence, test.rate, test.reason)

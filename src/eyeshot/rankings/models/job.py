@@ -31,7 +31,7 @@ from eyeshot.models import Backbone, gpu_errors_explained
 from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
 from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
-from eyeshot.rankings.models.deadline import OutOfTime, Until
+from eyeshot.rankings.models.deadline import OutOfTime, until
 from eyeshot.rankings.models.fine_tuning import recipe_to_keep
 from eyeshot.rankings.models.plan import (
     ModelPlan,
@@ -251,7 +251,7 @@ def _probe_of(plan: ModelPlan, backbone: Backbone, allowance: Allowance, progres
             raise OutOfTime(f"needs about {duration(needed_s, 0)}, and the budget has {left} left.")
     record = run_probe(
         data, backbone, cache=plan.cache, device=plan.device, batch_size=settings.batch_size,
-        workers=settings.workers, seed=settings.seed, progress=Until(progress, allowance.deadline),
+        workers=settings.workers, seed=settings.seed, progress=until(progress, allowance.deadline),
     )  # fmt: skip
     plan.store.save(record, *key)
     allowance.save()

@@ -22,7 +22,7 @@ from eyeshot.core import (
 from eyeshot.models import Backbone, FeatureBank, fit_many_classes
 from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
-from eyeshot.rankings.models.deadline import OutOfTime, Until
+from eyeshot.rankings.models.deadline import OutOfTime, until
 from eyeshot.rankings.models.fine_tuning import FineTuningRecord, fell_to_chance, fine_tune, measure_pace
 from eyeshot.rankings.models.learning_curves import Curve, learning_curve, probe_answer
 from eyeshot.rankings.models.lengths import Length, Pace, ends_of, share_out
@@ -162,7 +162,7 @@ def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance,
         return measure_pace(
             backbone, plan.data.images, plan.data.folds[0],
             classes=plan.data.dataset.classes, cache=plan.cache, device=plan.device, seed=plan.settings.seed,
-            workers=plan.settings.workers, progress=Until(step, end),
+            workers=plan.settings.workers, progress=until(step, end),
         )  # fmt: skip
 
     lengths, failed, beyond = share_out(names, pace_of, lambda: allowance.left_s() - kept_s)
@@ -356,7 +356,7 @@ def _within(
     record = plan.store.load(kind, *key)
     if record is None:
         try:
-            timed = Until(progress, allowance.deadline)
+            timed = until(progress, allowance.deadline)
             timed(0, 0)
             record = compute(timed)
         except OutOfTime as error:
