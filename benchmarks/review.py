@@ -12,7 +12,6 @@ import http.client
 import json
 import multiprocessing
 import os
-import shutil
 import tempfile
 import time
 import uuid
@@ -25,11 +24,14 @@ import polars as pl
 
 from benchmarks.common import keep, shared
 from benchmarks.decisions import key, milliseconds
+from benchmarks.first_paint import paints
 from eyeshot.auditing import AuditImages, AuditReport, Finding, ImageRef
 from eyeshot.data import Decision, DecisionLog, ImageTable, decide
 from eyeshot.web import Review, make_app, open_socket, serve
 
 TOKEN = "made-for-the-benchmark"
+PICTURES_SHOWN = """(all => all.length && all.every((one) => one.complete && one.naturalWidth))(
+    [...document.querySelectorAll('#images img')])"""
 TIMES = 200
 OPENED = 10
 
@@ -109,41 +111,6 @@ def timed(port: int, asked: list[tuple[str, dict[str, Any] | None]]) -> dict[str
     return {"n": len(took), **milliseconds(took)}
 
 
-def paints(port: int) -> dict[str, Any]:
-    """From the address to the first paint and to the first finding with its pictures, in a new window each time."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        program = None
-    if program is None:
-        return {"skipped": "no Chromium or no playwright found"}
-    painted, whole = [], []
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        for _ in range(OPENED):
-            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            page.goto(f"http://127.0.0.1:{port}/{TOKEN}/")
-            page.wait_for_function(
-                """() => { const all = [...document.querySelectorAll('#images img')];
-                if (!all.length || !all.every((one) => one.complete && one.naturalWidth)) return false;
-                window.wholeAt ??= performance.now(); return true; }"""
-            )
-            whole.append(page.evaluate("window.wholeAt") / 1000)
-            told = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-            painted.append(page.evaluate(told) / 1000)
-            page.context.close()
-        version = browser.version
-        browser.close()
-    return {
-        "chromium": version,
-        "n": OPENED,
-        "first_paint": milliseconds(painted),
-        "first_finding_with_pictures": milliseconds(whole),
-    }
-
-
 def made(number: int) -> Decision:
     """Every second decision is about a finding on the page; the others are elsewhere."""
     if number % 2:
@@ -161,7 +128,12 @@ if __name__ == "__main__":
         file = Path(folder) / "decisions.jsonl"
         DecisionLog(file).append([made(number) for number in range(count)])
         with answered(shared(), file, count) as (port, ready):
-            opened = paints(port)
+            opened = paints(
+                f"http://127.0.0.1:{port}/{TOKEN}/",
+                whole=PICTURES_SHOWN,
+                name="first_finding_with_pictures",
+                times=OPENED,
+            )
             far = [{"from": count // 2 + 100 * number, "by": 1} for number in range(TIMES)]
             result = {
                 "findings": count,

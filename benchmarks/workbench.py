@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from typing import Any
 
 from benchmarks.common import keep
 from benchmarks.decisions import milliseconds
+from benchmarks.first_paint import paints
 from eyeshot.core import make_folder
 from eyeshot.ledger import Event, find_experiments
 from eyeshot.ledger.store.folding import fold
@@ -38,6 +38,7 @@ from eyeshot.ledger.store.schema import row_of, store_events, store_row, transac
 from eyeshot.web import Edits, make_workbench, open_socket, serve
 
 TOKEN = "made-for-the-benchmark"
+ROWS_SHOWN = "document.querySelectorAll('#rows tr').length >= 50"
 TIMES = 30
 EPOCHS, WITH_METRICS = 100, 8
 VERDICTS = ("better", "worse", "not distinguishable")
@@ -147,35 +148,6 @@ def asked(port: int, path: str) -> dict[str, float]:
     return {"n": TIMES, **milliseconds(took)}
 
 
-def paints(port: int, times: int) -> dict[str, Any]:
-    """From the address to the first paint and to the first rows, in a new window each time."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        program = None
-    if program is None:
-        return {"skipped": "no Chromium or no playwright found"}
-    painted, rows = [], []
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        for _ in range(times):
-            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            page.goto(f"http://127.0.0.1:{port}/{TOKEN}/")
-            page.wait_for_function(
-                """() => { if (document.querySelectorAll('#rows tr').length < 50) return false;
-                window.rowsAt ??= performance.now(); return true; }"""
-            )
-            rows.append(page.evaluate("window.rowsAt") / 1000)
-            told = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-            painted.append(page.evaluate(told) / 1000)
-            page.context.close()
-        version = browser.version
-        browser.close()
-    return {"chromium": version, "n": times, "first_paint": milliseconds(painted), "first_rows": milliseconds(rows)}
-
-
 def took(job: Callable[[], object], times: int) -> dict[str, float]:
     seconds = []
     for _ in range(times):
@@ -205,8 +177,7 @@ if __name__ == "__main__":
     parser.add_argument("--times", type=int, default=10)
     arguments = parser.parse_args()
     times = arguments.times
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, contextlib.chdir(folder):
         root = Path(folder) / "eyeshot-out"
         begin = time.perf_counter()
         chosen = fill(root, arguments.count)
@@ -228,7 +199,7 @@ if __name__ == "__main__":
                 ),
                 "experiments_all": took(eyeshot.experiments, times),
                 "records_all": took(find_experiments, times),
-                "page": paints(port, times),
+                "page": paints(f"http://127.0.0.1:{port}/{TOKEN}/", whole=ROWS_SHOWN, name="first_rows", times=times),
                 "rows": asked(port, "experiments?limit=50"),
                 "rows_search": asked(port, "experiments?limit=50&q=night%20rate&verdict=better"),
                 "rows_far": asked(port, f"experiments?limit=50&offset={arguments.count - 50}"),
