@@ -130,6 +130,7 @@ def train(
                     seed=settings.seed,
                 )
             epoch_val_rows = _subset(val_rows, min(EPOCH_VAL_IMAGES, len(train_rows)), settings.seed)
+            some_rows = _subset(train_rows, len(epoch_val_rows), settings.seed)
             config = described(
                 run, key, classes, data=data, n_val=len(val_rows), epoch_val_images=len(epoch_val_rows), command=command
             )
@@ -142,6 +143,7 @@ def train(
                 validation=None
                 if not len(epoch_val_rows)
                 else (labels[epoch_val_rows], lambda count: _predict(run, pool, epoch_val_rows, count).argmax(1)),
+                training=(labels[some_rows], lambda count: _predict(run, pool, some_rows, count).argmax(1)),
             )  # fmt: skip
             log.note(f"begun on {config['hardware']}" if saved is None else f"continued after step {run.step}")
             for reason in run.reasons:

@@ -78,6 +78,7 @@ class Sitting:
         watch: AlarmWatch,
         progress: Progress,
         validation: tuple[NDArray[np.int64], Callable[[int], NDArray[np.int64]]] | None,
+        training: tuple[NDArray[np.int64], Callable[[int], NDArray[np.int64]]],
         saved: dict[str, Any] | None,
         config: dict[str, Any],
         curves: bool = True,
@@ -91,6 +92,7 @@ class Sitting:
             log, watch, progress: are told of each step.
             validation: labels int64 (n,) of the clean images that are judged after each epoch, and a function from the
                 images at once to what the network predicts for them; None where there are none.
+            training: the same of as many clean training images, for an alarm.
             saved: the checkpoint, or None.
             config: for `config.json`.
             curves: draw them at the end, and now and then before.
@@ -100,7 +102,8 @@ class Sitting:
             StorageError: the folder cannot be written.
         """
         self._run, self._folder, self._key = run, folder, key
-        self._log, self._watch, self._progress, self._validation = log, watch, progress, validation
+        self._log, self._watch, self._progress = log, watch, progress
+        self._validation, self._training = validation, training
         self._curves, self._deadline = curves, deadline
         self.state = RunState(accumulate=run.config.accumulate)
         self._planned = make_schedule(run.config, self.total_steps, epoch_losses=run.epoch_losses)
@@ -226,7 +229,7 @@ class Sitting:
         )  # fmt: skip
         self._watch.epoch(
             epoch + 1, run.step, loss=record.loss, right=state.right, seen=state.seen, predicted=predicted,
-            labels=None if self._validation is None else self._validation[0],
+            labels=None if self._validation is None else self._validation[0], clean=self._clean,
         )  # fmt: skip
         self._tell_alarms()
         state.losses, state.right, state.seen = 0.0, 0, 0
@@ -241,6 +244,11 @@ class Sitting:
             loss=state.losses / state.seen, train_accuracy=state.right / state.seen, val_accuracy=accuracy
         )
         return record, predicted
+
+    def _clean(self) -> tuple[int, int]:
+        """How many of how many clean training images are right, judged as validation images are."""
+        labels, predict = self._training
+        return int((predict(self.images_at_once) == labels).sum()), len(labels)
 
     def _on_step(self, record: StepRecord) -> None:
         state = self.state

@@ -7,7 +7,7 @@ alarm fires once a run. Losses are judged in blocks of steps, because those of s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -293,6 +293,7 @@ class AlarmWatch:
         seen: int,
         predicted: NDArray[np.int64] | None = None,
         labels: NDArray[np.int64] | None = None,
+        clean: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
         """An epoch is done.
 
@@ -301,6 +302,8 @@ class AlarmWatch:
             step: steps done.
             loss, right, seen: of the training images as they were seen.
             predicted, labels: int64 (n,), of clean validation images; None where there are none.
+            clean: how many of how many training images are right if they are judged as validation images are; asked
+                only where validation is at chance although training is not. None: the counts of training serve.
         """
         self._epoch = epoch
         last = step >= self._total
@@ -311,7 +314,7 @@ class AlarmWatch:
         if predicted is None or labels is None or not judged:
             return
         late = epoch >= LATE * self._epochs
-        self._check_validation(step, right, seen, predicted, labels, late=late)
+        self._check_validation(step, (right, seen), clean or (lambda: (right, seen)), predicted, labels, late=late)
         if late and loss < LEARNED_LOSS * self._known:
             self._check_classes(step, predicted, labels, sure=last)
 
@@ -414,22 +417,36 @@ class AlarmWatch:
     def _check_validation(
         self,
         step: int,
-        right: int,
-        seen: int,
+        counts: tuple[int, int],
+        clean: Callable[[], tuple[int, int]],
         predicted: NDArray[np.int64],
         labels: NDArray[np.int64],
         *,
         late: bool,
     ) -> None:
         """Labels that belong to other images, or else a gap between training and validation."""
+        right, seen = counts
         n, hits = len(labels), int((predicted == labels).sum())
         train, val = right / seen, hits / n
         low, high = wilson(right, seen)[0], wilson(hits, n)[1]
         chance = max(self._chance, float(np.bincount(labels).max()) / n)
         rest = 1 - chance
-        # Twice in a row, as everywhere: the worst of many epochs is not typical.
         unrelated = low > chance + FITS * rest and high < chance + NOTHING * rest
-        if self._again("labels", unrelated):
+        # In the first epochs of a healthy run the running averages of BatchNorm lag behind the weights, so training
+        # images are at chance as well as soon as they are judged as validation images are.
+        own = clean() if unrelated else counts
+        fits = wilson(*own)[0] > chance + FITS * rest
+        # Twice in a row, as everywhere: the worst of many epochs is not typical.
+        if self._again("averages", unrelated and late and not fits):
+            self._raise(
+                "gap", step,
+                f"Training images are fitted in training ({train:.1%} right), but judged as validation images are, "
+                f"{own[0] / own[1]:.1%} of {own[1]} training images and {val:.1%} of {n} validation images are right.",
+                "The averages that the network uses outside of training (BatchNorm, or averaged weights) are not those "
+                "of its batches: too few steps, batches that are too small, or images of several kinds.",
+                "Train longer or with larger batches; for a pretrained network, give --set training.norm_statistics=frozen.",
+            )  # fmt: skip
+        if self._again("labels", unrelated and fits):
             self._raise(
                 "labels", step,
                 f"Training images are fitted ({train:.1%} right), but validation is at chance ({val:.1%} of {n}, where "
