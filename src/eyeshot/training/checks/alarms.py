@@ -444,7 +444,8 @@ class AlarmWatch:
                 f"{own[0] / own[1]:.1%} of {own[1]} training images and {val:.1%} of {n} validation images are right.",
                 "The averages that the network uses outside of training (BatchNorm, or averaged weights) are not those "
                 "of its batches: too few steps, batches that are too small, or images of several kinds.",
-                "Train longer or with larger batches; for a pretrained network, give --set training.norm_statistics=frozen.",
+                "Train longer or with larger batches; for a pretrained network, give "
+                "--set training.norm_statistics=frozen.",
             )  # fmt: skip
         if self._again("labels", unrelated and fits):
             self._raise(
