@@ -39,7 +39,7 @@ def test_two_runs_are_compared_by_their_right_answers(project):
     assert (compared.reference, compared.n) == (good, IMAGES)
     assert f"{bad} ({100 * expected.value:.1f} points) is worse than {good}" in compared.answer
     assert compared.next_step.endswith(f"eyeshot predict {good}")
-    assert "not other seeds" in compared.notes[0]
+    assert compared.notes[0].startswith("The noise between seeds is not measured here")
     assert eyeshot.compare(bad, good, progress=False) == compared
 
 

@@ -37,6 +37,7 @@ from .duplicates import merge_copy_groups as merge_copy_groups
 from .export import write_csv as write_csv
 from .export import write_links as write_links
 from .folds import Fold as Fold
+from .folds import folds_of as folds_of
 from .folds import load_folds as load_folds
 from .headers import Keep as Keep
 from .headers import Look as Look

@@ -63,6 +63,20 @@ def load_folds(
     return dataset, rows, [*notes, *more]
 
 
+def folds_of(config: DataConfig) -> list[int]:
+    """The folds of the split, the one that validates first; none where something else validates.
+
+    That is a `val` folder, a part that is held out of all folds unless a fold is named, or no split with folds.
+    """
+    if config.val is not None or config.split is None or not config.split.is_file():
+        return []
+    split = read_split(config.split)
+    first = config.fold if config.fold is not None else None if split.val else 0
+    if first is None or not split.folds:
+        return []
+    return [first, *(fold for fold in range(split.folds) if fold != first)]
+
+
 def _of_split(dataset: Dataset, file: Path) -> tuple[list[Fold], list[str]]:
     """The folds of a split file; none if it belongs to other images."""
     split = read_split(file)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +24,15 @@ from eyeshot.core import (
     points,
     shown_progress,
 )
+from eyeshot.data import folds_of
 from eyeshot.ledger.ensemble_folder import read_ensemble
+from eyeshot.ledger.judging.judgement import record_of
+from eyeshot.ledger.judging.noise import noise_of, noise_sd
+from eyeshot.ledger.judging.verdicts import LEVEL
 from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
 from eyeshot.ledger.runs import find_run, logged_recipe
+from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.views.tables import runs_of
 from eyeshot.predictions import (
     FILE_ENDINGS,
@@ -37,6 +43,7 @@ from eyeshot.predictions import (
     align,
     check_probabilities,
     compare_members,
+    gain_of,
     join_folds,
     mean_accuracy,
     seed_variance,
@@ -44,8 +51,8 @@ from eyeshot.predictions import (
 from eyeshot.training import read_result
 
 UNSEEN_SEEDS = (
-    "Intervals and p cover other images, not other seeds: another seed of the same training moves its accuracy too, "
-    "and nothing here says by how much. Train with another --seed to include it."
+    "The noise between seeds is not measured here; it was guessed from the images on which the runs differ. "
+    "Measure it: train one of them with another --seed."
 )
 
 
@@ -111,7 +118,7 @@ class _Run(NamedTuple):
     """A run as it is grouped: recipe and images are the same for runs that differ in seed and fold alone.
 
     `given` is how it was named; `seed` is None for an ensemble and a file of the user's own, and `fold` without folds.
-    `images` says how many it trained and validated on, all folds together.
+    `images` says how many it trained and validated on, all folds together. `model` is None for a file.
     """
 
     given: str | Path
@@ -120,6 +127,7 @@ class _Run(NamedTuple):
     seed: int | None
     fold: int | None
     images: str = ""
+    model: str | None = None
 
     @property
     def name(self) -> str:
@@ -169,16 +177,22 @@ def compare(
         StorageError: predictions are damaged.
     """
     check_class_shares(class_shares)
-    names = runs_of([*([runs] if isinstance(runs, str | Path) else runs), *more])
+    names, experiments = runs_of([*([runs] if isinstance(runs, str | Path) else runs), *more])
     if len(names) < 2:
         raise InputError(f"At least two runs are needed to compare, got {len(names)}.")
     loaded = _with_own_names([_load(name, split, logits=logits) for name in names])
     members = _members(loaded, split)
-    against = None if against is None else runs_of([against])[0]
+    against = None if against is None else runs_of([against])[0][0]
     reference = None if against is None else _place_of(_load(against, split, logits=logits), members)
     right = _right(members, split)
-    between_seeds, freedom = seed_variance(right)
-    chosen, differences = compare_members(right, reference=reference)
+    noises = {
+        pair: _noise(members, right, pair, split=split)
+        for pair in combinations_with_replacement(range(len(members)), 2)
+    }
+    chosen, differences = compare_members(
+        right, reference=reference, noise=lambda one, other: noises[min(one, other), max(one, other)]
+    )
+    differences, of_ledger = _with_allowance(differences, members, chosen, experiments if split == "validation" else {})
     with shown_progress(progress) as shown:
         estimates, notes = _estimates(members, class_shares, shown)
     compared = [
@@ -187,12 +201,14 @@ def compare(
             runs=tuple(run.name for runs_of_seed in member for run in runs_of_seed),
             seeds=len(member),
             folds=len(member[0]),
-            accuracy=mean_accuracy(answers, between_seeds, freedom),
+            accuracy=mean_accuracy(answers, *noises[number, number]),
             seed_spread=float(answers.mean(1).std(ddof=1)) if len(answers) > 1 else None,
             difference=difference,
             estimate=estimate,
         )
-        for member, answers, difference, estimate in zip(members, right, differences, estimates, strict=True)
+        for number, (member, answers, difference, estimate) in enumerate(
+            zip(members, right, differences, estimates, strict=True)
+        )
     ]
     best = compared[chosen]
     ordered = sorted(compared, key=lambda member: -(member.accuracy.value or 0))
@@ -201,7 +217,12 @@ def compare(
         n=right[0].shape[1],
         reference=best.name,
         members=tuple(ordered),
-        notes=(*_scope(compared, freedom, chosen_by_images=reference is None), *_other_images(loaded), *notes),
+        notes=(
+            *_scope(compared, noises, chosen_by_images=reference is None),
+            *of_ledger,
+            *_other_images(loaded),
+            *notes,
+        ),
         answer=_answer(ordered, best, right[0].shape[1]),
         next_step=_next_step(ordered, best, split, {run.name for run in loaded if run.own}),
     )
@@ -212,20 +233,24 @@ def _load(name: str | Path, split: str, *, logits: bool) -> _Run:
     if Path(name).suffix.lower() in FILE_ENDINGS:
         return _Run(name, predictions, f"file {Path(name).resolve()}", None, None)
     folder = find_run(find_workspace().results("runs"), name)
+    model = record_of(folder).model
     check_probabilities(predictions.probabilities, name=folder.name)  # a training may have ended in NaN
     if read_ensemble(folder) is not None:  # out of fold on all images, whatever folds its members have
-        return _Run(name, predictions, f"ensemble {folder.resolve()}", None, None)
+        return _Run(name, predictions, f"ensemble {folder.resolve()}", None, None, model=model)
     recipe, seed = logged_recipe(folder)
     if recipe is not None:
-        return _Run(name, predictions, f"logged {recipe}", seed, None)
+        return _Run(name, predictions, f"logged {recipe}", seed, None, model=model)
     result = read_result(folder)
     if result is None:
         raise InputError(f"The run {folder.name!r} is not finished. The command that began it continues it.")
     recipe = recipe_of(result)
     fold = result.data.get("fold")
+    if fold is None and result.data_config is not None:
+        fold = next(iter(folds_of(result.data_config)), None)
     if isinstance(fold, int):  # each fold leaves others out
-        return _Run(name, predictions, recipe, result.settings.seed, fold, str(result.n_train + result.n_val))
-    return _Run(name, predictions, recipe, result.settings.seed, None, f"{result.n_train} + {result.n_val}")
+        images = str(result.n_train + result.n_val)
+        return _Run(name, predictions, recipe, result.settings.seed, fold, images, model)
+    return _Run(name, predictions, recipe, result.settings.seed, None, f"{result.n_train} + {result.n_val}", model)
 
 
 def _other_images(loaded: Sequence[_Run]) -> list[str]:
@@ -350,18 +375,59 @@ def _mean_estimate(estimates: Sequence[TargetEstimate]) -> TargetEstimate:
     return first.model_copy(update={**means, "warnings": tuple(warnings)})
 
 
-def _scope(members: Sequence[ComparedMember], freedom: int, *, chosen_by_images: bool) -> list[str]:
+def _noise(
+    members: Sequence[Member], right: Sequence[NDArray[np.bool_]], pair: tuple[int, int], *, split: str
+) -> tuple[float, float]:
+    """The noise between seeds for two members, as the ledger takes it for an experiment and its parent."""
+    own = [right[number] for number in dict.fromkeys(pair)]
+    if split != "validation":
+        return seed_variance(right)
+    runs = find_workspace().results("runs")
+    trained = [run for number in pair for runs_of_seed in members[number] for run in runs_of_seed]
+    folds = members[pair[0]][0]
+    images = [len(run.predictions) for run in folds] if len(folds) > 1 else [own[0].shape[1]]
+    return noise_of(runs, own, images=images, models={run.model for run in trained if run.model is not None})
+
+
+def _with_allowance(
+    differences: Sequence[Difference | None], members: Sequence[Member], reference: int,
+    experiments: Mapping[str, Experiment],
+) -> tuple[list[Difference | None], list[str]]:  # fmt: skip
+    """The allowance of the ledger for an experiment and its parent, where it is larger, and its reason in sentences."""
+    changed, notes = list(differences), []
+    place = {run.name: number for number, member in enumerate(members) for runs in member for run in runs}
+    for experiment in experiments.values():
+        got, parent = experiment.got, experiments.get(experiment.parent or "")
+        if got is None or got.allowed_p is None or got.comparisons is None or parent is None:
+            continue
+        pair = {place.get(experiment.runs[0]), place.get((*experiment.parent_runs, *parent.runs)[0])}
+        number = next(iter(pair - {reference}), None)
+        difference = None if number is None else changed[number]
+        if number is None or difference is None or reference not in pair:
+            continue
+        p = min(1.0, difference.p * LEVEL / got.allowed_p)
+        if p > difference.p_adjusted:
+            update = {"p_adjusted": p, "verdict": gain_of(difference.value, p)}
+            changed[number] = difference.model_copy(update=update)
+            notes.append(
+                f"p of {experiment.id} is after allowance for {got.comparisons} "
+                f"{plural(got.comparisons, 'comparison')} with its parent and for all looks at it, as in the ledger."
+            )
+    return changed, notes
+
+
+def _scope(
+    members: Sequence[ComparedMember], noises: Mapping[tuple[int, int], tuple[float, float]], *, chosen_by_images: bool
+) -> list[str]:
     """What intervals and p values cover."""
-    several = [member for member in members if member.seeds > 1]
-    if freedom:
-        alone = [member.name for member in members if member.seeds == 1]
-        lacking = f" That of {listing(alone)}, with a single seed, is taken to be the same." if alone else ""
-        scope = (
-            f"Intervals and p cover other images and other seeds; the spread between seeds is that of {len(several)} "
-            f"{plural(len(several), 'member')} with several, pooled.{lacking}"
-        )
-    else:
+    measured = [noise_sd(noise) for noise in noises.values()]
+    least = min((sd for sd in measured if sd is not None), default=None)
+    most = max((sd for sd in measured if sd is not None), default=None)
+    if least is None or most is None:
         scope = UNSEEN_SEEDS
+    else:
+        sds = points(most) if points(least) == points(most) else f"{100 * least:.1f} to {points(most)}"
+        scope = f"Intervals and p cover other images and other seeds; seeds of one recipe differ by {sds} here (SD)."
     count = len(members)
     if count < 3:
         return [scope]

@@ -12,9 +12,11 @@ from .calibration import reliability as reliability
 from .calibration import with_temperature as with_temperature
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members
+from .comparison import gain_of as gain_of
 from .comparison import holm as holm
 from .comparison import mcnemar_p as mcnemar_p
 from .comparison import mean_accuracy as mean_accuracy
+from .comparison import paired_gain as paired_gain
 from .comparison import seed_variance as seed_variance
 from .ensemble_judging import EnsembleJudge as EnsembleJudge
 from .ensemble_judging import Gain as Gain

@@ -16,14 +16,12 @@ from eyeshot.ledger.judging.verdicts import (
     allowed_p,
     chance_words,
     estimate_disagrees,
-    gain_of,
-    luck_variance,
-    paired_gain,
     planned_looks,
     verdict_of,
 )
 from eyeshot.ledger.store.records import Got
-from eyeshot.predictions import compare_members, mcnemar_p
+from eyeshot.predictions import compare_members, gain_of, mcnemar_p, paired_gain
+from eyeshot.predictions.comparison import luck_variance
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 SIMULATIONS = 1000
@@ -75,17 +73,21 @@ def test_luck_is_half_of_the_share_of_images_on_which_runs_disagree():
     assert luck_variance(runs[:200], runs[200:]) == pytest.approx(runs.mean(1).var(ddof=1), rel=0.2)
 
 
-@pytest.mark.parametrize(("variance", "freedom"), [(0.0, 0), (0.0002, 1), (0.0002, 6), (0.0, 20)])
-def test_the_measured_noise_is_shrunk_towards_the_guess_and_added_to_the_variance_over_images(variance, freedom):
+@pytest.mark.parametrize(
+    ("variance", "freedom"), [(0.0, 0), (0.0002, 1), (0.002, 2), (0.0002, 6), (0.01, 8), (0.0, 20)]
+)
+def test_the_guess_adds_to_the_measured_noise_and_never_takes_from_it(variance, freedom):
     random = np.random.default_rng(6)
     chances = random.beta(2.4, 0.6, IMAGES)
     child, parent = answers(random, 2, chances=np.minimum(1, chances + 0.1)), answers(random, 3, chances=chances)
     each = child.mean(0) - parent.mean(0)
     images = stats.sem(each) ** 2
     luck = np.mean([(one != other).mean() for one in child for other in parent]) / 2 / IMAGES
-    between = (8 * 2 * luck + freedom * variance) / (8 + freedom)
+    guessed, told = 4 * 2 * luck / (4 + freedom), freedom * variance / (4 + freedom)
+    between = max(guessed + told, variance)
+    of_between = (guessed + told) ** 2 / (guessed**2 / 4 + told**2 / max(1, freedom))
     total = images + 5 / 6 * max(0, between - luck)
-    of_sum = total**2 / (images**2 / (IMAGES - 1) + (5 / 6 * between) ** 2 / (8 + freedom))
+    of_sum = total**2 / (images**2 / (IMAGES - 1) + (5 / 6 * between) ** 2 / of_between)
     difference = paired_gain(child, parent, noise=(variance, freedom))
     assert difference.p == pytest.approx(2 * stats.t(of_sum).sf(each.mean() / np.sqrt(total)))
     assert (difference.low, difference.high) == pytest.approx(
@@ -93,6 +95,13 @@ def test_the_measured_noise_is_shrunk_towards_the_guess_and_added_to_the_varianc
     )
     if not freedom:
         assert paired_gain(child, parent) == difference
+
+
+def test_noise_far_above_the_guess_gives_the_t_test_of_its_own_degrees_of_freedom():
+    child, parent = discordant(90, 10)
+    variance = 0.05
+    expected = 2 * stats.t(4).sf((80 / 350) / np.sqrt(2 * variance))
+    assert paired_gain(child, parent, noise=(variance, 4)).p == pytest.approx(expected, rel=0.02)
 
 
 def test_the_same_answers_are_no_gain():
@@ -106,8 +115,9 @@ def test_the_same_answers_are_no_gain():
 def test_it_is_the_difference_that_compare_shows():
     random = np.random.default_rng(2)
     child, parent = answers(random, 3), answers(random, 2)
-    _, (_, expected) = compare_members([parent, child], reference=0)
-    assert paired_gain(child, parent).value == pytest.approx(expected.value)
+    _, (_, expected) = compare_members([parent, child], reference=0, noise=lambda *_: (0.0003, 3))
+    shown = expected.model_copy(update={"images_needed": None, "seeds_needed": None})
+    assert paired_gain(child, parent, noise=(0.0003, 3)) == shown
 
 
 def test_the_level_is_divided_among_comparisons_and_looks():
@@ -135,19 +145,37 @@ def nominal(rate: float, count: int = SIMULATIONS) -> int:
     return int(stats.binom.ppf(0.999, count, rate))
 
 
-@pytest.mark.parametrize(("seeds", "freedom", "shift"), [(1, 0, 0.0), (1, 0, 0.02), (1, 2, 0.02), (3, 0, 0.02)])
-def test_identical_recipes_are_called_better_at_most_at_the_nominal_rate(seeds, freedom, shift):
+def measured(child: Any, parent: Any) -> tuple[float, int] | None:
+    """The noise that several seeds of both tell."""
+    freedom = 2 * (len(child) - 1)
+    return (float((child.mean(1).var(ddof=1) + parent.mean(1).var(ddof=1)) / 2), freedom) if freedom else None
+
+
+EASY, HARD = (2.4, 0.6), (0.24, 0.06)
+"""Chances of images: of beta distributions. Where most images are right, or wrong, in all runs, luck is small."""
+
+
+@pytest.mark.parametrize(
+    ("seeds", "freedom", "shift", "images", "chances"),
+    [
+        (1, 0, 0.0, 300, EASY), (1, 0, 0.02, 300, EASY), (1, 2, 0.02, 300, EASY), (3, 0, 0.02, 300, EASY),
+        # A shift of 4 points has 5 times the variance of luck that a single run has on 300 images, ...
+        (1, 0, 0.04, 300, EASY), (1, 1, 0.04, 300, EASY), (1, 8, 0.04, 300, EASY), (2, 0, 0.04, 300, EASY),
+        (3, 0, 0.04, 300, HARD), (5, 0, 0.04, 100, EASY),
+        # ... and 40 times that on 3,000: a few seeds of each must suffice to see it.
+        (1, 8, 0.04, 3000, EASY), (5, 0, 0.04, 3000, EASY), (1, 0, 0.01, 3000, HARD),
+    ],
+)  # fmt: skip
+def test_identical_recipes_are_called_better_at_most_at_the_nominal_rate(seeds, freedom, shift, images, chances):
     better = different = kept = 0
     for number in range(SIMULATIONS):
         random = np.random.default_rng([number, seeds, freedom, int(100 * shift)])
-        chances = random.beta(2.4, 0.6, IMAGES)
-        child, parent = (answers(random, seeds, shift=shift, chances=chances) for _ in range(2))
-        noise = None
+        drawn = random.beta(*chances, images)
+        child, parent = (answers(random, seeds, shift=shift, chances=drawn) for _ in range(2))
+        noise = measured(child, parent)
         if freedom:  # measured on other seeds of the same images, as the project does
-            others = answers(random, freedom + 1, shift=shift, chances=chances).mean(1)
+            others = answers(random, freedom + 1, shift=shift, chances=drawn).mean(1)
             noise = (float(others.var(ddof=1)), freedom)
-        elif seeds > 1:
-            noise = (float((child.mean(1).var(ddof=1) + parent.mean(1).var(ddof=1)) / 2), 2 * (seeds - 1))
         difference = paired_gain(child, parent, noise=noise)
         gain = gain_of(difference.value, difference.p, allowed_p(1))
         better, different = better + (gain == "better"), different + (gain != "not distinguishable")
@@ -168,18 +196,16 @@ def test_the_exact_test_alone_would_let_more_through_where_seeds_shift_all_image
     assert told > nominal(0.05)
 
 
-def test_adding_seeds_until_it_is_clear_keeps_the_nominal_rate():
-    looks, shift = planned_looks(5), 0.02
+@pytest.mark.parametrize(("shift", "images", "most"), [(0.02, 300, 5), (0.04, 300, 8), (0.01, 3000, 5)])
+def test_adding_seeds_until_it_is_clear_keeps_the_nominal_rate(shift, images, most):
+    looks = planned_looks(most)
     better = different = 0
     for number in range(SIMULATIONS):
         random = np.random.default_rng([number, 5])
-        chances = random.beta(2.4, 0.6, IMAGES)
+        chances = random.beta(2.4, 0.6, images)
         child, parent = (answers(random, looks[-1], shift=shift, chances=chances) for _ in range(2))
         for seeds in looks:
-            noise = None
-            if seeds > 1:
-                own = (child[:seeds].mean(1).var(ddof=1) + parent[:seeds].mean(1).var(ddof=1)) / 2
-                noise = (float(own), 2 * (seeds - 1))
+            noise = measured(child[:seeds], parent[:seeds])
             difference = paired_gain(child[:seeds], parent[:seeds], noise=noise)
             gain = gain_of(difference.value, difference.p, allowed_p(1, len(looks)))
             if gain != "not distinguishable":
@@ -191,16 +217,17 @@ def test_adding_seeds_until_it_is_clear_keeps_the_nominal_rate():
 
 def test_a_real_gain_is_told_and_more_seeds_tell_a_smaller_one():
     told = {}
-    for seeds, gain in ((1, 0.10), (1, 0.03), (8, 0.03)):
+    for seeds, gain in ((1, 0.10), (1, 0.03), (3, 0.10), (8, 0.03)):
         told[seeds, gain] = 0
         for number in range(60):
             random = np.random.default_rng([number, seeds])
             chances = random.beta(2.4, 0.6, 1000)
-            child = answers(random, seeds, chances=np.minimum(1, chances + gain))
+            child = answers(random, seeds, chances=np.minimum(1, chances + gain))  # 7 and 2.6 points: none is above 1
             parent = answers(random, seeds, chances=chances)
-            difference = paired_gain(child, parent)
+            difference = paired_gain(child, parent, noise=measured(child, parent))
             told[seeds, gain] += gain_of(difference.value, difference.p, 0.05) == "better"
-    assert told[1, 0.10] > 55
+    assert told[1, 0.10] > 45
+    assert told[3, 0.10] > 55
     assert told[1, 0.03] < 30 < told[8, 0.03]
 
 

@@ -10,23 +10,16 @@ from typing import Any
 
 import filelock
 import numpy as np
+from numpy.typing import NDArray
 
 from eyeshot.core import InputError, listing, plural, points
-from eyeshot.ledger.judging.noise import noise_sd, project_noise
-from eyeshot.ledger.judging.verdicts import (
-    Answers,
-    allowed_p,
-    chance_words,
-    estimate_disagrees,
-    gain_of,
-    paired_gain,
-    verdict_of,
-)
+from eyeshot.ledger.judging.noise import noise_of, noise_sd
+from eyeshot.ledger.judging.verdicts import allowed_p, chance_words, estimate_disagrees, verdict_of
 from eyeshot.ledger.run_predictions import stored_estimate
 from eyeshot.ledger.runs import RECORD_FILE, RunRecord
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
-from eyeshot.predictions import Predictions, check_probabilities, join_folds, mean_accuracy
+from eyeshot.predictions import Predictions, check_probabilities, gain_of, join_folds, mean_accuracy, paired_gain
 from eyeshot.training import VALIDATION_FILE, read_result, read_validation
 
 SEED = "training.seed"
@@ -60,19 +53,23 @@ def judge(
     # Two that end at once must not both be the k-th comparison with their parent.
     with filelock.FileLock(root / "verdict.lock", timeout=LOCK_WAIT_S), open_ledger(root, write=True) as ledger:
         experiment = ledger.experiment(experiment_id)
-        own = _tables(root / "runs", experiment.runs)
-        theirs = [] if parent is None else _tables(root / "runs", _runs_of_parent(experiment, parent))
+        runs, against = root / "runs", () if parent is None else _runs_of_parent(experiment, parent)
+        grids = _same_folds(_tables(runs, experiment.runs), _tables(runs, against))
+        own, theirs = (_joined(grid) for grid in grids)
         child, other, notes = _answers(own, theirs)
         images = child.shape[1]
-        record = record_of(root / "runs" / experiment.runs[0])
-        noise = project_noise(root / "runs", images=images, model=record.model, keep=True)
-        between, freedom = noise if noise[1] else (0.0, 0)
-        accuracy = mean_accuracy(child, between, freedom)
+        trained = [table for grid in grids for folds in grid.values() for table in folds.values()]
+        noise = noise_of(
+            runs, [child, other] if theirs else [child], images=_images_of_folds(grids[0], images),
+            models={record_of(runs / table.run).model for table in trained}, keep=True,
+        )  # fmt: skip
+        accuracy = mean_accuracy(child, *noise)
         facts: dict[str, Any] = {
             "value": accuracy.value, "low": accuracy.low, "high": accuracy.high, "n": images,
-            "seeds": _seeds(root / "runs", experiment.runs), "folds": _folds(root / "runs", experiment.runs),
+            "seeds": tuple(sorted(seed for seed in grids[0] if seed >= 0)),
+            "folds": tuple(sorted({fold for folds in grids[0].values() for fold in folds if fold is not None})),
             "noise": noise_sd(noise),
-            "seconds": _seconds(root / "runs", (*experiment.runs, *experiment.parent_runs)),
+            "seconds": _seconds(runs, (*experiment.runs, *experiment.parent_runs)),
         }  # fmt: skip
         if parent is not None:
             comparisons = 1 + _compared(ledger, parent, experiment)
@@ -143,18 +140,59 @@ def _verdict(experiment: Experiment, got: Got) -> tuple[Gain, Verdict, str]:
     return gain, verdict, words
 
 
-def _tables(runs: Path, ids: Sequence[str]) -> list[Predictions]:
-    """Predictions on validation of each seed, folds joined; the runs that have none yet are left out."""
-    by_seed: dict[int, dict[int | None, Predictions]] = {}
-    for number, run_id in enumerate(dict.fromkeys(ids)):
+Grid = dict[int, dict[int | None, Predictions]]
+"""Predictions on validation by seed and fold; unknown seeds are numbered from -1 down."""
+
+
+def _tables(runs: Path, ids: Sequence[str]) -> Grid:
+    """Predictions on validation of each seed and fold; the runs that have none yet are left out."""
+    grid: Grid = {}
+    for number, run_id in enumerate(dict.fromkeys(ids), 1):
         if not (runs / run_id / VALIDATION_FILE).is_file():
             continue
         table = read_validation(runs / run_id)
         check_probabilities(table.probabilities, name=run_id)  # a training may have ended in NaN
         seed = seed_of(runs / run_id)
         # The same seed twice is the same training, of other data perhaps: the later one counts.
-        by_seed.setdefault(number if seed is None else seed, {})[table.fold] = replace(table, run=run_id)
-    return [join_folds([*folds.values()], run=next(iter(folds.values())).run) for folds in by_seed.values()]
+        grid.setdefault(-number if seed is None else seed, {})[table.fold] = replace(table, run=run_id)
+    return grid
+
+
+def _same_folds(own: Grid, theirs: Grid) -> tuple[Grid, Grid]:
+    """The seeds that have the same folds, of both, so that each image has as many answers as every other.
+
+    Where time ended within a round of folds, either the folds or the seeds of the round are left out, whichever leaves
+    more trainings; folds, where both leave as many: they tell of more images.
+    """
+    of_both = [[set(folds) for folds in grid.values()] for grid in (own, theirs or own)]
+    chosen: set[int | None] = set()
+    most = 0
+    for folds in (one & other for one in of_both[0] for other in of_both[1]):
+        count = len(folds) * min(sum(folds <= each for each in side) for side in of_both)
+        if (count, len(folds)) > (most, len(chosen)):
+            chosen, most = folds, count
+    if not chosen:  # no fold in common: compared on the images that both have
+        return own, theirs
+    return _with_folds(own, chosen), _with_folds(theirs, chosen)
+
+
+def _with_folds(grid: Grid, folds: set[int | None]) -> Grid:
+    return {
+        seed: {fold: table for fold, table in of_seed.items() if fold in folds}
+        for seed, of_seed in grid.items()
+        if folds <= set(of_seed)
+    }
+
+
+def _joined(grid: Grid) -> list[Predictions]:
+    """One table a seed, its folds joined."""
+    return [join_folds([*folds.values()], run=next(iter(folds.values())).run) for folds in grid.values()]
+
+
+def _images_of_folds(grid: Grid, images: int) -> list[int]:
+    """How many images each training validated on; `images` where it did on all."""
+    folds = next(iter(grid.values()))
+    return [images] if len(folds) == 1 else [len(table) for table in folds.values()]
 
 
 def record_of(folder: Path) -> RunRecord:
@@ -168,17 +206,9 @@ def seed_of(folder: Path) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
-def _seeds(runs: Path, ids: Sequence[str]) -> tuple[int, ...]:
-    seeds = {seed_of(runs / run_id) for run_id in ids if (runs / run_id / VALIDATION_FILE).is_file()}
-    return tuple(sorted(seed for seed in seeds if seed is not None))
-
-
-def _folds(runs: Path, ids: Sequence[str]) -> tuple[int, ...]:
-    tables = [read_validation(runs / run_id) for run_id in ids if (runs / run_id / VALIDATION_FILE).is_file()]
-    return tuple(sorted({table.fold for table in tables if table.fold is not None}))
-
-
-def _answers(child: Sequence[Predictions], parent: Sequence[Predictions]) -> tuple[Answers, Answers, list[str]]:
+def _answers(
+    child: Sequence[Predictions], parent: Sequence[Predictions]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
     """bool (seeds, n) of child and parent on the images that all have predicted, with the child's labels.
 
     Decisions may have dropped validation images or changed their labels in between: what both have is compared, by
@@ -229,7 +259,7 @@ def _labels(table: Predictions) -> dict[str, str]:
     }
 
 
-def _right(tables: Sequence[Predictions], ids: Sequence[str], truth: Any) -> Answers:
+def _right(tables: Sequence[Predictions], ids: Sequence[str], truth: Any) -> NDArray[np.bool_]:
     """bool (seeds, n): whether each answer is right."""
     right = np.zeros((len(tables), len(ids)), np.bool_)
     for number, table in enumerate(tables):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from eyeshot.core import EyeshotError, key_of, replacing
 from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.runs import LOGGED, RECORD_FILE, RunRecord
+from eyeshot.predictions import seed_variance
 from eyeshot.training import RESULT_FILE, read_result, read_validation
 
 NOISE_FILE = "noise.json"
@@ -37,7 +39,9 @@ def pooled_noise(accuracies: Iterable[Sequence[float]]) -> tuple[float, int]:
     return float(sum(((values - values.mean()) ** 2).sum() for values in several) / freedom), freedom
 
 
-def project_noise(runs: Path, *, images: int, model: str | None = None, keep: bool = False) -> tuple[float, int]:
+def project_noise(
+    runs: Path, *, images: Sequence[int], models: Collection[str], keep: bool = False
+) -> tuple[float, float]:
     """The noise between seeds over all runs of the project that validated on so many images.
 
     Runs are one recipe where they differ in nothing but the seed; logged runs where they were logged as seeds of one
@@ -45,17 +49,36 @@ def project_noise(runs: Path, *, images: int, model: str | None = None, keep: bo
 
     Args:
         runs: folder of all runs.
-        images: that they validated on.
-        model: its recipes alone count where they have at least 3 degrees of freedom.
+        images: that they validated on; several numbers are those of folds that are joined. Each fold is a training of
+            its own, so that their noise averages out.
+        models: their recipes alone count where they have at least 3 degrees of freedom.
         keep: write down what the results say, in `noise.json` beside the folder of runs, so that each is read once.
 
     Returns:
         the variance and its degrees of freedom; 0 and 0 where no recipe has several seeds.
     """
     facts = _facts(runs, keep=keep)
-    fitting = [fact for fact in facts.values() if fact.get("images") == images]
-    own = pooled_noise(_by_recipe(fact for fact in fitting if fact["model"] == model))
-    return own if own[1] >= ENOUGH_OF_MODEL else pooled_noise(_by_recipe(fitting))
+    fitting = [fact for fact in facts.values() if fact.get("images") in images]
+    own = pooled_noise(_by_recipe(fact for fact in fitting if fact["model"] in models))
+    variance, freedom = own if own[1] >= ENOUGH_OF_MODEL else pooled_noise(_by_recipe(fitting))
+    return variance * sum(count**2 for count in images) / sum(images) ** 2, freedom
+
+
+def noise_of(
+    runs: Path, members: Sequence[NDArray[np.bool_]], *, images: Sequence[int], models: Collection[str],
+    keep: bool = False,
+) -> tuple[float, float]:  # fmt: skip
+    """The noise between seeds by which members are judged: that of the project, or their own if that tells more.
+
+    Args:
+        members: bool (seeds, n) each, which answers are right.
+        runs, images, models, keep: as for `project_noise`.
+
+    Returns:
+        the variance of accuracy and its degrees of freedom; 0 and 0 where it is not measured.
+    """
+    own, project = seed_variance(members), project_noise(runs, images=images, models=models, keep=keep)
+    return own if own[1] > project[1] else project
 
 
 def noise_sd(noise: tuple[float, float]) -> float | None:

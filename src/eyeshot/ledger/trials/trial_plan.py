@@ -208,7 +208,7 @@ class Trial:
         if DATA_CHANGED not in self.difference:  # the parent's images are gone: it has the seeds that it has
             self.parent_seeds = tuple(seed for seed in self.seeds if seed not in of_parent)
         images = len(self._dataset(self.settings).val_rows)
-        unknown = project_noise(self.runs, images=images, model=self.settings["model"])[1] == 0
+        unknown = project_noise(self.runs, images=[images], models=[self.settings["model"]])[1] == 0
         trained = {*of_parent, *self.parent_seeds}
         if unknown and measure_noise and most == 1 and len(trained) < 2 and DATA_CHANGED not in self.difference:
             further = next(seed for seed in count() if seed not in trained)

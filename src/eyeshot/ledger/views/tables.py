@@ -228,28 +228,36 @@ def insights(*, open_insights: bool = False) -> pl.DataFrame:
     return _frame(rows, OF_INSIGHTS)
 
 
-def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> list[str | Path]:
+def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> tuple[list[str | Path], dict[str, Experiment]]:
     """Ids of experiments among names of runs, replaced by the runs of these experiments.
 
     A name that no experiment has is left as it is: it may be a run, a folder or a file. Runs that several experiments
-    share are given once.
+    share are given once. Where a parent and its child are both named, the parent has the runs that the child was judged
+    against: also those that were trained for it, and these alone where the parent was trained anew.
+
+    Returns:
+        the names, and the experiments by id.
 
     Raises:
         InputError: an experiment has no run yet.
     """
-    replaced: list[str | Path] = []
+    found: list[str | Experiment | Path] = []
     with open_ledger(root) as ledger:
         for name in names:
             text = str(name)
             fitting = ledger.rows("id", where="substr(id, 1, ?) = ?", values=(len(text), text)) if text else []
             exact = [row for row in fitting if row["id"] == text]
-            if len(exact or fitting) != 1:
-                replaced.append(name)
-                continue
-            record = ledger.experiment((exact or fitting)[0]["id"])
-            if not record.runs:
-                raise InputError(
-                    f"The experiment {record.id!r} has no run yet, so there is nothing to compare. Wait for it."
-                )
-            replaced += [run for run in dict.fromkeys(record.runs) if run not in replaced]
-    return replaced
+            found.append(name if len(exact or fitting) != 1 else ledger.experiment((exact or fitting)[0]["id"]))
+    named = {each.id: each for each in found if isinstance(each, Experiment)}
+    replaced: list[str | Path] = []
+    for each in found:
+        if not isinstance(each, Experiment):
+            replaced.append(each)
+            continue
+        if not each.runs:
+            raise InputError(f"The experiment {each.id!r} has no run yet, so there is nothing to compare. Wait for it.")
+        children = [child for child in named.values() if child.parent == each.id]
+        anew = any(child.plan.get("parent_anew") for child in children)
+        runs = [*(() if anew else each.runs), *(run for child in children for run in child.parent_runs)]
+        replaced += [run for run in dict.fromkeys(runs) if run not in replaced]
+    return replaced, named
