@@ -1,9 +1,10 @@
 """A sweep of simulated trainings, killed at random again and again: every rung of every trial must be there once.
 
-    python -m benchmarks.sweep_kills [--kills 1000] [--trials 12]
+    python -m benchmarks.sweep_kills [--kills 1000] [--trials 12] [--minutes 600]
 
 Each round is a process of its own that is sent SIGKILL after a random time; the next continues. When a sweep is
-finished, its ledger is compared with that of one that nobody killed, and another begins.
+finished, its ledger is compared with that of one that nobody killed, and another begins. After `--minutes` nothing is
+killed any more; the sweep that is under way is finished and counted.
 """
 
 from __future__ import annotations
@@ -48,19 +49,22 @@ def begin(root: Path, trials: int) -> subprocess.Popen[str]:
 def main() -> None:
     wanted, trials = int(option("--kills", "1000")), int(option("--trials", "12"))
     draws = random.Random(0)
+    until = time.perf_counter() + 60 * float(option("--minutes", "600"))
     kills, sweeps, differing, twice = 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as temporary:
         whole = Path(temporary) / "whole"
-        started = time.perf_counter()
-        begin(whole, trials).wait()
+        process = begin(whole, trials)
+        started = time.perf_counter()  # without the imports, in which a kill would hit nothing
+        process.wait()
         seconds = time.perf_counter() - started
         expected: dict[int, Any] = ledger_of(whole)
-        while kills < wanted:
+        while kills < wanted and time.perf_counter() < until:
             cut = Path(temporary) / f"cut{sweeps}"
             while True:
                 process = begin(cut, trials)
+                goes_on = kills < wanted and time.perf_counter() < until
                 try:
-                    process.wait(timeout=draws.uniform(0.0, seconds / 4) if kills < wanted else None)
+                    process.wait(timeout=draws.uniform(0.0, seconds / 4) if goes_on else None)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -74,6 +78,7 @@ def main() -> None:
             differing += found != expected
             twice += any(max(Counter(rung for rung, _ in rungs).values()) > 1 for _, rungs in found.values())
             shutil.rmtree(cut)
+            print(f"{kills} kills, {sweeps} sweeps, {differing} differing, {twice} twice", file=sys.stderr, flush=True)
     keep("sweep_kills", {"kills": kills, "sweeps": sweeps, "trials": trials, "differing": differing, "twice": twice})
 
 
