@@ -35,7 +35,7 @@ def run(
         option(panel=DATA, metavar="COLUMN", text='A column; with "-" before it the largest first. Default: by age.'),
     ] = None,
     limit: Annotated[
-        int | None, option(panel=DATA, text=f"At most so many. Default: {MOST_SHOWN} in a terminal, else all.")
+        int | None, option(panel=DATA, text=f"At most so many. Default: {MOST_SHOWN}; all with --csv and --json.")
     ] = None,
     calibration: Annotated[
         bool, option("--calibration", panel=OUTPUT, text="How often expectations came, by author and month.")

@@ -16,15 +16,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
-
-import filelock
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from eyeshot.core import InputError, StorageError, find_workspace, listing, make_folder
-from eyeshot.data import default_author
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, write_missing
-from eyeshot.ledger.store.folding import check_event, fold, plain
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import (
     BESIDE,
     LEDGER_FILE,
@@ -35,7 +33,6 @@ from eyeshot.ledger.store.opening import (
     open_writer,
     replace_damaged,
 )
-from eyeshot.ledger.store.records import Event, Experiment
 from eyeshot.ledger.store.schema import (
     COLUMNS,
     EVENT_COLUMNS,
@@ -47,6 +44,12 @@ from eyeshot.ledger.store.schema import (
     store_row,
     transaction,
 )
+
+# Readers of a table need no models and no lock, which take longer to load than the table takes to read.
+if TYPE_CHECKING:
+    import filelock
+
+    from eyeshot.ledger.store.records import Experiment
 
 T = TypeVar("T")
 LOCK_FILE = "ledger.lock"
@@ -79,7 +82,6 @@ class Ledger:
         self.write = write
         if write:
             make_folder(root)
-        self._lock = filelock.FileLock(root / LOCK_FILE, timeout=WAIT_S)
         self._turn = threading.RLock()  # threads of one process share the connection
         self._connection, self._opened = self._open()
 
@@ -109,6 +111,8 @@ class Ledger:
             InputError: there is no reason, or a key or a value cannot be used.
             StorageError: the disk is full, or the folder cannot be written.
         """
+        from eyeshot.ledger.store.folding import check_event, plain
+
         data = plain({"why": why.strip()} | stated)
         check_event("stated", data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
@@ -138,6 +142,8 @@ class Ledger:
             InputError: there is no such experiment, or the kind, a key or a value cannot be used.
             StorageError: the disk is full, or the folder cannot be written.
         """
+        from eyeshot.ledger.store.folding import check_event, plain
+
         data = plain(data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         if kind == "insight":
@@ -156,6 +162,8 @@ class Ledger:
         Raises:
             InputError: there is none, or several begin so.
         """
+        from eyeshot.ledger.store.records import Experiment
+
         rows = self._read("SELECT record FROM experiments WHERE id = ?", (self._full_id(self._read, text),))
         return Experiment.model_validate_json(rows[0][0])
 
@@ -163,6 +171,8 @@ class Ledger:
         self, where: str | None = None, values: Sequence[Any] = (), *, sort: str | None = None, limit: int | None = None
     ) -> list[Experiment]:
         """Experiments, the earliest first; arguments as for `rows`."""
+        from eyeshot.ledger.store.records import Experiment
+
         rows = self.rows("record", where=where, values=values, sort=sort, limit=limit)
         return [Experiment.model_validate(row["record"]) for row in rows]
 
@@ -194,8 +204,10 @@ class Ledger:
         order = "first_seq"
         if sort:
             name = sort.removeprefix("-")
-            order = f"{name} IS NULL, {name}{' DESC' if sort.startswith('-') else ''}, first_seq"
             columns_known((*columns, name))
+            # Without the first term where it says nothing, the index of places is used instead of sorting all.
+            empty = "" if name == "first_seq" else f"{name} IS NULL, "
+            order = f"{empty}{name}{' DESC' if sort.startswith('-') else ''}, first_seq"
         columns_known(columns)
         statement = f"SELECT {', '.join(columns)} FROM experiments{f' WHERE {where}' if where else ''} ORDER BY {order}"
         try:
@@ -383,8 +395,16 @@ class Ledger:
             self._connection = (replace_damaged if damaged else open_writer)(self.root)
             self._opened = self._identity()
 
+    @cached_property
+    def _lock(self) -> filelock.BaseFileLock:
+        import filelock
+
+        return filelock.FileLock(self.root / LOCK_FILE, timeout=WAIT_S)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        import filelock
+
         try:
             lock = self._lock.acquire(poll_interval=POLL_S)
         except filelock.Timeout as error:
@@ -431,6 +451,10 @@ def _append(
     author: str | None,
     moment: datetime,
 ) -> Experiment:
+    from eyeshot.data import default_author
+    from eyeshot.ledger.store.folding import fold
+    from eyeshot.ledger.store.records import Experiment
+
     row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
     seq = last_seq(connection) + 1
     time = moment.isoformat(timespec="milliseconds")

@@ -19,9 +19,9 @@ from typing import Any
 from eyeshot.core import DEFAULT_FOLDER, InputError
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import LEDGER_FILE
 from eyeshot.ledger.store.rebuilding import LedgerChange, ledger_ids
-from eyeshot.ledger.store.records import Event
 from eyeshot.ledger.store.schema import refold, unite
 
 SAID_AGAIN = uuid.UUID("0c6f0a3e-54d3-4f83-a6ff-9f6c8d2f1e77")

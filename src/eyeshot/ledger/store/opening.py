@@ -15,8 +15,8 @@ from pathlib import Path
 
 from eyeshot.core import StorageError
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, all_events
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.network import network_type
-from eyeshot.ledger.store.records import Event
 from eyeshot.ledger.store.schema import (
     EVENT_COLUMNS,
     VERSION,
