@@ -8,6 +8,7 @@ wait; readers take no lock (SQLite's write-ahead log).
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import threading
@@ -25,9 +26,10 @@ from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, write_missing
 from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import (
     BESIDE,
-    LEDGER_FILE,
+    LEDGER_VARIABLE,
     WAIT_S,
     is_damage,
+    ledger_file,
     open_copy,
     open_reader,
     open_writer,
@@ -62,11 +64,15 @@ WORDS_IN_ID = 24
 def open_ledger(root: str | Path | None = None, *, write: bool = False) -> Ledger:
     """The ledger of a project; use it in a `with` statement.
 
+    The environment variable EYESHOT_LEDGER moves its database into a folder on a local disk, for projects on a network
+    file system.
+
     Args:
         root: the folder that holds everything eyeshot writes; None: that of the project around the current folder.
         write: False: the ledger is only read, and a project without one has no experiments.
 
     Raises:
+        InputError: EYESHOT_LEDGER names no absolute path.
         StorageError: the file cannot be read, or cannot be written where it has to be.
     """
     return Ledger(find_workspace().root if root is None else Path(root), write=write)
@@ -75,10 +81,10 @@ def open_ledger(root: str | Path | None = None, *, write: bool = False) -> Ledge
 class Ledger:
     """The experiments of a project and the events that they follow from."""
 
-    def __init__(self, root: Path, *, write: bool = False) -> None:
-        """See `open_ledger`."""
+    def __init__(self, root: Path, *, write: bool = False, file: Path | None = None) -> None:
+        """See `open_ledger`; `file` is the database where it is known."""
         self.root = root
-        self.file = root / LEDGER_FILE
+        self.file = file or ledger_file(root)
         self.write = write
         if write:
             make_folder(root)
@@ -365,11 +371,11 @@ class Ledger:
     def _open(self) -> tuple[sqlite3.Connection, tuple[bool, tuple[int, ...]]]:
         if self.write:
             with self._locked():
-                return open_writer(self.root), self._identity(copied=False)
+                return open_writer(self.file, self.root), self._identity(copied=False)
         # Taken before the file is opened: a change in between is seen at the next reading.
         identity = self._identity(copied=False)
         try:
-            return open_reader(self.root), identity
+            return open_reader(self.file, self.root), identity
         except StorageError:
             return self._repaired()
 
@@ -377,11 +383,11 @@ class Ledger:
         """A file that is damaged, missing or of an earlier version is made good; else a copy is read."""
         try:
             with self._locked():
-                (replace_damaged if damaged else open_writer)(self.root).close()
-                return open_reader(self.root), self._identity(copied=False)
+                (replace_damaged if damaged else open_writer)(self.file, self.root).close()
+                return open_reader(self.file, self.root), self._identity(copied=False)
         except (StorageError, OSError):
             identity = self._identity(copied=True)
-            return open_copy(self.root, damaged=damaged), identity
+            return open_copy(self.file, self.root, damaged=damaged), identity
 
     def _repair(self) -> None:
         """Open anew what was found damaged; another process may have replaced it meanwhile."""
@@ -392,19 +398,30 @@ class Ledger:
             return
         with self._locked():
             damaged = self._identity() == self._opened
-            self._connection = (replace_damaged if damaged else open_writer)(self.root)
+            self._connection = (replace_damaged if damaged else open_writer)(self.file, self.root)
             self._opened = self._identity()
 
     @cached_property
     def _lock(self) -> filelock.BaseFileLock:
         import filelock
 
-        return filelock.FileLock(self.root / LOCK_FILE, timeout=WAIT_S)
+        return filelock.FileLock(self.file.with_name(LOCK_FILE), timeout=WAIT_S)
+
+    def _make_moved_folder(self) -> None:
+        try:
+            make_folder(self.file.parent)
+        except StorageError as error:
+            raise StorageError(
+                f"{LEDGER_VARIABLE} must name a folder that can be written, got {os.environ.get(LEDGER_VARIABLE)!r}: "
+                f"{error.__cause__}. Name another, or make it."
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         import filelock
 
+        if self.file.parent != self.root and not self.file.parent.is_dir():
+            self._make_moved_folder()
         try:
             lock = self._lock.acquire(poll_interval=POLL_S)
         except filelock.Timeout as error:
@@ -413,7 +430,8 @@ class Ledger:
             ) from error
         except OSError as error:
             raise StorageError(
-                f"The ledger needs a folder that can be written, got {str(self.root)!r} ({error.strerror or error})."
+                f"The ledger needs a folder that can be written, got {str(self.file.parent)!r} "
+                f"({error.strerror or error})."
             ) from error
         with lock:
             yield

@@ -53,7 +53,8 @@ def merge_ledgers(
         for other in roots:
             if other.resolve() == ledger.root.resolve():
                 raise InputError(f"The other ledger must be another one, got {str(other)!r}, which is this one.")
-            with open_ledger(other) as opened:
+            # Of another project the database is read that lies with it, wherever that of this one lies.
+            with Ledger(other, file=other / LEDGER_FILE) as opened:
                 histories.append(opened.events_since(0))
         return _dry(ledger, histories) if dry_run else ledger.change(lambda connection: _merged(connection, histories))
 
