@@ -1,7 +1,9 @@
 """A ledger of 10,000 experiments, each with a run of 100 epochs × 10 metrics: time to read it; 32 writers at once.
 
 `python -m benchmarks.ledger_load`; `--experiments N`, `--writers N`, `--each N` (experiments that each writer adds; it
-also notes and tags a shared one). Times are the median of five; the command's includes starting Python.
+also notes and tags a shared one), `--trials N` (of a sweep of simulated trainings that runs meanwhile, and must come to
+what it comes to alone). Times are the median of five; the command's includes starting Python, whose own time is given,
+and since others may use the machine, what both take of a processor.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import ROOT, keep
+from benchmarks.sweep_kills import begin, ledger_of
 from eyeshot.ledger import Event, open_ledger, table_rows
 from eyeshot.ledger.store.schema import refold, store_events
 
@@ -103,10 +106,26 @@ def median_s(job: Callable[[], object]) -> float:
     return round(statistics.median(seconds), 3)
 
 
-def write_at_once(root: Path, writers: int, each: int) -> dict[str, object]:
-    """Many processes add, note and tag; returns what is lost, and the time."""
+def processor_s(command: list[str], environment: dict[str, str]) -> float:
+    """Median of the seconds of a processor that a command takes, of `TIMES` calls after one that is not counted."""
+    seconds = []
+    for _ in range(TIMES + 1):
+        begun = os.times()
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        ended = os.times()
+        seconds.append(ended.children_user + ended.children_system - begun.children_user - begun.children_system)
+    return round(statistics.median(seconds[1:]), 3)
+
+
+def write_at_once(root: Path, writers: int, each: int, trials: int) -> dict[str, object]:
+    """Many processes add, note and tag while a sweep runs; returns what is lost, and the time."""
+    sweep = begin(root, trials)
+    with open_ledger(root) as ledger:
+        while not ledger.rows("id", where="sweep IS NOT NULL", limit=1) and sweep.is_alive():
+            time.sleep(0.05)
     with open_ledger(root, write=True) as ledger:
-        first, before = ledger.add("shared").id, len(ledger.rows("id"))
+        first, before = ledger.add("shared").id, len(ledger.rows("id", where="sweep IS NULL"))
+        place = ledger.last_seq()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     begun = time.perf_counter()
     processes = [
@@ -118,13 +137,21 @@ def write_at_once(root: Path, writers: int, each: int) -> dict[str, object]:
     ]  # fmt: skip
     errors = [words for process in processes if (words := process.communicate()[1])]
     seconds = time.perf_counter() - begun
+    outlasts = sweep.is_alive()
     with open_ledger(root) as ledger:
-        shared, after = ledger.experiment(first), len(ledger.rows("id"))
+        shared, after = ledger.experiment(first), len(ledger.rows("id", where="sweep IS NULL"))
+        of_sweep = ledger.last_seq() - place - 3 * writers * each
+    sweep.join()
+    with tempfile.TemporaryDirectory() as folder:
+        begin(Path(folder) / "alone", trials).join()
+        alone = ledger_of(Path(folder) / "alone")
     return {
         "writers": writers, "events": 3 * writers * each, "errors": len(errors),
         "first_error": (errors or [""])[0][-500:],
         "experiments_lost": before + writers * each - after, "notes_lost": writers * each - len(shared.notes),
         "tags_lost": writers * each - len(shared.tags), "seconds_with_start": round(seconds, 1),
+        "sweep": {"trials": trials, "exit_code": sweep.exitcode, "events_meanwhile": of_sweep,
+                  "ran_until_the_last_writer_ended": outlasts, "as_alone": ledger_of(root) == alone},
     }  # fmt: skip
 
 
@@ -136,6 +163,7 @@ def main() -> None:
     parser.add_argument("--experiments", type=int, default=10_000)
     parser.add_argument("--writers", type=int, default=32)
     parser.add_argument("--each", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=300)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
@@ -154,9 +182,6 @@ def main() -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-c", "from eyeshot.cli import main; main()", "runs"]
 
-        def command_runs() -> object:
-            return subprocess.run(command, env=environment, check=True, capture_output=True)
-
         result = {
             "experiments": options.experiments,
             "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -166,8 +191,10 @@ def main() -> None:
             "command_runs_s": median_s(
                 lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
             ),
+            "command_runs_processor_s": processor_s(command, environment),
+            "python_start_processor_s": processor_s([sys.executable, "-c", "pass"], environment),
             "database_mb": round((root / "ledger.sqlite").stat().st_size / 1e6, 1),
-            "at_once": write_at_once(root, options.writers, options.each),
+            "at_once": write_at_once(root, options.writers, options.each, options.trials),
         }
         os.chdir(Path(folder).anchor)  # Windows deletes no folder that is current
     keep("ledger_load", result)

@@ -33,7 +33,7 @@ from benchmarks.first_paint import paints
 from eyeshot.core import make_folder
 from eyeshot.ledger import Event, find_experiments
 from eyeshot.ledger.store.folding import fold
-from eyeshot.ledger.store.opening import open_writer
+from eyeshot.ledger.store.opening import LEDGER_FILE, open_writer
 from eyeshot.ledger.store.schema import row_of, store_events, store_row, transaction
 from eyeshot.web import Edits, make_workbench, open_socket, serve
 
@@ -66,7 +66,7 @@ def fill(root: Path, count: int) -> list[str]:
             store_row(connection, row_of(fold(events), first_seq=events[0].seq, last_seq=seq))
 
     make_folder(root)
-    connection = open_writer(root)
+    connection = open_writer(root / LEDGER_FILE, root)
     with transaction(connection):
         put(connection)
     connection.close()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from command_line import Eyeshot
+from rich.cells import cell_len
 
-from eyeshot.ledger import Experiment
+from eyeshot.ledger import Experiment, open_ledger
 from made_ledger import make_ledger
 
 
@@ -38,6 +39,34 @@ def test_runs_shows_the_table_and_leads_to_the_last(
     command = next_command(done.out)
     assert command == ["show", ids["hostile"]]
     assert eyeshot(*command).code == 0
+
+
+KOREAN = "스케치 이미지는 밝은 배경에 어두운 선이므로 반전 증강이 도움이 될 것이다"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("korean", [False, True])
+def test_ids_can_be_copied_from_a_terminal_of_any_width(
+    eyeshot: Eyeshot, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, width: int, *, korean: bool
+) -> None:
+    with open_ledger("eyeshot-out", write=True) as ledger:
+        if korean:
+            ids["korean"] = ledger.add(KOREAN, difference={"model": ["resnet18.a1_in1k", "a_" * 60]}).id
+            ledger.append(ids["korean"], "insight", text="Invert the training images " + "x" * 50)
+        ids["sign"] = ledger.add("a :warning: sign").id
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = eyeshot("runs").out.splitlines()
+    for name in ids.values():
+        assert [line.split()[0] for line in lines].count(name) == 1, name
+    table = [line for line in lines if not line.startswith(("Next: ", "No room")) and line.strip() not in ids.values()]
+    assert max(map(cell_len, table)) <= width
+    assert width in (80, 120) or ":warning:" in "".join(lines), "no emoji, which has another width"
+    assert "(82.2 to 84.2)" in " ".join(line.strip() for line in lines)
+    missing = any(line.startswith("No room for the columns") for line in lines)
+    assert missing == (width in ((120,) if korean else (80, 120))), "paragraphs and wide tables leave nothing out"
+    lines = eyeshot("insights").out.splitlines()
+    assert any(ids["better"] in line.split() for line in lines)
+    assert not korean or any(ids["korean"] in line.split() for line in lines)
 
 
 def test_runs_filters_and_sorts(eyeshot: Eyeshot, ids: dict[str, str]) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from eyeshot.core import ProgressDisplay
+from eyeshot.core import NOTHING, ProgressDisplay
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from eyeshot.auditing import AuditReport, Finding
@@ -26,6 +27,10 @@ GAP = 2
 """Blanks between the columns of a table."""
 SHORTEST = 8
 """Columns of names are not made narrower."""
+READABLE = 16
+"""Columns of names are not made narrower where the others can be left out, or stand below."""
+KEPT_BLANK = "\N{NO-BREAK SPACE}"
+"""A blank at which `print_fitting` never breaks a line; it prints a common one."""
 
 
 def progress_shown() -> ProgressDisplay:
@@ -98,58 +103,102 @@ def plain_table(
     return table
 
 
-def print_fitting(table: Table, *, names: tuple[str, ...]) -> None:
+def print_fitting(
+    table: Table, *, names: tuple[str, ...], whole: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> list[str]:
     """Print a table as wide as the terminal at most, without breaking a word.
 
-    Cells wrap at blanks; those of the columns with the headings `names` (ids, files) also after "-", "_", "+" and "/".
-    Only names whose parts are longer than the room that is left are broken within.
+    Cells wrap at blanks; those of the columns with the headings `names` (files, settings) also after "-", "_", "+" and
+    "/". Only names whose parts are longer than the room that is left are broken within. A `KEPT_BLANK` never breaks.
+
+    Args:
+        table: of `plain_table`.
+        names: see above.
+        whole: headings of columns whose cells never wrap, because people copy them. Where they leave too little room
+            for the other columns, each row is a paragraph that begins with them.
+        optional: headings of columns that are left out, in this order, until the rest fits.
+
+    Returns:
+        headings that were left out.
     """
     from rich.cells import cell_len
     from rich.console import Console
 
-    console = Console(markup=False, highlight=False)
-    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
-    broken = [str(column.header) in names for column in table.columns]
-    widest = [max(map(cell_len, cells)) for cells in columns]
-    widths = [
-        max(cell_len(part) for cell in cells for word in cell.split() for part in (_parts(word) if at else [word]))
-        for cells, at in zip(columns, broken, strict=True)
-    ]
-    room = console.width - GAP * (len(columns) - 1)
-    if sum(widest) <= room:
-        console.print(table)
-        return
-    while sum(widths) > room and (
-        long := [place for place, at in enumerate(broken) if at and widths[place] > SHORTEST]
+    console = Console(markup=False, highlight=False, emoji=False)
+    shortest = READABLE if whole else SHORTEST
+
+    def least(cells: list[str], *, longest: int = shortest) -> int:
+        """Width at which nothing breaks; parts of names may where they are longer than `longest`."""
+        if cells[0] in whole:
+            return max(map(cell_len, cells))
+        words = [word for cell in cells for word in re.split("[ \n]", cell)]
+        if cells[0] not in names:
+            return max(map(cell_len, words))
+        return min(longest, max(cell_len(part) for word in words for part in _parts(word)))
+
+    def room() -> int:
+        return console.width - GAP * (len(shown) - 1)
+
+    shown = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    sides = {str(column.header): column.justify for column in table.columns}
+    missing: list[str] = []
+    for heading in optional:
+        if sum(map(least, shown)) > room() and heading in sides:
+            shown = [cells for cells in shown if cells[0] != heading]
+            missing.append(heading)
+    if whole and sum(map(least, shown)) > room():
+        _print_paragraphs(console, table, whole)
+        return []
+    widest = [max(map(cell_len, cells)) for cells in shown]
+    widths = [least(cells, longest=room()) for cells in shown] if sum(widest) > room() else widest
+    while sum(widths) > room() and (
+        long := [place for place, cells in enumerate(shown) if cells[0] in names and widths[place] > shortest]
     ):
         widths[max(long, key=widths.__getitem__)] -= 1
-    while sum(widths) < room:  # to the column that needs the most lines
+    while sum(widths) < min(room(), sum(widest)):  # to the column that needs the most lines
         widths[max(range(len(widths)), key=lambda place: widest[place] / widths[place])] += 1
-    fitting = plain_table(*(cells[0] for cells in columns), overflow="fold")
-    for column, old, width in zip(fitting.columns, table.columns, widths, strict=True):
-        column.justify, column.min_width, column.width = old.justify, None, width
-    for row in zip(*(cells[1:] for cells in columns), strict=True):
-        fitting.add_row(*(
-            _wrapped(cell, width) if at else cell for cell, width, at in zip(row, widths, broken, strict=True)
-        ))  # fmt: skip
-    console.print(fitting, width=max(console.width, sum(widths) + GAP * (len(columns) - 1)))
+    fitting = plain_table(*(cells[0] for cells in shown), overflow="fold")
+    for column, cells, width in zip(fitting.columns, shown, widths, strict=True):
+        column.justify, column.min_width, column.width = sides[cells[0]], None, width
+    broken = [[_wrapped(cell, width, parts=cells[0] in names) for cell in cells[1:]]
+              for cells, width in zip(shown, widths, strict=True)]  # fmt: skip
+    for row in zip(*broken, strict=True):
+        fitting.add_row(*row)
+    console.print(fitting, width=max(console.width, sum(widths) + GAP * (len(shown) - 1)))
+    return missing
+
+
+def _print_paragraphs(console: Console, table: Table, whole: tuple[str, ...]) -> None:
+    """Each row as its `whole` cells on a line, which the terminal itself may wrap, and the other cells below."""
+    from rich.padding import Padding
+
+    headings = [str(column.header) for column in table.columns]
+    for row in zip(*(map(str, column.cells) for column in table.columns), strict=True):
+        cells = [(heading, cell.replace(KEPT_BLANK, " ")) for heading, cell in zip(headings, row, strict=True)]
+        console.print((" " * GAP).join(cell for heading, cell in cells if heading in whole), soft_wrap=True)
+        others = "; ".join(f"{name}: {cell}" for name, cell in cells if name not in whole and cell not in ("", NOTHING))
+        console.print(Padding(others, (0, 0, 0, GAP)))
 
 
 def _parts(word: str) -> list[str]:
     return re.findall(r"[^-_+/]*[-_+/]|[^-_+/]+$", word) or [word]
 
 
-def _wrapped(cell: str, width: int) -> str:
-    """Lines of whole parts, as many as fit on each."""
-    lines = [""]
-    for word in re.split(r"(?<= )", cell):
-        for part in _parts(word):
-            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
-                lines.append("")
-            lines[-1] += part
-            while len(lines[-1].rstrip()) > width:
-                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return "\n".join(line.rstrip() for line in lines)
+def _wrapped(cell: str, width: int, *, parts: bool) -> str:
+    """Lines of whole words, or of whole parts of words, as many as fit on each."""
+    from rich.cells import cell_len, chop_cells
+
+    lines: list[str] = []
+    for line in cell.split("\n"):
+        lines.append("")
+        for word in re.split(r"(?<= )", line):
+            for part in _parts(word) if parts else [word]:
+                if lines[-1] and cell_len(lines[-1]) + cell_len(part.rstrip(" ")) > width:
+                    lines.append("")
+                lines[-1:] = (
+                    chop_cells(lines[-1] + part, width) if cell_len(part.rstrip(" ")) > width else [lines[-1] + part]
+                )
+    return "\n".join(line.rstrip(" ").replace(KEPT_BLANK, " ") for line in lines)
 
 
 def open_page(page: Path, *, quiet: bool) -> None:

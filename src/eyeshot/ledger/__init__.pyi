@@ -18,10 +18,10 @@ from .runs import list_runs as list_runs
 from .runs import new_run_id as new_run_id
 from .store.database import Ledger as Ledger
 from .store.database import open_ledger as open_ledger
+from .store.events import Event as Event
 from .store.merging import merge_ledgers as merge_ledgers
 from .store.rebuilding import LedgerChange as LedgerChange
 from .store.rebuilding import rebuild_ledger as rebuild_ledger
-from .store.records import Event as Event
 from .store.records import Expected as Expected
 from .store.records import Experiment as Experiment
 from .store.records import Got as Got

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from eyeshot.core import StorageError
-from eyeshot.ledger import Experiment, open_ledger
+from eyeshot.core import InputError, StorageError
+from eyeshot.ledger import Experiment, open_ledger, rebuild_ledger
 from eyeshot.ledger.store import network, opening, schema
 from ledger.store.ledger_states import contents, damage, filled, lines
 
@@ -182,7 +182,7 @@ def test_a_network_disk_is_refused_with_the_reason_and_can_still_be_read(
     filled(home / "local" / "project").close()
     before = contents(home / "project")
     monkeypatch.setattr(network, "MOUNTS", mounts)
-    with pytest.raises(StorageError, match=r"network file system \(nfs4\).*local disk"):
+    with pytest.raises(StorageError, match=r"network file system \(nfs4\).*EYESHOT_LEDGER.*local disk"):
         open_ledger(home / "project", write=True)
     with pytest.raises(StorageError, match=r"\(cifs\)"):
         open_ledger(home / "the team" / "project", write=True)
@@ -192,6 +192,85 @@ def test_a_network_disk_is_refused_with_the_reason_and_can_still_be_read(
     open_ledger(home / "local" / "project", write=True).close()
     monkeypatch.setattr(network, "MOUNTS", tmp_path / "none")
     open_ledger(home / "project", write=True).close()
+
+
+@pytest.fixture
+def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a project on a network disk, whose database a local folder holds: `tmp_path / "local"`."""
+    (tmp_path / "mounts").write_text(f"server:/home {tmp_path / 'home'} nfs4 rw 0 0\n", encoding="utf-8")
+    monkeypatch.setattr(network, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "local"))
+    return tmp_path / "home" / "birds" / "eyeshot-out"
+
+
+def test_on_a_network_disk_the_database_can_lie_elsewhere(moved: Path, tmp_path: Path) -> None:
+    assert contents(moved)[0] == []
+    assert not (tmp_path / "local").exists(), "reading a project without experiments makes nothing"
+    filled(moved).close()
+    before = contents(moved)
+    (file,) = (tmp_path / "local").rglob("ledger.sqlite")
+    assert file.parent.name.startswith("birds-")
+    assert not list(moved.glob("ledger.*")), "neither the database nor its lock"
+    assert len(lines(moved)) == len(before[1])
+    assert rebuild_ledger(root=moved).added == 0
+    assert contents(moved) == before
+    shutil.rmtree(tmp_path / "local")
+    assert rebuild_ledger(root=moved).experiments == len(before[0])
+    assert contents(moved) == before
+    with open_ledger(tmp_path / "home" / "fish" / "eyeshot-out", write=True) as ledger:
+        assert ledger.experiments() == [], "each project has its own"
+
+
+def test_what_another_machine_wrote_beside_it_comes_with_a_rebuild(
+    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = filled(moved)
+    here.close()
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "local of the other"))
+    with open_ledger(moved, write=True) as ledger:
+        there = ledger.add("from the other machine").id
+        both = ledger.experiments()
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "local"))
+    assert len(contents(moved)[0]) == len(both) - 1
+    assert rebuild_ledger(root=moved).added == 1
+    with open_ledger(moved) as ledger:
+        assert ledger.experiment(there).why == "from the other machine"
+
+
+def test_a_database_from_before_the_move_is_taken_over_once(
+    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):  # the second time there is a database in both places
+        monkeypatch.setattr(network, "MOUNTS", tmp_path / "none")
+        monkeypatch.delenv("EYESHOT_LEDGER")
+        with open_ledger(moved, write=True) as ledger:
+            name = ledger.add(f"before move {number}").id
+        shutil.rmtree(moved / "experiments")  # the database alone has it
+        before = contents(moved)
+        monkeypatch.setattr(network, "MOUNTS", tmp_path / "mounts")
+        monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "local"))
+        assert contents(moved) == before
+        asides = [file for file in moved.glob("ledger.sqlite.moved-*") if not file.name.endswith(("-wal", "-shm"))]
+        assert len(asides) == number + 1
+        assert not (moved / "ledger.sqlite").exists()
+        with open_ledger(moved, write=True) as ledger:
+            assert ledger.append(name, "learned", text="moved").learned == "moved"
+        assert [line["kind"] for line in lines(moved) if line["experiment"] == name] == ["stated", "learned"]
+
+
+def test_a_place_for_the_database_that_cannot_be_used_is_named(
+    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EYESHOT_LEDGER", "ledgers")
+    with pytest.raises(InputError, match="absolute path of a folder on a local disk, got 'ledgers'"):
+        open_ledger(moved)
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "a file"))
+    with pytest.raises(StorageError, match=r"EYESHOT_LEDGER must name a folder.*'.*a file'"):
+        open_ledger(moved, write=True)
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "home" / "ledgers"))
+    with pytest.raises(StorageError, match=r"ledgers.*lies on a network file system"):
+        open_ledger(moved, write=True)
 
 
 def test_a_disk_without_a_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def insights(
     for row in table.to_dicts():
         cells = (row["id"], row["text"], "; ".join(row["actions"]) or "open", row["experiment"], row["author"])
         shown.add_row(*map(printable, cells))
-    print_fitting(shown, names=("experiment",))
+    print_fitting(shown, names=("insight", "done"), whole=("experiment",), optional=("author",))
     still_open = [row["id"] for row in table.to_dicts() if row["open"]]
     if still_open:
         say_next("act", still_open[0], "WHAT WAS DONE")

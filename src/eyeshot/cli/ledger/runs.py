@@ -10,11 +10,14 @@ import typer
 
 from eyeshot.cli.ledger.cells import gain_cell, got_cell, printable, share_of
 from eyeshot.cli.options import DATA, OUTPUT, Json, option
-from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
+from eyeshot.cli.output import KEPT_BLANK, plain_table, print_fitting, print_json, say_next
 
 MOST_SHOWN = 40
 """Rows in a terminal without --limit."""
-LONGEST_DIFFERENCE = 120
+LONGEST_WORDS = 120
+"""Characters of a reason or a difference in the table."""
+LEFT_OUT = ("rung", "expected", "why", "difference", "gain")
+"""Columns that a narrow terminal has no room for, the least important first; an id begins with its reason."""
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
         option(panel=DATA, metavar="COLUMN", text='A column; with "-" before it the largest first. Default: by age.'),
     ] = None,
     limit: Annotated[
-        int | None, option(panel=DATA, text=f"At most so many. Default: {MOST_SHOWN} in a terminal, else all.")
+        int | None, option(panel=DATA, text=f"At most so many. Default: {MOST_SHOWN}; all with --csv and --json.")
     ] = None,
     calibration: Annotated[
         bool, option("--calibration", panel=OUTPUT, text="How often expectations came, by author and month.")
@@ -86,7 +89,7 @@ def _write_csv(file: Path, limit: int | None, rows: dict[str, Any]) -> None:
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    from eyeshot.core import NOTHING, shortened
+    from eyeshot.core import NOTHING, listing, plural, shortened
 
     rungs = ("rung",) if any(row["rung"] for row in rows) else ()  # of sweeps alone: a column of nothing takes room
     table = plain_table(
@@ -94,11 +97,20 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         left=("id", "state", "why", "difference", "expected", "verdict", "rung"), overflow="fold",
     )  # fmt: skip
     for row in rows:
-        difference = shortened(row["difference"], LONGEST_DIFFERENCE)
-        verdict = row["verdict"] or row["gain"]
-        cells = (row["id"], row["state"], row["why"], difference, row["expected"], got_cell(row), gain_cell(row))
-        table.add_row(*(printable(cell) or NOTHING for cell in (*cells, verdict, *(row[name] for name in rungs))))
-    print_fitting(table, names=("id", "why", "difference"))
+        said = (row["id"], row["state"], row["why"], row["difference"], row["expected"])
+        numbers = (_in_two_lines(cell) for cell in (got_cell(row), gain_cell(row)))
+        ends = (row["verdict"] or row["gain"], *(row[name] for name in rungs))
+        words = [shortened(printable(cell), LONGEST_WORDS) for cell in said]
+        table.add_row(*(cell or NOTHING for cell in (*words, *numbers, *map(printable, ends))))
+    missing = print_fitting(table, names=("why", "difference"), whole=("id",), optional=LEFT_OUT)
+    if missing:
+        columns = f"{plural(len(missing), 'the column', 'the columns')} {listing(missing)}"
+        typer.echo(f"No room for {columns}: widen the terminal, or see eyeshot show ID.")
+
+
+def _in_two_lines(cell: str) -> str:
+    """A value with its interval, which may break between the two and nowhere else."""
+    return cell.replace(" ", KEPT_BLANK).replace(f"{KEPT_BLANK}(", " (")
 
 
 def _show_calibration(*, json: bool) -> None:

@@ -156,7 +156,7 @@ def show(context: typer.Context, sweep: Sweep = None, json: Json = False) -> Non
     for trial in waiting["trials"]:
         changes = ", ".join(f"{name} {after}" for name, (_, after) in trial["difference"].items())
         table.add_row(trial["id"], trial["state"], trial["rung"] or "", changes)
-    print_fitting(table, names=("trial", "changes"))
+    print_fitting(table, names=("changes",), whole=("trial",), optional=("rung",))
     typer.echo(waiting["words"])
     goes_on = waiting["trials"] and waiting["command"] and not waiting["running"]
     typer.echo(f"Next: {waiting['command'] if goes_on else 'eyeshot runs'}")

@@ -8,6 +8,7 @@ wait; readers take no lock (SQLite's write-ahead log).
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import threading
@@ -16,26 +17,24 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
-
-import filelock
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from eyeshot.core import InputError, StorageError, find_workspace, listing, make_folder
-from eyeshot.data import default_author
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, write_missing
-from eyeshot.ledger.store.folding import check_event, fold, plain
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import (
     BESIDE,
-    LEDGER_FILE,
+    LEDGER_VARIABLE,
     WAIT_S,
     is_damage,
+    ledger_file,
     open_copy,
     open_reader,
     open_writer,
     replace_damaged,
 )
-from eyeshot.ledger.store.records import Event, Experiment
 from eyeshot.ledger.store.schema import (
     COLUMNS,
     EVENT_COLUMNS,
@@ -48,6 +47,12 @@ from eyeshot.ledger.store.schema import (
     transaction,
 )
 
+# Readers of a table need no models and no lock, which take longer to load than the table takes to read.
+if TYPE_CHECKING:
+    import filelock
+
+    from eyeshot.ledger.store.records import Experiment
+
 T = TypeVar("T")
 LOCK_FILE = "ledger.lock"
 POLL_S = 0.01
@@ -59,11 +64,15 @@ WORDS_IN_ID = 24
 def open_ledger(root: str | Path | None = None, *, write: bool = False) -> Ledger:
     """The ledger of a project; use it in a `with` statement.
 
+    The environment variable EYESHOT_LEDGER moves its database into a folder on a local disk, for projects on a network
+    file system.
+
     Args:
         root: the folder that holds everything eyeshot writes; None: that of the project around the current folder.
         write: False: the ledger is only read, and a project without one has no experiments.
 
     Raises:
+        InputError: EYESHOT_LEDGER names no absolute path.
         StorageError: the file cannot be read, or cannot be written where it has to be.
     """
     return Ledger(find_workspace().root if root is None else Path(root), write=write)
@@ -72,14 +81,13 @@ def open_ledger(root: str | Path | None = None, *, write: bool = False) -> Ledge
 class Ledger:
     """The experiments of a project and the events that they follow from."""
 
-    def __init__(self, root: Path, *, write: bool = False) -> None:
-        """See `open_ledger`."""
+    def __init__(self, root: Path, *, write: bool = False, file: Path | None = None) -> None:
+        """See `open_ledger`; `file` is the database where it is known."""
         self.root = root
-        self.file = root / LEDGER_FILE
+        self.file = file or ledger_file(root)
         self.write = write
         if write:
             make_folder(root)
-        self._lock = filelock.FileLock(root / LOCK_FILE, timeout=WAIT_S)
         self._turn = threading.RLock()  # threads of one process share the connection
         self._connection, self._opened = self._open()
 
@@ -109,6 +117,8 @@ class Ledger:
             InputError: there is no reason, or a key or a value cannot be used.
             StorageError: the disk is full, or the folder cannot be written.
         """
+        from eyeshot.ledger.store.folding import check_event, plain
+
         data = plain({"why": why.strip()} | stated)
         check_event("stated", data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
@@ -138,6 +148,8 @@ class Ledger:
             InputError: there is no such experiment, or the kind, a key or a value cannot be used.
             StorageError: the disk is full, or the folder cannot be written.
         """
+        from eyeshot.ledger.store.folding import check_event, plain
+
         data = plain(data)
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         if kind == "insight":
@@ -156,6 +168,8 @@ class Ledger:
         Raises:
             InputError: there is none, or several begin so.
         """
+        from eyeshot.ledger.store.records import Experiment
+
         rows = self._read("SELECT record FROM experiments WHERE id = ?", (self._full_id(self._read, text),))
         return Experiment.model_validate_json(rows[0][0])
 
@@ -163,6 +177,8 @@ class Ledger:
         self, where: str | None = None, values: Sequence[Any] = (), *, sort: str | None = None, limit: int | None = None
     ) -> list[Experiment]:
         """Experiments, the earliest first; arguments as for `rows`."""
+        from eyeshot.ledger.store.records import Experiment
+
         rows = self.rows("record", where=where, values=values, sort=sort, limit=limit)
         return [Experiment.model_validate(row["record"]) for row in rows]
 
@@ -194,8 +210,10 @@ class Ledger:
         order = "first_seq"
         if sort:
             name = sort.removeprefix("-")
-            order = f"{name} IS NULL, {name}{' DESC' if sort.startswith('-') else ''}, first_seq"
             columns_known((*columns, name))
+            # Without the first term where it says nothing, the index of places is used instead of sorting all.
+            empty = "" if name == "first_seq" else f"{name} IS NULL, "
+            order = f"{empty}{name}{' DESC' if sort.startswith('-') else ''}, first_seq"
         columns_known(columns)
         statement = f"SELECT {', '.join(columns)} FROM experiments{f' WHERE {where}' if where else ''} ORDER BY {order}"
         try:
@@ -353,11 +371,11 @@ class Ledger:
     def _open(self) -> tuple[sqlite3.Connection, tuple[bool, tuple[int, ...]]]:
         if self.write:
             with self._locked():
-                return open_writer(self.root), self._identity(copied=False)
+                return open_writer(self.file, self.root), self._identity(copied=False)
         # Taken before the file is opened: a change in between is seen at the next reading.
         identity = self._identity(copied=False)
         try:
-            return open_reader(self.root), identity
+            return open_reader(self.file, self.root), identity
         except StorageError:
             return self._repaired()
 
@@ -365,11 +383,11 @@ class Ledger:
         """A file that is damaged, missing or of an earlier version is made good; else a copy is read."""
         try:
             with self._locked():
-                (replace_damaged if damaged else open_writer)(self.root).close()
-                return open_reader(self.root), self._identity(copied=False)
+                (replace_damaged if damaged else open_writer)(self.file, self.root).close()
+                return open_reader(self.file, self.root), self._identity(copied=False)
         except (StorageError, OSError):
             identity = self._identity(copied=True)
-            return open_copy(self.root, damaged=damaged), identity
+            return open_copy(self.file, self.root, damaged=damaged), identity
 
     def _repair(self) -> None:
         """Open anew what was found damaged; another process may have replaced it meanwhile."""
@@ -380,11 +398,30 @@ class Ledger:
             return
         with self._locked():
             damaged = self._identity() == self._opened
-            self._connection = (replace_damaged if damaged else open_writer)(self.root)
+            self._connection = (replace_damaged if damaged else open_writer)(self.file, self.root)
             self._opened = self._identity()
+
+    @cached_property
+    def _lock(self) -> filelock.BaseFileLock:
+        import filelock
+
+        return filelock.FileLock(self.file.with_name(LOCK_FILE), timeout=WAIT_S)
+
+    def _make_moved_folder(self) -> None:
+        try:
+            make_folder(self.file.parent)
+        except StorageError as error:
+            raise StorageError(
+                f"{LEDGER_VARIABLE} must name a folder that can be written, got {os.environ.get(LEDGER_VARIABLE)!r}: "
+                f"{error.__cause__}. Name another, or make it."
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        import filelock
+
+        if self.file.parent != self.root and not self.file.parent.is_dir():
+            self._make_moved_folder()
         try:
             lock = self._lock.acquire(poll_interval=POLL_S)
         except filelock.Timeout as error:
@@ -393,7 +430,8 @@ class Ledger:
             ) from error
         except OSError as error:
             raise StorageError(
-                f"The ledger needs a folder that can be written, got {str(self.root)!r} ({error.strerror or error})."
+                f"The ledger needs a folder that can be written, got {str(self.file.parent)!r} "
+                f"({error.strerror or error})."
             ) from error
         with lock:
             yield
@@ -431,6 +469,10 @@ def _append(
     author: str | None,
     moment: datetime,
 ) -> Experiment:
+    from eyeshot.data import default_author
+    from eyeshot.ledger.store.folding import fold
+    from eyeshot.ledger.store.records import Experiment
+
     row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
     seq = last_seq(connection) + 1
     time = moment.isoformat(timespec="milliseconds")

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from eyeshot.core import append_lines, plural
-from eyeshot.ledger.store.records import Event
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.schema import EVENT_COLUMNS, event_of
 
 EXPERIMENTS_FOLDER = "experiments"

@@ -13,7 +13,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from eyeshot.core import InputError, listing
-from eyeshot.ledger.store.records import Event, EventKind, Expected, Experiment
+from eyeshot.ledger.store.events import Event, EventKind
+from eyeshot.ledger.store.records import Expected, Experiment
 
 KEYS: dict[str, tuple[str, ...]] = {
     "stated": (

@@ -19,9 +19,9 @@ from typing import Any
 from eyeshot.core import DEFAULT_FOLDER, InputError
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import LEDGER_FILE
 from eyeshot.ledger.store.rebuilding import LedgerChange, ledger_ids
-from eyeshot.ledger.store.records import Event
 from eyeshot.ledger.store.schema import refold, unite
 
 SAID_AGAIN = uuid.UUID("0c6f0a3e-54d3-4f83-a6ff-9f6c8d2f1e77")
@@ -53,7 +53,8 @@ def merge_ledgers(
         for other in roots:
             if other.resolve() == ledger.root.resolve():
                 raise InputError(f"The other ledger must be another one, got {str(other)!r}, which is this one.")
-            with open_ledger(other) as opened:
+            # Of another project the database is read that lies with it, wherever that of this one lies.
+            with Ledger(other, file=other / LEDGER_FILE) as opened:
                 histories.append(opened.events_since(0))
         return _dry(ledger, histories) if dry_run else ledger.change(lambda connection: _merged(connection, histories))
 

@@ -5,6 +5,7 @@ Whoever writes holds the lock of the ledger here; a kill at any point leaves a f
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -13,10 +14,10 @@ from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
-from eyeshot.core import StorageError
+from eyeshot.core import InputError, StorageError
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, all_events
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.network import network_type
-from eyeshot.ledger.store.records import Event
 from eyeshot.ledger.store.schema import (
     EVENT_COLUMNS,
     VERSION,
@@ -31,6 +32,12 @@ from eyeshot.ledger.store.schema import (
 LEDGER_FILE = "ledger.sqlite"
 BESIDE = ("-wal", "-shm")
 """Files that SQLite keeps beside a database."""
+LEDGER_VARIABLE = "EYESHOT_LEDGER"
+MOVE_IT = (
+    f"Set {LEDGER_VARIABLE} to a folder on a local disk, such as {LEDGER_VARIABLE}=~/.local/share/eyeshot: the "
+    "database then lies there, and everything else stays where it is. Or work in a project folder on a local disk. "
+    "`eyeshot ledger merge` unites the ledgers of several machines."
+)
 WAIT_S = 60.0
 """Longest wait for another writer; a write takes milliseconds."""
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -41,51 +48,71 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
-def refuse_network(root: Path) -> None:
+def ledger_file(root: Path) -> Path:
+    """Where the database of a project lies: in `root`, or, with `EYESHOT_LEDGER`, in a folder of its own in that one.
+
+    Raises:
+        InputError: the variable names no absolute path, which would mean another place in each folder.
+    """
+    moved = os.environ.get(LEDGER_VARIABLE)
+    if not moved:
+        return root / LEDGER_FILE
+    folder = Path(moved).expanduser()
+    if not folder.is_absolute():
+        raise InputError(f"{LEDGER_VARIABLE} must be the absolute path of a folder on a local disk, got {moved!r}.")
+    from eyeshot.core import key_of
+
+    place = root.resolve()
+    return folder / f"{place.parent.name or 'project'}-{key_of(str(place))[:8]}" / LEDGER_FILE
+
+
+def refuse_network(file: Path) -> None:
     """Refuse to write on a network file system.
 
     Raises:
-        StorageError: `root` lies on one.
+        StorageError: `file` lies on one.
     """
-    if kind := network_type(root):
+    if kind := network_type(file.parent):
         raise StorageError(
-            f"The ledger needs a local disk, and {str(root)!r} lies on a network file system ({kind}): the log that "
-            "SQLite writes ahead needs memory that all processes share, and two machines would damage the file. Work "
-            "in a project folder on a local disk; `eyeshot ledger merge` unites the ledgers of several machines."
+            f"The ledger needs a local disk, and {str(file.parent)!r} lies on a network file system ({kind}): the log "
+            f"that SQLite writes ahead needs memory that all processes share, and two machines would damage the file. "
+            f"{MOVE_IT}"
         )
 
 
-def open_writer(root: Path) -> sqlite3.Connection:
+def open_writer(file: Path, root: Path) -> sqlite3.Connection:
     """A connection that can write, to a file of today's version; the caller holds the ledger's lock.
 
     Raises:
         StorageError: the file is of a newer version or no ledger, or the folder cannot be written.
     """
-    refuse_network(root)
-    file = root / LEDGER_FILE
+    refuse_network(file)
     if not file.is_file():
         _remove_leftovers(file)
     connection = _connect(file)
     try:
-        _prepare(connection, root)
+        _prepare(connection, file, root)
+        if file.parent != root and (root / LEDGER_FILE).is_file():
+            _take_over(connection, root)
     except sqlite3.DatabaseError as error:
         connection.close()
         if not is_damage(error):
             raise StorageError(f"Cannot open {str(file)!r}: {error}. Is the folder writable, the disk full?") from error
-        return replace_damaged(root)
+        return replace_damaged(file, root)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def open_reader(root: Path) -> sqlite3.Connection:
-    """A connection that can only read a file of today's version, which need not be in the folder.
+def open_reader(file: Path, root: Path) -> sqlite3.Connection:
+    """A connection that can only read a file of today's version, which need not be there.
 
     Raises:
         StorageError: there is no file of today's version to read; `open_writer` makes one where it can.
     """
-    file = root / LEDGER_FILE
+    if file.parent != root and (root / LEDGER_FILE).is_file():
+        raise StorageError(f"{str(root / LEDGER_FILE)!r} has not been taken over yet.")
     if not file.is_file() or not file.stat().st_size:
         if not (root / EXPERIMENTS_FOLDER).is_dir():
             empty = _connect(":memory:")
@@ -110,17 +137,18 @@ def open_reader(root: Path) -> sqlite3.Connection:
         raise
 
 
-def open_copy(root: Path, *, damaged: bool = False) -> sqlite3.Connection:
+def open_copy(file: Path, root: Path, *, damaged: bool = False) -> sqlite3.Connection:
     """The ledger in memory, brought to today's version: for folders that cannot be written.
 
     Args:
-        root: folder of the ledger.
+        file: the database.
+        root: folder of the files of events.
         damaged: the file is known to be; what can be read of it is taken, with the files of events.
 
     Raises:
         StorageError: the file is of a newer version, is no ledger, or cannot be read.
     """
-    file, connection = root / LEDGER_FILE, _connect(":memory:")
+    connection = _connect(":memory:")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / LEDGER_FILE
         for ending in ("", "-wal"):
@@ -131,25 +159,24 @@ def open_copy(root: Path, *, damaged: bool = False) -> sqlite3.Connection:
                 with closing(_connect(copy)) as source:
                     source.backup(connection)
             if not damaged:
-                _prepare(connection, root)
+                _prepare(connection, file, root)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise StorageError(f"Cannot read {str(file)!r}: {error}.") from error
             damaged = True
         if damaged:
             connection = _connect(":memory:")
-            _prepare(connection, root, more=readable_events(copy))
+            _prepare(connection, file, root, more=readable_events(copy))
             warnings.warn(f"{str(file)!r} is damaged; what is shown is from the files of events.", stacklevel=2)
     return connection
 
 
-def replace_damaged(root: Path) -> sqlite3.Connection:
+def replace_damaged(file: Path, root: Path) -> sqlite3.Connection:
     """Move a damaged file aside and make it anew from the files of events; the caller holds the ledger's lock.
 
     Raises:
         StorageError: the folder cannot be written, or another program holds the file open.
     """
-    file = root / LEDGER_FILE
     aside = file.with_name(f"{file.name}.damaged-{datetime.now().strftime('%Y%m%d-%H%M%S-%f')}")
     try:
         # The database goes first: without it, what lies beside it is known to be a leftover.
@@ -163,7 +190,7 @@ def replace_damaged(root: Path) -> sqlite3.Connection:
         ) from error
     connection = _connect(file)
     try:
-        _prepare(connection, root, more=readable_events(aside))
+        _prepare(connection, file, root, more=readable_events(aside))
     except sqlite3.DatabaseError as error:
         connection.close()
         raise StorageError(f"Cannot make {str(file)!r} anew: {error}.") from error
@@ -190,14 +217,29 @@ def readable_events(file: Path) -> list[Event]:
     return [event for event in events if isinstance(event.id, str) and isinstance(event.data, dict)]
 
 
-def _prepare(connection: sqlite3.Connection, root: Path, more: list[Event] | None = None) -> None:
-    """Tables of today's version; those of a new file hold what the files of events say, and `more`."""
+def _take_over(connection: sqlite3.Connection, root: Path) -> None:
+    """Add what a database in the project's folder holds, from before `EYESHOT_LEDGER` was set, and move it aside."""
     file = root / LEDGER_FILE
+    with closing(open_copy(file, root)) as old:
+        events = [event_of(row) for row in old.execute(f"SELECT {EVENT_COLUMNS} FROM events ORDER BY seq")]
+    with transaction(connection):
+        if unite(connection, events):
+            refold(connection)
+    aside = file.with_name(f"{file.name}.moved-{datetime.now().strftime('%Y%m%d-%H%M%S-%f')}")
+    # Where nothing can be written there, it is taken over again next time, which adds nothing twice.
+    with suppress(OSError):
+        for ending in ("", *BESIDE):
+            with suppress(FileNotFoundError):
+                Path(f"{file}{ending}").rename(f"{aside}{ending}")
+
+
+def _prepare(connection: sqlite3.Connection, file: Path, root: Path, more: list[Event] | None = None) -> None:
+    """Tables of today's version; those of a new file hold what the files of events say, and `more`."""
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode not in ("wal", "memory"):
         raise StorageError(
-            f"The ledger needs a disk on which SQLite can write ahead, and {str(root)!r} lies on none (its log is in "
-            f"mode {mode!r}). Work in a project folder on a local disk."
+            f"The ledger needs a disk on which SQLite can write ahead, and {str(file.parent)!r} lies on none (its log "
+            f"is in mode {mode!r}). {MOVE_IT}"
         )
     version = _version(connection, file)
     if version == VERSION:

@@ -15,8 +15,9 @@ from eyeshot.data import default_author
 from eyeshot.ledger.runs import RunRecord, list_runs
 from eyeshot.ledger.store.database import open_ledger
 from eyeshot.ledger.store.event_files import all_events
+from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.folding import plain
-from eyeshot.ledger.store.records import Event, Got
+from eyeshot.ledger.store.records import Got
 from eyeshot.ledger.store.schema import NO_REASON, refold, unite
 from eyeshot.training import read_result
 

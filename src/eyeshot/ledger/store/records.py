@@ -1,47 +1,21 @@
-"""What the ledger holds of an experiment, and the events that it follows from.
+"""What the ledger holds of an experiment.
 
 An experiment says why it was made, what it changes, what was expected, what came, and what was learned. It is never
-edited: every change is an event, and the experiment is what its events come to (see `folding`).
+edited: every change is an event, and the experiment is what its events come to (see `events` and `folding`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-EventKind = Literal[
-    "stated", "expected", "run", "state", "rung", "got", "verdict", "learned", "why_different", "tag", "insight",
-    "action", "note",
-]  # fmt: skip
 State = Literal["stated", "waiting", "running", "done", "failed", "stopped", "dropped"]
 Direction = Literal["up", "down", "same"]
 Gain = Literal["better", "worse", "not distinguishable"]
 Verdict = Literal["as expected", "better", "worse", "not distinguishable"]
 AuthorKind = Literal["person", "sweep", "agent"]
-
-
-class Event(NamedTuple):
-    """One thing that was said about an experiment.
-
-    Attributes:
-        seq: place in this ledger: the order of events, whatever their times say. Another ledger has other places.
-        id: unique across all ledgers.
-        experiment: id of the experiment.
-        time: UTC, ISO 8601; for people, because clocks are set back.
-        author: who or what said it.
-        kind: decides which keys `data` has, see `folding`.
-        data: what was said.
-    """
-
-    seq: int
-    id: str
-    experiment: str
-    time: str
-    author: str
-    kind: str
-    data: dict[str, Any]
 
 
 class Record(BaseModel):

@@ -8,11 +8,14 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eyeshot.core import InputError
-from eyeshot.ledger.store.folding import fold
-from eyeshot.ledger.store.records import Event, Experiment
+from eyeshot.ledger.store.events import Event
+
+# The models take longer to load than the table of `eyeshot runs` takes to read, which does without them.
+if TYPE_CHECKING:
+    from eyeshot.ledger.store.records import Experiment
 
 VERSION = 2
 """`PRAGMA user_version` of the file."""
@@ -113,6 +116,8 @@ def refold(connection: sqlite3.Connection) -> list[str]:
 
 
 def _folded(experiment_id: str, events: list[Event], notes: list[str]) -> Experiment:
+    from eyeshot.ledger.store.folding import fold
+
     if events[0].kind != "stated":
         # An event of a merge may stand before the one that stated the experiment; else that one is lost.
         stated = [event for event in events if event.kind == "stated"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eyeshot.core import InputError
 from eyeshot.ledger.store.database import Ledger, open_ledger
-from eyeshot.ledger.store.records import Experiment
+from eyeshot.ledger.views.words import difference_words, expected_words, value_words
 
-# polars and numpy take longer to load than `eyeshot runs` takes for all the rest, so they wait until they are needed.
+# These take longer to load than `eyeshot runs` takes for all the rest, so they wait until they are needed.
 if TYPE_CHECKING:
     import polars as pl
-from eyeshot.ledger.views.words import difference_words, expected_words, value_words
+
+    from eyeshot.ledger.store.records import Experiment
 
 TABLE = {
     "id": "String", "created": "String", "state": "String", "why": "String", "parent": "String",
@@ -72,6 +73,8 @@ def find_experiments(
     *, where: str | None = None, tag: Sequence[str] = (), sort: str | None = None, limit: int | None = None
 ) -> list[Experiment]:
     """The experiments of the project with all that was said about them; arguments as for `experiments`."""
+    from eyeshot.ledger.store.records import Experiment
+
     with open_ledger() as ledger:
         rows = _rows(ledger, ("record",), where, tag, sort, limit)
     return [Experiment.model_validate(row["record"]) for row in rows]
