@@ -34,7 +34,7 @@ class Guard:
         command: what prints the address.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int, command: str = "eyeshot review") -> None:
+    def __init__(self, app: ASGIApp, *, token: str, port: int, command: str) -> None:
         self._app, self._command = app, command
         self._token = token.encode("ascii")
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})

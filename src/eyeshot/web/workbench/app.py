@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,16 +15,15 @@ from starlette.routing import Route
 from eyeshot.ledger import ChangedMeanwhile, Ledger, experiment_curves, open_ledger
 from eyeshot.web.bodies import NUMBER, page_of, read_body
 from eyeshot.web.guard import Guard
-from eyeshot.web.static import HANDLERS, page_routes
+from eyeshot.web.live_page import live_page
 from eyeshot.web.workbench.answers import experiment_answer, table_page, timeline_answer
 from eyeshot.web.workbench.edits import KINDS, Edits
 from eyeshot.web.workbench.expectations import expectations_answer
 from eyeshot.web.workbench.news import stream
 
-OWN_MODULES = (
+MODULES = (
     "workbench", "experiments", "table", "details", "editing", "charts", "timeline", "address", "words",
 )  # fmt: skip
-MODULES = (*(f"workbench/{name}" for name in OWN_MODULES), "dom", "ask")
 MOST_CURVES = 10
 
 
@@ -77,7 +75,6 @@ def make_workbench(
         return answer
 
     routes = [
-        *page_routes("workbench/workbench.html", "workbench/workbench.css", MODULES),
         Route("/api/start", asked(start)),
         Route("/api/experiments", asked(table)),
         Route("/api/experiment", asked(experiment)),
@@ -87,9 +84,10 @@ def make_workbench(
         Route("/api/news", news),
         *(Route(f"/api/{kind}", press(kind), methods=["POST"]) for kind in KINDS),
     ]
-    app = Starlette(routes=routes, exception_handlers={**HANDLERS, ChangedMeanwhile: _changed})
-    app.router.redirect_slashes = False
-    return Guard(app, token=token, port=port, command="eyeshot open")
+    return live_page(
+        "workbench", MODULES, routes, command="eyeshot open", token=token, port=port,
+        errors={ChangedMeanwhile: _changed},
+    )  # fmt: skip
 
 
 def _changed(request: Request, error: Exception) -> Response:

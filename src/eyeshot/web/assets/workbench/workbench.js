@@ -57,7 +57,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?") { event.preventDefault(); by("help").showModal(); return; }
   if (current().key(event)) event.preventDefault();
 });
-by("keys").addEventListener("click", () => by("help").showModal());
+document.querySelector("[data-do=help]").addEventListener("click", () => by("help").showModal());
 
 follow(show);
 const [started] = await Promise.all([get("start"), show()]);
