@@ -39,21 +39,21 @@ def found(site: Site, query: str) -> list[str]:
 
 
 def test_every_file_of_the_page_is_served_behind_the_token(site: Site) -> None:
-    for path in ("", "style.css", "page.js", "icon.svg", *(f"{name.rpartition('/')[2]}.js" for name in MODULES)):
+    for path in ("", "style.css", "page.js", "icon.svg", *(f"{name}.js" for name in MODULES)):
         status, headers, body = site.ask("GET", f"/{TOKEN}/{path}")
         assert (status, bool(body)) == (200, True), path
         assert "unsafe" not in headers["content-security-policy"]
         status, _, body = site.ask("GET", f"/wrong/{path}")
         assert status == 403
         assert b"eyeshot open printed" in body
-    assert site.ask("GET", f"/{TOKEN}/workbench/workbench.html")[0] == 404
+    assert site.ask("GET", f"/{TOKEN}/workbench/workbench.html.j2")[0] == 404
 
 
 def test_each_import_of_a_module_is_served(site: Site) -> None:
     import re
 
     for name in MODULES:
-        text = site.ask("GET", f"/{TOKEN}/{name.rpartition('/')[2]}.js")[2].decode()
+        text = site.ask("GET", f"/{TOKEN}/{name}.js")[2].decode()
         for other in re.findall(r'from "\./(\w+)\.js"', text):
             assert site.ask("GET", f"/{TOKEN}/{other}.js")[0] == 200, (name, other)
 

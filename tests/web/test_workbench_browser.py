@@ -99,7 +99,7 @@ def test_the_address_holds_filter_order_and_what_is_open(window: Window, site: S
     window.page.locator("#verdict").select_option("worse")
     window.wait_rows(1)
     assert window.rows() == [ids["worse"]]
-    assert window.page.url.endswith("?verdict=worse")
+    assert window.page.url.endswith("?tab=experiments&verdict=worse")
     window.page.locator("[data-open]").click()
     window.wait_sheet(ids["worse"])
     assert f"open={ids['worse']}" in window.page.url

@@ -14,6 +14,8 @@ from review_made import TOKEN, Site
 from eyeshot.web import Edits, make_workbench, open_socket
 from eyeshot.web.serving import make_server
 
+EXPERIMENTS = "?tab=experiments"
+
 
 @contextmanager
 def served_workbench(root: Path, *, author: str = "ann") -> Iterator[Site]:
@@ -38,7 +40,7 @@ def served_workbench(root: Path, *, author: str = "ann") -> Iterator[Site]:
 class Window:
     """A window of the workbench."""
 
-    def __init__(self, chromium: Any, site: Site, width: int = 1280, query: str = "", **options: Any) -> None:
+    def __init__(self, chromium: Any, site: Site, width: int = 1280, query: str = EXPERIMENTS, **options: Any) -> None:
         self.context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         self.context.set_default_timeout(30_000)
         self.page = self.context.new_page()
@@ -47,7 +49,7 @@ class Window:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.open(site, query)
 
-    def open(self, site: Site, query: str = "") -> None:
+    def open(self, site: Site, query: str = EXPERIMENTS) -> None:
         self.page.goto(site.address + query)
         self.page.wait_for_selector("html[data-ready]")
 

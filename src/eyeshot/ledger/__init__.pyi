@@ -32,7 +32,9 @@ from .training_runs import create_training_run as create_training_run
 from .training_runs import place_training as place_training
 from .trials.trial_plan import TryPlan as TryPlan
 from .views.curves import experiment_curves as experiment_curves
+from .views.tables import differing_settings as differing_settings
 from .views.tables import find_experiments as find_experiments
+from .views.tables import flat_settings as flat_settings
 from .views.tables import judged_expectations as judged_expectations
 from .views.tables import table_rows as table_rows
 from .views.tables import tagged as tagged

@@ -1,4 +1,4 @@
-"""The review page: a local server and a static page for keeping, dropping and relabelling images by hand."""
+"""The live pages: a local server for reviewing images by hand, and the workbench of the whole project."""
 
 import lazy_loader
 

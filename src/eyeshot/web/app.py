@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,13 +13,13 @@ from starlette.routing import Route
 
 from eyeshot.web.bodies import page_of, read_body
 from eyeshot.web.guard import Guard
+from eyeshot.web.live_page import live_page
 from eyeshot.web.pictures import Pictures
 from eyeshot.web.requests import read_filters, read_names, read_press, step_of
 from eyeshot.web.responses import Responses
 from eyeshot.web.review import Review
-from eyeshot.web.static import HANDLERS, page_routes
 
-MODULES = ("review", "screen", "deciding", "looking", "view", "labels", "dom", "ask")
+MODULES = ("review", "screen", "deciding", "looking", "view", "labels")
 # An image's number keeps its meaning as long as the token is valid.
 CACHEABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 
@@ -72,7 +71,6 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         return responses.stored(review.store(key_press), key_press)
 
     routes = [
-        *page_routes("review.html", "review.css", MODULES),
         Route("/api/start", as_json(lambda request: responses.start())),
         Route("/api/queue", as_json(queue)),
         Route("/api/item/{number}", as_json(item)),
@@ -85,9 +83,7 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         Route("/aligned/{first}/{second}", picture(pictures.aligned, "first", "second")),
         Route("/difference/{first}/{second}", picture(pictures.difference, "first", "second")),
     ]
-    app = Starlette(routes=routes, exception_handlers=HANDLERS)
-    app.router.redirect_slashes = False
-    return Guard(app, token=token, port=port)
+    return live_page("review", MODULES, routes, command="eyeshot review", token=token, port=port)
 
 
 def _number(request: Request, name: str, count: int) -> int:

@@ -14,7 +14,7 @@ PLAIN_PATH = re.compile(rb"/([A-Za-z0-9_-]+)(/[a-z0-9/._-]*)?\Z")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -34,7 +34,7 @@ class Guard:
         command: what prints the address.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int, command: str = "eyeshot review") -> None:
+    def __init__(self, app: ASGIApp, *, token: str, port: int, command: str) -> None:
         self._app, self._command = app, command
         self._token = token.encode("ascii")
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
@@ -49,7 +49,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # an exported page in a frame has a policy of its own
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

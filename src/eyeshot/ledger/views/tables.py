@@ -146,15 +146,27 @@ def diff_experiments(first: str, second: str) -> pl.DataFrame:
         StorageError: the ledger cannot be read.
     """
     with open_ledger() as ledger:
-        sides = [dict(_settings(ledger.experiment(text))) for text in (first, second)]
-    names = sorted(sides[0].keys() | sides[1].keys())
-    differing = [(name, *(side.get(name) for side in sides)) for name in names]
+        differing = differing_settings(ledger.experiment(first), ledger.experiment(second))
     rows = [
         {"setting": name, "first": value_words(values[0]), "second": value_words(values[1])}
         for name, *values in differing
-        if values[0] != values[1]
     ]
     return _frame(rows, OF_DIFFERENCES)
+
+
+def differing_settings(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
+    """What differs between two experiments: dotted name, value in the first, value in the second, by name."""
+    sides = [dict(_settings(record)) for record in (first, second)]
+    return [
+        (name, sides[0].get(name), sides[1].get(name))
+        for name in sorted(sides[0].keys() | sides[1].keys())
+        if sides[0].get(name) != sides[1].get(name)
+    ]
+
+
+def flat_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted names: {"training": {"epochs": 3}} as {"training.epochs": 3}."""
+    return dict(_flat(settings))
 
 
 def _settings(record: Experiment) -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,15 @@
         tell();
       });
     }
+    // In a frame of the workbench: that page has the button, and says which of both it shows.
+    if (window !== parent) {
+      if (button) button.hidden = true;
+      addEventListener("message", (event) => {
+        if (event.source !== parent || !["dark", "light"].includes(event.data?.theme)) return;
+        root.dataset.theme = event.data.theme;
+        tell();
+      });
+    }
     system.addEventListener("change", tell);
     tell();
     // A link to something that is folded opens it.

@@ -1,4 +1,4 @@
-"""The JSON answers to the page: rows of the table, an experiment, the timeline, expectations."""
+"""The JSON answers to the page: rows of the table of experiments, and the timeline."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from eyeshot.core import points, shortened
-from eyeshot.ledger import (
-    Experiment,
-    Ledger,
-    aim_of,
-    difference_parts,
-    expected_words,
-    last_author,
-    tagged,
-    value_words,
-)
+from eyeshot.core import shortened
+from eyeshot.ledger import Ledger, aim_of, difference_parts, expected_words, tagged
 
 JsonObject = dict[str, Any]
 ROW = (
@@ -98,8 +89,8 @@ def _row(row: JsonObject) -> JsonObject:
             for name, *values in differences[:MOST_DIFFERENCES]
         ],
         "difference_more": max(0, len(differences) - MOST_DIFFERENCES),
-        "expected": _expected(expected),
-        "got": _got(got),
+        "expected": expected_answer(expected),
+        "got": got_answer(got),
         "disagrees": bool(got and got.get("estimate_disagrees")),
         "error": "",
         "reached": None,
@@ -119,7 +110,8 @@ def _add_progress(ledger: Ledger, rows: list[JsonObject]) -> None:
             row["reached"] = {"rung": last["rung"], "value": last["value"]}
 
 
-def _expected(expected: JsonObject | None) -> JsonObject | None:
+def expected_answer(expected: JsonObject | None) -> JsonObject | None:
+    """What was expected, as the page shows it."""
     if expected is None:
         return None
     return {
@@ -130,7 +122,8 @@ def _expected(expected: JsonObject | None) -> JsonObject | None:
     }
 
 
-def _got(got: JsonObject | None) -> JsonObject | None:
+def got_answer(got: JsonObject | None) -> JsonObject | None:
+    """What came, as the page shows it."""
     if got is None:
         return None
     return {
@@ -148,53 +141,6 @@ def _got(got: JsonObject | None) -> JsonObject | None:
         "allowed_p": got.get("allowed_p"),
         "disagrees": bool(got.get("estimate_disagrees")),
     }
-
-
-def experiment_answer(ledger: Ledger, record: Experiment) -> JsonObject:
-    """An experiment with all that was said about it."""
-    told = record.model_dump(mode="json")
-    got = told["got"]
-    return {
-        **told,
-        "difference": [[name, value_words(before), value_words(after)] for name, before, after in _pairs(told)],
-        "expected": _expected(told["expected"]),
-        "got": _got(got),
-        "remarks": _remarks(got) if got else [],
-        "disagreement": _disagreement(got) if got else "",
-        "children": [row["id"] for row in ledger.rows("id", where="parent = ?", values=(record.id,), limit=12)],
-        "last_authors": {field: last_author(ledger, record.id, field) for field in ("learned", "why_different")},
-        "config": {},
-    }
-
-
-def _pairs(told: JsonObject) -> list[tuple[str, Any, Any]]:
-    return [(name, before, after) for name, (before, after) in told["difference"].items()]
-
-
-def _remarks(got: JsonObject) -> list[str]:
-    """What stands beside a gain: the noise of this data and model, and what chance alone would give."""
-    remarks = []
-    if got["noise"] is not None:
-        remarks.append(f"Noise: seeds of one recipe differ by {points(got['noise'])} here (standard deviation).")
-    if got["comparisons"] is not None:
-        count = got["comparisons"]
-        remarks.append(
-            f"Comparison {count} with this parent: without allowance, chance alone would give {0.05 * count:.2g} "
-            f"differences among {count}."
-        )
-    if got["estimate"] is not None:
-        change = "" if got["estimate_difference"] is None else f", {points(got['estimate_difference'])} from the parent"
-        remarks.append(f"Estimated on the test images, without their labels: {100 * got['estimate']:.1f} %{change}.")
-    return remarks
-
-
-def _disagreement(got: JsonObject) -> str:
-    if not got["estimate_disagrees"]:
-        return ""
-    return (
-        "Validation and the estimate on the test images disagree about this difference. The test images are shifted; "
-        "validation alone does not settle it."
-    )
 
 
 def timeline_answer(ledger: Ledger, query: Mapping[str, str]) -> JsonObject:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eyeshot.core import InputError
 from eyeshot.ledger import Experiment, Ledger, open_ledger, write_action, write_field, write_insight, write_tags
 from eyeshot.web.bodies import parsed
-from eyeshot.web.workbench.answers import experiment_answer
+from eyeshot.web.workbench.experiment_answer import experiment_answer
 
 MOST_REMEMBERED = 1000
 """Presses whose answers are kept: a press that was sent twice is stored once."""

@@ -9,9 +9,9 @@ const to = (id) => (id ? make("a", { href: `?open=${encodeURIComponent(id)}`, "d
 
 const settings = (told) => {
   if (!told.difference.length) return make("p", { class: "soft" }, told.parent ? "Nothing but the seed differs from the parent." : "It has no parent: a baseline.");
-  const body = make("tbody", {}, ...told.difference.map(([name, before, after]) => make("tr", {},
-    make("th", { scope: "row", class: "setting" }, name), make("td", {}, before), make("td", {}, make("b", {}, after)))));
-  return make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...["setting", "parent", "here"].map((name) => make("th", { scope: "col" }, name)))), body);
+  const body = make("tbody", {}, ...told.difference.map(([group, name, before, after]) => make("tr", {},
+    make("td", { class: "soft" }, group), make("th", { scope: "row", class: "setting" }, name.replace(/^(data|code)\./, "")), make("td", {}, before), make("td", {}, make("b", {}, after)))));
+  return make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...["part", "name", "parent", "here"].map((name) => make("th", { scope: "col" }, name)))), body);
 };
 
 const got = (told) => {
@@ -28,6 +28,18 @@ const got = (told) => {
   if (numbers.disagrees) lines.push(make("p", { class: "warning" }, told.disagreement));
   return lines;
 };
+
+const config = (told) => make("details", { id: "config" }, make("summary", {}, `Whole configuration (${plural(told.config.length, "setting")})`),
+  make("table", { class: "plain" }, make("tbody", {}, ...told.config.map(([name, value]) => make("tr", {}, make("th", { scope: "row", class: "setting" }, name), make("td", {}, value))))));
+
+const size = (bytes) => (bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes >= 1e3 ? `${(bytes / 1e3).toFixed(0)} kB` : `${bytes} B`);
+const files = (told) => make("details", { id: "files" }, make("summary", {}, `Files of ${told.runs.length === 1 ? "the run" : plural(told.runs.length, "run")}`),
+  make("p", { class: "small soft" }, "In ", make("span", { class: "name" }, told.runs_folder)),
+  ...told.files.flatMap(({ run, files: list }) => [
+    make("p", { class: "name small" }, run),
+    list.length ? make("ul", { class: "plain-list row" }, ...list.map((file) => make("li", { class: "small" },
+      file.text ? make("a", { href: `api/file?${new URLSearchParams({ id: told.id, run, name: file.name })}`, target: "_blank", rel: "noopener" }, file.name) : file.name, make("span", { class: "soft" }, ` ${size(file.bytes)}`)))) : make("p", { class: "small soft" }, "Its folder is not on this machine."),
+  ]));
 
 const rungs = (told) => (told.rungs.length ? make("table", { class: "plain" },
   make("thead", {}, make("tr", {}, ...["rung", "accuracy", "n", "time"].map((name, place) => make("th", { scope: "col", class: place ? "number" : "" }, name)))),
@@ -66,12 +78,13 @@ export const facts = (told) => [
   part("Facts", make("dl", { class: "facts" },
     fact("Parent", to(told.parent)), told.children.length ? fact("Built on it", ...told.children.flatMap((id) => [to(id), " "])) : "",
     fact("Author", `${told.author || NOTHING}${told.author_kind === "person" ? "" : ` (${told.author_kind})`}`), fact("Created", moment(told.created)), fact("Rung", told.rung ?? NOTHING),
-    fact("Cost", `${duration(told.cost_s)}${told.cost_planned_s === null ? "" : ` of ${duration(told.cost_planned_s)} planned`}`),
+    fact("Cost", make("b", {}, duration(told.cost_s)), told.cost_planned_s === null ? "" : `, ${duration(told.cost_planned_s)} planned`),
     told.sweep ? fact("Sweep", told.sweep) : "", told.hypothesis ? fact("Hypothesis", told.hypothesis) : "",
     told.own_work ? fact("Own work", told.own_work) : "", told.off_the_shelf ? fact("Off the shelf", told.off_the_shelf) : "",
-    told.runs.length ? fact(plural(told.runs.length, "run"), make("ul", { class: "plain-list" }, ...told.runs.map((run) => make("li", { class: "name small" }, run)))) : "",
     told.code.commit ? fact("Code", make("span", { class: "name" }, String(told.code.commit).slice(0, 12)), told.code.difference ? " with changes" : "") : "")),
-  told.code.difference ? make("details", {}, make("summary", {}, "Changes to the code"), make("pre", { tabindex: "0" }, told.code.difference)) : "",
+  told.config.length ? config(told) : "",
+  told.runs.length ? files(told) : "",
+  told.code.difference ? make("details", { id: "code" }, make("summary", {}, "Changes to the code"), make("pre", { tabindex: "0" }, told.code.difference)) : "",
   told.notes.length ? part("Notes", make("ul", { class: "plain-list" }, ...told.notes.map((one) => make("li", {}, one.text, make("span", { class: "small soft" }, ` ${one.author}, ${moment(one.time)}`))))) : "",
 ].filter((node) => node !== "");
 

@@ -33,7 +33,9 @@ export const renew = (told) => {
   open = told;
   const sheet = by("details");
   const focus = document.activeElement?.id;
+  const unfolded = [...by("facts").querySelectorAll("details[id][open]")].map((part) => part.id);
   by("facts").replaceChildren(...facts(told));
+  for (const id of unfolded) if (by(id)) by(id).open = true;
   if (focus === "details-title") by(focus).focus();
   for (const form of sheet.querySelectorAll("form[data-before]")) {
     const text = told[form.dataset.field];

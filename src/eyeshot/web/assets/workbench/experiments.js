@@ -48,7 +48,7 @@ const say = () => {
   by("count").textContent = total === 0 ? "" : `${filtered ? `${count(matching)} of ` : ""}${plural(total, "experiment")}${told.running ? `, ${told.running} running` : ""}`;
   by("nothing").hidden = rows.length > 0;
   by("nothing").replaceChildren(...(total === 0
-    ? ["No experiment yet. Try something and say why: ", make("code", {}, 'eyeshot try "why" --set training.optimizer=radam --expect "up accuracy"')]
+    ? ["No experiment yet. Try something and say why: ", make("code", {}, 'eyeshot try "why" --set training.label_smoothing=0.1 --expect "up accuracy"')]
     : ["No experiment fits this filter."]));
   by("place").textContent = matching ? `${count(offset + 1)} to ${count(offset + rows.length)} of ${count(matching)}` : "";
   by("back").disabled = offset === 0;
@@ -184,6 +184,9 @@ export const show = async (address, said) => {
   await Promise.all([loadCurves(), loadTimeline(), loadExpectations()]);
 };
 
+/** Another tab is shown: what is open closes, and what is written in it waits. */
+export const hide = () => { if (shownId) close(); };
+
 let waiting = new Set(); // experiments with news since the rows were asked for
 let timer = null;
 let slow = null;
@@ -265,7 +268,7 @@ for (const part of PARTS) {
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-open]");
   const box = event.target.closest("[data-choose]");
-  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) { event.preventDefault(); change({ open: link.dataset.open }); }
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) { event.preventDefault(); change({ tab: "experiments", open: link.dataset.open }); }
   else if (box) choose(box.dataset.choose);
   else if (event.target.closest("[data-close]")) change({ open: "" });
   else if (event.target.closest("[data-step]")) step(Number(event.target.closest("[data-step]").dataset.step));

@@ -1,18 +1,31 @@
-// The frame: tabs, keys, and the news of the ledger. A tab is a module with name, title, show, news and key.
+// The frame: tabs, keys, and the news of the ledger. A tab has name, title, show, news and key, and hide where leaving it means something.
 import { change, follow, read } from "./address.js";
 import { get } from "./ask.js";
 import { by, make } from "./dom.js";
 import * as experiments from "./experiments.js";
+import * as overview from "./overview.js";
+import { tab as resultsTab } from "./results.js";
 
-const TABS = [experiments];
+const TABS = [
+  overview, resultsTab("data", "Data"), resultsTab("models", "Models"), resultsTab("augmentation", "Augmentation"), experiments,
+  resultsTab("errors", "Errors"), resultsTab("submissions", "Submissions"), resultsTab("report", "Report"),
+];
 const current = () => TABS.find((tab) => tab.name === read().tab) ?? TABS[0];
 const wrong = (words) => { by("wrong").textContent = words; by("wrong").hidden = !words; };
+
+by("tabs").replaceChildren(...TABS.map((tab, place) => make("a", { href: `?tab=${tab.name}`, "data-tab": tab.name, "aria-keyshortcuts": String(place + 1) }, tab.title)));
 
 const show = async () => {
   wrong("");
   const shown = current();
-  for (const tab of TABS) by(tab.name).hidden = tab !== shown;
-  by("tabs").replaceChildren(...(TABS.length > 1 ? TABS.map((tab) => make("a", { href: `?tab=${tab.name}`, "data-tab": tab.name, "aria-current": tab === shown ? "page" : null }, tab.title)) : []));
+  for (const tab of TABS) {
+    if (tab !== shown && !by(tab.name).hidden) tab.hide?.();
+    by(tab.name).hidden = tab !== shown;
+  }
+  for (const link of by("tabs").children) {
+    if (link.dataset.tab === shown.name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   document.title = `${shown.title} – eyeshot`;
   try {
     await shown.show(read(), wrong);
@@ -20,11 +33,12 @@ const show = async () => {
     wrong(error.message);
   }
 };
-by("tabs").addEventListener("click", (event) => {
+const go = (tab) => change({ ...Object.fromEntries(Object.keys(read()).map((name) => [name, ""])), tab: tab === TABS[0].name ? "" : tab });
+document.addEventListener("click", (event) => {
   const tab = event.target.closest("[data-tab]")?.dataset.tab;
-  if (!tab || event.ctrlKey || event.metaKey) return;
+  if (!tab || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  change({ ...Object.fromEntries(Object.keys(read()).map((name) => [name, ""])), tab: tab === TABS[0].name ? "" : tab });
+  go(tab);
 });
 
 // News. A browser opens six connections to a server at most, so a window that nobody sees gives its own back.
@@ -46,7 +60,7 @@ const listen = () => {
   });
 };
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) listen();
+  if (!document.hidden) { listen(); if (current() !== experiments) show(); } // a command may have written files meanwhile
   else { source?.close(); source = null; }
 });
 
@@ -54,11 +68,15 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
   if (by("help").open) return;
   if (event.target.matches("input:not([type=checkbox]), textarea, select")) return;
+  const place = Number(event.key);
+  if (TABS[place - 1] && !document.querySelector("dialog[open]")) { event.preventDefault(); go(TABS[place - 1].name); by("main").focus({ preventScroll: true }); return; }
   if (event.key === "?") { event.preventDefault(); by("help").showModal(); return; }
   if (current().key(event)) event.preventDefault();
 });
-by("keys").addEventListener("click", () => by("help").showModal());
+document.querySelector("[data-do=help]").addEventListener("click", () => by("help").showModal());
 
+// An address without a tab that says more than nothing is about experiments.
+if (!read().tab && Object.keys(read()).length) change({ tab: "experiments" }, { replace: true });
 follow(show);
 const [started] = await Promise.all([get("start"), show()]);
 by("project").textContent = started.project;

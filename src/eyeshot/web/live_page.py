@@ -1,0 +1,91 @@
+"""What the live pages have in common: frame, styles, static files, guard, and how an error is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from eyeshot.core import EyeshotError, InputError
+from eyeshot.reports import asset, stylesheet
+from eyeshot.web.guard import Guard
+
+ASSETS = files("eyeshot.web") / "assets"
+FRESH = {"Cache-Control": "no-cache"}
+SHARED = ("dom", "ask")
+"""Modules of JavaScript that every page uses."""
+Errors = Mapping[Any, Callable[[Request, Exception], Response]]
+
+
+def live_page(
+    page: str,
+    modules: Sequence[str],
+    routes: Sequence[Route],
+    *,
+    command: str,
+    token: str,
+    port: int,
+    errors: Errors | None = None,
+) -> Guard:
+    """The application of a live page, behind its guard.
+
+    Args:
+        page: its folder of assets, which holds the template and the style of this name.
+        modules: its JavaScript files without their ending; the first one starts the page.
+        routes: of its answers.
+        command: that serves it.
+        token: the first part of every path.
+        port: of the server.
+        errors: answers to exceptions of its own.
+    """
+
+    def static(path: str, kind: str, text: Callable[[], str]) -> Route:
+        return Route(path, lambda request: Response(text(), media_type=kind, headers=FRESH))
+
+    scripts = {name: f"{page}/{name}.js" for name in modules} | {name: f"{name}.js" for name in SHARED}
+    app = Starlette(
+        routes=[
+            static("/", "text/html", partial(_document, page, tuple(scripts), command)),
+            static("/icon.svg", "image/svg+xml", partial(_text, "icon.svg")),
+            static("/style.css", "text/css", partial(_styles, page)),
+            static("/page.js", "text/javascript", partial(asset, "page.js")),
+            *(static(f"/{name}.js", "text/javascript", partial(_text, file)) for name, file in scripts.items()),
+            *routes,
+        ],
+        exception_handlers={EyeshotError: error_response, HTTPException: error_response, **(errors or {})},
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, token=token, port=port, command=command)
+
+
+def error_response(request: Request, error: Exception) -> Response:
+    """An error as JSON: what was asked for cannot be used (409), or cannot be stored (507)."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    return JSONResponse({"error": str(error)}, 409 if isinstance(error, InputError) else 507)
+
+
+@cache
+def _text(name: str) -> str:
+    return ASSETS.joinpath(*name.split("/")).read_text(encoding="utf-8")
+
+
+@cache
+def _document(page: str, modules: tuple[str, ...], command: str) -> str:
+    environment = Environment(
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(f"{page}/{page}.html.j2").render(page=page, modules=modules, command=command)
+
+
+@cache
+def _styles(page: str) -> str:
+    return "\n".join((stylesheet(), _text("frame.css"), _text(f"{page}/{page}.css")))
