@@ -34,7 +34,7 @@ def run(
     ] = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Compare runs on the same images: differences with intervals, exact tests, and an estimate on the test images."""
+    """Compare runs on the same images: differences with intervals, verdicts, and an estimate on the test images."""
     import eyeshot
     from eyeshot.core import NOTHING, percent, points
 

@@ -12,6 +12,7 @@ from .calibration import reliability as reliability
 from .calibration import with_temperature as with_temperature
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members
+from .comparison import difference_variance as difference_variance
 from .comparison import gain_of as gain_of
 from .comparison import holm as holm
 from .comparison import mcnemar_p as mcnemar_p

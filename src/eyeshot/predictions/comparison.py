@@ -18,12 +18,14 @@ from eyeshot.predictions.table import Accuracy
 Verdict = Literal["better", "worse", "not distinguishable"]
 LEVEL = 0.05
 POWER = 0.8
-GUESS_FREEDOM = 4
-"""What the guess about the noise between seeds is worth, in degrees of freedom.
+GUESS = 2.5
+GUESS_FREEDOM = 8
+"""The guess about the variance between seeds, in units of luck, and what it is worth in degrees of freedom.
 
-On real trainings the noise scatters as with few: fitted as in Smyth (see `paired_gain`), the 373 recipes of
-`benchmarks/augmentation_truth/tables` on images like those of training give 3.1, around a noise below the guess. So 4
-around the guess are on the safe side of them; at 8 the guess outvoted what was measured.
+Real trainings scatter more: fitted as in Smyth (see `paired_gain`), the 373 recipes of
+`benchmarks/augmentation_truth/tables` on images like those of training give 3 degrees of freedom around a variance near
+that of luck. Few degrees of freedom would demand so much of the small p that many comparisons allow that a gain of 10
+points would be missed; 8 around 2.5 have the same upper tenth, which is where false verdicts come from.
 """
 MOST_IMAGES, MOST_SEEDS = 10_000_000, 1000
 
@@ -145,11 +147,11 @@ def paired_gain(
     share over n. The rest of the variance between seeds is added.
 
     That variance is pooled from what was measured and a guess, as variances of few replicates are (Smyth, Statistical
-    Applications in Genetics and Molecular Biology 3 (2004), article 3, section 4): that a seed shifts all images as
-    much as luck does, worth 4 degrees of freedom. The guess may add to what was measured but never take from it: a
-    seed's shift does not fall with the number of images as luck does, so that the guess can be far too small. Degrees
-    of freedom are those of sums of variances (Satterthwaite, Biometrics Bulletin 2 (1946), p. 110), of guess and
-    measurement and of images and seeds: where the measurement is far above the guess, they are the measurement's.
+    Applications in Genetics and Molecular Biology 3 (2004), article 3, section 4): 2.5 times the variance of luck,
+    worth 8 degrees of freedom. The guess may add to what was measured but never take from it: a seed's shift does not
+    fall with the number of images as luck does, so that the guess can be far too small. Degrees of freedom are those
+    of sums of variances (Satterthwaite, Biometrics Bulletin 2 (1946), p. 110), of guess and measurement and of images
+    and seeds: where the measurement is far above the guess, they are the measurement's.
     For one seed of each, p is at least that of McNemar's exact test: t is too sure of itself where few images differ.
 
     Args:
@@ -166,7 +168,7 @@ def paired_gain(
     each = child.mean(0) - parent.mean(0)
     value, from_images = float(each.mean()), float(each.var(ddof=1)) / count
     weight = 1 / len(child) + 1 / len(parent)
-    variance, freedom = _variance(from_images, luck_variance(child, parent), weight, count, noise)
+    variance, freedom = difference_variance(from_images, luck_variance(child, parent), weight, count, noise)
     p, half = float(value == 0), 0.0
     if variance:
         p = float(2 * stats.t.sf(abs(value) / math.sqrt(variance), freedom))
@@ -232,7 +234,7 @@ def compare_members(
     return chosen, differences
 
 
-def _variance(
+def difference_variance(
     from_images: float, luck: float, weight: float, count: int, noise: tuple[float, float] | None
 ) -> tuple[float, float]:
     """Variance of a paired difference and its degrees of freedom, as `paired_gain` says.
@@ -246,7 +248,7 @@ def _variance(
     """
     measured, freedom = noise or (0.0, 0.0)
     total = GUESS_FREEDOM + freedom
-    guessed, told = GUESS_FREEDOM * 2 * luck / total, freedom * measured / total
+    guessed, told = GUESS_FREEDOM * GUESS * luck / total, freedom * measured / total
     between = max(guessed + told, measured if freedom else 0.0)
     variance = from_images + weight * max(0.0, between - luck)
     if not variance or not guessed + told:
@@ -284,11 +286,11 @@ def _needed(
 
     def by_images(images: int) -> bool:
         share = count / images
-        return told(*_variance(from_images * share, luck * share, weight, images, noise))
+        return told(*difference_variance(from_images * share, luck * share, weight, images, noise))
 
     def by_seeds(seeds: int) -> bool:
-        measured = noise if noise[1] >= 2 * (seeds - 1) else (noise[0] if noise[1] else 2 * luck, 2 * (seeds - 1))
-        return told(*_variance(lasting + 2 * luck / seeds, luck, 2 / seeds, count, measured))
+        measured = noise if noise[1] >= 2 * (seeds - 1) else (noise[0] if noise[1] else GUESS * luck, 2 * (seeds - 1))
+        return told(*difference_variance(lasting + 2 * luck / seeds, luck, 2 / seeds, count, measured))
 
     return _least(by_images, count, MOST_IMAGES), _least(by_seeds, max(len(first), len(second)), MOST_SEEDS)
 

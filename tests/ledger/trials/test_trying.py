@@ -100,7 +100,7 @@ def test_a_change_is_stated_trained_beside_its_parent_and_judged(project):
     assert child.cost_planned_s > 0
     assert child.cost_s > 0
     another = plan_of(settings={"augmentation": "invert"}, parent=first.id)
-    assert another.trainings == (("own", 0),), "the noise is measured once"
+    assert another.trainings == (("own", 0, None),), "the noise is measured once"
 
 
 def test_the_same_call_does_nothing_again_even_where_the_parent_would_be_another(project):
@@ -125,7 +125,7 @@ def test_without_any_run_a_baseline_is_planned_and_trained_first(project, monkey
         settings.write("\n[training]\nepochs = 1\nbatch_size = 16\n")
     change = {"augmentation": "mirror"}
     plan = plan_of("mirror", settings=change)
-    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0),))
+    assert (plan.parent, plan.difference, plan.trainings) == (None, {}, (("own", 0, None),))
     assert not (project / "eyeshot-out" / "ledger.sqlite").exists()
     child = eyeshot.try_experiment("mirror", settings=change, measure_noise=False, progress=False)
     with open_ledger() as ledger:
@@ -158,7 +158,13 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):
         if "cache" not in str(path) and not path.name.endswith(("-shm", "-wal"))
     }
     plan = plan_of(settings={"augmentation": "mirror"}, seeds=3)
-    assert plan.trainings == (("own", 0), ("parent", 1), ("own", 1), ("parent", 2), ("own", 2))
+    assert plan.trainings == (
+        ("own", 0, None),
+        ("parent", 1, None),
+        ("own", 1, None),
+        ("parent", 2, None),
+        ("own", 2, None),
+    )
     assert plan.seconds == pytest.approx(5 * plan.run_s)
     assert plan.difference == {"augmentation": (None, ["mirror"])}
     after = {
@@ -172,7 +178,7 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):
 def test_nothing_but_the_seed_is_said_and_can_be_no_gain(project):
     first = baseline()
     plan = plan_of("nothing at all")
-    assert plan.trainings == (("own", 1),)
+    assert plan.trainings == (("own", 1, None),)
     assert any("nothing but the seed" in note for note in plan.notes)
     dead = plan_of(settings={"training.label_smoothing": 0.0, "augmentation": "none"})
     assert dead.difference == {"training.seed": ([0], [1])}
@@ -205,7 +211,7 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
     baseline()
     plan = plan_of(settings={"augmentation": "mirror"}, until_clear_s=3600.0)
     assert plan.looks[:3] == (1, 2, 3)
-    assert plan.trainings[:3] == (("own", 0), ("parent", 1), ("own", 1))
+    assert plan.trainings[:3] == (("own", 0, None), ("parent", 1, None), ("own", 1, None))
     done = eyeshot.try_experiment(
         "never learns", settings={"training.learning_rate": 1e-9}, until_clear_s=25.0, progress=False
     )
@@ -214,6 +220,31 @@ def test_until_clear_adds_seeds_to_both_at_planned_looks(project):
     assert done.got.allowed_p == pytest.approx(0.05 / len(done.plan["looks"]))
     assert len(done.got.seeds) in range(1, done.plan["looks"][-1] + 1)
     assert abs(len(done.got.seeds) - 1 - len(done.parent_runs)) <= 1
+
+
+def test_until_clear_adds_the_folds_of_the_split_to_both(project, images):
+    eyeshot.split(images, folds=3, leakage=False, progress=False).write("split.json")
+    first = baseline()
+    assert first.config["data.fold"] is None
+    plan = plan_of(settings={"augmentation": "mirror"}, until_clear_s=36000.0)
+    rounds = {fold for _, _, fold in plan.trainings}
+    assert rounds == {None, 1, 2}  # None is fold 0, which validates where none is named
+    assert any("Folds x seeds" in note for note in plan.notes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_plan.Trial, "_estimated_run_s", lambda _: 3.0)
+        done = eyeshot.try_experiment(
+            "never learns", settings={"training.learning_rate": 1e-9}, until_clear_s=40.0, progress=False
+        )
+    assert done.state == "done"
+    assert len(done.plan["pairs"]) > 3
+    results = [read_result(project / "eyeshot-out" / "runs" / run) for run in done.runs]
+    assert {result.data["fold"] for result in results} > {None}
+    assert done.got.n > results[0].accuracy.n
+    compared = eyeshot.compare(done.id, first.id, against=first.id, progress=False)
+    member = next(member for member in compared.members if member.difference is not None)
+    assert member.folds > 1
+    assert (member.difference.p, member.difference.low) == pytest.approx((done.got.p, done.got.difference_low))
+    assert member.difference.verdict == done.gain
 
 
 def test_a_budget_is_kept_and_the_same_command_continues(project):
@@ -281,10 +312,10 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
     gone.unlink()
     plan = plan_of("one image less")
     assert set(plan.difference) == {"data.contents"}
-    assert plan.trainings == (("own", 0),)
+    assert plan.trainings == (("own", 0, None),)
     both = plan_of("mirror", settings={"augmentation": "mirror"})
     assert any("the parent is trained again" in note for note in both.notes)
-    assert ("parent", 0) in both.trainings
+    assert ("parent", 0, None) in both.trainings
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def run(
     seeds: Annotated[int, option(panel=TRAINING, text="Trainings of each recipe that are compared.")] = 1,
     until_clear: Annotated[
         str,
-        option(panel=TRAINING, text="Add seeds to both until the difference is clear, for at most 30m or 2h."),
+        option(
+            panel=TRAINING, text="Add seeds and folds to both until the difference is clear, for at most 30m or 2h."
+        ),
     ] = "0",
     budget: Annotated[
         str,
@@ -181,7 +183,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 def _todo(plan: TryPlan) -> str:
     from eyeshot.core import duration, plural
 
-    own = sum(role == "own" for role, _ in plan.trainings)
+    own = sum(training[0] == "own" for training in plan.trainings)
     theirs = len(plan.trainings) - own
     also = f" and {theirs} of the parent {plan.parent}" if theirs else ""
     upto = "Up to " if len(plan.looks) > 1 else ""
@@ -204,7 +206,7 @@ def _print_plan(plan: TryPlan, *, json: bool) -> None:
         typer.echo(f"  {name}: {_said(before)} -> {_said(after)}")
     typer.echo(_todo(plan))
     if len(plan.looks) > 1:
-        typer.echo(f"The difference is looked at after {', '.join(map(str, plan.looks))} seeds of each.")
+        typer.echo(f"The difference is looked at after {', '.join(map(str, plan.looks))} trainings of each.")
     typer.echo("Nothing was written. Next: the same command without --dry-run.")
 
 

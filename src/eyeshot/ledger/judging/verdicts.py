@@ -5,9 +5,15 @@ All functions here are pure. `docs/experiments.md` states the rule in words.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
 from eyeshot.core import percent, points
 from eyeshot.ledger.judging.expectations import SAME_WITHIN
 from eyeshot.ledger.store.records import Expected, Gain, Got, Verdict
+from eyeshot.predictions import difference_variance
 
 LEVEL = 0.05
 
@@ -21,21 +27,59 @@ def allowed_p(comparisons: int, looks: int = 1) -> float:
 
     Args:
         comparisons: experiments compared with this parent so far, this one included.
-        looks: how often the difference may be looked at while seeds are added.
+        looks: how often the difference may be looked at while seeds and folds are added.
     """
     return LEVEL / comparisons / looks
 
 
-def planned_looks(most: int) -> tuple[int, ...]:
-    """Numbers of seeds after which a growing comparison is looked at: 1, 2, 3, 5, 8, ... and `most` itself.
+def planned_rounds(folds: int, most: int, *, freedom: float) -> list[tuple[int, int]]:
+    """How a comparison grows: (folds, seeds) after each step, from one of each, every seed in every fold.
 
-    They are planned before the first run, and few: each look costs a share of the level.
+    Each step adds the fold or the seed that narrows the expected interval more, for each training that it costs. A fold
+    brings new images, so that their noise falls too; a seed also measures the noise between seeds. It is taken that
+    images differ in what the change does to them by as much as luck, and that the guess about seeds is right.
+
+    Args:
+        folds: of the split; 1 without folds.
+        most: trainings of each recipe, all steps together.
+        freedom: degrees of freedom of the noise that is measured already.
     """
-    looks, following = [1], [2, 3]
-    while following[0] <= most:
-        looks.append(following[0])
-        following = [following[1], sum(following)]
-    return tuple(looks) if looks[-1] == most or most < 1 else (*looks, most)
+
+    def log_width(of_folds: int, seeds: int) -> float:
+        # In units of the luck of one training on the images of one fold.
+        luck, weight = 1 / of_folds, 2 / seeds
+        noise = 2 * luck, freedom + 2 * of_folds * (seeds - 1)
+        variance, of_sum = difference_variance((weight + 1) * luck, luck, weight, 1000 * of_folds, noise)
+        return math.log(stats.t.ppf(1 - LEVEL / 2, of_sum)) + math.log(variance) / 2
+
+    rounds = [(1, 1)]
+    while True:
+        reached, seeds = rounds[-1]
+        here = log_width(reached, seeds)
+        steps = [((reached, seeds + 1), reached), *([((reached + 1, seeds), seeds)] if reached < folds else [])]
+        step = max(steps, key=lambda step: (here - log_width(*step[0])) / step[1])[0]
+        if step[0] * step[1] > most:
+            return rounds
+        rounds.append(step)
+
+
+def planned_looks(rounds: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Numbers of trainings of each after which a growing comparison is looked at: 1, 2, 3, 5, 8, ... and all of them.
+
+    They are planned before the first run, and few: each look costs a share of the level. Only a round that is complete
+    is looked at.
+
+    Args:
+        rounds: of `planned_rounds`.
+    """
+    counts = [folds * seeds for folds, seeds in rounds]
+    looks, wanted, following = [], 1, 2
+    for count in counts:
+        if count >= wanted or count == counts[-1]:
+            looks.append(count)
+            while wanted <= count:
+                wanted, following = following, wanted + following
+    return tuple(looks)
 
 
 def verdict_of(expected: Expected | None, got: Got, gain: Gain) -> tuple[Verdict, str]:

@@ -77,8 +77,8 @@ def try_experiment(
         expect: what is expected of the difference, as "+1.0 accuracy", "up accuracy", "same accuracy"; frozen before
             the first run.
         seeds: trainings of the child; seeds that the parent lacks are trained too.
-        until_clear_s: add seeds to both until the difference is clear, for so many seconds at most; 0: `seeds` are
-            trained.
+        until_clear_s: add seeds to both, and folds where the split has them, until the difference is clear, for so many
+            seconds at most; 0: `seeds` are trained.
         budget_s: end after so many seconds, whatever is reached; 0: no limit.
         measure_noise: where no recipe of the project has two seeds, train the parent with one more, once: a single
             seed of each says nothing about seeds.
@@ -164,11 +164,12 @@ def try_experiment(
                 experiment = ledger.add(
                     why, author=name, author_kind=kind, parent=None if origin is None else origin.id,
                     difference=trial.difference, expected=expected, config=trial.settings, code=code,
-                    seeds=list(trial.seeds), tags=list(tags), cost_planned_s=len(trial.trainings()) * trial.run_s,
+                    seeds=list(trial.seeds), tags=list(tags), cost_planned_s=trial.planned_s(),
                     own_work=own_work or _own_code(trial, code), off_the_shelf=off_the_shelf,
                     plan={
-                        "request": request, "looks": list(trial.looks), "parent_seeds": list(trial.parent_seeds),
-                        "parent_anew": trial.parent_anew,
+                        "request": request, "looks": list(trial.looks), "pairs": [list(pair) for pair in trial.pairs],
+                        "parent_pairs": [list(pair) for pair in trial.parent_pairs], "parent_anew": trial.parent_anew,
+                        "run_s": trial.run_s,
                     },
                 )  # fmt: skip
         return _run(trial, experiment, origin, watched, until=began + until_clear_s if until_clear_s else None)
@@ -239,13 +240,14 @@ def _train_and_judge(
     root, order = trial.workspace.root, trial.trainings()
     looks = trial.looks if until is not None else ()
     done, took = 0, 0.0
-    for number, (role, seed) in enumerate(order, 1):
+    for number, (role, seed, fold) in enumerate(order, 1):
         if until is not None and done and took and time.monotonic() + took > until:
             raise TimeUp  # the next training would not end in time
         begin = time.monotonic()
         whose = "parent, " if role == "parent" else ""
-        step = progress.sub(f"training {number} of {len(order)} ({whose}seed {seed})")
-        if _trained(trial, experiment_id, role, seed, step):
+        of_fold = "" if fold is None else f", fold {fold}"
+        step = progress.sub(f"training {number} of {len(order)} ({whose}seed {seed}{of_fold})")
+        if _trained(trial, experiment_id, role, seed, fold, step):
             took = max(took, time.monotonic() - begin)
         done += role == "own"
         last = number == len(order)
@@ -256,9 +258,9 @@ def _train_and_judge(
 
 
 def _judged_with_what_there_is(trial: Trial, experiment_id: str, parent: Experiment | None) -> bool:
-    """Give the verdict on the seeds that are finished; False where there are none.
+    """Give the verdict on the seeds and folds that are finished; False where there are none.
 
-    A look at a number of seeds that was not planned takes the place of those that are left out.
+    A look at a number of trainings that was not planned takes the place of those that are left out.
     """
     try:
         judge(trial.workspace.root, experiment_id, parent, looks=len(trial.looks))
@@ -267,9 +269,11 @@ def _judged_with_what_there_is(trial: Trial, experiment_id: str, parent: Experim
     return True
 
 
-def _trained(trial: Trial, experiment_id: str, role: str, seed: int, progress: Progress) -> bool:
-    """Train one seed unless it is finished, and let the experiment know of the run before it begins."""
-    plan, key, settings = trial.training(role, seed)
+def _trained(
+    trial: Trial, experiment_id: str, role: str, seed: int, fold: int | None, progress: Progress
+) -> bool:  # fmt: skip
+    """Train one seed and fold unless it is finished, and let the experiment know of the run before it begins."""
+    plan, key, settings = trial.training(role, seed, fold)
     finished = (plan.folder / RESULT_FILE).is_file()
     if not finished:
         plan = create_training_run(plan, key=key, command=train_command(settings, seed))
@@ -277,9 +281,7 @@ def _trained(trial: Trial, experiment_id: str, role: str, seed: int, progress: P
         experiment = ledger.experiment(experiment_id)
         known = experiment.runs if role == "own" else experiment.parent_runs
         if plan.folder.name not in known:
-            ledger.append(
-                experiment_id, "run", run=plan.folder.name, seed=seed, role=role, fold=settings.get("data.fold")
-            )
+            ledger.append(experiment_id, "run", run=plan.folder.name, seed=seed, role=role, fold=fold)
     train_folder(plan, command=train_command(settings, seed), progress=progress)
     return not finished
 
