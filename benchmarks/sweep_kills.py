@@ -44,9 +44,8 @@ def spend(root: str, trials: int) -> None:
 
 def begin(root: Path, trials: int) -> BaseProcess:
     """A process that does so. One that is forked has everything loaded, so that a kill hits the work."""
-    process = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn").Process(
-        target=spend, args=(str(root), trials)
-    )
+    forks = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+    process: BaseProcess = forks.Process(target=spend, args=(str(root), trials))  # type: ignore[attr-defined]
     process.start()
     return process
 

@@ -47,6 +47,7 @@ from .ledger.views.tables import experiments as experiments
 from .ledger.views.tables import insights as insights
 from .ledger.writing_up import act_on_insight as act_on_insight
 from .ledger.writing_up import add_insight as add_insight
+from .ledger.writing_up import add_note as add_note
 from .ledger.writing_up import tag_experiment as tag_experiment
 from .ledger.writing_up import write_learned as write_learned
 from .models.catalogue.listing import list_models as list_models

@@ -66,6 +66,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "submit": package.submit,
     "sweep": package.start_sweep,
     "tag": package.tag_experiment,
+    "note": package.add_note,
     "train": package.train,
     "try": package.try_experiment,
 }

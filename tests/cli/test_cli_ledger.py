@@ -150,6 +150,25 @@ def test_what_was_learned_insight_action_and_tags(eyeshot: Eyeshot, ids: dict[st
     assert (told["learned"], told["why_different"], told["tags"]) == ("Now more", "Luck", ["x", "y"])
 
 
+def test_notes_of_several_people_stand_beside_each_other(eyeshot: Eyeshot, ids: dict[str, str]) -> None:
+    assert (
+        "has 1 note."
+        in eyeshot("note", ids["worse"], "  The lamp was changed that day.\nTwice. ", "--author", "ann").out
+    )
+    done = eyeshot("note", ids["worse"], "조명을 다시 확인함", "--author", "민수")
+    assert "has 2 notes." in done.out
+    assert next_command(done.out) == ["show", ids["worse"]]
+    out = eyeshot("show", ids["worse"]).out
+    assert out.index("Twice. (ann, 20") < out.index("조명을 다시 확인함 (민수, 20")
+    told = json.loads(eyeshot("note", ids["worse"], "third", "--json").out)
+    assert [note["text"] for note in told["notes"]][::2] == ["The lamp was changed that day.\nTwice.", "third"]
+    assert json.loads(eyeshot("show", ids["worse"], "--json").out) == told
+    for words in ((ids["worse"], "  "), ("nothing", "text"), (ids["worse"],)):
+        done = eyeshot("note", *words)
+        assert (done.code, "Traceback" in done.err) == (2, False)
+    assert 'got nothing: eyeshot note ID "words"' in eyeshot("note", ids["worse"], "").err
+
+
 def test_open_serves_the_page_of_the_project(
     eyeshot: Eyeshot, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,7 @@ HELP = (
     ("insights",),
     ("act",),
     ("tag",),
+    ("note",),
     ("queue",),
     ("ledger",),
     ("queue", "add"),

@@ -1,4 +1,4 @@
-"""What people write about experiments: what was learned, why it came so, insights and what was done, tags."""
+"""What people write about experiments: what was learned, why it came so, insights and what was done, tags, notes."""
 
 from __future__ import annotations
 
@@ -118,6 +118,27 @@ def write_tags(
         if not tag or "," in tag or len(tag) > LONGEST_TAG or not tag.isprintable():
             raise InputError(f"A tag must be 1 to {LONGEST_TAG} characters without a comma, got {tag!r}. Shorten it.")
     return ledger.append(id, "tag", author=author, add=added, remove=removed)
+
+
+def add_note(id: str, text: str, *, author: str | None = None) -> Experiment:
+    """Leave a free note on an experiment, beside those that are there.
+
+    Args:
+        id: of the experiment, or a unique beginning of it.
+        text: what should be known about it.
+        author: who writes; None: EYESHOT_AUTHOR, or the login name.
+
+    Returns:
+        the experiment; the last of its `notes` is the new one.
+
+    Raises:
+        InputError: there is no such experiment, or no text.
+        StorageError: the ledger cannot be written.
+    """
+    if not text.strip():
+        raise InputError('Say what should be known, got nothing: eyeshot note ID "words".')
+    with open_ledger(write=True) as ledger:
+        return ledger.append(id, "note", author=author, text=text.strip())
 
 
 def add_insight(id: str, text: str, *, author: str | None = None) -> Experiment:

@@ -20,11 +20,11 @@ from ledger.store.ledger_states import contents, filled, lines
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
-def two_servers(tmp_path: Path) -> tuple[Path, Path, str]:
+def two_servers(tmp_path: Path, **stated: Any) -> tuple[Path, Path, str]:
     """Two projects with one experiment in common, and its id."""
     here, there = tmp_path / "here" / "eyeshot-out", tmp_path / "there" / "eyeshot-out"
     with open_ledger(here, write=True) as ledger:
-        experiment = ledger.add("common", now=NOW)
+        experiment = ledger.add("common", now=NOW, **stated)
     shutil.copytree(here, there)
     return here, there, experiment.id
 
@@ -76,16 +76,82 @@ def test_a_field_that_both_set_is_shown_and_the_later_time_wins(tmp_path: Path) 
     change = eyeshot.merge_ledgers([there], root=here)
     assert change == dry
     assert change.conflicts == (
-        {"experiment": common, "field": "tag a", "here": True, "there": False, "kept": "there"},
-        {"experiment": common, "field": "why different", "here": "here", "there": "there", "kept": "here"},
-    )
+        {"experiment": common, "field": "tag a", "here": True, "there": False, "kept": "there",
+         "reason": "it was said later"},
+        {"experiment": common, "field": "why different", "here": "here", "there": "there", "kept": "here",
+         "reason": "it was said later"},
+    )  # fmt: skip
     (merged,) = contents(here)[0]
     assert (merged.learned, merged.why_different, merged.tags) == ("same", "here", ("b",))
     assert eyeshot.merge_ledgers([here], root=there).conflicts == ()
     assert contents(there)[0] == [merged]
 
 
+def points_up(points: int) -> dict[str, Any]:
+    return {"direction": "up", "size": points / 100, "words": f"+{points} accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kept", "size", "reason"),
+    [
+        ([("expected", 1), ("run", 5)], [("expected", 3), ("run", 6)], "here", 0.01, "it was frozen first, by a run"),
+        ([("expected", 1), ("run", 7)], [("expected", 3), ("run", 6)], "there", 0.03, "it was frozen first, by a run"),
+        ([("run", 5)], [("expected", 3)], "here", 0.09, "it was frozen first, by a run"),
+        ([("expected", 2)], [("expected", 3)], "there", 0.03, "it was said later, before any run"),
+    ],
+    ids=["ours ran first", "theirs ran first", "what was common ran", "neither ran"],
+)
+def test_of_two_expectations_the_one_frozen_first_is_kept_and_the_other_is_shown(
+    tmp_path: Path, ours: list[tuple[str, int]], theirs: list[tuple[str, int]], kept: str, size: float, reason: str
+) -> None:
+    here, there, common = two_servers(tmp_path, expected=points_up(9))
+    for root, history in ((here, ours), (there, theirs)):
+        with open_ledger(root, write=True) as ledger:
+            for kind, minutes in history:
+                data = {"expected": points_up(minutes)} if kind == "expected" else {"run": f"{root.parent.name} run"}
+                ledger.append(common, kind, now=NOW + timedelta(minutes=minutes), author=root.parent.name, **data)
+    own = {root.parent.name: contents(root)[0][0].expected for root in (here, there)}
+    (conflict,) = eyeshot.merge_ledgers([there], root=here).conflicts
+    assert (conflict["field"], conflict["kept"], conflict["reason"]) == ("expected", kept, reason)
+    sizes = {name: expected and expected.size for name, expected in own.items()}
+    assert {name: conflict[name]["size"] for name in own} == sizes
+    (merged,) = contents(here)[0]
+    assert merged.expected == own[kept]
+    assert merged.expected is not None
+    assert merged.expected.size == size
+    (note,) = merged.notes
+    (other,) = own.keys() - {kept}
+    words = f"+{round(100 * (sizes[other] or 0))} accuracy"
+    assert note["text"] == f"Expected in another ledger, which counts for nothing: {words}"
+    assert eyeshot.merge_ledgers([here], root=there).conflicts == ()
+    assert settled(contents(there)[0][0]) == settled(merged)
+    assert eyeshot.merge_ledgers([there], root=here).added == 0
+    assert eyeshot.rebuild_ledger(root=here).added == 0
+    assert contents(here)[0] == [merged]
+
+
+def test_an_expectation_that_may_know_what_came_never_replaces_one_that_cannot(tmp_path: Path) -> None:
+    here, there, common = two_servers(tmp_path)
+    with open_ledger(here, write=True) as ledger:
+        ledger.append(common, "run", run="r", now=NOW + timedelta(minutes=1))
+        assert ledger.append(common, "expected", expected=points_up(1), now=NOW + timedelta(minutes=2)).expected
+    with open_ledger(there, write=True) as ledger:
+        ledger.append(common, "expected", expected=points_up(3), now=NOW + timedelta(minutes=3))
+    (conflict,) = eyeshot.merge_ledgers([there], root=here).conflicts
+    assert (conflict["kept"], conflict["reason"]) == ("there", "the other was stated after the first run")
+    (merged,) = contents(here)[0]
+    assert merged.expected is not None
+    assert (merged.expected.size, merged.expected.late) == (0.03, False)
+    assert [note["text"] for note in merged.notes] == [
+        "Expected after the first run, which counts for nothing: +1 accuracy"
+    ]
+    eyeshot.merge_ledgers([here], root=there)
+    assert settled(contents(there)[0][0]) == settled(merged)
+
+
 SAID = st.one_of(
+    st.tuples(st.just("expected"), st.fixed_dictionaries({"expected": st.integers(1, 3).map(points_up)})),
+    st.tuples(st.just("run"), st.fixed_dictionaries({"run": st.sampled_from("rst")})),
     st.tuples(st.just("learned"), st.fixed_dictionaries({"text": st.sampled_from(["x", "y", "z"])})),
     st.tuples(st.just("why_different"), st.fixed_dictionaries({"text": st.sampled_from(["x", "y"])})),
     st.tuples(st.just("state"), st.fixed_dictionaries({"state": st.sampled_from(["done", "failed", "stopped"])})),
@@ -100,19 +166,25 @@ HISTORY = st.lists(st.tuples(SAID, st.integers(0, 5)), max_size=5)
 
 
 def settled(experiment: Experiment) -> dict[str, Any]:
-    """What must be alike in all ledgers; notes may stand in another order."""
+    """What must be alike in all ledgers; notes and runs may stand in another order."""
     fields = experiment.model_dump(mode="json")
-    return fields | {"notes": sorted(str(note) for note in experiment.notes)} | {
+    return fields | {"notes": sorted(str(note) for note in experiment.notes), "runs": sorted(experiment.runs)} | {
         "insights": [insight.text for insight in experiment.insights]
     }  # fmt: skip
 
 
-@hypothesis.settings(max_examples=25)
-@hypothesis.given(first=HISTORY, second=HISTORY, more=HISTORY)
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(first=HISTORY, second=HISTORY, more=HISTORY, stated=st.booleans())
 def test_ledgers_that_merge_in_any_direction_hold_the_same(
-    tmp_path_factory: pytest.TempPathFactory, first: Sequence[Any], second: Sequence[Any], more: Sequence[Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    first: Sequence[Any],
+    second: Sequence[Any],
+    more: Sequence[Any],
+    *,
+    stated: bool,
 ) -> None:
-    here, there, common = two_servers(tmp_path_factory.mktemp("servers"))
+    expected = {"expected": points_up(9)} if stated else {}
+    here, there, common = two_servers(tmp_path_factory.mktemp("servers"), **expected)
 
     def say(root: Path, history: Sequence[Any]) -> None:
         with open_ledger(root, write=True) as ledger:

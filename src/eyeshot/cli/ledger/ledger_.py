@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -53,7 +53,10 @@ def merge(
     dry_run: Annotated[bool, option("--dry-run", panel=OUTPUT, text="Say what would be merged and stop.")] = False,
     json: Json = False,
 ) -> None:
-    """Add the experiments of other ledgers to this one. Of a field that both set, the later value wins."""
+    """Add the experiments of other ledgers to this one. Of a field that both set, the later value wins.
+
+    Of two expectations of one experiment the one that a run froze first is kept; the other becomes a note.
+    """
     import eyeshot
 
     change = eyeshot.merge_ledgers(others, dry_run=dry_run)
@@ -61,10 +64,10 @@ def merge(
         print_json(change)
         return
     for conflict in change.conflicts:
-        here, there = conflict["here"], conflict["there"]
+        here, there = (_value_words(conflict["field"], conflict[side]) for side in ("here", "there"))
         typer.echo(
-            f"Both set {conflict['field']} of {conflict['experiment']}: here {here!r}, there {there!r}. "
-            f"Kept: what was said later, {conflict['kept']}."
+            f"Both set {conflict['field']} of {conflict['experiment']}: here {here}, there {there}. "
+            f"Kept: the one {conflict['kept']}, because {conflict['reason']}."
         )
     for old, new in change.renamed.items():
         typer.echo(f"{old} is another experiment here; theirs is now {new}")
@@ -125,6 +128,12 @@ def export(
         typer.echo(f"Table: {out or results('experiments.csv')}")
     elif to == "wandb":
         typer.echo(f"To send them: wandb sync --sync-all {Path(out or results('wandb')) / 'wandb'}")
+
+
+def _value_words(field: str, value: Any) -> str:
+    from eyeshot.ledger import expected_words
+
+    return expected_words(value) if field == "expected" else repr(value)
 
 
 def _say_change(change: LedgerChange) -> None:

@@ -1,4 +1,4 @@
-"""`eyeshot learned`, `insight`, `insights`, `act` and `tag`: what people write about experiments."""
+"""`eyeshot learned`, `insight`, `insights`, `act`, `tag` and `note`: what people write about experiments."""
 
 from __future__ import annotations
 
@@ -124,3 +124,22 @@ def tag(
         print_json(record)
         return
     typer.echo(f"{record.id} has the tags {', '.join(record.tags)}." if record.tags else f"{record.id} has no tag.")
+
+
+def note(
+    id: ExperimentId,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What should be known about it.", show_default=False)],
+    author: Writer = None,
+    json: Json = False,
+) -> None:
+    """Leave a free note on an experiment; earlier notes stay."""
+    import eyeshot
+    from eyeshot.core import plural
+
+    record = eyeshot.add_note(id, text, author=author)
+    if json:
+        print_json(record)
+        return
+    count = len(record.notes)
+    typer.echo(f"Stored: {record.id} has {count} {plural(count, 'note')}.")
+    say_next("show", record.id)

@@ -97,7 +97,7 @@ def _facts(record: Experiment) -> Iterator[tuple[str, str]]:
         done = "".join(f"\n→ {action.get('text', '')}" for action in insight.actions)
         yield "insight", f"{insight.id} {'(open) ' if insight.open else ''}{insight.text}{done}"
     for note in record.notes:
-        yield "note", note.get("text", "")
+        yield "note", f"{note.get('text', '')} ({note.get('author', '')}, {note.get('time', '')[:10]})"
     if record.tags:
         yield "tags", ", ".join(record.tags)
     kind = "" if record.author_kind == "person" else f" ({record.author_kind})"

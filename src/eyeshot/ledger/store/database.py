@@ -474,10 +474,13 @@ def _append(
     from eyeshot.ledger.store.records import Experiment
 
     row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
+    before = None if row is None else Experiment.model_validate_json(row[0])
+    if kind == "expected":
+        data = data | {"late": before is not None and bool(before.runs)}
     seq = last_seq(connection) + 1
     time = moment.isoformat(timespec="milliseconds")
     event = Event(seq, uuid.uuid4().hex, experiment_id, time, author or default_author(), kind, data)
-    experiment = fold([event], None if row is None else Experiment.model_validate_json(row[0]))
+    experiment = fold([event], before)
     store_events(connection, [event])
     store_row(connection, row_of(experiment, first_seq=seq if row is None else row[1], last_seq=seq))
     return experiment

@@ -126,8 +126,11 @@ def _stated(fields: dict[str, Any], event: Event) -> None:
 
 
 def _expected(fields: dict[str, Any], event: Event) -> None:
-    """Frozen by the first run: a later one is marked, and replaces nothing that was frozen."""
-    late = bool(fields.get("runs"))
+    """Frozen by the first run: a later one is marked, and replaces nothing that was frozen.
+
+    Whether a run had begun was noted where it was said: a merge may bring runs of another machine that stand before it.
+    """
+    late = bool(event.data.get("late", fields.get("runs")))
     expected = {"stated_at": event.time} | event.data["expected"] | {"late": late}
     try:
         Expected.model_validate(expected)
@@ -136,11 +139,21 @@ def _expected(fields: dict[str, Any], event: Event) -> None:
         raise InputError(
             f"An expectation needs a direction (up, down or same): {'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
-    if late and fields.get("expected") and not fields["expected"]["late"]:
-        words = expected.get("words") or f"{expected['direction']} {expected.get('metric', 'accuracy')}"
-        _add(fields, "notes", event, f"Expected after the first run, which counts for nothing: {words}")
+    if "instead_of" in event.data:  # a merge has decided between two
+        if other := event.data["instead_of"]:
+            _add(fields, "notes", event, f"Expected in another ledger, which counts for nothing: {typed_words(other)}")
+        fields["expected"] = expected
         return
+    if late:
+        _add(fields, "notes", event, f"Expected after the first run, which counts for nothing: {typed_words(expected)}")
+        if fields.get("expected") and not fields["expected"]["late"]:
+            return
     fields["expected"] = expected
+
+
+def typed_words(expected: Mapping[str, Any]) -> str:
+    """An expectation as it was typed, or as it can be: "up accuracy"."""
+    return str(expected.get("words") or f"{expected['direction']} {expected.get('metric', 'accuracy')}")
 
 
 def _run(fields: dict[str, Any], event: Event) -> None:

@@ -2,7 +2,8 @@
 
 A merge is the union of events by their ids, so that merging twice, or in any direction, changes nothing more. Where
 both sides had set one field to different values since they parted, the later time wins: it is said once more, as the
-last word, so that all ledgers that merge come to the same experiment.
+last word, so that all ledgers that merge come to the same experiment. Of two expectations the one that a run froze
+first is kept, since the other may know what came; the other becomes a note.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER
 from eyeshot.ledger.store.events import Event
 from eyeshot.ledger.store.opening import LEDGER_FILE
 from eyeshot.ledger.store.rebuilding import LedgerChange, ledger_ids
-from eyeshot.ledger.store.schema import refold, unite
+from eyeshot.ledger.store.schema import folded, refold, unite
 
 SAID_AGAIN = uuid.UUID("0c6f0a3e-54d3-4f83-a6ff-9f6c8d2f1e77")
 """Space of the ids of events that a merge says once more: every ledger gives them the same id."""
@@ -105,7 +106,7 @@ def _merged(connection: sqlite3.Connection, histories: Sequence[Sequence[Event]]
         unite(connection, theirs)
         for experiment, events in _grouped(theirs).items():
             contested = _conflicts(experiment, before.get(experiment, []), events)
-            conflicts += [conflict for conflict, _ in contested]
+            conflicts += [conflict for conflict, _ in contested if conflict is not None]
             unite(connection, [event for _, event in contested])
         added += len(ledger_ids(connection)) - count
     notes = refold(connection)
@@ -147,12 +148,22 @@ def _renamed(event: Event, names: Mapping[str, str]) -> Event:
     return event._replace(experiment=names[event.experiment], data=data)
 
 
-def _conflicts(experiment: str, here: Sequence[Event], there: Sequence[Event]) -> list[tuple[dict[str, Any], Event]]:
-    """For each field that both sides set since they parted: both values, and the event that is said once more."""
+def _conflicts(
+    experiment: str, here: Sequence[Event], there: Sequence[Event]
+) -> list[tuple[dict[str, Any] | None, Event]]:
+    """For each field that both sides set since they parted: both values, and the event that is said once more.
+
+    Two that say the same at different times are no conflict, but one is said once more, so that ledgers agree on it.
+    """
     known_here, known_there = {event.id for event in here}, {event.id for event in there}
-    ours = _last_words(event for event in here if event.id not in known_there)
-    theirs = _last_words(event for event in there if event.id not in known_here)
-    contested: list[tuple[dict[str, Any], Event]] = []
+    own_here = [event for event in here if event.id not in known_there]
+    own_there = [event for event in there if event.id not in known_here]
+    ours, theirs = _last_words(own_here), _last_words(own_there)
+    contested: list[tuple[dict[str, Any] | None, Event]] = []
+    # A run freezes an expectation, so that it contests what the other side expected instead.
+    kinds = [{event.kind for event in own if event.kind in ("expected", "run")} for own in (own_here, own_there)]
+    if all(kinds) and any("expected" in kind for kind in kinds):
+        contested += _contested_expectation(experiment, here, there)
     for field in sorted(ours.keys() & theirs.keys()):
         (own, own_value), (other, other_value) = ours[field], theirs[field]
         if own_value == other_value:
@@ -162,7 +173,7 @@ def _conflicts(experiment: str, here: Sequence[Event], there: Sequence[Event]) -
         kept = own if kept_here else other
         conflict = {
             "experiment": experiment, "field": field, "here": own_value, "there": other_value,
-            "kept": "here" if kept_here else "there",
+            "kept": "here" if kept_here else "there", "reason": "it was said later",
         }  # fmt: skip
         data = kept.data
         if kept.kind == "tag":
@@ -170,6 +181,58 @@ def _conflicts(experiment: str, here: Sequence[Event], there: Sequence[Event]) -
         again = uuid.uuid5(SAID_AGAIN, f"{field} {' '.join(sorted((own.id, other.id)))}").hex
         contested.append((conflict, kept._replace(id=again, data=data)))
     return contested
+
+
+def _contested_expectation(
+    experiment: str, here: Sequence[Event], there: Sequence[Event]
+) -> list[tuple[dict[str, Any] | None, Event]]:
+    """Which of two expectations is kept: one that was stated before the first run; of two the one frozen first."""
+    sides = {"here": here, "there": there}
+    expected = {side: folded(experiment, [*events], []).expected for side, events in sides.items()}
+    ours, theirs = expected["here"], expected["there"]
+    if ours is None or theirs is None or ours == theirs:
+        return []
+    frozen = {
+        side: min((event.time for event in events if event.kind == "run" and event.data.get("role") != "parent"),
+                  key=datetime.fromisoformat, default=None)
+        for side, events in sides.items()
+    }  # fmt: skip
+    never = datetime.max.replace(tzinfo=UTC)
+
+    def rank(side: str) -> tuple[Any, ...]:
+        stated, run = expected[side], frozen[side]
+        assert stated is not None
+        # Before any run an author may change it, so that of two which nothing froze the later counts.
+        place = datetime.fromisoformat(run) if run else never
+        return stated.late, place, never - stated.stated_at, stated.model_dump_json()
+
+    kept, other = sorted(sides, key=rank)
+    values = {side: value.model_dump(mode="json") for side, value in expected.items() if value is not None}
+    alike = ("metric", "direction", "size")
+    differ = any(values["here"][name] != values["there"][name] for name in alike)
+    if values[kept]["late"] != values[other]["late"]:
+        reason = "the other was stated after the first run"
+    else:
+        reason = "it was frozen first, by a run" if frozen[kept] else "it was said later, before any run"
+    # The note about the one that is left out says who said it, and when.
+    said = next(
+        event
+        for event in reversed(sides[other])
+        if event.kind in ("expected", "stated") and event.data.get("expected")
+        and datetime.fromisoformat(event.data["expected"].get("stated_at") or event.time)
+        == datetime.fromisoformat(values[other]["stated_at"])
+    )  # fmt: skip
+    dropped = values[other] if differ and not values[other]["late"] else None  # a late one is a note already
+    again = said._replace(
+        id=uuid.uuid5(SAID_AGAIN, json.dumps([experiment, values[kept], values[other]], sort_keys=True)).hex,
+        kind="expected",
+        data={"expected": values[kept], "late": values[kept]["late"], "instead_of": dropped},
+    )
+    conflict = {
+        "experiment": experiment, "field": "expected", "here": values["here"], "there": values["there"], "kept": kept,
+        "reason": reason,
+    }  # fmt: skip
+    return [(conflict if differ else None, again)]
 
 
 def _last_words(events: Iterable[Event]) -> dict[str, tuple[Event, Any]]:

@@ -36,7 +36,8 @@ class LedgerChange(BaseModel):
         added: events that were not in it before.
         adopted: run folders that became experiments.
         renamed: experiments of another ledger whose id was taken here: old id → new id.
-        conflicts: fields that both sides had set since they parted: `experiment`, `field`, `here`, `there`, `kept`.
+        conflicts: fields that both sides had set since they parted: `experiment`, `field`, `here`, `there`, `kept`
+            ("here" or "there") and `reason`.
         notes: what could not be taken over, in sentences.
     """
 

@@ -110,12 +110,13 @@ def refold(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(f"SELECT {EVENT_COLUMNS} FROM events ORDER BY experiment, seq")
     for experiment_id, group in itertools.groupby(rows, key=operator.itemgetter(2)):
         events = [event_of(row) for row in group]
-        experiment = _folded(experiment_id, events, notes)
+        experiment = folded(experiment_id, events, notes)
         store_row(connection, row_of(experiment, first_seq=events[0].seq, last_seq=events[-1].seq))
     return notes
 
 
-def _folded(experiment_id: str, events: list[Event], notes: list[str]) -> Experiment:
+def folded(experiment_id: str, events: list[Event], notes: list[str]) -> Experiment:
+    """The experiment that its events come to, whatever they are; what cannot be used is added to `notes`."""
     from eyeshot.ledger.store.folding import fold
 
     if events[0].kind != "stated":
