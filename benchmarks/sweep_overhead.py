@@ -44,8 +44,7 @@ def main() -> None:
     trials, run_s = int(option("--trials", "20")), float(option("--run-s", "5"))
     with tempfile.TemporaryDirectory() as temporary:
         task: Any = Sleeping(simulated.Learner(), run_s)
-        campaign = simulated.make_campaign(Path(temporary), task, seconds=1e6, most=trials)
-        campaign._another_round = lambda: False
+        campaign = simulated.make_campaign(Path(temporary), task, seconds=1e6, most=trials, rounds=1)
         begin, cpu = time.perf_counter(), time.process_time()
         campaign.spend()
         seconds, cpu_s = time.perf_counter() - begin, time.process_time() - cpu

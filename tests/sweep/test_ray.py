@@ -8,19 +8,29 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import eyeshot
 from eyeshot.core import InputError
+from eyeshot.ledger import open_ledger
 from eyeshot.sweep import RayExecutor, WorkerLost
+from eyeshot.training import read_result
 
 ray = pytest.importorskip("ray", reason="ray is not installed: the executor for many machines was not tested")
 pytestmark = pytest.mark.slow
 
 TRIES = 3
+SPACE = [
+    "training.learning_rate=1e-3,1e-2", "augmentation=none,mirror", "probe.penalty=10", "training.optimizer=adamw",
+    "training.weight_decay=0.05", "training.label_smoothing=0", "training.schedule=cosine",
+]  # fmt: skip
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")
 
 
@@ -28,6 +38,29 @@ class Item(NamedTuple):
     number: int
     seconds: float = 0.0
     device: str = "cpu"
+
+
+class Recording:
+    """A task that leaves a file named after each process that does it."""
+
+    def __init__(self, task: Callable[[Any], Any], folder: Path) -> None:
+        self.task, self.folder = task, folder
+
+    def __call__(self, item: Any) -> Any:
+        (self.folder / str(os.getpid())).touch()
+        return self.task(item)
+
+
+class Recorded(RayExecutor):
+    """Two workers of the cluster whose processes are recorded."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        super().__init__(address, workers=2)
+        self.folder = folder
+
+    def stream(self, task: Any, next_item: Any, *, over: Any = lambda: False) -> Any:
+        """As of the executor."""
+        yield from super().stream(Recording(task, self.folder), next_item, over=over)
 
 
 def free_ports(count: int) -> list[int]:
@@ -173,3 +206,49 @@ def test_the_end_of_the_time_ends_workers_at_once(cluster: Any) -> None:
         ended.append(item.number)
     assert ended == [0]
     assert time.monotonic() - begin < 120
+
+
+def test_a_sweep_trains_on_the_cluster_though_a_worker_is_killed_and_its_ledger_holds_every_rung_once(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    for number in range(40):
+        kind = ("bright", "dark")[number % 2]
+        pixels = random.integers(0, 100, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * (kind == "bright"))
+        file = tmp_path / "images" / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    monkeypatch.chdir(tmp_path)
+    pids, killed = tmp_path / "pids", []
+    pids.mkdir()
+
+    def kill_one() -> None:
+        deadline = time.monotonic() + 500
+        while time.monotonic() < deadline and not killed:
+            time.sleep(0.05)
+            if any((tmp_path / "eyeshot-out" / "runs").glob("*/metrics.jsonl")):  # a training is under way
+                killed.append(max(pids.iterdir(), key=lambda file: file.stat().st_mtime).name)
+                os.kill(int(killed[0]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    report = eyeshot.start_sweep(
+        "bright or dark, on a cluster", tmp_path / "images", budget_s=600.0, models=["test_resnet.r160_in1k"],
+        from_scratch=True, size=32, epochs=2, val_share=0.3, settings={"batch_size": 8}, device="cpu", progress=False,
+        space=SPACE, executor=Recorded(cluster.address, pids),
+    )  # fmt: skip
+    assert report.state == "finished"
+    killer.join()
+    # Actors on both nodes and one that was begun anew trained, and none of it was done by this process.
+    workers = {file.name for file in pids.iterdir()}
+    assert len(workers) == 3
+    assert {*killed} < workers
+    assert str(os.getpid()) not in workers
+    with open_ledger(tmp_path / "eyeshot-out") as ledger:
+        trials = ledger.experiments()
+    assert len(trials) == 5
+    assert {trial.state for trial in trials} <= {"done", "stopped"}
+    assert all(set(Counter(rung["rung"] for rung in trial.rungs).values()) == {1} for trial in trials)
+    result = read_result(tmp_path / "eyeshot-out" / "runs" / trials[0].id)
+    assert result is not None
+    assert result.epochs == 1 + 2

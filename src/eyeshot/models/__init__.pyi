@@ -47,6 +47,7 @@ from .probe_features import image_features as image_features
 from .probe_features import model_features as model_features
 from .probe_features import name_reader as name_reader
 from .saliency_maps import saliency as saliency
+from .softmax_regression import Curvature as Curvature
 from .timm_models import network_with_classifier as network_with_classifier
 from .timm_models import size_arguments as size_arguments
 from .weights import read_state as read_state

@@ -97,10 +97,8 @@ def make_campaign(root: Path, task: Learner, *, seconds: float, **options: Any) 
 
 def spend(root: Path, task: Learner, *, seconds: float = 1e6, rounds: int = 1, **options: Any) -> Campaign:
     """A whole sitting, of so many rounds at most."""
-    campaign = make_campaign(root, task, seconds=seconds, **options)
+    campaign = make_campaign(root, task, seconds=seconds, rounds=rounds, **options)
     try:
-        plain = campaign._another_round
-        campaign._another_round = lambda: campaign._round + 1 < rounds and plain()  # type: ignore[method-assign]
         campaign.spend()
     finally:
         campaign.ledger.close()

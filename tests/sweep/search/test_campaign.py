@@ -208,7 +208,7 @@ def test_simple_sends_the_best_of_the_probe_right_to_the_end(tmp_path: Path) -> 
     assert [level.name for level in campaign.prices.plan.levels] == ["probe", "full, 9 epochs"]
     done = {trial.number for trial in campaign.trials if trial.state == "done"}
     order = sorted(campaign.trials, key=lambda trial: (-trial.results["probe"][0], trial.number))
-    random = campaign._carried(0)
+    random = campaign.standings.carried(0)
     best = [trial.number for trial in order][: len(done - set(random))]
     assert len(done) >= 3
     assert done <= {*random, *(trial.number for trial in order[: len(done)])}
@@ -216,8 +216,7 @@ def test_simple_sends_the_best_of_the_probe_right_to_the_end(tmp_path: Path) -> 
 
 
 def test_the_queue_adds_drops_and_puts_first(tmp_path: Path) -> None:
-    campaign = make_campaign(tmp_path, Learner(), seconds=1e6, most=12)
-    campaign._another_round = lambda: False  # type: ignore[method-assign]
+    campaign = make_campaign(tmp_path, Learner(), seconds=1e6, most=12, rounds=1)
     asked: list[bool] = []
     plain = campaign.task
 
@@ -249,8 +248,7 @@ def test_a_paused_queue_begins_nothing_and_costs_no_budget(tmp_path: Path, monke
     from eyeshot.sweep.search import campaign as module
 
     task = Learner()
-    campaign = make_campaign(tmp_path, task, seconds=1e6, most=9)
-    campaign._another_round = lambda: False  # type: ignore[method-assign]
+    campaign = make_campaign(tmp_path, task, seconds=1e6, most=9, rounds=1)
     plain, slept = campaign.task, []
 
     def pausing(item: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,11 @@ from eyeshot.ledger import Ledger
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.executor import Executor, WorkerLost
 from eyeshot.sweep.search import planning
-from eyeshot.sweep.search.planning import Costs
 from eyeshot.sweep.search.prices import Prices, model_key
-from eyeshot.sweep.search.promotion import promoted, promoted_count, random_trials
 from eyeshot.sweep.search.proposals import Sampler
 from eyeshot.sweep.search.queue import read_queue
 from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for
+from eyeshot.sweep.search.standings import Standings
 from eyeshot.sweep.search.trials import (
     BASE,
     SearchTrial,
@@ -65,6 +63,7 @@ class Campaign:
         devices: Sequence[str] = ("cpu",),
         epochs: int | None = None,
         most: int = 500,
+        rounds: int | None = None,
         simple: bool = False,
         command: str = "",
         progress: Progress = SILENT,
@@ -84,6 +83,7 @@ class Campaign:
             devices: of the executor's workers, in turn.
             epochs: of a full training; None: the recipe's.
             most: trials of a round.
+            rounds: at most so many; None: as many as the budget holds.
             simple: the best of the probe go right to the end.
             command: what was typed.
             progress: told the seconds used.
@@ -91,19 +91,21 @@ class Campaign:
         self.sweep, self.why, self.ledger, self.folder = sweep, why, ledger, folder
         self.task, self.executor, self.budget = task, executor, budget
         self.space, self.model, self.seed, self.simple = tuple(space), model, seed, simple
-        self.epochs, self.most, self.command, self.progress = epochs, most, command, progress
+        self.epochs, self.most, self.rounds, self.command, self.progress = epochs, most, rounds, command, progress
         self.decisions = DecisionFile(folder / "sweep.json")
         self.trials = stored_trials(ledger, sweep)
         self.notes: list[str] = list(self.decisions.get("notes") or ())
         self.sampler = Sampler(self.space, seed=seed)
         self.prices = Prices(self.decisions, self.space, model)
+        self.standings = Standings(
+            self.trials, self.prices, self.decisions, budget, workers=executor.workers, seed=seed, simple=simple
+        )
         self.running: dict[int, str] = {}
         self.measuring: set[str] = set()
         self.free = [devices[slot % len(devices)] for slot in range(executor.workers)]
         self.paused, self.first = bool(self.decisions.get("paused")), list(self.decisions.get("first") or ())
         self.failures: list[str] = []
         self._told = 0.0
-        self._known: dict[Any, Any] = {}
         self._runs = ledger.root / "runs"
 
     def spend(self) -> None:
@@ -172,14 +174,14 @@ class Campaign:
 
     def _proposal(self) -> Work | None:
         """A new trial for the first rung, where the plan still holds one; a new round, where one fits."""
-        number = self._round
+        number = self.standings.round
         wanted: list[int] = self.decisions.get("trials") or []
         own = sum(trial.round == number for trial in self.trials)
         if own < wanted[number] and not self._fits_one_more(own):
             # Slower than planned: the next rungs are worth more than further trials.
             wanted = [*wanted[:number], own]
             self.decisions.keep("trials", wanted)
-            self._changed()
+            self.standings.changed()
             self._note(f"Trials take longer than planned: round {number + 1} has {own}.")
             return self._trial_work()
         if own >= wanted[number]:
@@ -206,16 +208,21 @@ class Campaign:
         levels = self.prices.plan.levels
         ahead = planning.counts_of(levels, count + 1, groups=1, carried=1, simple=self.simple)[1:]
         begun = sum(
-            self.costs.of(level) for level in levels[1:] for trial in self.trials if level.name in trial.results
+            self.standings.costs.of(level)
+            for level in levels[1:]
+            for trial in self.trials
+            if level.name in trial.results
         )
-        rest_s = planning.seconds_of_plan(levels[1:], ahead, self.costs._replace(once_s=0.0), self.executor.workers)
-        one_s = planning.SLOWER * self.costs.probe_s
+        rest_s = planning.seconds_of_plan(
+            levels[1:], ahead, self.standings.costs._replace(once_s=0.0), self.executor.workers
+        )
+        one_s = planning.SLOWER * self.standings.costs.probe_s
         return self.budget.used_s + max(0.0, rest_s - begun) + one_s <= planning.usable(self.budget.seconds)
 
     def _entering(self, index: int) -> list[SearchTrial]:
         """Trials that may begin a level now, those that were asked for first, then the best."""
         level = self.prices.plan.levels[index]
-        through = None if index == 0 else self._through(index - 1)
+        through = None if index == 0 else self.standings.through(index - 1)
         waiting = [
             trial
             for trial in self.trials
@@ -231,104 +238,6 @@ class Campaign:
         waiting.sort(key=self._place)
         return waiting
 
-    def _through(self, index: int) -> set[int]:
-        """Numbers of the trials that have finished a level and go on from it."""
-        level = self.prices.plan.levels[index]
-        numbers = {
-            number
-            for round_ in range(self._round + 1)
-            for number in (*self._carried(round_), *self._promoted(round_, index))
-        }
-        return {number for number in numbers if level.name in self.trials[number].results}
-
-    def _members(self, round_: int, index: int) -> list[SearchTrial] | None:
-        """Trials that take part in a level; None as long as that is not settled."""
-        members: list[SearchTrial] | None = self._once(
-            ("members", round_, index), lambda: self._find_members(round_, index)
-        )
-        return members
-
-    def _find_members(self, round_: int, index: int) -> list[SearchTrial] | None:
-        own = [trial for trial in self.trials if trial.round == round_]
-        if index == 0:
-            wanted: list[int] = self.decisions.get("trials") or []
-            return own if wanted and len(own) >= wanted[round_] else None
-        before = self._members(round_, index - 1)
-        if before is None:
-            return None
-        level = self.prices.plan.levels[index - 1]
-        if any(trial.value_at(level) is None for trial in before):
-            return None
-        numbers = {*self._promoted(round_, index - 1), *self._carried(round_)}
-        return [trial for trial in before if trial.number in numbers]
-
-    def _promoted(self, round_: int, index: int) -> list[int]:
-        """Numbers of the trials of which it is sure that they go on from a level by what they came to."""
-        numbers: list[int] = self._once(("promoted", round_, index), lambda: self._find_promoted(round_, index))
-        return numbers
-
-    def _find_promoted(self, round_: int, index: int) -> list[int]:
-        members = self._members(round_, index)
-        if members is None:
-            return []
-        level = self.prices.plan.levels[index]
-        values = {trial.number: value for trial in members if (value := trial.value_at(level)) is not None}
-        groups = {trial.number: "" if self.simple else trial.group for trial in members}
-        return promoted(groups, values, most=self._most(round_, index, groups))
-
-    def _most(self, round_: int, index: int, groups: Mapping[int, str]) -> int | None:
-        """How many of each group go on from a level: None for a third; fewer where the budget does not hold them.
-
-        It is decided once, when the first result of the level is there, from what was measured until then.
-        """
-        name = f"round {round_}, level {index}: how many go on"
-        kept = self.decisions.get(name)
-        if kept is None:
-            counts = Counter(groups.values())
-            levels, costs = self.prices.plan.levels[index + 1 :], self.costs._replace(once_s=0.0)
-            share = max(counts.values(), default=1)
-            share = min(share, self.prices.plan.counts[index + 1]) if self.simple else promoted_count(share)
-            left_s = planning.usable(self.budget.seconds) - self.budget.used_s - self._rest_s(round_, index)
-
-            def total(each: int) -> int:
-                return sum(min(each, promoted_count(count, each if self.simple else None)) for count in counts.values())
-
-            def fits(each: int) -> bool:
-                ahead = planning.counts_of(levels, total(each), groups=len(counts), carried=0, simple=self.simple)
-                return planning.seconds_of_plan(levels, ahead, costs, self.executor.workers) <= left_s
-
-            while share > 1 and levels and not fits(share):
-                share -= 1
-            full_share = max(map(promoted_count, counts.values()), default=1)
-            kept = None if share >= full_share and not self.simple else share
-            self.decisions.keep(name, {"most": kept})
-            return kept
-        value = kept["most"]
-        return None if value is None else int(value)
-
-    def _rest_s(self, round_: int, index: int) -> float:
-        """Seconds that are still to be spent in a level and on trials that go through all rungs anyway."""
-        levels = self.prices.plan.levels
-        members = self._members(round_, index) or []
-        rest = sum(self.costs.of(levels[index]) for trial in members if trial.value_at(levels[index]) is None)
-        for number in self._carried(round_):
-            trial = self.trials[number]
-            rest += sum(self.costs.of(level) for level in levels[index + 1 :] if trial.value_at(level) is None)
-        return planning.SLOWER * rest / self.executor.workers
-
-    def _carried(self, round_: int) -> list[int]:
-        """Trials of a round that go through all rungs: the base, and random ones that show how well rungs agree."""
-        name = f"round {round_}: random"
-        kept = self.decisions.get(name)
-        if kept is None:
-            own = [trial.number for trial in self.trials if trial.round == round_ and not trial.queued]
-            wanted: list[int] = self.decisions.get("trials") or []
-            if not wanted or len(own) < wanted[round_]:
-                return [BASE] if round_ == 0 else []
-            kept = random_trials(own, seed=self.seed + round_, left_out=[BASE])
-            self.decisions.keep(name, kept)
-        return [*([BASE] if round_ == 0 else []), *map(int, kept)]
-
     def _begin(self, trial: SearchTrial, index: int) -> Work:
         level = self.prices.plan.levels[index]
         folder = begin_run(self.ledger, trial, self._runs, seed=self.seed, command=self.command)
@@ -336,7 +245,7 @@ class Campaign:
             self.first.remove(trial.experiment)
             self.decisions.keep("first", self.first)
         self.running[trial.number] = level.name
-        tail_s = self.prices.tail_s(trial, level, self.costs) if self.prices.is_planned else 0.0
+        tail_s = self.prices.tail_s(trial, level, self.standings.costs) if self.prices.is_planned else 0.0
         return Work(
             "probe" if level.rung == "probe" else "train", trial.number, trial.config,
             max(0.0, self._left_s() - tail_s), self.free.pop(0), levels=self.prices.plan.levels[: index + 1],
@@ -346,7 +255,7 @@ class Campaign:
     # What came back --------------------------------------------------------------------------------------------------
     def _take(self, item: Work, result: dict[str, Any] | BaseException) -> None:
         self.free.append(item.device)
-        self._changed()
+        self.standings.changed()
         self._count(at_once=True)
         if isinstance(result, dict) and result.get("data"):
             self._check_data(result["data"])
@@ -432,10 +341,10 @@ class Campaign:
         """Stop those that cannot go on from a level any more."""
         if index + 1 >= len(self.prices.plan.levels):
             return
-        members = self._members(round_, index)
+        members = self.standings.members(round_, index)
         if members is None or any(trial.value_at(self.prices.plan.levels[index]) is None for trial in members):
             return
-        going = {*self._promoted(round_, index), *self._carried(round_)}
+        going = {*self.standings.promoted(round_, index), *self.standings.carried(round_)}
         level = self.prices.plan.levels[index]
         for trial in members:
             if trial.number in going or trial.state not in ("running", "waiting"):
@@ -463,35 +372,31 @@ class Campaign:
     def _end(self, trial: SearchTrial, state: str, words: str) -> None:
         base = self.trials[BASE] if self.trials else None
         end_trial(self.ledger, trial, state, words, n=self.decisions.get("n"), seed=self.seed, base=base)
-        self._changed()
+        self.standings.changed()
 
     # Plan and costs --------------------------------------------------------------------------------------------------
-    @property
-    def costs(self) -> Costs:
-        """As measured first, corrected by what trials took since."""
-        costs: Costs = self._once("costs", lambda: self.prices.costs(self.trials))
-        return costs
-
     def _decide_plan(self, fit_s: float) -> None:
         """The plan, after the base's probe has shown what a fit takes."""
         self.prices.keep_first_costs(fit_s)
         names = [choice.name for choice in self.space]
         groups = 1 if self.simple or not any(name.startswith(("training.", "augmentation")) for name in names) else 3
         plan = planning.make_plan(
-            self.costs, planning.usable(self.budget.seconds) - self.budget.used_s,
+            self.standings.costs, planning.usable(self.budget.seconds) - self.budget.used_s,
             epochs=self.epochs or int(self.prices.own["epochs"]), workers=self.executor.workers, groups=groups,
             most=self._most_trials(), simple=self.simple,
         )  # fmt: skip
         self.prices.keep_plan(plan)
-        self._changed()
+        self.standings.changed()
         for words in planning.plan_words(plan, self.budget.seconds):
             self._note(words)
 
     def _another_round(self) -> bool:
         """Whether what is left of the budget holds another round; it is decided and kept."""
-        left_s = planning.usable(self.budget.seconds) - self.budget.used_s
         wanted: list[int] = self.decisions.get("trials") or []
-        levels, costs = self.prices.plan.levels, self.costs._replace(once_s=0.0)
+        if self.rounds is not None and len(wanted) >= self.rounds:
+            return False
+        left_s = planning.usable(self.budget.seconds) - self.budget.used_s
+        levels, costs = self.prices.plan.levels, self.standings.costs._replace(once_s=0.0)
         for trials in range(self._most_trials(), planning.FEWEST - 1, -1):
             counts = planning.counts_of(levels, trials, groups=3, carried=0, simple=self.simple)
             if planning.seconds_of_plan(levels, counts, costs, self.executor.workers) <= left_s:
@@ -519,9 +424,11 @@ class Campaign:
             )
 
     def _may_begin(self, trial: SearchTrial, index: int) -> bool:
-        keys = self._once("probed", lambda: {model_key(other.config) for other in self.trials if other.results})
         expected_s = self.prices.expected_s(
-            trial, self.prices.plan.levels[index], self.costs, with_features=model_key(trial.config) not in keys
+            trial,
+            self.prices.plan.levels[index],
+            self.standings.costs,
+            with_features=model_key(trial.config) not in self.standings.probed,
         )
         return self.budget.used_s + expected_s <= planning.usable(self.budget.seconds)
 
@@ -536,11 +443,11 @@ class Campaign:
         trial = state_trial(
             self.ledger, self.sweep, self.why, config, number=len(self.trials), round_=round_,
             base=self.trials[BASE] if self.trials else None, hypothesis=hypothesis, seed=self.seed,
-            cost_s=sum(map(self.costs.of, self.prices.plan.levels)) if self.prices.is_planned else None,
+            cost_s=sum(map(self.standings.costs.of, self.prices.plan.levels)) if self.prices.is_planned else None,
             proposed=proposed, queued=queued, author_kind="person" if queued else "sweep",
         )  # fmt: skip
         self.trials.append(trial)
-        self._changed()
+        self.standings.changed()
         return trial
 
     def _settle(self) -> None:
@@ -553,22 +460,9 @@ class Campaign:
         for trial in self.trials:
             if last.name in trial.results and trial.state in ("running", "waiting"):
                 self._end(trial, "done", f"Trained to the end: {last.name}.")
-        for round_ in range(self._round + 1):
+        for round_ in range(self.standings.round + 1):
             for index in range(len(self.prices.plan.levels)):
                 self._end_rung(round_, index)
-
-    def _once(self, name: Any, find: Callable[[], Any]) -> Any:
-        """What was found before, unless something has changed since."""
-        if name not in self._known:
-            self._known[name] = find()
-        return self._known[name]
-
-    def _changed(self) -> None:
-        self._known.clear()
-
-    @property
-    def _round(self) -> int:
-        return max(0, len(self.decisions.get("trials") or [0]) - 1)
 
     def _is_round_over(self, round_: int) -> bool:
         ended = ("done", "failed", "stopped", "dropped")
@@ -624,7 +518,11 @@ class Campaign:
         if action == "add":
             if self.trials and not any(trial.queued == entry["id"] for trial in self.trials):
                 # A round whose first rung is settled takes no one any more.
-                number = self._round if self._members(self._round, 0) is None else self._round + 1
+                number = (
+                    self.standings.round
+                    if self.standings.members(self.standings.round, 0) is None
+                    else self.standings.round + 1
+                )
                 self._state(
                     self._base() | dict(entry["config"]), number, entry.get("why") or "asked for", queued=entry["id"]
                 )

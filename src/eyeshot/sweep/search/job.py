@@ -184,7 +184,7 @@ def start_sweep(
             campaign.notes += _judged(workspace, campaign.trials, clock)
             return make_report(
                 sweep, why, campaign.trials, campaign.prices.plan,
-                campaign.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
+                campaign.standings.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
                 runs=workspace.results("runs"), notes=[*campaign.notes, *(choice.words for choice in whole)],
                 command=command,
             )  # fmt: skip

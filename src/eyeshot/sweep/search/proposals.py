@@ -56,7 +56,7 @@ class Sampler:
             trial = create_trial(
                 params=_indices(proposed, self._space), distributions=self._distributions, state=TrialState.RUNNING
             )
-            self._places[number] = len(self._places)
+            self._places[number] = len(self._study.get_trials(deepcopy=False))
             self._proposed[number] = dict(proposed)
             self._study.add_trial(trial)
         if value is not None:
@@ -94,10 +94,10 @@ class Sampler:
             sampler = optuna.samplers.TPESampler(
                 seed=int(key_of(self._seed, number, again)[:8], 16) % 2**31, n_startup_trials=RANDOM_FIRST
             )
-            # A study of the same trials, in which asking leaves no trial behind.
-            study = optuna.create_study(direction="maximize", sampler=sampler)
-            study.add_trials(self._study.get_trials(deepcopy=False))
-            asked = study.ask(self._distributions)
+            self._study.sampler = sampler
+            asked = self._study.ask(self._distributions)
+            # The sampler ignores trials that failed, so what was asked leaves no trace in what is asked next.
+            self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
         return {
             choice.name: choice.values[asked.params[choice.name]]
             if choice.values

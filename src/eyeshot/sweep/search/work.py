@@ -15,11 +15,12 @@ from typing import Any, Literal, NamedTuple
 import filelock
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eyeshot.augment import Pool, augmentation
 from eyeshot.core import CallbackProgress, InputError, Workspace, find_project, key_of, make_folder
 from eyeshot.data import DataConfig, Dataset, PixelStore, load_dataset
-from eyeshot.models import Backbone, FeatureBank, extract, fit_many_classes, load_backbone, probe_curvature
+from eyeshot.models import Backbone, Curvature, FeatureBank, extract, fit_many_classes, load_backbone, probe_curvature
 from eyeshot.predictions import Predictions, log_loss
 from eyeshot.sweep.search.planning import Level, stages_of
 from eyeshot.sweep.search.space import MODEL, PENALTY, SIZE, USUAL_PENALTY, augmentations_of, settings_of
@@ -36,10 +37,16 @@ from eyeshot.training import (
 )
 
 KEPT_MODELS = 3
-"""Networks whose weights and features a worker keeps."""
+"""Networks that a worker keeps."""
+KEPT_FEATURE_BYTES = 2**30
+"""Features that a worker keeps, and at least those of one model: trials come to the models in any order, and to read
+features again costs more than to fit a probe on them."""
 TIMED_IMAGES = 32
 TIMED_BATCH = {"cpu": 8}
 """Images of a timed step: on a CPU an image takes the same in any batch."""
+
+
+Features = NDArray[np.float32]
 
 
 class Work(NamedTuple):
@@ -108,7 +115,7 @@ class SearchWork:
         self._dataset: Dataset | None = None
         self._data_key = ""
         self._networks: OrderedDict[tuple[Any, ...], _Loaded] = OrderedDict()
-        self._features: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._features: OrderedDict[tuple[Any, ...], tuple[Features, Curvature]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_dataset": None, "_networks": OrderedDict(), "_features": OrderedDict()}
@@ -261,37 +268,45 @@ class SearchWork:
                     f"All images must be decoded at the model's size, but {lost} cannot. See eyeshot audit."
                 )
             self._networks[key] = _Loaded(backbone, Pool(pixels.images, pixels.keys), pixels.rows)
-            _forget(self._networks)
+            while len(self._networks) > KEPT_MODELS:
+                self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return self._networks[key]
 
-    def _features_of(self, item: Work, over: Callable[[], bool]) -> tuple[Any, Any]:
-        """Features float32 (N, D) of all used rows of the dataset, zero elsewhere, and their curvature."""
+    def _features_of(self, item: Work, over: Callable[[], bool]) -> tuple[Features, Curvature]:
+        """Features of all images, and their curvature; kept for the next trial of the same model."""
         key = (item.config[MODEL], item.config.get(SIZE))
         if key not in self._features:
-            loaded, dataset = self._network(item.config, over), self.dataset
-            bank = FeatureBank(self.workspace.cache, loaded.backbone, device=item.device)
-            # Two workers that want the features of one network do not both compute them.
-            lock = filelock.FileLock(make_folder(self.workspace.cache / "features") / f"{bank.folder.name}.lock")
-            while True:
-                try:
-                    lock.acquire(timeout=1.0)
-                    break
-                except filelock.Timeout:
-                    if over():
-                        raise TimeOver from None
-            try:
-                own = bank.clean(loaded.pool, np.arange(len(loaded.pool)), progress=_stopping(over))
-            finally:
-                lock.release()
-            features = np.zeros((len(dataset.images), own.shape[1]), np.float32)
-            features[loaded.rows] = own
-            curvature = probe_curvature(features[dataset.train_rows], len(dataset.classes))
-            self._features[key] = features, curvature
-            _forget(self._features)
+            features = self._read_features(item, over)
+            self._features[key] = (
+                features,
+                probe_curvature(features[self.dataset.train_rows], len(self.dataset.classes)),
+            )
+            while len(self._features) > 1 and _size_bytes(self._features) > KEPT_FEATURE_BYTES:
+                self._features.popitem(last=False)
         self._features.move_to_end(key)
-        features, curvature = self._features[key]
-        return features, curvature
+        return self._features[key]
+
+    def _read_features(self, item: Work, over: Callable[[], bool]) -> Features:
+        """Features float32 (N, D) of all used rows of the dataset, zero elsewhere."""
+        loaded = self._network(item.config, over)
+        bank = FeatureBank(self.workspace.cache, loaded.backbone, device=item.device)
+        # Two workers that want the features of one network do not both compute them.
+        lock = filelock.FileLock(make_folder(self.workspace.cache / "features") / f"{bank.folder.name}.lock")
+        while True:
+            try:
+                lock.acquire(timeout=1.0)
+                break
+            except filelock.Timeout:
+                if over():
+                    raise TimeOver from None
+        try:
+            own = bank.clean(loaded.pool, np.arange(len(loaded.pool)), progress=_stopping(over))
+        finally:
+            lock.release()
+        features = np.zeros((len(self.dataset.images), own.shape[1]), np.float32)
+        features[loaded.rows] = own
+        return features
 
 
 def _judged(predictions: Predictions) -> dict[str, Any]:
@@ -311,6 +326,5 @@ def _stopping(over: Callable[[], bool]) -> CallbackProgress:
     return CallbackProgress(call)
 
 
-def _forget(kept: OrderedDict[tuple[Any, ...], Any]) -> None:
-    while len(kept) > KEPT_MODELS:
-        kept.popitem(last=False)
+def _size_bytes(kept: Mapping[Any, tuple[Features, Curvature]]) -> int:
+    return sum(features.nbytes + curvature.directions.nbytes for features, curvature in kept.values())
