@@ -156,3 +156,27 @@ def test_curves_of_a_run_whose_name_is_no_folder_here_are_none(ids: dict[str, st
         ledger.append(ids["hostile"], "run", run="..", seed=0)
         ledger.append(ids["hostile"], "got", got=got(0.5))
         assert experiment_curves(ledger, [ids["hostile"]], "train_loss")["series"] == []
+
+
+def test_a_notebook_shows_whole_texts_and_leaves_out_columns_without_a_value(ids: dict[str, str]) -> None:
+    table = eyeshot.experiments()
+    shown = table._repr_html_()
+    assert all(name in shown for name in ids.values()), "ids can be copied"
+    assert "RAdam warms up by itself, so a short run should profit" in shown
+    assert "<img" not in shown
+    assert "<b>tag" not in shown
+    alone = eyeshot.experiments(where=f"id = '{ids['baseline']}'")._repr_html_()
+    assert "<th>why</th>" in alone
+    assert "<th>sweep</th>" not in alone
+    assert "Without a value: parent, difference" in alone
+    assert "<th>id</th>" in eyeshot.experiments(where="id = ''")._repr_html_(), "an empty table names its columns"
+    assert isinstance(table, pl.DataFrame)
+    assert table.filter(pl.col("state") == "done").height == 4
+
+
+def test_a_notebook_shows_an_experiment(ids: dict[str, str]) -> None:
+    shown = eyeshot.experiment(ids["better"])._repr_html_()
+    for words in ("training.optimizer: adamw → radam", "accuracy +2.0 points",
+                  "83.2 % accuracy (95 %: 82.2 to 84.2), n 3,004, 3 seeds", "Short runs profit."):  # fmt: skip
+        assert words in shown
+    assert "<img" not in eyeshot.experiment(ids["hostile"])._repr_html_()

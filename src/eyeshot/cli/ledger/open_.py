@@ -1,4 +1,4 @@
-"""`eyeshot open`: the experiments as a page that follows the ledger."""
+"""`eyeshot open`: the project as a page that follows its ledger."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def run(
     open_: Annotated[bool, option("--open/--no-open", panel=OUTPUT, text="Open the page in a browser.")] = True,
     json: Json = False,
 ) -> None:
-    """All experiments on a live page: table, curves, timeline; write what was learned, tags and insights.
+    """The project on a live page: the next step, results of every command, experiments as they run.
 
-    The page follows the ledger while runs go on. Only this machine can open it.
+    Write there what was learned, tags and insights. Only this machine can open the page.
     """
     import eyeshot
     from eyeshot.core import plural

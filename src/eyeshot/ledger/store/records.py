@@ -7,9 +7,13 @@ edited: every change is an event, and the experiment is what its events come to 
 from __future__ import annotations
 
 from datetime import datetime
+from html import escape
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from eyeshot.core import percent
+from eyeshot.ledger.views.words import difference_words, expected_words
 
 State = Literal["stated", "waiting", "running", "done", "failed", "stopped", "dropped"]
 Direction = Literal["up", "down", "same"]
@@ -173,3 +177,31 @@ class Experiment(Record):
     plan: dict[str, Any] = Field(default_factory=dict)
     cost_planned_s: float | None = None
     cost_s: float = 0.0
+
+    def _repr_html_(self) -> str:
+        """What was tried, expected, and what came of it, for notebooks."""
+        rows = {
+            "state": f"{self.state}: {self.words}" if self.words else self.state,
+            "parent": self.parent or "",
+            "difference": difference_words(self.difference),
+            "expected": expected_words(self.expected and self.expected.model_dump()),
+            "got": "" if self.got is None else _got_words(self.got),
+            "verdict": self.verdict_words or self.verdict or self.gain or "",
+            "learned": self.learned,
+            "insights": "; ".join(insight.text for insight in self.insights),
+            "notes": "; ".join(note.get("text", "") for note in self.notes),
+        }
+        cells = "".join(
+            f"<tr><th style='text-align: left'>{name}</th><td style='text-align: left'>{escape(text)}</td></tr>"
+            for name, text in rows.items()
+            if text
+        )
+        return f"<p><b>{escape(self.why)}</b> <code>{escape(self.id)}</code></p><table>{cells}</table>"
+
+
+def _got_words(got: Got) -> str:
+    """As "83.2 % accuracy (95 %: 82.2 to 84.2), n 3,004, 3 seeds"."""
+    interval = "" if got.low is None or got.high is None else f" (95 %: {100 * got.low:.1f} to {100 * got.high:.1f})"
+    size = "" if got.n is None else f", n {got.n:,}"
+    seeds = f", {len(got.seeds)} seeds" if len(got.seeds) > 1 else ""
+    return f"{percent(got.value, 1)} {got.metric}{interval}{size}{seeds}"

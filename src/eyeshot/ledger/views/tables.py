@@ -40,8 +40,10 @@ OF_DIFFERENCES = {"setting": "String", "first": "String", "second": "String"}
 def _frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pl.DataFrame:
     import polars as pl
 
+    from eyeshot.ledger.views.notebook import NotebookFrame
+
     types = {name: pl.List(pl.String) if kind == "List" else getattr(pl, kind) for name, kind in columns.items()}
-    return pl.DataFrame([{name: row[name] for name in columns} for row in rows], schema=types)
+    return NotebookFrame([{name: row[name] for name in columns} for row in rows], schema=types)
 
 
 def experiments(

@@ -1,4 +1,4 @@
-"""`open_workbench()`: the ledger as a page that follows it."""
+"""`open_workbench()`: the project as a page that follows its ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eyeshot.web.workbench.edits import Edits
 def open_workbench(
     *, author: str | None = None, port: int = 0, served: Callable[[str, list[str]], object] | None = None
 ) -> int:
-    """Serve the experiments of the project as a live page until Ctrl+C. Only this machine can open it.
+    """Serve the project as a live page until Ctrl+C: the next step, results, experiments. Only this machine can open it.
 
     Args:
         author: who writes on the page; None: EYESHOT_AUTHOR, or the login name.
