@@ -1,8 +1,9 @@
 """10,000 experiments: `eyeshot runs`, the functions that read them, and the live page in Chromium.
 
 `python -m benchmarks.workbench`: experiments with expectation, result and verdict, eight of them with the metrics of
-100 epochs; the server of the page is a process of its own. `--folder` names the folder of the ledger; otherwise it is
-temporary. `--count` is the number of experiments, `--times` how often the page is opened and a command is run.
+100 epochs, and an audit of 100,000 images with 10,000 findings; the server of the page is a process of its own.
+`--folder` names the folder of the ledger; otherwise it is temporary. `--count` is the number of experiments, `--times`
+how often the page is opened and a command is run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 from benchmarks.common import keep
 from benchmarks.decisions import milliseconds
 from benchmarks.first_paint import paints
+from eyeshot.auditing import AuditReport, Finding, ImageRef
 from eyeshot.core import make_folder
 from eyeshot.ledger import Event, find_experiments
 from eyeshot.ledger.store.folding import fold
@@ -39,6 +41,8 @@ from eyeshot.web import Edits, make_workbench, open_socket, serve
 
 TOKEN = "made-for-the-benchmark"
 ROWS_SHOWN = "document.querySelectorAll('#rows tr').length >= 50"
+STEPS_SHOWN = "document.querySelectorAll('#steps tr').length === 8"
+FINDINGS, IMAGES = 10_000, 100_000
 TIMES = 30
 EPOCHS, WITH_METRICS = 100, 8
 VERDICTS = ("better", "worse", "not distinguishable")
@@ -101,6 +105,28 @@ def said(number: int, first: str, dice: random.Random) -> list[tuple[str, dict[s
     ]
 
 
+def write_audit(root: Path) -> None:
+    """An audit of 100,000 images with 10,000 findings about two images each."""
+    findings = [
+        Finding(
+            id=f"near-copy-{number:016x}", kind="near-copy", confidence=0.9, confidence_basis="estimated",
+            words=f"Images {number} and {number + 1} are near-duplicates.", suggestion="keep-one", evidence={},
+            images=[
+                ImageRef(split="train", id=f"class-{number % 500}/{number + side}.jpg", label=f"class-{number % 500}",
+                         content=f"{2 * number + side:032x}")
+                for side in (0, 1)
+            ],
+        )
+        for number in range(FINDINGS)
+    ]  # fmt: skip
+    report = AuditReport(
+        train="train", test=None, n_train=IMAGES, n_test=0, n_files=IMAGES, findings=findings,
+        counts={"near-copy": FINDINGS}, answer=[f"Look at {FINDINGS:,} near-duplicates."],
+    )  # fmt: skip
+    make_folder(root / "audit")
+    (root / "audit" / "audit.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+
+
 def write_metrics(folder: Path) -> None:
     """100 epochs of 10 steps each."""
     folder.mkdir(parents=True)
@@ -133,11 +159,11 @@ def answered(root: Path) -> Iterator[int]:
     process.join()
 
 
-def asked(port: int, path: str) -> dict[str, float]:
+def asked(port: int, path: str, times: int = TIMES) -> dict[str, float]:
     """How long an answer takes, over one connection as a browser does."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     took = []
-    for _ in range(TIMES):
+    for _ in range(times):
         begin = time.perf_counter()
         connection.request("GET", f"/{TOKEN}/api/{path}")
         answered = connection.getresponse()
@@ -145,7 +171,7 @@ def asked(port: int, path: str) -> dict[str, float]:
         took.append(time.perf_counter() - begin)
         if answered.status != 200:
             raise RuntimeError(text)
-    return {"n": TIMES, **milliseconds(took)}
+    return {"n": times, **milliseconds(took)}
 
 
 def took(job: Callable[[], object], times: int) -> dict[str, float]:
@@ -181,11 +207,13 @@ if __name__ == "__main__":
         root = Path(folder) / "eyeshot-out"
         begin = time.perf_counter()
         chosen = fill(root, arguments.count)
+        write_audit(root)
         filled = time.perf_counter() - begin
         import eyeshot
 
         eyeshot.experiments(limit=1)  # polars is loaded once
         with answered(root) as port:
+            address = f"http://127.0.0.1:{port}/{TOKEN}/"
             result: dict[str, Any] = {
                 "experiments": arguments.count,
                 "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -199,7 +227,12 @@ if __name__ == "__main__":
                 ),
                 "experiments_all": took(eyeshot.experiments, times),
                 "records_all": took(find_experiments, times),
-                "page": paints(f"http://127.0.0.1:{port}/{TOKEN}/", whole=ROWS_SHOWN, name="first_rows", times=times),
+                "audit_mb": (root / "audit" / "audit.json").stat().st_size / 1e6,
+                "overview_first": asked(port, "overview", 1),
+                "overview": asked(port, "overview"),
+                "tab_data": asked(port, "tab?name=data"),
+                "page_overview": paints(address, whole=STEPS_SHOWN, name="steps", times=times),
+                "page": paints(f"{address}?tab=experiments", whole=ROWS_SHOWN, name="first_rows", times=times),
                 "rows": asked(port, "experiments?limit=50"),
                 "rows_search": asked(port, "experiments?limit=50&q=night%20rate&verdict=better"),
                 "rows_far": asked(port, f"experiments?limit=50&offset={arguments.count - 50}"),
