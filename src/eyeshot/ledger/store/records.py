@@ -184,7 +184,7 @@ class Experiment(Record):
             "state": f"{self.state}: {self.words}" if self.words else self.state,
             "parent": self.parent or "",
             "difference": difference_words(self.difference),
-            "expected": expected_words(self.expected and self.expected.model_dump()),
+            "expected": expected_words(self.expected.model_dump() if self.expected else None),
             "got": "" if self.got is None else _got_words(self.got),
             "verdict": self.verdict_words or self.verdict or self.gain or "",
             "learned": self.learned,

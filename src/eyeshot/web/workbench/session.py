@@ -16,7 +16,9 @@ from eyeshot.web.workbench.edits import Edits
 def open_workbench(
     *, author: str | None = None, port: int = 0, served: Callable[[str, list[str]], object] | None = None
 ) -> int:
-    """Serve the project as a live page until Ctrl+C: the next step, results, experiments. Only this machine can open it.
+    """Serve the project as a live page until Ctrl+C: the next step, results, experiments.
+
+    Only this machine can open the page.
 
     Args:
         author: who writes on the page; None: EYESHOT_AUTHOR, or the login name.
