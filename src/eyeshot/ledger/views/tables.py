@@ -258,6 +258,8 @@ def runs_of(names: Sequence[str | Path], *, root: Path | None = None) -> tuple[l
     Raises:
         InputError: an experiment has no run yet.
     """
+    from eyeshot.ledger.store.records import Experiment
+
     found: list[str | Experiment | Path] = []
     with open_ledger(root) as ledger:
         for name in names:
