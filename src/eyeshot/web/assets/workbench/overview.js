@@ -18,7 +18,7 @@ const stateOf = ({ state }) => {
 const row = (step) => make("tr", { "data-step-name": step.name },
   make("th", { scope: "row" }, make("a", { href: `?tab=${step.tab}`, "data-tab": step.tab }, NAMES[step.name])),
   make("td", {}, stateOf(step)),
-  make("td", { "data-label": "What it gave" }, make("div", {}, step.words ? make("span", {}, step.words) : "", step.more ? make("div", { class: "open-words" }, step.more) : "", step.state === "none" || step.state === "wrong" ? make("div", {}, make("code", {}, step.command)) : "")),
+  make("td", { "data-label": step.state === "none" ? "Command" : "What it gave" }, make("div", {}, step.words ? make("span", {}, step.words) : "", step.more ? make("div", { class: "open-words" }, step.more) : "", step.state === "none" || step.state === "wrong" ? make("div", {}, make("code", {}, step.command)) : "")),
   make("td", { "data-label": "When", class: "small soft" }, step.made ? moment(step.made) : ""));
 
 const draw = ({ steps, next }) => {
