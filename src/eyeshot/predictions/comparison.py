@@ -22,10 +22,11 @@ GUESS = 2.5
 GUESS_FREEDOM = 8
 """The guess about the variance between seeds, in units of luck, and what it is worth in degrees of freedom.
 
-Real trainings scatter more: fitted as in Smyth (see `paired_gain`), the 373 recipes of
-`benchmarks/augmentation_truth/tables` on images like those of training give 3 degrees of freedom around a variance near
-that of luck. Few degrees of freedom would demand so much of the small p that many comparisons allow that a gain of 10
-points would be missed; 8 around 2.5 have the same upper tenth, which is where false verdicts come from.
+Real trainings scatter more: fitted as in Smyth (see `paired_gain`), the 375 recipes of
+`benchmarks/augmentation_truth/tables` on images like those of training give 3 degrees of freedom around 0.36 of the
+binomial variance, near that of luck (`python -m benchmarks.verdict_rates`). So few would demand so much of the small p
+that many comparisons allow that gains of 10 points would be missed; 8 around 2.5 have about the same upper tenth, which
+is where false verdicts come from.
 """
 MOST_IMAGES, MOST_SEEDS = 10_000_000, 1000
 
