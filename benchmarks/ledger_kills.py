@@ -1,8 +1,9 @@
 """A process that writes to a ledger, killed at random points again and again: nothing said is lost, nothing doubled.
 
-`python -m benchmarks.ledger_kills`; `--kills N` (default 1,000), `--seed N`. Between kills the file is sometimes set
-back to version 1, damaged, or deleted, so that a kill also hits migration, repair and rebuilding. The writer notes what
-it is about to say, and what has been stored, in a file of its own, which is compared with the ledger after each kill.
+`python -m benchmarks.ledger_kills`; `--kills N` (default 1,000), `--seed N`; `--moved`: with EYESHOT_LEDGER, where at
+times a database lies in the project's folder, as before the move. Between kills the file is sometimes set back to
+version 1, damaged, or deleted, so that a kill also hits migration, repair and rebuilding. The writer notes what it is
+about to say, and what has been stored, in a file of its own, which is compared with the ledger after each kill.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ from benchmarks.common import keep
 from eyeshot.core import StorageError
 from eyeshot.ledger import Ledger, merge_ledgers, open_ledger, rebuild_ledger
 from eyeshot.ledger.store.folding import fold
+from eyeshot.ledger.store.opening import LEDGER_VARIABLE, ledger_file
 
 LONGEST_S = 0.25
 """A kill comes within this time; opening, a write or a migration takes 10 to 100 ms."""
 STATES = ("old version", "damaged", "deleted", "new")
 """What is done to the file between kills, one time in two."""
+UNMOVED = "before the move"
+"""What is done too where the database is moved."""
 
 
 def write_forever(root: str, diary: str, seed: int) -> None:
@@ -96,6 +100,7 @@ class Trial:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.root, self.diary = folder / "eyeshot-out", folder / "diary"
+        self.file = ledger_file(self.root)
         self.draw = random.Random(seed)
         # A process that is forked has everything loaded; where there is no fork, a kill costs seconds.
         self.processes = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
@@ -151,8 +156,8 @@ class Trial:
             name: fold(group) for name, group in groups.items()
         }, "experiments are not what their events come to"
         self.hidden = self.hidden and self._aside() == self.asides
-        if (self.root / "ledger.sqlite").is_file() and not self.hidden:
-            with closing(sqlite3.connect(self.root / "ledger.sqlite")) as connection:
+        if self.file.is_file() and not self.hidden:
+            with closing(sqlite3.connect(self.file)) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         # What a kill left unwritten is in the files after the next write, once.
         with open_ledger(self.root, write=True) as ledger:
@@ -170,8 +175,8 @@ class Trial:
         self.counts["events"] = len(ids)
 
     def _disturb(self) -> None:
-        state = self.draw.choice(STATES) if self.draw.random() < 0.5 else "as it was"
-        file = self.root / "ledger.sqlite"
+        file, states = self.file, (*STATES, UNMOVED) if self.file.parent != self.root else STATES
+        state = self.draw.choice(states) if self.draw.random() < 0.5 else "as it was"
         if not file.is_file():
             state = "new"
         self.counts[f"before: {state}"] += 1
@@ -189,14 +194,19 @@ class Trial:
             self.hidden, self.asides = True, self._aside()
         elif state == "deleted":
             for ending in ("", "-wal", "-shm"):
-                (self.root / f"ledger.sqlite{ending}").unlink(missing_ok=True)
+                Path(f"{file}{ending}").unlink(missing_ok=True)
+        elif state == UNMOVED:
+            with closing(sqlite3.connect(file)) as connection, suppress(sqlite3.DatabaseError):  # a damaged page
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            file.rename(self.root / file.name)
         elif state == "new" and self.root.exists():
             shutil.rmtree(self.root)
+            shutil.rmtree(file.parent, ignore_errors=True)
             shutil.rmtree(self.root.parent / "other", ignore_errors=True)
             self.diary.write_bytes(b"")
 
     def _aside(self) -> list[Path]:
-        return sorted(self.root.glob("*.damaged-*"))
+        return sorted(self.file.parent.glob("*.damaged-*"))
 
     def _note(self, word: str, tokens: list[str]) -> None:
         with self.diary.open("a", encoding="utf-8") as notes:
@@ -221,9 +231,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--moved", action="store_true")
     options = parser.parse_args()
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ[LEDGER_VARIABLE] = str(Path(folder) / "local") if options.moved else ""
         trial = Trial(Path(folder), options.seed)
         for number in range(options.kills):
             try:
@@ -232,7 +244,7 @@ def main() -> None:
                 print(f"after kill {number + 1} of seed {options.seed}", file=sys.stderr)
                 raise
     counts = {name: count for name, count in sorted(trial.counts.items()) if name != "events"}
-    keep("ledger_kills", {
+    keep("ledger_kills_moved" if options.moved else "ledger_kills", {
         "kills": options.kills, "seed": options.seed, "lost": 0, "doubled": 0, "counts": counts,
         "seconds": round(time.perf_counter() - begun, 1),
     })  # fmt: skip

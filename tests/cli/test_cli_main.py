@@ -97,3 +97,12 @@ def test_an_interrupted_run_says_that_it_can_be_continued(eyeshot: Eyeshot, monk
     done = eyeshot("rank", "augmentations", "TRAIN")
     assert done.code == 130
     assert "continues where it stopped" in done.err
+
+
+def test_only_the_command_that_is_called_is_built():
+    from eyeshot.cli import _called, app
+
+    assert [command.name for command in _called(["runs", "--json"]).registered_commands] == ["runs"]
+    assert [group.name for group in _called(["ledger", "merge"]).registered_groups] == ["ledger"]
+    for words in ([], ["rnus"], ["--version"], ["--help"]):
+        assert _called(words) is app, "the whole command line helps and suggests"
