@@ -7,16 +7,20 @@ control character.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Literal, NotRequired, TypedDict
 
-from eyeshot.reports.page import visible
+from eyeshot.core import key_of
 
 Language = Literal["en", "ko"]
 Role = Literal["text", "claim", "item", "quote", "missing", "note"]
 """claim: rests on runs, which `links` names; quote: a person's own words; missing: only a person can write it."""
-TURNING = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+SPACES = dict.fromkeys((0x09, 0x0A, 0x0D, 0x2028, 0x2029), " ")
+CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in SPACES]
+TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Signs that turn the direction of all that follows them on the line."""
+WRITTEN_OUT = SPACES | {code: f"⟨U+{code:04X}⟩" for code in (*CONTROLS, *TURNING)}
 NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
@@ -88,14 +92,14 @@ class Document(TypedDict):
 
 def clean(text: object) -> str:
     """`text` on one line without characters that a format cannot hold, or that would change what stands around it."""
-    return visible(NOT_IN_XML.sub("\ufffd", str(text)).translate(TURNING))
+    return NOT_IN_XML.sub("\ufffd", str(text)).translate(WRITTEN_OUT)
 
 
 def anchor_of(*parts: str) -> str:
     """An anchor from a name: letters that every format takes, and different for different names."""
     text = "-".join(parts)
     plain = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
-    return plain if plain == text else f"{plain}-{'-'.join(f'{ord(sign):x}' for sign in text if not sign.isalnum())}"
+    return plain if plain == text else f"{plain}-{key_of(text)[:12]}"
 
 
 def heading(level: int, text: str, anchor: str) -> Heading:
@@ -141,7 +145,12 @@ def column_widths(block: Table) -> list[float]:
     lengths = []
     for place, name in enumerate(block["columns"]):
         cells = [row[place] for row in block["rows"][:100]]
-        held = [len(cell["text"]) + sum(len(link["text"]) + 2 for link in cell.get("links", [])) for cell in cells]
-        lengths.append(min(90, max(len(name), 5, *held) if held else len(name)) ** 0.6)
+        held = [_cells(cell["text"]) + sum(len(link["text"]) + 2 for link in cell.get("links", [])) for cell in cells]
+        lengths.append(min(90, max(_cells(name) + 2, 6, *held)) ** 0.6)
     total = sum(lengths)
     return [length / total for length in lengths]
+
+
+def _cells(text: str) -> int:
+    """How wide a text is: letters of Korean, Chinese and Japanese take two cells."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from eyeshot.reports.formats.fonts import korean_fonts
 from eyeshot.reports.page import render, write_text
 
 IMAGE = "data:image/{};base64,{}"
+HANGUL = re.compile("[\u1100-\u11ff\u3000-\u303f\u3130-\u318f\uac00-\ud7af]")
+"""Korean letters and their punctuation; the page's style names the same ranges."""
 
 
 def write_html(document: Document, path: Path) -> Path:
@@ -41,10 +44,9 @@ def html_of(document: Document) -> str:
                 address(block["svg"].encode("utf-8"), "svg+xml") if block["svg"] else address(block["png"], "png")
             )
         sections[-1]["blocks"].append(shown)
-    korean = document["language"] == "ko"
     return render(
         "wrapup.html.j2",
-        {"document": document, "sections": sections, "font": embedded_font(_texts(document)) if korean else ""},
+        {"document": document, "sections": sections, "font": embedded_font(_texts(document))},
     )
 
 
@@ -60,8 +62,9 @@ def _texts(document: Document) -> Iterable[str]:
             case "table":
                 yield block["caption"] + "".join(block["columns"])
                 yield from (cell["text"] for row in block["rows"] for cell in row)
+                yield from (link["text"] for row in block["rows"] for cell in row for link in cell.get("links", []))
             case "figure":
-                yield block["caption"]
+                yield block["caption"] + block["alt"]
             case _:
                 yield block["text"]
 
@@ -72,7 +75,7 @@ def embedded_font(texts: Iterable[str]) -> str:
     A reader's machine nearly always has Korean fonts of its own, so the page is whole without it.
     """
     files = korean_fonts()
-    signs = {ord(sign) for text in texts for sign in text if ord(sign) > 0x2FF}
+    signs = {ord(sign) for text in texts for sign in HANGUL.findall(text)}
     if not files or not signs:
         return ""
     from fontTools import subset, ttLib

@@ -22,6 +22,8 @@ from eyeshot.reports.document import Cell, Document, Figure, Link, Paragraph, Ta
 from eyeshot.reports.formats.typeset import FEW, as_png
 
 LATIN, KOREAN = "Calibri", "Malgun Gothic"
+HEIGHT_CM = 11.5
+"""Largest height of a picture: its heading and caption stay on its page."""
 TEXT_WIDTH_CM = 24.7
 """Of a landscape A4 page: the tables of experiments have seven columns."""
 INK, SOFT, ACCENT, WARN = (RGBColor.from_string(colour) for colour in ("1D2025", "575C65", "1F5C9E", "6B4A00"))
@@ -195,8 +197,8 @@ class _Word:
         pixels = block["png"] or as_png(block["svg"])
         if pixels:
             shape = self.made.add_picture(io.BytesIO(pixels))
-            if shape.width > Cm(TEXT_WIDTH_CM) or shape.height > Cm(14):
-                scale = min(Cm(TEXT_WIDTH_CM) / shape.width, Cm(14) / shape.height)
+            if shape.width > Cm(TEXT_WIDTH_CM) or shape.height > Cm(HEIGHT_CM):
+                scale = min(Cm(TEXT_WIDTH_CM) / shape.width, Cm(HEIGHT_CM) / shape.height)
                 shape.width, shape.height = round(shape.width * scale), round(shape.height * scale)
             shape._inline.docPr.set("descr", block["alt"])
             self.made.paragraphs[-1].paragraph_format.keep_with_next = True

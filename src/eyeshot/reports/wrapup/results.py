@@ -6,7 +6,7 @@ from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, metadata
 
 from eyeshot.augment import augmentations
-from eyeshot.core import NOTHING, duration, shown_path, wilson
+from eyeshot.core import NOTHING, duration, plural, shown_path, wilson
 from eyeshot.models import list_models
 from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, Cell, anchor_of, figure, heading, paragraph, quoted, table
@@ -153,7 +153,7 @@ def submissions(facts: Facts) -> list[Block]:
         )  # fmt: skip
     blocks.append(
         table(
-            say(f"All {len(rows):,} submissions", f"전체 제출 {len(rows):,}건"),
+            say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건"),
             [
                 "", say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
                 say("validation, 95 %", "검증, 95 %"), say("leaderboard, 95 %", "리더보드, 95 %"), say("note", "메모"),
@@ -168,7 +168,8 @@ def submissions(facts: Facts) -> list[Block]:
         paragraph(
             say(
                 f"Leaderboard less validation: {difference(say, report.gap, report.gap_low, report.gap_high)} over "
-                f"{report.gap_runs:,} submissions: {'more than noise' if clear else 'within noise'}.",
+                f"{report.gap_runs:,} {plural(report.gap_runs, 'submission')}: "
+                f"{'more than noise' if clear else 'within noise'}.",
                 f"리더보드와 검증의 차이: {difference(say, report.gap, report.gap_low, report.gap_high)}"
                 f"(제출 {report.gap_runs:,}건). {'오차 범위를 벗어남' if clear else '오차 범위 이내'}.",
             ),
@@ -178,7 +179,8 @@ def submissions(facts: Facts) -> list[Block]:
     )
     svg, png = draw_scores(facts)
     caption = say(
-        f"Leaderboard against validation of {len(both):,} submissions, with 95 % intervals of both.",
+        f"Leaderboard against validation of {len(both):,} {plural(len(both), 'submission')}, with 95 % "
+        "intervals of both.",
         f"제출 {len(both):,}건의 리더보드 점수와 검증 정확도(각 95 % 신뢰구간).",
     )
     blocks.append(figure(caption, caption, svg=svg, png=png))
@@ -329,12 +331,14 @@ def listings(facts: Facts) -> list[Block]:
     if facts.experiments:
         rows: list[list[str | Cell]] = []
         for each in facts.experiments:
+            own = dict.fromkeys((*each.runs, *each.parent_runs))
+            gone = [run for run in own if run not in facts.runs]
             about: Cell = {"text": each.id, "anchor": anchor_of("experiment", each.id)}
             rows.append(
                 [
                     facts.number(each.id), about, known(say, each.state), changed_text(each.difference),
                     got_text(each.got),
-                    {"text": "", "links": facts.run_links((*each.runs, *each.parent_runs))},
+                    {"text": ", ".join(gone), "links": facts.run_links(own)},
                 ]
             )  # fmt: skip
         blocks += [
