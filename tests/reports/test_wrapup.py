@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wrapup_project import cells, make_project
+from wrapup_project import cells, make_full_project, make_project
 
 import eyeshot
 from eyeshot.core import InputError, MissingExtraError, wilson
@@ -308,3 +308,75 @@ def test_korean_letters_are_in_the_page(project: Any) -> None:
     assert len(shown) > 100
     assert shown <= letters.keys()
     assert "font-src data:" in page
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project with a result of every command, and the current folder in it."""
+    folder = tmp_path_factory.mktemp("full")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_full_project(folder)
+        yield folder
+
+
+def test_every_section_tells_its_result(full: Path) -> None:
+    for language in ("en", "ko"):
+        document, facts = make_document("ko" if language == "ko" else "en")
+        assert [note for note in facts.notes if "left out" in note or "제외" in note] == []
+        assert facts.models is not None
+        assert facts.augmentations is not None
+        assert facts.optimizers is not None
+        assert facts.errors is not None
+        assert len(facts.ensembles) == 1
+        text = "\n".join(texts_of(document))
+        best = facts.models.models[0].probe.accuracy
+        assert best.value is not None
+        assert f"{100 * best.value:.1f}\u202f%" in text
+        for name in (facts.models.advised.name, facts.augmentations.advice, facts.optimizers.choice):
+            assert name in text
+        assert f"{facts.errors.errors:,}" in text
+        gain = next(iter(facts.ensembles.values())).gain
+        assert f"{100 * gain.difference:+.1f}".replace("-", "−") in text or gain.difference == 0
+        assert "apache-2.0" in text
+
+
+def test_pictures_whose_files_are_gone_are_counted_in_the_caption(full: Path) -> None:
+    document, _ = make_document("en")
+    captions = [block["caption"] for block in document["blocks"] if block["kind"] == "figure" and block["png"]]
+    sheets = [caption for caption in captions if "under different labels" in caption]
+    assert len(sheets) == 1
+    assert "1 of 2 files are gone." in sheets[0]
+
+
+@pytest.mark.parametrize("kind", ["html", "docx", "pdf"])
+def test_a_project_of_500_classes_with_long_and_hostile_names_is_written(full: Path, kind: str) -> None:
+    if kind == "pdf":
+        pytest.importorskip("typst", reason="typst is not installed in this environment")
+    if kind == "docx":
+        pytest.importorskip("docx", reason="python-docx is not installed in this environment")
+    file = Path(eyeshot.report(format=kind, lang="ko")["files"][kind])
+    assert 20_000 < file.stat().st_size < 15 << 20
+    if kind == "html":
+        text = file.read_text(encoding="utf-8")
+        assert "<img src=x" not in text
+        assert "<script>alert" not in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_and_runs_nothing_of_the_users(full: Path, chromium: Any, width: int) -> None:
+    file = Path(eyeshot.report(out=full / f"page-{width}")["files"]["html"])
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    assert page.title().startswith("Wrap-up report")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)")
+    page.click("a[href^='#experiment-']")
+    assert page.evaluate("document.querySelector(':target') !== null")
+    assert complaints == []
+    context.close()

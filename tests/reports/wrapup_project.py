@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+from synthetic_models import synthetic_models
+from synthetic_runs import make_full_report
+from test_optimizers_page import made_report, made_tried
 
 import eyeshot
+from eyeshot.auditing import AuditReport, Finding, ImageRef
+from eyeshot.auditing.findings import ClassCount
+from eyeshot.core import make_folder
 from eyeshot.data import decide, find_log
+from eyeshot.rankings import write_models
 from made_ledger import HOSTILE, make_ledger
 from stored_runs import store_run
 
@@ -49,3 +57,39 @@ def cells(document: Any, anchor: str) -> list[dict[str, Any]]:
                 if any(link["anchor"] == anchor for link in row[0].get("links", [])):
                     return list(row)
     raise AssertionError(f"no row for {anchor}")
+
+
+def make_full_project(folder: Path) -> None:
+    """A project with a result of every command: 500 classes of long and hostile names, and a picture that is gone."""
+    make_project(folder)
+    random = np.random.default_rng(1)
+    runs = [
+        store_run(folder, random.random(300) < 0.8, model=name)
+        for name in ("resnet18.a1_in1k", "convnext_atto.d2_in1k", "own.net:make")
+    ]
+    eyeshot.ensemble(runs, progress=False)
+    eyeshot.find_errors(runs, progress=False).report.save(make_folder(folder / "eyeshot-out" / "errors"))
+    results = folder / "eyeshot-out"
+    write_models(synthetic_models(20), results / "models")
+    ranking = make_full_report()
+    make_folder(results / "augmentations")
+    (results / "augmentations" / "augmentations.json").write_text(ranking.model_dump_json(), encoding="utf-8")
+    (results / "augmentations" / "augmentations.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><text y="20">map</text></svg>',
+        encoding="utf-8",
+    )  # fmt: skip
+    made_report(made_tried()).save(make_folder(results / "optimizers"))
+    Image.new("RGB", (40, 30), "green").save(folder / "train" / "cat" / "here.png")
+    names = [f"{HOSTILE} {'고양이' * 40} {number}" for number in range(500)]
+    images = [ImageRef(split="train", id=f"cat/{name}.png", label=names[0]) for name in ("here", "gone")]
+    conflict = Finding(
+        id="conflict-1", kind="conflict", images=images, confidence=1.0, confidence_basis="exact", words="A conflict.",
+        evidence={}, suggestion="drop-both",
+    )  # fmt: skip
+    report = AuditReport(
+        train=str(folder / "train"), test=None, n_train=15_021, n_test=0, n_files=15_030, counts={"conflict": 1},
+        images_by_kind={"conflict": 2}, findings=[conflict],
+        classes=[ClassCount(label=name, images=30 + number % 3, different=29) for number, name in enumerate(names)],
+    )  # fmt: skip
+    make_folder(results / "audit")
+    (results / "audit" / "audit.json").write_text(report.model_dump_json(), encoding="utf-8")
