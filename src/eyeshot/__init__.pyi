@@ -68,6 +68,8 @@ from .reports.models_page import write_models_page as write_models_page
 from .reports.optimizers_page import write_optimizers_page as write_optimizers_page
 from .reports.ranking_page import write_ranking_page as write_ranking_page
 from .reports.submissions_picture import write_submissions_picture as write_submissions_picture
+from .reports.wrapup.job import report as report
+from .reports.wrapup.texts import write_report_text as write_report_text
 from .sweep.ray_workers import ray_executor as ray_executor
 from .sweep.search.job import start_sweep as start_sweep
 from .sweep.search.pace import pace as pace

@@ -58,6 +58,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "rank augmentations": package.rank_augmentations,
     "rank models": package.rank_models,
     "rank optimizers": package.rank_optimizers,
+    "report": package.report,
     "review": package.review,
     "runs": package.experiments,
     "script": package.script,
@@ -69,6 +70,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "note": package.add_note,
     "train": package.train,
     "try": package.try_experiment,
+    "write": package.write_report_text,
 }
 PRINTED_ONLY = {"json", "open_", "help", "dry_run", "yes"}
 """Options that say what is printed, opened or asked; `apply_policy` has `dry_run` all the same."""

@@ -28,6 +28,7 @@ from eyeshot.cli import (
     models,
     predict,
     preview,
+    report,
     review,
     script,
     split,
@@ -122,6 +123,8 @@ app.command("ensemble", rich_help_panel=RESULTS)(ensemble.run)
 app.command("predict", rich_help_panel=RESULTS)(predict.run)
 app.command("script", rich_help_panel=RESULTS)(script.run)
 app.command("submit", rich_help_panel=RESULTS)(submit.run)
+app.command("report", rich_help_panel=RESULTS)(report.run)
+app.command("write", rich_help_panel=RESULTS)(report.write)
 catalogue = typer.Typer(no_args_is_help=True, help="List augmentations, models, optimizers and schedules.")
 catalogue.command("augmentations")(catalogues.list_augmentations)
 catalogue.command("models")(catalogues.list_models)

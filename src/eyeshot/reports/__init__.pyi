@@ -10,3 +10,5 @@ from .page import stylesheet as stylesheet
 from .ranking_page import write_ranking_page as write_ranking_page
 from .ranking_picture import write_ranking_picture as write_ranking_picture
 from .submissions_picture import write_submissions_picture as write_submissions_picture
+from .wrapup.job import report as report
+from .wrapup.texts import write_report_text as write_report_text

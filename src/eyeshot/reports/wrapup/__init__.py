@@ -1,0 +1,1 @@
+"""The wrap-up report: sections written from what is in the project, and nothing else."""

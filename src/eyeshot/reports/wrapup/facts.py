@@ -1,0 +1,155 @@
+"""What the project holds when a report is written: every file is read once, and what cannot be read is said."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from eyeshot.auditing import AuditReport, ErrorReport, read_errors, read_report
+from eyeshot.core import InputError, StorageError, find_project, find_workspace
+from eyeshot.data import SPLIT_FILE, Decision, Split, find_log, read_split
+from eyeshot.ledger import EnsembleReport, Experiment, find_experiments, list_runs, submit
+from eyeshot.rankings import ModelsReport, OptimizersReport, RankingReport
+from eyeshot.reports.document import Block, Link, anchor_of, paragraph, quoted
+from eyeshot.reports.wrapup.texts import QUESTIONS, Field, read_report_texts
+from eyeshot.reports.wrapup.words import Say
+from eyeshot.training import TrainResult, read_result
+
+T = TypeVar("T")
+
+
+class Facts:
+    """All that a report is written from.
+
+    Attributes:
+        say: how the report speaks.
+        workspace, project: folders, and the content of `eyeshot.toml`.
+        audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
+        decisions: those that are in force, in their order.
+        experiments: of the ledger, the earliest first.
+        runs: records of all runs by id, the earliest first.
+        results: of trainings that ended, by the id of the run.
+        ensembles: by the id of the run.
+        submissions: what `eyeshot submit` lists; None without a submission.
+        texts: what people wrote, by field and person.
+        notes: what could not be read, in sentences.
+        missing: texts that only people can write and that sections asked for: `field`, `person`, `question`, `command`.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.notes: list[str] = []
+        self.missing: list[dict[str, str]] = []
+        self.workspace = find_workspace()
+        self.project = find_project()
+        results = self.workspace.results
+        self.audit: AuditReport | None = self._read(results("audit") / "audit.json", read_report)
+        self.split: Split | None = self._read(self.workspace.project / SPLIT_FILE, read_split)
+        self.errors: ErrorReport | None = self._read(results("errors") / "errors.json", read_errors)
+        self.models = self._read(
+            results("models") / "models.json", lambda file: ModelsReport.model_validate_json(file.read_bytes())
+        )
+        self.augmentations = self._read(
+            results("augmentations") / "augmentations.json",
+            lambda file: RankingReport.model_validate_json(file.read_bytes()),
+        )
+        self.optimizers = self._read(
+            results("optimizers") / "optimizers.json",
+            lambda file: OptimizersReport.model_validate_json(file.read_bytes()),
+        )
+        decisions = find_log().read()
+        self.decisions: tuple[Decision, ...] = decisions.active
+        self.experiments: list[Experiment] = sorted(
+            find_experiments(), key=lambda experiment: (experiment.created, experiment.id)
+        )
+        runs = results("runs")
+        self.runs = {record.id: record for record in list_runs(runs)}
+        self.results: dict[str, TrainResult] = {}
+        self.ensembles: dict[str, EnsembleReport] = {}
+        for run_id in self.runs:
+            if (result := self._read(runs / run_id / "result.json", lambda file: read_result(file.parent))) is not None:
+                self.results[run_id] = result
+            ensemble = self._read(
+                runs / run_id / "ensemble.json", lambda file: EnsembleReport.model_validate_json(file.read_bytes())
+            )
+            if ensemble is not None:
+                self.ensembles[run_id] = ensemble
+        listed = submit()
+        self.notes += listed.notes
+        self.submissions = listed if listed.submissions else None
+        self.texts, bad = read_report_texts(self.workspace.project)
+        self.notes += bad
+        self._numbers = {experiment.id: f"E{number}" for number, experiment in enumerate(self.experiments, 1)}
+        self._experiments_of_run: defaultdict[str, list[str]] = defaultdict(list)
+        for experiment in self.experiments:
+            for run in dict.fromkeys((*experiment.runs, *experiment.parent_runs)):
+                self._experiments_of_run[run].append(experiment.id)
+
+    def _read(self, file: Path, read: Callable[[Path], T]) -> T | None:
+        if not file.is_file():
+            return None
+        try:
+            return read(file)
+        except (ValidationError, InputError, StorageError, OSError, UnicodeDecodeError):
+            name = file.relative_to(self.workspace.project) if file.is_relative_to(self.workspace.project) else file
+            self.notes.append(
+                self.say(
+                    f"{name} is damaged or was written by another version, and is left out. Make it anew.",
+                    f"{name}: 손상되었거나 다른 버전에서 작성되어 제외함. 다시 생성 필요.",
+                )
+            )
+            return None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was done in this project that a report could tell."""
+        read = (self.audit, self.split, self.models, self.augmentations, self.optimizers, self.errors)
+        return not (self.experiments or self.runs or self.decisions or self.submissions or any(map(bool, read)))
+
+    @property
+    def authors(self) -> list[str]:
+        """Everybody who made an experiment or a decision, understood or did something, or whom a text is about."""
+        names = [experiment.author for experiment in self.experiments if experiment.author_kind != "sweep"]
+        names += [decision.author for decision in self.decisions]
+        for experiment in self.experiments:
+            for insight in experiment.insights:
+                names += [insight.author, *(action.get("author", "") for action in insight.actions)]
+        names += [person for _, person in self.texts]
+        return sorted({name for name in names if name})
+
+    def number(self, experiment: str) -> str:
+        """What the report calls an experiment: "E7"; its id where it is not in the ledger."""
+        return self._numbers.get(experiment, experiment)
+
+    def link(self, experiment: str) -> Link:
+        """Leads to an experiment in the list at the end."""
+        return {"text": self.number(experiment), "anchor": anchor_of("experiment", experiment)}
+
+    def links(self, experiments: Iterable[str | None]) -> list[Link]:
+        """Leads to those of these experiments that are in the ledger."""
+        return [self.link(name) for name in dict.fromkeys(experiments) if name in self._numbers]
+
+    def run_links(self, runs: Iterable[str]) -> list[Link]:
+        """Leads to those of these runs that are in the project."""
+        return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if run in self.runs]
+
+    def written(self, field: Field, person: str = "") -> list[Block]:
+        """What a person wrote, with the name, or that it is missing and how to write it."""
+        text = self.texts.get((field, person))
+        question = self.say(*QUESTIONS[field])
+        if text is not None:
+            own = text["author"] == person
+            return [*quoted(text["text"] if own else f"{text['text']} ({text['author']})")]
+        about = f" --person {shlex.quote(person)}" if person else ""
+        command = f'eyeshot write {field} "…"{about}'
+        self.missing.append({"field": field, "person": person, "question": question, "command": command})
+        return [self.gap(question, command)]
+
+    def gap(self, question: str, command: str) -> Block:
+        """A question that nobody has answered yet."""
+        return paragraph(self.say(f"Not written yet: {question}", f"미작성: {question}"), "missing", command=command)

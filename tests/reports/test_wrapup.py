@@ -1,0 +1,382 @@
+"""The wrap-up report of a small project: its numbers, links, texts, languages and formats."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wrapup_project import cells, make_full_project, make_project
+
+import eyeshot
+from eyeshot.core import InputError, MissingExtraError, wilson
+from eyeshot.ledger import ChangedMeanwhile, find_experiments
+from eyeshot.reports.document import anchor_of, clean
+from eyeshot.reports.formats import fonts, typeset
+from eyeshot.reports.wrapup.experiments import question_of
+from eyeshot.reports.wrapup.job import make_document
+from eyeshot.reports.wrapup.texts import QUESTIONS, read_report_texts, store_report_text
+from eyeshot.reports.wrapup.words import KOREAN
+from made_ledger import HOSTILE
+
+HANGUL = re.compile("[가-힣]")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("wrapup")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder, make_project(folder)
+
+
+@pytest.fixture(scope="module")
+def written(project: Any) -> dict[str, Any]:
+    return eyeshot.report(format="html")
+
+
+@pytest.fixture(scope="module")
+def page(written: dict[str, Any]) -> str:
+    return Path(written["files"]["html"]).read_text(encoding="utf-8")
+
+
+def texts_of(document: Any) -> list[str]:
+    """All texts of a document, in their order."""
+    texts = []
+    for block in document["blocks"]:
+        if block["kind"] == "table":
+            texts += [block["caption"], *block["columns"], *(cell["text"] for row in block["rows"] for cell in row)]
+        else:
+            texts.append(block["caption"] if block["kind"] == "figure" else block["text"])
+    return texts
+
+
+def without_notes(document: Any) -> list[Any]:
+    """The blocks before the notes, which depend on the fonts of this machine."""
+    blocks = document["blocks"]
+    anchors = [block.get("anchor") for block in blocks]
+    return blocks[: anchors.index("notes")] if "notes" in anchors else blocks
+
+
+def test_ten_figures_are_those_of_the_ledger(project: Any) -> None:
+    document, facts = make_document("en")
+    records = {record.id: record for record in find_experiments()}
+    checked = 0
+    for name in ("baseline", "better", "noise", "worse"):
+        record = records[project[1][name]]
+        got = record.got
+        assert got is not None
+        row = [cell["text"] for cell in cells(document, anchor_of("experiment", record.id))]
+        shown = re.findall(r"\d[\d.,]*", row[4])
+        assert [float(number.strip(",").replace(",", "")) for number in shown[:4]] == [
+            round(100 * number, 1) for number in (got.value, got.low or 0, got.high or 0)
+        ] + [got.n]
+        checked += 4
+        if got.difference is not None and got.difference_low is not None and got.difference_high is not None:
+            signs = re.findall(r"[+−]?\d+\.\d", row[5].split(", p")[0])
+            assert [float(sign.replace("−", "-")) for sign in signs] == [
+                round(100 * number, 1) for number in (got.difference, got.difference_low, got.difference_high)
+            ]
+            checked += 3
+    assert checked >= 10
+    judged = [record for record in records.values() if record.expected and record.verdict]
+    came = sum(record.verdict == "as expected" for record in judged)
+    low, high = wilson(came, len(judged))
+    text = " ".join(texts_of(document))
+    assert f"Of {len(judged)} expectations stated before the first run, {came} came" in text
+    assert f"[{100 * low:.1f}, {100 * high:.1f}], n = {len(judged)}" in text
+    assert facts.submissions is not None
+    assert f"{facts.submissions.submissions[0].score:g}" in text
+
+
+def test_every_link_leads_to_a_place_in_the_document_and_every_claim_has_one(project: Any, page: str) -> None:
+    places = re.findall(r'\bid="([^"]+)"', page)
+    assert len(places) == len(set(places))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(places)
+    document, _ = make_document("en")
+    claims = [block for block in document["blocks"] if block["kind"] == "paragraph" and block["role"] == "claim"]
+    assert len(claims) > 8
+    assert [claim["text"] for claim in claims if not claim["links"]] == []
+
+
+def test_experiments_stand_under_the_question_that_their_one_changed_factor_answers(project: Any) -> None:
+    records = {record.id: record for record in find_experiments()}
+    questions = {name: question_of(records[id_]) for name, id_ in project[1].items()}
+    assert questions == {
+        "baseline": "beginning", "better": "optimizer", "noise": "several", "worse": "rate", "running": "length",
+        "failed": "length", "hostile": "augmentation",
+    }  # fmt: skip
+    seed_alone = records[project[1]["better"]].model_copy(update={"difference": {"training.seed": (0, 1)}})
+    assert question_of(seed_alone) == "seed"
+
+
+def test_nothing_is_said_about_what_was_not_done(project: Any, page: str) -> None:
+    for words in ("The data was not audited.", "No ranking of models.", "No ensemble was made."):
+        assert words in page
+    assert "Raw models" not in page
+
+
+def test_texts_of_people_are_quoted_and_the_missing_ones_named_with_their_command(
+    project: Any, written: dict[str, Any], page: str
+) -> None:
+    assert "<blockquote><p>Tell drawings apart.</p></blockquote>" in page
+    assert "<blockquote><p>Models (bob)</p></blockquote>" in page
+    assert "The warm-up was too short." in page
+    commands = [missing["command"] for missing in written["missing"]]
+    assert 'eyeshot write lessons "…"' in commands
+    assert 'eyeshot act abc123 "…"' in commands
+    assert not any(missing["field"] == "goal" for missing in written["missing"])
+    assert f"{len(commands)} texts are still to be written" in written["answer"]
+    assert page.count('class="missing"') >= len(commands)
+
+
+def test_markup_and_control_characters_of_people_are_text(project: Any, page: str) -> None:
+    assert "<img src=x" not in page
+    assert "onerror=&#34;" in page
+    assert "cho &lt;b&gt;수지&lt;/b&gt;" in page
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", page)
+    assert "⟨U+0007⟩" in page
+    assert clean("a\ud800b\x00c\nd\u202e") == "a\ufffdb⟨U+0000⟩c d⟨U+202E⟩"
+
+
+def test_anchors_of_different_names_differ() -> None:
+    names = ["a b", "a_b", "a-b", "a.b", "수지", "수진", "", "<b>", "a"]
+    anchors = [anchor_of("run", name) for name in names]
+    assert len(set(anchors)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+", anchor) for anchor in anchors)
+
+
+def test_fixed_text_is_korean_in_a_korean_report(project: Any) -> None:
+    english, _ = make_document("en")
+    korean, _ = make_document("ko")
+    pairs = list(zip(without_notes(english), without_notes(korean), strict=True))
+    assert all(first["kind"] == second["kind"] for first, second in pairs)
+    for first, second in pairs:
+        if first["kind"] == "heading" and first["text"] not in {"ann", "bob", "night agent"}:
+            assert HANGUL.search(second["text"]) or "cho" in second["text"], second["text"]
+        elif first["kind"] == "table" and second["kind"] == "table":
+            assert HANGUL.search(second["caption"])
+            assert all(HANGUL.search(name) or name in ("", "ID") for name in second["columns"]), second["columns"]
+        elif first["kind"] == "figure" and second["kind"] == "figure":
+            assert HANGUL.search(second["caption"])
+            assert HANGUL.search(second["alt"])
+    assert all(HANGUL.search(korean) for _, korean in QUESTIONS.values())
+    assert all(HANGUL.search(word) for word in KOREAN.values())
+
+
+def test_a_page_of_one_person_holds_no_work_of_others(project: Any) -> None:
+    document, _ = make_document("en", author="bob")
+    text = " ".join(texts_of(document))
+    assert document["title"] == "What bob did"
+    assert "Experiments of bob: 1" in text
+    assert "Experiments of ann" not in text
+    with pytest.raises(InputError, match="--author must be one of ann, bob"):
+        eyeshot.report(author="zoe")
+
+
+def test_an_empty_project_says_what_to_do_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"Begin with: eyeshot audit TRAIN"):
+        eyeshot.report()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("options", "words"),
+ [({"lang": "de"}, "--lang must be en or ko"), ({"format": "odt"}, "--format takes html")])  # fmt: skip
+def test_unknown_options_are_refused_before_the_project_is_read(options: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        eyeshot.report(**options)  # type: ignore[arg-type]
+
+
+def test_files_of_another_version_are_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_project(tmp_path)
+    folder = tmp_path / "eyeshot-out"
+    for name in ("audit/audit.json", "models/models.json", "errors/errors.json", "optimizers/optimizers.json"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_text('{"version": 99, "future": []}', encoding="utf-8")
+    (tmp_path / "split.json").write_text("no json", encoding="utf-8")
+    with (tmp_path / "report.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"field": "goal", "te')
+    result = eyeshot.report()
+    said = " ".join(result["notes"])
+    for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl"):
+        assert name in said
+    assert "Tell drawings apart." in Path(result["files"]["html"]).read_text(encoding="utf-8")
+
+
+def test_words_are_appended_and_the_later_writer_sees_the_earlier(tmp_path: Path) -> None:
+    store_report_text(tmp_path, "goal", "first", author="ann")
+    store_report_text(tmp_path, "goal", "second", author="bob", before="first")
+    with pytest.raises(ChangedMeanwhile) as refused:
+        store_report_text(tmp_path, "goal", "third", author="cho", before="first")
+    assert (refused.value.now, refused.value.author) == ("second", "bob")
+    texts, bad = read_report_texts(tmp_path)
+    assert (texts["goal", ""]["text"], bad) == ("second", [])
+    lines = (tmp_path / "report.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "person", "words"),
+    [
+        ("gaol", "x", None, "FIELD must be one of title, goal"),
+        ("goal", " \n", None, "The text must say something"),
+        ("goal", "x", "ann", "--person belongs to role, contribution and reflection"),
+    ],
+)
+def test_texts_that_cannot_be_stored_are_refused(
+    tmp_path: Path, field: str, text: str, person: str | None, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        store_report_text(tmp_path, field, text, person=person)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extra_the_other_formats_are_written(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(module: str, *, extra: str) -> None:
+        raise MissingExtraError(f'pip install "eyeshot[{extra}]"')
+
+    monkeypatch.setattr(typeset, "require", absent)
+    result = eyeshot.report(format="pdf,html", out=project[0] / "without")
+    assert result["not_written"].keys() == {"pdf"}
+    assert 'pip install "eyeshot[pdf]"' in result["not_written"]["pdf"]
+    assert Path(result["files"]["html"]).is_file()
+
+
+def test_docx_has_headings_captions_alternative_texts_and_links_that_lead_somewhere(project: Any) -> None:
+    docx = pytest.importorskip("docx", reason="python-docx is not installed in this environment")
+    document, _ = make_document("ko")
+    made = docx.Document(eyeshot.report(format="docx", lang="ko")["files"]["docx"])
+    headings = [each.text for each in made.paragraphs if each.style.name.startswith("Heading")]
+    assert headings == [block["text"] for block in document["blocks"] if block["kind"] == "heading"]
+    tables = [block for block in document["blocks"] if block["kind"] == "table"]
+    assert len(made.tables) == len(tables)
+    for shown, block in zip(made.tables, tables, strict=True):
+        assert [cell.text for cell in shown.rows[0].cells] == block["columns"]
+        assert len(shown.rows) == len(block["rows"]) + 1
+        assert "tblHeader" in shown.rows[0]._tr.xml
+    captions = [
+        "".join(re.findall(r"<w:t(?: [^>]*)?>([^<]*)</w:t>", each._p.xml))
+        for each in made.paragraphs
+        if each.style.name == "Caption"
+    ]
+    figures = [block for block in document["blocks"] if block["kind"] == "figure"]
+    assert len(captions) == len(tables) + len(figures)
+    assert captions[0] == f"표 1. {tables[0]['caption']}"
+    described = re.findall(r'<wp:docPr [^>]*descr="([^"]+)"', made.element.xml)
+    assert described == [block["alt"] for block in figures]
+    marks = re.findall(r'<w:bookmarkStart [^>]*w:name="([^"]+)"', made.element.xml)
+    leads = re.findall(r'<w:hyperlink w:anchor="([^"]+)"', made.element.xml)
+    assert leads
+    assert set(leads) <= set(marks)
+    assert len(marks) == len(set(marks))
+    assert all(len(mark) <= 40 for mark in marks)
+    assert 'w:eastAsia="Malgun Gothic"' in made.styles["Normal"].element.xml
+    assert HOSTILE.split("\u202e")[0] in " ".join(each.text for each in made.paragraphs)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_pdf_has_bookmarks_and_its_own_fonts(project: Any, lang: str) -> None:
+    pytest.importorskip("typst", reason="typst is not installed in this environment")
+    document, _ = make_document("ko" if lang == "ko" else "en")
+    data = Path(eyeshot.report(format="pdf", lang=lang)["files"]["pdf"]).read_bytes()
+    assert data.startswith(b"%PDF-")
+    headings = [block for block in document["blocks"] if block["kind"] == "heading"]
+    assert data.count(b"/Title") >= len(headings)
+    assert b"/Outlines" in data
+    assert b"/FontFile" in data
+    if fonts.korean_fonts():
+        assert b"NotoSansKR" in data
+
+
+def test_korean_letters_are_in_the_page(project: Any) -> None:
+    if not fonts.korean_fonts():
+        pytest.skip("the fonts of the extra pdf are not installed in this environment")
+    import base64
+
+    from fontTools.ttLib import TTFont
+
+    page = Path(eyeshot.report(lang="ko")["files"]["html"]).read_text(encoding="utf-8")
+    stored = re.search(r"url\(data:font/woff;base64,([^)]+)\)", page)
+    assert stored is not None
+    letters = TTFont(io.BytesIO(base64.b64decode(stored[1]))).getBestCmap()
+    shown = {ord(sign) for sign in HANGUL.findall(re.sub(r"data:[^\"')]+", "", page))}
+    assert len(shown) > 100
+    assert shown <= letters.keys()
+    assert "font-src data:" in page
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project with a result of every command, and the current folder in it."""
+    folder = tmp_path_factory.mktemp("full")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_full_project(folder)
+        yield folder
+
+
+def test_every_section_tells_its_result(full: Path) -> None:
+    for language in ("en", "ko"):
+        document, facts = make_document("ko" if language == "ko" else "en")
+        assert [note for note in facts.notes if "left out" in note or "제외" in note] == []
+        assert facts.models is not None
+        assert facts.augmentations is not None
+        assert facts.optimizers is not None
+        assert facts.errors is not None
+        assert len(facts.ensembles) == 1
+        text = "\n".join(texts_of(document))
+        best = facts.models.models[0].probe.accuracy
+        assert best.value is not None
+        assert f"{100 * best.value:.1f}\u202f%" in text
+        for name in (facts.models.advised.name, facts.augmentations.advice, facts.optimizers.choice):
+            assert name in text
+        assert f"{facts.errors.errors:,}" in text
+        gain = next(iter(facts.ensembles.values())).gain
+        assert f"{100 * gain.difference:+.1f}".replace("-", "−") in text or gain.difference == 0
+        assert "apache-2.0" in text
+
+
+def test_pictures_whose_files_are_gone_are_counted_in_the_caption(full: Path) -> None:
+    document, _ = make_document("en")
+    captions = [block["caption"] for block in document["blocks"] if block["kind"] == "figure" and block["png"]]
+    sheets = [caption for caption in captions if "under different labels" in caption]
+    assert len(sheets) == 1
+    assert "1 of 2 files are gone." in sheets[0]
+
+
+@pytest.mark.parametrize("kind", ["html", "docx", "pdf"])
+def test_a_project_of_500_classes_with_long_and_hostile_names_is_written(full: Path, kind: str) -> None:
+    if kind == "pdf":
+        pytest.importorskip("typst", reason="typst is not installed in this environment")
+    if kind == "docx":
+        pytest.importorskip("docx", reason="python-docx is not installed in this environment")
+    file = Path(eyeshot.report(format=kind, lang="ko")["files"][kind])
+    assert 20_000 < file.stat().st_size < 15 << 20
+    if kind == "html":
+        text = file.read_text(encoding="utf-8")
+        assert "<img src=x" not in text
+        assert "<script>alert" not in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_and_runs_nothing_of_the_users(full: Path, chromium: Any, width: int) -> None:
+    file = Path(eyeshot.report(out=full / f"page-{width}")["files"]["html"])
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    assert page.title().startswith("Wrap-up report")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)")
+    page.click("a[href^='#experiment-']")
+    assert page.evaluate("document.querySelector(':target') !== null")
+    assert complaints == []
+    context.close()
