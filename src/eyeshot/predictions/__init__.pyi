@@ -65,4 +65,8 @@ from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
 from .target_accuracy import TargetEstimate as TargetEstimate
+from .target_accuracy import accuracy_by_image as accuracy_by_image
+from .target_accuracy import checked_shares as checked_shares
 from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
+from .target_accuracy import read_class_shares as read_class_shares
+from .target_accuracy import share_warnings as share_warnings

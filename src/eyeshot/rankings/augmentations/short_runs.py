@@ -31,7 +31,7 @@ from eyeshot.rankings.augmentations.evaluate import (
     evaluate_state,
 )
 from eyeshot.rankings.augmentations.plan import Plan
-from eyeshot.rankings.augmentations.recommendation import budget_words
+from eyeshot.rankings.augmentations.recommendation import CONTROL_ADVICE, budget_words
 from eyeshot.rankings.augmentations.report import Budget as BudgetRecord
 from eyeshot.rankings.augmentations.report import Candidate, Rung
 from eyeshot.sweep import (
@@ -51,6 +51,8 @@ from eyeshot.sweep import (
 from eyeshot.training import State, TrainConfig, TrainingRun, joined, start_state, warm_up_cosine
 
 CLEAN = "clean"
+DEFAULT = "default"
+"""List of the control that is advised if nothing is better: no rung leaves it out, so that it can be."""
 HIDDEN = "hidden"
 """Evaluated for regularisers in addition to the rest."""
 FULL_EPOCHS = 30
@@ -60,7 +62,7 @@ SHARE_OF_DISK = 0.5
 STATE_COPIES = 3
 """Copies of the weights in a state: the weights, and two moments of each weight in the optimizer."""
 SMALLEST_SIDE = 32
-VERSION = 2
+VERSION = 3
 """Increased whenever the same candidate would get other numbers."""
 Lists = dict[str, list[Augmentation]]
 
@@ -357,13 +359,12 @@ def _passing_failure(error: Exception) -> str | None:
 
 
 def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
-    """Ranked candidates and regularisers; generated images have no short run."""
+    """Ranked candidates, the control on its own, and regularisers; generated images have no short run."""
     lists: Lists = {}
-    for kind in (RANKED, REGULARISER):
-        names = [candidate.name for candidate in candidates if candidate.role == kind]
-        known = [augmentations[name] for name in names if name in augmentations]
-        if known:
-            lists[kind] = known
+    for candidate in candidates:
+        if candidate.name in augmentations and candidate.role in (RANKED, REGULARISER):
+            kind = DEFAULT if candidate.name == CONTROL_ADVICE else candidate.role
+            lists.setdefault(kind, []).append(augmentations[candidate.name])
     return lists
 
 
@@ -386,9 +387,6 @@ def _training(plan: Plan, data: Data, context: EvalContext) -> CandidateTraining
 
 
 def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
-    halves = context.target.halves
-    if halves is None:
-        raise ValueError("the target must have half-samples")
     return Evaluator(
         backbone=context.bank.backbone,
         sources=data.sources.pool,
@@ -396,7 +394,7 @@ def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
         target=data.target.pool,
         val=data.val.pool,
         val_labels=data.val.labels,
-        halves=halves,
+        halves=context.halves,
         class_count=len(data.classes),
         device=plan.device,
         batch_size=context.bank.batch_size,
