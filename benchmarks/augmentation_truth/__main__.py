@@ -85,12 +85,27 @@ def _short_runs(options: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.augmentation_truth.recipes import MODELS
+    from benchmarks.augmentation_truth.scores import read_scores, score_file
     from benchmarks.augmentation_truth.short_runs import short_runs
+    from benchmarks.augmentation_truth.short_runs_judged import figures, read_rows, score_targets, write_rows
+    from benchmarks.augmentation_truth.sources import OWN
+    from benchmarks.augmentation_truth.table import table_file
     from benchmarks.augmentation_truth.tasks import open_task
+    from benchmarks.augmentation_truth.truth import read_truths
 
     torch.set_num_threads(1)
+    truths, _ = read_truths(TABLES)
     for source in options.source:
-        short_runs(open_task(source, (), options.work), MODELS[options.model], work=options.work, say=_say)
+        runs = short_runs(open_task(source, (), options.work), MODELS[options.model], work=options.work, say=_say)
+        scores = read_scores(score_file(HERE / "scores", source, options.model))
+        classes = runs["clean"]["val"].shape[1]
+        file = table_file(HERE / "estimates", source, options.model)
+        write_rows(file, score_targets(source, options.model, runs, scores, classes=classes))
+        for shifted in (True, False):
+            rows = [row for row in read_rows(file) if (row["target"] != OWN) == shifted]
+            print(f"{source}, {options.model}, {'shifted' if shifted else 'own images'}:")
+            for name, values in figures(rows, truths).items():
+                print(f"  {name:24s}", "  ".join(f"{what} {value:.2f}" for what, value in values.items()))
     return 0
 
 

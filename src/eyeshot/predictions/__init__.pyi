@@ -9,6 +9,7 @@ from .calibration import labelled_part as labelled_part
 from .calibration import log_loss as log_loss
 from .calibration import measure_calibration as measure_calibration
 from .calibration import reliability as reliability
+from .calibration import temperature_by_image as temperature_by_image
 from .calibration import with_temperature as with_temperature
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy import optimize
 
 from eyeshot.core import NORMAL_95, InputError, listing, percent, plural, points, wilson
 from eyeshot.predictions.alignment import check_probabilities, with_columns_of
 from eyeshot.predictions.calibration import (
     HIGHEST_TEMPERATURE,
+    SMALLEST,
     fit_temperature,
     labelled_part,
     with_temperature,
@@ -38,6 +40,9 @@ NEAR_ENOUGH = 5e-4
 """The regularisation goes on until the assignment is known to be within this of the cheapest."""
 MOST_STEPS = 30
 HESSIAN_IMAGES = 10_000
+NO_IMAGE = -2.0
+"""Price of a class of share 0: no probability makes up for it."""
+FEW_CLASSES, MOST_ASSIGNED = 200, 1000
 LARGE_MISMATCH = 0.02
 RESAMPLES = 1000
 TRACK_RECORD = (
@@ -150,21 +155,73 @@ def estimate_target_accuracy(
     )
 
 
-def accuracy_by_image(probabilities: NDArray[np.floating[Any]], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each image adds to the estimate: the mean over all images is the estimated accuracy.
+def accuracy_by_image(
+    probabilities: NDArray[np.floating[Any]], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """What each image adds to the estimate, and by how much the estimate rises with the logarithm of the temperature.
 
-    The prices of the classes are those of all images, so means over resamples of images give the estimate's interval,
-    and two runs can be compared image by image. Costs about images x classes x 50 operations, and classes³ x 10.
+    The mean over all images is the estimated accuracy. The prices of the classes are those of all images, so means over
+    resamples of images give the estimate's interval, and two runs can be compared image by image. The temperature has
+    noise of its own, from the validation images (`temperature_by_image`), which moves all images at once.
+
+    Up to 200 classes this takes about 0.1 s for 600 images. Newton's method takes up to 15 s for 500 classes, so with
+    more than 200 the prices are those of an assignment of single images (0.05 s for 600 images, growing with images³ up
+    to 1,000 images, a seeded sample of more).
 
     Args:
         probabilities: float (n, C), after division by the temperature.
         shares: float64 (C,), how often each class is assumed to occur; sum 1.
 
     Returns:
-        float64 (n,).
+        float64 (n,); the slope, at fixed prices (the estimate is a minimum over prices).
     """
     values = np.asarray(probabilities, np.float32)
-    return _parts_of_images(values, class_prices(values, shares)[0], shares)
+    if (shares > 0).sum() <= FEW_CLASSES:
+        prices = class_prices(values, shares)[0]
+    else:
+        sample = values
+        if len(values) > MOST_ASSIGNED:
+            sample = values[np.random.default_rng(0).choice(len(values), MOST_ASSIGNED, replace=False)]
+        prices = prices_by_assignment(sample, shares)
+    assigned = (values + prices.astype(np.float32)).argmax(1)
+    logarithms = np.log(np.maximum(values, SMALLEST))
+    rows = np.arange(len(values))
+    slopes = values[rows, assigned] * ((values * logarithms).sum(1) - logarithms[rows, assigned])
+    return _parts_of_images(values, prices, shares), float(slopes.mean(dtype=np.float64))
+
+
+def prices_by_assignment(probabilities: NDArray[np.floating[Any]], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Prices of the classes (C,) in the best assignment where each class takes a whole number of images.
+
+    No image gains by another class: p_ic + v_c <= p_ik + v_k where image i is assigned to k. The largest such prices up
+    to 0 are the shortest paths in the graph of classes (Bellman-Ford), which has no negative cycle if the assignment
+    is optimal (Ahuja, Magnanti and Orlin, "Network Flows" (1993), theorem 9.3). Where shares do not give whole numbers,
+    the estimate at these prices is above that of `class_prices`: by 0.2 points for 600 images and 500 classes.
+
+    Args:
+        probabilities: float (n, C).
+        shares: float64 (C,), not negative, with the sum 1.
+    """
+    values = np.asarray(probabilities, np.float64)
+    count, class_count = values.shape
+    exact = count * shares
+    images_of = np.floor(exact).astype(np.int64)
+    images_of[np.argsort(images_of - exact, kind="stable")[: count - images_of.sum()]] += 1
+    owner = np.repeat(np.arange(class_count), images_of)
+    assigned = owner[optimize.linear_sum_assignment(values[:, owner], maximize=True)[1]]
+    lead = values[np.arange(count), assigned][:, None] - values
+    most = np.full((class_count, class_count), np.inf)
+    for number in np.unique(assigned):
+        most[number] = lead[assigned == number].min(0)
+    prices = np.zeros(class_count)
+    for _ in range(class_count):
+        lower = np.minimum(prices, (prices[:, None] + most).min(0))
+        done = bool((prices - lower).max() < 1e-9)
+        prices = lower
+        if done:
+            break
+    prices[shares == 0] = NO_IMAGE
+    return prices
 
 
 def _parts_of_images(
@@ -191,7 +248,7 @@ def class_prices(
         float (C,), the prices; by how much the mean of p + v at these prices may be above the optimum.
     """
     used = shares > 0
-    prices = np.full(len(shares), -2.0)  # no probability makes up for it: a class of share 0 gets no image
+    prices = np.full(len(shares), NO_IMAGE)
     values = np.ascontiguousarray(probabilities[:, used])
     part = shares[used] / shares[used].sum()
     found = np.zeros(len(part))

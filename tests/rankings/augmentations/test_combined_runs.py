@@ -16,7 +16,7 @@ from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined
+from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined, shares_notes
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
 from eyeshot.rankings.augmentations.plan import Plan, prepare
@@ -162,6 +162,26 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
             assert one.combined is None
 
 
+def test_the_assumed_shares_are_said_and_wrong_ones_are_warned_of(world: World, tmp_path: Path, spend):
+    # The target is the training's own kind here, so that clean training knows it.
+    table = lay(world, tmp_path, test=None, candidates=("mirror", "grey"))
+    board = table.board()
+    short, _, _ = spend(table, board)
+    (said,) = shares_notes(short, board, words=table.plan.shares_words)
+    assert said == (
+        "Estimated accuracy on the target assumes that classes occur there as often as among the training images "
+        "(--target-shares)."
+    )
+    wrong = replace(board, class_shares=np.array([0.85, 0.05, 0.05, 0.05]), _estimates={})
+    _, warning = shares_notes(short, wrong, words="as often as shares.csv says")
+    assert warning.startswith("Clean training: If the assumed class shares hold, at least ")
+    known = {trial.name: trial.reference[0] for trial in short.trials.values() if trial.evaluations}
+    for evaluation in known.values():
+        right, wrongly = board.target_accuracy(evaluation)[0], wrong.target_accuracy(evaluation)[0]
+        assert right == pytest.approx(evaluation.right.mean(), abs=0.15)
+        assert wrongly < right - 0.2
+
+
 def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path, spend):
     """No candidate's validation beats clean beyond noise where there is nothing to learn."""
     table = lay(
@@ -173,6 +193,8 @@ def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path
     runs = [one.run for one in candidates if one.run is not None]
     assert len(runs) >= 4
     chance = 1 / len(table.data.classes)
+    # Without skill the estimate says chance, however sure or even the predictions are.
+    assert np.mean([run.target_accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([run.accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([abs(run.accuracy_gain) for run in runs]) < 0.1
 

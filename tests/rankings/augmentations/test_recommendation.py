@@ -75,6 +75,20 @@ def test_what_cannot_be_told_from_the_winner_is_named():
     assert answer["answer"][0] == "It is indistinguishable from grey."
 
 
+def test_after_short_runs_the_default_is_the_answer_where_the_first_cannot_be_told_from_it():
+    scores = candidates(40, invert=cloud(first(120)), trivial_augment=cloud(first(118)))
+    assert answer_of(*scores)["advice"] == "invert"
+    answer = answer_of(*scores, order=ORDER)
+    assert answer["advice"] == "trivial-augment"
+    assert answer["headline"] == (
+        "Train with trivial-augment, the usual default: invert is first, but not clearly better."
+    )
+    assert answer["next_step"] == "Train with trivial-augment, or give a larger --budget to tell it from invert."
+    assert "invert is first and beats clean images, but cannot be told from trivial-augment" in answer["answer"][0]
+    behind = candidates(40, invert=cloud(first(120)), trivial_augment=cloud(first(60)))
+    assert answer_of(*behind, order=ORDER)["advice"] == "invert"
+
+
 def test_where_no_gain_is_clear_there_is_no_winner_and_the_advice_is_the_control():
     answer = answer_of(*nothing_clear())
     assert answer["headline"] == (

@@ -19,7 +19,7 @@ from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.core import SILENT, HalfSamples, ModelError, Progress, describe_hardware, key_of
 from eyeshot.models import Backbone, smaller_batches
 from eyeshot.predictions import fit_temperature as temperature_of_probabilities
-from eyeshot.predictions import with_temperature
+from eyeshot.predictions import temperature_by_image, with_temperature
 from eyeshot.rankings.augmentations.coverage import fit_reference_space, make_target, measure_coverage
 from eyeshot.sweep import Costs, DecisionFile
 from eyeshot.training import State, TrainConfig, TrainingRun, read_images_with, start_state, warm_up_cosine
@@ -50,6 +50,7 @@ class Evaluation:
         confidence: mean of the largest probability on the target.
         target_probabilities: float16 (M, C), probabilities on the target after division by `temperature`.
         temperature: what the logarithms of probabilities are divided by for the lowest log loss of validation images.
+        temperature_parts: float64 (n_val,), how far each validation image moves its logarithm.
     """
 
     log_loss: NDArray[np.float64]
@@ -61,6 +62,7 @@ class Evaluation:
     confidence: float
     target_probabilities: NDArray[np.float16]
     temperature: float
+    temperature_parts: NDArray[np.float64]
 
 
 class EvaluationFormat:
@@ -85,6 +87,7 @@ class EvaluationFormat:
                 float(stored["confidence"]),
                 stored["target_probabilities"],
                 float(stored["temperature"]),
+                stored["temperature_parts"],
             )
 
 
@@ -157,6 +160,7 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         float(target.probabilities.max(axis=1).mean()),
         with_temperature(target.probabilities, temperature).astype(np.float16),
         temperature,
+        temperature_by_image(with_temperature(clean.probabilities, temperature), labels),
     )
 
 

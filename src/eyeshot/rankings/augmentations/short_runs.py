@@ -62,7 +62,7 @@ SHARE_OF_DISK = 0.5
 STATE_COPIES = 3
 """Copies of the weights in a state: the weights, and two moments of each weight in the optimizer."""
 SMALLEST_SIDE = 32
-VERSION = 3
+VERSION = 4
 """Increased whenever the same candidate would get other numbers."""
 Lists = dict[str, list[Augmentation]]
 
@@ -152,7 +152,9 @@ def spend_budget(
     if costs is None:
         raise ValueError("plan.costs must be measured before a budget is spent")
     training, evaluator = _training(plan, data, context), _evaluator(plan, data, context)
-    lists, copies = _without_copies(_lists(candidates, {candidate.name: candidate for candidate in plan.candidates}))
+    lists, copies = _without_copies(
+        training_lists(candidates, {candidate.name: candidate for candidate in plan.candidates})
+    )
     total = sum(map(len, lists.values()))
     head_stage = board.clean_loss is not None
     if lists:
@@ -358,7 +360,7 @@ def _passing_failure(error: Exception) -> str | None:
     return "the device ran out of memory" if out_of_memory(error) else None
 
 
-def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
+def training_lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
     """Ranked candidates, the control on its own, and regularisers; generated images have no short run."""
     lists: Lists = {}
     for candidate in candidates:
