@@ -1,4 +1,4 @@
-"""The command line: run, check-recipe, judge."""
+"""The command line: run, check-recipe, short-runs, judge."""
 
 from __future__ import annotations
 
@@ -81,6 +81,34 @@ def _check_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
+def _short_runs(options: argparse.Namespace) -> int:
+    import torch
+
+    from benchmarks.augmentation_truth.recipes import MODELS
+    from benchmarks.augmentation_truth.scores import read_scores, score_file
+    from benchmarks.augmentation_truth.short_runs import short_runs
+    from benchmarks.augmentation_truth.short_runs_judged import figures, read_rows, score_targets, write_rows
+    from benchmarks.augmentation_truth.sources import OWN
+    from benchmarks.augmentation_truth.table import table_file
+    from benchmarks.augmentation_truth.tasks import open_task
+    from benchmarks.augmentation_truth.truth import read_truths
+
+    torch.set_num_threads(1)
+    truths, _ = read_truths(TABLES)
+    for source in options.source:
+        runs = short_runs(open_task(source, (), options.work), MODELS[options.model], work=options.work, say=_say)
+        scores = read_scores(score_file(HERE / "scores", source, options.model))
+        classes = runs["clean"]["val"].shape[1]
+        file = table_file(HERE / "estimates", source, options.model)
+        write_rows(file, score_targets(source, options.model, runs, scores, classes=classes))
+        for shifted in (True, False):
+            rows = [row for row in read_rows(file) if (row["target"] != OWN) == shifted]
+            print(f"{source}, {options.model}, {'shifted' if shifted else 'own images'}:")
+            for name, values in figures(rows, truths).items():
+                print(f"  {name:24s}", "  ".join(f"{what} {value:.2f}" for what, value in values.items()))
+    return 0
+
+
 def _judge(options: argparse.Namespace) -> int:
     import torch
 
@@ -143,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--seeds", type=int, default=5)
     check.add_argument("--first-seed", type=int, help="seeds other than those that chose the recipe")
     check.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
+    short = commands.add_parser("short-runs", help="a tenth of the training of each candidate, read on the targets")
+    short.set_defaults(act=_short_runs)
+    short.add_argument("--source", nargs="+", required=True, help="digits, photo, sketch")
+    short.add_argument("--model", required=True, help="a name of recipes.py")
+    short.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     judge = commands.add_parser("judge", help="compare the ranking of eyeshot rank augmentations with the tables")
     judge.set_defaults(act=_judge)
     judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")

@@ -94,6 +94,17 @@ def decode(task: Task, geometry: Geometry, cache: Path) -> Decoded:
     )
 
 
+def score_halves(task: Task, geometry: Geometry, cache: Path) -> dict[str, Pool]:
+    """The other half of each target, without labels: what a ranking may look at."""
+    store, halves = PixelStore(cache, geometry), {}
+    for name in task.targets:
+        table = read_images(task.folder / "targets" / name / "score", labelled=False, cache=cache)
+        table = table.take(np.argsort(np.array(table.contents), kind="stable"))
+        pixels = store.load(table, np.arange(len(table)))
+        halves[name] = Pool(np.array(pixels.images[:]), pixels.keys)
+    return halves
+
+
 def _load(store: PixelStore, table: ImageTable) -> Labelled:
     # In the order of content, which does not depend on file names.
     table = table.take(np.argsort(np.array(table.contents), kind="stable"))

@@ -91,7 +91,7 @@ def test_a_budget_brings_the_ranking_of_all_and_the_same_command_again_brings_th
     ):
         assert done.out.count(words) == 1, words
     for one in report.of("ranked"):
-        assert set(one.parts) == {"coverage_gain", "post_training_coverage", "validation"}
+        assert set(one.parts) == {"target_accuracy", "coverage_gain", "validation"}
         assert one.run.stage == "network"
         assert one.combined is not None
     (regularisers,) = report.of("regulariser")

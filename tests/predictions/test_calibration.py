@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
-from eyeshot.core import InputError
+from eyeshot.core import InputError, draw_half_samples
 from eyeshot.predictions import (
     Predictions,
     calibration_error,
@@ -13,6 +14,7 @@ from eyeshot.predictions import (
     log_loss,
     measure_calibration,
     reliability,
+    temperature_by_image,
     with_temperature,
 )
 
@@ -132,3 +134,18 @@ def test_images_without_a_label_are_left_out():
     assert [len(part) for part in labelled_part(table(probabilities, labels))] == [2, 2]
     with pytest.raises(InputError, match="at least two images with labels, got 0"):
         measure_calibration(table(probabilities, None))
+
+
+def test_half_samples_of_the_parts_of_images_spread_as_refitted_temperatures_do():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (400, 5))
+    labels = (special.softmax(logits, axis=1).cumsum(1) > random.random((400, 1))).argmax(1)
+    probabilities = special.softmax(2 * logits, axis=1)
+    fitted = fit_temperature(probabilities, labels)
+    parts = temperature_by_image(with_temperature(probabilities, fitted), labels)
+    assert parts.mean() == pytest.approx(0, abs=1e-12)
+    halves = draw_half_samples(400, 2, seed=0).target
+    refitted = np.array([np.log(fit_temperature(probabilities[half], labels[half])) for half in halves])
+    expected = np.array([parts[half].mean() for half in halves])
+    assert expected.std() == pytest.approx(refitted.std(), rel=0.1)
+    assert np.corrcoef(expected, refitted)[0, 1] > 0.95

@@ -1,11 +1,20 @@
 """Estimated accuracy without labels: equal to the linear program, closed forms, and no praise for a run at chance."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy import optimize, special
 
 from eyeshot.core import InputError
-from eyeshot.predictions import Predictions, estimate_target_accuracy
+from eyeshot.predictions import (
+    Predictions,
+    accuracy_by_image,
+    estimate_target_accuracy,
+    read_class_shares,
+    share_warnings,
+)
+from eyeshot.predictions.target_accuracy import class_prices, prices_by_assignment
 
 EXACT = 5e-4
 
@@ -67,6 +76,83 @@ def test_many_classes_stay_near_the_assignment():
     probabilities, _ = noisy(600, 200, skill=6)
     estimate = estimate_target_accuracy(probabilities.astype(np.float16), class_shares="even")
     assert estimate.value == pytest.approx(by_assignment(probabilities, np.full(200, 3)), abs=2 * EXACT)
+
+
+def even(classes):
+    return np.full(classes, 1 / classes)
+
+
+@pytest.mark.parametrize(("count", "classes"), [(400, 5), (600, 200), (1500, 100)])
+def test_parts_of_images_have_the_estimate_as_their_mean(count, classes):
+    probabilities, _ = noisy(count, classes, skill=5, bias=1)
+    shares = even(classes)
+    assert accuracy_by_image(probabilities, shares)[0].mean() == pytest.approx(
+        estimate_target_accuracy(probabilities, class_shares=shares).value, abs=3 * EXACT
+    )
+
+
+def test_prices_of_a_sample_of_images_give_at_most_half_a_point_too_much():
+    probabilities, _ = noisy(3000, 250, skill=5, bias=1)
+    least = by_newton(probabilities, even(250))
+    assert least - EXACT <= accuracy_by_image(probabilities, even(250))[0].mean() <= least + 0.005
+
+
+def test_prices_by_assignment_give_what_the_assignment_gives_and_no_image_gains_by_another_class():
+    counts = np.array([30, 100, 0, 250, 120])
+    probabilities, _ = noisy(500, 5, bias=2)
+    prices = prices_by_assignment(probabilities, counts / 500)
+    value = (probabilities + prices).max(1).mean() - prices @ counts / 500
+    assert value == pytest.approx(by_assignment(probabilities, counts), abs=1e-9)
+    assert not ((probabilities + prices).argmax(1) == 2).any()
+
+
+@pytest.mark.parametrize("classes", [5, 300])
+def test_parts_of_images_are_exact_for_perfect_and_for_constant_predictions(classes):
+    perfect = accuracy_by_image(one_hot(np.arange(600) % classes, classes), even(classes))[0]
+    assert perfect == pytest.approx(np.ones(600), abs=EXACT)
+    constant = accuracy_by_image(one_hot(np.zeros(600, int), classes), even(classes))[0]
+    assert constant == pytest.approx(np.full(600, 1 / classes), abs=EXACT)
+
+
+def test_500_classes_and_fewer_images_than_classes_take_less_than_a_second():
+    probabilities, _ = noisy(300, 500, skill=3)
+    begin = time.process_time()
+    parts = accuracy_by_image(probabilities, even(500))[0]
+    assert time.process_time() - begin < 1
+    assert parts.mean() == pytest.approx(by_newton(probabilities, even(500)), abs=0.02)
+
+
+def by_newton(probabilities, shares):
+    """The estimate by the slow method that the product uses for single estimates."""
+    prices, _ = class_prices(probabilities, shares)
+    return (probabilities + prices).max(1).mean() - prices @ shares
+
+
+def test_of_two_runs_the_one_that_is_right_more_often_has_the_larger_parts():
+    better, _ = noisy(600, 5, skill=5, bias=0)
+    worse, _ = noisy(600, 5, skill=2, bias=1)
+    difference = accuracy_by_image(better, even(5))[0] - accuracy_by_image(worse, even(5))[0]
+    assert difference.mean() > 5 * difference.std() / np.sqrt(600)
+
+
+@pytest.mark.parametrize("off", [2.0, 4.0])
+def test_shares_that_are_off_by_a_factor_cost_a_good_run_what_must_then_be_wrong(off):
+    """A class that is assumed `off` times too often takes that many images from the others."""
+    labels = np.repeat(np.arange(5), [40, 90, 90, 90, 90])
+    shares = np.bincount(labels) / 400
+    wrong = shares * [off, *[(1 - off * shares[0]) / (1 - shares[0])] * 4]
+    perfect = one_hot(labels, 5)
+    missed = (off - 1) * shares[0]
+    assert accuracy_by_image(perfect, wrong)[0].mean() == pytest.approx(1 - missed, abs=EXACT)
+    assert share_warnings(perfect, wrong)
+    assert not share_warnings(perfect, shares)
+
+
+def test_a_class_that_the_target_lacks_costs_its_share():
+    labels = np.arange(400) % 4
+    estimate = accuracy_by_image(one_hot(labels, 5), even(5))[0].mean()
+    assert estimate == pytest.approx(0.8, abs=EXACT)
+    assert "either the shares are others" in share_warnings(one_hot(labels, 5), even(5))[0]
 
 
 def test_perfect_predictions_are_right_where_the_shares_hold():
@@ -221,6 +307,7 @@ def test_labels_of_the_target_images_change_nothing():
         ({"a": 0.5, "b": 0.2, "c": 0.3, "d": 0}, "d is missing or unknown"),
         ([0.5, 0.5], r"must be 3 numbers, one per class, got shape \(2,\)"),
         ([0.5, 0.5, 0.5], r"must sum to 1, got 1\.5\. Divide each by the sum"),
+        ({"a": 1.0, "b": 0, "c": 0}, "above 0 for at least two classes, got all on 'a'"),
         ([1.5, -0.5, 0], "must be 0 or more, got -0.5"),
         ([np.nan, 0.5, 0.5], "must be 0 or more, got nan"),
         ("uneven", 'must be "even", a share for each class, or None'),
@@ -229,6 +316,38 @@ def test_labels_of_the_target_images_change_nothing():
 def test_shares_that_cannot_be_are_refused(shares, message):
     with pytest.raises(InputError, match=message):
         estimate_target_accuracy(table(noisy(30, 3)[0], tuple("abc")), class_shares=shares)
+
+
+def test_a_file_of_shares_is_read_in_the_order_of_the_classes(tmp_path):
+    file = tmp_path / "shares.csv"
+    file.write_text("\ufeffclass,share\nb,0.5\na,0.2\nc,0.3\n", encoding="utf-8")
+    assert read_class_shares(file, ("a", "b", "c"), name="--target-shares") == pytest.approx([0.2, 0.5, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class,share\na,0.5\nb,0.5\n", "must name each class once, a, b and c, but c is missing or unknown"),
+        ("class,share\na,0.5\nb,0.4\nc,0.3\n", r"must sum to 1, got 1\.2"),
+        ("class,share\na,0.5\nb,0.4\na,0.3\n", "each class once, got 'a' twice"),
+        ("class,share\na,half\nb,0.4\nc,0.3\n", "a number for each class, got 'half' in line 2"),
+        ("class,share\na,0.5\nb,\nc,0.5\n", "a number for each class, got '' in line 3"),
+        ("class,share\na,nan\nb,0.5\nc,0.5\n", "must be 0 or more, got nan"),
+        ("class,share\na,1\nb,0\nc,0\n", "above 0 for at least two classes, got all on 'a'"),
+        ("name,part\na,1\n", "must have the columns class and share, got name and part"),
+        ("", "must have the columns class and share, got none"),
+    ],
+)
+def test_a_file_of_shares_that_cannot_be_used_is_refused_with_the_option(tmp_path, text, message):
+    file = tmp_path / "shares.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"--target-shares .*{message}"):
+        read_class_shares(file, ("a", "b", "c"), name="--target-shares")
+
+
+def test_a_file_of_shares_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--target-shares must be even or a CSV file that can be read"):
+        read_class_shares(tmp_path / "none.csv", ("a", "b"), name="--target-shares")
 
 
 def test_probabilities_that_are_none_are_refused():

@@ -155,7 +155,7 @@ def test_parts_are_named_after_what_was_measured() -> None:
     breakdown = make_breakdown(make_full_report())
     assert breakdown is not None
     names = [column["name"] for column in breakdown["columns"]]
-    assert names == ["coverage gain", "post-training coverage", "validation, linear probe", "validation"]
+    assert names == ["coverage gain", "estimated target accuracy", "validation, linear probe", "validation"]
     assert {column["mad"] for column in breakdown["columns"]} == {"1.5"}
     by_distance = make_breakdown(make_full_report(ranked_by="nearest_distance"))
     assert by_distance is not None
@@ -242,7 +242,7 @@ def test_hostile_names_become_no_markup_in_the_new_sections(tmp_path: Path) -> N
     assert report.order is not None
     assert report.model_table is not None
     assert report.baseline_augmentation is not None
-    report.order.words = report.order.by_coverage[0] = report.full_training[0].name = bad
+    report.order.words = report.order.by_target[0] = report.full_training[0].name = bad
     report.baseline_augmentation.name = report.baseline_augmentation.label_breaking[0] = report.model_table.rows[
         0
     ].name = bad

@@ -9,6 +9,7 @@ from .calibration import labelled_part as labelled_part
 from .calibration import log_loss as log_loss
 from .calibration import measure_calibration as measure_calibration
 from .calibration import reliability as reliability
+from .calibration import temperature_by_image as temperature_by_image
 from .calibration import with_temperature as with_temperature
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members
@@ -68,4 +69,8 @@ from .table import Accuracy as Accuracy
 from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
 from .target_accuracy import TargetEstimate as TargetEstimate
+from .target_accuracy import accuracy_by_image as accuracy_by_image
+from .target_accuracy import checked_shares as checked_shares
 from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
+from .target_accuracy import read_class_shares as read_class_shares
+from .target_accuracy import share_warnings as share_warnings

@@ -208,6 +208,27 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     return float(np.exp(-found.x))
 
 
+def temperature_by_image(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How far each image moves the logarithm of the fitted temperature; the mean over some images is their effect.
+
+    The influence function of an M-estimate, -(slope of the image's loss) / (mean curvature): Hampel et al., "Robust
+    Statistics" (1986), section 4.2b. Over half-samples of the images its means spread as refitted temperatures would.
+
+    Args:
+        probabilities: float (n, C), after division by the temperature that was fitted to these images.
+        labels: int64 (n,), class numbers.
+
+    Returns:
+        float64 (n,), with the mean 0.
+    """
+    values = np.asarray(probabilities, np.float64)
+    logarithms = np.log(np.maximum(values, SMALLEST))
+    expected = (values * logarithms).sum(1)
+    slopes = logarithms[np.arange(len(labels)), labels] - expected
+    curvature = float(((values * logarithms**2).sum(1) - expected**2).mean())
+    return (slopes.mean() - slopes) / max(curvature, SMALLEST)
+
+
 def with_temperature(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float64]:
     """Probabilities (n, C) after their logarithms are divided by a temperature."""
     logarithms = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))

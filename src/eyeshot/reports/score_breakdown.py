@@ -132,6 +132,19 @@ RUN_SCORES = (
         "gain",
     ),
     ScoreWords(
+        "target_accuracy",
+        "estimated target accuracy",
+        "Accuracy on the target after the short run, estimated from predictions without labels, mean over seeds. It is "
+        "no measurement, and mostly too high under a shift.",
+        "percent",
+    ),
+    ScoreWords(
+        "target_accuracy_gain",
+        "estimated accuracy gain",
+        "Estimated target accuracy minus that of no augmentation after as many steps, in points.",
+        "points",
+    ),
+    ScoreWords(
         "post_training_coverage",
         "post-training coverage",
         "Label-consistent coverage of the target by clean training images, in the features of the model after its "
@@ -141,7 +154,8 @@ RUN_SCORES = (
     ScoreWords(
         "post_training_coverage_gain",
         "post-training coverage gain",
-        "Post-training coverage minus that of no augmentation after as many steps, in points.",
+        "Post-training coverage minus that of no augmentation after as many steps, in points. It does not enter the "
+        "score.",
         "points",
     ),
     ScoreWords(
@@ -175,6 +189,8 @@ RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 RUN_TABLE = (
     "accuracy_gain",
     "log_loss_gain",
+    "target_accuracy",
+    "target_accuracy_gain",
     "post_training_coverage_gain",
     "half_masked_gain",
     "balance",
@@ -188,7 +204,7 @@ class RankedBy:
     """The number that ranks, and its format.
 
     Attributes:
-        combined: whether it is the combined score of coverage, post-training coverage and validation.
+        combined: whether it is the combined score of estimated target accuracy, coverage and validation.
         factor: factor of the written number: coverage gain is written in points.
         digits: number of decimal digits.
         column: heading of its column.
@@ -246,8 +262,8 @@ COMBINED = RankedBy(
     digits=2,
     column="score",
     axis_name="combined score, in MAD units (no augmentation = 0)",
-    what="the combined score: the weighted sum of coverage (the larger of coverage gain and post-training coverage "
-    "gain) and validation, each in MAD units over the candidates",
+    what="the combined score: the weighted sum of the gain in estimated target accuracy, coverage gain and validation, "
+    "each in MAD units over the candidates",
     zero="training without augmentation",
 )
 COVERAGE_GAIN = RankedBy(
@@ -308,7 +324,7 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
     )
     parts = (
         gain,
-        ("post_training_coverage", "post-training coverage", "points", RUN_MEANING["post_training_coverage_gain"]),
+        ("target_accuracy", "estimated target accuracy", "points", RUN_MEANING["target_accuracy_gain"]),
         (
             "probe_validation",
             "validation, linear probe",
@@ -354,6 +370,8 @@ def run_interval(candidate: Candidate, words: ScoreWords) -> str:
         return ""
     ends = {
         "log_loss_gain": run.log_loss_interval,
+        "target_accuracy": run.target_accuracy_interval,
+        "target_accuracy_gain": run.target_accuracy_gain_interval,
         "post_training_coverage_gain": run.post_training_coverage_interval,
     }.get(words.key)
     return "" if ends is None else " to ".join(words.text(end) for end in ends)

@@ -117,7 +117,7 @@ def test_of_two_parts_the_larger_counts_with_its_own_halves():
 def test_the_weight_follows_from_the_measured_shift_and_says_so():
     weight, why = shift_weight(shift(0.75), target_is_validation=False)
     assert weight == 0.75
-    assert "coverage counts 75 %, validation 25 %" in why
+    assert "what reads the target counts 75 %, validation 25 %" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     assert "covers 10 % of the target with consistent labels" in why
     rare = shift_weight(shift(0.75, consistent=0.02), target_is_validation=False)[1]
@@ -144,10 +144,10 @@ def test_a_gain_of_one_target_image_does_not_count_and_a_loss_does():
     values = np.array([1 / 60, 2 / 60, -1 / 60, np.nan])
     parts = {
         name: Gains(values, np.tile(values, (6, 1)), 1 / 60)
-        for name in ("coverage_gain", "post_training_coverage", "validation")
+        for name in ("coverage_gain", "target_accuracy", "validation")
     }
     counted = without_single_images(parts)
-    for name in ("coverage_gain", "post_training_coverage"):
+    for name in ("coverage_gain", "target_accuracy"):
         np.testing.assert_array_equal(counted[name].values, [0, 2 / 60, -1 / 60, np.nan])
         np.testing.assert_array_equal(counted[name].over_halves, np.tile([0, 2 / 60, -1 / 60, np.nan], (6, 1)))
     assert counted["validation"] is parts["validation"]

@@ -16,7 +16,7 @@ from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined
+from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined, shares_notes
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
 from eyeshot.rankings.augmentations.plan import Plan, prepare
@@ -49,7 +49,8 @@ class Table:
     def board(self, *, probe_stage: bool = False, shift: Shift = SHIFT) -> Scoreboard:
         return make_scoreboard(
             self.measured, self.context.probe,
-            ranked_by=self.ranked_by, shift=shift, target_is_validation=False, probe_stage=probe_stage, seed=0,
+            ranked_by=self.ranked_by, shift=shift, target_is_validation=False, probe_stage=probe_stage,
+            target_halves=self.context.halves.target, class_shares=self.plan.class_shares, seed=0,
         )  # fmt: skip
 
 
@@ -115,12 +116,14 @@ def test_the_cure_is_first_and_nothing_ties_with_clean(outcome):
     # A run with an operation that does nothing is the clean run, number for number.
     assert found["nothing"].run.log_loss_gain == 0
     assert found["nothing"].run.post_training_coverage_gain == 0
+    assert found["nothing"].run.target_accuracy_gain == 0
+    assert found["nothing"].run.target_accuracy_gain_interval == (0, 0)
     assert found["nothing"].combined == pytest.approx(0, abs=1e-9)
     for name in ("nothing", "noise", "no-op"):
         assert found[name].group == found["clean"].group
     assert order.weight == 0.8
-    assert set(order.by_coverage) == set(order.by_validation) == {one.name for one in ranked}
-    assert order.by_coverage[0] == "invert"
+    assert set(order.by_target) == set(order.by_validation) == {one.name for one in ranked}
+    assert order.by_target[0] == "invert"
     assert budget.used_s <= BUDGET_S
     assert not notes
 
@@ -140,12 +143,12 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
     for one in candidates:
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items()}
-            cover = parts["coverage_gain"]
-            if one.parts["post_training_coverage"].value is not None:
-                cover = max(cover, parts["post_training_coverage"])
-            assert one.combined == pytest.approx(0.8 * cover + 0.2 * parts["validation"])
+            of_target = (parts["target_accuracy"] + parts["coverage_gain"]) / 2
+            assert one.combined == pytest.approx(0.8 * of_target + 0.2 * parts["validation"])
             assert one.parts["coverage_gain"].value == pytest.approx(one.score)
-            assert one.parts["post_training_coverage"].value == pytest.approx(one.run.post_training_coverage_gain)
+            assert one.parts["target_accuracy"].value == pytest.approx(one.run.target_accuracy_gain)
+            low, high = one.run.target_accuracy_interval
+            assert 0 <= low <= one.run.target_accuracy <= high <= 1
             assert abs(one.parts["validation"].value) <= 1
             assert parts["coverage_gain"] == pytest.approx(
                 one.parts["coverage_gain"].value / order.units["coverage_gain"]
@@ -159,6 +162,26 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
             assert one.combined is None
 
 
+def test_the_assumed_shares_are_said_and_wrong_ones_are_warned_of(world: World, tmp_path: Path, spend):
+    # The target is the training's own kind here, so that clean training knows it.
+    table = lay(world, tmp_path, test=None, candidates=("mirror", "grey"))
+    board = table.board()
+    short, _, _ = spend(table, board)
+    (said,) = shares_notes(short, board, words=table.plan.shares_words)
+    assert said == (
+        "Estimated accuracy on the target assumes that classes occur there as often as among the training images "
+        "(--target-shares)."
+    )
+    wrong = replace(board, class_shares=np.array([0.85, 0.05, 0.05, 0.05]), _estimates={})
+    _, warning = shares_notes(short, wrong, words="as often as shares.csv says")
+    assert warning.startswith("Clean training: If the assumed class shares hold, at least ")
+    known = {trial.name: trial.reference[0] for trial in short.trials.values() if trial.evaluations}
+    for evaluation in known.values():
+        right, wrongly = board.target_accuracy(evaluation)[0], wrong.target_accuracy(evaluation)[0]
+        assert right == pytest.approx(evaluation.right.mean(), abs=0.15)
+        assert wrongly < right - 0.2
+
+
 def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path, spend):
     """No candidate's validation beats clean beyond noise where there is nothing to learn."""
     table = lay(
@@ -170,6 +193,8 @@ def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path
     runs = [one.run for one in candidates if one.run is not None]
     assert len(runs) >= 4
     chance = 1 / len(table.data.classes)
+    # Without skill the estimate says chance, however sure or even the predictions are.
+    assert np.mean([run.target_accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([run.accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([abs(run.accuracy_gain) for run in runs]) < 0.1
 
@@ -190,14 +215,14 @@ def test_pretrained_weights_get_a_head_stage_and_only_the_better_ones_the_networ
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items() if part.value is not None}
             assert {"coverage_gain", "probe_validation"} <= set(parts)
-            cover = max(parts["coverage_gain"], parts.get("post_training_coverage", parts["coverage_gain"]))
+            of_target = (parts.get("target_accuracy", 0) + parts["coverage_gain"]) / 2
             validation = max(parts["probe_validation"], parts.get("validation", parts["probe_validation"]))
             # A network that few steps have set back does not take what the probe has shown.
-            assert one.combined == pytest.approx(board.weight * cover + (1 - board.weight) * validation)
+            assert one.combined == pytest.approx(board.weight * of_target + (1 - board.weight) * validation)
     head_only = [one for one in candidates if one.run is not None and one.run.stage == "probe"]
     assert all(one.run.log_loss_gain is not None for one in head_only)
-    assert all(one.parts["post_training_coverage"].value is None for one in head_only if one.role == "ranked")
-    assert all(one.parts["post_training_coverage"].standardised == 0 for one in head_only if one.role == "ranked")
+    assert all(one.parts["target_accuracy"].value is None for one in head_only if one.role == "ranked")
+    assert all(one.parts["target_accuracy"].standardised == 0 for one in head_only if one.role == "ranked")
 
 
 def test_gains_on_top_of_a_base_are_zero_for_doing_nothing_more(world: World, tmp_path: Path, spend):

@@ -94,9 +94,11 @@ def test_balance_is_one_for_even_predictions_and_zero_for_one_class():
 def test_an_evaluation_comes_back_from_its_bytes():
     random = np.random.default_rng(0)
     evaluation = Evaluation(
-        random.random(5), random.random(5) > 0.5, np.empty(0, bool), 0.25, random.random(7), 0.5, 0.75
-    )
+        random.random(5), random.random(5) > 0.5, np.empty(0, bool), 0.25, random.random(7), 0.5, 0.75,
+        random.random((4, 3)).astype(np.float16), 1.5, random.random(5),
+    )  # fmt: skip
     back = EvaluationFormat().loads(EvaluationFormat().dumps(evaluation))
-    for name in ("log_loss", "right", "hidden_right", "half_coverage"):
+    for name in ("log_loss", "right", "hidden_right", "half_coverage", "target_probabilities", "temperature_parts"):
         np.testing.assert_array_equal(getattr(back, name), getattr(evaluation, name))
-    assert (back.coverage, back.balance, back.confidence) == (0.25, 0.5, 0.75)
+    assert back.target_probabilities.dtype == np.float16
+    assert (back.coverage, back.balance, back.confidence, back.temperature) == (0.25, 0.5, 0.75, 1.5)

@@ -24,7 +24,7 @@ from eyeshot.rankings.augmentations.recommendation import (
 from eyeshot.rankings.augmentations.report import BaselineAugmentation, Order, Part, Rung, Shift, ShortRun
 from eyeshot.rankings.augmentations.scores import AugmentationScores
 
-ORDER = Order(weight=0.8, weight_words="", units={}, agreement=None, by_coverage=[], by_validation=[], words="")
+ORDER = Order(weight=0.8, weight_words="", units={}, agreement=None, by_target=[], by_validation=[], words="")
 
 
 def shift(ratio: float | None) -> Shift:
@@ -73,6 +73,20 @@ def test_a_clear_winner_is_named_with_what_it_covers():
 def test_what_cannot_be_told_from_the_winner_is_named():
     answer = answer_of(*candidates(40, invert=cloud(first(120)), grey=cloud(first(120))))
     assert answer["answer"][0] == "It is indistinguishable from grey."
+
+
+def test_after_short_runs_the_default_is_the_answer_where_the_first_cannot_be_told_from_it():
+    scores = candidates(40, invert=cloud(first(120)), trivial_augment=cloud(first(118)))
+    assert answer_of(*scores)["advice"] == "invert"
+    answer = answer_of(*scores, order=ORDER)
+    assert answer["advice"] == "trivial-augment"
+    assert answer["headline"] == (
+        "Train with trivial-augment, the usual default: invert is first, but not clearly better."
+    )
+    assert answer["next_step"] == "Train with trivial-augment, or give a larger --budget to tell it from invert."
+    assert "invert is first and beats clean images, but cannot be told from trivial-augment" in answer["answer"][0]
+    behind = candidates(40, invert=cloud(first(120)), trivial_augment=cloud(first(60)))
+    assert answer_of(*behind, order=ORDER)["advice"] == "invert"
 
 
 def test_where_no_gain_is_clear_there_is_no_winner_and_the_advice_is_the_control():
@@ -183,8 +197,8 @@ def test_a_ranking_by_distance_names_no_winner():
 def test_where_nothing_is_covered_a_run_of_too_few_steps_names_no_winner(steps: int, advice: str):
     ranking, ranked_by = ranked(*candidates(0, invert=cloud(first(4), distance=0.2)))
     run = ShortRun(
-        stage="network", seeds=2, steps=steps, rungs=1, post_training_coverage_gain=0.2,
-        post_training_coverage_interval=(0.1, 0.3),
+        stage="network", seeds=2, steps=steps, rungs=1, target_accuracy_gain=0.2,
+        target_accuracy_gain_interval=(0.1, 0.3),
     )  # fmt: skip
     ranking = [
         candidate.model_copy(update={"run": run, "beats_clean": True}) if candidate.name == "invert" else candidate
@@ -320,8 +334,8 @@ def test_a_run_of_a_few_steps_says_that_it_says_nothing():
 
 def test_where_the_orders_disagree_it_is_said_which_to_trust():
     differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, weight=0.9)
-    assert "by coverage invert is first, by validation grey" in differing
-    assert "trust coverage" in differing
+    assert "by the target invert is first, by validation grey" in differing
+    assert "trust the target" in differing
     assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
     assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
     assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)

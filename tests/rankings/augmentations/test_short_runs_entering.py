@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from counted_clock import counted_clock
+from eyeshot.augment import augmentation
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations.short_runs import choose_entering
-from eyeshot.sweep import Costs, budget_for
+from eyeshot.rankings.augmentations.report import Candidate
+from eyeshot.rankings.augmentations.short_runs import choose_entering, training_lists
+from eyeshot.sweep import Costs, budget_for, promote
 
 NAMES = [f"candidate {number}" for number in range(40)]
 COSTS = Costs(0.5, 2.0, 0.1)
@@ -26,6 +28,26 @@ def choose(budget_s: float, **changes: Any) -> tuple[dict[str, list[str]], list[
         "state_bytes": 1, "free_bytes": 10**12,
     }  # fmt: skip
     return choose_entering({"ranked": NAMES[:30], "regulariser": NAMES[30:]}, **(usual | changes))
+
+
+def test_the_default_is_in_a_list_of_its_own_that_no_cut_shortens() -> None:
+    names = ("mirror", "trivial-augment", "grey", "mixup", "half-turns")
+    roles = dict.fromkeys(names, "ranked") | {"mixup": "regulariser", "half-turns": "label-breaking"}
+    candidates = [Candidate(name=name, family="", model="net", role=roles[name]) for name in names]
+    lists = training_lists(candidates, {name: augmentation(name) for name in names})
+    assert {kind: [each.name for each in found] for kind, found in lists.items()} == {
+        "ranked": ["mirror", "grey"], "default": ["trivial-augment"], "regulariser": ["mixup"],
+    }  # fmt: skip
+    many = {"ranked": NAMES, "default": ["trivial-augment"]}
+    chosen, _ = choose_entering(
+        many, order=backwards, budget_s=80, costs=COSTS, head_stage=False, size=224, state_bytes=1, free_bytes=10**12
+    )
+    assert len(chosen["ranked"]) < len(NAMES)
+    assert chosen["default"] == ["trivial-augment"]
+    for _ in range(6):  # what goes on to the next rung
+        chosen = {kind: promote(names) for kind, names in chosen.items()}
+    assert len(chosen["ranked"]) == 4
+    assert chosen["default"] == ["trivial-augment"]
 
 
 @pytest.mark.parametrize("head_stage", [True, False])

@@ -99,6 +99,14 @@ def run(
         int,
         option(panel=RANKING, text="Train this many of the first to the end, and clean and trivial-augment."),
     ] = 0,
+    target_shares: Annotated[
+        str | None,
+        option(
+            panel=RANKING,
+            metavar="even|FILE",
+            text="How often classes occur in the target: even, or a CSV file (class, share). Default: as in training.",
+        ),
+    ] = None,
     max_images: Annotated[
         int, option(panel=RANKING, text="Largest number of images of each kind (source, held-out, target).")
     ] = 600,
@@ -146,9 +154,9 @@ def run(
             image_root=image_root, val=val, val_share=val_share, decisions=decisions, split=split, fold=fold,
             generated=generated, model=models[0] if models else None, weights=weights, from_scratch=from_scratch,
             **prepared, device=device, batch_size=batch_size, candidates=candidates or (), baseline_aug=baseline_aug,
-            budget_s=budget_s / max(1, len(models)), full_train=full_train, max_images=max_images,
-            samples_per_image=samples_per_image, scratch_time_s=scratch_time_s, plot=plot or (), images=images,
-            seed=seed, workers=workers,
+            budget_s=budget_s / max(1, len(models)), full_train=full_train, target_shares=target_shares,
+            max_images=max_images, samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
+            plot=plot or (), images=images, seed=seed, workers=workers,
         )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()

@@ -177,7 +177,7 @@ def _print_ranking(report: RankingReport) -> None:
     console = Console()
     narrow = console.width < NARROW
     of_all, by_distance = report.order is not None, report.ranked_by == "nearest_distance"
-    headings = ("score", "95 % interval", "gain", "post-training", "val.", "group") if of_all else BY_COVERAGE
+    headings = ("score", "95 % interval", "est. acc.", "gain", "val.", "group") if of_all else BY_COVERAGE
     table = _table("", "candidate", *headings)
     if not narrow:
         table.add_column("reason")
@@ -260,8 +260,8 @@ def _legend(console: Console, report: RankingReport) -> None:
         )
     else:
         words = (
-            f"score: weighted sum in MAD units (no augmentation = 0). gain: {what}. post-training: coverage gained "
-            "after a short run, points. val.: points of probability for the right class."
+            "score: weighted sum in MAD units (no augmentation = 0). est. acc.: gain in estimated accuracy on the "
+            f"target after a short run, points. gain: {what}. val.: points of probability for the right class."
         )
     console.print(words, style="dim", highlight=False)
 
@@ -316,14 +316,14 @@ def _row(candidate: Candidate, by_distance: bool) -> list[str]:
 
 
 def _row_of_all(candidate: Candidate, by_distance: bool) -> list[str]:
-    after = _part(candidate, "post_training_coverage")
+    estimated = _part(candidate, "target_accuracy")
     return [
         str(candidate.rank or "–"),
         candidate.name,
         _signed(candidate.combined, 1),
         _interval(candidate.combined_interval, 1, 1),
+        _signed(None if estimated is None else 100 * estimated, 1),
         _gain(candidate, by_distance),
-        _signed(None if after is None else 100 * after, 1),
         _signed(_validation(candidate), 1),
         str(candidate.group or ""),
     ]

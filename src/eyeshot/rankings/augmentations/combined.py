@@ -1,20 +1,21 @@
-"""The combined score: coverage before and after short runs, and their validation, weighted by the measured shift.
+"""The combined score: estimated target accuracy, coverage gain and validation, weighted by the measured shift.
 
-Every part is a gain over clean images. Parts that are shares of images are divided by the widest median absolute
-deviation (MAD) over candidates, so a large effect is not outweighed by many small effects. The weight of coverage is
-1 minus (coverage of the target / coverage of held-out training images): the larger the shift, the larger the weight.
+Every part is a gain over clean images, divided by its median absolute deviation (MAD) over candidates: a large effect
+is not outweighed by many small effects. Estimated accuracy and coverage read the target, and share one weight: 1 minus
+(coverage of the target / coverage of held-out training images). The larger the shift, the larger that weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from eyeshot.core import draw_half_samples, half_sample_error, half_sample_interval, percent, spearman
+from eyeshot.predictions import accuracy_by_image, share_warnings
 from eyeshot.rankings.augmentations import recommendation
 from eyeshot.rankings.augmentations.context import IDENTITY
 from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
@@ -27,8 +28,10 @@ from eyeshot.sweep import SweepResult, Trial
 
 RANKED: Role = "ranked"
 REGULARISER: Role = "regulariser"
-COVERAGES = ("coverage_gain", "post_training_coverage")
-"""Parts that are shares of the target images; `coverage_gain` is a distance if distances rank."""
+TARGET_PARTS = ("target_accuracy", "coverage_gain")
+"""Parts that are shares of the target images, each in its own MAD unit; `coverage_gain` is a distance if distances
+rank."""
+RUN_PARTS = ("probe_validation", "validation", "log_loss", "target_accuracy", "post_training_coverage", "half_masked")
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
 Array = NDArray[np.float64]
@@ -68,12 +71,14 @@ class Scoreboard:
     Attributes:
         measured: the scores of each candidate, by name.
         by_distance: whether distance replaces the coverage gain.
-        weight: weight of coverage (the larger of before and after training); validation has the rest.
+        weight: weight of the parts that read the target; validation has the rest.
         weight_words: the reason for the weight, in words.
         probe: linear probe on clean images.
         clean_loss: float64 (n_val,), log loss of that probe; None without a probe stage.
         sample_losses: log loss of the probes on clean images and samples, by name; empty without a probe stage.
         val_halves: bool (B, n_val), the half-samples of the validation images.
+        target_halves: bool (B, M), the half-samples of the target images, which coverage is measured on too.
+        class_shares: float64 (C,), how often each class is assumed to occur among the target images.
     """
 
     measured: Mapping[str, AugmentationScores]
@@ -84,6 +89,21 @@ class Scoreboard:
     clean_loss: Array | None
     sample_losses: Mapping[str, Array]
     val_halves: NDArray[np.bool_]
+    target_halves: NDArray[np.bool_]
+    class_shares: Array
+    _estimates: dict[Evaluation, tuple[float, Array]] = field(default_factory=dict)
+
+    def target_accuracy(self, evaluation: Evaluation) -> tuple[float, Array]:
+        """The estimated accuracy on the target, and the estimates (B,) on half-samples of target and validation images.
+
+        The latter move the temperature. Without its noise, equal candidates were told apart in 12 of 16 simulations.
+        """
+        if evaluation not in self._estimates:
+            by_image, slope = accuracy_by_image(evaluation.target_probabilities, self.class_shares)
+            over_halves = half_means(by_image, self.target_halves)
+            over_halves += slope * half_means(evaluation.temperature_parts, self.val_halves)
+            self._estimates[evaluation] = float(by_image.mean()), over_halves
+        return self._estimates[evaluation]
 
     def run_gains(self, names: Sequence[str], runs: Mapping[str, Trial]) -> dict[str, Gains]:
         """Gains of short runs, or of probes if the network was not trained; see `gains_of_runs`."""
@@ -92,7 +112,8 @@ class Scoreboard:
             [self.sample_losses.get(name) for name in names],
             self.clean_loss,
             val_halves=self.val_halves,
-            targets=len(next(iter(self.measured.values())).cloud.covered),
+            targets=self.target_halves.shape[1],
+            target_accuracy=self.target_accuracy,
         )
 
     def parts(self, role: str, names: Sequence[str], run_gains: Mapping[str, Gains]) -> dict[str, Gains]:
@@ -104,30 +125,31 @@ class Scoreboard:
         coverage_gain = Gains(
             np.array([value for value, _ in gains]),
             np.column_stack([halves for _, halves in gains]),
-            run_gains["post_training_coverage"].resolution,
+            run_gains["target_accuracy"].resolution,
             is_share=not self.by_distance,
         )
-        return {"coverage_gain": coverage_gain} | {
-            part: run_gains[part] for part in ("post_training_coverage", *validation)
+        return {
+            "target_accuracy": run_gains["target_accuracy"],
+            "coverage_gain": coverage_gain,
+            **{part: run_gains[part] for part in validation},
         }
 
     def combine(self, role: str, parts: Mapping[str, Gains]) -> tuple[Array, Array, list[Array]]:
         """The combined score of the candidates of a role; see `combine`.
 
-        Coverage before and after training are shares of the same images, so their sum would count images twice, and
-        the larger of the two is used. Coverage before training misses augmentations that help indirectly; coverage
-        after training misses what so few steps cannot teach. A network fine-tuned for a few steps can also score below
-        its own linear probe, so the larger of the two validations is used as well.
+        Estimated accuracy reads what so few steps have taught, and coverage gain finds what they cannot have taught
+        yet, so both count the same. If no network was trained, coverage gain has their whole weight. A network
+        fine-tuned for a few steps can score below its own linear probe, so the larger of the two validations counts.
         """
         validation = validations(parts)
         if role == REGULARISER:
             return combine(parts, [(0.5, validation), (0.5, ["half_masked"])])
-        return combine(
-            parts, [(self.weight, ["coverage_gain", "post_training_coverage"]), (1 - self.weight, validation)]
-        )
+        of_target = [name for name in TARGET_PARTS if np.isfinite(parts[name].values).any()]
+        terms = [(self.weight / len(of_target), [name]) for name in of_target]
+        return combine(parts, [*terms, (1 - self.weight, validation)])
 
     def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
-        """The candidates of a role, best first."""
+        """The candidates of a role, best first; any role but that of regularisers is scored as ranked."""
         if not names:
             return []
         combined, _, _ = self.combine(role, self.parts(role, names, self.run_gains(names, runs)))
@@ -142,6 +164,8 @@ def make_scoreboard(
     shift: Shift,
     target_is_validation: bool,
     probe_stage: bool,
+    target_halves: NDArray[np.bool_],
+    class_shares: Array,
     seed: int,
 ) -> Scoreboard:
     """Fix the weight and the half-samples of validation images.
@@ -153,7 +177,9 @@ def make_scoreboard(
         shift: the shift that gives the weight.
         target_is_validation: whether the target is the validation images, so that there is no shift by construction.
         probe_stage: whether probes on frozen features are the first stage of the runs, as for pretrained weights.
-        seed: seed of the half-samples.
+        target_halves: bool (B, M), the half-samples of the target images.
+        class_shares: float64 (C,), how often each class is assumed to occur among the target images.
+        seed: seed of the half-samples of validation images.
     """
     weight, why = shift_weight(shift, target_is_validation=target_is_validation)
     labels = probe.held_out_labels
@@ -169,6 +195,8 @@ def make_scoreboard(
         clean_loss=scaled_log_loss(probe.probabilities, labels) if probe_stage else None,
         sample_losses=losses,
         val_halves=draw_half_samples(len(labels), 2, seed=seed + 1).target,
+        target_halves=target_halves,
+        class_shares=class_shares,
     )
 
 
@@ -234,21 +262,38 @@ def rank_combined(
     return sorted((updated.get(candidate.name, candidate) for candidate in candidates), key=place_in_report), order
 
 
+def shares_notes(short: SweepResult, board: Scoreboard, *, words: str) -> list[str]:
+    """What the estimated accuracies assume, and whether the predictions after clean training contradict it."""
+    trained = [trial for trial in short.trials.values() if trial.evaluations]
+    if not trained:
+        return []
+    latest = max(trained, key=lambda trial: trial.steps)
+    notes = [f"Estimated accuracy on the target assumes that classes occur there {words} (--target-shares)."]
+    probabilities = latest.reference[0].target_probabilities
+    count, class_count = len(probabilities), int((board.class_shares > 0).sum())
+    if count < class_count:
+        notes.append(
+            f"There are fewer target images ({count}) than classes ({class_count}), so estimated accuracies say little."
+        )
+    return notes + [f"Clean training: {warning}" for warning in share_warnings(probabilities, board.class_shares)]
+
+
 def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard) -> Order:
-    by_coverage = by_validation = np.empty(0)
+    by_target = by_validation = np.empty(0)
     if terms is not None:
-        by_coverage = terms[0]
+        *of_target, validation = terms
+        by_target = np.mean(of_target, axis=0)
         # A candidate without a run has no place in this order, and the value 0 would be a place.
         measured = [np.isfinite(parts[name].values) for name in validations(parts)]
-        by_validation = np.where(np.any(measured, axis=0), terms[1], np.nan)
-    alike = agreement(by_coverage, by_validation)
-    first, second = order_by(names, by_coverage), order_by(names, by_validation)
+        by_validation = np.where(np.any(measured, axis=0), validation, np.nan)
+    alike = agreement(by_target, by_validation)
+    first, second = order_by(names, by_target), order_by(names, by_validation)
     return Order(
         weight=board.weight,
         weight_words=board.weight_words,
         units=mad_units(parts),
         agreement=alike,
-        by_coverage=first,
+        by_target=first,
         by_validation=second,
         words=recommendation.two_orders(first, second, agreement=alike, weight=board.weight),
     )
@@ -261,7 +306,7 @@ def _short_run(
     run = short.trials.get(name)
     ended = None if run is None else run.ended
     if run is not None and run.evaluations:
-        return _network_run(run, number, gains, short)
+        return _network_run(run, number, gains, board, short)
     loss = board.sample_losses.get(name)
     if loss is None:
         return ShortRun(stage="network", seeds=short.seeds, steps=0, rungs=0, ended=ended) if ended else None
@@ -283,13 +328,18 @@ def _short_run(
     )
 
 
-def _network_run(run: Trial, number: int, gains: Mapping[str, Gains], short: SweepResult) -> ShortRun:
+def _network_run(
+    run: Trial, number: int, gains: Mapping[str, Gains], board: Scoreboard, short: SweepResult
+) -> ShortRun:
     def mean(name: str, evaluations: Sequence[Evaluation] = run.evaluations) -> float:
         return float(np.mean([np.mean(getattr(evaluation, name)) for evaluation in evaluations]))
 
     half_masked = bool(len(run.evaluations[0].hidden_right))
     loss, loss_ends = gains["log_loss"].of(number)
     after, after_ends = gains["post_training_coverage"].of(number)
+    estimated, estimated_ends = gains["target_accuracy"].of(number)
+    level, over_halves = _mean_of_seeds([board.target_accuracy(evaluation) for evaluation in run.evaluations])
+    low, high = half_sample_interval(level, over_halves)
     return ShortRun(
         stage="network",
         seeds=len(run.evaluations),
@@ -300,6 +350,10 @@ def _network_run(run: Trial, number: int, gains: Mapping[str, Gains], short: Swe
         log_loss=mean("log_loss"),
         log_loss_gain=loss,
         log_loss_interval=loss_ends,
+        target_accuracy=level,
+        target_accuracy_interval=(max(low, 0.0), min(high, 1.0)),
+        target_accuracy_gain=estimated,
+        target_accuracy_gain_interval=estimated_ends,
         post_training_coverage=mean("coverage"),
         post_training_coverage_gain=after,
         post_training_coverage_interval=after_ends,
@@ -319,6 +373,7 @@ def gains_of_runs(
     *,
     val_halves: NDArray[np.bool_],
     targets: int,
+    target_accuracy: Callable[[Evaluation], tuple[float, Array]],
 ) -> dict[str, Gains]:
     """Gains over clean images after the same number of steps from the same seeds.
 
@@ -331,17 +386,16 @@ def gains_of_runs(
         clean_loss: float64 (n_val,), log loss of a probe on clean images; None without a probe stage.
         val_halves: bool (B, n_val), the half-samples of the validation images.
         targets: M, number of target images.
+        target_accuracy: gives the estimated accuracy of an evaluation and, float64 (B,), its estimates on half-samples.
 
     Returns:
         `probe_validation` and `validation` (mean probability of the right class of validation images, by a probe on
         frozen features and by the trained network), `log_loss` (in nats, of the network, or of the probe if the network
-        was not trained; only shown), `post_training_coverage` (share of the target), `half_masked` (accuracy).
+        was not trained; only shown), `target_accuracy` (estimated), `post_training_coverage` (share of the target; only
+        shown), `half_masked` (accuracy).
     """
     count, halves = len(runs), len(val_halves)
-    tables = {
-        name: (np.full(count, np.nan), np.full((halves, count), np.nan))
-        for name in ("probe_validation", "validation", "log_loss", "post_training_coverage", "half_masked")
-    }
+    tables = {name: (np.full(count, np.nan), np.full((halves, count), np.nan)) for name in RUN_PARTS}
 
     def put(name: str, number: int, gain: tuple[float, Array]) -> None:
         values, over_halves = tables[name]
@@ -362,6 +416,10 @@ def gains_of_runs(
             [np.exp(-evaluation.log_loss) - np.exp(-clean.log_loss) for evaluation, clean in pairs]
         )
         put("validation", number, _image_gain(probabilities, val_halves))
+        estimates = [
+            _estimated_gain(target_accuracy(evaluation), target_accuracy(clean)) for evaluation, clean in pairs
+        ]
+        put("target_accuracy", number, _mean_of_seeds(estimates))
         coverage = float(np.mean([evaluation.coverage - clean.coverage for evaluation, clean in pairs]))
         over_halves = np.stack([evaluation.half_coverage - clean.half_coverage for evaluation, clean in pairs])
         chosen = over_halves[seed_of_halves(len(pairs), halves), np.arange(halves)]
@@ -374,7 +432,7 @@ def gains_of_runs(
         name: Gains(
             values,
             over_halves,
-            target if name == "post_training_coverage" else image,
+            target if name in ("target_accuracy", "post_training_coverage") else image,
             is_share=name != "log_loss",  # the resolution of log loss is one nat in one image
         )
         for name, (values, over_halves) in tables.items()
@@ -386,6 +444,25 @@ def seed_of_halves(seeds: int, halves: int) -> NDArray[np.int64]:
     return np.arange(halves) % seeds
 
 
+def half_means(values: Array, halves: NDArray[np.bool_]) -> Array:
+    """Mean of values (n,) over each half-sample (B, n)."""
+    means: Array = halves.astype(np.float64) @ values / halves.sum(axis=1)
+    return means
+
+
+def _estimated_gain(estimate: tuple[float, Array], of_clean: tuple[float, Array]) -> tuple[float, Array]:
+    return estimate[0] - of_clean[0], estimate[1] - of_clean[1]
+
+
+def _mean_of_seeds(by_seed: Sequence[tuple[float, Array]]) -> tuple[float, Array]:
+    """Mean over seeds, and the value of the half's seed on each half-sample."""
+    over_halves = np.stack([halves for _, halves in by_seed])
+    count = over_halves.shape[1]
+    return float(np.mean([value for value, _ in by_seed])), over_halves[
+        seed_of_halves(len(by_seed), count), np.arange(count)
+    ]
+
+
 def _image_gain(gains: Array, halves: NDArray[np.bool_]) -> tuple[float, Array]:
     """Mean over seeds and images of gains (S, n), and the mean over each half's images from its seed."""
     by_seed = gains @ halves.T.astype(np.float64) / halves.sum(axis=1)
@@ -393,7 +470,7 @@ def _image_gain(gains: Array, halves: NDArray[np.bool_]) -> tuple[float, Array]:
 
 
 def without_single_images(parts: Mapping[str, Gains]) -> dict[str, Gains]:
-    """The parts, with coverage gains of fewer than two target images set to none; losses stay as they are."""
+    """The parts, with gains of fewer than two target images set to none; losses stay as they are."""
 
     def counted(gains: Gains, targets: int) -> Gains:
         few = (gains.values > 0) & (gains.values < least_gain(targets) - 1e-12)
@@ -402,7 +479,7 @@ def without_single_images(parts: Mapping[str, Gains]) -> dict[str, Gains]:
         )
 
     return {
-        name: counted(gains, round(1 / gains.resolution)) if name in COVERAGES and gains.is_share else gains
+        name: counted(gains, round(1 / gains.resolution)) if name in TARGET_PARTS and gains.is_share else gains
         for name, gains in parts.items()
     }
 
@@ -428,17 +505,19 @@ def robust_spread(values: Array, errors: Array, resolution: float) -> float:
 
 
 def mad_units(parts: Mapping[str, Gains]) -> dict[str, float]:
-    """The MAD unit of each part: its robust spread; all parts that are shares of images have the widest unit of them.
+    """The MAD unit of each part: its robust spread; validation, a share of images, has the widest spread of all shares.
 
-    Otherwise a part in which all candidates are nearly equal, such as validation when nearly all answers are right,
-    would be magnified until its noise outvotes a gain of twenty points in another part.
+    Otherwise validation, in which all candidates are nearly equal when nearly all answers are right, would be magnified
+    until its noise outvotes a gain of twenty points of the target.
     """
     spreads = {}
     for name, part in parts.items():
         errors = np.array([half_sample_error(part.over_halves[:, number]) for number in range(len(part.values))])
         spreads[name] = robust_spread(part.values, errors, part.resolution)
     widest = max((spreads[name] for name, part in parts.items() if part.is_share), default=0.0)
-    return {name: widest if part.is_share else spreads[name] for name, part in parts.items()}
+    return {
+        name: widest if part.is_share and name not in TARGET_PARTS else spreads[name] for name, part in parts.items()
+    }
 
 
 def combine(
@@ -469,15 +548,15 @@ def combine(
 
 
 def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
-    """Weight of coverage against validation in the combined score, with the reason."""
+    """Weight of what reads the target against validation in the combined score, with the reason."""
     if target_is_validation:
         return 0.0, "The target is the validation images themselves, so only validation of the short runs ranks."
     if shift.weight is None:
         return UNKNOWN_WEIGHT, (
-            "Not even held-out training images are covered, so the shift is unknown: coverage and validation count the "
-            "same."
+            "Not even held-out training images are covered, so the shift is unknown: the target and validation count "
+            "the same."
         )
-    counts = f"coverage counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    counts = f"what reads the target counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
             f"Clean training covers, ignoring labels, {percent(shift.target_coverage)} of the target and "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, augmentation
-from eyeshot.core import Progress, draw_half_samples
+from eyeshot.core import HalfSamples, Progress, draw_half_samples
 from eyeshot.models import Backbone, FeatureBank, Head
 from eyeshot.rankings.augmentations.coverage import (
     CoverageScores,
@@ -60,6 +60,13 @@ class EvalContext:
     def held_out_covered(self) -> NDArray[np.bool_]:
         """bool (n_val,), the held-out images that clean training covers."""
         return measure_coverage(make_target(self.probe.held_out), self.probe.sources[:, None], self.labels).covered
+
+    @property
+    def halves(self) -> HalfSamples:
+        """The half-samples of target images and sources."""
+        if self.target.halves is None:
+            raise ValueError("the target must have half-samples")
+        return self.target.halves
 
     @property
     def labels(self) -> NDArray[np.int64]:

@@ -18,6 +18,8 @@ from scipy.optimize import minimize_scalar
 from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.core import SILENT, HalfSamples, ModelError, Progress, describe_hardware, key_of
 from eyeshot.models import Backbone, smaller_batches
+from eyeshot.predictions import fit_temperature as temperature_of_probabilities
+from eyeshot.predictions import temperature_by_image, with_temperature
 from eyeshot.rankings.augmentations.coverage import fit_reference_space, make_target, measure_coverage
 from eyeshot.sweep import Costs, DecisionFile
 from eyeshot.training import State, TrainConfig, TrainingRun, read_images_with, start_state, warm_up_cosine
@@ -46,6 +48,9 @@ class Evaluation:
         half_coverage: float64 (B,), the coverage on half-samples of both.
         balance: entropy of the mean prediction on the target divided by its maximum, 0-1.
         confidence: mean of the largest probability on the target.
+        target_probabilities: float16 (M, C), probabilities on the target after division by `temperature`.
+        temperature: what the logarithms of probabilities are divided by for the lowest log loss of validation images.
+        temperature_parts: float64 (n_val,), how far each validation image moves its logarithm.
     """
 
     log_loss: NDArray[np.float64]
@@ -55,6 +60,9 @@ class Evaluation:
     half_coverage: NDArray[np.float64]
     balance: float
     confidence: float
+    target_probabilities: NDArray[np.float16]
+    temperature: float
+    temperature_parts: NDArray[np.float64]
 
 
 class EvaluationFormat:
@@ -77,6 +85,9 @@ class EvaluationFormat:
                 stored["half_coverage"],
                 float(stored["balance"]),
                 float(stored["confidence"]),
+                stored["target_probabilities"],
+                float(stored["temperature"]),
+                stored["temperature_parts"],
             )
 
 
@@ -137,6 +148,8 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         evaluator.source_labels,
     )
     labels = evaluator.val_labels
+    # Up to 1,000, so that a sure network that is right by chance says the same of each class.
+    temperature = temperature_of_probabilities(clean.probabilities, labels)
     return Evaluation(
         scaled_log_loss(clean.probabilities, labels),
         clean.probabilities.argmax(1) == labels,
@@ -145,6 +158,9 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         coverage.half_consistent,
         balance_of(target.probabilities),
         float(target.probabilities.max(axis=1).mean()),
+        with_temperature(target.probabilities, temperature).astype(np.float16),
+        temperature,
+        temperature_by_image(with_temperature(clean.probabilities, temperature), labels),
     )
 
 

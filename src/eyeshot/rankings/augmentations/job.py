@@ -50,6 +50,7 @@ def rank_augmentations(
     baseline_aug: str | None = None,
     budget_s: float = BUDGET_S,
     full_train: int = 0,
+    target_shares: str | Path | None = None,
     max_images: int = MAX_IMAGES,
     samples_per_image: int = SAMPLES_PER_IMAGE,
     scratch_time_s: float = SCRATCH_TIME_S,
@@ -85,6 +86,8 @@ def rank_augmentations(
         baseline_aug: augmentation that is already in the pipeline: gains are measured on top of it.
         budget_s: seconds for short trainings after the ranking by coverage; 0 for none.
         full_train: how many of the first candidates to train to the end, with clean and trivial-augment.
+        target_shares: how often classes occur among the target images, for the estimate of accuracy on them: "even", or
+            a CSV file with the columns class and share; None: as among the training images.
         max_images: largest number of images of each kind (source, held-out, target).
         samples_per_image: augmented samples per image and candidate.
         scratch_time_s: no epoch of the baseline begins after this many seconds.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, check_augmentation, make_samples
 from eyeshot.core import SILENT, InputError, Progress, find_workspace
@@ -21,6 +22,7 @@ from eyeshot.models import (
     gpu_errors_explained,
     load_backbone,
 )
+from eyeshot.predictions import checked_shares, read_class_shares
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.evaluate import probe_costs
 from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
@@ -44,6 +46,8 @@ class Plan:
         base: the augmentation before every candidate; empty if there is none.
         run_settings: settings of the short runs.
         costs: of a step and an evaluation of the short runs on this machine; None if nothing will be trained.
+        class_shares: float64 (C,), how often each class is assumed to occur among the target images.
+        shares_words: where these shares come from: "as often as among the training images".
     """
 
     settings: RankingSettings
@@ -56,6 +60,8 @@ class Plan:
     costs: Costs | None
     cache: Path
     notes: list[str]
+    class_shares: NDArray[np.float64]
+    shares_words: str
 
     @property
     def n_samples(self) -> int:
@@ -126,6 +132,7 @@ def prepare(
         if isinstance(train, Dataset)
         else load_dataset(settings.data(Path(train)), cache=cache, workers=settings.workers, progress=progress)
     )
+    class_shares, shares_words = _class_shares(dataset, settings)
     tables = sample_tables(dataset, settings, cache=cache)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
@@ -165,6 +172,8 @@ def prepare(
         costs=costs,
         cache=cache,
         notes=notes,
+        class_shares=class_shares,
+        shares_words=shares_words,
     )
 
 
@@ -219,6 +228,17 @@ def estimate(plan: Plan) -> Cost:
     pixels = stored * side * side * 3
     disk = pixels + passed * 2 * (backbone.feature_count + 1)
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)
+
+
+def _class_shares(dataset: Dataset, settings: RankingSettings) -> tuple[NDArray[np.float64], str]:
+    """Shares (C,) of the classes among the target images, and where they come from."""
+    if settings.target_shares is None:
+        counts = np.bincount(dataset.images.labels[dataset.train_rows], minlength=len(dataset.classes))
+        return counts / counts.sum(), "as often as among the training images"
+    if settings.target_shares == "even":
+        return checked_shares("even", dataset.classes, len(dataset.classes)), "evenly"
+    shares = read_class_shares(Path(settings.target_shares), dataset.classes, name="--target-shares")
+    return shares, f"as often as {settings.target_shares} says"
 
 
 def _base(name: str | None) -> tuple[Augmentation, ...]:

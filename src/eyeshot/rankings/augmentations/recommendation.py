@@ -62,7 +62,8 @@ def recommend(
 ) -> dict[str, Any]:
     """The answer, as fields of `RankingReport`: headline, next_step, longer_baseline_s, trust, answer, advice.
 
-    A winner is named if it beats clean images significantly, unless real trainings in the same situation show that
+    A winner is named if it beats clean images significantly and, after short runs, can be told from the control, unless
+    real trainings in the same situation show that
     clean images are better: with pretrained weights and without a shift they lost nothing against the best.
 
     Args:
@@ -88,6 +89,7 @@ def recommend(
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
     advice, why = choose_advice(candidates, ranked_by=ranked_by, order=order)
     clear = winner is not None
+    tied = clear and order is not None and advice == CONTROL_ADVICE and best is not None and best.name != advice
     answer: list[str] = []
     if at_chance:
         advice = CLEAN
@@ -138,13 +140,17 @@ def recommend(
     else:
         what = "on clean images" if advice == CLEAN else f"with {advice}"
         headline = f"No clear winner: nothing beats clean images by more than noise; train {what}."
-        if clear:
+        if tied:
+            headline = f"Train with {advice}, the usual default: {best.name} is first, but not clearly better."
+        elif clear:
             headline = f"No clear winner: with all candidates hardly any {target} image is covered; train {what}."
         next_step = (
             "Train on clean images, and keep an augmentation only if it beats that run on validation images."
             if advice == CLEAN
             else f"Train once with {advice} and once on clean images, and keep what validates better."
         )
+        if tied:
+            next_step = f"Train with {advice}, or give a larger --budget to tell it from {best.name}."
         answer += [why] if why else []
         if ranked_by == "nearest_distance":
             most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
@@ -184,17 +190,23 @@ def too_few(n_target: int, n_val: int) -> bool:
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
     """The first ranked candidate that clearly beats clean; otherwise the control, with a sentence that says why.
 
-    If no candidate covers any target image, distance alone is not enough for a recommendation: it also needs coverage
-    after training, from a short run that is long enough.
+    After short runs, the first candidate must also be told from the control, the usual default. If no candidate covers
+    any target image, distance alone is not enough for a recommendation: it also needs a gain in estimated accuracy on
+    the target, from a short run that is long enough.
     """
     best = _winner(candidates)
+    control = next((candidate for candidate in candidates if candidate.name == CONTROL_ADVICE), None)
+    may_be_best = control is not None and control.role == "ranked" and control.group == 1
+    if best is not None and best is not control and order is not None and may_be_best:
+        return CONTROL_ADVICE, (
+            f"{best.name} is first and beats clean images, but cannot be told from {CONTROL_ADVICE}, the usual default."
+        )
     if best is not None:
         long_enough = best.run is not None and best.run.steps >= LEAST_STEPS
-        after = best.run.post_training_coverage_interval if best.run is not None and long_enough else None
+        gain = best.run.target_accuracy_gain_interval if best.run is not None and long_enough else None
         weight = 1.0 if order is None else order.weight
-        if ranked_by == "coverage_gain" or weight < HALF or (after is not None and after[0] > 0):
+        if ranked_by == "coverage_gain" or weight < HALF or (gain is not None and gain[0] > 0):
             return best.name, ""
-    control = next((candidate for candidate in candidates if candidate.name == CONTROL_ADVICE), None)
     if control is not None and control.role == "label-breaking":
         return CLEAN, f"{CONTROL_ADVICE}, the usual default in that case, breaks labels here."
     if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
@@ -387,7 +399,15 @@ def run_reasons(run: ShortRun | None) -> list[str]:
     difference = "no different from that of clean images beyond noise"
     if low > 0 or high < 0:
         difference = f"{abs(run.log_loss_gain):.3f} {'better' if low > 0 else 'worse'} than that of clean images"
-    sentences = [f"{when} validation log loss is {difference}"]
+    sentences = []
+    if run.target_accuracy is not None and run.target_accuracy_gain is not None:
+        low_gain, high_gain = run.target_accuracy_gain_interval or (0.0, 0.0)
+        gained = f"{points(abs(run.target_accuracy_gain))} {'more' if run.target_accuracy_gain > 0 else 'less'}"
+        than_clean = f"{gained} than clean" if low_gain > 0 or high_gain < 0 else "no different from clean beyond noise"
+        sentences.append(
+            f"estimated accuracy on the target after {run.steps} steps {percent(run.target_accuracy)}, {than_clean}"
+        )
+    sentences.append(f"{when} validation log loss is {difference}")
     if run.post_training_coverage_gain is not None and run.post_training_coverage_interval is not None:
         low, high = run.post_training_coverage_interval
         if low > 0 or high < 0:
@@ -416,19 +436,20 @@ def _more(gain: float) -> str:
 
 
 def two_orders(
-    by_coverage: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
+    by_target: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
 ) -> str:
-    """What it means if the order by coverage and the order by validation differ."""
+    """What it means if the order by the target and the order by validation differ."""
     if agreement is None:
-        return "The orders by coverage and by validation cannot be compared: one order has no differences."
+        return "The orders by the target and by validation cannot be compared: one order has no differences."
     if agreement >= AGREE:
-        return f"The orders by coverage and by validation agree (Spearman {agreement:.2f})."
-    weighs = f"Here coverage counts {percent(weight)} and validation {percent(1 - weight)}"
-    trust = "trust coverage" if weight > AGREE else "trust validation"
+        return f"The orders by the target and by validation agree (Spearman {agreement:.2f})."
+    weighs = f"Here the target counts {percent(weight)} and validation {percent(1 - weight)}"
+    trust = "trust the target" if weight > AGREE else "trust validation"
     return (
-        f"The orders disagree (Spearman {agreement:.2f}): by coverage {by_coverage[0]} is first, by validation "
+        f"The orders disagree (Spearman {agreement:.2f}): by the target {by_target[0]} is first, by validation "
         f"{by_validation[0]}. Validation images look like training images: they show what helps on more of the same. "
-        f"Coverage shows what brings training nearer to the target. {weighs}: {trust} where they differ."
+        f"Coverage and predictions on the target show what brings training nearer to it. {weighs}: {trust} where they "
+        "differ."
     )
 
 

@@ -82,6 +82,13 @@ class ShortRun(Record):
     log_loss_gain: float | None = None
     """Log loss of clean images after the same number of steps minus `log_loss`; above 0 is better than clean."""
     log_loss_interval: Interval | None = None
+    target_accuracy: float | None = None
+    """Estimated from the predictions on the target by confidence optimal transport; mean over seeds. No measurement."""
+    target_accuracy_interval: Interval | None = None
+    """Over half-samples of target images and seeds; how far the method itself is off is not in it."""
+    target_accuracy_gain: float | None = None
+    """The estimate minus that of clean images after the same number of steps."""
+    target_accuracy_gain_interval: Interval | None = None
     post_training_coverage: float | None = None
     """Label-consistent coverage of the target by clean training images, in the feature space of the trained model."""
     post_training_coverage_gain: float | None = None
@@ -132,8 +139,8 @@ class Candidate(Record):
     """Combined score: weighted sum of parts, 0 for clean; null without short runs."""
     combined_interval: Interval | None = None
     parts: dict[str, Part] = {}
-    """`coverage_gain`, `post_training_coverage`, `probe_validation` (pretrained models only), `validation`;
-    regularisers have the last two and `half_masked`."""
+    """`target_accuracy`, `coverage_gain`, `probe_validation` (pretrained models only), `validation`; regularisers have
+    the last two and `half_masked`."""
     run: ShortRun | None = None
     scores: Scores = Scores()
     missing: dict[str, str] = {}
@@ -242,13 +249,15 @@ class Order(Record):
     """How the parts form the combined score, and where their orders differ."""
 
     weight: float
-    """Weight of coverage (the larger of before and after training); validation (of probe or network) has the rest."""
+    """Weight of estimated target accuracy and coverage gain, a half each; validation (of probe or network) has the
+    rest."""
     weight_words: str
     units: dict[str, float]
-    """MAD unit of each part: all shares of images have the widest of their units; distance has its own."""
+    """MAD unit of each part; validation has the widest of those of all shares of images."""
     agreement: float | None
-    """Spearman correlation of the order by coverage with the order by validation."""
-    by_coverage: list[str]
+    """Spearman correlation of the order by the target with the order by validation."""
+    by_target: list[str]
+    """By estimated target accuracy and coverage gain."""
     by_validation: list[str]
     words: str
     """What it means if the two orders disagree."""

@@ -15,7 +15,7 @@ from eyeshot.augment import augmentation, compose_lines
 from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
 from eyeshot.models import Backbone, FeatureBank, gpu_errors_explained
 from eyeshot.predictions import Accuracy
-from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined
+from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined, shares_notes
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
@@ -162,13 +162,14 @@ def run_ranking(
         board = make_scoreboard(
             measured, probe,
             ranked_by=ranked_by, shift=shift, target_is_validation=of_validation, probe_stage=backbone.pretrained,
-            seed=chosen.seed,
+            target_halves=context.halves.target, class_shares=plan.class_shares, seed=chosen.seed,
         )  # fmt: skip
         short, more["budget"], run_notes = spend_budget(
             plan, data, context, ranking, board, budget_s=chosen.budget_s, progress=progress
         )
         if backbone.pretrained or any(trial.evaluations for trial in short.trials.values()):
             ranking, more["order"] = rank_combined(ranking, board, short)
+            run_notes += shares_notes(short, board, words=plan.shares_words)
         else:
             run_notes.append("No short run reached an evaluation, so the ranking by coverage stands.")
         notes += run_notes

@@ -61,6 +61,8 @@ class RankingSettings(BaseModel):
         device: cuda, mps or cpu; None: chosen automatically.
         baseline_aug: an augmentation that is already in the pipeline, before every candidate: gains are on top of it.
         budget_s: seconds for short runs; 0 ranks by coverage alone.
+        target_shares: how often classes occur among the target images: "even", or a CSV file with the columns class and
+            share; None: as among the training images.
         decisions: decisions file to apply to the training images.
         split: split file; `val` takes precedence over it, and it takes precedence over `val_share`.
         fold: the fold of the split that validates.
@@ -100,6 +102,7 @@ class RankingSettings(BaseModel):
     baseline_aug: str | None = None
     budget_s: float = Field(default=BUDGET_S, ge=0)
     full_train: int = Field(default=0, ge=0)
+    target_shares: Literal["even"] | Path | None = None
     decisions: Path | None = None
     split: Path | None = None
     fold: int | None = Field(default=None, ge=0)

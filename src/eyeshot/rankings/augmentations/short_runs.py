@@ -31,7 +31,7 @@ from eyeshot.rankings.augmentations.evaluate import (
     evaluate_state,
 )
 from eyeshot.rankings.augmentations.plan import Plan
-from eyeshot.rankings.augmentations.recommendation import budget_words
+from eyeshot.rankings.augmentations.recommendation import CONTROL_ADVICE, budget_words
 from eyeshot.rankings.augmentations.report import Budget as BudgetRecord
 from eyeshot.rankings.augmentations.report import Candidate, Rung
 from eyeshot.sweep import (
@@ -51,6 +51,8 @@ from eyeshot.sweep import (
 from eyeshot.training import State, TrainConfig, TrainingRun, joined, start_state, warm_up_cosine
 
 CLEAN = "clean"
+DEFAULT = "default"
+"""List of the control that is advised if nothing is better: no rung leaves it out, so that it can be."""
 HIDDEN = "hidden"
 """Evaluated for regularisers in addition to the rest."""
 FULL_EPOCHS = 30
@@ -60,7 +62,7 @@ SHARE_OF_DISK = 0.5
 STATE_COPIES = 3
 """Copies of the weights in a state: the weights, and two moments of each weight in the optimizer."""
 SMALLEST_SIDE = 32
-VERSION = 2
+VERSION = 4
 """Increased whenever the same candidate would get other numbers."""
 Lists = dict[str, list[Augmentation]]
 
@@ -150,7 +152,9 @@ def spend_budget(
     if costs is None:
         raise ValueError("plan.costs must be measured before a budget is spent")
     training, evaluator = _training(plan, data, context), _evaluator(plan, data, context)
-    lists, copies = _without_copies(_lists(candidates, {candidate.name: candidate for candidate in plan.candidates}))
+    lists, copies = _without_copies(
+        training_lists(candidates, {candidate.name: candidate for candidate in plan.candidates})
+    )
     total = sum(map(len, lists.values()))
     head_stage = board.clean_loss is not None
     if lists:
@@ -356,14 +360,13 @@ def _passing_failure(error: Exception) -> str | None:
     return "the device ran out of memory" if out_of_memory(error) else None
 
 
-def _lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
-    """Ranked candidates and regularisers; generated images have no short run."""
+def training_lists(candidates: Sequence[Candidate], augmentations: Mapping[str, Augmentation]) -> Lists:
+    """Ranked candidates, the control on its own, and regularisers; generated images have no short run."""
     lists: Lists = {}
-    for kind in (RANKED, REGULARISER):
-        names = [candidate.name for candidate in candidates if candidate.role == kind]
-        known = [augmentations[name] for name in names if name in augmentations]
-        if known:
-            lists[kind] = known
+    for candidate in candidates:
+        if candidate.name in augmentations and candidate.role in (RANKED, REGULARISER):
+            kind = DEFAULT if candidate.name == CONTROL_ADVICE else candidate.role
+            lists.setdefault(kind, []).append(augmentations[candidate.name])
     return lists
 
 
@@ -386,9 +389,6 @@ def _training(plan: Plan, data: Data, context: EvalContext) -> CandidateTraining
 
 
 def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
-    halves = context.target.halves
-    if halves is None:
-        raise ValueError("the target must have half-samples")
     return Evaluator(
         backbone=context.bank.backbone,
         sources=data.sources.pool,
@@ -396,7 +396,7 @@ def _evaluator(plan: Plan, data: Data, context: EvalContext) -> Evaluator:
         target=data.target.pool,
         val=data.val.pool,
         val_labels=data.val.labels,
-        halves=halves,
+        halves=context.halves,
         class_count=len(data.classes),
         device=plan.device,
         batch_size=context.bank.batch_size,
