@@ -29,6 +29,7 @@ CASES = [
     ((*RANK, "--candidates", "inverted"), "invert"),
     ((*RANK, "--plot", "inverted"), "invert"),
     ((*RANK, "--baseline-aug", "mixup"), "--baseline-aug"),
+    ((*RANK, "--target-shares", "none.csv"), "--target-shares must be even or a CSV file"),
     ((*RANK, "--test", "nowhere"), "nowhere"),
     ((*RANK, "--val-share", "1.5"), "--val-share"),
     ((*RANK, "--fit", "stretch"), "--fit"),

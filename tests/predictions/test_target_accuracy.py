@@ -10,6 +10,7 @@ from eyeshot.core import InputError
 from eyeshot.predictions import (
     Predictions,
     accuracy_by_image,
+    checked_shares,
     estimate_target_accuracy,
     read_class_shares,
     share_warnings,
@@ -318,10 +319,15 @@ def test_shares_that_cannot_be_are_refused(shares, message):
         estimate_target_accuracy(table(noisy(30, 3)[0], tuple("abc")), class_shares=shares)
 
 
+def shares_of(file):
+    given = read_class_shares(file, name="--target-shares")
+    return checked_shares(given, ("a", "b", "c"), 3, name="--target-shares")
+
+
 def test_a_file_of_shares_is_read_in_the_order_of_the_classes(tmp_path):
     file = tmp_path / "shares.csv"
     file.write_text("\ufeffclass,share\nb,0.5\na,0.2\nc,0.3\n", encoding="utf-8")
-    assert read_class_shares(file, ("a", "b", "c"), name="--target-shares") == pytest.approx([0.2, 0.5, 0.3])
+    assert shares_of(file) == pytest.approx([0.2, 0.5, 0.3])
 
 
 @pytest.mark.parametrize(
@@ -342,12 +348,12 @@ def test_a_file_of_shares_that_cannot_be_used_is_refused_with_the_option(tmp_pat
     file = tmp_path / "shares.csv"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=f"--target-shares .*{message}"):
-        read_class_shares(file, ("a", "b", "c"), name="--target-shares")
+        shares_of(file)
 
 
 def test_a_file_of_shares_that_is_missing_is_refused(tmp_path):
     with pytest.raises(InputError, match="--target-shares must be even or a CSV file that can be read"):
-        read_class_shares(tmp_path / "none.csv", ("a", "b"), name="--target-shares")
+        shares_of(tmp_path / "none.csv")
 
 
 def test_probabilities_that_are_none_are_refused():

@@ -226,7 +226,8 @@ def temperature_by_image(probabilities: NDArray[np.floating[Any]], labels: NDArr
     expected = (values * logarithms).sum(1)
     slopes = logarithms[np.arange(len(labels)), labels] - expected
     curvature = float(((values * logarithms**2).sum(1) - expected**2).mean())
-    return (slopes.mean() - slopes) / max(curvature, SMALLEST)
+    moved: NDArray[np.float64] = (slopes.mean() - slopes) / max(curvature, SMALLEST)
+    return moved
 
 
 def with_temperature(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float64]:

@@ -495,19 +495,15 @@ def checked_shares(
     return np.asarray(shares / shares.sum(), np.float64)
 
 
-def read_class_shares(path: Path, classes: Sequence[str], *, name: str) -> NDArray[np.float64]:
-    """Class shares from a CSV file with the columns `class` and `share`.
+def read_class_shares(path: Path, *, name: str) -> dict[str, float]:
+    """Share by class name, from a CSV file with the columns `class` and `share`; see `checked_shares`.
 
     Args:
         path: the file.
-        classes: the C names, which give the order.
         name: of the option, for errors.
 
-    Returns:
-        float64 (C,), with the sum 1.
-
     Raises:
-        InputError: the file cannot be read, lacks a column, names a class twice, or its shares cannot be used.
+        InputError: the file cannot be read, lacks a column, names a class twice, or a share is no number.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
@@ -529,4 +525,4 @@ def read_class_shares(path: Path, classes: Sequence[str], *, name: str) -> NDArr
         if row["class"] in shares:
             raise InputError(f"{name} must name each class once, got {row['class']!r} twice in {str(path)!r}.")
         shares[row["class"]] = share
-    return checked_shares(shares, classes, len(classes), name=name)
+    return shares

@@ -35,6 +35,7 @@ SCRATCH_RATE = 0.25
 PROBE_IMAGES = 32
 DECODE_PER_S = 300.0  # JPEG images of 500 x 375 pixels, with a single thread
 MAP_S = 40.0
+SHARES_OPTION = "--target-shares"
 BASE_BYTES = 900 * 2**20  # Python, torch and the blocks of distances
 
 
@@ -107,6 +108,8 @@ def prepare(
         check_data(settings.data(Path(train)))
     if settings.generated is not None:
         check_folder(settings.generated, role="--generated")
+    shares = settings.target_shares
+    given_shares = read_class_shares(shares, name=SHARES_OPTION) if isinstance(shares, Path) else shares
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)
@@ -132,7 +135,7 @@ def prepare(
         if isinstance(train, Dataset)
         else load_dataset(settings.data(Path(train)), cache=cache, workers=settings.workers, progress=progress)
     )
-    class_shares, shares_words = _class_shares(dataset, settings)
+    class_shares, shares_words = _class_shares(dataset, given_shares)
     tables = sample_tables(dataset, settings, cache=cache)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
@@ -230,15 +233,13 @@ def estimate(plan: Plan) -> Cost:
     return Cost(seconds, BASE_BYTES + min(pixels, 2**30) * 2, disk, words)
 
 
-def _class_shares(dataset: Dataset, settings: RankingSettings) -> tuple[NDArray[np.float64], str]:
+def _class_shares(dataset: Dataset, given: str | dict[str, float] | None) -> tuple[NDArray[np.float64], str]:
     """Shares (C,) of the classes among the target images, and where they come from."""
-    if settings.target_shares is None:
+    if given is None:
         counts = np.bincount(dataset.images.labels[dataset.train_rows], minlength=len(dataset.classes))
         return counts / counts.sum(), "as often as among the training images"
-    if settings.target_shares == "even":
-        return checked_shares("even", dataset.classes, len(dataset.classes)), "evenly"
-    shares = read_class_shares(Path(settings.target_shares), dataset.classes, name="--target-shares")
-    return shares, f"as often as {settings.target_shares} says"
+    shares = checked_shares(given, dataset.classes, len(dataset.classes), name=SHARES_OPTION)
+    return shares, "evenly" if isinstance(given, str) else "as often as given"
 
 
 def _base(name: str | None) -> tuple[Augmentation, ...]:
