@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from eyeshot.training import joined, load_classifier, read_images_with, train
 
 CLEAN = "clean"
 SHARE = 0.1
-Run = dict[str, NDArray[np.generic]]
+Run = dict[str, NDArray[Any]]
 """`val` float16 (n_val, C) and `labels` int64 (n_val,); float16 (M, C) for each target; `epochs`, `seconds`."""
 
 
