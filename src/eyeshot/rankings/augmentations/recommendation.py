@@ -141,7 +141,7 @@ def recommend(
         what = "on clean images" if advice == CLEAN else f"with {advice}"
         headline = f"No clear winner: nothing beats clean images by more than noise; train {what}."
         if tied:
-            headline = f"Train with {advice}, the usual default: {best.name} is first, but not clearly better."
+            headline = f"Train with {advice}, the usual default: {ranked[0].name} is first, but not clearly better."
         elif clear:
             headline = f"No clear winner: with all candidates hardly any {target} image is covered; train {what}."
         next_step = (
@@ -150,7 +150,7 @@ def recommend(
             else f"Train once with {advice} and once on clean images, and keep what validates better."
         )
         if tied:
-            next_step = f"Train with {advice}, or give a larger --budget to tell it from {best.name}."
+            next_step = f"Train with {advice}, or give a larger --budget to tell it from {ranked[0].name}."
         answer += [why] if why else []
         if ranked_by == "nearest_distance":
             most = max(candidate.scores.coverage or 0.0 for candidate in ranked)
@@ -190,13 +190,21 @@ def too_few(n_target: int, n_val: int) -> bool:
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:
     """The first ranked candidate that clearly beats clean; otherwise the control, with a sentence that says why.
 
-    After short runs, the first candidate must also be told from the control, the usual default. If no candidate covers
+    After short runs, the first candidate of all must beat clean and be told from the control, the usual default: one
+    that is behind it is no answer, even if its gain is surer. If no candidate covers
     any target image, distance alone is not enough for a recommendation: it also needs a gain in estimated accuracy on
     the target, from a short run that is long enough.
     """
     best = _winner(candidates)
     control = next((candidate for candidate in candidates if candidate.name == CONTROL_ADVICE), None)
     may_be_best = control is not None and control.role == "ranked" and control.group == 1
+    first = next((candidate for candidate in candidates if candidate.role == "ranked"), None)
+    breaks = control is not None and control.role == "label-breaking"
+    if best is not None and first is not None and first is not best and order is not None and not breaks:
+        return CONTROL_ADVICE, (
+            f"{first.name} is first, but cannot be told from clean images after so few steps; {best.name} beats them, "
+            "but is behind it."
+        )
     if best is not None and best is not control and order is not None and may_be_best:
         return CONTROL_ADVICE, (
             f"{best.name} is first and beats clean images, but cannot be told from {CONTROL_ADVICE}, the usual default."
@@ -207,7 +215,7 @@ def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order
         weight = 1.0 if order is None else order.weight
         if ranked_by == "coverage_gain" or weight < HALF or (gain is not None and gain[0] > 0):
             return best.name, ""
-    if control is not None and control.role == "label-breaking":
+    if breaks:
         return CLEAN, f"{CONTROL_ADVICE}, the usual default in that case, breaks labels here."
     if control is not None and control.combined_interval is not None and control.combined_interval[1] < 0:
         return CLEAN, f"{CONTROL_ADVICE}, the usual default in that case, is worse than clean images here."
