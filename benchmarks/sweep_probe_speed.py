@@ -92,16 +92,18 @@ def main() -> None:
         done = sum(bool(trial.results) for trial in campaign.trials)
         fit_s = sum(sum(trial.seconds.values()) for trial in campaign.trials)
     own_cpu = used.user + used.system - cpu.user - cpu.system
+    workers_cpu = used.children_user + used.children_system - cpu.children_user - cpu.children_system
     print(
         f"{done} probe experiments on {images} images, {len(WIDTHS)} models: {seconds:.0f} s with {workers} workers; "
-        f"probes {fit_s:.0f} s in all; {own_cpu:.0f} s of CPU in the sweep itself; load {os.getloadavg()[0]:.1f}"
+        f"probes {fit_s:.0f} s in all; CPU: {own_cpu:.0f} s in the sweep itself, {workers_cpu:.0f} s in the workers "
+        f"with their start; load {os.getloadavg()[0]:.1f}"
     )
     keep(
         "sweep_probe_speed",
         {
             "trials": done, "images": images, "models": len(WIDTHS), "workers": workers, "seconds": seconds,
-            "probe_seconds": fit_s, "scheduler_cpu_seconds": own_cpu, "load": os.getloadavg()[0],
-            "features": "drawn, of real widths",
+            "probe_seconds": fit_s, "scheduler_cpu_seconds": own_cpu, "workers_cpu_seconds": workers_cpu,
+            "load": os.getloadavg()[0], "features": "drawn, of real widths",
         },
     )  # fmt: skip
 

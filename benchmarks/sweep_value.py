@@ -195,7 +195,7 @@ def sweep(runs: list[Run], seed: int, promotion: Promotion = thirds_of_each) -> 
     last = len(runs[0].rungs) - 1
     for rung in range(last + 1):
         seconds += sum(runs[number].rungs[rung][1] for number in alive)
-        values = {number: (runs[number].rungs[rung][0],) for number in alive}
+        values: dict[int, tuple[float, ...]] = {number: (runs[number].rungs[rung][0],) for number in alive}
         if rung < last:
             best = promotion({number: runs[number].strength for number in alive}, values, rung)
             alive = sorted({*best, *carried})
@@ -262,7 +262,9 @@ def replay(
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """Shares of the cost (draws,), and by way (draws, 2) regrets in points: on validation and held out."""
     random = np.random.default_rng(0)
-    shares, regrets = [], {name: [] for name in ("sweep", *(("simple", "random", "hyperband") if rivals else ()))}
+    shares: list[float] = []
+    names = ("sweep", "simple", "random", "hyperband") if rivals else ("sweep",)
+    regrets: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for draw in range(draws):
         runs = [pool[0], *(pool[number] for number in 1 + random.choice(len(pool) - 1, part - 1, replace=False))]
         chosen, seconds = sweep(runs, draw, promotion)

@@ -219,7 +219,8 @@ def test_a_sweep_trains_on_the_cluster_though_a_worker_is_killed_and_its_ledger_
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
     monkeypatch.chdir(tmp_path)
-    pids, killed = tmp_path / "pids", []
+    pids = tmp_path / "pids"
+    killed: list[str] = []
     pids.mkdir()
 
     def kill_one() -> None:

@@ -190,12 +190,25 @@ def _start_worker(
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.dup2(2, 1)  # what a library prints must not come between the parent's own output
     keep_freed_memory()
+    _watch_no_memory()
     from PIL import Image, ImageFile
 
     ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = tolerant, most_pixels
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", module=r"PIL\.")
     _process_work = work
+
+
+def _watch_no_memory() -> None:
+    """Turn off loky's search for leaks in this worker.
+
+    After an item that took a second it collects all garbage, which takes a third of a second where torch is loaded.
+    Where psutil is installed, it also ends a worker that has grown by 300 MB since its first item, as those do that
+    keep networks and features on purpose.
+    """
+    from joblib.externals.loky import process_executor
+
+    process_executor._MEMORY_LEAK_CHECK_DELAY = float("inf")
 
 
 def _pillow_settings() -> tuple[bool, int | None]:
