@@ -1,7 +1,8 @@
 """The wrap-up report of a project of 200 runs: seconds and bytes of each format.
 
 `python -m benchmarks.report`: experiments with expectation, result and verdict, a run folder each, made in a temporary
-folder; a process of its own writes each format, start of Python included. `--count` is the number of experiments.
+folder; a process of its own writes each format, start of Python included; seconds of the processor are those of an idle core.
+`--count` is the number of experiments.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -40,11 +42,12 @@ def fill(folder: Path, count: int) -> None:
             value = 0.8 + dice.gauss(0, 0.01)
             run = _run(root / "runs", number, value)
             setting = SETTINGS[number % len(SETTINGS)]
-            stated: dict[str, Any] = {"author": f"author {number % 5}", "runs": [run]}
+            stated: dict[str, Any] = {"author": f"author {number % 5}"}
             if first:
                 stated |= {"parent": first, "difference": {setting: ["before", f"after {number}"]}}
                 stated["expected"] = {"direction": "up", "size": 0.01, "words": "+1 accuracy"}
             name = ledger.add(f"Reason number {number}: a sentence as people write it", **stated).id
+            ledger.append(name, "run", run=run, seed=0)
             change = {} if not first else {
                 "difference": value - 0.8, "difference_low": value - 0.81, "difference_high": value - 0.79, "p": 0.04,
                 "allowed_p": 0.05, "comparisons": number,
@@ -92,19 +95,26 @@ def main() -> None:
         fill(folder, options.count)
         for kind, language in (("html", "en"), ("html", "ko"), ("docx", "ko"), ("pdf", "ko")):
             command = [sys.executable, "-m", "eyeshot", "report", "--format", kind, "--lang", language, "--json"]
-            seconds, result = [], {}
+            seconds, processor, result = [], [], {}
             for _ in range(options.times):
-                began = time.perf_counter()
+                began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
                 done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=dict(os.environ))
                 seconds.append(time.perf_counter() - began)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
                 result = json.loads(done.stdout)
             if kind not in result.get("files", {}):
                 print(f"{kind}: {result.get('not_written') or result}")
                 continue
             size = Path(result["files"][kind]).stat().st_size
-            row = {"seconds": sorted(round(each, 1) for each in seconds), "megabytes": round(size / 2**20, 2)}
+            row = {
+                "seconds": sorted(round(each, 1) for each in seconds),
+                "processor_seconds": sorted(round(each, 1) for each in processor),
+                "mebibytes": round(size / 2**20, 2),
+                "load": round(os.getloadavg()[0], 1),
+            }
             measured["formats"][f"{kind} {language}"] = row
-            print(f"{kind} {language}: {row['seconds']} s, {row['megabytes']} MiB, load {os.getloadavg()[0]:.1f}")
+            print(f"{kind} {language}: {row}")
     keep("report", measured)
 
 
