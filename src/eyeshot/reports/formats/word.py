@@ -52,6 +52,7 @@ class _Word:
         self.korean = document["language"] == "ko"
         self._bookmarks: dict[str, str] = {}
         self._counts = {"table": 0, "figure": 0}
+        self._styles: dict[str, Any] = {}
         self._prepare(document)
         self.made.add_paragraph(document["title"], style="Title")
         self._paragraph_of(document["subtitle"], colour=SOFT)
@@ -74,7 +75,7 @@ class _Word:
         section.left_margin = section.right_margin = Cm(2.5)
         section.top_margin = section.bottom_margin = Cm(2.0)
         for name in ("Normal", "Title", "Heading 1", "Heading 2", "Heading 3", "Caption", "Quote", "List Bullet"):
-            style = self.made.styles[name]
+            style = self._styles[name] = self.made.styles[name]
             style.font.name = LATIN
             fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
             for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
@@ -92,7 +93,8 @@ class _Word:
         properties.language = "ko-KR" if self.korean else "en-US"
 
     def _paragraph_of(self, text: str, *, style: str | None = None, colour: RGBColor | None = None) -> Any:
-        paragraph = self.made.add_paragraph(style=style)
+        # The style itself: python-docx looks for one by its name through all of them.
+        paragraph = self.made.add_paragraph(style=self._styles.get(style or ""))
         run = paragraph.add_run(text)
         if colour is not None:
             run.font.color.rgb = colour

@@ -9,7 +9,7 @@ from eyeshot.core import NOTHING, plural, wilson
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, Cell, heading, paragraph, quoted, table
 from eyeshot.reports.wrapup.facts import Facts
-from eyeshot.reports.wrapup.words import changed_text, difference, expected_text, got_text, known, number, share
+from eyeshot.reports.wrapup.words import changed_text, difference, expected_text, got_text, known, number, p_text, share
 
 MOST_ROWS = 500
 """Of one table; more are counted, and `eyeshot runs --csv` has all."""
@@ -67,7 +67,7 @@ def experiment_rows(facts: Facts, experiments: Iterable[Experiment]) -> list[lis
         if got is not None and got.difference is not None:
             gap = difference(say, got.difference, got.difference_low, got.difference_high)
             if got.p is not None:
-                gap += f", p {'< 0.001' if got.p < 0.001 else f'= {got.p:.3f}'}"
+                gap += f", {p_text(got.p)}"
         parent = facts.links([each.parent])
         verdict = known(say, each.verdict) if each.verdict else known(say, each.state)
         rows.append(

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from eyeshot.auditing import AuditReport, ImageRef
-from eyeshot.core import wilson
+from eyeshot.core import shortened, wilson
 from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
 from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, figure
@@ -194,7 +194,10 @@ def pictures_of(facts: Facts, audit: AuditReport) -> list[Block]:
     for finding in chosen:
         shown = finding.images[:MOST_ON_SHEET]
         png, gone = sheet(shown, Path(audit.train), None if audit.test is None else Path(audit.test))
-        labels = "; ".join(f"{image.id} ({image.label})" if image.label else image.id for image in shown)
+        labels = "; ".join(
+            f"{shortened(image.id)} ({shortened(image.label)})" if image.label else shortened(image.id)
+            for image in shown
+        )
         what = (
             say("The same picture under different labels", "서로 다른 라벨이 붙은 같은 이미지")
             if finding.kind == "conflict"

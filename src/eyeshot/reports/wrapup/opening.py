@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from eyeshot.auditing import NAMES
-from eyeshot.core import USES, plural
+from eyeshot.core import USES, plural, shortened
 from eyeshot.data import KINDS
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, figure, heading, paragraph, table
@@ -143,7 +143,7 @@ def data(facts: Facts) -> list[Block]:
                             f"전체 {classes:,}개 클래스 중 이미지가 가장 적은 {len(smallest)}개",
                         ),
                         [say("class", "클래스"), say("images", "이미지 수"), say("without duplicates", "중복 제외")],
-                        [[each.label, f"{each.images:,}", f"{each.different:,}"] for each in smallest],
+                        [[shortened(each.label, 80), f"{each.images:,}", f"{each.different:,}"] for each in smallest],
                         numbers=[1, 2],
                     )
                 )

@@ -6,18 +6,19 @@ from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, metadata
 
 from eyeshot.augment import augmentations
-from eyeshot.core import NOTHING, duration, plural, shown_path, wilson
+from eyeshot.core import NOTHING, duration, plural, shortened, shown_path, wilson
 from eyeshot.models import list_models
 from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, Cell, anchor_of, figure, heading, paragraph, quoted, table
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_scores, scored
-from eyeshot.reports.wrapup.words import accuracy, changed_text, day, difference, got_text, known, share
+from eyeshot.reports.wrapup.words import accuracy, changed_text, day, difference, got_text, known, p_text, share
 
 MOST_CLASSES = 15
 MOST_PAIRS = 15
 MOST_RUNS = 2000
 LONGEST_COMMAND = 400
+LONGEST_NAME = 80
 
 
 def errors(facts: Facts) -> list[Block]:
@@ -52,7 +53,14 @@ def errors(facts: Facts) -> list[Block]:
                     say("recall, 95 %", "재현율, 95 %"),
                     say("most often taken for", "가장 많이 혼동한 클래스"),
                 ],
-                [[each.label, accuracy(each.recall), f"{each.taken_for} ({each.taken_for_count:,})"] for each in worst],
+                [
+                    [
+                        shortened(each.label, LONGEST_NAME),
+                        accuracy(each.recall),
+                        f"{shortened(each.taken_for, LONGEST_NAME)} ({each.taken_for_count:,})",
+                    ]
+                    for each in worst
+                ],
             )
         )
     for entry in report.to_do:
@@ -83,10 +91,10 @@ def ensembles(facts: Facts) -> list[Block]:
             paragraph(
                 say(
                     f"Method {report.method}: accuracy out of fold {accuracy(report.accuracy)}; against the best run "
-                    f"{difference(say, gain.difference, gain.low, gain.high)}, p = {gain.p:.3f}, n = {report.n:,}. "
+                    f"{difference(say, gain.difference, gain.low, gain.high)}, {p_text(gain.p)}, n = {report.n:,}. "
                     f"Advised: {what}.",
                     f"방법: {report.method}. 폴드 외 정확도 {accuracy(report.accuracy)}. 최고 단일 실행과의 차이 "
-                    f"{difference(say, gain.difference, gain.low, gain.high)}, p = {gain.p:.3f}, n = {report.n:,}. "
+                    f"{difference(say, gain.difference, gain.low, gain.high)}, {p_text(gain.p)}, n = {report.n:,}. "
                     f"권장: {what}.",
                 ),
                 "claim",
@@ -95,7 +103,8 @@ def ensembles(facts: Facts) -> list[Block]:
         )
         rows: list[list[str | Cell]] = [
             [
-                {"text": member.name, "links": facts.run_links(member.parts)}, accuracy(member.accuracy),
+                {"text": "" if member.name in facts.runs else member.name, "links": facts.run_links(member.parts)},
+                accuracy(member.accuracy),
                 f"{member.weight:.2f}" if member.weight else say("not used", "미사용"),
             ]
             for member in sorted(report.members, key=lambda member: -member.weight)

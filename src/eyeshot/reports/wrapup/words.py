@@ -88,6 +88,11 @@ def difference(say: Say, value: float | None, low: float | None, high: float | N
     return f"{signed(value)}{say(' points', '%p')}{interval}"
 
 
+def p_text(p: float) -> str:
+    """A probability of chance: three digits, and never 0."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def got_text(got: Got | None) -> str:
     """What an experiment gave, with interval, n and seeds."""
     if got is None:
