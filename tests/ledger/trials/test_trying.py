@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -148,6 +149,23 @@ def test_a_run_without_an_experiment_is_adopted(project, images):
     assert eyeshot.try_experiment(
         "mirror", settings={"augmentation": "mirror"}, measure_noise=False, progress=False
     ).id == child.id  # fmt: skip
+
+
+def test_after_a_sweep_alone_the_recipe_without_changes_is_gone_on_from(project, images):
+    options = {key.removeprefix("training."): value for key, value in TINY.items()}
+    base = None
+    for seed in (0, 1):
+        eyeshot.train(images, **options, seed=seed, progress=False)
+        with open_ledger(write=True) as ledger:
+            trial = ledger.add(f"trial {seed} of it", author_kind="sweep", sweep="it-123456", parent=base)
+            ledger.append(trial.id, "run", run=runs(project)[-1], seed=seed, role="own")
+            ledger.append(trial.id, "state", state="done")
+            base = base or trial.id
+    assert plan_of(settings={"augmentation": "mirror"}, measure_noise=False).parent == base
+    # Without a finished training of it, what was trained last is better than nothing.
+    first = next((project / "eyeshot-out" / "runs").glob("*-s0"))
+    shutil.rmtree(first)
+    assert plan_of(settings={"augmentation": "mirror"}, measure_noise=False).parent == runs(project)[-1]
 
 
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(project):

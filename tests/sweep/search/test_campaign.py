@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from simulated_search import Clock, Learner, curve, make_campaign, spend
+from simulated_search import RECIPE, SPACE, Clock, Learner, curve, make_campaign, spend
 
 from eyeshot.core import InputError, ModelError, StorageError
 from eyeshot.ledger import Ledger, open_ledger
 from eyeshot.sweep import DecisionFile, WorkerLost
 from eyeshot.sweep.search.promotion import promoted
 from eyeshot.sweep.search.queue import change_queue
+from eyeshot.sweep.search.space import check_trial
 from eyeshot.sweep.search.trials import stored_trials
 
 ENDED = {"done", "stopped", "failed", "dropped"}
@@ -138,6 +139,18 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     assert [trial.number for trial in campaign.trials if trial.state == "failed"] == [4]
     assert campaign.trials[4].why_ended == "Training diverged: the loss is nan at step 3."
     assert {trial.state for trial in campaign.trials} == {"done", "stopped", "failed"}
+
+
+def test_trials_of_other_optimizers_do_not_fail_for_the_momentum_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"optimizer": "sgd", "momentum": 0.9}.items():
+        monkeypatch.setitem(RECIPE, name, value)
+    campaign = spend(tmp_path, Learner(), space=[*SPACE, "training.optimizer=sgd,adamw,lion"])
+    assert {trial.config["training.optimizer"] for trial in campaign.trials} == {"sgd", "adamw", "lion"}
+    assert [trial.why_ended for trial in campaign.trials if trial.state == "failed"] == []
+    with pytest.raises(InputError, match="momentum is a setting of"):
+        check_trial({"training.optimizer": "lion", "training.momentum": 0.9}, RECIPE)
 
 
 def test_the_first_trials_that_fail_alike_end_the_sweep_with_the_reason(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 import eyeshot
 from eyeshot.core import InputError, StorageError
 from eyeshot.ledger import open_ledger
-from eyeshot.training import read_result, read_validation
+from eyeshot.training import keep_recipe, read_result, read_validation
 
 OPTIONS: dict[str, Any] = {
     "models": ["test_resnet.r160_in1k"], "from_scratch": True, "size": 32, "epochs": 2, "val_share": 0.3,
@@ -133,6 +133,20 @@ def test_bad_options_are_refused_before_anything_is_read(project: Path, more: di
     with pytest.raises(InputError, match=words):
         eyeshot.start_sweep("why", "images", **({"budget_s": 60.0} | OPTIONS | more))
     assert not (project / "eyeshot-out").exists()
+
+
+def test_rates_are_chosen_around_the_recipe_that_was_kept_for_the_model(project: Path) -> None:
+    recipe = {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.9}
+    keep_recipe(project, "test_resnet.r160_in1k", recipe, "of a test")
+    options = OPTIONS | {"space": ["augmentation=none,mirror"]}
+    report = eyeshot.start_sweep("which rate?", "images", budget_s=600.0, dry_run=True, **options)
+    text = "\n".join(report.notes)
+    assert "training.learning_rate: 0.002 to 0.2, by ratio (around the recipe's 0.02" in text
+    assert "training.optimizer: sgd, adamw and lion" in text
+    # What is typed goes before what was kept.
+    options["settings"] = {"learning_rate": 0.004}
+    report = eyeshot.start_sweep("which rate?", "images", budget_s=600.0, dry_run=True, **options)
+    assert "training.learning_rate: 0.0004 to 0.04" in "\n".join(report.notes)
 
 
 def test_a_deadline_that_has_passed_is_refused(project: Path) -> None:

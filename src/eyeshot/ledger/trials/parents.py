@@ -53,16 +53,24 @@ def named_parent(ledger: Ledger, text: str) -> Experiment | Path:
     return experiment_with(ledger, folder) or folder
 
 
-def latest_run(ledger: Ledger) -> Path | None:
-    """The latest finished training of the project; None without one."""
+def latest_run(ledger: Ledger) -> Experiment | Path | None:
+    """The latest finished training of the project; None without one.
+
+    Of a sweep it is the recipe without changes: its trials are many, and the last is as good as any.
+    """
     runs = ledger.root / "runs"
     for record in reversed(list_runs(runs)):
         if record.kind == "train":
             try:
-                if read_result(runs / record.id) is not None:
-                    return runs / record.id
+                if read_result(runs / record.id) is None:
+                    continue
             except EyeshotError:  # damaged: an earlier one is used
                 continue
+            trial = experiment_with(ledger, runs / record.id)
+            if trial is None or trial.sweep is None:
+                return runs / record.id
+            base = trial if trial.parent is None else ledger.experiment(trial.parent)
+            return base if first_result(runs, base) is not None else runs / record.id
     return None
 
 

@@ -23,7 +23,6 @@ from eyeshot.core import (
     find_workspace,
     key_of,
     make_folder,
-    plural,
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
@@ -38,11 +37,19 @@ from eyeshot.sweep.search.campaign import Campaign
 from eyeshot.sweep.search.prices import model_key
 from eyeshot.sweep.search.queue import LOCK_FILE, SWEEPS_FOLDER
 from eyeshot.sweep.search.report import SweepReport, make_report
-from eyeshot.sweep.search.space import MODEL, Choice, check_space, known_space, merged_space, read_space
+from eyeshot.sweep.search.space import (
+    MODEL,
+    Choice,
+    check_space,
+    first_model,
+    known_space,
+    merged_space,
+    read_space,
+)
 from eyeshot.sweep.search.trials import BASE, SearchTrial
 from eyeshot.sweep.search.work import SearchWork, Work
 from eyeshot.sweep.store import DecisionFile
-from eyeshot.training import check_config, project_settings
+from eyeshot.training import check_config, kept_recipe, project_settings
 
 WORDS = 32
 LEAST_LEFT_S = 1.0
@@ -139,20 +146,21 @@ def start_sweep(
     own = project_settings(find_project(workspace.project)) | dict(settings or {})
     if epochs is not None:
         own["epochs"] = epochs
-    recipe = check_config(**own)
+    check_config(**own)
     data = project_data(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root, val=val,
         val_share=val_share, decisions=decisions, split=split, fold=fold,
     )  # fmt: skip
     chosen, _ = choose_device(device)
     devices = _devices(str(chosen), device)
+    model = first_model(workspace.root, given, models) or DEFAULT_MODEL
+    recipe = kept_recipe(workspace.project, model)[0] | own  # as the trainings will have it
     known = known_space(
-        workspace.root, models=models, learning_rate=float(str(own.get("learning_rate", 5e-5))),
-        optimizer=recipe.optimizer,
+        workspace.root, models=models, learning_rate=float(str(recipe.get("learning_rate", 5e-5))),
+        optimizer=str(recipe.get("optimizer", "adamw")),
     )  # fmt: skip
     whole = merged_space(known, given)
     check_space(whole)
-    model = next((str(choice.values[0]) for choice in whole if choice.name == MODEL), DEFAULT_MODEL)
     loading: dict[str, Any] = {
         "weights": None if weights is None else Path(weights), "from_scratch": from_scratch, "size": size,
         "mean": mean, "std": std, "interpolation": interpolation, "fit": fit,
@@ -294,9 +302,8 @@ def _planned(
         costs, left_s, epochs=epochs or int(own["epochs"]), workers=workers, groups=1 if simple else 3, most=most,
         simple=simple,
     )  # fmt: skip
-    words = (
-        f"Measured on {model_key({MODEL: model})}: {duration(costs.full_s)} for an epoch of the whole network; "
-        f"{count} {plural(count, 'model')} are taken to cost alike."
+    words = f"Measured on {model_key({MODEL: model})}: {duration(costs.full_s)} for an epoch of the whole network" + (
+        f"; each of the {count} models is taken to cost as much." if count > 1 else "."
     )
     budget = Budget(seconds, ClockCosts(0.0, 0.0), spent_s=time.monotonic() - begin)
     report = make_report(

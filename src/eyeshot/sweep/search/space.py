@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from eyeshot.augment import augmentation
 from eyeshot.core import InputError, listing
-from eyeshot.training import OPTIMIZERS, check_config, read_settings, usual_decay, usual_rate
+from eyeshot.training import OPTIMIZERS, check_config, merge_settings, read_settings, usual_decay, usual_rate
 
 NONE = "none"
 """The augmentation that is none."""
@@ -119,6 +119,18 @@ def merged_space(known: Sequence[Choice], given: Sequence[Choice]) -> tuple[Choi
     own = {choice.name: choice for choice in given}
     kept = [own.pop(choice.name, choice) for choice in known]
     return (*kept, *own.values())
+
+
+def first_model(folder: Path, given: Sequence[Choice], models: Sequence[str]) -> str | None:
+    """The model that a sweep begins with, in the order in which it is looked for; None where nothing names one.
+
+    Args:
+        folder: of the project's results.
+        given: choices that were typed.
+        models: that were named.
+    """
+    typed = next((choice.values for choice in given if choice.name == MODEL), ())
+    return next((str(name) for name in (*typed, *models, *_ranked_models(folder)[0])), None)
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,9 +287,11 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def check_trial(config: Mapping[str, Any], base: Mapping[str, Any]) -> None:
-    """Whether the settings of a trial go together.
+    """Whether the settings of a trial go together with those of the recipe, put together as its training does.
+
+    What belongs to the recipe's optimizer alone (the momentum of SGD) does not follow a trial to another one.
 
     Raises:
         InputError: they do not.
     """
-    check_config(**(dict(base) | settings_of(config)))
+    merge_settings(check_config(**base), "", [("of the trial", settings_of(config))])
