@@ -1,8 +1,8 @@
 """The wrap-up report of a project of 200 runs: seconds and bytes of each format.
 
 `python -m benchmarks.report`: experiments with expectation, result and verdict, a run folder each, made in a temporary
-folder; a process of its own writes each format, start of Python included; seconds of the processor are those of an idle core.
-`--count` is the number of experiments.
+folder; a process of its own writes each format, start of Python included; seconds of the processor are those of an idle
+core. `--count` is the number of experiments.
 """
 
 from __future__ import annotations
