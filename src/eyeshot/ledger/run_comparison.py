@@ -486,9 +486,9 @@ def _next_step(ordered: Sequence[ComparedMember], reference: ComparedMember, spl
     if closest is not None and closest.seeds_needed is not None:
         needs.append(f"about {closest.seeds_needed} seeds of each")
     if needs:
-        told = f"If the difference to {same[0].name} is as measured, {' or '.join(needs)} would show it."
+        told = f"If the difference to {same[0].name} is as measured, {' or '.join(needs)} would show it. Until then"
     elif same[0].seeds > 1 or reference.seeds > 1:
-        told = f"Neither more {split} images nor more seeds alone would tell {same[0].name} apart."
+        told = f"Neither more {split} images nor more seeds alone would tell {same[0].name} apart. So"
     else:
-        told = f"No number of {split} images would tell {same[0].name} apart."
-    return f"{told} Until then choose the cheaper of them."
+        told = f"No number of {split} images would tell {same[0].name} apart. So"
+    return f"{told} choose the cheaper of them."

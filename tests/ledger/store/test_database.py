@@ -97,6 +97,7 @@ def test_a_clock_that_is_set_back_changes_no_order(tmp_path: Path) -> None:
         ledger.append(first.id, "learned", text="new", now=now - timedelta(days=800))
         assert [experiment.id for experiment in ledger.experiments()] == [first.id, second.id]
         assert ledger.experiment("latest").id == second.id
+        assert ledger.experiment("previous").id == first.id
         assert [event.kind for event in ledger.events_since(1)] == ["stated", "learned"]
         assert ledger.last_seq() == 3
 

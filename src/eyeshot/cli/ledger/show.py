@@ -14,7 +14,7 @@ from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
 if TYPE_CHECKING:
     from eyeshot.ledger import Experiment
 
-ID = 'Id of an experiment, any unique beginning of it, or "latest".'
+ID = 'Id of an experiment, any unique beginning of it, "latest" or "previous".'
 ExperimentId = Annotated[str, typer.Argument(metavar="ID", help=ID, show_default=False)]
 
 
@@ -29,9 +29,9 @@ def show(id: ExperimentId, json: Json = False) -> None:
     typer.echo(f"{record.id}: {printable(record.why)}")
     for name, words in _facts(record):
         lines = printable(words).splitlines() or [""]
-        typer.echo(f"  {name + ':':<14}{lines[0]}")
+        typer.echo(f"  {name + ':':<15}{lines[0]}")
         for line in lines[1:]:
-            typer.echo(f"  {'':<14}{line}")
+            typer.echo(f"  {'':<15}{line}")
     if record.state == "done" and not record.learned:
         say_next("learned", record.id, "WHAT WAS LEARNED")
     elif record.state != "done" and record.author_kind != "sweep":

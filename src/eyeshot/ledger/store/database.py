@@ -163,7 +163,9 @@ class Ledger:
         return self.change(appended)
 
     def experiment(self, text: str) -> Experiment:
-        """The experiment with this id, or the only one whose id begins so; "latest" is the last one.
+        """The experiment with this id, or the only one whose id begins so.
+
+        "latest" is the last one, and "previous" the one before.
 
         Raises:
             InputError: there is none, or several begin so.
@@ -444,7 +446,10 @@ class Ledger:
         return new_experiment_id(why, moment, taken=taken)
 
     def _full_id(self, read: Callable[..., list[tuple[Any, ...]]], text: str) -> str:
-        if text == "latest" and (rows := read("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 1")):
+        by_age = {"latest": 0, "previous": 1}  # as of runs
+        if text in by_age and (
+            rows := read("SELECT id FROM experiments ORDER BY first_seq DESC LIMIT 1 OFFSET ?", (by_age[text],))
+        ):
             return str(rows[0][0])
         if read("SELECT 1 FROM experiments WHERE id = ?", (text,)):
             return text

@@ -124,7 +124,7 @@ def experiment(id: str) -> Experiment:
     """An experiment of the project, with all that was said about it.
 
     Args:
-        id: its id, any unique beginning of it, or "latest".
+        id: its id, any unique beginning of it, "latest" or "previous".
 
     Raises:
         InputError: there is none, or several begin so.

@@ -141,7 +141,8 @@ def list_queue(sweep: str | None = None, *, root: str | Path | None = None) -> d
     switches = [entry["action"] for entry in asked if entry.get("action") in ("pause", "resume")]
     paused = bool(switches) and switches[-1] == "pause"
     running = _is_running(place)
-    words = f"{len(waiting)} of {folder.name} are under way or wait"
+    verbs = "is under way or waits" if len(waiting) == 1 else "are under way or wait"
+    words = f"{len(waiting)} of {folder.name} {verbs}"
     words += "; paused: eyeshot queue resume." if paused else "."
     if waiting and not running:
         words += " No sweep is running now: the command that began it goes on."
