@@ -119,7 +119,11 @@ def open_reader(file: Path, root: Path) -> sqlite3.Connection:
     """
     if file.parent != root and (root / LEDGER_FILE).is_file():
         raise StorageError(f"{str(root / LEDGER_FILE)!r} has not been taken over yet.")
-    if not file.is_file() or not file.stat().st_size:
+    try:
+        is_there = file.is_file() and file.stat().st_size > 0
+    except OSError as error:
+        raise StorageError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
+    if not is_there:
         if not (root / EXPERIMENTS_FOLDER).is_dir():
             empty = _connect(":memory:")
             create_tables(empty)
