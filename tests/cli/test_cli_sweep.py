@@ -151,3 +151,9 @@ def test_a_wish_that_cannot_be_is_refused_and_not_kept(
 def test_a_queue_without_a_sweep_says_how_to_begin_one(eyeshot: Eyeshot) -> None:
     done = eyeshot("queue")
     assert (done.code, "There is no sweep yet. See: eyeshot sweep." in done.err) == (2, True)
+
+
+def test_a_sweep_that_is_named_before_the_command_is_not_passed_over(eyeshot: Eyeshot, trials: dict[str, str]) -> None:
+    done = eyeshot("queue", "--sweep", "nope", "pause")
+    assert done.code == 2
+    assert "eyeshot queue pause --sweep nope" in done.err

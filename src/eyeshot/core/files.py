@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "Free some space or choose another folder; what was finished before is kept."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that cannot be written; what went wrong is said already
+            temporary.unlink(missing_ok=True)
 
 
 def append_lines(file: Path, lines: Iterable[str]) -> None:

@@ -26,12 +26,11 @@ from eyeshot.core import (
 )
 from eyeshot.data import folds_of
 from eyeshot.ledger.ensemble_folder import read_ensemble
-from eyeshot.ledger.judging.judgement import record_of
 from eyeshot.ledger.judging.noise import noise_of, noise_sd
 from eyeshot.ledger.judging.verdicts import LEVEL
 from eyeshot.ledger.recipes import recipe_of
 from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
-from eyeshot.ledger.runs import find_run, logged_recipe
+from eyeshot.ledger.runs import find_run, logged_recipe, record_of
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.views.tables import runs_of
 from eyeshot.predictions import (

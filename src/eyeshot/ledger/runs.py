@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eyeshot.core import InputError, listing, make_folder, replacing
+from eyeshot.core import InputError, StorageError, listing, make_folder, replacing
 
 RECORD_FILE = "run.json"
 ENSEMBLE_FILE = "ensemble.json"
@@ -173,12 +173,28 @@ def _advised(runs: Path) -> Path:
     )
 
 
+def record_of(folder: Path) -> RunRecord:
+    """The record of a run.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    file = folder / RECORD_FILE
+    try:
+        return RunRecord.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{str(file)!r} is no record of a run: it is damaged or missing. Restore it from a backup, or remove the "
+            "folder and train the run again."
+        ) from error
+
+
 def logged_recipe(folder: Path) -> tuple[str | None, int | None]:
     """Recipe and seed of a run that a program of the user's own made; None where eyeshot made it.
 
     Runs with equal recipes are seeds of one.
     """
-    record = RunRecord.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    record = record_of(folder)
     if record.kind != LOGGED:
         return None, None
     return str(record.config.get("recipe", record.id)), record.config.get("seed")

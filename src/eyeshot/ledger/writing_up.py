@@ -106,17 +106,30 @@ def tag_experiment(
         return write_tags(ledger, id, tags, remove, author=author)
 
 
+def checked_tags(tags: Sequence[str]) -> list[str]:
+    """Tags without the blanks around them.
+
+    Raises:
+        InputError: a tag cannot be kept.
+    """
+    stripped = [tag.strip() for tag in tags]
+    for tag in stripped:
+        # The table of experiments keeps tags in one text, between commas.
+        if not tag or "," in tag or len(tag) > LONGEST_TAG or not tag.isprintable():
+            raise InputError(
+                f"A tag must be 1 to {LONGEST_TAG} characters without a comma, got {tag!r}. Give it without, or as "
+                "several tags."
+            )
+    return stripped
+
+
 def write_tags(
     ledger: Ledger, id: str, add: Sequence[str], remove: Sequence[str], *, author: str | None = None
 ) -> Experiment:
     """`tag_experiment` on a ledger that is open for writing."""
-    added, removed = [tag.strip() for tag in add], [tag.strip() for tag in remove]
+    added, removed = checked_tags(add), checked_tags(remove)
     if not added and not removed:
         raise InputError("A tag is needed, got none: eyeshot tag ID TAG")
-    for tag in (*added, *removed):
-        # The table of experiments keeps tags in one text, between commas.
-        if not tag or "," in tag or len(tag) > LONGEST_TAG or not tag.isprintable():
-            raise InputError(f"A tag must be 1 to {LONGEST_TAG} characters without a comma, got {tag!r}. Shorten it.")
     return ledger.append(id, "tag", author=author, add=added, remove=removed)
 
 

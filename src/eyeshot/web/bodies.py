@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 MOST_BYTES = 65_536
 MOST_ROWS = 200
@@ -25,10 +25,13 @@ async def read_body(request: Request) -> bytes:
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "The page sends JSON.")
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"A request must be at most {MOST_BYTES:,} bytes long.")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                raise HTTPException(413, f"A request must be at most {MOST_BYTES:,} bytes long.")
+    except ClientDisconnect as error:  # nobody is left to be answered
+        raise HTTPException(400, "The request ended too early.") from error
     return body
 
 

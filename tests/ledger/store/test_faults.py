@@ -268,6 +268,15 @@ def test_a_place_for_the_database_that_cannot_be_used_is_named(
     monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "a file"))
     with pytest.raises(StorageError, match=r"EYESHOT_LEDGER must name a folder.*'.*a file'"):
         open_ledger(moved, write=True)
+    with open_ledger(moved) as ledger:
+        assert ledger.experiments() == [], "it can be read without the database"
+    monkeypatch.setenv("EYESHOT_LEDGER", "~no-such-user-/ledgers")
+    with pytest.raises(InputError, match="absolute path of a folder on a local disk, got '~no-such-user-/ledgers'"):
+        open_ledger(moved)
+    monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / ("x" * 300)))
+    for write in (False, True):
+        with pytest.raises(StorageError, match="name too long"):
+            open_ledger(moved, write=write)
     monkeypatch.setenv("EYESHOT_LEDGER", str(tmp_path / "home" / "ledgers"))
     with pytest.raises(StorageError, match=r"ledgers.*lies on a network file system"):
         open_ledger(moved, write=True)
@@ -416,3 +425,48 @@ def test_eight_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> No
     assert {experiment.why for experiment in experiments[1:]} == said
     assert set(experiments[0].tags) == {text.replace(" ", "-") for text in said}
     assert sorted(line["id"] for line in lines(tmp_path)) == sorted(events)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE experiments SET record = substr(record, 1, 50)", "UPDATE experiments SET record = 'null'",
+        "UPDATE experiments SET record = replace(record, '\"running\"', '\"rumning\"')",
+        "UPDATE experiments SET difference = '{'", "UPDATE events SET data = substr(data, 1, 20) WHERE seq = 2",
+        "UPDATE events SET data = x'ff00ff' WHERE seq = 2", "UPDATE events SET data = '[]' WHERE seq = 2",
+        "UPDATE events SET data = CAST(x'7b22ff227d' AS TEXT) WHERE seq = 2",
+        "UPDATE events SET time = '?' WHERE seq = 1",
+        "UPDATE events SET seq = 9223372036854775807 WHERE seq = 15",
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*was damaged:UserWarning")
+def test_damage_within_a_text_which_sqlite_cannot_see_is_repaired(tmp_path: Path, change: str) -> None:
+    filled(tmp_path).close()
+    before = contents(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection, connection:
+        connection.execute(change)
+    with open_ledger(tmp_path, write=True) as ledger:
+        ids = [ledger.append(experiment.id, "note", text="on").id for experiment in before[0]]
+        assert ids == [experiment.id for experiment in before[0]]
+        ledger.rows()
+        assert [experiment.learned for experiment in ledger.experiments()] == ["learned 0", "learned 1", "learned 2"]
+    rebuild_ledger(root=tmp_path)
+    with open_ledger(tmp_path) as ledger:
+        assert [event.id for event in ledger.events_since(0) if event.kind != "note"] == before[1]
+        assert [len(experiment.notes) for experiment in ledger.experiments()] == [1, 1, 1]
+
+
+def test_text_that_is_no_utf8_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with filled(tmp_path) as ledger:
+        seq = ledger.last_seq()
+        for ask in (
+            lambda: ledger.add("half \udcff"),
+            lambda: ledger.append("latest", "note", text="half \udcff"),
+            lambda: ledger.append("latest", "note", text="x", author="\udcff"),
+            lambda: ledger.experiment("\udcff"),
+            lambda: ledger.rows(where="why = ?", values=["\udcff"]),
+        ):
+            with pytest.raises(InputError, match=r"must be in UTF-8, got '.*\\udcff"):
+                ask()
+        assert ledger.last_seq() == seq
+        assert len(ledger.rows(limit=10**30)) == 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 import eyeshot
 from eyeshot.core import InputError
 from eyeshot.ledger import Experiment, open_ledger
-from ledger.store.ledger_states import contents, filled, lines
+from ledger.store.ledger_states import contents, damage, filled, lines
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -208,3 +210,34 @@ def test_a_place_without_a_ledger_and_the_ledger_itself_are_refused(tmp_path: Pa
         eyeshot.merge_ledgers([tmp_path / "nowhere"], root=tmp_path / "here")
     with pytest.raises(InputError, match="which is this one"):
         eyeshot.merge_ledgers([tmp_path / "here"], root=tmp_path / "here")
+
+
+@pytest.mark.parametrize("begin", [0, 4096])
+def test_another_ledger_that_is_damaged_is_read_and_left_as_it_is(tmp_path: Path, begin: int) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    open_ledger(here, write=True).close()
+    filled(there, 20).close()
+    before = contents(there)[0]
+    damage(there / "ledger.sqlite", begin=begin, length=4096)
+    kept = (there / "ledger.sqlite").read_bytes()
+    with pytest.warns(UserWarning, match="is damaged; what is shown is from the files"):
+        change = eyeshot.merge_ledgers([there], root=here)
+    assert (change.experiments, change.added) == (20, 100)
+    assert {experiment.id: experiment for experiment in contents(here)[0]} == {one.id: one for one in before}
+    assert (there / "ledger.sqlite").read_bytes() == kept
+    assert not list(there.glob("*.damaged-*"))
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "..", "a\x00b"])
+def test_an_experiment_of_another_ledger_whose_id_is_a_path_is_left_out(tmp_path: Path, name: str) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    filled(here).close()
+    filled(there).close()
+    target = str(tmp_path / "outside") if name == "/outside" else name
+    with closing(sqlite3.connect(there / "ledger.sqlite")) as connection, connection:
+        connection.execute("UPDATE events SET experiment = ? WHERE seq > 10", (target,))
+    change = eyeshot.merge_ledgers([there], root=here)
+    assert change.notes == (f"{there}: 5 events cannot be used and are left out.",)
+    assert change.experiments == 5
+    assert not (tmp_path / "outside").exists()
+    assert sorted(path.name for path in here.iterdir()) == ["experiments", "ledger.lock", "ledger.sqlite"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,3 +117,60 @@ def test_a_damaged_result_of_an_adopted_run_is_told(tmp_path: Path) -> None:
     change = eyeshot.rebuild_ledger(root=root)
     assert change.adopted == ()
     assert "no result of a training run" in change.notes[0]
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"time": None}, {"time": "yesterday"}, {"time": ""}, {"time": [1]}, {"author": None}, {"author": {}},
+        {"author": "\udcff"}, {"id": "\udcff"}, {"id": ""}, {"kind": None}, {"kind": []}, {"seq": "1"}, {"seq": 1.5},
+        {"data": [1]}, {"data": {"text": "\ud800"}}, {"data": {"text": float("nan")}},
+    ],
+)  # fmt: skip
+def test_a_line_with_a_spoiled_field_costs_that_line_alone(tmp_path: Path, spoiled: dict[str, Any]) -> None:
+    with filled(tmp_path) as ledger:
+        before = ledger.experiments()
+    (tmp_path / "ledger.sqlite").unlink()
+    file = tmp_path / "experiments" / before[1].id / "events.jsonl"
+    events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert events[3]["kind"] == "learned"
+    events[3] |= spoiled
+    file.write_text("\n".join(map(json.dumps, events)) + "\n", encoding="utf-8")
+    after = contents(tmp_path)[0]
+    assert after == [before[0], before[1].model_copy(update={"learned": ""}), before[2]]
+    (note,) = eyeshot.rebuild_ledger(root=tmp_path).notes
+    assert "1 line cannot be read" in note
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("run", {"run": ["a"]}), ("got", {"got": "x"}), ("tag", {"add": "abc", "remove": 5}), ("action", {}),
+        ("learned", {}), ("rung", {"rung": "full", "seconds": "x"}), ("expected", {"expected": "up"}),
+        ("insight", {"insight_id": {}, "text": []}),
+    ],
+)  # fmt: skip
+def test_an_event_whose_data_is_of_the_wrong_kind_is_left_out_and_told(
+    tmp_path: Path, kind: str, data: dict[str, Any]
+) -> None:
+    with filled(tmp_path) as ledger:
+        before = ledger.experiments()
+    file = tmp_path / "experiments" / before[1].id / "events.jsonl"
+    event = json.loads(file.read_text(encoding="utf-8").splitlines()[-1]) | {"id": "f" * 32, "kind": kind, "data": data}
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(event) + "\n")
+    for name in ("ledger.sqlite", "nothing"):  # added to a ledger that is there, and found by a new one
+        change = eyeshot.rebuild_ledger(root=tmp_path)
+        assert [note for note in change.notes if f"an event {kind!r} cannot be used" in note]
+        assert contents(tmp_path)[0] == before
+        (tmp_path / name).unlink(missing_ok=True)
+
+
+def test_a_line_nested_without_end_is_left_out(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    before = contents(tmp_path)
+    (tmp_path / "ledger.sqlite").unlink()
+    file = next((tmp_path / "experiments").glob("*/events.jsonl"))
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write("[" * 100_000 + "\n")
+    assert contents(tmp_path) == before

@@ -209,6 +209,10 @@ def test_the_estimate_on_the_test_images_stands_beside_validation_and_may_disagr
         ({"settings": ["lr"]}, "takes NAME=VALUE, got 'lr'"),
         ({"seeds": [1, 2]}, "one seed for each file, got 2 for 1"),
         ({"why": None}, "one of them"),
+        ({"why": " \t"}, "needs a reason"),
+        ({"why": "half \udcff"}, "must be in UTF-8, got 'half"),
+        ({"seeds": [-1]}, "--seed must be from 0 to .*, got -1"),
+        ({"tags": ["a,b"]}, "without a comma, got 'a,b'"),
         ({"predictions": ["b.npz", "b.npz"]}, "two hold the same"),
     ],
 )
@@ -417,3 +421,9 @@ def test_a_scripted_agent_keeps_by_the_ledger_what_is_real(project):
     assert kept.count(False) <= stats.binom.ppf(0.999, TRIES - len(REAL), 0.025)
     assert kept.count(True) >= 3
     assert naive >= 0.25 * (TRIES - len(REAL))
+
+
+@pytest.mark.parametrize("seed", ["²", "٣", "9" * 5000, "-1", "first"])
+def test_a_setting_named_seed_that_is_no_usable_number_stays_a_setting(project, seed):
+    logged = eyeshot.log_run(write(project / "a.npz", luck(1, CHANCES)), why="own words", settings={"seed": seed})
+    assert (logged.state, logged.seeds, logged.config["seed"]) == ("done", (0,), seed)

@@ -345,6 +345,10 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
         ({"settings": ["data.fold=1"]}, "same validation images"),
         ({"settings": ["training.time_cap_s=5"]}, "--budget"),
         ({"settings": ["size=big"]}, "side in pixels"),
+        ({"settings": ["size=-5"]}, "at least 1 pixel, got '-5'"),
+        ({"settings": ["model="]}, "takes a timm tag .* got ''"),
+        ({"settings": {"model": None}}, "takes a timm tag"),
+        ({"tags": ["a,b"]}, "without a comma, got 'a,b'"),
         ({"settings": ["augmentation=mirror", "augmentation=invert"]}, "given twice"),
         ({"expect": "1.0 accuracy"}, "needs one direction"),
         ({"seeds": 0}, "from 1 to 50"),
@@ -448,3 +452,14 @@ def test_after_real_kills_every_experiment_is_finished_exactly_once(project, uni
 def said(root: Path) -> int:
     """Bytes of what all experiments have said."""
     return sum(file.stat().st_size for file in root.glob("experiments/*/events.jsonl"))
+
+
+def test_a_parent_whose_answers_are_gone_is_refused_before_anything_is_trained(project):
+    parent = eyeshot.try_experiment("baseline", settings=TINY, parent="none", progress=False)
+    runs = project / "eyeshot-out" / "runs"
+    (runs / parent.runs[0] / "validation.npz").unlink()
+    before = sorted(runs.iterdir())
+    for name in (parent.id, parent.runs[0]):
+        with pytest.raises(InputError, match=r"validation.npz' is missing. Delete result.json"):
+            eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, parent=name, progress=False)
+    assert sorted(runs.iterdir()) == before

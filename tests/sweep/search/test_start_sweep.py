@@ -127,6 +127,8 @@ def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(p
         ({"space": ["size=0,32"]}, "takes numbers above 0"),
         ({"space": ["model=a,b", "model=c"]}, "names each thing once"),
         ({"most_trials": 1}, "--most-trials must be at least 3"),
+        ({"seed": -1}, "--seed must be from 0 to .*, got -1"),
+        ({"jobs": 0}, "--jobs must be at least 1, got 0"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_read(project: Path, more: dict[str, Any], words: str) -> None:
@@ -152,5 +154,7 @@ def test_rates_are_chosen_around_the_recipe_that_was_kept_for_the_model(project:
 def test_a_deadline_that_has_passed_is_refused(project: Path) -> None:
     with pytest.raises(InputError, match="must lie in the future"):
         eyeshot.pace("2020-01-01")
+    with pytest.raises(InputError, match="--jobs must be at least 1, got -4"):
+        eyeshot.pace("2127-01-01", jobs=-4)
     with pytest.raises(InputError, match="takes a date such as"):
         eyeshot.pace("soon")

@@ -145,6 +145,11 @@ Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="Id of the experimen
 def show(context: typer.Context, sweep: Sweep = None, json: Json = False) -> None:
     """Show what a sweep has under way and waiting."""
     if context.invoked_subcommand is not None:
+        if sweep is not None:
+            from eyeshot.core import InputError
+
+            name = context.invoked_subcommand
+            raise InputError(f"--sweep stands behind the command, got it before: eyeshot queue {name} --sweep {sweep}")
         return
     import eyeshot
 

@@ -16,7 +16,7 @@ from eyeshot.core import InputError, listing, plural, points
 from eyeshot.ledger.judging.noise import noise_of, noise_sd
 from eyeshot.ledger.judging.verdicts import allowed_p, chance_words, estimate_disagrees, verdict_of
 from eyeshot.ledger.run_predictions import stored_estimate
-from eyeshot.ledger.runs import RECORD_FILE, RunRecord
+from eyeshot.ledger.runs import record_of
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment, Gain, Got, Verdict
 from eyeshot.predictions import Predictions, check_probabilities, gain_of, join_folds, mean_accuracy, paired_gain
@@ -193,11 +193,6 @@ def _images_of_folds(grid: Grid, images: int) -> list[int]:
     """How many images each training validated on; `images` where it did on all."""
     folds = next(iter(grid.values()))
     return [images] if len(folds) == 1 else [len(table) for table in folds.values()]
-
-
-def record_of(folder: Path) -> RunRecord:
-    """The record of a run."""
-    return RunRecord.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
 
 
 def seed_of(folder: Path) -> int | None:

@@ -39,7 +39,10 @@ from eyeshot.ledger.store.schema import (
     COLUMNS,
     EVENT_COLUMNS,
     JSON_COLUMNS,
+    MOST_EVENTS,
+    damage,
     event_of,
+    experiment_of,
     last_seq,
     row_of,
     store_events,
@@ -170,19 +173,14 @@ class Ledger:
         Raises:
             InputError: there is none, or several begin so.
         """
-        from eyeshot.ledger.store.records import Experiment
-
-        rows = self._read("SELECT record FROM experiments WHERE id = ?", (self._full_id(self._read, text),))
-        return Experiment.model_validate_json(rows[0][0])
+        asked = "SELECT record FROM experiments WHERE id = ?"
+        return self._read(asked, (self._full_id(self._read, text),), make=lambda row: experiment_of(row[0]))[0]
 
     def experiments(
         self, where: str | None = None, values: Sequence[Any] = (), *, sort: str | None = None, limit: int | None = None
     ) -> list[Experiment]:
         """Experiments, the earliest first; arguments as for `rows`."""
-        from eyeshot.ledger.store.records import Experiment
-
-        rows = self.rows("record", where=where, values=values, sort=sort, limit=limit)
-        return [Experiment.model_validate(row["record"]) for row in rows]
+        return self._table(("record",), lambda row: experiment_of(row[0]), where, values, sort, limit)
 
     def rows(
         self,
@@ -209,6 +207,32 @@ class Ledger:
             InputError: a column is unknown, or the condition is no SQL.
         """
         columns = columns or tuple(name for name in COLUMNS if name != "record")
+
+        def made(values: tuple[Any, ...]) -> dict[str, Any]:
+            row = dict(zip(columns, values, strict=True))
+            for name in JSON_COLUMNS:
+                if row.get(name):
+                    try:
+                        row[name] = json.loads(row[name])
+                    except (ValueError, TypeError) as error:
+                        raise damage(f"{name!r} of an experiment cannot be read") from error
+            if "tags" in row:
+                row["tags"] = row["tags"].strip(",").split(",") if row["tags"] else []
+            return row
+
+        return self._table(columns, made, where, values, sort, limit, offset)
+
+    def _table(
+        self,
+        columns: tuple[str, ...],
+        make: Callable[[tuple[Any, ...]], T],
+        where: str | None,
+        values: Sequence[Any],
+        sort: str | None,
+        limit: int | None,
+        offset: int = 0,
+    ) -> list[T]:
+        """What `make` makes of the rows of a table; the rest as for `rows`."""
         order = "first_seq"
         if sort:
             name = sort.removeprefix("-")
@@ -219,21 +243,13 @@ class Ledger:
         columns_known(columns)
         statement = f"SELECT {', '.join(columns)} FROM experiments{f' WHERE {where}' if where else ''} ORDER BY {order}"
         try:
-            rows = self._read(f"{statement} LIMIT ? OFFSET ?", (*values, -1 if limit is None else limit, offset))
-            table = [dict(zip(columns, row, strict=True)) for row in rows]
+            part = (-1 if limit is None else min(limit, MOST_EVENTS), offset)
+            return self._read(f"{statement} LIMIT ? OFFSET ?", (*values, *part), make=make)
         except (sqlite3.OperationalError, sqlite3.ProgrammingError, sqlite3.Warning) as error:
             raise InputError(
                 f"A condition must compare columns with values, got {where!r}: {error}. Columns: "
                 f"{listing(list(COLUMNS), most=len(COLUMNS))}."
             ) from error
-        for name in JSON_COLUMNS:
-            if name in columns:
-                for row in table:
-                    row[name] = row[name] and json.loads(row[name])
-        if "tags" in columns:
-            for row in table:
-                row["tags"] = row["tags"].strip(",").split(",") if row["tags"] else []
-        return table
 
     def events(self, text: str) -> list[Event]:
         """All events of an experiment, in their order.
@@ -278,6 +294,8 @@ class Ledger:
                         result = job(self._connection)
                 self._write_files(before)
                 return result
+        except UnicodeEncodeError as error:
+            raise not_utf8(error) from error
         except sqlite3.DatabaseError as error:
             raise self._unwritten(error) from error
 
@@ -331,24 +349,26 @@ class Ledger:
         )
 
     def _events(self, where: str, values: Sequence[Any]) -> list[Event]:
-        return [
-            event_of(row)
-            for row in self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} ORDER BY seq", values)
-        ]
+        return self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} ORDER BY seq", values, make=event_of)
 
-    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _read(
+        self, statement: str, values: Sequence[Any] = (), *, make: Callable[[tuple[Any, ...]], T] = tuple
+    ) -> list[T]:
+        """What `make` makes of the rows: what it cannot read is damage, like what SQLite cannot."""
         with self._turn:
             self._follow()
             try:
-                return self._connection.execute(statement, values).fetchall()
+                return [make(row) for row in self._connection.execute(statement, values)]
+            except UnicodeEncodeError as error:
+                raise not_utf8(error) from error
             except sqlite3.DatabaseError as error:
-                # The statement itself; several statements in one have no code.
-                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
-                    raise
                 if not is_damage(error):
+                    # The statement itself; several statements in one have no code.
+                    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+                        raise
                     raise StorageError(f"Cannot read {str(self.file)!r}: {error}.") from error
             self._repair()
-            return self._connection.execute(statement, values).fetchall()
+            return [make(row) for row in self._connection.execute(statement, values)]
 
     def _follow(self) -> None:
         """Open the file again where another process has replaced it, or made the first one."""
@@ -411,18 +431,19 @@ class Ledger:
 
     def _make_moved_folder(self) -> None:
         try:
-            make_folder(self.file.parent)
-        except StorageError as error:
+            if not self.file.parent.is_dir():
+                make_folder(self.file.parent)
+        except (StorageError, OSError) as error:
             raise StorageError(
                 f"{LEDGER_VARIABLE} must name a folder that can be written, got {os.environ.get(LEDGER_VARIABLE)!r}: "
-                f"{error.__cause__}. Name another, or make it."
+                f"{error.__cause__ or error}. Name another, or make it."
             ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         import filelock
 
-        if self.file.parent != self.root and not self.file.parent.is_dir():
+        if self.file.parent != self.root:
             self._make_moved_folder()
         try:
             lock = self._lock.acquire(poll_interval=POLL_S)
@@ -476,10 +497,9 @@ def _append(
 ) -> Experiment:
     from eyeshot.data import default_author
     from eyeshot.ledger.store.folding import fold
-    from eyeshot.ledger.store.records import Experiment
 
     row = connection.execute("SELECT record, first_seq FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
-    before = None if row is None else Experiment.model_validate_json(row[0])
+    before = None if row is None else experiment_of(row[0])
     if kind == "expected":
         data = data | {"late": before is not None and bool(before.runs)}
     seq = last_seq(connection) + 1
@@ -489,6 +509,14 @@ def _append(
     store_events(connection, [event])
     store_row(connection, row_of(experiment, first_seq=seq if row is None else row[1], last_seq=seq))
     return experiment
+
+
+def not_utf8(error: UnicodeEncodeError) -> InputError:
+    """What is said of a text with half a character, as a terminal in another encoding sends it."""
+    place = slice(max(0, error.start - 20), error.end + 20)
+    return InputError(
+        f"A text must be in UTF-8, got {error.object[place]!r}. Set the terminal to UTF-8, and type it again."
+    )
 
 
 def columns_known(columns: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from eyeshot.core import append_lines, plural
-from eyeshot.ledger.store.events import Event
+from eyeshot.ledger.store.events import Event, is_sound
 from eyeshot.ledger.store.schema import EVENT_COLUMNS, event_of
 
 EXPERIMENTS_FOLDER = "experiments"
@@ -66,12 +66,14 @@ def events_in(file: Path) -> tuple[list[Event], int]:
             continue
         try:
             fields = json.loads(line)
-            event = Event(**{key: fields[key] for key in Event._fields})
-            if not (isinstance(event.seq, int) and isinstance(event.data, dict) and isinstance(event.id, str)):
-                raise TypeError
             # The folder counts: it may have been renamed or copied by hand.
-            events.append(event._replace(experiment=file.parent.name))
-        except (ValueError, KeyError, TypeError):
+            event = Event(**{key: fields[key] for key in Event._fields} | {"experiment": file.parent.name})
+        except (ValueError, KeyError, TypeError, RecursionError):
+            damaged += 1
+            continue
+        if is_sound(event):
+            events.append(event)
+        else:
             damaged += 1
     return events, damaged
 

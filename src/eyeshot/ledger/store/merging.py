@@ -13,17 +13,18 @@ import sqlite3
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import DEFAULT_FOLDER, InputError
+from eyeshot.core import DEFAULT_FOLDER, InputError, StorageError, plural
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER
-from eyeshot.ledger.store.events import Event
-from eyeshot.ledger.store.opening import LEDGER_FILE
+from eyeshot.ledger.store.events import Event, is_sound
+from eyeshot.ledger.store.opening import LEDGER_FILE, open_copy, open_reader
 from eyeshot.ledger.store.rebuilding import LedgerChange, ledger_ids
-from eyeshot.ledger.store.schema import folded, refold, unite
+from eyeshot.ledger.store.schema import EVENT_COLUMNS, event_of, folded, refold, unite
 
 SAID_AGAIN = uuid.UUID("0c6f0a3e-54d3-4f83-a6ff-9f6c8d2f1e77")
 """Space of the ids of events that a merge says once more: every ledger gives them the same id."""
@@ -50,14 +51,20 @@ def merge_ledgers(
     """
     roots = [ledger_root(Path(other)) for other in others]
     with open_ledger(root, write=True) as ledger:
-        histories = []
+        histories, notes = [], []
         for other in roots:
             if other.resolve() == ledger.root.resolve():
                 raise InputError(f"The other ledger must be another one, got {str(other)!r}, which is this one.")
-            # Of another project the database is read that lies with it, wherever that of this one lies.
-            with Ledger(other, file=other / LEDGER_FILE) as opened:
-                histories.append(opened.events_since(0))
-        return _dry(ledger, histories) if dry_run else ledger.change(lambda connection: _merged(connection, histories))
+            events = _events_of(other)
+            histories.append([event for event in events if is_sound(event)])
+            if lost := len(events) - len(histories[-1]):
+                notes.append(
+                    f"{other}: {lost} {plural(lost, 'event')} cannot be used and {plural(lost, 'is', 'are')} left out."
+                )
+        change = (
+            _dry(ledger, histories) if dry_run else ledger.change(lambda connection: _merged(connection, histories))
+        )
+        return change.model_copy(update={"notes": (*notes, *change.notes)})
 
 
 def ledger_root(place: Path) -> Path:
@@ -73,6 +80,20 @@ def ledger_root(place: Path) -> Path:
         f"A ledger must be a project folder, its {DEFAULT_FOLDER}, or the {LEDGER_FILE} in it, got {str(place)!r}, "
         "which holds none. Check the path."
     )
+
+
+def _events_of(root: Path) -> list[Event]:
+    """The events of another ledger, which is left as it is: one that is damaged or of an earlier version is copied.
+
+    The database is read that lies with the project, wherever that of this one lies.
+    """
+    file = root / LEDGER_FILE
+    with suppress(StorageError, sqlite3.DatabaseError), closing(open_reader(file, root)) as connection:
+        return _events(connection)
+    with suppress(sqlite3.DatabaseError), closing(open_copy(file, root)) as connection:
+        return _events(connection)
+    with closing(open_copy(file, root, damaged=True)) as connection:
+        return _events(connection)
 
 
 def _dry(ledger: Ledger, histories: Sequence[Sequence[Event]]) -> LedgerChange:
@@ -115,8 +136,7 @@ def _merged(connection: sqlite3.Connection, histories: Sequence[Sequence[Event]]
 
 
 def _events(connection: sqlite3.Connection) -> list[Event]:
-    rows = connection.execute("SELECT seq, id, experiment, time, author, kind, data FROM events ORDER BY seq")
-    return [Event._make((*row[:6], json.loads(row[6]))) for row in rows]
+    return [event_of(row) for row in connection.execute(f"SELECT {EVENT_COLUMNS} FROM events ORDER BY seq")]
 
 
 def _grouped(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eyeshot.core import InputError, StorageError
 from eyeshot.ledger.store.event_files import EXPERIMENTS_FOLDER, all_events
-from eyeshot.ledger.store.events import Event
+from eyeshot.ledger.store.events import Event, is_sound
 from eyeshot.ledger.store.network import network_type
 from eyeshot.ledger.store.schema import (
     EVENT_COLUMNS,
@@ -45,7 +45,8 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file itself is damaged: not a full disk, nor a folder that cannot be written."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+    # The module sqlite3 has no code for bytes that are no text.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED or "not decode to UTF-8" in str(error)
 
 
 def ledger_file(root: Path) -> Path:
@@ -57,9 +58,14 @@ def ledger_file(root: Path) -> Path:
     moved = os.environ.get(LEDGER_VARIABLE)
     if not moved:
         return root / LEDGER_FILE
-    folder = Path(moved).expanduser()
+    with suppress(RuntimeError):  # "~name" of a user who does not exist
+        moved = str(Path(moved).expanduser())
+    folder = Path(moved)
     if not folder.is_absolute():
-        raise InputError(f"{LEDGER_VARIABLE} must be the absolute path of a folder on a local disk, got {moved!r}.")
+        raise InputError(
+            f"{LEDGER_VARIABLE} must be the absolute path of a folder on a local disk, got {moved!r}. For instance "
+            f"{LEDGER_VARIABLE}=~/.local/share/eyeshot."
+        )
     from eyeshot.core import key_of
 
     place = root.resolve()
@@ -113,7 +119,11 @@ def open_reader(file: Path, root: Path) -> sqlite3.Connection:
     """
     if file.parent != root and (root / LEDGER_FILE).is_file():
         raise StorageError(f"{str(root / LEDGER_FILE)!r} has not been taken over yet.")
-    if not file.is_file() or not file.stat().st_size:
+    try:
+        is_there = file.is_file() and file.stat().st_size > 0
+    except OSError as error:
+        raise StorageError(f"Cannot read {str(file)!r}: {error.strerror or error}.") from error
+    if not is_there:
         if not (root / EXPERIMENTS_FOLDER).is_dir():
             empty = _connect(":memory:")
             create_tables(empty)
@@ -152,8 +162,14 @@ def open_copy(file: Path, root: Path, *, damaged: bool = False) -> sqlite3.Conne
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / LEDGER_FILE
         for ending in ("", "-wal"):
-            with suppress(FileNotFoundError):
+            try:
                 shutil.copyfile(f"{file}{ending}", f"{copy}{ending}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise StorageError(
+                    f"Cannot read '{file}{ending}': {error.strerror or error}. Check the path and who may read it."
+                ) from error
         try:
             if copy.is_file() and not damaged:
                 with closing(_connect(copy)) as source:
@@ -205,16 +221,19 @@ def replace_damaged(file: Path, root: Path) -> sqlite3.Connection:
 
 def readable_events(file: Path) -> list[Event]:
     """The events that can still be read of a damaged file, by their places."""
+    least_bytes = 64  # of an event: its id alone has 32
     events: list[Event] = []
     with suppress(sqlite3.Error, OSError), closing(_connect(file)) as connection:
         last = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
-        for seq in range(1, last + 1):
+        # A damaged place may be any number; the log beside the file may hold more than the file.
+        sizes = [Path(f"{file}{ending}").stat().st_size for ending in ("", "-wal") if Path(f"{file}{ending}").exists()]
+        for seq in range(1, min(last, sum(sizes) // least_bytes) + 1):
             # Each by itself: a page that cannot be read takes only its own events along.
             with suppress(sqlite3.Error, ValueError, TypeError):
                 row = connection.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE seq = ?", (seq,)).fetchone()
                 if row is not None:
                     events.append(event_of(row))
-    return [event for event in events if isinstance(event.id, str) and isinstance(event.data, dict)]
+    return [event for event in events if is_sound(event)]
 
 
 def _take_over(connection: sqlite3.Connection, root: Path) -> None:
@@ -259,6 +278,8 @@ def _prepare(connection: sqlite3.Connection, file: Path, root: Path, more: list[
 
 def _version(connection: sqlite3.Connection, file: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version < 0:
+        raise StorageError(f"{str(file)!r} is a database, but no ledger of eyeshot. Move it elsewhere.")
     if version > VERSION:
         raise StorageError(
             f"{str(file)!r} was written by a newer eyeshot (its version is {version}; this one reads up to {VERSION}). "

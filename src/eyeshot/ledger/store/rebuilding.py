@@ -101,7 +101,7 @@ def ledger_ids(connection: sqlite3.Connection) -> set[str]:
 def _adopted(connection: sqlite3.Connection, runs: Path) -> tuple[list[str], list[Event], list[str]]:
     """Run folders that no experiment has: their ids, the events that state them, and what cannot be read."""
     owners = connection.execute("SELECT data, experiment FROM events WHERE kind = 'run'").fetchall()
-    owned = {(json.loads(data).get("run"), experiment) for data, experiment in owners}
+    owned = {(str(json.loads(data).get("run")), experiment) for data, experiment in owners}
     adopted, events, notes = [], [], []
     for record in list_runs(runs):
         others = any(run == record.id and experiment != record.id for run, experiment in owned)

@@ -8,6 +8,7 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from eyeshot.core import InputError
@@ -27,6 +28,8 @@ CREATE TABLE events (
 """
 EVENT_COLUMNS = "seq, id, experiment, time, author, kind, data"
 NO_REASON = "Without a stated reason"
+MOST_EVENTS = 2**40
+"""No ledger has so many: a larger place of an event is a damaged one."""
 COLUMNS: dict[str, str] = {
     "id": "TEXT PRIMARY KEY",
     "created": "TEXT NOT NULL",
@@ -126,15 +129,17 @@ def folded(experiment_id: str, events: list[Event], notes: list[str]) -> Experim
         if not stated:
             notes.append(f"{experiment_id}: the event that stated it is lost, so that its reason is unknown.")
             events.insert(0, events[0]._replace(kind="stated", data={"why": NO_REASON}))
+    unusable = (InputError, KeyError, TypeError, ValueError, AttributeError)
     try:
         return fold(events)
-    except InputError:
+    except unusable:
         experiment: Experiment | None = None
         for event in events:
             try:
                 experiment = fold([event], experiment)
-            except (InputError, KeyError, TypeError, AttributeError) as error:
-                notes.append(f"{experiment_id}: an event {event.kind!r} cannot be used and is left out: {error}")
+            except unusable as error:
+                words = str(error) if isinstance(error, InputError) else "its values are of the wrong kind."
+                notes.append(f"{experiment_id}: an event {event.kind!r} cannot be used and is left out: {words}")
         return experiment or fold([events[0]._replace(kind="stated", data={"why": NO_REASON})])
 
 
@@ -157,7 +162,10 @@ def unite(connection: sqlite3.Connection, events: Iterable[Event]) -> list[Event
 
 def last_seq(connection: sqlite3.Connection) -> int:
     """Place of the last event; 0 where there is none."""
-    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+    seq = int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+    if seq > MOST_EVENTS:
+        raise damage(f"there is an event at place {seq}")
+    return seq
 
 
 def store_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
@@ -195,8 +203,40 @@ def _create_experiments(connection: sqlite3.Connection) -> None:
 
 
 def event_of(row: Sequence[Any]) -> Event:
-    """The event in a row (seq, id, experiment, time, author, kind, data)."""
-    return Event._make((*row[:6], json.loads(row[6])))
+    """The event in a row (seq, id, experiment, time, author, kind, data).
+
+    Raises:
+        sqlite3.DatabaseError: as for a damaged file.
+    """
+    try:
+        datetime.fromisoformat(row[3])
+        data = json.loads(row[6])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damage(f"an event of {row[2]!r} cannot be read") from error
+    if not isinstance(data, dict):
+        raise damage(f"an event of {row[2]!r} holds no data")
+    return Event._make((*row[:6], data))
+
+
+def experiment_of(record: Any) -> Experiment:
+    """The experiment in a column `record`.
+
+    Raises:
+        sqlite3.DatabaseError: as for a damaged file.
+    """
+    from eyeshot.ledger.store.records import Experiment
+
+    try:
+        return Experiment.model_validate_json(record)
+    except ValueError as error:  # of pydantic
+        raise damage("an experiment cannot be read") from error
+
+
+def damage(words: str) -> sqlite3.DatabaseError:
+    """The error that SQLite raises for a damaged file: what changed within a text is damage that it cannot see."""
+    error = sqlite3.DatabaseError(words)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def row_of(experiment: Experiment, *, first_seq: int, last_seq: int) -> dict[str, Any]:

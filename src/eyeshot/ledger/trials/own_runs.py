@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,22 @@ import numpy as np
 from eyeshot.core import InputError, find_project, find_workspace, key_of, listing, make_folder
 from eyeshot.data import load_dataset, project_data
 from eyeshot.ledger.judging.expectations import parse_expectation
-from eyeshot.ledger.judging.judgement import is_replicate, judge, record_of
+from eyeshot.ledger.judging.judgement import is_replicate, judge
 from eyeshot.ledger.run_predictions import PREDICTIONS_FOLDER
-from eyeshot.ledger.runs import LOGGED, RECORD_FILE, create_run, find_run_by_key
+from eyeshot.ledger.runs import LOGGED, RECORD_FILE, create_run, find_run_by_key, record_of
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
 from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
 from eyeshot.ledger.trials.training_settings import difference_of
+from eyeshot.ledger.writing_up import checked_tags
 from eyeshot.predictions import Predictions, align, read_predictions
 from eyeshot.training import VALIDATION_FILE, read_validation
 
 LOCK_FILE = "try.lock"
 OWN_MODEL = "own"
+MOST_SEED = 2**63 - 1
+"""As of a training; NumPy and PyTorch take no larger ones."""
 TOGETHER = "The expectation was stated together with the result: nothing but the author's word says that it came first."
 
 
@@ -84,6 +88,11 @@ def log_run(
             "A logged experiment needs a reason, or the id of one that was stated: --why WORDS or --experiment ID, one "
             "of them."
         )
+    if why is not None and not why.strip():
+        raise InputError('An experiment needs a reason, got none. For instance: eyeshot log --why "a longer warm-up".')
+    tags = checked_tags(tags)
+    if any(not 0 <= seed <= MOST_SEED for seed in seeds):
+        raise InputError(f"--seed must be from 0 to {MOST_SEED}, got {listing([str(seed) for seed in seeds])}.")
     if seeds and len(seeds) != len(files):
         raise InputError(f"There must be one seed for each file, got {len(seeds)} for {len(files)}.")
     if test_files and len(test_files) != len(files):
@@ -94,8 +103,10 @@ def log_run(
         raise InputError(f"Each file must be of another seed, got {listing([str(seed) for seed in seeds])}.")
     expected = None if expect is None else parse_expectation(expect)
     given = _settings(settings)
-    if not seeds and len(files) == 1 and str(given.get("seed", "")).isdigit():
-        seeds = (int(given["seed"]),)
+    # A program may name its seed as it likes; what is no such number stays a setting.
+    named = str(given.get("seed", ""))
+    if not seeds and len(files) == 1 and re.fullmatch("[0-9]{1,18}", named):
+        seeds = (int(named),)
     tables = [read_predictions(file, logits=logits) for file in files]
     tests: list[Predictions | None] = [None] * len(files)
     for number, file in enumerate(test_files):

@@ -9,7 +9,7 @@ from eyeshot.ledger.runs import find_run, list_runs, logged_recipe
 from eyeshot.ledger.store.database import Ledger
 from eyeshot.ledger.store.records import Experiment, Got
 from eyeshot.ledger.trials.training_settings import settings_of
-from eyeshot.training import TrainResult, read_result
+from eyeshot.training import RESULT_FILE, VALIDATION_FILE, TrainResult, read_result
 
 UNSTATED = "without a stated reason"
 NO_PARENT = "none"
@@ -117,6 +117,19 @@ def first_result(runs: Path, experiment: Experiment) -> tuple[Path, TrainResult]
     return None
 
 
+def check_validation(folder: Path) -> None:
+    """Refuse a finished training whose answers are gone, before a child is trained that nothing could judge.
+
+    Raises:
+        InputError: they are.
+    """
+    if not (folder / VALIDATION_FILE).is_file():
+        raise InputError(
+            f"A parent is compared by its answers on the validation images, and {str(folder / VALIDATION_FILE)!r} is "
+            f"missing. Delete {RESULT_FILE} there and give the command of that run again, or name another --parent."
+        )
+
+
 def trained_parent(runs: Path, parent: Experiment) -> tuple[Path, TrainResult]:
     """The training that a child's settings come from.
 
@@ -125,6 +138,7 @@ def trained_parent(runs: Path, parent: Experiment) -> tuple[Path, TrainResult]:
     """
     first = first_result(runs, parent)
     if first is not None:
+        check_validation(first[0])
         return first
     if any(logged_recipe(runs / run)[0] is not None for run in parent.runs):
         raise InputError(

@@ -272,9 +272,17 @@ def _augmentations(value: Any) -> list[str]:
 
 def _model_value(name: str, value: Any) -> Any:
     if _is_none(value):
+        if name == "model":
+            raise InputError(
+                f"--set model takes a timm tag such as resnet18.a1_in1k, got {value!r}. List them: eyeshot list models"
+            )
         return "crop" if name == "fit" else False if name == "from_scratch" else None
     try:
         if name == "size":
+            if int(value) < 1:
+                raise InputError(
+                    f"--set size takes a side of at least 1 pixel, got {value!r}. For instance --set size=224."
+                )
             return int(value)
         if name in ("mean", "std"):
             parts: Sequence[Any] = value.split(",") if isinstance(value, str) else value

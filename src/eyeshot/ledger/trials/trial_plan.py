@@ -9,13 +9,14 @@ from typing import Any
 
 from eyeshot.core import InputError, Progress, Workspace, duration, plural
 from eyeshot.data import Dataset, folds_of, load_dataset, project_data
-from eyeshot.ledger.judging.judgement import SEED, record_of, seed_of
+from eyeshot.ledger.judging.judgement import SEED, seed_of
 from eyeshot.ledger.judging.noise import project_noise
 from eyeshot.ledger.judging.verdicts import planned_looks, planned_rounds
+from eyeshot.ledger.runs import record_of
 from eyeshot.ledger.store.database import open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.training_runs import place_training
-from eyeshot.ledger.trials.parents import trained_parent
+from eyeshot.ledger.trials.parents import check_validation, trained_parent
 from eyeshot.ledger.trials.training_settings import (
     Settings,
     changed,
@@ -341,6 +342,7 @@ class Trial:
         result = read_result(parent)
         if result is None:
             raise InputError(f"The run {parent.name!r} is not finished. The command that began it continues it.")
+        check_validation(parent)
         return parent, result
 
     def _know(self, parent: Experiment | Path, *, stale: bool, first: tuple[Pair, ...]) -> None:

@@ -30,6 +30,7 @@ from eyeshot.ledger.trials.code_state import code_state, short_code, who
 from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
 from eyeshot.ledger.trials.training_settings import read_changes, train_command
 from eyeshot.ledger.trials.trial_plan import Trial, TryPlan
+from eyeshot.ledger.writing_up import checked_tags
 from eyeshot.training import RESULT_FILE, train_folder
 
 BASELINE = "baseline: what comes before any change"
@@ -106,6 +107,7 @@ def try_experiment(
         raise InputError(
             'An experiment needs a reason, got none. For instance: eyeshot try "RAdam warms up by itself".'
         )
+    tags = checked_tags(tags)
     if not 1 <= seeds <= MOST_SEEDS:
         raise InputError(f"--seeds must be from 1 to {MOST_SEEDS}, got {seeds}.")
     if until_clear_s and seeds > 1:

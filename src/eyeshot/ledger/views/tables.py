@@ -75,11 +75,9 @@ def find_experiments(
     *, where: str | None = None, tag: Sequence[str] = (), sort: str | None = None, limit: int | None = None
 ) -> list[Experiment]:
     """The experiments of the project with all that was said about them; arguments as for `experiments`."""
-    from eyeshot.ledger.store.records import Experiment
-
     with open_ledger() as ledger:
-        rows = _rows(ledger, ("record",), where, tag, sort, limit)
-    return [Experiment.model_validate(row["record"]) for row in rows]
+        found = ledger.experiments(**_asked(where, tag, sort, limit))
+    return found if sort else found[::-1]
 
 
 def table_rows(
@@ -91,16 +89,16 @@ def table_rows(
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of `experiments`, with difference and expectation in words."""
-    rows = _rows(ledger, tuple(TABLE), where, tag, sort, limit)
+    rows = ledger.rows(*TABLE, **_asked(where, tag, sort, limit))
+    rows = rows if sort else rows[::-1]
     for row in rows:
         row["difference"] = difference_words(row["difference"] or {})
         row["expected"] = expected_words(row["expected"])
     return rows
 
 
-def _rows(
-    ledger: Ledger, columns: Sequence[str], where: str | None, tag: Sequence[str], sort: str | None, limit: int | None
-) -> list[dict[str, Any]]:
+def _asked(where: str | None, tag: Sequence[str], sort: str | None, limit: int | None) -> dict[str, Any]:
+    """Arguments for the ledger. Without `sort` the latest are asked for first, so that `limit` leaves them."""
     if limit is not None and limit < 1:
         raise InputError(f"--limit must be at least 1, got {limit}. Leave it out to see all.")
     conditions, values = [f"({where})"] if where else [], []
@@ -108,10 +106,9 @@ def _rows(
         condition, value = tagged(name)
         conditions.append(condition)
         values.append(value)
-    rows = ledger.rows(
-        *columns, where=" AND ".join(conditions) or None, values=values, sort=sort or "-first_seq", limit=limit
-    )
-    return rows if sort else rows[::-1]
+    return {
+        "where": " AND ".join(conditions) or None, "values": values, "sort": sort or "-first_seq", "limit": limit,
+    }  # fmt: skip
 
 
 def tagged(name: str) -> tuple[str, str]:

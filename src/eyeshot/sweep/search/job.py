@@ -139,6 +139,10 @@ def start_sweep(
         raise InputError(f"--budget must be at least {LEAST_BUDGET_S:.0f} s, got {budget_s:g} s. Give more time.")
     if most_trials < planning.FEWEST:
         raise InputError(f"--most-trials must be at least {planning.FEWEST}, got {most_trials}.")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {jobs}. Leave it out for one on each GPU.")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed must be from 0 to {2**63 - 1}, got {seed}.")
     given = read_space(space)
     workspace = find_workspace()
     if cache is not None:

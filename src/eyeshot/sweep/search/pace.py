@@ -49,6 +49,8 @@ def pace(
         raise InputError(f"--deadline must lie in the future, got {deadline!s}. Give a later date.")
     if wanted < 1:
         raise InputError(f"--wanted must be at least 1, got {wanted}.")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {jobs}. Leave it out for those of the last sweep.")
     place = find_workspace().root if root is None else Path(root)
     with open_ledger(place) as ledger:
         experiments = ledger.experiments()
