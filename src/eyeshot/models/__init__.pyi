@@ -30,6 +30,7 @@ from .loading import DEFAULT_MODEL as DEFAULT_MODEL
 from .loading import DEFAULT_MODEL_REASON as DEFAULT_MODEL_REASON
 from .loading import load_backbone as load_backbone
 from .loading import named_backbone as named_backbone
+from .local_weights import ranked_weights as ranked_weights
 from .local_weights import weights_at_hand as weights_at_hand
 from .local_weights import weights_in_folder as weights_in_folder
 from .memory import out_of_memory as out_of_memory

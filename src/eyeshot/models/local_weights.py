@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def weights_at_hand(tags: Sequence[str], folder: Path | None = None) -> list[tup
             why = why or _ways(name, has_weights=config is not None and bool(config.hf_hub_id or config.url))
         rows.append((name, file, "" if file is not None or is_factory(tag) else why))
     return rows
+
+
+def ranked_weights(results: Path, model: str) -> Path | None:
+    """The file that `rank models` loaded for a model; None where it was not ranked, or its weights need no file.
+
+    Args:
+        results: folder of the project's results, with `models/models.json` in it.
+        model: its full tag.
+    """
+    try:
+        report = json.loads((results / "models" / "models.json").read_text("utf-8"))
+        file = next((entry.get("weights_file") for entry in report["models"] if entry.get("name") == model), None)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, damaged or of another version
+        return None
+    return Path(file) if isinstance(file, str) and Path(file).is_file() else None
 
 
 def _ways(name: str, *, has_weights: bool) -> str:

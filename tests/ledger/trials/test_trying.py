@@ -162,6 +162,14 @@ def test_after_a_sweep_alone_the_recipe_without_changes_is_gone_on_from(project,
             ledger.append(trial.id, "state", state="done")
             base = base or trial.id
     assert plan_of(settings={"augmentation": "mirror"}, measure_noise=False).parent == base
+    # Nor does the next go on from what was tried from a trial and cannot be told from it.
+    with open_ledger(write=True) as ledger:
+        undecided = ledger.add("a first try", author="me", parent=trial.id)
+        ledger.append(undecided.id, "run", run=runs(project)[-1], seed=1, role="own")
+        ledger.append(undecided.id, "state", state="done")
+    assert plan_of(settings={"augmentation": "mirror"}, measure_noise=False).parent == base
+    with open_ledger(write=True) as ledger:
+        ledger.append(undecided.id, "state", state="dropped")
     # Without a finished training of it, what was trained last is better than nothing.
     first = next((project / "eyeshot-out" / "runs").glob("*-s0"))
     shutil.rmtree(first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -14,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
+from safetensors.torch import save_file
 
 import eyeshot
-from eyeshot.core import InputError, StorageError
+from eyeshot.core import InputError, ModelError, StorageError, find_workspace
 from eyeshot.ledger import open_ledger
 from eyeshot.training import keep_recipe, read_result, read_validation
 
@@ -149,6 +152,23 @@ def test_rates_are_chosen_around_the_recipe_that_was_kept_for_the_model(project:
     options["settings"] = {"learning_rate": 0.004}
     report = eyeshot.start_sweep("which rate?", "images", budget_s=600.0, dry_run=True, **options)
     assert "training.learning_rate: 0.0004 to 0.04" in "\n".join(report.notes)
+
+
+def test_models_of_the_ranking_are_loaded_from_the_files_that_it_was_given(project: Path) -> None:
+    """Without a network `eyeshot rank models --weights DIR` found them, and the next command must as well."""
+    name = "test_resnet.r160_in1k"
+    file = project / "weights" / f"{name}.safetensors"
+    file.parent.mkdir()
+    save_file(timm.create_model("test_resnet").state_dict(), file)
+    folder = find_workspace().root / "models"
+    folder.mkdir(parents=True)
+    report = {"models": [{"name": name, "rank": 1, "weights_file": str(file)}]}
+    (folder / "models.json").write_text(json.dumps(report), "utf-8")
+    options = OPTIONS | {"models": (), "from_scratch": False, "space": ["augmentation=none,mirror"]}
+    assert eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **options).notes
+    file.unlink()
+    with pytest.raises(ModelError):
+        eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **options)
 
 
 def test_a_deadline_that_has_passed_is_refused(project: Path) -> None:

@@ -352,8 +352,8 @@ class Ledger:
         return self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} ORDER BY seq", values, make=event_of)
 
     def _read(
-        self, statement: str, values: Sequence[Any] = (), *, make: Callable[[tuple[Any, ...]], T] = tuple
-    ) -> list[T]:
+        self, statement: str, values: Sequence[Any] = (), *, make: Callable[[tuple[Any, ...]], Any] = tuple
+    ) -> list[Any]:
         """What `make` makes of the rows: what it cannot read is damage, like what SQLite cannot."""
         with self._turn:
             self._follow()

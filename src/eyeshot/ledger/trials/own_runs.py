@@ -186,15 +186,16 @@ def _origin(ledger: Ledger, parent: str | None) -> Experiment | Path | None:
         return None
     if parent is not None:
         return named_parent(ledger, parent)
-    rows = ledger.rows("id", "gain", "parent", where="state = 'done' AND author_kind <> 'sweep'")
-    logged = [row for row in rows if _is_logged(ledger.experiment(row["id"]), ledger.root / "runs")]
+    rows = ledger.rows("id", "gain", "parent", "author_kind", where="state = 'done'")
+    own = [row for row in rows if row["author_kind"] != "sweep"]
+    logged = [row for row in own if _is_logged(ledger.experiment(row["id"]), ledger.root / "runs")]
     by_id = {row["id"]: row for row in rows}
     for row in reversed(logged):
         if row["gain"] == "better":
             return ledger.experiment(row["id"])
     if logged:
         row = logged[-1]
-        while row["parent"] in by_id:
+        while row["gain"] != "better" and row["parent"] in by_id:
             row = by_id[row["parent"]]
         return ledger.experiment(row["id"])
     best = best_parent(ledger)

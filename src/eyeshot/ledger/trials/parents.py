@@ -18,19 +18,21 @@ NO_PARENT = "none"
 def best_parent(ledger: Ledger) -> str | None:
     """The experiment to go on from: the last that is better than its parent; else what the last one began from.
 
-    Experiments of sweeps, and logged ones, whose code eyeshot cannot run, are left out.
+    Experiments of sweeps are no last ones, but what others began from; logged ones, whose code eyeshot cannot run, are
+    left out.
 
     Returns:
         its id; None where nothing was trained by experiments.
     """
     runs = ledger.root / "runs"
-    rows = ledger.rows("id", "gain", "parent", where="state = 'done' AND author_kind <> 'sweep'")
-    by_id = {row["id"]: row for row in rows}
+    done = ledger.rows("id", "gain", "parent", "author_kind", where="state = 'done'")
+    by_id = {row["id"]: row for row in done}
+    rows = [row for row in done if row["author_kind"] != "sweep"]
     for row in reversed(rows):
         if row["gain"] == "better" and first_result(runs, ledger.experiment(row["id"])) is not None:
             return str(row["id"])
     for row in reversed(rows):
-        while row["parent"] in by_id:
+        while row["gain"] != "better" and row["parent"] in by_id:
             row = by_id[row["parent"]]
         if first_result(runs, ledger.experiment(row["id"])) is not None:
             return str(row["id"])

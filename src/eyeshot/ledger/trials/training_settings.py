@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eyeshot.augment import check_names
-from eyeshot.core import InputError, Progress, Workspace, listing
+from eyeshot.core import InputError, Progress, Workspace, find_workspace, listing
 from eyeshot.data import DataConfig, Dataset
-from eyeshot.models import Backbone, load_backbone
+from eyeshot.models import Backbone, load_backbone, ranked_weights
 from eyeshot.training import (
     TrainConfig,
     TrainPlan,
@@ -81,8 +81,12 @@ def settings_of(result: TrainResult) -> Settings:
             "The parent's result does not say which images it used. Train it again with eyeshot train, or name another "
             "with --parent."
         )
+    weights = _typed_weights(result.command)
+    if weights is None and result.pretrained:  # of a sweep, whose trials take the files of the ranking
+        ranked = ranked_weights(find_workspace().root, result.model)
+        weights = None if ranked is None else str(ranked)
     return {
-        "model": result.model, "weights": _typed_weights(result.command), "from_scratch": not result.pretrained,
+        "model": result.model, "weights": weights, "from_scratch": not result.pretrained,
         "size": result.size, "fit": result.fit, "interpolation": result.interpolation, "mean": list(result.mean),
         "std": list(result.std), "augmentation": list(result.augmentations),
         **_training(result.settings), **_data(config),

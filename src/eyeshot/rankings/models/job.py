@@ -304,6 +304,7 @@ def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> Rank
         name=backbone.name,
         line=model.line,
         weights=backbone.reason,
+        weights_file=None if model.weights is None else str(model.weights.resolve()),
         fingerprint=backbone.fingerprint,
         size=backbone.geometry.size,
         feature_count=backbone.feature_count,

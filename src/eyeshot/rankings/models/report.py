@@ -205,6 +205,8 @@ class RankedModel(Record):
         name: timm tag, or the user's own factory.
         line: family of architectures, as in the catalogue: "ResNet".
         weights: where they came from, in words.
+        weights_file: the file that was named or found in --weights; null: from the hub's cache, or the user's factory
+            brings them. Sweeps and `try` load it where no other is given.
         fingerprint: hash of weights and image preparation.
         size: side of its images, pixels.
         feature_count: D.
@@ -220,6 +222,7 @@ class RankedModel(Record):
     name: str
     line: str
     weights: str
+    weights_file: str | None = None
     fingerprint: str
     size: int
     feature_count: int

@@ -111,7 +111,8 @@ def start_sweep(
         space: what may be chosen, "NAME=A,B" or "NAME=LOW..HIGH"; it takes the place of what is known by the same
             name. Names are model, size, augmentation, probe.penalty and training.NAME.
         models: to choose from; none: those of `eyeshot rank models`, else the one of `eyeshot train`.
-        weights, from_scratch, size, mean, std, interpolation, fit: of all models, as of `eyeshot.train`.
+        weights, from_scratch, size, mean, std, interpolation, fit: of all models, as of `eyeshot.train`. Without
+            weights, each model takes the file that `eyeshot rank models` took.
         settings: of every training, by the names of `TrainConfig`.
         epochs: of a full training; None: the recipe's.
         most_trials: of a round.

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from eyeshot.augment import Pool, augmentation
 from eyeshot.core import CallbackProgress, InputError, Workspace, find_project, key_of, make_folder
 from eyeshot.data import DataConfig, Dataset, PixelStore, load_dataset
-from eyeshot.models import Backbone, Curvature, FeatureBank, extract, fit_many_classes, load_backbone, probe_curvature
+from eyeshot.models import (
+    Backbone,
+    Curvature,
+    FeatureBank,
+    extract,
+    fit_many_classes,
+    load_backbone,
+    probe_curvature,
+    ranked_weights,
+)
 from eyeshot.predictions import Predictions, log_loss
 from eyeshot.sweep.search.planning import Level, stages_of
 from eyeshot.sweep.search.space import MODEL, PENALTY, SIZE, USUAL_PENALTY, augmentations_of, settings_of
@@ -105,7 +114,8 @@ class SearchWork:
         Args:
             data: the images in their roles.
             workspace: of the project, on a disk that all workers reach.
-            models: arguments of `load_backbone` that hold for all models: weights, from_scratch, mean, …
+            models: arguments of `load_backbone` that hold for all models: weights, from_scratch, mean, …;
+                without weights, those that `rank models` loaded.
             seed: of every training.
             command: what was typed, for the runs.
             settings: of every training, before those of the trial.
@@ -251,8 +261,11 @@ class SearchWork:
         return _judged(end.predictions) | {"notes": list(end.notes)}
 
     def _backbone(self, config: Mapping[str, Any]) -> Backbone:
-        more = {"size": int(config[SIZE])} if config.get(SIZE) else {}
-        return load_backbone(str(config[MODEL]), **(self.models | more), seed=self.seed)
+        model = str(config[MODEL])
+        more: dict[str, Any] = {"size": int(config[SIZE])} if config.get(SIZE) else {}
+        if self.models.get("weights") is None and not self.models.get("from_scratch"):
+            more["weights"] = ranked_weights(self.workspace.root, model)
+        return load_backbone(model, **(self.models | more), seed=self.seed)
 
     def _network(self, config: Mapping[str, Any], over: Callable[[], bool]) -> _Loaded:
         key = (config[MODEL], config.get(SIZE))
