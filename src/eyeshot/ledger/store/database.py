@@ -174,7 +174,10 @@ class Ledger:
             InputError: there is none, or several begin so.
         """
         asked = "SELECT record FROM experiments WHERE id = ?"
-        return self._read(asked, (self._full_id(self._read, text),), make=lambda row: experiment_of(row[0]))[0]
+        found: list[Experiment] = self._read(
+            asked, (self._full_id(self._read, text),), make=lambda row: experiment_of(row[0])
+        )
+        return found[0]
 
     def experiments(
         self, where: str | None = None, values: Sequence[Any] = (), *, sort: str | None = None, limit: int | None = None
