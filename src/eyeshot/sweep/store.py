@@ -47,13 +47,24 @@ class Format(Protocol):
 
 
 class DecisionFile:
-    """Named decisions in one small JSON file, each kept before it takes effect."""
+    """Named decisions in one small JSON file and a copy of it, each kept before it takes effect.
+
+    Attributes:
+        damage: what is wrong with the file, if its copy was read in its place; "" otherwise.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file, self._copy = file, file.with_name(f"{file.name}.copy")
         self._kept: dict[str, Any] = {}
-        with suppress(OSError, ValueError, TypeError):  # none yet, or damaged
+        self.damage = ""
+        try:
             self._kept = dict(json.loads(file.read_text(encoding="utf-8")))
+        except OSError:  # none yet
+            pass
+        except (ValueError, TypeError):
+            with suppress(OSError, ValueError, TypeError):
+                self._kept = dict(json.loads(self._copy.read_text(encoding="utf-8")))
+                self.damage = f"{str(file)!r} was damaged, and its copy was used."
 
     def get(self, name: str) -> Any | None:
         """What was decided before, or None."""
@@ -68,8 +79,14 @@ class DecisionFile:
         self._kept[name] = value
         if not self._file.parent.is_dir():
             make_folder(self._file.parent)
-        with replacing(self._file) as temporary:
-            temporary.write_text(json.dumps(self._kept, indent=1), encoding="utf-8")
+        for file in (self._file, self._copy):
+            with replacing(file) as temporary:
+                temporary.write_text(json.dumps(self._kept, indent=1), encoding="utf-8")
+
+    def delete(self) -> None:
+        """Forget all of it."""
+        self._file.unlink(missing_ok=True)
+        self._copy.unlink(missing_ok=True)
 
 
 class SweepStore:

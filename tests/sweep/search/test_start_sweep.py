@@ -72,7 +72,10 @@ def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
         time.sleep(0.2)
     running.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
     running.wait()
+    (decisions,) = (root / "sweeps").glob("*/sweep.json")
+    decisions.write_text("{", "utf-8")
     report = eyeshot.start_sweep("bright or dark", "images", budget_s=1200.0, **OPTIONS)
+    assert any("was damaged, and its copy was used" in note for note in report.notes)
     assert report.state == "finished"
     assert [level["name"] for level in report.levels] == [
         "probe", "last stage, 1 epoch", "full, 1 epoch", "full, 2 epochs"
@@ -102,6 +105,10 @@ def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
     assert pace["next_command"] == f'eyeshot sweep "what else helps?" --budget {budget}'
     idle = eyeshot.pace("2100-01-01", wanted=1)
     assert (idle["fits"], idle["hours_wanted"]) == (True, 0.0)
+    for file in decisions.parent.glob("sweep.json*"):
+        file.write_text("{", "utf-8")
+    with pytest.raises(StorageError, match=r"measured and decided is lost.* 5 trials stay in the ledger"):
+        eyeshot.start_sweep("bright or dark", "images", budget_s=1200.0, **OPTIONS)
     hours = int(idle["next_command"].rpartition(" ")[2].removesuffix("h"))
     assert hours == pytest.approx(0.9 * idle["hours_idle"], abs=1)
 

@@ -116,6 +116,12 @@ class Campaign:
             ModelError: the first trials failed alike.
             StorageError: the disk is full.
         """
+        if self.trials and not self.prices.own:
+            raise StorageError(
+                f"What sweep {self.sweep!r} measured and decided is lost: {str(self.folder / 'sweep.json')!r} and its "
+                f"copy are gone or damaged. Its {len(self.trials)} trials stay in the ledger; begin another sweep with "
+                "another reason."
+            )
         if self.trials:
             self.progress.say(
                 f"Going on with {self._counts()}; {duration(self.budget.used_s)} of {duration(self.budget.seconds)} "

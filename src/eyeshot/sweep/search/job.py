@@ -193,6 +193,9 @@ def start_sweep(
                 model=model, seed=seed, devices=devices, epochs=epochs, most=most_trials, simple=simple,
                 command=command, progress=shown,
             )  # fmt: skip
+            if kept.damage:
+                campaign.notes.append(kept.damage)
+                shown.say(kept.damage)
             campaign.spend()
             campaign.notes += _judged(workspace, campaign.trials, clock)
             return make_report(
@@ -252,7 +255,7 @@ def _alone(workspace: Workspace, sweep: str, why: str, *, wait: bool) -> Iterato
         now.keep("since", time.strftime("%Y-%m-%d %H:%M"))
         yield make_folder(sweeps / sweep)
     finally:
-        said.unlink(missing_ok=True)
+        now.delete()
         lock.release()
 
 
