@@ -41,6 +41,18 @@ def lasting(value: Any) -> Any:
     return [lasting(inner) for inner in value] if isinstance(value, list) else value
 
 
+def nearly(value: Any) -> Any:
+    """The same, where trustworthiness is free in its fourth digit: it counts ranks of neighbours, and features that are
+    made again go through the network in other batches, so that on some processors a tie is decided by their last bit.
+    """
+    if isinstance(value, dict):
+        return {
+            key: pytest.approx(inner, abs=5e-4) if key == "trustworthiness" else nearly(inner)
+            for key, inner in value.items()
+        }
+    return [nearly(inner) for inner in value] if isinstance(value, list) else value
+
+
 @pytest.fixture
 def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Digits:
     """Three digits, as few as can be ranked; pages and pictures, which the cache has no part in, are left out."""
@@ -76,7 +88,7 @@ def stores(cache: Path) -> list[list[Path]]:
 @pytest.mark.timeout(900)  # a minute on an idle machine
 @pytest.mark.usefixtures("quick")
 def test_every_file_of_a_cache_may_be_damaged(eyeshot: Eyeshot, few: Digits) -> None:
-    expected = run_both(eyeshot, few)
+    expected = nearly(run_both(eyeshot, few))
     of_each = stores(Path("eyeshot-out/cache"))
     everything = [file for files in of_each for file in files]
     # One file of each store at a time, then all of them.
