@@ -29,7 +29,7 @@ def test_the_table_says_accuracy_difference_verdict_and_estimate(eyeshot: Eyesho
     assert "the reference" in lines[1]
     assert " % (" in lines[1]
     assert lines[2].startswith(bad)
-    assert all(part in lines[2] for part in ("60.0 %", "-30.0 points", "< 0.001", "worse"))
+    assert all(part in lines[2] for part in ("60.0 %", "-30.0 points", " 0.002 ", "worse"))
     assert lines[-1] == f"Next: Predict the test images with the better one: eyeshot predict {good}"
 
 
