@@ -189,7 +189,6 @@ RUN_MEANING = {words.key: words.meaning for words in RUN_SCORES}
 RUN_TABLE = (
     "accuracy_gain",
     "log_loss_gain",
-    "target_accuracy",
     "target_accuracy_gain",
     "post_training_coverage_gain",
     "half_masked_gain",

@@ -13,8 +13,11 @@ export const badge = (verdict) => {
 };
 export const stateBadge = (state) => make("span", { class: `state ${state}` }, `${STATES[state] ?? ""} ${state}`);
 
+/** A name that may be broken after a dot or an underscore, so that no word is. */
+const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, make("wbr")]);
+
 export const differences = (list, more = 0) => make("ul", { class: "plain-list settings" },
-  ...list.map(([name, before, after]) => make("li", {}, make("span", { class: "setting" }, name), " ", make("span", { class: "soft" }, before), " → ", make("b", {}, after))),
+  ...list.map(([name, before, after]) => make("li", {}, make("span", { class: "setting" }, ...breakable(name)), " ", make("span", { class: "soft" }, before), " → ", make("b", {}, after))),
   more ? make("li", { class: "soft" }, `and ${more} more`) : null);
 
 /** The gain with its interval on an axis that all rows share, and what was expected as an open mark. */
