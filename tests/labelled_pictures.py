@@ -32,6 +32,18 @@ def write_pictures(folder: Path) -> Path:
     return folder
 
 
+def write_bright_and_dark(folder: Path) -> Path:
+    """40 pictures of noise of 32 px in two classes that differ in brightness, `CLASS/NUMBER.png`."""
+    random = np.random.default_rng(0)
+    for number in range(40):
+        kind = ("bright", "dark")[number % 2]
+        pixels = random.integers(0, 100, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * (kind == "bright"))
+        file = folder / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    return folder
+
+
 def move(folder: Path, name: str, label: str) -> str:
     """Put one picture under another class; returns its new id."""
     new = f"{label}/from-{name.replace('/', '-')}"

@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import eyeshot
 from eyeshot.core import InputError
 from eyeshot.ledger import open_ledger
 from eyeshot.sweep import RayExecutor, WorkerLost
 from eyeshot.training import read_result
+from labelled_pictures import write_bright_and_dark
 
 ray = pytest.importorskip("ray", reason="ray is not installed: the executor for many machines was not tested")
 pytestmark = pytest.mark.slow
@@ -211,13 +210,7 @@ def test_the_end_of_the_time_ends_workers_at_once(cluster: Any) -> None:
 def test_a_sweep_trains_on_the_cluster_though_a_worker_is_killed_and_its_ledger_holds_every_rung_once(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    random = np.random.default_rng(0)
-    for number in range(40):
-        kind = ("bright", "dark")[number % 2]
-        pixels = random.integers(0, 100, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * (kind == "bright"))
-        file = tmp_path / "images" / kind / f"{number}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(file)
+    write_bright_and_dark(tmp_path / "images")
     monkeypatch.chdir(tmp_path)
     pids = tmp_path / "pids"
     killed: list[str] = []

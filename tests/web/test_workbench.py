@@ -15,17 +15,7 @@ from workbench_made import served_workbench
 from eyeshot.ledger import open_ledger
 from eyeshot.web.workbench.app import MODULES
 from eyeshot.web.workbench.news import MOST_EVENTS, news_since
-from made_ledger import got, make_ledger
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "project" / "eyeshot-out"
-
-
-@pytest.fixture
-def ids(root: Path) -> dict[str, str]:
-    return make_ledger(root)
+from made_ledger import got
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from workbench_made import Window, served_workbench
 
 from contrast import contrast
 from eyeshot.ledger import open_ledger
-from made_ledger import HOSTILE, make_ledger
+from made_ledger import HOSTILE
 
 pytestmark = pytest.mark.browser
 SWEEP = """
@@ -38,16 +38,6 @@ with open_ledger(root, write=True) as ledger:
         ledger.append(trial.id, "verdict", verdict="not distinguishable", gain="not distinguishable", words="")
         ledger.append(trial.id, "state", state="done")
 """
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "project" / "eyeshot-out"
-
-
-@pytest.fixture
-def ids(root: Path) -> dict[str, str]:
-    return make_ledger(root)
 
 
 @pytest.fixture

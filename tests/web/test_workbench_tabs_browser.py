@@ -13,7 +13,7 @@ from workbench_made import Window, served_workbench
 from contrast import contrast
 from eyeshot.ledger import open_ledger
 from eyeshot.reports import asset
-from made_ledger import HOSTILE, make_ledger
+from made_ledger import HOSTILE
 from results_made import make_result
 
 pytestmark = pytest.mark.browser
@@ -40,11 +40,6 @@ def root(tmp_path: Path) -> Path:
     make_result(root, "models", {"headline": HOSTILE, "advised": {"name": HOSTILE}}, page=PAGE)
     make_result(root, "errors", {"answer": "5 of 90 are wrong.", "to_do": []}, page=PAGE)
     return root
-
-
-@pytest.fixture
-def ids(root: Path) -> dict[str, str]:
-    return make_ledger(root)
 
 
 @pytest.fixture

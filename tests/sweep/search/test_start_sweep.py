@@ -13,16 +13,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import timm
-from PIL import Image
 from safetensors.torch import save_file
 
 import eyeshot
 from eyeshot.core import InputError, ModelError, StorageError, find_workspace
 from eyeshot.ledger import open_ledger
 from eyeshot.training import keep_recipe, read_result, read_validation
+from labelled_pictures import write_bright_and_dark
 
 OPTIONS: dict[str, Any] = {
     "models": ["test_resnet.r160_in1k"], "from_scratch": True, "size": 32, "epochs": 2, "val_share": 0.3,
@@ -40,13 +39,7 @@ COMMAND = [
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    random = np.random.default_rng(0)
-    for number in range(40):
-        kind = ("bright", "dark")[number % 2]
-        pixels = random.integers(0, 100, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * (kind == "bright"))
-        file = tmp_path / "images" / kind / f"{number}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(file)
+    write_bright_and_dark(tmp_path / "images")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -20,7 +20,7 @@ from eyeshot.ledger.runs import LOGGED, RECORD_FILE, create_run, find_run_by_key
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
-from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
+from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, last_better, latest_run, named_parent
 from eyeshot.ledger.trials.training_settings import difference_of
 from eyeshot.ledger.writing_up import checked_tags
 from eyeshot.predictions import Predictions, align, read_predictions
@@ -194,10 +194,7 @@ def _origin(ledger: Ledger, parent: str | None) -> Experiment | Path | None:
         if row["gain"] == "better":
             return ledger.experiment(row["id"])
     if logged:
-        row = logged[-1]
-        while row["gain"] != "better" and row["parent"] in by_id:
-            row = by_id[row["parent"]]
-        return ledger.experiment(row["id"])
+        return ledger.experiment(last_better(logged[-1], by_id)["id"])
     best = best_parent(ledger)
     return latest_run(ledger) if best is None else ledger.experiment(best)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from eyeshot.core import EyeshotError, InputError, listing
 from eyeshot.ledger.runs import find_run, list_runs, logged_recipe
@@ -31,12 +33,23 @@ def best_parent(ledger: Ledger) -> str | None:
     for row in reversed(rows):
         if row["gain"] == "better" and first_result(runs, ledger.experiment(row["id"])) is not None:
             return str(row["id"])
-    for row in reversed(rows):
-        while row["gain"] != "better" and row["parent"] in by_id:
-            row = by_id[row["parent"]]
+    for last in reversed(rows):
+        row = last_better(last, by_id)
         if first_result(runs, ledger.experiment(row["id"])) is not None:
             return str(row["id"])
     return None
+
+
+def last_better(row: dict[str, Any], by_id: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """An experiment if it is better than its parent; else the nearest that is among those it came from, or their first.
+
+    Args:
+        row: with `gain` and `parent`.
+        by_id: rows of all finished experiments.
+    """
+    while row["gain"] != "better" and row["parent"] in by_id:
+        row = by_id[row["parent"]]
+    return row
 
 
 def named_parent(ledger: Ledger, text: str) -> Experiment | Path:
