@@ -36,8 +36,7 @@ def run(
     from eyeshot.cli.output import progress_shown
 
     with progress_shown() as progress:
-        progress(0, 0, "reading the project")
-        result = eyeshot.report(lang=lang, format=format, author=author, out=out)
+        result = eyeshot.report(lang=lang, format=format, author=author, out=out, progress=progress)
     if json:
         print_json(result)
     else:

@@ -41,13 +41,20 @@ class Heading(TypedDict):
 
 
 class Paragraph(TypedDict):
-    """A paragraph; `command` is what can be typed to fill what is missing."""
+    """A paragraph; `command` is what can be typed to fill what is missing.
+
+    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` says that it is
+    written at that experiment.
+    """
 
     kind: Literal["paragraph"]
     role: Role
     text: str
     links: list[Link]
     command: str
+    field: NotRequired[str]
+    person: NotRequired[str]
+    experiment: NotRequired[str]
 
 
 class Cell(TypedDict):
@@ -100,6 +107,11 @@ def anchor_of(*parts: str) -> str:
     text = "-".join(parts)
     plain = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
     return plain if plain == text else f"{plain}-{key_of(text)[:12]}"
+
+
+def file_name(language: str, kind: str, *, author: str | None = None) -> str:
+    """Name of a report's file of a kind ("html", "docx", "pdf")."""
+    return "report" + (f"-{anchor_of(author)}" if author else "") + ("-ko" if language == "ko" else "") + f".{kind}"
 
 
 def heading(level: int, text: str, anchor: str) -> Heading:
