@@ -80,6 +80,7 @@ from .training.recipe.optimizer_catalogue import optimizers as optimizers
 from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
+from .web.workbench.export import export_workbench as export_workbench
 from .web.workbench.session import open_workbench as open_workbench
 
 __version__: str

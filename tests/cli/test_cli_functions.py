@@ -90,6 +90,7 @@ SHOWN_BY_COMMANDS = {
     ("decisions list", "all_"),
     ("decisions list", "last"),
     ("list models", "weights"),
+    ("open", "export"),  # a function of its own
     ("runs", "calibration"),  # a function of its own
     ("train", "overfit_one_batch"),  # a function of its own
 }

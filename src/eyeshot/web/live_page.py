@@ -51,10 +51,10 @@ def live_page(
     app = Starlette(
         routes=[
             static("/", "text/html", partial(_document, page, tuple(scripts), command)),
-            static("/icon.svg", "image/svg+xml", partial(_text, "icon.svg")),
-            static("/style.css", "text/css", partial(_styles, page, documents)),
+            static("/icon.svg", "image/svg+xml", partial(text_of, "icon.svg")),
+            static("/style.css", "text/css", partial(page_styles, page, documents)),
             static("/page.js", "text/javascript", partial(asset, "page.js")),
-            *(static(f"/{name}.js", "text/javascript", partial(_text, file)) for name, file in scripts.items()),
+            *(static(f"/{name}.js", "text/javascript", partial(text_of, file)) for name, file in scripts.items()),
             *routes,
         ],
         exception_handlers={EyeshotError: error_response, HTTPException: error_response, **(errors or {})},
@@ -71,21 +71,23 @@ def error_response(request: Request, error: Exception) -> Response:
 
 
 @cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Text of a file of `web/assets`."""
     return ASSETS.joinpath(*name.split("/")).read_text(encoding="utf-8")
 
 
 @cache
 def _document(page: str, modules: tuple[str, ...], command: str) -> str:
     environment = Environment(
-        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(text_of), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(f"{page}/{page}.html.j2").render(page=page, modules=modules, command=command)
 
 
 @cache
-def _styles(page: str, documents: bool) -> str:
-    texts = [stylesheet(), _text("frame.css"), _text(f"{page}/{page}.css")]
+def page_styles(page: str, documents: bool = False) -> str:
+    """The style of a page as one text; `documents`: with that of reports."""
+    texts = [stylesheet(), text_of("frame.css"), text_of(f"{page}/{page}.css")]
     if documents:  # the style of the exported report, for that part alone
         texts.append(f".document {{\n{asset('wrapup.css')}}}\n")
     return "\n".join(texts)
