@@ -164,7 +164,7 @@ def submissions(facts: Facts) -> list[Block]:
         table(
             say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건"),
             [
-                "", say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
+                say("point", "점"), say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
                 say("validation, 95 %", "검증, 95 %"), say("leaderboard, 95 %", "리더보드, 95 %"), say("note", "메모"),
             ],
             rows,

@@ -11,7 +11,7 @@ const cell = (given, label, isNumber) => make("td", { id: given.anchor ? `r-${gi
   make("span", {}, make("bdi", {}, given.text), ...(given.links?.length ? [given.text ? " " : "", ...links(given.links)] : [])));
 
 const table = ({ caption, columns, numbers, rows }) => make("figure", { class: "of-table" }, make("figcaption", {}, make("b", {}, caption)),
-  make("div", { class: "box", tabindex: "0", role: "region", "aria-label": caption }, make("table", { class: `plain stack${columns.length < 4 ? " few" : ""}` },
+  make("div", { class: "box", tabindex: "0", role: "group", "aria-label": caption }, make("table", { class: `plain stack${columns.length < 4 ? " few" : ""}` },
     make("thead", {}, make("tr", {}, ...columns.map((name, place) => make("th", { scope: "col", class: numbers.includes(place) ? "number" : "" }, name)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((one, place) => cell(one, columns[place], numbers.includes(place)))))))));
 
