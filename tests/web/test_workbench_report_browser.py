@@ -204,3 +204,30 @@ def test_files_are_written_from_the_page(window: Window, project: Path) -> None:
         link.click()
     assert "Wrap-up report" in new.value.locator("h1").inner_text()
     assert new.value.evaluate("window.origin") == "null", "it has no rights in the workbench"
+
+
+def test_a_long_table_shows_its_first_rows_and_the_others_when_they_are_asked_for(chromium: Any, site: Site) -> None:
+    window = Window(chromium, site, query="")
+
+    def lengthen(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        if told["document"]:
+            rows = [[{"text": f"row {number}", "anchor": f"long-{number}"}] for number in range(450)]
+            table = {"kind": "table", "caption": "Long", "columns": ["name"], "numbers": [], "rows": rows}
+            link = {"text": "to the last", "anchor": "long-449"}
+            words = {"kind": "paragraph", "role": "claim", "text": "See", "links": [link], "command": ""}
+            told["document"]["blocks"] += [table, {**table, "rows": rows[:201]}, words]
+        route.fulfill(response=answer, json=told)
+
+    window.page.route("**/api/report?*", lengthen)
+    window.press("8")
+    window.page.wait_for_function(WHOLE, timeout=120_000)
+    tables = window.page.locator("#report-document .of-table:has(caption, [aria-label=Long])")
+    assert [tables.nth(place).locator("tbody tr").count() for place in (0, 1)] == [200, 200]
+    tables.nth(1).get_by_role("button", name="Show all 201 rows").click()
+    assert tables.nth(1).locator("tbody tr").count() == 201
+    window.page.get_by_role("link", name="to the last").click()
+    assert tables.nth(0).locator("tbody tr").count() == 450
+    assert window.page.evaluate("document.activeElement.textContent") == "row 449"
+    window.close()

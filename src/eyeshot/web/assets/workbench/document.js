@@ -1,7 +1,7 @@
 // Blocks of the report: headings, paragraphs, tables, figures, and fields that are written in their place.
 import { post } from "./ask.js";
 import { clash } from "./clash.js";
-import { make } from "./dom.js";
+import { count, make } from "./dom.js";
 
 export const fieldKey = (field, person) => `${field} ${person ?? ""}`;
 
@@ -10,10 +10,30 @@ const links = (given) => given.flatMap((link, place) => [place ? ", " : "", make
 const cell = (given, label, isNumber) => make("td", { id: given.anchor ? `r-${given.anchor}` : null, tabindex: given.anchor ? "-1" : null, class: isNumber ? "number" : "", "data-label": label },
   make("span", {}, make("bdi", {}, given.text), ...(given.links?.length ? [given.text ? " " : "", ...links(given.links)] : [])));
 
-const table = ({ caption, columns, numbers, rows }) => make("figure", { class: "of-table" }, make("figcaption", {}, make("b", {}, caption)),
-  make("div", { class: "box", tabindex: "0", role: "group", "aria-label": caption }, make("table", { class: `plain stack${columns.length < 4 ? " few" : ""}` },
-    make("thead", {}, make("tr", {}, ...columns.map((name, place) => make("th", { scope: "col", class: numbers.includes(place) ? "number" : "" }, name)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((one, place) => cell(one, columns[place], numbers.includes(place)))))))));
+const MOST_ROWS = 200; // of a table at once: a browser takes seconds to lay out the 10,000 of a long project
+const waiting = new Map(); // id of a row that is not drawn yet -> draws its table whole
+/** Draw the row of an id, if it waits. */
+export const reveal = (id) => waiting.get(id)?.();
+/** Another document begins: no row of the one before waits any more. */
+export const forget = () => waiting.clear();
+
+const table = ({ caption, columns, numbers, rows }) => {
+  const draw = (row) => make("tr", {}, ...row.map((one, place) => cell(one, columns[place], numbers.includes(place))));
+  const body = make("tbody", {}, ...rows.slice(0, MOST_ROWS).map(draw));
+  const rest = rows.slice(MOST_ROWS);
+  const more = make("button", { type: "button" }, `Show all ${count(rows.length)} rows`);
+  const whole = () => {
+    for (const [id, draws] of waiting) if (draws === whole) waiting.delete(id);
+    more.parentElement?.remove();
+    body.append(...rest.splice(0).map(draw));
+  };
+  more.addEventListener("click", () => { whole(); body.closest(".box").focus(); });
+  for (const row of rest) for (const { anchor } of row) if (anchor) waiting.set(`r-${anchor}`, whole);
+  return make("figure", { class: "of-table" }, make("figcaption", {}, make("b", {}, caption)),
+    make("div", { class: "box", tabindex: "0", role: "group", "aria-label": caption }, make("table", { class: `plain stack${columns.length < 4 ? " few" : ""}` },
+      make("thead", {}, make("tr", {}, ...columns.map((name, place) => make("th", { scope: "col", class: numbers.includes(place) ? "number" : "" }, name)))), body)),
+    rest.length ? make("p", { class: "small" }, `The first ${count(MOST_ROWS)}. `, more) : null);
+};
 
 const figure = ({ source, alt, caption }) => make("figure", {}, source ? make("img", { src: source, alt, loading: "lazy" }) : make("p", { class: "missing" }, alt), make("figcaption", {}, caption));
 

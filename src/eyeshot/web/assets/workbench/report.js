@@ -1,7 +1,7 @@
 // The wrap-up report as it stands now. What only people can write is written in its place.
 import { change, read } from "./address.js";
 import { get, post } from "./ask.js";
-import { block, drafts, fieldKey } from "./document.js";
+import { block, drafts, fieldKey, forget, reveal } from "./document.js";
 import { by, make, options } from "./dom.js";
 import { parts, section } from "./results.js";
 import { moment, plural, progress } from "./words.js";
@@ -76,6 +76,7 @@ const drawDocument = (told) => {
   const mine = ++turn;
   const written = drafts(article);
   const focused = document.activeElement?.closest?.("#report-document .field")?.dataset.key;
+  forget();
   const sections = [];
   for (const one of told.blocks) {
     if (one.kind === "heading" && one.level === 1) sections.push({ heading: one, blocks: [] });
@@ -213,6 +214,7 @@ by("report").addEventListener("click", (event) => {
   const link = event.target.closest("[data-jump]");
   if (!link) return;
   event.preventDefault(); // the address says which tab is shown, not where it was scrolled to
+  reveal(link.dataset.jump);
   const place = by(link.dataset.jump);
   place?.scrollIntoView({ block: "start" });
   place?.focus({ preventScroll: true });
