@@ -1,4 +1,4 @@
-"""The site of the documents: Sphinx with MyST reads the Markdown as it is, and Furo shows it. Nothing needs a network."""
+"""The site of the documents: Sphinx with MyST reads the Markdown as it is, Furo shows it; no network is needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Writes what the help of a command says into its page in docs/commands: `python -m scripts.command_pages`.
 
-A page is written by hand, but for the parts between two marks: the options of its commands, and the list of all pages in
-`index.md`. A test compares these parts with the help, so they cannot be stale.
+A page is written by hand, but for the parts between two marks: the options of its commands, and the list of all pages
+in `index.md`. A test compares these parts with the help, so they cannot be stale.
 """
 
 from __future__ import annotations

@@ -179,7 +179,9 @@ def test_a_command_line_that_a_document_shows_can_be_typed(
         check_benchmark(words[1], words[2:])
         return
     command, arguments = click_command(words if program == "eyeshot" else words[2:])
-    assert not hasattr(command, "commands") or command.invoke_without_command, f"{line}: which of {', '.join(command.commands)}?"
+    assert not hasattr(command, "commands") or command.invoke_without_command, (
+        f"{line}: which of {', '.join(command.commands)}?"
+    )
     command.make_context(command.name, list(arguments))  # reads arguments and options, and runs nothing
 
 

@@ -71,7 +71,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of the hub with weights of the models that documents name: random ones, since nothing is downloaded here."""
+    """A cache of the hub with weights of the models that documents name: random ones, as nothing is downloaded here."""
     import timm
     import torch
     from safetensors.torch import save_file

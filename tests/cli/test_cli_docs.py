@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -176,13 +175,13 @@ def write_images() -> None:
         Path(file).write_text("id,label\n" + "".join(f"{name},{label}\n" for name in names), "utf-8")
 
 
-NETWORK = '''
+NETWORK = """
 import timm
 
 
 def factory():
     return timm.create_model("test_resnet", num_classes=3)
-'''
+"""
 
 
 def write_predictions(run: Path) -> None:
