@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 1280, 860
 QUALITY = 80
+SETTLED_MS = 1500
+"""Pictures of a page come after it, and nothing says that the last is there."""
 
 
 @contextmanager
@@ -42,15 +44,32 @@ def served(folder: Path, *words: str) -> Iterator[str]:
         process.wait(timeout=30)
 
 
-def take(browser: Any, address: str, file: Path, *, ready: str = "body", height: int = HEIGHT) -> None:
-    """A picture of the top of a page."""
+def take(
+    browser: Any,
+    address: str,
+    file: Path,
+    *,
+    ready: str = "body",
+    height: int = HEIGHT,
+    act: Callable[[Any], object] | None = None,
+) -> None:
+    """A picture of the top of a page, after `act` has pressed what it wants."""
     page = browser.new_page(viewport={"width": WIDTH, "height": height})
     page.goto(address)
     page.wait_for_selector(ready)
-    page.wait_for_timeout(1500)  # pictures of a page come after it, and nothing says that the last is there
+    page.wait_for_timeout(SETTLED_MS)
+    if act is not None:
+        act(page)
+        page.wait_for_timeout(SETTLED_MS)
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(file, "WEBP", quality=QUALITY, method=6)
     page.close()
     print(f"{file.name}: {file.stat().st_size / 1024:.0f} kB", flush=True)
+
+
+def show_two_labels(page: Any) -> None:
+    """The picture under two labels, which a policy has decided about."""
+    page.check("#decided")
+    page.select_option("#kind", "conflict")
 
 
 def take_all(folder: Path, out: Path) -> None:
@@ -63,13 +82,17 @@ def take_all(folder: Path, out: Path) -> None:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         for name in ("audit", "models", "augmentations", "errors", "report"):
-            take(browser, (results / name / f"{name}.html").as_uri(), out / f"{name}.webp")
+            height = 1240 if name == "models" else HEIGHT  # so that the chart is on it
+            take(browser, (results / name / f"{name}.html").as_uri(), out / f"{name}.webp", height=height)
         with served(folder, "review") as address:
-            take(browser, address, out / "review.webp")
+            take(browser, address, out / "review.webp", act=show_two_labels, height=700)
         with served(folder, "open") as address:
-            take(browser, address, out / "overview.webp", ready="html[data-ready]")
-            separator = "&" if "?" in address else "?"
-            take(browser, f"{address}{separator}tab=experiments", out / "experiments.webp", ready="html[data-ready]")
+            take(browser, address, out / "overview.webp", ready="html[data-ready]", height=760)
+            tab = f"{address}{'&' if '?' in address else '?'}tab=experiments"
+            take(
+                browser, tab, out / "experiments.webp", ready="html[data-ready]", height=1000,
+                act=lambda page: page.select_option("#sort", "created"),
+            )  # fmt: skip
         browser.close()
 
 
