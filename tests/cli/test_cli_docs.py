@@ -50,6 +50,7 @@ NAMES = {
     "20261129-1432": "latest", "20261129-1510": "previous", "20261129-1157": "latest", "20261129-1204": "previous",
     "20261130": "third", "RUN-A": "latest", "RUN-B": "previous", "RUN-C": "third", "A": "latest", "B": "previous",
     "20261130-1015-ensemble-greedy-s0": "advised", "ID": "latest", "TAG": MODEL, "NAME=VALUE": "training.epochs=3",
+    "train/cat/17.jpg": "train/red/17.png", "dog": "blue",
     "resnet50.a1_in1k": MODEL, "convnext_tiny.fb_in22k": MODEL, "training.head_epochs=2": "training.head_epochs=1",
 }  # fmt: skip
 """What the names of a document are in the small project."""
