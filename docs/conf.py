@@ -14,6 +14,7 @@ extensions = ["myst_parser"]
 myst_heading_anchors = 4  # links to headings, as GitHub makes them, are checked
 exclude_patterns: list[str] = []
 nitpicky = True
+smartquotes = False  # two hyphens begin an option, and are no dash
 highlight_language = "none"  # command lines are most blocks without a language, and Python says so
 
 html_theme = "furo"

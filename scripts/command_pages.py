@@ -48,12 +48,12 @@ def commands_by_page() -> dict[str, list[tuple[tuple[str, ...], Any]]]:
 
 
 def plain(text: str) -> str:
-    """Words as they stand, for a table of Markdown; what is between backticks is code already."""
+    """Words as they stand, for a table of Markdown; options become code, as what is between backticks is already."""
     parts = " ".join(text.split()).split("`")
-    return "`".join(
-        re.sub(r"[|]", r"\\|", part) if place % 2 else re.sub(r"([|*_<>\[\]])", r"\\\1", part)
-        for place, part in enumerate(parts)
-    )
+    for place in range(0, len(parts), 2):
+        escaped = re.sub(r"([*_<>\[\]])", r"\\\1", parts[place])
+        parts[place] = re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"`\1`", escaped)
+    return "`".join(parts).replace("|", r"\|")
 
 
 def typed(option: Any) -> str:
