@@ -42,7 +42,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "review": ("--no-open",),
     "split": ("--no-leakage",),
     "sweep": (*SMALL, "--dry-run"),
-    "train": (*SMALL, "--epochs", "2"),
+    "train": (*SMALL, "--epochs", "1"),
     "try": ("--dry-run",),
 }  # fmt: skip
 """Added to the words of a document, so that a line takes seconds; a later option counts."""
@@ -148,7 +148,8 @@ def write_images() -> None:
     write_pictures(Path("train"))
     Path("test").mkdir()
     for number in range(20):
-        ImageOps.invert(picture(COLOURS["red"], 9000 + number)).save(Path("test", f"{number:02}.png"))
+        image = picture(list(COLOURS.values())[number % 3], 9000 + number)
+        (ImageOps.invert(image) if number < 5 else image).save(Path("test", f"{number:02}.png"))
     shutil.copy("train/red/00.png", "train/red/twin.png")
     shutil.copy("train/red/01.png", "train/blue/two-labels.png")
     for place, name in enumerate(COLOURS):
@@ -274,6 +275,8 @@ def quickened(words: list[str]) -> list[str]:
     more = QUICK.get(" ".join(words[:2]), QUICK.get(words[0], ()))
     if "--model" in words:
         more = (*SMALL, *more)
+    if "training.freeze=head-first" in words:  # an epoch for the head, and one for the rest
+        more = (*more, "--epochs", "2")
     if words[0] in ("sweep", "train") or words[:2] in (["rank", "augmentations"], ["rank", "optimizers"]):
         more = more if "--model" in words else ("--model", MODEL, *more)
     if words[:2] == ["rank", "augmentations"] and "--candidates" not in words:
