@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import subprocess
 import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,7 @@ LOCK_TIMEOUT_S = 60.0
 TAIL_BYTES = 512  # the end of what was read before; if these bytes changed, the file was edited
 REVIEW_OF = "review of "
 AUTHOR_VARIABLE = "EYESHOT_AUTHOR"
+GIT_TIMEOUT_S = 10.0
 FEWEST = {"drop": 1, "drop-both": 1, "keep": 1, "keep-one": 1, "relabel": 1, "group": 2, "not-copy": 2}
 
 
@@ -177,9 +179,27 @@ def decide(
     )
 
 
-def default_author() -> str:
-    """The author if none is given: EYESHOT_AUTHOR, or the login name."""
-    named = os.environ.get(AUTHOR_VARIABLE, "").strip()
+def _git_user(folder: Path) -> str:
+    """The user.name that git knows in a folder; empty without git or a name."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "config", "user.name"], capture_output=True, timeout=GIT_TIMEOUT_S, check=False,
+            encoding="utf-8", errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def default_author(folder: Path | None = None) -> str:
+    """The author if none is given: EYESHOT_AUTHOR, else git's user.name, else the login name.
+
+    Args:
+        folder: whose repository may name the author; None: the current folder.
+    """
+    named = os.environ.get(AUTHOR_VARIABLE, "").strip() or _git_user(folder or Path.cwd())
     if named:
         return named
     try:
