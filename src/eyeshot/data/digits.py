@@ -1,11 +1,11 @@
 """Digits whose right answers are known: the data of `eyeshot demo`.
 
 The handwritten digits that ship inside scikit-learn (UCI "Optical recognition of handwritten digits", 1,797 images
-of 8 × 8), each on a paper of its own, so that no two are alike. Some training images and all test images come from
-"other scanners": a third is turned by up to 30°, a third inverted, a third has thicker strokes. Faults as they occur in
-real collections are planted among them. Printed letters, from the fonts that ship inside matplotlib, stand in for the
-images of another task on which networks are pretrained. Made with SciPy and Pillow alone; nothing here is shared with
-the catalogue of augmentations.
+of 8 × 8), each on a paper of its own, so that no two are alike. Test images, and the few labelled validation images
+like them, come from "other scanners": a third is turned by up to 30°, a third inverted, a third has thicker strokes.
+Faults as they occur in real collections are planted among the training images. Printed letters, from the fonts that
+ship inside matplotlib, stand in for the images of another task on which networks are pretrained. Made with SciPy and
+Pillow alone; nothing here is shared with the catalogue of augmentations.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from sklearn.datasets import load_digits
 from eyeshot.core import make_folder, replacing
 
 SIDE = 32
-TRAINING, OF_OTHER_SCANNERS, TEST = 900, 240, 360
-"""Training images, those of them that look like the test images, and test images."""
+TRAINING, VALIDATION, TEST = 800, 240, 360
 LARGEST_TURN = 30.0
 PAPER_LEVEL, PAPER_CONTRAST, GRAIN = 50.0, 20.0, 1.5
 """Mean and standard deviation of the paper, and the width of its grain in pixels: digits stay readable."""
@@ -39,9 +38,9 @@ SHIFTS: tuple[Shift, ...] = ("turned", "inverted", "thicker")
 
 
 def write_digits(folder: Path, *, seed: int) -> dict[str, list[str]]:
-    """Write `data/train/<digit>/*.png`, `data/test/*.png` and `letters/<letter>/*.png` under `folder`, once.
+    """Write `data/train/<digit>/*.png`, `data/val/<digit>/*.png`, `data/test/*.png` and `letters/<letter>/*.png`, once.
 
-    Everything follows from `seed`. A folder that was written before is left as it is.
+    All are under `folder`, and follow from `seed`. A folder that was written before is left as it is.
 
     Returns:
         what is planted, as paths relative to `data`: "copies" (of the training image with which each is paired, one
@@ -53,19 +52,22 @@ def write_digits(folder: Path, *, seed: int) -> dict[str, list[str]]:
     """
     random = np.random.default_rng(seed)
     images, labels = large_digits()
-    order = random.permutation(len(images))[: TRAINING + TEST]
+    order = random.permutation(len(images))[: TRAINING + VALIDATION + TEST]
     files: dict[str, Image.Image] = {}
     planted: dict[str, list[str]] = {name: [] for name in SHIFTS}
     clean: dict[int, list[str]] = {digit: [] for digit in range(10)}
     for place, row in enumerate(order):
-        training = place < TRAINING
-        shift = SHIFTS[place % 3] if not training or place < OF_OTHER_SCANNERS else None
-        name = f"train/{labels[row]}/{row:04d}.png" if training else f"test/{row:04d}.png"
+        digit, number = int(labels[row]), f"{row:04d}.png"
+        if place < TRAINING:
+            files[f"train/{digit}/{number}"] = Image.fromarray(_scan(images[row], None, random))
+            clean[digit].append(f"train/{digit}/{number}")
+            continue
+        shift = SHIFTS[place % 3]
+        validates = place < TRAINING + VALIDATION
+        name = f"val/{digit}/{number}" if validates else f"test/{number}"
         files[name] = Image.fromarray(_scan(images[row], shift, random))
-        if not training and shift is not None:
+        if not validates:
             planted[shift].append(name)
-        elif shift is None:
-            clean[int(labels[row])].append(name)
     broken = _plant(files, planted, clean, random)
     if not (folder / "letters").is_dir():
         _write_letters(folder, np.random.default_rng(seed))
