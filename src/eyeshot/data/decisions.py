@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -42,7 +42,6 @@ LOCK_TIMEOUT_S = 60.0
 TAIL_BYTES = 512  # the end of what was read before; if these bytes changed, the file was edited
 REVIEW_OF = "review of "
 AUTHOR_VARIABLE = "EYESHOT_AUTHOR"
-GIT_TIMEOUT_S = 10.0
 FEWEST = {"drop": 1, "drop-both": 1, "keep": 1, "keep-one": 1, "relabel": 1, "group": 2, "not-copy": 2}
 
 
@@ -179,16 +178,17 @@ def decide(
     )
 
 
+@lru_cache(maxsize=32)  # sweeps ask for every event
 def _git_user(folder: Path) -> str:
     """The user.name that git knows in a folder; empty without git or a name."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), "config", "user.name"], capture_output=True, timeout=GIT_TIMEOUT_S, check=False,
-            encoding="utf-8", errors="replace",
+            ["git", "-C", str(folder), "config", "user.name"], capture_output=True, check=False, encoding="utf-8",
+            errors="replace",
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -160,7 +160,7 @@ def run(
             **prepared, device=device, batch_size=batch_size, candidates=candidates or (), baseline_aug=baseline_aug,
             budget_s=budget_s / max(1, len(models)), full_train=full_train, target_shares=target_shares,
             max_images=max_images, samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
-            plot=plot or (), projections=projections or ("PCA", "t-SNE", "UMAP"), images=images, seed=seed,
+            plot=plot or (), projections=projections, images=images, seed=seed,
             workers=workers,
         )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
