@@ -27,7 +27,7 @@ VERSION = 1
 Commands = Generator[str, str, str]
 """Yields command lines without `eyeshot`, is sent what each printed, and returns the answer of the step."""
 
-RAW = {"test_resnet.r160_in1k": 10, "test_vit.r160_in1k": 2}
+RAW = {"test_resnet.r160_in1k": 10, "test_efficientnet.r160_in1k": 8, "test_vit.r160_in1k": 2}
 """Networks and their epochs on printed letters, in the place of weights from the network; the last has learnt nothing
 after two, so that there is something to find."""
 SIZE = 32
