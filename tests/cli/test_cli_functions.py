@@ -87,6 +87,7 @@ WRITTEN_BY_COMMANDS = {
 }
 """Functions give a result that has `save` or `write`."""
 SHOWN_BY_COMMANDS = {
+    ("demo", "serve"),  # a function of its own
     ("decisions list", "all_"),
     ("decisions list", "last"),
     ("list models", "weights"),
@@ -107,9 +108,9 @@ NO_OPTIONS = {
     "command",
     "cache",
     "planned",
+    "answered",
     "served",
     "backbone",
-    "projections",
     "images",
     "aspect_ratios",
     "root",

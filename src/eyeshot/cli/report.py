@@ -70,7 +70,7 @@ def write(
         str | None, option(panel=REPORT, text="Whom role, contribution and reflection are about. Default: the author.")
     ] = None,
     author: Annotated[
-        str | None, option(panel=REPORT, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+        str | None, option(panel=REPORT, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
     ] = None,
     json: Json = False,
 ) -> None:

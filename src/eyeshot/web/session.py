@@ -42,7 +42,7 @@ def review(
             the place of the audit's findings, and no audit is needed.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
-        author: the person who decides; None: EYESHOT_AUTHOR, or the login name.
+        author: the person who decides; None: EYESHOT_AUTHOR, git's user.name or the login name.
         decisions_file: the file for decisions; None: decisions.jsonl of the project.
         port: port on this machine; 0 takes any free port.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.

@@ -13,7 +13,7 @@ from eyeshot.cli.output import open_address, print_json, progress_shown, say
 
 def run(
     author: Annotated[
-        str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+        str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
     ] = None,
     port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free port.")] = 0,
     export: Annotated[

@@ -44,6 +44,7 @@ from eyeshot.rankings.models.plan import (
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
 from eyeshot.rankings.models.rungs import scale_models, tune_models
+from eyeshot.rankings.models.scaling import better_size, better_size_words
 from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
 from eyeshot.training import keep_recipe
 
@@ -206,6 +207,9 @@ def run_model_ranking(
     if settings.budget_s:
         ranking, more = scale_models(plan, ranking, right, advised.name, allowance=allowance, progress=progress)
         notes += more
+    better = better_size(next(model.resolution for model in ranking if model.name == advised.name))
+    if better is not None:
+        sentence += f" {better_size_words(better)}"
     return ModelsReport(
         headline=sentence,
         advised=advised,
@@ -223,7 +227,7 @@ def run_model_ranking(
         budget_s=settings.budget_s or None,
         used_s=round(time.perf_counter() - begin, 2),
         seed=settings.seed,
-        next_command=_next_command(plan, advised.name, switches),
+        next_command=_next_command(plan, advised.name, None if better is None else better.size, switches),
         hardware=describe_hardware(plan.device),
         versions=describe_versions(),
         command=command,
@@ -314,8 +318,8 @@ def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> Rank
     )
 
 
-def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
-    """Rank augmentations for the advised model, on the same images."""
+def _next_command(plan: ModelPlan, name: str, size: int | None, switches: Sequence[str]) -> str:
+    """Rank augmentations for the advised model, on the same images; `size`: at which it is clearly better."""
     config = plan.config
     words = ["eyeshot", "rank", "augmentations", shown_path(config.train)]
     for option in ("test", "labels", "path_column", "label_column", "image_root", "val", "fold"):
@@ -323,7 +327,7 @@ def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
             words += [f"--{option.replace('_', '-')}", shown_path(value) if isinstance(value, Path) else str(value)]
     words += ["--model", name]
     weights = next((model.weights for model in plan.chosen if model.name == name), None)
-    for option, value in (("weights", weights), ("size", plan.settings.size)):
+    for option, value in (("weights", weights), ("size", size or plan.settings.size)):
         if value is not None:
             words += [f"--{option}", shown_path(value) if isinstance(value, Path) else str(value)]
     if plan.settings.fit != "crop":

@@ -72,24 +72,24 @@ class SweepReport(BaseModel):
         if self.best is None:
             return "No trial has come to a result yet."
         best = self.best
-        text = (
-            f"Best at {best['rung']}: {best['id']}, {percent(best['value'], 1)} (95 % interval "
-            f"{percent(best['low'], 1)} to {percent(best['high'], 1)}, n = {best['n']})"
+        came = (
+            f"{percent(best['value'], 1)} at {best['rung']} (95 % interval {percent(best['low'], 1)} to "
+            f"{percent(best['high'], 1)}, n = {best['n']})"
         )
         if not best["difference"]:
-            return f"{text}: the recipe without changes."
+            return f"Nothing beat the recipe without changes, {best['id']}: {came}."
         changes = ", ".join(f"{name} {before} → {after}" for name, (before, after) in best["difference"].items())
-        text += f": {changes}."
-        if self.gain is not None:
-            gain = self.gain
-            sure = gain["low"] > 0
-            text += (
-                f" Over the recipe without changes {points(gain['value'])} ({points(gain['low'])} to "
-                f"{points(gain['high'])}, p = {gain['p']:.2g})"
-            )
-            text += "." if sure else ": not distinguishable."
-            text += " It was picked among many, which flatters it: try it once more with other seeds."
-        return text
+        if self.gain is None:
+            return f"The most accurate is {best['id']}, {came}: {changes}."
+        gain = self.gain
+        against = f"{points(gain['value'])} ({points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g})"
+        picked = "It was picked among many, which flatters it: try it once more with other seeds."
+        if gain["low"] > 0:
+            return f"{best['id']} beat the recipe without changes by {against}: {changes}; {came}. {picked}"
+        return (
+            f"No trial can be told from the recipe without changes: the most accurate, {best['id']}, came to "
+            f"{came}, {against} against it: {changes}. {picked}"
+        )
 
 
 def make_report(

@@ -22,7 +22,7 @@ def open_workbench(
     Only this machine can open the page.
 
     Args:
-        author: who writes on the page; None: EYESHOT_AUTHOR, or the login name.
+        author: who writes on the page; None: EYESHOT_AUTHOR, git's user.name or the login name.
         port: port on this machine; 0 takes any free port.
         served: called with the page's address and notes once the page can be opened; None prints them.
 
