@@ -51,7 +51,8 @@ class ModelChoice(BaseModel):
             which validation decides; all names where validation alone decides.
         drop: validation accuracy less the estimate, mean over the models; null unless all have an estimate.
         drop_error: its standard error.
-        reason: what decided and why, in a sentence.
+        shift: what the estimates say about a shift, in a sentence.
+        reason: which model, what decided and why, in sentences.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +62,7 @@ class ModelChoice(BaseModel):
     tied: tuple[str, ...]
     drop: float | None = None
     drop_error: float | None = None
+    shift: str
     reason: str
 
 
@@ -82,38 +84,37 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
         raise InputError("At least one finished model is needed to choose from, got none.")
     names = list(models)
     accuracies = np.array([accuracy for (accuracy, _), _ in models.values()])
-    best = names[int(accuracies.argmax())]
-    by_validation = f"{best} is chosen by validation accuracy ({percent(float(accuracies.max()), 1)})"
     estimates = [estimate for _, estimate in models.values() if estimate is not None]
-    if len(estimates) < len(models):
-        missing = [name for name, (_, estimate) in models.items() if estimate is None]
-        who = f"{listing(missing, most=3)} {plural(len(missing), 'has', 'have')} no estimate"
-        if not estimates:
-            who = "there are no estimates"
-        return ModelChoice(
-            by="validation", chosen=best, tied=tuple(names), reason=f"{by_validation}, since {who} on the test images."
+    missing = [name for name, (_, estimate) in models.items() if estimate is None]
+    drop = error = None
+    by: Literal["estimate", "validation"] = "validation"
+    tied = np.ones(len(names), bool)
+    if missing:
+        shift = "No model has an estimate on the test images."
+        if estimates:
+            shift = f"{listing(missing, most=3)} {plural(len(missing), 'has', 'have')} no estimate on the test images."
+    else:
+        values, halves = np.array([value for value, _ in estimates]), np.stack([over for _, over in estimates], 1)
+        drop = float((accuracies - values).mean())
+        error = half_sample_error(np.mean([over for (_, over), _ in models.values()], 0) - halves.mean(1))
+        shift = (
+            f"The estimates on the test images are {100 * abs(drop):.1f} points {'below' if drop > 0 else 'above'} "
+            f"validation accuracy on average (standard error {100 * error:.1f}), which shows "
         )
-    values, halves = np.array([value for value, _ in estimates]), np.stack([over for _, over in estimates], 1)
-    drop = float((accuracies - values).mean())
-    error = half_sample_error(np.mean([over for (_, over), _ in models.values()], 0) - halves.mean(1))
-    away = f"{100 * abs(drop):.1f} points {'below' if drop > 0 else 'above'} it on average"
-    if drop <= max(LEAST_DROP, error):
-        return ModelChoice(
-            by="validation", chosen=best, tied=tuple(names), drop=drop, drop_error=error,
-            reason=f"{by_validation}: the estimates on the test images are {away} (standard error {100 * error:.1f}), "
-            "which shows no shift.",
-        )  # fmt: skip
-    together = tied_with_best(values, halves)
-    place = int(np.where(together, accuracies, -1.0).argmax())
-    chosen, tied = names[place], [name for name, belongs in zip(names, together, strict=True) if belongs]
-    reason = (
-        f"{chosen} is chosen by the estimate on the test images ({percent(float(values[place]), 1)}), not by "
-        f"validation accuracy: the estimates are {away} (standard error {100 * error:.1f}), which shows a shift"
-    )
-    if len(tied) > 1:
-        others = listing([name for name in tied if name != chosen], most=3)
-        reason += f"; {others} cannot be told apart from it by the estimate, and it validates best"
-    return ModelChoice(by="estimate", chosen=chosen, tied=tuple(tied), drop=drop, drop_error=error, reason=f"{reason}.")
+        if drop > max(LEAST_DROP, error):
+            by, tied, shift = "estimate", tied_with_best(values, halves), f"{shift}a shift."
+        else:
+            shift += "no shift."
+    place = int(np.where(tied, accuracies, -1.0).argmax())
+    chosen, together = names[place], tuple(name for name, belongs in zip(names, tied, strict=True) if belongs)
+    if by == "validation":
+        reason = f"{chosen} is chosen by validation accuracy ({percent(float(accuracies[place]), 1)}). {shift}"
+    else:
+        reason = f"{chosen} is chosen by the estimate on the test images ({percent(estimates[place][0], 1)}). {shift}"
+        others = listing([name for name in together if name != chosen], most=3)
+        if others:
+            reason += f" {others} cannot be told apart from it by the estimate; it validates best of them."
+    return ModelChoice(by=by, chosen=chosen, tied=together, drop=drop, drop_error=error, shift=shift, reason=reason)
 
 
 def judge_model(
