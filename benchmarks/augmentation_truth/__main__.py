@@ -96,7 +96,13 @@ def _short_runs(options: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     truths, _ = read_truths(TABLES)
     for source in options.source:
-        runs = short_runs(open_task(source, (), options.work), MODELS[options.model], work=options.work, say=_say)
+        task = open_task(source, (), options.work)
+        for share in options.share:
+            runs = short_runs(
+                task, MODELS[options.model], work=options.work, say=_say, share=share, start=options.start
+            )
+        if options.only_train:
+            continue
         scores = read_scores(score_file(HERE / "scores", source, options.model))
         classes = runs["clean"]["val"].shape[1]
         file = table_file(HERE / "estimates", source, options.model)
@@ -175,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     short.set_defaults(act=_short_runs)
     short.add_argument("--source", nargs="+", required=True, help="digits, photo, sketch")
     short.add_argument("--model", required=True, help="a name of recipes.py")
+    short.add_argument("--share", nargs="+", type=float, default=[0.1], help="of the recipe's steps, each a run of its own")
+    short.add_argument("--start", choices=("own", "clean"), default="own", help="clean: go on from a clean training")
+    short.add_argument("--only-train", action="store_true", help="keep the probabilities, score nothing yet")
     short.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     judge = commands.add_parser("judge", help="compare the ranking of eyeshot rank augmentations with the tables")
     judge.set_defaults(act=_judge)
