@@ -12,10 +12,12 @@ from eyeshot.rankings.augmentations.combined import (
     agreement,
     combine,
     mad_units,
+    maturity_of,
     order_by,
     ranks,
     robust_spread,
     shift_weight,
+    weights_of_parts,
     without_single_images,
 )
 from eyeshot.rankings.augmentations.report import Shift
@@ -153,3 +155,16 @@ def test_a_gain_of_one_target_image_does_not_count_and_a_loss_does():
     assert counted["validation"] is parts["validation"]
     distance = replace(parts["coverage_gain"], is_share=False)
     assert without_single_images({"coverage_gain": distance})["coverage_gain"] is distance
+
+
+def test_what_short_runs_say_counts_by_how_near_they_are_to_the_end() -> None:
+    labels = np.repeat([0, 1], 50)
+    assert maturity_of(0.9, 0.9, labels) == maturity_of(0.95, 0.9, labels) == 1
+    assert maturity_of(0.7, 0.9, labels) == pytest.approx(0.5)
+    assert maturity_of(0.5, 0.9, labels) == maturity_of(0.3, 0.9, labels) == 0
+    assert maturity_of(0.5, 0.5, labels) == 1  # nothing to reach
+    assert weights_of_parts(0.8, 1) == pytest.approx({"target_accuracy": 0.4, "coverage_gain": 0.4, "validation": 0.2})
+    assert weights_of_parts(0.8, 0.5) == pytest.approx(
+        {"target_accuracy": 0.1, "coverage_gain": 0.85, "validation": 0.05}
+    )
+    assert weights_of_parts(0.3, 0) == {"target_accuracy": 0, "coverage_gain": 1, "validation": 0}

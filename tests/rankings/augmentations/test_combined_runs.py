@@ -16,7 +16,13 @@ from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined, shares_notes
+from eyeshot.rankings.augmentations.combined import (
+    Scoreboard,
+    make_scoreboard,
+    rank_combined,
+    shares_notes,
+    weights_of_parts,
+)
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
 from eyeshot.rankings.augmentations.plan import Plan, prepare
@@ -143,8 +149,8 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
     for one in candidates:
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items()}
-            of_target = (parts["target_accuracy"] + parts["coverage_gain"]) / 2
-            assert one.combined == pytest.approx(0.8 * of_target + 0.2 * parts["validation"])
+            shares = weights_of_parts(0.8, order.maturity)
+            assert one.combined == pytest.approx(sum(share * parts[name] for name, share in shares.items()))
             assert one.parts["coverage_gain"].value == pytest.approx(one.score)
             assert one.parts["target_accuracy"].value == pytest.approx(one.run.target_accuracy_gain)
             low, high = one.run.target_accuracy_interval

@@ -241,7 +241,7 @@ class Budget(Record):
     steps: int
     """Steps of the whole network in all, including clean training and all seeds."""
     share_of_full: float
-    """These steps divided by the steps of training all candidates for 30 epochs."""
+    """These steps divided by the steps of training all candidates for the epochs of the model's own recipe."""
     words: str
 
 
@@ -250,7 +250,10 @@ class Order(Record):
 
     weight: float
     """Weight of estimated target accuracy and coverage gain, a half each; validation (of probe or network) has the
-    rest."""
+    rest. Below a maturity of 1, estimated accuracy and validation give some of theirs to coverage gain."""
+    maturity: float = 1.0
+    """Validation accuracy above chance of clean training after the short runs, as a share of that of the probe that
+    they start from, 0-1. What short runs say counts by its square."""
     weight_words: str
     units: dict[str, float]
     """MAD unit of each part; validation has the widest of those of all shares of images."""
