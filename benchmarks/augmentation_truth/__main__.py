@@ -90,6 +90,7 @@ def _short_runs(options: argparse.Namespace) -> int:
     from benchmarks.augmentation_truth.short_runs_judged import (
         by_situation,
         figures,
+        log_line,
         read_rows,
         score_targets,
         write_rows,
@@ -117,9 +118,7 @@ def _short_runs(options: argparse.Namespace) -> int:
         if options.only_train:
             continue
         for (share, situation), rows in by_situation(read_rows(file)).items():
-            print(f"{source}, {options.model}, {share} of the steps, {situation}:")
-            for name, values in figures(rows, truths).items():
-                print(f"  {name:32s}", "  ".join(f"{what} {value:.2f}" for what, value in values.items()))
+            print(log_line(file.stem, share, situation, figures(rows, truths)))
     return 0
 
 

@@ -156,11 +156,11 @@ def _rank(
         )
 
     parts = {name: part(name) for name in SINGLE}
-    columns: dict[str, dict[str, object]] = {
-        name: {part: gains[part][name][0] for part in ("target_accuracy", "coverage_gain", "evenness")}
-        | {"validation": float(parts["validation"].values[number])}
-        for number, name in enumerate(names)
-    }
+    columns: dict[str, dict[str, object]] = {}
+    for number, name in enumerate(names):
+        # Levels, but of validation, which is a mean probability: there the gain says more.
+        columns[name] = {part: gains[part][name][0] for part in ("target_accuracy", "coverage_gain", "evenness")}
+        columns[name]["validation"] = float(parts["validation"].values[number])
     for rule in RULES:
         by_part = weights_of_parts(weight, 1.0 if rule == "half" else maturity)
         if rule == "score_evenness":
@@ -268,3 +268,18 @@ def _means(pairs: Sequence[tuple[float | None, float | None]]) -> dict[str, floa
     columns = {"spearman": [pair[0] for pair in pairs], "regret": [pair[1] for pair in pairs]}
     known = {name: [value for value in values if value is not None] for name, values in columns.items()}
     return {name: float(np.mean(values)) for name, values in known.items() if values} | {"targets": len(pairs)}
+
+
+def log_line(table: str, share: str, situation: str, measured: Mapping[str, Mapping[str, float]]) -> str:
+    """A line of the tables in `docs/ranking-log.md`: Spearman (regret) by score, then regrets of advice and baselines.
+
+    A regret below 0, which noise can give, is written as 0.
+    """
+    cells = []
+    for name in (*RULES, "target_accuracy", "coverage_gain", "validation", "evenness"):
+        correlation = measured[name].get("spearman")
+        shown = "–" if correlation is None else f"{correlation:.2f}".replace("-", "−")
+        cells.append(f"{shown} ({max(0.0, measured[name]['regret']):.1f})")
+    for name in ("half, advised", f"{PRODUCT}, advised", "always TrivialAugment", CLEAN):
+        cells.append(f"{max(0.0, measured[name]['regret']):.1f}")
+    return f"| {table} | {100 * float(share):.0f} % | {situation} | {' | '.join(cells)} |"

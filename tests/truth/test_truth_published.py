@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.augmentation_truth import short_runs_table
 from benchmarks.augmentation_truth.evidence_table import BEGIN, END, evidence_table
+from benchmarks.augmentation_truth.judge import Judged
 from benchmarks.augmentation_truth.judging import Judgement, count_trainings, hours, read_judgement
+from benchmarks.augmentation_truth.short_runs_table import judge_short_runs
 from benchmarks.augmentation_truth.table import read_table
 from benchmarks.augmentation_truth.trust_file import trust_of
 from benchmarks.augmentation_truth.truth import read_truths
@@ -22,6 +25,20 @@ def judgement() -> Judgement:
     return read_judgement(HERE / "tables", HERE / "scores", budget_s=0.0)
 
 
+@pytest.fixture(scope="module")
+def short_runs(judgement: Judgement) -> dict[float, list[Judged]]:
+    return judge_short_runs(judgement.truths, judgement.scores, HERE / "estimates")
+
+
+def test_the_table_of_short_runs_is_computed_from_the_committed_estimates(
+    short_runs: dict[float, list[Judged]],
+) -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    shown = text.partition(short_runs_table.BEGIN)[2].partition(short_runs_table.END)[0].strip()
+    assert shown == short_runs_table.short_runs_table(short_runs)
+    assert "| pretrained, shifted | 10 % |" in shown
+
+
 def test_the_table_of_the_evidence_is_computed_from_the_committed_tables(judgement: Judgement) -> None:
     text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     shown = text.partition(BEGIN)[2].partition(END)[0].strip()
@@ -29,10 +46,13 @@ def test_the_table_of_the_evidence_is_computed_from_the_committed_tables(judgeme
     assert "| pretrained, shifted |" in shown
 
 
-def test_what_ships_in_the_package_is_computed_from_them_too(judgement: Judgement) -> None:
+def test_what_ships_in_the_package_is_computed_from_them_too(
+    judgement: Judgement, short_runs: dict[float, list[Judged]]
+) -> None:
     file = ROOT / "src" / "eyeshot" / "rankings" / "augmentations" / "trust.json"
     trainings = count_trainings(HERE / "tables")
-    assert json.loads(file.read_text(encoding="utf-8")) == trust_of(judgement.judged, trainings=trainings)
+    found = trust_of(judgement.judged, trainings=trainings, short_runs=short_runs)
+    assert json.loads(file.read_text(encoding="utf-8")) == found
     assert f"{trainings:,} trainings of" in (ROOT / "docs" / "ranking-log.md").read_text(encoding="utf-8")
 
 
