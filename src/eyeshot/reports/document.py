@@ -154,3 +154,18 @@ def column_widths(block: Table) -> list[float]:
 def _cells(text: str) -> int:
     """How wide a text is: letters of Korean, Chinese and Japanese take two cells."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def texts_of(document: Document) -> Iterable[str]:
+    """All texts that a reader sees."""
+    yield document["title"] + document["subtitle"]
+    for block in document["blocks"]:
+        match block["kind"]:
+            case "table":
+                yield block["caption"] + "".join(block["columns"])
+                yield from (cell["text"] for row in block["rows"] for cell in row)
+                yield from (link["text"] for row in block["rows"] for cell in row for link in cell.get("links", []))
+            case "figure":
+                yield block["caption"] + block["alt"]
+            case _:
+                yield block["text"]
