@@ -21,15 +21,16 @@ from benchmarks.augmentation_truth.truth import Truth
 from eyeshot.core import draw_half_samples, half_sample_interval
 from eyeshot.core.files import make_folder, replacing
 from eyeshot.predictions import accuracy_by_image, fit_temperature, temperature_by_image, with_temperature
-from eyeshot.rankings.augmentations.combined import Gains, combine, half_means, maturity_of, weights_of_parts
+from eyeshot.rankings.augmentations.combined import Gains, combine, half_means, weights_of_runs
 from eyeshot.rankings.augmentations.evaluate import balance_of, scaled_log_loss
 from eyeshot.rankings.augmentations.ranking import better_than_zero, rank_gains
 from eyeshot.rankings.augmentations.recommendation import HARDLY_ANY
 
 TRIVIAL = "trivial-augment"
 PRODUCT = "score"
-RULES = ("half", PRODUCT, "score_evenness")
-"""Estimated accuracy and coverage gain by halves; the product's rule; the product's with evenness (ranking log)."""
+RULES = (PRODUCT, "half", "by_maturity", "by_maturity_and_evenness")
+"""The product's rule, and what was tried before it; docs/ranking-log.md says what each is."""
+ADVISING = (PRODUCT, "half")
 SINGLE = ("target_accuracy", "coverage_gain", "validation", "evenness")
 SCORES = (*RULES, *SINGLE)
 ALL = "target_accuracy, all candidates"
@@ -47,7 +48,7 @@ COLUMNS = (
         "rank",
         "beats_clean",
     ),
-    *(f"{rule}_advised" for rule in RULES),
+    *(f"{rule}_advised" for rule in ADVISING),
     *SCORES,
 )
 Table = list[dict[str, str]]
@@ -141,7 +142,7 @@ def _rank(
     Args:
         names: of the ranked candidates.
         gains: of each part, by candidate and of clean: the value, and (B,) on half-samples.
-        weight, maturity: see `weights_of_parts`.
+        weight, maturity: of the measured shift, and see `maturity_of`.
         resolution: of target and of validation images.
         no_shift: whether the network is pretrained and there is hardly any shift; the product then advises clean.
     """
@@ -162,19 +163,42 @@ def _rank(
         columns[name] = {part: gains[part][name][0] for part in ("target_accuracy", "coverage_gain", "evenness")}
         columns[name]["validation"] = float(parts["validation"].values[number])
     for rule in RULES:
-        by_part = weights_of_parts(weight, 1.0 if rule == "half" else maturity)
-        if rule == "score_evenness":
-            by_part["target_accuracy"] /= 2
-            by_part["evenness"] = by_part["target_accuracy"]
+        by_part = weights_of_runs(weight) if rule == PRODUCT else _weights(rule, weight, maturity)
         combined, over_halves, _ = combine(parts, [(share, [name]) for name, share in by_part.items()])
+        for number, name in enumerate(names):
+            columns[name][rule] = float(combined[number])
+        if rule not in ADVISING:
+            continue
         _, groups, beats, _ = rank_gains(combined, over_halves, may_beat=better_than_zero(combined, over_halves))
         advised = CLEAN if no_shift else _advised(names, combined, over_halves, groups, beats)
         order = np.lexsort((-combined, groups)).tolist()
         for number, name in enumerate(names):
-            columns[name] |= {rule: float(combined[number]), f"{rule}_advised": int(name == advised)}
+            columns[name][f"{rule}_advised"] = int(name == advised)
             if rule == PRODUCT:
                 columns[name] |= {"rank": order.index(number) + 1, "beats_clean": int(beats[number])}
     return columns
+
+
+def _weights(rule: str, weight: float, maturity: float) -> dict[str, float]:
+    """The weights of parts in the rules that were tried before the product's."""
+    said = 1.0 if rule == "half" else maturity**2
+    of_runs = {"target_accuracy": weight * said / 2, "validation": (1 - weight) * said}
+    by_part = of_runs | {"coverage_gain": 1 - sum(of_runs.values())}
+    if rule == "by_maturity_and_evenness":
+        by_part["evenness"] = by_part["target_accuracy"] = by_part["target_accuracy"] / 2
+    return by_part
+
+
+def maturity_of(short: float, finished: float, labels: NDArray[np.int64]) -> float:
+    """How near a short clean training is to the end of training, 0-1: its accuracy above chance, as a share.
+
+    Args:
+        short: validation accuracy after the short run.
+        finished: validation accuracy that training ends at; at chance there is nothing to reach.
+        labels: int64 (n_val,), classes of the validation images; chance is to answer always the most frequent.
+    """
+    chance = float(np.bincount(labels).max() / len(labels))
+    return 1.0 if finished <= chance else float(np.clip((short - chance) / (finished - chance), 0, 1))
 
 
 def _advised(
@@ -256,7 +280,7 @@ def figures(rows: Table, truths: Sequence[Truth]) -> dict[str, dict[str, float]]
             values = np.array([float(row["target_accuracy"]) for row in known])
             first = known[best_first(values)]["candidate"]
             measured.setdefault(ALL, []).append((spearman(values, accuracy).value, regret_of(first, truth)))
-        for rule in RULES:
+        for rule in ADVISING:
             advised = next((row["candidate"] for row in of_target if row[f"{rule}_advised"] == "1"), CLEAN)
             measured.setdefault(f"{rule}, advised", []).append((None, regret_of(advised, truth)))
         for label, name in (("always TrivialAugment", TRIVIAL), (CLEAN, CLEAN)):
@@ -280,6 +304,6 @@ def log_line(table: str, share: str, situation: str, measured: Mapping[str, Mapp
         correlation = measured[name].get("spearman")
         shown = "–" if correlation is None else f"{correlation:.2f}".replace("-", "−")
         cells.append(f"{shown} ({max(0.0, measured[name]['regret']):.1f})")
-    for name in ("half, advised", f"{PRODUCT}, advised", "always TrivialAugment", CLEAN):
+    for name in (*(f"{rule}, advised" for rule in ADVISING), "always TrivialAugment", CLEAN):
         cells.append(f"{max(0.0, measured[name]['regret']):.1f}")
     return f"| {table} | {100 * float(share):.0f} % | {situation} | {' | '.join(cells)} |"

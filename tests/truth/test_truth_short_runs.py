@@ -90,7 +90,7 @@ def test_short_runs_far_from_the_end_count_less_than_coverage() -> None:
         run["val"] = predictions(LABELS, 0.3, np.random.default_rng(1))
     rows = [row for row in scored(runs, scores, finished=1.0) if "rank" in row]
     assert rows[0]["maturity"] < 0.3
-    assert max(rows, key=lambda row: row[PRODUCT])["candidate"] == "edges"
+    assert max(rows, key=lambda row: row["by_maturity"])["candidate"] == "edges"
 
 
 def test_rows_of_another_share_stay_in_the_file(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from eyeshot.rankings.augmentations.combined import (
     make_scoreboard,
     rank_combined,
     shares_notes,
-    weights_of_parts,
+    weights_of_runs,
 )
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
@@ -149,7 +149,7 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
     for one in candidates:
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items()}
-            shares = weights_of_parts(0.8, order.maturity)
+            shares = weights_of_runs(0.8)
             assert one.combined == pytest.approx(sum(share * parts[name] for name, share in shares.items()))
             assert one.parts["coverage_gain"].value == pytest.approx(one.score)
             assert one.parts["target_accuracy"].value == pytest.approx(one.run.target_accuracy_gain)

@@ -352,12 +352,12 @@ def test_a_run_of_a_few_steps_says_that_it_says_nothing():
 
 
 def test_where_the_orders_disagree_it_is_said_which_to_trust():
-    differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, weight=0.9)
+    differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, target_is_validation=False)
     assert "by the target invert is first, by validation grey" in differing
     assert "trust the target" in differing
-    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
-    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
-    assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)
+    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, target_is_validation=True)
+    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, target_is_validation=False)
+    assert "cannot be compared" in two_orders([], [], agreement=None, target_is_validation=False)
 
 
 def test_why_a_candidate_stands_well_though_its_network_fell_behind():

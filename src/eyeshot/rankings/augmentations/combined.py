@@ -1,8 +1,8 @@
-"""The combined score: estimated target accuracy, coverage gain and validation, weighted by the measured shift.
+"""The combined score: estimated target accuracy and coverage gain, weighted by the measured shift.
 
 Every part is a gain over clean images, divided by its median absolute deviation (MAD) over candidates: a large effect
-is not outweighed by many small effects. Estimated accuracy and coverage read the target, and share one weight: 1 minus
-(coverage of the target / coverage of held-out training images). The larger the shift, the larger that weight.
+is not outweighed by many small effects. Coverage gain has half of the weight 1 minus (coverage of the target / coverage
+of held-out training images): the larger the shift, the more it counts. Validation ranks where there is no estimate.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ rank."""
 RUN_PARTS = ("probe_validation", "validation", "log_loss", "target_accuracy", "post_training_coverage", "half_masked")
 MAD_TO_SD = 1.4826
 UNKNOWN_WEIGHT = 0.5
-LEAST_TOLD = 0.9
-"""Above it, that short runs count a little less is not worth a sentence."""
 Array = NDArray[np.float64]
 
 
@@ -75,6 +73,7 @@ class Scoreboard:
         by_distance: whether distance replaces the coverage gain.
         weight: weight of the parts that read the target; validation has the rest.
         weight_words: the reason for the weight, in words.
+        target_is_validation: whether the target is the validation images, whose labels are known.
         probe: linear probe on clean images.
         clean_loss: float64 (n_val,), log loss of that probe; None without a probe stage.
         sample_losses: log loss of the probes on clean images and samples, by name; empty without a probe stage.
@@ -87,6 +86,7 @@ class Scoreboard:
     by_distance: bool
     weight: float
     weight_words: str
+    target_is_validation: bool
     probe: CleanProbe
     clean_loss: Array | None
     sample_losses: Mapping[str, Array]
@@ -136,37 +136,27 @@ class Scoreboard:
             **{part: run_gains[part] for part in validation},
         }
 
-    def maturity(self, runs: Mapping[str, Trial]) -> float:
-        """How near clean training, after as many steps as the longest run, is to the probe that all runs start from."""
-        trained = [run for run in runs.values() if run.evaluations]
-        if not trained:
-            return 1.0
-        right = [evaluation.right.mean() for evaluation in max(trained, key=lambda run: run.steps).reference]
-        return maturity_of(float(np.mean(right)), self.probe.accuracy, self.probe.held_out_labels)
+    def combine(self, role: str, parts: Mapping[str, Gains]) -> tuple[Array, Array, list[Array]]:
+        """The combined score of the candidates of a role; see `combine` and `weights_of_runs`.
 
-    def combine(self, role: str, parts: Mapping[str, Gains], maturity: float) -> tuple[Array, Array, list[Array]]:
-        """The combined score of the candidates of a role; see `combine` and `weights_of_parts`.
-
-        Estimated accuracy reads what so few steps have taught, and coverage gain finds what they cannot have taught
-        yet, so both count the same. If no network was trained, coverage gain has their whole weight. A network
-        fine-tuned for a few steps can score below its own linear probe, so the larger of the two validations counts.
+        Where the target is the validation images, their labels are known, and validation alone ranks. If no network was
+        trained, coverage gain and the validation of probes share the weight. A network fine-tuned for a few steps can
+        score below its own linear probe, so the larger of the two validations counts. The last term is validation.
         """
         validation = validations(parts)
         if role == REGULARISER:
             return combine(parts, [(0.5, validation), (0.5, ["half_masked"])])
-        if not np.isfinite(parts["target_accuracy"].values).any():
+        if self.target_is_validation or not np.isfinite(parts["target_accuracy"].values).any():
             return combine(parts, [(self.weight, ["coverage_gain"]), (1 - self.weight, validation)])
-        shares = weights_of_parts(self.weight, maturity)
-        return combine(
-            parts, [(share, validation if name == "validation" else [name]) for name, share in shares.items()]
-        )
+        terms = [(share, [name]) for name, share in weights_of_runs(self.weight).items()]
+        return combine(parts, [*terms, (0.0, validation)])
 
     def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
         """The candidates of a role, best first; any role but that of regularisers is scored as ranked."""
         if not names:
             return []
         parts = self.parts(role, names, self.run_gains(names, runs))
-        combined, _, _ = self.combine(role, parts, self.maturity(runs))
+        combined, _, _ = self.combine(role, parts)
         return order_by(names, combined)
 
 
@@ -205,6 +195,7 @@ def make_scoreboard(
         by_distance=ranked_by == "nearest_distance",
         weight=weight,
         weight_words=why,
+        target_is_validation=target_is_validation,
         probe=probe,
         clean_loss=scaled_log_loss(probe.probabilities, labels) if probe_stage else None,
         sample_losses=losses,
@@ -220,8 +211,7 @@ def rank_combined(
     """Candidates with their short runs, parts and ranks by the combined score; roles do not change."""
     updated: dict[str, Candidate] = {}
     clean_group = next((candidate.group for candidate in candidates if candidate.name == CLEAN), None)
-    maturity = board.maturity(short.trials)
-    order = _order([], {}, None, board, maturity)
+    order = _order([], {}, None, board)
     for role in (RANKED, REGULARISER):
         of_role = [candidate for candidate in candidates if candidate.role == role]
         if not of_role:
@@ -239,8 +229,8 @@ def rank_combined(
             continue
         parts = {name: part.take(known) for name, part in parts.items()}
         names = [name for name, is_known in zip(names, known, strict=True) if is_known]
-        combined = board.combine(role, parts, maturity)
-        counted, over_halves, _ = board.combine(role, without_single_images(parts), maturity)
+        combined = board.combine(role, parts)
+        counted, over_halves, _ = board.combine(role, without_single_images(parts))
         positions, groups, beats, group_of_clean = rank_gains(
             combined[0], combined[1], may_beat=better_than_zero(counted, over_halves)
         )
@@ -269,7 +259,7 @@ def rank_combined(
                 }
             )
         if role == RANKED:
-            order = _order(names, parts, combined[2], board, maturity)
+            order = _order(names, parts, combined[2], board)
             clean_group = group_of_clean
     for candidate in candidates:
         if candidate.name in (CLEAN, IDENTITY):
@@ -284,14 +274,6 @@ def shares_notes(short: SweepResult, board: Scoreboard, *, words: str) -> list[s
         return []
     latest = max(trained, key=lambda trial: trial.steps)
     notes = [f"Estimated accuracy on the target assumes that classes occur there {words} (--target-shares)."]
-    counts = board.maturity(short.trials) ** 2
-    if counts < LEAST_TOLD:
-        right = float(np.mean([evaluation.right.mean() for evaluation in latest.reference]))
-        notes.append(
-            f"After {latest.steps} steps clean training is right on {percent(right)} of the validation images, and the "
-            f"probe that it starts from on {percent(board.probe.accuracy)}: what short runs say counts "
-            f"{percent(counts)}, and coverage gain the rest."
-        )
     probabilities = latest.reference[0].target_probabilities
     count, class_count = len(probabilities), int((board.class_shares > 0).sum())
     if count < class_count:
@@ -301,9 +283,7 @@ def shares_notes(short: SweepResult, board: Scoreboard, *, words: str) -> list[s
     return notes + [f"Clean training: {warning}" for warning in share_warnings(probabilities, board.class_shares)]
 
 
-def _order(
-    names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard, maturity: float
-) -> Order:
+def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard) -> Order:
     by_target = by_validation = np.empty(0)
     if terms is not None:
         *of_target, validation = terms
@@ -315,13 +295,14 @@ def _order(
     first, second = order_by(names, by_target), order_by(names, by_validation)
     return Order(
         weight=board.weight,
-        maturity=maturity,
         weight_words=board.weight_words,
         units=mad_units(parts),
         agreement=alike,
         by_target=first,
         by_validation=second,
-        words=recommendation.two_orders(first, second, agreement=alike, weight=board.weight),
+        words=recommendation.two_orders(
+            first, second, agreement=alike, target_is_validation=board.target_is_validation
+        ),
     )
 
 
@@ -574,15 +555,15 @@ def combine(
 
 
 def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
-    """Weight of what reads the target against validation in the combined score, with the reason."""
+    """The measured shift as a weight, of which coverage gain has half in the combined score, with the reason."""
     if target_is_validation:
         return 0.0, "The target is the validation images themselves, so only validation of the short runs ranks."
     if shift.weight is None:
         return UNKNOWN_WEIGHT, (
-            "Not even held-out training images are covered, so the shift is unknown: the target and validation count "
-            "the same."
+            "Not even held-out training images are covered, so the shift is unknown: coverage gain counts a quarter, "
+            "accuracy estimated on the target the rest."
         )
-    counts = f"what reads the target counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    counts = f"coverage gain counts {percent(shift.weight / 2)}, accuracy estimated on the target the rest."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
             f"Clean training covers, ignoring labels, {percent(shift.target_coverage)} of the target and "
@@ -595,33 +576,14 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
     )
 
 
-def maturity_of(short: float, finished: float, labels: NDArray[np.int64]) -> float:
-    """How near a short clean training is to the end of training, 0-1: its accuracy above chance, as a share.
+def weights_of_runs(weight: float) -> dict[str, float]:
+    """The weight of each part after short runs: the larger the shift, the more coverage gain counts, up to a half.
 
-    Args:
-        short: validation accuracy after the short run.
-        finished: validation accuracy that training ends at, as far as known; at chance there is nothing to reach.
-        labels: int64 (n_val,), classes of the validation images; chance is to answer always the most frequent.
+    Estimated accuracy reads what so few steps have taught, and coverage gain finds what they cannot have taught yet.
+    Validation leaves the score: without a shift the estimates order no worse, and where a shift is not measured as one,
+    validation misleads (docs/ranking-log.md).
     """
-    chance = float(np.bincount(labels).max() / len(labels))
-    return 1.0 if finished <= chance else float(np.clip((short - chance) / (finished - chance), 0, 1))
-
-
-def weights_of_parts(weight: float, maturity: float) -> dict[str, float]:
-    """The weight of each part in the combined score, in sum 1.
-
-    At maturity 1 estimated accuracy and coverage gain share the weight of the target. Runs that are far from the end
-    tell who learns fastest: after a tenth of its training a small transformer's estimates ordered candidates by -0.07,
-    coverage gain by 0.25. So what runs say counts by maturity squared, and coverage gain has the rest.
-    """
-    said = maturity**2
-    of_target = weight * said / 2
-    of_validation = (1 - weight) * said
-    return {
-        "target_accuracy": of_target,
-        "coverage_gain": 1 - of_target - of_validation,
-        "validation": of_validation,
-    }
+    return {"target_accuracy": 1 - weight / 2, "coverage_gain": weight / 2}
 
 
 def ranks(values: Array) -> list[int | None]:

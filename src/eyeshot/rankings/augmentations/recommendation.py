@@ -465,20 +465,21 @@ def _more(gain: float) -> str:
 
 
 def two_orders(
-    by_target: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
+    by_target: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, target_is_validation: bool
 ) -> str:
     """What it means if the order by the target and the order by validation differ."""
     if agreement is None:
         return "The orders by the target and by validation cannot be compared: one order has no differences."
     if agreement >= AGREE:
         return f"The orders by the target and by validation agree (Spearman {agreement:.2f})."
-    weighs = f"Here the target counts {percent(weight)} and validation {percent(1 - weight)}"
-    trust = "trust the target" if weight > AGREE else "trust validation"
+    if target_is_validation:
+        trust = "The target is the validation images: trust validation where they differ."
+    else:
+        trust = "Coverage and predictions on the target show what brings training nearer to it: trust the target."
     return (
         f"The orders disagree (Spearman {agreement:.2f}): by the target {by_target[0]} is first, by validation "
         f"{by_validation[0]}. Validation images look like training images: they show what helps on more of the same. "
-        f"Coverage and predictions on the target show what brings training nearer to it. {weighs}: {trust} where they "
-        "differ."
+        f"{trust}"
     )
 
 

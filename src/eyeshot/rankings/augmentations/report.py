@@ -249,11 +249,9 @@ class Order(Record):
     """How the parts form the combined score, and where their orders differ."""
 
     weight: float
-    """Weight of estimated target accuracy and coverage gain, a half each; validation (of probe or network) has the
-    rest. Below a maturity of 1, estimated accuracy and validation give some of theirs to coverage gain."""
-    maturity: float = 1.0
-    """Validation accuracy above chance of clean training after the short runs, as a share of that of the probe that
-    they start from, 0-1. What short runs say counts by its square."""
+    """The measured shift, 0-1. Half of it is the weight of coverage gain, the rest that of estimated target accuracy;
+    validation is shown, not scored. Only where the target is the validation images, or no network was trained, coverage
+    gain has the weight and validation the rest."""
     weight_words: str
     units: dict[str, float]
     """MAD unit of each part; validation has the widest of those of all shares of images."""
