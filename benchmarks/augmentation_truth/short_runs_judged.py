@@ -18,6 +18,7 @@ from benchmarks.augmentation_truth.short_runs import CLEAN, NO_TARGET, Run
 from benchmarks.augmentation_truth.sources import OWN
 from benchmarks.augmentation_truth.statistics import best_first, spearman
 from benchmarks.augmentation_truth.truth import Truth
+from eyeshot.augment import augmentation
 from eyeshot.core import draw_half_samples, half_sample_interval
 from eyeshot.core.files import make_folder, replacing
 from eyeshot.predictions import accuracy_by_image, fit_temperature, temperature_by_image, with_temperature
@@ -265,7 +266,8 @@ def figures(rows: Table, truths: Sequence[Truth]) -> dict[str, dict[str, float]]
             if (each.source, each.model, each.target) == (of_target[0]["source"], of_target[0]["model"], target)
         )
         if of_target[0]["without"]:
-            truth = truth.only({row["candidate"] for row in of_target} | {CLEAN})
+            gone = of_target[0]["without"]
+            truth = truth.only(name for name in truth.names if augmentation(name).family != gone)
         known = [row for row in of_target if row["candidate"] in truth.names and row["candidate"] != CLEAN]
         is_ranked = np.array([row[PRODUCT] != "" for row in known])
         ranked = [row for row, kept in zip(known, is_ranked, strict=True) if kept]

@@ -48,12 +48,9 @@ def _scored(scores: Mapping[Task, Sequence[ScoreRow]], estimates: Table) -> dict
         by_task.setdefault(task_of(row), {})[row["candidate"]] = row
     found: dict[Task, list[ScoreRow]] = {}
     for task, of_task in by_task.items():
-        without = next(iter(of_task.values()))["without"]
         # Clean has no row where a family is left out; it is advised where nothing else is.
         advised = next((name for name, row in of_task.items() if row[f"{PRODUCT}_advised"] == "1"), CLEAN)
         for row in scores[task]:
-            if row["family"] == without:
-                continue
             estimate = of_task.get(row["candidate"], {})
             rank, score = estimate.get("rank"), estimate.get(PRODUCT)
             found.setdefault(task, []).append(
