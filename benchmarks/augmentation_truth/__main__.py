@@ -87,8 +87,14 @@ def _short_runs(options: argparse.Namespace) -> int:
     from benchmarks.augmentation_truth.recipes import MODELS
     from benchmarks.augmentation_truth.scores import read_scores, score_file
     from benchmarks.augmentation_truth.short_runs import short_runs
-    from benchmarks.augmentation_truth.short_runs_judged import figures, read_rows, score_targets, write_rows
-    from benchmarks.augmentation_truth.sources import OWN
+    from benchmarks.augmentation_truth.short_runs_judged import (
+        by_situation,
+        figures,
+        log_line,
+        read_rows,
+        score_targets,
+        write_rows,
+    )
     from benchmarks.augmentation_truth.table import table_file
     from benchmarks.augmentation_truth.tasks import open_task
     from benchmarks.augmentation_truth.truth import read_truths
@@ -96,16 +102,23 @@ def _short_runs(options: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     truths, _ = read_truths(TABLES)
     for source in options.source:
-        runs = short_runs(open_task(source, (), options.work), MODELS[options.model], work=options.work, say=_say)
+        task, file = open_task(source, (), options.work), table_file(HERE / "estimates", source, options.model)
+        if options.start == "clean":
+            file = file.with_name(f"{file.stem}-clean-start.csv")
         scores = read_scores(score_file(HERE / "scores", source, options.model))
-        classes = runs["clean"]["val"].shape[1]
-        file = table_file(HERE / "estimates", source, options.model)
-        write_rows(file, score_targets(source, options.model, runs, scores, classes=classes))
-        for shifted in (True, False):
-            rows = [row for row in read_rows(file) if (row["target"] != OWN) == shifted]
-            print(f"{source}, {options.model}, {'shifted' if shifted else 'own images'}:")
-            for name, values in figures(rows, truths).items():
-                print(f"  {name:24s}", "  ".join(f"{what} {value:.2f}" for what, value in values.items()))
+        truth = next(truth for truth in truths if (truth.source, truth.model) == (source, options.model))
+        finished = float(truth.val_accuracy[truth.names.index("clean")].mean())
+        for share in options.share:
+            runs = short_runs(
+                task, MODELS[options.model], work=options.work, say=_say, share=share, start=options.start
+            )
+            if options.only_train:
+                continue
+            write_rows(file, score_targets(source, options.model, runs, scores, share=share, finished=finished))
+        if options.only_train:
+            continue
+        for (share, situation), rows in by_situation(read_rows(file)).items():
+            print(log_line(file.stem, share, situation, figures(rows, truths)))
     return 0
 
 
@@ -137,6 +150,7 @@ def _judge(options: argparse.Namespace) -> int:
         picture=options.picture,
         evidence=options.evidence,
         trust=options.trust,
+        estimates=options.estimates,
     )
     print(table)
     return 0
@@ -175,11 +189,17 @@ def _parser() -> argparse.ArgumentParser:
     short.set_defaults(act=_short_runs)
     short.add_argument("--source", nargs="+", required=True, help="digits, photo, sketch")
     short.add_argument("--model", required=True, help="a name of recipes.py")
+    short.add_argument(
+        "--share", nargs="+", type=float, default=[0.1], help="of the recipe's steps, each a run of its own"
+    )
+    short.add_argument("--start", choices=("own", "clean"), default="own", help="clean: go on from a clean training")
+    short.add_argument("--only-train", action="store_true", help="keep the probabilities, score nothing yet")
     short.add_argument("--work", type=Path, default=ROOT / "eyeshot-out" / "truth")
     judge = commands.add_parser("judge", help="compare the ranking of eyeshot rank augmentations with the tables")
     judge.set_defaults(act=_judge)
     judge.add_argument("--tables", type=Path, default=TABLES, help="folder of the tables")
     judge.add_argument("--scores", type=Path, default=HERE / "scores", help="folder of the scores")
+    judge.add_argument("--estimates", type=Path, default=HERE / "estimates", help="folder of what short runs said")
     judge.add_argument("--only-join", action="store_true", help="compute no scores that are missing")
     judge.add_argument("--budget", type=float, default=0.0, help="seconds for short runs; 0 is coverage alone")
     judge.add_argument("--results", type=Path, default=RESULTS / "truth_judge.json", help="where all figures go")

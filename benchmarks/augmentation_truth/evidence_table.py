@@ -35,17 +35,17 @@ def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequ
     spearman, hit = product["spearman"], product["hit"]
     # With three sources the interval may exceed the range of a correlation.
     ends = None if spearman["low"] is None else (max(-1.0, spearman["low"]), min(1.0, spearman["high"]))
-    interval = "" if ends is None else f" ({_number(ends[0])} to {_number(ends[1])})"
+    interval = "" if ends is None else f" ({number_words(ends[0])} to {number_words(ends[1])})"
 
     def lost(name: str) -> str:
-        return _number(rankings.get(name, {}).get("regret", {}).get("value"), digits=1)
+        return number_words(rankings.get(name, {}).get("regret", {}).get("value"), digits=1)
 
     cells = [
         situation,
         f"{product['tasks']} of {product['sources']} sources",
         table,
-        _number(spearman["value"]) + interval,
-        _number(product["corrected"]["value"]),
+        number_words(spearman["value"]) + interval,
+        number_words(product["corrected"]["value"]),
         f"{_percent(hit['value'])} ({_percent(rankings[RANDOM]['hit']['value'])})",
         _percent(product["right_signs"]["value"]),
         lost(RANKING),
@@ -56,7 +56,8 @@ def _line(situation: str, rankings: Mapping[str, Mapping[str, Any]], tasks: Sequ
     return "| " + " | ".join(cells) + " |"
 
 
-def _number(value: float | None, *, digits: int = 2) -> str:
+def number_words(value: float | None, *, digits: int = 2) -> str:
+    """A number for a table, with a real minus; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -152,9 +152,22 @@ def regret_of(name: str, truth: Truth) -> float | None:
 
 
 def judge_task(
-    truth: Truth, scores: Mapping[Task, Sequence[ScoreRow]], truths: Sequence[Truth], *, without: str | None = None
+    truth: Truth,
+    scores: Mapping[Task, Sequence[ScoreRow]],
+    truths: Sequence[Truth],
+    *,
+    without: str | None = None,
+    scored_without: bool = False,
 ) -> Judged:
-    """Every ranking on a task; `without` leaves a family out of truth and rankings."""
+    """Every ranking on a task.
+
+    Args:
+        truth: of the task.
+        scores: of this task and others, by task.
+        truths: of all tasks.
+        without: a family that is left out of truth and rankings.
+        scored_without: whether the scores were made without that family too; otherwise their advice does not count.
+    """
     task = (truth.source, truth.model, truth.target)
     rows = scores.get(task, [])
     if without is not None:
@@ -166,7 +179,7 @@ def judge_task(
     rankings: dict[str, Figures] = {}
     if rows:
         rankings[RANKING] = judge_ranking(product_ranking(rows), truth, gains=product_gain(rows))
-        if without is None:
+        if without is None or scored_without:
             advice = next((row["candidate"] for row in rows if row["advice"]), None)
             rankings[ADVICE] = Figures(regret=None if advice is None else regret_of(advice, truth), n=1)
         rankings |= {name: judge_ranking(values, truth) for name, values in single_scores(rows).items()}
@@ -209,15 +222,27 @@ def judge_task(
     )
 
 
-def judge_all(truths: Sequence[Truth], scores: Mapping[Task, Sequence[ScoreRow]]) -> list[Judged]:
-    """All tasks; tasks with a made shift also without the family that made the shift."""
+def judge_all(
+    truths: Sequence[Truth],
+    scores: Mapping[Task, Sequence[ScoreRow]],
+    *,
+    left_out: Mapping[Task, Sequence[ScoreRow]] | None = None,
+) -> list[Judged]:
+    """All tasks; tasks with a made shift also without the family that made the shift.
+
+    Args:
+        truths: of all tables.
+        scores: by task.
+        left_out: scores that were made without that family; None: those of the whole catalogue without its candidates.
+    """
     found = [judge_task(truth, scores, truths) for truth in truths]
     for truth in truths:
         family, rows = FAMILY_OF.get(truth.target), scores.get((truth.source, truth.model, truth.target), [])
         others = {row["candidate"] for row in rows if row["family"] != family}
         # A table that has only begun may have no other candidates.
         if family is not None and not others.isdisjoint(truth.without_controls().names):
-            found.append(judge_task(truth, scores, truths, without=family))
+            some = scores if left_out is None else left_out
+            found.append(judge_task(truth, some, truths, without=family, scored_without=left_out is not None))
     return found
 
 

@@ -13,6 +13,7 @@ from benchmarks.augmentation_truth.judge import Judged, as_json, judge_all, pool
 from benchmarks.augmentation_truth.rankings import Task, task_of
 from benchmarks.augmentation_truth.recipes import CANDIDATES, CONTROLS, MODELS
 from benchmarks.augmentation_truth.scores import ScoreRow, read_scores, score_file, score_task, write_scores
+from benchmarks.augmentation_truth.short_runs_table import BEGIN, END, judge_short_runs, short_runs_table
 from benchmarks.augmentation_truth.sources import BUILT_IN
 from benchmarks.augmentation_truth.table import read_table, table_file
 from benchmarks.augmentation_truth.tasks import open_task
@@ -89,6 +90,7 @@ def publish(
     picture: Path | None,
     evidence: Path | None,
     trust: Path | None,
+    estimates: Path,
 ) -> str:
     """Write the results, and if asked the picture, the published table and the shipped file; returns the table."""
     table = evidence_table(judgement.judged)
@@ -106,11 +108,15 @@ def publish(
         with replacing(picture) as temporary:
             drawn = figures.draw(judgement.judged, judgement.truths, judgement.scores)
             temporary.write_text(drawn, encoding="utf-8", newline="\n")
+    short_runs = judge_short_runs(judgement.truths, judgement.scores, estimates)
+    of_short_runs = short_runs_table(short_runs)
     if evidence is not None:
         put_into(evidence, table)
+        put_into(evidence, of_short_runs, begin=BEGIN, end=END)
     if trust is not None:
-        write_trust(trust, trust_of(judgement.judged, trainings=count_trainings(tables)))
-    return table
+        shipped = trust_of(judgement.judged, trainings=count_trainings(tables), short_runs=short_runs)
+        write_trust(trust, shipped)
+    return f"{table}\n\n{of_short_runs}"
 
 
 def lines_of(judged: Sequence[Judged]) -> list[str]:

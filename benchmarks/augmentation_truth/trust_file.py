@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,26 @@ LEAST_SOURCES = 2
 """A single source says nothing about another person's images."""
 
 
-def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
+def trust_of(
+    judged: Sequence[Judged], *, trainings: int, short_runs: Mapping[float, Sequence[Judged]]
+) -> dict[str, Any]:
     """Figures of the product's ranking by situation: "from scratch, shifted" and so on; what was not judged is absent.
 
     Args:
-        judged: all tasks.
+        judged: all tasks, ranked by coverage.
         trainings: number of trainings in the tables.
+        short_runs: tasks ranked with short runs too, by their share of the steps of training.
     """
+    with_runs = [{"share": share, "situations": _situations(tasks)} for share, tasks in short_runs.items()]
+    return {
+        "version": 2,
+        "trainings": trainings,
+        "situations": _situations(judged),
+        "short_runs": [each for each in with_runs if each["situations"]],
+    }
+
+
+def _situations(judged: Sequence[Judged]) -> dict[str, Any]:
     situations = {}
     worlds, tasks = pool_worlds(judged), ranked_by_situation(judged)
     for situation, rankings in worlds.items():
@@ -43,7 +56,7 @@ def trust_of(judged: Sequence[Judged], *, trainings: int) -> dict[str, Any]:
             "hit": _rounded(product["hit"]),
             "right_signs": _rounded(product["right_signs"]),
         }
-    return {"version": 1, "trainings": trainings, "budget_s": 0, "situations": situations}
+    return situations
 
 
 def _nothing_matched(without_cure: Rankings) -> dict[str, Any]:
@@ -52,7 +65,10 @@ def _nothing_matched(without_cure: Rankings) -> dict[str, Any]:
     if product is None or product["sources"] < LEAST_SOURCES:
         return {}
     figures: dict[str, Any] = {"tasks": product["tasks"], "regret": _rounded(product["regret"])}
-    for name, ranking in (("regret_of_trivial_augment", TRIVIAL), ("regret_of_clean", CLEAN)):
+    others = [("regret_of_trivial_augment", TRIVIAL), ("regret_of_clean", CLEAN)]
+    if ADVICE in without_cure:
+        others.append(("regret_of_advice", ADVICE))
+    for name, ranking in others:
         figures[name] = _rounded(without_cure[ranking]["regret"])
     return {"nothing_matched": figures}
 

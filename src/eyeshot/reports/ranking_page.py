@@ -53,7 +53,7 @@ GLOSSARY = (
     ("coverage", "share of target images that have a training image, clean or augmented, nearby in feature space"),
     ("coverage gain", "coverage with a consistent label, minus that of the identity control"),
     ("post-training coverage", "coverage by clean images, measured again in the features after a short training"),
-    ("combined score", "weighted sum of coverage and validation gains; no augmentation scores 0"),
+    ("combined score", "weighted sum of the gains in coverage and in estimated accuracy; no augmentation scores 0"),
     ("MAD unit", "median absolute deviation of a gain over the candidates: it makes different gains comparable"),
     ("indistinguishable group", "candidates whose differences from the best of the group are within noise"),
     ("regulariser", "masking, mixing or dropout: it makes the task harder, so coverage cannot measure it"),

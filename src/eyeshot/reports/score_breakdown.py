@@ -203,7 +203,7 @@ class RankedBy:
     """The number that ranks, and its format.
 
     Attributes:
-        combined: whether it is the combined score of estimated target accuracy, coverage and validation.
+        combined: whether it is the combined score of estimated target accuracy and coverage.
         factor: factor of the written number: coverage gain is written in points.
         digits: number of decimal digits.
         column: heading of its column.
@@ -261,8 +261,8 @@ COMBINED = RankedBy(
     digits=2,
     column="score",
     axis_name="combined score, in MAD units (no augmentation = 0)",
-    what="the combined score: the weighted sum of the gain in estimated target accuracy, coverage gain and validation, "
-    "each in MAD units over the candidates",
+    what="the combined score: the weighted sum of the gain in estimated target accuracy and coverage gain, each in MAD "
+    "units over the candidates; validation counts where nothing is estimated",
     zero="training without augmentation",
 )
 COVERAGE_GAIN = RankedBy(
@@ -336,7 +336,7 @@ def make_breakdown(report: RankingReport) -> dict[str, Any] | None:
             "validation",
             "points",
             "Mean probability of the right class on validation images after temperature scaling, minus that of no "
-            "augmentation after as many steps.",
+            "augmentation after as many steps. It does not count where accuracy on the target is estimated.",
         ),
     )
     columns = [

@@ -16,6 +16,7 @@ from eyeshot.rankings.augmentations.combined import (
     ranks,
     robust_spread,
     shift_weight,
+    weights_of_runs,
     without_single_images,
 )
 from eyeshot.rankings.augmentations.report import Shift
@@ -117,7 +118,7 @@ def test_of_two_parts_the_larger_counts_with_its_own_halves():
 def test_the_weight_follows_from_the_measured_shift_and_says_so():
     weight, why = shift_weight(shift(0.75), target_is_validation=False)
     assert weight == 0.75
-    assert "what reads the target counts 75 %, validation 25 %" in why
+    assert "coverage gain counts 38 %, accuracy estimated on the target the rest" in why
     assert shift_weight(shift(0.0), target_is_validation=True)[0] == 0
     assert "covers 10 % of the target with consistent labels" in why
     rare = shift_weight(shift(0.75, consistent=0.02), target_is_validation=False)[1]
@@ -153,3 +154,9 @@ def test_a_gain_of_one_target_image_does_not_count_and_a_loss_does():
     assert counted["validation"] is parts["validation"]
     distance = replace(parts["coverage_gain"], is_share=False)
     assert without_single_images({"coverage_gain": distance})["coverage_gain"] is distance
+
+
+def test_the_larger_the_shift_the_more_coverage_gain_counts() -> None:
+    assert weights_of_runs(0) == {"target_accuracy": 1, "coverage_gain": 0}
+    assert weights_of_runs(0.8) == pytest.approx({"target_accuracy": 0.6, "coverage_gain": 0.4})
+    assert weights_of_runs(1) == {"target_accuracy": 0.5, "coverage_gain": 0.5}

@@ -16,7 +16,13 @@ from eyeshot.augment import Augmentation, augmentation
 from eyeshot.core import SILENT
 from eyeshot.models import FeatureBank
 from eyeshot.rankings import AugmentationRanking
-from eyeshot.rankings.augmentations.combined import Scoreboard, make_scoreboard, rank_combined, shares_notes
+from eyeshot.rankings.augmentations.combined import (
+    Scoreboard,
+    make_scoreboard,
+    rank_combined,
+    shares_notes,
+    weights_of_runs,
+)
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.data import Data, decode_tables
 from eyeshot.rankings.augmentations.plan import Plan, prepare
@@ -143,8 +149,8 @@ def test_combined_is_the_weighted_sum_of_what_cover_json_holds(outcome):
     for one in candidates:
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items()}
-            of_target = (parts["target_accuracy"] + parts["coverage_gain"]) / 2
-            assert one.combined == pytest.approx(0.8 * of_target + 0.2 * parts["validation"])
+            shares = weights_of_runs(0.8)
+            assert one.combined == pytest.approx(sum(share * parts[name] for name, share in shares.items()))
             assert one.parts["coverage_gain"].value == pytest.approx(one.score)
             assert one.parts["target_accuracy"].value == pytest.approx(one.run.target_accuracy_gain)
             low, high = one.run.target_accuracy_interval
@@ -187,7 +193,8 @@ def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path
     table = lay(
         world, tmp_path, shuffled=True, candidates=("mirror", "grey", "invert", "rotate-15", "*-blur", "jitter")
     )
-    board = table.board(shift=SHIFT.model_copy(update={"weight": 0.0}))
+    # Validation alone ranks, as where the target is the validation images.
+    board = replace(table.board(shift=SHIFT.model_copy(update={"weight": 0.0})), target_is_validation=True)
     short, _, _ = spend(table, board)
     candidates, _ = rank_combined(table.candidates, board, short)
     runs = [one.run for one in candidates if one.run is not None]
@@ -215,10 +222,9 @@ def test_pretrained_weights_get_a_head_stage_and_only_the_better_ones_the_networ
         if one.role == "ranked":
             parts = {name: part.standardised for name, part in one.parts.items() if part.value is not None}
             assert {"coverage_gain", "probe_validation"} <= set(parts)
-            of_target = (parts.get("target_accuracy", 0) + parts["coverage_gain"]) / 2
-            validation = max(parts["probe_validation"], parts.get("validation", parts["probe_validation"]))
-            # A network that few steps have set back does not take what the probe has shown.
-            assert one.combined == pytest.approx(board.weight * of_target + (1 - board.weight) * validation)
+            shares = weights_of_runs(board.weight)
+            # Where only a probe was trained, nothing is estimated, and coverage gain alone counts.
+            assert one.combined == pytest.approx(sum(share * parts.get(part, 0) for part, share in shares.items()))
     head_only = [one for one in candidates if one.run is not None and one.run.stage == "probe"]
     assert all(one.run.log_loss_gain is not None for one in head_only)
     assert all(one.parts["target_accuracy"].value is None for one in head_only if one.role == "ranked")

@@ -322,12 +322,14 @@ def test_what_the_budget_bought_is_said_by_rung():
     rungs = [Rung(stage="probe", candidates=50, steps=0, seconds=None)]
     rungs += [Rung(stage="network", candidates=40, steps=12, seconds=1.0)]
     rungs += [Rung(stage="network", candidates=20, steps=30, seconds=1.0)]
-    sentence = budget_words(rungs, budget_s=600, used_s=571.6, steps=2412, seeds=2, share=0.0816)
+    sentence = budget_words(rungs, budget_s=600, used_s=571.6, steps=2412, seeds=2, share=0.0816, epochs=40)
     assert sentence == (
         "Short runs took 572 of 600 s, with 2 seeds: 12 steps for each of 40 candidates, then 30 more steps for "
-        "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 30 epochs."
+        "each of 20 candidates. 2,412 steps in all, 8 % of training all candidates for 40 epochs."
     )
-    assert "no candidate was trained" in budget_words([], budget_s=5, used_s=5, steps=9, seeds=1, share=0.0001)
+    assert "no candidate was trained" in budget_words(
+        [], budget_s=5, used_s=5, steps=9, seeds=1, share=0.0001, epochs=40
+    )
 
 
 def test_a_run_says_what_is_beyond_noise_and_nothing_more():
@@ -350,12 +352,12 @@ def test_a_run_of_a_few_steps_says_that_it_says_nothing():
 
 
 def test_where_the_orders_disagree_it_is_said_which_to_trust():
-    differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, weight=0.9)
+    differing = two_orders(["invert", "grey"], ["grey", "invert"], agreement=-0.3, target_is_validation=False)
     assert "by the target invert is first, by validation grey" in differing
     assert "trust the target" in differing
-    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, weight=0.2)
-    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, weight=0.2)
-    assert "cannot be compared" in two_orders([], [], agreement=None, weight=0.2)
+    assert "trust validation" in two_orders(["invert"], ["grey"], agreement=0.1, target_is_validation=True)
+    assert "agree" in two_orders(["invert"], ["invert"], agreement=0.8, target_is_validation=False)
+    assert "cannot be compared" in two_orders([], [], agreement=None, target_is_validation=False)
 
 
 def test_why_a_candidate_stands_well_though_its_network_fell_behind():
@@ -376,8 +378,9 @@ def estimate(value: float | None, low: float | None = None, high: float | None =
 
 
 MEASURED: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "trainings": 1234,
+    "short_runs": [],
     "situations": {
         "from scratch, shifted": {
             "models": ["small-cnn", "small-vit"],
@@ -392,14 +395,14 @@ MEASURED: dict[str, Any] = {
 }
 
 
-def sentences(ratio: float | None, *, pretrained: bool = False, budget: bool = False, **measured: Any) -> str:
-    trust, details = trust_words(shift(ratio), pretrained=pretrained, budget=budget, **measured)
+def sentences(ratio: float | None, *, pretrained: bool = False, share: float | None = None, **measured: Any) -> str:
+    trust, details = trust_words(shift(ratio), pretrained=pretrained, share=share, **measured)
     return " ".join([trust, *details])
 
 
 @pytest.mark.parametrize("ratio", [0.2, None])
 def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
-    trust, details = trust_words(shift(ratio), pretrained=False, budget=False, measured=MEASURED)
+    trust, details = trust_words(shift(ratio), pretrained=False, share=None, measured=MEASURED)
     assert trust == (
         "On 11 comparable tasks the first suggestion lost 3.2 points against the best; always TrivialAugment lost 6.5."
     )
@@ -417,7 +420,7 @@ def test_the_figures_of_the_situation_are_said(ratio: float | None) -> None:
 
 @pytest.mark.parametrize(("ratio", "pretrained"), [(0.95, False), (0.2, True)])
 def test_another_situation_is_said_not_to_be_compared(ratio: float, pretrained: bool) -> None:
-    trust, details = trust_words(shift(ratio), pretrained=pretrained, budget=False, measured=MEASURED)
+    trust, details = trust_words(shift(ratio), pretrained=pretrained, share=None, measured=MEASURED)
     assert "not compared with real trainings for a model" in trust
     assert details == []
 
@@ -438,7 +441,26 @@ def test_what_a_pretrained_model_ranks_better_and_worse_is_said() -> None:
 
 
 def test_short_runs_were_not_compared() -> None:
-    assert "with short runs it was not compared" in sentences(0.2, budget=True, measured=MEASURED)
+    assert "with short runs it was not compared" in sentences(0.2, share=0.08, measured=MEASURED)
+
+
+def test_short_runs_are_told_the_figures_of_the_longest_compared_ones_that_are_no_longer() -> None:
+    of_coverage = MEASURED["situations"]["from scratch, shifted"]
+    short_runs = [
+        {"share": share, "situations": {"from scratch, shifted": of_coverage | {"regret_of_advice": estimate(lost)}}}
+        for share, lost in ((0.02, 2.22), (0.05, 1.11), (0.1, 0.77))
+    ]
+    measured = MEASURED | {"short_runs": short_runs}
+    words = sentences(0.2, share=0.08, measured=measured)
+    assert "the first suggestion lost 1.1 points" in words
+    assert "short runs of 5 % of the steps of all trainings, which began untrained" in words
+    assert "here they were 8 %" in words
+    too_short = sentences(0.2, share=0.004, measured=measured)
+    assert "the first suggestion lost 3.2 points" in too_short
+    assert (
+        "short runs of at least 2 % of the steps of all trainings were compared, and here they were 0.4 %" in too_short
+    )
+    assert "short runs" not in sentences(0.2, measured=measured)
 
 
 def test_advice_that_beat_the_best_by_luck_lost_nothing() -> None:

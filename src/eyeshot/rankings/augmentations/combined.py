@@ -1,8 +1,8 @@
-"""The combined score: estimated target accuracy, coverage gain and validation, weighted by the measured shift.
+"""The combined score: estimated target accuracy and coverage gain, weighted by the measured shift.
 
 Every part is a gain over clean images, divided by its median absolute deviation (MAD) over candidates: a large effect
-is not outweighed by many small effects. Estimated accuracy and coverage read the target, and share one weight: 1 minus
-(coverage of the target / coverage of held-out training images). The larger the shift, the larger that weight.
+is not outweighed by many small effects. Coverage gain has half of the weight 1 minus (coverage of the target / coverage
+of held-out training images): the larger the shift, the more it counts. Validation ranks where there is no estimate.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Scoreboard:
         by_distance: whether distance replaces the coverage gain.
         weight: weight of the parts that read the target; validation has the rest.
         weight_words: the reason for the weight, in words.
+        target_is_validation: whether the target is the validation images, whose labels are known.
         probe: linear probe on clean images.
         clean_loss: float64 (n_val,), log loss of that probe; None without a probe stage.
         sample_losses: log loss of the probes on clean images and samples, by name; empty without a probe stage.
@@ -85,6 +86,7 @@ class Scoreboard:
     by_distance: bool
     weight: float
     weight_words: str
+    target_is_validation: bool
     probe: CleanProbe
     clean_loss: Array | None
     sample_losses: Mapping[str, Array]
@@ -132,24 +134,26 @@ class Scoreboard:
         }
 
     def combine(self, role: str, parts: Mapping[str, Gains]) -> tuple[Array, Array, list[Array]]:
-        """The combined score of the candidates of a role; see `combine`.
+        """The combined score of the candidates of a role; see `combine` and `weights_of_runs`.
 
-        Estimated accuracy reads what so few steps have taught, and coverage gain finds what they cannot have taught
-        yet, so both count the same. If no network was trained, coverage gain has their whole weight. A network
-        fine-tuned for a few steps can score below its own linear probe, so the larger of the two validations counts.
+        Where the target is the validation images, their labels are known, and validation alone ranks. If no network was
+        trained, coverage gain and the validation of probes share the weight. A network fine-tuned for a few steps can
+        score below its own linear probe, so the larger of the two validations counts. The last term is validation.
         """
         validation = validations(parts)
         if role == REGULARISER:
             return combine(parts, [(0.5, validation), (0.5, ["half_masked"])])
-        of_target = [name for name in TARGET_PARTS if np.isfinite(parts[name].values).any()]
-        terms = [(self.weight / len(of_target), [name]) for name in of_target]
-        return combine(parts, [*terms, (1 - self.weight, validation)])
+        if self.target_is_validation or not np.isfinite(parts["target_accuracy"].values).any():
+            return combine(parts, [(self.weight, ["coverage_gain"]), (1 - self.weight, validation)])
+        terms = [(share, [name]) for name, share in weights_of_runs(self.weight).items()]
+        return combine(parts, [*terms, (0.0, validation)])
 
     def order(self, role: str, names: Sequence[str], runs: Mapping[str, Trial]) -> list[str]:
         """The candidates of a role, best first; any role but that of regularisers is scored as ranked."""
         if not names:
             return []
-        combined, _, _ = self.combine(role, self.parts(role, names, self.run_gains(names, runs)))
+        parts = self.parts(role, names, self.run_gains(names, runs))
+        combined, _, _ = self.combine(role, parts)
         return order_by(names, combined)
 
 
@@ -188,6 +192,7 @@ def make_scoreboard(
         by_distance=ranked_by == "nearest_distance",
         weight=weight,
         weight_words=why,
+        target_is_validation=target_is_validation,
         probe=probe,
         clean_loss=scaled_log_loss(probe.probabilities, labels) if probe_stage else None,
         sample_losses=losses,
@@ -202,8 +207,8 @@ def rank_combined(
 ) -> tuple[list[Candidate], Order]:
     """Candidates with their short runs, parts and ranks by the combined score; roles do not change."""
     updated: dict[str, Candidate] = {}
-    order = _order([], {}, None, board)
     clean_group = next((candidate.group for candidate in candidates if candidate.name == CLEAN), None)
+    order = _order([], {}, None, board)
     for role in (RANKED, REGULARISER):
         of_role = [candidate for candidate in candidates if candidate.role == role]
         if not of_role:
@@ -292,7 +297,9 @@ def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | No
         agreement=alike,
         by_target=first,
         by_validation=second,
-        words=recommendation.two_orders(first, second, agreement=alike, weight=board.weight),
+        words=recommendation.two_orders(
+            first, second, agreement=alike, target_is_validation=board.target_is_validation
+        ),
     )
 
 
@@ -539,15 +546,15 @@ def combine(
 
 
 def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, str]:
-    """Weight of what reads the target against validation in the combined score, with the reason."""
+    """The measured shift as a weight, of which coverage gain has half in the combined score, with the reason."""
     if target_is_validation:
         return 0.0, "The target is the validation images themselves, so only validation of the short runs ranks."
     if shift.weight is None:
         return UNKNOWN_WEIGHT, (
-            "Not even held-out training images are covered, so the shift is unknown: the target and validation count "
-            "the same."
+            "Not even held-out training images are covered, so the shift is unknown: coverage gain counts a quarter, "
+            "accuracy estimated on the target the rest."
         )
-    counts = f"what reads the target counts {percent(shift.weight)}, validation {percent(1 - shift.weight)}."
+    counts = f"coverage gain counts {percent(shift.weight / 2)}, accuracy estimated on the target the rest."
     if shift.held_out_consistent is None or shift.held_out_consistent < LEAST_CONSISTENT:
         return shift.weight, (
             f"Clean training covers, ignoring labels, {percent(shift.target_coverage)} of the target and "
@@ -558,6 +565,16 @@ def shift_weight(shift: Shift, *, target_is_validation: bool) -> tuple[float, st
         f"Clean training covers {percent(shift.target_consistent)} of the target with consistent labels, and "
         f"{percent(shift.held_out_consistent)} of as many held-out training images: {counts}"
     )
+
+
+def weights_of_runs(weight: float) -> dict[str, float]:
+    """The weight of each part after short runs: the larger the shift, the more coverage gain counts, up to a half.
+
+    Estimated accuracy reads what so few steps have taught, and coverage gain finds what they cannot have taught yet.
+    Validation leaves the score: without a shift the estimates order no worse, and where a shift is not measured as one,
+    validation misleads (docs/ranking-log.md).
+    """
+    return {"target_accuracy": 1 - weight / 2, "coverage_gain": weight / 2}
 
 
 def ranks(values: Array) -> list[int | None]:

@@ -59,6 +59,7 @@ def recommend(
     max_images: int | None = None,
     explained: Sequence[str] = (),
     longer_baseline_s: int | None = None,
+    share_of_full: float | None = None,
 ) -> dict[str, Any]:
     """The answer, as fields of `RankingReport`: headline, next_step, longer_baseline_s, trust, answer, advice.
 
@@ -82,6 +83,7 @@ def recommend(
         explained: notes on the baseline, which are added to the answer if nothing is ranked.
         longer_baseline_s: a longer time cap for the training of the baseline, in whole minutes, if the cap ended it
             early; otherwise None.
+        share_of_full: steps of the short runs, as a share of training all candidates; None without short runs.
     """
     ranked = [candidate for candidate in candidates if candidate.role == "ranked" and candidate.rank is not None]
     winner = _winner(candidates)
@@ -169,7 +171,7 @@ def recommend(
         answer.insert(0, _of_baseline(baseline))
     if repeated:
         answer.append(repeated)
-    trust, details = trust_words(shift, pretrained=pretrained, budget=order is not None, nothing_matched=bool(why))
+    trust, details = trust_words(shift, pretrained=pretrained, share=share_of_full, nothing_matched=bool(why))
     if at_chance or too_few(n_target, n_val):
         trust, details = "Nothing is suggested, so no comparison with real trainings applies.", []
     return {
@@ -280,7 +282,7 @@ def trust_words(
     shift: Shift,
     *,
     pretrained: bool,
-    budget: bool,
+    share: float | None,
     nothing_matched: bool = False,
     measured: Mapping[str, Any] | None = None,
 ) -> tuple[str, list[str]]:
@@ -289,7 +291,8 @@ def trust_words(
     Args:
         shift: shift of the target for this model; an unknown shift counts as a shift.
         pretrained: whether the model has pretrained weights.
-        budget: whether the ranking includes short runs; the real trainings judged the ranking by coverage alone.
+        share: steps of the short runs, as a share of training all candidates; None: coverage alone ranked. The figures
+            are those of the longest compared short runs that are no longer, or else of coverage alone.
         nothing_matched: whether no candidate is advised because none beats clean images or covers the target. Then the
             trainings without the augmentation that matches the shift are the relevant ones.
         measured: contents of the file; None: read it.
@@ -297,7 +300,10 @@ def trust_words(
     known = json.loads((files(__package__) / FILE).read_text(encoding="utf-8")) if measured is None else measured
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
     situation = f"{'pretrained' if pretrained else 'from scratch'}, {'shifted' if shifted else 'not shifted'}"
-    figures = known["situations"].get(situation)
+    compared = [each for each in known["short_runs"] if situation in each["situations"]] if share is not None else []
+    shorter = [each for each in compared if each["share"] <= (share or 0.0)]
+    situations = max(shorter, key=lambda each: float(each["share"]))["situations"] if shorter else known["situations"]
+    figures = situations.get(situation)
     if figures is None:
         others = "; ".join(known["situations"])
         return f"This was not compared with real trainings for a model {situation}; only for {others}.", []
@@ -309,10 +315,12 @@ def trust_words(
     unmatched = figures.get("nothing_matched")
     if nothing_matched and unmatched is not None:
         tasks = unmatched["tasks"]
+        advised = unmatched.get("regret_of_advice")
+        first, lost_there = ("the first candidate", unmatched["regret"]) if advised is None else ("the advice", advised)
         lost = (
-            f"where nothing in the catalogue matched the shift, the first candidate lost "
-            f"{_points(unmatched['regret'])} against the best, always TrivialAugment "
-            f"{_lost(unmatched['regret_of_trivial_augment'])} and clean images {_lost(unmatched['regret_of_clean'])}."
+            f"where nothing in the catalogue matched the shift, {first} lost {_points(lost_there)} against the best, "
+            f"always TrivialAugment {_lost(unmatched['regret_of_trivial_augment'])} and clean images "
+            f"{_lost(unmatched['regret_of_clean'])}."
         )
     spearman = figures["spearman"]
     details = [
@@ -325,7 +333,20 @@ def trust_words(
     by_pretrained = figures.get("by_pretrained_model")
     if by_pretrained is not None:
         details.append(_by_pretrained(by_pretrained, figures.get("without_cure")))
-    if budget:
+    if shorter:
+        of_steps = percent(max(float(each["share"]) for each in shorter))
+        details.append(
+            f"These figures are for short runs of {of_steps} of the steps of all trainings"
+            + ("" if pretrained else ", which began untrained and not from clean training as here")
+            + f"; here they were {_share_words(share or 0.0)}."
+        )
+    elif compared:
+        least = percent(min(float(each["share"]) for each in compared))
+        details.append(
+            f"These figures are for the ranking by coverage: short runs of at least {least} of the steps of all "
+            f"trainings were compared, and here they were {_share_words(share or 0.0)}."
+        )
+    elif share is not None:
         details.append("These figures are for the ranking by coverage; with short runs it was not compared.")
     return f"On {tasks} comparable {plural(tasks, 'task')} {lost}", details
 
@@ -444,33 +465,39 @@ def _more(gain: float) -> str:
 
 
 def two_orders(
-    by_target: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, weight: float
+    by_target: Sequence[str], by_validation: Sequence[str], *, agreement: float | None, target_is_validation: bool
 ) -> str:
     """What it means if the order by the target and the order by validation differ."""
     if agreement is None:
         return "The orders by the target and by validation cannot be compared: one order has no differences."
     if agreement >= AGREE:
         return f"The orders by the target and by validation agree (Spearman {agreement:.2f})."
-    weighs = f"Here the target counts {percent(weight)} and validation {percent(1 - weight)}"
-    trust = "trust the target" if weight > AGREE else "trust validation"
+    if target_is_validation:
+        trust = "The target is the validation images: trust validation where they differ."
+    else:
+        trust = "Coverage and predictions on the target show what brings training nearer to it: trust the target."
     return (
         f"The orders disagree (Spearman {agreement:.2f}): by the target {by_target[0]} is first, by validation "
         f"{by_validation[0]}. Validation images look like training images: they show what helps on more of the same. "
-        f"Coverage and predictions on the target show what brings training nearer to it. {weighs}: {trust} where they "
-        "differ."
+        f"{trust}"
     )
 
 
-def budget_words(rungs: Sequence[Rung], *, budget_s: float, used_s: float, steps: int, seeds: int, share: float) -> str:
+def budget_words(
+    rungs: Sequence[Rung], *, budget_s: float, used_s: float, steps: int, seeds: int, share: float, epochs: int
+) -> str:
     """What the budget was spent on: steps of a candidate on each rung, and their share of whole trainings."""
     trained = [rung for rung in rungs if rung.stage == "network"]
-    of_all = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
     each = [
         f"{rung.steps} {'more ' if number else ''}{plural(rung.steps, 'step')} for each of {rung.candidates} candidates"
         for number, rung in enumerate(trained)
     ]
     return (
         f"Short runs took {used_s:.0f} of {budget_s:.0f} s, with {seeds} {plural(seeds, 'seed')}: "
-        f"{', then '.join(each) or 'no candidate was trained'}. {steps:,} steps in all, {of_all} of training all "
-        "candidates for 30 epochs."
+        f"{', then '.join(each) or 'no candidate was trained'}. {steps:,} steps in all, {_share_words(share)} of "
+        f"training all candidates for {epochs} epochs."
     )
+
+
+def _share_words(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"

@@ -243,7 +243,7 @@ class Budget(Record):
     steps: int
     """Steps of the whole network in all, including clean training and all seeds."""
     share_of_full: float
-    """These steps divided by the steps of training all candidates for 30 epochs."""
+    """These steps divided by the steps of training all candidates for the epochs of the model's own recipe."""
     words: str
 
 
@@ -251,8 +251,9 @@ class Order(Record):
     """How the parts form the combined score, and where their orders differ."""
 
     weight: float
-    """Weight of estimated target accuracy and coverage gain, a half each; validation (of probe or network) has the
-    rest."""
+    """The measured shift, 0-1. Half of it is the weight of coverage gain, the rest that of estimated target accuracy;
+    validation is shown, not scored. Only where the target is the validation images, or no network was trained, coverage
+    gain has the weight and validation the rest."""
     weight_words: str
     units: dict[str, float]
     """MAD unit of each part; validation has the widest of those of all shares of images."""

@@ -136,6 +136,7 @@ def run_ranking(
             n_sources=len(data.sources),
             max_images=_reducing(plan),
             explained=baseline_notes,
+            share_of_full=more["budget"].share_of_full if "order" in more else None,
             longer_baseline_s=_longer(plan.settings.scratch_time_s) if baseline and baseline.ended_early else None,
         )
         choice: ModelChoice | None = more.get("choice")

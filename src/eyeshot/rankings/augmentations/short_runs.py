@@ -55,7 +55,6 @@ DEFAULT = "default"
 """List of the control that is advised if nothing is better: no rung leaves it out, so that it can be."""
 HIDDEN = "hidden"
 """Evaluated for regularisers in addition to the rest."""
-FULL_EPOCHS = 30
 LEAST_WAIT_S = 600.0
 """How long to wait for another process with the same short runs."""
 SHARE_OF_DISK = 0.5
@@ -194,13 +193,20 @@ def spend_budget(
     if result.ended:
         notes.append(f"Short runs ended, because clean training failed: {result.ended}")
     each = max(1, plan.tables.n_train // plan.run_settings.batch_size)
-    share = result.steps / (FULL_EPOCHS * each * (1 + total))
+    epochs = plan.run_settings.epochs
+    share = result.steps / (epochs * each * (1 + total))
     rungs = [
         Rung(stage="network", candidates=rung.trials, steps=rung.steps, seconds=rung.seconds) for rung in result.rungs
     ]
     head = [Rung(stage="probe", candidates=total, steps=0, seconds=None)] if head_stage else []
     words = budget_words(
-        rungs, budget_s=budget_s, used_s=result.used_s, steps=result.steps, seeds=result.seeds, share=share
+        rungs,
+        budget_s=budget_s,
+        used_s=result.used_s,
+        steps=result.steps,
+        seeds=result.seeds,
+        share=share,
+        epochs=epochs,
     )
     if lists and not names:
         words = notes[0]  # why nothing was trained, and which budget would be enough
