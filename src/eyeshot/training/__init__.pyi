@@ -48,6 +48,7 @@ from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .run_log import METRICS_FILE as METRICS_FILE
 from .run_log import read_metrics as read_metrics
+from .script.policy_script import write_policy_script as write_policy_script
 from .script.writing import write_script as write_script
 from .stages import Stage as Stage
 from .stages import drop_states as drop_states

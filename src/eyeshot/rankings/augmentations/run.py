@@ -23,6 +23,7 @@ from eyeshot.rankings.augmentations.full_training import train_fully
 from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
 from eyeshot.rankings.augmentations.maps import draw_map, take_pictures
 from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.policy import compose_policy
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
 from eyeshot.rankings.augmentations.report import (
@@ -178,6 +179,14 @@ def run_ranking(
         more["full_training"] = train_fully(plan, ranking, progress=progress, command=command)
         mark = lap("full training", mark)
     ranked_report = report(ranking, **more)
+    composed = None
+    if chosen.policy:
+        composed = compose_policy(
+            context, measured, ranking,
+            advice=ranked_report.advice, shift=shift, pretrained=plan.backbone.pretrained,
+            may_rank=not (few or at_chance), progress=progress.sub("composing the policy"),
+        )  # fmt: skip
+        mark = lap("policy", mark)
     drawn, map_notes = draw_map(
         context,
         measured,
@@ -192,12 +201,13 @@ def run_ranking(
     lap("map", mark)
     ranked_report = ranked_report.model_copy(
         update={
+            "policy": None if composed is None else composed.record,
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
             "notes": [*notes, *map_notes],
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
-    return AugmentationRanking(ranked_report, drawn, pictures)
+    return AugmentationRanking(ranked_report, drawn, pictures, None if composed is None else composed.steps)
 
 
 def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:
