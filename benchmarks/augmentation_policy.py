@@ -2,10 +2,10 @@
 
     python -m benchmarks.augmentation_policy [--seeds 8] [--work DIR] [--figures]
 
-Images, networks and recipes are those of the truth tables. A policy is composed as a user gets it, by coverage (no short
-runs: what they reach depends on how busy the machine is), on the half of the target that the truth does not use; accuracy
-is measured on the other half. Seeds are paired: the arms of one see the same images in the same order. A finished
-training is a line of `augmentation_policy.csv`, so the same command continues; `--figures` computes from these lines.
+Images, networks and recipes are those of the truth tables. A policy is composed as a user gets it, without short runs
+(what they reach depends on how busy the machine is), on the half of the target that the truth does not use; accuracy is
+measured on the other half. Seeds are paired: the arms of one see the same images in the same order. A finished training
+is a few lines of `augmentation_policy.csv`, so the same command continues; `--figures` computes from these lines.
 """
 
 from __future__ import annotations
@@ -71,16 +71,17 @@ TASKS = (
     Task("photo", "squeezenet-tuned", "own"),
     Task("digits", "small-cnn", "off-centre"),
 )
-"""Photographs -> drawings, the same without a shift, and one made shift of the digits; fixed before a policy was trained."""
+"""Photographs -> drawings, the same without a shift, and a made shift of the digits; fixed before any was trained."""
 
 
 def compose(task: Task, bench: Bench, work: Path) -> dict[str, Any]:
-    """What the ranking with `policy` says for a task: the policy's steps, the first candidate, and the covered shares."""
+    """What the ranking says for a task: the policy's operations, the first candidate, and the covered shares."""
     settings = cover_settings(bench.task, bench.model, task.target, candidates=(), budget_s=0.0)
     plan = prepare(bench.task.folder / "train", check_settings(**settings, policy=True), cache=work / "policy-cache")
     result = run_ranking(plan)
     report, steps = result.report, result.policy
-    assert steps is not None and report.policy is not None
+    assert steps is not None
+    assert report.policy is not None
     return {
         "policy": [step.name for step in steps] or ["clean"],
         "first": report.of("ranked")[0].name,
@@ -218,7 +219,7 @@ def main() -> None:
             rows += new
             write_rows(rows)
             print(
-                f"{source} {model} seed {seed} {'+'.join(names)}: {new[0]['seconds']} s, validation {new[0]['val_accuracy']:.3f}",
+                f"{source} {model} seed {seed} {'+'.join(names)}: {new[0]['seconds']} s",
                 flush=True,
             )
     found = figures(composed, rows)

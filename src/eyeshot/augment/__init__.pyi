@@ -7,14 +7,15 @@ from .operation import stack as stack
 from .policy_file import LEVELS as LEVELS
 from .policy_file import MOST_OPERATIONS as MOST_OPERATIONS
 from .policy_file import SCALABLE as SCALABLE
-from .policy_file import PolicyStep as PolicyStep
 from .policy_file import PolicyStage as PolicyStage
+from .policy_file import PolicyStep as PolicyStep
 from .policy_file import check_names as check_names
 from .policy_file import is_policy_file as is_policy_file
 from .policy_file import policy_text as policy_text
 from .policy_file import read_policy as read_policy
 from .policy_file import with_policies as with_policies
 from .preview import preview_grid as preview_grid
+from .random import POLICY_STREAM as POLICY_STREAM
 from .recipes import compose_lines as compose_lines
 from .samples import AugmentedSamples as AugmentedSamples
 from .samples import Pool as Pool

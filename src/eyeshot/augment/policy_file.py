@@ -1,8 +1,8 @@
 """Policies: up to three operations with strengths, probabilities and stages over the epochs, in a TOML file.
 
 Each operation of a policy is an augmentation with a name that says all of it, such as
-"jitter=0.5@0.3~light0.1-0.3~full0.3-0.9": strength 0.5, probability 0.3, and when it is applied. So runs and experiments
-that hold these names need the file no longer. Nothing heavy is loaded here: errors come before any long work.
+"jitter=0.5@0.3~light0.1-0.3~full0.3-0.9": strength 0.5, probability 0.3, and when it is applied. Runs and experiments
+keep these names, so they need the file no longer. Nothing heavy is loaded here: errors come before any long work.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +148,8 @@ def read_policy(file: Path) -> tuple[PolicyStep, ...]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
-            f"A policy is a TOML file, got {shown!r}, which does not exist. Check the path. {NEXT}"
+            f"A policy is a TOML file, got {shown!r}, which does not exist. Check the path, or name its operations, "
+            f"which runs and experiments keep. {NEXT}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"A policy is a TOML file, got {shown!r}, which cannot be read: {error}. {NEXT}") from error
@@ -254,7 +256,7 @@ def _stages(rows: Sequence[dict[str, Any]], *, where: str) -> tuple[PolicyStage,
             )
         stages.append(PolicyStage(str(level), float(f"{start:g}"), float(f"{end:g}")))
     stages.sort(key=lambda stage: stage.start)
-    for before, after in zip(stages, stages[1:]):
+    for before, after in pairwise(stages):
         if after.start < before.end:
             raise InputError(
                 f"{where}: stages must not overlap, got {before.level} until {before.end:g} and {after.level} from "

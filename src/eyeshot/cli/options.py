@@ -121,11 +121,11 @@ def known_names(given: Name | None) -> Name | None:
 
 
 def known_to_train(given: list[str] | None) -> list[str] | None:
-    """The same for a training, which takes policies too."""
-    from eyeshot.augment import check_names
+    """The same for a training, which takes policies too; of a file that is gone an earlier run may know the content."""
+    from eyeshot.augment import check_names, is_policy_file
 
     if given is not None:
-        check_names(*given, policies=True)
+        check_names(*(name for name in given if not is_policy_file(name) or Path(name).exists()), policies=True)
     return given
 
 

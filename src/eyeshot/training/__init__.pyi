@@ -35,6 +35,7 @@ from .recipe.schedules import warm_up_cosine as warm_up_cosine
 from .recipe.sources import keep_recipe as keep_recipe
 from .recipe.sources import kept_recipe as kept_recipe
 from .recipe.sources import merge_settings as merge_settings
+from .recipe.sources import project_augmentations as project_augmentations
 from .recipe.sources import project_settings as project_settings
 from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE

@@ -125,7 +125,8 @@ def plan_training(
     if early.small_size is not None:
         check_small_size(backbone, early.small_size)
     choose_precision(chosen_device, early.precision)
-    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
+    names = [candidate.name for candidate in chosen] or ["clean"]
+    name = "+".join([backbone.name, *names, f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
     check_folder(
         folder,

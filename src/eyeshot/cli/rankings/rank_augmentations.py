@@ -107,6 +107,14 @@ def run(
             text="How often classes occur in the target: even, or a CSV file (class, share). Default: as in training.",
         ),
     ] = None,
+    policy: Annotated[
+        bool,
+        option(
+            "--policy",
+            panel=RANKING,
+            text="Compose up to three operations, what each adds: policy.toml for eyeshot train --augment, policy.py.",
+        ),
+    ] = False,
     max_images: Annotated[
         int, option(panel=RANKING, text="Largest number of images of each kind (source, held-out, target).")
     ] = 600,
@@ -156,7 +164,7 @@ def run(
             **prepared, device=device, batch_size=batch_size, candidates=candidates or (), baseline_aug=baseline_aug,
             budget_s=budget_s / max(1, len(models)), full_train=full_train, target_shares=target_shares,
             max_images=max_images, samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
-            plot=plot or (), images=images, seed=seed, workers=workers,
+            plot=plot or (), images=images, seed=seed, workers=workers, policy=policy,
         )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()

@@ -27,16 +27,16 @@ from eyeshot.rankings.augmentations.context import IDENTITY, EvalContext
 from eyeshot.rankings.augmentations.coverage import Target, measure_coverage
 from eyeshot.rankings.augmentations.label_preservation import SIGNIFICANCE, find_label_breaking, mcnemar
 from eyeshot.rankings.augmentations.recommendation import (
-    CLEAN,
     CONTROL_ADVICE,
     HARDLY_ANY,
     LEAST_IMAGES,
     LEAST_STEPS,
 )
-from eyeshot.rankings.augmentations.report import Candidate, PolicyOperation, PolicyRecord, Shift
+from eyeshot.rankings.augmentations.report import Candidate, PolicyMap, PolicyOperation, PolicyRecord, Shift
+from eyeshot.rankings.augmentations.result import JointMap
 from eyeshot.rankings.augmentations.scores import AugmentationScores, measure
 
-NAME = "policy"
+POLICY = "policy"
 """Of the policy's cloud on the map."""
 TRIED_PER_FAMILY = 2
 """Candidates of each family that are tried on top of what is taken: each needs as many samples as in the ranking."""
@@ -61,12 +61,17 @@ class ComposedPolicy:
     Attributes:
         steps: its operations, in order; none trains on clean images.
         record: what each adds, and what the policy covers.
-        scores: of its cloud, for the map; None without an operation.
+        scores: of its cloud, for the map; None where nothing was composed.
     """
 
     steps: tuple[PolicyStep, ...]
     record: PolicyRecord
     scores: AugmentationScores | None
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """The operations with their probabilities in a stage that is full."""
+        return tuple(policy_augmentation(step._replace(stages=())) for step in self.steps)
 
 
 def compose_policy(
@@ -142,7 +147,7 @@ def compose_policy(
         covered_after=float(after.mean()),
         covered_after_interval=wilson(int(after.sum()), len(after)),
     )
-    return ComposedPolicy(tuple(step._replace(stages=stages) for step in steps), record, scores)
+    return ComposedPolicy(tuple(step._replace(stages=stages) for step in steps), record, scores if composed else None)
 
 
 def _drawn_half(count: int, seed: int) -> NDArray[np.bool_]:
@@ -153,7 +158,7 @@ def _drawn_half(count: int, seed: int) -> NDArray[np.bool_]:
 
 
 def _composable(measured: Sequence[AugmentationScores], candidates: Sequence[Candidate]) -> list[Augmentation]:
-    """Ranked candidates, which break no labels, that a policy's file can name: those of the catalogue, as it has them."""
+    """Ranked candidates, which break no labels, that a policy's file can name: the catalogue's, as it has them."""
     ranked = {candidate.name for candidate in candidates if candidate.role == "ranked"}
     own = [scores.augmentation for scores in measured if scores.augmentation is not None and scores.name in ranked]
     return [
@@ -317,7 +322,7 @@ def _measured_policy(context: EvalContext, steps: Sequence[PolicyStep]) -> Augme
     """Scores of images as training with the policy sees them, each operation with its probability."""
     own = tuple(map(policy_augmentation, steps))
     scores = measure(replace(context, before=(*context.before, *own)), augmentation(IDENTITY))
-    return replace(scores, name=NAME, family="policy", augmentation=None)
+    return replace(scores, name=POLICY, family="policy", augmentation=None)
 
 
 def _breaks_labels(context: EvalContext, steps: Sequence[PolicyStep]) -> bool:
@@ -355,3 +360,29 @@ def _words(
     if not composed:
         return f"The policy is {operations[0].name}, as advised: no operation adds target images beyond noise; {covers}"
     return f"The policy is {listing([operation.name for operation in operations], most=3)}: {covers}"
+
+
+def map_of(drawn: JointMap, count: int) -> PolicyMap | None:
+    """The map before and after: clean training, the target and samples of the policy in the projection that shows
+    coverage best.
+
+    Args:
+        drawn: the joint map with the policy's cloud.
+        count: points of each cloud at most.
+    """
+    if POLICY not in drawn.candidates or not drawn.projections:
+        return None
+    best = max(drawn.projections, key=lambda projection: projection.info.agreement)
+    rows = np.concatenate([np.flatnonzero(drawn.cloud == name)[:count] for name in ("train", "target", POLICY)])
+    xy = best.xy[rows].astype(float)
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    scaled = np.round(100 * (xy - low) / np.maximum(high - low, 1e-9), 1)
+    return PolicyMap(
+        projection=best.info.name,
+        cloud=drawn.cloud[rows].tolist(),
+        x=scaled[:, 0].tolist(),
+        y=scaled[:, 1].tolist(),
+        covered_before=[None if value < 0 else bool(value) for value in drawn.covered_by_clean[rows].tolist()],
+        covered_after=[None if value < 0 else bool(value) for value in drawn.covered_by_best[rows].tolist()],
+        warning=best.info.warning,
+    )

@@ -332,10 +332,27 @@ class PolicyOperation(Record):
     added: float | None
     """Share of the half that it was chosen on that it newly covers; null for what coverage did not choose."""
     nearer: float | None = None
-    """By how much it shortens the distance to that half, where it was chosen by distance: 1 - geometric mean of ratios."""
+    """By how much it shortens distances to that half, where it was chosen by them: 1 - geometric mean of ratios."""
     failed: float = 0.0
     """Share of samples on which the operation failed (edge images); these images stay as they are."""
     why: str
+
+
+class PolicyMap(Record):
+    """The points of the policy's map; before it clean training and the target are there, after it its samples too."""
+
+    projection: str
+    cloud: list[str]
+    """Of each point: "train", "target" or "policy"."""
+    x: list[float]
+    y: list[float]
+    """0-100."""
+    covered_before: list[bool | None]
+    """Whether the point's ball holds a clean training image; null for points that are no target images."""
+    covered_after: list[bool | None]
+    """Whether it holds a clean image or a sample of the policy."""
+    warning: str | None
+    """Why coverage must not be read from this projection."""
 
 
 class PolicyRecord(Record):
@@ -356,6 +373,7 @@ class PolicyRecord(Record):
     covered_after: float
     """The same by images as training with the policy sees them."""
     covered_after_interval: Interval
+    map: PolicyMap | None = None
 
 
 class RankingReport(Record):

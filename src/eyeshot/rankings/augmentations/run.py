@@ -21,9 +21,9 @@ from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
 from eyeshot.rankings.augmentations.full_training import train_fully
 from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
-from eyeshot.rankings.augmentations.maps import draw_map, take_pictures
+from eyeshot.rankings.augmentations.maps import PER_CLOUD, draw_map, take_pictures
 from eyeshot.rankings.augmentations.plan import Plan
-from eyeshot.rankings.augmentations.policy import compose_policy
+from eyeshot.rankings.augmentations.policy import compose_policy, map_of
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
 from eyeshot.rankings.augmentations.report import (
@@ -196,7 +196,10 @@ def run_ranking(
         shown=() if at_chance else chosen.projections,  # features that separate nothing make no map either
         images=chosen.images,
         progress=progress,
+        policy=composed,
     )
+    if composed is not None and drawn is not None:
+        composed.record.map = map_of(drawn, PER_CLOUD)
     pictures = take_pictures(context, plan.candidates, uncovered) if chosen.images else Pictures()
     lap("map", mark)
     ranked_report = ranked_report.model_copy(

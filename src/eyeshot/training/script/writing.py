@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from eyeshot.augment import Augmentation, Pool, augmentation, stack
+from eyeshot.augment import POLICY_STREAM, Augmentation, Pool, augmentation, stack
 from eyeshot.core import (
     SILENT,
     InputError,
@@ -184,7 +183,9 @@ def write_script(
         channels_last=place(backbone.module, torch.device("cpu"))[1] is torch.channels_last,
         augmentations=expressions, augmentation_sources=operations, stack_sources=stacking,
         operations=" ".join(each for *_, each in expressions),
-        mixing=any(operation.partners for operation in used), 
+        mixing=any(operation.partners for operation in used),
+        staged=any(step.stages for step in augmentations),
+        of_policy=any(step.stream.startswith(POLICY_STREAM) for step in augmentations), policy_stream=POLICY_STREAM,
         can_fail=any(step.family == "edge and texture" for step in augmentations),
         head_sources=head_sources, head_images=HEAD_IMAGES, factory=factory, factory_sources=factory_sources,
         optimizer=optimizer, recipe=recipe, recipe_sources=sources.take(), rates=vars(schedules),
@@ -260,12 +261,14 @@ def _write_recipe(settings: TrainConfig, sources: Sources) -> tuple[dict[str, An
     return optimizer, ", ".join(f"{name}={value}" for name, value in read.items())
 
 
-def _write_augmentations(augmentations: Sequence[Augmentation], sources: Sources) -> list[tuple[str, float, str]]:
-    """Name, probability and expression of each."""
+def _write_augmentations(
+    augmentations: Sequence[Augmentation], sources: Sources
+) -> list[tuple[str, float, tuple[tuple[float, float, float], ...], str]]:
+    """Stream, probability, stages and expression of each."""
     expressions = []
     for step in augmentations:
         try:
-            expressions.append((step.name, step.probability, sources.expression(step.operation)))
+            expressions.append((step.stream, step.probability, step.stages, sources.expression(step.operation)))
         except SourceError as error:
             raise InputError(
                 f"Augmentation {step.name!r} is not supported by script yet ({error}). Supported: all of eyeshot list "
