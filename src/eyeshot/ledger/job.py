@@ -9,7 +9,7 @@ from typing import Literal
 
 from eyeshot.core import Progress, find_project, find_workspace, plural, shown_progress
 from eyeshot.data import project_data
-from eyeshot.ledger.chosen_augmentations import chosen_augmentations
+from eyeshot.ledger.augmentation_names import chosen_augmentations
 from eyeshot.ledger.training_runs import create_training_run, place_training
 from eyeshot.training import TrainPlan, TrainResult, plan_training, train_folder
 

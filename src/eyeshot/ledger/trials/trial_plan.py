@@ -9,7 +9,7 @@ from typing import Any
 
 from eyeshot.core import InputError, Progress, Workspace, duration, find_project, plural
 from eyeshot.data import Dataset, folds_of, load_dataset, project_data
-from eyeshot.ledger.chosen_augmentations import chosen_augmentations
+from eyeshot.ledger.augmentation_names import chosen_augmentations
 from eyeshot.ledger.judging.judgement import SEED, seed_of
 from eyeshot.ledger.judging.noise import project_noise
 from eyeshot.ledger.judging.verdicts import planned_looks, planned_rounds

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from eyeshot.augment import Augmentation, Pool, augmentation, make_samples
+from eyeshot.augment import Augmentation, PolicyStep, Pool, augmentation, make_samples, policy_augmentation
 from eyeshot.core import SILENT, MissingExtraError, Progress, percent, require
 from eyeshot.models import nearest_neighbours
 from eyeshot.rankings.augmentations.context import IDENTITY, EvalContext
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS, make_target, measure_coverage
-from eyeshot.rankings.augmentations.policy import POLICY, ComposedPolicy
+from eyeshot.rankings.augmentations.policy import POLICY
 from eyeshot.rankings.augmentations.recommendation import CONTROL_ADVICE
 from eyeshot.rankings.augmentations.report import Candidate, ProjectionInfo
 from eyeshot.rankings.augmentations.result import JointMap, Pictures, Projection
@@ -47,7 +47,8 @@ def draw_map(
     shown: Sequence[str],
     images: bool,
     progress: Progress,
-    policy: ComposedPolicy | None = None,
+    policy: AugmentationScores | None = None,
+    policy_steps: Sequence[PolicyStep] = (),
 ) -> tuple[JointMap | None, list[str]]:
     """The joint map of clean training, target, validation and up to eight candidates, at most 300 points of each.
 
@@ -61,11 +62,12 @@ def draw_map(
         scores.name: (*context.before, scores.augmentation) for scores in measured if scores.augmentation is not None
     }
     names = [name for name in mapped_names(candidates, advice, wanted) if name in by_name]
-    if policy is not None and policy.scores is not None:
+    if policy is not None:
         advice = POLICY
         names = [advice, *names][:MAPPED] if not wanted else [advice, *names]
-        by_name[advice] = policy.scores
-        pipelines[advice] = (*context.before, *policy.augmentations, augmentation(IDENTITY))
+        by_name[advice] = policy
+        own = (policy_augmentation(step._replace(stages=())) for step in policy_steps)  # as where a stage is full
+        pipelines[advice] = (*context.before, *own, augmentation(IDENTITY))
     random = np.random.default_rng([context.seed, 5])
 
     def some(count: int) -> NDArray[np.int64]:

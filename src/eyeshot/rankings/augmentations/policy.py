@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from eyeshot.augment import (
 )
 from eyeshot.core import Progress, listing, percent, wilson
 from eyeshot.rankings.augmentations.context import IDENTITY, EvalContext
-from eyeshot.rankings.augmentations.coverage import Target, measure_coverage
+from eyeshot.rankings.augmentations.coverage import CoverageScores, Target, measure_coverage
 from eyeshot.rankings.augmentations.label_preservation import SIGNIFICANCE, find_label_breaking, mcnemar
 from eyeshot.rankings.augmentations.recommendation import (
     CONTROL_ADVICE,
@@ -32,7 +33,7 @@ from eyeshot.rankings.augmentations.recommendation import (
     LEAST_IMAGES,
     LEAST_STEPS,
 )
-from eyeshot.rankings.augmentations.report import Candidate, PolicyMap, PolicyOperation, PolicyRecord, Shift
+from eyeshot.rankings.augmentations.report import Candidate, PolicyOperation, PolicyRecord, Shift
 from eyeshot.rankings.augmentations.result import JointMap
 from eyeshot.rankings.augmentations.scores import AugmentationScores, measure
 
@@ -56,26 +57,6 @@ images, like the target. With a shift it is trained with the policy from beginni
 what the target is not like, and short trainings have no epochs to spare."""
 
 
-@dataclass(frozen=True, eq=False)
-class ComposedPolicy:
-    """A policy with its record in the report.
-
-    Attributes:
-        steps: its operations, in order; none trains on clean images.
-        record: what each adds, and what the policy covers.
-        scores: of its cloud, for the map; None where nothing was composed.
-    """
-
-    steps: tuple[PolicyStep, ...]
-    record: PolicyRecord
-    scores: AugmentationScores | None
-
-    @property
-    def augmentations(self) -> tuple[Augmentation, ...]:
-        """The operations with their probabilities in a stage that is full."""
-        return tuple(policy_augmentation(step._replace(stages=())) for step in self.steps)
-
-
 def compose_policy(
     context: EvalContext,
     measured: Sequence[AugmentationScores],
@@ -86,7 +67,7 @@ def compose_policy(
     pretrained: bool,
     may_rank: bool,
     progress: Progress,
-) -> ComposedPolicy:
+) -> tuple[tuple[PolicyStep, ...], PolicyRecord, AugmentationScores | None]:
     """Take operations while one covers target images that those before it do not, beyond noise.
 
     Args:
@@ -99,11 +80,16 @@ def compose_policy(
         may_rank: whether anything is ranked at all: the probe is better than chance, and there are enough images.
         progress: told the rounds.
 
+    Returns:
+        the operations in order (none trains on clean images); what each adds, and what the policy covers; scores of its
+        cloud for the map, None where nothing was composed.
+
     Costs forward passes of up to eleven candidates in each round after the first.
     """
     shifted = shift.ratio is None or shift.ratio < HARDLY_ANY
     judged = _drawn_half(len(context.target.points), context.seed)
     steps: list[PolicyStep] = []
+    covering: tuple[PolicyStep, ...] = ()
     operations: list[PolicyOperation] = []
     if may_rank and (shifted or not pretrained):
         names = _composable(measured, candidates)
@@ -116,15 +102,14 @@ def compose_policy(
             steps.append(found[0])
             operations.append(found[1])
             if found[1].nearer is not None:
-                default = next((own for own in names if own.name == CONTROL_ADVICE), None)
                 step = PolicyStep(CONTROL_ADVICE, 1.0, GREATEST_PROBABILITY)
-                if default is not None and found[0].operation != CONTROL_ADVICE:
-                    if not _breaks_labels(context, [*steps, step]):
-                        steps.append(step)
-                        operations.append(
-                            _as_default(step.probability, "the usual default, since distance alone says little")
-                        )
+                is_there = any(own.name == CONTROL_ADVICE for own in names) and found[0].operation != CONTROL_ADVICE
+                if is_there and not _breaks_labels(context, [*steps, step]):
+                    why = "the usual default, since distance alone says little"
+                    steps.append(step)
+                    operations.append(_as_default(step.probability, why))
                 break
+        covering = tuple(steps)  # of masking and mixing coverage says nothing
         regulariser = _regulariser(candidates)
         if regulariser is not None and len(steps) < MOST_OPERATIONS:
             steps.append(PolicyStep(regulariser.name, 1.0, augmentation(regulariser.name).probability))
@@ -138,9 +123,10 @@ def compose_policy(
     composed = bool(steps)
     if not composed and advice == CONTROL_ADVICE:
         steps = [PolicyStep(CONTROL_ADVICE, 1.0, 1.0)]
+        covering = tuple(steps)
         operations = [_as_default(1.0, "the usual default, as advised")]
     stages = _stages(shifted) if composed else ()
-    scores = _measured_policy(context, steps) if steps else None
+    scores = _measured_policy(context, covering) if covering else None
     before = context.identity_coverage(context.samples_per_image).consistent[judged]
     after = before if scores is None else scores.cloud.consistent[judged]
     record = PolicyRecord(
@@ -155,7 +141,7 @@ def compose_policy(
         covered_after=float(after.mean()),
         covered_after_interval=wilson(int(after.sum()), len(after)),
     )
-    return ComposedPolicy(tuple(step._replace(stages=stages) for step in steps), record, scores if composed else None)
+    return tuple(step._replace(stages=stages) for step in steps), record, scores if composed else None
 
 
 def _as_default(probability: float, why: str) -> PolicyOperation:
@@ -181,33 +167,23 @@ def _composable(measured: Sequence[AugmentationScores], candidates: Sequence[Can
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Reach:
-    """How a cloud reaches the M target images.
+def gain_over(
+    scores: CoverageScores, control: CoverageScores, rows: NDArray[np.bool_], *, nearer: bool
+) -> tuple[float, int, int]:
+    """The gain of a cloud over a control on some target images, and how many of them were won and lost.
 
-    Attributes:
-        covered: bool (M,), covered with a consistent label.
-        distance: float32 (M,), to the nearest image, in units of the neighbour radius.
+    Args:
+        scores: of the cloud.
+        control: of another one.
+        rows: bool (M,), the images that count.
+        nearer: whether images count that come nearer, and the mean logarithm of their distance is the gain; otherwise
+            those that are newly covered with a consistent label, and their share.
     """
-
-    covered: NDArray[np.bool_]
-    distance: NDArray[np.float32]
-
-    def over(self, control: _Reach, rows: NDArray[np.bool_], *, nearer: bool) -> tuple[float, int, int]:
-        """The gain over a control on some target images, and how many of them were won and lost.
-
-        Args:
-            control: another cloud.
-            rows: bool (M,), the images that count.
-            nearer: whether images count that come nearer, and the mean logarithm of their distance is the gain;
-                otherwise those that are newly covered, and their share.
-        """
-        if not nearer:
-            won, lost = self.covered & ~control.covered & rows, control.covered & ~self.covered & rows
-            return float((won.sum() - lost.sum()) / rows.sum()), int(won.sum()), int(lost.sum())
-        closer = np.log(np.maximum(control.distance, 1e-6)) - np.log(np.maximum(self.distance, 1e-6))
-        closer = closer[rows]
-        return float(closer.mean()), int((closer > NEARER).sum()), int((closer < -NEARER).sum())
+    if not nearer:
+        won, lost = scores.consistent & ~control.consistent & rows, control.consistent & ~scores.consistent & rows
+        return float((won.sum() - lost.sum()) / rows.sum()), int(won.sum()), int(lost.sum())
+    closer = (np.log(np.maximum(control.distance, 1e-6)) - np.log(np.maximum(scores.distance, 1e-6)))[rows]
+    return float(closer.mean()), int((closer > NEARER).sum()), int((closer < -NEARER).sum())
 
 
 def _next_operation(
@@ -232,13 +208,13 @@ def _next_operation(
     control = _reach(here, more, present)
     own = (more[:, :count], present[:, :count])
     reached = {candidate.name: _reach_with(here, candidate, *own) for candidate in tried}
-    share = float(control.covered[chosen_on].mean())
+    share = float(control.consistent[chosen_on].mean())
     open_share = held_out_share - share
     by_distance = not taken and open_share > STILL_OPEN * held_out_share
     for nearer in (False, True) if by_distance else (False,):
         gains = []
         for candidate in tried:
-            gain, won, lost = reached[candidate.name].over(control, chosen_on, nearer=nearer)
+            gain, won, lost = gain_over(reached[candidate.name], control, chosen_on, nearer=nearer)
             if won - lost >= LEAST_IMAGES and mcnemar(won, lost) * len(tried) <= SIGNIFICANCE and gain > 0:
                 gains.append((gain, candidate))
         for gain, candidate in sorted(gains, key=lambda pair: -pair[0]):
@@ -278,7 +254,7 @@ def _shortlist(
         own, succeeded = _samples(context, candidate, count)
         reach = _reach(here, np.concatenate([more, own], axis=1), np.concatenate([present, succeeded], axis=1))
         logs = np.log(np.maximum(reach.distance[chosen_on], 1e-6))
-        keys[candidate.name] = (-int(reach.covered[chosen_on].sum()), float(logs.mean()), candidate.name)
+        keys[candidate.name] = (-int(reach.consistent[chosen_on].sum()), float(logs.mean()), candidate.name)
     families: dict[str, list[Augmentation]] = {}
     for candidate in sorted(candidates, key=lambda candidate: keys[candidate.name]):
         families.setdefault(candidate.family, []).append(candidate)
@@ -290,7 +266,7 @@ def _at_best_strength(
     here: EvalContext,
     candidate: Augmentation,
     gain: float,
-    control: _Reach,
+    control: CoverageScores,
     own: tuple[NDArray[np.float32], NDArray[np.bool_]],
     chosen_on: NDArray[np.bool_],
     *,
@@ -302,15 +278,15 @@ def _at_best_strength(
         return step, gain
     full, weaker = _reach_with(here, candidate, *own), step._replace(strength=WEAKER)
     by_weaker = _reach_with(here, policy_augmentation(weaker), *own)
-    _, won, lost = by_weaker.over(full, chosen_on, nearer=nearer)
+    _, won, lost = gain_over(by_weaker, full, chosen_on, nearer=nearer)
     if won > lost and mcnemar(won, lost) <= SIGNIFICANCE:
-        return weaker, by_weaker.over(control, chosen_on, nearer=nearer)[0]
+        return weaker, gain_over(by_weaker, control, chosen_on, nearer=nearer)[0]
     return step, gain
 
 
 def _reach_with(
     here: EvalContext, candidate: Augmentation, more: NDArray[np.float32], present: NDArray[np.bool_]
-) -> _Reach:
+) -> CoverageScores:
     """What clean images, samples of what is taken and as many with the candidate on top reach."""
     points, succeeded = _samples(here, candidate, more.shape[1])
     return _reach(here, np.concatenate([more, points], axis=1), np.concatenate([present, succeeded], axis=1))
@@ -322,13 +298,12 @@ def _samples(here: EvalContext, candidate: Augmentation, count: int) -> tuple[ND
     return points, present
 
 
-def _reach(here: EvalContext, points: NDArray[np.float32], present: NDArray[np.bool_]) -> _Reach:
+def _reach(here: EvalContext, points: NDArray[np.float32], present: NDArray[np.bool_]) -> CoverageScores:
     """How clean sources and these samples reach the target."""
     cloud = np.concatenate([here.probe.sources[:, None], points], axis=1)
     everywhere = np.concatenate([np.ones((len(points), 1), bool), present], axis=1)
     target = Target(here.target.points, here.target.radii, None, None)  # without half-samples, whose errors cost most
-    scores = measure_coverage(target, cloud, here.labels, present=everywhere)
-    return _Reach(scores.consistent, scores.distance)
+    return measure_coverage(target, cloud, here.labels, present=everywhere)
 
 
 def _measured_policy(context: EvalContext, steps: Sequence[PolicyStep]) -> AugmentationScores:
@@ -376,8 +351,8 @@ def _words(
     return f"The policy is {listing([operation.name for operation in operations], most=3)}: {covers}"
 
 
-def map_of(drawn: JointMap, count: int) -> PolicyMap | None:
-    """The map before and after: clean training, the target and samples of the policy in the projection that shows
+def map_of(drawn: JointMap, count: int) -> dict[str, Any] | None:
+    """The policy's map in the report: clean training, the target and samples of the policy in the projection that shows
     coverage best.
 
     Args:
@@ -391,12 +366,12 @@ def map_of(drawn: JointMap, count: int) -> PolicyMap | None:
     xy = best.xy[rows].astype(float)
     low, high = xy.min(axis=0), xy.max(axis=0)
     scaled = np.round(100 * (xy - low) / np.maximum(high - low, 1e-9), 1)
-    return PolicyMap(
-        projection=best.info.name,
-        cloud=drawn.cloud[rows].tolist(),
-        x=scaled[:, 0].tolist(),
-        y=scaled[:, 1].tolist(),
-        covered_before=[None if value < 0 else bool(value) for value in drawn.covered_by_clean[rows].tolist()],
-        covered_after=[None if value < 0 else bool(value) for value in drawn.covered_by_best[rows].tolist()],
-        warning=best.info.warning,
-    )
+    return {
+        "projection": best.info.name,
+        "cloud": drawn.cloud[rows].tolist(),
+        "x": scaled[:, 0].tolist(),
+        "y": scaled[:, 1].tolist(),
+        "covered_before": [None if value < 0 else bool(value) for value in drawn.covered_by_clean[rows].tolist()],
+        "covered_after": [None if value < 0 else bool(value) for value in drawn.covered_by_best[rows].tolist()],
+        "warning": best.info.warning,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -338,23 +338,6 @@ class PolicyOperation(Record):
     why: str
 
 
-class PolicyMap(Record):
-    """The points of the policy's map; before it clean training and the target are there, after it its samples too."""
-
-    projection: str
-    cloud: list[str]
-    """Of each point: "train", "target" or "policy"."""
-    x: list[float]
-    y: list[float]
-    """0-100."""
-    covered_before: list[bool | None]
-    """Whether the point's ball holds a clean training image; null for points that are no target images."""
-    covered_after: list[bool | None]
-    """Whether it holds a clean image or a sample of the policy."""
-    warning: str | None
-    """Why coverage must not be read from this projection."""
-
-
 class PolicyRecord(Record):
     """The policy composed of what was measured; `policy.toml` and `policy.py` hold it."""
 
@@ -373,7 +356,10 @@ class PolicyRecord(Record):
     covered_after: float
     """The same by images as training with the policy sees them."""
     covered_after_interval: Interval
-    map: PolicyMap | None = None
+    map: dict[str, Any] | None = None
+    """Before it clean training and the target are there, after it the policy's samples too: `projection`, and of each
+    point `cloud` ("train", "target", "policy"), `x` and `y` (0-100), `covered_before` and `covered_after` (null for
+    points that are no target images); `warning`: why coverage must not be read from it. Null without maps."""
 
 
 class RankingReport(Record):

@@ -179,9 +179,9 @@ def run_ranking(
         more["full_training"] = train_fully(plan, ranking, progress=progress, command=command)
         mark = lap("full training", mark)
     ranked_report = report(ranking, **more)
-    composed = None
+    policy, policy_record, policy_scores = None, None, None
     if chosen.policy:
-        composed = compose_policy(
+        policy, policy_record, policy_scores = compose_policy(
             context, measured, ranking,
             advice=ranked_report.advice, shift=shift, pretrained=plan.backbone.pretrained,
             may_rank=not (few or at_chance), progress=progress.sub("composing the policy"),
@@ -196,21 +196,22 @@ def run_ranking(
         shown=() if at_chance else chosen.projections,  # features that separate nothing make no map either
         images=chosen.images,
         progress=progress,
-        policy=composed,
+        policy=policy_scores,
+        policy_steps=policy or (),
     )
-    if composed is not None and drawn is not None:
-        composed.record.map = map_of(drawn, PER_CLOUD)
+    if policy_record is not None and drawn is not None:
+        policy_record.map = map_of(drawn, PER_CLOUD)
     pictures = take_pictures(context, plan.candidates, uncovered) if chosen.images else Pictures()
     lap("map", mark)
     ranked_report = ranked_report.model_copy(
         update={
-            "policy": None if composed is None else composed.record,
+            "policy": policy_record,
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
             "notes": [*notes, *map_notes],
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
-    return AugmentationRanking(ranked_report, drawn, pictures, None if composed is None else composed.steps)
+    return AugmentationRanking(ranked_report, drawn, pictures, policy)
 
 
 def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:
