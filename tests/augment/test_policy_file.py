@@ -9,7 +9,6 @@ from eyeshot.augment import (
     LEVELS,
     MOST_OPERATIONS,
     SCALABLE,
-    PolicyStage,
     PolicyStep,
     augmentation,
     check_names,
@@ -27,9 +26,7 @@ SHARES = st.integers(1, 1000).map(lambda number: number / 1000)
 @st.composite
 def policies(draw):
     borders = sorted(draw(st.sets(st.integers(0, 100), min_size=2, max_size=5)))
-    stages = tuple(
-        PolicyStage(draw(st.sampled_from(sorted(LEVELS))), start / 100, end / 100) for start, end in pairwise(borders)
-    )
+    stages = tuple((draw(st.sampled_from(sorted(LEVELS))), start / 100, end / 100) for start, end in pairwise(borders))
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=MOST_OPERATIONS))
     return tuple(PolicyStep(name, draw(SHARES) if name in SCALABLE else 1.0, draw(SHARES), stages) for name in names)
 
@@ -133,6 +130,6 @@ def test_a_policy_without_operations_trains_on_clean_images(tmp_path):
 
 
 def test_stages_multiply_the_probability_and_nothing_is_applied_outside_of_them():
-    step = PolicyStep("grey", 1.0, 0.6, (PolicyStage("light", 0.1, 0.3), PolicyStage("full", 0.3, 0.9)))
+    step = PolicyStep("grey", 1.0, 0.6, (("light", 0.1, 0.3), ("full", 0.3, 0.9)))
     made = augmentation(step.name)
     assert [made.at(share).probability for share in (0.05, 0.1, 0.29, 0.3, 0.89, 0.9)] == [0, 0.3, 0.3, 0.6, 0.6, 0]

@@ -9,13 +9,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eyeshot.augment import SCALABLE, PolicyStage, PolicyStep, Pool, make_samples, policy_augmentation
+from eyeshot.augment import SCALABLE, PolicyStep, Pool, make_samples, policy_augmentation
 from eyeshot.augment.names import FAMILIES
 from eyeshot.training.batches import make_batch, of_epoch
 from eyeshot.training.script.policy_script import policy_script, write_policy_script
 
 NAMES = [name for family, names in FAMILIES.items() if family != "control" for name in names]
-STAGES = (PolicyStage("light", 0.1, 0.3), PolicyStage("full", 0.3, 0.9))
+STAGES = (("light", 0.1, 0.3), ("full", 0.3, 0.9))
 COUNT, CLASSES, EPOCHS = 6, 3, 10
 HALVES = st.sampled_from([0.5, 1.0])
 

@@ -70,7 +70,7 @@ def policy_augmentation(step: PolicyStep) -> Augmentation:
         probability=step.probability,
         operation=at_strength(entry.operation, step.strength),
         stream=f"{POLICY_STREAM}{step.operation}",
-        stages=tuple((stage.start, stage.end, LEVELS[stage.level]) for stage in step.stages),
+        stages=tuple((start, end, LEVELS[level]) for level, start, end in step.stages),
     )
 
 

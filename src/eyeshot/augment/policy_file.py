@@ -39,12 +39,9 @@ _STEP = re.compile(
 _STAGE = re.compile(r"^(?P<level>[a-z]+)(?P<start>[0-9.]+)-(?P<end>[0-9.]+)$")
 
 
-class PolicyStage(NamedTuple):
-    """A part of the training, as shares of its epochs, in which probabilities are multiplied by that of the level."""
-
-    level: str
-    start: float
-    end: float
+PolicyStage = tuple[str, float, float]
+"""Level, from and to: a part of the training, as shares of its epochs, in which probabilities are multiplied by what the
+level says."""
 
 
 class PolicyStep(NamedTuple):
@@ -66,7 +63,7 @@ class PolicyStep(NamedTuple):
     def name(self) -> str:
         """The name that `read_step` reads."""
         strength = "" if self.strength == 1 else f"={self.strength:g}"
-        stages = "".join(f"~{stage.level}{stage.start:g}-{stage.end:g}" for stage in self.stages)
+        stages = "".join(f"~{level}{start:g}-{end:g}" for level, start, end in self.stages)
         return f"{self.operation}{strength}@{self.probability:g}{stages}"
 
 
@@ -198,8 +195,8 @@ def policy_text(steps: Sequence[PolicyStep], *, comments: Iterable[str] = ()) ->
     for step in steps:
         lines += ["", "[[operation]]", f'name = "{step.operation}"']
         lines += [f"strength = {step.strength:g}", f"probability = {step.probability:g}"]
-    for stage in steps[0].stages if steps else ():
-        lines += ["", "[[stage]]", f'level = "{stage.level}"', f"from = {stage.start:g}", f"to = {stage.end:g}"]
+    for level, start, end in steps[0].stages if steps else ():
+        lines += ["", "[[stage]]", f'level = "{level}"', f"from = {start:g}", f"to = {end:g}"]
     return "\n".join(lines) + "\n"
 
 
@@ -254,13 +251,13 @@ def _stages(rows: Sequence[dict[str, Any]], *, where: str) -> tuple[PolicyStage,
                 f"{where}: a stage goes from a share of the epochs to a larger one, 0 to 1, got {start:g} to {end:g}. "
                 "Correct it."
             )
-        stages.append(PolicyStage(str(level), float(f"{start:g}"), float(f"{end:g}")))
-    stages.sort(key=lambda stage: stage.start)
-    for before, after in pairwise(stages):
-        if after.start < before.end:
+        stages.append((str(level), float(f"{start:g}"), float(f"{end:g}")))
+    stages.sort(key=lambda stage: stage[1])
+    for (level, _, end), (following, start, _) in pairwise(stages):
+        if start < end:
             raise InputError(
-                f"{where}: stages must not overlap, got {before.level} until {before.end:g} and {after.level} from "
-                f"{after.start:g}. Let one begin where the other ends."
+                f"{where}: stages must not overlap, got {level} until {end:g} and {following} from {start:g}. Let one "
+                "begin where the other ends."
             )
     return tuple(stages)
 

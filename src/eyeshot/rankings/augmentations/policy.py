@@ -133,7 +133,7 @@ def compose_policy(
         words=_words(operations, before, after, composed=composed),
         composed=composed,
         operations=operations,
-        stages=[(stage.level, stage.start, stage.end) for stage in stages],
+        stages=list(stages),
         n_chosen_on=int((~judged).sum()),
         n_judged=int(judged.sum()),
         covered_before=float(before.mean()),
@@ -333,7 +333,7 @@ def _regulariser(candidates: Sequence[Candidate]) -> Candidate | None:
 def _stages(shifted: bool) -> tuple[PolicyStage, ...]:
     if shifted:
         return ()
-    return PolicyStage("light", LIGHT_FROM, FULL_FROM), PolicyStage("full", FULL_FROM, CLEAN_FROM)
+    return ("light", LIGHT_FROM, FULL_FROM), ("full", FULL_FROM, CLEAN_FROM)
 
 
 def _words(

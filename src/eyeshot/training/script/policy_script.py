@@ -46,7 +46,7 @@ def policy_script(steps: Sequence[PolicyStep]) -> str:
         augmentation_sources=copied,
         stack_sources=sources.take(),
         operations=" ".join(each for *_, each in expressions),
-        stages=[(stage.start, stage.end, LEVELS[stage.level]) for stage in steps[0].stages] if steps else [],
+        stages=[(start, end, LEVELS[level]) for level, start, end in steps[0].stages] if steps else [],
         mixing=any(operation.partners for operation in operations),
         mixes_labels=any(operation.mixes_labels for operation in operations),
         can_fail=any(own.family == "edge and texture" for own in augmentations),
