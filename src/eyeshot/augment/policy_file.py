@@ -40,8 +40,7 @@ _STAGE = re.compile(r"^(?P<level>[a-z]+)(?P<start>[0-9.]+)-(?P<end>[0-9.]+)$")
 
 
 PolicyStage = tuple[str, float, float]
-"""Level, from and to: a part of the training, as shares of its epochs, in which probabilities are multiplied by what the
-level says."""
+"""Level, from and to: a part of the training, as shares of its epochs, and what it multiplies probabilities by."""
 
 
 class PolicyStep(NamedTuple):
