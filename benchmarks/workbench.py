@@ -42,6 +42,9 @@ from eyeshot.web import Edits, make_workbench, open_socket, serve
 TOKEN = "made-for-the-benchmark"
 ROWS_SHOWN = "document.querySelectorAll('#rows tr').length >= 50"
 STEPS_SHOWN = "document.querySelectorAll('#steps tr').length === 8"
+FINDINGS_SHOWN = "document.querySelectorAll('#data .part tbody tr').length > 0"
+REPORT_BEGUN = "document.querySelector('#report-state')?.textContent"
+"""The report of so many experiments takes about a minute; the tab shows how far it is."""
 FINDINGS, IMAGES = 10_000, 100_000
 TIMES = 30
 EPOCHS, WITH_METRICS = 100, 8
@@ -232,6 +235,8 @@ if __name__ == "__main__":
                 "overview": asked(port, "overview"),
                 "tab_data": asked(port, "tab?name=data"),
                 "page_overview": paints(address, whole=STEPS_SHOWN, name="steps", times=times),
+                "page_data": paints(f"{address}?tab=data", whole=FINDINGS_SHOWN, name="findings", times=times),
+                "page_report": paints(f"{address}?tab=report", whole=REPORT_BEGUN, name="progress", times=times),
                 "page": paints(f"{address}?tab=experiments", whole=ROWS_SHOWN, name="first_rows", times=times),
                 "rows": asked(port, "experiments?limit=50"),
                 "rows_search": asked(port, "experiments?limit=50&q=night%20rate&verdict=better"),

@@ -19,7 +19,7 @@ HISTORY = "docs/ranking-log.md"
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
-    *sorted({f"docs/{file.name}" for file in ROOT.glob("docs/*.md")} - {HISTORY}),
+    *sorted({file.relative_to(ROOT).as_posix() for file in ROOT.glob("docs/**/*.md")} - {HISTORY}),
 ]
 BEGINNINGS = ("eyeshot ", "python -m ", "bash ")
 
@@ -179,7 +179,9 @@ def test_a_command_line_that_a_document_shows_can_be_typed(
         check_benchmark(words[1], words[2:])
         return
     command, arguments = click_command(words if program == "eyeshot" else words[2:])
-    assert not hasattr(command, "commands"), f"{line}: which of {', '.join(command.commands)}?"
+    assert not hasattr(command, "commands") or command.invoke_without_command, (
+        f"{line}: which of {', '.join(command.commands)}?"
+    )
     command.make_context(command.name, list(arguments))  # reads arguments and options, and runs nothing
 
 
@@ -218,10 +220,10 @@ def test_the_readme_can_be_read_in_three_minutes() -> None:
 def test_the_caption_of_the_readme_says_what_the_picture_shows() -> None:
     words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     picture = (ROOT / "docs" / "augmentations.svg").read_text(encoding="utf-8")
-    gain = re.search(r"Invert covers (\S+) points more of the test images", words)
+    gain = re.search(r"Dilation covers (\S+) points more of the test images", words)
     assert gain is not None
     assert f"+{gain[1]}</text>" in picture
-    assert "Train with invert" in picture
+    assert "Train with dilation" in picture
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda file: file.name)
@@ -261,6 +263,49 @@ def test_links_into_a_page_lead_to_one_of_its_headings(name: str) -> None:
         page = file.parent / target if target else file
         headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings], target
+
+
+def test_each_command_has_a_page_with_its_options_as_the_help_says_them() -> None:
+    """`python -m scripts.command_pages` writes them."""
+    from scripts.command_pages import INDEX, PAGES, expected_pages
+
+    pages = expected_pages()
+    assert {file.name for file in PAGES.glob("*.md")} == {file.name for file in pages}
+    assert [file.name for file, text in pages.items() if file.read_text(encoding="utf-8") != text] == []
+    assert len(pages) > 30
+    assert INDEX in pages
+
+
+def test_each_page_of_a_command_answers_the_same_questions() -> None:
+    from scripts.command_pages import INDEX, PAGES
+
+    for file in sorted({*PAGES.glob("*.md")} - {INDEX}):
+        text = file.read_text(encoding="utf-8")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
+            "The common call", "What it writes", "Next", "The same without eyeshot", "Options", "Exit codes",
+        ], file.name  # fmt: skip
+        assert re.match(r"# eyeshot [a-z ]+\n\n[A-Z][^\n]+\.\n\n\*\*When:\*\* ", text), file.name
+        call = re.findall(r"## The common call\n\n```sh\neyeshot ", text)
+        assert len(call) == 1, file.name
+
+
+def test_the_site_leads_to_every_page() -> None:
+    """The lists of links of two pages are the navigation of the site (docs/conf.py)."""
+    linked = {
+        (page.parent / target).resolve()
+        for page in (ROOT / "docs" / "index.md", ROOT / "docs" / "commands" / "index.md")
+        for target in re.findall(r"^- \[[^]]+\]\(([^):#]+\.md)\)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert {*ROOT.glob("docs/**/*.md")} - linked == {ROOT / "docs" / "index.md"}
+
+
+def test_pictures_of_the_documents_are_small_and_have_words_for_who_cannot_see_them() -> None:
+    pictures = [file for file in (ROOT / "docs" / "pictures").iterdir() if file.suffix in (".webp", ".png")]
+    assert len(pictures) >= 8
+    assert sum(file.stat().st_size for file in pictures) < 2 * 1024**2
+    shown = re.findall(r"!\[([^]]*)\]\(pictures/([^)]+)\)", (ROOT / "docs" / "tour.md").read_text(encoding="utf-8"))
+    assert {name for _, name in shown} == {file.name for file in pictures}
+    assert all(len(words) > 40 for words, _ in shown)
 
 
 def test_records_of_the_report_forbid_unknown_keys() -> None:

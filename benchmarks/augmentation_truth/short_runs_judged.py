@@ -15,10 +15,10 @@ from benchmarks.augmentation_truth.scores import ScoreRow
 from benchmarks.augmentation_truth.short_runs import CLEAN, Run
 from benchmarks.augmentation_truth.statistics import best_first, spearman
 from benchmarks.augmentation_truth.truth import Truth
-from eyeshot.core import draw_half_samples
+from eyeshot.core import draw_half_samples, half_means
 from eyeshot.core.files import make_folder, replacing
-from eyeshot.predictions import accuracy_by_image, fit_temperature, temperature_by_image, with_temperature
-from eyeshot.rankings.augmentations.combined import Gains, combine, half_means
+from eyeshot.predictions import accuracy_over_halves, fit_temperature, temperature_by_image, with_temperature
+from eyeshot.rankings.augmentations.combined import Gains, combine
 from eyeshot.rankings.augmentations.evaluate import balance_of, scaled_log_loss
 from eyeshot.rankings.augmentations.ranking import better_than_zero, rank_gains
 
@@ -56,10 +56,11 @@ def score_targets(
         for name in (CLEAN, *CANDIDATES):
             temperature = fit_temperature(runs[name]["val"], labels)
             scaled = with_temperature(runs[name][target], temperature)
-            by_image, slope = accuracy_by_image(scaled, shares)
             moved = temperature_by_image(with_temperature(runs[name]["val"], temperature), labels)
-            estimates[name], evenness[name] = float(by_image.mean()), balance_of(scaled)
-            over[name] = half_means(by_image, halves) + slope * half_means(moved, val_halves)
+            evenness[name] = balance_of(scaled)
+            estimates[name], over[name] = accuracy_over_halves(
+                scaled, shares, moved, target_halves=halves, validation_halves=val_halves
+            )
         gains = np.array([estimates[name] - estimates[CLEAN] for name in names])
         gains_over_halves = np.column_stack([over[name] - over[CLEAN] for name in names])
         by_val = np.stack([losses[name] - losses[CLEAN] for name in names])

@@ -11,6 +11,7 @@ from .augment.catalogue_entry import Augmentation as Augmentation
 from .augment.preview import preview as preview
 from .augment.user import check_augmentation as check_augmentation
 from .augment.user import custom_augmentation as custom_augmentation
+from .cli.demo import demo as demo
 from .core.errors import EyeshotError as EyeshotError
 from .core.files import cache_size as cache_size
 from .core.files import clear_cache as clear_cache
@@ -55,7 +56,6 @@ from .models.catalogue.listing import model_recipe as model_recipe
 from .models.fetching import fetch_models as fetch_models
 from .predictions.target_accuracy import TargetEstimate as TargetEstimate
 from .predictions.target_accuracy import estimate_target_accuracy as estimate_target_accuracy
-from .rankings.augmentations.demo import demo as demo
 from .rankings.augmentations.job import rank_augmentations as rank_augmentations
 from .rankings.augmentations.result import AugmentationRanking as AugmentationRanking
 from .rankings.models.job import rank_models as rank_models
@@ -80,6 +80,7 @@ from .training.recipe.optimizer_catalogue import optimizers as optimizers
 from .training.recipe.schedule_catalogue import schedules as schedules
 from .training.result import TrainResult as TrainResult
 from .web.session import review as review
+from .web.workbench.export import export_workbench as export_workbench
 from .web.workbench.session import open_workbench as open_workbench
 
 __version__: str

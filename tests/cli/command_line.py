@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+HUB_MODELS = ("resnet18.a1_in1k", "vit_tiny_patch16_224.augreg_in21k_ft_in1k")
+"""Those that README.md and docs/ name, which the fixture `hub` has weights of."""
 MODEL = ("--model", "test_resnet.r160_in1k", "--from-scratch", "--size", "32")
 
 

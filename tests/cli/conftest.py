@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import Digits, Done, Eyeshot
+from command_line import HUB_MODELS, Digits, Done, Eyeshot
 from PIL import Image
 
 from eyeshot.cli import main
@@ -67,3 +67,23 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[row] if place < 130 else 255 - images[row]).save(path)
     return Digits(folder / "train", folder / "test")
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the hub with weights of the models that documents name: random ones, as nothing is downloaded here."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("hub")
+    for model in HUB_MODELS:
+        repository = folder / f"models--timm--{model}"
+        snapshot = repository / "snapshots" / "0123abc"
+        snapshot.mkdir(parents=True)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("0123abc")
+        torch.manual_seed(0)
+        network = timm.create_model(model.partition(".")[0], pretrained=False)
+        save_file(network.state_dict(), snapshot / "model.safetensors")
+    return folder

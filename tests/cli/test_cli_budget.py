@@ -337,7 +337,17 @@ def test_confirming_trains_to_the_end_once_and_tells_paired_gains(
         assert f"{100 * one.gain:+.1f}" in row
     assert np.unique([one.n_val for one in report.full_training]).size == 1
     assert trained
+    estimates = [one.estimate for one in report.full_training]
+    assert {estimate.n for estimate in estimates} == {report.n_target_used}
+    assert estimates[0].assumptions[0] == "Classes occur among the target images as often as given."
+    choice = report.choice
+    assert choice.chosen in names
+    assert choice.reason in done.out
+    assert report.advice == choice.chosen
+    assert choice.reason == f"{report.headline} {report.answer[0]}"
     trained.clear()
+    monkeypatch.setattr("eyeshot.training.FinishedRun.predict", lambda *_, **__: pytest.fail("predicted again"))
     again = json.loads(cover(eyeshot, digits, *options, "--json").out)
     assert trained == []
+    assert again["choice"] == json.loads(choice.model_dump_json())
     assert again["full_training"] == json.loads(report.model_dump_json())["full_training"]

@@ -87,9 +87,11 @@ WRITTEN_BY_COMMANDS = {
 }
 """Functions give a result that has `save` or `write`."""
 SHOWN_BY_COMMANDS = {
+    ("demo", "serve"),  # a function of its own
     ("decisions list", "all_"),
     ("decisions list", "last"),
     ("list models", "weights"),
+    ("open", "export"),  # a function of its own
     ("runs", "calibration"),  # a function of its own
     ("train", "overfit_one_batch"),  # a function of its own
 }
@@ -106,9 +108,9 @@ NO_OPTIONS = {
     "command",
     "cache",
     "planned",
+    "answered",
     "served",
     "backbone",
-    "projections",
     "images",
     "aspect_ratios",
     "root",

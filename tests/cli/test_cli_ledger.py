@@ -188,3 +188,20 @@ def test_open_serves_the_page_of_the_project(
     told = json.loads(eyeshot("open", "--no-open", "--json").out)
     assert told["page"].startswith("http://127.0.0.1:")
     assert eyeshot("open", "--no-open", "--port", "99999").code == 2
+
+
+def test_open_exports_pages_to_hand_in(
+    eyeshot: Eyeshot, ids: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eyeshot.web.workbench import export as exporting
+
+    monkeypatch.setattr(exporting, "report", lambda *, out, progress: Path(out, "report.html").parent.mkdir())
+    done = eyeshot("open", "--export", "pages")
+    assert (done.code, "with 7 experiments." in done.out) == (0, True)
+    assert done.out.rstrip().splitlines()[-1].startswith("Next: Open pages")
+    told = json.loads(eyeshot("open", "--export", "pages", "--json").out)
+    assert Path(told["index"]).is_file()
+    assert (told["experiments"], told["left_out"]) == (7, [])
+    Path("pages/mine.txt").write_text("mine", encoding="utf-8")
+    done = eyeshot("open", "--export", "pages")
+    assert (done.code, "holds 'mine.txt'" in done.err) == (2, True)

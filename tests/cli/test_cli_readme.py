@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Eyeshot
+from command_line import HUB_MODELS, Eyeshot
 from PIL import ImageOps
 
 from labelled_pictures import COLOURS, picture, write_pictures
@@ -22,7 +22,6 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-MODELS = ("resnet18.a1_in1k", "vit_tiny_patch16_224.augreg_in21k_ft_in1k")
 TEST_IMAGES = 20
 QUICK = {
     "rank augmentations": ("--size", "32", "--budget", "0", "--samples-per-image", "1"),
@@ -31,26 +30,6 @@ QUICK = {
     "train": ("--size", "32", "--epochs", "1"),
 }
 """Added to the README's words, so that it takes seconds."""
-
-
-@pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of the hub with weights of the README's models: random ones, since nothing is downloaded here."""
-    import timm
-    import torch
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("hub")
-    for model in MODELS:
-        repository = folder / f"models--timm--{model}"
-        snapshot = repository / "snapshots" / "0123abc"
-        snapshot.mkdir(parents=True)
-        (repository / "refs").mkdir()
-        (repository / "refs" / "main").write_text("0123abc")
-        torch.manual_seed(0)
-        network = timm.create_model(model.partition(".")[0], pretrained=False)
-        save_file(network.state_dict(), snapshot / "model.safetensors")
-    return folder
 
 
 @pytest.fixture
@@ -103,7 +82,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     decisions = [json.loads(line) for line in Path("decisions.jsonl").read_text("utf-8").splitlines()]
     assert [decision["kind"] for decision in decisions] == ["drop-both", "keep-one"]
     models = json.loads(Path("eyeshot-out", "models", "models.json").read_text("utf-8"))
-    assert {model["name"] for model in models["models"]} == set(MODELS)
+    assert {model["name"] for model in models["models"]} == set(HUB_MODELS)
     assert Path("eyeshot-out", "models", "models.html").stat().st_size > 0
     results = Path("eyeshot-out", "augmentations")
     report = json.loads((results / "augmentations.json").read_text("utf-8"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from decisions_made import decision_lists, key, table_of
 from eyeshot.core.errors import InputError, StorageError
 from eyeshot.data import decisions
-from eyeshot.data.decisions import Decision, DecisionLog, Decisions, decide, ordered, undo_of
+from eyeshot.data.decisions import Decision, DecisionLog, Decisions, decide, default_author, ordered, undo_of
 from eyeshot.data.manifest import compute_manifest
 
 
@@ -395,3 +396,22 @@ def test_a_keep_one_says_which_image_stays() -> None:
     assert made.words() == "keep b.png, drop a.png"
     same = decide("keep-one", [first], keep=first, names=["a.png", "b.png", "c.png", "d.png"], author="ann", reason="x")
     assert same.words() == "keep a.png, drop b.png, c.png and 1 more (x)"
+
+
+def test_the_author_is_named_by_the_variable_then_by_git_then_by_the_login(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("EYESHOT_AUTHOR", raising=False)
+    monkeypatch.setenv("LOGNAME", "login")
+    decisions._git_user.cache_clear()
+    assert default_author() == "login"
+    if shutil.which("git") is None:
+        return
+    subprocess.run(["git", "init", "--quiet", "."], check=True)
+    subprocess.run(["git", "config", "user.name", "Ada L."], check=True)
+    decisions._git_user.cache_clear()
+    assert default_author() == default_author(tmp_path / "not" / "there") == "Ada L."
+    monkeypatch.setenv("EYESHOT_AUTHOR", "grace")
+    assert default_author() == "grace"

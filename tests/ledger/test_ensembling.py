@@ -384,3 +384,38 @@ def test_soups_need_two_runs_of_one_network(project):
     names = [run_of(project, table(seed), seed=seed) for seed in range(2)]
     with pytest.raises(InputError, match=r"at least 2 runs of one model and size .* got 0"):
         ensemble(*names, soup=True)
+
+
+def with_test(project, name, *, validates, spread, share=1.0, n=90):
+    """A run with this skill on validation, and test predictions that are sure; not spread: mostly of one class."""
+    run = run_of(project, table(len(name), skill=validates, n=300), name=name)
+    labels = np.arange(n) % 3
+    answers = labels if spread else np.where(np.arange(n) % 8, 0, labels)
+    answers = np.where(np.random.default_rng(len(name)).random(n) < share, answers, (answers + 1) % 3)
+    folder = project / "eyeshot-out" / "runs" / run / "predictions"
+    folder.mkdir()
+    ids = tuple(f"t{number}.png" for number in range(n))
+    sure = np.eye(3)[answers] * 0.85 + 0.05
+    Predictions(ids, sure, CLASSES, run=run, split="test").save(folder / "test.npz")
+    return run
+
+
+def test_under_a_shift_the_estimate_chooses_between_ensemble_and_single_run(project):
+    """Together they validate better, but on the test images two of the three drag the third along."""
+    collapsed = [with_test(project, name, validates=1.6, spread=False) for name in ("a", "bb")]
+    transfers = with_test(project, "ccc", validates=1.2, spread=True)
+    report = ensemble(*collapsed, transfers, method="soft")
+    assert report.gain.real
+    assert (report.choice.by, report.choice.chosen, report.advised) == ("estimate", transfers, "best run")
+    assert report.best_run in collapsed
+    assert f"{transfers} is chosen by the estimate on the test images" in report.answer
+    assert report.next_step == f"eyeshot predict {transfers}"
+
+
+def test_without_a_shift_validation_chooses_as_before(project):
+    runs = [with_test(project, name, validates=1.6, spread=True) for name in ("a", "bb")]
+    report = ensemble(*runs)
+    assert report.choice.by == "validation"
+    assert "is chosen by" not in report.answer
+    alone = ensemble(runs[0], run_of(project, table(7, skill=1.5, n=300), name="d"))
+    assert alone.choice is None

@@ -226,6 +226,38 @@ def test_accuracy_on_the_test_images_is_estimated_where_they_are_predicted(proje
     assert any(note.endswith(f"eyeshot predict {without}") for note in compared.notes)
 
 
+def shifted_pair(project, shares=(0.8, 0.7)):
+    """Two runs: the first validates better and answers mostly one class on the test images, the second all."""
+    labels = np.arange(90) % 3
+    constant = probabilities_of(np.where(np.arange(90) % 4, 0, labels), np.ones(90, bool))
+    spread = probabilities_of(labels, np.ones(90, bool))
+    first = store_run(project, right(shares[0]), test=constant)
+    return first, store_run(project, right(shares[1], seed=1), model="vit.x", test=spread), spread
+
+
+def test_under_a_shift_the_run_to_take_is_chosen_by_the_estimate_and_the_verdict_stays(project):
+    rules(project, "features")
+    validates, transfers, spread = shifted_pair(project)
+    compared = eyeshot.compare([validates, transfers], progress=False)
+    assert compared.reference == validates
+    assert compared.members[1].difference.verdict == "worse"
+    assert (compared.choice.by, compared.choice.chosen, compared.choice.tied) == ("estimate", transfers, (transfers,))
+    assert f"{transfers} is chosen by the estimate on the test images" in compared.answer
+    assert compared.next_step == f"Go on with {transfers}: eyeshot predict {transfers}"
+    as_good = store_run(project, right(0.71, seed=2), model="cnn.x", test=spread)
+    three = eyeshot.compare([validates, transfers, as_good], progress=False).choice
+    assert (three.chosen, set(three.tied)) == (as_good, {as_good, transfers})
+
+
+def test_where_one_has_not_predicted_the_test_images_nothing_is_chosen_by_estimates(project):
+    rules(project, "features")
+    validates, transfers, _ = shifted_pair(project)
+    without = store_run(project, right(0.75, seed=2), model="cnn.x")
+    compared = eyeshot.compare([validates, transfers, without], progress=False)
+    assert compared.choice is None
+    assert "is chosen by" not in compared.answer
+
+
 def test_the_rules_of_the_project_can_forbid_the_estimate(project):
     rules(project, "nothing")
     test = probabilities_of(np.arange(90) % 3, np.ones(90, bool))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import special
+from sklearn import metrics
 
 from eyeshot.core import InputError, draw_half_samples
 from eyeshot.predictions import (
@@ -74,6 +75,16 @@ def test_a_known_temperature_is_found_again():
     sharpened = with_temperature(true, 0.4)
     assert fit_temperature(sharpened, labels) == pytest.approx(2.5, rel=0.03)
     assert log_loss(with_temperature(sharpened, 2.5), labels) < log_loss(sharpened, labels)
+
+
+def test_the_temperature_is_that_of_a_search_on_a_grid_with_the_loss_of_sklearn():
+    random = np.random.default_rng(2)
+    labels = random.integers(0, 4, 200)
+    scores = 4 * (random.standard_normal((200, 4)) + 1.5 * np.eye(4)[labels])
+    grid = np.exp(np.linspace(np.log(0.5), np.log(20), 500))
+    losses = [metrics.log_loss(labels, special.softmax(scores / one, axis=1), labels=range(4)) for one in grid]
+    fitted = fit_temperature(special.softmax(scores, axis=1), labels)
+    assert fitted == pytest.approx(grid[int(np.argmin(losses))], rel=0.01)
 
 
 def test_answers_without_skill_lose_all_confidence():

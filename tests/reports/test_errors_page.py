@@ -12,6 +12,7 @@ from outline import Outline
 from PIL import Image
 
 import eyeshot
+from accessibility import violations_of_file
 from contrast import contrast
 from eyeshot.auditing import ErrorAnalysis, slice_name
 from eyeshot.auditing.error_report import SliceErrors, ToDo
@@ -201,3 +202,8 @@ def test_text_stands_out_from_the_paper(chromium: Any, path: Path, scheme: str) 
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()
     assert min(contrast(colour, paper) for colour in set(colours)) >= 4.5
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing(chromium: Any, path: Path) -> None:
+    assert violations_of_file(chromium, path) == []

@@ -10,6 +10,7 @@ import pytest
 from outline import Outline
 from synthetic_models import synthetic_models
 
+from accessibility import violations_of_file
 from contrast import contrast
 from eyeshot.reports import write_models_page
 from eyeshot.reports.models_page import log_axis, span_axis
@@ -93,3 +94,8 @@ def test_nothing_scrolls_sideways_is_small_or_faint(chromium: Any, path: Path, w
     assert outside == 0
     assert errors == []
     page.close()
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing(chromium: Any, path: Path) -> None:
+    assert violations_of_file(chromium, path) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from synthetic_ranking import make_map, make_pictures, make_report
 
+from accessibility import violations_of_file
 from eyeshot.rankings.augmentations.result import AugmentationRanking, Pictures
 from eyeshot.reports import write_ranking_page
 
@@ -337,3 +338,8 @@ def test_without_images_the_map_still_works(chromium: Any, cover: AugmentationRa
         site.page.get_by_label("Next point").click()
         assert "target image" in site.page.locator("#point-text").inner_text()
         assert not site.page.locator("#point-picture").is_visible()
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing(chromium: Any, page_path: Path) -> None:
+    assert violations_of_file(chromium, page_path) == []

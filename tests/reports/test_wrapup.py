@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -275,8 +276,32 @@ def test_docx_has_headings_captions_alternative_texts_and_links_that_lead_somewh
     assert set(leads) <= set(marks)
     assert len(marks) == len(set(marks))
     assert all(len(mark) <= 40 for mark in marks)
-    assert 'w:eastAsia="Malgun Gothic"' in made.styles["Normal"].element.xml
+    korean = fonts.FAMILY if fonts.korean_fonts() else "Malgun Gothic"
+    assert f'w:eastAsia="{korean}"' in made.styles["Normal"].element.xml
     assert HOSTILE.split("\u202e")[0] in " ".join(each.text for each in made.paragraphs)
+
+
+def test_the_korean_font_is_in_the_docx(project: Any) -> None:
+    docx = pytest.importorskip("docx", reason="python-docx is not installed in this environment")
+    if not fonts.korean_fonts():
+        pytest.skip("the fonts of the extra pdf are not installed in this environment")
+    from fontTools.ttLib import TTFont
+
+    path = Path(eyeshot.report(format="docx", lang="ko")["files"]["docx"])
+    with zipfile.ZipFile(path) as packed:
+        table = packed.read("word/fontTable.xml").decode("utf-8")
+        stored = packed.read("word/fonts/font1.odttf")
+        assert "obfuscatedFont" in packed.read("[Content_Types].xml").decode("utf-8")
+        assert b"embedTrueTypeFonts" in packed.read("word/settings.xml")
+    key = re.search(r'w:name="Noto Sans KR"><w:embedRegular [^>]*w:fontKey="{([0-9A-F-]+)}"', table)
+    assert key is not None
+    turned = bytes.fromhex(key[1].replace("-", ""))[::-1]
+    font = TTFont(io.BytesIO(bytes(a ^ b for a, b in zip(stored[:32], turned * 2, strict=True)) + stored[32:]))
+    letters, shown = font.getBestCmap(), docx.Document(path).element.xml
+    assert {ord(sign) for sign in HANGUL.findall(shown)} <= letters.keys()
+    assert {ord("가"), ord("힝"), ord("A")} <= letters.keys()
+    assert font["name"].getDebugName(1) == "Noto Sans KR"
+    assert font["glyf"][letters[ord("한")]].numberOfContours > 2
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

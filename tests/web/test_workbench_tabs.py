@@ -56,7 +56,7 @@ def test_an_empty_project_begins_with_its_images(tmp_path: Path) -> None:
             told = site.get(f"tab?name={tab}")
             commands = [one["command"] for one in (*told["sections"], *told["results"])]
             assert all(command.startswith("eyeshot ") for command in commands), (tab, commands)
-        assert "no command" in site.get("tab?name=report")["sections"][0]["words"][0]
+        assert "Nothing is missing" in site.get("tab?name=report")["sections"][0]["words"][0]
     assert not (tmp_path / "eyeshot-out").exists(), "looking writes nothing"
 
 
@@ -229,7 +229,7 @@ def test_an_experiment_shows_configuration_computed_difference_and_files(root: P
 
 def test_what_the_report_asks_for_leads_to_its_experiment(root: Path, workbench: Site) -> None:
     ids = make_ledger(root)
-    _, unwritten, insights = workbench.get("tab?name=report")["sections"]
+    unwritten, insights = workbench.get("tab?name=report")["sections"]
     assert [row[0]["open"] for row in unwritten["rows"]] == [ids["worse"], ids["noise"]]
     assert insights["rows"] == [[{"text": "Try it for the large model", "open": ids["better"]}, "ann"]]
 

@@ -89,7 +89,8 @@ def test_an_open_experiment_closes_with_its_tab_and_keeps_what_is_written(
     chromium: Any, site: Site, ids: dict[str, str]
 ) -> None:
     window = Window(chromium, site, query="?tab=report")
-    window.page.locator(f"#report [data-open='{ids['worse']}']").click()
+    window.page.locator("#report-lists summary").first.click()
+    window.page.locator(f"#report-lists [data-open='{ids['worse']}']").click()
     window.wait_sheet(ids["worse"])
     window.page.locator("#edit-learned").fill("A draft")
     window.page.go_back()

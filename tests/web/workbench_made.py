@@ -13,6 +13,7 @@ from review_made import TOKEN, Site
 
 from eyeshot.web import Edits, make_workbench, open_socket
 from eyeshot.web.serving import make_server
+from eyeshot.web.workbench.live_report import LiveReport
 
 EXPERIMENTS = "?tab=experiments"
 
@@ -23,7 +24,10 @@ def served_workbench(root: Path, *, author: str = "ann") -> Iterator[Site]:
     listener = open_socket()
     port = listener.getsockname()[1]
     ending = threading.Event()
-    app = make_workbench(root, Edits(root, author), token=TOKEN, port=port, stopping=ending.is_set)
+    live_report = LiveReport(root)
+    app = make_workbench(
+        root, Edits(root, author), token=TOKEN, port=port, stopping=ending.is_set, live_report=live_report
+    )
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -33,6 +37,7 @@ def served_workbench(root: Path, *, author: str = "ann") -> Iterator[Site]:
     ending.set()
     server.should_exit = True
     thread.join(timeout=20)
+    live_report.close()
     assert not thread.is_alive()
     listener.close()
 

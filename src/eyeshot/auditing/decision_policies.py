@@ -136,7 +136,7 @@ def apply_policy(
             it is about these images, otherwise only duplicates with equal pixels, also turned, are decided about.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
-        author: who decides; None: EYESHOT_AUTHOR, or the login name.
+        author: who decides; None: EYESHOT_AUTHOR, git's user.name or the login name.
         decisions_file: None: decisions.jsonl of the project.
         dry_run: store nothing.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.

@@ -97,7 +97,9 @@ AuditFile = Annotated[
 DecisionsFile = Annotated[
     Path | None, option(panel=DATA, text="File of decisions. Default: decisions.jsonl of the project.")
 ]
-Author = Annotated[str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR or the login name.")]
+Author = Annotated[
+    str | None, option(panel=DECISIONS, text="Who decides. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
+]
 
 ClassShares = Annotated[
     str | None,

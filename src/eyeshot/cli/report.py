@@ -36,8 +36,7 @@ def run(
     from eyeshot.cli.output import progress_shown
 
     with progress_shown() as progress:
-        progress(0, 0, "reading the project")
-        result = eyeshot.report(lang=lang, format=format, author=author, out=out)
+        result = eyeshot.report(lang=lang, format=format, author=author, out=out, progress=progress)
     if json:
         print_json(result)
     else:
@@ -71,7 +70,7 @@ def write(
         str | None, option(panel=REPORT, text="Whom role, contribution and reflection are about. Default: the author.")
     ] = None,
     author: Annotated[
-        str | None, option(panel=REPORT, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+        str | None, option(panel=REPORT, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
     ] = None,
     json: Json = False,
 ) -> None:

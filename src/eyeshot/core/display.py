@@ -83,16 +83,16 @@ class ProgressDisplay:
         """Write a line of its own above the one that is written over."""
         encoding = self._stream.encoding or "utf-8"
         with self._lock:
-            if self._live and self._open:
-                self._stream.write("\r" + " " * self._open + "\r")
-                self._open = 0
+            self._clear_line()
             self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
             self._stream.flush()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Clears the line while other output is written."""
+    def paused(self, *, clear: bool = False) -> Iterator[None]:
+        """Ends the line while other output is written, or with `clear` removes it."""
         with self._lock:
+            if clear:
+                self._clear_line()
             self._close_line()
             self._paused = True
         try:
@@ -135,6 +135,12 @@ class ProgressDisplay:
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
+
+    def _clear_line(self) -> None:
+        if self._live and self._open:
+            self._stream.write("\r" + " " * self._open + "\r")
+            self._stream.flush()
+            self._open = 0
 
     def _close_line(self) -> None:
         if self._open:

@@ -83,7 +83,7 @@ def add_decision(
         given: apply the decision only to files under this label.
         classes: the classes to merge (merge-classes).
         reason: free text.
-        author: who decides; None: EYESHOT_AUTHOR, or the login name.
+        author: who decides; None: EYESHOT_AUTHOR, git's user.name or the login name.
         decisions_file: where the decision is stored; None: decisions.jsonl of the project.
 
     Raises:
@@ -133,7 +133,7 @@ def undo_decisions(
         ids: beginnings of the ids, at least four characters each.
         last: undo this many of the latest active decisions.
         policy: undo all decisions of the latest policy.
-        author: who undoes them; None: EYESHOT_AUTHOR, or the login name.
+        author: who undoes them; None: EYESHOT_AUTHOR, git's user.name or the login name.
         decisions_file: None: decisions.jsonl of the project.
 
     Returns:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import subprocess
 import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -177,9 +178,28 @@ def decide(
     )
 
 
-def default_author() -> str:
-    """The author if none is given: EYESHOT_AUTHOR, or the login name."""
-    named = os.environ.get(AUTHOR_VARIABLE, "").strip()
+@lru_cache(maxsize=32)  # sweeps ask for every event
+def _git_user(folder: Path) -> str:
+    """The user.name that git knows in a folder; empty without git or a name."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "config", "user.name"], capture_output=True, check=False, encoding="utf-8",
+            errors="replace",
+        )  # fmt: skip
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def default_author(folder: Path | None = None) -> str:
+    """The author if none is given: EYESHOT_AUTHOR, else git's user.name, else the login name.
+
+    Args:
+        folder: whose repository may name the author; None: the current folder.
+    """
+    named = os.environ.get(AUTHOR_VARIABLE, "").strip() or _git_user(folder or Path.cwd())
     if named:
         return named
     try:

@@ -10,7 +10,10 @@ from .judging.next_steps import next_step as next_step
 from .recipes import recipe_of as recipe_of
 from .run_predictions import PredictedRun as PredictedRun
 from .run_predictions import find_predictions as find_predictions
+from .run_predictions import may_estimate as may_estimate
+from .run_predictions import predict as predict
 from .run_predictions import stored_estimate as stored_estimate
+from .run_predictions import stored_test as stored_test
 from .runs import RunRecord as RunRecord
 from .runs import create_run as create_run
 from .runs import find_run as find_run

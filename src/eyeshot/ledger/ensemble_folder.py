@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eyeshot.core import InputError, StorageError, key_of, replacing
 from eyeshot.ledger.runs import ENSEMBLE_FILE, find_run
-from eyeshot.predictions import Accuracy, Combination, Gain, Predictions, TargetEstimate, align, combine
+from eyeshot.predictions import Accuracy, Combination, Gain, ModelChoice, Predictions, TargetEstimate, align, combine
 
 
 class EnsembleMember(BaseModel):
@@ -64,7 +64,8 @@ class EnsembleReport(BaseModel):
         next_step: the command to type next.
         run: id of the ensemble, which other commands take like that of any run; empty where none is stored.
         method: how the ensemble combines its members.
-        advised: the cheapest of what cannot be told apart from the best: "ensemble" or "best run".
+        advised: the cheapest of what cannot be told apart from the best: "ensemble" or "best run". Under a shift
+            "best run" is the member that `choice` names.
         best_run: the member that is right most often.
         n: validation images.
         gain: of the method that is best on the inner folds against the run that is best there; both choices are
@@ -76,6 +77,8 @@ class EnsembleReport(BaseModel):
         per_class: for each class, the ensemble against the best run.
         estimates: estimated accuracy on the test images, without their labels, of the members that are used, by name,
             and of the "ensemble"; without those that have not predicted the test images.
+        choice: which of the members that are used, the best run and the "ensemble" to take, where all of them have
+            predicted the test images; else null. Where it is by the estimate, `advised` follows it.
         combination: of the members whose weight is not 0, in their order.
         key: of all that decides the predictions.
         notes: what was left out or looks odd, in sentences.
@@ -99,6 +102,7 @@ class EnsembleReport(BaseModel):
     correlation: tuple[tuple[float, ...], ...]
     per_class: dict[str, Gain]
     estimates: dict[str, TargetEstimate] = Field(default_factory=dict)
+    choice: ModelChoice | None = None
     combination: Combination
     key: str
     notes: tuple[str, ...] = ()

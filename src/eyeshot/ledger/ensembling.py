@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import InputError, Progress, find_workspace, key_of, listing, percent, points, shown_progress
-from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport
+from eyeshot.ledger.ensemble_folder import EnsembleMember, EnsembleMethod, EnsembleReport, mean_of
 from eyeshot.ledger.ensemble_members import Candidate, gather_candidates
-from eyeshot.ledger.run_predictions import combine_stored, estimate_on, may_estimate, stored_estimate
+from eyeshot.ledger.run_predictions import combine_stored, estimate_on, may_estimate, stored_estimate, stored_test
 from eyeshot.ledger.runs import advise, create_run, find_run_by_key
 from eyeshot.ledger.weight_soups import WeightSoups
 from eyeshot.models import choose_device
@@ -21,15 +21,23 @@ from eyeshot.predictions import (
     METHODS,
     SOUPS,
     Accuracy,
+    Combination,
     EnsembleJudge,
     Gain,
+    ModelChoice,
     TargetEstimate,
+    align,
     can_stack,
+    choose_model,
+    combine,
     error_correlation,
     gain,
+    judge_model,
 )
 from eyeshot.training import VALIDATION_FILE
 
+ENSEMBLE = "ensemble"
+"""Its name among estimates and in the choice, beside those of its members."""
 MOST_ESTIMATES = 10  # members; an estimate on 10,000 images with 500 classes takes 10 s
 
 
@@ -166,8 +174,21 @@ def _store(
     runs = find_workspace().results("runs")
     row = next(row for row in rows if row.method == chosen)
     single = max(members, key=lambda member: (row.members == 1 and member.weight, member.accuracy.value or 0))
+    best_name = single.name
     advised = overall.real and row.members > 1
     asked = method is not None or soups is not None
+    choice = None if row.members == 1 else _choice(judge, candidates, combination, single.name)
+    # Where the estimate cannot tell ensemble and best run apart, nested validation decides between them as elsewhere.
+    by_estimate = choice is not None and choice.by == "estimate" and not {ENSEMBLE, single.name} <= set(choice.tied)
+    answer = _answer(row, overall, single, len(members), asked=method is not None)
+    if choice is not None and by_estimate:
+        advised = choice.chosen == ENSEMBLE
+        single = next((member for member in members if member.name == choice.chosen), single)
+        between = f"{points(overall.low)} to {points(overall.high)}"
+        answer = (
+            f"{choice.reason} On validation images the ensemble is right on {points(overall.difference)} against the "
+            f"best single run ({between})."
+        )
     folder = None
     if row.members == 1:
         notes.append(f"{chosen} puts all weight on {single.name}: that is no ensemble, so none is stored.")
@@ -177,12 +198,12 @@ def _store(
             config={"method": chosen, "members": [list(member.parts) for member in members]}, command=command,
         )  # fmt: skip
     report = EnsembleReport(
-        answer=_answer(row, overall, single, len(members), asked=method is not None),
+        answer=answer,
         next_step=f"eyeshot predict {folder.name}" if advised and folder is not None else _predict(single),
         run="" if folder is None else folder.name,
         method=chosen,
         advised="ensemble" if advised else "best run",
-        best_run=single.name,
+        best_run=best_name,
         n=len(table),
         gain=overall,
         accuracy=row.accuracy,
@@ -193,6 +214,7 @@ def _store(
         estimates=_estimates(
             [candidate for candidate, weight in zip(candidates, combination.weights, strict=True) if weight]
         ),
+        choice=choice,
         combination=combination.only_used(),
         key=key,
         notes=tuple(notes),
@@ -210,11 +232,50 @@ def _store(
         test = combine_stored(folder, report, "test")
         own = estimate_on(test, validation) if test is not None and may_estimate() else None
         if own is not None:
-            report = report.model_copy(update={"estimates": report.estimates | {"ensemble": own}})
+            report = report.model_copy(update={"estimates": report.estimates | {ENSEMBLE: own}})
         report.write(folder)
     single_run = None if single.own else single.parts[0]
     advise(runs, folder.name if advised and folder is not None else single_run)
     return report
+
+
+def _choice(
+    judge: EnsembleJudge, candidates: Sequence[Candidate], combination: Combination, best: str
+) -> ModelChoice | None:
+    """Which to take of the members that are used, the best run and the ensemble.
+
+    None for a network with mean weights, and unless all of them have predicted the same test images.
+    """
+    if combination.method in SOUPS or not may_estimate():
+        return None
+    asked = [
+        (candidate, weight)
+        for candidate, weight in zip(candidates, combination.weights, strict=True)
+        if weight or candidate.name == best
+    ]
+    made = [[None if each.own else stored_test(part) for part in each.parts] for each, _ in asked]
+    tables = [table for parts in made for table in parts if table is not None]
+    if len(tables) < sum(map(len, made)):
+        return None
+    classes = candidates[0].table.classes
+    shape = (len(tables[0]), len(classes))
+    ordered = replace(tables[0], classes=classes, labels=None, probabilities=np.empty(shape, np.float16))
+    try:
+        aligned = iter(align([ordered, *tables])[1:])
+    except InputError:  # of images that have changed since
+        return None
+    tests = [replace(ordered, probabilities=mean_of([next(aligned) for _ in parts])) for parts in made]
+    together = combine(
+        combination.only_used(), [test.probabilities for test, (_, weight) in zip(tests, asked, strict=True) if weight]
+    )
+    validation = replace(
+        candidates[0].table, labels=judge.labels, probabilities=judge.out_of_fold_probabilities(combination.method)
+    )
+    models = {
+        each.name: judge_model([(replace(each.table, labels=judge.labels), test)])
+        for (each, _), test in zip(asked, tests, strict=True)
+    }
+    return choose_model(models | {ENSEMBLE: judge_model([(validation, replace(ordered, probabilities=together))])})
 
 
 def _estimates(candidates: Sequence[Candidate]) -> dict[str, TargetEstimate]:

@@ -29,7 +29,13 @@ from eyeshot.ledger.ensemble_folder import read_ensemble
 from eyeshot.ledger.judging.noise import noise_of, noise_sd
 from eyeshot.ledger.judging.verdicts import LEVEL
 from eyeshot.ledger.recipes import recipe_of
-from eyeshot.ledger.run_predictions import check_class_shares, find_predictions, may_estimate, stored_estimate
+from eyeshot.ledger.run_predictions import (
+    check_class_shares,
+    find_predictions,
+    may_estimate,
+    stored_estimate,
+    stored_test,
+)
 from eyeshot.ledger.runs import find_run, logged_recipe, record_of
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.views.tables import runs_of
@@ -37,13 +43,16 @@ from eyeshot.predictions import (
     FILE_ENDINGS,
     Accuracy,
     Difference,
+    ModelChoice,
     Predictions,
     TargetEstimate,
     align,
     check_probabilities,
+    choose_model,
     compare_members,
     gain_of,
     join_folds,
+    judge_model,
     mean_accuracy,
     seed_variance,
 )
@@ -96,6 +105,9 @@ class Comparison(BaseModel):
         n: how many of them have a label.
         reference: name of the member that the others are compared with.
         members: the most accurate first.
+        choice: which member to take: by the estimates on the test images where they show a shift, else by validation;
+            null on other images than validation, and unless all have predicted the test images. Verdicts stay on
+            validation.
         notes: what the intervals cover, and what was left out, in sentences.
         answer: in a sentence.
         next_step: what to do now.
@@ -108,6 +120,7 @@ class Comparison(BaseModel):
     n: int
     reference: str
     members: tuple[ComparedMember, ...]
+    choice: ModelChoice | None = None
     notes: tuple[str, ...]
     answer: str
     next_step: str
@@ -194,6 +207,7 @@ def compare(
     differences, of_ledger = _with_allowance(differences, members, chosen, experiments if split == "validation" else {})
     with shown_progress(progress) as shown:
         estimates, notes = _estimates(members, class_shares, shown)
+    choice = _choice(members, class_shares) if split == "validation" and len(members) > 1 else None
     compared = [
         ComparedMember(
             name=member[0][0].name,
@@ -216,14 +230,15 @@ def compare(
         n=right[0].shape[1],
         reference=best.name,
         members=tuple(ordered),
+        choice=choice,
         notes=(
             *_scope(compared, noises, chosen_by_images=reference is None),
             *of_ledger,
             *_other_images(loaded),
             *notes,
         ),
-        answer=_answer(ordered, best, right[0].shape[1]),
-        next_step=_next_step(ordered, best, split, {run.name for run in loaded if run.own}),
+        answer=_answer(ordered, best, right[0].shape[1]) + (f" {choice.reason}" if choice else ""),
+        next_step=_next_step(ordered, best, split, {run.name for run in loaded if run.own}, choice),
     )
 
 
@@ -363,6 +378,26 @@ def _estimates(
     return by_member, notes
 
 
+def _choice(members: Sequence[Member], class_shares: str | None) -> ModelChoice | None:
+    """Which member to take; None unless all have predicted the same test images."""
+    runs = [run for member in members for runs in member for run in runs]
+    made = [table for run in runs if (table := stored_test(run.given)) is not None]
+    if len(made) < len(runs):
+        return None
+    try:
+        tests = iter(align(made))
+    except InputError:  # of images that have changed since
+        return None
+    return choose_model(
+        {
+            member[0][0].name: judge_model(
+                [(run.predictions, next(tests)) for runs in member for run in runs], class_shares=class_shares
+            )
+            for member in members
+        }
+    )
+
+
 def _mean_estimate(estimates: Sequence[TargetEstimate]) -> TargetEstimate:
     """The mean of the estimates of several runs on the same images; their intervals are averaged, not narrowed."""
     first = estimates[0]
@@ -468,7 +503,16 @@ def _listed(members: Sequence[ComparedMember]) -> str:
     )
 
 
-def _next_step(ordered: Sequence[ComparedMember], reference: ComparedMember, split: str, own: Collection[str]) -> str:
+def _next_step(
+    ordered: Sequence[ComparedMember],
+    reference: ComparedMember,
+    split: str,
+    own: Collection[str],
+    choice: ModelChoice | None,
+) -> str:
+    if choice is not None and choice.by == "estimate":
+        chosen = next(member for member in ordered if member.name == choice.chosen)
+        return f"Go on with {chosen.name}: eyeshot predict {' '.join(chosen.runs)}"
     compared = [member for member in ordered if member.difference is not None]
     same = [member for member in compared if member.difference and member.difference.verdict == "not distinguishable"]
     if len(ordered) > 1 and not same:

@@ -276,7 +276,16 @@ def estimate_on(target: Predictions, validation: Predictions, class_shares: str 
 
 
 def stored_estimate(run: str | Path, class_shares: str | None = None) -> TargetEstimate | None:
-    """The estimated accuracy of a run on the test images, from what it has stored.
+    """The estimated accuracy of a run on the test images, from what it has stored; None where `stored_test` is."""
+    test = stored_test(run)
+    try:
+        return None if test is None else estimate_on(test, find_predictions(run), class_shares)
+    except (InputError, StorageError):
+        return None
+
+
+def stored_test(run: str | Path) -> Predictions | None:
+    """What a run has stored of the test images, where it may be looked at.
 
     None where the rules forbid it, where the run has not predicted them or the file is damaged, so that it has to be
     predicted again, and for a file of the user's own, which holds one set of images.
@@ -284,7 +293,7 @@ def stored_estimate(run: str | Path, class_shares: str | None = None) -> TargetE
     if Path(run).suffix.lower() in FILE_ENDINGS or not may_estimate():
         return None
     try:
-        return estimate_on(find_predictions(run, "test"), find_predictions(run), class_shares)
+        return find_predictions(run, "test")
     except (InputError, StorageError):
         return None
 

@@ -35,7 +35,7 @@ def write_learned(
         id: of the experiment, or a unique beginning of it.
         text: what was learned; None: left as it is.
         why_different: why it came as expected, or why different; None: left as it is.
-        author: who writes; None: EYESHOT_AUTHOR, or the login name.
+        author: who writes; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Raises:
         InputError: there is no such experiment, or nothing was given.
@@ -96,7 +96,7 @@ def tag_experiment(
         id: of the experiment, or a unique beginning of it.
         tags: to add.
         remove: to take off; one that it does not have is left out.
-        author: who does it; None: EYESHOT_AUTHOR, or the login name.
+        author: who does it; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Raises:
         InputError: there is no such experiment, no tag was given, or a tag cannot be used.
@@ -139,7 +139,7 @@ def add_note(id: str, text: str, *, author: str | None = None) -> Experiment:
     Args:
         id: of the experiment, or a unique beginning of it.
         text: what should be known about it.
-        author: who writes; None: EYESHOT_AUTHOR, or the login name.
+        author: who writes; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Returns:
         the experiment; the last of its `notes` is the new one.
@@ -160,7 +160,7 @@ def add_insight(id: str, text: str, *, author: str | None = None) -> Experiment:
     Args:
         id: of the experiment, or a unique beginning of it.
         text: what was understood.
-        author: who understood it; None: EYESHOT_AUTHOR, or the login name.
+        author: who understood it; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Returns:
         the experiment; the last of its `insights` is the new one.
@@ -186,7 +186,7 @@ def act_on_insight(insight: str, text: str, *, author: str | None = None) -> Exp
     Args:
         insight: its id, or a unique beginning of it.
         text: what was done.
-        author: who did it; None: EYESHOT_AUTHOR, or the login name.
+        author: who did it; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Raises:
         InputError: there is no such insight, several begin so, or no text.

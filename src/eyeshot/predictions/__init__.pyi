@@ -11,6 +11,8 @@ from .calibration import measure_calibration as measure_calibration
 from .calibration import reliability as reliability
 from .calibration import temperature_by_image as temperature_by_image
 from .calibration import with_temperature as with_temperature
+from .class_shares import checked_shares as checked_shares
+from .class_shares import read_class_shares as read_class_shares
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members
 from .comparison import difference_variance as difference_variance
@@ -36,6 +38,11 @@ from .errors import label_suspects as label_suspects
 from .errors import labelled_only as labelled_only
 from .errors import shared_errors as shared_errors
 from .image_ids import match_ids as match_ids
+from .model_choice import Judged as Judged
+from .model_choice import ModelChoice as ModelChoice
+from .model_choice import accuracy_over_halves as accuracy_over_halves
+from .model_choice import choose_model as choose_model
+from .model_choice import judge_model as judge_model
 from .own_files import FILE_ENDINGS as FILE_ENDINGS
 from .own_files import read_predictions as read_predictions
 from .own_files import softmax as softmax
@@ -70,7 +77,5 @@ from .table import Predictions as Predictions
 from .table import load_predictions as load_predictions
 from .target_accuracy import TargetEstimate as TargetEstimate
 from .target_accuracy import accuracy_by_image as accuracy_by_image
-from .target_accuracy import checked_shares as checked_shares
 from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
-from .target_accuracy import read_class_shares as read_class_shares
 from .target_accuracy import share_warnings as share_warnings

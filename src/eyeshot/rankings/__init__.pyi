@@ -1,5 +1,3 @@
-from .augmentations.demo import demo_settings as demo_settings
-from .augmentations.demo import planted_lines as planted_lines
 from .augmentations.job import rank_augmentations as rank_augmentations
 from .augmentations.job import ranking_settings as ranking_settings
 from .augmentations.plan import Cost as Cost

@@ -1,6 +1,7 @@
 from .align_pair import difference as difference
 from .align_pair import turned_like as turned_like
 from .audit_page import write_audit_page as write_audit_page
+from .document import file_name as file_name
 from .ensemble_picture import write_ensemble_picture as write_ensemble_picture
 from .errors_page import write_errors_page as write_errors_page
 from .models_page import write_models_page as write_models_page
@@ -10,5 +11,10 @@ from .page import stylesheet as stylesheet
 from .ranking_page import write_ranking_page as write_ranking_page
 from .ranking_picture import write_ranking_picture as write_ranking_picture
 from .submissions_picture import write_submissions_picture as write_submissions_picture
+from .wrapup.job import check_language as check_language
+from .wrapup.job import make_document as make_document
 from .wrapup.job import report as report
+from .wrapup.texts import QUESTIONS as QUESTIONS
+from .wrapup.texts import read_report_texts as read_report_texts
+from .wrapup.texts import store_report_text as store_report_text
 from .wrapup.texts import write_report_text as write_report_text

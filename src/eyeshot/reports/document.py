@@ -41,13 +41,20 @@ class Heading(TypedDict):
 
 
 class Paragraph(TypedDict):
-    """A paragraph; `command` is what can be typed to fill what is missing."""
+    """A paragraph; `command` is what can be typed to fill what is missing.
+
+    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` says that it is
+    written at that experiment.
+    """
 
     kind: Literal["paragraph"]
     role: Role
     text: str
     links: list[Link]
     command: str
+    field: NotRequired[str]
+    person: NotRequired[str]
+    experiment: NotRequired[str]
 
 
 class Cell(TypedDict):
@@ -102,6 +109,11 @@ def anchor_of(*parts: str) -> str:
     return plain if plain == text else f"{plain}-{key_of(text)[:12]}"
 
 
+def file_name(language: str, kind: str, *, author: str | None = None) -> str:
+    """Name of a report's file of a kind ("html", "docx", "pdf")."""
+    return "report" + (f"-{anchor_of(author)}" if author else "") + ("-ko" if language == "ko" else "") + f".{kind}"
+
+
 def heading(level: int, text: str, anchor: str) -> Heading:
     """A heading."""
     return {"kind": "heading", "level": level, "text": clean(text), "anchor": anchor}
@@ -154,3 +166,18 @@ def column_widths(block: Table) -> list[float]:
 def _cells(text: str) -> int:
     """How wide a text is: letters of Korean, Chinese and Japanese take two cells."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def texts_of(document: Document) -> Iterable[str]:
+    """All texts that a reader sees."""
+    yield document["title"] + document["subtitle"]
+    for block in document["blocks"]:
+        match block["kind"]:
+            case "table":
+                yield block["caption"] + "".join(block["columns"])
+                yield from (cell["text"] for row in block["rows"] for cell in row)
+                yield from (link["text"] for row in block["rows"] for cell in row for link in cell.get("links", []))
+            case "figure":
+                yield block["caption"] + block["alt"]
+            case _:
+                yield block["text"]

@@ -1,10 +1,11 @@
-"""The routes of the review page. Every route is behind the guard; an image is addressed by its number only."""
+"""The routes of the review page. Every route is behind a guard; an image is addressed by its number only."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,18 +20,29 @@ from eyeshot.web.requests import read_filters, read_names, read_press, step_of
 from eyeshot.web.responses import Responses
 from eyeshot.web.review import Review
 
+COMMAND = "eyeshot review"
 MODULES = ("review", "screen", "deciding", "looking", "view", "labels")
 # An image's number keeps its meaning as long as the token is valid.
 CACHEABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 
 
 def make_app(review: Review, *, token: str, port: int) -> Guard:
-    """Build the application of the review page.
+    """Build the application of the review page, behind its guard.
 
     Args:
         review: the review to serve.
         token: the first part of every path.
         port: the port of the server.
+    """
+    return Guard(review_page(review, command=COMMAND), token=token, port=port, command=COMMAND)
+
+
+def review_page(review: Review, *, command: str) -> Starlette:
+    """The review page without a guard: it must stand behind one.
+
+    Args:
+        review: the review to serve.
+        command: that serves it.
     """
     responses, pictures = Responses(review), Pictures(review.index)
 
@@ -83,7 +95,7 @@ def make_app(review: Review, *, token: str, port: int) -> Guard:
         Route("/aligned/{first}/{second}", picture(pictures.aligned, "first", "second")),
         Route("/difference/{first}/{second}", picture(pictures.difference, "first", "second")),
     ]
-    return live_page("review", MODULES, routes, command="eyeshot review", token=token, port=port)
+    return live_page("review", MODULES, routes, command=command)
 
 
 def _number(request: Request, name: str, count: int) -> int:

@@ -1,4 +1,4 @@
-"""What the live pages have in common: frame, styles, static files, guard, and how an error is answered."""
+"""What the live pages have in common: frame, styles, static files, and how an error is answered."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from eyeshot.core import EyeshotError, InputError
 from eyeshot.reports import asset, stylesheet
-from eyeshot.web.guard import Guard
 
 ASSETS = files("eyeshot.web") / "assets"
 FRESH = {"Cache-Control": "no-cache"}
@@ -28,22 +27,20 @@ Errors = Mapping[Any, Callable[[Request, Exception], Response]]
 def live_page(
     page: str,
     modules: Sequence[str],
-    routes: Sequence[Route],
+    routes: Sequence[BaseRoute],
     *,
     command: str,
-    token: str,
-    port: int,
+    documents: bool = False,
     errors: Errors | None = None,
-) -> Guard:
-    """The application of a live page, behind its guard.
+) -> Starlette:
+    """The application of a live page; it must stand behind a guard.
 
     Args:
         page: its folder of assets, which holds the template and the style of this name.
         modules: its JavaScript files without their ending; the first one starts the page.
         routes: of its answers.
         command: that serves it.
-        token: the first part of every path.
-        port: of the server.
+        documents: whether it shows reports, in elements of the class "document".
         errors: answers to exceptions of its own.
     """
 
@@ -54,16 +51,16 @@ def live_page(
     app = Starlette(
         routes=[
             static("/", "text/html", partial(_document, page, tuple(scripts), command)),
-            static("/icon.svg", "image/svg+xml", partial(_text, "icon.svg")),
-            static("/style.css", "text/css", partial(_styles, page)),
+            static("/icon.svg", "image/svg+xml", partial(text_of, "icon.svg")),
+            static("/style.css", "text/css", partial(page_styles, page, documents)),
             static("/page.js", "text/javascript", partial(asset, "page.js")),
-            *(static(f"/{name}.js", "text/javascript", partial(_text, file)) for name, file in scripts.items()),
+            *(static(f"/{name}.js", "text/javascript", partial(text_of, file)) for name, file in scripts.items()),
             *routes,
         ],
         exception_handlers={EyeshotError: error_response, HTTPException: error_response, **(errors or {})},
     )
     app.router.redirect_slashes = False
-    return Guard(app, token=token, port=port, command=command)
+    return app
 
 
 def error_response(request: Request, error: Exception) -> Response:
@@ -74,18 +71,23 @@ def error_response(request: Request, error: Exception) -> Response:
 
 
 @cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Text of a file of `web/assets`."""
     return ASSETS.joinpath(*name.split("/")).read_text(encoding="utf-8")
 
 
 @cache
 def _document(page: str, modules: tuple[str, ...], command: str) -> str:
     environment = Environment(
-        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(text_of), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(f"{page}/{page}.html.j2").render(page=page, modules=modules, command=command)
 
 
 @cache
-def _styles(page: str) -> str:
-    return "\n".join((stylesheet(), _text("frame.css"), _text(f"{page}/{page}.css")))
+def page_styles(page: str, documents: bool = False) -> str:
+    """The style of a page as one text; `documents`: with that of reports."""
+    texts = [stylesheet(), text_of("frame.css"), text_of(f"{page}/{page}.css")]
+    if documents:  # the style of the exported report, for that part alone
+        texts.append(f".document {{\n{asset('wrapup.css')}}}\n")
+    return "\n".join(texts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from eyeshot.auditing import AuditReport, errors_file, read_audit_images, read_errors, read_report
 from eyeshot.core import InputError, Progress, audit_file, find_project, find_workspace, plural, shown_progress
-from eyeshot.data import bad_lines, find_log
+from eyeshot.data import DECISIONS_FILE, DecisionLog, bad_lines, find_log
 from eyeshot.web.app import make_app
 from eyeshot.web.queue import UNLABELLED
 from eyeshot.web.review import Review
@@ -41,7 +42,7 @@ def review(
             the place of the audit's findings, and no audit is needed.
         labels: CSV with paths and labels.
         path_column, label_column, image_root: how to read the CSV; None: guessed.
-        author: the person who decides; None: EYESHOT_AUTHOR, or the login name.
+        author: the person who decides; None: EYESHOT_AUTHOR, git's user.name or the login name.
         decisions_file: the file for decisions; None: decisions.jsonl of the project.
         port: port on this machine; 0 takes any free port.
         progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
@@ -54,27 +55,61 @@ def review(
         InputError: there is no audit, images cannot be read, the port cannot be opened, or the rules for test images
             do not allow the review.
     """
-    workspace, project = find_workspace(), find_project()
-    report = _report(audit, errors)
-    sources = project.sources(
-        train if train is not None or "train" in project.data else report.train, test,
-        labels=labels, path_column=path_column, label_column=label_column, image_root=image_root,
-    )  # fmt: skip
-    if sources["test"] is None and report.test is not None:
-        sources["test"] = Path(report.test)
-    if sources["test"] is not None:
-        project.check_use("features", "eyeshot review with test images")
-    log = find_log(decisions_file)
-    notes = bad_lines(log.read())
     socket = open_socket(port)
-    with shown_progress(progress) as report_progress:
-        images = read_audit_images(**sources, cache=workspace.cache, workers=None, progress=report_progress)
-        report_progress(0, 0, "sorting the findings")
-        page = Review(report, images, log.file, project=project, author=author)
+    try:
+        with shown_progress(progress) as shown:
+            page = read_review(
+                train, test, audit=audit, errors=errors, labels=labels, path_column=path_column,
+                label_column=label_column, image_root=image_root, author=author, decisions_file=decisions_file,
+                progress=shown,
+            )  # fmt: skip
+    except BaseException:
+        socket.close()
+        raise
+    notes = bad_lines(find_log(decisions_file).read())
     token, number = secrets.token_urlsafe(24), socket.getsockname()[1]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", [*notes, *_sentences(page)])
     serve(make_app(page, token=token, port=number), socket)
     return page.stored_count, page.open_findings
+
+
+def read_review(
+    train: str | Path | None = None,
+    test: str | Path | None = None,
+    *,
+    audit: str | Path | None = None,
+    errors: str | Path | None = None,
+    author: str | None = None,
+    decisions_file: str | Path | None = None,
+    start: Path | None = None,
+    progress: Progress,
+    **columns: Any,
+) -> Review:
+    """The review that `review` serves.
+
+    Args:
+        train, test, audit, errors, author, decisions_file: as there.
+        start: a folder of the project; None: the current one.
+        progress: called with the progress.
+        columns: `labels`, `path_column`, `label_column` and `image_root` as there.
+
+    Raises:
+        InputError: there is no audit, images cannot be read, or the rules for test images do not allow the review.
+    """
+    workspace, project = find_workspace(start), find_project(start)
+    report = _report(workspace.results("audit") if audit is None and start is not None else audit, errors)
+    if train is None and "train" not in project.data:
+        train = report.train
+    sources = project.sources(train, test, **columns)
+    if sources["test"] is None and report.test is not None:
+        sources["test"] = Path(report.test)
+    if sources["test"] is not None:
+        project.check_use("features", "eyeshot review with test images")
+    decisions = workspace.project / DECISIONS_FILE if decisions_file is None else Path(decisions_file)
+    DecisionLog(decisions).read()  # what is wrong with the file is said before the images are read
+    images = read_audit_images(**sources, cache=workspace.cache, workers=None, progress=progress)
+    progress(0, 0, "sorting the findings")
+    return Review(report, images, decisions, project=project, author=author)
 
 
 def _report(audit: str | Path | None, errors: str | Path | None) -> AuditReport:

@@ -137,6 +137,20 @@ def test_without_any_run_a_baseline_is_planned_and_trained_first(project, monkey
     assert first.config["training.epochs"] == 1
 
 
+def test_a_beginning_in_the_place_of_damaged_trainings_is_said(project):
+    baseline()
+    (run,) = runs(project)
+    plan = plan_of("mirror", settings={"augmentation": "mirror"})
+    told: list[TryPlan] = []
+    root = project / "eyeshot-out"
+    trying._begun_anew(root, told.append)(plan)
+    (root / "runs" / run / "result.json").write_text("{", "utf-8")
+    trying._begun_anew(root, told.append)(plan)
+    assert told[0] == plan
+    assert told[1].notes[0].startswith(f"A new beginning is trained: the result of {run} cannot be read")
+    assert told[1].notes[1:] == plan.notes
+
+
 def test_a_run_without_an_experiment_is_adopted(project, images):
     eyeshot.train(images, **{key.removeprefix("training."): value for key, value in TINY.items()}, progress=False)
     (run,) = runs(project)

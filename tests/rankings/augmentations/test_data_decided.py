@@ -136,7 +136,7 @@ def test_full_trainings_use_the_images_that_the_ranking_was_made_for(train, test
     monkeypatch.setattr("eyeshot.training.folders.train", first_training)
     candidates = [SimpleNamespace(name="invert", role="ranked")]
     with pytest.raises(Trained):
-        train_fully(plan, candidates, progress=SILENT, command="")  # type: ignore[arg-type]
+        train_fully(plan, candidates, target=None, progress=SILENT, command="")  # type: ignore[arg-type]
     ((trains, validates, count),) = trained
     kept = {Path(name).stem: key for name, key in zip(table.ids, table.contents, strict=True) if key not in dropped}
     assert validates == {key for stem, key in kept.items() if int(stem) % 3 == 0}

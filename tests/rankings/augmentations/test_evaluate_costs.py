@@ -43,8 +43,18 @@ def test_what_cannot_be_read_is_timed_again(
     planned_costs(world, tmp_path)
     (file,) = (tmp_path / "short-runs").glob("costs-*.json")
     file.write_text(text)
+    file.with_name(f"{file.name}.copy").write_text(text)
     timing(monkeypatch, Costs(0.7, 2.0, 0.1))
     assert planned_costs(world, tmp_path) == Costs(0.7, 2.0, 0.1)
+
+
+def test_of_a_damaged_file_the_copy_is_read(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timing(monkeypatch, Costs(0.5, 2.0, 0.1))
+    planned_costs(world, tmp_path)
+    (file,) = (tmp_path / "short-runs").glob("costs-*.json")
+    file.write_text("{")
+    timing(monkeypatch, Costs(0.7, 2.0, 0.1))
+    assert planned_costs(world, tmp_path) == Costs(0.5, 2.0, 0.1)
 
 
 def test_another_machine_times_its_own_steps(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

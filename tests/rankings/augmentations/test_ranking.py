@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from eyeshot.core import draw_half_samples
+from eyeshot.core import critical_value, draw_half_samples, tied_with_best
 from eyeshot.rankings.augmentations.coverage import make_target, measure_coverage
 from eyeshot.rankings.augmentations.ranking import (
     better_than_zero,
-    critical_value,
     place_in_report,
     rank_gains,
-    tied_with_best,
 )
 from eyeshot.rankings.augmentations.report import Candidate
 

@@ -117,6 +117,29 @@ def test_with_test_images_there_are_coverage_and_an_estimate_without_their_label
     assert abs(model.probe.test.estimate.value - model.probe.accuracy.value) < 0.25
 
 
+def test_with_test_images_one_rule_says_which_models_are_considered(here, monkeypatch):
+    write_pictures(here / "test", seed=1)
+    report = ranked(["poor", "good"], test="test")
+    assert (
+        (report.choice.by, report.choice.chosen) == ("validation", "nets:good") == ("validation", report.advised.name)
+    )
+    assert "no shift" in report.choice.shift
+    assert report.choice.shift in report.notes
+    assert ranked(["poor", "good"]).choice is None
+
+    def shifted(*arguments):
+        found = report.choice.model_copy(
+            update={"by": "estimate", "tied": ("nets:poor",), "shift": "There is a shift."}
+        )
+        return found
+
+    monkeypatch.setattr(job, "choose_by_estimate", shifted)
+    shifted_report = ranked(["poor", "good"], test="test")
+    assert shifted_report.advised.name == shifted_report.choice.chosen == "nets:poor"
+    assert "the estimate of accuracy there left 1 of 2 models to choose from" in shifted_report.headline
+    assert "the only model that may be the best by the estimate on the test images" in shifted_report.advised.reason
+
+
 def test_names_of_test_images_do_not_matter_so_labels_cannot_leak(here):
     write_pictures(here / "test", (8, 8, 8), seed=5)
     before = ranked(["good"], test="test").models[0].probe.test

@@ -10,6 +10,8 @@ from eyeshot.data import Geometry
 from eyeshot.models import Backbone, load_backbone
 from eyeshot.rankings.models.learning_curves import learning_curve
 from eyeshot.rankings.models.scaling import (
+    better_size,
+    better_size_words,
     bigger_or_more_data,
     compare_sizes,
     image_step,
@@ -154,3 +156,21 @@ def test_a_difference_within_its_noise_cannot_be_told():
         np.arange(60),
     )
     assert "Higher resolution (192 px) cannot be told from" in found.words
+
+
+def test_a_clearly_better_size_is_named_and_a_doubtful_one_is_not():
+    hard = difficulty()
+    errors = {48: 0.3, 64: 0.2, 80: 0.199, 96: 0.1}
+
+    def read(size):
+        return hard >= errors[size], 1.0
+
+    def best(*sizes):
+        return better_size(compare_sizes(read, sizes, (64, hard >= errors[64], 1.0), CLUSTERS))
+
+    found = best(48, 64, 96)
+    assert found is not None
+    assert found.size == 96
+    assert better_size_words(found).startswith("At 96 px it gains 10.3 points (")
+    assert best(48, 64) is None
+    assert better_size(None) is None

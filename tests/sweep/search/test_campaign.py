@@ -17,7 +17,7 @@ from eyeshot.core import InputError, ModelError, StorageError
 from eyeshot.ledger import Ledger, open_ledger
 from eyeshot.sweep import DecisionFile, WorkerLost
 from eyeshot.sweep.search.promotion import promoted
-from eyeshot.sweep.search.queue import change_queue
+from eyeshot.sweep.search.queue import change_queue, list_queue
 from eyeshot.sweep.search.space import check_trial
 from eyeshot.sweep.search.trials import stored_trials
 
@@ -255,6 +255,24 @@ def test_the_queue_adds_drops_and_puts_first(tmp_path: Path) -> None:
         change_queue("drop", dropped.experiment, root=tmp_path)
     with pytest.raises(InputError, match="there is no setting"):
         change_queue("add", settings={"training.learnin_rate": 1}, root=tmp_path)
+    with pytest.raises(ModelError, match="resnet18"):
+        change_queue("add", settings={"model": "resnet81"}, root=tmp_path)
+
+
+def test_a_trial_that_a_kill_left_running_is_shown_as_interrupted(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path, Learner(), seconds=1e6, most=6, rounds=1)
+    states: list[str] = []
+    plain = campaign.task
+
+    def task(item: Any) -> Any:
+        if len(campaign.trials) == 5 and not states:
+            states.extend(trial["state"] for trial in list_queue(root=tmp_path)["trials"])
+        return plain(item)
+
+    campaign.task = task  # type: ignore[assignment]
+    campaign.spend()
+    assert "running" not in states  # the campaign of this test holds no lock, as after a kill
+    assert "interrupted" in states
 
 
 def test_a_paused_queue_begins_nothing_and_costs_no_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from eyeshot.cli.options import DATA, Json, option
 from eyeshot.cli.output import plain_table, print_fitting, print_json, say_next
 
 Writer = Annotated[
-    str | None, option("--author", panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+    str | None,
+    option("--author", panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name."),
 ]
 
 

@@ -1,29 +1,49 @@
-"""`eyeshot open`: the project as a page that follows its ledger."""
+"""`eyeshot open`: the project as a page that follows its ledger, or as pages in a folder."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eyeshot.cli.options import DATA, OUTPUT, Json, option
-from eyeshot.cli.output import open_address, print_json
+from eyeshot.cli.output import open_address, print_json, progress_shown, say
 
 
 def run(
     author: Annotated[
-        str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR or the login name.")
+        str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
     ] = None,
     port: Annotated[int, option(panel=OUTPUT, text="Port on this machine; 0 takes any free port.")] = 0,
+    export: Annotated[
+        Path | None,
+        option(
+            panel=OUTPUT,
+            metavar="DIR",
+            text="Write the workbench as pages into this folder, to hand in, instead of serving it.",
+        ),
+    ] = None,
     open_: Annotated[bool, option("--open/--no-open", panel=OUTPUT, text="Open the page in a browser.")] = True,
     json: Json = False,
 ) -> None:
     """The project on a live page: the next step, results of every command, experiments as they run.
 
-    Write there what was learned, tags and insights. Only this machine can open the page.
+    Write there what was learned, tags, insights and the texts of the report. Only this machine can open the page.
     """
     import eyeshot
     from eyeshot.core import plural
+
+    if export is not None:
+        with progress_shown() as progress:
+            written = eyeshot.export_workbench(export, progress=progress)
+        if json:
+            print_json(written)
+        else:
+            typer.echo(written["answer"])
+            say(written["left_out"])
+            typer.echo(f"Next: {written['next_step']}")
+        return
 
     def served(address: str, notes: list[str]) -> None:
         if json:

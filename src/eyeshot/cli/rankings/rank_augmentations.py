@@ -126,6 +126,10 @@ def run(
         list[str] | None,
         option(panel=OUTPUT, text="Candidates on the joint map besides the winner; repeat.", callback=known_names),
     ] = None,
+    projections: Annotated[
+        list[str] | None,
+        option(panel=OUTPUT, text="Maps to draw: PCA, t-SNE, UMAP; repeat. Default: all three, where installed."),
+    ] = None,
     seed: Seed = 0,
     workers: Workers = None,
     out: Annotated[
@@ -164,7 +168,8 @@ def run(
             **prepared, device=device, batch_size=batch_size, candidates=candidates or (), baseline_aug=baseline_aug,
             budget_s=budget_s / max(1, len(models)), full_train=full_train, target_shares=target_shares,
             max_images=max_images, samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
-            plot=plot or (), images=images, seed=seed, workers=workers, policy=policy,
+            plot=plot or (), projections=projections, images=images, seed=seed,
+            workers=workers, policy=policy,
         )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from eyeshot.cli.output import plain_table, print_json, say, say_next
-from eyeshot.core import folder_bytes, listing, megabytes, percent, plural
+from eyeshot.core import NOTHING, folder_bytes, listing, megabytes, percent, plural
 from eyeshot.rankings import (
     POLICY_FILE,
     POLICY_SCRIPT,
@@ -223,14 +223,17 @@ def _print_confirmed(report: RankingReport) -> None:
 
     if not report.full_training:
         return
-    table = _table("trained to the end", "accuracy", "gain over clean", "95 % interval")
+    table = _table("trained to the end", "accuracy", "gain over clean", "95 % interval", "estimate on target")
     for trained in report.full_training:
         low, high = trained.gain_interval or (0.0, 0.0)
         gain = ["", ""]
         if trained.gain is not None:
             gain = [f"{100 * trained.gain:+.1f}", f"{100 * low:+.1f} … {100 * high:+.1f}"]
-        table.add_row(trained.name, f"{100 * trained.accuracy:.1f} %", *gain)
+        estimate = NOTHING if trained.estimate is None else percent(trained.estimate.value, 1)
+        table.add_row(trained.name, f"{100 * trained.accuracy:.1f} %", *gain, estimate)
     Console().print(table)
+    if report.choice is not None:
+        typer.echo(report.choice.reason)
 
 
 def _print_models(report: RankingReport) -> None:

@@ -111,7 +111,7 @@ class Ledger:
 
         Args:
             why: the reason; its first words become part of the id.
-            author: None: `EYESHOT_AUTHOR`, or the login name.
+            author: None: `EYESHOT_AUTHOR`, git's user.name or the login name.
             now: None: this moment.
             stated: more of what an event "stated" may have: parent, difference, expected, config, code, seeds,
                 author_kind, tags, sweep, hypothesis, cost_planned_s, own_work, off_the_shelf.
@@ -140,7 +140,7 @@ class Ledger:
         Args:
             experiment_id: its id or any unique beginning of it.
             kind: of the event, see `EventKind`.
-            author: None: `EYESHOT_AUTHOR`, or the login name.
+            author: None: `EYESHOT_AUTHOR`, git's user.name or the login name.
             now: None: this moment.
             data: what the kind has, see `folding.KEYS`.
 

@@ -11,7 +11,6 @@ from eyeshot.core import key_of
 from eyeshot.data import default_author
 
 AGENT_VARIABLE = "EYESHOT_AGENT"
-AUTHOR_VARIABLE = "EYESHOT_AUTHOR"
 GIT_TIMEOUT_S = 10.0
 LONGEST_DIFFERENCE = 20_000
 """Characters of a code difference that are stored; the hash is of all of it."""
@@ -52,11 +51,7 @@ def who(author: str | None, agent: str | None, project: Path) -> tuple[str, Lite
     agent = (agent or os.environ.get(AGENT_VARIABLE, "")).strip()
     if agent:
         return agent, "agent"
-    if author:
-        return author, "person"
-    if os.environ.get(AUTHOR_VARIABLE, "").strip():
-        return default_author(), "person"
-    return (_git(project, "config", "user.name") or "").strip() or default_author(), "person"
+    return author or default_author(project), "person"
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -89,6 +89,18 @@ def latest_run(ledger: Ledger) -> Experiment | Path | None:
     return None
 
 
+def unreadable_runs(runs: Path) -> list[str]:
+    """Ids of trainings whose result is there and cannot be read, so that nothing can go on from them."""
+    damaged = []
+    for record in list_runs(runs):
+        if record.kind == "train":
+            try:
+                read_result(runs / record.id)
+            except EyeshotError:
+                damaged.append(record.id)
+    return damaged
+
+
 def experiment_with(ledger: Ledger, folder: Path) -> Experiment | None:
     """The experiment that has this run as its own."""
     text = f'%"{folder.name}"%'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from eyeshot.core import (
     key_of,
     listing,
     make_folder,
+    plural,
     shown_progress,
 )
 from eyeshot.ledger.judging.expectations import parse_expectation
@@ -27,7 +29,14 @@ from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 from eyeshot.ledger.training_runs import create_training_run
 from eyeshot.ledger.trials.code_state import code_state, short_code, who
-from eyeshot.ledger.trials.parents import NO_PARENT, adopt_run, best_parent, latest_run, named_parent
+from eyeshot.ledger.trials.parents import (
+    NO_PARENT,
+    adopt_run,
+    best_parent,
+    latest_run,
+    named_parent,
+    unreadable_runs,
+)
 from eyeshot.ledger.trials.training_settings import read_changes, train_command
 from eyeshot.ledger.trials.trial_plan import Trial, TryPlan
 from eyeshot.ledger.writing_up import checked_tags
@@ -126,9 +135,10 @@ def try_experiment(
     name, kind = who(author, agent, workspace.project)
     if origin is None and earlier is None and parent is None and asked:
         left = max(1e-3, budget_s - (time.monotonic() - began)) if budget_s else 0.0
+        said = _begun_anew(root, planned)
         first = try_experiment(
             BASELINE, parent=NO_PARENT, budget_s=left, author=author, agent=agent, train=train, device=device,
-            cache=cache, progress=progress, planned=planned,
+            cache=cache, progress=progress, planned=said,
         )  # fmt: skip
         if first.state != "done":
             return first
@@ -175,6 +185,19 @@ def try_experiment(
                     },
                 )  # fmt: skip
         return _run(trial, experiment, origin, watched, until=began + until_clear_s if until_clear_s else None)
+
+
+def _begun_anew(root: Path, planned: Callable[[TryPlan], object] | None) -> Callable[[TryPlan], object] | None:
+    """`planned`, told also why a beginning is trained although there were trainings: their results are damaged."""
+    damaged = unreadable_runs(root / "runs")
+    if planned is None or not damaged:
+        return planned
+    note = (
+        f"A new beginning is trained: {plural(len(damaged), 'the result', 'the results')} of "
+        f"{listing(damaged, most=3)} cannot be read, and there is no other training to go on from. To keep the old "
+        f"one, put {RESULT_FILE} back from a copy first."
+    )
+    return lambda plan: planned(replace(plan, notes=(note, *plan.notes)))
 
 
 def _earlier(ledger: Ledger, why: str, request: str) -> Experiment | None:

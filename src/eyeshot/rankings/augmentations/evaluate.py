@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from eyeshot.augment import Augmentation, Pool, make_samples
 from eyeshot.core import SILENT, HalfSamples, ModelError, Progress, describe_hardware, key_of
 from eyeshot.models import Backbone, smaller_batches
-from eyeshot.predictions import fit_temperature as temperature_of_probabilities
-from eyeshot.predictions import temperature_by_image, with_temperature
+from eyeshot.predictions import fit_temperature, temperature_by_image, with_temperature
 from eyeshot.rankings.augmentations.coverage import fit_reference_space, make_target, measure_coverage
 from eyeshot.sweep import Costs, DecisionFile
 from eyeshot.training import State, TrainConfig, TrainingRun, read_images_with, start_state, warm_up_cosine
@@ -27,8 +25,6 @@ from eyeshot.training import State, TrainConfig, TrainingRun, read_images_with, 
 SHORT_RUNS = "short-runs"
 """Folder of the cache that holds all short runs and the measured costs of their steps."""
 GREY = 128
-LEAST_PROBABILITY = 1e-12
-TEMPERATURES = (0.05, 20.0)
 PROBED_ON_CPU = 16
 QUICK_S = 1.0
 """Seconds; a step that takes less is timed with the whole batch."""
@@ -148,8 +144,7 @@ def evaluate_state(evaluator: Evaluator, state: State, *, hidden: bool) -> Evalu
         evaluator.source_labels,
     )
     labels = evaluator.val_labels
-    # Up to 1,000, so that a sure network that is right by chance says the same of each class.
-    temperature = temperature_of_probabilities(clean.probabilities, labels)
+    temperature = fit_temperature(clean.probabilities, labels)
     return Evaluation(
         scaled_log_loss(clean.probabilities, labels),
         clean.probabilities.argmax(1) == labels,
@@ -188,24 +183,14 @@ def scaled_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int6
         probabilities: (n, C), rows sum to 1.
         labels: int64 (n,)
     """
-    scores = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST_PROBABILITY))
     losses = np.empty(len(labels))
     odd = np.arange(len(labels)) % 2 == 1
     for judged in (odd, ~odd):
-        temperature = fit_temperature(scores[~judged], labels[~judged])
+        temperature = fit_temperature(probabilities[~judged], labels[~judged])
         unknown = 1 / (1 + int((~judged).sum()))
-        own = np.exp(-_log_loss(scores[judged] / temperature, labels[judged]))
-        losses[judged] = -np.log((1 - unknown) * own + unknown / scores.shape[1])
+        own = with_temperature(probabilities[judged], temperature)[np.arange(judged.sum()), labels[judged]]
+        losses[judged] = -np.log((1 - unknown) * own + unknown / probabilities.shape[1])
     return losses
-
-
-def fit_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature with the smallest log loss, 0.05 to 20, for class scores (n, C)."""
-    low, high = np.log(TEMPERATURES)
-    minimum = minimize_scalar(
-        lambda log: float(_log_loss(scores / np.exp(log), labels).mean()), bounds=(low, high), method="bounded"
-    )
-    return float(np.exp(minimum.x))
 
 
 def balance_of(probabilities: NDArray[np.floating]) -> float:
@@ -213,13 +198,6 @@ def balance_of(probabilities: NDArray[np.floating]) -> float:
     mean = probabilities.mean(axis=0, dtype=np.float64)
     mean = mean[mean > 0]
     return float(-(mean * np.log(mean)).sum() / np.log(probabilities.shape[1]))
-
-
-def _log_loss(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    top = scores.max(axis=1)
-    total = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-    losses: NDArray[np.float64] = total - scores[np.arange(len(labels)), labels]
-    return losses
 
 
 def probe_costs(

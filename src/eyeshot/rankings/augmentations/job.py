@@ -56,7 +56,7 @@ def rank_augmentations(
     samples_per_image: int = SAMPLES_PER_IMAGE,
     scratch_time_s: float = SCRATCH_TIME_S,
     plot: str | Sequence[str] = (),
-    projections: Sequence[Literal["PCA", "t-SNE", "UMAP"]] = ("PCA", "t-SNE", "UMAP"),
+    projections: Sequence[Literal["PCA", "t-SNE", "UMAP"]] | None = None,
     images: bool = True,
     seed: int = 0,
     cache: str | Path | None = None,
@@ -94,7 +94,7 @@ def rank_augmentations(
         samples_per_image: augmented samples per image and candidate.
         scratch_time_s: no epoch of the baseline begins after this many seconds.
         plot: candidates on the joint map in addition to the winner; empty: chosen automatically.
-        projections: which maps to draw; empty: no map.
+        projections: which maps to draw; None: all three; empty: no map.
         images: whether to keep small pictures for the page.
         seed: seed of every random choice.
         cache: folder of pixels, features, short trainings and the baseline; None: the project's cache.

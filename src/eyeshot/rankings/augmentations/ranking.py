@@ -8,17 +8,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from eyeshot.core import half_sample_error, half_sample_interval
+from eyeshot.core import ROUNDING, critical_value, half_sample_error, half_sample_interval, tied_with_best
 from eyeshot.rankings.augmentations import recommendation
 from eyeshot.rankings.augmentations.context import IDENTITY
 from eyeshot.rankings.augmentations.label_preservation import CleanProbe, harmed_classes, helped_classes
 from eyeshot.rankings.augmentations.report import Candidate, RankedBy, Role
 from eyeshot.rankings.augmentations.scores import CLEAN, AugmentationScores
 
-CONFIDENCE = 0.95
-NORMAL_DRAWS = 4000
-NO_MORE = 1e-12
-"""Differences up to this value are treated as 0: they are rounding errors of floating-point sums."""
 Array = NDArray[np.float64]
 
 
@@ -119,7 +115,7 @@ def rank_gains(
     if count == 0:
         empty = np.empty(0, np.int64)
         return empty, empty, np.empty(0, bool), 1
-    beats = better_than_zero(gains, over_halves) & (gains >= least - NO_MORE)
+    beats = better_than_zero(gains, over_halves) & (gains >= least - ROUNDING)
     beats &= True if may_beat is None else may_beat
     with_clean = np.append(gains, 0.0)
     halves = np.column_stack([over_halves, np.zeros(len(over_halves))])
@@ -136,58 +132,9 @@ def rank_gains(
     return order.astype(np.int64), groups[:count], beats, int(groups[count])
 
 
-def tied_with_best(
-    values: NDArray[np.float64], over_halves: NDArray[np.float64], *, least: float = 0.0
-) -> NDArray[np.bool_]:
-    """Which candidates may be the best: Hsu's multiple comparisons with the best.
-
-    Hsu, "Multiple Comparisons", Chapman and Hall 1996, chapter 4: candidate i may be the best unless some j leads
-    by more than d_i standard errors of their paired difference; see `critical_value` for d_i.
-
-    Args:
-        values: (K,), larger is better.
-        over_halves: (B, K), the values on the half-samples, paired.
-        least: the smallest difference that counts.
-
-    Returns:
-        bool (K,); the largest value is always True.
-    """
-    count = len(values)
-    centred = over_halves - over_halves.mean(axis=0)
-    tied = np.ones(count, bool)
-    for i in range(count):
-        others = np.flatnonzero(np.arange(count) != i)
-        if not len(others):
-            break
-        difference = centred[:, [i]] - centred[:, others]
-        error = difference.std(axis=0, ddof=1)
-        certain = error < 1e-12
-        scaled = difference / np.where(certain, 1.0, error)
-        scaled[:, certain] = 0.0
-        behind = values[others] - values[i]
-        tied[i] = bool(((behind <= critical_value(scaled) * error + NO_MORE) | (behind < least - NO_MORE)).all())
-    tied[int(values.argmax())] = True
-    return tied
-
-
 def better_than_zero(gains: NDArray[np.float64], over_halves: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which gains are above 0 for all candidates at once: Dunnett's comparison with a control, over half-samples."""
     errors = np.array([half_sample_error(over_halves[:, column]) for column in range(len(gains))])
     centred = over_halves - over_halves.mean(axis=0)
     scaled = centred / np.where(errors < 1e-12, 1.0, errors)
-    return gains > critical_value(scaled) * errors + NO_MORE
-
-
-def critical_value(scaled: NDArray[np.float64]) -> float:
-    """95 % quantile of the largest of m normal variables that are correlated like these columns over the half-samples.
-
-    Drawn by the Gaussian multiplier bootstrap: Chernozhukov, Chetverikov and Kato, Annals of Statistics 41 (2013),
-    p. 2786. The largest column of the half-samples themselves would not work: a candidate that covers single images
-    has rare, huge standardised values, which made every other candidate tie with clean.
-
-    Args:
-        scaled: (B, m), centred, with standard deviation 1 (or 0 for a column that never differs).
-    """
-    normal = np.random.default_rng(0).standard_normal((NORMAL_DRAWS, len(scaled)))
-    largest = (normal @ scaled / np.sqrt(len(scaled) - 1)).max(axis=1)
-    return max(0.0, float(np.quantile(largest, CONFIDENCE)))
+    return gains > critical_value(scaled) * errors + ROUNDING

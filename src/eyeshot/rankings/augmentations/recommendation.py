@@ -135,7 +135,7 @@ def recommend(
             answer += _indistinguishable(ranked)
     elif clear and not why:
         headline = _headline(best, ranked_by, order, target)
-        next_step = f"Train with {best.name}, and compare with clean images on the same validation images."
+        next_step = "Compare it with clean images on the same validation images."
         answer += _indistinguishable(ranked) + _because(best, ranked_by, order, target)
     else:
         what = "on clean images" if advice == CLEAN else f"with {advice}"
@@ -150,7 +150,7 @@ def recommend(
             else f"Train once with {advice} and once on clean images, and keep what validates better."
         )
         if tied:
-            next_step = f"Train with {advice}, or give a larger --budget to tell it from {ranked[0].name}."
+            next_step = f"A larger --budget may tell it from {ranked[0].name}."
         answer += [why] if why else []
         if ranked_by == "nearest_distance":
             most = max(candidate.scores.coverage or 0.0 for candidate in ranked)

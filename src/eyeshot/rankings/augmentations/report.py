@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from eyeshot.predictions import ModelChoice, TargetEstimate
+
 Role = Literal["ranked", "regulariser", "label-breaking", "control"]
 RankedBy = Literal["coverage_gain", "nearest_distance"]
 Interval = tuple[float, float]
@@ -276,6 +278,8 @@ class FullTraining(Record):
     """Accuracy minus that of clean, on the same validation images; null for clean."""
     gain_interval: Interval | None
     """95 % interval of the paired difference."""
+    estimate: TargetEstimate | None = None
+    """Estimated accuracy on the target, without its labels; null where the target is the validation images."""
     seconds: float
 
 
@@ -407,6 +411,8 @@ class RankingReport(Record):
     """Null without short runs; then `score` alone ranks."""
     order: Order | None = None
     full_training: list[FullTraining] = []
+    choice: ModelChoice | None = None
+    """Which of the full trainings to take; null without them."""
     model_table: ModelTable | None = None
     policy: PolicyRecord | None = None
     """Null without `--policy`."""

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from eyeshot.augment import augmentation, compose_lines
 from eyeshot.core import SILENT, Progress, describe_hardware, describe_versions
 from eyeshot.models import Backbone, FeatureBank, gpu_errors_explained
-from eyeshot.predictions import Accuracy
+from eyeshot.predictions import Accuracy, ModelChoice
 from eyeshot.rankings.augmentations.combined import make_scoreboard, rank_combined, shares_notes
 from eyeshot.rankings.augmentations.context import EvalContext, make_context, trained_backbone
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
-from eyeshot.rankings.augmentations.full_training import train_fully
+from eyeshot.rankings.augmentations.full_training import finished_next_step, train_fully
 from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
 from eyeshot.rankings.augmentations.maps import PER_CLOUD, draw_map, take_pictures
 from eyeshot.rankings.augmentations.plan import Plan
@@ -139,6 +139,12 @@ def run_ranking(
             explained=baseline_notes,
             longer_baseline_s=_longer(plan.settings.scratch_time_s) if baseline and baseline.ended_early else None,
         )
+        choice: ModelChoice | None = more.get("choice")
+        if choice is not None and not at_chance and not few:
+            # Finished trainings are nearer to the answer than what ranked their candidates.
+            headline, why = choice.reason.split(". ", 1)
+            answer |= {"headline": f"{headline}.", "next_step": finished_next_step(choice), "advice": choice.chosen}
+            answer["answer"] = [why, *answer["answer"]]
         return RankingReport(
             **answer,
             **_report_of_data(plan, context, uncovered),
@@ -176,7 +182,13 @@ def run_ranking(
         notes += run_notes
         mark = lap("short runs", mark)
     if chosen.full_train:
-        more["full_training"] = train_fully(plan, ranking, progress=progress, command=command)
+        target = None
+        if not of_validation:
+            kept = set(data.target.ids)
+            target = plan.tables.target.take([row for row, name in enumerate(plan.tables.target.ids) if name in kept])
+        more["full_training"], more["choice"] = train_fully(
+            plan, ranking, target=target, progress=progress, command=command
+        )
         mark = lap("full training", mark)
     ranked_report = report(ranking, **more)
     policy, policy_record, policy_scores = None, None, None

@@ -111,6 +111,11 @@ class RankingSettings(BaseModel):
     scratch_time_s: float = Field(default=SCRATCH_TIME_S, gt=0)
     policy: bool = False
 
+    @field_validator("projections", mode="before")
+    @classmethod
+    def _all_maps(cls, value: object) -> object:
+        return ("PCA", "t-SNE", "UMAP") if value is None else value
+
     @field_validator("candidates", "plot", "projections", mode="before")
     @classmethod
     def _single_name_as_list(cls, value: object) -> object:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyeshot.core import NORMAL_95, cluster_mean, group_of_the_best, listing, percent, plural, points, wilson
+from eyeshot.predictions import Judged, ModelChoice, choose_model
 from eyeshot.rankings.models.report import Advice, RankedModel
 from eyeshot.rankings.models.tuning_order import probe_order
 
@@ -94,7 +95,9 @@ def counted_answers(
     return right, tuned, groups
 
 
-def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tuple[str, Advice, Advice]:
+def advise(
+    ranked: Sequence[RankedModel], answers: Answers, *, seed: int, only: str = "the only model that was ranked"
+) -> tuple[str, Advice, Advice]:
     """The answer in a sentence, the model to take and the cheap one, each with its reason.
 
     The model to take: of those that cannot be told apart from the most accurate one and whose measured loss to it is at
@@ -109,6 +112,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
         ranked: as of `compare_probes`.
         answers: of all these models.
         seed: of the group.
+        only: what a model is called that has no other beside it.
     """
     right, tuned, groups = counted_answers(ranked, answers)
     models = {model.name: model for model in ranked}
@@ -125,7 +129,7 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     rivals = [name for name, belongs in zip(order, together, strict=True) if belongs and name != taken]
     reason = f"{_share(right[taken])} {_how(tuned[taken])}"
     if len(ranked) == 1:
-        reason = f"the only model that was ranked: {reason}"
+        reason = f"{only}: {reason}"
     elif taken != best:
         reason = (
             f"within one standard error of the most accurate ({best}, {_share(right[best])} {_how(tuned[best])}) and "
@@ -160,6 +164,21 @@ def advise(ranked: Sequence[RankedModel], answers: Answers, *, seed: int) -> tup
     if answers.tuned and cheap not in answers.tuned:
         words += "; it was not fine-tuned yet and may lose less"
     return sentence, advised, Advice(name=cheap, reason=f"{words}.")
+
+
+def choose_by_estimate(
+    ranked: Sequence[RankedModel], answers: Answers, judged: Mapping[str, Judged], tuned: Mapping[str, Judged]
+) -> ModelChoice:
+    """Which models are considered: under a shift those that may be the best by the estimate on the test images.
+
+    Args:
+        ranked: as of `compare_probes`.
+        answers: of all these models.
+        judged: of the probes, by name.
+        tuned: of the fine-tuned models, by name.
+    """
+    counts = counted_answers(ranked, answers)[1]
+    return choose_model({model.name: (tuned if counts[model.name] else judged)[model.name] for model in ranked})
 
 
 def trust(ranked: Sequence[RankedModel]) -> str:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from eyeshot.core import Progress, key_of, plural
 from eyeshot.data import DataConfig, Dataset, Fold, ImageTable, load_folds, sample_rows
 
+MOST_CHOOSING = 400
+"""Test images that choose between models: fine-tuned networks must predict them too, within the budget. The estimate is
+then known within 5 points, and differences of two models, which are paired, within less."""
+
 
 @dataclass(frozen=True, eq=False)
 class RankingData:
@@ -41,6 +45,11 @@ class RankingData:
     def used(self) -> NDArray[np.int64]:
         """Ascending rows that train or are judged in some fold: their features are needed."""
         return np.unique(np.concatenate([rows for fold in self.folds for rows in fold]))
+
+    @property
+    def choosing(self) -> NDArray[np.int64]:
+        """Rows of the test images that choose between models; empty without any."""
+        return np.empty(0, np.int64) if self.test is None else sample_rows(self.test, MOST_CHOOSING, seed=0)
 
     @property
     def n_passes(self) -> int:

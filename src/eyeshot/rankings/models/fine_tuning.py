@@ -34,6 +34,7 @@ from eyeshot.predictions import Accuracy
 from eyeshot.rankings.models.deadline import OutOfTime, until
 from eyeshot.rankings.models.learning_curves import nested_subsets
 from eyeshot.rankings.models.lengths import STEPS, Length, Pace
+from eyeshot.rankings.models.probe import Measured, judged_by
 from eyeshot.rankings.models.report import FineTuning, Record
 from eyeshot.training import (
     HEAD_IMAGES,
@@ -43,8 +44,10 @@ from eyeshot.training import (
     TrainResult,
     check_optimizer,
     discard_damaged,
+    load_classifier,
     part_of,
     range_test,
+    read_images_with,
     read_validation,
     start_state,
     train,
@@ -68,10 +71,11 @@ PLAN_VERSION = 3
 
 
 class FineTuningRecord(Record):
-    """What is stored of rung 2: the training, and which images of the fold it answers right."""
+    """What is stored of rung 2: the training, which images of the fold it answers right, and what chooses."""
 
     fine_tuning: FineTuning
     right: list[bool]
+    judged: tuple[Measured, Measured | None]
 
 
 class _Plan(Record):
@@ -171,10 +175,11 @@ def measure_pace(
     seed: int,
     progress: Progress,
     workers: int | None = None,
+    test_count: int = 0,
 ) -> Pace:
     """Time a few training steps of a model with its recipe, and what comes before the first.
 
-    The arguments are those of `fine_tune`.
+    The arguments are those of `fine_tune`; `test_count` is the number of its test images.
     """
     begin = time.perf_counter()
     device = torch.device(device)
@@ -189,7 +194,7 @@ def measure_pace(
     begin = time.perf_counter()
     run.advance(1 + TIMED_STEPS, schedule=gentle, progress=timing)
     step_s = (time.perf_counter() - begin) / TIMED_STEPS
-    return Pace(step_s, setup_s, settings.batch_size, len(images.train), len(images.judged))
+    return Pace(step_s, setup_s, settings.batch_size, len(images.train), len(images.judged) + test_count)
 
 
 def fine_tune(
@@ -210,6 +215,7 @@ def fine_tune(
     fold_number: int = 0,
     workers: int | None = None,
     recipe: tuple[ModelRecipe, str] | None = None,
+    test: ImageTable | None = None,
 ) -> FineTuningRecord:
     """Train the whole network for a short time, and compare it with its own probe on the same images.
 
@@ -233,6 +239,7 @@ def fine_tune(
         fold_number: for the report.
         workers: threads that decode.
         recipe: recipe and reason in place of those of `model_recipe`.
+        test: the test images that choose between models; None: there are none.
 
     Raises:
         OutOfTime: the deadline left fewer steps than the shortest training has.
@@ -266,7 +273,8 @@ def fine_tune(
         _write_plan(plan, folder)
     if result.steps < STEPS[-1]:
         raise OutOfTime(f"the machine was slower than planned, and its time was spent after {result.steps} steps.")
-    right = read_validation(folder).right
+    validation = read_validation(folder)
+    right = validation.right
     difference, half = cluster_mean(right.astype(np.float64) - probe_right, groups[fold[1]])
     fine_tuning = FineTuning(
         fold=fold_number,
@@ -285,7 +293,17 @@ def fine_tune(
         alarms=[alarm.words for alarm in result.alarms],
         notes=list(result.notes),
     )
-    return FineTuningRecord(fine_tuning=fine_tuning, right=right.tolist())
+    of_test = None
+    if test is not None:
+        pixels = PixelStore(cache, backbone.geometry).load(test, np.arange(len(test)), workers=workers)
+        state = load_classifier(backbone, folder, len(classes))
+        (reading,) = read_images_with(
+            backbone, state, [np.asarray(pixels.images)], class_count=len(classes), device=device
+        )
+        of_test = reading.probabilities
+    assert validation.labels is not None
+    judged = judged_by(validation.probabilities, validation.labels, of_test)
+    return FineTuningRecord(fine_tuning=fine_tuning, right=right.tolist(), judged=judged)
 
 
 def fell_to_chance(tuned: FineTuning, *, classes: int) -> bool:

@@ -22,17 +22,19 @@ from eyeshot.core import (
     duration,
     find_workspace,
     make_folder,
+    plural,
     replacing,
     shown_path,
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
 from eyeshot.models import Backbone, gpu_errors_explained
-from eyeshot.rankings.models.advice import Answers, advise, compare_probes, trust
+from eyeshot.predictions import Judged
+from eyeshot.rankings.models.advice import Answers, advise, choose_by_estimate, compare_probes, trust
 from eyeshot.rankings.models.allowance import Allowance
 from eyeshot.rankings.models.choice import ChosenModel
 from eyeshot.rankings.models.deadline import OutOfTime, until
-from eyeshot.rankings.models.fine_tuning import recipe_to_keep
+from eyeshot.rankings.models.fine_tuning import FineTuningRecord, recipe_to_keep
 from eyeshot.rankings.models.plan import (
     ModelPlan,
     estimate_probe,
@@ -44,6 +46,7 @@ from eyeshot.rankings.models.plan import (
 from eyeshot.rankings.models.probe import ProbeRecord, run_probe
 from eyeshot.rankings.models.report import LeftOut, ModelsReport, RankedModel
 from eyeshot.rankings.models.rungs import scale_models, tune_models
+from eyeshot.rankings.models.scaling import better_size, better_size_words
 from eyeshot.rankings.models.settings import BUDGET_S, MAX_TEST, ModelSettings, check_model_settings
 from eyeshot.training import keep_recipe
 
@@ -161,6 +164,7 @@ def run_model_ranking(
     allowance = Allowance(plan.store, settings.budget_s, data.key, *_command_key(plan))
     done: list[RankedModel] = []
     right: dict[str, NDArray[np.bool_]] = {}
+    judged: dict[str, Judged] = {}
     left_out = [*plan.left_out]
     truth = data.images.labels[data.judged]
     for number, model in enumerate(plan.chosen):
@@ -180,6 +184,7 @@ def run_model_ranking(
             left_out.append(LeftOut(name=model.name, why=str(error)))
             continue
         right[backbone.name] = np.asarray(record.predicted) == truth
+        judged[backbone.name] = _judged(record)
         ranked = _ranked(model, backbone, record)
         done.append(ranked)
         if show is not None:
@@ -195,21 +200,39 @@ def run_model_ranking(
     ranking = compare_probes(done, right, clusters, seed=settings.seed)
     on_fold = np.searchsorted(data.judged, data.folds[0][1])
     notes = [*plan.notes]
-    tuned_right: dict[str, NDArray[np.bool_]] = {}
+    tuned: dict[str, FineTuningRecord] = {}
     if settings.budget_s:
-        ranking, tuned_right, more = tune_models(
-            plan, ranking, right, allowance=allowance, progress=progress, show=show
-        )
+        ranking, tuned, more = tune_models(plan, ranking, right, allowance=allowance, progress=progress, show=show)
         notes += more
-    answers = Answers(right, clusters, tuned_right, on_fold)
-    sentence, advised, cheap = advise(ranking, answers, seed=settings.seed)
+    answers = Answers(
+        right, clusters, {name: np.asarray(record.right, bool) for name, record in tuned.items()}, on_fold
+    )
+    considered, choice, only = ranking, None, "the only model that was ranked"
+    if data.test is not None and len(ranking) > 1:
+        choice = choose_by_estimate(ranking, answers, judged, {name: _judged(own) for name, own in tuned.items()})
+        considered = [model for model in ranking if model.name in choice.tied]
+        only = "the only model that may be the best by the estimate on the test images"
+    sentence, advised, cheap = advise(considered, answers, seed=settings.seed, only=only)
+    if choice is not None:
+        choice = choice.model_copy(update={"chosen": advised.name})
+        notes.insert(0, choice.shift)
+        if choice.by == "estimate":
+            count = len(considered)
+            sentence += (
+                f" Under the shift to the test images, the estimate of accuracy there left {count} of {len(ranking)} "
+                f"{plural(len(ranking), 'model')} to choose from."
+            )
     if settings.budget_s:
         ranking, more = scale_models(plan, ranking, right, advised.name, allowance=allowance, progress=progress)
         notes += more
+    better = better_size(next(model.resolution for model in ranking if model.name == advised.name))
+    if better is not None:
+        sentence += f" {better_size_words(better)}"
     return ModelsReport(
         headline=sentence,
         advised=advised,
         cheap=cheap,
+        choice=choice,
         trust=trust(ranking),
         n_images=len(data.images),
         n_judged=len(data.judged),
@@ -223,11 +246,16 @@ def run_model_ranking(
         budget_s=settings.budget_s or None,
         used_s=round(time.perf_counter() - begin, 2),
         seed=settings.seed,
-        next_command=_next_command(plan, advised.name, switches),
+        next_command=_next_command(plan, advised.name, None if better is None else better.size, switches),
         hardware=describe_hardware(plan.device),
         versions=describe_versions(),
         command=command,
     )
+
+
+def _judged(record: ProbeRecord | FineTuningRecord) -> Judged:
+    (accuracy, over_halves), estimate = record.judged
+    return (accuracy, np.array(over_halves)), None if estimate is None else (estimate[0], np.array(estimate[1]))
 
 
 def _probe_of(plan: ModelPlan, backbone: Backbone, allowance: Allowance, progress: Progress) -> ProbeRecord:
@@ -314,8 +342,8 @@ def _ranked(model: ChosenModel, backbone: Backbone, record: ProbeRecord) -> Rank
     )
 
 
-def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
-    """Rank augmentations for the advised model, on the same images."""
+def _next_command(plan: ModelPlan, name: str, size: int | None, switches: Sequence[str]) -> str:
+    """Rank augmentations for the advised model, on the same images; `size`: at which it is clearly better."""
     config = plan.config
     words = ["eyeshot", "rank", "augmentations", shown_path(config.train)]
     for option in ("test", "labels", "path_column", "label_column", "image_root", "val", "fold"):
@@ -323,7 +351,7 @@ def _next_command(plan: ModelPlan, name: str, switches: Sequence[str]) -> str:
             words += [f"--{option.replace('_', '-')}", shown_path(value) if isinstance(value, Path) else str(value)]
     words += ["--model", name]
     weights = next((model.weights for model in plan.chosen if model.name == name), None)
-    for option, value in (("weights", weights), ("size", plan.settings.size)):
+    for option, value in (("weights", weights), ("size", size or plan.settings.size)):
         if value is not None:
             words += [f"--{option}", shown_path(value) if isinstance(value, Path) else str(value)]
     if plan.settings.fit != "crop":

@@ -33,7 +33,7 @@ class Pace(NamedTuple):
         step_s: seconds of a training step.
         setup_s: seconds of loading, decoding and fitting the head that the training starts from.
         batch_size: images a step.
-        images, judged: of the fold.
+        images, judged: of the fold; test images that choose between models are among the judged.
     """
 
     step_s: float

@@ -13,7 +13,7 @@ from eyeshot.augment import Pool
 from eyeshot.core import InputError, Progress
 from eyeshot.data import ImageTable, PixelStore
 from eyeshot.models import Backbone, FeatureBank, cross_fit, extract, fit_many_classes
-from eyeshot.predictions import Accuracy, estimate_target_accuracy, log_loss
+from eyeshot.predictions import Accuracy, Predictions, estimate_target_accuracy, judge_model, log_loss
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS, fit_reference_space, make_target, measure_coverage
 from eyeshot.rankings.models.data import RankingData
 from eyeshot.rankings.models.memory import forward_memory
@@ -25,12 +25,17 @@ TIMED_S = 3.0
 MEMORY_BATCH = 16
 
 
+Measured = tuple[float, list[float]]
+"""A share of images, and the same on half-samples of them; see `eyeshot.predictions.choose_model`."""
+
+
 class ProbeRecord(Record):
-    """What is stored of rung 1: the probe, the cost, and the predicted class of each judged image."""
+    """What is stored of rung 1: the probe, the cost, the predicted class of each judged image, and what chooses."""
 
     probe: Probe
     cost: ModelCost
     predicted: list[int]
+    judged: tuple[Measured, Measured | None]
 
 
 def run_probe(
@@ -68,14 +73,15 @@ def run_probe(
     judged = data.judged
     answers, truth = probabilities[judged], labels[judged]
     predicted = answers.argmax(axis=1)
-    test = None
+    test = chosen_by = None
     if data.test is not None:
-        test_features = clean_features(bank, data.test, cache=cache, workers=workers, progress=progress)[1]
+        test_rows, test_features = clean_features(bank, data.test, cache=cache, workers=workers, progress=progress)
         head = fit_many_classes(features[rows], labels[rows], class_count=len(classes), penalty=penalty)
+        of_test = head.predict_proba(test_features)
         test = _judge_test(
-            features[rows], labels[rows], test_features.astype(np.float32), head.predict_proba(test_features),
-            (answers, truth), seed=seed,
-        )  # fmt: skip
+            features[rows], labels[rows], test_features.astype(np.float32), of_test, (answers, truth), seed=seed
+        )
+        chosen_by = None if test is None else of_test[np.isin(test_rows, data.choosing)]
     cost = measure_cost(backbone, bank, data, cache=cache)
     probe = Probe(
         accuracy=Accuracy.of_counts(int((predicted == truth).sum()), len(truth)),
@@ -85,7 +91,28 @@ def run_probe(
         test=test,
         seconds=time.perf_counter() - begin,
     )
-    return ProbeRecord(probe=probe, cost=cost, predicted=predicted.tolist())
+    return ProbeRecord(
+        probe=probe, cost=cost, predicted=predicted.tolist(), judged=judged_by(answers, truth, chosen_by)
+    )
+
+
+def judged_by(
+    answers: NDArray[np.floating], truth: NDArray[np.int64], of_test: NDArray[np.floating] | None
+) -> tuple[Measured, Measured | None]:
+    """What chooses between models, as it is stored.
+
+    Args:
+        answers, truth: probabilities (n, C) and labels (n,) of validation images.
+        of_test: probabilities (m, C) on the test images that choose; None: they cannot be used.
+    """
+    classes = tuple(map(str, range(answers.shape[1])))
+
+    def table(values: NDArray[np.floating], labels: NDArray[np.int64] | None = None) -> Predictions:
+        return Predictions(tuple(map(str, range(len(values)))), values, classes, labels)
+
+    target = None if of_test is None or len(of_test) <= NEIGHBOURS else table(of_test)
+    accuracy, estimate = judge_model([(table(answers, truth), target)])
+    return (accuracy[0], accuracy[1].tolist()), None if estimate is None else (estimate[0], estimate[1].tolist())
 
 
 def clean_features(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from eyeshot.predictions import Accuracy, TargetEstimate
+from eyeshot.predictions import Accuracy, ModelChoice, TargetEstimate
 from eyeshot.training import TrainConfig
 
 State = Literal["probe only", "recipe untested", "fine-tuned"]
@@ -259,6 +259,8 @@ class ModelsReport(Record):
     Attributes:
         headline: the answer in one sentence.
         advised, cheap: the model to take, and a fast one; the same where the advised one is the fastest.
+        choice: which models were considered: under a shift those that may be the best by the estimate on the test
+            images; null without test images.
         trust: how far to trust it, in one sentence.
         n_images, n_judged, n_test: images with a label; judged in some fold; test images that were used.
         classes: names of the C classes.
@@ -273,6 +275,7 @@ class ModelsReport(Record):
     headline: str
     advised: Advice
     cheap: Advice
+    choice: ModelChoice | None = None
     trust: str
     n_images: int
     n_judged: int

@@ -65,7 +65,7 @@ def tune_models(
     allowance: Allowance,
     progress: Progress,
     show: Callable[[RankedModel], None] | None,
-) -> tuple[list[RankedModel], dict[str, Right], list[str]]:
+) -> tuple[list[RankedModel], dict[str, FineTuningRecord], list[str]]:
     """Rung 2 of as many models as the budget reaches for; lengths of all trainings are decided before the first.
 
     Args:
@@ -76,7 +76,7 @@ def tune_models(
         progress, show: as of `run_model_ranking`.
 
     Returns:
-        all models, those that were trained with their result; which images of the first fold these answer right; notes.
+        all models, those that were trained with their result; what is stored of these, by name; notes.
     """
     data, fold, agenda = plan.data, plan.data.folds[0], allowance.agenda
     order = [model for model, _ in choose_for_fine_tuning(ranked)]
@@ -145,7 +145,7 @@ def tune_models(
         if model.name in tuned:
             change |= {"fine_tuning": tuned[model.name].fine_tuning, "rung": 2}
         updated.append(model.model_copy(update=change))
-    return updated, {name: np.asarray(record.right, bool) for name, record in tuned.items()}, notes
+    return updated, tuned, notes
 
 
 def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance, progress: Progress) -> None:
@@ -162,7 +162,7 @@ def _plan_trainings(plan: ModelPlan, names: Sequence[str], allowance: Allowance,
         return measure_pace(
             backbone, plan.data.images, plan.data.folds[0],
             classes=plan.data.dataset.classes, cache=plan.cache, device=plan.device, seed=plan.settings.seed,
-            workers=plan.settings.workers, progress=until(step, end),
+            workers=plan.settings.workers, progress=until(step, end), test_count=len(plan.data.choosing),
         )  # fmt: skip
 
     lengths, failed, beyond = share_out(names, pace_of, lambda: allowance.left_s() - kept_s)
@@ -188,7 +188,7 @@ def _tune(
         load_model(_chosen(plan, model.name), plan.settings), data.images, data.folds[0], probe_right,
         data.dataset.groups, classes=data.dataset.classes, folder=folder, cache=plan.cache, device=plan.device,
         length=length, deadline=deadline, seed=plan.settings.seed, progress=progress,
-        workers=plan.settings.workers,
+        workers=plan.settings.workers, test=None if data.test is None else data.test.take(data.choosing),
     )  # fmt: skip
 
 

@@ -156,6 +156,22 @@ def compare_sizes(
     return Resolution(sizes=results, words=_resolution_words(results, own[0], own[2]))
 
 
+def better_size(resolution: Resolution | None) -> SizeResult | None:
+    """The most accurate of the sizes that are clearly better than the model's own; None without one."""
+    better = [
+        size
+        for size in (resolution.sizes if resolution is not None else ())
+        if size.difference_interval is not None and size.difference_interval[0] > 0
+    ]
+    return max(better, key=lambda size: size.difference or 0.0, default=None)
+
+
+def better_size_words(size: SizeResult) -> str:
+    """A sentence for the answer of the ranking."""
+    measured = _with_interval(size.difference or 0.0, size.difference_interval or (0.0, 0.0))
+    return f"At {size.size} px it gains {measured} more."
+
+
 def _resolution_words(results: Sequence[SizeResult], own: int, own_seconds: float) -> str:
     sentences = []
     for result in results:

@@ -19,6 +19,9 @@
   const before = stored();
   if (before === "dark" || before === "light") root.dataset.theme = before;
 
+  // In a frame of the workbench a page may show one part alone; its style says what that is.
+  if (window !== parent && location.hash.startsWith("#only-")) root.dataset.only = location.hash.slice(6);
+
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     if (button) {

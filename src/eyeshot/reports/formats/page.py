@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
-import logging
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eyeshot.reports.document import Document
-from eyeshot.reports.formats.fonts import korean_fonts
+from eyeshot.reports.document import Document, texts_of
+from eyeshot.reports.formats.fonts import woff_of
 from eyeshot.reports.page import render, write_text
-
-IMAGE = "data:image/{};base64,{}"
-HANGUL = re.compile("[\u1100-\u11ff\u3000-\u303f\u3130-\u318f\uac00-\ud7af]")
-"""Korean letters and their punctuation; the page's style names the same ranges."""
 
 
 def write_html(document: Document, path: Path) -> Path:
@@ -46,49 +38,14 @@ def html_of(document: Document) -> str:
         sections[-1]["blocks"].append(shown)
     return render(
         "wrapup.html.j2",
-        {"document": document, "sections": sections, "font": embedded_font(_texts(document))},
+        {"document": document, "sections": sections, "font": _data(woff_of(texts_of(document)), "font/woff")},
     )
 
 
 def address(data: bytes, kind: str) -> str:
     """A picture as a data address."""
-    return IMAGE.format(kind, base64.b64encode(data).decode("ascii")) if data else ""
+    return _data(data, f"image/{kind}")
 
 
-def _texts(document: Document) -> Iterable[str]:
-    yield document["title"] + document["subtitle"]
-    for block in document["blocks"]:
-        match block["kind"]:
-            case "table":
-                yield block["caption"] + "".join(block["columns"])
-                yield from (cell["text"] for row in block["rows"] for cell in row)
-                yield from (link["text"] for row in block["rows"] for cell in row for link in cell.get("links", []))
-            case "figure":
-                yield block["caption"] + block["alt"]
-            case _:
-                yield block["text"]
-
-
-def embedded_font(texts: Iterable[str]) -> str:
-    """Noto Sans KR with just the Korean signs of `texts`, as a data address; empty where the font is not installed.
-
-    A reader's machine nearly always has Korean fonts of its own, so the page is whole without it.
-    """
-    files = korean_fonts()
-    signs = {ord(sign) for text in texts for sign in HANGUL.findall(text)}
-    if not files or not signs:
-        return ""
-    from fontTools import subset, ttLib
-
-    logging.getLogger("fontTools").setLevel(logging.ERROR)
-    options = subset.Options(
-        flavor="woff", layout_features=[], hinting=False, notdef_outline=True, name_IDs=[1, 2, 13, 14]
-    )
-    font = ttLib.TTFont(files[0])
-    cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=signs)
-    cutter.subset(font)
-    font.flavor = "woff"
-    stored = io.BytesIO()
-    font.save(stored)
-    return f"data:font/woff;base64,{base64.b64encode(stored.getvalue()).decode('ascii')}"
+def _data(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}" if data else ""

@@ -1,6 +1,7 @@
 """A document as DOCX for Word and LibreOffice: real headings, captions, tables with repeated heads, alternative texts.
 
-Korean letters are set in Malgun Gothic, which Word has on Windows and macOS; other programs take their own font.
+Korean letters are set in Noto Sans KR, which is in the file where the extra `pdf` is installed, and otherwise in Malgun
+Gothic, which Word has on Windows and macOS.
 """
 
 from __future__ import annotations
@@ -8,20 +9,28 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import docx
+import xxhash
 from docx.enum.section import WD_ORIENT
 from docx.enum.table import WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
-from docx.oxml import OxmlElement
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.oxml import serialize_part_xml
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
+from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt, RGBColor
 
 from eyeshot.core import make_folder, replacing
-from eyeshot.reports.document import Cell, Document, Figure, Link, Paragraph, Table, column_widths
+from eyeshot.reports.document import Cell, Document, Figure, Link, Paragraph, Table, column_widths, texts_of
+from eyeshot.reports.formats.fonts import FAMILY, truetype_of
 from eyeshot.reports.formats.typeset import FEW, as_png
 
 LATIN, KOREAN = "Calibri", "Malgun Gothic"
+OBFUSCATED = "application/vnd.openxmlformats-officedocument.obfuscatedFont"
 HEIGHT_CM = 11.5
 """Largest height of a picture: its heading and caption stay on its page."""
 TEXT_WIDTH_CM = 24.7
@@ -69,6 +78,9 @@ class _Word:
                     self._figure(block)
 
     def _prepare(self, document: Document) -> None:
+        font = truetype_of(texts_of(document))
+        if font:
+            _embed(self.made, font)
         section = self.made.sections[0]
         section.orientation = WD_ORIENT.LANDSCAPE
         section.page_width, section.page_height = Cm(29.7), Cm(21.0)
@@ -80,7 +92,7 @@ class _Word:
             fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
             for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
                 fonts.attrib.pop(qn(f"w:{theme}"), None)  # a theme font goes before a named one
-            fonts.set(qn("w:eastAsia"), KOREAN)
+            fonts.set(qn("w:eastAsia"), FAMILY if font else KOREAN)
             style.font.color.rgb = SOFT if name == "Caption" else INK
         self.made.styles["Normal"].font.size = Pt(10)
         language = self.made.styles["Normal"].element.get_or_add_rPr()
@@ -211,3 +223,22 @@ class _Word:
             )
             self._paragraph_of(f"[{block['alt']}] {words[self.korean]}", colour=WARN)
         self._caption("figure", block["caption"])
+
+
+def _embed(made: Any, font: bytes) -> None:
+    """Put a font into the file (ECMA-376, part 1, section 17.8.1: its first 32 bytes are mixed with a key)."""
+    key = uuid5(NAMESPACE_OID, xxhash.xxh3_128_hexdigest(font))
+    turned = key.bytes[::-1]
+    mixed = bytes(value ^ turned[place % 16] for place, value in enumerate(font[:32])) + font[32:]
+    table = made.part.part_related_by(RELATIONSHIP_TYPE.FONT_TABLE)
+    part = Part(PackURI("/word/fonts/font1.odttf"), OBFUSCATED, mixed, made.part.package)
+    root = parse_xml(table.blob)
+    entry = OxmlElement("w:font")
+    entry.set(qn("w:name"), FAMILY)
+    embedded = OxmlElement("w:embedRegular")
+    embedded.set(qn("r:id"), table.relate_to(part, RELATIONSHIP_TYPE.FONT))
+    embedded.set(qn("w:fontKey"), f"{{{str(key).upper()}}}")
+    entry.append(embedded)
+    root.append(entry)
+    table._blob = serialize_part_xml(root)
+    made.settings.element.find(qn("w:zoom")).addnext(OxmlElement("w:embedTrueTypeFonts"))  # its place in the schema

@@ -238,8 +238,7 @@ def _outcome(facts: Facts, each: Experiment, *, ask: bool) -> list[Block]:
             f"Why did {facts.number(each.id)} come otherwise?", f"{facts.number(each.id)}: 예상과 다른 이유는?"
         )
         command = f'eyeshot learned {each.id} --why-different "…"'
-        facts.missing.append({"field": "why_different", "person": "", "question": question, "command": command})
-        blocks.append(facts.gap(question, command))
+        blocks.append(facts.ask("why_different", question, command, each.id))
     if each.learned:
         blocks += quoted(say(f"Learned: {each.learned}", f"배운 점: {each.learned}"))
     return blocks

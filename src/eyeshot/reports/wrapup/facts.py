@@ -15,7 +15,7 @@ from eyeshot.core import InputError, StorageError, find_project, find_workspace
 from eyeshot.data import SPLIT_FILE, Decision, Split, find_log, read_split
 from eyeshot.ledger import EnsembleReport, Experiment, find_experiments, list_runs, submit
 from eyeshot.rankings import ModelsReport, OptimizersReport, RankingReport
-from eyeshot.reports.document import Block, Link, anchor_of, paragraph, quoted
+from eyeshot.reports.document import Block, Link, Paragraph, anchor_of, paragraph, quoted
 from eyeshot.reports.wrapup.texts import QUESTIONS, Field, read_report_texts
 from eyeshot.reports.wrapup.words import Say
 from eyeshot.training import TrainResult, read_result
@@ -144,12 +144,17 @@ class Facts:
         question = self.say(*QUESTIONS[field])
         if text is not None:
             own = text["author"] == person
-            return [*quoted(text["text"] if own else f"{text['text']} ({text['author']})")]
+            words = quoted(text["text"] if own else f"{text['text']} ({text['author']})")
+            return [{**line, "field": field, "person": person} for line in words]
         about = f" --person {shlex.quote(person)}" if person else ""
         command = f'eyeshot write {field} "…"{about}'
         self.missing.append({"field": field, "person": person, "question": question, "command": command})
-        return [self.gap(question, command)]
+        return [{**self._gap(question, command), "field": field, "person": person}]
 
-    def gap(self, question: str, command: str) -> Block:
-        """A question that nobody has answered yet."""
+    def ask(self, field: str, question: str, command: str, experiment: str) -> Block:
+        """A question about an experiment that nobody has answered yet."""
+        self.missing.append({"field": field, "person": "", "question": question, "command": command})
+        return {**self._gap(question, command), "field": field, "experiment": experiment}
+
+    def _gap(self, question: str, command: str) -> Paragraph:
         return paragraph(self.say(f"Not written yet: {question}", f"미작성: {question}"), "missing", command=command)

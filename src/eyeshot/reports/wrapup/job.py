@@ -8,8 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from eyeshot.core import InputError, MissingExtraError, find_workspace, listing, make_folder, plural, shown_path
-from eyeshot.reports.document import Block, Document, Language, anchor_of, heading
+from eyeshot.core import (
+    SILENT,
+    InputError,
+    MissingExtraError,
+    Progress,
+    find_workspace,
+    listing,
+    make_folder,
+    plural,
+    shown_path,
+    shown_progress,
+)
+from eyeshot.reports.document import Block, Document, Language, file_name, heading
 from eyeshot.reports.formats.page import write_html
 from eyeshot.reports.wrapup import choices, experiments, opening, people, results
 from eyeshot.reports.wrapup.facts import Facts
@@ -25,7 +36,12 @@ SECTIONS: tuple[Callable[[Facts], list[Block]], ...] = (
 
 
 def report(
-    *, lang: str = "en", format: str | Sequence[str] = "html", author: str | None = None, out: str | Path | None = None
+    *,
+    lang: str = "en",
+    format: str | Sequence[str] = "html",
+    author: str | None = None,
+    out: str | Path | None = None,
+    progress: Progress | bool | None = None,
 ) -> dict[str, Any]:
     """Write the wrap-up report of the project: what was done, why, what was expected, what came, what was learned.
 
@@ -37,6 +53,7 @@ def report(
         format: "html", "docx" and "pdf", one or several; as text with commas between. PDF needs `eyeshot[pdf]`.
         author: only this person's page, for a portfolio; None: the whole report.
         out: folder to write into; None: `eyeshot-out/report`.
+        progress: called with the progress; None: shown in a terminal or notebook; False: not shown.
 
     Returns:
         `answer` and `next_step` in sentences; `files`: path by format; `not_written`: reason by format, where an
@@ -50,16 +67,17 @@ def report(
     began = time.monotonic()
     language = check_language(lang)
     formats = check_formats(format)
-    document, facts = make_document(language, author=author)
-    folder = make_folder(find_workspace().results("report") if out is None else Path(out))
-    name = "report" + (f"-{anchor_of(author)}" if author else "") + ("-ko" if language == "ko" else "")
     files: dict[str, str] = {}
     not_written: dict[str, str] = {}
-    for kind in formats:
-        try:
-            files[kind] = str(_write(kind, document, folder / f"{name}.{kind}"))
-        except MissingExtraError as error:
-            not_written[kind] = str(error)
+    with shown_progress(progress) as shown:
+        document, facts = make_document(language, author=author, progress=shown)
+        folder = make_folder(find_workspace().results("report") if out is None else Path(out))
+        for kind in formats:
+            shown(0, 0, f"writing {kind}")
+            try:
+                files[kind] = str(_write(kind, document, folder / file_name(language, kind, author=author)))
+            except MissingExtraError as error:
+                not_written[kind] = str(error)
     count = len(facts.missing)
     answer = (
         f"The report covers {len(facts.experiments):,} {plural(len(facts.experiments), 'experiment')} and "
@@ -79,13 +97,16 @@ def report(
     }  # fmt: skip
 
 
-def make_document(language: Language, *, author: str | None = None) -> tuple[Document, Facts]:
+def make_document(
+    language: Language, *, author: str | None = None, progress: Progress = SILENT
+) -> tuple[Document, Facts]:
     """The report as data, and what it was written from.
 
     Raises:
         InputError: nothing was done in the project yet, or it has no such author.
     """
     say = sayer(language)
+    progress(0, 0, "reading the project")
     facts = Facts(say)
     if facts.empty:
         raise InputError(
@@ -96,8 +117,10 @@ def make_document(language: Language, *, author: str | None = None) -> tuple[Doc
         raise InputError(f"--author must be one of {listing(facts.authors, most=20) or 'nobody yet'}, got {author!r}.")
     blocks: list[Block] = []
     if author is None:
-        for section in SECTIONS:
+        for number, section in enumerate(SECTIONS):
+            progress(number, len(SECTIONS), "writing the sections")
             blocks += section(facts)
+        progress(len(SECTIONS), len(SECTIONS), "writing the sections")
         written = facts.texts.get(("title", ""))
         title = written["text"] if written else say("Wrap-up report", "프로젝트 랩업 리포트")
     else:

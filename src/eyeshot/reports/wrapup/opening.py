@@ -302,7 +302,7 @@ def team(facts: Facts) -> list[Block]:
             )
         )  # fmt: skip
     for name in facts.authors:
-        blocks.append(heading(3, name, f"role-{facts.authors.index(name)}"))
+        blocks.append(heading(2, name, f"role-{facts.authors.index(name)}"))
         blocks += facts.written("role", name)
     return blocks
 

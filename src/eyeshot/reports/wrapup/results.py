@@ -164,7 +164,7 @@ def submissions(facts: Facts) -> list[Block]:
         table(
             say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건"),
             [
-                "", say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
+                say("point", "점"), say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
                 say("validation, 95 %", "검증, 95 %"), say("leaderboard, 95 %", "리더보드, 95 %"), say("note", "메모"),
             ],
             rows,
@@ -315,8 +315,7 @@ def insights(facts: Facts) -> list[Block]:
                 f"What was done about {facts.number(each.id)}'s insight, or why nothing?",
                 f"{facts.number(each.id)} 인사이트에 대한 조치, 또는 조치하지 않은 이유는?",
             )
-            facts.missing.append({"field": "action", "person": "", "question": question, "command": command})
-            blocks.append(facts.gap(question, command))
+            blocks.append(facts.ask("action", question, command, each.id))
     return blocks
 
 

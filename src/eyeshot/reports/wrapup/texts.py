@@ -95,7 +95,7 @@ def write_report_text(field: str, text: str, *, person: str | None = None, autho
             "next"; of a person "role", "contribution" or "reflection".
         text: the words; line breaks make paragraphs.
         person: whom "role", "contribution" and "reflection" are about; None: the author.
-        author: who writes; None: EYESHOT_AUTHOR, or the login name.
+        author: who writes; None: EYESHOT_AUTHOR, git's user.name or the login name.
 
     Returns:
         what was stored.

@@ -26,7 +26,7 @@ from eyeshot.core import (
     shown_progress,
 )
 from eyeshot.data import DataConfig, project_data
-from eyeshot.ledger import judge, open_ledger
+from eyeshot.ledger import judge, may_estimate, open_ledger, predict, stored_test
 from eyeshot.models import DEFAULT_MODEL, choose_device
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.budget import Costs as ClockCosts
@@ -49,7 +49,7 @@ from eyeshot.sweep.search.space import (
 from eyeshot.sweep.search.trials import BASE, SearchTrial
 from eyeshot.sweep.search.work import SearchWork, Work
 from eyeshot.sweep.store import DecisionFile
-from eyeshot.training import check_config, kept_recipe, project_settings
+from eyeshot.training import RESULT_FILE, check_config, kept_recipe, project_settings
 
 WORDS = 32
 LEAST_LEFT_S = 1.0
@@ -198,6 +198,7 @@ def start_sweep(
                 shown.say(kept.damage)
             campaign.spend()
             campaign.notes += _judged(workspace, campaign.trials, clock)
+            campaign.notes += _predicted(workspace, campaign.trials, clock, device=devices[0])
             return make_report(
                 sweep, why, campaign.trials, campaign.prices.plan,
                 campaign.standings.costs if campaign.prices.is_planned else None, clock, n=campaign.decisions.get("n"),
@@ -275,6 +276,27 @@ def _judged(workspace: Workspace, trials: Sequence[SearchTrial], clock: Budget) 
             return [f"{len(done) - 1 - place} trials have no verdict yet, for lack of time: the same command goes on."]
         if trial.experiment not in judged:
             judge(workspace.root, trial.experiment, base)
+    return []
+
+
+def _predicted(workspace: Workspace, trials: Sequence[SearchTrial], clock: Budget, *, device: str) -> list[str]:
+    """Let the trials that came to the end predict the test images, so that the estimate can choose under a shift; what
+    there was no time for."""
+    if find_project(workspace.project).data.get("test") is None or not may_estimate():
+        return []
+    folders = [workspace.results("runs") / trial.experiment for trial in trials if trial.state == "done"]
+    left = [folder for folder in folders if stored_test(folder) is None and (folder / RESULT_FILE).is_file()]
+    longest_s = 0.0
+    for place, folder in enumerate(left):
+        if clock.used_s + longest_s > clock.seconds - LEAST_LEFT_S:
+            names = " ".join(each.name for each in left[place:])
+            return [
+                f"{len(left) - place} trials have not predicted the test images, for lack of time, so validation alone "
+                f"chooses: eyeshot predict {names}"
+            ]
+        before_s = clock.used_s
+        predict(folder, device=device, progress=False)
+        longest_s = max(longest_s, clock.used_s - before_s)
     return []
 
 

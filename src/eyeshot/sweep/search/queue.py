@@ -13,7 +13,8 @@ import filelock
 
 from eyeshot.core import InputError, StorageError, append_lines, find_workspace, listing
 from eyeshot.ledger import open_ledger
-from eyeshot.sweep.search.space import read_space
+from eyeshot.models import weights_at_hand
+from eyeshot.sweep.search.space import MODEL, read_space
 from eyeshot.sweep.store import DecisionFile
 
 QUEUE_FILE = "queue.jsonl"
@@ -42,6 +43,7 @@ def change_queue(
 
     Raises:
         InputError: there is no such sweep or trial, or the trial has ended.
+        ModelError: of "add": timm has no such model.
         StorageError: the file cannot be written.
     """
     if action not in get_args(Action):
@@ -66,6 +68,9 @@ def change_queue(
             raise InputError("eyeshot queue add needs what the trial changes: --set training.learning_rate=1e-4.")
         # Checked as a space of single values is.
         choices = read_space(f"{name}={value}" for name, value in settings.items())
+        for choice in choices:
+            if choice.name == MODEL:
+                weights_at_hand([str(choice.values[0])])  # refuses a name that timm does not have
         asked |= {"config": {choice.name: choice.values[0] for choice in choices}, "why": why}
         words["add"] = "The trial joins the sweep in the round that is open, or in the next."
     try:
@@ -124,8 +129,9 @@ def list_queue(sweep: str | None = None, *, root: str | Path | None = None) -> d
         root: the folder that holds everything eyeshot writes; None: the project's.
 
     Returns:
-        `sweep`; `trials`: `id`, `state`, `rung`, `difference` of each, the earliest first; `paused`; `running`, whether
-        any sweep of the project is; `command`, which began it; `words`.
+        `sweep`; `trials`: `id`, `state`, `rung`, `difference` of each, the earliest first, where "interrupted" stands
+        for "running" if no sweep runs; `paused`; `running`, whether any sweep of the project is; `command`, which began
+        it; `words`.
 
     Raises:
         InputError: there is no such sweep.
@@ -146,6 +152,8 @@ def list_queue(sweep: str | None = None, *, root: str | Path | None = None) -> d
     words += "; paused: eyeshot queue resume." if paused else "."
     if waiting and not running:
         words += " No sweep is running now: the command that began it goes on."
+        for trial in waiting:  # a kill leaves no time to say so in the ledger
+            trial["state"] = "interrupted" if trial["state"] == "running" else trial["state"]
     return {
         "sweep": folder.name, "trials": waiting, "paused": paused, "running": running, "words": words,
         "command": str(DecisionFile(folder / SWEEP_FILE).get("command") or ""),

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eyeshot.core import duration, percent, plural, points, wilson
-from eyeshot.predictions import align, compare_members, load_predictions
+from eyeshot.core import InputError, duration, percent, plural, points, wilson
+from eyeshot.ledger import stored_test
+from eyeshot.predictions import ModelChoice, align, choose_model, compare_members, judge_model, load_predictions
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.search.planning import Costs, Level, SearchPlan
 from eyeshot.sweep.search.promotion import Agreement, agreements
@@ -34,6 +35,8 @@ class SweepReport(BaseModel):
         best: the best of the highest rung that more than the base reached: `id`, `value`, `low`, `high`, `n`, `rung`,
             `difference` (what it changes); null before any.
         base: the trial that changes nothing, by the same keys.
+        choice: which trial of that rung to take, by the estimates on the test images where these show a shift; null
+            unless all its trials have predicted them. `best` follows it.
         gain: accuracy of the best less that of the base at the same rung, paired over images: `value`, `low`, `high`,
             `p`; null where they are the same. The best was picked among many, so the gain is too high on average.
         agreement: how well each rung ordered the trials as the last one did: `rung`, `n`, `correlation`, `low`, `high`.
@@ -56,6 +59,7 @@ class SweepReport(BaseModel):
     trials: dict[str, int]
     best: dict[str, Any] | None = None
     base: dict[str, Any] | None = None
+    choice: ModelChoice | None = None
     gain: dict[str, float] | None = None
     agreement: list[dict[str, Any]]
     simple: dict[str, Any] | None = None
@@ -72,24 +76,26 @@ class SweepReport(BaseModel):
         if self.best is None:
             return "No trial has come to a result yet."
         best = self.best
-        text = (
-            f"Best at {best['rung']}: {best['id']}, {percent(best['value'], 1)} (95 % interval "
-            f"{percent(best['low'], 1)} to {percent(best['high'], 1)}, n = {best['n']})"
+        came = (
+            f"{percent(best['value'], 1)} at {best['rung']} (95 % interval {percent(best['low'], 1)} to "
+            f"{percent(best['high'], 1)}, n = {best['n']})"
         )
+        chosen = "" if self.choice is None else f" {self.choice.reason}"
+        which = "the chosen one" if self.choice is not None and self.choice.by == "estimate" else "the most accurate"
         if not best["difference"]:
-            return f"{text}: the recipe without changes."
+            return f"Nothing beat the recipe without changes, {best['id']}: {came}.{chosen}"
         changes = ", ".join(f"{name} {before} → {after}" for name, (before, after) in best["difference"].items())
-        text += f": {changes}."
-        if self.gain is not None:
-            gain = self.gain
-            sure = gain["low"] > 0
-            text += (
-                f" Over the recipe without changes {points(gain['value'])} ({points(gain['low'])} to "
-                f"{points(gain['high'])}, p = {gain['p']:.2g})"
-            )
-            text += "." if sure else ": not distinguishable."
-            text += " It was picked among many, which flatters it: try it once more with other seeds."
-        return text
+        if self.gain is None:
+            return f"{which[0].upper()}{which[1:]} is {best['id']}, {came}: {changes}.{chosen}"
+        gain = self.gain
+        against = f"{points(gain['value'])} ({points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g})"
+        picked = f"It was picked among many, which flatters it: try it once more with other seeds.{chosen}"
+        if gain["low"] > 0:
+            return f"{best['id']} beat the recipe without changes by {against}: {changes}; {came}. {picked}"
+        return (
+            f"No trial can be told from the recipe without changes: {which}, {best['id']}, came to "
+            f"{came}, {against} against it: {changes}. {picked}"
+        )
 
 
 def make_report(
@@ -121,7 +127,11 @@ def make_report(
     for trial in trials:
         states[trial.state] = states.get(trial.state, 0) + 1
     waiting = [trial for trial in trials if trial.state in WAITING]
-    best, level = _best(trials, plan.levels)
+    there, level = _highest(trials, plan.levels)
+    choice = choose_trial(there, runs)
+    best = max(there, key=lambda trial: (*trial.results[level.name], -trial.number)) if there and level else None
+    if choice is not None and choice.by == "estimate":
+        best = next(trial for trial in there if trial.experiment == choice.chosen)
     base = trials[BASE] if trials else None
     shown = {} if base is None else base.config
     failed = [{"id": trial.experiment, "why": trial.why_ended} for trial in trials if trial.state == "failed"]
@@ -141,6 +151,7 @@ def make_report(
         trials=states,
         best=None if best is None or level is None else _shown(best, level, n, shown),
         base=None if base is None or level is None or level.name not in base.results else _shown(base, level, n, shown),
+        choice=choice,
         gain=gain,
         agreement=[own._asdict() for own in rung_agreements(trials, plan.levels)],
         simple=_simple(trials, plan.levels),
@@ -205,13 +216,31 @@ def _with_twice(command: str, seconds: float) -> str:
     return f"{re.sub(BUDGET_OPTION, '', command)} --budget {2 * seconds:g}s"
 
 
-def _best(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> tuple[SearchTrial | None, Level | None]:
-    """The best trial at the highest level that anybody but the base has reached."""
+def _highest(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> tuple[list[SearchTrial], Level | None]:
+    """The trials at the highest level that anybody but the base has reached."""
     for level in reversed(levels):
         there = [trial for trial in trials if level.name in trial.results and trial.state != "failed"]
         if any(trial.number != BASE for trial in there) or (there and level == levels[0]):
-            return max(there, key=lambda trial: (*trial.results[level.name], -trial.number)), level
-    return None, None
+            return there, level
+    return [], None
+
+
+def choose_trial(trials: Sequence[SearchTrial], runs: Path) -> ModelChoice | None:
+    """Which of several trials to take; None unless all have predicted the same test images, or with a single one."""
+    folders = [runs / trial.experiment for trial in trials]
+    made = [table for folder in folders if (table := stored_test(folder)) is not None]
+    if len(made) < len(trials) or len(trials) < 2:
+        return None
+    try:
+        tests = align(made)
+    except InputError:  # of images that have changed since
+        return None
+    return choose_model(
+        {
+            trial.experiment: judge_model([(load_predictions(folder / VALIDATION_FILE), test)])
+            for trial, folder, test in zip(trials, folders, tests, strict=True)
+        }
+    )
 
 
 def _shown(trial: SearchTrial, level: Level, n: int | None, base: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from eyeshot.ledger import ChangedMeanwhile, Ledger, experiment_curves, open_ledger
 from eyeshot.web.bodies import NUMBER, page_of, read_body
@@ -20,21 +20,24 @@ from eyeshot.web.workbench.answers import table_page, timeline_answer
 from eyeshot.web.workbench.edits import KINDS, Edits
 from eyeshot.web.workbench.expectations import expectations_answer
 from eyeshot.web.workbench.experiment_answer import experiment_answer, run_file
+from eyeshot.web.workbench.live_report import FORMATS, LANGUAGES, LiveReport
+from eyeshot.web.workbench.live_review import LiveReview
 from eyeshot.web.workbench.news import stream
 from eyeshot.web.workbench.overview import overview_answer
-from eyeshot.web.workbench.results import page_file
+from eyeshot.web.workbench.results import map_file, page_file
 from eyeshot.web.workbench.tabs import TABS, picture_file, tab_answer
 
+COMMAND = "eyeshot open"
 MODULES = (
     "workbench", "overview", "results", "experiments", "table", "details", "editing", "charts", "timeline", "address",
-    "words",
+    "words", "report", "document", "clash", "review",
 )  # fmt: skip
 MOST_CURVES = 10
 # An exported page brings styles and scripts of its own, and may come from a colleague's project: in a sandbox it has no
 # origin, so that the guard refuses whatever it asks for, and it can load nothing.
 EXPORTED = {
     "Content-Security-Policy": (
-        "sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        "sandbox allow-scripts; default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline' 'unsafe-eval'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Frame-Options": "SAMEORIGIN",
@@ -43,7 +46,13 @@ EXPORTED = {
 
 
 def make_workbench(
-    root: Path, edits: Edits, *, token: str, port: int, stopping: Callable[[], bool] = lambda: False
+    root: Path,
+    edits: Edits,
+    *,
+    token: str,
+    port: int,
+    stopping: Callable[[], bool] = lambda: False,
+    live_report: LiveReport | None = None,
 ) -> Guard:
     """Build the application of the workbench.
 
@@ -53,7 +62,10 @@ def make_workbench(
         token: the first part of every path.
         port: the port of the server.
         stopping: whether the server is about to stop, which ends the streams.
+        live_report: the report on its tab; None: one that is made from the project in the folder above `root`.
     """
+    live_report = live_report or LiveReport(root)
+    live_review = LiveReview(root, edits.author)
 
     def asked(make: Callable[[Ledger, Request], dict[str, Any]]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
@@ -78,6 +90,38 @@ def make_workbench(
             raise HTTPException(404, "There is no such tab.")
         return tab_answer(ledger, name)
 
+    def report_now(ledger: Ledger, request: Request) -> dict[str, Any]:
+        lang, since = language(request), number(request, "since")
+        if request.query_params.get("make"):
+            live_report.begin(ledger, lang)
+        return live_report.answer(ledger, lang, since=since)
+
+    def write_report(ledger: Ledger, request: Request) -> dict[str, Any]:
+        lang = language(request)
+        formats = [name for name in FORMATS if name in request.query_params.get("formats", "").split(",")]
+        if not formats or not live_report.write(lang, formats):
+            raise HTTPException(409, "The report is being made. Wait until it is there, then write it.")
+        return live_report.answer(ledger, lang, since=number(request, "since"))
+
+    def figure(request: Request) -> Response:
+        found = live_report.figure(language(request), number(request, "version"), number(request, "place"))
+        if found is None:
+            raise HTTPException(404, "There is no such figure. Make the report anew.")
+        return Response(found[0], media_type=found[1])
+
+    def report_page(request: Request) -> Response:
+        found = live_report.file(request.query_params.get("name", ""))
+        if found is None:
+            raise HTTPException(404, "There is no such file of the report. Write it first.")
+        if found.suffix == ".html":
+            return FileResponse(found, media_type="text/html", headers=EXPORTED)
+        return FileResponse(found, filename=found.name)
+
+    def review(request: Request) -> Response:
+        if request.method == "POST":
+            live_review.begin()
+        return JSONResponse(live_review.answer())
+
     def page(request: Request) -> Response:
         found = page_file(root, request.query_params.get("of", ""), request.query_params.get("part", ""))
         if found is None:
@@ -88,6 +132,12 @@ def make_workbench(
         found = picture_file(root)
         if found is None:
             raise HTTPException(404, "There is no picture of submissions yet.")
+        return FileResponse(found, media_type="image/svg+xml")
+
+    def map_picture(request: Request) -> Response:
+        found = map_file(root, request.query_params.get("part", ""))
+        if found is None:
+            raise HTTPException(404, "There is no picture of this ranking.")
         return FileResponse(found, media_type="image/svg+xml")
 
     def file(request: Request) -> Response:
@@ -121,6 +171,13 @@ def make_workbench(
         Route("/api/overview", asked(lambda ledger, request: overview_answer(ledger))),
         Route("/api/tab", asked(tab)),
         Route("/page", page),
+        Route("/map.svg", map_picture),
+        Route("/api/report", asked(report_now)),
+        Route("/api/write", asked(write_report), methods=["POST"]),
+        Route("/figure", figure),
+        Route("/report-file", report_page),
+        Route("/api/review", review, methods=["GET", "POST"]),
+        Mount("/review/{number:int}", live_review),
         Route("/submissions.svg", picture),
         Route("/api/curves", asked(curves)),
         Route("/api/timeline", asked(lambda ledger, request: timeline_answer(ledger, request.query_params))),
@@ -128,10 +185,32 @@ def make_workbench(
         Route("/api/news", news),
         *(Route(f"/api/{kind}", press(kind), methods=["POST"]) for kind in KINDS),
     ]
-    return live_page(
-        "workbench", MODULES, routes, command="eyeshot open", token=token, port=port,
-        errors={ChangedMeanwhile: _changed},
-    )  # fmt: skip
+    app = live_page("workbench", MODULES, routes, command=COMMAND, documents=True, errors={ChangedMeanwhile: _changed})
+    return Guard(app, token=token, port=port, command=COMMAND)
+
+
+def language(request: Request) -> str:
+    """The language that a request names.
+
+    Raises:
+        HTTPException: the report does not have it.
+    """
+    lang = request.query_params.get("lang", "en")
+    if lang not in LANGUAGES:
+        raise HTTPException(422, f"`lang` must be {' or '.join(LANGUAGES)}.")
+    return lang
+
+
+def number(request: Request, name: str) -> int:
+    """A number of a request, 0 where it is not named.
+
+    Raises:
+        HTTPException: it is none.
+    """
+    text = request.query_params.get(name, "0")
+    if not NUMBER.match(text):
+        raise HTTPException(422, f"`{name}` must be a number.")
+    return int(text)
 
 
 def _changed(request: Request, error: Exception) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -226,18 +228,29 @@ def _next(ledger: Ledger, steps: dict[str, JsonObject], counts: JsonObject) -> J
         )
     if steps["models"]["state"] == "none":
         return _advice("eyeshot rank models", MODEL_WORTH, "models")
-    model = ((report_of(ledger.root, "models") or {}).get("advised") or {}).get("name") or "NAME"
+    model = _advised_model(report_of(ledger.root, "models") or {})
     if steps["augmentations"]["state"] == "none":
         return _advice(
-            f"eyeshot rank augmentations --model {shlex.quote(model)}",
+            f"eyeshot rank augmentations {model}",
             "It is not known yet which augmentation brings the training images to the test images for this model.",
             "augmentation",
         )
     return _next_experiment(ledger, steps, counts, model)
 
 
+def _advised_model(report: JsonObject) -> str:
+    """The options that name the model that the ranking advises, with its weights, size and fit as in that ranking."""
+    words = shlex.split(str(report.get("next_command") or ""))
+    pairs = dict(pairwise(words))
+    name = (report.get("advised") or {}).get("name") or "NAME"
+    typed = {"--model": name} | {
+        option: pairs[option] for option in ("--weights", "--size", "--fit") if option in pairs
+    }
+    return shlex.join(word for pair in typed.items() for word in pair)
+
+
 def _next_experiment(ledger: Ledger, steps: dict[str, JsonObject], counts: JsonObject, model: str) -> JsonObject:
-    """The next best step once data, model and augmentation are known."""
+    """The next best step once data, model and augmentation are known; `model`: the options that name it."""
     if counts["states"]["running"]:
         running = counts["states"]["running"]
         return _advice(
@@ -249,7 +262,7 @@ def _next_experiment(ledger: Ledger, steps: dict[str, JsonObject], counts: JsonO
         advice = (report_of(ledger.root, "augmentations") or {}).get("advice") or "clean"
         augment = "" if advice == "clean" else f" --augment {shlex.quote(advice)}"
         return _advice(
-            f"eyeshot train --model {shlex.quote(model)}{augment}",
+            f"eyeshot train {model}{augment}",
             "No experiment yet: this trains the first one with what the rankings advise, to compare others with it.",
             "experiments",
         )
@@ -279,7 +292,8 @@ def _next_experiment(ledger: Ledger, steps: dict[str, JsonObject], counts: JsonO
         to_do = steps["errors"]["to_do"]
         command = next(iter(to_do.get("commands") or ()), "eyeshot errors")
         return _advice(command, f"{to_do.get('words', '')} {to_do.get('action', '')}".strip(), "errors")
+    size = re.search(r"--size \S+", model)
     return _advice(
-        'eyeshot sweep "which settings fit?" --budget 8h',
+        f'eyeshot sweep "which settings fit?" --budget 8h{f" {size[0]}" if size else ""}',
         "All steps are done. A sweep searches models, augmentations and settings within a budget.", "experiments",
     )  # fmt: skip

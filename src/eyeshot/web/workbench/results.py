@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import EyeshotError
+from eyeshot.core import NOTHING, EyeshotError
 
 JsonObject = dict[str, Any]
 RESULTS: dict[str, dict[str, str]] = {
@@ -34,6 +34,9 @@ RESULTS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 """Reports by the folder that holds them; `NAME/NAME.json` beside `NAME/NAME.html`."""
+MAPPED = "augmentations"
+"""The result whose map comes first on its tab."""
+MOST_RANKED = 10
 SENTENCES = ("headline", "answer", "next_step", "trust")
 """Keys of a report that hold what it says in short, in this order."""
 
@@ -43,7 +46,8 @@ def results_of(root: Path, tab: str) -> list[JsonObject]:
 
     Each has `name`, `part` (a folder inside that of the result; empty for the first), `title`, `made` (UTC, null where
     nothing is there), `sentences`, `page` (whether there is one), `command` and `what` (it does), `old` (why it no
-    longer fits), and `wrong` (why it cannot be read).
+    longer fits), and `wrong` (why it cannot be read); augmentations `map` (whether there is a picture) and `ranking`,
+    a table of its first candidates (`head`, `rows`, `all`: how many there are).
     """
     return [
         _result(root, name, part)
@@ -58,6 +62,14 @@ def page_file(root: Path, name: str, part: str) -> Path | None:
     if name not in RESULTS or part not in ["", *_parts(root / name, f"{name}.html")]:
         return None
     file = root / name / part / f"{name}.html"
+    return file if file.is_file() and not file.is_symlink() else None
+
+
+def map_file(root: Path, part: str) -> Path | None:
+    """The picture of a ranking of augmentations, for a map that has no page; None where there is none."""
+    if part not in ["", *_parts(root / MAPPED, f"{MAPPED}.json")]:
+        return None
+    file = root / MAPPED / part / f"{MAPPED}.svg"
     return file if file.is_file() and not file.is_symlink() else None
 
 
@@ -114,8 +126,9 @@ def _parts(folder: Path, file: str) -> list[str]:
 def _result(root: Path, name: str, part: str) -> JsonObject:
     about, file = RESULTS[name], root / name / part / f"{name}.json"
     told: JsonObject = {
-        **about, "name": name, "part": part, "made": time_of(file), "sentences": [], "wrong": "",
+        **about, "name": name, "part": part, "made": time_of(file), "sentences": [], "wrong": "", "ranking": None,
         "page": page_file(root, name, part) is not None, "old": _outdated(root, file),
+        "map": name == MAPPED and map_file(root, part) is not None,
     }  # fmt: skip
     try:
         report = report_of(root, name, part)
@@ -126,7 +139,39 @@ def _result(root: Path, name: str, part: str) -> JsonObject:
     models = [model.get("name", "") for model in report.get("models", []) if isinstance(model, dict)]
     if name == "augmentations" and models:
         told["title"] = f"Ranking of augmentations for {models[0]}"
+    if name == MAPPED:
+        told["ranking"] = _ranking(report)
     return told | {"sentences": _sentences(report), "command": report.get("command") or about["command"]}
+
+
+def _ranking(report: JsonObject) -> JsonObject:
+    """The first candidates of a ranking of augmentations, as a table: rank, name, score with its interval, group.
+
+    Read as plain JSON: the model of the report would load torch into the server.
+    """
+    candidates = [
+        one
+        for one in report.get("candidates", [])
+        if isinstance(one, dict) and one.get("role") == "ranked" and one.get("rank") is not None
+    ]
+    if any(one.get("combined") is not None for one in candidates):
+        column, key, factor, digits = "combined score, MAD units", "combined", 1.0, 2
+    elif report.get("ranked_by") == "nearest_distance":
+        column, key, factor, digits = "nearer by, radii", "score", 1.0, 2
+    else:
+        column, key, factor, digits = "coverage gain, points", "score", 100.0, 1
+    interval = "combined_interval" if key == "combined" else "interval"
+
+    def signed(value: float | None) -> str:
+        return NOTHING if value is None else f"{factor * value:+.{digits}f}".replace("-", "\u2212")
+
+    first = sorted(candidates, key=lambda one: one["rank"])[:MOST_RANKED]
+    rows = [
+        [str(one["rank"]), str(one.get("name", "")), signed(one.get(key)),
+         " to ".join(signed(end) for end in one.get(interval) or ()) or NOTHING, str(one.get("group") or NOTHING)]
+        for one in first
+    ]  # fmt: skip
+    return {"head": ["rank", "candidate", column, "interval", "group"], "rows": rows, "all": len(candidates)}
 
 
 def _sentences(report: JsonObject) -> list[str]:

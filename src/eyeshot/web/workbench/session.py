@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable
 
 from eyeshot.core import find_workspace, plural
-from eyeshot.data import default_author
+from eyeshot.data import default_author, strict_pillow
 from eyeshot.ledger import open_ledger
 from eyeshot.web.serving import make_server, open_socket, run_server
 from eyeshot.web.workbench.app import make_workbench
 from eyeshot.web.workbench.edits import Edits
+from eyeshot.web.workbench.live_report import LiveReport
 
 
 def open_workbench(
@@ -21,7 +22,7 @@ def open_workbench(
     Only this machine can open the page.
 
     Args:
-        author: who writes on the page; None: EYESHOT_AUTHOR, or the login name.
+        author: who writes on the page; None: EYESHOT_AUTHOR, git's user.name or the login name.
         port: port on this machine; 0 takes any free port.
         served: called with the page's address and notes once the page can be opened; None prints them.
 
@@ -39,12 +40,20 @@ def open_workbench(
     token, number = secrets.token_urlsafe(24), listener.getsockname()[1]
     edits = Edits(root, author or default_author())
     stopping: list[Callable[[], bool]] = []
-    app = make_workbench(root, edits, token=token, port=number, stopping=lambda: any(ends() for ends in stopping))
+    live_report = LiveReport(root)
+    app = make_workbench(
+        root, edits, token=token, port=number, stopping=lambda: any(ends() for ends in stopping),
+        live_report=live_report,
+    )  # fmt: skip
     server = make_server(app)
     stopping.append(lambda: server.should_exit)
     notes = [f"{count:,} {plural(count, 'experiment')} in {root}."]
     (served or _print)(f"http://127.0.0.1:{number}/{token}/", notes)
-    run_server(server, listener)
+    try:
+        with strict_pillow():  # the review decodes pictures
+            run_server(server, listener)
+    finally:
+        live_report.close()
     return edits.stored_count
 
 

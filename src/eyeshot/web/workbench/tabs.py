@@ -184,16 +184,10 @@ def _insights(ledger: Ledger) -> JsonObject:
     return _section(["Nothing was done about these yet."], ["insight", "by"], rows)
 
 
-def _report(ledger: Ledger) -> JsonObject:
-    return _section(
-        ["This version has no command for the wrap-up report yet. What it will ask people for can be written already:"]
-    )
-
-
 _SECTIONS: dict[str, tuple[tuple[str, Callable[[Ledger], JsonObject]], ...]] = {
     "data": (("Findings by kind", _findings), ("Decisions", _decisions), ("Split", _split)),
     "submissions": (("Submissions", _submissions), ("Ensembles", _ensembles)),
-    "report": (("The report", _report), ("What was learned", _unwritten), ("Open insights", _insights)),
+    "report": (("What was learned", _unwritten), ("Open insights", _insights)),
 }
 TABS = ("data", "models", "augmentation", "errors", "submissions", "report")
 

@@ -28,6 +28,7 @@ export const decide = async (action, typed = () => "") => {
   const told = await post("decide", { action, images, label, ...(now.item ? { item: now.item.number } : {}) });
   stack.push(told.names);
   remember();
+  tellWorkbench();
   if (label) learn(label);
   const words = `Stored: ${told.words}`;
   const last = Math.max(now.chosen, ...now.marked);
@@ -38,6 +39,9 @@ export const decide = async (action, typed = () => "") => {
   choose(Math.min(last + 1, now.images.length - 1));
   return tell(words);
 };
+
+// Within the workbench its lists follow what was decided.
+const tellWorkbench = () => { if (window !== parent) parent.postMessage({ stored: true }, location.origin); };
 
 export const undo = async () => {
   if (!stack.length) return tell("Nothing to undo in this window. Earlier decisions: eyeshot decisions undo.");
@@ -53,6 +57,7 @@ export const undo = async () => {
   }
   stack.pop();
   remember();
+  tellWorkbench();
   const words = `Stored: ${told.words}`;
   now.marked.clear();
   restate(told);

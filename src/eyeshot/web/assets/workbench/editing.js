@@ -1,32 +1,13 @@
 // Writing to the ledger from the side sheet. Who writes a field second sees what was written first.
 import { post } from "./ask.js";
-import { by, make } from "./dom.js";
+import { clash } from "./clash.js";
+import { by } from "./dom.js";
 import { facts, insightList, tagList } from "./details.js";
 
 let open = null; // the experiment of the sheet, as last told
 
 const said = (form, words) => { form.querySelector(".said").textContent = words; };
 const changed = (form) => form.querySelector("textarea").value.trim() !== form.dataset.before.trim();
-
-/** Somebody else wrote meanwhile: both texts are shown, and the reader chooses. */
-const clash = (form, theirs, author) => {
-  const box = form.querySelector(".clash");
-  const mine = form.querySelector("textarea");
-  const keep = make("button", { type: "button" }, "Store mine over it");
-  const take = make("button", { type: "button" }, "Take theirs");
-  const both = make("button", { type: "button" }, "Put both in the field");
-  const done = (text) => {
-    form.dataset.before = theirs;
-    if (text !== null) mine.value = text;
-    box.hidden = true;
-    mine.focus();
-  };
-  keep.addEventListener("click", () => { done(null); form.requestSubmit(); });
-  take.addEventListener("click", () => done(theirs));
-  both.addEventListener("click", () => done(`${theirs}\n${mine.value}`.trim()));
-  box.replaceChildren(make("p", { class: "small" }, `${author || "Somebody else"} wrote here meanwhile:`), make("blockquote", {}, theirs || "(emptied)"), make("div", { class: "after" }, take, both, keep));
-  box.hidden = false;
-};
 
 /** The ledger has changed: everything but what is being written is brought up to date. */
 export const renew = (told) => {

@@ -24,6 +24,11 @@ export const moment = (text) => {
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? text : time.toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 };
+/** How far work is, with the time that is left. */
+export const progress = ({ done, total, words, seconds }, what) => {
+  const left = done > 0 && total > done ? `, about ${duration((seconds / done) * (total - done))} left` : "";
+  return `${what}${words ? `: ${words}` : ""}${total ? `, ${done.toLocaleString("en")} of ${total.toLocaleString("en")}` : ""}${left || (seconds > 1 ? `, ${duration(seconds)}` : "")} …`;
+};
 export const plural = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 
 // What a verdict or a state looks like: the sign speaks where colours cannot be told apart.

@@ -4,11 +4,13 @@ import { get } from "./ask.js";
 import { by, make } from "./dom.js";
 import * as experiments from "./experiments.js";
 import * as overview from "./overview.js";
+import * as report from "./report.js";
 import { tab as resultsTab } from "./results.js";
+import * as review from "./review.js";
 
 const TABS = [
-  overview, resultsTab("data", "Data"), resultsTab("models", "Models"), resultsTab("augmentation", "Augmentation"), experiments,
-  resultsTab("errors", "Errors"), resultsTab("submissions", "Submissions"), resultsTab("report", "Report"),
+  overview, resultsTab("data", "Data", review), resultsTab("models", "Models"), resultsTab("augmentation", "Augmentation"), experiments,
+  resultsTab("errors", "Errors"), resultsTab("submissions", "Submissions"), report,
 ];
 const current = () => TABS.find((tab) => tab.name === read().tab) ?? TABS[0];
 const wrong = (words) => { by("wrong").textContent = words; by("wrong").hidden = !words; };
