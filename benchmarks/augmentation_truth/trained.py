@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ Probabilities = dict[str, NDArray[np.float32]]
 def train_and_read(
     backbone: Backbone,
     data: Decoded,
-    candidate: Augmentation,
+    candidate: Augmentation | Sequence[Augmentation],
     settings: TrainConfig,
     *,
     folder: Path,
@@ -31,11 +31,14 @@ def train_and_read(
 ) -> tuple[float, Probabilities]:
     """Train, or continue a training that was killed; `folder` holds the run until it is finished.
 
+    `candidate` may be several augmentations, applied in order.
+
     Returns:
         accuracy on validation images, and probabilities float32 (n, C) for each target.
     """
     pool = joined([data.train.pool, data.val.pool])
     count = len(data.train.labels)
+    steps = (candidate,) if isinstance(candidate, Augmentation) else tuple(candidate)
     result = train(
         backbone,
         pool,
@@ -45,7 +48,7 @@ def train_and_read(
         classes=data.classes,
         settings=settings,
         folder=folder,
-        augmentations=() if candidate.name == "clean" else (candidate,),
+        augmentations=[step for step in steps if step.name != "clean"],
         device=device,
         progress=CallbackProgress(lambda done, total, text: each_step()),
         command="",

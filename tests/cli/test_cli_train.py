@@ -205,3 +205,40 @@ def test_a_folder_that_cannot_be_written_is_told(eyeshot: Eyeshot, digits: Digit
     done = train(eyeshot, digits, "--out", tmp_path / "file" / "run")
     assert done.code == 4
     assert str(tmp_path / "file") in done.err
+
+
+POLICY = 'version = 1\n[[operation]]\nname = "invert"\nprobability = 0.5\n'
+STAGED = POLICY + '[[stage]]\nlevel = "full"\nfrom = 0.5\nto = 1\n'
+
+
+def test_a_policy_belongs_to_the_run_whatever_becomes_of_its_file(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
+    file = tmp_path / "policy.toml"
+    file.write_text(STAGED, encoding="utf-8")
+    first = train(eyeshot, digits, "--augment", file)
+    assert first.code == 0, first.err
+    (folder,) = Path("eyeshot-out/runs").resolve().iterdir()
+    assert folder.name.endswith("-test_resnet-invert-s0")
+    result = TrainResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+    assert result.augmentations == ("invert@0.5~full0.5-1",)
+    file.write_text(POLICY, encoding="utf-8")  # an edited file is another training
+    assert "Already trained" not in train(eyeshot, digits, "--augment", file).out
+    assert len(list(Path("eyeshot-out/runs").iterdir())) == 2
+    file.unlink()
+    again = train(eyeshot, digits, "--augment", file)
+    assert "Already trained" in again.out
+    assert "is gone; the run" in again.out
+    other = train(eyeshot, digits, "--augment", file, "--augment", "mirror")
+    assert (other.code, "does not exist" in other.err) == (2, True)
+
+
+def test_a_policy_may_stand_in_the_project_s_settings(eyeshot: Eyeshot, digits: Digits):
+    Path("eyeshot.toml").write_text('[training]\naugment = "policy.toml"\n', encoding="utf-8")
+    Path("policy.toml").write_text(POLICY, encoding="utf-8")
+    assert "invert@0.5" in train(eyeshot, digits, "--dry-run").out
+    assert "mirror" in train(eyeshot, digits, "--augment", "mirror", "--dry-run").out
+    Path("policy.toml").write_text(POLICY.replace("0.5", "5"), encoding="utf-8")
+    wrong = train(eyeshot, digits, "--dry-run")
+    assert (wrong.code, "must lie between 0 and 1, got 5" in wrong.err) == (2, True)
+    Path("eyeshot.toml").write_text("[training]\naugment = 3\n", encoding="utf-8")
+    wrong = train(eyeshot, digits, "--dry-run")
+    assert (wrong.code, "must be a name or a list of names, got 3" in wrong.err) == (2, True)

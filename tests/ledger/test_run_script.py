@@ -140,6 +140,15 @@ def test_a_script_trains_to_the_same_weights_bit_for_bit(pictures: Path) -> None
     assert_same_numbers(folder, script, run_alone(script))
 
 
+def test_a_policy_is_written_with_its_stages(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = "~light0.2-0.5~full0.5-0.9"
+    folder = train(pictures, augment=("mirror", f"jitter=0.5@0.8{stages}", f"cutmix@0.5{stages}"), epochs=4)
+    script, _ = eyeshot.script("latest", progress=False)
+    assert_same_numbers(folder, script, run_without_eyeshot(script, monkeypatch, capsys))
+
+
 RECIPES = {
     "sgd": {
         "optimizer": "sgd", "momentum": 0.8, "learning_rate": 0.02, "schedule": "one-cycle", "accumulate": 3,
@@ -212,7 +221,7 @@ def test_every_augmentation_can_be_written_without_two_definitions_of_a_name(pic
            if isinstance(target, ast.Name)}  # fmt: skip
     for step in eyeshot.augmentations():
         sources = Sources(("Operation", "FixedOperation", "DrawnOperation", "Mixing", "Parameters"))
-        ((_, probability, expression),) = writing._write_augmentations([step], sources)
+        ((_, probability, _, expression),) = writing._write_augmentations([step], sources)
         names = [node.name for node in ast.parse(sources.take()).body if isinstance(node, ast.FunctionDef)]
         assert probability == step.probability
         assert len(set(names)) == len(names)

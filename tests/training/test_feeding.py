@@ -25,7 +25,7 @@ def make_feed(ahead, *, make=None, names=("crop-mild", "cutmix")):
     usual = partial(
         ready_batch,
         pool=pool, labels=torch.from_numpy(labels), augmentations=[augmentation(name) for name in names],
-        backbone=tiny_backbone(), class_count=3, seed=0, device=CPU,
+        epochs=3, backbone=tiny_backbone(), class_count=3, seed=0, device=CPU,
     )  # fmt: skip
     return Feed(make or usual, device=CPU, ahead=ahead)
 
@@ -135,7 +135,7 @@ def test_images_on_a_device_give_the_same_batches_as_images_read_from_the_store(
     moved = Pool(torch.from_numpy(pool.images), pool.keys)
     options = {
         "labels": torch.from_numpy(labels), "augmentations": [augmentation("mirror"), augmentation("mixup")],
-        "backbone": tiny_backbone(), "class_count": 3, "seed": 0, "device": CPU,
+        "epochs": 3, "backbone": tiny_backbone(), "class_count": 3, "seed": 0, "device": CPU,
     }  # fmt: skip
     rows, epoch = rows_of(13)
     first, second = (ready_batch(rows, epoch, pool=images, **options) for images in (pool, moved))

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 from eyeshot.augment.catalogue_entry import Augmentation
 from eyeshot.augment.names import is_user_name, matching_names, unknown_name
 from eyeshot.augment.ops import blur_noise, colour, controls, geometric, masking, mixing, policies, texture, warp
+from eyeshot.augment.policy_file import LEVELS, PolicyStep, is_step, read_step
+from eyeshot.augment.random import POLICY_STREAM
+from eyeshot.augment.strengths import at_strength
 from eyeshot.augment.user import load_augmentation
 from eyeshot.core import InputError
 
@@ -40,17 +44,34 @@ def augmentations(*patterns: str, aspect_ratios: tuple[float, float] | None = No
 
 
 def augmentation(name: str, *, aspect_ratios: tuple[float, float] | None = None) -> Augmentation:
-    """The augmentation of exactly this name, of the catalogue or yours; `aspect_ratios` as in `augmentations`.
+    """The augmentation of exactly this name, of the catalogue, of a policy or yours.
+
+    `aspect_ratios` is as in `augmentations`; operations of a policy are those of data whose ratios are not known.
 
     Raises:
         InputError: there is none (the message holds the nearest names), or yours cannot be loaded.
     """
     if is_user_name(name):
         return load_augmentation(name.strip())
+    if is_step(name):
+        return policy_augmentation(read_step(name))
     for entry in _catalogue(_checked_ratios(aspect_ratios)):
         if entry.name == name:
             return entry
     raise unknown_name(name)
+
+
+def policy_augmentation(step: PolicyStep) -> Augmentation:
+    """An operation of a policy as an augmentation; its name says all of it, and `augmentation` reads it."""
+    entry = augmentation(step.operation)
+    return replace(
+        entry,
+        name=step.name,
+        probability=step.probability,
+        operation=at_strength(entry.operation, step.strength),
+        stream=f"{POLICY_STREAM}{step.operation}",
+        stages=tuple((start, end, LEVELS[level]) for level, start, end in step.stages),
+    )
 
 
 @functools.lru_cache(maxsize=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
@@ -40,6 +40,8 @@ class Augmentation:
         operation: draws the parameters and applies them.
         stream: seeds the random streams; the name where not given. A copy under another name keeps it, so that one
             operation under two names gives the same samples, and noise can't rank one of them above the other.
+        stages: of a policy: (from, to, factor), shares of the epochs and what they multiply the probability by; outside
+            of them it is 0. None: the probability stays.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Augmentation:
     source: str
     operation: Operation
     stream: str = ""
+    stages: tuple[tuple[float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stream", self.stream or self.name)
@@ -69,6 +72,13 @@ class Augmentation:
     def mixes(self) -> bool:
         """Whether its labels are mixtures of several images' labels."""
         return self.operation.mixes_labels
+
+    def at(self, share: float) -> Augmentation:
+        """What is applied when this share of the epochs is over, 0 to 1."""
+        if not self.stages:
+            return self
+        factor = next((factor for start, end, factor in self.stages if start <= share < end), 0.0)
+        return replace(self, probability=self.probability * factor, stages=())
 
     @property
     def fingerprint(self) -> str:

@@ -102,14 +102,3 @@ def _meant(pattern: str) -> str:
 
 def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.lower()))
-
-
-def check_names(*patterns: str) -> None:
-    """Refuse a pattern that names no augmentation; the user's own are looked at when they are loaded.
-
-    Raises:
-        InputError: a pattern names nothing.
-    """
-    for pattern in patterns:
-        if not is_user_name(pattern):
-            matching_names(pattern)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -164,12 +164,9 @@ def sample_keys(
     return _keys(_steps(augmentation), pool, _checked_rows(rows, pool), seed, draw, True)
 
 
-class _Draws(NamedTuple):
-    """What was drawn for one augmentation of some images."""
-
-    rows: NDArray[np.int64]  # numbers of the images that are changed, ascending
-    parameters: list[Parameters]  # of those
-    partners: NDArray[np.int64]  # of those, positions in the pool (rows, partners)
+_Draws = tuple[NDArray[np.int64], list[Parameters], NDArray[np.int64]]
+"""What was drawn for one augmentation of some images: numbers of the k images that are changed, ascending; their
+parameters; and their partners' positions in the pool, (k, partners)."""
 
 
 def _draw(step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: int, draw: int, always: bool) -> _Draws:
@@ -189,11 +186,8 @@ def _draw(step: Augmentation, pool: Pool, positions: NDArray[np.int64], seed: in
             # Any image but itself; an image alone in the pool is its own partner.
             partner = (numbers * (len(pool) - 1)).astype(np.int64)
             partners.append(np.where(partner >= position, partner + 1, partner) % len(pool))
-    return _Draws(
-        np.array(rows, dtype=np.int64),
-        parameters,
-        np.array(partners, dtype=np.int64).reshape(len(rows), operation.partners),
-    )
+    changed = np.array(rows, dtype=np.int64)
+    return changed, parameters, np.array(partners, dtype=np.int64).reshape(len(rows), operation.partners)
 
 
 def _apply_steps(
@@ -214,14 +208,15 @@ def _apply_steps(
     samples = _apply_steps(before, pool, positions, seed, draw, device, False)
     operation, images = step.operation, samples.images
     draws = _draw(step, pool, positions, seed, draw, always)
+    changed, parameters, partners_of = draws
     if not isinstance(operation, Mixing):
-        images, success = apply_to_rows(operation, images, draws.rows, draws.parameters)
+        images, success = apply_to_rows(operation, images, changed, parameters)
         return AugmentedSamples(images, samples.sources, samples.weights, samples.success & success)
-    partner_samples = _apply_steps(before, pool, draws.partners.reshape(-1), seed, draw, device, False)
-    if len(draws.rows):
-        rows = torch.from_numpy(draws.rows).to(device)
+    partner_samples = _apply_steps(before, pool, partners_of.reshape(-1), seed, draw, device, False)
+    if len(changed):
+        rows = torch.from_numpy(changed).to(device)
         partners = partner_samples.images.view(len(rows), operation.partners, *images.shape[1:])
-        mixed = operation.mix(images.index_select(0, rows), partners, stack(draws.parameters, device))
+        mixed = operation.mix(images.index_select(0, rows), partners, stack(parameters, device))
         images = with_rows(images, rows, mixed)
     sources, weights = _mixed_labels(
         operation,
@@ -249,7 +244,7 @@ def _labels(
     if not isinstance(step.operation, Mixing):
         return labels
     draws = _draw(step, pool, positions, seed, draw, always)
-    partners = _labels(before, pool, draws.partners.reshape(-1), seed, draw, False)
+    partners = _labels(before, pool, draws[2].reshape(-1), seed, draw, False)
     return _mixed_labels(step.operation, draws, labels, partners, pool.shape)
 
 
@@ -270,9 +265,10 @@ def _mixed_labels(
     # Unused columns name the image's own sources, with no weight.
     sources = labels[0].repeat(1, 1 + operation.partners)
     weights = torch.cat([labels[1], torch.zeros(count, width * operation.partners)], dim=1)
-    if len(draws.rows):
-        rows = torch.from_numpy(draws.rows)
-        shares = operation.weights(stack(draws.parameters), shape)
+    changed, parameters, _ = draws
+    if len(changed):
+        rows = torch.from_numpy(changed)
+        shares = operation.weights(stack(parameters), shape)
         sources[rows, width:] = partners[0].view(len(rows), -1)
         before = torch.cat([labels[1][rows].unsqueeze(1), partners[1].view(len(rows), -1, width)], dim=1)
         weights[rows] = (shares.unsqueeze(2) * before).flatten(1)
@@ -299,9 +295,9 @@ def _keys(
     if not width:
         return [combine(fingerprint, seed, draw, key) for key in keys]
     draws = _draw(step, pool, positions, seed, draw, always)
-    partners = _keys(before, pool, draws.partners.reshape(-1), seed, draw, False)
+    partners = _keys(before, pool, draws[2].reshape(-1), seed, draw, False)
     partners_of: list[list[str]] = [[] for _ in keys]
-    for number, row in enumerate(draws.rows.tolist()):
+    for number, row in enumerate(draws[0].tolist()):
         partners_of[row] = partners[number * width : (number + 1) * width]
     return [combine(fingerprint, seed, draw, key, *partners_of[row]) for row, key in enumerate(keys)]
 

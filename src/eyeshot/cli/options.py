@@ -122,6 +122,15 @@ def known_names(given: Name | None) -> Name | None:
     return given
 
 
+def known_to_train(given: list[str] | None) -> list[str] | None:
+    """The same for a training, which takes policies too; of a file that is gone an earlier run may know the content."""
+    from eyeshot.augment import check_names, is_policy_file
+
+    if given is not None:
+        check_names(*(name for name in given if not is_policy_file(name) or Path(name).exists()), policies=True)
+    return given
+
+
 # Model --------------------------------------------------------------------------------------------------------------
 Model = Annotated[str | None, option(panel=MODEL, text="timm tag (architecture.weights), or package.module:factory.")]
 
@@ -173,8 +182,8 @@ Augment = Annotated[
     list[str] | None,
     option(
         panel=TRAINING,
-        text="An augmentation's name, or your own as module:attribute; repeat: in order.",
-        callback=known_names,
+        text="An augmentation's name, a policy.toml, or your own as module:attribute; repeat: in order.",
+        callback=known_to_train,
     ),
 ]
 Epochs = Annotated[

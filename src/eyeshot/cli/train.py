@@ -107,7 +107,8 @@ def run(
 ) -> None:
     """Train a model with chosen augmentations; the same command continues an interrupted run."""
     import eyeshot
-    from eyeshot.core import InputError, find_project, plural
+    from eyeshot.core import InputError, find_project, find_workspace, plural
+    from eyeshot.ledger import chosen_augmentations
     from eyeshot.training import check_config, check_folder, project_settings, read_settings
 
     # Checked before the libraries that train are loaded, which takes seconds.
@@ -124,9 +125,11 @@ def run(
                 f"training.{name}={settings[name]}. Leave one of them out."
             )
     known |= settings
-    check_config(**(project_settings(find_project()) | known))
+    project = find_project()
+    check_config(**(project_settings(project) | known))
+    names, _ = chosen_augmentations(augment or (), project=project, runs=find_workspace().results("runs"), out=out)
     if out is not None:
-        check_folder(out, model=None, augmentations=augment or (), settings=known)
+        check_folder(out, model=None, augmentations=names, settings=known)
     plans: list[TrainPlan] = []
     shown: list[str] = []
     written: list[int | None] = []

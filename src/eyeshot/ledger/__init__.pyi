@@ -1,3 +1,4 @@
+from .augmentation_names import chosen_augmentations as chosen_augmentations
 from .ensemble_folder import EnsembleMember as EnsembleMember
 from .ensemble_folder import EnsembleMethod as EnsembleMethod
 from .ensemble_folder import EnsembleReport as EnsembleReport

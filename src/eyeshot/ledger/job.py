@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from eyeshot.core import Progress, find_workspace, plural, shown_progress
+from eyeshot.core import Progress, find_project, find_workspace, plural, shown_progress
 from eyeshot.data import project_data
+from eyeshot.ledger.augmentation_names import chosen_augmentations
 from eyeshot.ledger.training_runs import create_training_run, place_training
 from eyeshot.training import TrainPlan, TrainResult, plan_training, train_folder
 
@@ -64,7 +65,8 @@ def train(
         from_scratch: start from untrained weights.
         size, mean, std, interpolation, fit: how its images are prepared; its own where not given.
         device: cuda, mps or cpu; found where not given.
-        augment: augmentations, applied in order: names, or the user's own as "module:attribute".
+        augment: augmentations, applied in order: names, the file of a policy ("policy.toml"), or the user's own as
+            "module:attribute"; none: those of eyeshot.toml.
         epochs: passes over the training images; by model and data where not given.
         batch_size: images per step.
         learning_rate: peak of the schedule.
@@ -95,6 +97,9 @@ def train(
         val_share=val_share, decisions=decisions, split=split, fold=fold,
     )  # fmt: skip
     workspace = find_workspace()
+    runs = workspace.results("runs")
+    place = None if out is None else Path(out)
+    chosen, note = chosen_augmentations(augment, project=find_project(), runs=runs, out=place)
     if cache is not None:
         workspace = replace(workspace, cache=Path(cache))
     with shown_progress(progress) as shown:
@@ -108,7 +113,7 @@ def train(
             std=std,
             interpolation=interpolation,
             fit=fit,
-            augment=augment,
+            augment=chosen,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -117,11 +122,11 @@ def train(
             settings=settings,
             seed=seed,
             device=device,
-            out=None if out is None else Path(out),
+            out=place,
             workspace=workspace,
             progress=shown,
         )
-    runs = workspace.results("runs")
+    plan.notes.extend([note] if note else [])
     if out is None:
         plan, key = place_training(plan, runs)
     if planned is not None:

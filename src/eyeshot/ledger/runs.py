@@ -59,7 +59,9 @@ def new_run_id(model: str, augmentations: Sequence[str], seed: int, *, runs: Pat
         runs: folder of all runs.
         now: None: this moment. The time in the id is local.
     """
-    words = [model.partition(".")[0], "+".join(augmentations) or "clean", f"s{seed}"]
+    # Of a policy's operations the name is enough here: strengths, probabilities and stages are in the record.
+    names = [name.partition("@")[0].partition("=")[0] for name in augmentations]
+    words = [model.partition(".")[0], "+".join(names) or "clean", f"s{seed}"]
     text = "-".join(re.sub(r"[^A-Za-z0-9+_]+", "-", word).strip("-") for word in words)
     stem = f"{(now or datetime.now()).strftime('%Y%m%d-%H%M')}-{text}"[:LONGEST_ID].rstrip("-+")
     number, run_id = 1, stem

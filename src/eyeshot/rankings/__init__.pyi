@@ -7,6 +7,8 @@ from .augmentations.plan import prepare as prepare
 from .augmentations.report import Candidate as Candidate
 from .augmentations.report import ModelRow as ModelRow
 from .augmentations.report import RankingReport as RankingReport
+from .augmentations.result import POLICY_FILE as POLICY_FILE
+from .augmentations.result import POLICY_SCRIPT as POLICY_SCRIPT
 from .augmentations.result import AugmentationRanking as AugmentationRanking
 from .augmentations.result import JointMap as JointMap
 from .augmentations.run import run_ranking as run_ranking

@@ -203,6 +203,9 @@ def point_lists(
 ) -> dict[str, Any]:
     """What the page shows about each point, cloud by cloud, in plain lists."""
 
+    policy = ranking.report.policy
+    best = "the policy" if policy is not None and policy.composed else ranking.report.advice
+
     def entry(cloud: CloudOnMap) -> dict[str, Any]:
         chosen = cloud.points
         lists: dict[str, Any] = {
@@ -219,7 +222,7 @@ def point_lists(
             lists["sprite"] = chosen.tolist()
         if cloud.kind in ("target", "validation"):
             lists["byClean"] = points.covered_by_clean[chosen].tolist()
-        if cloud.kind == "target" and ranking.report.advice != "clean":
+        if cloud.kind == "target" and best != "clean":
             lists["byBest"] = points.covered_by_best[chosen].tolist()
         if cloud.kind == "validation":
             lists["predicted"] = points.predicted[chosen].tolist()
@@ -233,7 +236,7 @@ def point_lists(
     frames = frames_of(points)
     return {
         "classes": [shortened(name, LONGEST_ID) for name in ranking.report.classes],
-        "advice": shortened(ranking.report.advice, LONGEST_ID),
+        "advice": shortened(best, LONGEST_ID),
         "ranges": frames,
         "clouds": [entry(cloud) for cloud in clouds],
     }

@@ -35,6 +35,7 @@ from .recipe.schedules import warm_up_cosine as warm_up_cosine
 from .recipe.sources import keep_recipe as keep_recipe
 from .recipe.sources import kept_recipe as kept_recipe
 from .recipe.sources import merge_settings as merge_settings
+from .recipe.sources import project_augmentations as project_augmentations
 from .recipe.sources import project_settings as project_settings
 from .recipe.sources import read_settings as read_settings
 from .result import VALIDATION_FILE as VALIDATION_FILE
@@ -48,6 +49,7 @@ from .run_folder import RESULT_FILE as RESULT_FILE
 from .run_folder import check_folder as check_folder
 from .run_log import METRICS_FILE as METRICS_FILE
 from .run_log import read_metrics as read_metrics
+from .script.policy_script import write_policy_script as write_policy_script
 from .script.writing import write_script as write_script
 from .stages import Stage as Stage
 from .stages import drop_states as drop_states

@@ -104,6 +104,16 @@ def balanced_order(labels: NDArray[np.int64], random: np.random.Generator) -> ND
     return random.permutation(np.concatenate(drawn))
 
 
+def of_epoch(augmentations: Sequence[Augmentation], epoch: int, epochs: int) -> tuple[Augmentation, ...]:
+    """What is applied in an epoch, from 0, of so many: those of a policy change with its stages.
+
+    An epoch belongs to the stage that its middle lies in, so a training of one epoch has the stage of the middle.
+    """
+    share = (epoch + 0.5) / max(1, epochs)
+    now = (augmentation.at(share) for augmentation in augmentations)
+    return tuple(augmentation for augmentation in now if augmentation.probability > 0)
+
+
 def make_batch(
     pool: Pool,
     labels: Tensor,

@@ -15,7 +15,7 @@ from torch import Tensor
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import megabytes
 from eyeshot.models import Backbone, normalise
-from eyeshot.training.batches import make_batch
+from eyeshot.training.batches import make_batch, of_epoch
 
 AHEAD = 3
 """Batches that a GPU has ready: one to take, one that is being made, and one for a batch that takes longer."""
@@ -34,15 +34,17 @@ def ready_batch(
     pool: Pool,
     labels: Tensor,
     augmentations: Sequence[Augmentation],
+    epochs: int,
     backbone: Backbone,
     class_count: int,
     seed: int,
     device: torch.device,
     layout: torch.memory_format = torch.contiguous_format,
 ) -> Batch:
-    """What `make_batch` gives, normalised for the backbone, in `layout`."""
+    """What `make_batch` gives in an epoch of so many, normalised for the backbone, in `layout`."""
+    now = of_epoch(augmentations, epoch, epochs)
     images, targets, failed = make_batch(
-        pool, labels, rows, augmentations, class_count=class_count, seed=seed, epoch=epoch, device=device
+        pool, labels, rows, now, class_count=class_count, seed=seed, epoch=epoch, device=device
     )
     return normalise(images, backbone, device=device, layout=layout), targets, failed
 

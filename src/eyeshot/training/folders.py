@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation
+from eyeshot.augment import Augmentation, Pool, augmentation, check_augmentation, with_policies
 from eyeshot.core import SILENT, InputError, Progress, Workspace, find_project, find_workspace
 from eyeshot.data import DataConfig, Dataset, PixelStore, Skipped, check_data, load_dataset
 from eyeshot.models import DEFAULT_MODEL, Backbone, choose_device, gpu_errors_explained, load_backbone
@@ -87,7 +87,7 @@ def plan_training(
     if isinstance(data, DataConfig):
         check_data(data)
     chosen_device, device_reason = choose_device(device)
-    chosen = tuple(augmentation(name) for name in augment)
+    chosen = tuple(augmentation(name) for name in with_policies(augment))
     backbone = load_backbone(
         model or DEFAULT_MODEL,
         weights=weights,
@@ -125,7 +125,8 @@ def plan_training(
     if early.small_size is not None:
         check_small_size(backbone, early.small_size)
     choose_precision(chosen_device, early.precision)
-    name = "+".join([backbone.name, *(augment or ("clean",)), f"seed{seed}"]).translate(_NO_FOLDERS)
+    names = [candidate.name for candidate in chosen] or ["clean"]
+    name = "+".join([backbone.name, *names, f"seed{seed}"]).translate(_NO_FOLDERS)
     folder = out or workspace.results("runs") / name
     check_folder(
         folder,

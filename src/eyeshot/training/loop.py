@@ -176,7 +176,8 @@ class TrainingRun:
         images, lying = bring_to_device(pool, self.device, image_reads=planned_steps * config.batch_size)
         ahead, made = choose_ahead(self.device, self.augmentations)
         make = partial(
-            ready_batch, pool=images, labels=self.labels, augmentations=self.augmentations, backbone=backbone,
+            ready_batch, pool=images, labels=self.labels, augmentations=self.augmentations,
+            epochs=config.epochs, backbone=backbone,
             class_count=class_count, seed=config.seed, device=self.device, layout=self._layout,
         )  # fmt: skip
         self.read_after: set[int] = set()

@@ -107,6 +107,14 @@ def run(
             text="How often classes occur in the target: even, or a CSV file (class, share). Default: as in training.",
         ),
     ] = None,
+    policy: Annotated[
+        bool,
+        option(
+            "--policy",
+            panel=RANKING,
+            text="Compose up to three operations, what each adds: policy.toml for eyeshot train --augment, policy.py.",
+        ),
+    ] = False,
     max_images: Annotated[
         int, option(panel=RANKING, text="Largest number of images of each kind (source, held-out, target).")
     ] = 600,
@@ -161,7 +169,7 @@ def run(
             budget_s=budget_s / max(1, len(models)), full_train=full_train, target_shares=target_shares,
             max_images=max_images, samples_per_image=samples_per_image, scratch_time_s=scratch_time_s,
             plot=plot or (), projections=projections, images=images, seed=seed,
-            workers=workers,
+            workers=workers, policy=policy,
         )  # fmt: skip
     several = [settings.model_copy(update={"model": name}) for name in models] or [settings]
     workspace = find_workspace()

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from eyeshot.cli.output import plain_table, print_json, say, say_next
-from eyeshot.core import NOTHING, folder_bytes, megabytes, percent, plural
+from eyeshot.core import NOTHING, folder_bytes, listing, megabytes, percent, plural
 from eyeshot.rankings import (
+    POLICY_FILE,
+    POLICY_SCRIPT,
     TRAIN_OPTIONS,
     AugmentationRanking,
     Candidate,
@@ -124,6 +126,7 @@ def print_result(
         typer.echo(f"\nLines for your pipeline ({report.advice}):")
         for line in report.recipe:
             typer.echo(f"    {line}")
+    _print_policy(report, folder)
     typer.echo(
         f"Page: {folder / 'augmentations.html'}   data: {folder / 'augmentations.json'}   "
         f"not covered: {folder / 'uncovered.csv'}"
@@ -133,7 +136,8 @@ def print_result(
         say_next(*shlex.split(report.command)[1:], "--scratch-time", f"{report.longer_baseline_s // 60}m")
     elif report.advice != "generated":
         command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
-        steps = [name for name in (settings.baseline_aug, report.advice) if name and name != "clean"]
+        chosen = str(folder / POLICY_FILE) if report.policy is not None and report.policy.composed else report.advice
+        steps = [name for name in (settings.baseline_aug, chosen) if name and name != "clean"]
         say_next(*command, *(word for name in steps for word in ("--augment", name)))
 
 
@@ -197,6 +201,20 @@ def _print_ranking(report: RankingReport) -> None:
             markup=False,
         )
     _regularisers(console, report)
+
+
+def _print_policy(report: RankingReport, folder: Path) -> None:
+    """Print the policy: what it covers, its operations in order, and its files."""
+    policy = report.policy
+    if policy is None:
+        return
+    typer.echo(f"\n{policy.words}")
+    for number, own in enumerate(policy.operations, 1):
+        typer.echo(f"{number}. {own.name}, strength {own.strength:g}, probability {own.probability:g}: {own.why}.")
+    if policy.stages:
+        parts = [f"{level} from {percent(start)} to {percent(end)}" for level, start, end in policy.stages]
+        typer.echo(f"Of the epochs: {listing(parts)}; none otherwise.")
+    typer.echo(f"Policy: {folder / POLICY_FILE}   for torchvision: {folder / POLICY_SCRIPT}")
 
 
 def _print_confirmed(report: RankingReport) -> None:

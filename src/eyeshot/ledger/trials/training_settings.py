@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eyeshot.augment import check_names
+from eyeshot.augment import check_names, is_policy_file, with_policies
 from eyeshot.core import InputError, Progress, Workspace, find_workspace, listing
 from eyeshot.data import DataConfig, Dataset
 from eyeshot.models import Backbone, load_backbone, ranked_weights
@@ -39,9 +39,9 @@ def read_changes(changes: Mapping[str, Any] | Iterable[str]) -> Settings:
 
     Args:
         changes: values by name, or texts "NAME=VALUE" as `--set` takes them. Names are `training.` and a setting of the
-            recipe, `augmentation` (names joined by "+", or none), `model`, `weights`, `from_scratch`, `size`, `fit`,
-            `interpolation`, `mean`, `std`, and `data.` with train, labels, path_column, label_column, image_root or
-            decisions.
+            recipe, `augmentation` (names joined by "+", the file of a policy, or none), `model`, `weights`,
+            `from_scratch`, `size`, `fit`, `interpolation`, `mean`, `std`, and `data.` with train, labels, path_column,
+            label_column, image_root or decisions.
 
     Raises:
         InputError: an unknown name (the nearest is said), a name given twice, or a value that is not allowed.
@@ -269,9 +269,12 @@ def _is_none(value: Any) -> bool:
 
 
 def _augmentations(value: Any) -> list[str]:
-    names = [] if _is_none(value) or value == "clean" else value.split("+") if isinstance(value, str) else list(value)
-    check_names(*names)
-    return names
+    if isinstance(value, str):
+        # A file's path may hold a plus.
+        value = [value] if is_policy_file(value) and Path(value).exists() else value.split("+")
+    names = [name for name in value or () if not _is_none(name) and name != "clean"]
+    check_names(*names, policies=True)
+    return with_policies(names)
 
 
 def _model_value(name: str, value: Any) -> Any:

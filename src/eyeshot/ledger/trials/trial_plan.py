@@ -7,8 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from eyeshot.core import InputError, Progress, Workspace, duration, plural
+from eyeshot.core import InputError, Progress, Workspace, duration, find_project, plural
 from eyeshot.data import Dataset, folds_of, load_dataset, project_data
+from eyeshot.ledger.augmentation_names import chosen_augmentations
 from eyeshot.ledger.judging.judgement import SEED, seed_of
 from eyeshot.ledger.judging.noise import project_noise
 from eyeshot.ledger.judging.verdicts import planned_looks, planned_rounds
@@ -128,7 +129,7 @@ class Trial:
             std=asked.get("std"),
             interpolation=asked.get("interpolation"),
             fit=asked.get("fit", "crop"),
-            augment=asked.get("augmentation", ()),
+            augment=asked["augmentation"] if "augmentation" in asked else self._usual_augmentations(),
             settings={
                 name.removeprefix("training."): value for name, value in asked.items() if name.startswith("training.")
             },
@@ -190,6 +191,10 @@ class Trial:
         if parent is not None:
             self.parent_settings = settings_of(self._trained(parent)[1])
             self._know(parent, stale=False, first=())
+
+    def _usual_augmentations(self) -> list[str]:
+        project = find_project(self.workspace.project)
+        return chosen_augmentations((), project=project, runs=self.runs)[0]
 
     @property
     def seeds(self) -> tuple[int, ...]:

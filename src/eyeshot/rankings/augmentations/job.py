@@ -51,6 +51,7 @@ def rank_augmentations(
     budget_s: float = BUDGET_S,
     full_train: int = 0,
     target_shares: str | Path | None = None,
+    policy: bool = False,
     max_images: int = MAX_IMAGES,
     samples_per_image: int = SAMPLES_PER_IMAGE,
     scratch_time_s: float = SCRATCH_TIME_S,
@@ -88,6 +89,7 @@ def rank_augmentations(
         full_train: how many of the first candidates to train to the end, with clean and trivial-augment.
         target_shares: how often classes occur among the target images, for the estimate of accuracy on them: "even", or
             a CSV file with the columns class and share; None: as among the training images.
+        policy: whether to compose a policy of what was measured; `save` then writes policy.toml and policy.py too.
         max_images: largest number of images of each kind (source, held-out, target).
         samples_per_image: augmented samples per image and candidate.
         scratch_time_s: no epoch of the baseline begins after this many seconds.

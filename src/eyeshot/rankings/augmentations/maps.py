@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from eyeshot.augment import Augmentation, Pool, make_samples
+from eyeshot.augment import Augmentation, PolicyStep, Pool, augmentation, make_samples, policy_augmentation
 from eyeshot.core import SILENT, MissingExtraError, Progress, percent, require
 from eyeshot.models import nearest_neighbours
 from eyeshot.rankings.augmentations.context import IDENTITY, EvalContext
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS, make_target, measure_coverage
+from eyeshot.rankings.augmentations.policy import POLICY
 from eyeshot.rankings.augmentations.recommendation import CONTROL_ADVICE
 from eyeshot.rankings.augmentations.report import Candidate, ProjectionInfo
 from eyeshot.rankings.augmentations.result import JointMap, Pictures, Projection
@@ -46,13 +47,27 @@ def draw_map(
     shown: Sequence[str],
     images: bool,
     progress: Progress,
+    policy: AugmentationScores | None = None,
+    policy_steps: Sequence[PolicyStep] = (),
 ) -> tuple[JointMap | None, list[str]]:
-    """The joint map of clean training, target, validation and up to eight candidates, at most 300 points of each."""
+    """The joint map of clean training, target, validation and up to eight candidates, at most 300 points of each.
+
+    A policy is one more of them, the first, and `covered_by_best` is then by its cloud.
+    """
     if not shown:
         return None, []
     data = context.data
     by_name = {scores.name: scores for scores in measured}
+    pipelines = {
+        scores.name: (*context.before, scores.augmentation) for scores in measured if scores.augmentation is not None
+    }
     names = [name for name in mapped_names(candidates, advice, wanted) if name in by_name]
+    if policy is not None:
+        advice = POLICY
+        names = [advice, *names][:MAPPED] if not wanted else [advice, *names]
+        by_name[advice] = policy
+        own = (policy_augmentation(step._replace(stages=())) for step in policy_steps)  # as where a stage is full
+        pipelines[advice] = (*context.before, *own, augmentation(IDENTITY))
     random = np.random.default_rng([context.seed, 5])
 
     def some(count: int) -> NDArray[np.int64]:
@@ -81,7 +96,7 @@ def draw_map(
     by_best = [np.full(len(train), -1), best.covered[target], np.full(len(val), -1)]
     predicted = [np.full(len(train), -1), np.full(len(target), -1), context.probe.predicted[val]]
     for name in names:
-        points, owners, pictures = _mapped_samples(context, by_name[name], train, images)
+        points, owners, pictures = _mapped_samples(context, by_name[name], pipelines.get(name), train, images)
         parts.append((points, name, owners[0], owners[1]))
         thumbnails.append(pictures)
         for column in (by_clean, by_best, predicted):
@@ -117,10 +132,14 @@ def mapped_names(candidates: Sequence[Candidate], advice: str, wanted: Sequence[
 
 
 def _mapped_samples(
-    context: EvalContext, scores: AugmentationScores, train: NDArray[np.int64], images: bool
+    context: EvalContext,
+    scores: AugmentationScores,
+    pipeline: tuple[Augmentation, ...] | None,
+    train: NDArray[np.int64],
+    images: bool,
 ) -> tuple[NDArray[np.float32], tuple[NDArray[np.int64], list[str]], NDArray[np.uint8]]:
     """The first samples of a candidate for the mapped training images, without samples that were left out."""
-    if scores.augmentation is None:
+    if pipeline is None:
         generated = context.data.generated
         if generated is None:
             raise ValueError("generated images were measured but are not in the data")
@@ -133,7 +152,7 @@ def _mapped_samples(
     rows = train[scores.present[train, 0]]
     sources = context.data.sources
     if images:
-        samples = make_samples(scores.augmentation, sources.pool, rows, seed=context.seed, draw=0).images
+        samples = make_samples(pipeline, sources.pool, rows, seed=context.seed, draw=0).images
         pictures = shrink(samples.permute(0, 2, 3, 1).numpy(), THUMBNAIL)
     else:
         pictures = np.zeros((len(rows), 1, 1, 3), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -327,6 +327,46 @@ class BaselineAugmentation(Record):
     """Its gain over the identity control without it, like `score` of a candidate."""
 
 
+class PolicyOperation(Record):
+    """An operation of the policy, in the order in which it is applied."""
+
+    name: str
+    strength: float
+    probability: float
+    """Share of images that it changes in a stage that is full."""
+    added: float | None
+    """Share of the half that it was chosen on that it newly covers; null for what coverage did not choose."""
+    nearer: float | None = None
+    """By how much it shortens distances to that half, where it was chosen by them: 1 - geometric mean of ratios."""
+    failed: float = 0.0
+    """Share of samples on which the operation failed (edge images); these images stay as they are."""
+    why: str
+
+
+class PolicyRecord(Record):
+    """The policy composed of what was measured; `policy.toml` and `policy.py` hold it."""
+
+    words: str
+    composed: bool
+    """False where nothing adds anything beyond noise: then it is what `advice` says."""
+    operations: list[PolicyOperation]
+    stages: list[tuple[str, float, float]]
+    """Level, and from and to as shares of the epochs; outside of them nothing is applied. Empty: always full."""
+    n_chosen_on: int
+    n_judged: int
+    """Target images of the half that no choice has seen; the covered shares are of these."""
+    covered_before: float
+    """Label-consistent coverage by clean images (the identity control, with as many samples)."""
+    covered_before_interval: Interval
+    covered_after: float
+    """The same by images as training with the policy sees them."""
+    covered_after_interval: Interval
+    map: dict[str, Any] | None = None
+    """Before it clean training and the target are there, after it the policy's samples too: `projection`, and of each
+    point `cloud` ("train", "target", "policy"), `x` and `y` (0-100), `covered_before` and `covered_after` (null for
+    points that are no target images); `warning`: why coverage must not be read from it. Null without maps."""
+
+
 class RankingReport(Record):
     """All of `augmentations.json`."""
 
@@ -375,6 +415,8 @@ class RankingReport(Record):
     choice: ModelChoice | None = None
     """Which of the full trainings to take; null without them."""
     model_table: ModelTable | None = None
+    policy: PolicyRecord | None = None
+    """Null without `--policy`."""
     notes: list[str] = []
     skipped: list[SkippedFile] = []
     seconds: dict[str, float] = {}

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from eyeshot.augment import PolicyStep, policy_text
 from eyeshot.core import make_folder, replacing
 from eyeshot.rankings.augmentations.report import ProjectionInfo, RankingReport
+from eyeshot.training import write_policy_script
 
 if TYPE_CHECKING:
     import polars as pl
+
+POLICY_FILE, POLICY_SCRIPT = "policy.toml", "policy.py"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class AugmentationRanking:
     report: RankingReport
     map: JointMap | None
     pictures: Pictures
+    policy: tuple[PolicyStep, ...] | None = None
+    """Operations of the policy; none of them trains on clean images; None without `policy`."""
 
     def to_frame(self) -> pl.DataFrame:
         """One row per candidate: name, family, role, rank, group, score and combined with intervals, all scores."""
@@ -103,7 +109,7 @@ class AugmentationRanking:
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def save(self, folder: str | Path) -> Path:
-        """Write `augmentations.json` and `uncovered.csv` into `folder`; returns the path of `augmentations.json`.
+        """Write `augmentations.json`, `uncovered.csv` and the policy into `folder`; returns the path of the first.
 
         Raises:
             StorageError: the folder cannot be made or written.
@@ -114,6 +120,10 @@ class AugmentationRanking:
         path = folder / "augmentations.json"
         with replacing(path) as temporary:
             temporary.write_text(self.report.model_dump_json(indent=2), encoding="utf-8")
+        if self.policy is not None and self.report.policy is not None:
+            with replacing(folder / POLICY_FILE) as temporary:
+                temporary.write_text(policy_text(self.policy, comments=[self.report.policy.words]), encoding="utf-8")
+            write_policy_script(self.policy, folder / POLICY_SCRIPT)
         with replacing(folder / "uncovered.csv") as temporary:
             pl.DataFrame({"id": self.report.uncovered}, schema={"id": pl.String}).write_csv(temporary)
         return path

@@ -21,8 +21,9 @@ from eyeshot.rankings.augmentations.coverage import NEIGHBOURS
 from eyeshot.rankings.augmentations.data import decode_tables
 from eyeshot.rankings.augmentations.full_training import finished_next_step, train_fully
 from eyeshot.rankings.augmentations.label_preservation import find_label_breaking
-from eyeshot.rankings.augmentations.maps import draw_map, take_pictures
+from eyeshot.rankings.augmentations.maps import PER_CLOUD, draw_map, take_pictures
 from eyeshot.rankings.augmentations.plan import Plan
+from eyeshot.rankings.augmentations.policy import compose_policy, map_of
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
 from eyeshot.rankings.augmentations.report import (
@@ -191,6 +192,14 @@ def run_ranking(
         )
         mark = lap("full training", mark)
     ranked_report = report(ranking, **more)
+    policy, policy_record, policy_scores = None, None, None
+    if chosen.policy:
+        policy, policy_record, policy_scores = compose_policy(
+            context, measured, ranking,
+            advice=ranked_report.advice, shift=shift, pretrained=plan.backbone.pretrained,
+            may_rank=not (few or at_chance), progress=progress.sub("composing the policy"),
+        )  # fmt: skip
+        mark = lap("policy", mark)
     drawn, map_notes = draw_map(
         context,
         measured,
@@ -200,17 +209,22 @@ def run_ranking(
         shown=() if at_chance else chosen.projections,  # features that separate nothing make no map either
         images=chosen.images,
         progress=progress,
+        policy=policy_scores,
+        policy_steps=policy or (),
     )
+    if policy_record is not None and drawn is not None:
+        policy_record.map = map_of(drawn, PER_CLOUD)
     pictures = take_pictures(context, plan.candidates, uncovered) if chosen.images else Pictures()
     lap("map", mark)
     ranked_report = ranked_report.model_copy(
         update={
+            "policy": policy_record,
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
             "notes": [*notes, *map_notes],
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
-    return AugmentationRanking(ranked_report, drawn, pictures)
+    return AugmentationRanking(ranked_report, drawn, pictures, policy)
 
 
 def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:

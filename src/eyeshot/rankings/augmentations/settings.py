@@ -69,6 +69,7 @@ class RankingSettings(BaseModel):
         rules: the rules for the use of test images, for the report.
         full_train: how many of the first candidates to train to the end, with clean images and TrivialAugment.
         scratch_time_s: no epoch of the baseline begins after this many seconds.
+        policy: whether to compose a policy of what was measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,6 +109,7 @@ class RankingSettings(BaseModel):
     fold: int | None = Field(default=None, ge=0)
     rules: str = ""
     scratch_time_s: float = Field(default=SCRATCH_TIME_S, gt=0)
+    policy: bool = False
 
     @field_validator("projections", mode="before")
     @classmethod

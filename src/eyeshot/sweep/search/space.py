@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from eyeshot.augment import augmentation
+from eyeshot.augment import augmentation, with_policies
 from eyeshot.core import InputError, listing
 from eyeshot.training import OPTIMIZERS, check_config, merge_settings, read_settings, usual_decay, usual_rate
 
@@ -165,7 +165,7 @@ def strength_of(config: Mapping[str, Any]) -> Strength:
     """
     steps: int = 0
     for name in augmentations_of(config):
-        steps += augmentation(name).family in STRONG_FAMILIES or name.endswith("-strong")
+        steps += augmentation(name).family in STRONG_FAMILIES or name.partition("@")[0].endswith("-strong")
     limits = {"label_smoothing": 0.1, "drop_path": 0.1, "dropout": 0.3, "weight_decay": 0.1}
     settings = settings_of(config)
     steps += sum((settings.get(name) or 0.0) >= limit for name, limit in limits.items())
@@ -215,9 +215,10 @@ def _value(name: str, text: str) -> Any:
     if name == MODEL:
         return text
     if name == AUGMENTATION:
-        for part in augmentations_of({AUGMENTATION: text}):
+        names = with_policies(augmentations_of({AUGMENTATION: text}))
+        for part in names:
             augmentation(part)
-        return text
+        return "+".join(names) or NONE
     if name in (SIZE, PENALTY):
         try:
             number = int(text) if name == SIZE else float(text)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from pydantic import JsonValue
 
+from eyeshot.augment import is_policy_file
 from eyeshot.core import InputError, Project, StorageError, replacing
 from eyeshot.training.config import TrainConfig, check_config, check_setting
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, nearest, usual_decay, usual_rate
@@ -21,6 +22,8 @@ from eyeshot.training.recipe.schedule_catalogue import SCHEDULES
 RECIPES_FILE = "recipes.json"
 RECIPES_VERSION = 1
 GROUP = "training"
+AUGMENT = "augment"
+"""In the same group of eyeshot.toml: what every training is given where nothing is typed."""
 NO_RECIPE = ("seed",)
 """Settings that no file sets: each run has its own."""
 NOTHING = ("none", "null", "off")
@@ -53,11 +56,31 @@ def project_settings(project: Project) -> dict[str, Any]:
         InputError: no such setting (the nearest is named), or its value is not allowed; with the file.
     """
     place = f"{str(project.file)!r}, [{GROUP}] "
-    for name in project.training:
+    settings = {name: value for name, value in project.training.items() if name != AUGMENT}
+    for name in settings:
         _check_name(name, place)
         if name in NO_RECIPE:
             raise InputError(f"{place}{name}: it is no part of a recipe. Give --{name} with each run.")
-    return {name: _checked(name, value, place.strip(), strict=True) for name, value in project.training.items()}
+    return {name: _checked(name, value, place.strip(), strict=True) for name, value in settings.items()}
+
+
+def project_augmentations(project: Project) -> list[str]:
+    """Augmentations of every training, `augment` in the group [training] of eyeshot.toml, in order.
+
+    Files, such as that of a policy, lie beside eyeshot.toml.
+
+    Raises:
+        InputError: it is neither a name nor a list of names.
+    """
+    given = project.training.get(AUGMENT, [])
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"{str(project.file)!r}, [{GROUP}] {AUGMENT} must be a name or a list of names, got {given!r}. For "
+            f'instance {AUGMENT} = "policy.toml".'
+        )
+    folder = Path() if project.file is None else project.file.parent
+    return [str(folder / name) if is_policy_file(name) else name for name in names]
 
 
 def keep_recipe(project_folder: Path, model: str, settings: Mapping[str, JsonValue], why: str) -> Path:

@@ -8,18 +8,15 @@ import io
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import Environment, StrictUndefined
 
-from eyeshot.augment import Augmentation, Pool, augmentation, stack
+from eyeshot.augment import POLICY_STREAM, Augmentation, Pool, augmentation, stack
 from eyeshot.core import (
     SILENT,
     InputError,
@@ -57,7 +54,8 @@ from eyeshot.training.recipe.parameter_groups import parameter_groups
 from eyeshot.training.result import TrainResult, read_result, read_validation
 from eyeshot.training.run import run_key
 from eyeshot.training.run_folder import RESULT_FILE
-from eyeshot.training.script.sources import SourceError, Sources, merged_imports, used_imports
+from eyeshot.training.script.rendering import render
+from eyeshot.training.script.sources import SourceError, Sources
 
 MARK = b"Written by eyeshot"
 EMBEDDED = 60
@@ -168,7 +166,8 @@ def write_script(
     arguments: dict[str, object] = {} if factory else {**size_arguments(result.model, geometry.size)}
     if result.settings.drop_path:
         arguments["drop_path_rate"] = "DROP_PATH"
-    text = _render(
+    text = render(
+        "template.py.j2",
         title=f"Trains the run {folder.resolve().name} again: {result.model}, "
         f"{', '.join(result.augmentations) or 'clean images'}, {result.n_train} images.",
         file_name=script.name,
@@ -184,7 +183,9 @@ def write_script(
         channels_last=place(backbone.module, torch.device("cpu"))[1] is torch.channels_last,
         augmentations=expressions, augmentation_sources=operations, stack_sources=stacking,
         operations=" ".join(each for *_, each in expressions),
-        mixing=any(operation.partners for operation in used), 
+        mixing=any(operation.partners for operation in used),
+        staged=any(step.stages for step in augmentations),
+        of_policy=any(step.stream.startswith(POLICY_STREAM) for step in augmentations), policy_stream=POLICY_STREAM,
         can_fail=any(step.family == "edge and texture" for step in augmentations),
         head_sources=head_sources, head_images=HEAD_IMAGES, factory=factory, factory_sources=factory_sources,
         optimizer=optimizer, recipe=recipe, recipe_sources=sources.take(), rates=vars(schedules),
@@ -260,12 +261,14 @@ def _write_recipe(settings: TrainConfig, sources: Sources) -> tuple[dict[str, An
     return optimizer, ", ".join(f"{name}={value}" for name, value in read.items())
 
 
-def _write_augmentations(augmentations: Sequence[Augmentation], sources: Sources) -> list[tuple[str, float, str]]:
-    """Name, probability and expression of each."""
+def _write_augmentations(
+    augmentations: Sequence[Augmentation], sources: Sources
+) -> list[tuple[str, float, tuple[tuple[float, float, float], ...], str]]:
+    """Stream, probability, stages and expression of each."""
     expressions = []
     for step in augmentations:
         try:
-            expressions.append((step.name, step.probability, sources.expression(step.operation)))
+            expressions.append((step.stream, step.probability, step.stages, sources.expression(step.operation)))
         except SourceError as error:
             raise InputError(
                 f"Augmentation {step.name!r} is not supported by script yet ({error}). Supported: all of eyeshot list "
@@ -398,20 +401,6 @@ def _describe_weights(weights: Path, backbone: Backbone) -> dict[str, Any]:
         f"The weights {str(weights)!r} have other names or sizes than {backbone.name}, which is not supported by "
         "script yet. Save them with timm's names: torch.save(model.state_dict(), FILE)."
     )
-
-
-def _render(*, imports: set[str], **values: Any) -> str:
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
-    )
-    environment.filters["py"] = repr
-    template = (files("eyeshot.training") / "script" / "template.py.j2").read_text(encoding="utf-8")
-    page = environment.from_string(template)
-    used = used_imports(imports, page.render(**values, imports="", packages=[]))
-    roots = {re.split(r"[ .]", line)[1] for line in used} - sys.stdlib_module_names
-    packages = sorted("pillow" if name == "PIL" else name.replace("_", "-") for name in roots)
-    text = page.render(**values, imports=merged_imports(used), packages=packages)
-    return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:
