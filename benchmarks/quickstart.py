@@ -97,9 +97,10 @@ def _ranked(models: Any, augmentations: Any) -> dict[str, bool]:
 
 def _tried(results: Path) -> dict[str, bool]:
     records = _records(results)
-    by_change = {change: record for record in records for change in _changes(record)}
+    own = [record for record in records if record["author_kind"] != "sweep"]
+    by_change = {change: record for record in own for change in record["difference"]}
     decay, scratch = by_change.get("training.weight_decay"), by_change.get("from_scratch")
-    stated = [record for record in records if record["expected"]]
+    stated = [record for record in own if record["expected"]]
     cures = [record for record in stated if _cures(record)]
     return {
         "at least twenty experiments": len(records) >= 20,
@@ -119,11 +120,6 @@ def _records(results: Path) -> list[Any]:
 
     with contextlib.chdir(results.parent):
         return [record.model_dump(mode="json") for record in find_experiments()]
-
-
-def _changes(record: Any) -> list[str]:
-    """The one setting that an experiment of a person changes; of sweeps none."""
-    return list(record["difference"])[:1] if record["author_kind"] != "sweep" and len(record["difference"]) == 1 else []
 
 
 def _cures(record: Any) -> bool:

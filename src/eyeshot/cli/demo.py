@@ -244,10 +244,9 @@ def _errors() -> Commands:
 
 
 def _predictions(seeded: str) -> Commands:
-    from eyeshot.core import find_workspace
-    from eyeshot.ledger import list_runs
+    from eyeshot.ledger import find_experiments
 
-    runs = [record.id for record in list_runs(find_workspace().results("runs")) if record.kind == "train"]
+    runs = [run for record in find_experiments() if record.author_kind != "sweep" for run in record.runs]
     printed = yield f"ensemble {' '.join(runs)}{seeded}"
     yield f"predict {runs[0]} advised"
     return _line(printed)

@@ -485,3 +485,15 @@ def test_a_parent_whose_answers_are_gone_is_refused_before_anything_is_trained(p
         with pytest.raises(InputError, match=r"validation.npz' is missing. Delete result.json"):
             eyeshot.try_experiment("mirror", settings={"augmentation": "mirror"}, parent=name, progress=False)
     assert sorted(runs.iterdir()) == before
+
+
+def test_other_weights_and_a_start_from_scratch_keep_the_size_of_the_images(project):
+    baseline()
+    weights = str(project / "eyeshot-out" / "runs" / runs(project)[0] / "weights.safetensors")
+    assert Path(weights).is_file()
+    with_weights = eyeshot.try_experiment("weights", settings={"weights": weights}, measure_noise=False, progress=False)
+    assert {"weights", "from_scratch"} <= set(with_weights.difference)
+    assert "size" not in with_weights.difference
+    scratch = plan_of(settings={"from_scratch": True}, parent=with_weights.id, measure_noise=False)
+    assert set(scratch.difference) & {"size", "mean", "std", "interpolation", "fit"} == set()
+    assert scratch.difference["from_scratch"] == (False, True)

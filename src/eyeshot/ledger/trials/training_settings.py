@@ -111,7 +111,8 @@ def changed(
     """The recipe of the child: that of the parent with what is asked for, and what follows from it, in words.
 
     A changed optimizer or schedule brings the settings that usually go with it (`merge_settings`). A changed model
-    brings its own image preparation, and its own defaults where the parent had those of its model.
+    brings its own image preparation, and its own defaults where the parent had those of its model; a start from scratch
+    keeps the preparation, and other weights keep the size.
 
     Args:
         settings: of the parent.
@@ -127,7 +128,9 @@ def changed(
     before = parent.settings
     base = before
     if {"model", "weights", "from_scratch"} & asked.keys():
-        child |= {name: asked.get(name) for name in PREPARATION if name != "fit"}
+        # The same network takes images as its parent did; other weights of it bring another preparation, not a size.
+        kept = {"fit"} if "model" in asked else {"fit", "size"} if "weights" in asked else set(PREPARATION)
+        child |= {name: asked.get(name) for name in PREPARATION if name not in kept}
         if "weights" not in asked:
             child["weights"] = None
         if "from_scratch" not in asked:
