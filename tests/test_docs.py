@@ -220,10 +220,10 @@ def test_the_readme_can_be_read_in_three_minutes() -> None:
 def test_the_caption_of_the_readme_says_what_the_picture_shows() -> None:
     words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     picture = (ROOT / "docs" / "augmentations.svg").read_text(encoding="utf-8")
-    gain = re.search(r"Dilation covers (\S+) points more of the test images", words)
+    gain = re.search(r"Invert covers (\S+) points more of the test images", words)
     assert gain is not None
     assert f"+{gain[1]}</text>" in picture
-    assert "Train with dilation" in picture
+    assert "Train with invert" in picture
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda file: file.name)
