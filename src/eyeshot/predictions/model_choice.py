@@ -47,8 +47,8 @@ class ModelChoice(BaseModel):
     Attributes:
         by: "estimate" of the accuracy on the target images, or "validation".
         chosen: name of the model.
-        tied: names of the models that cannot be told apart by the estimate, the chosen one among them, and between
-            which validation decides; all names where validation alone decides.
+        tied: names of the models that cannot be told apart by the estimate, the chosen one among them; all names where
+            validation decides.
         drop: validation accuracy less the estimate, mean over the models; null unless all have an estimate.
         drop_error: its standard error.
         shift: what the estimates say about a shift, in a sentence.
@@ -70,9 +70,9 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
     """Choose between finished models.
 
     There is a shift where the estimates are below validation accuracy by more than 2.5 points and more than a standard
-    error, on average over the models. Then the estimate chooses; of the models that may be the best by it (Hsu's
-    multiple comparisons with the best, paired over half-samples), the one that validates best is taken. Elsewhere
-    validation accuracy chooses. Of equal models the first is taken. Rule and measurements: docs/ranking-log.md.
+    error, on average over the models. Then the estimate chooses, and the models that may be the best by it too are named
+    (Hsu's multiple comparisons with the best, paired over half-samples). Elsewhere validation accuracy chooses. Of equal
+    models the first is taken. Rule and measurements: docs/ranking-log.md.
 
     Args:
         models: what `judge_model` measured of each, by name; all on the same target images.
@@ -88,7 +88,7 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
     missing = [name for name, (_, estimate) in models.items() if estimate is None]
     drop = error = None
     by: Literal["estimate", "validation"] = "validation"
-    tied = np.ones(len(names), bool)
+    tied, decisive = np.ones(len(names), bool), accuracies
     if missing:
         shift = "No model has an estimate on the test images."
         if estimates:
@@ -102,10 +102,11 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
             f"validation accuracy on average (standard error {100 * error:.1f}), which shows "
         )
         if drop > max(LEAST_DROP, error):
-            by, tied, shift = "estimate", tied_with_best(values, halves), f"{shift}a shift."
+            by, tied, decisive = "estimate", tied_with_best(values, halves), values
+            shift += "a shift."
         else:
             shift += "no shift."
-    place = int(np.where(tied, accuracies, -1.0).argmax())
+    place = int(decisive.argmax())
     chosen, together = names[place], tuple(name for name, belongs in zip(names, tied, strict=True) if belongs)
     if by == "validation":
         reason = f"{chosen} is chosen by validation accuracy ({percent(float(accuracies[place]), 1)}). {shift}"
@@ -113,7 +114,7 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
         reason = f"{chosen} is chosen by the estimate on the test images ({percent(estimates[place][0], 1)}). {shift}"
         others = listing([name for name in together if name != chosen], most=3)
         if others:
-            reason += f" {others} cannot be told apart from it by the estimate; it validates best of them."
+            reason += f" {others} cannot be told apart from it by the estimate."
     return ModelChoice(by=by, chosen=chosen, tied=together, drop=drop, drop_error=error, shift=shift, reason=reason)
 
 
