@@ -205,7 +205,7 @@ def _augmentations(seeded: str, budget_s: float) -> Commands:
 def _experiments(seeded: str) -> Commands:
     """Each changes one thing of the first training, and says what to expect of it."""
     ranked, breaking = _ranked()
-    yield f"train {_model()} --val data/val --epochs 5 --learning-rate 0.003{seeded}"
+    yield f"train {_model()} --val data/val --epochs 5{seeded}"
     first, both = ranked[0], f"{ranked[0]}+{ranked[1]}"
     tries = [
         ("A little less weight decay changes nothing in so few steps", "training.weight_decay=0.04", "same accuracy"),
@@ -230,7 +230,7 @@ def _experiments(seeded: str) -> Commands:
 
 def _sweep(seeded: str) -> Commands:
     ranked, _ = _ranked()
-    space = f"--space augmentation=none,{','.join(ranked[:3])} --space training.learning_rate=0.0003..0.01"
+    space = f"--space augmentation=none,{','.join(ranked[:3])}"
     printed = yield (
         f'sweep "which augmentation and which rate?" --budget {SWEEP_S}s --most-trials 14 {_model()} --val data/val '
         f"--epochs 3 {space}{seeded}"
