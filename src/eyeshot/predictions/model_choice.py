@@ -70,9 +70,9 @@ def choose_model(models: Mapping[str, Judged]) -> ModelChoice:
     """Choose between finished models.
 
     There is a shift where the estimates are below validation accuracy by more than 2.5 points and more than a standard
-    error, on average over the models. Then the estimate chooses, and the models that may be the best by it too are named
-    (Hsu's multiple comparisons with the best, paired over half-samples). Elsewhere validation accuracy chooses. Of equal
-    models the first is taken. Rule and measurements: docs/ranking-log.md.
+    error, on average over the models. Then the estimate chooses, and models that may be the best by it too are named
+    (Hsu's multiple comparisons with the best, paired over half-samples). Elsewhere validation accuracy chooses. Of
+    equal models the first is taken. Rule and measurements: docs/ranking-log.md.
 
     Args:
         models: what `judge_model` measured of each, by name; all on the same target images.
