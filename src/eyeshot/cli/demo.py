@@ -292,11 +292,17 @@ def _verdicts(count: int) -> str:
     """What came of the experiments of a person, and the largest gain."""
     from eyeshot.ledger import find_experiments
 
-    tried = [record for record in find_experiments() if record.author_kind != "sweep" and record.expected]
+    own = [record for record in find_experiments() if record.author_kind != "sweep"]
+    tried = [record for record in own if record.expected]
     verdicts = [record.verdict for record in tried if record.verdict is not None]
     counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
     words = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
     answer = f"{count} {plural(count, 'experiment')}, each expectation stated first: {words}."
+    clean = next((record.got for record in own if record.parent is None and record.got is not None), None)
+    if clean is not None:
+        answer += (
+            f" Clean training has {percent(clean.value, 1)} on images like those of the test (data/val, n = {clean.n})."
+        )
     gains = [(record.got, record.why) for record in tried if record.got is not None and record.gain == "better"]
     if gains:
         got, why = max(gains, key=lambda pair: pair[0].value)

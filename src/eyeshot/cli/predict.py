@@ -113,4 +113,6 @@ def run(
         say_next("submit", str(out))
     else:
         sample = [] if "file" in find_project().submission else ["--submission", "SAMPLE.csv"]
-        say_next("predict", *runs[:1], *sample, "--out", "submission.csv")
+        estimates = [each.estimate.value for each in predicted if each.estimate is not None]
+        best = estimates.index(max(estimates)) if len(estimates) == len(runs) else 0
+        say_next("predict", runs[best], *sample, "--out", "submission.csv")

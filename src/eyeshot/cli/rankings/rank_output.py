@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,7 +134,8 @@ def print_result(
     )
     typer.echo(f"Cache: {cache}, {megabytes(folder_bytes(cache))}; empty it with: eyeshot cache clear")
     if report.longer_baseline_s is not None and report.command:
-        say_next(*shlex.split(report.command)[1:], "--scratch-time", f"{report.longer_baseline_s // 60}m")
+        typed = re.sub(r" --scratch-time(=| )\S+", "", report.command)
+        say_next(*shlex.split(typed)[1:], "--scratch-time", f"{report.longer_baseline_s // 60}m")
     elif report.advice != "generated":
         command = ["train", str(train), "--model", report.models[0].name, *_typed_again(settings), *switches]
         chosen = str(folder / POLICY_FILE) if report.policy is not None and report.policy.composed else report.advice

@@ -130,7 +130,7 @@ def compose_policy(
     before = context.identity_coverage(context.samples_per_image).consistent[judged]
     after = before if scores is None else scores.cloud.consistent[judged]
     record = PolicyRecord(
-        words=_words(operations, before, after, composed=composed),
+        words=_words(operations, before, after, composed=composed, may_rank=may_rank),
         composed=composed,
         operations=operations,
         stages=list(stages),
@@ -337,13 +337,20 @@ def _stages(shifted: bool) -> tuple[PolicyStage, ...]:
 
 
 def _words(
-    operations: Sequence[PolicyOperation], before: NDArray[np.bool_], after: NDArray[np.bool_], *, composed: bool
+    operations: Sequence[PolicyOperation],
+    before: NDArray[np.bool_],
+    after: NDArray[np.bool_],
+    *,
+    composed: bool,
+    may_rank: bool,
 ) -> str:
     """The sentence about the policy."""
     covers = (
         f"on the half of the target that it was not composed on, it covers {percent(after.mean())} with consistent "
         f"labels, clean images {percent(before.mean())} (n {len(after)})."
     )
+    if not operations and not may_rank:
+        return "The policy is clean images, as nothing could be ranked: this says nothing against any operation."
     if not operations:
         return "The policy is clean images: no operation adds target images beyond noise."
     if not composed:
