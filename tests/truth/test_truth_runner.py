@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("mirror", "invert")
 
 
+@pytest.fixture(autouse=True)
+def no_lower_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process of the tests cannot have its priority back, and would be slow in all that follows."""
+    monkeypatch.setattr("benchmarks.augmentation_truth.__main__._be_nice", lambda: None)
+
+
 def command(source: Path, target: Path, work: Path, *more: str, epochs: int = 2) -> list[str]:
     return [
         *("run", "--source", str(source), "--target", str(target), "--model", "test_resnet.r160_in1k"),
