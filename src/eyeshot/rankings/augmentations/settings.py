@@ -55,7 +55,7 @@ class RankingSettings(BaseModel):
         candidates: names, wildcards or families (a plain string for a single name); empty: all.
         generated: class folders of generated images, which become a further candidate.
         plot: candidates on the map, in addition to the winner; empty: chosen automatically.
-        projections: which maps to draw; empty: no map.
+        projections: which maps to draw; None: all three; empty: no map.
         images: whether to show small pictures on the page.
         seed: seed of every random choice.
         device: cuda, mps or cpu; None: chosen automatically.
@@ -96,7 +96,7 @@ class RankingSettings(BaseModel):
     candidates: tuple[str, ...] = ()
     generated: Path | None = None
     plot: tuple[str, ...] = ()
-    projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = ("PCA", "t-SNE", "UMAP")
+    projections: tuple[Literal["PCA", "t-SNE", "UMAP"], ...] = Field(default=None, validate_default=True)
     images: bool = True
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str | None = None
