@@ -27,6 +27,10 @@ UNTRAINED = "test_vit.r160_in1k"
 """The network that two epochs on letters have taught nothing."""
 
 
+OFTEN = ("the most doubtful label is a wrong one", "what undoes the shifts is better")
+"""Not found with all seeds (benchmarks/results/quickstart.json): of one label, and of a verdict's power."""
+
+
 def check_answers(folder: Path, planted: dict[str, list[str]]) -> dict[str, bool]:
     """What the steps of a demo should have found, and whether they did.
 
