@@ -34,7 +34,7 @@ from eyeshot.ledger.run_predictions import (
     find_predictions,
     may_estimate,
     stored_estimate,
-    stored_test,
+    stored_tests,
 )
 from eyeshot.ledger.runs import find_run, logged_recipe, record_of
 from eyeshot.ledger.store.records import Experiment
@@ -381,13 +381,10 @@ def _estimates(
 def _choice(members: Sequence[Member], class_shares: str | None) -> ModelChoice | None:
     """Which member to take; None unless all have predicted the same test images."""
     runs = [run for member in members for runs in member for run in runs]
-    made = [table for run in runs if (table := stored_test(run.given)) is not None]
-    if len(made) < len(runs):
+    aligned = stored_tests(run.given for run in runs)
+    if aligned is None:
         return None
-    try:
-        tests = iter(align(made))
-    except InputError:  # of images that have changed since
-        return None
+    tests = iter(aligned)
     return choose_model(
         {
             member[0][0].name: judge_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from eyeshot.predictions import (
     Predictions,
     SubmissionPlan,
     TargetEstimate,
+    align,
     check_submission_output,
     estimate_target_accuracy,
     keep_answers,
@@ -295,6 +296,20 @@ def stored_test(run: str | Path) -> Predictions | None:
     try:
         return find_predictions(run, "test")
     except (InputError, StorageError):
+        return None
+
+
+def stored_tests(runs: Iterable[str | Path]) -> list[Predictions] | None:
+    """What runs have stored of the same test images, aligned; None unless all have."""
+    tables: list[Predictions] = []
+    for run in runs:
+        table = stored_test(run)
+        if table is None:
+            return None
+        tables.append(table)
+    try:
+        return align(tables)
+    except InputError:  # of images that have changed since
         return None
 
 

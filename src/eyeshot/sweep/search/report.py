@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eyeshot.core import InputError, duration, percent, plural, points, wilson
-from eyeshot.ledger import stored_test
+from eyeshot.core import duration, percent, plural, points, wilson
+from eyeshot.ledger import stored_tests
 from eyeshot.predictions import ModelChoice, align, choose_model, compare_members, judge_model, load_predictions
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.search.planning import Costs, Level, SearchPlan
@@ -228,12 +228,8 @@ def _highest(trials: Sequence[SearchTrial], levels: Sequence[Level]) -> tuple[li
 def choose_trial(trials: Sequence[SearchTrial], runs: Path) -> ModelChoice | None:
     """Which of several trials to take; None unless all have predicted the same test images, or with a single one."""
     folders = [runs / trial.experiment for trial in trials]
-    made = [table for folder in folders if (table := stored_test(folder)) is not None]
-    if len(made) < len(trials) or len(trials) < 2:
-        return None
-    try:
-        tests = align(made)
-    except InputError:  # of images that have changed since
+    tests = stored_tests(folders) if len(trials) > 1 else None
+    if tests is None:
         return None
     return choose_model(
         {
