@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from review_made import TOKEN, Site
-from workbench_made import served_workbench
+from workbench_made import reported_project, served_workbench
 
 from eyeshot.ledger import open_ledger
 from eyeshot.reports import QUESTIONS, read_report_texts, store_report_text
-from made_ledger import HOSTILE, make_ledger
+from made_ledger import HOSTILE
 
 pytestmark = pytest.mark.slow
 LONGEST_S = 120.0
@@ -22,11 +22,7 @@ LONGEST_S = 120.0
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reported")
-    (folder / "eyeshot.toml").write_text('[data]\ntrain = "train"\n', encoding="utf-8")
-    make_ledger(folder / "eyeshot-out")
-    store_report_text(folder, "goal", f"Tell {HOSTILE} apart.", author="ann")
-    return folder
+    return reported_project(tmp_path_factory.mktemp("reported"), goal=f"Tell {HOSTILE} apart.", author="ann")
 
 
 @pytest.fixture(scope="module")

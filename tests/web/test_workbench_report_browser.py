@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from review_made import Site
-from workbench_made import Window, served_workbench
+from workbench_made import Window, reported_project, served_workbench
 
 from eyeshot.reports import read_report_texts, store_report_text
-from made_ledger import HOSTILE, make_ledger
+from made_ledger import HOSTILE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WHOLE = "() => document.querySelector('#report-document')?.dataset.whole"
@@ -19,11 +19,7 @@ WHOLE = "() => document.querySelector('#report-document')?.dataset.whole"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shown")
-    (folder / "eyeshot.toml").write_text('[data]\ntrain = "train"\n', encoding="utf-8")
-    make_ledger(folder / "eyeshot-out")
-    store_report_text(folder, "goal", f"Tell {HOSTILE} apart.\nAll of them.", author="bob")
-    return folder
+    return reported_project(tmp_path_factory.mktemp("shown"), goal=f"Tell {HOSTILE} apart.\nAll of them.", author="bob")
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,21 @@ from typing import Any
 
 from review_made import TOKEN, Site
 
+from eyeshot.reports import store_report_text
 from eyeshot.web import Edits, make_workbench, open_socket
 from eyeshot.web.serving import make_server
 from eyeshot.web.workbench.live_report import LiveReport
+from made_ledger import make_ledger
 
 EXPERIMENTS = "?tab=experiments"
+
+
+def reported_project(folder: Path, *, goal: str, author: str) -> Path:
+    """A project with a ledger whose report has a goal."""
+    (folder / "eyeshot.toml").write_text('[data]\ntrain = "train"\n', encoding="utf-8")
+    make_ledger(folder / "eyeshot-out")
+    store_report_text(folder, "goal", goal, author=author)
+    return folder
 
 
 @contextmanager
