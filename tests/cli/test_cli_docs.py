@@ -88,7 +88,7 @@ def typed(*words: str) -> str:
     return out.getvalue()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def offline(hub: Path) -> Iterator[pytest.MonkeyPatch]:
     """Weights come from the small hub, and nothing opens a browser or serves a page."""
     import webbrowser
@@ -111,7 +111,7 @@ def offline(hub: Path) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def documented(tmp_path_factory: pytest.TempPathFactory, offline: pytest.MonkeyPatch) -> Path:
     """A project that has gone the whole way, and the files that documents name."""
     folder = tmp_path_factory.mktemp("documented") / "project"

@@ -317,8 +317,13 @@ def test_an_unknown_model_is_told_with_the_nearest_names(eyeshot: Eyeshot, digit
     assert "resnet18" in done.err
 
 
-def test_weights_that_would_need_a_network_name_the_three_ways_on(eyeshot: Eyeshot, digits: Digits, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_weights_that_would_need_a_network_name_the_three_ways_on(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     done = eyeshot("rank", "augmentations", digits.train, "--model", "resnet18.a1_in1k")
     assert done.code == 3
     for way in ("--weights", "--from-scratch", "cache"):
