@@ -83,6 +83,13 @@ MODELS = {
         Model("small-vit", (("model", "test_vit.r160_in1k"), ("from_scratch", True))),
         _squeezenet("squeezenet-head", frozen=True),
         _squeezenet("squeezenet-tuned", epochs=6),
+        Model(
+            "efficientnet-tuned",
+            (("model", "tf_efficientnet_lite0"), ("weights", "tf_efficientnet_lite0-imagenet.safetensors")),
+            size=64,
+            digits_size=64,
+            epochs=6,
+        ),
     )
 }
 

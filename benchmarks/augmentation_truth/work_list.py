@@ -20,6 +20,7 @@ TABLES = (
     ("sketch", "small-vit"),
     ("photo", "squeezenet-tuned"),
     ("sketch", "squeezenet-tuned"),
+    ("photo", "efficientnet-tuned"),
     ("digits", "squeezenet-tuned"),
 )
 """(source, model), in the order in which they are trained."""
