@@ -71,7 +71,7 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page_text: str) -> 
 def test_the_answer_stands_at_the_top(cover: AugmentationRanking, page_text: str) -> None:
     text = Outline(page_text).text
     report = cover.report
-    places = [text.index(words) for words in (report.headline, report.next_step, "On 29 comparable tasks")]
+    places = [text.index(words) for words in (report.headline, report.next_step, "On 35 comparable tasks")]
     assert places == sorted(places)
     assert places[-1] < text.index("The answer in full")
     for words in (*report.answer, report.shift.words, report.recipe[4].strip()):
