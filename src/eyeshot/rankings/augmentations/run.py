@@ -26,6 +26,7 @@ from eyeshot.rankings.augmentations.plan import Plan
 from eyeshot.rankings.augmentations.policy import compose_policy, map_of
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
+from eyeshot.rankings.augmentations.rejection import measure_candidates
 from eyeshot.rankings.augmentations.report import (
     BaselineAugmentation,
     Candidate,
@@ -97,7 +98,8 @@ def run_ranking(
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
     context = make_context(plan, data, bank, baseline_head, progress)
-    measured = _measure_all(plan, context, progress)
+    measured, measuring_notes = _measure_all(plan, context, progress)
+    notes += measuring_notes
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
@@ -227,17 +229,14 @@ def run_ranking(
     return AugmentationRanking(ranked_report, drawn, pictures, policy)
 
 
-def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:
-    measured = []
-    total = len(plan.candidates)
-    step = progress.sub("measuring candidates")
-    for number, candidate in enumerate(plan.candidates):
-        step(number, total, candidate.name)
-        measured.append(measure(context, candidate))
+def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> tuple[list[AugmentationScores], list[str]]:
+    # A policy is composed of all samples, so that none can be spared.
+    measured, notes = measure_candidates(
+        context, plan.candidates, may_reject=not plan.settings.policy, progress=progress
+    )
     if context.data.generated is not None:
         measured.append(measure_generated(context, context.data.generated))
-    step(total, total)
-    return measured
+    return measured, notes
 
 
 def _measure_baseline(context: EvalContext, ranked_by: RankedBy) -> BaselineAugmentation | None:
