@@ -16,6 +16,8 @@ from statistics import mean
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 from benchmarks.augmentation_truth.recipes import MODELS
 from benchmarks.augmentation_truth.sources import BUILT_IN
 from benchmarks.augmentation_truth.tasks import open_task
@@ -61,7 +63,9 @@ def compare(with_rejection: RankingReport, in_full: RankingReport) -> dict[str, 
         "rejected": sum(one.samples < whole[one.name] for one in with_rejection.candidates),
         "candidates": len(with_rejection.candidates),
         "samples_spared": 1 - samples[0] / samples[1],
-        "order": spearman([scores[one.name] for one in common], [one.score or 0.0 for one in common]),
+        "order": spearman(
+            np.array([scores[one.name] for one in common]), np.array([one.score or 0.0 for one in common])
+        ),
     }
 
 
