@@ -84,7 +84,7 @@ def run_race(context: EvalContext, candidates: Sequence[Augmentation], *, progre
             newly[candidate.name] = int((consistent & ~clean).sum())
             gains[candidate.name] = float(consistent.mean() - clean.mean())
         if best is None:
-            best, floor = _best(context, sorted(racing, key=lambda one: -gains[one.name]), gains, measured)
+            best, floor = _best(context, sorted(racing, key=lambda one: (-gains[one.name], one.name)), gains, measured)
         racing = [one for one in racing if samples < whole[one.name] and one.name != best]
         for candidate in racing if best is not None else ():
             name = candidate.name
