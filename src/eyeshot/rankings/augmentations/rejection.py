@@ -79,8 +79,8 @@ def run_race(context: EvalContext, candidates: Sequence[Augmentation], *, progre
         newly, gains = {}, {}
         for number, candidate in enumerate(racing):
             progress(number, len(racing), candidate.name)
-            points_, present, _ = context.source_samples(candidate, min(samples, whole[candidate.name]))
-            consistent = context.coverage_of(points_, present).consistent
+            cloud_points, present, _ = context.source_samples(candidate, min(samples, whole[candidate.name]))
+            consistent = context.coverage_of(cloud_points, present).consistent
             newly[candidate.name] = int((consistent & ~clean).sum())
             gains[candidate.name] = float(consistent.mean() - clean.mean())
         if best is None:
