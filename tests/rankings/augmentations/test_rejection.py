@@ -118,6 +118,31 @@ def test_the_order_of_candidates_changes_nothing_and_the_best_stays(order: list[
         assert 3 / samples * wilson(max(0, covers[name][samples - 1] - CLEAN), TARGETS)[1] < found.floor
 
 
+def test_whether_labels_break_is_judged_on_all_samples(monkeypatch: pytest.MonkeyPatch):
+    """A probe learns worse from fewer samples: two rejected candidates break labels by these, one also by all."""
+    asked: list[tuple[str, int | None]] = []
+
+    def measure(_: object, candidate: Any, *, samples: int | None = None) -> Any:
+        asked.append((candidate.name, samples))
+        breaks = candidate.name == "grey" or (candidate.name == "jitter" and samples == 1)
+        labels = preserved(relearned=np.roll(LABELS, 1) if breaks else None)
+        return measured(candidate.name, cloud(first(60)), identity=cloud(first(CLEAN)), labels=labels)
+
+    monkeypatch.setattr(rejection, "measure", measure)
+    monkeypatch.setattr(
+        rejection, "run_race", lambda *_, **__: rejection.Race("affine", 0.3, {}, {"jitter": 1, "grey": 1, "jpeg": 2})
+    )
+    context: Any = SimpleNamespace(probe=clean_probe(), samples_per_image=3)
+    names = ("affine", "jitter", "grey", "jpeg")
+    found, notes = rejection.measure_candidates(
+        context, [augmentation(name) for name in names], may_reject=True, progress=SILENT
+    )
+    assert asked == [("affine", None), ("jitter", 1), ("grey", 1), ("jpeg", 2), ("jitter", None), ("grey", None)]
+    assert [scores.labels.relearnability for scores in found] == [1, 1, 0, 1]
+    assert notes[0].startswith("1 candidate was measured with fewer than 3 samples")
+    assert "(jpeg)" in notes[0]
+
+
 MORE = ("invert", "mirror", "translate", "jitter-mild", "gaussian-noise", "mixup", "erasing")
 
 

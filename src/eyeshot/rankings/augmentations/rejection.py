@@ -49,11 +49,23 @@ def measure_candidates(
     race = Race(None, 0.0, {}, {})
     if may_reject:
         race = run_race(context, candidates, progress=progress.sub("first samples of candidates"))
-    measured, step = [], progress.sub("measuring candidates")
+    step = progress.sub("measuring candidates")
+
+    def scores_of(candidate: Augmentation) -> AugmentationScores:
+        done = race.measured.get(candidate.name)
+        return done or measure(context, candidate, samples=race.rejected.get(candidate.name))
+
+    measured = []
     for number, candidate in enumerate(candidates):
         step(number, len(candidates), candidate.name)
-        scores = race.measured.get(candidate.name)
-        measured.append(scores or measure(context, candidate, samples=race.rejected.get(candidate.name)))
+        measured.append(scores_of(candidate))
+    # Classes are harder to learn from fewer samples, so all samples decide whether a candidate breaks labels.
+    breaking = find_label_breaking(
+        context.probe, [scores.labels for scores in measured], mixing=[scores.mixes for scores in measured]
+    )
+    for number, candidate in enumerate(candidates):
+        if breaking[number] and race.rejected.pop(candidate.name, None):
+            measured[number] = scores_of(candidate)
     step(len(candidates), len(candidates))
     return measured, _notes(race, context.samples_per_image)
 
