@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, make_samples, sample_keys, sample_labels
-from eyeshot.core import SILENT, ArrayCache, Progress, read_description
+from eyeshot.core import SILENT, ArrayCache, ModelError, Progress, read_description
 from eyeshot.models.backbone import Backbone
-from eyeshot.models.features import extract
+from eyeshot.models.device import feature_precision
+from eyeshot.models.features import FLOAT16_LARGEST, extract, fits_half
 from eyeshot.models.memory import smaller_batches
 
 CHUNK_BYTES = 32 << 20
 CHUNK_ROWS = 512
-FLOAT16_LARGEST = 65504.0
 
 
 class ViewFeatures(NamedTuple):
@@ -41,7 +41,9 @@ class ViewFeatures(NamedTuple):
 class FeatureBank:
     """Features of clean images and of augmented samples for one backbone; only missing features are computed.
 
-    Rows are written in chunks, so a kill loses at most one chunk. Several processes may share a bank.
+    Rows are written in chunks, so a kill loses at most one chunk. Several processes may share a bank, also on different
+    devices: a row stays as it was computed first. A GPU computes in float16 what float16 holds, and the rows of such
+    features are float16 on all devices, so they differ by rounding, a thousandth of a feature or so.
 
     Args:
         cache: the cache folder; the bank is its subfolder `features/<fingerprint of the backbone>`.
@@ -50,7 +52,9 @@ class FeatureBank:
         batch_size: images per forward pass.
 
     Attributes:
-        augment_s, forward_s: seconds spent so far on augmentation and on forward passes.
+        companions: banks of other models whose images have the same geometry and that will ask for the same features:
+            images that are read or made here for a missing row go through their models too, where they lack it.
+        augment_s, forward_s, companions_s: seconds spent so far on augmentation, on forward passes and on companions.
         batch_size: images per forward pass; reduced when the device ran out of memory.
         computed: rows that this object computed so far; all other rows came from disk.
     """
@@ -60,10 +64,13 @@ class FeatureBank:
     ) -> None:
         self.backbone = backbone
         self.device = torch.device(device)
+        self.precision = feature_precision(self.device)
         self.batch_size = batch_size
+        self.companions: list[FeatureBank] = []
         self.folder = cache / "features" / backbone.fingerprint
         self.augment_s = 0.0
         self.forward_s = 0.0
+        self.companions_s = 0.0
         self.computed = 0
         pixels = 3 * backbone.geometry.size**2
         self.chunk = max(batch_size, min(CHUNK_ROWS, CHUNK_BYTES // pixels))
@@ -84,8 +91,7 @@ class FeatureBank:
         missing = self._missing(keys)
         for part in self._chunks(missing):
             pixels = np.asarray(pool.images[rows[part]])
-            features = self._extract(pixels)
-            self._append([keys[position] for position in part], features, np.ones(len(part), bool))
+            self._compute([keys[position] for position in part], pixels, np.ones(len(part), bool))
             progress(self._done(missing, part), len(missing))
         return self._read(keys)[0]
 
@@ -119,13 +125,28 @@ class FeatureBank:
             views = make_samples(augmentation, pool, rows[part], seed=seed, draw=draw, device=self.device)
             success = views.success.cpu().numpy()  # waits for the device, so its time is counted here
             self.augment_s += time.perf_counter() - begin
-            computed = self._extract(views.images)
-            self._append([keys[position] for position in part], computed, success)
+            self._compute([keys[position] for position in part], views.images, success)
             progress(self._done(missing, part), len(missing))
         features, success = self._read(keys)
         # Labels depend on the drawn parameters only, so no pixel is read for them.
         sources, weights = sample_labels(augmentation, pool, rows, seed=seed, draw=draw)
         return ViewFeatures(features, success, sources.numpy(), weights.numpy())
+
+    def _compute(
+        self, keys: Sequence[str], images: torch.Tensor | NDArray[np.uint8], success: NDArray[np.bool_]
+    ) -> None:
+        """Features of a chunk of images, for this bank and its companions."""
+        self._append(keys, self._extract(images), success)
+        for bank in list(self.companions):
+            begin = time.perf_counter()
+            missing = bank._missing(keys)
+            chosen = images if len(missing) == len(keys) else images[missing]
+            try:
+                if missing:
+                    bank._append([keys[position] for position in missing], bank._extract(chosen), success[missing])
+            except ModelError:  # its own run will tell, and this one goes on
+                self.companions.remove(bank)
+            self.companions_s += time.perf_counter() - begin
 
     def _chunks(self, missing: Sequence[int]) -> list[NDArray[np.int64]]:
         positions = np.asarray(missing, np.int64)
@@ -138,7 +159,7 @@ class FeatureBank:
     def _extract(self, images: torch.Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         begin = time.perf_counter()
         features, self.batch_size = smaller_batches(
-            lambda size: extract(self.backbone, images, device=self.device, batch_size=size),
+            lambda size: extract(self.backbone, images, device=self.device, batch_size=size, precision=self.precision),
             self.batch_size,
         )
         self.forward_s += time.perf_counter() - begin
@@ -158,11 +179,11 @@ class FeatureBank:
     def _append(self, keys: Sequence[str], features: NDArray[np.float32], success: NDArray[np.bool_]) -> None:
         store = self._open()
         if store is None:
-            dtype = "float16" if _fits_half(features) else "float32"
+            dtype = "float16" if fits_half(torch.from_numpy(features)) else "float32"
             store = self._store = ArrayCache(self.folder, shape=(self.backbone.feature_count + 1,), dtype=dtype)
         rows = np.concatenate([features, success[:, None]], axis=1)
         if store.dtype == np.float16:
-            # `_fits_half` left room for four times the largest feature of the first chunk. A feature beyond that is an
+            # `fits_half` left room for four times the largest feature of the first chunk. A feature beyond that is an
             # outlier, and clipping leaves it an outlier.
             rows = rows.clip(-FLOAT16_LARGEST, FLOAT16_LARGEST)
         store.append(keys, rows.astype(store.dtype))
@@ -176,10 +197,3 @@ class FeatureBank:
         rows: NDArray[np.floating] = store.open()  # type: ignore[assignment]
         positions = store.positions(keys)
         return np.asarray(rows[:, :-1][positions]), np.asarray(rows[:, -1][positions] > 0.5)
-
-
-def _fits_half(features: NDArray[np.float32]) -> bool:
-    """Whether float16 holds the features: no overflow, with a factor of 4 to spare, and no loss of small values."""
-    size = np.abs(features)
-    fits = size.max(initial=0.0) < FLOAT16_LARGEST / 4 and np.quantile(size, 0.95) > 1e-3
-    return bool(fits or not size.any())
