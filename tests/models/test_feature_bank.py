@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eyeshot.augment import augmentation, make_samples
-from eyeshot.core import CallbackProgress
+from eyeshot.core import CallbackProgress, ModelError
 from eyeshot.models import FeatureBank, extract
 from eyeshot.models import feature_bank as room
 
@@ -172,6 +172,105 @@ def test_rows_that_are_not_asked_for_are_not_read(tmp_path):
     pool, _ = make_pool()
     empty = FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS[:0])
     assert empty.shape == (0, 6)
+
+
+def test_a_bank_computes_features_in_the_format_of_its_device(tmp_path, monkeypatch):
+    pool, _ = make_pool()
+    wanted = FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS)
+    monkeypatch.setattr(room, "feature_precision", lambda device: "bf16")
+    found = FeatureBank(tmp_path / "half", tiny_backbone()).clean(pool, ROWS)
+    assert np.array_equal(found, extract(tiny_backbone(), pool.images, precision="bf16").astype(np.float16))
+    assert not np.array_equal(found, wanted)
+    assert np.array_equal(FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS), wanted)  # as it is there
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How many samples were made, by call."""
+    counts = []
+
+    def counted(augmentations, pool, rows, **options):
+        counts.append(len(rows))
+        return make_samples(augmentations, pool, rows, **options)
+
+    monkeypatch.setattr(room, "make_samples", counted)
+    return counts
+
+
+def with_companions(folder, *seeds):
+    bank, *others = (FeatureBank(folder, tiny_backbone(seed=seed), batch_size=4) for seed in seeds)
+    for one in (bank, *others):
+        one.chunk = 10
+    bank.companions = others
+    return bank, others
+
+
+@pytest.mark.parametrize("name", ["gaussian-noise", "mixup", "edges"])
+def test_samples_are_made_once_for_all_models_and_each_gets_what_it_gets_alone(tmp_path, made, name):
+    pool, _ = make_pool()
+    seeds = 0, 1, 2
+    bank, others = with_companions(tmp_path / "together", *seeds)
+    clean = [one.clean(pool, ROWS) for one in (bank, *others)]
+    together = [one.views(augmentation(name), pool, ROWS, seed=0, draw=0) for one in (bank, *others)]
+    assert made == [10, 10, 4]
+    assert all(one.computed == 48 for one in (bank, *others))
+    for seed, features, found in zip(seeds, clean, together, strict=True):
+        alone, _ = with_companions(tmp_path / "alone", seed)
+        assert np.array_equal(features, alone.clean(pool, ROWS))
+        assert same(found, alone.views(augmentation(name), pool, ROWS, seed=0, draw=0))
+    assert made == 4 * [10, 10, 4]
+
+
+def test_a_companion_computes_only_what_it_lacks(tmp_path):
+    pool, _ = make_pool()
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    noise = augmentation("gaussian-noise")
+    FeatureBank(tmp_path, other.backbone).views(noise, pool, ROWS[3:7], seed=0, draw=0)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert (bank.computed, other.computed) == (24, 20)
+    assert bank.companions_s >= other.forward_s > 0
+
+
+def test_after_a_kill_a_companion_lacks_at_most_a_chunk(tmp_path, monkeypatch, made):
+    class Killed(BaseException):
+        pass
+
+    pool, _ = make_pool()
+    noise = augmentation("gaussian-noise")
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    usual = other._append
+
+    def dying(keys, *rest):
+        if other.computed:
+            raise Killed
+        usual(keys, *rest)
+
+    monkeypatch.setattr(other, "_append", dying)
+    with pytest.raises(Killed):
+        bank.views(noise, pool, ROWS, seed=0, draw=0)
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert (bank.computed, other.computed) == (4, 4)
+    other.views(noise, pool, ROWS, seed=0, draw=0)
+    assert other.computed == 14
+    assert made == [10, 10, 4, 10]
+
+
+def test_a_companion_that_cannot_give_features_is_left_out(tmp_path):
+    class Broken(nn.Module):
+        def forward(self, images):
+            return images.mean((2, 3)) * torch.nan
+
+    pool, _ = make_pool()
+    noise = augmentation("gaussian-noise")
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    broken = FeatureBank(tmp_path, make_backbone(Broken(), features=3, name="broken"))
+    bank.companions.insert(0, broken)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert bank.companions == [other]
+    assert (bank.computed, other.computed, broken.computed) == (24, 24, 0)
+    with pytest.raises(ModelError, match="broken gave NaN"):
+        broken.views(noise, pool, ROWS, seed=0, draw=0)
 
 
 SCRIPT = """

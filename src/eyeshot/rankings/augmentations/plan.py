@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from eyeshot.models import (
     Backbone,
     choose_device,
     extract,
+    feature_precision,
     gpu_errors_explained,
     load_backbone,
 )
@@ -70,6 +73,15 @@ class Plan:
         held_out = len(self.tables.val)
         counts = [samples_of((*self.base, candidate), self.settings.samples_per_image) for candidate in self.candidates]
         return sum(count * len(self.tables.sources) + held_out for count in counts)
+
+    def makes_samples_for(self, other: Plan) -> bool:
+        """Whether its augmented samples are also those of a plan that differs in the model only, and whose weights are
+        known by then: a baseline is trained in the run itself."""
+        return (
+            self.settings == other.settings.model_copy(update={"model": self.settings.model})
+            and self.backbone.geometry.fingerprint == other.backbone.geometry.fingerprint
+            and not len(other.tables.baseline)
+        )
 
 
 @dataclass(frozen=True)
@@ -188,19 +200,26 @@ def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainC
     return settings.model_copy(update={"learning_rate": settings.learning_rate * SCRATCH_RATE})
 
 
-def estimate(plan: Plan) -> Cost:
-    """Time a batch of the model and a few samples of every candidate; takes a few seconds."""
+def estimate(plan: Plan, *, earlier: Sequence[Plan] = ()) -> Cost:
+    """Time a batch of the model and a few samples of every candidate; takes a few seconds.
+
+    Args:
+        plan: from `prepare`.
+        earlier: plans that run before it, and may make its samples.
+    """
     side, backbone = plan.backbone.geometry.size, plan.backbone
+    device = torch.device(plan.device)
+    forward_once = partial(extract, backbone, device=device, precision=feature_precision(device))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
-    extract(backbone, images[:4], device=torch.device(plan.device), batch_size=4)
+    forward_once(images[:4])
     begin = time.perf_counter()
-    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES)
+    forward_once(images)
     forward = (time.perf_counter() - begin) / PROBE_IMAGES
     pool = Pool(images, [f"{number:032x}" for number in range(PROBE_IMAGES)])
     tables, settings = plan.tables, plan.settings
     augment_s = 0.0
-    for candidate in plan.candidates:
+    for candidate in () if any(other.makes_samples_for(plan) for other in earlier) else plan.candidates:
         begin = time.perf_counter()
         make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES

@@ -54,6 +54,7 @@ from eyeshot.training import TrainResult
 def run_ranking(
     plan: Plan,
     *,
+    later: Sequence[Plan] = (),
     progress: Progress | None = None,
     ranked_by_coverage: Callable[[RankingReport], None] | None = None,
     command: str = "",
@@ -62,6 +63,8 @@ def run_ranking(
 
     Args:
         plan: from `prepare`.
+        later: plans for other models that run after it. The augmented samples that are theirs too go through their
+            models here, so that each is made once; `seconds` of the report counts that as "other models".
         progress: called with the progress; None: not shown.
         ranked_by_coverage: called with the report so far, before the budget is spent on short runs.
         command: recorded in the report.
@@ -97,9 +100,17 @@ def run_ranking(
     notes = list(dict.fromkeys([*plan.notes, *data.notes, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
+    bank.companions = [
+        FeatureBank(other.cache, other.backbone, device=other.device, batch_size=other.settings.batch_size)
+        for other in later
+        if plan.makes_samples_for(other)
+    ]
     context = make_context(plan, data, bank, baseline_head, progress)
     measured, measuring_notes = _measure_all(plan, context, progress)
     notes += measuring_notes
+    bank.companions = []  # what follows depends on the model: others may never ask for it
+    if bank.companions_s:
+        seconds["other models"] = round(bank.companions_s, 2)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
