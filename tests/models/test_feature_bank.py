@@ -311,3 +311,94 @@ def test_a_killed_bank_keeps_its_chunks_and_ends_in_the_same_rows(tmp_path, requ
     wanted = fresh.views(noise, pool, np.arange(400), seed=0, draw=0)
     assert continued.computed < 400
     assert np.allclose(found.features, wanted.features, rtol=1e-2, atol=1e-3)
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """The images that go through the model, call by call."""
+    seen = []
+    usual = room.extract
+
+    def counting(backbone, images, **options):
+        seen.append(room.to_batch(images).numpy().copy())
+        return usual(backbone, images, **options)
+
+    monkeypatch.setattr(room, "extract", counting)
+    return seen
+
+
+def test_samples_with_the_same_pixels_go_through_the_model_once(tmp_path, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    clean = bank.clean(pool, ROWS)
+    turns = [bank.views(augmentation("quarter-turns"), pool, ROWS, seed=0, draw=draw) for draw in range(5)]
+    again = bank.views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    images = np.concatenate(passed)
+    assert len({image.tobytes() for image in images}) == len(images) <= 4 * len(ROWS)  # of 7 asked for each
+    assert np.array_equal(again.features, clean)
+    for draw, found in enumerate(turns):
+        samples = make_samples(augmentation("quarter-turns"), pool, ROWS, seed=0, draw=draw)
+        assert np.allclose(found.features, extract(bank.backbone, samples.images), rtol=1e-2, atol=1e-3)
+
+
+def test_the_same_pixels_keep_whether_their_operation_succeeded(tmp_path, passed):
+    pool, _ = make_pool(6)
+    pool.images[:] = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40  # no edges: the samples are the images
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    clean = bank.clean(pool, ROWS[:6])
+    found = bank.views(augmentation("edges"), pool, ROWS[:6], seed=0, draw=0)
+    assert not found.success.any()
+    assert np.array_equal(found.features, clean)
+    assert sum(map(len, passed)) == 6
+
+
+def test_another_process_and_a_companion_know_the_pixels_too(tmp_path, passed):
+    pool, _ = make_pool()
+    FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS)
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    bank.companions = [FeatureBank(tmp_path, tiny_backbone(seed=1))]
+    bank.companions[0].clean(pool, ROWS)
+    passed.clear()
+    bank.views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    assert passed == []
+    assert bank.computed == bank.companions[0].companions_s + 24 == 24
+
+
+def test_after_a_kill_between_pixels_and_features_the_features_are_computed(tmp_path, monkeypatch, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    with monkeypatch.context() as patch:
+        patch.setattr(bank, "_append", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            bank.clean(pool, ROWS)
+    passed.clear()
+    found = FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS)
+    assert sum(map(len, passed)) == len(ROWS)
+    assert np.array_equal(found, FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS))
+
+
+@pytest.mark.parametrize("part", ["rows.bin", "keys.txt"])
+def test_damaged_digests_give_no_image_the_features_of_another(tmp_path, part):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    bank.clean(pool, ROWS)
+    file = bank.folder / "pixels" / part
+    content = bytearray(file.read_bytes())
+    # The digests of the first two images change places, without their checksums.
+    step = len(content) // len(ROWS)
+    content[: 2 * step] = content[step : 2 * step] + content[:step]
+    file.write_bytes(content)
+    found = FeatureBank(tmp_path, tiny_backbone()).views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    wanted = FeatureBank(tmp_path / "whole", tiny_backbone()).views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    assert np.allclose(found.features, wanted.features, rtol=1e-3, atol=1e-4)
+
+
+def test_on_a_gpu_nothing_is_brought_back_to_be_hashed(tmp_path, monkeypatch, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    monkeypatch.setattr(room, "_pixel_digests", lambda _: pytest.fail("hashed"))
+    bank.device = torch.device("meta")
+    monkeypatch.setattr(room, "extract", lambda *_, **__: np.ones((24, bank.backbone.feature_count), np.float32))
+    bank.clean(pool, ROWS)
+    assert bank.computed == 24
+    assert not (bank.folder / "pixels").exists()

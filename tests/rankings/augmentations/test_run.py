@@ -240,15 +240,16 @@ def test_a_second_run_sends_nothing_through_the_model(first: AugmentationRanking
 
 
 def test_one_more_candidate_computes_just_its_own_samples(rerun, forwarded: list[int], first: AugmentationRanking):
-    more = rerun(candidates=(*SETTINGS["candidates"], "grey"))
+    more = rerun(candidates=(*SETTINGS["candidates"], "half-turns"))
     assert sum(forwarded) == 60 + more.report.n_val_used
     assert scores_of(more)["mixup"] == scores_of(first)["mixup"]
 
 
 def test_one_more_sample_computes_just_that_sample(rerun, forwarded: list[int]):
     rerun(samples_per_image=3)
-    drawn = ("mixup", "no-op", "shuffled-pixels")  # all samples of the others are the same
-    assert sum(forwarded) == 60 * len(drawn)
+    # All samples of the other candidates are the same, and many of mixup's have the pixels of the image itself.
+    mixup, no_op, shuffled = forwarded
+    assert 0 < mixup < no_op == shuffled == 60
 
 
 def test_one_new_target_image_computes_just_what_depends_on_it(
