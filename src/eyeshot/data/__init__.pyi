@@ -46,6 +46,7 @@ from .labels_csv import read_csv as read_csv
 from .listing import Skipped as Skipped
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder
+from .listing import class_folders as class_folders
 from .listing import has_no_class_folders as has_no_class_folders
 from .listing import note_links as note_links
 from .manifest import WINNERS as WINNERS

@@ -523,7 +523,8 @@ def test_of_a_few_images_no_winner_is_named(world: World, rerun, tmp_path: Path)
     for path in sorted(world.test.iterdir())[:24]:
         shutil.copy(path, tmp_path / "test")
     report = rerun(test=tmp_path / "test").report
-    assert report.headline.startswith("Too few images to say: 24 test images were used")
+    assert report.headline.startswith("Too few images to say: 24 test images are used")
+    assert f"{report.headline} {report.next_step}" in report.notes  # it was said before the work, too
     assert report.advice == "clean"
     for candidate in report.candidates:
         assert candidate.interval is None or (candidate.interval[0] >= -1 and candidate.interval[1] <= 1)

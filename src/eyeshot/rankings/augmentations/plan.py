@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, check_augmentation, make_samples
 from eyeshot.core import SILENT, InputError, Progress, find_workspace
-from eyeshot.data import Dataset, check_data, check_folder, load_dataset
+from eyeshot.data import Dataset, check_data, check_folder, class_folders, load_dataset
 from eyeshot.models import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_REASON,
@@ -25,9 +25,10 @@ from eyeshot.models import (
     gpu_errors_explained,
     load_backbone,
 )
-from eyeshot.predictions import checked_shares, read_class_shares
+from eyeshot.predictions import check_share_names, checked_shares, fewer_than_classes, read_class_shares
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.evaluate import probe_costs
+from eyeshot.rankings.augmentations.recommendation import Target, too_few, too_few_words
 from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
 from eyeshot.sweep import Costs
 from eyeshot.training import TrainConfig, default_settings
@@ -116,12 +117,15 @@ def prepare(
     """
     cache = cache or find_workspace().cache
     device, device_reason = choose_device(settings.device)
-    if not isinstance(train, Dataset):
-        check_data(settings.data(Path(train)))
-    if settings.generated is not None:
-        check_folder(settings.generated, role="--generated")
     shares = settings.target_shares
     given_shares = read_class_shares(shares, name=SHARES_OPTION) if isinstance(shares, Path) else shares
+    if not isinstance(train, Dataset):
+        check_data(settings.data(Path(train)))
+        if isinstance(given_shares, dict) and not (settings.labels or settings.decisions):
+            # Classes of a CSV, and those that decisions make, are known only after the images are listed.
+            check_share_names(given_shares, class_folders(Path(train)), name=SHARES_OPTION)
+    if settings.generated is not None:
+        check_folder(settings.generated, role="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)
@@ -155,6 +159,7 @@ def prepare(
         f"model: {backbone.name}{reason}" + (f"; {backbone.reason}" if backbone.reason else ""),
         f"device: {device} ({device_reason})",
         *left_out,
+        *_early_words(tables, settings, class_shares),
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
@@ -259,6 +264,19 @@ def _class_shares(dataset: Dataset, given: str | dict[str, float] | None) -> tup
         return counts / counts.sum(), "as often as among the training images"
     shares = checked_shares(given, dataset.classes, len(dataset.classes), name=SHARES_OPTION)
     return shares, "evenly" if isinstance(given, str) else "as often as given"
+
+
+def _early_words(tables: Tables, settings: RankingSettings, class_shares: NDArray[np.float64]) -> list[str]:
+    """What the answer cannot say with so few images, before the work is done for it."""
+    n_target, n_val = len(tables.target), len(tables.val)
+    words = []
+    if too_few(n_target, n_val):
+        target: Target = "validation" if tables.target_is_validation else "test"
+        words.append(" ".join(too_few_words(n_target, n_val, target=target)))
+    fewer = fewer_than_classes(n_target, class_shares)
+    if fewer and (settings.budget_s or settings.full_train):  # only trainings are estimated
+        words.append(fewer)
+    return words
 
 
 def _base(name: str | None) -> tuple[Augmentation, ...]:

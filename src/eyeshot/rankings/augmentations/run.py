@@ -233,7 +233,7 @@ def run_ranking(
         update={
             "policy": policy_record,
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
-            "notes": [*notes, *map_notes],
+            "notes": list(dict.fromkeys([*notes, *map_notes])),  # plan and short runs may say the same
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
