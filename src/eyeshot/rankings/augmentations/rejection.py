@@ -64,7 +64,8 @@ def measure_candidates(
         context.probe, [scores.labels for scores in measured], mixing=[scores.mixes for scores in measured]
     )
     for number, candidate in enumerate(candidates):
-        if breaking[number] and race.rejected.pop(candidate.name, None):
+        if breaking[number] and candidate.name in race.rejected:
+            del race.rejected[candidate.name]
             measured[number] = scores_of(candidate)
     step(len(candidates), len(candidates))
     return measured, _notes(race, context.samples_per_image)
