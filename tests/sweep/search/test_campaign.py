@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from simulated_search import RECIPE, SPACE, Clock, Learner, curve, make_campaign, spend
 
-from eyeshot.core import InputError, ModelError, StorageError
+from eyeshot.core import InputError, ModelError, StorageError, Workspace
+from eyeshot.data import DataConfig
 from eyeshot.ledger import Ledger, open_ledger
 from eyeshot.sweep import DecisionFile, WorkerLost
 from eyeshot.sweep.search.promotion import promoted
 from eyeshot.sweep.search.queue import change_queue, list_queue
 from eyeshot.sweep.search.space import check_trial
 from eyeshot.sweep.search.trials import stored_trials
+from eyeshot.sweep.search.work import SearchWork, Work
 
 ENDED = {"done", "stopped", "failed", "dropped"}
 
@@ -173,6 +175,43 @@ def test_a_full_disk_ends_the_sweep_and_is_no_failure_of_the_trial(tmp_path: Pat
         assert all(e.state != "failed" for e in ledger.experiments())
     campaign = spend(tmp_path, Learner())
     assert {trial.state for trial in campaign.trials} == {"done", "stopped"}
+
+
+class OnGpu(SearchWork):
+    """The task of a sweep whose measuring and training are those of a `Learner`, on a GPU that fails."""
+
+    def __init__(self, root: Path, learner: Learner) -> None:
+        workspace = Workspace(root / "eyeshot-out", root / "cache")
+        super().__init__(DataConfig(train=root), workspace, models={}, seed=0, command="", settings={})
+        self.learner, self.clock = learner, learner.clock
+
+    def _do(self, item: Work, over: Any) -> dict[str, Any]:
+        return self.learner(item)
+
+    _probe = _train = _do
+
+    def _measure(self, item: Work, over: Any) -> dict[str, Any]:
+        error = self.learner.fails(item)
+        if error is not None:
+            raise error
+        return self.learner(item)
+
+
+@pytest.mark.parametrize("where", ["measure", "train"])
+def test_a_lost_gpu_ends_the_sweep_and_is_no_failure_of_a_model_or_a_trial(tmp_path: Path, where: str) -> None:
+    def lost(item: Work) -> Exception | None:
+        is_it = item.config["model"] == "large" if where == "measure" else item.number > 0
+        return RuntimeError("CUDA error: unspecified launch failure") if item.kind == where and is_it else None
+
+    space = [*SPACE, "model=small,large"]
+    with pytest.raises(ModelError, match="The GPU stopped answering"):
+        spend(tmp_path, OnGpu(tmp_path, Learner(fails=lost)), space=space)
+    with open_ledger(tmp_path) as ledger:
+        assert all(e.state != "failed" for e in ledger.experiments())
+    campaign = spend(tmp_path, OnGpu(tmp_path, Learner()), space=space)
+    assert {trial.state for trial in campaign.trials} == {"done", "stopped"}
+    assert {trial.config["model"] for trial in campaign.trials} == {"small", "large"}
+    assert not any("is left out" in note for note in campaign.notes)
 
 
 def test_a_trial_whose_worker_is_lost_is_tried_again_and_given_up_after_the_third_time(tmp_path: Path) -> None:
