@@ -85,6 +85,17 @@ def test_the_budget_is_never_exceeded_on_a_clock_that_is_counted(
     assert 0 < clock.now <= seconds
 
 
+def test_a_model_at_a_size_of_its_own_is_measured_and_trained_at_that_size(tmp_path: Path) -> None:
+    space = [*SPACE, "model=small,small at 48 px,large"]
+    campaign = spend(tmp_path, Learner(), space=space)
+    sizes = {(trial.config["model"], trial.config.get("size")) for trial in campaign.trials}
+    assert sizes == {("small", None), ("small", 48), ("large", None)}
+    assert set(campaign.prices.measured) == {"small", "small at 48 px", "large"}
+    # Given sizes hold for all models.
+    campaign = spend(tmp_path / "given", Learner(), space=[*SPACE, "model=small,large", "size=32,48"])
+    assert {trial.config.get("size") for trial in campaign.trials[1:]} == {32, 48}
+
+
 def test_a_budget_for_not_even_one_trial_is_refused_before_it_starts(tmp_path: Path) -> None:
     task = Learner(n_train=100_000)
     with pytest.raises(InputError, match="The features of 125000 images alone take"):

@@ -21,7 +21,7 @@ from eyeshot.sweep.search import planning
 from eyeshot.sweep.search.prices import Prices, model_key
 from eyeshot.sweep.search.proposals import Sampler
 from eyeshot.sweep.search.queue import read_queue
-from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for
+from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for, with_size
 from eyeshot.sweep.search.standings import Standings
 from eyeshot.sweep.search.trials import (
     BASE,
@@ -202,7 +202,9 @@ class Campaign:
                 value = trial.results["probe"][0] if "probe" in trial.results else None
                 self.sampler.tell(trial.number, trial.proposed, value, failed=trial.is_out)
         proposed, hypothesis = self.sampler.propose(len(self.trials))
-        config = rate_for(self._base() | proposed, base_optimizer=str(self.prices.recipe.get("optimizer", "adamw")))
+        config = with_size(
+            rate_for(self._base() | proposed, base_optimizer=str(self.prices.recipe.get("optimizer", "adamw")))
+        )
         try:
             check_trial(config, self.prices.recipe)
         except InputError as error:
