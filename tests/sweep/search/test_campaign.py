@@ -246,6 +246,37 @@ def test_a_trial_whose_worker_is_lost_is_tried_again_and_given_up_after_the_thir
     assert campaign.trials[6].state in ("done", "stopped")
 
 
+class Several:
+    """Four workers whose items end in another order than they began."""
+
+    workers = 4
+
+    def __init__(self) -> None:
+        self.running: list[Work] = []
+        self.busy: list[Counter[str]] = []
+
+    def stream(self, task: Any, next_item: Any, *, over: Any) -> Any:
+        while True:
+            while len(self.running) < self.workers and not over() and (item := next_item()) is not None:
+                self.running.append(item)
+            if not self.running:
+                return
+            self.busy.append(Counter(item.device for item in self.running))
+            item = self.running.pop(len(self.busy) % len(self.running))
+            yield item, task(item)
+
+
+def test_workers_share_the_gpus_evenly_and_each_trial_computes_on_one(tmp_path: Path) -> None:
+    executor = Several()
+    spend(tmp_path, Learner(), executor=executor, devices=("cuda:0", "cuda:1"))
+    assert {device for busy in executor.busy for device in busy} == {"cuda:0", "cuda:1"}
+    assert max(sum(busy.values()) for busy in executor.busy) == 4
+    assert max(max(busy.values()) for busy in executor.busy) == 2
+    alone = Several()
+    spend(tmp_path / "alone", Learner(), executor=alone, devices=[f"cuda:{number}" for number in range(4)])
+    assert max(max(busy.values()) for busy in alone.busy) == 1
+
+
 def test_more_budget_goes_on_with_what_waited(tmp_path: Path) -> None:
     clock = Clock()
     first = spend(tmp_path, Learner(clock, image_s=5e-3, slower=2.5), seconds=300)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Any
 
 import pytest
 import timm
+import torch
 from safetensors.torch import save_file
 
 import eyeshot
 from eyeshot.core import InputError, ModelError, StorageError, find_workspace
 from eyeshot.ledger import open_ledger
+from eyeshot.sweep.search.job import ASKED_S, _alone, _devices
 from eyeshot.sweep.search.space import known_space
 from eyeshot.training import keep_recipe, read_result, read_validation
 from labelled_pictures import write_bright_and_dark
@@ -108,15 +111,36 @@ def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
 
 
 def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(project: Path) -> None:
-    from eyeshot.core import find_workspace
-    from eyeshot.sweep.search.job import _alone
-
     with (
         _alone(find_workspace(), "first-123456", "does size help?", wait=False),
         pytest.raises(StorageError, match=r"'does size help\?' is running since"),
     ):
         eyeshot.start_sweep("another", "images", budget_s=60.0, **OPTIONS)
     assert not list((project / "eyeshot-out").glob("experiments/*"))
+
+
+def test_a_second_sweep_that_waits_begins_when_the_first_ends(project: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with _alone(find_workspace(), "second-123456", "and depth?", wait=True):
+            order.append("second")
+
+    with _alone(find_workspace(), "first-123456", "does size help?", wait=False):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(2 * ASKED_S)  # longer than one that does not wait asks
+        order.append("first")
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert order == ["first", "second"]
+
+
+def test_there_is_a_slot_for_each_gpu_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert _devices("cuda", None) == ["cuda:0", "cuda:1"]
+    assert _devices("cuda:1", "cuda:1") == ["cuda:1"]
+    assert _devices("cpu", None) == ["cpu"]
 
 
 @pytest.mark.parametrize(
