@@ -39,6 +39,22 @@ with open_ledger(root, write=True) as ledger:
         ledger.append(trial.id, "state", state="done")
 """
 
+CAMPAIGN = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from simulated_search import Learner, spend
+
+class Waiting(Learner):
+    def __call__(self, item):
+        while item.number == 5 and not Path(sys.argv[3]).exists():
+            time.sleep(0.05)
+        return super().__call__(item)
+
+spend(Path(sys.argv[1]), Waiting())
+"""
+"""A sweep as `eyeshot sweep` does it, but for trainings; it waits in its sixth trial."""
+
 
 @pytest.fixture
 def site(root: Path, ids: dict[str, str]) -> Iterator[Site]:
@@ -82,6 +98,35 @@ def test_the_table_follows_a_sweep_in_another_process(
         ink = window.page.evaluate("place => getComputedStyle(document.querySelector(place)).color", place)
         assert contrast(ink, paper) >= 4.5, place
     window.close()
+
+
+def test_the_table_shows_what_a_sweep_proposes_promotes_and_stops(
+    window: Window, root: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    window.wait_rows(7)
+    go, place = tmp_path / "go", request.config.rootpath / "tests" / "sweep" / "search"
+    sweep = subprocess.Popen([sys.executable, "-c", CAMPAIGN, str(root), str(place), str(go)])
+    try:
+        window.wait_rows(7 + 6)
+        window.wait_text("13 experiments, 6 running", "#count")
+        assert sweep.poll() is None
+        assert "trial 5 of does it hold?" in window.text("#rows tr >> nth=0")
+        go.touch()
+        assert sweep.wait(timeout=60) == 0
+    finally:
+        sweep.kill()
+    window.wait_rows(7 + 12)
+    with open_ledger(root) as ledger:
+        trials = ledger.experiments("sweep = 'simulated'")
+    assert {trial.state for trial in trials} == {"done", "stopped"}
+    assert len(trials) == 12
+    window.wait_text("19 experiments, 1 running", "#count")  # that of the made ledger
+    for trial in trials:
+        words = window.text(f"#rows tr[data-id='{trial.id}']")
+        assert trial.rungs[-1]["rung"] in words
+        assert trial.got is not None
+        assert f"{100 * trial.got.value:.1f} %" in words
+        assert ("stopped" in words) is (trial.state == "stopped")
 
 
 def test_the_address_holds_filter_order_and_what_is_open(window: Window, site: Site, ids: dict[str, str]) -> None:

@@ -81,6 +81,29 @@ def test_the_same_command_again_gives_the_same_numbers_and_computes_nothing(rank
     assert numbers(ranked(Clock(factor=40.0))) == numbers(first)
 
 
+def test_a_model_added_later_is_the_only_one_that_is_trained_and_gets_a_curve(ranked, monkeypatch):
+    first = ranked(Clock(), models=MODELS[:1])
+    tuned, curves = [], []
+    usual_tune, usual_curve = rungs.fine_tune, rungs.learning_curve
+
+    def tune(backbone, *arguments, **options):
+        tuned.append(backbone.name)
+        return usual_tune(backbone, *arguments, **options)
+
+    def curve(*arguments, **options):
+        curves.append(1)
+        return usual_curve(*arguments, **options)
+
+    monkeypatch.setattr(rungs, "fine_tune", tune)
+    monkeypatch.setattr(rungs, "learning_curve", curve)
+    both = {model.name: model for model in ranked(Clock()).models}
+    assert (tuned, len(curves)) == (MODELS[1:], 1)
+    assert all(model.fine_tuning and model.curve for model in both.values())
+    (before,) = first.models
+    assert both[MODELS[0]].fine_tuning == before.fine_tuning
+    assert both[MODELS[0]].curve == before.curve
+
+
 def test_where_the_budget_left_something_out_the_same_command_leaves_out_the_same(ranked):
     first = ranked(Clock(), budget_s=45.0)
     tuned = [model.name for model in first.models if model.fine_tuning]
