@@ -14,7 +14,7 @@ from wrapup_project import cells, make_full_project, make_project
 
 import eyeshot
 from eyeshot.core import InputError, MissingExtraError, wilson
-from eyeshot.ledger import ChangedMeanwhile, find_experiments
+from eyeshot.ledger import ChangedMeanwhile, find_experiments, open_ledger
 from eyeshot.reports.document import anchor_of, clean
 from eyeshot.reports.formats import fonts, typeset
 from eyeshot.reports.wrapup.experiments import question_of
@@ -156,7 +156,7 @@ def test_fixed_text_is_korean_in_a_korean_report(project: Any) -> None:
     pairs = list(zip(without_notes(english), without_notes(korean), strict=True))
     assert all(first["kind"] == second["kind"] for first, second in pairs)
     for first, second in pairs:
-        if first["kind"] == "heading" and first["text"] not in {"ann", "bob", "night agent"}:
+        if first["kind"] == "heading" and first["text"] not in {"ann", "bob", "dan", "night agent"}:
             assert HANGUL.search(second["text"]) or "cho" in second["text"], second["text"]
         elif first["kind"] == "table" and second["kind"] == "table":
             assert HANGUL.search(second["caption"])
@@ -176,6 +176,36 @@ def test_a_page_of_one_person_holds_no_work_of_others(project: Any) -> None:
     assert "Experiments of ann" not in text
     with pytest.raises(InputError, match="--author must be one of ann, bob"):
         eyeshot.report(author="zoe")
+
+
+def test_words_are_signed_by_whom_wrote_them_and_stand_on_that_persons_page(project: Any) -> None:
+    learned = "Rates above 0.001 diverge."
+    document, _ = make_document("en")
+    texts = texts_of(document)
+    assert f"{learned} (dan)" in texts
+    assert "The warm-up was too short. (dan)" in texts
+    assert f"{learned} (night agent)" not in texts
+    team = next(block for block in document["blocks"] if block["kind"] == "table" and block["columns"][0] == "who")
+    counts = {row[0]["text"]: [cell["text"] for cell in row[1:]] for row in team["rows"]}
+    assert counts["dan"] == ["0", "0", "0", "0", "0", "2"]
+    pages = {name: texts_of(make_document("en", author=name)[0]) for name in ("dan", "night agent")}
+    assert learned in pages["dan"]
+    assert learned not in pages["night agent"]
+
+
+def test_a_figure_whose_n_is_not_known_names_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_ledger(tmp_path / "eyeshot-out", write=True) as ledger:
+        expected = {"direction": "up", "words": "up accuracy"}
+        for number in (1, 2):
+            id_ = ledger.add(f"Try {number}", author="ann", expected=expected).id
+            ledger.append(id_, "got", got={"value": 0.7 + number / 100, "difference": 0.02})
+            ledger.append(id_, "verdict", verdict="as expected", gain="better")
+            said = texts_of(make_document("en")[0])
+            assert "Try 1. Expected: up. Got: +2.0 points." in said
+            assert ("Highest validation accuracy of an experiment: 71.0\u202f%." in said) == (number == 1)
+    assert any("72.0\u202f%. It was chosen as the highest of 2" in text for text in said)
+    assert not any("same images" in text for text in said)
 
 
 def test_an_empty_project_says_what_to_do_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,8 @@ def make_project(folder: Path) -> dict[str, str]:
     random = np.random.default_rng(0)
     for seed in (0, 1):
         store_run(folder, random.random(300) < 0.8, seed=seed, augmentations=("invert",), command="eyeshot train <x>")
-    eyeshot.write_learned(ids["worse"], "Rates above 0.001 diverge.", why_different="The warm-up was too short.")
+    eyeshot.write_learned(ids["worse"], "Rates above 0.001 diverge.", why_different="The warm-up was too short.",
+                          author="dan")  # fmt: skip
     first = eyeshot.add_insight(ids["noise"], f"Invert is no cure {HOSTILE}", author="bob")
     eyeshot.act_on_insight(first.insights[-1].id, "Left it out.", author="ann")
     find_log().append([decide("drop", ["0" * 32], author="cho <b>수지</b>", names=["train/cat/1.png"])])

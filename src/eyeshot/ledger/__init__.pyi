@@ -48,6 +48,7 @@ from .views.words import difference_parts as difference_parts
 from .views.words import expected_words as expected_words
 from .views.words import value_words as value_words
 from .writing_up import ChangedMeanwhile as ChangedMeanwhile
+from .writing_up import WrittenField as WrittenField
 from .writing_up import last_author as last_author
 from .writing_up import write_action as write_action
 from .writing_up import write_field as write_field

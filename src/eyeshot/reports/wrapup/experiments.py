@@ -9,7 +9,17 @@ from eyeshot.core import NOTHING, plural, wilson
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, Cell, heading, paragraph, quoted, table
 from eyeshot.reports.wrapup.facts import Facts
-from eyeshot.reports.wrapup.words import changed_text, difference, expected_text, got_text, known, number, p_text, share
+from eyeshot.reports.wrapup.words import (
+    changed_text,
+    difference,
+    expected_text,
+    got_text,
+    known,
+    number,
+    of_n,
+    p_text,
+    share,
+)
 
 MOST_ROWS = 500
 """Of one table; more are counted, and `eyeshot runs --csv` has all."""
@@ -226,13 +236,13 @@ def _outcome(facts: Facts, each: Experiment, *, ask: bool) -> list[Block]:
     got = each.got
     text = say(
         f"{each.why}. Expected: {expected_text(say, each.expected)}. Got: "
-        f"{difference(say, got.difference, got.difference_low, got.difference_high)}, n = {got.n or 0:,}.",
+        f"{difference(say, got.difference, got.difference_low, got.difference_high)}{of_n(got.n)}.",
         f"{each.why}. 예상: {expected_text(say, each.expected)}. 결과: "
-        f"{difference(say, got.difference, got.difference_low, got.difference_high)}, n = {got.n or 0:,}.",
+        f"{difference(say, got.difference, got.difference_low, got.difference_high)}{of_n(got.n)}.",
     )
     blocks: list[Block] = [paragraph(text, "claim", links=facts.links([each.id]))]
     if each.why_different:
-        blocks += quoted(each.why_different)
+        blocks += quoted(facts.signed(each, "why_different"))
     elif ask and each.author_kind != "sweep":
         question = say(
             f"Why did {facts.number(each.id)} come otherwise?", f"{facts.number(each.id)}: 예상과 다른 이유는?"
@@ -240,7 +250,8 @@ def _outcome(facts: Facts, each: Experiment, *, ask: bool) -> list[Block]:
         command = f'eyeshot learned {each.id} --why-different "…"'
         blocks.append(facts.ask("why_different", question, command, each.id))
     if each.learned:
-        blocks += quoted(say(f"Learned: {each.learned}", f"배운 점: {each.learned}"))
+        words = facts.signed(each, "learned")
+        blocks += quoted(say(f"Learned: {words}", f"배운 점: {words}"))
     return blocks
 
 

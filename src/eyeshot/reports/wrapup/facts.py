@@ -6,14 +6,23 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
 from eyeshot.auditing import AuditReport, ErrorReport, read_errors, read_report
 from eyeshot.core import InputError, StorageError, find_project, find_workspace
 from eyeshot.data import SPLIT_FILE, Decision, Split, find_log, read_split
-from eyeshot.ledger import EnsembleReport, Experiment, find_experiments, list_runs, submit
+from eyeshot.ledger import (
+    EnsembleReport,
+    Experiment,
+    WrittenField,
+    find_experiments,
+    last_author,
+    list_runs,
+    open_ledger,
+    submit,
+)
 from eyeshot.rankings import ModelsReport, OptimizersReport, RankingReport
 from eyeshot.reports.document import Block, Link, Paragraph, anchor_of, paragraph, quoted
 from eyeshot.reports.wrapup.texts import QUESTIONS, Field, read_report_texts
@@ -67,6 +76,13 @@ class Facts:
         self.experiments: list[Experiment] = sorted(
             find_experiments(), key=lambda experiment: (experiment.created, experiment.id)
         )
+        with open_ledger() as ledger:
+            self._writers = {
+                (each.id, field): last_author(ledger, each.id, field)
+                for each in self.experiments
+                for field in get_args(WrittenField)
+                if getattr(each, field)
+            }
         runs = results("runs")
         self.runs = {record.id: record for record in list_runs(runs)}
         self.results: dict[str, TrainResult] = {}
@@ -113,14 +129,28 @@ class Facts:
 
     @property
     def authors(self) -> list[str]:
-        """Everybody who made an experiment or a decision, understood or did something, or whom a text is about."""
+        """Everybody who made an experiment or a decision, wrote or did something about one, or whom a text is about."""
         names = [experiment.author for experiment in self.experiments if experiment.author_kind != "sweep"]
         names += [decision.author for decision in self.decisions]
         for experiment in self.experiments:
             for insight in experiment.insights:
                 names += [insight.author, *(action.get("author", "") for action in insight.actions)]
-        names += [person for _, person in self.texts]
+        names += [*self._writers.values(), *(person for _, person in self.texts)]
         return sorted({name for name in names if name})
+
+    def writer(self, experiment: Experiment, field: WrittenField) -> str:
+        """Who wrote a field of an experiment, which need not be the experiment's author; empty if it is not known."""
+        return self._writers.get((experiment.id, field), "")
+
+    def words_of(self, name: str) -> int:
+        """How often a person's words stand in what an experiment taught, or why it came so."""
+        return sum(writer == name for writer in self._writers.values())
+
+    def signed(self, experiment: Experiment, field: WrittenField) -> str:
+        """The words in a field of an experiment, and who wrote them."""
+        name = self.writer(experiment, field)
+        words: str = getattr(experiment, field)
+        return f"{words} ({name})" if name else words
 
     def number(self, experiment: str) -> str:
         """What the report calls an experiment: "E7"; its id where it is not in the ledger."""

@@ -56,15 +56,18 @@ def overview(facts: Facts) -> list[Block]:
     if best is not None and best.got is not None:
         got = best.got
         text = share(got.value, got.low, got.high, got.n)
+        others = sum(each.got is not None and each.got.metric == got.metric for each in experiments)
+        chosen = say(
+            f" It was chosen as the highest of {others:,}, so it is likely to be a little too high.",
+            f" {others:,}건 중 가장 높은 값을 고른 것이므로 실제보다 다소 높을 수 있음.",
+        )
         blocks.append(
             paragraph(
                 say(
-                    f"Highest validation accuracy of an experiment: {text}. It is the best of {finished:,} on the same "
-                    "images, so it is likely to be a little too high.",
-                    f"실험 중 최고 검증 정확도: {text}. 같은 이미지에서 {finished:,}건 중 가장 높은 값을 고른 "
-                    "것이므로 실제보다 "
-                    "다소 높을 수 있음.",
-                ),
+                    f"Highest validation accuracy of an experiment: {text}.",
+                    f"실험 중 최고 검증 정확도: {text}.",
+                )
+                + (chosen if others > 1 else ""),
                 "claim",
                 links=facts.links([best.id]),
             )
@@ -281,12 +284,13 @@ def team(facts: Facts) -> list[Block]:
                 f"{sum(decision.author == name for decision in facts.decisions):,}",
                 f"{insights:,}",
                 f"{actions:,}",
+                f"{facts.words_of(name):,}",
             ]
         )
     sweeps = [each for each in facts.experiments if each.author_kind == "sweep"]
     if sweeps:
         better = sum(each.gain == "better" for each in sweeps)
-        rows.append([known(say, "sweep"), f"{len(sweeps):,}", f"{better:,}", "0", "0", "0"])
+        rows.append([known(say, "sweep"), f"{len(sweeps):,}", f"{better:,}", "0", "0", "0", "0"])
     if rows:
         blocks.append(
             table(
@@ -296,9 +300,10 @@ def team(facts: Facts) -> list[Block]:
                     say("of these better than the parent", "기준보다 좋은 실험"),
                     say("decisions about images", "이미지 결정"), say("insights", "인사이트"),
                     say("actions on insights", "인사이트 후속 조치"),
+                    say("words on results", "결과에 대한 글"),
                 ],
                 rows,
-                numbers=[1, 2, 3, 4, 5],
+                numbers=[1, 2, 3, 4, 5, 6],
             )
         )  # fmt: skip
     for name in facts.authors:

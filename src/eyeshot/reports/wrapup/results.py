@@ -325,8 +325,8 @@ def lessons(facts: Facts) -> list[Block]:
     blocks: list[Block] = [heading(1, say("Lessons", "배운 점"), "lessons")]
     for each in facts.experiments:
         if each.learned:
-            text = f"{each.learned} ({each.author})" if each.author else each.learned
-            blocks.append(paragraph(" ".join(text.split()), "claim", links=facts.links([each.id])))
+            text = " ".join(facts.signed(each, "learned").split())
+            blocks.append(paragraph(text, "claim", links=facts.links([each.id])))
     blocks += facts.written("lessons")
     blocks.append(heading(1, say("Next steps", "다음 단계"), "next"))
     return [*blocks, *facts.written("next")]

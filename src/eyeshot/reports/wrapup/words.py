@@ -72,7 +72,12 @@ def share(value: float | None, low: float | None, high: float | None, n: int | N
     if value is None:
         return NOTHING
     interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{number(value)}\u202f%{interval}" + ("" if n is None else f", n = {n:,}")
+    return f"{number(value)}\u202f%{interval}{of_n(n)}"
+
+
+def of_n(n: int | None) -> str:
+    """Of how many a figure is; nothing where that is not known."""
+    return "" if n is None else f", n = {n:,}"
 
 
 def accuracy(value: Accuracy | None) -> str:
