@@ -79,11 +79,17 @@ def write(
     Nothing is overwritten: the last words count, and earlier ones stay in report.jsonl.
     """
     import eyeshot
+    from eyeshot.core import find_workspace
+    from eyeshot.reports import read_report_texts
 
+    earlier, _ = read_report_texts(find_workspace().project)
     written = eyeshot.write_report_text(field, text, person=person, author=author)
     if json:
         print_json({**written, "time": written["time"].isoformat()})
         return
     about = f" of {written['person']}" if written["person"] else ""
     typer.echo(f"The report has the words of {written['author']} for {written['field']}{about}.")
+    before = earlier.get((written["field"], written["person"]))
+    if before is not None and before["text"] != written["text"]:
+        typer.echo(f"It replaces the words of {before['author']}: {before['text']}")
     typer.echo("Next: eyeshot report")
