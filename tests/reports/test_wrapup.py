@@ -396,6 +396,13 @@ def test_every_section_tells_its_result(full: Path) -> None:
         assert "apache-2.0" in text
 
 
+def test_what_the_cleaning_did_is_told_with_n_and_interval_and_what_came_after(full: Path) -> None:
+    text = next(text for text in texts_of(make_document("en")[0]) if text.startswith("What the cleaning did"))
+    low, high = wilson(204, 240)
+    assert f"without them 85.0\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = 240," in text
+    assert "+3.8 points [+0.4, +7.1]: helps. 1 decision is later than that." in text
+
+
 def test_pictures_whose_files_are_gone_are_counted_in_the_caption(full: Path) -> None:
     document, _ = make_document("en")
     captions = [block["caption"] for block in document["blocks"] if block["kind"] == "figure" and block["png"]]

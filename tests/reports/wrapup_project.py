@@ -12,8 +12,9 @@ from synthetic_runs import make_full_report
 from test_optimizers_page import made_report, made_tried
 
 import eyeshot
-from eyeshot.auditing import AuditReport, Finding, ImageRef
+from eyeshot.auditing import AuditReport, Finding, ImageRef, store_comparison
 from eyeshot.auditing.findings import ClassCount
+from eyeshot.auditing.split_quality import Comparison
 from eyeshot.core import make_folder
 from eyeshot.data import decide, find_log
 from eyeshot.rankings import write_models
@@ -80,6 +81,9 @@ def make_full_project(folder: Path) -> None:
         encoding="utf-8",
     )  # fmt: skip
     made_report(made_tried()).save(make_folder(results / "optimizers"))
+    measured = Comparison(12, 240, 0.85, 0.8875, 3.75, 0.4, 7.1, "a linear probe on thumbnails")
+    store_comparison(measured, command="eyeshot decisions compare")
+    find_log().append([decide("drop", ["1" * 32], author="ann", names=["train/cat/2.png"])])
     Image.new("RGB", (40, 30), "green").save(folder / "train" / "cat" / "here.png")
     names = [f"{HOSTILE} {'고양이' * 40} {number}" for number in range(500)]
     images = [ImageRef(split="train", id=f"cat/{name}.png", label=names[0]) for name in ("here", "gone")]

@@ -5,14 +5,22 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
-from eyeshot.auditing import AuditReport, ErrorReport, read_errors, read_report
+from eyeshot.auditing import (
+    AuditReport,
+    ErrorReport,
+    StoredComparison,
+    read_comparison,
+    read_errors,
+    read_report,
+)
 from eyeshot.core import InputError, StorageError, find_project, find_workspace
-from eyeshot.data import SPLIT_FILE, Decision, Split, find_log, read_split
+from eyeshot.data import COMPARISON_FILE, SPLIT_FILE, Decision, Split, find_log, read_split
 from eyeshot.ledger import (
     EnsembleReport,
     Experiment,
@@ -39,6 +47,7 @@ class Facts:
         say: how the report speaks.
         workspace, project: folders, and the content of `eyeshot.toml`.
         audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
+        cleaning: accuracy with and without decisions, as it was measured last.
         decisions: those that are in force, in their order.
         experiments: of the ledger, the earliest first.
         runs: records of all runs by id, the earliest first.
@@ -71,7 +80,9 @@ class Facts:
             results("optimizers") / "optimizers.json",
             lambda file: OptimizersReport.model_validate_json(file.read_bytes()),
         )
+        self.cleaning: StoredComparison | None = self._read(self.workspace.root / COMPARISON_FILE, read_comparison)
         decisions = find_log().read()
+        self._decided = [decision.time for decision in decisions.stored]
         self.decisions: tuple[Decision, ...] = decisions.active
         self.experiments: list[Experiment] = sorted(
             find_experiments(), key=lambda experiment: (experiment.created, experiment.id)
@@ -141,6 +152,10 @@ class Facts:
     def writer(self, experiment: Experiment, field: WrittenField) -> str:
         """Who wrote a field of an experiment, which need not be the experiment's author; empty if it is not known."""
         return self._writers.get((experiment.id, field), "")
+
+    def decided_since(self, moment: datetime) -> int:
+        """How many decisions were made or undone after a moment."""
+        return sum(time > moment for time in self._decided)
 
     def words_of(self, name: str) -> int:
         """How often a person's words stand in what an experiment taught, or why it came so."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from eyeshot.auditing import NAMES
-from eyeshot.core import USES, plural, shortened
+from eyeshot.core import USES, plural, shortened, wilson
 from eyeshot.data import KINDS
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, figure, heading, paragraph, table
+from eyeshot.reports.wrapup.experiments import experiments_about
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_timeline, pictures_of
-from eyeshot.reports.wrapup.words import day, known, number, share
+from eyeshot.reports.wrapup.words import day, difference, known, number, share
 
 MOST_CLASSES = 12
 
@@ -170,6 +171,8 @@ def data(facts: Facts) -> list[Block]:
                 )
         blocks += pictures_of(facts, audit)
     blocks += _decisions(facts)
+    blocks += _cleaning(facts)
+    blocks += experiments_about(facts, "data")
     blocks += _split(facts)
     if facts.project.file is not None:
         use = facts.project.test_images
@@ -213,6 +216,35 @@ def _decisions(facts: Facts) -> list[Block]:
         rows, columns, numbers = [[row[0], *row[2:]] for row in rows], [columns[0], *columns[2:]], [1, 2]
     caption = say("Decisions in force; each is kept and can be undone", "적용 중인 결정(모두 기록되며 되돌릴 수 있음)")
     return [table(caption, columns, rows, numbers=numbers)]
+
+
+def _cleaning(facts: Facts) -> list[Block]:
+    """What the decisions did to accuracy."""
+    say, stored = facts.say, facts.cleaning
+    if stored is None:
+        if not facts.decisions:
+            return []
+        words = say("What they do to accuracy was not measured.", "결정이 정확도에 미친 영향은 측정하지 않음.")
+        return [paragraph(words, "note", command="eyeshot decisions compare")]
+    found, n = stored.comparison, stored.comparison.judged
+    before, after = (share(value, *wilson(round(value * n), n), n) for value in (found.before, found.after))
+    gain = difference(say, *(points / 100 for points in (found.gain_points, found.gain_low, found.gain_high)))
+    later = facts.decided_since(stored.created)
+    since = say(
+        f" {later:,} {plural(later, 'decision is', 'decisions are')} later than that.", f" 그 이후의 결정 {later:,}건."
+    )
+    return [
+        paragraph(
+            say(
+                f"What the cleaning did, measured on {day(stored.created)} with {found.decisions:,} "
+                f"{plural(found.decisions, 'decision')}, on images that they do not change, by {found.reader}: "
+                f"right answers without them {before}, with them {after}, {gain}: {found.verdict}.",
+                f"데이터 정리의 효과({day(stored.created)} 측정, 결정 {found.decisions:,}건, 결정으로 바뀌지 않은 "
+                f"이미지, 선형 프로브): 정리 전 {before}, 정리 후 {after}, {gain}. {known(say, found.verdict)}.",
+            )
+            + (since if later else "")
+        )
+    ]
 
 
 def _split(facts: Facts) -> list[Block]:

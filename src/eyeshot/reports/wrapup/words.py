@@ -34,7 +34,7 @@ KOREAN = {
     "small classes": "이미지가 적은 클래스", "drop": "제외", "drop-both": "모두 제외", "keep-one": "하나만 유지",
     "relabel": "라벨 수정", "merge-classes": "클래스 병합", "group": "묶음", "keep": "유지", "undo": "취소",
     "ignore": "무시", "ranked": "순위 대상", "regulariser": "정규화", "label-breaking": "라벨 훼손",
-    "control": "대조군",
+    "control": "대조군", "helps": "도움이 됨", "hurts": "해가 됨",
 }  # fmt: skip
 """Words of a fixed list that stand in stored results."""
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from eyeshot.core import EyeshotError, Progress
-from eyeshot.data import DECISIONS_FILE, SPLIT_FILE
+from eyeshot.data import COMPARISON_FILE, DECISIONS_FILE, SPLIT_FILE
 from eyeshot.ledger import Ledger
 from eyeshot.predictions import SUBMISSIONS_FILE
 from eyeshot.reports import QUESTIONS, file_name, read_report_texts
@@ -25,7 +25,8 @@ FORMATS = ("html", "docx", "pdf")
 LANGUAGES = ("en", "ko")
 SOURCES = (
     "eyeshot.toml", DECISIONS_FILE, SPLIT_FILE, SUBMISSIONS_FILE,
-    *(f"eyeshot-out/{name}/{name}.json" for name in RESULTS), "eyeshot-out/runs",
+    *(f"eyeshot-out/{name}/{name}.json" for name in RESULTS), f"eyeshot-out/{COMPARISON_FILE}",
+    "eyeshot-out/runs",
 )  # fmt: skip
 """Files and folders that a report is made from, beside the ledger and the texts, which the page shows by itself."""
 
