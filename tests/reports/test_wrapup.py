@@ -396,6 +396,65 @@ def test_every_section_tells_its_result(full: Path) -> None:
         assert "apache-2.0" in text
 
 
+WITHOUT_INTERVAL = ("no interval", "신뢰구간 없음", "신뢰구간은 없음")
+SETTINGS = re.compile(r"95 %|\d+ % held out")
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_every_share_and_difference_carries_n_and_interval_or_says_that_it_has_none(full: Path, lang: str) -> None:
+    document, _ = make_document("ko" if lang == "ko" else "en")
+    figures = 0
+    for block in document["blocks"]:
+        if block["kind"] == "paragraph" and block["role"] in ("text", "claim"):
+            text = SETTINGS.sub("", block["text"])
+            shares = re.findall(r"\d\s?%(?!p)", text)
+            points = re.findall(r"\d(?: points|%p)(?! \[)", text)
+            without = any(words in text for words in WITHOUT_INTERVAL)
+            bare = [found for found in re.findall(r"\d\s?%(?!p)(?! \[)", text)]
+            expected = [part for part in re.findall(r"(?:Expected|예상): [^.]*\.\d(?: points|%p)", text)]
+            assert without or (not bare and len(points) == len(expected)), text
+            assert not shares or "n = " in text, text
+            figures += len(shares)
+        elif block["kind"] == "table":
+            for place, name in enumerate(block["columns"]):
+                for row in block["rows"]:
+                    cell = row[place]["text"]
+                    if re.match(r"[+−]?\d+\.\d+(\u202f%| points|%p)", cell) and name not in ("expected", "예상"):
+                        assert "[" in cell, (name, cell)
+                    if re.match(r"\d+\.\d+\u202f%", cell):
+                        assert ", n = " in cell, (name, cell)
+                        figures += 1
+    assert figures > 60
+
+
+def test_the_highest_score_of_the_leaderboard_has_the_interval_of_its_table(full: Path) -> None:
+    document, facts = make_document("en")
+    assert facts.submissions is not None
+    best = facts.submissions.submissions[0]
+    low, high = wilson(round((best.score or 0) * best.n), best.n)
+    said = f"{100 * (best.score or 0):.1f}\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = {best.n:,}"
+    texts = texts_of(document)
+    assert said in texts, "the table"
+    assert any(
+        text.startswith(f"Highest leaderboard score: {said} (n of the leaderboard: all images") for text in texts
+    )
+
+
+def test_scores_with_short_runs_and_the_leakage_of_the_split_have_their_intervals(full: Path) -> None:
+    document, facts = make_document("en")
+    assert facts.augmentations is not None
+    best = next(each for each in facts.augmentations.candidates if each.rank == 1)
+    assert best.combined_interval is not None
+    low, high = best.combined_interval
+    assert f"{best.combined:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−") in texts_of(document)
+    leakage = facts.split.leakage if facts.split else None
+    assert leakage is not None
+    text = next(text for text in texts_of(document) if text.startswith("A random split"))
+    low, high = wilson(round(leakage.plain * leakage.images), leakage.images)
+    assert f"[{100 * low:.1f}, {100 * high:.1f}], n = {leakage.images}" in text
+    assert f"{leakage.gap_points:+.1f} points [{leakage.gap_low:+.1f}, {leakage.gap_high:+.1f}]" in text
+
+
 def test_what_the_cleaning_did_is_told_with_n_and_interval_and_what_came_after(full: Path) -> None:
     text = next(text for text in texts_of(make_document("en")[0]) if text.startswith("What the cleaning did"))
     low, high = wilson(204, 240)

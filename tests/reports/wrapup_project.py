@@ -16,7 +16,7 @@ from eyeshot.auditing import AuditReport, Finding, ImageRef, store_comparison
 from eyeshot.auditing.findings import ClassCount
 from eyeshot.auditing.split_quality import Comparison
 from eyeshot.core import make_folder
-from eyeshot.data import decide, find_log
+from eyeshot.data import Leakage, Split, decide, find_log
 from eyeshot.rankings import write_models
 from made_ledger import HOSTILE, make_ledger
 from stored_runs import store_run
@@ -83,6 +83,12 @@ def make_full_project(folder: Path) -> None:
     made_report(made_tried()).save(make_folder(results / "optimizers"))
     measured = Comparison(12, 240, 0.85, 0.8875, 3.75, 0.4, 7.1, "a linear probe on thumbnails")
     store_comparison(measured, command="eyeshot decisions compare")
+    leakage = Leakage(
+        reader="thumbnails", images=300, copies=60, straddling=40, chance=0.34, plain=0.9, grouped=0.85,
+        gap_points=5.0, gap_low=1.2, gap_high=8.8,
+    )  # fmt: skip
+    split = Split(seed=0, folds=5, val=0.3, leakage=leakage, counts={"val": 90, "0": 42}, parts={})
+    split.write(folder / "split.json")
     find_log().append([decide("drop", ["1" * 32], author="ann", names=["train/cat/2.png"])])
     Image.new("RGB", (40, 30), "green").save(folder / "train" / "cat" / "here.png")
     names = [f"{HOSTILE} {'고양이' * 40} {number}" for number in range(500)]

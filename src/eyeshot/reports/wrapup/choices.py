@@ -9,7 +9,7 @@ from eyeshot.reports.document import Block, figure, heading, paragraph, table
 from eyeshot.reports.page import sentence
 from eyeshot.reports.wrapup.experiments import experiments_about
 from eyeshot.reports.wrapup.facts import Facts
-from eyeshot.reports.wrapup.words import accuracy, difference, number, share
+from eyeshot.reports.wrapup.words import accuracy, difference, number, scored, share
 
 MOST_MODELS = 15
 MOST_CANDIDATES = 15
@@ -116,10 +116,12 @@ def augmentations(facts: Facts) -> list[Block]:
                             f"Before and after: label-consistent coverage of the {target} images is "
                             f"{number(after - gain)} "
                             f"% with clean copies and {number(after)} % with {advised.name}, "
-                            f"{difference(say, gain, low, high)}, n = {report.n_target_used:,}.",
+                            f"{difference(say, gain, low, high)}, n = {report.n_target_used:,}; the two levels have no "
+                            "interval of their own.",
                             f"적용 전후: {target} 이미지의 라벨 일치 커버리지 {number(after - gain)} %(원본) → "
                             f"{number(after)} %"
-                            f"({advised.name}), {difference(say, gain, low, high)}, n = {report.n_target_used:,}.",
+                            f"({advised.name}), {difference(say, gain, low, high)}, n = {report.n_target_used:,}. "
+                            "두 커버리지 값 자체의 신뢰구간은 없음.",
                         )
                     )
                 )
@@ -190,9 +192,9 @@ def _candidates(facts: Facts, ranked: list[Candidate]) -> Block:
         score = (
             difference(say, each.score, low, high)
             if report.ranked_by == "coverage_gain"
-            else (NOTHING if each.score is None else f"{each.score:.2f}")
+            else scored(each.score, each.interval)
         )
-        combined = NOTHING if each.combined is None else f"{each.combined:+.2f}"
+        combined = scored(each.combined, each.combined_interval)
         beats = NOTHING if each.beats_clean is None else say("yes", "예") if each.beats_clean else say("no", "아니요")
         rows.append([NOTHING if each.rank is None else str(each.rank), each.name, each.family, score, combined, beats])
     more = len(ranked) - len(shown)
@@ -209,11 +211,12 @@ def _candidates(facts: Facts, ranked: list[Candidate]) -> Block:
         [
             say("rank", "순위"), say("augmentation", "증강"), say("family", "계열"),
             say("gain in coverage, 95 %", "커버리지 증가, 95 %")
-            if report.ranked_by == "coverage_gain" else say("nearness", "근접도"),
-            say("with short runs", "짧은 학습 포함 점수"), say("better than clean", "원본보다 좋음"),
+            if report.ranked_by == "coverage_gain" else say("nearer by, radii, 95 %", "근접도(반경), 95 %"),
+            say("with short runs, MAD units, 95 %", "짧은 학습 포함 점수(MAD 단위), 95 %"),
+            say("better than clean", "원본보다 좋음"),
         ],
         rows,
-        numbers=[0, 4],
+        numbers=[0],
     )  # fmt: skip
 
 

@@ -146,7 +146,6 @@ def experiment_tables(facts: Facts) -> list[Block]:
             *blocks,
             paragraph(say("No experiment was stated.", "등록된 실험 없음."), "note", command='eyeshot try "WHY"'),
         ]
-    noise = [each.got.noise for each in facts.experiments if each.got is not None and each.got.noise is not None]
     blocks.append(
         paragraph(
             say(
@@ -157,16 +156,22 @@ def experiment_tables(facts: Facts) -> list[Block]:
                 "유의수준보다 p가 작을 "
                 "때만 좋음·나쁨으로 판정함.",
             )
-            + (
-                say(
-                    f" Seeds of one recipe differ by {number(noise[-1])} points (SD), as last measured.",
-                    f" 같은 설정의 시드 간 표준편차(최근 측정): {number(noise[-1])}%p.",
-                )
-                if noise
-                else ""
-            )
         )
     )
+    measured = [each for each in facts.experiments if each.got is not None and each.got.noise is not None]
+    if measured and (got := measured[-1].got) is not None:
+        blocks.append(
+            paragraph(
+                say(
+                    f"Seeds of one recipe differ by {number(got.noise)} points (SD), as last "
+                    f"measured{of_n(got.n)}; it has no interval, as the number of its seeds is not kept.",
+                    f"같은 설정의 시드 간 표준편차(최근 측정{of_n(got.n)}): {number(got.noise)}%p. "
+                    "측정에 쓰인 시드 수가 저장되지 않아 신뢰구간 없음.",
+                ),
+                "claim",
+                links=facts.links([measured[-1].id]),
+            )
+        )
     groups: defaultdict[str, list[Experiment]] = defaultdict(list)
     for each in facts.experiments:
         groups[question_of(each)].append(each)

@@ -9,9 +9,11 @@ from eyeshot.core import USES, plural, shortened, wilson
 from eyeshot.data import KINDS
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, figure, heading, paragraph, table
+from eyeshot.reports.submissions_picture import score_interval
 from eyeshot.reports.wrapup.experiments import experiments_about
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_timeline, pictures_of
+from eyeshot.reports.wrapup.results import public_words
 from eyeshot.reports.wrapup.words import day, difference, known, number, share
 
 MOST_CLASSES = 12
@@ -73,16 +75,16 @@ def overview(facts: Facts) -> list[Block]:
                 links=facts.links([best.id]),
             )
         )
-    sent = (
-        [] if facts.submissions is None else [each for each in facts.submissions.submissions if each.score is not None]
-    )
-    if sent:
+    report = facts.submissions
+    sent = [] if report is None else [each for each in report.submissions if each.score is not None]
+    if report is not None and sent:
         top = max(sent, key=lambda each: each.score or 0.0)
+        text = share(top.score, *score_interval(report, top)) + public_words(facts)
         blocks.append(
             paragraph(
                 say(
-                    f"Highest leaderboard score: {top.score:g} ({top.name}).",
-                    f"리더보드 최고 점수: {top.score:g} ({top.name}).",
+                    f"Highest leaderboard score: {text} ({top.name}).",
+                    f"리더보드 최고 점수: {text} ({top.name}).",
                 ),
                 "claim",
                 links=facts.run_links([top.run]),
@@ -273,14 +275,16 @@ def _split(facts: Facts) -> list[Block]:
         )
     ]
     if split.leakage is not None:
-        leakage = split.leakage
+        leakage, n = split.leakage, split.leakage.images
+        plain, grouped = (share(value, *wilson(round(value * n), n), n) for value in (leakage.plain, leakage.grouped))
+        gap = difference(say, *(points / 100 for points in (leakage.gap_points, leakage.gap_low, leakage.gap_high)))
         blocks.append(
             paragraph(
                 say(
-                    f"A random split that separates duplicates would have shown {number(leakage.plain)} % in place of "
-                    f"{number(leakage.grouped)} % (n = {leakage.images:,}, a probe): duplicates stay together here.",
-                    f"중복을 고려하지 않은 무작위 분할의 정확도 {number(leakage.plain)} %, 중복을 묶은 분할의 정확도 "
-                    f"{number(leakage.grouped)} %(n = {leakage.images:,}, 선형 프로브). 여기서는 중복을 한쪽에 묶음.",
+                    f"A random split that separates duplicates would have shown {plain} in place of {grouped}: {gap} "
+                    "by a linear probe. Duplicates stay together here.",
+                    f"중복을 고려하지 않은 무작위 분할의 정확도 {plain}, 중복을 묶은 분할의 정확도 {grouped}: {gap}"
+                    "(선형 프로브). 여기서는 중복을 한쪽에 묶음.",
                 )
             )
         )

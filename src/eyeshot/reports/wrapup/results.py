@@ -6,10 +6,10 @@ from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, metadata
 
 from eyeshot.augment import augmentations
-from eyeshot.core import NOTHING, duration, plural, shortened, shown_path, wilson
+from eyeshot.core import NOTHING, duration, plural, shortened, shown_path
 from eyeshot.models import list_models
-from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, Cell, anchor_of, figure, heading, paragraph, quoted, table
+from eyeshot.reports.submissions_picture import score_interval
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_scores, scored
 from eyeshot.reports.wrapup.words import accuracy, changed_text, day, difference, got_text, known, p_text, share
@@ -137,6 +137,16 @@ def ensembles(facts: Facts) -> list[Block]:
     return [*blocks, *facts.written("ensemble")]
 
 
+def public_words(facts: Facts) -> str:
+    """What n of a leaderboard's score rests on, where nobody said its share of the images."""
+    if facts.submissions is None or facts.submissions.public_share is not None:
+        return ""
+    return facts.say(
+        " (n of the leaderboard: all images, as its share of them is not known)",
+        "(리더보드 n: 채점 비율을 알 수 없어 전체 이미지로 계산)",
+    )
+
+
 def submissions(facts: Facts) -> list[Block]:
     """What was sent, what came back, and validation against the leaderboard."""
     say, report = facts.say, facts.submissions
@@ -150,10 +160,7 @@ def submissions(facts: Facts) -> list[Block]:
     rows: list[list[str | Cell]] = []
     for each in report.submissions:
         mark = f"S{both.index(each) + 1}" if each in both else ""
-        back = NOTHING
-        if each.score is not None:
-            count = public_count(each.n, report.public_share)
-            back = share(each.score, *wilson(round(each.score * count), count), count)
+        back = NOTHING if each.score is None else share(each.score, *score_interval(report, each))
         rows.append(
             [
                 mark, day(each.time), each.name, {"text": "" if each.run in facts.runs else each.run or NOTHING,
@@ -162,7 +169,8 @@ def submissions(facts: Facts) -> list[Block]:
         )  # fmt: skip
     blocks.append(
         table(
-            say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건"),
+            say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건")
+            + public_words(facts),
             [
                 say("point", "점"), say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
                 say("validation, 95 %", "검증, 95 %"), say("leaderboard, 95 %", "리더보드, 95 %"), say("note", "메모"),

@@ -93,6 +93,14 @@ def difference(say: Say, value: float | None, low: float | None, high: float | N
     return f"{signed(value)}{say(' points', '%p')}{interval}"
 
 
+def scored(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A score without a unit, with its 95 % interval: "+4.19 [+3.02, +5.11]"."""
+    if value is None:
+        return NOTHING
+    ends = "" if interval is None else " [{:+.2f}, {:+.2f}]".format(*interval)
+    return f"{value:+.2f}{ends}".replace("-", MINUS)
+
+
 def p_text(p: float) -> str:
     """A probability of chance: three digits, and never 0."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
