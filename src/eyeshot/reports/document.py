@@ -15,7 +15,8 @@ from eyeshot.core import key_of
 
 Language = Literal["en", "ko"]
 Role = Literal["text", "claim", "item", "quote", "missing", "note"]
-"""claim: rests on runs, which `links` names; quote: a person's own words; missing: only a person can write it."""
+"""claim: rests on runs or results, which `links` names; quote: a person's own words; missing: only a person can write
+it."""
 SPACES = dict.fromkeys((0x09, 0x0A, 0x0D, 0x2028, 0x2029), " ")
 CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in SPACES]
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))

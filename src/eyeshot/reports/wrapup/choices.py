@@ -35,7 +35,9 @@ def models(facts: Facts) -> list[Block]:
                     f"{report.advised.name}. {sentence([report.advised.reason])}",
                     f"사전학습 모델 {len(report.models):,}개를 증강 없이 고정 특징의 선형 프로브로 비교함: 이미지 "
                     f"{report.n_judged:,}장, {report.folds}폴드. 권장 모델: {report.advised.name}.",
-                )
+                ),
+                "claim",
+                links=facts.result_links("models"),
             )
         )
         licences = {record.tag: record.licence for record in list_models()}
@@ -66,7 +68,8 @@ def models(facts: Facts) -> list[Block]:
             )
         )  # fmt: skip
         for left in report.left_out[:MOST_MODELS]:
-            blocks.append(paragraph(say(f"Left out: {left.name}. {left.why}", f"제외: {left.name}."), "item"))
+            words = say(f"Left out: {left.name}. {left.why}", f"제외: {left.name}.")
+            blocks.append(paragraph(words, "item", links=facts.result_links("models")))
     blocks += experiments_about(facts, "model")
     if report is not None or len({record.model for record in facts.runs.values()}) > 0:
         blocks += facts.written("model")
@@ -100,7 +103,9 @@ def augmentations(facts: Facts) -> list[Block]:
                     "이미지가 특징 공간에서 "
                     f"{target} 이미지({report.n_target:,}장 중 {report.n_target_used:,}장)를 얼마나 덮는지 측정. "
                     f"권장 증강: {report.advice}.",
-                )
+                ),
+                "claim",
+                links=facts.result_links("augmentations"),
             )
         )
         advised = next((each for each in report.candidates if each.name == report.advice), None)
@@ -122,7 +127,9 @@ def augmentations(facts: Facts) -> list[Block]:
                             f"{number(after)} %"
                             f"({advised.name}), {difference(say, gain, low, high)}, n = {report.n_target_used:,}. "
                             "두 커버리지 값 자체의 신뢰구간은 없음.",
-                        )
+                        ),
+                        "claim",
+                        links=facts.result_links("augmentations"),
                     )
                 )
         picture = facts.workspace.results("augmentations") / PICTURE
@@ -150,7 +157,9 @@ def augmentations(facts: Facts) -> list[Block]:
                     say(
                         f"Label-breaking here, so not to be used: {', '.join(broken)}.",
                         f"이 데이터에서 라벨을 훼손하므로 사용하지 않음: {', '.join(broken)}.",
-                    )
+                    ),
+                    "claim",
+                    links=facts.result_links("augmentations"),
                 )
             )
         if report.full_training:
@@ -244,7 +253,9 @@ def optimizers(facts: Facts) -> list[Block]:
                 f"of {situation.batch_size}. Choice: {report.choice}; schedule: {report.schedule}.",
                 f"조건: {situation.model}, 학습 이미지 {situation.n_train:,}장, {situation.epochs}에폭, 배치 "
                 f"{situation.batch_size}. 선택: {report.choice}, 스케줄: {report.schedule}.",
-            )
+            ),
+            "claim",
+            links=facts.result_links("optimizers"),
         )
     )
     if report.tried:
@@ -281,6 +292,7 @@ def optimizers(facts: Facts) -> list[Block]:
                     f"{advised.optimizer}: 근거 자료 {advised.evidence}",
                 ),
                 "item",
+                links=facts.result_links("optimizers"),
             )
         )
     return [*blocks, *about, *facts.written("optimizer")]

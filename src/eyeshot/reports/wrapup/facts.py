@@ -31,6 +31,7 @@ from eyeshot.ledger import (
     open_ledger,
     submit,
 )
+from eyeshot.predictions import Submission
 from eyeshot.rankings import ModelsReport, OptimizersReport, RankingReport
 from eyeshot.reports.document import Block, Link, Paragraph, anchor_of, paragraph, quoted
 from eyeshot.reports.wrapup.texts import QUESTIONS, Field, read_report_texts
@@ -48,6 +49,7 @@ class Facts:
         workspace, project: folders, and the content of `eyeshot.toml`.
         audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
         cleaning: accuracy with and without decisions, as it was measured last.
+        sources: file and command of each of these, by name.
         decisions: those that are in force, in their order.
         experiments: of the ledger, the earliest first.
         runs: records of all runs by id, the earliest first.
@@ -65,22 +67,29 @@ class Facts:
         self.missing: list[dict[str, str]] = []
         self.workspace = find_workspace()
         self.project = find_project()
+        self.sources: dict[str, tuple[Path, str]] = {}
         results = self.workspace.results
-        self.audit: AuditReport | None = self._read(results("audit") / "audit.json", read_report)
-        self.split: Split | None = self._read(self.workspace.project / SPLIT_FILE, read_split)
-        self.errors: ErrorReport | None = self._read(results("errors") / "errors.json", read_errors)
-        self.models = self._read(
-            results("models") / "models.json", lambda file: ModelsReport.model_validate_json(file.read_bytes())
+        self.audit: AuditReport | None = self._result(
+            "audit", results("audit") / "audit.json", "eyeshot audit", read_report
         )
-        self.augmentations = self._read(
-            results("augmentations") / "augmentations.json",
-            lambda file: RankingReport.model_validate_json(file.read_bytes()),
+        self.split: Split | None = self._result(
+            "split", self.workspace.project / SPLIT_FILE, "eyeshot split", read_split
         )
-        self.optimizers = self._read(
-            results("optimizers") / "optimizers.json",
+        self.cleaning: StoredComparison | None = self._result(
+            "cleaning", self.workspace.root / COMPARISON_FILE, "eyeshot decisions compare", read_comparison
+        )
+        self.models = self._result(
+            "models", results("models") / "models.json", "eyeshot rank models",
+            lambda file: ModelsReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
+        self.augmentations = self._augmentations(results("augmentations"), "augmentations")
+        self.optimizers = self._result(
+            "optimizers", results("optimizers") / "optimizers.json", "eyeshot rank optimizers",
             lambda file: OptimizersReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
+        self.errors: ErrorReport | None = self._result(
+            "errors", results("errors") / "errors.json", "eyeshot errors", read_errors
         )
-        self.cleaning: StoredComparison | None = self._read(self.workspace.root / COMPARISON_FILE, read_comparison)
         decisions = find_log().read()
         self._decided = [decision.time for decision in decisions.stored]
         self.decisions: tuple[Decision, ...] = decisions.active
@@ -116,6 +125,19 @@ class Facts:
         for experiment in self.experiments:
             for run in dict.fromkeys((*experiment.runs, *experiment.parent_runs)):
                 self._experiments_of_run[run].append(experiment.id)
+
+    def _result(self, name: str, file: Path, command: str, read: Callable[[Path], T]) -> T | None:
+        """A result of a command, which the list at the end then names."""
+        result = self._read(file, read)
+        if result is not None:
+            self.sources[name] = (file, command)
+        return result
+
+    def _augmentations(self, folder: Path, name: str) -> RankingReport | None:
+        return self._result(
+            name, folder / "augmentations.json", "eyeshot rank augmentations",
+            lambda file: RankingReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
 
     def _read(self, file: Path, read: Callable[[Path], T]) -> T | None:
         if not file.is_file():
@@ -182,6 +204,16 @@ class Facts:
     def run_links(self, runs: Iterable[str]) -> list[Link]:
         """Leads to those of these runs that are in the project."""
         return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if run in self.runs]
+
+    def result_links(self, name: str) -> list[Link]:
+        """Leads to a result of a command in the list at the end, if it was read."""
+        return (
+            [{"text": self.sources[name][0].name, "anchor": anchor_of("result", name)}] if name in self.sources else []
+        )
+
+    def sent_links(self, submissions: Iterable[Submission]) -> list[Link]:
+        """Leads to submissions in their table, which names the run of each that has one."""
+        return [{"text": each.name, "anchor": anchor_of("submission", each.content)} for each in submissions]
 
     def written(self, field: Field, person: str = "") -> list[Block]:
         """What a person wrote, with the name, or that it is missing and how to write it."""

@@ -87,7 +87,7 @@ def overview(facts: Facts) -> list[Block]:
                     f"리더보드 최고 점수: {text} ({top.name}).",
                 ),
                 "claim",
-                links=facts.run_links([top.run]),
+                links=[*facts.sent_links([top]), *facts.run_links([top.run])],
             )
         )
     return blocks
@@ -113,7 +113,9 @@ def data(facts: Facts) -> list[Block]:
                     f"전체 파일 {audit.n_files:,}개 중 디코딩된 이미지: 학습 {audit.n_train:,}장(클래스 "
                     f"{classes:,}개), "
                     f"테스트 {audit.n_test:,}장.",
-                )
+                ),
+                "claim",
+                links=facts.result_links("audit"),
             )
         )
         if audit.counts:
@@ -138,7 +140,9 @@ def data(facts: Facts) -> list[Block]:
                     say(
                         f"Images of a class: {sizes[-1]:,} to {sizes[0]:,}.",
                         f"클래스당 이미지 수: {sizes[-1]:,} ~ {sizes[0]:,}장.",
-                    )
+                    ),
+                    "claim",
+                    links=facts.result_links("audit"),
                 )
             )
             if sizes[0] > sizes[-1]:
@@ -168,7 +172,9 @@ def data(facts: Facts) -> list[Block]:
                             "not at all.",
                             f"학습·테스트 구분 분류기의 AUC({word}): {found.auc:.2f} [{low:.2f}, {high:.2f}], "
                             f"n = {found.n_train:,} / {found.n_test:,}. 0.5는 구분 불가를 뜻함.",
-                        )
+                        ),
+                        "claim",
+                        links=facts.result_links("audit"),
                     )
                 )
         blocks += pictures_of(facts, audit)
@@ -244,7 +250,9 @@ def _cleaning(facts: Facts) -> list[Block]:
                 f"데이터 정리의 효과({day(stored.created)} 측정, 결정 {found.decisions:,}건, 결정으로 바뀌지 않은 "
                 f"이미지, 선형 프로브): 정리 전 {before}, 정리 후 {after}, {gain}. {known(say, found.verdict)}.",
             )
-            + (since if later else "")
+            + (since if later else ""),
+            "claim",
+            links=facts.result_links("cleaning"),
         )
     ]
 
@@ -285,7 +293,9 @@ def _split(facts: Facts) -> list[Block]:
                     "by a linear probe. Duplicates stay together here.",
                     f"중복을 고려하지 않은 무작위 분할의 정확도 {plain}, 중복을 묶은 분할의 정확도 {grouped}: {gap}"
                     "(선형 프로브). 여기서는 중복을 한쪽에 묶음.",
-                )
+                ),
+                "claim",
+                links=facts.result_links("split"),
             )
         )
     return blocks

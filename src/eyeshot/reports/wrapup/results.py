@@ -37,7 +37,7 @@ def errors(facts: Facts) -> list[Block]:
                 f"검증 이미지 {report.n:,}장 중 오답 {report.errors:,}장, 정확도 {accuracy(report.accuracy)}.",
             ),
             "claim",
-            links=facts.run_links([report.run]),
+            links=[*facts.run_links([report.run]), *facts.result_links("errors")],
         )
     )
     worst = [each for each in report.classes if each.taken_for][:MOST_CLASSES]
@@ -67,7 +67,7 @@ def errors(facts: Facts) -> list[Block]:
         state = {"open": say("open", "미조치"), "acted": say("acted on", "조치함"), "gone": say("gone", "해소됨")}[
             entry.state
         ]
-        blocks.append(paragraph(f"{entry.words} [{state}]", "item"))
+        blocks.append(paragraph(f"{entry.words} [{state}]", "item", links=facts.result_links("errors")))
     return blocks
 
 
@@ -163,8 +163,9 @@ def submissions(facts: Facts) -> list[Block]:
         back = NOTHING if each.score is None else share(each.score, *score_interval(report, each))
         rows.append(
             [
-                mark, day(each.time), each.name, {"text": "" if each.run in facts.runs else each.run or NOTHING,
-                "links": facts.run_links([each.run])}, accuracy(each.validation), back, each.note or NOTHING,
+                mark, day(each.time), {"text": each.name, "anchor": anchor_of("submission", each.content)},
+                {"text": "" if each.run in facts.runs else each.run or NOTHING, "links": facts.run_links([each.run])},
+                accuracy(each.validation), back, each.note or NOTHING,
             ]
         )  # fmt: skip
     blocks.append(
@@ -191,7 +192,7 @@ def submissions(facts: Facts) -> list[Block]:
                 f"(제출 {report.gap_runs:,}건). {'오차 범위를 벗어남' if clear else '오차 범위 이내'}.",
             ),
             "claim",
-            links=facts.run_links(each.run for each in both),
+            links=[*facts.sent_links(both), *facts.run_links(each.run for each in both)],
         )
     )
     svg, png = draw_scores(facts)
@@ -341,7 +342,7 @@ def lessons(facts: Facts) -> list[Block]:
 
 
 def listings(facts: Facts) -> list[Block]:
-    """All experiments and runs by id: what the links of claims lead to."""
+    """All experiments, results and runs by id: what the links of claims lead to."""
     say = facts.say
     blocks: list[Block] = []
     if facts.experiments:
@@ -368,6 +369,18 @@ def listings(facts: Facts) -> list[Block]:
                 rows,
             ),
         ]  # fmt: skip
+    if facts.sources:
+        blocks += [
+            heading(1, say("List of results", "결과 목록"), "list-results"),
+            table(
+                say("Files that the sections were written from", "각 섹션의 근거 파일"),
+                [say("file", "파일"), say("folder", "폴더"), say("command", "명령")],
+                [
+                    [{"text": file.name, "anchor": anchor_of("result", name)}, shown_path(file.parent), command]
+                    for name, (file, command) in facts.sources.items()
+                ],
+            ),
+        ]
     if facts.runs:
         runs = list(facts.runs.values())[:MOST_RUNS]
         folder = shown_path(facts.workspace.results("runs"))
