@@ -238,12 +238,26 @@ def test_files_of_another_version_are_left_out_and_named(tmp_path: Path, monkeyp
         (folder / name).parent.mkdir()
         (folder / name).write_text('{"version": 99, "future": []}', encoding="utf-8")
     (tmp_path / "split.json").write_text("no json", encoding="utf-8")
-    with (tmp_path / "report.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"field": "goal", "te')
+    for name in ("report.jsonl", "decisions.jsonl"):
+        with (tmp_path / name).open("a", encoding="utf-8") as file:
+            file.write('{"field": "goal", "te')
+    sent = eyeshot.submit().submissions[0]
+    (folder / "runs" / sent.run / "run.json").write_text('{"version": 99}', encoding="utf-8")
     result = eyeshot.report()
     said = " ".join(result["notes"])
     for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl"):
         assert name in said
+    assert re.search(rf"run\.json of the run {re.escape(sent.run)} in .* is left out", said)
+    assert "decisions.jsonl, line 2" in said
+    assert "this line is skipped" in said
+    document = check_links(Path(result["files"]["html"]).read_text(encoding="utf-8"), claims=9)
+    gap = next(
+        block
+        for block in document["blocks"]
+        if block["kind"] == "paragraph" and block["text"].startswith("Leaderboard")
+    )
+    assert [link["text"] for link in gap["links"]] == ["answers.csv", sent.run]
+    assert "its record cannot be read" in texts_of(document)
     assert "Tell drawings apart." in Path(result["files"]["html"]).read_text(encoding="utf-8")
 
 

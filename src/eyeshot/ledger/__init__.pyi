@@ -15,6 +15,7 @@ from .run_predictions import predict as predict
 from .run_predictions import stored_estimate as stored_estimate
 from .run_predictions import stored_test as stored_test
 from .run_predictions import stored_tests as stored_tests
+from .runs import RECORD_FILE as RECORD_FILE
 from .runs import RunRecord as RunRecord
 from .runs import create_run as create_run
 from .runs import find_run as find_run

@@ -19,9 +19,10 @@ from eyeshot.auditing import (
     read_errors,
     read_report,
 )
-from eyeshot.core import InputError, StorageError, find_project, find_workspace
-from eyeshot.data import COMPARISON_FILE, SPLIT_FILE, Decision, Split, find_log, read_split
+from eyeshot.core import InputError, StorageError, find_project, find_workspace, listing, plural
+from eyeshot.data import COMPARISON_FILE, SPLIT_FILE, Decision, Split, bad_lines, find_log, read_split
 from eyeshot.ledger import (
+    RECORD_FILE,
     EnsembleReport,
     Experiment,
     WrittenField,
@@ -53,6 +54,7 @@ class Facts:
         decisions: those that are in force, in their order.
         experiments: of the ledger, the earliest first.
         runs: records of all runs by id, the earliest first.
+        unread_runs: folders of runs whose record cannot be read.
         results: of trainings that ended, by the id of the run.
         ensembles: by the id of the run.
         submissions: what `eyeshot submit` lists; None without a submission.
@@ -93,6 +95,7 @@ class Facts:
         decisions = find_log().read()
         self._decided = [decision.time for decision in decisions.stored]
         self.decisions: tuple[Decision, ...] = decisions.active
+        self.notes += bad_lines(decisions)
         self.experiments: list[Experiment] = sorted(
             find_experiments(), key=lambda experiment: (experiment.created, experiment.id)
         )
@@ -105,6 +108,7 @@ class Facts:
             }
         runs = results("runs")
         self.runs = {record.id: record for record in list_runs(runs)}
+        self.unread_runs = self._unread(runs)
         self.results: dict[str, TrainResult] = {}
         self.ensembles: dict[str, EnsembleReport] = {}
         for run_id in self.runs:
@@ -139,6 +143,20 @@ class Facts:
             lambda file: RankingReport.model_validate_json(file.read_bytes()),
         )  # fmt: skip
 
+    def _unread(self, runs: Path) -> list[str]:
+        """Folders of runs whose record cannot be read; a note names them."""
+        names = sorted({file.parent.name for file in runs.glob(f"*/{RECORD_FILE}")} - self.runs.keys())
+        if names:
+            self.notes.append(
+                self.say(
+                    f"{RECORD_FILE} of {plural(len(names), 'the run', 'the runs')} {listing(names)} in {runs} is "
+                    "damaged or was written by another version, and is left out. Restore it, or train anew.",
+                    f"{runs}: 실행 {len(names):,}건({listing(names)})의 {RECORD_FILE}이 손상되었거나 다른 버전에서 "
+                    "작성되어 제외함. 복원하거나 다시 학습 필요.",
+                )
+            )
+        return names
+
     def _read(self, file: Path, read: Callable[[Path], T]) -> T | None:
         if not file.is_file():
             return None
@@ -158,7 +176,14 @@ class Facts:
     def empty(self) -> bool:
         """Nothing was done in this project that a report could tell."""
         read = (self.audit, self.split, self.models, self.augmentations, self.optimizers, self.errors)
-        return not (self.experiments or self.runs or self.decisions or self.submissions or any(map(bool, read)))
+        return not (
+            self.experiments
+            or self.runs
+            or self.unread_runs
+            or self.decisions
+            or self.submissions
+            or any(map(bool, read))
+        )
 
     @property
     def authors(self) -> list[str]:
@@ -201,9 +226,13 @@ class Facts:
         """Leads to those of these experiments that are in the ledger."""
         return [self.link(name) for name in dict.fromkeys(experiments) if name in self._numbers]
 
+    def has_run(self, run: str) -> bool:
+        """Whether a run has a folder in the project, so that the list at the end names it."""
+        return run in self.runs or run in self.unread_runs
+
     def run_links(self, runs: Iterable[str]) -> list[Link]:
-        """Leads to those of these runs that are in the project."""
-        return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if run in self.runs]
+        """Leads to those of these runs that have a folder in the project."""
+        return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if self.has_run(run)]
 
     def result_links(self, name: str) -> list[Link]:
         """Leads to a result of a command in the list at the end, if it was read."""

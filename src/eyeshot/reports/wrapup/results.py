@@ -164,7 +164,7 @@ def submissions(facts: Facts) -> list[Block]:
         rows.append(
             [
                 mark, day(each.time), {"text": each.name, "anchor": anchor_of("submission", each.content)},
-                {"text": "" if each.run in facts.runs else each.run or NOTHING, "links": facts.run_links([each.run])},
+                {"text": "" if facts.has_run(each.run) else each.run or NOTHING, "links": facts.run_links([each.run])},
                 accuracy(each.validation), back, each.note or NOTHING,
             ]
         )  # fmt: skip
@@ -349,7 +349,7 @@ def listings(facts: Facts) -> list[Block]:
         rows: list[list[str | Cell]] = []
         for each in facts.experiments:
             own = dict.fromkeys((*each.runs, *each.parent_runs))
-            gone = [run for run in own if run not in facts.runs]
+            gone = [run for run in own if not facts.has_run(run)]
             about: Cell = {"text": each.id, "anchor": anchor_of("experiment", each.id)}
             rows.append(
                 [
@@ -381,7 +381,7 @@ def listings(facts: Facts) -> list[Block]:
                 ],
             ),
         ]
-    if facts.runs:
+    if facts.runs or facts.unread_runs:
         runs = list(facts.runs.values())[:MOST_RUNS]
         folder = shown_path(facts.workspace.results("runs"))
         made: list[list[str | Cell]] = []
@@ -395,6 +395,8 @@ def listings(facts: Facts) -> list[Block]:
                     record.command[:LONGEST_COMMAND] or NOTHING,
                 ]
             )  # fmt: skip
+        unread = say("its record cannot be read", "기록을 읽을 수 없음")
+        made += [[{"text": run, "anchor": anchor_of("run", run)}, unread, *[NOTHING] * 4] for run in facts.unread_runs]
         more = len(facts.runs) - len(runs)
         rest = say(f"; {more:,} more are in that folder", f", 나머지 {more:,}건은 폴더 참조") if more > 0 else ""
         blocks += [
