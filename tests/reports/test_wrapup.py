@@ -439,6 +439,24 @@ def test_rankings_link_to_their_files_and_a_submission_of_no_run_to_its_row(full
     assert [link["text"] for link in best["links"]] == ["others.csv"]
 
 
+def test_a_ranking_for_a_further_model_has_its_heading_its_map_and_its_file(full: Path) -> None:
+    document, facts = make_document("en")
+    further = facts.further_augmentations["augmentations/another"]
+    blocks = document["blocks"]
+    begins = next(
+        place
+        for place, block in enumerate(blocks)
+        if block["kind"] == "heading" and block["text"] == f"For {further.models[0].name}"
+    )
+    first = blocks[begins + 1]
+    assert first["kind"] == "paragraph"
+    assert f"were ranked for {further.models[0].name}" in first["text"]
+    assert [link["anchor"] for link in first["links"]] == [anchor_of("result", "augmentations/another")]
+    maps = [block["svg"] for block in blocks if block["kind"] == "figure" and ">map " in block["svg"]]
+    assert ["map 0" in svg for svg in maps] == [True, False]
+    assert "map 1" in next(block["svg"] for block in blocks[begins:] if block["kind"] == "figure")
+
+
 WITHOUT_INTERVAL = ("no interval", "신뢰구간 없음", "신뢰구간은 없음")
 SETTINGS = re.compile(r"95 %|\d+ % held out")
 

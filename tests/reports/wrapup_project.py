@@ -82,12 +82,15 @@ def make_full_project(folder: Path) -> None:
     results = folder / "eyeshot-out"
     write_models(synthetic_models(20), results / "models")
     ranking = make_full_report()
-    make_folder(results / "augmentations")
-    (results / "augmentations" / "augmentations.json").write_text(ranking.model_dump_json(), encoding="utf-8")
-    (results / "augmentations" / "augmentations.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><text y="20">map</text></svg>',
-        encoding="utf-8",
-    )  # fmt: skip
+    other = ranking.model_copy(update={"models": [ranking.models[0].model_copy(update={"name": "another.net"})]})
+    places = (results / "augmentations", results / "augmentations" / "another")
+    for part, (place, made) in enumerate(zip(places, (ranking, other), strict=True)):
+        make_folder(place)
+        (place / "augmentations.json").write_text(made.model_dump_json(), encoding="utf-8")
+        (place / "augmentations.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><text y="20">map {part}</text></svg>',
+            encoding="utf-8",
+        )
     made_report(made_tried()).save(make_folder(results / "optimizers"))
     measured = Comparison(12, 240, 0.85, 0.8875, 3.75, 0.4, 7.1, "a linear probe on thumbnails")
     store_comparison(measured, command="eyeshot decisions compare")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from eyeshot.core import NOTHING, duration, plural
 from eyeshot.models import list_models
-from eyeshot.rankings import Candidate
-from eyeshot.reports.document import Block, figure, heading, paragraph, table
+from eyeshot.rankings import Candidate, RankingReport
+from eyeshot.reports.document import Block, anchor_of, figure, heading, paragraph, table
 from eyeshot.reports.page import sentence
 from eyeshot.reports.wrapup.experiments import experiments_about
 from eyeshot.reports.wrapup.facts import Facts
@@ -80,120 +80,124 @@ def augmentations(facts: Facts) -> list[Block]:
     """Which augmentation fits: coverage before and after, the map, and trained experiments."""
     say, report = facts.say, facts.augmentations
     blocks: list[Block] = [heading(1, say("Augmentation", "데이터 증강"), "augmentation")]
-    if report is None:
-        blocks.append(
-            paragraph(
-                say("No ranking of augmentations.", "증강 순위 기록 없음."),
-                "note",
-                command="eyeshot rank augmentations",
-            )
-        )
-    else:
-        target = say("test", "테스트") if report.target == "test" else say("validation", "검증")
-        ranked = [each for each in report.candidates if each.role == "ranked"]
-        blocks.append(
-            paragraph(
-                say(
-                    f"{len(ranked):,} augmentations were ranked for {report.models[0].name} by how much of the "
-                    f"{target} "
-                    f"images ({report.n_target_used:,} of {report.n_target:,}) their augmented training images "
-                    "cover in "
-                    f"feature space. Advised: {report.advice}.",
-                    f"{report.models[0].name} 모델 기준으로 증강 {len(ranked):,}개를 비교함: 증강된 학습 "
-                    "이미지가 특징 공간에서 "
-                    f"{target} 이미지({report.n_target:,}장 중 {report.n_target_used:,}장)를 얼마나 덮는지 측정. "
-                    f"권장 증강: {report.advice}.",
-                ),
-                "claim",
-                links=facts.result_links("augmentations"),
-            )
-        )
-        advised = next((each for each in report.candidates if each.name == report.advice), None)
-        if advised is not None and advised.scores.consistent_coverage is not None:
-            after, gain = advised.scores.consistent_coverage, advised.scores.coverage_gain
-            if gain is not None:
-                low, high = (
-                    advised.interval if advised.interval and report.ranked_by == "coverage_gain" else (None, None)
-                )
-                blocks.append(
-                    paragraph(
-                        say(
-                            f"Before and after: label-consistent coverage of the {target} images is "
-                            f"{number(after - gain)} "
-                            f"% with clean copies and {number(after)} % with {advised.name}, "
-                            f"{difference(say, gain, low, high)}, n = {report.n_target_used:,}; the two levels have no "
-                            "interval of their own.",
-                            f"적용 전후: {target} 이미지의 라벨 일치 커버리지 {number(after - gain)} %(원본) → "
-                            f"{number(after)} %"
-                            f"({advised.name}), {difference(say, gain, low, high)}, n = {report.n_target_used:,}. "
-                            "두 커버리지 값 자체의 신뢰구간은 없음.",
-                        ),
-                        "claim",
-                        links=facts.result_links("augmentations"),
-                    )
-                )
-        picture = facts.workspace.results("augmentations") / PICTURE
-        if picture.is_file():
-            blocks.append(
-                figure(
-                    say(
-                        "Joint map of training, augmented and target images (two dimensions show, they do not "
-                        "measure), "
-                        "and the ranking.",
-                        "학습·증강·대상 이미지의 공동 지도(2차원은 참고용)와 증강 순위.",
-                    ),
-                    say(
-                        f"Map of augmented images; advised: {report.advice}",
-                        f"증강 이미지 지도, 권장 증강: {report.advice}",
-                    ),
-                    svg=picture.read_text(encoding="utf-8", errors="replace"),
-                )
-            )
-        blocks.append(_candidates(facts, ranked))
-        broken = [each.name for each in report.candidates if each.role == "label-breaking"]
-        if broken:
-            blocks.append(
-                paragraph(
-                    say(
-                        f"Label-breaking here, so not to be used: {', '.join(broken)}.",
-                        f"이 데이터에서 라벨을 훼손하므로 사용하지 않음: {', '.join(broken)}.",
-                    ),
-                    "claim",
-                    links=facts.result_links("augmentations"),
-                )
-            )
-        if report.full_training:
-            rows = []
-            for full in report.full_training:
-                low, high = full.gain_interval or (None, None)
-                bottom, top = full.interval or (None, None)
-                rows.append(
-                    [
-                        full.name,
-                        share(full.accuracy, bottom, top, full.n_val),
-                        difference(say, full.gain, low, high),
-                        str(full.epochs),
-                    ]
-                )
-            blocks.append(
-                table(
-                    say("Trained to the end", "끝까지 학습한 결과"),
-                    [say("augmentation", "증강"), say("accuracy, 95 %", "정확도, 95 %"),
-                     say("to clean", "원본과의 차이"),
-                     say("epochs", "에폭")],
-                    rows,
-                    numbers=[3],
-                )
-            )  # fmt: skip
-    blocks += experiments_about(facts, "augmentation")
     if report is not None:
+        blocks += _ranking(facts, "augmentations", report)
+    elif not facts.further_augmentations:
+        words = say("No ranking of augmentations.", "증강 순위 기록 없음.")
+        blocks.append(paragraph(words, "note", command="eyeshot rank augmentations"))
+    blocks += experiments_about(facts, "augmentation")
+    if report is not None or facts.further_augmentations:
         blocks += facts.written("augmentation")
+    for name, further in facts.further_augmentations.items():
+        model = further.models[0].name
+        blocks.append(heading(2, say(f"For {model}", f"{model} 기준"), anchor_of(name)))
+        blocks += _ranking(facts, name, further)
     return blocks
 
 
-def _candidates(facts: Facts, ranked: list[Candidate]) -> Block:
-    say, report = facts.say, facts.augmentations
-    assert report is not None
+def _ranking(facts: Facts, name: str, report: RankingReport) -> list[Block]:
+    """A ranking of augmentations for one model: before and after, its map, the candidates, trained ones."""
+    say = facts.say
+    blocks: list[Block] = []
+    target = say("test", "테스트") if report.target == "test" else say("validation", "검증")
+    ranked = [each for each in report.candidates if each.role == "ranked"]
+    blocks.append(
+        paragraph(
+            say(
+                f"{len(ranked):,} augmentations were ranked for {report.models[0].name} by how much of the "
+                f"{target} "
+                f"images ({report.n_target_used:,} of {report.n_target:,}) their augmented training images "
+                "cover in "
+                f"feature space. Advised: {report.advice}.",
+                f"{report.models[0].name} 모델 기준으로 증강 {len(ranked):,}개를 비교함: 증강된 학습 "
+                "이미지가 특징 공간에서 "
+                f"{target} 이미지({report.n_target:,}장 중 {report.n_target_used:,}장)를 얼마나 덮는지 측정. "
+                f"권장 증강: {report.advice}.",
+            ),
+            "claim",
+            links=facts.result_links(name),
+        )
+    )
+    advised = next((each for each in report.candidates if each.name == report.advice), None)
+    if advised is not None and advised.scores.consistent_coverage is not None:
+        after, gain = advised.scores.consistent_coverage, advised.scores.coverage_gain
+        if gain is not None:
+            low, high = advised.interval if advised.interval and report.ranked_by == "coverage_gain" else (None, None)
+            blocks.append(
+                paragraph(
+                    say(
+                        f"Before and after: label-consistent coverage of the {target} images is "
+                        f"{number(after - gain)} "
+                        f"% with clean copies and {number(after)} % with {advised.name}, "
+                        f"{difference(say, gain, low, high)}, n = {report.n_target_used:,}; "
+                        f"{'the two levels have' if low is not None else 'these have'} no interval of their own.",
+                        f"적용 전후: {target} 이미지의 라벨 일치 커버리지 {number(after - gain)} %(원본) → "
+                        f"{number(after)} %"
+                        f"({advised.name}), {difference(say, gain, low, high)}, n = {report.n_target_used:,}. "
+                        f"{'두 커버리지 값 자체의 ' if low is not None else ''}신뢰구간은 없음.",
+                    ),
+                    "claim",
+                    links=facts.result_links(name),
+                )
+            )
+    picture = facts.sources[name][0].parent / PICTURE
+    if picture.is_file():
+        blocks.append(
+            figure(
+                say(
+                    "Joint map of training, augmented and target images (two dimensions show, they do not "
+                    "measure), "
+                    "and the ranking.",
+                    "학습·증강·대상 이미지의 공동 지도(2차원은 참고용)와 증강 순위.",
+                ),
+                say(
+                    f"Map of augmented images; advised: {report.advice}",
+                    f"증강 이미지 지도, 권장 증강: {report.advice}",
+                ),
+                svg=picture.read_text(encoding="utf-8", errors="replace"),
+            )
+        )
+    blocks.append(_candidates(facts, report, ranked))
+    broken = [each.name for each in report.candidates if each.role == "label-breaking"]
+    if broken:
+        blocks.append(
+            paragraph(
+                say(
+                    f"Label-breaking here, so not to be used: {', '.join(broken)}.",
+                    f"이 데이터에서 라벨을 훼손하므로 사용하지 않음: {', '.join(broken)}.",
+                ),
+                "claim",
+                links=facts.result_links(name),
+            )
+        )
+    if report.full_training:
+        rows = []
+        for full in report.full_training:
+            low, high = full.gain_interval or (None, None)
+            bottom, top = full.interval or (None, None)
+            rows.append(
+                [
+                    full.name,
+                    share(full.accuracy, bottom, top, full.n_val),
+                    difference(say, full.gain, low, high),
+                    str(full.epochs),
+                ]
+            )
+        blocks.append(
+            table(
+                say("Trained to the end", "끝까지 학습한 결과"),
+                [say("augmentation", "증강"), say("accuracy, 95 %", "정확도, 95 %"),
+                 say("to clean", "원본과의 차이"),
+                 say("epochs", "에폭")],
+                rows,
+                numbers=[3],
+            )
+        )  # fmt: skip
+    return blocks
+
+
+def _candidates(facts: Facts, report: RankingReport, ranked: list[Candidate]) -> Block:
+    say = facts.say
     shown = sorted(ranked, key=lambda each: each.rank or len(ranked) + 1)[:MOST_CANDIDATES]
     rows = []
     for each in shown:

@@ -49,6 +49,7 @@ class Facts:
         say: how the report speaks.
         workspace, project: folders, and the content of `eyeshot.toml`.
         audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
+        further_augmentations: rankings for further models, by the name of their source.
         cleaning: accuracy with and without decisions, as it was measured last.
         sources: file and command of each of these, by name.
         decisions: those that are in force, in their order.
@@ -84,7 +85,13 @@ class Facts:
             "models", results("models") / "models.json", "eyeshot rank models",
             lambda file: ModelsReport.model_validate_json(file.read_bytes()),
         )  # fmt: skip
-        self.augmentations = self._augmentations(results("augmentations"), "augmentations")
+        folder = results("augmentations")
+        self.augmentations = self._augmentations(folder, "augmentations")
+        self.further_augmentations: dict[str, RankingReport] = {}
+        for part in sorted(file.parent for file in folder.glob("*/augmentations.json")):
+            name = f"augmentations/{part.name}"
+            if not part.is_symlink() and (further := self._augmentations(part, name)) is not None:
+                self.further_augmentations[name] = further
         self.optimizers = self._result(
             "optimizers", results("optimizers") / "optimizers.json", "eyeshot rank optimizers",
             lambda file: OptimizersReport.model_validate_json(file.read_bytes()),

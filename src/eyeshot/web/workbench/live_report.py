@@ -172,7 +172,9 @@ class LiveReport:
             self._process = None
 
     def _state(self, ledger: Ledger) -> object:
-        return ledger.last_seq(), tuple(_changed(self.root.parent / name) for name in SOURCES)
+        files = [self.root.parent / name for name in SOURCES]
+        files += sorted(self.root.glob("augmentations/*/augmentations.json"))
+        return ledger.last_seq(), tuple((str(file), _changed(file)) for file in files)
 
 
 def _changed(file: Path) -> tuple[int, int]:
