@@ -15,7 +15,7 @@ from wrapup_project import cells, make_full_project, make_project
 import eyeshot
 from eyeshot.core import InputError, MissingExtraError, wilson
 from eyeshot.ledger import ChangedMeanwhile, find_experiments, open_ledger
-from eyeshot.reports.document import anchor_of, clean
+from eyeshot.reports.document import anchor_of, clean, links_of
 from eyeshot.reports.formats import fonts, typeset
 from eyeshot.reports.wrapup.experiments import question_of
 from eyeshot.reports.wrapup.job import make_document
@@ -139,7 +139,30 @@ def test_texts_of_people_are_quoted_and_the_missing_ones_named_with_their_comman
     assert 'eyeshot act abc123 "…"' in commands
     assert not any(missing["field"] == "goal" for missing in written["missing"])
     assert f"{len(commands)} texts are still to be written" in written["answer"]
+    unlearned = [record for record in find_experiments() if record.gain and not record.learned]
+    assert [record.id for record in unlearned] == [project[1]["noise"]]
+    asked = next(missing for missing in written["missing"] if missing["field"] == "learned")
+    assert asked["command"] == f'eyeshot learned {project[1]["noise"]} "…"'
+    assert "What did E3 teach?" in page
     assert page.count('class="missing"') >= len(commands)
+
+
+def test_own_work_and_what_was_taken_can_be_written_where_no_experiment_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_ledger(tmp_path / "eyeshot-out", write=True) as ledger:
+        ledger.add("Try it", author="ann")
+        _, facts = make_document("en")
+        commands = [missing["command"] for missing in facts.missing]
+        assert {'eyeshot write own_work "…"', 'eyeshot write off_the_shelf "…"'} <= set(commands)
+        eyeshot.write_report_text("off_the_shelf", "timm, Apache-2.0", author="ann")
+        ledger.add("Try more", author="ann", own_work="the sampler")
+    document, facts = make_document("en")
+    assert not {missing["field"] for missing in facts.missing} & {"own_work", "off_the_shelf"}
+    texts = texts_of(document)
+    assert "the sampler" in texts
+    assert "timm, Apache-2.0 (ann)" in texts
 
 
 def test_markup_and_control_characters_of_people_are_text(project: Any, page: str) -> None:
@@ -182,6 +205,21 @@ def test_a_page_of_one_person_holds_no_work_of_others(project: Any) -> None:
     assert document["title"] == "What bob did"
     assert "Experiments of bob: 1" in text
     assert "Experiments of ann" not in text
+    listed = {
+        cell["anchor"]
+        for block in document["blocks"]
+        if block["kind"] == "table"
+        for row in block["rows"]
+        for cell in row
+        if "anchor" in cell
+    }
+    own = [record for record in find_experiments() if record.author == "bob"]
+    parents = [record for record in find_experiments() if record.id == own[0].parent]
+    assert listed == {anchor_of("experiment", record.id) for record in (*own, *parents)}
+    assert {link["anchor"] for block in document["blocks"] for link in links_of(block)} <= listed
+    headings = [block["anchor"] for block in document["blocks"] if block["kind"] == "heading"]
+    assert "list-experiments" in headings
+    assert "list-runs" not in headings, "their runs left no folder"
     with pytest.raises(InputError, match="--author must be one of ann, bob"):
         eyeshot.report(author="zoe")
 

@@ -61,8 +61,8 @@ def write(
         str,
         typer.Argument(
             metavar="FIELD",
-            help="title, goal, data, model, augmentation, optimizer, ensemble, leaderboard, lessons or next; of a "
-            "person: role, contribution or reflection.",
+            help="title, goal, data, model, augmentation, optimizer, ensemble, leaderboard, own_work, off_the_shelf, "
+            "lessons or next; of a person: role, contribution or reflection.",
         ),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The words; line breaks make paragraphs.")],

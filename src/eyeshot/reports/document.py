@@ -153,6 +153,33 @@ def figure(caption: str, alt: str, *, svg: str = "", png: bytes = b"") -> Figure
     return {"kind": "figure", "caption": clean(caption), "alt": clean(alt), "svg": svg, "png": png}
 
 
+def led_to(page: Iterable[Block], lists: Iterable[Block]) -> list[Block]:
+    """The lists with those rows alone that the page, or a row before, leads to; a list without one is left out."""
+    asked = {link["anchor"] for block in page for link in links_of(block)}
+    kept: list[Block] = []
+    for block in lists:
+        if block["kind"] == "table":
+            rows = [row for row in block["rows"] if any(cell.get("anchor") in asked for cell in row)]
+            if not rows:
+                kept.pop()  # its heading
+                continue
+            block = {**block, "rows": rows}
+            asked |= {link["anchor"] for link in links_of(block)}
+        kept.append(block)
+    return kept
+
+
+def links_of(block: Block) -> list[Link]:
+    """All links in a block."""
+    if block["kind"] == "paragraph":
+        return block["links"]
+    return (
+        [link for row in block["rows"] for cell in row for link in cell.get("links", [])]
+        if block["kind"] == "table"
+        else []
+    )
+
+
 def column_widths(block: Table) -> list[float]:
     """Shares of the page's width that fit what the columns hold: the root of the text's length, within bounds."""
     lengths = []

@@ -251,6 +251,10 @@ class Facts:
         """Leads to submissions in their table, which names the run of each that has one."""
         return [{"text": each.name, "anchor": anchor_of("submission", each.content)} for each in submissions]
 
+    def has_text(self, field: Field, person: str = "") -> bool:
+        """Whether somebody wrote a field."""
+        return (field, person) in self.texts
+
     def written(self, field: Field, person: str = "") -> list[Block]:
         """What a person wrote, with the name, or that it is missing and how to write it."""
         text = self.texts.get((field, person))

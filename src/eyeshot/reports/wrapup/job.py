@@ -20,7 +20,7 @@ from eyeshot.core import (
     shown_path,
     shown_progress,
 )
-from eyeshot.reports.document import Block, Document, Language, file_name, heading
+from eyeshot.reports.document import Block, Document, Language, file_name, heading, led_to
 from eyeshot.reports.formats.page import write_html
 from eyeshot.reports.wrapup import choices, experiments, opening, people, results
 from eyeshot.reports.wrapup.facts import Facts
@@ -125,7 +125,7 @@ def make_document(
         title = written["text"] if written else say("Wrap-up report", "프로젝트 랩업 리포트")
     else:
         blocks += people.page_of(facts, author, "person", level=1)
-        blocks += results.listings(facts)
+        blocks += led_to(blocks, results.listings(facts))
         title = say(f"What {author} did", f"{author} 활동 보고")
     subtitle = say(
         f"Written by eyeshot from the project {facts.workspace.project.name} on "

@@ -12,6 +12,7 @@ from eyeshot.reports.document import Block, Cell, anchor_of, figure, heading, pa
 from eyeshot.reports.submissions_picture import score_interval
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_scores, scored
+from eyeshot.reports.wrapup.texts import OwnField
 from eyeshot.reports.wrapup.words import accuracy, changed_text, day, difference, got_text, known, p_text, share
 
 MOST_CLASSES = 15
@@ -209,10 +210,11 @@ def own_work(facts: Facts) -> list[Block]:
     """What the team built, and what it took: models, augmentations, libraries, with licences and sources."""
     say = facts.say
     blocks: list[Block] = [heading(1, say("Own work and off the shelf", "직접 구현한 것과 가져온 것"), "own")]
-    for title, anchor, field in (
+    parts: tuple[tuple[str, str, OwnField], ...] = (
         (say("Own work", "직접 구현한 것"), "own-work", "own_work"),
         (say("Taken", "가져온 것"), "taken", "off_the_shelf"),
-    ):
+    )
+    for title, anchor, field in parts:
         said: defaultdict[str, list[str]] = defaultdict(list)
         for each in facts.experiments:
             if text := str(getattr(each, field)).strip():
@@ -220,14 +222,8 @@ def own_work(facts: Facts) -> list[Block]:
         blocks.append(heading(2, title, anchor))
         for text, ids in said.items():
             blocks.append(paragraph(" ".join(text.split()), "claim", links=facts.links(ids[:20])))
-        if not said:
-            blocks.append(
-                paragraph(
-                    say("No experiment names any.", "실험에 기록된 내용 없음."),
-                    "missing",
-                    command=f'eyeshot try "WHY" --{field.replace("_", "-")} "…"',
-                )
-            )
+        if not said or facts.has_text(field):
+            blocks += facts.written(field)
     trained = [record for record in facts.runs.values() if record.kind == "train"]
     records = {record.tag: record for record in list_models()}
     rows = []
@@ -336,6 +332,10 @@ def lessons(facts: Facts) -> list[Block]:
         if each.learned:
             text = " ".join(facts.signed(each, "learned").split())
             blocks.append(paragraph(text, "claim", links=facts.links([each.id])))
+        elif each.gain is not None and each.author_kind != "sweep":
+            name = facts.number(each.id)
+            question = say(f"What did {name} teach?", f"{name}에서 배운 점은?")
+            blocks.append(facts.ask("learned", question, f'eyeshot learned {each.id} "…"', each.id))
     blocks += facts.written("lessons")
     blocks.append(heading(1, say("Next steps", "다음 단계"), "next"))
     return [*blocks, *facts.written("next")]
