@@ -331,11 +331,14 @@ def test_without_the_extra_the_other_formats_are_written(project: Any, monkeypat
     def absent(module: str, *, extra: str) -> None:
         raise MissingExtraError(f'pip install "eyeshot[{extra}]"')
 
+    docx = pytest.importorskip("docx", reason="python-docx is not installed in this environment")
     monkeypatch.setattr(typeset, "require", absent)
-    result = eyeshot.report(format="pdf,html", out=project[0] / "without")
+    result = eyeshot.report(format="pdf,html,docx", out=project[0] / "without")
     assert result["not_written"].keys() == {"pdf"}
     assert 'pip install "eyeshot[pdf]"' in result["not_written"]["pdf"]
     assert Path(result["files"]["html"]).is_file()
+    made = docx.Document(result["files"]["docx"])
+    assert made.paragraphs[0].text == "Wrap-up report"
 
 
 def test_docx_has_headings_captions_alternative_texts_and_links_that_lead_somewhere(project: Any) -> None:
@@ -406,6 +409,25 @@ def test_pdf_has_bookmarks_and_its_own_fonts(project: Any, lang: str) -> None:
     assert b"/FontFile" in data
     if fonts.korean_fonts():
         assert b"NotoSansKR" in data
+
+
+def test_signs_that_no_font_of_the_pdf_has_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("typst", reason="typst is not installed in this environment")
+    monkeypatch.chdir(tmp_path)
+    make_project(tmp_path)
+    eyeshot.write_report_text("goal", "A ∑ é 1\u200d2 \U0010fff0 \U0010fff1 \U0010fff0", author="ann")
+    document, _ = make_document("en")
+    made: list[Any] = []
+    monkeypatch.setattr(typeset, "write_pdf", lambda document, path: made.append(document) or path)
+    notes = eyeshot.report(format="pdf")["notes"]
+    named = [note for note in notes if note.startswith("No font of the PDF has these signs")]
+    assert len(named) == 1
+    codes = re.findall(r"U\+([0-9A-F]+)", named[0])
+    assert codes[-2:] == ["10FFF0", "10FFF1"]
+    assert not {"2211", "00E9", "200D"} & set(codes)
+    assert (len(made), made[0]["blocks"][-1]["text"]) == (1, named[0])
+    without = {**document, "blocks": [], "title": "A", "subtitle": "é"}
+    assert (typeset.missing_signs(without), typeset.missing_words(without)) == ([], "")
 
 
 def test_korean_letters_are_in_the_page(project: Any) -> None:
@@ -584,16 +606,19 @@ def test_a_project_of_500_classes_with_long_and_hostile_names_is_written(full: P
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("lang", "title"), [("en", "Wrap-up report"), ("ko", "프로젝트 랩업 리포트")])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_page_fits_its_window_and_runs_nothing_of_the_users(full: Path, chromium: Any, width: int) -> None:
-    file = Path(eyeshot.report(out=full / f"page-{width}")["files"]["html"])
+def test_the_page_fits_its_window_and_runs_nothing_of_the_users(
+    full: Path, chromium: Any, width: int, lang: str, title: str
+) -> None:
+    file = Path(eyeshot.report(lang=lang, out=full / f"page-{width}")["files"]["html"])
     context = chromium.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(file.as_uri())
-    assert page.title().startswith("Wrap-up report")
+    assert page.title().startswith(title)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)")
     page.click("a[href^='#experiment-']")

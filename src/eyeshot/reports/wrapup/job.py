@@ -20,7 +20,7 @@ from eyeshot.core import (
     shown_path,
     shown_progress,
 )
-from eyeshot.reports.document import Block, Document, Language, file_name, heading, led_to
+from eyeshot.reports.document import Block, Document, Language, file_name, heading, led_to, paragraph
 from eyeshot.reports.formats.page import write_html
 from eyeshot.reports.wrapup import choices, experiments, opening, people, results
 from eyeshot.reports.wrapup.facts import Facts
@@ -75,7 +75,9 @@ def report(
         for kind in formats:
             shown(0, 0, f"writing {kind}")
             try:
-                files[kind] = str(_write(kind, document, folder / file_name(language, kind, author=author)))
+                files[kind] = str(
+                    _write(kind, document, folder / file_name(language, kind, author=author), facts.notes)
+                )
             except MissingExtraError as error:
                 not_written[kind] = str(error)
     count = len(facts.missing)
@@ -157,13 +159,16 @@ def check_formats(given: str | Sequence[str]) -> list[str]:
     return names
 
 
-def _write(kind: str, document: Document, path: Path) -> Path:
+def _write(kind: str, document: Document, path: Path, notes: list[str]) -> Path:
     if kind == "html":
         return write_html(document, path)
     if kind == "docx":
         from eyeshot.reports.formats.word import write_docx
 
         return write_docx(document, path)
-    from eyeshot.reports.formats.typeset import write_pdf
+    from eyeshot.reports.formats.typeset import missing_words, write_pdf
 
+    if words := missing_words(document):
+        notes.append(words)
+        document = {**document, "blocks": [*document["blocks"], paragraph(words, "note")]}
     return write_pdf(document, path)
