@@ -12,6 +12,8 @@ import pytest
 from command_line import Digits, Eyeshot, tree
 from PIL import Image, ImageOps
 
+from eyeshot.core import wilson
+
 
 def picture(seed: int) -> Image.Image:
     blobs = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
@@ -459,6 +461,19 @@ def test_decisions_are_tried_before_and_after(eyeshot: Eyeshot, digits: Digits):
     done = eyeshot("decisions", "compare")
     assert done.code == 0
     assert "3 decisions: not distinguishable" in done.out
+    stored = json.loads(Path("eyeshot-out/decisions/compare.json").read_text(encoding="utf-8"))
+    assert (stored["version"], stored["command"]) == (1, "eyeshot decisions compare")
+    told = json.loads(eyeshot("decisions", "compare", "--json").out)
+    assert stored["comparison"] == {name: value for name, value in told.items() if name != "words"}
+    assert eyeshot("report").code == 0
+    page = Path("eyeshot-out/report/report.html").read_text(encoding="utf-8")
+    low, high = wilson(round(told["after"] * told["judged"]), told["judged"])
+    assert f"{100 * told['after']:.1f}\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = {told['judged']}, " in page
+    assert "not distinguishable" in page[page.index("What the cleaning did") :].partition("</p>")[0]
+    copied = shutil.copy("decisions.jsonl", "others.jsonl")
+    before = Path("eyeshot-out/decisions/compare.json").read_bytes()
+    assert eyeshot("decisions", "compare", "--decisions-file", copied).code == 0
+    assert Path("eyeshot-out/decisions/compare.json").read_bytes() == before, "those are not the project's decisions"
     one = decided(eyeshot)[0]["id"]
     assert "1 decision: " in eyeshot("decisions", "compare", "--id", one[:8]).out
     assert eyeshot("decisions", "compare", "--id", "abc").code == 2

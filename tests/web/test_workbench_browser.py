@@ -14,6 +14,7 @@ from workbench_made import Window, served_workbench
 
 from contrast import contrast
 from eyeshot.ledger import open_ledger
+from eyeshot.web.workbench import session
 from made_ledger import HOSTILE
 
 pytestmark = pytest.mark.browser
@@ -67,6 +68,25 @@ def window(chromium: Any, site: Site) -> Iterator[Window]:
     opened = Window(chromium, site)
     yield opened
     opened.close()
+
+
+def test_the_line_of_an_experiment_opens_it_at_another_address(
+    chromium: Any, root: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served_workbench(root, token="a" * 32) as first, served_workbench(root, token="b" * 32) as second:
+        window = Window(chromium, first, query=f"?tab=experiments&open={ids['worse']}")
+        window.wait_sheet(ids["worse"])
+        program, command, experiment = window.text("#send").split()
+        assert (program, command) == ("eyeshot", "open")
+        addresses: list[str] = []
+        monkeypatch.setattr(session, "run_server", lambda server, listener: listener.close())
+        monkeypatch.chdir(root.parent)
+        session.open_workbench(experiment, served=lambda address, notes: addresses.append(address))
+        query = addresses[0].partition("?")[2]
+        window.open(second, f"?{query}")
+        window.wait_sheet(ids["worse"])
+        assert first.host not in window.page.url
+        window.close()
 
 
 def learned(root: Path, experiment: str) -> str:

@@ -8,6 +8,7 @@ from .decision_edits import bad_lines as bad_lines
 from .decision_edits import find_decision as find_decision
 from .decision_edits import find_log as find_log
 from .decision_edits import write_decisions as write_decisions
+from .decisions import COMPARISON_FILE as COMPARISON_FILE
 from .decisions import DECISIONS_FILE as DECISIONS_FILE
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
