@@ -104,6 +104,23 @@ def test_a_model_added_later_is_the_only_one_that_is_trained_and_gets_a_curve(ra
     assert both[MODELS[0]].curve == before.curve
 
 
+def test_a_lost_gpu_in_a_short_training_is_no_matter_of_the_model(ranked, monkeypatch):
+    usual = rungs.fine_tune
+
+    def lost(backbone, *arguments, **options):
+        if backbone.name == MODELS[1]:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return usual(backbone, *arguments, **options)
+
+    monkeypatch.setattr(rungs, "fine_tune", lost)
+    with pytest.raises(ModelError, match="The GPU stopped answering"):
+        ranked(Clock())
+    monkeypatch.setattr(rungs, "fine_tune", usual)
+    report = ranked(Clock())
+    assert all(model.fine_tuning for model in report.models)
+    assert not any("was not fine-tuned" in note for note in report.notes)
+
+
 def test_where_the_budget_left_something_out_the_same_command_leaves_out_the_same(ranked):
     first = ranked(Clock(), budget_s=45.0)
     tuned = [model.name for model in first.models if model.fine_tuning]

@@ -306,8 +306,8 @@ _RECORDS = (
 OPTIMIZERS = {record.name: record for record in _RECORDS}
 """All optimizers by name; of optional packages only what stands here, since some of theirs forbid commercial use."""
 OTHER_NAMES = {"radam": "radamw"}
-"""RAdam as its authors published it takes weight decay off the weights themselves, which timm calls radamw; timm's radam
-adds it to the gradients (Liu et al. 2020, github.com/LiyuanLucasLiu/RAdam)."""
+"""RAdam's own code takes weight decay off the weights (Liu et al. 2020, github.com/LiyuanLucasLiu/RAdam). timm calls
+that radamw; its radam adds the decay to the gradients."""
 
 
 def list_optimizers(*patterns: str) -> list[OptimizerRecord]:
