@@ -78,8 +78,10 @@ def test_init_refuses_what_is_no_project(eyeshot: Eyeshot, pets: Path, tmp_path:
 def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path):
     eyeshot("init", pets)
     eyeshot("decisions", "add", "drop", pets / "cat" / "wrong.png", "--given", "cat", "--author", "ann")
-    eyeshot("decisions", "add", "relabel", pets / "dog" / "5.png", "--label", "wolf", "--reason", "ears")
-    eyeshot("decisions", "add", "merge-classes", "--class", "dog", "--class", "wolf", "--label", "canine")
+    eyeshot("decisions", "add", "relabel", pets / "dog" / "5.png", "--label", "wolf", "--reason", "ears",
+            "--author", "ann")  # fmt: skip
+    eyeshot("decisions", "add", "merge-classes", "--class", "dog", "--class", "wolf", "--label", "canine",
+            "--author", "ann")  # fmt: skip
     done = eyeshot("manifest", "export", "--csv", "clean.csv")
     assert "21 of 22 images stay, 10 under another label, in 2 classes (3 decisions)" in done.out
     listed = eyeshot("decisions", "list").out

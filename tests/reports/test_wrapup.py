@@ -272,7 +272,10 @@ def test_files_of_another_version_are_left_out_and_named(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     make_project(tmp_path)
     folder = tmp_path / "eyeshot-out"
-    for name in ("audit/audit.json", "models/models.json", "errors/errors.json", "optimizers/optimizers.json"):
+    for name in (
+        "audit/audit.json", "models/models.json", "errors/errors.json", "optimizers/optimizers.json",
+        "decisions/compare.json",
+    ):  # fmt: skip
         (folder / name).parent.mkdir()
         (folder / name).write_text('{"version": 99, "future": []}', encoding="utf-8")
     (tmp_path / "split.json").write_text("no json", encoding="utf-8")
@@ -283,7 +286,8 @@ def test_files_of_another_version_are_left_out_and_named(tmp_path: Path, monkeyp
     (folder / "runs" / sent.run / "run.json").write_text('{"version": 99}', encoding="utf-8")
     result = eyeshot.report()
     said = " ".join(result["notes"])
-    for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl"):
+    for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl",
+                 "compare.json"):  # fmt: skip
         assert name in said
     assert re.search(rf"run\.json of the run {re.escape(sent.run)} in .* is left out", said)
     assert "decisions.jsonl, line 2" in said

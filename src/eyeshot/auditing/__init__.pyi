@@ -1,4 +1,3 @@
-from .comparison_file import StoredComparison as StoredComparison
 from .comparison_file import read_comparison as read_comparison
 from .comparison_file import store_comparison as store_comparison
 from .copies.crops import align as align

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, TypeAdapter
 
 from eyeshot.auditing.split_quality import Comparison
-from eyeshot.core import find_workspace, make_folder, replacing
+from eyeshot.core import InputError, find_workspace, make_folder, replacing
 from eyeshot.data import COMPARISON_FILE
 
-
-class StoredComparison(BaseModel):
-    """Contents of the file.
-
-    Attributes:
-        created: when it was measured, in UTC.
-        command: what was typed.
-        comparison: accuracy with and without the decisions.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    created: AwareDatetime
-    command: str
-    comparison: Comparison
+VERSION = 1
 
 
 def store_comparison(comparison: Comparison, *, command: str) -> Path:
-    """Keep a comparison in the project; the one before is replaced.
+    """Keep a comparison in the project, with the time in UTC and what was typed; the one before is replaced.
 
     Raises:
         StorageError: the file cannot be written.
     """
     file = find_workspace().root / COMPARISON_FILE
     make_folder(file.parent)
-    stored = StoredComparison(created=datetime.now(UTC), command=command, comparison=comparison)
+    stored = {
+        "version": VERSION, "created": datetime.now(UTC).isoformat(), "command": command,
+        "comparison": asdict(comparison),
+    }  # fmt: skip
     with replacing(file) as temporary:
-        temporary.write_text(stored.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
     return file
 
 
-def read_comparison(file: Path) -> StoredComparison:
-    """Read what `store_comparison` wrote.
+def read_comparison(file: Path) -> tuple[datetime, Comparison]:
+    """When it was measured, and what.
 
     Raises:
-        OSError, ValidationError: the file cannot be read, or is of another version.
+        OSError: the file cannot be read.
+        InputError: it is damaged or of another version.
     """
-    return StoredComparison.model_validate_json(file.read_bytes())
+    try:
+        stored = json.loads(file.read_bytes())
+        if stored["version"] != VERSION:
+            raise ValueError(f"version {stored['version']}")
+        created = TypeAdapter(AwareDatetime).validate_python(stored["created"])
+        return created, TypeAdapter(Comparison).validate_python(stored["comparison"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{str(file)!r} cannot be read: {error}. Make it anew: eyeshot decisions compare") from error

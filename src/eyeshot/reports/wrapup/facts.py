@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from eyeshot.auditing import (
     AuditReport,
     ErrorReport,
-    StoredComparison,
     read_comparison,
     read_errors,
     read_report,
@@ -50,7 +49,7 @@ class Facts:
         workspace, project: folders, and the content of `eyeshot.toml`.
         audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
         further_augmentations: rankings for further models, by the name of their source.
-        cleaning: accuracy with and without decisions, as it was measured last.
+        cleaning: when accuracy with and without decisions was measured last, and what came.
         sources: file and command of each of these, by name.
         decisions: those that are in force, in their order.
         experiments: of the ledger, the earliest first.
@@ -78,7 +77,7 @@ class Facts:
         self.split: Split | None = self._result(
             "split", self.workspace.project / SPLIT_FILE, "eyeshot split", read_split
         )
-        self.cleaning: StoredComparison | None = self._result(
+        self.cleaning = self._result(
             "cleaning", self.workspace.root / COMPARISON_FILE, "eyeshot decisions compare", read_comparison
         )
         self.models = self._result(

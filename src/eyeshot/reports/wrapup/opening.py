@@ -228,26 +228,27 @@ def _decisions(facts: Facts) -> list[Block]:
 
 def _cleaning(facts: Facts) -> list[Block]:
     """What the decisions did to accuracy."""
-    say, stored = facts.say, facts.cleaning
-    if stored is None:
+    say = facts.say
+    if facts.cleaning is None:
         if not facts.decisions:
             return []
         words = say("What they do to accuracy was not measured.", "결정이 정확도에 미친 영향은 측정하지 않음.")
         return [paragraph(words, "note", command="eyeshot decisions compare")]
-    found, n = stored.comparison, stored.comparison.judged
+    measured, found = facts.cleaning
+    n = found.judged
     before, after = (share(value, *wilson(round(value * n), n), n) for value in (found.before, found.after))
     gain = difference(say, *(points / 100 for points in (found.gain_points, found.gain_low, found.gain_high)))
-    later = facts.decided_since(stored.created)
+    later = facts.decided_since(measured)
     since = say(
         f" {later:,} {plural(later, 'decision is', 'decisions are')} later than that.", f" 그 이후의 결정 {later:,}건."
     )
     return [
         paragraph(
             say(
-                f"What the cleaning did, measured on {day(stored.created)} with {found.decisions:,} "
+                f"What the cleaning did, measured on {day(measured)} with {found.decisions:,} "
                 f"{plural(found.decisions, 'decision')}, on images that they do not change, by {found.reader}: "
                 f"right answers without them {before}, with them {after}, {gain}: {found.verdict}.",
-                f"데이터 정리의 효과({day(stored.created)} 측정, 결정 {found.decisions:,}건, 결정으로 바뀌지 않은 "
+                f"데이터 정리의 효과({day(measured)} 측정, 결정 {found.decisions:,}건, 결정으로 바뀌지 않은 "
                 f"이미지, 선형 프로브): 정리 전 {before}, 정리 후 {after}, {gain}. {known(say, found.verdict)}.",
             )
             + (since if later else ""),

@@ -82,7 +82,7 @@ export const facts = (told) => [
     told.sweep ? fact("Sweep", told.sweep) : "", told.hypothesis ? fact("Hypothesis", told.hypothesis) : "",
     told.own_work ? fact("Own work", told.own_work) : "", told.off_the_shelf ? fact("Off the shelf", told.off_the_shelf) : "",
     told.code.commit ? fact("Code", make("span", { class: "name" }, String(told.code.commit).slice(0, 12)), told.code.difference ? " with changes" : "") : "")),
-  part("Send it", make("p", { class: "small soft" }, "This address ends with this page. A colleague with a copy of the project's folder types:"),
+  part("Send it", make("p", { class: "small soft" }, "The address works only while this page is served. A colleague with a copy of the project's folder types:"),
     make("pre", { tabindex: "0", id: "send", "aria-label": "Command that opens this experiment" }, `eyeshot open ${told.id}`),
     make("p", { class: "small soft" }, "Others get the pages that this writes: ", make("code", {}, "eyeshot open --export DIR"))),
   told.config.length ? config(told) : "",
