@@ -37,10 +37,9 @@ from eyeshot.augment import Pool, augmentation
 from eyeshot.core import describe_hardware
 from eyeshot.core.statistics import student_mean
 from eyeshot.data import Geometry, PixelStore, read_images
-from eyeshot.models import load_backbone
+from eyeshot.models import autocast, load_backbone
 from eyeshot.training import TrainConfig, TrainingRun
 from eyeshot.training.loop import READ_EVERY
-from eyeshot.training.precision import autocast
 from eyeshot.training.recipe.optimizers import make_optimizer
 
 ON_CPU = ("test_resnet:64:64",)  # model : side of the images in pixels : images in a batch

@@ -50,7 +50,7 @@ def test_the_table_fits_80_columns_with_whole_headings_and_one_line_for_each_kin
         monkeypatch.setenv("COLUMNS", columns)
         lines = eyeshot("audit", train, "--test", digits.test).out.splitlines()
         start = next(number for number, line in enumerate(lines) if line.startswith("finding "))
-        assert lines[start].split() == ["finding", "count", "images", "what", "to", "do"]
+        assert lines[start].split() == ["finding", "found", "images", "what", "to", "do"]
         (broken,) = [line for line in lines[start:] if line.startswith("broken files")]
         assert broken.split()[2:] == ["420", "420", "drop"]
         assert all(len(line) <= 80 for line in lines[start : lines.index(broken) + 1])

@@ -253,6 +253,30 @@ def test_several_models_have_a_page_each_that_leads_to_the_others(eyeshot: Eyesh
     assert [RankingReport.model_validate(one).models[0].name for one in json.loads(found.out)] == [MODEL[1], OTHER]
 
 
+def test_models_with_weights_get_their_features_from_the_same_samples(
+    eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "two_nets.py").write_text(
+        "import torch\n\n"
+        "def make(seed):\n"
+        "    torch.manual_seed(seed)\n"
+        "    return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5, 3), torch.nn.ReLU())\n\n"
+        "def one():\n    return make(1)\n\n"
+        "def two():\n    return make(2)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    names = "--model", "two_nets:one", "--model", "two_nets:two", "--size", "32", "--candidates", "mixup"
+    done = eyeshot(
+        "rank", "augmentations", digits.train, "--test", digits.test, *names, *FEW, "--budget", "0", "--json"
+    )
+    assert done.code == 0, done.err
+    first, second = (report["seconds"] for report in json.loads(done.out))
+    assert (first["augment"] > 0, second["augment"]) == (True, 0)
+    assert first["other models"] > 0
+    assert "other models" not in second
+
+
 def test_a_dry_run_of_several_models_plans_each_and_halves_the_budget(eyeshot: Eyeshot, digits: Digits):
     plans = json.loads(models(eyeshot, digits, "--budget", "1h", "--dry-run", "--json").out)
     assert [Path(plan["out"]).name for plan in plans] == ["augmentations", OTHER]

@@ -12,6 +12,8 @@ import pytest
 from command_line import Digits, Eyeshot, tree
 from PIL import Image, ImageOps
 
+from eyeshot.core import wilson
+
 
 def picture(seed: int) -> Image.Image:
     blobs = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
@@ -76,8 +78,10 @@ def test_init_refuses_what_is_no_project(eyeshot: Eyeshot, pets: Path, tmp_path:
 def test_decisions_are_added_listed_and_taken_back(eyeshot: Eyeshot, pets: Path):
     eyeshot("init", pets)
     eyeshot("decisions", "add", "drop", pets / "cat" / "wrong.png", "--given", "cat", "--author", "ann")
-    eyeshot("decisions", "add", "relabel", pets / "dog" / "5.png", "--label", "wolf", "--reason", "ears")
-    eyeshot("decisions", "add", "merge-classes", "--class", "dog", "--class", "wolf", "--label", "canine")
+    eyeshot("decisions", "add", "relabel", pets / "dog" / "5.png", "--label", "wolf", "--reason", "ears",
+            "--author", "ann")  # fmt: skip
+    eyeshot("decisions", "add", "merge-classes", "--class", "dog", "--class", "wolf", "--label", "canine",
+            "--author", "ann")  # fmt: skip
     done = eyeshot("manifest", "export", "--csv", "clean.csv")
     assert "21 of 22 images stay, 10 under another label, in 2 classes (3 decisions)" in done.out
     listed = eyeshot("decisions", "list").out
@@ -459,6 +463,19 @@ def test_decisions_are_tried_before_and_after(eyeshot: Eyeshot, digits: Digits):
     done = eyeshot("decisions", "compare")
     assert done.code == 0
     assert "3 decisions: not distinguishable" in done.out
+    stored = json.loads(Path("eyeshot-out/decisions/compare.json").read_text(encoding="utf-8"))
+    assert (stored["version"], stored["command"]) == (1, "eyeshot decisions compare")
+    told = json.loads(eyeshot("decisions", "compare", "--json").out)
+    assert stored["comparison"] == {name: value for name, value in told.items() if name != "words"}
+    assert eyeshot("report").code == 0
+    page = Path("eyeshot-out/report/report.html").read_text(encoding="utf-8")
+    low, high = wilson(round(told["after"] * told["judged"]), told["judged"])
+    assert f"{100 * told['after']:.1f}\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = {told['judged']}, " in page
+    assert "not distinguishable" in page[page.index("What the cleaning did") :].partition("</p>")[0]
+    copied = shutil.copy("decisions.jsonl", "others.jsonl")
+    before = Path("eyeshot-out/decisions/compare.json").read_bytes()
+    assert eyeshot("decisions", "compare", "--decisions-file", copied).code == 0
+    assert Path("eyeshot-out/decisions/compare.json").read_bytes() == before, "those are not the project's decisions"
     one = decided(eyeshot)[0]["id"]
     assert "1 decision: " in eyeshot("decisions", "compare", "--id", one[:8]).out
     assert eyeshot("decisions", "compare", "--id", "abc").code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,14 @@ def test_open_serves_the_page_of_the_project(
     assert (done.code, len(servers)) == (0, 1)
     assert "7 experiments in " in done.out
     assert "Page: http://127.0.0.1:" in done.out
-    told = json.loads(eyeshot("open", "--no-open", "--json").out)
-    assert told["page"].startswith("http://127.0.0.1:")
+    pages = [json.loads(eyeshot("open", ids["worse"][:-1], "--no-open", "--json").out)["page"] for _ in range(2)]
+    begins, asks = zip(*(page.split("?") for page in pages), strict=True)
+    assert set(asks) == {f"tab=experiments&open={ids['worse']}"}
+    tokens = {re.fullmatch(r"http://127\.0\.0\.1:\d+/([A-Za-z0-9_-]{32})/", page)[1] for page in begins}
+    assert len(tokens) == 2, "each start has an address of its own"
+    assert eyeshot("open", "nothing", "--no-open").code == 2
+    assert eyeshot("open", ids["worse"], "--export", "pages").code == 2
+    assert len(servers) == 3
     assert eyeshot("open", "--no-open", "--port", "99999").code == 2
 
 

@@ -102,7 +102,15 @@ def test_the_recipe_of_a_short_training_is_kept_and_taken_by_train(
         "rank", "models", digits.train, "--models", VIT, "--weights", weights, "--size", 32, "--budget", "60s"
     )
     assert f"Recipes kept for eyeshot train, in recipes.json: {VIT}." in done.out
-    tuned = loaded(Path("eyeshot-out/models/models.json").read_text("utf-8"))["models"][0]["fine_tuning"]
+    report = loaded(Path("eyeshot-out/models/models.json").read_text("utf-8"))
+    model = report["models"][0]
+    tuned, lines = model["fine_tuning"], done.out.splitlines()
+    # Each rung is shown as it comes, before the answer.
+    shown = [line for line in lines[: lines.index(report["headline"])] if line.startswith(f"{VIT}: ")]
+    words = [model["model_or_data"]["words"], *([model["resolution"]["words"]] if model["resolution"] else [])]
+    assert shown[0].startswith(f"{VIT}: probe ")
+    assert shown[1].startswith(f"{VIT}: fine-tuned ")
+    assert shown[2:] == [f"{VIT}: {sentence}" for sentence in words]
     train = eyeshot("train", digits.train, "--model", VIT, "--weights", weights, "--size", 32, "--dry-run")
     assert f"kept for {VIT} in recipes.json (rank models: " in train.out
     assert f"learning rate up to {tuned['settings']['learning_rate']:g}" in train.out

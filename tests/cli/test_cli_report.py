@@ -23,6 +23,10 @@ def test_report_names_its_files_and_what_is_missing_and_write_fills_it(eyeshot: 
     assert goal["command"] == 'eyeshot write goal "…"'
     done = eyeshot("write", "goal", "Win <b>it</b>", "--author", "ann")
     assert (done.code, done.out.splitlines()[-1]) == (0, "Next: eyeshot report")
+    assert "It replaces" not in done.out
+    later = eyeshot("write", "goal", "Win", "--author", "bob").out
+    assert "It replaces the words of ann: Win <b>it</b>" in later
+    eyeshot("write", "goal", "Win <b>it</b>", "--author", "ann")
     again = eyeshot("report", "--lang", "ko")
     assert again.code == 0
     assert f"{len(told['missing']) - 1} texts are still to be written" in again.out

@@ -32,14 +32,14 @@ def test_a_training_writes_its_result_with_probabilities_and_says_where(eyeshot:
     kept = np.load(folder / "validation.npz")
     assert kept["probabilities"].shape == (27, 3)
     assert (kept["probabilities"].argmax(axis=1) == kept["labels"]).mean() == pytest.approx(result.accuracy.value)
-    assert f"Accuracy {result.accuracy.value:.3f}" in done.out
+    assert f"Validation accuracy {result.accuracy.value:.3f}" in done.out
     assert "n = 27" in done.out
 
 
 def test_after_a_second_training_the_comparison_that_is_named_runs(eyeshot: Eyeshot, digits: Digits):
     words = ("train", digits.train, *MODEL, "--epochs", "1", "--batch-size", "32")
     first = eyeshot(*words, "--augment", "invert")
-    assert "Compare: the same command with another --augment." in first.out
+    assert "Compare: the same command without --augment" in first.out
     second = eyeshot(*words)
     (line,) = [line for line in second.out.splitlines() if line.startswith("Compare: ")]
     done = eyeshot(*line.removeprefix("Compare: eyeshot ").split())
@@ -58,7 +58,9 @@ def test_the_same_command_takes_the_finished_run_and_leaves_it(eyeshot: Eyeshot,
     again = train(eyeshot, digits, "--out", tmp_path / "run", "--json")
     assert json.loads(first.out) == json.loads(again.out)
     assert (tmp_path / "run" / "result.json").read_bytes() == before
-    assert "Already trained; nothing done.\nAccuracy " in train(eyeshot, digits, "--out", tmp_path / "run").out
+    assert (
+        "Already trained; nothing done.\nValidation accuracy " in train(eyeshot, digits, "--out", tmp_path / "run").out
+    )
 
 
 def test_the_next_step_names_the_test_folder_of_the_project(eyeshot: Eyeshot, digits: Digits, tmp_path: Path):
@@ -71,6 +73,17 @@ def test_the_next_step_names_the_test_folder_of_the_project(eyeshot: Eyeshot, di
         out = eyeshot("train", *typed, *MODEL, *run).out
         (line,) = [line for line in out.splitlines() if line.startswith("Next: ")]
         assert ("--test TEST" in line, f"--test {digits.test}" in line) == (False, bool(typed))
+
+
+def test_after_a_training_with_an_augmentation_the_next_step_is_to_predict(eyeshot: Eyeshot, digits: Digits):
+    run = ("train", digits.train, *MODEL, "--epochs", "1", "--batch-size", "32", "--augment", "invert")
+    without = eyeshot(*run)
+    (folder,) = Path("eyeshot-out/runs").iterdir()
+    assert without.out.endswith(f"Next: eyeshot predict {folder.name} --data TEST\n")
+    eyeshot("init", digits.train, "--test", digits.test)
+    (line,) = [line for line in eyeshot(*run).out.splitlines() if line.startswith("Next: ")]
+    done = eyeshot(*line.removeprefix("Next: eyeshot ").split())
+    assert (done.code, f"Predicted {len(list(digits.test.iterdir()))} test images" in done.out) == (0, True), done.err
 
 
 def test_a_training_that_was_interrupted_is_continued_by_the_same_command(

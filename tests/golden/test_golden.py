@@ -36,9 +36,14 @@ from eyeshot.cli import app, main
 # The first test runs all commands, in about two minutes on an idle machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-KERNELS = (
-    f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__.partition('+')[0]}\n"
-)
+
+def _processor() -> str:
+    """The processor's model, since libraries choose kernels by the maker too."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+KERNELS = f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__.partition('+')[0]}\n"
 EXPECTED = Path(__file__).parent / "expected"
 DECISIONS = Path("decisions.jsonl")
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eyeshot.augment import augmentation, make_samples
-from eyeshot.core import CallbackProgress
+from eyeshot.core import CallbackProgress, ModelError
 from eyeshot.models import FeatureBank, extract
 from eyeshot.models import feature_bank as room
 
@@ -174,6 +174,105 @@ def test_rows_that_are_not_asked_for_are_not_read(tmp_path):
     assert empty.shape == (0, 6)
 
 
+def test_a_bank_computes_features_in_the_format_of_its_device(tmp_path, monkeypatch):
+    pool, _ = make_pool()
+    wanted = FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS)
+    monkeypatch.setattr(room, "feature_precision", lambda device: "bf16")
+    found = FeatureBank(tmp_path / "half", tiny_backbone()).clean(pool, ROWS)
+    assert np.array_equal(found, extract(tiny_backbone(), pool.images, precision="bf16").astype(np.float16))
+    assert not np.array_equal(found, wanted)
+    assert np.array_equal(FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS), wanted)  # as it is there
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How many samples were made, by call."""
+    counts = []
+
+    def counted(augmentations, pool, rows, **options):
+        counts.append(len(rows))
+        return make_samples(augmentations, pool, rows, **options)
+
+    monkeypatch.setattr(room, "make_samples", counted)
+    return counts
+
+
+def with_companions(folder, *seeds):
+    bank, *others = (FeatureBank(folder, tiny_backbone(seed=seed), batch_size=4) for seed in seeds)
+    for one in (bank, *others):
+        one.chunk = 10
+    bank.companions = others
+    return bank, others
+
+
+@pytest.mark.parametrize("name", ["gaussian-noise", "mixup", "edges"])
+def test_samples_are_made_once_for_all_models_and_each_gets_what_it_gets_alone(tmp_path, made, name):
+    pool, _ = make_pool()
+    seeds = 0, 1, 2
+    bank, others = with_companions(tmp_path / "together", *seeds)
+    clean = [one.clean(pool, ROWS) for one in (bank, *others)]
+    together = [one.views(augmentation(name), pool, ROWS, seed=0, draw=0) for one in (bank, *others)]
+    assert made == [10, 10, 4]
+    assert all(one.computed == 48 for one in (bank, *others))
+    for seed, features, found in zip(seeds, clean, together, strict=True):
+        alone, _ = with_companions(tmp_path / "alone", seed)
+        assert np.array_equal(features, alone.clean(pool, ROWS))
+        assert same(found, alone.views(augmentation(name), pool, ROWS, seed=0, draw=0))
+    assert made == 4 * [10, 10, 4]
+
+
+def test_a_companion_computes_only_what_it_lacks(tmp_path):
+    pool, _ = make_pool()
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    noise = augmentation("gaussian-noise")
+    FeatureBank(tmp_path, other.backbone).views(noise, pool, ROWS[3:7], seed=0, draw=0)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert (bank.computed, other.computed) == (24, 20)
+    assert bank.companions_s >= other.forward_s > 0
+
+
+def test_after_a_kill_a_companion_lacks_at_most_a_chunk(tmp_path, monkeypatch, made):
+    class Killed(BaseException):
+        pass
+
+    pool, _ = make_pool()
+    noise = augmentation("gaussian-noise")
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    usual = other._append
+
+    def dying(keys, *rest):
+        if other.computed:
+            raise Killed
+        usual(keys, *rest)
+
+    monkeypatch.setattr(other, "_append", dying)
+    with pytest.raises(Killed):
+        bank.views(noise, pool, ROWS, seed=0, draw=0)
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert (bank.computed, other.computed) == (4, 4)
+    other.views(noise, pool, ROWS, seed=0, draw=0)
+    assert other.computed == 14
+    assert made == [10, 10, 4, 10]
+
+
+def test_a_companion_that_cannot_give_features_is_left_out(tmp_path):
+    class Broken(nn.Module):
+        def forward(self, images):
+            return images.mean((2, 3)) * torch.nan
+
+    pool, _ = make_pool()
+    noise = augmentation("gaussian-noise")
+    bank, (other,) = with_companions(tmp_path, 0, 1)
+    broken = FeatureBank(tmp_path, make_backbone(Broken(), features=3, name="broken"))
+    bank.companions.insert(0, broken)
+    bank.views(noise, pool, ROWS, seed=0, draw=0)
+    assert bank.companions == [other]
+    assert (bank.computed, other.computed, broken.computed) == (24, 24, 0)
+    with pytest.raises(ModelError, match="broken gave NaN"):
+        broken.views(noise, pool, ROWS, seed=0, draw=0)
+
+
 SCRIPT = """
 import sys, pathlib, numpy as np, torch
 sys.path.insert(0, sys.argv[2])
@@ -212,3 +311,94 @@ def test_a_killed_bank_keeps_its_chunks_and_ends_in_the_same_rows(tmp_path, requ
     wanted = fresh.views(noise, pool, np.arange(400), seed=0, draw=0)
     assert continued.computed < 400
     assert np.allclose(found.features, wanted.features, rtol=1e-2, atol=1e-3)
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """The images that go through the model, call by call."""
+    seen = []
+    usual = room.extract
+
+    def counting(backbone, images, **options):
+        seen.append(room.to_batch(images).numpy().copy())
+        return usual(backbone, images, **options)
+
+    monkeypatch.setattr(room, "extract", counting)
+    return seen
+
+
+def test_samples_with_the_same_pixels_go_through_the_model_once(tmp_path, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    clean = bank.clean(pool, ROWS)
+    turns = [bank.views(augmentation("quarter-turns"), pool, ROWS, seed=0, draw=draw) for draw in range(5)]
+    again = bank.views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    images = np.concatenate(passed)
+    assert len({image.tobytes() for image in images}) == len(images) <= 4 * len(ROWS)  # of 7 asked for each
+    assert np.array_equal(again.features, clean)
+    for draw, found in enumerate(turns):
+        samples = make_samples(augmentation("quarter-turns"), pool, ROWS, seed=0, draw=draw)
+        assert np.allclose(found.features, extract(bank.backbone, samples.images), rtol=1e-2, atol=1e-3)
+
+
+def test_the_same_pixels_keep_whether_their_operation_succeeded(tmp_path, passed):
+    pool, _ = make_pool(6)
+    pool.images[:] = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40  # no edges: the samples are the images
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    clean = bank.clean(pool, ROWS[:6])
+    found = bank.views(augmentation("edges"), pool, ROWS[:6], seed=0, draw=0)
+    assert not found.success.any()
+    assert np.array_equal(found.features, clean)
+    assert sum(map(len, passed)) == 6
+
+
+def test_another_process_and_a_companion_know_the_pixels_too(tmp_path, passed):
+    pool, _ = make_pool()
+    FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS)
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    bank.companions = [FeatureBank(tmp_path, tiny_backbone(seed=1))]
+    bank.companions[0].clean(pool, ROWS)
+    passed.clear()
+    bank.views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    assert passed == []
+    assert bank.computed == bank.companions[0].companions_s + 24 == 24
+
+
+def test_after_a_kill_between_pixels_and_features_the_features_are_computed(tmp_path, monkeypatch, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    with monkeypatch.context() as patch:
+        patch.setattr(bank, "_append", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            bank.clean(pool, ROWS)
+    passed.clear()
+    found = FeatureBank(tmp_path, tiny_backbone()).clean(pool, ROWS)
+    assert sum(map(len, passed)) == len(ROWS)
+    assert np.array_equal(found, FeatureBank(tmp_path / "whole", tiny_backbone()).clean(pool, ROWS))
+
+
+@pytest.mark.parametrize("part", ["rows.bin", "keys.txt"])
+def test_damaged_digests_give_no_image_the_features_of_another(tmp_path, part):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    bank.clean(pool, ROWS)
+    file = bank.folder / "pixels" / part
+    content = bytearray(file.read_bytes())
+    # The digests of the first two images change places, without their checksums.
+    step = len(content) // len(ROWS)
+    content[: 2 * step] = content[step : 2 * step] + content[:step]
+    file.write_bytes(content)
+    found = FeatureBank(tmp_path, tiny_backbone()).views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    wanted = FeatureBank(tmp_path / "whole", tiny_backbone()).views(augmentation("clean"), pool, ROWS, seed=0, draw=0)
+    assert np.allclose(found.features, wanted.features, rtol=1e-3, atol=1e-4)
+
+
+def test_on_a_gpu_nothing_is_brought_back_to_be_hashed(tmp_path, monkeypatch, passed):
+    pool, _ = make_pool()
+    bank = FeatureBank(tmp_path, tiny_backbone())
+    monkeypatch.setattr(room, "_pixel_digests", lambda _: pytest.fail("hashed"))
+    bank.device = torch.device("meta")
+    monkeypatch.setattr(room, "extract", lambda *_, **__: np.ones((24, bank.backbone.feature_count), np.float32))
+    bank.clean(pool, ROWS)
+    assert bank.computed == 24
+    assert not (bank.folder / "pixels").exists()

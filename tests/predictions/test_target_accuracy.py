@@ -196,6 +196,23 @@ def test_a_calibrated_run_is_estimated_rightly():
     assert estimate.warnings == ()
 
 
+@pytest.mark.parametrize("answers", ["unsure", "spread", "one class"])
+def test_images_of_a_class_that_training_lacks_make_the_estimate_too_high_by_no_more_than_their_share(answers):
+    """The run is sure and right on 800 images of five classes; on 200 of a sixth class every answer is wrong."""
+    known = one_hot(np.arange(800) % 5, 5)
+    foreign = {
+        "unsure": np.full((200, 5), 0.2),
+        "spread": one_hot(np.arange(200) % 5, 5),
+        "one class": one_hot(np.zeros(200, int), 5),
+    }[answers]
+    estimate = estimate_target_accuracy(np.concatenate([known, foreign]), class_shares="even")
+    # In the cheapest assignment each class has room for a fifth of the foreign images, beside its own.
+    too_high = {"unsure": 0.2 * 0.2, "spread": 0.2, "one class": 0.2 * 0.2}[answers]
+    assert estimate.value == pytest.approx(0.8 + too_high, abs=EXACT)
+    # Only answers that pile up on a class contradict the shares; sure and spread ones look like right ones.
+    assert ("If the assumed class shares hold" in sentences(estimate)) == (answers == "one class")
+
+
 def test_a_run_at_chance_does_not_look_good_however_sure_it_is():
     random = np.random.default_rng(4)
     sure = one_hot(random.integers(0, 5, 3000), 5) * 0.98 + 0.004
@@ -203,6 +220,7 @@ def test_a_run_at_chance_does_not_look_good_however_sure_it_is():
     estimate = estimate_target_accuracy(sure[1000:], validation=(sure[:1000], labels))
     assert estimate.value < 0.3
     assert "not clearly better than always answering the most frequent class" in sentences(estimate)
+    assert sentences(estimate).endswith("so the estimate means nothing.")
     assert estimate_target_accuracy(sure[1000:]).value > 0.9  # nothing else could tell: hence this warning
     assert "a run that is sure and wrong looks right" in sentences(estimate_target_accuracy(sure[1000:]))
 
@@ -304,8 +322,8 @@ def test_labels_of_the_target_images_change_nothing():
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        ({"a": 0.5, "b": 0.5}, "must name each class once, a, b and c, but c is missing or unknown"),
-        ({"a": 0.5, "b": 0.2, "c": 0.3, "d": 0}, "d is missing or unknown"),
+        ({"a": 0.5, "b": 0.5}, r"once, a, b and c, but c is missing\. A class that does not occur has the share 0"),
+        ({"a": 0.5, "b": 0.2, "c": 0.3, "d": 0}, "must name each class once, a, b and c, but 'd' is unknown"),
         ([0.5, 0.5], r"must be 3 numbers, one per class, got shape \(2,\)"),
         ([0.5, 0.5, 0.5], r"must sum to 1, got 1\.5\. Divide each by the sum"),
         ({"a": 1.0, "b": 0, "c": 0}, "above 0 for at least two classes, got all on 'a'"),
@@ -333,12 +351,17 @@ def test_a_file_of_shares_is_read_in_the_order_of_the_classes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("class,share\na,0.5\nb,0.5\n", "must name each class once, a, b and c, but c is missing or unknown"),
+        (
+            "class,share\na,0.5\nb,0.5\n",
+            r"once, a, b and c, but c is missing\. A class that does not occur has the share 0",
+        ),
         ("class,share\na,0.5\nb,0.4\nc,0.3\n", r"must sum to 1, got 1\.2"),
         ("class,share\na,0.5\nb,0.4\na,0.3\n", "each class once, got 'a' twice"),
         ("class,share\na,half\nb,0.4\nc,0.3\n", "a number for each class, got 'half' in line 2"),
         ("class,share\na,0.5\nb,\nc,0.5\n", "a number for each class, got '' in line 3"),
         ("class,share\na,nan\nb,0.5\nc,0.5\n", "must be 0 or more, got nan"),
+        ("class,share\n", "must have a row for each class, got none"),
+        ("share,class\n0.5\n0.5,a\n", "once, a, b and c, but '' is unknown"),
         ("class,share\na,1\nb,0\nc,0\n", "above 0 for at least two classes, got all on 'a'"),
         ("name,part\na,1\n", "must have the columns class and share, got name and part"),
         ("", "must have the columns class and share, got none"),

@@ -14,8 +14,8 @@ from wrapup_project import cells, make_full_project, make_project
 
 import eyeshot
 from eyeshot.core import InputError, MissingExtraError, wilson
-from eyeshot.ledger import ChangedMeanwhile, find_experiments
-from eyeshot.reports.document import anchor_of, clean
+from eyeshot.ledger import ChangedMeanwhile, find_experiments, open_ledger
+from eyeshot.reports.document import anchor_of, clean, links_of
 from eyeshot.reports.formats import fonts, typeset
 from eyeshot.reports.wrapup.experiments import question_of
 from eyeshot.reports.wrapup.job import make_document
@@ -90,17 +90,25 @@ def test_ten_figures_are_those_of_the_ledger(project: Any) -> None:
     assert f"Of {len(judged)} expectations stated before the first run, {came} came" in text
     assert f"[{100 * low:.1f}, {100 * high:.1f}], n = {len(judged)}" in text
     assert facts.submissions is not None
-    assert f"{facts.submissions.submissions[0].score:g}" in text
+    score = facts.submissions.submissions[0].score or 0
+    low, high = wilson(round(100 * score), 100)
+    assert f"score: {100 * score:.1f}\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = 100" in text
 
 
-def test_every_link_leads_to_a_place_in_the_document_and_every_claim_has_one(project: Any, page: str) -> None:
+def check_links(page: str, *, claims: int) -> Any:
+    """Every link leads to a place in the page, and each of at least so many claims has one; returns the document."""
     places = re.findall(r'\bid="([^"]+)"', page)
     assert len(places) == len(set(places))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(places)
     document, _ = make_document("en")
-    claims = [block for block in document["blocks"] if block["kind"] == "paragraph" and block["role"] == "claim"]
-    assert len(claims) > 8
-    assert [claim["text"] for claim in claims if not claim["links"]] == []
+    made = [block for block in document["blocks"] if block["kind"] == "paragraph" and block["role"] == "claim"]
+    assert len(made) >= claims
+    assert [claim["text"] for claim in made if not claim["links"]] == []
+    return document
+
+
+def test_every_link_leads_to_a_place_in_the_document_and_every_claim_has_one(project: Any, page: str) -> None:
+    check_links(page, claims=9)
 
 
 def test_experiments_stand_under_the_question_that_their_one_changed_factor_answers(project: Any) -> None:
@@ -131,7 +139,30 @@ def test_texts_of_people_are_quoted_and_the_missing_ones_named_with_their_comman
     assert 'eyeshot act abc123 "…"' in commands
     assert not any(missing["field"] == "goal" for missing in written["missing"])
     assert f"{len(commands)} texts are still to be written" in written["answer"]
+    unlearned = [record for record in find_experiments() if record.gain and not record.learned]
+    assert [record.id for record in unlearned] == [project[1]["noise"]]
+    asked = next(missing for missing in written["missing"] if missing["field"] == "learned")
+    assert asked["command"] == f'eyeshot learned {project[1]["noise"]} "…"'
+    assert "What did E3 teach?" in page
     assert page.count('class="missing"') >= len(commands)
+
+
+def test_own_work_and_what_was_taken_can_be_written_where_no_experiment_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_ledger(tmp_path / "eyeshot-out", write=True) as ledger:
+        ledger.add("Try it", author="ann")
+        _, facts = make_document("en")
+        commands = [missing["command"] for missing in facts.missing]
+        assert {'eyeshot write own_work "…"', 'eyeshot write off_the_shelf "…"'} <= set(commands)
+        eyeshot.write_report_text("off_the_shelf", "timm, Apache-2.0", author="ann")
+        ledger.add("Try more", author="ann", own_work="the sampler")
+    document, facts = make_document("en")
+    assert not {missing["field"] for missing in facts.missing} & {"own_work", "off_the_shelf"}
+    texts = texts_of(document)
+    assert "the sampler" in texts
+    assert "timm, Apache-2.0 (ann)" in texts
 
 
 def test_markup_and_control_characters_of_people_are_text(project: Any, page: str) -> None:
@@ -156,7 +187,7 @@ def test_fixed_text_is_korean_in_a_korean_report(project: Any) -> None:
     pairs = list(zip(without_notes(english), without_notes(korean), strict=True))
     assert all(first["kind"] == second["kind"] for first, second in pairs)
     for first, second in pairs:
-        if first["kind"] == "heading" and first["text"] not in {"ann", "bob", "night agent"}:
+        if first["kind"] == "heading" and first["text"] not in {"ann", "bob", "dan", "night agent"}:
             assert HANGUL.search(second["text"]) or "cho" in second["text"], second["text"]
         elif first["kind"] == "table" and second["kind"] == "table":
             assert HANGUL.search(second["caption"])
@@ -174,8 +205,53 @@ def test_a_page_of_one_person_holds_no_work_of_others(project: Any) -> None:
     assert document["title"] == "What bob did"
     assert "Experiments of bob: 1" in text
     assert "Experiments of ann" not in text
+    listed = {
+        cell["anchor"]
+        for block in document["blocks"]
+        if block["kind"] == "table"
+        for row in block["rows"]
+        for cell in row
+        if "anchor" in cell
+    }
+    own = [record for record in find_experiments() if record.author == "bob"]
+    parents = [record for record in find_experiments() if record.id == own[0].parent]
+    assert listed == {anchor_of("experiment", record.id) for record in (*own, *parents)}
+    assert {link["anchor"] for block in document["blocks"] for link in links_of(block)} <= listed
+    headings = [block["anchor"] for block in document["blocks"] if block["kind"] == "heading"]
+    assert "list-experiments" in headings
+    assert "list-runs" not in headings, "their runs left no folder"
     with pytest.raises(InputError, match="--author must be one of ann, bob"):
         eyeshot.report(author="zoe")
+
+
+def test_words_are_signed_by_whom_wrote_them_and_stand_on_that_persons_page(project: Any) -> None:
+    learned = "Rates above 0.001 diverge."
+    document, _ = make_document("en")
+    texts = texts_of(document)
+    assert f"{learned} (dan)" in texts
+    assert "The warm-up was too short. (dan)" in texts
+    assert f"{learned} (night agent)" not in texts
+    team = next(block for block in document["blocks"] if block["kind"] == "table" and block["columns"][0] == "who")
+    counts = {row[0]["text"]: [cell["text"] for cell in row[1:]] for row in team["rows"]}
+    assert counts["dan"] == ["0", "0", "0", "0", "0", "2"]
+    pages = {name: texts_of(make_document("en", author=name)[0]) for name in ("dan", "night agent")}
+    assert learned in pages["dan"]
+    assert learned not in pages["night agent"]
+
+
+def test_a_figure_whose_n_is_not_known_names_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_ledger(tmp_path / "eyeshot-out", write=True) as ledger:
+        expected = {"direction": "up", "words": "up accuracy"}
+        for number in (1, 2):
+            id_ = ledger.add(f"Try {number}", author="ann", expected=expected).id
+            ledger.append(id_, "got", got={"value": 0.7 + number / 100, "difference": 0.02})
+            ledger.append(id_, "verdict", verdict="as expected", gain="better")
+            said = texts_of(make_document("en")[0])
+            assert "Try 1. Expected: up. Got: +2.0 points." in said
+            assert ("Highest validation accuracy of an experiment: 71.0\u202f%." in said) == (number == 1)
+    assert any("72.0\u202f%. It was chosen as the highest of 2" in text for text in said)
+    assert not any("same images" in text for text in said)
 
 
 def test_an_empty_project_says_what_to_do_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,16 +272,34 @@ def test_files_of_another_version_are_left_out_and_named(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     make_project(tmp_path)
     folder = tmp_path / "eyeshot-out"
-    for name in ("audit/audit.json", "models/models.json", "errors/errors.json", "optimizers/optimizers.json"):
+    for name in (
+        "audit/audit.json", "models/models.json", "errors/errors.json", "optimizers/optimizers.json",
+        "decisions/compare.json",
+    ):  # fmt: skip
         (folder / name).parent.mkdir()
         (folder / name).write_text('{"version": 99, "future": []}', encoding="utf-8")
     (tmp_path / "split.json").write_text("no json", encoding="utf-8")
-    with (tmp_path / "report.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"field": "goal", "te')
+    for name in ("report.jsonl", "decisions.jsonl"):
+        with (tmp_path / name).open("a", encoding="utf-8") as file:
+            file.write('{"field": "goal", "te')
+    sent = eyeshot.submit().submissions[0]
+    (folder / "runs" / sent.run / "run.json").write_text('{"version": 99}', encoding="utf-8")
     result = eyeshot.report()
     said = " ".join(result["notes"])
-    for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl"):
+    for name in ("audit.json", "models.json", "errors.json", "optimizers.json", "split.json", "report.jsonl",
+                 "compare.json"):  # fmt: skip
         assert name in said
+    assert re.search(rf"run\.json of the run {re.escape(sent.run)} in .* is left out", said)
+    assert "decisions.jsonl, line 2" in said
+    assert "this line is skipped" in said
+    document = check_links(Path(result["files"]["html"]).read_text(encoding="utf-8"), claims=9)
+    gap = next(
+        block
+        for block in document["blocks"]
+        if block["kind"] == "paragraph" and block["text"].startswith("Leaderboard")
+    )
+    assert [link["text"] for link in gap["links"]] == ["answers.csv", sent.run]
+    assert "its record cannot be read" in texts_of(document)
     assert "Tell drawings apart." in Path(result["files"]["html"]).read_text(encoding="utf-8")
 
 
@@ -241,11 +335,14 @@ def test_without_the_extra_the_other_formats_are_written(project: Any, monkeypat
     def absent(module: str, *, extra: str) -> None:
         raise MissingExtraError(f'pip install "eyeshot[{extra}]"')
 
+    docx = pytest.importorskip("docx", reason="python-docx is not installed in this environment")
     monkeypatch.setattr(typeset, "require", absent)
-    result = eyeshot.report(format="pdf,html", out=project[0] / "without")
+    result = eyeshot.report(format="pdf,html,docx", out=project[0] / "without")
     assert result["not_written"].keys() == {"pdf"}
     assert 'pip install "eyeshot[pdf]"' in result["not_written"]["pdf"]
     assert Path(result["files"]["html"]).is_file()
+    made = docx.Document(result["files"]["docx"])
+    assert made.paragraphs[0].text == "Wrap-up report"
 
 
 def test_docx_has_headings_captions_alternative_texts_and_links_that_lead_somewhere(project: Any) -> None:
@@ -318,6 +415,25 @@ def test_pdf_has_bookmarks_and_its_own_fonts(project: Any, lang: str) -> None:
         assert b"NotoSansKR" in data
 
 
+def test_signs_that_no_font_of_the_pdf_has_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("typst", reason="typst is not installed in this environment")
+    monkeypatch.chdir(tmp_path)
+    make_project(tmp_path)
+    eyeshot.write_report_text("goal", "A ∑ é 1\u200d2 \U0010fff0 \U0010fff1 \U0010fff0", author="ann")
+    document, _ = make_document("en")
+    made: list[Any] = []
+    monkeypatch.setattr(typeset, "write_pdf", lambda document, path: made.append(document) or path)
+    notes = eyeshot.report(format="pdf")["notes"]
+    named = [note for note in notes if note.startswith("No font of the PDF has these signs")]
+    assert len(named) == 1
+    codes = re.findall(r"U\+([0-9A-F]+)", named[0])
+    assert codes[-2:] == ["10FFF0", "10FFF1"]
+    assert not {"2211", "00E9", "200D"} & set(codes)
+    assert (len(made), made[0]["blocks"][-1]["text"]) == (1, named[0])
+    without = {**document, "blocks": [], "title": "A", "subtitle": "é"}
+    assert (typeset.missing_signs(without), typeset.missing_words(without)) == ([], "")
+
+
 def test_korean_letters_are_in_the_page(project: Any) -> None:
     if not fonts.korean_fonts():
         pytest.skip("the fonts of the extra pdf are not installed in this environment")
@@ -366,6 +482,111 @@ def test_every_section_tells_its_result(full: Path) -> None:
         assert "apache-2.0" in text
 
 
+def test_rankings_link_to_their_files_and_a_submission_of_no_run_to_its_row(full: Path) -> None:
+    page = Path(eyeshot.report(format="html")["files"]["html"]).read_text(encoding="utf-8")
+    document = check_links(page, claims=25)
+    section, figures = "", {}
+    for block in document["blocks"]:
+        if block["kind"] == "heading" and block["level"] == 1:
+            section = block["anchor"]
+        elif block["kind"] == "paragraph" and block["role"] in ("text", "claim", "item"):
+            figures.setdefault(section, []).append(block)
+    for name, file in (
+        ("models", "models.json"), ("augmentation", "augmentations.json"), ("optimizers", "optimizers.json"),
+        ("errors", "errors.json"),
+    ):  # fmt: skip
+        assert figures[name]
+        for block in figures[name]:
+            texts = [link["text"] for link in block["links"]]
+            assert file in texts or any(re.fullmatch(r"E\d+", text) for text in texts), block["text"]
+    best = next(block for block in figures["overview"] if block["text"].startswith("Highest leaderboard score: 90.0"))
+    assert [link["text"] for link in best["links"]] == ["others.csv"]
+
+
+def test_a_ranking_for_a_further_model_has_its_heading_its_map_and_its_file(full: Path) -> None:
+    document, facts = make_document("en")
+    further = facts.further_augmentations["augmentations/another"]
+    blocks = document["blocks"]
+    begins = next(
+        place
+        for place, block in enumerate(blocks)
+        if block["kind"] == "heading" and block["text"] == f"For {further.models[0].name}"
+    )
+    first = blocks[begins + 1]
+    assert first["kind"] == "paragraph"
+    assert f"were ranked for {further.models[0].name}" in first["text"]
+    assert [link["anchor"] for link in first["links"]] == [anchor_of("result", "augmentations/another")]
+    maps = [block["svg"] for block in blocks if block["kind"] == "figure" and ">map " in block["svg"]]
+    assert ["map 0" in svg for svg in maps] == [True, False]
+    assert "map 1" in next(block["svg"] for block in blocks[begins:] if block["kind"] == "figure")
+
+
+WITHOUT_INTERVAL = ("no interval", "신뢰구간 없음", "신뢰구간은 없음")
+SETTINGS = re.compile(r"95 %|\d+ % held out")
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_every_share_and_difference_carries_n_and_interval_or_says_that_it_has_none(full: Path, lang: str) -> None:
+    document, _ = make_document("ko" if lang == "ko" else "en")
+    figures = 0
+    for block in document["blocks"]:
+        if block["kind"] == "paragraph" and block["role"] in ("text", "claim"):
+            text = SETTINGS.sub("", block["text"])
+            shares = re.findall(r"\d\s?%(?!p)", text)
+            points = re.findall(r"\d(?: points|%p)(?! \[)", text)
+            without = any(words in text for words in WITHOUT_INTERVAL)
+            bare = [found for found in re.findall(r"\d\s?%(?!p)(?! \[)", text)]
+            expected = [part for part in re.findall(r"(?:Expected|예상): [^.]*\.\d(?: points|%p)", text)]
+            assert without or (not bare and len(points) == len(expected)), text
+            assert not shares or "n = " in text, text
+            figures += len(shares)
+        elif block["kind"] == "table":
+            for place, name in enumerate(block["columns"]):
+                for row in block["rows"]:
+                    cell = row[place]["text"]
+                    if re.match(r"[+−]?\d+\.\d+(\u202f%| points|%p)", cell) and name not in ("expected", "예상"):
+                        assert "[" in cell, (name, cell)
+                    if re.match(r"\d+\.\d+\u202f%", cell):
+                        assert ", n = " in cell, (name, cell)
+                        figures += 1
+    assert figures > 60
+
+
+def test_the_highest_score_of_the_leaderboard_has_the_interval_of_its_table(full: Path) -> None:
+    document, facts = make_document("en")
+    assert facts.submissions is not None
+    best = max(facts.submissions.submissions, key=lambda each: each.score or 0)
+    low, high = wilson(round((best.score or 0) * best.n), best.n)
+    said = f"{100 * (best.score or 0):.1f}\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = {best.n:,}"
+    texts = texts_of(document)
+    assert said in texts, "the table"
+    assert any(
+        text.startswith(f"Highest leaderboard score: {said} (n of the leaderboard: all images") for text in texts
+    )
+
+
+def test_scores_with_short_runs_and_the_leakage_of_the_split_have_their_intervals(full: Path) -> None:
+    document, facts = make_document("en")
+    assert facts.augmentations is not None
+    best = next(each for each in facts.augmentations.candidates if each.rank == 1)
+    assert best.combined_interval is not None
+    low, high = best.combined_interval
+    assert f"{best.combined:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−") in texts_of(document)
+    leakage = facts.split.leakage if facts.split else None
+    assert leakage is not None
+    text = next(text for text in texts_of(document) if text.startswith("A random split"))
+    low, high = wilson(round(leakage.plain * leakage.images), leakage.images)
+    assert f"[{100 * low:.1f}, {100 * high:.1f}], n = {leakage.images}" in text
+    assert f"{leakage.gap_points:+.1f} points [{leakage.gap_low:+.1f}, {leakage.gap_high:+.1f}]" in text
+
+
+def test_what_the_cleaning_did_is_told_with_n_and_interval_and_what_came_after(full: Path) -> None:
+    text = next(text for text in texts_of(make_document("en")[0]) if text.startswith("What the cleaning did"))
+    low, high = wilson(204, 240)
+    assert f"without them 85.0\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = 240," in text
+    assert "+3.8 points [+0.4, +7.1]: helps. 1 decision is later than that." in text
+
+
 def test_pictures_whose_files_are_gone_are_counted_in_the_caption(full: Path) -> None:
     document, _ = make_document("en")
     captions = [block["caption"] for block in document["blocks"] if block["kind"] == "figure" and block["png"]]
@@ -389,16 +610,19 @@ def test_a_project_of_500_classes_with_long_and_hostile_names_is_written(full: P
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("lang", "title"), [("en", "Wrap-up report"), ("ko", "프로젝트 랩업 리포트")])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_page_fits_its_window_and_runs_nothing_of_the_users(full: Path, chromium: Any, width: int) -> None:
-    file = Path(eyeshot.report(out=full / f"page-{width}")["files"]["html"])
+def test_the_page_fits_its_window_and_runs_nothing_of_the_users(
+    full: Path, chromium: Any, width: int, lang: str, title: str
+) -> None:
+    file = Path(eyeshot.report(lang=lang, out=full / f"page-{width}")["files"]["html"])
     context = chromium.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(file.as_uri())
-    assert page.title().startswith("Wrap-up report")
+    assert page.title().startswith(title)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)")
     page.click("a[href^='#experiment-']")

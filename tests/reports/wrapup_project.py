@@ -12,10 +12,11 @@ from synthetic_runs import make_full_report
 from test_optimizers_page import made_report, made_tried
 
 import eyeshot
-from eyeshot.auditing import AuditReport, Finding, ImageRef
+from eyeshot.auditing import AuditReport, Finding, ImageRef, store_comparison
 from eyeshot.auditing.findings import ClassCount
+from eyeshot.auditing.split_quality import Comparison
 from eyeshot.core import make_folder
-from eyeshot.data import decide, find_log
+from eyeshot.data import Leakage, Split, decide, find_log
 from eyeshot.rankings import write_models
 from made_ledger import HOSTILE, make_ledger
 from stored_runs import store_run
@@ -32,7 +33,8 @@ def make_project(folder: Path) -> dict[str, str]:
     random = np.random.default_rng(0)
     for seed in (0, 1):
         store_run(folder, random.random(300) < 0.8, seed=seed, augmentations=("invert",), command="eyeshot train <x>")
-    eyeshot.write_learned(ids["worse"], "Rates above 0.001 diverge.", why_different="The warm-up was too short.")
+    eyeshot.write_learned(ids["worse"], "Rates above 0.001 diverge.", why_different="The warm-up was too short.",
+                          author="dan")  # fmt: skip
     first = eyeshot.add_insight(ids["noise"], f"Invert is no cure {HOSTILE}", author="bob")
     eyeshot.act_on_insight(first.insights[-1].id, "Left it out.", author="ann")
     find_log().append([decide("drop", ["0" * 32], author="cho <b>수지</b>", names=["train/cat/1.png"])])
@@ -49,6 +51,13 @@ def submit(folder: Path, score: float) -> None:
     eyeshot.submit("answers.csv", score=f"{score:.4f}", run="latest")
 
 
+def submit_of_no_run(folder: Path, score: float) -> None:
+    """A submission whose run is not known."""
+    rows = "".join(f"t{number}.png,{CLASS_NAMES[number % 2]}\n" for number in range(100))
+    (folder / "others.csv").write_text(f"id,label\n{rows}", encoding="utf-8")
+    eyeshot.submit("others.csv", score=f"{score:.4f}")
+
+
 def cells(document: Any, anchor: str) -> list[dict[str, Any]]:
     """The cells of the first row of a document whose first cell links to an anchor."""
     for block in document["blocks"]:
@@ -62,6 +71,7 @@ def cells(document: Any, anchor: str) -> list[dict[str, Any]]:
 def make_full_project(folder: Path) -> None:
     """A project with a result of every command: 500 classes of long and hostile names, and a picture that is gone."""
     make_project(folder)
+    submit_of_no_run(folder, 0.9)
     random = np.random.default_rng(1)
     runs = [
         store_run(folder, random.random(300) < 0.8, model=name)
@@ -72,13 +82,25 @@ def make_full_project(folder: Path) -> None:
     results = folder / "eyeshot-out"
     write_models(synthetic_models(20), results / "models")
     ranking = make_full_report()
-    make_folder(results / "augmentations")
-    (results / "augmentations" / "augmentations.json").write_text(ranking.model_dump_json(), encoding="utf-8")
-    (results / "augmentations" / "augmentations.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><text y="20">map</text></svg>',
-        encoding="utf-8",
-    )  # fmt: skip
+    other = ranking.model_copy(update={"models": [ranking.models[0].model_copy(update={"name": "another.net"})]})
+    places = (results / "augmentations", results / "augmentations" / "another")
+    for part, (place, made) in enumerate(zip(places, (ranking, other), strict=True)):
+        make_folder(place)
+        (place / "augmentations.json").write_text(made.model_dump_json(), encoding="utf-8")
+        (place / "augmentations.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><text y="20">map {part}</text></svg>',
+            encoding="utf-8",
+        )
     made_report(made_tried()).save(make_folder(results / "optimizers"))
+    measured = Comparison(12, 240, 0.85, 0.8875, 3.75, 0.4, 7.1, "a linear probe on thumbnails")
+    store_comparison(measured, command="eyeshot decisions compare")
+    leakage = Leakage(
+        reader="thumbnails", images=300, copies=60, straddling=40, chance=0.34, plain=0.9, grouped=0.85,
+        gap_points=5.0, gap_low=1.2, gap_high=8.8,
+    )  # fmt: skip
+    split = Split(seed=0, folds=5, val=0.3, leakage=leakage, counts={"val": 90, "0": 42}, parts={})
+    split.write(folder / "split.json")
+    find_log().append([decide("drop", ["1" * 32], author="ann", names=["train/cat/2.png"])])
     Image.new("RGB", (40, 30), "green").save(folder / "train" / "cat" / "here.png")
     names = [f"{HOSTILE} {'고양이' * 40} {number}" for number in range(500)]
     images = [ImageRef(split="train", id=f"cat/{name}.png", label=names[0]) for name in ("here", "gone")]

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from eyeshot.models import extract, fit_head
 from eyeshot.training import classifier as room
-from eyeshot.training.classifier import Classifier, predict, start_head
+from eyeshot.training.classifier import Classifier, predict, read_images_with, start_head
 
 from .helpers import SETTINGS, make_pool, run, tiny_backbone
 
@@ -36,6 +36,20 @@ def test_the_linear_head_works_on_features_as_they_are():
     model = started(backbone)
     wanted = predict(model, backbone, pool, ROWS, class_count=3, device=CPU, batch_size=16)
     assert np.allclose(model.linear_head().predict_proba(extract(backbone, pool.images)), wanted, atol=1e-4)
+
+
+def test_short_trainings_are_read_in_the_format_of_the_device_and_finished_ones_in_float32(monkeypatch):
+    pool, _ = make_pool()
+    backbone = tiny_backbone()
+    model = started(backbone)
+    wanted = predict(model, backbone, pool, ROWS, class_count=3, device=CPU, batch_size=16)
+    monkeypatch.setattr(room, "feature_precision", lambda device: "bf16")
+    (found,) = read_images_with(backbone, model.state_dict(), [pool.images], class_count=3, batch_size=16)
+    assert found.features.dtype == found.probabilities.dtype == np.float32
+    assert not np.array_equal(found.probabilities, wanted)
+    assert np.abs(found.probabilities - wanted).max() < 0.05
+    assert np.array_equal(found.features, extract(backbone, pool.images, batch_size=16, precision="bf16"))
+    assert np.array_equal(predict(model, backbone, pool, ROWS, class_count=3, device=CPU, batch_size=16), wanted)
 
 
 def test_features_that_never_change_do_not_break_the_start():

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from eyeshot.core.errors import InputError
+from eyeshot.models import autocast
 from eyeshot.training import precision
-from eyeshot.training.precision import autocast, choose_execution, choose_precision, make_scaler, time_layouts
+from eyeshot.training.precision import choose_execution, choose_precision, make_scaler, time_layouts
 from eyeshot.training.recipe.objectives import classification
 
 from .helpers import Tiny

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from eyeshot.core import InputError, StorageError, find_project
+from eyeshot.rankings.optimizers.options import check_options
 from eyeshot.training import TrainConfig, keep_recipe, kept_recipe, project_settings, read_settings
 from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, list_optimizers
 from eyeshot.training.recipe.schedule_catalogue import list_schedules
@@ -19,6 +20,16 @@ def test_set_reads_any_setting_with_its_type():
         "layer_decay": 0.75, "class_weights": True, "freeze": "none", "accumulate": 2, "ema_decay": None,
         "optimizer": "sgd",
     }  # fmt: skip
+
+
+def test_radam_is_taken_by_its_usual_name():
+    assert read_settings(["training.optimizer=radam"]) == {"optimizer": "radamw"}
+    assert TrainConfig(optimizer="radam") == TrainConfig(optimizer="radamw")
+    recipe, why = merge_settings(TrainConfig(optimizer="sgd"), "", [("as given", {"optimizer": "radam"})])
+    assert (recipe.optimizer, recipe.learning_rate) == ("radamw", 1e-5)
+    assert "learning rate 1e-05 as usual for radamw" in why
+    assert [record.name for record in list_optimizers("radam")] == ["radamw"]
+    assert check_options("radam") == ("radamw",)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,47 @@ def test_metrics_behind_the_checkpoint_are_dropped_and_written_again(tmp_path):
     assert [fields["epoch"] for fields in epochs] == list(range(1, 7))
 
 
+def broken_off(folder, step):
+    """A run that saved at every step and was killed at one."""
+
+    def kill(done, _total, _text):
+        if done == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(folder, progress=CallbackProgress(kill))
+
+
+@pytest.mark.parametrize("damage", [b"", None], ids=["damaged", "moved, as a kill within the save leaves it"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_state_before_it_and_that_is_said(tmp_path, monkeypatch, damage):
+    save_at_every_step(monkeypatch)
+    whole = run(tmp_path / "whole")
+    folder = tmp_path / "broken"
+    broken_off(folder, 8)
+    if damage is None:
+        (folder / "checkpoint.pt").unlink()
+    else:
+        (folder / "checkpoint.pt").write_bytes(damage)
+    steps, words = [], "checkpoint.pt is damaged; the newest good state before it is used."
+    found = run(folder, progress=CallbackProgress(lambda number, *_: steps.append(number)))
+    assert min(number for number in steps if number) == 7  # the seventh step is done again, and no other
+    assert same_but_for_times(tmp_path / "whole", folder)
+    assert found.history == whole.history
+    assert found.notes == (() if damage is None else (words,))
+    assert (words in (folder / "log.txt").read_text("utf-8")) is (damage is not None)
+    assert list(folder.glob("*.pt")) == []
+
+
+def test_where_no_state_can_be_read_the_run_is_refused_and_nothing_is_deleted(tmp_path, monkeypatch):
+    save_at_every_step(monkeypatch)
+    broken_off(tmp_path, 3)
+    for file in tmp_path.glob("*.pt"):
+        file.write_bytes(b"PK")
+    with pytest.raises(StorageError, match="Delete it to start this run over"):
+        run(tmp_path)
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
 @pytest.mark.slow
 def test_a_process_killed_several_times_at_random_moments_is_continued_bit_for_bit(tmp_path, request):
     root = str(request.config.rootpath)

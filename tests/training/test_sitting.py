@@ -214,10 +214,10 @@ def test_checkpoints_take_at_most_a_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(sitting.time, "monotonic", lambda: clock[0])
     usual = sitting.save_checkpoint
 
-    def slow(*arguments):
+    def slow(*arguments, **options):
         saves.append(clock[0])
         clock[0] += 10.0
-        usual(*arguments)
+        usual(*arguments, **options)
 
     monkeypatch.setattr(sitting, "save_checkpoint", slow)
 

@@ -117,6 +117,18 @@ def test_a_damaged_state_is_passed_over_for_the_one_before_and_said_so(
     assert result.accuracy.n == 16
 
 
+def test_where_no_state_can_be_read_the_stages_start_anew_and_say_so(
+    tmp_path: Path, backbone: Backbone, images: dict[str, Any]
+) -> None:
+    train_stages(backbone, **images, settings=config(), stages=STAGES[:1], folder=tmp_path)
+    expected = np.array(read_validation(tmp_path).probabilities)
+    (tmp_path / "stage-1.pt").write_bytes(b"no state")
+    end = train_stages(backbone, **images, settings=config(), stages=STAGES[:1], folder=tmp_path)
+    assert end is not None
+    assert any("stage-1.pt' cannot be read" in note and note.endswith("It starts anew.") for note in end.notes)
+    assert np.array_equal(read_validation(tmp_path).probabilities, expected)
+
+
 def test_other_settings_do_not_go_on_from_its_state(tmp_path: Path, backbone: Backbone, images: dict[str, Any]) -> None:
     train_stages(backbone, **images, settings=config(), stages=STAGES[:1], folder=tmp_path)
     train_stages(backbone, **images, settings=config(learning_rate=1e-4), stages=STAGES[:1], folder=tmp_path)

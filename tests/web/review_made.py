@@ -99,10 +99,12 @@ class Site:
     Attributes:
         port: its port.
         review: what it works on.
+        token: the first part of its paths.
     """
 
     port: int
     review: Review | None = None
+    token: str = TOKEN
     host: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class Site:
 
     @property
     def address(self) -> str:
-        return f"http://{self.host}/{TOKEN}/"
+        return f"http://{self.host}/{self.token}/"
 
     def ask(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of a request exactly as it is written here."""
@@ -129,14 +131,14 @@ class Site:
         return found
 
     def get(self, what: str) -> Any:
-        status, _, body = self.ask("GET", f"/{TOKEN}/api/{what}")
+        status, _, body = self.ask("GET", f"/{self.token}/api/{what}")
         assert status == 200, (what, status, body)
         return json.loads(body)
 
     def post(self, what: str, press: str = "", **sent: Any) -> tuple[int, Any]:
         body = json.dumps({"press": press or uuid.uuid4().hex, **sent}).encode()
         headers = {"Origin": f"http://{self.host}", "Content_Type": "application/json"}
-        status, _, answer = self.ask("POST", f"/{TOKEN}/api/{what}", body=body, **headers)
+        status, _, answer = self.ask("POST", f"/{self.token}/api/{what}", body=body, **headers)
         return status, json.loads(answer)
 
 

@@ -14,6 +14,7 @@ from workbench_made import Window, served_workbench
 
 from contrast import contrast
 from eyeshot.ledger import open_ledger
+from eyeshot.web.workbench import session
 from made_ledger import HOSTILE
 
 pytestmark = pytest.mark.browser
@@ -39,6 +40,22 @@ with open_ledger(root, write=True) as ledger:
         ledger.append(trial.id, "state", state="done")
 """
 
+CAMPAIGN = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from simulated_search import Learner, spend
+
+class Waiting(Learner):
+    def __call__(self, item):
+        while item.number == 5 and not Path(sys.argv[3]).exists():
+            time.sleep(0.05)
+        return super().__call__(item)
+
+spend(Path(sys.argv[1]), Waiting())
+"""
+"""A sweep as `eyeshot sweep` does it, but for trainings; it waits in its sixth trial."""
+
 
 @pytest.fixture
 def site(root: Path, ids: dict[str, str]) -> Iterator[Site]:
@@ -51,6 +68,25 @@ def window(chromium: Any, site: Site) -> Iterator[Window]:
     opened = Window(chromium, site)
     yield opened
     opened.close()
+
+
+def test_the_line_of_an_experiment_opens_it_at_another_address(
+    chromium: Any, root: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served_workbench(root, token="a" * 32) as first, served_workbench(root, token="b" * 32) as second:
+        window = Window(chromium, first, query=f"?tab=experiments&open={ids['worse']}")
+        window.wait_sheet(ids["worse"])
+        program, command, experiment = window.text("#send").split()
+        assert (program, command) == ("eyeshot", "open")
+        addresses: list[str] = []
+        monkeypatch.setattr(session, "run_server", lambda server, listener: listener.close())
+        monkeypatch.chdir(root.parent)
+        session.open_workbench(experiment, served=lambda address, notes: addresses.append(address))
+        query = addresses[0].partition("?")[2]
+        window.open(second, f"?{query}")
+        window.wait_sheet(ids["worse"])
+        assert first.host not in window.page.url
+        window.close()
 
 
 def learned(root: Path, experiment: str) -> str:
@@ -82,6 +118,35 @@ def test_the_table_follows_a_sweep_in_another_process(
         ink = window.page.evaluate("place => getComputedStyle(document.querySelector(place)).color", place)
         assert contrast(ink, paper) >= 4.5, place
     window.close()
+
+
+def test_the_table_shows_what_a_sweep_proposes_promotes_and_stops(
+    window: Window, root: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    window.wait_rows(7)
+    go, place = tmp_path / "go", request.config.rootpath / "tests" / "sweep" / "search"
+    sweep = subprocess.Popen([sys.executable, "-c", CAMPAIGN, str(root), str(place), str(go)])
+    try:
+        window.wait_rows(7 + 6)
+        window.wait_text("13 experiments, 6 running", "#count")
+        assert sweep.poll() is None
+        assert "trial 5 of does it hold?" in window.text("#rows tr >> nth=0")
+        go.touch()
+        assert sweep.wait(timeout=60) == 0
+    finally:
+        sweep.kill()
+    window.wait_rows(7 + 12)
+    with open_ledger(root) as ledger:
+        trials = ledger.experiments("sweep = 'simulated'")
+    assert {trial.state for trial in trials} == {"done", "stopped"}
+    assert len(trials) == 12
+    window.wait_text("19 experiments, 1 running", "#count")  # that of the made ledger
+    for trial in trials:
+        words = window.text(f"#rows tr[data-id='{trial.id}']")
+        assert trial.rungs[-1]["rung"] in words
+        assert trial.got is not None
+        assert f"{100 * trial.got.value:.1f} %" in words
+        assert ("stopped" in words) is (trial.state == "stopped")
 
 
 def test_the_address_holds_filter_order_and_what_is_open(window: Window, site: Site, ids: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ def test_the_report_is_made_beside_the_server_and_sent_once(site: Site, project:
     assert (
         {"goal", "role", "contribution", "reflection", "lessons", "next"}
         <= fields
-        <= {*QUESTIONS, "why_different", "action"}
+        <= {*QUESTIONS, "why_different", "learned", "action"}
     )
     gap = next(block for block in blocks if block.get("experiment"))
     with open_ledger(project / "eyeshot-out") as ledger:

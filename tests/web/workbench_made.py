@@ -29,21 +29,21 @@ def reported_project(folder: Path, *, goal: str, author: str) -> Path:
 
 
 @contextmanager
-def served_workbench(root: Path, *, author: str = "ann") -> Iterator[Site]:
+def served_workbench(root: Path, *, author: str = "ann", token: str = TOKEN) -> Iterator[Site]:
     """Serve the ledger in a folder from a thread."""
     listener = open_socket()
     port = listener.getsockname()[1]
     ending = threading.Event()
     live_report = LiveReport(root)
     app = make_workbench(
-        root, Edits(root, author), token=TOKEN, port=port, stopping=ending.is_set, live_report=live_report
+        root, Edits(root, author), token=token, port=port, stopping=ending.is_set, live_report=live_report
     )
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield Site(port)
+    yield Site(port, token=token)
     ending.set()
     server.should_exit = True
     thread.join(timeout=20)

@@ -1,3 +1,5 @@
+from .comparison_file import read_comparison as read_comparison
+from .comparison_file import store_comparison as store_comparison
 from .copies.crops import align as align
 from .decision_policies import PolicyResult as PolicyResult
 from .decision_policies import open_findings as open_findings

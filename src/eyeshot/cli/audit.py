@@ -169,7 +169,7 @@ def _print_findings(report: AuditReport) -> None:
     console = Console(highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("finding", overflow="fold")
-    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("found", justify="right", no_wrap=True)
     table.add_column("images", justify="right", no_wrap=True)
     table.add_column("what to do", overflow="fold")
     to_do: dict[str, str] = {}
@@ -179,6 +179,8 @@ def _print_findings(report: AuditReport) -> None:
         images = "" if kind in OF_CLASSES else f"{report.images_by_kind[kind]:,}"
         table.add_row(NAMES[kind], f"{report.counts[kind]:,}", images, words)
     console.print(table, width=min(console.width, MOST_COLUMNS))
+    if any(report.images_by_kind[kind] > report.counts[kind] for kind in to_do if kind not in OF_CLASSES):
+        typer.echo("found: pictures, files, or groups of pictures that are alike; images: the files in them.")
 
 
 def _print_train_against_test(report: AuditReport) -> None:

@@ -32,7 +32,7 @@ from eyeshot.cli.options import (
     option,
     preparation,
 )
-from eyeshot.cli.output import as_typed, plain_table, print_json, progress_shown, say, say_next
+from eyeshot.cli.output import as_typed, plain_table, print_json, progress_shown, say, say_next, typed_command
 from eyeshot.core import plural
 
 if TYPE_CHECKING:
@@ -361,11 +361,12 @@ def compare(
 ) -> None:
     """Cross-validate a linear probe before and after decisions, in the same folds, and say whether they help.
 
-    The probe uses the features of --model, or thumbnails.
+    The probe uses the features of --model, or thumbnails. The result is kept for eyeshot report.
     """
     from dataclasses import asdict
 
     import eyeshot
+    from eyeshot.auditing import store_comparison
 
     with progress_shown() as progress:
         result = eyeshot.compare_decisions(
@@ -374,6 +375,8 @@ def compare(
             weights=weights, **preparation(size, mean, std, interpolation, fit), device=device, seed=seed,
             progress=progress,
         )  # fmt: skip
+    if decisions_file is None:  # the report is about the decisions of the project
+        store_comparison(result, command=typed_command())
     if json:
         print_json(asdict(result) | {"words": result.words()})
     else:

@@ -61,8 +61,8 @@ def write(
         str,
         typer.Argument(
             metavar="FIELD",
-            help="title, goal, data, model, augmentation, optimizer, ensemble, leaderboard, lessons or next; of a "
-            "person: role, contribution or reflection.",
+            help="title, goal, data, model, augmentation, optimizer, ensemble, leaderboard, own_work, off_the_shelf, "
+            "lessons or next; of a person: role, contribution or reflection.",
         ),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The words; line breaks make paragraphs.")],
@@ -79,11 +79,17 @@ def write(
     Nothing is overwritten: the last words count, and earlier ones stay in report.jsonl.
     """
     import eyeshot
+    from eyeshot.core import find_workspace
+    from eyeshot.reports import read_report_texts
 
+    earlier, _ = read_report_texts(find_workspace().project)
     written = eyeshot.write_report_text(field, text, person=person, author=author)
     if json:
         print_json({**written, "time": written["time"].isoformat()})
         return
     about = f" of {written['person']}" if written["person"] else ""
     typer.echo(f"The report has the words of {written['author']} for {written['field']}{about}.")
+    before = earlier.get((written["field"], written["person"]))
+    if before is not None and before["text"] != written["text"]:
+        typer.echo(f"It replaces the words of {before['author']}: {before['text']}")
     typer.echo("Next: eyeshot report")

@@ -166,7 +166,7 @@ def run(
         typer.echo("Already trained; nothing done.")
     if accuracy.value is not None:
         typer.echo(
-            f"Accuracy {accuracy.value:.3f} (95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}, "
+            f"Validation accuracy {accuracy.value:.3f} (95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}, "
             f"n = {accuracy.n}) after {result.epochs} {plural(result.epochs, 'epoch')}, {result.seconds:.0f} s."
         )
     for alarm in result.alarms:
@@ -186,14 +186,22 @@ def run(
     if other is not None:
         typer.echo(f"Compare: {shlex.join(['eyeshot', 'compare', plan.folder.name, other])}")
     elif result.augmentations:
-        typer.echo("Compare: the same command with another --augment.")
+        typer.echo("Compare: the same command without --augment, or with another.")
+    project_test = project.value("test", None)
+    if result.augmentations:  # the ranking was followed, or is not wanted
+        name = plan.folder.name if out is None else str(plan.folder)
+        if project_test is not None:
+            say_next("predict", name)
+        else:
+            typer.echo(f"Next: eyeshot predict {shlex.quote(name)} --data TEST")
+        return
     columns = {"labels": labels, "path_column": path_column, "label_column": label_column, "image_root": image_root}
     again = as_typed(train, **columns, val=val, val_share=None if val_share == VAL_SHARE else val_share, fold=fold)
     again += left_out(decisions=decisions, split=split)
     again += as_typed(None, model=model, weights=weights, size=size, mean=mean, std=std, interpolation=interpolation)
     again += ["--from-scratch"] if from_scratch else []
     # A typed training folder is not combined with the project's test images unless they are typed too.
-    test = None if train is None else find_project().value("test", None)
+    test = None if train is None else project_test
     if train is None or test is not None:
         say_next("rank", "augmentations", *again, *as_typed(None, test=test))
     else:

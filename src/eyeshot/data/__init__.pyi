@@ -8,6 +8,7 @@ from .decision_edits import bad_lines as bad_lines
 from .decision_edits import find_decision as find_decision
 from .decision_edits import find_log as find_log
 from .decision_edits import write_decisions as write_decisions
+from .decisions import COMPARISON_FILE as COMPARISON_FILE
 from .decisions import DECISIONS_FILE as DECISIONS_FILE
 from .decisions import KINDS as KINDS
 from .decisions import REVIEW_OF as REVIEW_OF
@@ -46,6 +47,7 @@ from .labels_csv import read_csv as read_csv
 from .listing import Skipped as Skipped
 from .listing import check_apart as check_apart
 from .listing import check_folder as check_folder
+from .listing import class_folders as class_folders
 from .listing import has_no_class_folders as has_no_class_folders
 from .listing import note_links as note_links
 from .manifest import WINNERS as WINNERS

@@ -38,6 +38,8 @@ KINDS: dict[Kind, str] = {
     "undo": "an earlier decision no longer applies; to restore it, make it again",
 }
 DECISIONS_FILE = "decisions.jsonl"
+COMPARISON_FILE = "decisions/compare.json"
+"""In `eyeshot-out`: accuracy with and without decisions, as it was measured last."""
 LOCK_TIMEOUT_S = 60.0
 TAIL_BYTES = 512  # the end of what was read before; if these bytes changed, the file was edited
 REVIEW_OF = "review of "

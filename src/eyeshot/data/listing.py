@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -133,6 +134,17 @@ def has_no_class_folders(folder: Path) -> bool:
             return not any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
     except OSError:
         return False
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders directly below `folder`, as `read_images` names classes; some may hold no usable image.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
+    with os.scandir(check_folder(folder, role="The image folder")) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+    return sorted(unicodedata.normalize("NFC", name) for name in names if name != DEFAULT_FOLDER)
 
 
 def check_apart(training: Path, target: Path) -> None:

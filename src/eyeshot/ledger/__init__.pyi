@@ -15,6 +15,7 @@ from .run_predictions import predict as predict
 from .run_predictions import stored_estimate as stored_estimate
 from .run_predictions import stored_test as stored_test
 from .run_predictions import stored_tests as stored_tests
+from .runs import RECORD_FILE as RECORD_FILE
 from .runs import RunRecord as RunRecord
 from .runs import create_run as create_run
 from .runs import find_run as find_run
@@ -48,6 +49,7 @@ from .views.words import difference_parts as difference_parts
 from .views.words import expected_words as expected_words
 from .views.words import value_words as value_words
 from .writing_up import ChangedMeanwhile as ChangedMeanwhile
+from .writing_up import WrittenField as WrittenField
 from .writing_up import last_author as last_author
 from .writing_up import write_action as write_action
 from .writing_up import write_field as write_field

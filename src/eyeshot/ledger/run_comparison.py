@@ -366,8 +366,8 @@ def _estimates(
     notes = []
     if missing and project.data.get("test") is not None:
         notes.append(
-            f"{len(missing)} {plural(len(missing), 'run has', 'runs have')} no predictions of the test images and so "
-            f"no estimate: eyeshot predict {' '.join(missing)}"
+            f"{len(missing)} {plural(len(missing), 'run has', 'runs have')} no usable test predictions and "
+            f"so no estimate: eyeshot predict {' '.join(missing)}"
         )
     notes += dict.fromkeys(
         f"Estimate on the test images of {member[0][0].name}: {warning}"

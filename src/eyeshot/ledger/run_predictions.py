@@ -37,6 +37,7 @@ from eyeshot.predictions import (
     SubmissionPlan,
     TargetEstimate,
     align,
+    check_probabilities,
     check_submission_output,
     estimate_target_accuracy,
     keep_answers,
@@ -288,15 +289,17 @@ def stored_estimate(run: str | Path, class_shares: str | None = None) -> TargetE
 def stored_test(run: str | Path) -> Predictions | None:
     """What a run has stored of the test images, where it may be looked at.
 
-    None where the rules forbid it, where the run has not predicted them or the file is damaged, so that it has to be
-    predicted again, and for a file of the user's own, which holds one set of images.
+    None where the rules forbid it, where the run has not predicted them or the file is damaged or holds NaN, so that it
+    has to be predicted again, and for a file of the user's own, which holds one set of images.
     """
     if Path(run).suffix.lower() in FILE_ENDINGS or not may_estimate():
         return None
     try:
-        return find_predictions(run, "test")
+        table = find_predictions(run, "test")
+        check_probabilities(table.probabilities, name=table.run)
     except (InputError, StorageError):
         return None
+    return table
 
 
 def stored_tests(runs: Iterable[str | Path]) -> list[Predictions] | None:
@@ -620,8 +623,11 @@ def _mean(tables: Sequence[Predictions]) -> Predictions:
 
 
 def _stored(file: Path) -> Predictions | None:
-    """The predictions in `file`; None where there are none or the file is damaged, so that they are made again."""
+    """The predictions in `file`; None where there are none, or damaged or not finite ones, which are made again."""
     try:
-        return load_predictions(file) if file.is_file() else None
-    except StorageError:
+        table = load_predictions(file) if file.is_file() else None
+        if table is not None:
+            check_probabilities(table.probabilities, name=table.run)
+    except (InputError, StorageError):
         return None
+    return table

@@ -9,7 +9,7 @@ from eyeshot.core import InputError, listing
 from eyeshot.ledger.store.database import Ledger, open_ledger
 from eyeshot.ledger.store.records import Experiment
 
-Field = Literal["learned", "why_different"]
+WrittenField = Literal["learned", "why_different"]
 LONGEST_TAG = 60
 
 
@@ -41,7 +41,7 @@ def write_learned(
         InputError: there is no such experiment, or nothing was given.
         StorageError: the ledger cannot be written.
     """
-    given: list[tuple[Field, str]] = []
+    given: list[tuple[WrittenField, str]] = []
     if text is not None:
         given.append(("learned", text))
     if why_different is not None:
@@ -55,7 +55,7 @@ def write_learned(
 
 
 def write_field(
-    ledger: Ledger, id: str, field: Field, text: str, *, before: str | None = None, author: str | None = None
+    ledger: Ledger, id: str, field: WrittenField, text: str, *, before: str | None = None, author: str | None = None
 ) -> Experiment:
     """Write a field of an experiment.
 
@@ -82,7 +82,7 @@ def write_field(
         return ledger.append(record.id, field, author=author, text=text)
 
 
-def last_author(ledger: Ledger, id: str, field: Field) -> str:
+def last_author(ledger: Ledger, id: str, field: WrittenField) -> str:
     """Who wrote a field last; empty if nobody has."""
     return next((event.author for event in reversed(ledger.events(id)) if event.kind == field), "")
 

@@ -1,15 +1,22 @@
-"""The choice of the device that runs the model, and the reason for it."""
+"""The device that runs the model, the reason for it, and the number format of its forward passes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
 
 import torch
 
 from eyeshot.core import InputError, ModelError
 from eyeshot.models.memory import out_of_memory
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+NATIVE_BF16 = (8, 0)
+TENSOR_CORES = (7, 0)
+"""CUDA compute capabilities: bfloat16 is native from Ampere (8.0) on; float16 is fast from Volta (7.0) on."""
 
 
 def choose_device(device: str | None = None) -> tuple[torch.device, str]:
@@ -45,6 +52,25 @@ def choose_device(device: str | None = None) -> tuple[torch.device, str]:
             f"got {device!r}. Leave out --device to take the first."
         )
     return chosen_device, "chosen by --device"
+
+
+def feature_precision(device: torch.device) -> Precision:
+    """The number format in which many features are computed: float16 on a GPU that is fast in it, else float32.
+
+    A training takes bfloat16 for its range. Features take float16 for its three more bits, and are stored in it anyway;
+    what it does not hold is computed in float32, see `forward`. The head that a training starts from, its validation
+    and predictions of finished runs are computed in float32 on all devices: people compare and submit them, and they
+    take a pass over the images each.
+    """
+    fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= TENSOR_CORES
+    return "fp16" if fast else "fp32"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The context of a forward pass in `precision`; for fp32 it does nothing."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from eyeshot.core import ModelError
 from eyeshot.models.backbone import Backbone
+from eyeshot.models.device import Precision, autocast
+from eyeshot.models.memory import out_of_memory
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -19,6 +21,8 @@ CACHED_PIXELS = 1 << 18  # pixels of a batch whose feature maps fit into a CPU's
 FEWEST = 8  # images in a batch on a CPU, however large they are
 CONSTANT_CHECK_IMAGES = 16  # with fewer images, equal features may be chance and are not an error
 LEAST_SPREAD = 1e-6  # of features, relative to the largest feature; smaller differences are float32 rounding
+LEAST_HALF_SPREAD = 1e-2  # the same for 16-bit formats: bfloat16 has eight bits of a number
+FLOAT16_LARGEST = 65504.0
 
 
 def place(module: Module, device: torch.device) -> tuple[Module, torch.memory_format]:
@@ -66,12 +70,46 @@ def _mean_and_std(mean: tuple[float, ...], std: tuple[float, ...], device: torch
     return shift, scale
 
 
+def forward(module: nn.Module, values: Tensor, precision: Precision) -> tuple[Tensor, Precision]:
+    """Features of a batch in a 16-bit format where it holds them, otherwise in float32.
+
+    Args:
+        module: float (n, 3, S, S), normalised -> float (n, D); in evaluation mode.
+        values: its images, on its device.
+        precision: of the products and convolutions.
+
+    Returns:
+        float32 (n, D), and the format for the next batch: float32 once another did not do.
+    """
+    if precision != "fp32":
+        try:
+            with autocast(values.device, precision):
+                features = module(values).float()
+        except RuntimeError as error:  # a network of the user's own may not take mixed formats
+            if out_of_memory(error):
+                raise
+        else:
+            if fits_half(features) and features.any():  # all 0: perhaps too small for the format
+                return features, precision
+    return module(values).float(), "fp32"
+
+
+def fits_half(features: Tensor) -> bool:
+    """Whether float16 holds features: no overflow, with a factor of 4 to spare, and no loss of small values."""
+    if not features.numel():
+        return True
+    size = features.abs()
+    largest = float(size.max())
+    return largest == 0 or (largest < FLOAT16_LARGEST / 4 and float((size > 1e-3).float().mean()) > 0.05)
+
+
 def extract(
     backbone: Backbone,
     images: Tensor | NDArray[np.uint8],
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 64,
+    precision: Precision = "fp32",
 ) -> NDArray[np.float32]:
     """Features of images.
 
@@ -82,6 +120,9 @@ def extract(
         batch_size: largest number of images per forward pass; features change only by rounding. On a CPU the batches
             of large images are smaller: 16 images of 128 px instead of 64 are a quarter faster, because feature maps
             stay in its caches.
+        precision: number format of the forward pass, see `feature_precision`. From the first batch on that a 16-bit
+            format does not hold, the rest is computed in float32; and all of it, where rounding hides how the images
+            differ.
 
     Returns:
         float32 (N, D).
@@ -94,18 +135,23 @@ def extract(
     module.eval()
     batch_size = images_at_once(batch_size, backbone.geometry.size, device)
     features = np.empty((len(images), backbone.feature_count), np.float32)
+    chosen = precision
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             batch = to_batch(images[start : start + batch_size])
             values = normalise(batch, backbone, device=device, layout=layout)
-            features[start : start + batch_size] = module(values).float().cpu().numpy()
+            found, chosen = forward(module, values, chosen)
+            features[start : start + batch_size] = found.cpu().numpy()
     unusable = int((~np.isfinite(features)).any(axis=1).sum())
     if unusable:
         raise ModelError(
             f"Features must be finite, but {backbone.name} gave NaN or infinite values for {unusable} "
             f"of {len(images)} images. Check its weights, and --mean and --std."
         )
-    if len(features) >= CONSTANT_CHECK_IMAGES and _is_constant(features) and _differ(images):
+    least = LEAST_SPREAD if chosen == "fp32" else LEAST_HALF_SPREAD
+    if len(features) >= CONSTANT_CHECK_IMAGES and _is_constant(features, least) and _differ(images):
+        if chosen != "fp32":
+            return extract(backbone, images, device=device, batch_size=batch_size)
         raise ModelError(
             f"Features must differ between images, but {backbone.name} gave the same for all {len(images)} images. "
             "Check its weights (a dead network, a file that does not belong to it), --mean and --std, or "
@@ -123,5 +169,5 @@ def _differ(images: Tensor | NDArray[np.uint8]) -> bool:
     return any(bool((image != images[0]).any()) for image in images[1:])
 
 
-def _is_constant(features: NDArray[np.float32]) -> bool:
-    return bool(np.ptp(features, axis=0).max() <= LEAST_SPREAD * np.abs(features).max())
+def _is_constant(features: NDArray[np.float32], least: float) -> bool:
+    return bool(np.ptp(features, axis=0).max() <= least * np.abs(features).max())

@@ -11,7 +11,9 @@ from .calibration import measure_calibration as measure_calibration
 from .calibration import reliability as reliability
 from .calibration import temperature_by_image as temperature_by_image
 from .calibration import with_temperature as with_temperature
+from .class_shares import check_share_names as check_share_names
 from .class_shares import checked_shares as checked_shares
+from .class_shares import fewer_than_classes as fewer_than_classes
 from .class_shares import read_class_shares as read_class_shares
 from .comparison import Difference as Difference
 from .comparison import compare_members as compare_members
@@ -79,3 +81,4 @@ from .target_accuracy import TargetEstimate as TargetEstimate
 from .target_accuracy import accuracy_by_image as accuracy_by_image
 from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
 from .target_accuracy import share_warnings as share_warnings
+from .target_accuracy import skill_warnings as skill_warnings

@@ -65,7 +65,10 @@ def check_probabilities(probabilities: NDArray[np.floating[Any]], *, name: str) 
         block = np.asarray(probabilities[start : start + 10_000], np.float32)
         if not np.isfinite(block).all():
             bad = int((~np.isfinite(block)).any(1).sum())
-            raise InputError(f"Probabilities must be finite, but {bad} rows of {name!r} hold NaN or infinite values.")
+            raise InputError(
+                f"Probabilities must be finite, but {bad} rows of {name!r} hold NaN or infinite values. Leave it out, "
+                "or make it again: a training that diverged gives such values."
+            )
         if block.size and (block.min() < -1e-3 or block.max() > 1 + 1e-2):
             raise InputError(
                 f"Probabilities must lie between 0 and 1, got {block.min():.3g} to {block.max():.3g} in {name!r}: "

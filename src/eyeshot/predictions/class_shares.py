@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,16 +43,36 @@ def checked_shares(
                 f"{name} by name need predictions with class names, got an array of probabilities. Give the "
                 "shares in the order of its columns."
             )
-        differing = sorted(set(given) ^ set(classes))
-        if differing:
+        check_share_names(given, classes, name=name)
+        missing = sorted(set(classes) - set(given))
+        if missing:
             raise InputError(
-                f"{name} must name each class once, {listing(list(classes))}, but {listing(differing)} "
-                f"{plural(len(differing), 'is', 'are')} missing or unknown."
+                f"{name} must name each class once, {listing(list(classes))}, but {listing(missing)} "
+                f"{plural(len(missing), 'is', 'are')} missing. A class that does not occur has the share 0."
             )
         given = [given[each] for each in classes]
     shares = np.asarray(given, np.float64)
     if shares.shape != (class_count,):
         raise InputError(f"{name} must be {class_count} numbers, one per class, got shape {shares.shape}.")
+    _check_numbers(shares, classes, name)
+    return np.asarray(shares / shares.sum(), np.float64)
+
+
+def check_share_names(given: Mapping[str, float], classes: Sequence[str], *, name: str) -> None:
+    """Check that all shares are of known classes; other classes may still be missing.
+
+    Raises:
+        InputError: a share is of an unknown class.
+    """
+    unknown = sorted(set(given) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{name} must name each class once, {listing(list(classes))}, but {listing([*map(repr, unknown)])} "
+            f"{plural(len(unknown), 'is', 'are')} unknown."
+        )
+
+
+def _check_numbers(shares: NDArray[np.float64], classes: Sequence[str] | None, name: str) -> None:
     if not np.isfinite(shares).all() or shares.min() < 0:
         raise InputError(f"{name} must be 0 or more, got {shares.min():.3g} to {shares.max():.3g}.")
     if abs(shares.sum() - 1) > SHARES_OFF:
@@ -62,18 +83,32 @@ def checked_shares(
             f"{name} must be above 0 for at least two classes, got all on {classes[only] if classes else only!r}. With "
             "one class the most constant predictions would look best."
         )
-    return np.asarray(shares / shares.sum(), np.float64)
+
+
+def fewer_than_classes(count: int, shares: NDArray[np.float64]) -> str:
+    """What it means if `count` target images are fewer than the classes with a share above 0; otherwise empty."""
+    class_count = int((shares > 0).sum())
+    if count >= class_count:
+        return ""
+    return (
+        f"There are fewer target images ({count}) than classes ({class_count}), so their class shares cannot be as "
+        "assumed and estimated accuracies say little."
+    )
 
 
 def read_class_shares(path: Path, *, name: str) -> dict[str, float]:
-    """Share by class name, from a CSV file with the columns `class` and `share`; see `checked_shares`.
+    """Share by class name, from a CSV file with the columns `class` and `share`.
+
+    All that needs no list of the classes is checked here, since that list is known only after the images are listed;
+    `checked_shares` checks the rest.
 
     Args:
         path: the file.
         name: of the option, for errors.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, names a class twice, or a share is no number.
+        InputError: the file cannot be read, lacks a column or rows, names a class twice, a share is no number or below
+            0, or the sum is not 1, or all on one class.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
@@ -92,7 +127,11 @@ def read_class_shares(path: Path, *, name: str) -> dict[str, float]:
         except (TypeError, ValueError):
             what = f"got {row['share']!r} in line {line} of {str(path)!r}"
             raise InputError(f"{name} must hold a number for each class, {what}.") from None
-        if row["class"] in shares:
-            raise InputError(f"{name} must name each class once, got {row['class']!r} twice in {str(path)!r}.")
-        shares[row["class"]] = share
+        label = unicodedata.normalize("NFC", row["class"] or "")  # as class folders are named, see `read_images`
+        if label in shares:
+            raise InputError(f"{name} must name each class once, got {label!r} twice in {str(path)!r}.")
+        shares[label] = share
+    if not shares:
+        raise InputError(f"{name} must have a row for each class, got none in {str(path)!r}.")
+    _check_numbers(np.array([*shares.values()]), [*shares], name)
     return shares

@@ -25,7 +25,7 @@ from eyeshot.predictions.calibration import (
     labelled_part,
     with_temperature,
 )
-from eyeshot.predictions.class_shares import ClassShares, checked_shares
+from eyeshot.predictions.class_shares import ClassShares, checked_shares, fewer_than_classes
 from eyeshot.predictions.table import Predictions
 
 SMOOTHINGS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
@@ -116,7 +116,7 @@ def estimate_target_accuracy(
         known, labels = _validation(probabilities, validation, values.shape[1])
         temperature = fit_temperature(known, labels)
         validation_shares = np.bincount(labels, minlength=values.shape[1]) / len(labels)
-        warnings += _validation_warnings(known, labels, temperature)
+        warnings += skill_warnings(known.argmax(1) == labels, labels, temperature)
         assumptions.append(
             f"Confidence on the target images means what it means on {len(labels)} validation images "
             f"(temperature {temperature:.2f})."
@@ -341,12 +341,8 @@ def _mismatch_by_chance(shares: NDArray[np.float64], count: int) -> float:
 
 
 def _count_warnings(shares: NDArray[np.float64], count: int, room: float) -> list[str]:
-    class_count = int((shares > 0).sum())
-    if count < class_count:
-        return [
-            f"There are fewer target images ({count}) than classes ({class_count}), so their class shares cannot be as "
-            "assumed and the estimate says little."
-        ]
+    if fewer := fewer_than_classes(count, shares):
+        return [fewer]
     if room > LARGE_MISMATCH:
         by_chance = min(1.0, _mismatch_by_chance(shares, count))
         return [
@@ -376,18 +372,21 @@ def share_warnings(probabilities: NDArray[np.floating[Any]], shares: NDArray[np.
     ]
 
 
-def _validation_warnings(
-    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64], temperature: float
-) -> list[str]:
-    right = int((probabilities.argmax(1) == labels).sum())
+def skill_warnings(right: NDArray[np.bool_], labels: NDArray[np.int64], temperature: float) -> list[str]:
+    """Whether a run knows nothing: random answers agree with even class shares as well as right ones do.
+
+    Args:
+        right: bool (m,), whether the answers on the validation images are right.
+        labels: int64 (m,), their classes.
+        temperature: what fits them.
+    """
     most = float(np.bincount(labels).max() / len(labels))
-    warnings = []
-    if wilson(right, len(labels))[0] <= most or temperature > 0.9 * HIGHEST_TEMPERATURE:
-        warnings.append(
-            f"On the validation images the run ({percent(right / len(labels), 1)}) is not clearly better than always "
-            f"answering the most frequent class ({percent(most, 1)})."
-        )
-    return warnings
+    if wilson(int(right.sum()), len(labels))[0] > most and temperature <= 0.9 * HIGHEST_TEMPERATURE:
+        return []
+    return [
+        f"On the validation images the run ({percent(float(right.mean()), 1)}) is not clearly better than always "
+        f"answering the most frequent class ({percent(most, 1)}), so the estimate means nothing."
+    ]
 
 
 def _checked(

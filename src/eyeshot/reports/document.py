@@ -15,7 +15,8 @@ from eyeshot.core import key_of
 
 Language = Literal["en", "ko"]
 Role = Literal["text", "claim", "item", "quote", "missing", "note"]
-"""claim: rests on runs, which `links` names; quote: a person's own words; missing: only a person can write it."""
+"""claim: rests on runs or results, which `links` names; quote: a person's own words; missing: only a person can write
+it."""
 SPACES = dict.fromkeys((0x09, 0x0A, 0x0D, 0x2028, 0x2029), " ")
 CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in SPACES]
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -150,6 +151,33 @@ def table(
 def figure(caption: str, alt: str, *, svg: str = "", png: bytes = b"") -> Figure:
     """A figure."""
     return {"kind": "figure", "caption": clean(caption), "alt": clean(alt), "svg": svg, "png": png}
+
+
+def led_to(page: Iterable[Block], lists: Iterable[Block]) -> list[Block]:
+    """The lists with those rows alone that the page, or a row before, leads to; a list without one is left out."""
+    asked = {link["anchor"] for block in page for link in links_of(block)}
+    kept: list[Block] = []
+    for block in lists:
+        if block["kind"] == "table":
+            rows = [row for row in block["rows"] if any(cell.get("anchor") in asked for cell in row)]
+            if not rows:
+                kept.pop()  # its heading
+                continue
+            block = {**block, "rows": rows}
+            asked |= {link["anchor"] for link in links_of(block)}
+        kept.append(block)
+    return kept
+
+
+def links_of(block: Block) -> list[Link]:
+    """All links in a block."""
+    if block["kind"] == "paragraph":
+        return block["links"]
+    return (
+        [link for row in block["rows"] for cell in row for link in cell.get("links", [])]
+        if block["kind"] == "table"
+        else []
+    )
 
 
 def column_widths(block: Table) -> list[float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from eyeshot.ledger import SubmissionReport
+    from eyeshot.predictions import Submission
 
 WIDTH, HEIGHT, HEAD = 900, 780, 120
 MOST_NAMES = 12
@@ -46,6 +47,13 @@ def write_submissions_picture(report: SubmissionReport, path: Path | str) -> Pat
     return write_figure(lambda: draw_submissions(report), Path(path), title=report.answer)
 
 
+def score_interval(report: SubmissionReport, submission: Submission) -> tuple[float, float, int]:
+    """The 95 % interval of a submission's score, and the images it is computed on: all where the share is not known."""
+    assert submission.score is not None
+    count = public_count(submission.n, report.public_share)
+    return (*wilson(round(submission.score * count), count), count)
+
+
 def draw_submissions(report: SubmissionReport) -> Figure:
     """The figure: a point for each submission, the line of equality, and the band of noise around it."""
     from matplotlib.figure import Figure
@@ -60,8 +68,7 @@ def draw_submissions(report: SubmissionReport) -> Figure:
     for each in report.submissions:
         if each.score is None or each.validation is None or each.validation.interval is None:
             continue
-        count = public_count(each.n, report.public_share)
-        low, high = wilson(round(each.score * count), count)
+        low, high, count = score_interval(report, each)
         validation = each.validation.value or 0.0
         points.append((validation, each.score, each.name))
         ends.append((*each.validation.interval, low, high))

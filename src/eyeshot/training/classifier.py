@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eyeshot.augment import Pool
-from eyeshot.models import Backbone, Head, extract, fit_head, normalise, place, to_batch
+from eyeshot.models import Backbone, Head, extract, feature_precision, fit_head, forward, normalise, place, to_batch
 
 HEAD_IMAGES = 5000
 
@@ -164,12 +164,16 @@ def read_images_with(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
 ) -> list[Outputs]:
-    """Features and probabilities of several sets of images (n, S, S, 3) by a classifier in `state`."""
+    """Features and probabilities of several sets of images (n, S, S, 3) by a classifier in `state`.
+
+    The features are computed as `feature_precision` says: they compare short trainings with each other.
+    """
     target_device = torch.device(device)
     model = Classifier(backbone, class_count)
     model.load_state_dict(state)
     model, layout = place(model, target_device)
     model.eval()
+    precision = feature_precision(target_device)
     outputs = []
     with torch.inference_mode():
         for group in images:
@@ -177,8 +181,8 @@ def read_images_with(
             for start in range(0, len(group), batch_size):
                 images_of_batch = to_batch(group[start : start + batch_size])
                 batch = normalise(images_of_batch, backbone, device=target_device, layout=layout)
-                pooled = model.backbone(batch)
-                features.append(pooled.float().cpu().numpy())
+                pooled, precision = forward(model.backbone, batch, precision)
+                features.append(pooled.cpu().numpy())
                 scores.append(model.head((pooled - model.shift) / model.scale).float().softmax(1).cpu().numpy())
             outputs.append(Outputs(np.concatenate(features), np.concatenate(scores)))
     return outputs

@@ -88,8 +88,7 @@ class TrainConfig(BaseModel):
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, name: str) -> str:
-        check_optimizer(name)
-        return name
+        return check_optimizer(name).name
 
     @field_validator("schedule")
     @classmethod
@@ -210,7 +209,7 @@ def check_setting(name: str, value: object, *, strict: bool = False) -> Any:
     except ValidationError as error:
         raise InputError(_wrong_value(name, error)) from error
     if name == "optimizer":
-        check_optimizer(checked)
+        checked = check_optimizer(checked).name
     elif name == "schedule":
         check_schedule(checked)
     return checked

@@ -104,8 +104,8 @@ def estimate_training(plan: TrainPlan, *, progress: Progress | None = None) -> T
         seconds=train_s + stored * _decoding_s(plan) / default_workers(),
         memory_bytes=_used_bytes() + min(pixel_bytes, HELD_PIXEL_BYTES),
         gpu_bytes=torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 0,
-        # The checkpoint holds weights and two averages of each; the metrics have a line for each step.
-        disk_bytes=pixel_bytes + 4 * weight_bytes + steps * METRICS_LINE_BYTES,
+        # Two checkpoints hold weights and two averages of each; the metrics have a line for each step.
+        disk_bytes=pixel_bytes + 7 * weight_bytes + steps * METRICS_LINE_BYTES,
         steps=steps,
         step_s=step_s,
     )

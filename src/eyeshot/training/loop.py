@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from eyeshot.augment import Augmentation, Pool
 from eyeshot.core import SILENT, InputError, ModelError, Progress
-from eyeshot.models import Backbone, place
+from eyeshot.models import Backbone, autocast, place
 from eyeshot.training.batches import epoch_batches, steps_per_epoch
 from eyeshot.training.classifier import Classifier, State
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.feeding import Feed, bring_to_device, choose_ahead, ready_batch
-from eyeshot.training.precision import autocast, choose_execution, choose_precision, fast_convolutions, make_scaler
+from eyeshot.training.precision import choose_execution, choose_precision, fast_convolutions, make_scaler
 from eyeshot.training.recipe.averages import estimate_norms, moving_average, schedule_free_average
 from eyeshot.training.recipe.drop_path import drop_path_rates, set_drop_path
 from eyeshot.training.recipe.freezing import freeze, freeze_norm_statistics, trained_names

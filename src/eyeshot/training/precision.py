@@ -5,20 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 from torch import nn
 
 from eyeshot.core import InputError, duration
-from eyeshot.models import out_of_memory
-
-Precision = Literal["fp32", "bf16", "fp16"]
-
-NATIVE_BF16 = (8, 0)
-TENSOR_CORES = (7, 0)
-"""CUDA compute capabilities: bfloat16 is native from Ampere (8.0) on; float16 is fast from Volta (7.0) on."""
+from eyeshot.models import NATIVE_BF16, TENSOR_CORES, Precision, autocast, out_of_memory
 
 TIMED_STEPS = 5
 WARM_UP_STEPS = 3
@@ -88,13 +82,6 @@ def _without_cuda(device: torch.device, wanted: str) -> tuple[Precision, str]:
         return "fp32", "asked for"
     why = "a CPU is exact in it and seldom faster in another" if device.type == "cpu" else "the only one tested on MPS"
     return "fp32", f"float32, {why}"
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """The context of a forward pass in `precision`; for fp32 it does nothing."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def make_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:

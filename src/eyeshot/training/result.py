@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from eyeshot.core import StorageError, replacing
 from eyeshot.data import DataConfig
 from eyeshot.predictions import Accuracy, Predictions, load_predictions
-from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from eyeshot.training.checkpoints import CHECKPOINT_FILE, PREVIOUS_FILE, load_checkpoint
 from eyeshot.training.checks.alarms import Alarm
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.run_folder import RESULT_FILE
@@ -144,6 +144,7 @@ def discard_damaged(folder: Path) -> None:
         (VALIDATION_FILE, lambda: read_validation(folder)),
         (WEIGHTS_FILE, lambda: load_file(folder / WEIGHTS_FILE)),
         (CHECKPOINT_FILE, lambda: load_checkpoint(folder)),
+        (PREVIOUS_FILE, lambda: load_checkpoint(folder, name=PREVIOUS_FILE)),
     ):
         try:
             if (folder / name).exists():

@@ -29,7 +29,7 @@ from eyeshot.core import (
 from eyeshot.models import Backbone
 from eyeshot.predictions import Predictions
 from eyeshot.training.batches import part_of
-from eyeshot.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from eyeshot.training.checkpoints import drop_checkpoints, newest_checkpoint
 from eyeshot.training.checks.alarms import AlarmWatch
 from eyeshot.training.classifier import predict, start_head
 from eyeshot.training.config import TrainConfig
@@ -80,8 +80,8 @@ def train(
         train_rows, val_rows: int64, positions in the pool.
         classes: names of the C classes.
         settings: see TrainConfig; `default_settings` chooses some.
-        folder: gets config.json, metrics.jsonl, log.txt and curves.svg while it trains, checkpoint.pt until it is
-            finished, and then result.json, validation.npz and weights.safetensors.
+        folder: gets config.json, metrics.jsonl, log.txt and curves.svg while it trains, checkpoint.pt and
+            checkpoint.previous.pt until it is finished, and then result.json, validation.npz and weights.safetensors.
         augmentations: applied in order, each with its own probability; none trains on clean images.
         ids: N names of the pool's images for validation.npz; None takes their content keys.
         device: where to compute.
@@ -98,7 +98,7 @@ def train(
         ModelError: the loss is not finite.
         StorageError: the folder cannot be written.
     """
-    device = torch.device(device)
+    device, steps = torch.device(device), progress or SILENT
     _check(labels, train_rows, classes)
     key = run_key(backbone, pool, labels, (train_rows, val_rows), classes, augmentations, settings)
     make_folder(folder)
@@ -117,7 +117,8 @@ def train(
                 augmentations=augmentations,
                 device=device,
             )
-            saved = _checkpoint_of(folder, key, done)
+            passed_over: list[str] = []
+            saved = _checkpoint_of(folder, key, done, passed_over)
             if saved is None and backbone.pretrained:
                 start_head(
                     run.model,
@@ -137,8 +138,8 @@ def train(
             log = RunLog(folder)
             sitting = Sitting(
                 run, folder, key,
-                log=log, watch=_watch(run, classes), progress=progress or SILENT, saved=saved, curves=curves,
-                deadline=deadline,
+                log=log, watch=_watch(run, classes), progress=steps, saved=saved, curves=curves,
+                deadline=deadline, notes=passed_over,
                 config=config | {"settings": settings.model_dump(mode="json")},
                 validation=None
                 if not len(epoch_val_rows)
@@ -146,8 +147,10 @@ def train(
                 training=(labels[some_rows], lambda count: _predict(run, pool, some_rows, count).argmax(1)),
             )  # fmt: skip
             log.note(f"begun on {config['hardware']}" if saved is None else f"continued after step {run.step}")
-            for reason in run.reasons:
-                log.note(reason)
+            for words in passed_over:
+                steps.say(words)
+            for words in (*passed_over, *run.reasons):
+                log.note(words)
             try:
                 if saved is None:
                     some = np.linspace(0, len(own) - 1, min(FACT_IMAGES, len(own))).astype(np.int64)
@@ -189,7 +192,7 @@ def train(
             result.write(folder)
             log.note(ended_early or f"finished after step {run.step}")
             if ended_early is None:
-                (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+                drop_checkpoints(folder)
             return result
     except filelock.Timeout as error:
         raise StorageError(
@@ -279,13 +282,15 @@ def _predict(run: TrainingRun, pool: Pool, rows: NDArray[np.int64], batch_size: 
     )  # fmt: skip
 
 
-def _checkpoint_of(folder: Path, key: str, done: TrainResult | None) -> dict[str, Any] | None:
-    """The last checkpoint of the run's folder; None if there is none.
+def _checkpoint_of(folder: Path, key: str, done: TrainResult | None, notes: list[str]) -> dict[str, Any] | None:
+    """The newest good checkpoint of the run's folder; None if there is none. `notes` gets what was passed over.
 
     Raises:
         InputError: the folder holds another run.
+        StorageError: there is one, and it cannot be read.
     """
-    state = load_checkpoint(folder)
+    newest = newest_checkpoint(folder, notes=notes)
+    state = None if newest is None else newest[1]
     if state is None and (done is None or done.key == key):
         return None
     if state is None or state["key"] != key:

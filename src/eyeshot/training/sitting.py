@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from eyeshot.core import CallbackProgress, ModelError, Progress, duration, plural
 from eyeshot.models import normalise, out_of_memory, to_batch
-from eyeshot.training.checkpoints import CHECKPOINT_FILE, save_checkpoint
+from eyeshot.training.checkpoints import PREVIOUS_FILE, drop_checkpoints, save_checkpoint
 from eyeshot.training.checks.alarms import Alarm, AlarmWatch
 from eyeshot.training.curves import draw_curves
 from eyeshot.training.loop import StepRecord, TrainingRun
@@ -83,6 +83,7 @@ class Sitting:
         config: dict[str, Any],
         curves: bool = True,
         deadline: float = math.inf,
+        notes: Sequence[str] = (),
     ) -> None:
         """Take up a run.
 
@@ -97,6 +98,7 @@ class Sitting:
             config: for `config.json`.
             curves: draw them at the end, and now and then before.
             deadline: of `time.perf_counter`; see `train`.
+            notes: what is to be said of `saved`.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -118,6 +120,7 @@ class Sitting:
             history = [EpochRecord.model_validate(record) for record in saved["history"]]
             self.state = RunState(history, **saved["state"])
             watch.load_state_dict(saved["alarms"])
+        self.state.notes += notes
         self._told = len(watch.alarms)
         log.begin(config, None if saved is None else saved["metrics_bytes"])
         self._use_accumulate()
@@ -206,7 +209,7 @@ class Sitting:
                 )  # fmt: skip
             except ModelError:
                 # The same folder can then be used with other settings.
-                (self._folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+                drop_checkpoints(self._folder)
                 raise
             except RuntimeError as error:
                 if not out_of_memory(error) or self.images_at_once <= 2:
@@ -362,6 +365,7 @@ class Sitting:
                 # First: all lines up to this step are on disk before the checkpoint is.
                 "metrics_bytes": self._log.flush(),
             },
+            previous=PREVIOUS_FILE,
         )
         self._saved_at, self._saved_step = time.monotonic(), self._run.step
         self._save_s = self._saved_at - begin

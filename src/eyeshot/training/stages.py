@@ -27,7 +27,7 @@ from eyeshot.core import SILENT, Progress, StorageError, make_folder
 from eyeshot.models import Backbone, Head, out_of_memory
 from eyeshot.predictions import Predictions
 from eyeshot.training.batches import part_of
-from eyeshot.training.checkpoints import load_checkpoint, save_checkpoint
+from eyeshot.training.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from eyeshot.training.classifier import Classifier, predict, set_head_at, start_head
 from eyeshot.training.config import TrainConfig
 from eyeshot.training.loop import StepRecord, TrainingRun
@@ -284,18 +284,16 @@ def _config(settings: TrainConfig, stages: Sequence[Stage], number: int) -> Trai
 def _newest(folder: Path, key: str, stages: Sequence[Stage]) -> tuple[int, dict[str, Any] | None, list[str]]:
     """The stage to go on with, the state to go on from, and what is to be said of states that are damaged."""
     notes: list[str] = []
-    for stage in reversed(range(len(stages))):
-        for within in (False, True):
-            name = _name(stage, within=within)
-            try:
-                state = load_checkpoint(folder, name=name)
-            except StorageError:
-                notes.append(f"{name} is damaged; the newest good state before it is used.")
-                (folder / name).unlink(missing_ok=True)
-                continue
-            if state is not None and state["key"] == key:
-                return stage + (not within), state, notes
-    return 0, None, notes
+    files = {
+        _name(stage, within=within): stage + (not within)
+        for stage in reversed(range(len(stages)))
+        for within in (False, True)
+    }
+    try:
+        newest = newest_checkpoint(folder, tuple(files), notes=notes, accept=lambda state: bool(state["key"] == key))
+    except StorageError as error:
+        return 0, None, [f"{str(error).partition(' Delete')[0]} It starts anew."]
+    return (0, None, notes) if newest is None else (files[newest[0]], newest[1], notes)
 
 
 def _take_over(run: TrainingRun, state: dict[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from eyeshot.ledger.trials import trial_plan, trying
 from eyeshot.ledger.trials.trial_plan import TryPlan
 from eyeshot.training import read_result
 from killed_writes import Killed, killed_at
+from labelled_pictures import write_bright_and_dark
 
 TINY = {
     "model": "test_resnet.r160_in1k", "from_scratch": True, "size": 32, "training.epochs": 2, "training.batch_size": 8,
@@ -348,7 +349,11 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
     eyeshot.init(folder, progress=False)
     first = baseline()
     validated = set(np.load(tmp_path / "eyeshot-out" / "runs" / first.runs[0] / "validation.npz")["ids"])
-    gone = next(path for path in sorted(folder.rglob("*.png")) if str(path.relative_to(folder)) not in validated)
+    gone, other, *_ = (path for path in sorted(folder.rglob("*.png")) if str(path.relative_to(folder)) not in validated)
+    eyeshot.add_decision("drop", [other])
+    plan = plan_of("without one image", settings={"data.decisions": "decisions.jsonl"})
+    assert plan.difference["data.decided"] == (None, "1 of 24 images left out, 0 under another label (1 decision)")
+    assert set(plan.difference) == {"data.decisions", "data.decided"}
     gone.unlink()
     plan = plan_of("one image less")
     assert set(plan.difference) == {"data.contents"}
@@ -356,6 +361,24 @@ def test_images_that_changed_since_the_parent_are_a_change_or_train_it_again(tmp
     both = plan_of("mirror", settings={"augmentation": "mirror"})
     assert any("the parent is trained again" in note for note in both.notes)
     assert ("parent", 0, None) in both.trainings
+
+
+def test_more_decisions_than_the_parent_had_are_counted_in_the_difference(tmp_path, monkeypatch):
+    write_bright_and_dark(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    eyeshot.init(tmp_path / "images", progress=False)
+    files = sorted((tmp_path / "images").rglob("*.png"))
+    eyeshot.add_decision("drop", [files[0]])
+    baseline()
+    eyeshot.add_decision("drop", [files[-1]])
+    eyeshot.add_decision("relabel", [files[1]], label=files[-1].parent.name)
+    plan = plan_of("better labels")
+    assert set(plan.difference) == {"data.contents", "data.decided"}
+    count = len(files)
+    assert plan.difference["data.decided"] == (
+        f"1 of {count} images left out, 0 under another label (1 decision)",
+        f"2 of {count} images left out, 1 under another label (3 decisions)",
+    )
 
 
 @pytest.mark.parametrize(

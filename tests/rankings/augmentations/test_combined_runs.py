@@ -204,6 +204,9 @@ def test_training_on_shuffled_labels_shows_no_skill(world: World, tmp_path: Path
     assert np.mean([run.target_accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([run.accuracy for run in runs]) == pytest.approx(chance, abs=0.15)
     assert np.mean([abs(run.accuracy_gain) for run in runs]) < 0.1
+    _, warning = shares_notes(short, board, words=table.plan.shares_words)
+    assert warning.startswith("Clean training: On the validation images the run (")
+    assert warning.endswith("so the estimate means nothing.")
 
 
 def test_pretrained_weights_get_a_head_stage_and_only_the_better_ones_the_network(world: World, tmp_path: Path, spend):

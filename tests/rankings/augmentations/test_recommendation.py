@@ -266,6 +266,8 @@ def test_a_baseline_that_its_time_cap_ended_is_given_more_time():
     assert answer["longer_baseline_s"] == 120
     assert answer_of(*winner(), longer_baseline_s=120)["longer_baseline_s"] is None, "the features tell classes apart"
     assert notes[0] in answer["answer"]
+    assert sum(words.startswith("Both may be true: the baseline's accuracy") for words in answer["answer"]) == 1
+    assert "Both may be true" not in " ".join(answer_of(*winner(), at_chance=True)["answer"])
 
 
 def test_target_images_that_are_in_training_are_named_in_the_answer():

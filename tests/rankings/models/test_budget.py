@@ -81,6 +81,46 @@ def test_the_same_command_again_gives_the_same_numbers_and_computes_nothing(rank
     assert numbers(ranked(Clock(factor=40.0))) == numbers(first)
 
 
+def test_a_model_added_later_is_the_only_one_that_is_trained_and_gets_a_curve(ranked, monkeypatch):
+    first = ranked(Clock(), models=MODELS[:1])
+    tuned, curves = [], []
+    usual_tune, usual_curve = rungs.fine_tune, rungs.learning_curve
+
+    def tune(backbone, *arguments, **options):
+        tuned.append(backbone.name)
+        return usual_tune(backbone, *arguments, **options)
+
+    def curve(*arguments, **options):
+        curves.append(1)
+        return usual_curve(*arguments, **options)
+
+    monkeypatch.setattr(rungs, "fine_tune", tune)
+    monkeypatch.setattr(rungs, "learning_curve", curve)
+    both = {model.name: model for model in ranked(Clock()).models}
+    assert (tuned, len(curves)) == (MODELS[1:], 1)
+    assert all(model.fine_tuning and model.curve for model in both.values())
+    (before,) = first.models
+    assert both[MODELS[0]].fine_tuning == before.fine_tuning
+    assert both[MODELS[0]].curve == before.curve
+
+
+def test_a_lost_gpu_in_a_short_training_is_no_matter_of_the_model(ranked, monkeypatch):
+    usual = rungs.fine_tune
+
+    def lost(backbone, *arguments, **options):
+        if backbone.name == MODELS[1]:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return usual(backbone, *arguments, **options)
+
+    monkeypatch.setattr(rungs, "fine_tune", lost)
+    with pytest.raises(ModelError, match="The GPU stopped answering"):
+        ranked(Clock())
+    monkeypatch.setattr(rungs, "fine_tune", usual)
+    report = ranked(Clock())
+    assert all(model.fine_tuning for model in report.models)
+    assert not any("was not fine-tuned" in note for note in report.notes)
+
+
 def test_where_the_budget_left_something_out_the_same_command_leaves_out_the_same(ranked):
     first = ranked(Clock(), budget_s=45.0)
     tuned = [model.name for model in first.models if model.fine_tuning]

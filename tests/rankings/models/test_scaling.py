@@ -55,11 +55,13 @@ def flat(count):
 )
 def test_the_larger_gain_is_the_answer(errors, bigger_error, answer):
     right = difficulty() >= errors(800)
-    bigger = None if bigger_error is None else ("large", difficulty() >= bigger_error)
+    bigger = None if bigger_error is None else ("large", difficulty() >= bigger_error, 2.34)
     found = bigger_or_more_data(curve_of(errors), "small", right, bigger, CLUSTERS, seed=0)
     assert answer in found.words
     if bigger is not None:
         assert found.difference == pytest.approx(errors(800) - bigger_error, abs=0.01)
+        assert found.cost_ratio == 2.34
+        assert "over small at 2.3 times the cost, twice the images" in found.words
         low, high = found.less_data_interval
         assert low - 1e-9 <= found.less_data <= high + 1e-9
 
@@ -72,7 +74,7 @@ def test_few_images_cannot_tell_and_say_so():
         lambda rows: hard >= 0.15, labels, np.arange(800), CLUSTERS[few], how="made up", seed=0, progress=SILENT
     )
     other = np.random.default_rng(9).random(80) >= 0.14
-    found = bigger_or_more_data(curve, "small", hard >= 0.15, ("large", other), CLUSTERS[few], seed=0)
+    found = bigger_or_more_data(curve, "small", hard >= 0.15, ("large", other, 3.0), CLUSTERS[few], seed=0)
     assert "cannot be told: large brings" in found.words
 
 

@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from simulated_search import RECIPE, SPACE, Clock, Learner, curve, make_campaign, spend
 
-from eyeshot.core import InputError, ModelError, StorageError
+from eyeshot.core import InputError, ModelError, StorageError, Workspace
+from eyeshot.data import DataConfig
 from eyeshot.ledger import Ledger, open_ledger
 from eyeshot.sweep import DecisionFile, WorkerLost
 from eyeshot.sweep.search.promotion import promoted
 from eyeshot.sweep.search.queue import change_queue, list_queue
 from eyeshot.sweep.search.space import check_trial
 from eyeshot.sweep.search.trials import stored_trials
+from eyeshot.sweep.search.work import SearchWork, Work
 
 ENDED = {"done", "stopped", "failed", "dropped"}
 
@@ -81,6 +83,17 @@ def test_the_budget_is_never_exceeded_on_a_clock_that_is_counted(
     with suppress(InputError):  # it holds not a single trial
         spend(root, task, seconds=seconds, rounds=2, simple=simple, most=9)
     assert 0 < clock.now <= seconds
+
+
+def test_a_model_at_a_size_of_its_own_is_measured_and_trained_at_that_size(tmp_path: Path) -> None:
+    space = [*SPACE, "model=small,small at 48 px,large"]
+    campaign = spend(tmp_path, Learner(), space=space)
+    sizes = {(trial.config["model"], trial.config.get("size")) for trial in campaign.trials}
+    assert sizes == {("small", None), ("small", 48), ("large", None)}
+    assert set(campaign.prices.measured) == {"small", "small at 48 px", "large"}
+    # Given sizes hold for all models.
+    campaign = spend(tmp_path / "given", Learner(), space=[*SPACE, "model=small,large", "size=32,48"])
+    assert {trial.config.get("size") for trial in campaign.trials[1:]} == {32, 48}
 
 
 def test_a_budget_for_not_even_one_trial_is_refused_before_it_starts(tmp_path: Path) -> None:
@@ -175,6 +188,43 @@ def test_a_full_disk_ends_the_sweep_and_is_no_failure_of_the_trial(tmp_path: Pat
     assert {trial.state for trial in campaign.trials} == {"done", "stopped"}
 
 
+class OnGpu(SearchWork):
+    """The task of a sweep whose measuring and training are those of a `Learner`, on a GPU that fails."""
+
+    def __init__(self, root: Path, learner: Learner) -> None:
+        workspace = Workspace(root / "eyeshot-out", root / "cache")
+        super().__init__(DataConfig(train=root), workspace, models={}, seed=0, command="", settings={})
+        self.learner, self.clock = learner, learner.clock
+
+    def _do(self, item: Work, over: Any) -> dict[str, Any]:
+        return self.learner(item)
+
+    _probe = _train = _do
+
+    def _measure(self, item: Work, over: Any) -> dict[str, Any]:
+        error = self.learner.fails(item)
+        if error is not None:
+            raise error
+        return self.learner(item)
+
+
+@pytest.mark.parametrize("where", ["measure", "train"])
+def test_a_lost_gpu_ends_the_sweep_and_is_no_failure_of_a_model_or_a_trial(tmp_path: Path, where: str) -> None:
+    def lost(item: Work) -> Exception | None:
+        is_it = item.config["model"] == "large" if where == "measure" else item.number > 0
+        return RuntimeError("CUDA error: unspecified launch failure") if item.kind == where and is_it else None
+
+    space = [*SPACE, "model=small,large"]
+    with pytest.raises(ModelError, match="The GPU stopped answering"):
+        spend(tmp_path, OnGpu(tmp_path, Learner(fails=lost)), space=space)
+    with open_ledger(tmp_path) as ledger:
+        assert all(e.state != "failed" for e in ledger.experiments())
+    campaign = spend(tmp_path, OnGpu(tmp_path, Learner()), space=space)
+    assert {trial.state for trial in campaign.trials} == {"done", "stopped"}
+    assert {trial.config["model"] for trial in campaign.trials} == {"small", "large"}
+    assert not any("is left out" in note for note in campaign.notes)
+
+
 def test_a_trial_whose_worker_is_lost_is_tried_again_and_given_up_after_the_third_time(tmp_path: Path) -> None:
     lost: Counter[int] = Counter()
 
@@ -194,6 +244,37 @@ def test_a_trial_whose_worker_is_lost_is_tried_again_and_given_up_after_the_thir
     assert campaign.trials[5].state == "failed"
     assert campaign.trials[5].why_ended == "Its worker was lost 3 times: killed."
     assert campaign.trials[6].state in ("done", "stopped")
+
+
+class Several:
+    """Four workers whose items end in another order than they began."""
+
+    workers = 4
+
+    def __init__(self) -> None:
+        self.running: list[Work] = []
+        self.busy: list[Counter[str]] = []
+
+    def stream(self, task: Any, next_item: Any, *, over: Any) -> Any:
+        while True:
+            while len(self.running) < self.workers and not over() and (item := next_item()) is not None:
+                self.running.append(item)
+            if not self.running:
+                return
+            self.busy.append(Counter(item.device for item in self.running))
+            item = self.running.pop(len(self.busy) % len(self.running))
+            yield item, task(item)
+
+
+def test_workers_share_the_gpus_evenly_and_each_trial_computes_on_one(tmp_path: Path) -> None:
+    executor = Several()
+    spend(tmp_path, Learner(), executor=executor, devices=("cuda:0", "cuda:1"))
+    assert {device for busy in executor.busy for device in busy} == {"cuda:0", "cuda:1"}
+    assert max(sum(busy.values()) for busy in executor.busy) == 4
+    assert max(max(busy.values()) for busy in executor.busy) == 2
+    alone = Several()
+    spend(tmp_path / "alone", Learner(), executor=alone, devices=[f"cuda:{number}" for number in range(4)])
+    assert max(max(busy.values()) for busy in alone.busy) == 1
 
 
 def test_more_budget_goes_on_with_what_waited(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import Any
 
 import pytest
 import timm
+import torch
 from safetensors.torch import save_file
 
 import eyeshot
 from eyeshot.core import InputError, ModelError, StorageError, find_workspace
 from eyeshot.ledger import open_ledger
+from eyeshot.sweep.search.job import ASKED_S, _alone, _devices
+from eyeshot.sweep.search.space import known_space
 from eyeshot.training import keep_recipe, read_result, read_validation
 from labelled_pictures import write_bright_and_dark
 
@@ -107,15 +111,36 @@ def test_a_sweep_is_killed_and_the_same_command_ends_it(project: Path) -> None:
 
 
 def test_a_second_sweep_of_the_project_is_refused_with_the_reason_of_the_first(project: Path) -> None:
-    from eyeshot.core import find_workspace
-    from eyeshot.sweep.search.job import _alone
-
     with (
         _alone(find_workspace(), "first-123456", "does size help?", wait=False),
         pytest.raises(StorageError, match=r"'does size help\?' is running since"),
     ):
         eyeshot.start_sweep("another", "images", budget_s=60.0, **OPTIONS)
     assert not list((project / "eyeshot-out").glob("experiments/*"))
+
+
+def test_a_second_sweep_that_waits_begins_when_the_first_ends(project: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with _alone(find_workspace(), "second-123456", "and depth?", wait=True):
+            order.append("second")
+
+    with _alone(find_workspace(), "first-123456", "does size help?", wait=False):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(2 * ASKED_S)  # longer than one that does not wait asks
+        order.append("first")
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert order == ["first", "second"]
+
+
+def test_there_is_a_slot_for_each_gpu_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert _devices("cuda", None) == ["cuda:0", "cuda:1"]
+    assert _devices("cuda:1", "cuda:1") == ["cuda:1"]
+    assert _devices("cpu", None) == ["cpu"]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +179,27 @@ def test_rates_are_chosen_around_the_recipe_that_was_kept_for_the_model(project:
     assert "training.learning_rate: 0.0004 to 0.04" in "\n".join(report.notes)
 
 
+def test_sizes_and_schedule_that_the_rankings_found_are_among_the_choices(tmp_path: Path) -> None:
+    def size(pixels: int, interval: tuple[float, float] | None) -> dict[str, Any]:
+        return {"size": pixels, "difference_interval": interval}
+
+    resolution = {"sizes": [size(168, (-0.05, -0.01)), size(224, None), size(288, (-0.01, 0.02)), size(320, None)]}
+    models = [{"name": "a", "rank": 1, "resolution": resolution}, {"name": "b", "rank": 2, "resolution": None}]
+    for name, report in {"models": {"models": models}, "optimizers": {"schedule": "one-cycle"}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.json").write_text(json.dumps(report), "utf-8")
+
+    def known(folder: Path, **more: Any) -> dict[str, tuple[Any, ...]]:
+        options: dict[str, Any] = {"models": (), "learning_rate": 1e-3, "optimizer": "adamw", "schedule": "step"}
+        return {choice.name: choice.values for choice in known_space(folder, **(options | more))}
+
+    assert known(tmp_path)["model"] == ("a", "b", "a at 288 px")
+    assert known(tmp_path, models=["b"])["model"] == ("b",)
+    assert known(tmp_path, sizes=False)["model"] == ("a", "b")
+    assert known(tmp_path)["training.schedule"] == ("step", "one-cycle", "cosine", "wsd")
+    assert known(tmp_path / "none")["training.schedule"] == ("step", "cosine", "wsd")
+
+
 def test_models_of_the_ranking_are_loaded_from_the_files_that_it_was_given(project: Path) -> None:
     """Without a network `eyeshot rank models --weights DIR` found them, and the next command must as well."""
     name = "test_resnet.r160_in1k"
@@ -162,10 +208,14 @@ def test_models_of_the_ranking_are_loaded_from_the_files_that_it_was_given(proje
     save_file(timm.create_model("test_resnet").state_dict(), file)
     folder = find_workspace().root / "models"
     folder.mkdir(parents=True)
-    report = {"models": [{"name": name, "rank": 1, "weights_file": str(file)}]}
+    sizes = [{"size": 192, "difference_interval": [-0.01, 0.02]}]
+    report = {"models": [{"name": name, "rank": 1, "weights_file": str(file), "resolution": {"sizes": sizes}}]}
     (folder / "models.json").write_text(json.dumps(report), "utf-8")
     options = OPTIONS | {"models": (), "from_scratch": False, "space": ["augmentation=none,mirror"]}
-    assert eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **options).notes
+    notes = eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **options).notes
+    assert any(note.startswith(f"model: {name} (") for note in notes)  # --size holds for all models
+    notes = eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **(options | {"size": None})).notes
+    assert any(note.startswith(f"model: {name} and {name} at 192 px (") for note in notes)
     file.unlink()
     with pytest.raises(ModelError):
         eyeshot.start_sweep("which?", "images", budget_s=600.0, dry_run=True, **options)

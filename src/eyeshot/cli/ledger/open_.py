@@ -12,6 +12,14 @@ from eyeshot.cli.output import open_address, print_json, progress_shown, say
 
 
 def run(
+    id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="The experiment to begin at: its id, or a unique beginning of it. Default: the overview.",
+            show_default=False,
+        ),
+    ] = None,
     author: Annotated[
         str | None, option(panel=DATA, text="Who writes. Default: EYESHOT_AUTHOR, git's user.name or the login name.")
     ] = None,
@@ -32,9 +40,13 @@ def run(
     Write there what was learned, tags, insights and the texts of the report. Only this machine can open the page.
     """
     import eyeshot
-    from eyeshot.core import plural
+    from eyeshot.core import InputError, plural
 
     if export is not None:
+        if id is not None:
+            raise InputError(
+                f"ID belongs to the served page, got {id!r} with --export, which writes all. Leave it out."
+            )
         with progress_shown() as progress:
             written = eyeshot.export_workbench(export, progress=progress)
         if json:
@@ -54,6 +66,6 @@ def run(
         if open_:
             open_address(address, quiet=json)
 
-    stored = eyeshot.open_workbench(author=author, port=port, served=served)
+    stored = eyeshot.open_workbench(id, author=author, port=port, served=served)
     if not json and stored:
         typer.echo(f"\n{stored:,} {plural(stored, 'edit was', 'edits were')} stored in the ledger.")

@@ -52,9 +52,11 @@ def print_plan(
 
 
 def print_rung(model: RankedModel) -> None:
-    """Print a model as soon as a rung of it is done."""
-    tuned = model.fine_tuning
-    if tuned is None:
+    """Print a model as soon as a rung of it is done: of rung 3 its learning curve, and then its sizes."""
+    tuned, scaled = model.fine_tuning, model.resolution or model.model_or_data
+    if scaled is not None:
+        typer.echo(f"{model.name}: {scaled.words}")
+    elif tuned is None:
         accuracy, cost = model.probe.accuracy, model.cost.seconds_per_1000
         typer.echo(f"{model.name}: probe {_accuracy(accuracy)} %, {cost:.1f} s per 1,000 images")
     else:

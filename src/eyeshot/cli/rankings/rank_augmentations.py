@@ -176,7 +176,10 @@ def run(
     plans = _plans(folder_of_train, several, out or workspace.results("augmentations"), dry_run=dry_run, json=json)
     if dry_run:
         return
-    results = [_rank(plan, place, json=json) for plan, place in plans]
+    results = [
+        _rank(plan, place, later=[other for other, _ in plans[number + 1 :]], json=json)
+        for number, (plan, place) in enumerate(plans)
+    ]
     if len(results) > 1:
         _compare(results, images=images)
     switches = left_out(decisions=decisions, split=split)
@@ -211,7 +214,7 @@ def _plans(
             prepare(train, settings, cache=Path(passing) if dry_run else cache, progress=progress)
             for settings in several
         ]
-        costs = [estimate(plan) for plan in plans] if dry_run else []
+        costs = [estimate(plan, earlier=plans[:number]) for number, plan in enumerate(plans)] if dry_run else []
     names = [plan.backbone.name for plan in plans]
     if len(set(names)) < len(names):
         raise InputError(f"--model must name each model once, got {', '.join(names)}.")
@@ -222,7 +225,7 @@ def _plans(
     return list(zip(plans, places, strict=True))
 
 
-def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRanking]:
+def _rank(plan: Plan, place: Path, *, later: Sequence[Plan], json: bool) -> tuple[Path, AugmentationRanking]:
     """Run a plan and write its results."""
     from eyeshot.cli.rankings.rank_output import print_by_coverage
     from eyeshot.core import make_folder
@@ -238,8 +241,9 @@ def _rank(plan: Plan, place: Path, *, json: bool) -> tuple[Path, AugmentationRan
                 print_by_coverage(report)
 
         result = run_ranking(
-            plan, progress=progress, ranked_by_coverage=None if json else show, command=typed_command()
-        )
+            plan, later=later, progress=progress,
+            ranked_by_coverage=None if json else show, command=typed_command(),
+        )  # fmt: skip
         progress(0, 0, "writing the page")
         _write(result, place, images=plan.settings.images)
     return place, result

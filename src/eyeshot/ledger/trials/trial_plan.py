@@ -46,6 +46,8 @@ RESERVE = 0.1
 LASTING = ("model", "size", "training.epochs", "training.freeze", "training.small_size", "training.precision")
 """Settings that change how long a training takes."""
 DATA_CHANGED = "data.contents"
+DECIDED = "data.decided"
+"""What decisions do to the images, in words, beside the hashes or the file of decisions."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ class Trial:
         self._plan, _ = self._planned(self.settings, result.settings.seed)
         self.settings = settings_of_plan(self._plan, weights=self.settings["weights"])
         self.difference = difference_of(self.parent_settings, self.settings)
+        # Where the images have changed and nothing else, the parent is not trained again: it had them as they were.
+        images_before = result.data.get("notes") if stale and not self.difference else before.dataset.notes
+        decided = _decided(images_before), _decided(self._plan.dataset.notes)
         if any(name.startswith("training.") for name in wanted):
             self.notes.append(f"Settings: {why}.")
         self._first_seed = result.settings.seed
@@ -178,6 +183,8 @@ class Trial:
         elif stale:
             self.difference = {DATA_CHANGED: (_recorded_key(folder), key[:8])}
             self.notes.append("No setting changes, but images, labels, weights or code have since the parent's run.")
+        if decided[0] != decided[1]:
+            self.difference[DECIDED] = decided
         self._know(parent, stale=stale, first=((self._fold, result.settings.seed),))
 
     def resume(self, earlier: Experiment, parent: Experiment | None) -> None:
@@ -383,6 +390,13 @@ class Trial:
             if result is not None:
                 return result.seconds
         return estimate_training(self._plan, progress=self.progress).seconds
+
+
+def _decided(notes: object) -> str | None:
+    """What decisions did by the notes of a dataset: "1 of 24 images left out, 2 under another label (3 decisions)"."""
+    said = (str(note) for note in (notes if isinstance(notes, (list, tuple)) else ()))
+    said = (note for note in said if note.startswith("Decisions of "))
+    return next((note.partition(": ")[2].rstrip(".") for note in said), None)
 
 
 def _recorded_key(folder: Path) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from eyeshot.core import draw_half_samples, half_sample_error, half_sample_interval, percent, spearman
-from eyeshot.predictions import accuracy_over_halves, share_warnings
+from eyeshot.predictions import accuracy_over_halves, fewer_than_classes, share_warnings, skill_warnings
 from eyeshot.rankings.augmentations import recommendation
 from eyeshot.rankings.augmentations.context import IDENTITY
 from eyeshot.rankings.augmentations.evaluate import Evaluation, scaled_log_loss
@@ -265,19 +265,19 @@ def rank_combined(
 
 
 def shares_notes(short: SweepResult, board: Scoreboard, *, words: str) -> list[str]:
-    """What the estimated accuracies assume, and whether the predictions after clean training contradict it."""
+    """What the estimated accuracies assume, and whether clean training contradicts it or knows nothing."""
     trained = [trial for trial in short.trials.values() if trial.evaluations]
     if not trained:
         return []
     latest = max(trained, key=lambda trial: trial.steps)
     notes = [f"Estimated accuracy on the target assumes that classes occur there {words} (--target-shares)."]
-    probabilities = latest.reference[0].target_probabilities
-    count, class_count = len(probabilities), int((board.class_shares > 0).sum())
-    if count < class_count:
-        notes.append(
-            f"There are fewer target images ({count}) than classes ({class_count}), so estimated accuracies say little."
-        )
-    return notes + [f"Clean training: {warning}" for warning in share_warnings(probabilities, board.class_shares)]
+    clean = latest.reference[0]
+    probabilities = clean.target_probabilities
+    if fewer := fewer_than_classes(len(probabilities), board.class_shares):
+        notes.append(fewer)
+    warnings = skill_warnings(clean.right, board.probe.held_out_labels, clean.temperature)
+    warnings += share_warnings(probabilities, board.class_shares)
+    return notes + [f"Clean training: {warning}" for warning in warnings]
 
 
 def _order(names: list[str], parts: Mapping[str, Gains], terms: list[Array] | None, board: Scoreboard) -> Order:

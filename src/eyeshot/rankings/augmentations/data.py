@@ -139,7 +139,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     """Choose the images of a ranking among the training images, the validation images and the images to be covered.
 
     Raises:
-        InputError: no generated image can be used.
+        InputError: too few images, or no generated image can be used.
         StorageError: the cache cannot be written.
     """
     notes = [*dataset.notes]
@@ -169,6 +169,9 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     rest = np.setdiff1d(source_rows, sources)
     wanted = min(len(rest), (MOST_TRAINING - 1) * count)
     more = rest[sample_rows(images.take(rest), wanted, seed=seed)] if wanted else np.empty(0, np.int64)
+    # Checked again after decoding, which leaves images out.
+    files = len(dataset.val_rows) if dataset.test is None else len(dataset.test)
+    _enough(images.labels[sources], len(chosen_val), len(chosen_target), files=files)
     generated = None
     if settings.generated is not None:
         generated = read_images(
@@ -255,7 +258,7 @@ def decode_tables(
         )
         if repeated:
             progress(0, 0, repeated.split(" (")[0])  # shown now, shortened: the rest of the run takes long
-    _enough(sources, val, target, files=tables.n_target)
+    _enough(sources.labels, len(val), len(target), files=tables.n_target)
     return Data(
         list(tables.train.classes),
         baseline,
@@ -302,14 +305,14 @@ def _duplicates_in(part: Part, others: Sequence[Part]) -> dict[int, str]:
     return {row: there[group] for row, group in enumerate(groups[: len(part)].tolist()) if group in there}
 
 
-def _enough(sources: Part, val: Part, target: Part, *, files: int) -> None:
-    for name, part in (("target", target), ("held-out", val), ("source", sources)):
-        if len(part) < LEAST_IMAGES:
-            of_files = f" among {files} files" if part is target else ""
+def _enough(source_labels: NDArray[np.int64], n_val: int, n_target: int, *, files: int) -> None:
+    for name, count in (("target", n_target), ("held-out", n_val), ("source", len(source_labels))):
+        if count < LEAST_IMAGES:
+            of_files = f" among {files} files" if name == "target" else ""
             raise InputError(
                 f"The ranking needs at least {LEAST_IMAGES} different {name} images ({NEIGHBOURS} neighbours in each "
-                f"half), got {len(part)}{of_files}. Add images that are not duplicates, or raise --max-images or "
+                f"half), got {count}{of_files}. Add images that are not duplicates, or raise --max-images or "
                 "--val-share."
             )
-    if len(np.unique(sources.labels)) < 2:
+    if len(np.unique(source_labels)) < 2:
         raise InputError("Labels can only be kept or lost with at least 2 classes, got 1 among the source images.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +14,21 @@ from numpy.typing import NDArray
 
 from eyeshot.augment import Augmentation, Pool, augmentation, augmentations, check_augmentation, make_samples
 from eyeshot.core import SILENT, InputError, Progress, find_workspace
-from eyeshot.data import Dataset, check_data, check_folder, load_dataset
+from eyeshot.data import Dataset, check_data, check_folder, class_folders, load_dataset
 from eyeshot.models import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_REASON,
     Backbone,
     choose_device,
     extract,
+    feature_precision,
     gpu_errors_explained,
     load_backbone,
 )
-from eyeshot.predictions import checked_shares, read_class_shares
+from eyeshot.predictions import check_share_names, checked_shares, fewer_than_classes, read_class_shares
 from eyeshot.rankings.augmentations.data import Tables, sample_tables
 from eyeshot.rankings.augmentations.evaluate import probe_costs
+from eyeshot.rankings.augmentations.recommendation import Target, too_few, too_few_words
 from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
 from eyeshot.sweep import Costs
 from eyeshot.training import TrainConfig, default_settings
@@ -71,6 +75,15 @@ class Plan:
         counts = [samples_of((*self.base, candidate), self.settings.samples_per_image) for candidate in self.candidates]
         return sum(count * len(self.tables.sources) + held_out for count in counts)
 
+    def makes_samples_for(self, other: Plan) -> bool:
+        """Whether its augmented samples are also those of a plan that differs in the model only, and whose weights are
+        known by then: a baseline is trained in the run itself."""
+        return (
+            self.settings == other.settings.model_copy(update={"model": self.settings.model})
+            and self.backbone.geometry.fingerprint == other.backbone.geometry.fingerprint
+            and not len(other.tables.baseline)
+        )
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -104,12 +117,15 @@ def prepare(
     """
     cache = cache or find_workspace().cache
     device, device_reason = choose_device(settings.device)
-    if not isinstance(train, Dataset):
-        check_data(settings.data(Path(train)))
-    if settings.generated is not None:
-        check_folder(settings.generated, role="--generated")
     shares = settings.target_shares
     given_shares = read_class_shares(shares, name=SHARES_OPTION) if isinstance(shares, Path) else shares
+    if not isinstance(train, Dataset):
+        check_data(settings.data(Path(train)))
+        if isinstance(given_shares, dict) and not (settings.labels or settings.decisions):
+            # Classes of a CSV, and those that decisions make, are known only after the images are listed.
+            check_share_names(given_shares, class_folders(Path(train)), name=SHARES_OPTION)
+    if settings.generated is not None:
+        check_folder(settings.generated, role="--generated")
     augmentations(*settings.candidates)  # an unknown name fails before folders are read
     if settings.plot:
         augmentations(*settings.plot)
@@ -143,6 +159,7 @@ def prepare(
         f"model: {backbone.name}{reason}" + (f"; {backbone.reason}" if backbone.reason else ""),
         f"device: {device} ({device_reason})",
         *left_out,
+        *_early_words(tables, settings, class_shares),
     ]
     run_settings = short_run_settings(backbone, tables.n_train, seed=settings.seed)
     costs = None
@@ -188,19 +205,26 @@ def short_run_settings(backbone: Backbone, n_train: int, *, seed: int) -> TrainC
     return settings.model_copy(update={"learning_rate": settings.learning_rate * SCRATCH_RATE})
 
 
-def estimate(plan: Plan) -> Cost:
-    """Time a batch of the model and a few samples of every candidate; takes a few seconds."""
+def estimate(plan: Plan, *, earlier: Sequence[Plan] = ()) -> Cost:
+    """Time a batch of the model and a few samples of every candidate; takes a few seconds.
+
+    Args:
+        plan: from `prepare`.
+        earlier: plans that run before it, and may make its samples.
+    """
     side, backbone = plan.backbone.geometry.size, plan.backbone
+    device = torch.device(plan.device)
+    forward_once = partial(extract, backbone, device=device, precision=feature_precision(device))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PROBE_IMAGES, side, side, 3), dtype=np.uint8)
-    extract(backbone, images[:4], device=torch.device(plan.device), batch_size=4)
+    forward_once(images[:4])
     begin = time.perf_counter()
-    extract(backbone, images, device=torch.device(plan.device), batch_size=PROBE_IMAGES)
+    forward_once(images)
     forward = (time.perf_counter() - begin) / PROBE_IMAGES
     pool = Pool(images, [f"{number:032x}" for number in range(PROBE_IMAGES)])
     tables, settings = plan.tables, plan.settings
     augment_s = 0.0
-    for candidate in plan.candidates:
+    for candidate in () if any(other.makes_samples_for(plan) for other in earlier) else plan.candidates:
         begin = time.perf_counter()
         make_samples((*plan.base, candidate), pool, np.arange(PROBE_IMAGES), seed=0, draw=0, device=plan.device)
         each = (time.perf_counter() - begin) / PROBE_IMAGES
@@ -240,6 +264,19 @@ def _class_shares(dataset: Dataset, given: str | dict[str, float] | None) -> tup
         return counts / counts.sum(), "as often as among the training images"
     shares = checked_shares(given, dataset.classes, len(dataset.classes), name=SHARES_OPTION)
     return shares, "evenly" if isinstance(given, str) else "as often as given"
+
+
+def _early_words(tables: Tables, settings: RankingSettings, class_shares: NDArray[np.float64]) -> list[str]:
+    """What the answer cannot say with so few images, before the work is done for it."""
+    n_target, n_val = len(tables.target), len(tables.val)
+    words = []
+    if too_few(n_target, n_val):
+        target: Target = "validation" if tables.target_is_validation else "test"
+        words.append(" ".join(too_few_words(n_target, n_val, target=target)))
+    fewer = fewer_than_classes(n_target, class_shares)
+    if fewer and (settings.budget_s or settings.full_train):  # only trainings are estimated
+        words.append(fewer)
+    return words
 
 
 def _base(name: str | None) -> tuple[Augmentation, ...]:

@@ -110,15 +110,14 @@ def recommend(
             f"better than chance{few}, so label-consistent coverage and label preservation mean nothing."
         )
         answer += explained
+        if explained:
+            answer.append(
+                "Both may be true: the baseline's accuracy is that of its own head; the probe is a new head on few "
+                "images, and chance is what guessing by the class frequencies gives."
+            )
     elif too_few(n_target, n_val):
         advice = CLEAN
-        few = f"{n_target} {target}" if n_target < LEAST_TARGETS else f"{n_val} validation"
-        least = LEAST_TARGETS if n_target < LEAST_TARGETS else LEAST_VALIDATION
-        headline = f"Too few images to say: {few} images were used, and a winner needs at least {least}."
-        next_step = (
-            f"Add images until there are at least {LEAST_TARGETS} target and {LEAST_VALIDATION} validation images, and "
-            "train on clean images until then."
-        )
+        headline, next_step = too_few_words(n_target, n_val, target=target)
         answer.append(f"With so few images, one image is {points(1 / max(1, min(n_target, n_val)))}.")
     elif best is None:
         advice = CLEAN
@@ -187,6 +186,17 @@ def recommend(
 def too_few(n_target: int, n_val: int) -> bool:
     """Whether there are too few images used to name a winner."""
     return n_target < LEAST_TARGETS or n_val < LEAST_VALIDATION
+
+
+def too_few_words(n_target: int, n_val: int, *, target: Target) -> tuple[str, str]:
+    """Headline and next step where too few images are used to name a winner; the plan says them before the work."""
+    few = f"{n_target} {target}" if n_target < LEAST_TARGETS else f"{n_val} validation"
+    least = LEAST_TARGETS if n_target < LEAST_TARGETS else LEAST_VALIDATION
+    return (
+        f"Too few images to say: {few} images are used, and a winner needs at least {least}.",
+        f"Add images until at least {LEAST_TARGETS} target and {LEAST_VALIDATION} validation images are used "
+        "(--max-images, --val-share), and train on clean images until then.",
+    )
 
 
 def choose_advice(candidates: Sequence[Candidate], *, ranked_by: RankedBy, order: Order | None) -> tuple[str, str]:

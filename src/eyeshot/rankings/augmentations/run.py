@@ -26,6 +26,7 @@ from eyeshot.rankings.augmentations.plan import Plan
 from eyeshot.rankings.augmentations.policy import compose_policy, map_of
 from eyeshot.rankings.augmentations.ranking import rank_by_coverage
 from eyeshot.rankings.augmentations.recommendation import recommend, too_few
+from eyeshot.rankings.augmentations.rejection import measure_candidates
 from eyeshot.rankings.augmentations.report import (
     BaselineAugmentation,
     Candidate,
@@ -53,6 +54,7 @@ from eyeshot.training import TrainResult
 def run_ranking(
     plan: Plan,
     *,
+    later: Sequence[Plan] = (),
     progress: Progress | None = None,
     ranked_by_coverage: Callable[[RankingReport], None] | None = None,
     command: str = "",
@@ -61,6 +63,8 @@ def run_ranking(
 
     Args:
         plan: from `prepare`.
+        later: plans for other models that run after it. The augmented samples that are theirs too go through their
+            models here, so that each is made once; `seconds` of the report counts that as "other models".
         progress: called with the progress; None: not shown.
         ranked_by_coverage: called with the report so far, before the budget is spent on short runs.
         command: recorded in the report.
@@ -96,8 +100,17 @@ def run_ranking(
     notes = list(dict.fromkeys([*plan.notes, *data.notes, *baseline_notes]))
     mark = lap("baseline", mark)
     bank = FeatureBank(plan.cache, backbone, device=plan.device, batch_size=chosen.batch_size)
+    bank.companions = [
+        FeatureBank(other.cache, other.backbone, device=other.device, batch_size=other.settings.batch_size)
+        for other in later
+        if plan.makes_samples_for(other)
+    ]
     context = make_context(plan, data, bank, baseline_head, progress)
-    measured = _measure_all(plan, context, progress)
+    measured, measuring_notes = _measure_all(plan, context, progress)
+    notes += measuring_notes
+    bank.companions = []  # what follows depends on the model: others may never ask for it
+    if bank.companions_s:
+        seconds["other models"] = round(bank.companions_s, 2)
     seconds["augment"], seconds["forward"] = round(bank.augment_s, 2), round(bank.forward_s, 2)
     mark = time.perf_counter()
     if bank.batch_size < chosen.batch_size:
@@ -220,24 +233,21 @@ def run_ranking(
         update={
             "policy": policy_record,
             "projections": [] if drawn is None else [projection.info for projection in drawn.projections],
-            "notes": [*notes, *map_notes],
+            "notes": list(dict.fromkeys([*notes, *map_notes])),  # plan and short runs may say the same
             "seconds": seconds | {"total": round(time.perf_counter() - begin, 2)},
         }
     )
     return AugmentationRanking(ranked_report, drawn, pictures, policy)
 
 
-def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> list[AugmentationScores]:
-    measured = []
-    total = len(plan.candidates)
-    step = progress.sub("measuring candidates")
-    for number, candidate in enumerate(plan.candidates):
-        step(number, total, candidate.name)
-        measured.append(measure(context, candidate))
+def _measure_all(plan: Plan, context: EvalContext, progress: Progress) -> tuple[list[AugmentationScores], list[str]]:
+    # A policy is composed of all samples, so that none can be spared.
+    measured, notes = measure_candidates(
+        context, plan.candidates, may_reject=not plan.settings.policy, progress=progress
+    )
     if context.data.generated is not None:
         measured.append(measure_generated(context, context.data.generated))
-    step(total, total)
-    return measured
+    return measured, notes
 
 
 def _measure_baseline(context: EvalContext, ranked_by: RankedBy) -> BaselineAugmentation | None:

@@ -28,6 +28,8 @@ from eyeshot.rankings.augmentations.settings import samples_of
 
 GENERATED = "generated"
 CLEAN = "clean"
+UNRANKED_FAMILIES = ("control", "masking", "mixing")
+"""Families that coverage does not rank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +83,9 @@ class AugmentationScores:
         )
 
 
-def measure(context: EvalContext, candidate: Augmentation) -> AugmentationScores:
-    """All scores of an augmentation."""
-    samples = samples_of((*context.before, candidate), context.samples_per_image)
+def measure(context: EvalContext, candidate: Augmentation, *, samples: int | None = None) -> AugmentationScores:
+    """All scores of an augmentation; `samples` per image if they are fewer than the context's."""
+    samples = samples or samples_of((*context.before, candidate), context.samples_per_image)
     points, present, soft = context.source_samples(candidate, samples)
     cloud = context.coverage_of(points, present)
     val, probe = context.data.val, context.probe

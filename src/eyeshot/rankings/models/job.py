@@ -223,7 +223,9 @@ def run_model_ranking(
                 f"{plural(len(ranking), 'model')} to choose from."
             )
     if settings.budget_s:
-        ranking, more = scale_models(plan, ranking, right, advised.name, allowance=allowance, progress=progress)
+        ranking, more = scale_models(
+            plan, ranking, right, advised.name, allowance=allowance, progress=progress, show=show
+        )
         notes += more
     better = better_size(next(model.resolution for model in ranking if model.name == advised.name))
     if better is not None:

@@ -153,8 +153,9 @@ def estimate_probe(plan: ModelPlan, backbone: Backbone) -> ModelEstimate:
             missing += bank.missing([keys[row] for row in chosen])
             undecoded += store.missing(table, chosen)
     _, mean_s, _ = time_forward(
-        backbone, images[:TIMED_IMAGES], device=plan.device, batch_size=settings.batch_size, images=TIMED_IMAGES
-    )
+        backbone, images[:TIMED_IMAGES],
+        device=plan.device, batch_size=settings.batch_size, images=TIMED_IMAGES, precision=bank.precision,
+    )  # fmt: skip
     decode_s = undecoded / DECODE_PER_S
     products = FIT_PASSES * len(data.used) * backbone.feature_count * len(data.dataset.classes)
     return ModelEstimate(

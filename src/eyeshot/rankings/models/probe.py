@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eyeshot.augment import Pool
 from eyeshot.core import InputError, Progress
 from eyeshot.data import ImageTable, PixelStore
-from eyeshot.models import Backbone, FeatureBank, cross_fit, extract, fit_many_classes
+from eyeshot.models import Backbone, FeatureBank, Precision, cross_fit, extract, fit_many_classes
 from eyeshot.predictions import Accuracy, Predictions, estimate_target_accuracy, judge_model, log_loss
 from eyeshot.rankings.augmentations.coverage import NEIGHBOURS, fit_reference_space, make_target, measure_coverage
 from eyeshot.rankings.models.data import RankingData
@@ -130,7 +130,7 @@ def measure_cost(backbone: Backbone, bank: FeatureBank, data: RankingData, *, ca
     """Seconds of the forward pass, memory and weights.
 
     The time is that of the fastest batch: other programs slow a batch down, and nothing speeds one up. On a busy
-    machine the mean put a network behind one of twice its cost.
+    machine the mean put a network behind one of twice its cost. It is in float32 as predictions are, on a GPU too.
     """
     rows = data.judged[: TIMED_IMAGES + MEMORY_BATCH]
     pixels = np.asarray(PixelStore(cache, backbone.geometry).load(data.images, rows).images)
@@ -147,17 +147,23 @@ def measure_cost(backbone: Backbone, bank: FeatureBank, data: RankingData, *, ca
 
 
 def time_forward(
-    backbone: Backbone, pixels: NDArray[np.uint8], *, device: str, batch_size: int, images: int = TIMED_IMAGES
+    backbone: Backbone,
+    pixels: NDArray[np.uint8],
+    *,
+    device: str,
+    batch_size: int,
+    images: int = TIMED_IMAGES,
+    precision: Precision = "fp32",
 ) -> tuple[int, float, float]:
     """How many images were timed, at most `images` or 3 seconds after a warm-up, and the seconds an image took: the
     mean, and that of the fastest batch."""
     step = min(batch_size, images, 8 if device == "cpu" else batch_size)
-    extract(backbone, pixels[:step], device=device, batch_size=step)
+    extract(backbone, pixels[:step], device=device, batch_size=step, precision=precision)
     done, seconds, fastest = 0, 0.0, math.inf
     while done < images and seconds < TIMED_S:
         part = pixels[np.arange(done, done + step) % len(pixels)]
         begin = time.perf_counter()
-        extract(backbone, part, device=device, batch_size=step)
+        extract(backbone, part, device=device, batch_size=step, precision=precision)
         took = time.perf_counter() - begin
         seconds, fastest, done = seconds + took, min(fastest, took / step), done + step
     return done, seconds / done, fastest

@@ -162,6 +162,7 @@ class ModelOrData(Record):
         bigger: name of the bigger model; null where none of its line was ranked.
         difference, difference_interval: its accuracy less that of the model, paired.
         less_data, less_data_interval: that difference less the gain from twice the images.
+        cost_ratio: seconds per 1,000 images of the bigger model, as a multiple of the model's.
         words: the answer in a sentence.
     """
 
@@ -170,6 +171,7 @@ class ModelOrData(Record):
     difference_interval: Interval | None = None
     less_data: float | None = None
     less_data_interval: Interval | None = None
+    cost_ratio: float | None = None
     words: str
 
 

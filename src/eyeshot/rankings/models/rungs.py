@@ -200,11 +200,12 @@ def scale_models(
     *,
     allowance: Allowance,
     progress: Progress,
+    show: Callable[[RankedModel], None] | None,
 ) -> tuple[list[RankedModel], list[str]]:
     """Rung 3: learning curves of the best of each line, and the advised model with smaller and larger images.
 
     Args:
-        plan, ranked, probe_right, allowance, progress: as for `tune_models`; all of the budget may be used.
+        plan, ranked, probe_right, allowance, progress, show: as for `tune_models`; all of the budget may be used.
         advised: name of the advised model.
 
     Returns:
@@ -236,11 +237,19 @@ def scale_models(
             Curve(record.curve, np.asarray(record.gains)),
             model.name,
             on_fold[model.name],
-            None if bigger is None else (bigger.name, on_fold[bigger.name]),
+            None
+            if bigger is None
+            else (
+                bigger.name,
+                on_fold[bigger.name],
+                bigger.cost.seconds_per_1000 / max(model.cost.seconds_per_1000, 1e-12),
+            ),
             clusters,
             seed=plan.settings.seed,
         )
         updated[model.name] = model.model_copy(update={"curve": record.curve, "model_or_data": answer, "rung": 3})
+        if show is not None:
+            show(updated[model.name])
     if late:
         notes.append(f"The budget did not reach for learning curves of {', '.join(late)}. Use a larger --budget.")
     try:
@@ -248,6 +257,8 @@ def scale_models(
             plan, updated[advised], on_fold[advised], allowance, progress.sub(f"image sizes {advised}")
         )
         updated[advised] = updated[advised].model_copy(update={"resolution": resolution, "rung": 3})
+        if show is not None:
+            show(updated[advised])
     except OutOfTime as error:
         notes.append(f"Other image sizes were not tried: {error} Use a larger --budget.")
     return [updated[model.name] for model in ranked], notes

@@ -39,7 +39,7 @@ def bigger_or_more_data(
     curve: Curve,
     name: str,
     right: NDArray[np.bool_],
-    bigger: tuple[str, NDArray[np.bool_]] | None,
+    bigger: tuple[str, NDArray[np.bool_], float] | None,
     clusters: NDArray[np.int64],
     *,
     seed: int,
@@ -52,7 +52,8 @@ def bigger_or_more_data(
         curve: of the model, on these judged images, with this seed.
         name: of the model.
         right: bool (n,), which of the curve's judged images it answers right with all training images.
-        bigger: name and answers of the bigger model on the same images; None: there is none.
+        bigger: name of the bigger model, its answers on the same images, and its seconds per image as a multiple of
+            the model's; None: there is none.
         clusters: int64 (n,), equal for duplicates.
         seed: of the bootstrap.
     """
@@ -77,8 +78,8 @@ def bigger_or_more_data(
     else:
         answer = "Bigger model or more data cannot be told"
     words = (
-        f"{answer}: {bigger[0]} brings {_with_interval(difference, interval)} over {name}, twice the images "
-        f"{_with_interval(data.gain, data.gain_interval)}."
+        f"{answer}: {bigger[0]} brings {_with_interval(difference, interval)} over {name} at {bigger[2]:.1f} times the "
+        f"cost, twice the images {_with_interval(data.gain, data.gain_interval)}."
     )
     return ModelOrData(
         bigger=bigger[0],
@@ -86,6 +87,7 @@ def bigger_or_more_data(
         difference_interval=interval,
         less_data=difference - data.gain,
         less_data_interval=(low, high),
+        cost_ratio=bigger[2],
         words=words,
     )
 

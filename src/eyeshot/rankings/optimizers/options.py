@@ -26,9 +26,7 @@ def check_options(
     Raises:
         InputError: a name is unknown, or a number out of range.
     """
-    given = [optimizer] if isinstance(optimizer, str) else list(optimizer)
-    for name in given:
-        check_optimizer(name)
+    given = [check_optimizer(name).name for name in ([optimizer] if isinstance(optimizer, str) else optimizer)]
     if schedule is not None:
         check_schedule(schedule)
     if "optimizer" in (settings or {}):

@@ -9,7 +9,17 @@ from eyeshot.core import NOTHING, plural, wilson
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, Cell, heading, paragraph, quoted, table
 from eyeshot.reports.wrapup.facts import Facts
-from eyeshot.reports.wrapup.words import changed_text, difference, expected_text, got_text, known, number, p_text, share
+from eyeshot.reports.wrapup.words import (
+    changed_text,
+    difference,
+    expected_text,
+    got_text,
+    known,
+    number,
+    of_n,
+    p_text,
+    share,
+)
 
 MOST_ROWS = 500
 """Of one table; more are counted, and `eyeshot runs --csv` has all."""
@@ -136,7 +146,6 @@ def experiment_tables(facts: Facts) -> list[Block]:
             *blocks,
             paragraph(say("No experiment was stated.", "등록된 실험 없음."), "note", command='eyeshot try "WHY"'),
         ]
-    noise = [each.got.noise for each in facts.experiments if each.got is not None and each.got.noise is not None]
     blocks.append(
         paragraph(
             say(
@@ -147,16 +156,22 @@ def experiment_tables(facts: Facts) -> list[Block]:
                 "유의수준보다 p가 작을 "
                 "때만 좋음·나쁨으로 판정함.",
             )
-            + (
-                say(
-                    f" Seeds of one recipe differ by {number(noise[-1])} points (SD), as last measured.",
-                    f" 같은 설정의 시드 간 표준편차(최근 측정): {number(noise[-1])}%p.",
-                )
-                if noise
-                else ""
-            )
         )
     )
+    measured = [each for each in facts.experiments if each.got is not None and each.got.noise is not None]
+    if measured and (got := measured[-1].got) is not None:
+        blocks.append(
+            paragraph(
+                say(
+                    f"Seeds of one recipe differ by {number(got.noise)} points (SD), as last "
+                    f"measured{of_n(got.n)}; it has no interval, as the number of its seeds is not kept.",
+                    f"같은 설정의 시드 간 표준편차(최근 측정{of_n(got.n)}): {number(got.noise)}%p. "
+                    "측정에 쓰인 시드 수가 저장되지 않아 신뢰구간 없음.",
+                ),
+                "claim",
+                links=facts.links([measured[-1].id]),
+            )
+        )
     groups: defaultdict[str, list[Experiment]] = defaultdict(list)
     for each in facts.experiments:
         groups[question_of(each)].append(each)
@@ -226,13 +241,13 @@ def _outcome(facts: Facts, each: Experiment, *, ask: bool) -> list[Block]:
     got = each.got
     text = say(
         f"{each.why}. Expected: {expected_text(say, each.expected)}. Got: "
-        f"{difference(say, got.difference, got.difference_low, got.difference_high)}, n = {got.n or 0:,}.",
+        f"{difference(say, got.difference, got.difference_low, got.difference_high)}{of_n(got.n)}.",
         f"{each.why}. 예상: {expected_text(say, each.expected)}. 결과: "
-        f"{difference(say, got.difference, got.difference_low, got.difference_high)}, n = {got.n or 0:,}.",
+        f"{difference(say, got.difference, got.difference_low, got.difference_high)}{of_n(got.n)}.",
     )
     blocks: list[Block] = [paragraph(text, "claim", links=facts.links([each.id]))]
     if each.why_different:
-        blocks += quoted(each.why_different)
+        blocks += quoted(facts.signed(each, "why_different"))
     elif ask and each.author_kind != "sweep":
         question = say(
             f"Why did {facts.number(each.id)} come otherwise?", f"{facts.number(each.id)}: 예상과 다른 이유는?"
@@ -240,7 +255,8 @@ def _outcome(facts: Facts, each: Experiment, *, ask: bool) -> list[Block]:
         command = f'eyeshot learned {each.id} --why-different "…"'
         blocks.append(facts.ask("why_different", question, command, each.id))
     if each.learned:
-        blocks += quoted(say(f"Learned: {each.learned}", f"배운 점: {each.learned}"))
+        words = facts.signed(each, "learned")
+        blocks += quoted(say(f"Learned: {words}", f"배운 점: {words}"))
     return blocks
 
 

@@ -5,15 +5,33 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
-from eyeshot.auditing import AuditReport, ErrorReport, read_errors, read_report
-from eyeshot.core import InputError, StorageError, find_project, find_workspace
-from eyeshot.data import SPLIT_FILE, Decision, Split, find_log, read_split
-from eyeshot.ledger import EnsembleReport, Experiment, find_experiments, list_runs, submit
+from eyeshot.auditing import (
+    AuditReport,
+    ErrorReport,
+    read_comparison,
+    read_errors,
+    read_report,
+)
+from eyeshot.core import InputError, StorageError, find_project, find_workspace, listing, plural
+from eyeshot.data import COMPARISON_FILE, SPLIT_FILE, Decision, Split, bad_lines, find_log, read_split
+from eyeshot.ledger import (
+    RECORD_FILE,
+    EnsembleReport,
+    Experiment,
+    WrittenField,
+    find_experiments,
+    last_author,
+    list_runs,
+    open_ledger,
+    submit,
+)
+from eyeshot.predictions import Submission
 from eyeshot.rankings import ModelsReport, OptimizersReport, RankingReport
 from eyeshot.reports.document import Block, Link, Paragraph, anchor_of, paragraph, quoted
 from eyeshot.reports.wrapup.texts import QUESTIONS, Field, read_report_texts
@@ -30,9 +48,13 @@ class Facts:
         say: how the report speaks.
         workspace, project: folders, and the content of `eyeshot.toml`.
         audit, split, models, augmentations, optimizers, errors: results of commands; None where there is none.
+        further_augmentations: rankings for further models, by the name of their source.
+        cleaning: when accuracy with and without decisions was measured last, and what came.
+        sources: file and command of each of these, by name.
         decisions: those that are in force, in their order.
         experiments: of the ledger, the earliest first.
         runs: records of all runs by id, the earliest first.
+        unread_runs: folders of runs whose record cannot be read.
         results: of trainings that ended, by the id of the run.
         ensembles: by the id of the run.
         submissions: what `eyeshot submit` lists; None without a submission.
@@ -47,28 +69,52 @@ class Facts:
         self.missing: list[dict[str, str]] = []
         self.workspace = find_workspace()
         self.project = find_project()
+        self.sources: dict[str, tuple[Path, str]] = {}
         results = self.workspace.results
-        self.audit: AuditReport | None = self._read(results("audit") / "audit.json", read_report)
-        self.split: Split | None = self._read(self.workspace.project / SPLIT_FILE, read_split)
-        self.errors: ErrorReport | None = self._read(results("errors") / "errors.json", read_errors)
-        self.models = self._read(
-            results("models") / "models.json", lambda file: ModelsReport.model_validate_json(file.read_bytes())
+        self.audit: AuditReport | None = self._result(
+            "audit", results("audit") / "audit.json", "eyeshot audit", read_report
         )
-        self.augmentations = self._read(
-            results("augmentations") / "augmentations.json",
-            lambda file: RankingReport.model_validate_json(file.read_bytes()),
+        self.split: Split | None = self._result(
+            "split", self.workspace.project / SPLIT_FILE, "eyeshot split", read_split
         )
-        self.optimizers = self._read(
-            results("optimizers") / "optimizers.json",
+        self.cleaning = self._result(
+            "cleaning", self.workspace.root / COMPARISON_FILE, "eyeshot decisions compare", read_comparison
+        )
+        self.models = self._result(
+            "models", results("models") / "models.json", "eyeshot rank models",
+            lambda file: ModelsReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
+        folder = results("augmentations")
+        self.augmentations = self._augmentations(folder, "augmentations")
+        self.further_augmentations: dict[str, RankingReport] = {}
+        for part in sorted(file.parent for file in folder.glob("*/augmentations.json")):
+            name = f"augmentations/{part.name}"
+            if not part.is_symlink() and (further := self._augmentations(part, name)) is not None:
+                self.further_augmentations[name] = further
+        self.optimizers = self._result(
+            "optimizers", results("optimizers") / "optimizers.json", "eyeshot rank optimizers",
             lambda file: OptimizersReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
+        self.errors: ErrorReport | None = self._result(
+            "errors", results("errors") / "errors.json", "eyeshot errors", read_errors
         )
         decisions = find_log().read()
+        self._decided = [decision.time for decision in decisions.stored]
         self.decisions: tuple[Decision, ...] = decisions.active
+        self.notes += bad_lines(decisions)
         self.experiments: list[Experiment] = sorted(
             find_experiments(), key=lambda experiment: (experiment.created, experiment.id)
         )
+        with open_ledger() as ledger:
+            self._writers = {
+                (each.id, field): last_author(ledger, each.id, field)
+                for each in self.experiments
+                for field in get_args(WrittenField)
+                if getattr(each, field)
+            }
         runs = results("runs")
         self.runs = {record.id: record for record in list_runs(runs)}
+        self.unread_runs = self._unread(runs)
         self.results: dict[str, TrainResult] = {}
         self.ensembles: dict[str, EnsembleReport] = {}
         for run_id in self.runs:
@@ -90,6 +136,33 @@ class Facts:
             for run in dict.fromkeys((*experiment.runs, *experiment.parent_runs)):
                 self._experiments_of_run[run].append(experiment.id)
 
+    def _result(self, name: str, file: Path, command: str, read: Callable[[Path], T]) -> T | None:
+        """A result of a command, which the list at the end then names."""
+        result = self._read(file, read)
+        if result is not None:
+            self.sources[name] = (file, command)
+        return result
+
+    def _augmentations(self, folder: Path, name: str) -> RankingReport | None:
+        return self._result(
+            name, folder / "augmentations.json", "eyeshot rank augmentations",
+            lambda file: RankingReport.model_validate_json(file.read_bytes()),
+        )  # fmt: skip
+
+    def _unread(self, runs: Path) -> list[str]:
+        """Folders of runs whose record cannot be read; a note names them."""
+        names = sorted({file.parent.name for file in runs.glob(f"*/{RECORD_FILE}")} - self.runs.keys())
+        if names:
+            self.notes.append(
+                self.say(
+                    f"{RECORD_FILE} of {plural(len(names), 'the run', 'the runs')} {listing(names)} in {runs} is "
+                    "damaged or was written by another version, and is left out. Restore it, or train anew.",
+                    f"{runs}: 실행 {len(names):,}건({listing(names)})의 {RECORD_FILE}이 손상되었거나 다른 버전에서 "
+                    "작성되어 제외함. 복원하거나 다시 학습 필요.",
+                )
+            )
+        return names
+
     def _read(self, file: Path, read: Callable[[Path], T]) -> T | None:
         if not file.is_file():
             return None
@@ -109,18 +182,43 @@ class Facts:
     def empty(self) -> bool:
         """Nothing was done in this project that a report could tell."""
         read = (self.audit, self.split, self.models, self.augmentations, self.optimizers, self.errors)
-        return not (self.experiments or self.runs or self.decisions or self.submissions or any(map(bool, read)))
+        return not (
+            self.experiments
+            or self.runs
+            or self.unread_runs
+            or self.decisions
+            or self.submissions
+            or any(map(bool, read))
+        )
 
     @property
     def authors(self) -> list[str]:
-        """Everybody who made an experiment or a decision, understood or did something, or whom a text is about."""
+        """Everybody who made an experiment or a decision, wrote or did something about one, or whom a text is about."""
         names = [experiment.author for experiment in self.experiments if experiment.author_kind != "sweep"]
         names += [decision.author for decision in self.decisions]
         for experiment in self.experiments:
             for insight in experiment.insights:
                 names += [insight.author, *(action.get("author", "") for action in insight.actions)]
-        names += [person for _, person in self.texts]
+        names += [*self._writers.values(), *(person for _, person in self.texts)]
         return sorted({name for name in names if name})
+
+    def writer(self, experiment: Experiment, field: WrittenField) -> str:
+        """Who wrote a field of an experiment, which need not be the experiment's author; empty if it is not known."""
+        return self._writers.get((experiment.id, field), "")
+
+    def decided_since(self, moment: datetime) -> int:
+        """How many decisions were made or undone after a moment."""
+        return sum(time > moment for time in self._decided)
+
+    def words_of(self, name: str) -> int:
+        """How often a person's words stand in what an experiment taught, or why it came so."""
+        return sum(writer == name for writer in self._writers.values())
+
+    def signed(self, experiment: Experiment, field: WrittenField) -> str:
+        """The words in a field of an experiment, and who wrote them."""
+        name = self.writer(experiment, field)
+        words: str = getattr(experiment, field)
+        return f"{words} ({name})" if name else words
 
     def number(self, experiment: str) -> str:
         """What the report calls an experiment: "E7"; its id where it is not in the ledger."""
@@ -134,9 +232,27 @@ class Facts:
         """Leads to those of these experiments that are in the ledger."""
         return [self.link(name) for name in dict.fromkeys(experiments) if name in self._numbers]
 
+    def has_run(self, run: str) -> bool:
+        """Whether a run has a folder in the project, so that the list at the end names it."""
+        return run in self.runs or run in self.unread_runs
+
     def run_links(self, runs: Iterable[str]) -> list[Link]:
-        """Leads to those of these runs that are in the project."""
-        return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if run in self.runs]
+        """Leads to those of these runs that have a folder in the project."""
+        return [{"text": run, "anchor": anchor_of("run", run)} for run in dict.fromkeys(runs) if self.has_run(run)]
+
+    def result_links(self, name: str) -> list[Link]:
+        """Leads to a result of a command in the list at the end, if it was read."""
+        return (
+            [{"text": self.sources[name][0].name, "anchor": anchor_of("result", name)}] if name in self.sources else []
+        )
+
+    def sent_links(self, submissions: Iterable[Submission]) -> list[Link]:
+        """Leads to submissions in their table, which names the run of each that has one."""
+        return [{"text": each.name, "anchor": anchor_of("submission", each.content)} for each in submissions]
+
+    def has_text(self, field: Field, person: str = "") -> bool:
+        """Whether somebody wrote a field."""
+        return (field, person) in self.texts
 
     def written(self, field: Field, person: str = "") -> list[Block]:
         """What a person wrote, with the name, or that it is missing and how to write it."""

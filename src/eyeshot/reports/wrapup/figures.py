@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from eyeshot.auditing import AuditReport, ImageRef
-from eyeshot.core import shortened, wilson
+from eyeshot.core import shortened
 from eyeshot.data import UnreadableImageError, decode_upright, strict_pillow
-from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, figure
 from eyeshot.reports.formats.fonts import korean_fonts
 from eyeshot.reports.marks import CANDIDATES, TARGET, TRAIN
 from eyeshot.reports.ranking_picture import INK, PAPER, RULE, SOFT, STYLE, UNITS
+from eyeshot.reports.submissions_picture import score_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,8 +149,7 @@ def draw_scores(facts: Facts) -> tuple[str, bytes]:
         for place, each in enumerate(scored(facts)):
             assert each.score is not None
             assert each.validation is not None
-            count = public_count(each.n, report.public_share)
-            low, high = (100 * end for end in wilson(round(each.score * count), count))
+            low, high = (100 * end for end in score_interval(report, each)[:2])
             left, right = (100 * end for end in each.validation.interval or (0.0, 0.0))
             x, y = 100 * (each.validation.value or 0.0), 100 * each.score
             axes.plot([left, right], [y, y], color=(TARGET.colour, 0.45), linewidth=1.4)

@@ -20,7 +20,7 @@ from eyeshot.core import (
     shown_path,
     shown_progress,
 )
-from eyeshot.reports.document import Block, Document, Language, file_name, heading
+from eyeshot.reports.document import Block, Document, Language, file_name, heading, led_to, paragraph
 from eyeshot.reports.formats.page import write_html
 from eyeshot.reports.wrapup import choices, experiments, opening, people, results
 from eyeshot.reports.wrapup.facts import Facts
@@ -75,7 +75,9 @@ def report(
         for kind in formats:
             shown(0, 0, f"writing {kind}")
             try:
-                files[kind] = str(_write(kind, document, folder / file_name(language, kind, author=author)))
+                files[kind] = str(
+                    _write(kind, document, folder / file_name(language, kind, author=author), facts.notes)
+                )
             except MissingExtraError as error:
                 not_written[kind] = str(error)
     count = len(facts.missing)
@@ -125,7 +127,7 @@ def make_document(
         title = written["text"] if written else say("Wrap-up report", "프로젝트 랩업 리포트")
     else:
         blocks += people.page_of(facts, author, "person", level=1)
-        blocks += results.listings(facts)
+        blocks += led_to(blocks, results.listings(facts))
         title = say(f"What {author} did", f"{author} 활동 보고")
     subtitle = say(
         f"Written by eyeshot from the project {facts.workspace.project.name} on "
@@ -157,13 +159,16 @@ def check_formats(given: str | Sequence[str]) -> list[str]:
     return names
 
 
-def _write(kind: str, document: Document, path: Path) -> Path:
+def _write(kind: str, document: Document, path: Path, notes: list[str]) -> Path:
     if kind == "html":
         return write_html(document, path)
     if kind == "docx":
         from eyeshot.reports.formats.word import write_docx
 
         return write_docx(document, path)
-    from eyeshot.reports.formats.typeset import write_pdf
+    from eyeshot.reports.formats.typeset import missing_words, write_pdf
 
+    if words := missing_words(document):
+        notes.append(words)
+        document = {**document, "blocks": [*document["blocks"], paragraph(words, "note")]}
     return write_pdf(document, path)

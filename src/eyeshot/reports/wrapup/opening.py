@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from eyeshot.auditing import NAMES
-from eyeshot.core import USES, plural, shortened
+from eyeshot.core import USES, plural, shortened, wilson
 from eyeshot.data import KINDS
 from eyeshot.ledger import Experiment
 from eyeshot.reports.document import Block, figure, heading, paragraph, table
+from eyeshot.reports.submissions_picture import score_interval
+from eyeshot.reports.wrapup.experiments import experiments_about
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_timeline, pictures_of
-from eyeshot.reports.wrapup.words import day, known, number, share
+from eyeshot.reports.wrapup.results import public_words
+from eyeshot.reports.wrapup.words import day, difference, known, number, share
 
 MOST_CLASSES = 12
 
@@ -56,32 +59,35 @@ def overview(facts: Facts) -> list[Block]:
     if best is not None and best.got is not None:
         got = best.got
         text = share(got.value, got.low, got.high, got.n)
+        others = sum(each.got is not None and each.got.metric == got.metric for each in experiments)
+        chosen = say(
+            f" It was chosen as the highest of {others:,}, so it is likely to be a little too high.",
+            f" {others:,}건 중 가장 높은 값을 고른 것이므로 실제보다 다소 높을 수 있음.",
+        )
         blocks.append(
             paragraph(
                 say(
-                    f"Highest validation accuracy of an experiment: {text}. It is the best of {finished:,} on the same "
-                    "images, so it is likely to be a little too high.",
-                    f"실험 중 최고 검증 정확도: {text}. 같은 이미지에서 {finished:,}건 중 가장 높은 값을 고른 "
-                    "것이므로 실제보다 "
-                    "다소 높을 수 있음.",
-                ),
+                    f"Highest validation accuracy of an experiment: {text}.",
+                    f"실험 중 최고 검증 정확도: {text}.",
+                )
+                + (chosen if others > 1 else ""),
                 "claim",
                 links=facts.links([best.id]),
             )
         )
-    sent = (
-        [] if facts.submissions is None else [each for each in facts.submissions.submissions if each.score is not None]
-    )
-    if sent:
+    report = facts.submissions
+    sent = [] if report is None else [each for each in report.submissions if each.score is not None]
+    if report is not None and sent:
         top = max(sent, key=lambda each: each.score or 0.0)
+        text = share(top.score, *score_interval(report, top)) + public_words(facts)
         blocks.append(
             paragraph(
                 say(
-                    f"Highest leaderboard score: {top.score:g} ({top.name}).",
-                    f"리더보드 최고 점수: {top.score:g} ({top.name}).",
+                    f"Highest leaderboard score: {text} ({top.name}).",
+                    f"리더보드 최고 점수: {text} ({top.name}).",
                 ),
                 "claim",
-                links=facts.run_links([top.run]),
+                links=[*facts.sent_links([top]), *facts.run_links([top.run])],
             )
         )
     return blocks
@@ -107,7 +113,9 @@ def data(facts: Facts) -> list[Block]:
                     f"전체 파일 {audit.n_files:,}개 중 디코딩된 이미지: 학습 {audit.n_train:,}장(클래스 "
                     f"{classes:,}개), "
                     f"테스트 {audit.n_test:,}장.",
-                )
+                ),
+                "claim",
+                links=facts.result_links("audit"),
             )
         )
         if audit.counts:
@@ -132,7 +140,9 @@ def data(facts: Facts) -> list[Block]:
                     say(
                         f"Images of a class: {sizes[-1]:,} to {sizes[0]:,}.",
                         f"클래스당 이미지 수: {sizes[-1]:,} ~ {sizes[0]:,}장.",
-                    )
+                    ),
+                    "claim",
+                    links=facts.result_links("audit"),
                 )
             )
             if sizes[0] > sizes[-1]:
@@ -162,11 +172,15 @@ def data(facts: Facts) -> list[Block]:
                             "not at all.",
                             f"학습·테스트 구분 분류기의 AUC({word}): {found.auc:.2f} [{low:.2f}, {high:.2f}], "
                             f"n = {found.n_train:,} / {found.n_test:,}. 0.5는 구분 불가를 뜻함.",
-                        )
+                        ),
+                        "claim",
+                        links=facts.result_links("audit"),
                     )
                 )
         blocks += pictures_of(facts, audit)
     blocks += _decisions(facts)
+    blocks += _cleaning(facts)
+    blocks += experiments_about(facts, "data")
     blocks += _split(facts)
     if facts.project.file is not None:
         use = facts.project.test_images
@@ -212,6 +226,38 @@ def _decisions(facts: Facts) -> list[Block]:
     return [table(caption, columns, rows, numbers=numbers)]
 
 
+def _cleaning(facts: Facts) -> list[Block]:
+    """What the decisions did to accuracy."""
+    say = facts.say
+    if facts.cleaning is None:
+        if not facts.decisions:
+            return []
+        words = say("What they do to accuracy was not measured.", "결정이 정확도에 미친 영향은 측정하지 않음.")
+        return [paragraph(words, "note", command="eyeshot decisions compare")]
+    measured, found = facts.cleaning
+    n = found.judged
+    before, after = (share(value, *wilson(round(value * n), n), n) for value in (found.before, found.after))
+    gain = difference(say, *(points / 100 for points in (found.gain_points, found.gain_low, found.gain_high)))
+    later = facts.decided_since(measured)
+    since = say(
+        f" {later:,} {plural(later, 'decision is', 'decisions are')} later than that.", f" 그 이후의 결정 {later:,}건."
+    )
+    return [
+        paragraph(
+            say(
+                f"What the cleaning did, measured on {day(measured)} with {found.decisions:,} "
+                f"{plural(found.decisions, 'decision')}, on images that they do not change, by {found.reader}: "
+                f"right answers without them {before}, with them {after}, {gain}: {found.verdict}.",
+                f"데이터 정리의 효과({day(measured)} 측정, 결정 {found.decisions:,}건, 결정으로 바뀌지 않은 "
+                f"이미지, 선형 프로브): 정리 전 {before}, 정리 후 {after}, {gain}. {known(say, found.verdict)}.",
+            )
+            + (since if later else ""),
+            "claim",
+            links=facts.result_links("cleaning"),
+        )
+    ]
+
+
 def _split(facts: Facts) -> list[Block]:
     say, split = facts.say, facts.split
     if split is None:
@@ -238,15 +284,19 @@ def _split(facts: Facts) -> list[Block]:
         )
     ]
     if split.leakage is not None:
-        leakage = split.leakage
+        leakage, n = split.leakage, split.leakage.images
+        plain, grouped = (share(value, *wilson(round(value * n), n), n) for value in (leakage.plain, leakage.grouped))
+        gap = difference(say, *(points / 100 for points in (leakage.gap_points, leakage.gap_low, leakage.gap_high)))
         blocks.append(
             paragraph(
                 say(
-                    f"A random split that separates duplicates would have shown {number(leakage.plain)} % in place of "
-                    f"{number(leakage.grouped)} % (n = {leakage.images:,}, a probe): duplicates stay together here.",
-                    f"중복을 고려하지 않은 무작위 분할의 정확도 {number(leakage.plain)} %, 중복을 묶은 분할의 정확도 "
-                    f"{number(leakage.grouped)} %(n = {leakage.images:,}, 선형 프로브). 여기서는 중복을 한쪽에 묶음.",
-                )
+                    f"A random split that separates duplicates would have shown {plain} in place of {grouped}: {gap} "
+                    "by a linear probe. Duplicates stay together here.",
+                    f"중복을 고려하지 않은 무작위 분할의 정확도 {plain}, 중복을 묶은 분할의 정확도 {grouped}: {gap}"
+                    "(선형 프로브). 여기서는 중복을 한쪽에 묶음.",
+                ),
+                "claim",
+                links=facts.result_links("split"),
             )
         )
     return blocks
@@ -281,12 +331,13 @@ def team(facts: Facts) -> list[Block]:
                 f"{sum(decision.author == name for decision in facts.decisions):,}",
                 f"{insights:,}",
                 f"{actions:,}",
+                f"{facts.words_of(name):,}",
             ]
         )
     sweeps = [each for each in facts.experiments if each.author_kind == "sweep"]
     if sweeps:
         better = sum(each.gain == "better" for each in sweeps)
-        rows.append([known(say, "sweep"), f"{len(sweeps):,}", f"{better:,}", "0", "0", "0"])
+        rows.append([known(say, "sweep"), f"{len(sweeps):,}", f"{better:,}", "0", "0", "0", "0"])
     if rows:
         blocks.append(
             table(
@@ -296,9 +347,10 @@ def team(facts: Facts) -> list[Block]:
                     say("of these better than the parent", "기준보다 좋은 실험"),
                     say("decisions about images", "이미지 결정"), say("insights", "인사이트"),
                     say("actions on insights", "인사이트 후속 조치"),
+                    say("words on results", "결과에 대한 글"),
                 ],
                 rows,
-                numbers=[1, 2, 3, 4, 5],
+                numbers=[1, 2, 3, 4, 5, 6],
             )
         )  # fmt: skip
     for name in facts.authors:

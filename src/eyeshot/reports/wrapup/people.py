@@ -36,10 +36,10 @@ def page_of(facts: Facts, name: str, anchor: str, *, level: int) -> list[Block]:
             f"{name}의 실험 {len(own):,}건, 기준보다 좋음 {better:,}건",
         )
         blocks.append(experiment_table(facts, caption, own))
-        for each in own:
-            if each.learned:
-                blocks.append(paragraph(say("Learned:", "배운 점:"), "claim", links=facts.links([each.id])))
-                blocks += quoted(each.learned)
+    for each in facts.experiments:
+        if each.learned and facts.writer(each, "learned") == name:
+            blocks.append(paragraph(say("Learned:", "배운 점:"), "claim", links=facts.links([each.id])))
+            blocks += quoted(each.learned)
     rows: list[list[str | Cell]] = []
     for each in facts.experiments:
         for insight in each.insights:

@@ -6,12 +6,13 @@ from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, metadata
 
 from eyeshot.augment import augmentations
-from eyeshot.core import NOTHING, duration, plural, shortened, shown_path, wilson
+from eyeshot.core import NOTHING, duration, plural, shortened, shown_path
 from eyeshot.models import list_models
-from eyeshot.predictions import public_count
 from eyeshot.reports.document import Block, Cell, anchor_of, figure, heading, paragraph, quoted, table
+from eyeshot.reports.submissions_picture import score_interval
 from eyeshot.reports.wrapup.facts import Facts
 from eyeshot.reports.wrapup.figures import draw_scores, scored
+from eyeshot.reports.wrapup.texts import OwnField
 from eyeshot.reports.wrapup.words import accuracy, changed_text, day, difference, got_text, known, p_text, share
 
 MOST_CLASSES = 15
@@ -37,7 +38,7 @@ def errors(facts: Facts) -> list[Block]:
                 f"검증 이미지 {report.n:,}장 중 오답 {report.errors:,}장, 정확도 {accuracy(report.accuracy)}.",
             ),
             "claim",
-            links=facts.run_links([report.run]),
+            links=[*facts.run_links([report.run]), *facts.result_links("errors")],
         )
     )
     worst = [each for each in report.classes if each.taken_for][:MOST_CLASSES]
@@ -67,7 +68,7 @@ def errors(facts: Facts) -> list[Block]:
         state = {"open": say("open", "미조치"), "acted": say("acted on", "조치함"), "gone": say("gone", "해소됨")}[
             entry.state
         ]
-        blocks.append(paragraph(f"{entry.words} [{state}]", "item"))
+        blocks.append(paragraph(f"{entry.words} [{state}]", "item", links=facts.result_links("errors")))
     return blocks
 
 
@@ -137,6 +138,16 @@ def ensembles(facts: Facts) -> list[Block]:
     return [*blocks, *facts.written("ensemble")]
 
 
+def public_words(facts: Facts) -> str:
+    """What n of a leaderboard's score rests on, where nobody said its share of the images."""
+    if facts.submissions is None or facts.submissions.public_share is not None:
+        return ""
+    return facts.say(
+        " (n of the leaderboard: all images, as its share of them is not known)",
+        "(리더보드 n: 채점 비율을 알 수 없어 전체 이미지로 계산)",
+    )
+
+
 def submissions(facts: Facts) -> list[Block]:
     """What was sent, what came back, and validation against the leaderboard."""
     say, report = facts.say, facts.submissions
@@ -150,19 +161,18 @@ def submissions(facts: Facts) -> list[Block]:
     rows: list[list[str | Cell]] = []
     for each in report.submissions:
         mark = f"S{both.index(each) + 1}" if each in both else ""
-        back = NOTHING
-        if each.score is not None:
-            count = public_count(each.n, report.public_share)
-            back = share(each.score, *wilson(round(each.score * count), count), count)
+        back = NOTHING if each.score is None else share(each.score, *score_interval(report, each))
         rows.append(
             [
-                mark, day(each.time), each.name, {"text": "" if each.run in facts.runs else each.run or NOTHING,
-                "links": facts.run_links([each.run])}, accuracy(each.validation), back, each.note or NOTHING,
+                mark, day(each.time), {"text": each.name, "anchor": anchor_of("submission", each.content)},
+                {"text": "" if facts.has_run(each.run) else each.run or NOTHING, "links": facts.run_links([each.run])},
+                accuracy(each.validation), back, each.note or NOTHING,
             ]
         )  # fmt: skip
     blocks.append(
         table(
-            say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건"),
+            say(f"{len(rows):,} {plural(len(rows), 'submission')}", f"전체 제출 {len(rows):,}건")
+            + public_words(facts),
             [
                 say("point", "점"), say("day (UTC)", "날짜(UTC)"), say("submission", "제출 파일"), say("run", "실행"),
                 say("validation, 95 %", "검증, 95 %"), say("leaderboard, 95 %", "리더보드, 95 %"), say("note", "메모"),
@@ -183,7 +193,7 @@ def submissions(facts: Facts) -> list[Block]:
                 f"(제출 {report.gap_runs:,}건). {'오차 범위를 벗어남' if clear else '오차 범위 이내'}.",
             ),
             "claim",
-            links=facts.run_links(each.run for each in both),
+            links=[*facts.sent_links(both), *facts.run_links(each.run for each in both)],
         )
     )
     svg, png = draw_scores(facts)
@@ -200,10 +210,11 @@ def own_work(facts: Facts) -> list[Block]:
     """What the team built, and what it took: models, augmentations, libraries, with licences and sources."""
     say = facts.say
     blocks: list[Block] = [heading(1, say("Own work and off the shelf", "직접 구현한 것과 가져온 것"), "own")]
-    for title, anchor, field in (
+    parts: tuple[tuple[str, str, OwnField], ...] = (
         (say("Own work", "직접 구현한 것"), "own-work", "own_work"),
         (say("Taken", "가져온 것"), "taken", "off_the_shelf"),
-    ):
+    )
+    for title, anchor, field in parts:
         said: defaultdict[str, list[str]] = defaultdict(list)
         for each in facts.experiments:
             if text := str(getattr(each, field)).strip():
@@ -211,14 +222,8 @@ def own_work(facts: Facts) -> list[Block]:
         blocks.append(heading(2, title, anchor))
         for text, ids in said.items():
             blocks.append(paragraph(" ".join(text.split()), "claim", links=facts.links(ids[:20])))
-        if not said:
-            blocks.append(
-                paragraph(
-                    say("No experiment names any.", "실험에 기록된 내용 없음."),
-                    "missing",
-                    command=f'eyeshot try "WHY" --{field.replace("_", "-")} "…"',
-                )
-            )
+        if not said or facts.has_text(field):
+            blocks += facts.written(field)
     trained = [record for record in facts.runs.values() if record.kind == "train"]
     records = {record.tag: record for record in list_models()}
     rows = []
@@ -325,22 +330,26 @@ def lessons(facts: Facts) -> list[Block]:
     blocks: list[Block] = [heading(1, say("Lessons", "배운 점"), "lessons")]
     for each in facts.experiments:
         if each.learned:
-            text = f"{each.learned} ({each.author})" if each.author else each.learned
-            blocks.append(paragraph(" ".join(text.split()), "claim", links=facts.links([each.id])))
+            text = " ".join(facts.signed(each, "learned").split())
+            blocks.append(paragraph(text, "claim", links=facts.links([each.id])))
+        elif each.gain is not None and each.author_kind != "sweep":
+            name = facts.number(each.id)
+            question = say(f"What did {name} teach?", f"{name}에서 배운 점은?")
+            blocks.append(facts.ask("learned", question, f'eyeshot learned {each.id} "…"', each.id))
     blocks += facts.written("lessons")
     blocks.append(heading(1, say("Next steps", "다음 단계"), "next"))
     return [*blocks, *facts.written("next")]
 
 
 def listings(facts: Facts) -> list[Block]:
-    """All experiments and runs by id: what the links of claims lead to."""
+    """All experiments, results and runs by id: what the links of claims lead to."""
     say = facts.say
     blocks: list[Block] = []
     if facts.experiments:
         rows: list[list[str | Cell]] = []
         for each in facts.experiments:
             own = dict.fromkeys((*each.runs, *each.parent_runs))
-            gone = [run for run in own if run not in facts.runs]
+            gone = [run for run in own if not facts.has_run(run)]
             about: Cell = {"text": each.id, "anchor": anchor_of("experiment", each.id)}
             rows.append(
                 [
@@ -360,7 +369,19 @@ def listings(facts: Facts) -> list[Block]:
                 rows,
             ),
         ]  # fmt: skip
-    if facts.runs:
+    if facts.sources:
+        blocks += [
+            heading(1, say("List of results", "결과 목록"), "list-results"),
+            table(
+                say("Files that the sections were written from", "각 섹션의 근거 파일"),
+                [say("file", "파일"), say("folder", "폴더"), say("command", "명령")],
+                [
+                    [{"text": file.name, "anchor": anchor_of("result", name)}, shown_path(file.parent), command]
+                    for name, (file, command) in facts.sources.items()
+                ],
+            ),
+        ]
+    if facts.runs or facts.unread_runs:
         runs = list(facts.runs.values())[:MOST_RUNS]
         folder = shown_path(facts.workspace.results("runs"))
         made: list[list[str | Cell]] = []
@@ -374,6 +395,8 @@ def listings(facts: Facts) -> list[Block]:
                     record.command[:LONGEST_COMMAND] or NOTHING,
                 ]
             )  # fmt: skip
+        unread = say("its record cannot be read", "기록을 읽을 수 없음")
+        made += [[{"text": run, "anchor": anchor_of("run", run)}, unread, *[NOTHING] * 4] for run in facts.unread_runs]
         more = len(facts.runs) - len(runs)
         rest = say(f"; {more:,} more are in that folder", f", 나머지 {more:,}건은 폴더 참조") if more > 0 else ""
         blocks += [

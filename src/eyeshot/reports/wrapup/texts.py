@@ -20,9 +20,11 @@ from eyeshot.ledger import ChangedMeanwhile
 REPORT_FILE = "report.jsonl"
 LOCK_TIMEOUT_S = 60.0
 Field = Literal[
-    "title", "goal", "data", "model", "augmentation", "optimizer", "ensemble", "leaderboard", "lessons", "next", "role",
-    "contribution", "reflection",
+    "title", "goal", "data", "model", "augmentation", "optimizer", "ensemble", "leaderboard", "own_work",
+    "off_the_shelf", "lessons", "next", "role", "contribution", "reflection",
 ]  # fmt: skip
+OwnField = Literal["own_work", "off_the_shelf"]
+"""Of these, what experiments can name as well."""
 OF_PEOPLE = ("role", "contribution", "reflection")
 QUESTIONS: dict[Field, tuple[str, str]] = {
     "title": ("The title of the report", "보고서 제목"),
@@ -34,6 +36,9 @@ QUESTIONS: dict[Field, tuple[str, str]] = {
     "ensemble": ("Why these members?", "이 모델들로 앙상블한 이유는 무엇인가?"),
     "leaderboard": ("Why do validation and leaderboard differ, or agree?",
      "검증 점수와 리더보드 점수가 다르거나 일치하는 이유는 무엇인가?"),
+    "own_work": ("What did the team build itself?", "직접 구현한 것은 무엇인가?"),
+    "off_the_shelf": ("What did the team take, from where, under which licence?",
+     "가져온 것과 그 출처, 라이선스는 무엇인가?"),
     "lessons": ("What did the team learn?", "팀이 배운 점은 무엇인가?"),
     "next": ("What would be done next?", "다음에 할 일은 무엇인가?"),
     "role": ("What was this person responsible for?", "담당한 역할은 무엇인가?"),
@@ -91,8 +96,8 @@ def write_report_text(field: str, text: str, *, person: str | None = None, autho
     """Write a field of the report that only a person can write; what stood there before stays in `report.jsonl`.
 
     Args:
-        field: "title", "goal", "data", "model", "augmentation", "optimizer", "ensemble", "leaderboard", "lessons" or
-            "next"; of a person "role", "contribution" or "reflection".
+        field: "title", "goal", "data", "model", "augmentation", "optimizer", "ensemble", "leaderboard", "own_work",
+            "off_the_shelf", "lessons" or "next"; of a person "role", "contribution" or "reflection".
         text: the words; line breaks make paragraphs.
         person: whom "role", "contribution" and "reflection" are about; None: the author.
         author: who writes; None: EYESHOT_AUTHOR, git's user.name or the login name.

@@ -34,7 +34,7 @@ KOREAN = {
     "small classes": "이미지가 적은 클래스", "drop": "제외", "drop-both": "모두 제외", "keep-one": "하나만 유지",
     "relabel": "라벨 수정", "merge-classes": "클래스 병합", "group": "묶음", "keep": "유지", "undo": "취소",
     "ignore": "무시", "ranked": "순위 대상", "regulariser": "정규화", "label-breaking": "라벨 훼손",
-    "control": "대조군",
+    "control": "대조군", "helps": "도움이 됨", "hurts": "해가 됨",
 }  # fmt: skip
 """Words of a fixed list that stand in stored results."""
 
@@ -72,7 +72,12 @@ def share(value: float | None, low: float | None, high: float | None, n: int | N
     if value is None:
         return NOTHING
     interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{number(value)}\u202f%{interval}" + ("" if n is None else f", n = {n:,}")
+    return f"{number(value)}\u202f%{interval}{of_n(n)}"
+
+
+def of_n(n: int | None) -> str:
+    """Of how many a figure is; nothing where that is not known."""
+    return "" if n is None else f", n = {n:,}"
 
 
 def accuracy(value: Accuracy | None) -> str:
@@ -86,6 +91,14 @@ def difference(say: Say, value: float | None, low: float | None, high: float | N
         return NOTHING
     interval = "" if low is None or high is None else f" [{signed(low)}, {signed(high)}]"
     return f"{signed(value)}{say(' points', '%p')}{interval}"
+
+
+def scored(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A score without a unit, with its 95 % interval: "+4.19 [+3.02, +5.11]"."""
+    if value is None:
+        return NOTHING
+    ends = "" if interval is None else " [{:+.2f}, {:+.2f}]".format(*interval)
+    return f"{value:+.2f}{ends}".replace("-", MINUS)
 
 
 def p_text(p: float) -> str:

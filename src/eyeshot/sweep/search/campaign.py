@@ -21,7 +21,7 @@ from eyeshot.sweep.search import planning
 from eyeshot.sweep.search.prices import Prices, model_key
 from eyeshot.sweep.search.proposals import Sampler
 from eyeshot.sweep.search.queue import read_queue
-from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for
+from eyeshot.sweep.search.space import MODEL, Choice, check_trial, rate_for, with_size
 from eyeshot.sweep.search.standings import Standings
 from eyeshot.sweep.search.trials import (
     BASE,
@@ -41,6 +41,8 @@ ALIKE = 3
 """So many first trials that fail alike end the sweep: what is wrong is not theirs."""
 LOST_OFTEN = 3
 """A trial whose worker was lost so often is taken to be the reason."""
+GPU_LOST = "The GPU stopped answering"
+"""How `gpu_errors_explained` begins."""
 PAUSED_S = 0.5
 
 
@@ -113,7 +115,7 @@ class Campaign:
 
         Raises:
             InputError: the budget holds not even one trial, or the images have changed since the sweep began.
-            ModelError: the first trials failed alike.
+            ModelError: the first trials failed alike, or the GPU stopped answering; the same command goes on.
             StorageError: the disk is full.
         """
         if self.trials and not self.prices.own:
@@ -200,7 +202,9 @@ class Campaign:
                 value = trial.results["probe"][0] if "probe" in trial.results else None
                 self.sampler.tell(trial.number, trial.proposed, value, failed=trial.is_out)
         proposed, hypothesis = self.sampler.propose(len(self.trials))
-        config = rate_for(self._base() | proposed, base_optimizer=str(self.prices.recipe.get("optimizer", "adamw")))
+        config = with_size(
+            rate_for(self._base() | proposed, base_optimizer=str(self.prices.recipe.get("optimizer", "adamw")))
+        )
         try:
             check_trial(config, self.prices.recipe)
         except InputError as error:
@@ -265,6 +269,8 @@ class Campaign:
         self._count(at_once=True)
         if isinstance(result, dict) and result.get("data"):
             self._check_data(result["data"])
+        if isinstance(result, ModelError) and str(result).startswith(GPU_LOST):
+            raise result  # it is no matter of the model or the trial: all others would fail too
         if item.kind == "measure":
             self.measuring.discard(model_key(item.config))
             self._take_measurement(item, result)
@@ -328,8 +334,6 @@ class Campaign:
 
     def _fail(self, trial: SearchTrial, error: Exception) -> None:
         words = str(error).partition("\n")[0] or type(error).__name__
-        if words.startswith("The GPU stopped answering"):
-            raise error  # it is no matter of the trial, and all others would fail too
         self._end(trial, "failed", words)
         self.failures.append(re.sub(r"\d+(\.\d+)?", "#", words))
         begun = [other for other in self.trials if other.results and other.number != BASE]

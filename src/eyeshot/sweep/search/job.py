@@ -39,6 +39,7 @@ from eyeshot.sweep.search.queue import LOCK_FILE, SWEEPS_FOLDER
 from eyeshot.sweep.search.report import SweepReport, make_report
 from eyeshot.sweep.search.space import (
     MODEL,
+    SIZE,
     Choice,
     check_space,
     first_model,
@@ -162,7 +163,8 @@ def start_sweep(
     recipe = kept_recipe(workspace.project, model)[0] | own  # as the trainings will have it
     known = known_space(
         workspace.root, models=models, learning_rate=float(str(recipe.get("learning_rate", 5e-5))),
-        optimizer=str(recipe.get("optimizer", "adamw")),
+        optimizer=str(recipe.get("optimizer", "adamw")), schedule=str(recipe.get("schedule", "cosine")),
+        sizes=size is None and all(choice.name != SIZE for choice in given),
     )  # fmt: skip
     whole = merged_space(known, given)
     check_space(whole)

@@ -7,7 +7,7 @@ from typing import Any
 
 from eyeshot.sweep.search import planning
 from eyeshot.sweep.search.planning import Costs, Level, SearchPlan
-from eyeshot.sweep.search.space import MODEL, SIZE, Choice, settings_of
+from eyeshot.sweep.search.space import AT, MODEL, PX, SIZE, Choice, settings_of, with_size
 from eyeshot.sweep.search.trials import SearchTrial
 from eyeshot.sweep.store import DecisionFile
 
@@ -28,7 +28,7 @@ class Prices:
         self.base_model: dict[str, Any] = {MODEL: model}
         names = next((choice.values for choice in space if choice.name == MODEL), (model,))
         sizes = next((choice.values for choice in space if choice.name == SIZE), (None,))
-        others = [{MODEL: name} | ({SIZE: size} if size else {}) for name in names for size in sizes]
+        others = [with_size({MODEL: name}) | ({SIZE: size} if size else {}) for name in names for size in sizes]
         self.models = [self.base_model, *(other for other in others if other != self.base_model)]
         """Every model at every size that may be chosen, the base first."""
         self.measured: dict[str, dict[str, Any]] = dict(decisions.get("measured") or {})
@@ -138,4 +138,4 @@ class Prices:
 def model_key(config: Mapping[str, Any]) -> str:
     """A model with the size of its images, in words."""
     size = config.get(SIZE)
-    return str(config[MODEL]) if not size else f"{config[MODEL]} at {size} px"
+    return str(config[MODEL]) if not size else f"{config[MODEL]}{AT}{size}{PX}"

@@ -10,12 +10,14 @@ from typing import Any, Literal, NamedTuple
 
 from eyeshot.augment import augmentation, with_policies
 from eyeshot.core import InputError, listing
-from eyeshot.training import OPTIMIZERS, check_config, merge_settings, read_settings, usual_decay, usual_rate
+from eyeshot.training import OPTIMIZERS, SCHEDULES, check_config, merge_settings, read_settings, usual_decay, usual_rate
 
 NONE = "none"
 """The augmentation that is none."""
 MODEL, SIZE, AUGMENTATION, PENALTY = "model", "size", "augmentation", "probe.penalty"
 TRAINING = "training."
+AT, PX = " at ", " px"
+"""Of a model that is chosen together with the size of its images: "TAG at 288 px"."""
 BEST_MODELS = 5
 BEST_AUGMENTATIONS = 4
 PENALTIES = (0.3, 3000.0)
@@ -82,19 +84,27 @@ def check_space(choices: Sequence[Choice]) -> None:
         raise InputError("A sweep needs something to choose, and every choice has a single value. Give --space.")
 
 
-def known_space(folder: Path, *, models: Sequence[str], learning_rate: float, optimizer: str) -> tuple[Choice, ...]:
+def known_space(
+    folder: Path, *, models: Sequence[str], learning_rate: float, optimizer: str, schedule: str = "cosine",
+    sizes: bool = True,
+) -> tuple[Choice, ...]:  # fmt: skip
     """What is worth trying in this project, from what `eyeshot rank` wrote and from what is usual.
 
     Args:
         folder: of the project's results: `models/models.json`, `augmentations/augmentations.json`,
             `optimizers/optimizers.json`.
         models: that were named; none: those of the ranking.
-        learning_rate, optimizer: of the recipe that would be used without a sweep.
+        learning_rate, optimizer, schedule: of the recipe that would be used without a sweep.
+        sizes: whether a model also comes at other sizes of its images, where the ranking tried them and they were not
+            clearly worse.
     """
     choices = []
     names, source = tuple(models), "as given"
     if not names:
         names, source = _ranked_models(folder)
+    sized = _ranked_sizes(folder, names) if sizes else ()
+    if sized:
+        names, source = (*names, *sized), f"{source}; sizes that eyeshot rank models found no worse"
     if names:
         choices.append(Choice(MODEL, tuple(dict.fromkeys(names)), source=source))
     choices.append(Choice(PENALTY, low=PENALTIES[0], high=PENALTIES[1], log=True, source="of the probe"))
@@ -110,7 +120,8 @@ def known_space(folder: Path, *, models: Sequence[str], learning_rate: float, op
     )  # fmt: skip
     choices.append(Choice(TRAINING + "weight_decay", (0.0, 0.01, 0.05, 0.1), source="usual values"))
     choices.append(Choice(TRAINING + "label_smoothing", (0.0, 0.1), source="usual values"))
-    choices.append(Choice(TRAINING + "schedule", ("cosine", "wsd"), source="usual schedules"))
+    schedules, source = _ranked_schedules(folder, schedule)
+    choices.append(Choice(TRAINING + "schedule", schedules, source=source))
     return tuple(choices)
 
 
@@ -131,6 +142,12 @@ def first_model(folder: Path, given: Sequence[Choice], models: Sequence[str]) ->
     """
     typed = next((choice.values for choice in given if choice.name == MODEL), ())
     return next((str(name) for name in (*typed, *models, *_ranked_models(folder)[0])), None)
+
+
+def with_size(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the size of its images by itself, where the model is chosen together with one."""
+    model, at, pixels = str(config[MODEL]).partition(AT)
+    return dict(config) | ({MODEL: model, SIZE: int(pixels.removesuffix(PX))} if at else {})
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,6 +259,21 @@ def _ranked_models(folder: Path) -> tuple[tuple[str, ...], str]:
     return names, "the best of eyeshot rank models"
 
 
+def _ranked_sizes(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Models at other sizes of their images, of those that `rank models` tried and that were not clearly worse.
+
+    A size belongs to the model that it was tried with: nothing is known of it for another.
+    """
+    report = _json(folder / "models" / "models.json")
+    sized = []
+    for model in _entries(report.get("models") or []):
+        for size in _entries((model.get("resolution") or {}).get("sizes") or []):
+            interval = size.get("difference_interval")
+            if model.get("name") in names and interval and interval[1] >= 0:
+                sized.append(f"{model['name']}{AT}{int(size['size'])}{PX}")
+    return tuple(sized)
+
+
 def _ranked_augmentations(folder: Path) -> tuple[tuple[str, ...], str]:
     report = _json(folder / "augmentations" / "augmentations.json")
     ranked = sorted(
@@ -271,6 +303,15 @@ def _ranked_optimizers(folder: Path, own: str) -> tuple[tuple[str, ...], str]:
         return kept, "of eyeshot rank optimizers"
     usual = tuple(dict.fromkeys((own, "adamw", "lion", "sgd")))[:3]
     return usual, "usual ones; eyeshot rank optimizers says which fit"
+
+
+def _ranked_schedules(folder: Path, own: str) -> tuple[tuple[str, ...], str]:
+    """The schedule of the recipe, the one that `rank optimizers` advises, and usual ones."""
+    advised = str(_json(folder / "optimizers" / "optimizers.json").get("schedule"))
+    names = tuple(dict.fromkeys(name for name in (own, advised, "cosine", "wsd") if name in SCHEDULES))
+    if advised in SCHEDULES:
+        return names, f"{advised}, which eyeshot rank optimizers advises, and usual ones"
+    return names, "usual ones; eyeshot rank optimizers says which fits"
 
 
 def _entries(value: Any) -> list[Mapping[str, Any]]:

@@ -26,6 +26,7 @@ from eyeshot.models import (
     FeatureBank,
     extract,
     fit_many_classes,
+    gpu_errors_explained,
     load_backbone,
     probe_curvature,
     ranked_weights,
@@ -130,8 +131,15 @@ class SearchWork:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_dataset": None, "_networks": OrderedDict(), "_features": OrderedDict()}
 
+    @gpu_errors_explained()
     def __call__(self, item: Work) -> dict[str, Any]:
-        """Do an item; what came of it in plain values, or {"over": True} where its time was over before."""
+        """Do an item; what came of it in plain values, or {"over": True} where its time was over before.
+
+        Raises:
+            ModelError: the GPU stopped answering, or its memory does not suffice in any way; or training diverged.
+            InputError: an image cannot be decoded.
+            StorageError: the disk is full.
+        """
         begin = time.monotonic()
 
         def over() -> bool:

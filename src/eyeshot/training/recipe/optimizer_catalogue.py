@@ -305,6 +305,9 @@ _RECORDS = (
 )
 OPTIMIZERS = {record.name: record for record in _RECORDS}
 """All optimizers by name; of optional packages only what stands here, since some of theirs forbid commercial use."""
+OTHER_NAMES = {"radam": "radamw"}
+"""RAdam's own code takes weight decay off the weights (Liu et al. 2020, github.com/LiyuanLucasLiu/RAdam). timm calls
+that radamw; its radam adds the decay to the gradients."""
 
 
 def list_optimizers(*patterns: str) -> list[OptimizerRecord]:
@@ -316,7 +319,8 @@ def list_optimizers(*patterns: str) -> list[OptimizerRecord]:
     Raises:
         InputError: a pattern fits none; the message holds the nearest names.
     """
-    return [OPTIMIZERS[name] for name in fitting_names("optimizer", patterns, OPTIMIZERS)]
+    own = [OTHER_NAMES.get(pattern.lower(), pattern) for pattern in patterns]
+    return [OPTIMIZERS[name] for name in fitting_names("optimizer", own, OPTIMIZERS)]
 
 
 optimizers = list_optimizers
@@ -341,11 +345,12 @@ def usual_decay(decay: float, rate: float, new_rate: float) -> float:
 
 
 def check_optimizer(name: str) -> OptimizerRecord:
-    """The record of an optimizer.
+    """The record of an optimizer, by its name or another one that it is known by.
 
     Raises:
         InputError: there is none of this name; the message holds the nearest names.
     """
+    name = OTHER_NAMES.get(name, name)
     if name not in OPTIMIZERS:
         raise InputError(
             f"optimizer must be one of the catalogue, got {name!r}. {nearest(name, OPTIMIZERS)} "

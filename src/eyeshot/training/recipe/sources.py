@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from eyeshot.augment import is_policy_file
 from eyeshot.core import InputError, Project, StorageError, replacing
 from eyeshot.training.config import TrainConfig, check_config, check_setting
-from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, nearest, usual_decay, usual_rate
+from eyeshot.training.recipe.optimizer_catalogue import OPTIMIZERS, check_optimizer, nearest, usual_decay, usual_rate
 from eyeshot.training.recipe.schedule_catalogue import SCHEDULES
 
 RECIPES_FILE = "recipes.json"
@@ -163,7 +163,7 @@ def _going_with(values: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple
     """Settings that follow from a changed optimizer or schedule, with the reasons."""
     usual: dict[str, Any] = {}
     why = []
-    name = settings.get("optimizer", values["optimizer"])
+    name = check_optimizer(settings.get("optimizer", values["optimizer"])).name
     if name != values["optimizer"]:
         before, now = OPTIMIZERS[values["optimizer"]], OPTIMIZERS[name]
         if "learning_rate" not in settings and before.rate_factor:

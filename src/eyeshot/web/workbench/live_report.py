@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from eyeshot.core import EyeshotError, Progress
-from eyeshot.data import DECISIONS_FILE, SPLIT_FILE
+from eyeshot.data import COMPARISON_FILE, DECISIONS_FILE, SPLIT_FILE
 from eyeshot.ledger import Ledger
 from eyeshot.predictions import SUBMISSIONS_FILE
 from eyeshot.reports import QUESTIONS, file_name, read_report_texts
@@ -25,7 +25,8 @@ FORMATS = ("html", "docx", "pdf")
 LANGUAGES = ("en", "ko")
 SOURCES = (
     "eyeshot.toml", DECISIONS_FILE, SPLIT_FILE, SUBMISSIONS_FILE,
-    *(f"eyeshot-out/{name}/{name}.json" for name in RESULTS), "eyeshot-out/runs",
+    *(f"eyeshot-out/{name}/{name}.json" for name in RESULTS), f"eyeshot-out/{COMPARISON_FILE}",
+    "eyeshot-out/runs",
 )  # fmt: skip
 """Files and folders that a report is made from, beside the ledger and the texts, which the page shows by itself."""
 
@@ -171,7 +172,9 @@ class LiveReport:
             self._process = None
 
     def _state(self, ledger: Ledger) -> object:
-        return ledger.last_seq(), tuple(_changed(self.root.parent / name) for name in SOURCES)
+        files = [self.root.parent / name for name in SOURCES]
+        files += sorted(self.root.glob("augmentations/*/augmentations.json"))
+        return ledger.last_seq(), tuple((str(file), _changed(file)) for file in files)
 
 
 def _changed(file: Path) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from eyeshot.core import find_workspace, plural
 from eyeshot.data import default_author, strict_pillow
@@ -15,13 +16,18 @@ from eyeshot.web.workbench.live_report import LiveReport
 
 
 def open_workbench(
-    *, author: str | None = None, port: int = 0, served: Callable[[str, list[str]], object] | None = None
+    id: str | None = None,
+    *,
+    author: str | None = None,
+    port: int = 0,
+    served: Callable[[str, list[str]], object] | None = None,
 ) -> int:
     """Serve the project as a live page until Ctrl+C: the next step, results, experiments.
 
     Only this machine can open the page.
 
     Args:
+        id: of the experiment that the address opens, or a unique beginning of it; None: the overview.
         author: who writes on the page; None: EYESHOT_AUTHOR, git's user.name or the login name.
         port: port on this machine; 0 takes any free port.
         served: called with the page's address and notes once the page can be opened; None prints them.
@@ -30,12 +36,14 @@ def open_workbench(
         how many edits were stored.
 
     Raises:
-        InputError: the port cannot be opened.
+        InputError: there is no such experiment, or the port cannot be opened.
         StorageError: the ledger cannot be read.
     """
     root = find_workspace().root
     with open_ledger(root) as ledger:
         count = len(ledger.rows("id"))
+        # The address of each start has a port and a token of its own: what lasts is the command with the id.
+        query = "" if id is None else f"?{urlencode({'tab': 'experiments', 'open': ledger.experiment(id).id})}"
     listener = open_socket(port)
     token, number = secrets.token_urlsafe(24), listener.getsockname()[1]
     edits = Edits(root, author or default_author())
@@ -48,7 +56,7 @@ def open_workbench(
     server = make_server(app)
     stopping.append(lambda: server.should_exit)
     notes = [f"{count:,} {plural(count, 'experiment')} in {root}."]
-    (served or _print)(f"http://127.0.0.1:{number}/{token}/", notes)
+    (served or _print)(f"http://127.0.0.1:{number}/{token}/{query}", notes)
     try:
         with strict_pillow():  # the review decodes pictures
             run_server(server, listener)
