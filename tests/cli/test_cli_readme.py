@@ -70,6 +70,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     assert [words[0] for words in COMMANDS] == [
         "init", "audit", "review", "decisions", "decisions", "decisions", "split", "models", "rank",
         "rank", "train", "train", "compare", "try", "sweep", "runs", "open", "errors", "ensemble", "predict", "submit",
+        "report",
     ]  # fmt: skip
     names = sorted(file.name for file in Path("test").iterdir())
     Path("sample_submission.csv").write_text("id,label\n" + "".join(f"{name},red\n" for name in names), "utf-8")
@@ -98,6 +99,8 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     submission = Path("submission.csv").read_text("utf-8").splitlines()
     assert [row.partition(",")[0] for row in submission[1:]] == names
     assert len(Path("submissions.jsonl").read_text("utf-8").splitlines()) == 1
+    report = Path("eyeshot-out", "report", "report.html").read_text("utf-8")
+    assert "smoother labels may help" in report
 
 
 def test_the_python_example_runs_as_it_stands(project: Eyeshot) -> None:
