@@ -101,6 +101,7 @@ def test_the_steps_of_the_work_run_in_their_order(project: Eyeshot, monkeypatch:
     assert len(Path("submissions.jsonl").read_text("utf-8").splitlines()) == 1
     written = Path("eyeshot-out", "report", "report.html").read_text("utf-8")
     assert all(name in written for name in ("models.json", "augmentations.json", "errors.json", "submission.csv"))
+    assert "smoother labels may help" in written
 
 
 def test_the_python_example_runs_as_it_stands(project: Eyeshot) -> None:

@@ -9,15 +9,19 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from wrapup_project import cells, make_full_project, make_project
 
 import eyeshot
+from eyeshot.auditing import ImageRef
 from eyeshot.core import InputError, MissingExtraError, wilson
 from eyeshot.ledger import ChangedMeanwhile, find_experiments, open_ledger
-from eyeshot.reports.document import anchor_of, clean, links_of
+from eyeshot.reports.document import CELLS_OF_A_PAGE, anchor_of, clean, column_widths, links_of
 from eyeshot.reports.formats import fonts, typeset
 from eyeshot.reports.wrapup.experiments import question_of
+from eyeshot.reports.wrapup.figures import sheet
 from eyeshot.reports.wrapup.job import make_document
 from eyeshot.reports.wrapup.texts import QUESTIONS, read_report_texts, store_report_text
 from eyeshot.reports.wrapup.words import KOREAN
@@ -357,6 +361,7 @@ def test_docx_has_headings_captions_alternative_texts_and_links_that_lead_somewh
         assert [cell.text for cell in shown.rows[0].cells] == block["columns"]
         assert len(shown.rows) == len(block["rows"]) + 1
         assert "tblHeader" in shown.rows[0]._tr.xml
+        assert all("cantSplit" in row._tr.xml for row in shown.rows), "no row is parted by the end of a page"
     captions = [
         "".join(re.findall(r"<w:t(?: [^>]*)?>([^<]*)</w:t>", each._p.xml))
         for each in made.paragraphs
@@ -585,6 +590,25 @@ def test_what_the_cleaning_did_is_told_with_n_and_interval_and_what_came_after(f
     low, high = wilson(204, 240)
     assert f"without them 85.0\u202f% [{100 * low:.1f}, {100 * high:.1f}], n = 240," in text
     assert "+3.8 points [+0.4, +7.1]: helps. 1 decision is later than that." in text
+
+
+def test_no_column_is_narrower_than_its_words_even_beside_a_long_one() -> None:
+    columns = ["no.", "expected", "verdict", "changed (from)"]
+    rows = [[{"text": text} for text in ("E1", "up", "not distinguishable", "training.learning_rate: " * 9)]]
+    block: Any = {"kind": "table", "caption": "", "columns": columns, "numbers": [], "rows": rows}
+    widths = column_widths(block)
+    assert sum(widths) == pytest.approx(1)
+    longest = [len(word) for word in ("no.", "expected", "distinguishable")]
+    room = [round(width * CELLS_OF_A_PAGE) for width in widths[:3]]
+    assert all(cells > word for cells, word in zip(room, longest, strict=True)), room
+
+
+def test_small_pictures_are_enlarged_on_a_sheet(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 20), "green").save(tmp_path / "small.png")
+    png, _ = sheet([ImageRef(split="train", id="small.png", label="")], tmp_path, None)
+    page = np.asarray(Image.open(io.BytesIO(png)))
+    rows, columns = np.nonzero((page != 255).any(axis=2))
+    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (4 * 32, 4 * 20)
 
 
 def test_pictures_whose_files_are_gone_are_counted_in_the_caption(full: Path) -> None:

@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from eyeshot.core import InputError
-from eyeshot.ledger import open_ledger
+from eyeshot.core import InputError, make_folder
+from eyeshot.data import DecisionLog, decide
+from eyeshot.ledger import open_ledger, write_insight
 from eyeshot.web.workbench import export as exporting
+from eyeshot.web.workbench import tabs
 from eyeshot.web.workbench.export import FILES, MARKER, export_workbench
 from made_ledger import HOSTILE, make_ledger
 from results_made import make_result
@@ -157,6 +159,28 @@ def test_an_export_is_replaced_as_a_whole_or_not_at_all(
         export_workbench(again, progress=False)
     assert {file: file.read_bytes() for file in again.rglob("*") if file.is_file()} == before
     assert [file.name for file in tmp_path.iterdir()] == ["again"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_rows_that_no_page_has_and_files_that_are_not_made_anew_are_named(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabs, "LATEST", 2)
+    monkeypatch.setattr(tabs, "MOST_ASKED", 1)
+    log = DecisionLog(project / "decisions.jsonl")
+    log.append([decide("drop", [f"{number:032x}"], author="ann", names=[f"{number}.png"]) for number in range(3)])
+    with open_ledger(project / "eyeshot-out", write=True) as ledger:
+        for record in ledger.experiments(limit=2):
+            write_insight(ledger, record.id, "Red is taken for blue.", author="ann")
+        count = sum(insight.open for record in ledger.experiments() for insight in record.insights)
+    korean = make_folder(project / "eyeshot-out" / "report") / "report-ko.html"
+    korean.write_text(PAGE, encoding="utf-8")
+    left_out = export_workbench(tmp_path / "cut", progress=False)["left_out"]
+    korean.unlink()
+    assert "Decisions: The latest 2 of 3 decisions are shown; all are in decisions.jsonl." in left_out
+    assert f"Open insights: The latest 1 of {count} insights are shown; all are in the report." in left_out
+    assert any(words.startswith("report-ko.html is as it was written 20") for words in left_out)
+    assert "The latest 2 of 3 decisions are shown" in (tmp_path / "cut" / "data.html").read_text("utf-8")
 
 
 @pytest.mark.usefixtures("quick")

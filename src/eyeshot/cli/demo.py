@@ -235,7 +235,7 @@ def _sweep(seeded: str) -> Commands:
         f'sweep "which augmentation and which rate?" --budget {SWEEP_S}s --most-trials 14 {_model()} --val data/val '
         f"--epochs 3 {space}{seeded}"
     )
-    return _line(printed)
+    return f"{_line(printed)} {_counted()}"
 
 
 def _errors() -> Commands:
@@ -286,6 +286,14 @@ def _ranked() -> tuple[list[str], list[str]]:
     ranked = sorted(by_role["ranked"], key=lambda candidate: candidate["rank"])
     breaking = sorted(by_role["label-breaking"], key=lambda candidate: candidate["score"] or 0.0)
     return [candidate["name"] for candidate in ranked], [candidate["name"] for candidate in breaking]
+
+
+def _counted() -> str:
+    """How many experiments there are, and how many were judged: a trial that stopped early has no verdict."""
+    from eyeshot.ledger import find_experiments
+
+    gains = [record.gain for record in find_experiments()]
+    return f"{len(gains):,} experiments so far, {sum(gain is not None for gain in gains):,} with a verdict."
 
 
 def _verdicts(count: int) -> str:

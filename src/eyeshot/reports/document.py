@@ -44,8 +44,8 @@ class Heading(TypedDict):
 class Paragraph(TypedDict):
     """A paragraph; `command` is what can be typed to fill what is missing.
 
-    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` says that it is
-    written at that experiment.
+    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` and
+    `insight` say that it is stored at that experiment, or is what was done about that insight of it.
     """
 
     kind: Literal["paragraph"]
@@ -56,6 +56,7 @@ class Paragraph(TypedDict):
     field: NotRequired[str]
     person: NotRequired[str]
     experiment: NotRequired[str]
+    insight: NotRequired[str]
 
 
 class Cell(TypedDict):
@@ -180,15 +181,26 @@ def links_of(block: Block) -> list[Link]:
     )
 
 
+LONGEST_WORD = 16
+CELLS_OF_A_PAGE = 135
+"""Signs beside each other, in the small letters of a table."""
+
+
 def column_widths(block: Table) -> list[float]:
-    """Shares of the page's width that fit what the columns hold: the root of the text's length, within bounds."""
-    lengths = []
+    """Shares of the page's width that fit what the columns hold: the root of the text's length, within bounds.
+
+    A column is as wide as its longest word, so that none is parted, unless it is a long name.
+    """
+    lengths, words = [], []
     for place, name in enumerate(block["columns"]):
         cells = [row[place] for row in block["rows"][:100]]
         held = [_cells(cell["text"]) + sum(len(link["text"]) + 2 for link in cell.get("links", [])) for cell in cells]
         lengths.append(min(90, max(_cells(name) + 2, 6, *held)) ** 0.6)
+        texts = (name, *(cell["text"] for cell in cells))
+        words.append(min(LONGEST_WORD, max(_cells(word) for text in texts for word in (text.split() or [""]))))
     total = sum(lengths)
-    return [length / total for length in lengths]
+    shares = [max(length / total, (word + 4) / CELLS_OF_A_PAGE) for length, word in zip(lengths, words, strict=True)]
+    return [share / sum(shares) for share in shares]
 
 
 def _cells(text: str) -> int:

@@ -176,14 +176,15 @@ class _Word:
         made = self.made.add_table(rows=1, cols=len(block["columns"]), style="Table Grid")
         made.alignment = WD_TABLE_ALIGNMENT.LEFT
         head = made.rows[0]
-        repeat = OxmlElement("w:tblHeader")
-        repeat.set(qn("w:val"), "true")
-        head._tr.get_or_add_trPr().append(repeat)
+        _set(head, "w:cantSplit")
+        _set(head, "w:tblHeader")  # repeated on each page
         widths = column_widths(block)
         for place, name in enumerate(block["columns"]):
             self._cell(head.cells[place], {"text": name}, number=place in block["numbers"], bold=True)
         for row in block["rows"]:
-            cells = made.add_row().cells  # once a row: python-docx looks for all cells anew each time
+            added = made.add_row()
+            _set(added, "w:cantSplit")
+            cells = added.cells  # once a row: python-docx looks for all cells anew each time
             for place, cell in enumerate(row):
                 self._cell(cells[place], cell, number=place in block["numbers"])
         for place, width in enumerate(widths):
@@ -223,6 +224,13 @@ class _Word:
             )
             self._paragraph_of(f"[{block['alt']}] {words[self.korean]}", colour=WARN)
         self._caption("figure", block["caption"])
+
+
+def _set(row: Any, name: str) -> None:
+    """Switch on a property of a table's row."""
+    switch = OxmlElement(name)
+    switch.set(qn("w:val"), "true")
+    row._tr.get_or_add_trPr().append(switch)
 
 
 def _embed(made: Any, font: bytes) -> None:

@@ -223,6 +223,8 @@ def sheet(images: Sequence[ImageRef], train: Path, test: Path | None) -> tuple[b
             pen.line((left, 0, left + SIDE - 1, SIDE - 1), fill="#8b8a84")
             pen.line((left, SIDE - 1, left + SIDE - 1, 0), fill="#8b8a84")
             continue
+        if (times := SIDE // max(picture.size)) > 1:
+            picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
         picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
         page.paste(picture, (left + (SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
     stored = io.BytesIO()

@@ -37,7 +37,7 @@ from eyeshot.web.workbench.answers import table_page
 from eyeshot.web.workbench.expectations import expectations_answer
 from eyeshot.web.workbench.experiment_answer import experiment_answer
 from eyeshot.web.workbench.overview import overview_answer
-from eyeshot.web.workbench.results import JsonObject, map_file, page_file
+from eyeshot.web.workbench.results import JsonObject, map_file, page_file, time_of
 from eyeshot.web.workbench.tabs import TABS, picture_file, tab_answer
 
 MARKER = "eyeshot-export.json"
@@ -205,12 +205,15 @@ class _Export:
             if file.suffix in (".html", ".docx", ".pdf") and file.name != "report.html" and not file.is_symlink():
                 self._copy(file, f"report/{file.name}")
                 names.append(f"report/{file.name}")
+                self._left_out.append(f"{file.name} is as it was written {_moment(time_of(file) or "")}, not made anew.")
         return names
 
     def _tab(self, tab: str) -> JsonObject:
         """What a tab shows, with the pages and pictures that it leads to beside it."""
         answer = tab_answer(self._ledger, tab)
         for section in answer["sections"]:
+            if section["cut"]:
+                self._left_out.append(f"{section['title']}: {section['cut']}")
             picture = picture_file(self._root) if section.get("picture") else None
             section["picture"] = self._copy(picture, "submissions.svg") if picture else ""
         taken: list[str] = []

@@ -26,7 +26,8 @@ def tab_answer(ledger: Ledger, tab: str) -> JsonObject:
 
     Returns:
         `sections`: `title`, `words` (sentences), `head` and `rows` of a table (a cell is a text, or a text with the
-        `open` of an experiment), `command` and `what` (it does) where nothing is there or more can be done, `wrong`;
+        `open` of an experiment), `cut`: which rows it has and where the others are, a sentence, empty where it has all;
+        `command` and `what` (it does) where nothing is there or more can be done, `wrong`;
         `results`: see `results_of`.
     """
     sections = [_safe(title, make, ledger) for title, make in _SECTIONS.get(tab, ())]
@@ -40,10 +41,18 @@ def _section(
         "words": [*words],
         "head": [*head],
         "rows": [[*row] for row in rows],
+        "cut": "",
         "command": "",
         "what": "",
         "wrong": "",
     } | more
+
+
+def _cut(shown: int, all_of_them: int, names: str, place: str, *, which: str = "latest") -> str:
+    """Which rows a table has and where the others are; empty where it has all."""
+    if shown == all_of_them:
+        return ""
+    return f"The {which} {shown:,} of {all_of_them:,} {names} are shown; all are {place}."
 
 
 def _safe(title: str, make: Callable[[Ledger], JsonObject], ledger: Ledger) -> JsonObject:
@@ -90,7 +99,8 @@ def _decisions(ledger: Ledger) -> JsonObject:
         ]
         for decision in known.stored[-LATEST:][::-1]
     ]  # fmt: skip
-    return _section([words, *bad_lines(known, most=3)], ["when", "by", "kind", "about"], rows)
+    cut = _cut(len(rows), len(known.stored), "decisions", f"in {DECISIONS_FILE}")
+    return _section([words, *bad_lines(known, most=3)], ["when", "by", "kind", "about"], rows, cut=cut)
 
 
 def _split(ledger: Ledger) -> JsonObject:
@@ -142,7 +152,8 @@ def _accuracy(accuracy: Accuracy | None) -> str:
 
 def _ensembles(ledger: Ledger) -> JsonObject:
     rows, wrong = [], []
-    for file in sorted((ledger.root / "runs").glob("*/ensemble.json"), reverse=True)[:LATEST]:
+    files = sorted((ledger.root / "runs").glob("*/ensemble.json"), reverse=True)
+    for file in files[:LATEST]:
         try:
             report = read_json(file) or {}
         except EyeshotError as error:
@@ -154,7 +165,8 @@ def _ensembles(ledger: Ledger) -> JsonObject:
             command="eyeshot ensemble latest previous",
             what="No ensemble was made yet. This says whether runs together are better than the best one:",
         )
-    return _section(wrong, ["run", "answer", "advised"], rows)
+    cut = _cut(len(files[:LATEST]), len(files), "ensembles", "in the report")
+    return _section(wrong, ["run", "answer", "advised"], rows, cut=cut)
 
 
 def _unwritten(ledger: Ledger) -> JsonObject:
@@ -168,7 +180,8 @@ def _unwritten(ledger: Ledger) -> JsonObject:
         [{"text": shortened(row["why"], LONGEST_CELL), "open": row["id"]}, row["verdict"] or row["gain"]]
         for row in rows[:MOST_ASKED]
     ]
-    return _section([words], ["experiment", "verdict"], shown)
+    cut = _cut(len(shown), len(rows), "experiments", "in the table of experiments")
+    return _section([words], ["experiment", "verdict"], shown, cut=cut)
 
 
 def _insights(ledger: Ledger) -> JsonObject:
@@ -178,10 +191,12 @@ def _insights(ledger: Ledger) -> JsonObject:
         for record in records
         for insight in record.insights
         if insight.open
-    ]
+    ][:MOST_ASKED]
     if not rows:
         return _section(["No insight is open."])
-    return _section(["Nothing was done about these yet."], ["insight", "by"], rows)
+    count = sum(row["open_insights"] for row in ledger.rows("open_insights", where="open_insights > 0"))
+    cut = _cut(len(rows), count, "insights", "in the report")
+    return _section(["Nothing was done about these yet."], ["insight", "by"], rows, cut=cut)
 
 
 _SECTIONS: dict[str, tuple[tuple[str, Callable[[Ledger], JsonObject]], ...]] = {

@@ -21,6 +21,7 @@ export const section = (one) => make("section", { class: "part" }, make("h2", {}
   one.wrong ? make("p", { class: "warning" }, one.wrong) : "",
   ...one.words.map((words) => make("p", {}, words)),
   one.rows.length ? table(one) : "",
+  one.cut ? make("p", { class: "small soft" }, one.cut) : "",
   one.command ? make("p", {}, one.what) : "", one.command ? command(one.command) : "",
   one.picture ? make("img", { src: one.picture, alt: "Scores of submissions beside their validation accuracy", class: "picture" }) : "");
 
