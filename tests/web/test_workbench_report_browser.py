@@ -10,6 +10,7 @@ import pytest
 from review_made import Site
 from workbench_made import Window, reported_project, served_workbench
 
+from eyeshot.ledger import open_ledger, write_field
 from eyeshot.reports import read_report_texts, store_report_text
 from made_ledger import HOSTILE
 
@@ -139,8 +140,6 @@ def test_what_somebody_else_wrote_comes_with_the_next_look(window: Window, proje
 
 
 def test_a_draft_survives_that_the_report_is_made_anew(window: Window, project: Path) -> None:
-    from eyeshot.ledger import open_ledger
-
     box = field(window, "contribution")
     box.locator("textarea").fill("A draft")
     before = window.page.evaluate("document.querySelector('#report-document').dataset.whole")
@@ -227,3 +226,31 @@ def test_a_long_table_shows_its_first_rows_and_the_others_when_they_are_asked_fo
     assert tables.nth(0).locator("tbody tr").count() == 450
     assert window.page.evaluate("document.activeElement.textContent") == "row 449"
     window.close()
+
+
+def test_what_an_experiment_asks_is_written_in_its_place(chromium: Any, tmp_path: Path) -> None:
+    """In a project of its own: what it stores has the report made anew."""
+    project = reported_project(tmp_path, goal="One", author="bob")
+    with served_workbench(project / "eyeshot-out") as served:
+        window = opened(chromium, served)
+        why = field(window, "why_different")
+        experiment = str(why.get_attribute("data-key")).split()[1]
+        with open_ledger(project / "eyeshot-out", write=True) as ledger:
+            write_field(ledger, experiment, "why_different", "Theirs", before="", author="bob")
+        why.locator("textarea").fill("The warm-up was too short.")
+        why.get_by_role("button", name="Store").click()
+        why.locator(".clash blockquote").wait_for()
+        assert why.locator(".clash").inner_text().startswith("bob wrote here meanwhile:")
+        why.get_by_role("button", name="Store mine over it").click()
+        why.locator(":scope > blockquote").wait_for()
+        action = field(window, "action")
+        _, acting, insight = str(action.get_attribute("data-key")).split()
+        action.locator("textarea").fill("Left it out.")
+        action.locator("textarea").press("Control+Enter")
+        action.locator(":scope > blockquote").wait_for()
+        assert action.get_by_role("button", name="Change").count() == 0
+        with open_ledger(project / "eyeshot-out") as ledger:
+            assert ledger.experiment(experiment).why_different == "The warm-up was too short."
+            (done,) = [each.actions for each in ledger.experiment(acting).insights if each.id == insight]
+            assert [(one["text"], one["author"]) for one in done] == [("Left it out.", "ann")]
+        window.close()

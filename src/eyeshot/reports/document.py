@@ -44,8 +44,8 @@ class Heading(TypedDict):
 class Paragraph(TypedDict):
     """A paragraph; `command` is what can be typed to fill what is missing.
 
-    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` says that it is
-    written at that experiment.
+    `field` and `person` name the text of a person that stands here, or that is missing; `experiment` and
+    `insight` say that it is stored at that experiment, or is what was done about that insight of it.
     """
 
     kind: Literal["paragraph"]
@@ -56,6 +56,7 @@ class Paragraph(TypedDict):
     field: NotRequired[str]
     person: NotRequired[str]
     experiment: NotRequired[str]
+    insight: NotRequired[str]
 
 
 class Cell(TypedDict):

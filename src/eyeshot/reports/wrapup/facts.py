@@ -268,10 +268,11 @@ class Facts:
         self.missing.append({"field": field, "person": person, "question": question, "command": command})
         return [{**self._gap(question, command), "field": field, "person": person}]
 
-    def ask(self, field: str, question: str, command: str, experiment: str) -> Block:
-        """A question about an experiment that nobody has answered yet."""
+    def ask(self, field: str, question: str, command: str, experiment: str, *, insight: str = "") -> Block:
+        """A question about an experiment, or about an insight of it, that nobody has answered yet."""
         self.missing.append({"field": field, "person": "", "question": question, "command": command})
-        return {**self._gap(question, command), "field": field, "experiment": experiment}
+        gap: Paragraph = {**self._gap(question, command), "field": field, "experiment": experiment}
+        return {**gap, "insight": insight} if insight else gap
 
     def _gap(self, question: str, command: str) -> Paragraph:
         return paragraph(self.say(f"Not written yet: {question}", f"미작성: {question}"), "missing", command=command)

@@ -320,7 +320,7 @@ def insights(facts: Facts) -> list[Block]:
                 f"What was done about {facts.number(each.id)}'s insight, or why nothing?",
                 f"{facts.number(each.id)} 인사이트에 대한 조치, 또는 조치하지 않은 이유는?",
             )
-            blocks.append(facts.ask("action", question, command, each.id))
+            blocks.append(facts.ask("action", question, command, each.id, insight=insight.id))
     return blocks
 
 

@@ -43,32 +43,44 @@ const changed = (form) => form.querySelector("textarea").value.trim() !== form.d
  * What a person writes: the words with a button to change them, or the field. It takes two events: "sync", the texts have
  * changed, and "draft", words that were not stored come back.
  */
-const field = ({ field: name, person = "", command }, context) => {
-  const key = fieldKey(name, person);
+const field = ({ field: name, person = "", command, text: asked, experiment, insight }, context) => {
+  const whose = experiment ? [experiment, insight].filter(Boolean).join(" ") : person;
+  const key = fieldKey(name, whose);
   const box = make("div", { class: "field", "data-key": key });
-  const about = person ? `${context.question(name)} (${person})` : context.question(name);
+  const about = experiment ? asked : person ? `${context.question(name)} (${person})` : context.question(name);
+  let stored = null; // at an experiment: the texts that are looked up do not hold it
+  const find = () => context.text(name, whose) ?? stored;
   const isGap = (gap) => {
     box.classList.toggle("gap", gap);
     if (gap) box.dataset.gap = key;
     else delete box.dataset.gap;
   };
   const read = () => {
-    const told = context.text(name, person);
+    const told = find();
     const edit = make("button", { type: "button", class: "quiet", "aria-label": `Change: ${about}` }, "Change");
     edit.addEventListener("click", () => { write(told.text); box.querySelector("textarea").focus(); });
     isGap(false);
     box.dataset.shown = told.text;
-    box.replaceChildren(make("blockquote", {}, ...told.text.split("\n").map((line) => make("p", {}, line))), make("p", { class: "small soft" }, make("bdi", {}, told.author), " ", edit));
+    box.replaceChildren(make("blockquote", {}, ...told.text.split("\n").map((line) => make("p", {}, line))), make("p", { class: "small soft" }, make("bdi", {}, told.author), " ", insight ? "" : edit, // what was done about an insight is added to, not changed
+      experiment ? make("a", { href: `?tab=experiments&open=${encodeURIComponent(experiment)}`, "data-open": experiment }, "Open the experiment") : ""));
+  };
+  /** Store the words where they belong; what stands there now. */
+  const store = async (text, before) => {
+    if (!experiment) return post("report-text", { field: name, person, text, before });
+    const told = insight ? await post("action", { experiment, insight, text }) : await post("text", { experiment, field: name, text, before });
+    const now = insight ? told.insights.find(({ id }) => id === insight).actions.at(-1) : { text: told[name], author: told.last_authors[name] };
+    stored = { field: name, person: whose, text: now.text, author: now.author };
+    return stored;
   };
   const write = (before) => {
     const id = `field-${++forms}`;
     const said = make("span", { class: "small said", role: "status" });
-    const there = context.text(name, person) !== null;
+    const there = find() !== null;
     const cancel = make("button", { type: "button", class: "quiet" }, "Leave as it is");
     cancel.addEventListener("click", () => { read(); box.querySelector("button").focus(); });
     const form = make("form", { class: "edit", "data-before": before },
       make("label", { for: id }, about),
-      make("textarea", { id, rows: "3", maxlength: "20000" }, before),
+      make("textarea", { id, rows: "3", maxlength: "20000", required: experiment ? "" : null }, before),
       make("div", { class: "after" }, make("button", { type: "submit" }, "Store"), there ? cancel : make("code", { class: "small soft" }, command), said),
       make("div", { class: "clash", role: "alert", hidden: true }));
     form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(); });
@@ -76,11 +88,11 @@ const field = ({ field: name, person = "", command }, context) => {
       event.preventDefault();
       said.textContent = "…";
       try {
-        const stored = await post("report-text", { field: name, person, text: form.querySelector("textarea").value, before: form.dataset.before });
+        const told = await store(form.querySelector("textarea").value, form.dataset.before);
         const focused = form.contains(document.activeElement);
         form.dataset.before = form.querySelector("textarea").value;
-        context.stored(stored);
-        if (focused) box.querySelector("button").focus();
+        context.stored(told);
+        if (focused) box.querySelector("button, a").focus();
       } catch (error) {
         said.textContent = "";
         if (error.status === 409 && error.answer?.now !== undefined) clash(form, error.answer.now, error.answer.author);
@@ -93,7 +105,7 @@ const field = ({ field: name, person = "", command }, context) => {
     return form;
   };
   box.addEventListener("sync", () => {
-    const told = context.text(name, person);
+    const told = find();
     const form = box.querySelector("form");
     if (!told) return;
     if (!form) { if (told.text !== box.dataset.shown) read(); }
@@ -105,7 +117,7 @@ const field = ({ field: name, person = "", command }, context) => {
     form.querySelector("textarea").value = text;
     box.dispatchEvent(new CustomEvent("sync"));
   });
-  if (context.text(name, person)) read();
+  if (find()) read();
   else write("");
   return box;
 };
@@ -113,12 +125,7 @@ const field = ({ field: name, person = "", command }, context) => {
 export const drafts = (place) => new Map([...place.querySelectorAll(".field form")].filter(changed)
   .map((form) => [form.parentElement.dataset.key, [form.querySelector("textarea").value, form.dataset.before]]));
 
-/** What is written at an experiment: a link that opens it. */
-const atExperiment = ({ text, experiment, command }) => make("p", { class: "missing gap", "data-gap": command }, text, " ",
-  make("a", { href: `?tab=experiments&open=${encodeURIComponent(experiment)}`, "data-open": experiment }, "Write it at the experiment"));
-
 const paragraph = (one, context) => {
-  if (one.experiment) return atExperiment(one);
   if (one.field) return field(one, context);
   if (one.role === "quote") return make("blockquote", {}, make("p", {}, one.text));
   return make("p", { class: one.role }, one.text, ...(one.links.length ? [make("span", { class: "small" }, " [", ...links(one.links), "]")] : []), one.command ? make("code", {}, ` ${one.command}`) : "");
