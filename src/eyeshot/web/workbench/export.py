@@ -205,7 +205,8 @@ class _Export:
             if file.suffix in (".html", ".docx", ".pdf") and file.name != "report.html" and not file.is_symlink():
                 self._copy(file, f"report/{file.name}")
                 names.append(f"report/{file.name}")
-                self._left_out.append(f"{file.name} is as it was written {_moment(time_of(file) or "")}, not made anew.")
+                written = _moment(time_of(file) or NOTHING)
+                self._left_out.append(f"{file.name} is as it was written {written}, not made anew.")
         return names
 
     def _tab(self, tab: str) -> JsonObject:
