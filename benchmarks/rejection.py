@@ -27,7 +27,6 @@ from eyeshot.rankings import RankingReport, rank_augmentations
 from eyeshot.rankings.augmentations import rejection
 
 MODEL_OF = {"digits": "small-cnn", "photo": "squeezenet-tuned", "sketch": "squeezenet-tuned"}
-NOTHING = rejection.Race(None, 0.0, {}, {})
 
 
 def options_of(source: str) -> dict[str, Any]:
@@ -87,7 +86,7 @@ if __name__ == "__main__":
                 **options_of(source),
             }
             rejecting = rank_augmentations(task.folder / "train", **given).report
-            with patch.object(rejection, "run_race", lambda *_, **__: NOTHING):
+            with patch.object(rejection, "run_race", lambda *_, **__: (None, {}, {})):
                 in_full = rank_augmentations(task.folder / "train", **given).report
             answers[f"{source}, {target}"] = compare(rejecting, in_full)
             print(answers[f"{source}, {target}"], file=sys.stderr)

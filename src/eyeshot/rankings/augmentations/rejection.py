@@ -6,8 +6,7 @@ sure to stay behind another one is measured with what it has by then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from eyeshot.augment import Augmentation
 from eyeshot.core import Progress, half_sample_interval, listing, plural, wilson
@@ -16,23 +15,6 @@ from eyeshot.rankings.augmentations.label_preservation import find_label_breakin
 from eyeshot.rankings.augmentations.recommendation import CONTROL_ADVICE, LEAST_COVERAGE
 from eyeshot.rankings.augmentations.scores import UNRANKED_FAMILIES, AugmentationScores, measure
 from eyeshot.rankings.augmentations.settings import samples_of
-
-
-@dataclass(frozen=True)
-class Race:
-    """How the first samples decided.
-
-    Attributes:
-        best: the candidate that the others were compared with; None if there is none that surely gains.
-        floor: its gain at the lower end of its interval.
-        measured: what was measured in full on the way, by name.
-        rejected: samples per image of the rejected candidates, by name.
-    """
-
-    best: str | None
-    floor: float
-    measured: dict[str, AugmentationScores]
-    rejected: dict[str, int]
 
 
 def measure_candidates(
@@ -46,14 +28,15 @@ def measure_candidates(
         may_reject: whether to look for hopeless ones; see `run_race`.
         progress: called with the number of candidates that are done.
     """
-    race = Race(None, 0.0, {}, {})
+    best: str | None = None
+    done: dict[str, AugmentationScores] = {}
+    rejected: dict[str, int] = {}
     if may_reject:
-        race = run_race(context, candidates, progress=progress.sub("first samples of candidates"))
+        best, done, rejected = run_race(context, candidates, progress=progress.sub("first samples of candidates"))
     step = progress.sub("measuring candidates")
 
     def scores_of(candidate: Augmentation) -> AugmentationScores:
-        done = race.measured.get(candidate.name)
-        return done or measure(context, candidate, samples=race.rejected.get(candidate.name))
+        return done.get(candidate.name) or measure(context, candidate, samples=rejected.get(candidate.name))
 
     measured = []
     for number, candidate in enumerate(candidates):
@@ -64,14 +47,16 @@ def measure_candidates(
         context.probe, [scores.labels for scores in measured], mixing=[scores.mixes for scores in measured]
     )
     for number, candidate in enumerate(candidates):
-        if breaking[number] and candidate.name in race.rejected:
-            del race.rejected[candidate.name]
+        if breaking[number] and candidate.name in rejected:
+            del rejected[candidate.name]
             measured[number] = scores_of(candidate)
     step(len(candidates), len(candidates))
-    return measured, _notes(race, context.samples_per_image)
+    return measured, _notes(best, rejected, context.samples_per_image)
 
 
-def run_race(context: EvalContext, candidates: Sequence[Augmentation], *, progress: Progress) -> Race:
+def run_race(
+    context: EvalContext, candidates: Sequence[Augmentation], *, progress: Progress
+) -> tuple[str | None, dict[str, AugmentationScores], dict[str, int]]:
     """Successive rejection of candidates.
 
     After v of V samples per image a candidate is rejected if V / v times what it newly covers, at the upper end of its
@@ -79,6 +64,10 @@ def run_race(context: EvalContext, candidates: Sequence[Augmentation], *, progre
     further samples cover in the mean no more new images than the first ones did, because some are covered already.
     The best one is the first by its first samples that is not label-breaking. Nothing is rejected where it covers so
     little that distances would rank.
+
+    Returns:
+        the best one, None if nothing surely gains; what was measured with all samples on the way, by name; the samples
+        per image that each rejected one is left with.
     """
     whole = {one.name: samples_of((*context.before, one), context.samples_per_image) for one in candidates}
     # Coverage does not rank the others, and the usual default is compared with in every case.
@@ -106,7 +95,7 @@ def run_race(context: EvalContext, candidates: Sequence[Augmentation], *, progre
         racing = [one for one in racing if one.name not in rejected and one.name not in measured]
         if best is None or not racing:
             break
-    return Race(best, floor, measured, rejected)
+    return best, measured, rejected
 
 
 def _best(
@@ -130,12 +119,12 @@ def _best(
     return None, 0.0
 
 
-def _notes(race: Race, samples_per_image: int) -> list[str]:
-    if not race.rejected:
+def _notes(best: str | None, rejected: Mapping[str, int], samples_per_image: int) -> list[str]:
+    if not rejected:
         return []
-    count = len(race.rejected)
+    count = len(rejected)
     return [
         f"{count} {plural(count, 'candidate was', 'candidates were')} measured with fewer than {samples_per_image} "
-        f"samples per image: at the rate of the first, even all of them would surely cover less than {race.best} "
-        f"({listing(sorted(race.rejected))})."
+        f"samples per image: at the rate of the first, even all of them would surely cover less than {best} "
+        f"({listing(sorted(rejected))})."
     ]
