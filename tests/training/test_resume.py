@@ -129,6 +129,20 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_state_before_it_and_that_is
     assert list(folder.glob("*.pt")) == []
 
 
+def test_a_checkpoint_with_zeros_within_a_tensor_is_not_taken_as_good(tmp_path):
+    save_checkpoint(tmp_path, {"weight": torch.ones(10_000)})
+    file = tmp_path / "checkpoint.pt"
+    content = bytearray(file.read_bytes())
+    content[20_000:24_000] = bytes(4_000)
+    file.write_bytes(content)
+    assert not torch.load(file, weights_only=True)["weight"].all()  # torch alone does not notice
+    with pytest.raises(StorageError, match="checksum of its part"):
+        load_checkpoint(tmp_path)
+    torch.save(torch.ones(3), file)  # somebody's own file
+    with pytest.raises(StorageError, match="of version None"):
+        load_checkpoint(tmp_path)
+
+
 def test_where_no_state_can_be_read_the_run_is_refused_and_nothing_is_deleted(tmp_path, monkeypatch):
     save_at_every_step(monkeypatch)
     broken_off(tmp_path, 3)

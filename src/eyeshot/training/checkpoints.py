@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -55,15 +56,20 @@ def load_checkpoint(folder: Path, *, name: str = CHECKPOINT_FILE) -> dict[str, A
     if not file.exists():
         return None
     try:
+        # torch reads the parts without comparing their checksums: zeros within a tensor would be taken as its values.
+        with zipfile.ZipFile(file) as parts:
+            if (damaged := parts.testzip()) is not None:
+                raise OSError(f"checksum of its part {Path(damaged).name!r}")
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise StorageError(
             f"The checkpoint {str(file)!r} cannot be read ({why}). Delete it to start this run over."
         ) from error
-    if state.get("version") != CHECKPOINT_VERSION:
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != CHECKPOINT_VERSION:
         raise StorageError(
-            f"The checkpoint {str(file)!r} is of version {state.get('version')}, this eyeshot reads "
+            f"The checkpoint {str(file)!r} is of version {version}, this eyeshot reads "
             f"{CHECKPOINT_VERSION}. Delete it to start this run over."
         )
     return state

@@ -200,6 +200,14 @@ def test_sizes_and_schedule_that_the_rankings_found_are_among_the_choices(tmp_pa
     assert known(tmp_path / "none")["training.schedule"] == ("step", "cosine", "wsd")
 
 
+@pytest.mark.parametrize("report", [{"models": [1]}, {"models": 1}, {"models": None}, []])
+def test_a_ranking_of_models_that_cannot_be_understood_counts_as_none(tmp_path: Path, report: object) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "models.json").write_text(json.dumps(report), "utf-8")
+    options: dict[str, Any] = {"models": (), "learning_rate": 1e-3, "optimizer": "adamw", "schedule": "step"}
+    assert known_space(tmp_path, **options) == known_space(tmp_path / "none", **options)
+
+
 def test_models_of_the_ranking_are_loaded_from_the_files_that_it_was_given(project: Path) -> None:
     """Without a network `eyeshot rank models --weights DIR` found them, and the next command must as well."""
     name = "test_resnet.r160_in1k"

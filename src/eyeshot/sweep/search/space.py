@@ -254,7 +254,9 @@ def _value(name: str, text: str) -> Any:
 def _ranked_models(folder: Path) -> tuple[tuple[str, ...], str]:
     """The best models of `rank models`: those with the best probe first, of which weights are at hand."""
     report = _json(folder / "models" / "models.json")
-    ranked = sorted((model for model in report.get("models", ()) if model.get("name")), key=lambda m: m.get("rank", 0))
+    ranked = sorted(
+        (model for model in _entries(report.get("models")) if model.get("name")), key=lambda m: m.get("rank", 0)
+    )
     names = tuple(str(model["name"]) for model in ranked[:BEST_MODELS])
     return names, "the best of eyeshot rank models"
 
@@ -266,7 +268,7 @@ def _ranked_sizes(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     """
     report = _json(folder / "models" / "models.json")
     sized = []
-    for model in _entries(report.get("models") or []):
+    for model in _entries(report.get("models")):
         for size in _entries((model.get("resolution") or {}).get("sizes") or []):
             interval = size.get("difference_interval")
             if model.get("name") in names and interval and interval[1] >= 0:
@@ -277,7 +279,7 @@ def _ranked_sizes(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
 def _ranked_augmentations(folder: Path) -> tuple[tuple[str, ...], str]:
     report = _json(folder / "augmentations" / "augmentations.json")
     ranked = sorted(
-        (entry for entry in report.get("candidates", ()) if entry.get("name")),
+        (entry for entry in _entries(report.get("candidates")) if entry.get("name")),
         key=lambda entry: entry.get("rank") or math.inf,
     )
     names: list[str] = []
