@@ -86,6 +86,17 @@ def test_after_a_training_with_an_augmentation_the_next_step_is_to_predict(eyesh
     assert (done.code, f"Predicted {len(list(digits.test.iterdir()))} test images" in done.out) == (0, True), done.err
 
 
+def test_after_a_ranking_the_next_step_of_a_training_on_clean_images_is_to_predict_too(
+    eyeshot: Eyeshot, digits: Digits
+):
+    run = ("train", digits.train, *MODEL, "--epochs", "1", "--batch-size", "32")
+    assert "Next: eyeshot rank augmentations" in eyeshot(*run).out
+    report = Path("eyeshot-out/augmentations/augmentations.json")
+    report.parent.mkdir()
+    report.write_text("{}", encoding="utf-8")
+    assert "Next: eyeshot predict" in eyeshot(*run).out
+
+
 def test_a_training_that_was_interrupted_is_continued_by_the_same_command(
     eyeshot: Eyeshot, digits: Digits, tmp_path: Path, monkeypatch
 ):

@@ -188,7 +188,8 @@ def run(
     elif result.augmentations:
         typer.echo("Compare: the same command without --augment, or with another.")
     project_test = project.value("test", None)
-    if result.augmentations:  # the ranking was followed, or is not wanted
+    ranked = (find_workspace().results("augmentations") / "augmentations.json").is_file()
+    if ranked or result.augmentations:  # the ranking was followed, or is not wanted
         name = plan.folder.name if out is None else str(plan.folder)
         if project_test is not None:
             say_next("predict", name)
