@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -175,6 +175,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds)
+@example(  # the copy that a keep-one leaves out of training lies in the validation folder
+    World(
+        copies=[],
+        broken=0,
+        decided=[("drop", [0, 1]), ("keep-one", [0, 14])],
+        role="folder",
+        val=[(20, "same", "a"), (14, "same", "a"), (21, "same", "b")],
+    )
+)
 def test_audit_split_ranking_and_trainings_see_the_same_images(cache: Path, world: World) -> None:
     with TemporaryDirectory() as folder:
         config, log = write_project(world, Path(folder))

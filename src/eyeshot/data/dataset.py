@@ -209,15 +209,18 @@ def _read_val(
         progress=progress.sub("reading validation files"),
         levels=train.levels,
     )
-    # A decision applies to a picture in any folder: a wrong label is wrong here too.
-    manifest = compute_manifest(table, decisions)
+    # A decision applies to a picture in any folder: a wrong label is wrong here too, and of duplicates those that a
+    # training image is kept for are left out here.
+    manifest = compute_manifest(replace(table, frame=pl.concat([train.frame, table.frame])), decisions)
+    here = pl.col("path").is_in(table.frame["path"].to_list())
+    left_out, kept = manifest.left_out.filter(here).height, manifest.table.frame.filter(here)
     notes = [*table.notes]
-    if manifest.left_out.height or manifest.relabelled:
+    if left_out or manifest.relabelled:
         notes.append(
-            f"Decisions about images of {folder.name!r}: {manifest.left_out.height} of {len(table)} left out, "
+            f"Decisions about images of {folder.name!r}: {left_out} of {len(table)} left out, "
             f"{manifest.relabelled} under another label."
         )
-    return manifest.table.with_classes(train.classes), notes
+    return replace(table, frame=kept).with_classes(train.classes), notes
 
 
 def _classes_left(train: ImageTable, config: DataConfig) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     """Choose the images of a ranking among the training images, the validation images and the images to be covered.
 
     Raises:
-        InputError: too few images, or no generated image can be used.
+        InputError: no generated image can be used.
         StorageError: the cache cannot be written.
     """
     notes = [*dataset.notes]
@@ -169,9 +169,6 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
     rest = np.setdiff1d(source_rows, sources)
     wanted = min(len(rest), (MOST_TRAINING - 1) * count)
     more = rest[sample_rows(images.take(rest), wanted, seed=seed)] if wanted else np.empty(0, np.int64)
-    # Checked again after decoding, which leaves images out.
-    files = len(dataset.val_rows) if dataset.test is None else len(dataset.test)
-    _enough(images.labels[sources], len(chosen_val), len(chosen_target), files=files)
     generated = None
     if settings.generated is not None:
         generated = read_images(
@@ -192,6 +189,15 @@ def sample_tables(dataset: Dataset, settings: RankingSettings, *, cache: Path) -
         generated=None if generated is None else _by_content(generated),
         notes=notes,
     )
+
+
+def check_images(tables: Tables) -> None:
+    """Check that there are enough images for a ranking; decoding, which leaves images out, checks it again.
+
+    Raises:
+        InputError: too few target, held-out or source images, or one class.
+    """
+    _enough(tables.train.labels[tables.sources], len(tables.val), len(tables.target), files=tables.n_target)
 
 
 def _different_images(test: ImageTable, settings: RankingSettings, *, cache: Path) -> tuple[ImageTable, int]:

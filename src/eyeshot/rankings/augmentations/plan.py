@@ -26,7 +26,7 @@ from eyeshot.models import (
     load_backbone,
 )
 from eyeshot.predictions import check_share_names, checked_shares, fewer_than_classes, read_class_shares
-from eyeshot.rankings.augmentations.data import Tables, sample_tables
+from eyeshot.rankings.augmentations.data import Tables, check_images, sample_tables
 from eyeshot.rankings.augmentations.evaluate import probe_costs
 from eyeshot.rankings.augmentations.recommendation import Target, too_few, too_few_words
 from eyeshot.rankings.augmentations.settings import RankingSettings, samples_of
@@ -153,6 +153,7 @@ def prepare(
     )
     class_shares, shares_words = _class_shares(dataset, given_shares)
     tables = sample_tables(dataset, settings, cache=cache)
+    check_images(tables)
     candidates, left_out = _choose_candidates(settings, tables, base)
     notes = [
         *tables.notes,
