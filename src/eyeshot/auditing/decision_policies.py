@@ -271,7 +271,7 @@ def compare_decisions(
         train, labels=labels, path_column=path_column, label_column=label_column, image_root=image_root
     )
     stored_decisions = find_log(decisions_file).read()
-    if not stored_decisions.stored:
+    if not ids and not stored_decisions.stored:
         raise InputError("There are no decisions yet, so nothing can be compared. Make some with eyeshot review.")
     compared = [find_decision(stored_decisions, start) for start in ids] or list(stored_decisions.active)
     compared = [decision for decision in compared if decision.policy.split(" ")[0] == policy or not policy]
