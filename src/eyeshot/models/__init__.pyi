@@ -7,6 +7,7 @@ from .catalogue.records import ModelRecord as ModelRecord
 from .cross_fitting import cross_fit as cross_fit
 from .cross_fitting import fit_many_classes as fit_many_classes
 from .cross_fitting import probe_curvature as probe_curvature
+from .device import GPU_LOST as GPU_LOST
 from .device import NATIVE_BF16 as NATIVE_BF16
 from .device import TENSOR_CORES as TENSOR_CORES
 from .device import Precision as Precision

@@ -18,6 +18,9 @@ NATIVE_BF16 = (8, 0)
 TENSOR_CORES = (7, 0)
 """CUDA compute capabilities: bfloat16 is native from Ampere (8.0) on; float16 is fast from Volta (7.0) on."""
 
+GPU_LOST = "The GPU stopped answering"
+"""How the message of `gpu_errors_explained` begins. A sweep ends by it, since all other trainings would fail too."""
+
 
 def choose_device(device: str | None = None) -> tuple[torch.device, str]:
     """Choose the device to compute on, and say why.
@@ -94,7 +97,6 @@ def gpu_errors_explained() -> Iterator[None]:
             ) from error
         if re.search(r"\b(CUDA|HIP) error: ", message):
             raise ModelError(
-                f"The GPU stopped answering ({message}). What was computed is kept: run the same command again, or "
-                "--device cpu."
+                f"{GPU_LOST} ({message}). What was computed is kept: run the same command again, or --device cpu."
             ) from error
         raise

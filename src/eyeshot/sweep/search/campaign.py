@@ -15,6 +15,7 @@ from typing import Any
 
 from eyeshot.core import SILENT, InputError, ModelError, Progress, StorageError, duration, percent, plural
 from eyeshot.ledger import Ledger
+from eyeshot.models import GPU_LOST
 from eyeshot.sweep.budget import Budget
 from eyeshot.sweep.executor import Executor, WorkerLost
 from eyeshot.sweep.search import planning
@@ -41,8 +42,6 @@ ALIKE = 3
 """So many first trials that fail alike end the sweep: what is wrong is not theirs."""
 LOST_OFTEN = 3
 """A trial whose worker was lost so often is taken to be the reason."""
-GPU_LOST = "The GPU stopped answering"
-"""How `gpu_errors_explained` begins."""
 PAUSED_S = 0.5
 
 
